@@ -1,0 +1,331 @@
+"""The values that everything speaks: `Request`, `Picture`, `Result`, and what an `Engine` is.
+
+An engine is an async function from a `Request` to a `Result`. Whatever wraps one is one again,
+and never changes the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, overload
+
+from beluga_nb.errors import BadImage, BelugaError, EngineError, RequestError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PROMPT_LIMIT = 32_000
+"""Characters of a prompt (contract.md: Request parameters)."""
+
+MEDIA_TYPES: Mapping[str, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+"""Pillow's name of each format that is decoded at all, and its media type."""
+
+SUFFIXES: Mapping[str, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+
+_MEDIA_TYPE_OF_SUFFIX = {".jpeg": "image/jpeg"} | {suffix: kind for kind, suffix in SUFFIXES.items()}
+
+MAX_PIXELS = 40_000_000
+"""Pixels above which a picture is not decoded (research/reliability.md, S25)."""
+
+PROCEDURAL = "procedural"
+"""The `engine` of pictures that the built-in painter drew: previews, not model output."""
+
+Bundle = Mapping[str, str]
+"""Media type to content, as Jupyter's display protocol takes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for; the parameters mean what they mean in the API.
+
+    `size` and `quality` are None where the user set none: the service's own defaults apply.
+    `take` and `sample` never reach the service. A take is a label for "sample it all again", and
+    `sample` is the number of the first of the `n` pictures within its take.
+
+    >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
+    Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, take='', sample=0)
+    """
+
+    prompt: str
+    model: str
+    n: int = 1
+    size: str | None = None
+    quality: str | None = None
+    take: str = ""
+    sample: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "model", "take"):
+            _check_text(name, getattr(self, name))
+        for name in ("size", "quality"):
+            if getattr(self, name) is not None:
+                _check_text(name, getattr(self, name))
+        _check_prompt_length(self.prompt)
+        _check_count("n", self.n, least=1)
+        _check_count("sample", self.sample, least=0)
+
+    def part(self, sample: int, n: int = 1) -> Request:
+        """Return the request for `n` of these pictures, from `sample` on."""
+        return replace(self, sample=sample, n=n)
+
+    @property
+    def samples(self) -> range:
+        """The numbers of the pictures that are asked for."""
+        return range(self.sample, self.sample + self.n)
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise RequestError(f"The {name} is {value!r}, not text.", f"Give {name} as a string.", param=name)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"The {name} holds a broken character at position {error.start} (half of a surrogate pair).",
+            "Type or paste it again.",
+            param=name,
+        ) from None
+
+
+def _check_prompt_length(prompt: str) -> None:
+    length = len(prompt.strip())
+    if not length:
+        raise RequestError(
+            "The prompt is empty.",
+            "Describe the picture, for example: %beluga a red bicycle on a beach",
+            param="prompt",
+            code="missing_parameter",
+        )
+    if length > PROMPT_LIMIT:
+        raise RequestError(
+            f"The prompt has {length:,} characters.",
+            f"At most {PROMPT_LIMIT:,} are possible.",
+            param="prompt",
+        )
+
+
+def _check_count(name: str, value: object, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RequestError(
+            f"{name} is {value!r}.", f"Give {name} as a whole number from {least} on.", param=name
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How pictures came about: what was asked, who answered, and what that engine said it drew.
+
+    `engine` is the name of what answered, "procedural" for the built-in painter; `created` is Unix
+    time in seconds.
+    """
+
+    request: Request
+    engine: str
+    revised_prompt: str | None = None
+    created: int = field(default=0, compare=False)
+
+    @property
+    def procedural(self) -> bool:
+        """Whether the built-in painter drew this: a preview, not the output of `request.model`."""
+        return self.engine == PROCEDURAL
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The small copy of a picture that goes into the notebook."""
+
+    data: bytes
+    media_type: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One generated image: the exact bytes as they came, their media type, and the recipe."""
+
+    data: bytes = field(repr=False)
+    media_type: str
+    recipe: Recipe
+    preview: Preview | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of `data`, 64 hexadecimal digits."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def image(self) -> Image:
+        """A `PIL.Image.Image`, decoded anew at each call, so that drawing on one spoils no other.
+
+        Raises `BadImage` when `data` is not a PNG, JPEG or WebP of at most 40 million pixels.
+        """
+        return decode(self.data)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return _opened(self.data).size
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture; the bytes as they came, unless the suffix names another format."""
+        path = Path(path)
+        if not path.suffix:
+            path = path.with_suffix(SUFFIXES[self.media_type])
+        if _MEDIA_TYPE_OF_SUFFIX.get(path.suffix.lower()) == self.media_type:
+            path.write_bytes(self.data)
+        else:
+            _convert(self.image, path)
+        return path
+
+
+def _convert(image: Image, path: Path) -> None:
+    flat = image.convert("RGB") if path.suffix.lower() in {".jpg", ".jpeg"} else image
+    try:
+        flat.save(path)
+    except (ValueError, KeyError) as error:
+        raise RequestError(
+            f"'{path.name}' names no picture format that can be written.", "Use .png, .jpg or .webp."
+        ) from error
+
+
+def decode(data: bytes) -> Image:
+    """Return `data` as a loaded image.
+
+    Only PNG, JPEG and WebP are tried, and nothing above 40 million pixels; else `BadImage`.
+    """
+    image = _opened(data)
+    if image.width * image.height > MAX_PIXELS:
+        raise BadImage(
+            f"The picture has {image.width} x {image.height} pixels.",
+            f"At most {MAX_PIXELS // 1_000_000} million are decoded; its bytes are kept as they came.",
+            data=data,
+        )
+    try:
+        image.load()
+    except Exception as error:  # a decoder fails in at least six ways on damaged data
+        raise _bad_image(data, error) from None
+    return image
+
+
+def _opened(data: bytes) -> Image:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode() has its own limit
+            return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
+    except Exception as error:  # likewise
+        raise _bad_image(data, error) from None
+
+
+def _bad_image(data: bytes, error: Exception) -> BadImage:
+    if not data:
+        return BadImage("The answer holds an empty picture.", "It may have been billed.", data=data)
+    return BadImage(
+        f"The answer holds {len(data):,} bytes that are no readable PNG, JPEG or WebP"
+        f" ({type(error).__name__}).",
+        "It may have been billed; the bytes are kept as they came.",
+        data=data,
+    )
+
+
+@dataclass(frozen=True)
+class Result(Sequence["Image"]):
+    """What one request gave: a sequence of PIL images that also keeps the exact bytes.
+
+    `result[0]`, `for image in result` and `len(result)` speak of `PIL.Image.Image`; `.pictures` are the
+    same with their bytes and recipes. A slice is a Result again. How it shows itself in a notebook is
+    given by the session as `view`.
+    """
+
+    recipe: Recipe
+    pictures: tuple[Picture, ...]
+    view: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, request: Request, answers: Iterable[Answer], *, engine: str, created: int = 0) -> Result:
+        """Build the result of `request` from pictures in the order of its samples."""
+        pictures = tuple(
+            Picture(
+                answer.data,
+                answer.media_type,
+                Recipe(
+                    request=request.part(sample),
+                    engine=engine,
+                    revised_prompt=answer.revised_prompt,
+                    created=created,
+                ),
+            )
+            for sample, answer in zip(request.samples, answers, strict=False)
+        )
+        return cls(Recipe(request=request, engine=engine, created=created), pictures)
+
+    @classmethod
+    def joined(cls, request: Request, results: Sequence[Result]) -> Result:
+        """Return the pictures of all `results` as the one result of `request`."""
+        recipe = replace(results[0].recipe, request=request)
+        return cls(recipe, tuple(picture for result in results for picture in result.pictures))
+
+    @overload
+    def __getitem__(self, index: int) -> Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> Result: ...
+    def __getitem__(self, index: int | slice) -> Image | Result:
+        if isinstance(index, slice):
+            return replace(self, pictures=self.pictures[index])
+        return self.pictures[index].image
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __iter__(self) -> Iterator[Image]:
+        return (picture.image for picture in self.pictures)
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write the pictures and return where: `whale.png`, or `whale-1.png`, `whale-2.png` … of several."""
+        path = Path(path)
+        if len(self) == 1:
+            return [self.pictures[0].save(path)]
+        return [
+            picture.save(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+            for number, picture in enumerate(self.pictures, 1)
+        ]
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return self.view(self) if self.view else {"text/plain": repr(self)}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One picture of an engine's answer, before it is joined with the request."""
+
+    data: bytes = field(repr=False)
+    media_type: str = "image/png"
+    revised_prompt: str | None = None
+
+
+class Engine(Protocol):
+    """An async function from a `Request` to a `Result`; it raises `EngineError` when it has none."""
+
+    async def __call__(self, request: Request, /) -> Result: ...
+
+
+class Incomplete(EngineError):
+    """Some pictures arrived, the rest did not: `result` holds the good ones, `causes` says why."""
+
+    default_status = 502
+
+    def __init__(self, result: Result, causes: Sequence[BelugaError]) -> None:
+        self.result = result
+        self.causes = tuple(causes)
+        cause = self.causes[0]
+        wanted = result.recipe.request.n
+        super().__init__(
+            f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
+            f"{cause.hint} Running it again asks only for what is missing.".strip(),
+        )

@@ -1,0 +1,83 @@
+"""Engines made of engines: they change when and how often the inner one is asked, never the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
+
+from beluga_nb.core import Engine, Incomplete, Request, Result
+from beluga_nb.errors import BelugaError
+
+
+class Spread:
+    """Ask for the parts of a request side by side, and join the answers in order.
+
+    `split` says what the parts are (`catalog.split`: no more pictures each than the model allows).
+    What arrived survives a part that fails: the error is `core.Incomplete` then.
+    """
+
+    def __init__(self, engine: Engine, split: Callable[[Request], Sequence[Request]]) -> None:
+        self.engine = engine
+        self.split = split
+
+    async def __call__(self, request: Request) -> Result:
+        parts = self.split(request)
+        if len(parts) == 1:
+            return await self.engine(request)
+        return joined(request, await asyncio.gather(*(outcome(self.engine, part) for part in parts)))
+
+
+class Limited:
+    """Let at most `most` requests be on their way at a time."""
+
+    def __init__(self, engine: Engine, most: int) -> None:
+        self.engine = engine
+        self.free = asyncio.Semaphore(most)
+
+    async def __call__(self, request: Request) -> Result:
+        async with self.free:
+            return await self.engine(request)
+
+
+class PerLoop:
+    """Make the engine when it is first asked, one for each event loop.
+
+    What holds connections or locks belongs to the loop it was made in; and who is never asked is
+    never made, so that a notebook that replays imports no HTTP client.
+    """
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self.make = make
+        self.engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictionary()
+
+    async def __call__(self, request: Request) -> Result:
+        loop = asyncio.get_running_loop()
+        engine = self.engines.get(loop)
+        if engine is None:
+            engine = self.engines[loop] = self.make()
+        return await engine(request)
+
+
+async def outcome(engine: Engine, request: Request) -> Result | BelugaError:
+    """Return what the engine answers, or the error it raises."""
+    try:
+        return await engine(request)
+    except BelugaError as error:
+        return error
+
+
+def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result:
+    """Join the outcomes of the parts of `request`, in order.
+
+    Raises the first error as it is where nothing arrived, and `Incomplete` where something did.
+    """
+    arrived = [each.result if isinstance(each, Incomplete) else each for each in outcomes]
+    results = [each for each in arrived if isinstance(each, Result)]
+    errors = [each for each in outcomes if isinstance(each, BelugaError)]
+    if not results:
+        raise errors[0]
+    result = Result.joined(request, results)
+    if errors:
+        raise Incomplete(result, errors)
+    return result

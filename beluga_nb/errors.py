@@ -1,0 +1,203 @@
+"""What can go wrong, as a tree. Each error says what happened and what to do, in two lines.
+
+* BelugaError
+  * RequestError          refused here, before anything was sent (also a ValueError)
+    * UnknownName         no such model, size, quality, option … with the nearest that exists
+    * NotConfirmed        many pictures, and nobody said yes
+  * SettingsError         a setting, a key or `beluga.toml` is unusable (also a ValueError)
+  * NotRecorded           mode "replay", and the store has no answer
+  * StoreError            the store cannot be read or written
+  * EngineError           an engine gave no pictures
+    * Unreachable         no connection was made: nothing was sent
+    * Refused             the service said no (4xx)
+    * Overloaded          the service said later (429, 503)
+    * OutcomeUnknown      sent, but no answer came back: it may have been billed
+      * TimedOut          … within the time limit
+    * BadReply            the answer is not what the contract promises
+      * BadImage          … a picture in it cannot be decoded; its bytes are kept
+    * Incomplete          some pictures arrived, the rest did not (`core.Incomplete`)
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+LONGEST_OUTSIDE_TEXT = 500
+"""Characters of a server's text that enter a message (research/reliability.md, R10)."""
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
+    """Return outside text in one line, without control, bidi and terminal codes, cut to `longest`.
+
+    >>> plain("50 % off\\x1b[31m!\\n")
+    '50 % off[31m!'
+    """
+    line = " ".join(_CONTROL.sub("", text).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """Return the choice a person most likely meant, or None.
+
+    >>> nearest("flux2", ["flux-2.0", "seedream-4.5"])
+    'flux-2.0'
+    """
+    by_fold = {choice.casefold(): choice for choice in choices}
+    close = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.5)
+    return by_fold[close[0]] if close else None
+
+
+class BelugaError(Exception):
+    """Any error of this package: `message` says what happened, `hint` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks for this before it builds a traceback; %tb still shows the frames.
+        return [f"{type(self).__name__}: {self.message}", *([self.hint] if self.hint else [])]
+
+
+class RequestError(BelugaError, ValueError):
+    """The request cannot be sent as it stands; nothing was sent.
+
+    `param` and `code` are the words of the API's error object (contract.md: Errors).
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", *, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.param = param
+        self.code = code
+
+
+class UnknownName(RequestError):
+    """A name that does not exist; `nearest` is the one that was probably meant."""
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        choices: Iterable[str],
+        *,
+        hint: str = "",
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        self.name = name
+        self.choices = tuple(choices)
+        self.nearest = nearest(name, self.choices)
+        question = f"Did you mean '{self.nearest}'?" if self.nearest else ""
+        advice = hint or f"There are: {', '.join(self.choices)}."
+        super().__init__(
+            f"No {kind} '{plain(name, 80)}'.", f"{question} {advice}".strip(), param=param, code=code
+        )
+
+
+class NotConfirmed(RequestError):
+    """Many pictures were asked for and nobody said yes; nothing was sent."""
+
+
+class SettingsError(BelugaError, ValueError):
+    """A setting, the key or `beluga.toml` is unusable; nothing was sent."""
+
+
+class NotRecorded(BelugaError):
+    """Mode "replay" found no recording, and may not ask an engine."""
+
+
+class StoreError(BelugaError):
+    """The store cannot be read or written."""
+
+
+class EngineError(BelugaError):
+    """An engine gave no pictures.
+
+    `status`, `type`, `code`, `param` and `request_id` are what the service said (`answered`), or what
+    the embedded server says when an engine behind it raises this.
+    """
+
+    default_status: int = 500
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        status: int | None = None,
+        type: str | None = None,  # noqa: A002  the API's own word
+        code: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, hint)
+        self.status = self.default_status if status is None else status
+        self.answered = status is not None
+        self.type = type
+        self.code = code
+        self.param = param
+        self.request_id = request_id
+
+    def _render_traceback_(self) -> list[str]:
+        first, *rest = super()._render_traceback_()
+        said = [f"status {self.status}"] if self.answered else []
+        said += [f"request {self.request_id}"] if self.request_id else []
+        return [f"{first} ({', '.join(said)})" if said else first, *rest]
+
+
+class Unreachable(EngineError):
+    """No connection was made: nothing was sent, nothing is billed."""
+
+
+class Refused(EngineError):
+    """The service refused the request (a 4xx status); it is not billed."""
+
+    default_status = 400
+
+
+class Overloaded(EngineError):
+    """The service is busy (429, 503); `retry_after` is its own word, in seconds."""
+
+    default_status = 429
+
+    def __init__(
+        self, message: str, hint: str = "", *, retry_after: float | None = None, **said: object
+    ) -> None:
+        super().__init__(message, hint, **said)  # type: ignore[arg-type]  # the fields of EngineError
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(EngineError):
+    """The request was sent and no usable answer came back: it may have been billed."""
+
+    default_status = 500
+
+
+class TimedOut(OutcomeUnknown):
+    """No answer within the time limit: it may have been billed."""
+
+    default_status = 504
+
+
+class BadReply(EngineError):
+    """The answer is not what the contract promises: it may have been billed."""
+
+    default_status = 502
+
+
+class BadImage(BadReply):
+    """A picture in the answer cannot be decoded; `data` holds the bytes as they came."""
+
+    def __init__(self, message: str, hint: str = "", *, data: bytes = b"") -> None:
+        super().__init__(message, hint)
+        self.data = data

@@ -1,0 +1,148 @@
+"""Settings: defaults < `beluga.toml` < `BELUGA_*` in the environment < what the call says.
+
+The key is not among them: it comes from the environment or from code (`api/keys.py`), never from a
+file that may be committed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from beluga_nb.errors import SettingsError, UnknownName
+
+SERVICE = "https://api.belugapi.com/v1"
+"""The service's base URL (contract.md: Endpoints)."""
+
+MODES = ("auto", "replay", "refresh", "off")
+BRIDGES = ("thread", "nested")
+RESPONSE_FORMATS = ("b64_json", "url")
+FILE = "beluga.toml"
+
+_CHOICES = {"mode": MODES, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
+_ENVIRONMENT = ("base_url", "mode", "store", "model")
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a session needs to know; times are in seconds.
+
+    `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
+    `origin` says where `base_url` came from, since a file that came with a notebook may not send the
+    user's key elsewhere.
+    """
+
+    base_url: str = SERVICE
+    mode: str = "auto"
+    store: Path = Path("beluga_store")
+    model: str = "gpt-image-2"
+    response_format: str = "b64_json"
+    bridge: str = "thread"
+    timeout: float = 330.0
+    connect_timeout: float = 10.0
+    max_in_flight: int = 4
+    origin: str = field(default="default", repr=False)
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UnknownName(name.replace("_", " "), str(getattr(self, name)), choices)
+        object.__setattr__(self, "store", Path(self.store))
+        object.__setattr__(self, "base_url", checked_base_url(self.base_url))
+        for name in ("timeout", "connect_timeout", "max_in_flight"):
+            _check_positive(name, getattr(self, name))
+
+    @property
+    def provider(self) -> str:
+        """Who answers, as recordings name it: "belugapi", or the host of another base URL."""
+        return "belugapi" if self.base_url == SERVICE else str(urlsplit(self.base_url).hostname)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the base URL is on this machine."""
+        return urlsplit(self.base_url).hostname in _LOOPBACK
+
+    def with_(self, **said: object) -> Settings:
+        """Return the settings with what the call says; None says nothing."""
+        heard = {name: value for name, value in said.items() if value is not None}
+        return replace(self, **heard) if heard else self  # type: ignore[arg-type]
+
+
+def _check_positive(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise SettingsError(f"The setting {name} is {value!r}.", "Give a number above 0.")
+
+
+def checked_base_url(url: str) -> str:
+    """Return the base URL without a trailing slash; raise `SettingsError` for one that is not safe.
+
+    Plain http goes to this machine only, and a URL holds no password, query or fragment
+    (research/reliability.md, S13 and S14).
+    """
+    parts = urlsplit(url if isinstance(url, str) else "")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError("The base URL is no web address.", f"It looks like {SERVICE}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError(
+            "The base URL holds a user name, a password, a query or a fragment.",
+            f"Give only scheme, host and path, such as {SERVICE}",
+        )
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise SettingsError(
+            f"The base URL leads to {parts.hostname} without encryption.",
+            "Use https://; plain http:// is for this machine only.",
+        )
+    return url.rstrip("/")
+
+
+def load(environ: Mapping[str, str], folder: Path) -> Settings:
+    """Return the settings of a folder (its `beluga.toml`, or its project's) and an environment.
+
+    Under `CI` the mode is "replay" unless said otherwise: a pipeline buys nothing by accident.
+    """
+    said: dict[str, object] = {"mode": "replay"} if environ.get("CI") else {}
+    said |= _from_file(folder) | _from_environment(environ)
+    settings = Settings().with_(**said)
+    return replace(settings, store=folder / settings.store)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    found = {name: environ.get(f"BELUGA_{name.upper()}", "").strip() for name in _ENVIRONMENT}
+    said: dict[str, object] = {name: value for name, value in found.items() if value}
+    return said | {"origin": "environment"} if "base_url" in said else said
+
+
+def _from_file(folder: Path) -> dict[str, object]:
+    path = next((place / FILE for place in _project(folder) if (place / FILE).is_file()), None)
+    if path is None:
+        return {}
+    try:
+        said = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path.name} cannot be read: {error}", "Mend it or remove it.") from None
+    return _checked_names(said, path) | ({"origin": "file"} if "base_url" in said else {})
+
+
+def _project(folder: Path) -> Sequence[Path]:
+    # Up to the folder that git knows, never beyond: /tmp and /home are other people's too.
+    upward = (folder, *folder.parents)
+    depth = next((depth for depth, place in enumerate(upward) if (place / ".git").exists()), 0)
+    return upward[: depth + 1]
+
+
+def _checked_names(said: dict[str, object], path: Path) -> dict[str, object]:
+    known = {each.name for each in fields(Settings)} - {"origin"}
+    for name in said:
+        if "key" in name.lower():
+            raise SettingsError(
+                f"{path.name} holds a key ('{name}').", "Files get committed: set BELUGA_API_KEY instead."
+            )
+        if name not in known:
+            raise UnknownName("setting", name, sorted(known))
+    if "store" in said:
+        said["store"] = path.parent / str(said["store"])
+    return said

@@ -1,0 +1,272 @@
+"""Requests, results and errors as the API's JSON; the client and the embedded server share it.
+
+Shapes: contract.md (Request parameters, Errors). Nothing here touches network, disk or clock.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pybase64
+
+from beluga_nb.core import Answer, Picture, Request, Result
+from beluga_nb.errors import (
+    BadReply,
+    BelugaError,
+    EngineError,
+    OutcomeUnknown,
+    Overloaded,
+    Refused,
+    RequestError,
+    TimedOut,
+    plain,
+)
+
+Json = Mapping[str, object]
+
+ENGINE_HEADER = "x-beluga-engine"
+REQUEST_ID_HEADER = "x-request-id"
+
+EXTENSIONS = ("take", "sample")
+"""Keys that our own server understands beyond the contract: which pictures of a prompt are meant."""
+
+
+# --- requests
+
+
+def request_to_json(request: Request, *, response_format: str, extensions: bool = False) -> dict[str, object]:
+    """Return the body of the POST: only what was set, so that the service's defaults stay its own."""
+    said = {name: getattr(request, name) for name in ("model", "prompt", "n", "size", "quality")}
+    body = {name: value for name, value in said.items() if value is not None}
+    if extensions:
+        body |= {name: getattr(request, name) for name in EXTENSIONS}
+    return body | {"response_format": response_format}
+
+
+def request_from_json(body: object) -> tuple[Request, str]:
+    """Return the request and the response format; raise `RequestError` naming the parameter.
+
+    Unknown keys are accepted (SDKs send them), and null means "not set".
+    """
+    if not isinstance(body, Mapping):
+        raise RequestError("The body is no JSON object.", "Send an object with model and prompt.")
+    said = {name: value for name, value in body.items() if value is not None}
+    for name in ("model", "prompt"):
+        if name not in said:
+            raise RequestError(
+                f"'{name}' is missing.", f"Send {name} as a string.", param=name, code="missing_parameter"
+            )
+    response_format = said.get("response_format", "url")
+    if response_format not in {"url", "b64_json"}:
+        raise RequestError(
+            f"response_format is {plain(str(response_format), 80)!r}.",
+            "Use url or b64_json.",
+            param="response_format",
+        )
+    names = ("model", "prompt", "n", "size", "quality", *EXTENSIONS)
+    known = {name: said[name] for name in names if name in said}
+    return Request(**known), str(response_format)
+
+
+# --- results
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of an answer's `data`: either the bytes themselves or where they lie."""
+
+    data: bytes | None = None
+    url: str | None = None
+    revised_prompt: str | None = None
+
+    def answer(self, data: bytes, media_type: str) -> Answer:
+        """Return this as an engine's answer, now that its bytes are there."""
+        return Answer(data, media_type, self.revised_prompt)
+
+
+def result_to_json(result: Result, *, link: Callable[[Picture], str] | None = None) -> dict[str, object]:
+    """Return the answer's body, with `url` where `link` gives one, else with `b64_json`."""
+    return {
+        "created": result.recipe.created,
+        "data": [_item_to_json(picture, link) for picture in result.pictures],
+    }
+
+
+def _item_to_json(picture: Picture, link: Callable[[Picture], str] | None) -> dict[str, object]:
+    item: dict[str, object] = (
+        {"url": link(picture)} if link else {"b64_json": pybase64.b64encode(picture.data).decode()}
+    )
+    if picture.recipe.revised_prompt is not None:
+        item["revised_prompt"] = picture.recipe.revised_prompt
+    return item
+
+
+def items_from_json(text: bytes) -> tuple[int, list[Item]]:
+    """Return the time of creation and the items of an answer; raise `BadReply` for anything else."""
+    body = _parsed(text)
+    data = body.get("data") if isinstance(body, Mapping) else None
+    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
+        raise BadReply(
+            f"The answer is not the API's: {plain(text[:200].decode(errors='replace'), 80) or 'it is empty'}",
+            "Look at the base URL. It may have been billed.",
+        )
+    if not data:
+        raise BadReply(
+            "The answer holds no picture.",
+            "The model may have declined the prompt: put it another way. It may have been billed.",
+        )
+    created = body["created"] if isinstance(body, Mapping) and "created" in body else 0
+    return created if isinstance(created, int) else 0, [_item(item) for item in data]
+
+
+def _parsed(text: bytes) -> object:
+    try:
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return parsed
+
+
+def _item(item: Mapping[str, object]) -> Item:
+    revised = item.get("revised_prompt")
+    said = revised if isinstance(revised, str) else None
+    encoded, url = item.get("b64_json"), item.get("url")
+    if isinstance(encoded, str) and encoded:
+        return Item(data=decoded(encoded), revised_prompt=said)
+    if isinstance(url, str) and url:
+        return Item(url=url, revised_prompt=said)
+    raise BadReply("A picture in the answer has neither url nor b64_json.", "It may have been billed.")
+
+
+def decoded(encoded: str) -> bytes:
+    """Return the bytes of strict base64, with or without a `data:` prefix; else raise `BadReply`."""
+    _, _, payload = encoded.rpartition(",") if encoded.startswith("data:") else ("", "", encoded)
+    try:
+        return pybase64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadReply(
+            "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
+        ) from None
+
+
+# --- errors
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "invalid_request_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    502: "upstream_error",
+    503: "service_unavailable",
+    504: "timeout",
+}
+
+_ADVICE = {
+    401: "Look at BELUGA_API_KEY: the key is missing, revoked or for another service. Nothing is billed.",
+    402: "Top up the balance, or unset BELUGA_API_KEY to go on with local previews. Nothing is billed.",
+    403: "This key may not use that model or endpoint. Nothing is billed.",
+    404: "%beluga models lists what there is; look at the base URL too. Nothing is billed.",
+    429: "Wait a little and run it again. Nothing is billed.",
+    503: "The service or the model is unavailable just now: try again later, or another model.",
+    504: "Making the picture took the service more than five minutes; it may have been billed.",
+}
+
+_NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
+
+
+def type_of(status: int) -> str:
+    """Return the API's word for a status (contract.md: Errors)."""
+    return _TYPES.get(status) or _TYPES[400 if status < 500 else 500]
+
+
+def error_to_json(error: BelugaError) -> tuple[int, dict[str, object]]:
+    """Return the status and the API's error object."""
+    if isinstance(error, RequestError):
+        # Who reads this has no hint of ours beside it, so the message carries both.
+        status = 404 if error.code == "model_not_found" else 400
+        return status, error_object(
+            f"{error.message} {error.hint}", status=status, code=error.code, param=error.param
+        )
+    said = error if isinstance(error, EngineError) else EngineError(error.message)
+    status = said.status or 500
+    return status, error_object(said.message, status=status, kind=said.type, code=said.code, param=said.param)
+
+
+def error_object(
+    message: str, *, status: int, kind: str | None = None, code: str | None = None, param: str | None = None
+) -> dict[str, object]:
+    """Return the API's error object; `kind` is its `type`, by default the one that fits the status."""
+    return {"error": {"message": message, "type": kind or type_of(status), "code": code, "param": param}}
+
+
+def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> EngineError:
+    """Return what a status other than 200 means, whatever shape its body has.
+
+    Read are `{"error": {…}}`, `{"error": "…"}`, `{"detail": …}` and plain text
+    (research/gateway.md, 2.2).
+    """
+    said = _said(text)
+    message = plain(str(said.get("message") or "")) or f"The service answered with status {status}."
+    fields: dict[str, object] = {
+        "status": status,
+        "type": _word(said.get("type")) or type_of(status),
+        "code": _word(said.get("code")),
+        "param": _word(said.get("param")),
+        "request_id": _word(headers.get(REQUEST_ID_HEADER)),
+    }
+    return _error_of(status, message, seconds(headers.get("retry-after")), fields)
+
+
+def _error_of(
+    status: int, message: str, retry_after: float | None, fields: Mapping[str, object]
+) -> EngineError:
+    advice = _ADVICE.get(status, "")
+    if status in {429, 503}:
+        return Overloaded(message, advice, retry_after=retry_after, **fields)
+    if status == 504:
+        return TimedOut(message, f"{advice} {_NOT_SENT_AGAIN}", **fields)  # type: ignore[arg-type]
+    if status >= 500 or status == 408:
+        return OutcomeUnknown(message, _NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
+    if status < 400:
+        return Refused(
+            "The base URL redirects elsewhere; redirects are not followed.",
+            "Set BELUGA_BASE_URL to the address that is meant.",
+            **fields,  # type: ignore[arg-type]
+        )
+    return Refused(message, advice or "Nothing is billed.", **fields)  # type: ignore[arg-type]
+
+
+def _said(text: bytes) -> Mapping[str, object]:
+    body = _parsed(text)
+    if not isinstance(body, Mapping):
+        words = text[:2000].decode(errors="replace")
+        return {} if "<" in words else {"message": words}
+    error = body.get("error", body.get("detail", body))
+    if isinstance(error, Mapping):
+        return error
+    if isinstance(error, list):
+        return {"message": "; ".join(str(_detail(each)) for each in error)}
+    return {"message": error}
+
+
+def _detail(entry: object) -> object:
+    return entry.get("msg", entry) if isinstance(entry, Mapping) else entry
+
+
+def _word(value: object) -> str | None:
+    return plain(str(value), 120) if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def seconds(text: str | None) -> float | None:
+    """Return a `Retry-After` in seconds, or None where it is no usable number of at most 120 s."""
+    try:
+        value = float(text) if text else 0.0
+    except ValueError:
+        return None
+    return value if 0 < value <= 120 else None
