@@ -1,0 +1,204 @@
+"""Where coroutines run, and how Stop stops them.
+
+`Thread` is the default: one event loop on a background thread, whatever loop the caller has. `Nested` is
+opt-in: nest_asyncio on a private loop on the calling thread, for engines and scorers that call the
+blocking functions again. Neither touches the kernel's own loop: patching that loses queued cells on
+ipykernel >= 7.1 (research/feasibility.md, 3a).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextvars
+import os
+import sys
+import threading
+from collections.abc import Coroutine, Generator
+from typing import Any, Generic, Protocol, TypeVar
+
+from beluga_nb.errors import RequestError, SettingsError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+HEARTBEAT = 0.05
+"""Seconds between looks at a job that is waited for, so that an interrupt is seen on every system."""
+
+GRACE = 5.0
+"""Seconds that a cancelled job gets to close its connections."""
+
+
+class Job(Protocol[T_co]):
+    """Work under way: wait for it with `result()` or `await`; `cancel()` stops it, from any thread."""
+
+    def done(self) -> bool: ...
+    def cancel(self) -> None: ...
+    def result(self) -> T_co: ...
+    def __await__(self) -> Generator[Any, None, T_co]: ...
+
+
+class Bridge(Protocol):
+    """A place where coroutines run."""
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]: ...
+
+
+class Thread:
+    """One event loop on a daemon thread, started by the first job, and anew in a forked child."""
+
+    def __init__(self) -> None:
+        self._starting = threading.Lock()
+        self._running: _LoopThread | None = None
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
+        """Start the coroutine and return its job at once."""
+        with self._starting:
+            if self._running is None or self._running.pid != os.getpid():
+                self._running = _LoopThread()
+        return _ThreadJob(self._running, coroutine)
+
+
+class _LoopThread:
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run, name="beluga-io", daemon=True)
+        self.thread.start()
+        atexit.register(self._stop)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.close()
+
+    def _stop(self) -> None:
+        if self.pid == os.getpid() and self.loop.is_running():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(GRACE)
+
+
+class _ThreadJob(Generic[T]):
+    def __init__(self, home: _LoopThread, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._home = home
+        self._finished = threading.Event()
+        self._cancelled = False
+        self._task: asyncio.Task[T] | None = None
+        # The caller's context: what the job prints belongs to the cell that started it.
+        context = contextvars.copy_context()
+        home.loop.call_soon_threadsafe(self._start, coroutine, context)
+
+    def _start(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context) -> None:
+        self._task = self._home.loop.create_task(coroutine, context=context)
+        self._task.add_done_callback(self._finish)
+        if self._cancelled:
+            self._task.cancel()
+
+    def _finish(self, task: asyncio.Task[T]) -> None:
+        if not task.cancelled():
+            task.exception()  # looked at, so that a job nobody waits for is not reported as forgotten
+        self._finished.set()
+
+    def done(self) -> bool:
+        """Whether the job has ended."""
+        return self._finished.is_set()
+
+    def cancel(self) -> None:
+        """Stop the job; it closes its connections first."""
+        self._cancelled = True
+        self._home.loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+
+    def result(self) -> T:
+        """Wait and return what the job returns; an interrupt cancels it and waits for its clean-up."""
+        if threading.current_thread() is self._home.thread:
+            self.cancel()
+            raise RequestError(
+                "A blocking call was made inside a coroutine of its own event loop.",
+                'Await agenerate() there, or use the setting bridge = "nested".',
+            )
+        try:
+            while not self._finished.wait(HEARTBEAT):
+                pass
+        except BaseException:
+            self.cancel()
+            self._finished.wait(GRACE)
+            raise
+        return self._outcome()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> T:
+        try:
+            # ipykernel sees the interrupt of an `await` cell only when its loop wakes (ipykernel#881).
+            while not self._finished.is_set():
+                await asyncio.sleep(HEARTBEAT)
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        return self._outcome()
+
+    def _outcome(self) -> T:
+        assert self._task is not None
+        return self._task.result()
+
+
+class Nested:
+    """nest_asyncio on a private loop for each calling thread: a job may block on another job."""
+
+    def __init__(self) -> None:
+        self._loops = threading.local()
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
+        """Return the job; it runs on the calling thread while that waits for it."""
+        if not hasattr(self._loops, "own"):
+            self._loops.own = _nested_loop()
+        return _NestedJob(self._loops.own, coroutine)
+
+
+class _PrivateLoop(asyncio.SelectorEventLoop):
+    """A class of its own: nest_asyncio patches classes, and the kernel's must stay as it is."""
+
+
+def _nested_loop() -> asyncio.AbstractEventLoop:
+    try:
+        if sys.version_info < (3, 12):
+            import nest_asyncio as nest
+        else:  # the original breaks asyncio.run(loop_factory=) there
+            import nest_asyncio2 as nest
+    except ImportError:
+        raise SettingsError(
+            'bridge = "nested" needs nest_asyncio, which is not installed.', "pip install 'beluga_nb[nested]'"
+        ) from None
+    loop = _PrivateLoop()
+    nest.apply(loop)
+    return loop
+
+
+class _NestedJob(Generic[T]):
+    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._loop = loop
+        self._task: asyncio.Task[T] = loop.create_task(coroutine)
+
+    def done(self) -> bool:
+        """Whether the job has ended."""
+        return self._task.done()
+
+    def cancel(self) -> None:
+        """Stop the job; it closes its connections first."""
+        self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def result(self) -> T:
+        """Run the job to its end; an interrupt cancels it and waits for its clean-up."""
+        try:
+            return self._loop.run_until_complete(self._task)
+        except KeyboardInterrupt:
+            self._task.cancel()
+            self._loop.run_until_complete(asyncio.wait({self._task}, timeout=GRACE))
+            raise
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.result()
+        yield  # what makes this a generator: the job runs here and now, on its private loop

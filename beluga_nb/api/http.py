@@ -1,0 +1,191 @@
+"""An OpenAI-compatible URL as an engine; the one module that imports httpx."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.fetch import MAX_ANSWER, MAX_IMAGE, media_type, origin, picture_url
+from beluga_nb.api.keys import Secret
+from beluga_nb.core import Answer, Request, Result
+from beluga_nb.engines import joined, outcome
+from beluga_nb.errors import BadReply, BelugaError, EngineError, OutcomeUnknown, TimedOut, Unreachable, plain
+from beluga_nb.wire import (
+    ENGINE_HEADER,
+    Item,
+    decoded,
+    error_from_json,
+    items_from_json,
+    request_to_json,
+)
+
+Message = MutableMapping[str, Any]
+App = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+"""An ASGI application, as the ASGI specification types it."""
+
+DOWNLOADS = 3
+"""How often a picture is fetched that does not arrive whole; a GET costs nothing."""
+
+_NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
+
+
+class Http:
+    """The engine behind an `Endpoint`; with `app`, that ASGI application answers in this process.
+
+    It sends each request once. Raises `Unreachable`, `Refused`, `Overloaded`, `OutcomeUnknown`,
+    `TimedOut`, `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, app: App | None = None) -> None:
+        self.endpoint = endpoint
+        self.auth = _Bearer(endpoint.key, endpoint.base_url) if endpoint.key else None
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False) if app else None,
+            # One deadline bounds the whole call; httpx's own limits are per read.
+            timeout=httpx.Timeout(None, connect=endpoint.connect_timeout),
+            headers={"accept-encoding": "identity", "user-agent": "beluga_nb"},
+        )
+
+    async def __call__(self, request: Request) -> Result:
+        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
+        reply = await self._post(request, deadline)
+        engine = plain(reply.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
+        created, items = await asyncio.to_thread(items_from_json, reply.content)
+        parts = [request.part(sample) for sample in request.samples]
+
+        async def arrive(part: Request) -> Result:
+            answer = await self._answer(items[part.sample - request.sample], deadline)
+            return Result.of(part, [answer], engine=engine, created=created)
+
+        arriving = [outcome(arrive, part) for part in parts[: len(items)]]
+        outcomes: list[Result | BelugaError] = list(await asyncio.gather(*arriving))
+        if len(items) < request.n:
+            outcomes.append(_too_few(len(items), request.n))
+        return joined(request, outcomes)
+
+    async def _post(self, request: Request, deadline: float) -> _Reply:
+        body = request_to_json(
+            request, response_format=self.endpoint.response_format, extensions=self.endpoint.extensions
+        )
+        url = f"{self.endpoint.base_url}/images/generations"
+        try:
+            async with asyncio.timeout_at(deadline):
+                reply = await self._read(
+                    self.client.build_request("POST", url, json=body), self.auth, MAX_ANSWER
+                )
+        except TimeoutError:
+            raise TimedOut(f"No answer within {self.endpoint.timeout:g} s.", _NOT_SENT_AGAIN) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
+            raise self._unreachable(error) from None
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(
+                f"The connection broke before the answer was complete ({type(error).__name__}).",
+                _NOT_SENT_AGAIN,
+            ) from None
+        if reply.status != 200:
+            raise error_from_json(reply.status, reply.headers, reply.content)
+        return reply
+
+    def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
+        reason = plain(str(error), 120) or type(error).__name__
+        return Unreachable(
+            f"No connection to {httpx.URL(self.endpoint.base_url).host}: {reason}",
+            "Nothing was sent or billed. Look at the network and BELUGA_BASE_URL, or unset"
+            " BELUGA_API_KEY to go on with local previews.",
+        )
+
+    async def _answer(self, item: Item, deadline: float) -> Answer:
+        data = item.data if item.data is not None else await self._download(str(item.url), deadline)
+        return item.answer(data, await asyncio.to_thread(media_type, data))
+
+    async def _download(self, url: str, deadline: float) -> bytes:
+        if url.startswith("data:"):
+            return decoded(url)
+        address = picture_url(url, self.endpoint.base_url)
+        for attempt in range(DOWNLOADS):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    reply = await self._read(self.client.build_request("GET", address), None, MAX_IMAGE)
+            except TimeoutError:
+                break
+            except httpx.HTTPError:
+                await asyncio.sleep(0.2 * 2**attempt)
+                continue
+            if reply.status == 200:
+                return reply.content
+            if reply.status < 500:
+                break
+        raise BadReply(
+            f"The picture was made but cannot be fetched from {plain(address.partition('?')[0], 120)}",
+            "It has probably been billed: open the address now, before it expires.",
+        )
+
+    async def _read(self, request: httpx.Request, auth: _Bearer | None, limit: int) -> _Reply:
+        response = await self.client.send(request, auth=auth, stream=True, follow_redirects=False)
+        try:
+            raw = bytearray()
+            async for chunk in response.aiter_raw():
+                raw += chunk
+                if len(raw) > limit:
+                    raise _too_large(limit)
+            content = _inflated(bytes(raw), response.headers.get("content-encoding", ""), limit)
+            return _Reply(response.status_code, response.headers, content)
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()
+
+
+@dataclass(frozen=True)
+class _Reply:
+    status: int
+    headers: httpx.Headers
+    content: bytes
+
+
+class _Bearer(httpx.Auth):
+    """Adds the key as the request leaves, to the exact origin of the API and no other."""
+
+    def __init__(self, key: Secret, base_url: str) -> None:
+        self.key = key
+        self.home = origin(base_url)
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if origin(str(request.url)) == self.home:
+            request.headers["Authorization"] = f"Bearer {self.key.reveal()}"
+        yield request
+
+
+def _inflated(raw: bytes, encoding: str, limit: int) -> bytes:
+    # We ask for identity. Who compresses all the same is read within the same limit: it is paid for.
+    if encoding.lower() in {"", "identity"}:
+        return raw
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        content = inflater.decompress(raw, limit)
+    except zlib.error:
+        raise BadReply(
+            f"The answer is in an encoding that was not asked for ({plain(encoding, 40)}).",
+            "It may have been billed.",
+        ) from None
+    if inflater.unconsumed_tail:
+        raise _too_large(limit)
+    return content
+
+
+def _too_large(limit: int) -> BadReply:
+    return BadReply(f"The answer is larger than {limit // 2**20} MiB.", "It may have been billed.")
+
+
+def _too_few(arrived: int, wanted: int) -> EngineError:
+    return BadReply(f"The service sent {arrived} of {wanted}.", "The model may have declined the others.")

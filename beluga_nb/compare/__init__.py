@@ -1,0 +1,1 @@
+"""Prompts × models × sizes."""

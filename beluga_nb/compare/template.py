@@ -1,0 +1,34 @@
+"""`{{name}}` in a prompt, and nothing else: every other character goes through as it was typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from beluga_nb.errors import UnknownName
+
+_NAME = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
+
+
+def names(prompt: str) -> list[str]:
+    """Return the names that a prompt asks to be filled, in order, each once.
+
+    >>> names('a {{animal}} in {{ style }}, {"json": 1}')
+    ['animal', 'style']
+    """
+    return list(dict.fromkeys(_NAME.findall(prompt)))
+
+
+def filled(prompt: str, values: Mapping[str, object]) -> str:
+    """Return the prompt with each `{{name}}` replaced once; raise `UnknownName` for one without a value.
+
+    >>> filled("a {{animal}}, 50 % off, {1+1}", {"animal": "fox {{x}}"})
+    'a fox {{x}}, 50 % off, {1+1}'
+    """
+    for name in names(prompt):
+        if name not in values:
+            known = [known for known in values if not known.startswith("_")]
+            raise UnknownName(
+                "value for", f"{{{{{name}}}}}", known, hint=f"Set it first, for example: {name} = 'red'"
+            )
+    return _NAME.sub(lambda match: str(values[match[1]]), prompt)

@@ -1,0 +1,1 @@
+"""An engine becomes a URL: the embedded BelugAPI."""

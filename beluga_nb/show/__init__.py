@@ -1,0 +1,1 @@
+"""Values become what people see: pure functions to strings and bytes."""

@@ -1,0 +1,125 @@
+"""What a notebook shows of a result: HTML, one small image, and a text that names the exact bytes.
+
+All of it is a pure function of the pictures: no durations, addresses or random ids, so that a notebook
+that is run again shows the same bytes. The HTML survives an untrusted notebook: inline styles, inherited
+colours, no script, no link, no class (research/notebook-peers.md, section 3, 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+import pybase64
+
+from beluga_nb.core import Bundle, Picture, Preview, Result
+from beluga_nb.errors import plain
+from beluga_nb.show.preview import montage, preview
+
+LOCAL_PREVIEW = "local preview, not model output"
+
+_GRID = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start"
+_FIGURE = "margin:0;max-width:100%"
+_IMAGE = "max-width:100%;height:auto;border-radius:4px;display:block;margin:0"
+_CAPTION = "font-size:85%;opacity:.75;padding-top:4px"
+_CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top"
+_WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 320
+
+
+def bundle(result: Result) -> Bundle:
+    """Return what Jupyter's display protocol takes: HTML, one PNG or JPEG, and plain text."""
+    previews = [picture.preview or preview(picture) for picture in result.pictures]
+    if not previews:
+        return {"text/plain": text(result)}
+    single = previews[0] if len(previews) == 1 else montage(previews)
+    return {
+        "text/html": html(result, previews),
+        single.media_type: _base64(single),
+        "text/plain": text(result),
+    }
+
+
+def html(result: Result, previews: Sequence[Preview]) -> str:
+    """Return one figure for each picture, in a grid that wraps."""
+    widest = _WIDEST_SINGLE if len(previews) == 1 else _WIDEST_OF_MANY
+    figures = "".join(
+        _figure(picture, shown, widest) for picture, shown in zip(result.pictures, previews, strict=True)
+    )
+    return f'<div style="{_GRID}">{figures}</div>'
+
+
+def _figure(picture: Picture, shown: Preview, widest: int) -> str:
+    width, height = _fitted(picture.size, widest)
+    return (
+        f'<figure style="{_FIGURE}">'
+        f'<img src="data:{shown.media_type};base64,{_base64(shown)}" alt="{escape(alt(picture))}"'
+        f' width="{width}" height="{height}" style="{_IMAGE}">'
+        f'<figcaption style="{_CAPTION}">{escape(caption(picture))}</figcaption></figure>'
+    )
+
+
+def _fitted(size: tuple[int, int], widest: int) -> tuple[int, int]:
+    width, height = size
+    scale = min(1.0, widest / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def alt(picture: Picture) -> str:
+    """Return the text alternative: what was asked for, and whether a model made it."""
+    prompt = plain(picture.recipe.request.prompt, 300)
+    return f"{prompt} ({LOCAL_PREVIEW})" if picture.recipe.procedural else prompt
+
+
+def caption(picture: Picture) -> str:
+    """Return the line under a picture: model, pixels, and a warning where no model made it."""
+    request = picture.recipe.request
+    width, height = picture.size
+    words = [plain(request.model, 80), f"{width} × {height}"]
+    words += [request.quality] if request.quality else []
+    words += [f"take {plain(request.take, 40)}"] if request.take else []
+    words += [LOCAL_PREVIEW] if picture.recipe.procedural else []
+    return " · ".join(words)
+
+
+def text(result: Result) -> str:
+    """Return the result as text: the prompt, and a line with the SHA-256 for each picture."""
+    count = f"{len(result)} picture" + ("s" if len(result) != 1 else "")
+    lines = [f"{count} of “{plain(result.recipe.request.prompt, 200)}”"]
+    lines += [f"{caption(picture)} · sha256:{picture.sha256}" for picture in result.pictures]
+    return "\n".join(lines)
+
+
+def _base64(shown: Preview) -> str:
+    return pybase64.b64encode(shown.data).decode()
+
+
+def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Bundle:
+    """Return a table as HTML and as aligned text."""
+    rows = [list(row) for row in rows]
+    lines = [list(head), *rows] if head else rows
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    aligned = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    return {"text/html": _table_html(rows, head), "text/plain": "\n".join(aligned)}
+
+
+def _table_html(rows: Iterable[Sequence[str]], head: Sequence[str]) -> str:
+    top = f"<thead>{_line(head, 'th')}</thead>" if head else ""
+    return f"<table>{top}<tbody>{''.join(_line(row, 'td') for row in rows)}</tbody></table>"
+
+
+def _line(cells: Sequence[str], tag: str) -> str:
+    inner = "".join(f'<{tag} style="{_CELL}">{escape(plain(cell))}</{tag}>' for cell in cells)
+    return f"<tr>{inner}</tr>"
+
+
+def status_lines(facts: Mapping[str, str], examples: Sequence[str]) -> Bundle:
+    """Return the state of a session, and examples to go on with."""
+    shown = table(list(facts.items()))
+    tried = "".join(f"<code>{escape(example)}</code><br>" for example in examples)
+    return {
+        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">Try<br>{tried}</p>',
+        "text/plain": "\n".join([shown["text/plain"], "", "Try", *(f"  {each}" for each in examples)]),
+    }

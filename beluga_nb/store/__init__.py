@@ -1,0 +1,1 @@
+"""Nothing that was paid for is lost."""
