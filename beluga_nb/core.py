@@ -243,7 +243,7 @@ class Result(Sequence["Image"]):
     given by the session as `view`.
     """
 
-    recipe: Recipe
+    request: Request
     pictures: tuple[Picture, ...]
     view: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
 
@@ -263,13 +263,17 @@ class Result(Sequence["Image"]):
             )
             for sample, answer in zip(request.samples, answers, strict=False)
         )
-        return cls(Recipe(request=request, engine=engine, created=created), pictures)
+        return cls(request, pictures)
 
-    @classmethod
-    def joined(cls, request: Request, results: Sequence[Result]) -> Result:
-        """Return the pictures of all `results` as the one result of `request`."""
-        recipe = replace(results[0].recipe, request=request)
-        return cls(recipe, tuple(picture for result in results for picture in result.pictures))
+    @property
+    def recipe(self) -> Recipe:
+        """How the pictures came about; what differs between several stands in each picture's own recipe."""
+        if not self.pictures:
+            return Recipe(request=self.request, engine="")
+        first = self.pictures[0].recipe
+        return replace(
+            first, request=self.request, revised_prompt=first.revised_prompt if len(self) == 1 else None
+        )
 
     @overload
     def __getitem__(self, index: int) -> Image: ...
@@ -324,7 +328,7 @@ class Incomplete(EngineError):
         self.result = result
         self.causes = tuple(causes)
         cause = self.causes[0]
-        wanted = result.recipe.request.n
+        wanted = result.request.n
         super().__init__(
             f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
             f"{cause.hint} Running it again asks only for what is missing.".strip(),

@@ -77,7 +77,7 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
     errors = [each for each in outcomes if isinstance(each, BelugaError)]
     if not results:
         raise errors[0]
-    result = Result.joined(request, results)
+    result = Result(request, tuple(picture for each in results for picture in each.pictures))
     if errors:
         raise Incomplete(result, errors)
     return result

@@ -17,7 +17,7 @@ from beluga_nb.show.markup import status_lines
 
 
 @magics_class
-class BelugaMagics(Magics):  # type: ignore[misc]  # IPython's base class is untyped
+class BelugaMagics(Magics):
     """`%beluga` and `%%beluga`."""
 
     @needs_local_scope
@@ -30,12 +30,18 @@ class BelugaMagics(Magics):  # type: ignore[misc]  # IPython's base class is unt
         if call.help:
             print(help_text())
         elif call.command is not None:
-            _show(self._answer_to(call.command))
+            _display(self._answer_to(call.command), raw=True)
         else:
-            return self._generated(call, {**self.shell.user_ns, **(local_ns or {})})
+            return self._generated(call, {**self._names, **(local_ns or {})})
         return None
 
-    beluga.__doc__ = help_text()
+    beluga.__doc__ = help_text()  # what %beluga? shows
+
+    @property
+    def _names(self) -> dict[str, object]:
+        assert self.shell is not None
+        names: dict[str, object] = self.shell.user_ns
+        return names
 
     def _answer_to(self, command: str) -> Bundle:
         commands = {"": self._status, "models": models_table, "sizes": sizes_table}
@@ -49,17 +55,17 @@ class BelugaMagics(Magics):  # type: ignore[misc]  # IPython's base class is unt
             result = default.generate(call.prompt, values=values, **call.options)
         except Incomplete as error:
             self._keep(call, error.result)
-            display(error.result)
+            _display(error.result)
             raise
         self._keep(call, result)
         if thrown_away(inspect.currentframe()):
-            display(result)
+            _display(result)
         return result
 
     def _keep(self, call: Call, result: Result) -> None:
         if call.output:
-            self.shell.user_ns[call.output] = result
+            self._names[call.output] = result
 
 
-def _show(bundle: Bundle) -> None:
-    display(bundle, raw=True)
+def _display(thing: Result | Bundle, *, raw: bool = False) -> None:
+    display(thing, raw=raw)  # type: ignore[no-untyped-call]  # IPython's own

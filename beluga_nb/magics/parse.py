@@ -6,8 +6,8 @@ One table of options makes the parser and the help.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict, cast
 
 from beluga_nb.errors import RequestError, UnknownName
 
@@ -45,6 +45,19 @@ OPTIONS = (
 _BY_FLAG = {flag: option for option in OPTIONS for flag in option.flags}
 
 
+class Options(TypedDict, total=False):
+    """The arguments of `Session.submit` that a line can set."""
+
+    model: str
+    size: str
+    n: int
+    quality: str
+    take: str
+    mode: str
+    yes: bool
+    insist: bool
+
+
 @dataclass(frozen=True)
 class Call:
     """What a line or cell asks for: a command, help, or a prompt with options."""
@@ -53,7 +66,7 @@ class Call:
     command: str | None = None
     output: str | None = None
     help: bool = False
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
 
 
 def parse(line: str, cell: str | None = None) -> Call:
@@ -72,7 +85,7 @@ def parse(line: str, cell: str | None = None) -> Call:
     command = prompt.strip() if cell is None and not options and rest == line.strip() else None
     if command in COMMANDS or command == "":
         return Call(command=command)
-    return Call(prompt=prompt, output=output, options=options)
+    return Call(prompt=prompt, output=output, options=cast(Options, options))
 
 
 def _options(line: str) -> tuple[dict[str, object], str]:

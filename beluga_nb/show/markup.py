@@ -84,7 +84,7 @@ def caption(picture: Picture) -> str:
 def text(result: Result) -> str:
     """Return the result as text: the prompt, and a line with the SHA-256 for each picture."""
     count = f"{len(result)} picture" + ("s" if len(result) != 1 else "")
-    lines = [f"{count} of “{plain(result.recipe.request.prompt, 200)}”"]
+    lines = [f"{count} of “{plain(result.request.prompt, 200)}”"]
     lines += [f"{caption(picture)} · sha256:{picture.sha256}" for picture in result.pictures]
     return "\n".join(lines)
 

@@ -33,7 +33,7 @@ class Replayed:
         for sample, n in _runs(request.samples, pictures):
             part = request.part(sample, n)
             known = pictures.get(sample)
-            outcomes.append(Result(known.recipe, (known,)) if known else await outcome(self.engine, part))
+            outcomes.append(Result(part, (known,)) if known else await outcome(self.engine, part))
         return joined(request, outcomes)
 
     def _found(self, request: Request) -> dict[int, Picture]:

@@ -1,0 +1,121 @@
+"""The house as a table: who may import whom. The imports themselves are read, not believed."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import beluga_nb
+
+PACKAGE = Path(beluga_nb.__file__).parent
+
+# Each layer may import from the layers above it in this list, and from its own room.
+LAYERS = [
+    {"errors"},
+    {"core"},
+    {"engines", "catalog", "_loop"},
+    {"wire", "settings"},
+    {"api", "local", "store", "compare", "show"},
+    {"session"},
+    {"magics", "panel"},
+    {"__init__", "__main__"},
+]
+
+# Where a library may be imported; what is not named here may be imported nowhere.
+LIBRARIES = {
+    "httpx": {"api/http.py"},
+    "IPython": {"magics/", "__init__.py"},  # there, for type checkers only
+    "ipywidgets": {"panel/"},
+    "starlette": {"local/"},
+    "uvicorn": {"local/"},
+    "numpy": {"local/painter/"},
+    "PIL": {"core.py", "show/", "local/painter/"},
+    "pybase64": {"wire.py", "show/"},
+    "nest_asyncio": {"_loop.py"},
+    "nest_asyncio2": {"_loop.py"},
+}
+
+MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+def room(module: str) -> str:
+    return module.removesuffix(".py").split("/")[0]
+
+
+def depth(name: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if name in layer)
+
+
+def imports(module: str) -> set[str]:
+    """Every module that a file imports, at its top or inside a function, by its full name."""
+    tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import hides where things come from"
+            found.add(str(node.module))
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_the_layers_below_it(module):
+    own = room(module)
+    for name in imports(module):
+        if not name.startswith("beluga_nb"):
+            continue
+        _, _, inner = name.partition(".")
+        assert inner or own == "__init__", f"{module} imports from the package's own root"
+        other = inner.split(".")[0]
+        if other and other != own:
+            assert depth(other) < depth(own), f"{module} imports {name}, which is not below it"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_library_is_imported_only_in_its_place(module):
+    allowed = sys.stdlib_module_names | {"beluga_nb"}
+    for name in {name.split(".")[0] for name in imports(module)} - allowed:
+        assert name in LIBRARIES, f"{module} imports {name}, which no room is for"
+        assert any(module.startswith(place) for place in LIBRARIES[name]), f"{module} imports {name}"
+
+
+def test_magics_and_panel_know_only_session_show_and_core():
+    for module in MODULES:
+        if room(module) in {"magics", "panel"}:
+            inner = {name.split(".")[1] for name in imports(module) if name.startswith("beluga_nb.")}
+            assert inner <= {"session", "show", "core", "errors", room(module)}, module
+
+
+def test_every_exported_name_exists_and_nothing_else_is_public():
+    public = {name for name, value in vars(beluga_nb).items() if not name.startswith("_")}
+    submodules = {name for name in public if f"beluga_nb.{name}" in sys.modules}
+    assert sorted(beluga_nb.__all__) == beluga_nb.__all__
+    assert public - submodules - {"annotations", "TYPE_CHECKING", "default"} == set(beluga_nb.__all__)
+
+
+def test_every_module_can_be_imported_by_itself():
+    for module in MODULES:
+        importlib.import_module("beluga_nb." + module.removesuffix(".py").replace("/", "."))
+
+
+HEAVY = ("httpx", "PIL", "numpy", "starlette", "uvicorn", "IPython", "ipywidgets", "nest_asyncio")
+
+
+def test_importing_the_package_imports_no_heavy_library_opens_no_socket_and_writes_nothing(tmp_path):
+    probe = f"""
+import socket, sys
+def never(*_): raise AssertionError("a socket was opened")
+socket.socket.connect = socket.socket.bind = never
+import beluga_nb
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,178 @@
+"""The law: wrapping never changes the answer.
+
+For every request and engine, the client in front of the server in front of the engine, in process and over a
+real port, the recording, its replay, the retrying, the limited, the spread and the per-loop engine all give
+what the engine gives, to the byte.
+"""
+
+import asyncio
+import contextlib
+import random
+import socket
+import threading
+
+import pytest
+import uvicorn
+from conftest import ask, drawing, drawn
+
+from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.http import Http
+from beluga_nb.api.keys import Secret
+from beluga_nb.api.retry import Retrying
+from beluga_nb.catalog import split
+from beluga_nb.core import Answer, Request, Result
+from beluga_nb.engines import Limited, PerLoop, Spread
+from beluga_nb.errors import (
+    BelugaError,
+    OutcomeUnknown,
+    Overloaded,
+    Refused,
+    TimedOut,
+)
+from beluga_nb.local.app import create_app
+from beluga_nb.local.previews import previews
+from beluga_nb.show.preview import preview
+from beluga_nb.store.records import Store
+from beluga_nb.store.replay import Recorded, Replayed, Unrecorded
+
+KEY = "bapi_a-key-for-the-law-only"
+
+
+async def in_jpeg_and_webp(request: Request) -> Result:
+    kinds = [("JPEG", "image/jpeg"), ("WEBP", "image/webp")]
+    answers = [
+        Answer(drawn(request, sample, kinds[sample % 2][0]), kinds[sample % 2][1])
+        for sample in request.samples
+    ]
+    return Result.of(request, answers, engine="two formats")
+
+
+async def busy(request: Request) -> Result:
+    raise Overloaded("Try again in a moment.", retry_after=2)
+
+
+async def declined(request: Request) -> Result:
+    raise Refused("Your prompt was declined.", status=400, code="moderation_blocked", param="prompt")
+
+
+async def broken(request: Request) -> Result:
+    raise OutcomeUnknown("The provider failed.", status=502)
+
+
+async def slow(request: Request) -> Result:
+    raise TimedOut("Polling took more than five minutes.")
+
+
+ENGINES = [drawing, in_jpeg_and_webp, previews, busy, declined, broken, slow]
+
+REQUESTS = [
+    Request(prompt="a red bicycle on a beach, really?", model="gpt-image-2"),
+    Request(prompt='{"json": "{{x}}"}, 50 % \N{SNOWMAN} é\n\n ', model="flux-2.0", n=3, size="2:1"),
+    Request(prompt="a fox", model="seedream-4.5", n=4, size="9:16", quality="hd", take="again", sample=2),
+    Request(prompt="a skyline", model="wan2.7-image", size="auto", quality="standard"),
+]
+
+
+@contextlib.contextmanager
+def server(engine):
+    """Our own server on a real port, in a thread."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(create_app(engine, key=KEY), lifespan="off", log_level="error")
+        running = uvicorn.Server(config)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        finally:
+            running.should_exit = True
+            thread.join(10)
+
+
+def client(base_url, response_format, app=None):
+    return Http(
+        Endpoint(
+            base_url=base_url,
+            provider="law",
+            key=Secret(KEY, "a test"),
+            response_format=response_format,
+            extensions=True,
+        ),
+        app=app,
+    )
+
+
+def in_process(engine, response_format="b64_json"):
+    return client("http://127.0.0.1/v1", response_format, create_app(engine, key=KEY))
+
+
+def recorded(engine, store):
+    keeping = Recorded(engine, store, provider="law", preview=preview, notify=pytest.fail)
+    return Replayed(keeping, store, provider="law")
+
+
+async def no_time(_seconds):
+    await asyncio.sleep(0)
+
+
+def replayed(engine, store):
+    async def twice(request):
+        await recorded(engine, store)(request)
+        return await Replayed(Unrecorded(store), store, provider="law")(request)
+
+    return twice
+
+
+WRAPPERS = {
+    "in process, url": lambda engine, _: in_process(engine, "url"),
+    "in process, b64_json": lambda engine, _: in_process(engine, "b64_json"),
+    "recorded": recorded,
+    "replayed": replayed,
+    "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
+    "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, 2)),
+    "spread": lambda engine, _: Spread(engine, split),
+    "everything": lambda engine, store: Spread(
+        recorded(PerLoop(lambda: Limited(Retrying(in_process(engine), sleep=no_time), 4)), store), split
+    ),
+}
+
+
+def told(error):
+    """What an error says, but for the advice, which belongs to who gives it."""
+    return type(error), error.message, error.status, error.code, error.param, getattr(error, "retry_after", 0)
+
+
+async def outcome_of(engine, request):
+    try:
+        return await asyncio.wait_for(engine(request), 30)
+    except BelugaError as error:
+        return told(error)
+    finally:
+        if isinstance(engine, Http):
+            await engine.aclose()
+
+
+@pytest.mark.parametrize("how", WRAPPERS)
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.__name__)
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.prompt[:12])
+def test_wrapping_never_changes_the_answer(how, engine, request_, tmp_path):
+    # What the law is about is one request to one engine: no more pictures than the model allows.
+    expected = asyncio.run(outcome_of(engine, request_))
+    assert asyncio.run(outcome_of(WRAPPERS[how](engine, Store(tmp_path)), request_)) == expected
+
+
+@pytest.mark.parametrize("response_format", ["url", "b64_json"])
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.__name__)
+def test_a_real_port_never_changes_the_answer(engine, response_format):
+    with server(engine) as base_url:
+        for request in REQUESTS:
+            expected = asyncio.run(outcome_of(engine, request))
+            assert asyncio.run(outcome_of(client(base_url, response_format), request)) == expected
+
+
+def test_the_law_can_be_broken():
+    async def one_byte_off(request):
+        result = await drawing(request)
+        return Result.of(request, [Answer(result.pictures[0].data + b"!")], engine="drawing")
+
+    assert ask(one_byte_off, REQUESTS[0]) != ask(drawing, REQUESTS[0])
