@@ -77,7 +77,10 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
     errors = [each for each in outcomes if isinstance(each, BelugaError)]
     if not results:
         raise errors[0]
+    causes = [
+        cause for error in errors for cause in (error.causes if isinstance(error, Incomplete) else [error])
+    ]
     result = Result(request, tuple(picture for each in results for picture in each.pictures))
-    if errors:
-        raise Incomplete(result, errors)
+    if causes:
+        raise Incomplete(result, causes)
     return result

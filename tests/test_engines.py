@@ -1,0 +1,175 @@
+"""Engines made of engines."""
+
+import asyncio
+import threading
+
+import pytest
+from conftest import Counting, ask, drawing, drawn
+
+from beluga_nb.catalog import split
+from beluga_nb.core import Incomplete, Request
+from beluga_nb.engines import Limited, PerLoop, Spread, joined, outcome
+from beluga_nb.errors import Refused, Unreachable
+
+ONE = Request(prompt="a fox", model="gpt-image-2")
+FIVE = Request(prompt="a fox", model="gpt-image-2", n=5)
+
+
+def singly(request):
+    return [request.part(sample) for sample in request.samples]
+
+
+def failing(*samples):
+    """An engine that has no picture of some samples."""
+
+    async def engine(request):
+        if request.sample in samples:
+            raise Unreachable(f"No sample {request.sample}.", "Look for it.")
+        return await drawing(request)
+
+    return engine
+
+
+def samples(result):
+    return [picture.recipe.request.sample for picture in result.pictures]
+
+
+def test_spread_joins_in_order_whoever_answers_first():
+    turn = []
+
+    async def last_first(request):
+        turn.append(request.sample)
+        while len(turn) < 5 or turn[-1] != request.sample:
+            await asyncio.sleep(0)
+        turn.pop()
+        turn.insert(0, -1)
+        return await drawing(request)
+
+    result = ask(Spread(last_first, singly), FIVE)
+    assert samples(result) == [0, 1, 2, 3, 4]
+    assert [picture.data for picture in result.pictures] == [drawn(ONE, sample) for sample in range(5)]
+    assert result.request == FIVE
+
+
+def test_spread_asks_for_no_more_at_once_than_the_model_allows():
+    counting = Counting()
+    ask(Spread(counting, split), Request(prompt="a fox", model="flux-2.0", n=6))
+    assert [(request.sample, request.n) for request in counting.requests] == [(0, 4), (4, 2)]
+
+
+def test_spread_passes_a_single_part_on_as_it_is():
+    counting = Counting()
+    assert ask(Spread(counting, split), ONE) == ask(drawing, ONE)
+    assert counting.requests == [ONE]
+
+
+def test_what_arrived_survives_a_part_that_fails():
+    with pytest.raises(Incomplete) as caught:
+        ask(Spread(failing(1, 3), singly), FIVE)
+    assert samples(caught.value.result) == [0, 2, 4]
+    assert [cause.message for cause in caught.value.causes] == ["No sample 1.", "No sample 3."]
+    assert str(caught.value) == (
+        "3 of 5 pictures arrived; the rest failed: No sample 1.\n"
+        "Look for it. Running it again asks only for what is missing."
+    )
+
+
+def test_the_first_error_is_raised_as_it_is_where_nothing_arrived():
+    with pytest.raises(Unreachable) as caught:
+        ask(Spread(failing(0, 1, 2, 3, 4), singly), FIVE)
+    assert caught.value.message == "No sample 0."
+
+
+def test_a_part_that_is_itself_incomplete_is_counted_once():
+    def halves(request):
+        return [request.part(0, 2), request.part(2, 3)]
+
+    with pytest.raises(Incomplete) as caught:
+        ask(Spread(Spread(failing(1, 3), singly), halves), FIVE)
+    assert samples(caught.value.result) == [0, 2, 4]
+    assert [cause.message for cause in caught.value.causes] == ["No sample 1.", "No sample 3."]
+    assert caught.value.message == "3 of 5 pictures arrived; the rest failed: No sample 1."
+
+
+def test_a_strangers_exception_is_not_swallowed():
+    async def broken(request):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ask(Spread(broken, singly), FIVE)
+
+
+def test_joining_one_whole_answer_gives_it_back():
+    whole = ask(drawing, FIVE)
+    assert joined(FIVE, [whole]) == whole
+
+
+def test_an_outcome_is_the_answer_or_the_error():
+    refused = Refused("No.")
+
+    async def refusing(request):
+        raise refused
+
+    assert asyncio.run(outcome(refusing, ONE)) is refused
+    assert asyncio.run(outcome(drawing, ONE)) == ask(drawing, ONE)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_limited_lets_no_more_go_than_it_may(most):
+    on_their_way, highest = 0, 0
+
+    async def slow(request):
+        nonlocal on_their_way, highest
+        on_their_way += 1
+        highest = max(highest, on_their_way)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        on_their_way -= 1
+        return await drawing(request)
+
+    async def many():
+        limited = Limited(slow, most)
+        await asyncio.gather(*(limited(part) for part in singly(FIVE)))
+
+    asyncio.run(many())
+    assert highest == most
+
+
+def test_limited_gives_the_place_back_after_an_error():
+    async def many():
+        limited = Limited(failing(0), 1)
+        return [await outcome(limited, part) for part in singly(FIVE)]
+
+    assert [type(each).__name__ for each in asyncio.run(many())] == ["Unreachable", *["Result"] * 4]
+
+
+def test_per_loop_makes_nothing_before_it_is_asked():
+    made = []
+    PerLoop(lambda: made.append(1) or drawing)
+    assert made == []
+
+
+def test_per_loop_makes_one_engine_for_each_loop():
+    made = []
+
+    def make():
+        made.append(Counting())
+        return made[-1]
+
+    per_loop = PerLoop(make)
+
+    async def twice():
+        await per_loop(ONE)
+        await per_loop(FIVE)
+
+    threads = [threading.Thread(target=lambda: asyncio.run(twice())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    assert [engine.requests for engine in made] == [[ONE, FIVE], [ONE, FIVE]]
+
+
+def test_per_loop_lets_go_of_the_engine_of_a_loop_that_is_gone():
+    per_loop = PerLoop(Counting)
+    ask(per_loop, ONE)
+    assert len(per_loop.engines) == 0
