@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, overload
 
-from beluga_nb.errors import BadImage, BelugaError, EngineError, RequestError
+from beluga_nb.errors import BadImage, BelugaError, EngineError, RequestError, plain
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -82,7 +81,9 @@ class Request:
 
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise RequestError(f"The {name} is {value!r}, not text.", f"Give {name} as a string.", param=name)
+        raise RequestError(
+            f"The {name} is {plain(repr(value), 60)}, not text.", f"Give {name} as a string.", param=name
+        )
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -113,7 +114,9 @@ def _check_prompt_length(prompt: str) -> None:
 def _check_count(name: str, value: object, *, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise RequestError(
-            f"{name} is {value!r}.", f"Give {name} as a whole number from {least} on.", param=name
+            f"{name} is {plain(repr(value), 60)}.",
+            f"Give {name} as a whole number from {least} on.",
+            param=name,
         )
 
 
@@ -184,13 +187,22 @@ class Picture:
 
 
 def _convert(image: Image, path: Path) -> None:
-    flat = image.convert("RGB") if path.suffix.lower() in {".jpg", ".jpeg"} else image
+    flat = _on_white(image) if path.suffix.lower() in {".jpg", ".jpeg"} else image
     try:
         flat.save(path)
     except (ValueError, KeyError) as error:
         raise RequestError(
             f"'{path.name}' names no picture format that can be written.", "Use .png, .jpg or .webp."
         ) from error
+
+
+def _on_white(image: Image) -> Image:
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    clear = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
 
 
 def decode(data: bytes) -> Image:
@@ -200,11 +212,7 @@ def decode(data: bytes) -> Image:
     """
     image = _opened(data)
     if image.width * image.height > MAX_PIXELS:
-        raise BadImage(
-            f"The picture has {image.width} x {image.height} pixels.",
-            f"At most {MAX_PIXELS // 1_000_000} million are decoded; its bytes are kept as they came.",
-            data=data,
-        )
+        raise _too_large(data)
     try:
         image.load()
     except Exception as error:  # a decoder fails in at least six ways on damaged data
@@ -216,11 +224,19 @@ def _opened(data: bytes) -> Image:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode() has its own limit
-            return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
+        return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter under -W error
+        raise _too_large(data) from None
     except Exception as error:  # likewise
         raise _bad_image(data, error) from None
+
+
+def _too_large(data: bytes) -> BadImage:
+    return BadImage(
+        f"The picture has more than {MAX_PIXELS // 1_000_000} million pixels.",
+        "It is not decoded; its bytes are kept as they came.",
+        data=data,
+    )
 
 
 def _bad_image(data: bytes, error: Exception) -> BadImage:
