@@ -1,0 +1,148 @@
+"""What errors say: what happened, what to do, and nothing that a server smuggles in."""
+
+import pytest
+
+from beluga_nb.errors import (
+    BadImage,
+    BadReply,
+    BelugaError,
+    EngineError,
+    NotConfirmed,
+    NotRecorded,
+    OutcomeUnknown,
+    Overloaded,
+    Refused,
+    RequestError,
+    SettingsError,
+    StoreError,
+    TimedOut,
+    UnknownName,
+    Unreachable,
+    nearest,
+    plain,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "parents"),
+    [
+        (RequestError, (BelugaError, ValueError)),
+        (UnknownName, (RequestError,)),
+        (NotConfirmed, (RequestError,)),
+        (SettingsError, (BelugaError, ValueError)),
+        (NotRecorded, (BelugaError,)),
+        (StoreError, (BelugaError,)),
+        (EngineError, (BelugaError,)),
+        (Unreachable, (EngineError,)),
+        (Refused, (EngineError,)),
+        (Overloaded, (EngineError,)),
+        (OutcomeUnknown, (EngineError,)),
+        (TimedOut, (OutcomeUnknown,)),
+        (BadReply, (EngineError,)),
+        (BadImage, (BadReply,)),
+    ],
+)
+def test_the_tree_is_the_one_in_the_docstring(error, parents):
+    assert error.__bases__ == parents
+
+
+def test_an_error_is_two_lines():
+    assert str(BelugaError("It is closed.", "Open it.")) == "It is closed.\nOpen it."
+
+
+def test_an_error_without_a_hint_is_one_line():
+    assert str(BelugaError("It is closed.")) == "It is closed."
+
+
+def test_a_notebook_shows_two_lines_instead_of_a_traceback():
+    error = RequestError("The prompt is empty.", "Describe the picture.")
+    assert error._render_traceback_() == ["RequestError: The prompt is empty.", "Describe the picture."]
+
+
+def test_a_notebook_shows_status_and_request_id_of_what_a_service_said():
+    error = Refused("No.", "Ask again.", status=403, request_id="req_7")
+    assert error._render_traceback_() == ["Refused: No. (status 403, request req_7)", "Ask again."]
+
+
+def test_a_notebook_shows_no_status_that_nobody_answered():
+    assert Unreachable("No connection.")._render_traceback_() == ["Unreachable: No connection."]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (EngineError("x"), 500),
+        (Unreachable("x"), 502),
+        (Refused("x"), 400),
+        (Overloaded("x"), 429),
+        (OutcomeUnknown("x"), 500),
+        (TimedOut("x"), 504),
+        (BadReply("x"), 502),
+        (BadImage("x"), 502),
+    ],
+)
+def test_each_error_has_a_status_of_its_own_that_counts_as_not_answered(error, status):
+    assert (error.status, error.answered) == (status, False)
+
+
+def test_a_status_that_is_given_counts_as_answered():
+    error = Overloaded("Later.", status=503, retry_after=2.5)
+    assert (error.status, error.answered, error.retry_after) == (503, True, 2.5)
+
+
+def test_a_bad_image_keeps_its_bytes():
+    assert BadImage("Broken.", data=b"GIF89a").data == b"GIF89a"
+
+
+def test_an_unknown_name_names_the_nearest_and_what_there_is():
+    error = UnknownName("quality", "HDD", ("standard", "hd"), param="quality", code="nope")
+    assert error.message == "No quality 'HDD'."
+    assert error.hint == "Did you mean 'hd'? There are: standard, hd."
+    assert (error.nearest, error.name, error.param, error.code) == ("hd", "HDD", "quality", "nope")
+
+
+def test_an_unknown_name_like_no_other_asks_nothing():
+    error = UnknownName("mode", "zzzzzz", ("auto", "off"))
+    assert (error.nearest, error.hint) == (None, "There are: auto, off.")
+
+
+def test_an_unknown_name_is_cut_and_cleaned():
+    error = UnknownName("model", "\x1b[2J" + "x" * 500, ("flux-2.0",))
+    assert error.message == "No model '[2J" + "x" * 76 + "…'."
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "expected"),
+    [
+        ("flux2", ["flux-2.0", "flux-kontext"], "flux-2.0"),
+        ("FLUX-2.0", ["flux-2.0", "flux-kontext"], "flux-2.0"),
+        ("gpt-image2", ["gpt-image-2", "gpt-image-1-official"], "gpt-image-2"),
+        ("hd", [], None),
+        ("", ["auto"], None),
+    ],
+)
+def test_the_nearest_name_is_the_one_that_was_meant(name, choices, expected):
+    assert nearest(name, choices) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("50 % off", "50 % off"),
+        ("one\ntwo\r\n\tthree", "one two three"),
+        ("\x1b[31mred\x1b[0m", "[31mred[0m"),
+        ("\x1b]0;title\x07", "]0;title"),
+        ("a\x00b\x7fc\x9bd", "abcd"),
+        ("abc\u202egnp.exe\u2066\u200f", "abcgnp.exe"),
+        ("half \ud83d a pair", "half a pair"),
+        ("line\u2028paragraph\u2029end", "line paragraph end"),
+        ("é \N{SNOWMAN} 日本", "é \N{SNOWMAN} 日本"),
+    ],
+)
+def test_outside_text_loses_what_a_terminal_or_a_reader_would_obey(text, expected):
+    assert plain(text) == expected
+
+
+def test_outside_text_is_cut_at_500_characters():
+    assert plain("x" * 501) == "x" * 499 + "…"
+    assert plain("x" * 500) == "x" * 500
