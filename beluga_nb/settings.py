@@ -6,13 +6,14 @@ file that may be committed.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from beluga_nb.errors import SettingsError, UnknownName
+from beluga_nb.errors import SettingsError, UnknownName, plain
 
 SERVICE = "https://api.belugapi.com/v1"
 """The service's base URL (contract.md: Endpoints)."""
@@ -25,6 +26,8 @@ FILE = "beluga.toml"
 _CHOICES = {"mode": MODES, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
 _ENVIRONMENT = ("base_url", "mode", "store", "model")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_PRINTED = re.compile("[!-~]+")
+_NO = {"", "0", "false"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,10 @@ class Settings:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UnknownName(name.replace("_", " "), str(getattr(self, name)), choices)
+        if not isinstance(self.model, str):
+            raise SettingsError(f"The setting model is {self.model!r}.", "Give a model's id.")
+        if not isinstance(self.store, str | Path):
+            raise SettingsError(f"The setting store is {self.store!r}.", "Give a folder.")
         object.__setattr__(self, "store", Path(self.store))
         object.__setattr__(self, "base_url", checked_base_url(self.base_url))
         for name in ("timeout", "connect_timeout", "max_in_flight"):
@@ -69,12 +76,24 @@ class Settings:
     def with_(self, **said: object) -> Settings:
         """Return the settings with what the call says; None says nothing."""
         heard = {name: value for name, value in said.items() if value is not None}
+        _check_names(heard)
+        if "base_url" in heard:
+            heard["origin"] = "call"
         return replace(self, **heard) if heard else self  # type: ignore[arg-type]
 
 
+def _check_names(said: Mapping[str, object]) -> None:
+    known = {each.name for each in fields(Settings)} - {"origin"}
+    for name in said:
+        if name not in known:
+            raise UnknownName("setting", name, sorted(known))
+
+
 def _check_positive(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:  # NaN is not either
         raise SettingsError(f"The setting {name} is {value!r}.", "Give a number above 0.")
+    if name == "max_in_flight" and not isinstance(value, int):
+        raise SettingsError(f"The setting {name} is {value!r}.", "Give a whole number above 0.")
 
 
 def checked_base_url(url: str) -> str:
@@ -83,10 +102,10 @@ def checked_base_url(url: str) -> str:
     Plain http goes to this machine only, and a URL holds no password, query or fragment
     (research/reliability.md, S13 and S14).
     """
-    parts = urlsplit(url if isinstance(url, str) else "")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = _split(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingsError("The base URL is no web address.", f"It looks like {SERVICE}")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in url or "#" in url:
         raise SettingsError(
             "The base URL holds a user name, a password, a query or a fragment.",
             f"Give only scheme, host and path, such as {SERVICE}",
@@ -99,14 +118,26 @@ def checked_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _split(url: object) -> SplitResult | None:
+    # urlsplit drops line breaks in silence, and looks at the port only when it is asked for.
+    if not isinstance(url, str) or not _PRINTED.fullmatch(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None
+
+
 def load(environ: Mapping[str, str], folder: Path) -> Settings:
     """Return the settings of a folder (its `beluga.toml`, or its project's) and an environment.
 
     Under `CI` the mode is "replay" unless said otherwise: a pipeline buys nothing by accident.
     """
-    said: dict[str, object] = {"mode": "replay"} if environ.get("CI") else {}
+    folder = folder.absolute()
+    said: dict[str, object] = {"mode": "replay"} if environ.get("CI", "").lower() not in _NO else {}
     said |= _from_file(folder) | _from_environment(environ)
-    settings = Settings().with_(**said)
+    settings = replace(Settings(), **said)  # type: ignore[arg-type]  # checked by Settings itself
     return replace(settings, store=folder / settings.store)
 
 
@@ -135,14 +166,12 @@ def _project(folder: Path) -> Sequence[Path]:
 
 
 def _checked_names(said: dict[str, object], path: Path) -> dict[str, object]:
-    known = {each.name for each in fields(Settings)} - {"origin"}
     for name in said:
         if "key" in name.lower():
             raise SettingsError(
-                f"{path.name} holds a key ('{name}').", "Files get committed: set BELUGA_API_KEY instead."
+                f"{path.name} holds a key ('{plain(name, 80)}').",
+                "Files get committed: set BELUGA_API_KEY instead.",
             )
-        if name not in known:
-            raise UnknownName("setting", name, sorted(known))
-    if "store" in said:
-        said["store"] = path.parent / str(said["store"])
-    return said
+    _check_names(said)
+    store = said.get("store")
+    return said | {"store": path.parent / store} if isinstance(store, str) else said
