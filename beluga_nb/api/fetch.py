@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.core import MEDIA_TYPES, decode
@@ -15,6 +16,9 @@ MAX_IMAGE = 32 * 2**20
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
+# IPv6, or what a resolver reads as IPv4 however it is spelt (127.1, 0x7f000001), or this machine.
+_NO_NAME = re.compile(r".*:.*|(.*\.)?(\d+|0x[0-9a-f]*|localhost)\.?")
+
 
 def origin(url: str) -> tuple[str, str, int]:
     """Return scheme, host and port, which together say whose address this is."""
@@ -26,25 +30,29 @@ def origin(url: str) -> tuple[str, str, int]:
 def picture_url(url: str, base_url: str) -> str:
     """Return the absolute URL of a picture; raise `BadReply` for one that is not fetched.
 
-    https only; plain http and this machine's own addresses only when the API itself is there
-    (research/reliability.md, S20).
+    https from a host with a name, or the API's own origin; plain http and this machine's own addresses
+    only when the API itself is there (research/reliability.md, S20).
     """
-    absolute = urljoin(base_url + "/", url)
+    home = origin(base_url)
     try:
-        scheme, host, _ = origin(absolute)
+        absolute = urljoin(base_url + "/", url)
+        there = origin(absolute)
     except ValueError:
         raise _unsafe(url) from None
-    at_home = origin(base_url)[1] in _LOOPBACK
-    if not host or scheme not in {"https", "http"} or urlsplit(absolute).username:
+    scheme, host, _ = there
+    if scheme not in {"https", "http"} or not host or "@" in urlsplit(absolute).netloc:
         raise _unsafe(url)
-    if not at_home and (scheme != "https" or host in _LOOPBACK):
+    if not absolute.isprintable() or " " in host:
+        raise _unsafe(url)
+    if there != home and home[1] not in _LOOPBACK and (scheme != "https" or _NO_NAME.fullmatch(host)):
         raise _unsafe(url)
     return absolute
 
 
 def _unsafe(url: str) -> BadReply:
+    shown = re.sub("//[^/]*@", "//…@", url.partition("?")[0])
     return BadReply(
-        f"The answer's picture lies at an address that is not fetched: {plain(url, 120)}",
+        f"The answer's picture lies at an address that is not fetched: {plain(shown, 120)}",
         "Pictures come over https. It may have been billed; ask the service for response_format b64_json.",
     )
 
