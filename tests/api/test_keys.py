@@ -1,0 +1,140 @@
+"""Keys: where they come from, what is malformed, and that nothing shows them."""
+
+import copy
+import json
+import pickle
+import pprint
+import traceback
+
+import pytest
+
+from beluga_nb.api.keys import Secret, check_service_key, checked, find, made_up, typed_key
+from beluga_nb.errors import SettingsError
+
+KEY = "bapi_SENTINEL-SENTINEL-1234"
+
+
+def everything_said(error):
+    """All that an exception and its causes can show, apart from the frames."""
+    said = []
+    while error is not None:
+        said += [repr(error), str(error), repr(error.args), repr(vars(error))]
+        said += traceback.format_exception_only(error)
+        error = error.__cause__ or error.__context__
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize("value", [KEY, f"{KEY}\n", f" {KEY} ", f"\t{KEY}\r\n"])
+def test_blanks_around_a_key_do_no_harm(value):
+    assert checked(value, "BELUGA_API_KEY") == KEY
+    assert find({"BELUGA_API_KEY": value}).reveal() == KEY
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "   ",
+        "short",
+        "bapi_ke y-SENTINEL",
+        "bapi_key\0SENTINEL",
+        "bapi_key\nSENTINEL",
+        "bapi_key\tSENTINEL",
+        "bapi_SENTINEL…",
+        "bapi_SENTINEL\u200b",
+        "bapi_SENTINEL\x7f",
+        "bapi_é-SENTINEL",
+        "bapi_" + "x" * 600,
+    ],
+)
+def test_a_malformed_key_is_refused_without_being_repeated(value):
+    with pytest.raises(SettingsError) as caught:
+        checked(value, "BELUGA_API_KEY")
+    assert str(caught.value) == (
+        "BELUGA_API_KEY is malformed: it has blanks, invisible or non-ASCII characters, or is too short.\n"
+        "Copy the key again: bapi_… and nothing else. Nothing was sent."
+    )
+    assert "SENTINEL" not in everything_said(caught.value)
+
+
+@pytest.mark.parametrize("value", [f"Bearer {KEY}", f"bearer {KEY}", f" BEARER {KEY}"])
+def test_a_key_with_its_header_is_refused_without_being_repeated(value):
+    with pytest.raises(SettingsError) as caught:
+        checked(value, "the key given in code")
+    assert str(caught.value) == ("the key given in code starts with 'Bearer'.\nGive the key alone: bapi_…")
+    assert "SENTINEL" not in everything_said(caught.value)
+
+
+def test_a_key_given_in_code_outranks_the_environment():
+    secret = find({"BELUGA_API_KEY": "bapi_from-the-environment"}, explicit=KEY)
+    assert (secret.reveal(), secret.source) == (KEY, "code")
+
+
+def test_a_key_from_the_environment_says_so():
+    secret = find({"BELUGA_API_KEY": KEY})
+    assert (secret.source, secret.ending) == ("BELUGA_API_KEY", "1234")
+
+
+@pytest.mark.parametrize("environ", [{}, {"BELUGA_API_KEY": ""}, {"BELUGA_API_KEY": " \n"}])
+def test_no_key_is_none(environ):
+    assert find(environ) is None
+
+
+def test_an_empty_key_given_in_code_is_a_mistake():
+    with pytest.raises(SettingsError):
+        find({"BELUGA_API_KEY": KEY}, explicit="")
+
+
+@pytest.mark.parametrize(
+    "show",
+    [repr, str, "{}".format, "{!r:>60}".format, pprint.pformat, lambda secret: f"{[secret]} {secret!a}", dir],
+)
+def test_nothing_shows_a_key(show):
+    assert "SENTINEL" not in str(show(Secret(KEY, "code")))
+
+
+@pytest.mark.parametrize(
+    "give",
+    [copy.copy, copy.deepcopy, pickle.dumps, json.dumps, vars, lambda secret: format(secret, ">60")],
+    ids=["copy", "deepcopy", "pickle", "json", "vars", "format"],
+)
+def test_nothing_gives_a_key_away(give):
+    with pytest.raises(TypeError) as caught:
+        give(Secret(KEY, "code"))
+    assert "SENTINEL" not in everything_said(caught.value)
+
+
+def test_two_secrets_are_equal_when_their_keys_are():
+    assert Secret(KEY, "code") == Secret(KEY, "BELUGA_API_KEY")
+    assert hash(Secret(KEY, "code")) == hash(Secret(KEY, "BELUGA_API_KEY"))
+    assert Secret(KEY, "code") != Secret(KEY + "x", "code")
+    assert Secret(KEY, "code") != KEY
+
+
+def test_a_made_up_key_is_well_formed_and_new_each_time():
+    one, other = made_up(), made_up()
+    assert checked(one.reveal(), "x") == one.reveal()
+    assert one.reveal().startswith("bapi_")
+    assert one != other
+
+
+def test_the_service_takes_only_its_own_keys():
+    check_service_key(Secret(KEY, "code"))
+    with pytest.raises(SettingsError) as caught:
+        check_service_key(Secret("sk-SENTINEL-SENTINEL", "BELUGA_API_KEY"))
+    assert caught.value.message == "BELUGA_API_KEY is malformed: BelugAPI's keys start with bapi_."
+    assert "SENTINEL" not in everything_said(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        (f"a fox with {KEY}, please", True),
+        (f"({KEY})", True),
+        ("bapi_short", False),
+        ("a fox", False),
+        ("bapi_ is how keys start", False),
+    ],
+)
+def test_a_key_that_stands_in_a_text_is_noticed(text, typed):
+    assert typed_key(text) is typed

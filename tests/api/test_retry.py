@@ -1,0 +1,160 @@
+"""What is sent again, when, and how often."""
+
+import asyncio
+import dataclasses
+import random
+
+import pytest
+from conftest import Counting, drawing
+
+from beluga_nb.api.retry import Policy, Retrying, may_send_again, pause
+from beluga_nb.core import Incomplete, Request, Result
+from beluga_nb.errors import (
+    BadImage,
+    BadReply,
+    EngineError,
+    OutcomeUnknown,
+    Overloaded,
+    Refused,
+    RequestError,
+    TimedOut,
+    Unreachable,
+)
+
+FOX = Request(prompt="a fox", model="flux-2.0")
+
+
+class Failing:
+    """An engine that raises these errors, one for each time, and then draws."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+
+    async def __call__(self, request):
+        if self.errors:
+            raise self.errors.pop(0)
+        return await drawing(request)
+
+
+def retried(engine, policy=None, seed=1):
+    """Ask and return what came, how often it was asked, and the pauses."""
+    pauses, counting = [], Counting(engine)
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    async def run():
+        try:
+            return await Retrying(counting, policy, sleep=sleep, rng=random.Random(seed))(FOX)
+        except EngineError as error:
+            return error
+
+    return asyncio.run(run()), len(counting.requests), pauses
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (Unreachable("x"), True),
+        (Overloaded("x", status=429), True),
+        (Overloaded("x", status=429, retry_after=5), True),
+        (Overloaded("x", status=503, retry_after=5), True),
+        (Overloaded("x", status=503), False),
+        (Refused("x", status=400), False),
+        (Refused("x", status=401), False),
+        (Refused("x", status=402), False),
+        (Refused("x", status=403), False),
+        (Refused("x", status=404), False),
+        (OutcomeUnknown("x", status=408), False),
+        (OutcomeUnknown("x", status=500), False),
+        (OutcomeUnknown("x", status=502), False),
+        (TimedOut("x", status=504), False),
+        (OutcomeUnknown("x"), False),
+        (TimedOut("x"), False),
+        (BadReply("x"), False),
+        (BadImage("x"), False),
+        (Incomplete(Result(FOX, ()), [Unreachable("x")]), False),
+        (EngineError("x"), False),
+    ],
+    ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}",
+)
+def test_only_what_provably_was_not_executed_is_sent_again(error, again):
+    assert may_send_again(error) is again
+    answer, attempts, _ = retried(Failing(error))
+    assert attempts == (2 if again else 1)
+    assert isinstance(answer, Result) is again
+
+
+def test_an_answer_is_passed_on_at_once():
+    answer, attempts, pauses = retried(drawing)
+    assert (len(answer), attempts, pauses) == (1, 1, [])
+
+
+def test_there_are_three_attempts_at_most_and_the_last_error_is_raised():
+    errors = [Unreachable(str(number)) for number in range(5)]
+    answer, attempts, pauses = retried(Failing(*errors))
+    assert (answer, attempts, len(pauses)) == (errors[2], 3, 2)
+
+
+def test_one_attempt_means_none_is_sent_again():
+    answer, attempts, _ = retried(Failing(Unreachable("x")), Policy(attempts=1))
+    assert (type(answer), attempts) == (Unreachable, 1)
+
+
+def test_a_busy_service_is_given_the_time_it_asks_for():
+    _, _, pauses = retried(Failing(Overloaded("x", retry_after=7), Overloaded("x", retry_after=9)))
+    assert pauses == [7, 9]
+
+
+def test_nobody_sleeps_longer_than_the_budget():
+    answer, attempts, pauses = retried(Failing(*[Overloaded("x", retry_after=40)] * 3))
+    assert (type(answer), attempts, pauses) == (Overloaded, 2, [40])
+
+
+def test_a_wait_above_the_budget_is_not_begun():
+    answer, attempts, pauses = retried(Failing(Overloaded("x", retry_after=61)))
+    assert (type(answer), attempts, pauses) == (Overloaded, 1, [])
+
+
+def test_a_refused_request_is_not_retried():
+    counting = Counting(Failing(RequestError("n is 0.")))
+    with pytest.raises(RequestError):
+        asyncio.run(Retrying(counting)(FOX))
+    assert len(counting.requests) == 1
+
+
+@pytest.mark.parametrize(("attempt", "highest"), [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (9, 8.0)])
+def test_pauses_are_spread_over_the_whole_interval(attempt, highest):
+    rng = random.Random(7)
+    draws = [pause(Unreachable("x"), attempt, Policy(), rng) for _ in range(10_000)]
+    assert min(draws) >= 0
+    assert max(draws) <= highest
+    assert min(draws) < highest * 0.01
+    assert max(draws) > highest * 0.99
+
+
+def test_a_pause_is_never_shorter_than_the_service_asks():
+    rng = random.Random(7)
+    draws = [pause(Overloaded("x", retry_after=0.3), 4, Policy(), rng) for _ in range(1000)]
+    assert min(draws) == 0.3
+    assert max(draws) > 4
+
+
+def test_two_clients_do_not_pause_alike():
+    errors = [Unreachable("x"), Unreachable("x")]
+    assert retried(Failing(*errors), seed=1)[2] != retried(Failing(*errors), seed=2)[2]
+
+
+def test_the_same_request_is_sent_each_time():
+    counting = Counting(Failing(Unreachable("x"), Unreachable("x")))
+
+    async def no_time(_):
+        pass
+
+    asyncio.run(Retrying(counting, sleep=no_time)(FOX))
+    assert counting.requests == [FOX, FOX, FOX]
+
+
+def test_a_policy_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Policy().attempts = 9  # type: ignore[misc]
