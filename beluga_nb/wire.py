@@ -104,11 +104,14 @@ def _item_to_json(picture: Picture, link: Callable[[Picture], str] | None) -> di
     return item
 
 
-def items_from_json(text: bytes) -> tuple[int, list[Item]]:
-    """Return the time of creation and the items of an answer; raise `BadReply` for anything else."""
+def items_from_json(text: bytes) -> tuple[int, list[Item | BadReply]]:
+    """Return the time of creation and the items of an answer; raise `BadReply` for anything else.
+
+    An item that is no picture is itself a `BadReply` in the list: it spoils none of the others.
+    """
     body = _parsed(text)
     data = body.get("data") if isinstance(body, Mapping) else None
-    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
+    if not isinstance(body, Mapping) or not isinstance(data, list):
         raise BadReply(
             f"The answer is not the API's: {plain(text[:200].decode(errors='replace'), 80) or 'it is empty'}",
             "Look at the base URL. It may have been billed.",
@@ -118,8 +121,8 @@ def items_from_json(text: bytes) -> tuple[int, list[Item]]:
             "The answer holds no picture.",
             "The model may have declined the prompt: put it another way. It may have been billed.",
         )
-    created = body["created"] if isinstance(body, Mapping) and "created" in body else 0
-    return created if isinstance(created, int) else 0, [_item(item) for item in data]
+    created = body.get("created")
+    return created if type(created) is int else 0, [_item(item) for item in data]
 
 
 def _parsed(text: bytes) -> object:
@@ -130,15 +133,18 @@ def _parsed(text: bytes) -> object:
     return parsed
 
 
-def _item(item: Mapping[str, object]) -> Item:
-    revised = item.get("revised_prompt")
-    said = revised if isinstance(revised, str) else None
-    encoded, url = item.get("b64_json"), item.get("url")
+def _item(item: object) -> Item | BadReply:
+    said = item if isinstance(item, Mapping) else {}
+    revised, encoded, url = (said.get(name) for name in ("revised_prompt", "b64_json", "url"))
+    words = revised if isinstance(revised, str) else None
     if isinstance(encoded, str) and encoded:
-        return Item(data=decoded(encoded), revised_prompt=said)
+        try:
+            return Item(data=decoded(encoded), revised_prompt=words)
+        except BadReply as error:
+            return error
     if isinstance(url, str) and url:
-        return Item(url=url, revised_prompt=said)
-    raise BadReply("A picture in the answer has neither url nor b64_json.", "It may have been billed.")
+        return Item(url=url, revised_prompt=words)
+    return BadReply("A picture in the answer has neither url nor b64_json.", "It may have been billed.")
 
 
 def decoded(encoded: str) -> bytes:
@@ -191,7 +197,7 @@ def error_to_json(error: BelugaError) -> tuple[int, dict[str, object]]:
         # Who reads this has no hint of ours beside it, so the message carries both.
         status = 404 if error.code == "model_not_found" else 400
         return status, error_object(
-            f"{error.message} {error.hint}", status=status, code=error.code, param=error.param
+            f"{error.message} {error.hint}".strip(), status=status, code=error.code, param=error.param
         )
     said = error if isinstance(error, EngineError) else EngineError(error.message)
     status = said.status or 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -31,8 +31,13 @@ App = Callable[
 ]
 """An ASGI application, as the ASGI specification types it."""
 
+Sleep = Callable[[float], Awaitable[None]]
+
 DOWNLOADS = 3
 """How often a picture is fetched that does not arrive whole; a GET costs nothing."""
+
+_BAD_URL = (httpx.InvalidURL, UnicodeError)
+"""What httpx raises for an address that it cannot even try."""
 
 _NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
 
@@ -44,11 +49,14 @@ class Http:
     `TimedOut`, `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good.
     """
 
-    def __init__(self, endpoint: Endpoint, *, app: App | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, *, app: App | None = None, sleep: Sleep = asyncio.sleep) -> None:
         self.endpoint = endpoint
+        self.sleep = sleep
         self.auth = _Bearer(endpoint.key, endpoint.base_url) if endpoint.key else None
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app, raise_app_exceptions=False) if app else None,
+            # What stays on this machine passes no proxy, whatever the environment says.
+            mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),
             # One deadline bounds the whole call; httpx's own limits are per read.
             timeout=httpx.Timeout(None, connect=endpoint.connect_timeout),
             headers={"accept-encoding": "identity", "user-agent": "beluga_nb"},
@@ -72,37 +80,47 @@ class Http:
         return joined(request, outcomes)
 
     async def _post(self, request: Request, deadline: float) -> _Reply:
+        sent = await self._sent(request, deadline)
+        if isinstance(sent, EngineError):
+            raise sent
+        if sent.status // 100 != 2:
+            raise error_from_json(sent.status, sent.headers, sent.content)
+        return sent
+
+    async def _sent(self, request: Request, deadline: float) -> _Reply | EngineError:
+        # Errors are returned, not raised: raised here they would carry httpx's own, whose request
+        # has the key in its headers, as their context.
         body = request_to_json(
             request, response_format=self.endpoint.response_format, extensions=self.endpoint.extensions
         )
-        url = f"{self.endpoint.base_url}/images/generations"
         try:
+            post = self.client.build_request(
+                "POST", f"{self.endpoint.base_url}/images/generations", json=body
+            )
             async with asyncio.timeout_at(deadline):
-                reply = await self._read(
-                    self.client.build_request("POST", url, json=body), self.auth, MAX_ANSWER
-                )
+                reply = await self._read(post, self.auth, MAX_ANSWER)
         except TimeoutError:
-            raise TimedOut(f"No answer within {self.endpoint.timeout:g} s.", _NOT_SENT_AGAIN) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
-            raise self._unreachable(error) from None
+            return TimedOut(f"No answer within {self.endpoint.timeout:g} s.", _NOT_SENT_AGAIN)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, *_BAD_URL) as error:
+            return self._unreachable(error)
         except httpx.HTTPError as error:
-            raise OutcomeUnknown(
+            return OutcomeUnknown(
                 f"The connection broke before the answer was complete ({type(error).__name__}).",
                 _NOT_SENT_AGAIN,
-            ) from None
-        if reply.status != 200:
-            raise error_from_json(reply.status, reply.headers, reply.content)
-        return reply
+            )
+        return reply.without(self.endpoint.key)
 
-    def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
+    def _unreachable(self, error: Exception) -> Unreachable:
         reason = plain(str(error), 120) or type(error).__name__
         return Unreachable(
-            f"No connection to {httpx.URL(self.endpoint.base_url).host}: {reason}",
+            f"No connection to {origin(self.endpoint.base_url)[1]}: {reason}",
             "Nothing was sent or billed. Look at the network and BELUGA_BASE_URL, or unset"
             " BELUGA_API_KEY to go on with local previews.",
         )
 
-    async def _answer(self, item: Item, deadline: float) -> Answer:
+    async def _answer(self, item: Item | BadReply, deadline: float) -> Answer:
+        if isinstance(item, BadReply):
+            raise item
         data = item.data if item.data is not None else await self._download(str(item.url), deadline)
         return item.answer(data, await asyncio.to_thread(media_type, data))
 
@@ -113,12 +131,12 @@ class Http:
         for attempt in range(DOWNLOADS):
             try:
                 async with asyncio.timeout_at(deadline):
+                    await self.sleep(0.4 * attempt)
                     reply = await self._read(self.client.build_request("GET", address), None, MAX_IMAGE)
-            except TimeoutError:
-                break
             except httpx.HTTPError:
-                await asyncio.sleep(0.2 * 2**attempt)
                 continue
+            except (TimeoutError, *_BAD_URL):
+                break
             if reply.status == 200:
                 return reply.content
             if reply.status < 500:
@@ -137,9 +155,13 @@ class Http:
                 if len(raw) > limit:
                     raise _too_large(limit)
             content = _inflated(bytes(raw), response.headers.get("content-encoding", ""), limit)
-            return _Reply(response.status_code, response.headers, content)
+        except BadReply:
+            if response.is_success:
+                raise
+            content = b""  # of an error, the status says enough
         finally:
             await response.aclose()
+        return _Reply(response.status_code, response.headers, content)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -151,6 +173,12 @@ class _Reply:
     status: int
     headers: httpx.Headers
     content: bytes
+
+    def without(self, key: Secret | None) -> _Reply:
+        """Return the reply without the key, which some services repeat when they refuse it."""
+        if key is None:
+            return self
+        return replace(self, content=self.content.replace(key.reveal().encode(), b"(your key)"))
 
 
 class _Bearer(httpx.Auth):
