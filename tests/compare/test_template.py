@@ -1,0 +1,55 @@
+"""`{{name}}`, and nothing else."""
+
+import pytest
+
+from beluga_nb.compare.template import filled, names
+from beluga_nb.errors import UnknownName
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("a fox", []),
+        ("a {{animal}}", ["animal"]),
+        ("a {{ animal }} and a {{\tanimal\n}}", ["animal"]),
+        ("{{b}} {{a}} {{b}}", ["b", "a"]),
+        ("{{größe_2}}", ["größe_2"]),
+        ("{{{x}}}", ["x"]),
+        ("{x} {{}} {{ }} {{1}} {{a b}} {{a.b}} {{a|upper}} {{a()}} {% if a %} {# a #}", []),
+        ('{"json": {"deep": {}}}', []),
+        ("${a} %(a)s {a} $a", []),
+    ],
+)
+def test_only_a_name_in_two_braces_is_to_be_filled(prompt, found):
+    assert names(prompt) == found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "values", "expected"),
+    [
+        ("a {{animal}}", {"animal": "fox"}, "a fox"),
+        ("{{n}} {{n}}", {"n": 3}, "3 3"),
+        ("a {{a}}", {"a": "{{b}}", "b": "never"}, "a {{b}}"),
+        ("a {{a}}", {"a": r"\1 \g<0> \n"}, r"a \1 \g<0> \n"),
+        ("50 % off, {1+1}, {{1}}\n ", {}, "50 % off, {1+1}, {{1}}\n "),
+        ("{{{a}}}", {"a": "x"}, "{x}"),
+        ("a {{a}}", {"a": None}, "a None"),
+    ],
+)
+def test_every_other_character_goes_through_as_it_was_typed(prompt, values, expected):
+    assert filled(prompt, values) == expected
+
+
+def test_a_name_without_a_value_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(UnknownName) as caught:
+        filled("a {{animals}}", {"animal": "fox", "_": 1, "_i1": "secret"})
+    assert str(caught.value) == (
+        "No value for '{{animals}}'.\nDid you mean 'animal'? Set it first, for example: animals = 'red'"
+    )
+    assert caught.value.choices == ("animal",)
+
+
+def test_a_name_without_a_value_where_there_are_none():
+    with pytest.raises(UnknownName) as caught:
+        filled("a {{animal}}", {})
+    assert str(caught.value) == "No value for '{{animal}}'.\nSet it first, for example: animal = 'red'"
