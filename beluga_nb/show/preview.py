@@ -55,13 +55,16 @@ def _stacked(rows: Sequence[Sequence[Image]]) -> Image:
 
 
 def _small(image: Image, edge: int) -> Image:
-    small = image.convert("RGBA" if _transparent(image) else "RGB")
+    if image.mode.startswith("I;16"):  # Pillow clips 16 bits to 8 where we want them scaled
+        image = image.point(lambda value: value * (1 / 256)).convert("L")
+    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
     small.thumbnail((edge, edge), reducing_gap=2.0)
-    return small
+    small.info.clear()  # comments and profiles of the original, which encoders would carry on
+    return small.convert("RGB") if small.mode == "RGBA" and _opaque(small) else small
 
 
-def _transparent(image: Image) -> bool:
-    return image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
+def _opaque(image: Image) -> bool:
+    return image.getchannel("A").getextrema() == (255, 255)
 
 
 def _flat(image: Image) -> Image:
@@ -86,6 +89,7 @@ def _lighter_and_lighter(image: Image) -> Iterator[bytes]:
         yield from (_bytes(image.reduce(factor).quantize(256), "PNG") for factor in (1, 2, 4))
     else:
         yield from (_bytes(image, "JPEG", quality=quality, optimize=True) for quality in _QUALITIES)
+        yield from (_bytes(image.reduce(factor), "JPEG", quality=60, optimize=True) for factor in (2, 3, 4))
 
 
 def _bytes(image: Image, kind: str, **how: int) -> bytes:
