@@ -75,7 +75,7 @@ def caption(picture: Picture) -> str:
     request = picture.recipe.request
     width, height = picture.size
     words = [plain(request.model, 80), f"{width} × {height}"]
-    words += [request.quality] if request.quality else []
+    words += [plain(request.quality, 40)] if request.quality else []
     words += [f"take {plain(request.take, 40)}"] if request.take else []
     words += [LOCAL_PREVIEW] if picture.recipe.procedural else []
     return " · ".join(words)
@@ -95,8 +95,9 @@ def _base64(shown: Preview) -> str:
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Bundle:
     """Return a table as HTML and as aligned text."""
-    rows = [list(row) for row in rows]
-    lines = [list(head), *rows] if head else rows
+    head = [plain(cell) for cell in head]
+    rows = [[plain(cell) for cell in row] for row in rows]
+    lines = [head, *rows] if head else rows
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     aligned = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -111,7 +112,7 @@ def _table_html(rows: Iterable[Sequence[str]], head: Sequence[str]) -> str:
 
 
 def _line(cells: Sequence[str], tag: str) -> str:
-    inner = "".join(f'<{tag} style="{_CELL}">{escape(plain(cell))}</{tag}>' for cell in cells)
+    inner = "".join(f'<{tag} style="{_CELL}">{escape(cell)}</{tag}>' for cell in cells)
     return f"<tr>{inner}</tr>"
 
 

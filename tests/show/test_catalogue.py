@@ -1,0 +1,23 @@
+"""The catalogue as people see it."""
+
+from beluga_nb.show.catalogue import models_table, sizes_table
+
+
+def test_the_models_are_listed_with_what_they_take():
+    lines = models_table()["text/plain"].splitlines()
+    assert len(lines) == 18
+    assert lines[0].split() == ["model", "name", "provider", "sizes", "per", "request"]
+    assert " ".join(lines[1].split()) == "gpt-image-2 GPT-Image-2 OpenAI all 13, auto 1"
+    assert " ".join(lines[8].split()) == ("seedream-4.5 Seedream 4.5 ByteDance 1:1 16:9 9:16 4:3 3:4, auto 4")
+
+
+def test_the_sizes_are_listed_with_what_they_are_good_for():
+    lines = sizes_table()["text/plain"].splitlines()
+    assert len(lines) == 15
+    assert " ".join(lines[2].split()) == "16:9 1536 × 864 thumbnails, banners, wallpapers"
+    assert " ".join(lines[14].split()) == "auto the model decides"
+
+
+def test_both_tables_are_html_too():
+    assert models_table()["text/html"].count("<tr>") == 18
+    assert sizes_table()["text/html"].count("<tr>") == 15
