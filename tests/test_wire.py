@@ -173,6 +173,11 @@ def test_items_come_in_order_in_every_shape():
     )
 
 
+def test_half_a_character_in_a_revised_prompt_spoils_nothing():
+    text = rb'{"data": [{"b64_json": "YWJj", "revised_prompt": "a \ud83d fox \ud83e\udd8a"}]}'
+    assert items_from_json(text)[1] == [Item(data=b"abc", revised_prompt="a ? fox \U0001f98a")]
+
+
 @pytest.mark.parametrize("created", [None, "7", 7.5, [], True])
 def test_a_time_of_creation_that_is_no_number_is_none(created):
     text = json.dumps({"created": created, "data": [{"b64_json": "YWJj"}]})
