@@ -12,6 +12,7 @@ vectors in tests/store; `SCHEMA` changes with it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from beluga_nb.core import SUFFIXES, Picture, Preview, Recipe, Request
-from beluga_nb.errors import BelugaError, StoreError
+from beluga_nb.errors import StoreError
 
 SCHEMA = 1
 OPERATION = "images.generate"
@@ -135,16 +136,17 @@ class Store:
                 self.keep(preview.data, preview.media_type)
             text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
             _write(self._record_path(str(record["key"])), text.encode())
-        except OSError as error:
+        except (OSError, UnicodeEncodeError) as error:  # the latter: an engine's words, half a character
+            reason = getattr(error, "strerror", None) or error
             raise StoreError(
-                f"The picture is not recorded: {error.strerror or error} ({self.folder.name}).",
+                f"The picture is not recorded: {reason} ({self.folder.name}).",
                 "It is still in the result: save it with .save(), then mend the folder or set BELUGA_STORE.",
             ) from None
 
     def keep(self, data: bytes, media_type: str | None = None) -> Path:
         """Write bytes under their SHA-256, unless they are there, and return where."""
         path = self._blob_path(hashlib.sha256(data).hexdigest(), SUFFIXES.get(media_type or "", ".bin"))
-        if not path.exists():
+        if not path.exists() or path.read_bytes() != data:  # else damaged bytes would stay damaged
             _write(path, data)
         return path
 
@@ -153,10 +155,16 @@ class Store:
         for path in sorted(self.folder.glob("records/*/*.json")):
             try:
                 record = json.loads(path.read_bytes())
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 continue
             if isinstance(record, dict) and record.get("schema") == SCHEMA:
                 yield record
+
+    def requests(self) -> Iterator[Request]:
+        """Yield the request of every record that can be read."""
+        for record in self.records():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                yield request_of(record)
 
     def _picture(self, path: Path, text: bytes) -> Picture:
         try:
@@ -164,17 +172,18 @@ class Store:
             if record["schema"] != SCHEMA:
                 raise _unreadable(path, f"it has format {record['schema']}, and this version reads {SCHEMA}")
             response, image, preview = record["response"], record["image"], record["preview"]
+            request = request_of(record)
+            if key(request, provider=record["provider"]) != path.stem:
+                raise ValueError("the answer to another request")
             recipe = Recipe(
-                request=request_of(record),
+                request=request,
                 engine=response["engine"],
                 revised_prompt=response["revised_prompt"],
                 created=response["created"],
             )
             picture = Picture(self._blob(image), image["media_type"], recipe)
             return replace(picture, preview=preview and Preview(self._blob(preview), preview["media_type"]))
-        except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, BelugaError):
-                raise
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise _unreadable(path, f"it is damaged ({type(error).__name__})") from None
 
     def _blob(self, image: Mapping[str, str]) -> bytes:

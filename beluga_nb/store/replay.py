@@ -12,11 +12,12 @@ import asyncio
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from beluga_nb.core import Engine, Incomplete, Picture, Preview, Request, Result
 from beluga_nb.engines import joined, outcome
 from beluga_nb.errors import BadImage, BelugaError, NotRecorded, StoreError, plain
-from beluga_nb.store.records import Store, asked, request_of
+from beluga_nb.store.records import Store, asked
 
 
 class Replayed:
@@ -86,9 +87,10 @@ class Recorded:
         try:
             return await self._kept(await self.engine(request))
         except Incomplete as error:
+            result = await self._kept(error.result)
             for cause in error.causes:
                 await self._keep_bytes(cause)
-            raise Incomplete(await self._kept(error.result), error.causes) from None
+            raise Incomplete(result, error.causes) from None
         except BadImage as error:
             await self._keep_bytes(error)
             raise
@@ -102,17 +104,31 @@ class Recorded:
         return tuple(self._written(picture) for picture in pictures)
 
     def _written(self, picture: Picture) -> Picture:
-        picture = replace(picture, preview=self.preview(picture))
+        picture = replace(picture, preview=self._small(picture))
         try:
             self.store.write(picture, picture.preview, provider=self.provider)
-        except StoreError as error:
+        except (StoreError, BadImage) as error:
             self.notify(str(error))
         return picture
 
+    def _small(self, picture: Picture) -> Preview | None:
+        try:
+            return self.preview(picture)
+        except Exception as error:  # a codec's: no reason to lose the picture itself
+            reason = f"{type(error).__name__}: {plain(str(error), 120)}"
+            self.notify(f"A picture has no preview ({reason}). It is recorded all the same.")
+            return None
+
     async def _keep_bytes(self, error: BelugaError) -> None:
-        if isinstance(error, BadImage) and error.data:
+        if not (isinstance(error, BadImage) and error.data):
+            return
+        try:
             path = await asyncio.to_thread(self.store.keep, error.data)
-            error.hint = f"It may have been billed; its bytes are kept as {path.parent.name}/{path.name}."
+        except OSError as failed:
+            self.notify(f"The bytes of a broken picture are not kept: {failed.strerror or failed}.")
+            return
+        name = path.relative_to(self.store.folder.parent).as_posix()
+        error.hint = f"It may have been billed; its bytes are kept as {name}."
 
 
 @dataclass(frozen=True)
@@ -133,8 +149,7 @@ class Unrecorded:
 
 def nearest(request: Request, store: Store) -> Request | None:
     """Return the recorded request that is most like this one."""
-    recorded = [request_of(record) for record in store.records()]
-    return max(recorded, key=lambda other: _likeness(request, other), default=None)
+    return max(store.requests(), key=lambda other: _likeness(request, other), default=None)
 
 
 def _likeness(request: Request, other: Request) -> float:
@@ -148,16 +163,18 @@ def _likeness(request: Request, other: Request) -> float:
 def _differences(request: Request, other: Request) -> str:
     before, after = ({**asked(each), "take": each.take, "sample": each.sample} for each in (request, other))
     different = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
-    return (
-        ", ".join(f"{name} {plain(str(after.get(name)), 60)!r}" for name in different)
-        or "of another provider"
-    )
+    words = [
+        f"{name} {plain(str(after[name]), 60)!r}" if name in after else f"no {name}" for name in different
+    ]
+    return ", ".join(words) or "of another provider"
 
 
 def retaken(request: Request, store: Store, *, provider: str) -> Request:
     """Return the request as the first take that has no recording yet: "2", "3" … or "name.2" …"""
     prefix = f"{request.take}." if request.take else ""
-    number = 2
-    while store.has(replace(request, take=f"{prefix}{number}"), provider=provider):
-        number += 1
-    return replace(request, take=f"{prefix}{number}")
+    takes = (replace(request, take=f"{prefix}{number}") for number in count(2))
+    return next(take for take in takes if not _begun(take, store, provider))
+
+
+def _begun(request: Request, store: Store, provider: str) -> bool:
+    return any(store.has(request.part(sample), provider=provider) for sample in request.samples)
