@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import contextvars
 import os
 import sys
 import threading
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Set
 from typing import Any, Generic, Protocol, TypeVar
 
 from beluga_nb.errors import RequestError, SettingsError
@@ -62,6 +63,7 @@ class Thread:
 class _LoopThread:
     def __init__(self) -> None:
         self.pid = os.getpid()
+        self.stopped = False
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run, name="beluga-io", daemon=True)
         self.thread.start()
@@ -69,15 +71,25 @@ class _LoopThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        try:
-            self.loop.run_forever()
-        finally:
-            self.loop.close()
+        while not self.stopped:
+            # A SystemExit in a job comes through here; it belongs to who asks for the job's result.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                self.loop.run_forever()
+        self.loop.run_until_complete(_ended(asyncio.all_tasks(self.loop)))
+        self.loop.close()
 
     def _stop(self) -> None:
         if self.pid == os.getpid() and self.loop.is_running():
+            self.stopped = True
             self.loop.call_soon_threadsafe(self.loop.stop)
             self.thread.join(GRACE)
+
+
+async def _ended(tasks: Set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=GRACE)
 
 
 class _ThreadJob(Generic[T]):
@@ -154,12 +166,21 @@ class Nested:
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
         """Return the job; it runs on the calling thread while that waits for it."""
         if not hasattr(self._loops, "own"):
-            self._loops.own = _nested_loop()
+            try:
+                self._loops.own = _nested_loop()
+            except SettingsError:
+                coroutine.close()
+                raise
         return _NestedJob(self._loops.own, coroutine)
 
 
 class _PrivateLoop(asyncio.SelectorEventLoop):
     """A class of its own: nest_asyncio patches classes, and the kernel's must stay as it is."""
+
+    def __del__(self) -> None:
+        # It ends with its thread, without the warning that asks somebody to close it.
+        if not self.is_closed():
+            self.close()
 
 
 def _nested_loop() -> asyncio.AbstractEventLoop:
@@ -192,12 +213,18 @@ class _NestedJob(Generic[T]):
 
     def result(self) -> T:
         """Run the job to its end; an interrupt cancels it and waits for its clean-up."""
+        self._beat()
         try:
             return self._loop.run_until_complete(self._task)
         except KeyboardInterrupt:
             self._task.cancel()
             self._loop.run_until_complete(asyncio.wait({self._task}, timeout=GRACE))
             raise
+
+    def _beat(self) -> None:
+        # A loop that waits for the network alone sees no interrupt where signals wake no select().
+        if not self._task.done():
+            self._loop.call_later(HEARTBEAT, self._beat)
 
     def __await__(self) -> Generator[Any, None, T]:
         return self.result()
