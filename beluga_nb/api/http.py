@@ -49,6 +49,9 @@ class Http:
         self.auth = _Bearer(endpoint.key, endpoint.base_url) if endpoint.key else None
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app, raise_app_exceptions=False) if app else None,
+            # A new connection each time: the answer to a POST on one that the server has just closed
+            # would be unknown, and it may be billed.
+            limits=httpx.Limits(max_keepalive_connections=0),
             # One deadline bounds the whole call; httpx's own limits are per read.
             timeout=httpx.Timeout(None, connect=endpoint.connect_timeout),
             headers={"accept-encoding": "identity", "user-agent": "beluga_nb"},
