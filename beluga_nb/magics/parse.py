@@ -164,7 +164,7 @@ _USAGE = (
 
 EXAMPLES = (
     "%beluga a red bicycle on a beach",
-    "%%beluga -m flux-2.0 -s 16:9 -o night   (the prompt in the lines below)",
+    "%beluga -m flux-2.0 -s 16:9 -o night a skyline at night",
     "fox = %beluga -n 4 a fox in the snow",
 )
 """What the bare `%beluga` shows."""
