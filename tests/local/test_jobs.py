@@ -16,7 +16,7 @@ async def instant(request):
     return Result.of(request, [Answer(b"picture")], engine="instant")
 
 
-async def endless(request):
+async def endless(_):
     await asyncio.Event().wait()
 
 
@@ -71,7 +71,7 @@ def test_an_engine_may_say_how_far_it_is():
     async def progress():
         said = asyncio.Event()
 
-        async def half(request):
+        async def half(_):
             advance(50)
             said.set()
             await asyncio.Event().wait()
@@ -85,7 +85,7 @@ def test_an_engine_may_say_how_far_it_is():
 
 def test_progress_never_passes_100_and_needs_no_job():
     async def progress():
-        async def eager(request):
+        async def eager(_):
             advance(80)
             advance(80)
             raise Unreachable("gone")
@@ -184,7 +184,7 @@ def test_the_wait_in_the_queue_counts_as_patience():
 
 
 def test_a_strangers_timeout_is_not_taken_for_ours():
-    async def stranger(request):
+    async def stranger(_):
         raise TimeoutError("their own")
 
     async def outcome():
@@ -197,7 +197,7 @@ def test_a_strangers_timeout_is_not_taken_for_ours():
 
 
 def test_a_strangers_error_is_logged_and_its_text_kept_from_the_answer(caplog):
-    async def stranger(request):
+    async def stranger(_):
         raise KeyError("bapi_secret in /home/me")
 
     async def outcome():
@@ -216,7 +216,7 @@ def test_a_strangers_error_is_logged_and_its_text_kept_from_the_answer(caplog):
 def test_an_engines_own_error_arrives_as_it_is():
     gone = Unreachable("gone", "come back")
 
-    async def engine(request):
+    async def engine(_):
         raise gone
 
     async def outcome():
@@ -306,7 +306,7 @@ def test_a_loop_that_ends_with_jobs_under_way_ends_without_a_word(caplog):
 
 
 def test_a_failed_job_that_nobody_waits_for_leaves_no_complaint(caplog):
-    async def engine(request):
+    async def engine(_):
         raise Unreachable("gone")
 
     async def abandon():
