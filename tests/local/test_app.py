@@ -181,7 +181,7 @@ def test_generations_say_who_drew_them_and_how_long_it_took():
     ticks = iter([0.0, 1.5])
 
     async def engine(request):
-        return Result.of(request, [], engine="painter of Málaga\r\nset-cookie: no")
+        return Result.of(request, [Answer(b"1")], engine="painter of Málaga\r\nset-cookie: no")
 
     answer = post(WHALE, engine, clock=lambda: next(ticks, 2.0))
     assert answer.headers["x-beluga-engine"] == "painter of Málaga set-cookie: no"
