@@ -259,7 +259,7 @@ async def _belugas_error(_: HttpRequest, error: Exception) -> Response:
 
 async def _routers_error(http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    what = f"{http.method} {plain(http.url.path, 120)}"
+    what = f"{http.method} {plain(http.scope['path'], 120)}"
     words = {404: f"There is no {what}.", 405: f"{what} is not possible; the Allow header says what is."}
     message = words.get(error.status_code, plain(error.detail))
     return _json(wire.error_object(message, status=error.status_code), error.status_code, error.headers)

@@ -670,6 +670,15 @@ def test_a_body_that_is_far_too_long_is_413_over_a_socket():
     assert said(asyncio.run(call()))[0] == 413
 
 
+def test_a_query_that_is_no_text_is_404_at_an_unknown_address():
+    app = create_app(echo)
+
+    async def raw_query(scope, receive, send):
+        await app(scope | {"query_string": b"\xff"}, receive, send)  # as other servers hand it on
+
+    assert refusal(ask(raw_query, "GET", "/none"))[0] == 404
+
+
 # --- files
 
 
