@@ -159,6 +159,8 @@ class EngineError(BelugaError):
 class Unreachable(EngineError):
     """No connection was made: nothing was sent, nothing is billed."""
 
+    default_status = 502
+
 
 class Refused(EngineError):
     """The service refused the request (a 4xx status); it is not billed."""

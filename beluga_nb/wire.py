@@ -60,7 +60,7 @@ def request_from_json(body: object) -> tuple[Request, str]:
                 f"'{name}' is missing.", f"Send {name} as a string.", param=name, code="missing_parameter"
             )
     response_format = said.get("response_format", "url")
-    if response_format not in {"url", "b64_json"}:
+    if response_format not in ("url", "b64_json"):  # of any type, so no set
         raise RequestError(
             f"response_format is {plain(str(response_format), 80)!r}.",
             "Use url or b64_json.",
