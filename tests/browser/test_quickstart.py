@@ -1,6 +1,7 @@
 """The quickstart in a real JupyterLab in a real browser: opened untrusted, run, saved, and compared."""
 
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -70,9 +71,19 @@ def test_running_it_again_gives_the_same_bytes_and_asks_nobody(notebook):
         assert sorted((lab.work / "beluga_store").rglob("*")) == before
 
 
+def words(notebook):
+    """What the outputs say, but for the hashes: encoders differ between machines."""
+    said = [
+        str(output.get("text") or output.get("data", {}).get("text/plain", ""))
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+    ]
+    return [re.sub(r"sha256:[0-9a-f]{64}", "sha256", each) for each in said]
+
+
 def test_it_runs_where_nothing_is_recorded(notebook):
-    fresh = nbformat.v4.new_notebook(cells=notebook.cells[:6], metadata=notebook.metadata)
+    fresh = nbformat.v4.new_notebook(cells=notebook.cells[:5], metadata=notebook.metadata)
     with Lab(fresh) as lab:
         lab.run_all()
-        assert outputs(lab.save()) == outputs(fresh)
+        assert words(lab.save()) == words(fresh)
         assert list((lab.work / "beluga_store" / "records").rglob("*.json"))

@@ -117,7 +117,9 @@ def test_the_bare_magic_tells_the_state_and_three_examples(kernel):
     [text] = kernel.run("%beluga").texts
     assert "the built-in painter: procedural previews, not model output" in text
     assert "none (BELUGA_API_KEY is not set)" in text
-    assert text.count("beluga a") + text.count("%%beluga") >= 2
+    examples = text.partition("\nTry\n")[2].splitlines()
+    assert len(examples) == 3
+    assert all("%beluga " in example for example in examples)
 
 
 def test_models_and_sizes_are_listed(kernel):
