@@ -23,7 +23,7 @@ _FIGURE = "margin:0;max-width:100%"
 _IMAGE = "max-width:100%;height:auto;border-radius:4px;display:block;margin:0"
 _CAPTION = "font-size:85%;opacity:.75;padding-top:4px"
 _CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top"
-_WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 272
+_WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 256
 
 
 def bundle(result: Result) -> Bundle:
