@@ -7,31 +7,32 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from beluga_nb.core import Engine, Incomplete, Picture, Recipe, Request, Result
-from beluga_nb.errors import (
-    BadImage,
-    BadReply,
-    BelugaError,
-    EngineError,
-    NotConfirmed,
-    NotRecorded,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
-    RequestError,
-    SettingsError,
-    StoreError,
-    TimedOut,
-    UnknownName,
-    Unreachable,
-)
-from beluga_nb.session import Session, default
-from beluga_nb.settings import Settings
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from beluga_nb.core import Engine, Incomplete, Picture, Recipe, Request, Result
+    from beluga_nb.errors import (
+        BadImage,
+        BadReply,
+        BelugaError,
+        EngineError,
+        NotConfirmed,
+        NotRecorded,
+        OutcomeUnknown,
+        Overloaded,
+        Refused,
+        RequestError,
+        SettingsError,
+        StoreError,
+        TimedOut,
+        UnknownName,
+        Unreachable,
+    )
+    from beluga_nb.session import Session, agenerate, generate, submit
+    from beluga_nb.settings import Settings
 
 __version__ = "0.1.0"
 
@@ -66,9 +67,21 @@ __all__ = [
     "unload_ipython_extension",
 ]
 
-generate = default.generate
-agenerate = default.agenerate
-submit = default.submit
+_HOMES = ("session", "settings", "core", "errors")
+
+
+def __getattr__(name: str) -> object:
+    # Public names come when they are used: `%load_ext beluga_nb` waits for none of them.
+    if name in __all__:
+        for home in _HOMES:
+            module = import_module(f"beluga_nb.{home}")
+            if hasattr(module, name):
+                return getattr(module, name)
+    raise AttributeError(f"module 'beluga_nb' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

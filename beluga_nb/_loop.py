@@ -9,13 +9,13 @@ ipykernel >= 7.1 (research/feasibility.md, 3a).
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import contextvars
 import os
 import sys
 import threading
-from collections.abc import Coroutine, Generator, Set
+import weakref
+from collections.abc import Coroutine, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
 from beluga_nb.errors import RequestError, SettingsError
@@ -46,7 +46,10 @@ class Bridge(Protocol):
 
 
 class Thread:
-    """One event loop on a daemon thread, started by the first job, and anew in a forked child."""
+    """One event loop on a daemon thread, started by the first job, and anew in a forked child.
+
+    It ends when nobody holds this object or one of its jobs any more, or when Python does.
+    """
 
     def __init__(self) -> None:
         self._starting = threading.Lock()
@@ -57,43 +60,41 @@ class Thread:
         with self._starting:
             if self._running is None or self._running.pid != os.getpid():
                 self._running = _LoopThread()
-        return _ThreadJob(self._running, coroutine)
+                weakref.finalize(self, self._running.stop)
+        return _ThreadJob(self, self._running, coroutine)
 
 
 class _LoopThread:
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.stopped = False
-        self.loop = asyncio.new_event_loop()
+        self._started = threading.Event()
         self.thread = threading.Thread(target=self._run, name="beluga-io", daemon=True)
         self.thread.start()
-        atexit.register(self._stop)
+        self._started.wait()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        while not self.stopped:
-            # A SystemExit in a job comes through here; it belongs to who asks for the job's result.
-            with contextlib.suppress(SystemExit, KeyboardInterrupt):
-                self.loop.run_forever()
-        self.loop.run_until_complete(_ended(asyncio.all_tasks(self.loop)))
-        self.loop.close()
+        with asyncio.Runner() as runner:  # which cancels what is under way when it ends
+            self.loop = runner.get_loop()
+            self._stopped = asyncio.Event()
+            self._started.set()
+            while not self._stopped.is_set():
+                # A SystemExit in a job comes through here; it belongs to who asks for the job's result.
+                with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                    runner.run(self._until_stopped())
 
-    def _stop(self) -> None:
-        if self.pid == os.getpid() and self.loop.is_running():
-            self.stopped = True
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self.thread.join(GRACE)
+    async def _until_stopped(self) -> None:
+        await self._stopped.wait()
 
-
-async def _ended(tasks: Set[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=GRACE)
+    def stop(self) -> None:
+        if self.pid == os.getpid() and self.thread.is_alive():
+            self.loop.call_soon_threadsafe(self._stopped.set)
+            if threading.current_thread() is not self.thread:
+                self.thread.join(GRACE)
 
 
 class _ThreadJob(Generic[T]):
-    def __init__(self, home: _LoopThread, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, bridge: Thread, home: _LoopThread, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._bridge = bridge  # held, so that the loop lives as long as the job
         self._home = home
         self._finished = threading.Event()
         self._cancelled = False

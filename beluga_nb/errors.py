@@ -20,7 +20,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -46,6 +45,8 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     >>> nearest("flux2", ["flux-2.0", "seedream-4.5"])
     'flux-2.0'
     """
+    import difflib  # in its place, since this module is part of loading the extension
+
     by_fold = {choice.casefold(): choice for choice in choices}
     close = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.5)
     return by_fold[close[0]] if close else None

@@ -310,3 +310,7 @@ def _shortest(path: Path, folder: Path | None) -> str:
 
 default = Session()
 """The session behind `beluga_nb.generate` and the magics; it starts nothing before the first call."""
+
+generate = default.generate
+agenerate = default.agenerate
+submit = default.submit

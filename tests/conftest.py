@@ -1,12 +1,19 @@
 """What the tests share: real pictures, and engines of five lines instead of mocks."""
 
 import asyncio
+import contextlib
 import io
+import socket
+import threading
 
 import pytest
+import uvicorn
 from PIL import Image, ImageDraw
 
 from beluga_nb.core import Answer, Request, Result
+from beluga_nb.local.app import create_app
+
+KEY = "bapi_a-key-for-tests-only"
 
 
 def drawn(request: Request, sample: int, kind: str = "PNG", size: tuple[int, int] = (96, 64)) -> bytes:
@@ -43,6 +50,22 @@ class Counting:
 
 def ask(engine, request):
     return asyncio.run(asyncio.wait_for(engine(request), 30))
+
+
+@contextlib.contextmanager
+def service(engine, key=KEY):
+    """Our own server in front of an engine, on a real port; yields its base URL."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(create_app(engine, key=key), lifespan="off", log_level="error")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        finally:
+            server.should_exit = True
+            thread.join(10)
 
 
 @pytest.fixture

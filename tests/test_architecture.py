@@ -90,11 +90,24 @@ def test_magics_and_panel_know_only_session_show_and_core():
             assert inner <= {"session", "show", "core", "errors", room(module)}, module
 
 
-def test_every_exported_name_exists_and_nothing_else_is_public():
-    public = {name for name, value in vars(beluga_nb).items() if not name.startswith("_")}
-    submodules = {name for name in public if f"beluga_nb.{name}" in sys.modules}
+def test_every_exported_name_exists_and_has_one_home():
     assert sorted(beluga_nb.__all__) == beluga_nb.__all__
-    assert public - submodules - {"annotations", "TYPE_CHECKING", "default"} == set(beluga_nb.__all__)
+    for name in beluga_nb.__all__:
+        assert getattr(beluga_nb, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        beluga_nb.nothing  # noqa: B018
+
+
+def test_what_type_checkers_see_is_what_is_exported():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    [seen] = [node for node in tree.body if isinstance(node, ast.If)]
+    imported = [each for each in seen.body if str(each.module).startswith("beluga_nb")]
+    names = {alias.name for each in imported for alias in each.names}
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} - {
+        "__getattr__",
+        "__dir__",
+    }
+    assert names | defined == set(beluga_nb.__all__)
 
 
 def test_every_module_can_be_imported_by_itself():

@@ -6,14 +6,10 @@ what the engine gives, to the byte.
 """
 
 import asyncio
-import contextlib
 import random
-import socket
-import threading
 
 import pytest
-import uvicorn
-from conftest import ask, drawing, drawn
+from conftest import KEY, ask, drawing, drawn, service
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
@@ -34,8 +30,6 @@ from beluga_nb.local.previews import previews
 from beluga_nb.show.preview import preview
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed, Unrecorded
-
-KEY = "bapi_a-key-for-the-law-only"
 
 
 async def in_jpeg_and_webp(request: Request) -> Result:
@@ -71,22 +65,6 @@ REQUESTS = [
     Request(prompt="a fox", model="seedream-4.5", n=4, size="9:16", quality="hd", take="again", sample=2),
     Request(prompt="a skyline", model="wan2.7-image", size="auto", quality="standard"),
 ]
-
-
-@contextlib.contextmanager
-def server(engine):
-    """Our own server on a real port, in a thread."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(engine, key=KEY), lifespan="off", log_level="error")
-        running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        finally:
-            running.should_exit = True
-            thread.join(10)
 
 
 def client(base_url, response_format, app=None):
@@ -164,7 +142,7 @@ def test_wrapping_never_changes_the_answer(how, engine, request_, tmp_path):
 @pytest.mark.parametrize("response_format", ["url", "b64_json"])
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.__name__)
 def test_a_real_port_never_changes_the_answer(engine, response_format):
-    with server(engine) as base_url:
+    with service(engine) as base_url:
         for request in REQUESTS:
             expected = asyncio.run(outcome_of(engine, request))
             assert asyncio.run(outcome_of(client(base_url, response_format), request)) == expected

@@ -57,6 +57,9 @@ class Http:
             transport=httpx.ASGITransport(app, raise_app_exceptions=False) if app else None,
             # What stays on this machine passes no proxy, whatever the environment says.
             mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),
+            # A new connection each time: the answer to a POST on one that the server has just closed
+            # would be unknown, and it may be billed.
+            limits=httpx.Limits(max_keepalive_connections=0),
             # One deadline bounds the whole call; httpx's own limits are per read.
             timeout=httpx.Timeout(None, connect=endpoint.connect_timeout),
             headers={"accept-encoding": "identity", "user-agent": "beluga_nb"},

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from beluga_nb.magics.beluga import BelugaMagics
+from IPython.core.magic import needs_local_scope, no_var_expand
+
+from beluga_nb.magics.parse import help_text
 from beluga_nb.magics.question import keep_questions
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from beluga_nb.core import Result
+
 
 def register(shell: InteractiveShell) -> None:
-    """Add our magics, and the transformer that lets a prompt end with a question mark."""
+    """Add our magic, and the transformer that lets a prompt end with a question mark."""
     unregister(shell)
-    shell.register_magics(BelugaMagics)
+
+    @needs_local_scope
+    @no_var_expand
+    def beluga(
+        line: str, cell: str | None = None, local_ns: Mapping[str, object] | None = None
+    ) -> Result | None:
+        # Imported at the first use: loading the extension takes no time.
+        from beluga_nb.magics.beluga import answer
+
+        return answer(shell, line, cell, local_ns or {})
+
+    beluga.__doc__ = help_text()  # what %beluga? shows
+    shell.register_magic_function(beluga, "line_cell", "beluga")  # type: ignore[arg-type]  # untyped there
     shell.input_transformer_manager.line_transforms.append(keep_questions)
 
 
@@ -22,6 +39,5 @@ def unregister(shell: InteractiveShell) -> None:
     """Take away what `register` added, and nothing else."""
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("beluga", None)
-    shell.magics_manager.registry.pop(BelugaMagics.__name__, None)
     transforms = shell.input_transformer_manager.line_transforms
     transforms[:] = [each for each in transforms if each is not keep_questions]

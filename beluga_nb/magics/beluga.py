@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from IPython.display import display
 
 from beluga_nb.core import Bundle, Incomplete, Result
@@ -15,56 +15,45 @@ from beluga_nb.session import default
 from beluga_nb.show.catalogue import models_table, sizes_table
 from beluga_nb.show.markup import status_lines
 
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
-@magics_class
-class BelugaMagics(Magics):
-    """`%beluga` and `%%beluga`."""
 
-    @needs_local_scope
-    @no_var_expand
-    @line_cell_magic
-    def beluga(
-        self, line: str, cell: str | None = None, local_ns: Mapping[str, object] | None = None
-    ) -> Result | None:
-        call = parse(line, cell)
-        if call.help:
-            print(help_text())
-        elif call.command is not None:
-            _display(self._answer_to(call.command), raw=True)
-        else:
-            return self._generated(call, {**self._names, **(local_ns or {})})
-        return None
+def answer(
+    shell: InteractiveShell, line: str, cell: str | None, local_ns: Mapping[str, object]
+) -> Result | None:
+    """Do what a line or cell asks for; return the result, which IPython shows if it is the last line."""
+    call = parse(line, cell)
+    if call.help:
+        print(help_text())
+    elif call.command is not None:
+        _display(_told(call.command), raw=True)
+    else:
+        return _generated(call, shell.user_ns, local_ns)
+    return None
 
-    beluga.__doc__ = help_text()  # what %beluga? shows
 
-    @property
-    def _names(self) -> dict[str, object]:
-        assert self.shell is not None
-        names: dict[str, object] = self.shell.user_ns
-        return names
+def _told(command: str) -> Bundle:
+    tables = {"models": models_table, "sizes": sizes_table}
+    return tables[command]() if command else status_lines(default.status(), EXAMPLES)
 
-    def _answer_to(self, command: str) -> Bundle:
-        commands = {"": self._status, "models": models_table, "sizes": sizes_table}
-        return commands[command]()
 
-    def _status(self) -> Bundle:
-        return status_lines(default.status(), EXAMPLES)
+def _generated(call: Call, names: dict[str, object], local_ns: Mapping[str, object]) -> Result:
+    try:
+        result = default.generate(call.prompt, values={**names, **local_ns}, **call.options)
+    except Incomplete as error:
+        _display(_kept(call, error.result, names))
+        raise
+    _kept(call, result, names)
+    if thrown_away(inspect.currentframe()):
+        _display(result)
+    return result
 
-    def _generated(self, call: Call, values: Mapping[str, object]) -> Result:
-        try:
-            result = default.generate(call.prompt, values=values, **call.options)
-        except Incomplete as error:
-            self._keep(call, error.result)
-            _display(error.result)
-            raise
-        self._keep(call, result)
-        if thrown_away(inspect.currentframe()):
-            _display(result)
-        return result
 
-    def _keep(self, call: Call, result: Result) -> None:
-        if call.output:
-            self._names[call.output] = result
+def _kept(call: Call, result: Result, names: dict[str, object]) -> Result:
+    if call.output:
+        names[call.output] = result
+    return result
 
 
 def _display(thing: Result | Bundle, *, raw: bool = False) -> None:

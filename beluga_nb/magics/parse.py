@@ -6,8 +6,7 @@ One table of options makes the parser and the help.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TypedDict, cast
+from typing import NamedTuple, TypedDict, cast
 
 from beluga_nb.errors import RequestError, UnknownName
 
@@ -19,8 +18,7 @@ COMMANDS = {
 _WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+)""")
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """An option: its flags, the argument of `Session.submit` it sets, and its line of help."""
 
     flags: tuple[str, ...]
@@ -58,15 +56,14 @@ class Options(TypedDict, total=False):
     insist: bool
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """What a line or cell asks for: a command, help, or a prompt with options."""
 
     prompt: str = ""
     command: str | None = None
     output: str | None = None
     help: bool = False
-    options: Options = field(default_factory=Options)
+    options: Options = Options()
 
 
 def parse(line: str, cell: str | None = None) -> Call:
@@ -167,7 +164,7 @@ _USAGE = (
 
 EXAMPLES = (
     "%beluga a red bicycle on a beach",
-    "%%beluga -m flux-2.0 -s 16:9 -o night   (the prompt in the lines below)",
+    "%beluga -m flux-2.0 -s 16:9 -o night a skyline at night",
     "fox = %beluga -n 4 a fox in the snow",
 )
 """What the bare `%beluga` shows."""

@@ -23,7 +23,7 @@ _FIGURE = "margin:0;max-width:100%"
 _IMAGE = "max-width:100%;height:auto;border-radius:4px;display:block;margin:0"
 _CAPTION = "font-size:85%;opacity:.75;padding-top:4px"
 _CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top"
-_WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 320
+_WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 256
 
 
 def bundle(result: Result) -> Bundle:
@@ -51,7 +51,7 @@ def html(result: Result, previews: Sequence[Preview]) -> str:
 def _figure(picture: Picture, shown: Preview, widest: int) -> str:
     width, height = _fitted(picture.size, widest)
     return (
-        f'<figure style="{_FIGURE}">'
+        f'<figure style="{_FIGURE};width:{width}px">'
         f'<img src="data:{shown.media_type};base64,{_base64(shown)}" alt="{escape(alt(picture))}"'
         f' width="{width}" height="{height}" style="{_IMAGE}">'
         f'<figcaption style="{_CAPTION}">{escape(caption(picture))}</figcaption></figure>'

@@ -183,7 +183,7 @@ def test_a_large_noisy_picture_adds_less_than_two_hundred_kilobytes_to_a_noteboo
     assert len(json.dumps(shown)) < 200_000
 
 
-@pytest.mark.parametrize(("n", "size"), [(1, ("512", "288")), (2, ("320", "180"))])
+@pytest.mark.parametrize(("n", "size"), [(1, ("512", "288")), (2, ("256", "144"))])
 def test_an_image_has_the_size_at_which_it_is_shown(n, size):
     async def wide(request):
         return Result.of(request, [Answer(drawn(request, 0, size=(1536, 864)))] * n, engine="x")

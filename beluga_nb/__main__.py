@@ -1,0 +1,30 @@
+"""The command line: `python -m beluga_nb serve`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+USAGE = """\
+usage: python -m beluga_nb serve [--port PORT] [--key KEY]
+
+  serve   the image API on this machine, for any OpenAI client; --help says more"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command and return its exit status; 2 for a command that does not exist."""
+    match words:
+        case ["serve", *rest]:
+            from beluga_nb.local.serve import main as serve
+
+            return serve(rest)
+        case [] | ["-h" | "--help"]:
+            print(USAGE)
+            return 0
+        case [word, *_]:
+            print(f"python -m beluga_nb: no command '{word}'; there is: serve", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

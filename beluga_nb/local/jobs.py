@@ -1,0 +1,161 @@
+"""The asynchronous jobs behind the embedded server (contract.md: Inside: the asynchronous job)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Literal
+
+from beluga_nb.core import Engine, Request, Result
+from beluga_nb.errors import BelugaError, EngineError, Overloaded, Refused, TimedOut
+
+State = Literal["queued", "processing", "completed", "failed", "cancelled"]
+
+CLOSED_REQUEST = 499
+"""The status of a job that was cancelled: nobody is there to read it, but logs and tests are."""
+
+_LONGEST_WAIT = 60.0  # seconds; the OpenAI SDKs ignore a Retry-After above it
+
+_log = logging.getLogger(__name__)
+_running: ContextVar[Job | None] = ContextVar("_running", default=None)
+
+
+def advance(percent: float) -> None:
+    """Add to the progress of the job that this code runs in, if it runs in one.
+
+    For engines that know how far they are; nothing else depends on it.
+    """
+    job = _running.get()
+    if job is not None:
+        job.progress = min(100.0, job.progress + percent)
+
+
+class Job:
+    """One request on its way: `state` and `progress` (0 to 100) say how far it is."""
+
+    def __init__(self, request: Request) -> None:
+        self.id = secrets.token_hex(16)
+        self.request = request
+        self.state: State = "queued"
+        self.progress = 0.0
+        self._task: asyncio.Task[Result | BelugaError] | None = None
+
+    async def result(self) -> Result:
+        """Return the result or raise the job's `BelugaError`.
+
+        Whoever is cancelled while waiting here cancels the job, and has waited for its clean-up.
+        """
+        outcome = await self._outcome()
+        if isinstance(outcome, BelugaError):
+            raise outcome
+        return outcome
+
+    async def _outcome(self) -> Result | BelugaError:
+        assert self._task is not None, "JobQueue.submit starts the job"
+        try:
+            return await self._task
+        except asyncio.CancelledError:
+            waiter = asyncio.current_task()
+            if waiter is not None and waiter.cancelling():
+                raise
+            return Refused(
+                "The job was cancelled; nothing was drawn.", status=CLOSED_REQUEST, code="cancelled"
+            )
+
+    def cancel(self) -> None:
+        """Stop the job, whether it waits or runs; one that has ended stays as it is."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start(self, task: asyncio.Task[Result | BelugaError]) -> None:
+        self._task = task
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[Result | BelugaError]) -> None:
+        # A callback and not the task's own `finally`: a task that is cancelled early never begins.
+        if task.cancelled():
+            self.state = "cancelled"
+        elif isinstance(task.result(), BelugaError):
+            self.state = "failed"
+        else:
+            self.state, self.progress = "completed", 100.0
+
+
+class JobQueue:
+    """Run requests through an engine, `workers` at a time, with at most `limit` more waiting.
+
+    A job that takes longer than `patience` seconds, its wait included, fails as `TimedOut`. Every job is
+    a task of its own, so nothing runs while there is no job. A queue serves one event loop.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        workers: int = 4,
+        limit: int = 64,
+        patience: float = 300.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.engine = engine
+        self.workers = workers
+        self.limit = limit
+        self.patience = patience
+        self.clock = clock
+        self.jobs: set[Job] = set()
+        self.pace = 1.0  # seconds that the latest job took: the best guess for the next one
+        self._free = asyncio.Semaphore(workers)
+
+    def submit(self, request: Request) -> Job:
+        """Return a new job on the running loop; raise `Overloaded` with `retry_after` when full."""
+        if len(self.jobs) >= self.workers + self.limit:
+            raise self._full()
+        job = Job(request)
+        self.jobs.add(job)
+        task = asyncio.create_task(self._work(job), name=f"beluga job {job.id}")
+        task.add_done_callback(lambda _: self.jobs.discard(job))
+        job._start(task)
+        return job
+
+    def _full(self) -> Overloaded:
+        rounds = math.ceil(len(self.jobs) / self.workers)
+        return Overloaded(
+            f"{len(self.jobs)} requests are waiting already.",
+            "Wait a little and run it again.",
+            retry_after=min(_LONGEST_WAIT, max(1.0, rounds * self.pace)),
+        )
+
+    async def _work(self, job: Job) -> Result | BelugaError:
+        # Errors are returned, so that a job nobody waits for leaves no complaint at the loop's end.
+        try:
+            async with asyncio.timeout(self.patience), self._free:
+                return await self._ask(job)
+        except TimeoutError:
+            return TimedOut(
+                f"The picture was not ready within {self.patience:g} seconds.",
+                "It was given up; ask for fewer at a time, or run it again.",
+            )
+
+    async def _ask(self, job: Job) -> Result | BelugaError:
+        job.state = "processing"
+        _running.set(job)
+        began = self.clock()
+        try:
+            return await self.engine(job.request)
+        except BelugaError as error:
+            return error
+        except Exception as error:  # an engine is a stranger's code
+            return _unexpected(job, error)
+        finally:
+            self.pace = self.clock() - began
+
+
+def _unexpected(job: Job, error: Exception) -> EngineError:
+    # Its text may hold paths, addresses or keys: it goes to the log and never into an answer.
+    _log.error("The engine failed in job %s", job.id, exc_info=error)
+    return EngineError("The engine failed unexpectedly; the server's log says how.", status=500)

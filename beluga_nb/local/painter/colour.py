@@ -1,0 +1,72 @@
+"""Colours: mixing, turning, lighting."""
+
+import colorsys
+from functools import cache
+
+from PIL import ImageColor
+
+RGB = tuple[int, int, int]
+
+WHITE: RGB = (255, 255, 255)
+BLACK: RGB = (0, 0, 0)
+
+
+@cache
+def rgb(text: str) -> RGB:
+    """Return the colour of a hex or CSS name.
+
+    >>> rgb("#ff8000")
+    (255, 128, 0)
+    """
+    red, green, blue, *_ = ImageColor.getrgb(text)
+    return red, green, blue
+
+
+def _clamped(red: float, green: float, blue: float) -> RGB:
+    low, high = 0.0, 255.0
+    return (
+        round(min(max(red, low), high)),
+        round(min(max(green, low), high)),
+        round(min(max(blue, low), high)),
+    )
+
+
+def mix(a: RGB, b: RGB, t: float) -> RGB:
+    """Return the colour that is t of the way from a to b."""
+    return _clamped(*(x + (y - x) * t for x, y in zip(a, b, strict=True)))
+
+
+def light(colour: RGB, t: float) -> RGB:
+    """Return the colour nearer to a warm white."""
+    return mix(colour, (255, 250, 240), t)
+
+
+def dark(colour: RGB, t: float) -> RGB:
+    """Return the colour in shade: yellow turns to amber, not to olive, and black is a little blue."""
+    red, green, blue = colour
+    return mix(
+        _clamped(red * (1 - 0.54 * t), green * (1 - 0.66 * t), blue * (1 - 0.52 * t)), (20, 16, 44), t * 0.62
+    )
+
+
+def under(colour: RGB, lamp: RGB) -> RGB:
+    """Return the colour as it looks under a coloured lamp."""
+    return _clamped(*(x * y / 255 for x, y in zip(colour, lamp, strict=True)))
+
+
+def turned(colour: RGB, degrees: float) -> RGB:
+    """Return the colour with its hue turned round the wheel."""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(x / 255 for x in colour))
+    red, green, blue = colorsys.hls_to_rgb((hue + degrees / 360) % 1, lightness, saturation)
+    return _clamped(red * 255, green * 255, blue * 255)
+
+
+def vivid(hue: float, lightness: float, saturation: float) -> RGB:
+    """Return the colour of a hue in degrees, a lightness and a saturation in [0, 1]."""
+    red, green, blue = colorsys.hls_to_rgb(hue / 360 % 1, lightness, saturation)
+    return _clamped(red * 255, green * 255, blue * 255)
+
+
+def brightness(colour: RGB) -> float:
+    """Return how bright a colour looks, in [0, 1]."""
+    return (0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]) / 255

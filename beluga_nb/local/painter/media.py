@@ -1,0 +1,168 @@
+"""Media: what the picture was made with. Cheap passes over the finished image."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
+
+from beluga_nb.local.painter.marks import Pen
+from beluga_nb.local.painter.noise import fbm
+from beluga_nb.local.painter.stream import Stream
+
+# A pass takes the image, chance, and whether to be fine. Not every medium needs all three.
+Pass = Callable[[Image.Image, Stream, bool], Image.Image]
+
+PENS: Mapping[str, Pen] = {
+    "anime": Pen((44, 26, 48), 0.0036),
+    "ink": Pen((22, 22, 28), 0.0034),
+    "neon": Pen((255, 255, 255), 0.003),
+}
+
+
+def rendered(image: Image.Image, medium: str, stream: Stream, *, fine: bool) -> Image.Image:
+    """Return the image in a medium; photo leaves it as it is."""
+    passing = PASSES.get(medium)
+    return passing(image, stream.child("medium"), fine) if passing else image
+
+
+def _small(image: Image.Image, share: float) -> Image.Image:
+    size = max(1, round(image.width * share)), max(1, round(image.height * share))
+    return image.resize(size, Image.Resampling.BOX)
+
+
+def _oil(image: Image.Image, stream: Stream, fine: bool) -> Image.Image:
+    """Lay brush strokes across the slopes of brightness: broad ones everywhere, small ones on detail."""
+    short = min(image.size)
+    canvas = image.filter(ImageFilter.ModeFilter(3)) if short < 64 else image.copy()
+    for k, (pitch, long) in enumerate(
+        ((short / 48, 2.6), (short / (150 if fine else 105), 2.2), (short / (260 if fine else 190), 2.4))
+    ):
+        _strokes(canvas, image, stream.child(k), max(2.0, pitch), long, least=(0.0, 4.0, 11.0)[k])
+    return Image.blend(canvas, image, 0.3)
+
+
+def _strokes(
+    canvas: Image.Image, source: Image.Image, stream: Stream, pitch: float, long: float, *, least: float
+) -> None:
+    guide = source.resize(
+        (max(4, round(source.width / pitch)), max(4, round(source.height / pitch))), Image.Resampling.BOX
+    )
+    grey = np.asarray(guide.convert("L").filter(ImageFilter.GaussianBlur(1)), dtype=np.float64)
+    down, across = np.gradient(grey)
+    strength = np.hypot(down, across)
+    swirl = np.asarray(fbm(stream, guide.size, (3, 3), 2), dtype=np.float64) / 255 * 4
+    angle = np.where(strength > 2.5, np.arctan2(across, -down), swirl)
+    rows, columns = np.nonzero(strength >= least)
+    n = len(rows)
+    order = np.argsort(stream.many("order", n))
+    rows, columns = rows[order], columns[order]
+    x = (columns + 0.5 + stream.many("x", n, -0.5, 0.5)) * source.width / guide.width
+    y = (rows + 0.5 + stream.many("y", n, -0.5, 0.5)) * source.height / guide.height
+    tone = np.asarray(guide)[rows, columns].astype(np.float64) * stream.many("tone", n, 0.93, 1.07)[:, None]
+    half = pitch * long / 2 * stream.many("long", n, 0.6, 1.2)
+    dx, dy = np.cos(angle[rows, columns]) * half, np.sin(angle[rows, columns]) * half
+    ends = np.column_stack([x - dx, y - dy, x + dx, y + dy]).tolist()
+    colours = np.clip(tone, 0, 255).astype(np.uint8).tolist()
+    draw, width = ImageDraw.Draw(canvas), max(2, round(pitch * (0.75 if least else 1.0)))
+    for line, colour in zip(ends, colours, strict=True):
+        draw.line(line, tuple(colour), width)
+
+
+def _anime(image: Image.Image, _stream: Stream, fine: bool) -> Image.Image:
+    """Brighten, and step the tones as cel paint does."""
+    steps = 14 if fine else 11
+    ramp = np.arange(256) / 255
+    stepped = np.floor(ramp * steps + 0.5) / steps
+    curve = np.clip(0.35 * ramp + 0.65 * stepped, 0, 1) ** 0.9
+    return image.point([int(v * 255) for v in curve] * 3)
+
+
+def _watercolour(image: Image.Image, stream: Stream, fine: bool) -> Image.Image:
+    """Let pigment run: wandering edges, darker rims, granulation, paper at the margin."""
+    small = _small(image, 0.5)
+    warped = _warped(small, stream.child("warp"), 0.012)
+    soft = warped.filter(ImageFilter.MedianFilter(5)) if fine else warped
+    rims = ImageChops.subtract(soft.filter(ImageFilter.BoxBlur(max(2, small.height // 120))), soft)
+    soft = ImageChops.subtract(soft, rims)
+    pale = soft.point([int(255 * (0.2 + 0.8 * (v / 255)) ** 0.8) for v in range(256)] * 3)
+    bloom = fbm(stream.child("bloom"), small.size, (5, 5), 4).point(
+        [int(min(70, max(0, (v - 100) * 0.9))) for v in range(256)]
+    )
+    pale.paste((252, 249, 240), (0, 0), bloom)
+    pale.paste((251, 248, 240), (0, 0), ImageOps.invert(_margin(small.size, stream.child("margin"))))
+    return pale.resize(image.size, Image.Resampling.BICUBIC if fine else Image.Resampling.BILINEAR)
+
+
+def _warped(image: Image.Image, stream: Stream, reach: float) -> Image.Image:
+    pixels, size = np.asarray(image), image.size
+    amount = reach * min(size) / 64
+    shift = [
+        (np.asarray(fbm(stream.child(k), size, (9, 9), 3), dtype=np.int32) - 128) * amount for k in range(2)
+    ]
+    rows = np.clip(np.arange(size[1])[:, None] + shift[0].astype(np.int32), 0, size[1] - 1)
+    columns = np.clip(np.arange(size[0])[None, :] + shift[1].astype(np.int32), 0, size[0] - 1)
+    return Image.fromarray(pixels[rows, columns])
+
+
+def _margin(size: tuple[int, int], stream: Stream) -> Image.Image:
+    """Return a mask of the painted area: a rectangle whose edge wanders."""
+    pad = max(1, round(min(size) * 0.035))
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).rectangle((pad, pad, size[0] - pad - 1, size[1] - pad - 1), 255)
+    mask = mask.filter(ImageFilter.BoxBlur(pad * 0.8))
+    wander = fbm(stream, size, (14, 14), 4)
+    return ImageChops.add(mask, wander, 1, -128).point([min(255, max(0, (v - 110) * 9)) for v in range(256)])
+
+
+def _ink(image: Image.Image, _stream: Stream, fine: bool) -> Image.Image:
+    """Keep the tones, give them ink and paper."""
+    grey = image.convert("L").point([int(255 * min(1, 0.06 + (v / 255) ** 0.8)) for v in range(256)])
+    small = _small(grey, 0.5).filter(ImageFilter.BoxBlur(1))
+    edge = ImageChops.subtract(small.filter(ImageFilter.BoxBlur(4)), small).point(
+        [min(255, v * 5) for v in range(256)]
+    )
+    steps = 7 if fine else 5
+    stepped = grey.point(
+        [int(255 * (0.5 * v / 255 + 0.5 * round(v / 255 * steps) / steps)) for v in range(256)]
+    )
+    lined = ImageChops.subtract(stepped, edge.resize(grey.size, Image.Resampling.BILINEAR))
+    return ImageOps.colorize(lined, (26, 28, 36), (249, 245, 234), (150, 150, 152))
+
+
+def _neon(image: Image.Image, _stream: Stream, _fine: bool) -> Image.Image:
+    """Put out the light and let the outlines glow."""
+    small = _small(image, 0.5)
+    grey = small.convert("L")
+    near = grey.filter(ImageFilter.MinFilter(3))
+    edge = ImageChops.difference(grey.filter(ImageFilter.MaxFilter(3)), near).point(
+        [min(255, max(0, v - 10) * 5) for v in range(256)]
+    )
+    hue = small.filter(ImageFilter.BoxBlur(3)).convert("HSV")
+    bright = Image.merge(
+        "HSV", (hue.getchannel(0), hue.getchannel(1).point([min(255, 150 + v) for v in range(256)]), edge)
+    ).convert("RGB")
+    glow = ImageChops.add(bright, bright.filter(ImageFilter.BoxBlur(5)), 0.7)
+    dim = small.point([int(v * 0.2) for v in range(256)] * 3)
+    return ImageChops.add(dim, glow).resize(image.size, Image.Resampling.BILINEAR)
+
+
+def _pixel(image: Image.Image, _stream: Stream, fine: bool) -> Image.Image:
+    """Enlarge a small picture of few colours."""
+    cells = 128 if fine else 96
+    share = min(1.0, cells / min(image.size))
+    small = (
+        _small(image, share)
+        .quantize(32 if fine else 24, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        .convert("RGB")
+    )
+    return small.resize(image.size, Image.Resampling.NEAREST)
+
+
+PASSES: Mapping[str, Pass] = {
+    "oil": _oil,
+    "anime": _anime,
+    "watercolour": _watercolour,
+    "ink": _ink,
+    "neon": _neon,
+    "pixel": _pixel,
+}

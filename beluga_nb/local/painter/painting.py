@@ -1,0 +1,116 @@
+"""From a prompt to a painting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from beluga_nb.local.painter.layers import Frame, marks
+from beluga_nb.local.painter.look import Look, graded, look_of
+from beluga_nb.local.painter.marks import Sheet
+from beluga_nb.local.painter.media import PENS, rendered
+from beluga_nb.local.painter.reading import Reading, read
+from beluga_nb.local.painter.scene import Scene, staged
+from beluga_nb.local.painter.stream import seed_of
+
+VERSION = 1
+TAG = "preview"
+SOFTWARE = "beluga_nb procedural painter"
+WORDS_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """A picture, the scene it shows, and what was understood of the prompt, in words."""
+
+    image: Image.Image
+    scene: Scene
+    revised_prompt: str
+
+    def png(self) -> bytes:
+        """Return the picture as PNG bytes that say what they are."""
+        info, out = PngInfo(), BytesIO()
+        info.add_text("Description", self.revised_prompt)
+        info.add_text("Software", SOFTWARE)
+        self.image.save(out, "PNG", compress_level=1, pnginfo=info)
+        return out.getvalue()
+
+
+def paint(
+    prompt: str,
+    *,
+    model: str,
+    size: tuple[int, int],
+    quality: str = "standard",
+    take: str = "",
+    sample: int = 0,
+) -> Painting:
+    """Return the painting of a prompt, exactly size (width, height) pixels.
+
+    The quality changes how finely a scene is drawn, not what it shows: it is not part of the seed.
+
+    >>> paint("a red car", model="gpt-image-2", size=(64, 48)).image.size
+    (64, 48)
+    """
+    reading, look = read(prompt), look_of(model)
+    scene = staged(reading, look, seed=seed_of(VERSION, prompt, model, take, sample))
+    image = drawn(scene, look, size, fine=quality == "hd")
+    return Painting(tagged(image), scene, in_words(scene, reading))
+
+
+def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Image.Image:
+    """Return the scene as an image, without its tag."""
+    unit = min(size)
+    frame = Frame(size[0] / unit, size[1] / unit, 1.7 if fine else 1.0)
+    sheet = Sheet(Image.new("RGB", size), unit, 3 if fine else 2, PENS.get(scene.medium))
+    for mark in marks(scene, frame):
+        mark.put(sheet)
+    image = rendered(sheet.image, scene.medium, scene.stream, fine=fine)
+    return graded(image, look, saturation=_mood_saturation(scene.moods))
+
+
+def _mood_saturation(moods: Sequence[str]) -> float:
+    factors = {"vivid": 1.22, "calm": 0.86, "dark": 0.9, "warm": 1.04, "cold": 0.94}
+    found = 1.0
+    for mood in moods:
+        found *= factors.get(mood, 1.0)
+    return found
+
+
+def tagged(image: Image.Image) -> Image.Image:
+    """Return the image with the word "preview" in its lower right corner."""
+    height = max(7, round(min(image.size) * 0.021))
+    font = ImageFont.load_default(height)
+    left, top, right, bottom = font.getbbox(TAG)
+    pad = max(2, height // 2)
+    size = round(right - left) + 2 * pad, round(bottom - top) + pad
+    plate = Image.new("L", size)
+    ImageDraw.Draw(plate).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), size[1] // 2, 120)
+    corner = image.width - size[0] - pad, image.height - size[1] - pad
+    image.paste((12, 14, 28), corner, plate)
+    draw = ImageDraw.Draw(image)
+    draw.text((corner[0] + pad - left, corner[1] + pad / 2 - top), TAG, (240, 242, 248), font)
+    return image
+
+
+def in_words(scene: Scene, reading: Reading) -> str:
+    """Return what was understood of the prompt and what was not."""
+    said = [" ".join(t.text for t in reading.all("subject")[:1]) or scene.kind]
+    places = ", ".join(dict.fromkeys(t.text for t in reading.all("setting")))
+    said.append(f"{scene.kind} ({places})" if places else scene.kind)
+    said += dict.fromkeys(t.text for t in reading.all("time", "weather", "medium", "mood", "colour"))
+    said.append(f"palette {scene.palette.name}")
+    without = dict.fromkeys(t.text for t in reading.terms if t.absent and t.tag != "unknown")
+    text = "procedural preview: " + " · ".join(said)
+    text += "".join(f"; without {word}" for word in without)
+    return text + _strangers(reading.unknown)
+
+
+def _strangers(unknown: Sequence[str]) -> str:
+    if not unknown:
+        return ""
+    named = ", ".join(word[:24] for word in unknown[:WORDS_NAMED])
+    more = f" and {len(unknown) - WORDS_NAMED} more" if len(unknown) > WORDS_NAMED else ""
+    return f"; not understood: {named}{more}"

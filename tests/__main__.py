@@ -1,0 +1,47 @@
+"""Every check there is, in one command, the same for people and machines: `python -m tests`.
+
+Formatting, lint, types, tests (browser tests among them), and the notebooks, twice, with strict nbval,
+without a key. It ends at the first that fails.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PYTEST = ("pytest", "-q")
+NBVAL = (*PYTEST, "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
+
+CHECKS = {
+    "formatting": ("ruff", "format", "--check", "."),
+    "lint": ("ruff", "check", "."),
+    "types": ("mypy",),
+    "tests": (*PYTEST, "tests"),
+    "notebooks": (*NBVAL, "notebooks"),
+    "notebooks again": (*NBVAL, "notebooks"),
+}
+
+
+def environment() -> dict[str, str]:
+    """The environment without anyone's key or settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
+
+
+def main() -> int:
+    for name, words in CHECKS.items():
+        print(f"== {name}: {' '.join(words)}", flush=True)
+        began = time.monotonic()
+        status = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=environment()).returncode
+        print(
+            f"== {name}: {'passed' if status == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s\n",
+            flush=True,
+        )
+        if status:
+            return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

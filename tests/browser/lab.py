@@ -1,0 +1,136 @@
+"""JupyterLab in a headless Chromium, for a with-block: `with Lab(notebook) as lab: lab.run_all()`.
+
+Nothing of the user's own configuration takes part: every Jupyter folder is a temporary one.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+from kernels import clean_environment
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+# Chromium calls home at start otherwise, which a closed network refuses many times a second.
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+_PATIENCE = 60
+
+
+class Lab:
+    """One JupyterLab on a free port with one notebook open, its outputs untrusted as a stranger's are."""
+
+    def __init__(self, notebook, *, files=(), settings=None, size=(1280, 1000), **environment):
+        self.folder = Path(tempfile.mkdtemp(prefix="beluga-lab-"))
+        self.work = self.folder / "work"
+        self.work.mkdir()
+        self.notebook = self.work / "notebook.ipynb"
+        nbformat.write(notebook, self.notebook)
+        for path in files:
+            shutil.copytree(path, self.work / path.name)
+        for plugin, values in (_SETTINGS | (settings or {})).items():
+            file = self.folder / "settings" / f"{plugin}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(values))
+        self.size = size
+        self.environment = clean_environment(
+            **{f"JUPYTER_{name}_DIR": str(self.folder / name) for name in ("CONFIG", "DATA", "RUNTIME")},
+            JUPYTERLAB_SETTINGS_DIR=str(self.folder / "settings"),
+            JUPYTERLAB_WORKSPACES_DIR=str(self.folder / "workspaces"),
+            IPYTHONDIR=str(self.folder / "ipython"),
+            **environment,
+        )
+
+    def __enter__(self):
+        try:
+            self._start_server()
+            self._start_browser()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if hasattr(self, "playwright"):
+            self.browser.close()
+            self.playwright.stop()
+        if hasattr(self, "server"):
+            self.server.terminate()
+            self.server.wait(20)
+            self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start_server(self):
+        words = [
+            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+            *("--port=0", "--IdentityProvider.token=test", f"--ServerApp.root_dir={self.work}"),
+        ]
+        self.log = open(self.folder / "server.log", "w")  # noqa: SIM115  closed at the end of the block
+        self.server = subprocess.Popen(words, env=self.environment, stdout=self.log, stderr=self.log)
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
+            if self.server.poll() is not None:
+                break
+            for file in (self.folder / "RUNTIME").glob("jpserver-*.json"):
+                self.url = json.loads(file.read_text() or "{}").get("url")
+                if self.url and self._answers():
+                    return
+            time.sleep(0.1)
+        raise RuntimeError((self.folder / "server.log").read_text()[-3000:])
+
+    def _answers(self):
+        try:
+            urllib.request.urlopen(f"{self.url}api?token=test", timeout=5).read()
+        except OSError:
+            return False
+        return True
+
+    def _start_browser(self):
+        self.playwright = sync_playwright().start()
+        self.browser = self.playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
+        width, height = self.size
+        self.page = self.browser.new_page(viewport={"width": width, "height": height})
+        self.page.set_default_timeout(_PATIENCE * 1000)
+        self.page.goto(f"{self.url}lab/tree/{self.notebook.name}?reset&token=test")
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        self.page.get_by_text("| Idle").first.wait_for()  # the status bar: the kernel is connected
+
+    def run_all(self):
+        """Run every cell and wait until the last code cell has its number."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.page.wait_for_function(
+            """() => {
+                const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+                const last = prompts[prompts.length - 1];
+                return last && /\\d/.test(last.innerText);
+            }"""
+        )
+
+    def save(self):
+        """Save, and return the notebook as it was written."""
+        before = self.notebook.stat().st_mtime_ns
+        self.page.keyboard.press("Control+s")
+        until = time.monotonic() + _PATIENCE
+        while self.notebook.stat().st_mtime_ns == before and time.monotonic() < until:
+            time.sleep(0.05)
+        return nbformat.read(self.notebook, 4)
+
+    def picture(self, path):
+        """Write a screenshot."""
+        self.page.screenshot(path=str(path))

@@ -1,0 +1,89 @@
+"""The quickstart in a real JupyterLab in a real browser: opened untrusted, run, saved, and compared."""
+
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytest.importorskip("playwright", reason="needs the extra beluga_nb[test]")
+
+from lab import CHROMIUM, Lab
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="no Chromium on this machine; in CI this fails instead",
+    ),
+]
+
+LOADED_PICTURES = """() => [...document.querySelectorAll('.jp-OutputArea figure img')]
+    .filter(image => image.complete && image.naturalWidth > 100).map(image => image.alt)"""
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return nbformat.read(NOTEBOOKS / "01-quickstart.ipynb", 4)
+
+
+def lab_with(notebook, **more):
+    # All cells are drawn at once, so that what is below the window can be looked at too.
+    windowing = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
+    return Lab(notebook, files=[NOTEBOOKS / "beluga_store"], settings=windowing | more)
+
+
+def picture_count(notebook):
+    return sum(
+        str(output.get("data", {}).get("text/html", "")).count("<img")
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+    )
+
+
+def outputs(notebook):
+    kept = ("name", "output_type", "text", "data")
+    return [
+        [{name: output[name] for name in kept if name in output} for output in cell.get("outputs", [])]
+        for cell in notebook.cells
+    ]
+
+
+def test_a_stranger_sees_every_picture_before_running_anything(notebook):
+    with lab_with(notebook) as lab:
+        lab.page.wait_for_timeout(1000)
+        pictures = lab.page.evaluate(LOADED_PICTURES)
+        assert len(pictures) == picture_count(notebook) > 5
+        assert pictures[0].startswith("A photorealistic beluga whale")
+        assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
+
+
+def test_running_it_again_gives_the_same_bytes_and_asks_nobody(notebook):
+    with lab_with(notebook) as lab:
+        before = sorted((lab.work / "beluga_store").rglob("*"))
+        lab.run_all()
+        lab.page.wait_for_timeout(500)
+        assert len(lab.page.evaluate(LOADED_PICTURES)) == picture_count(notebook)
+        assert outputs(lab.save()) == outputs(notebook)
+        assert sorted((lab.work / "beluga_store").rglob("*")) == before
+
+
+def words(notebook):
+    """What the outputs say, but for the hashes: encoders differ between machines."""
+    said = [
+        str(output.get("text") or output.get("data", {}).get("text/plain", ""))
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+    ]
+    return [re.sub(r"sha256:[0-9a-f]{64}", "sha256", each) for each in said]
+
+
+def test_it_runs_where_nothing_is_recorded(notebook):
+    fresh = nbformat.v4.new_notebook(cells=notebook.cells[:5], metadata=notebook.metadata)
+    with Lab(fresh) as lab:
+        lab.run_all()
+        assert words(lab.save()) == words(fresh)
+        assert list((lab.work / "beluga_store" / "records").rglob("*.json"))

@@ -1,0 +1,99 @@
+"""A real Jupyter kernel for tests: run a cell, get what it showed."""
+
+import os
+import queue
+import time
+from dataclasses import dataclass, field
+
+from jupyter_client.manager import KernelManager
+
+PATIENCE = 60
+
+
+def clean_environment(**more):
+    """The environment without any setting of ours, and without CI, which is one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
+    kept.pop("CI", None)
+    return kept | {"PYTHONWARNINGS": "default"} | more
+
+
+@dataclass
+class Shown:
+    """What one cell showed, and how it ended."""
+
+    status: str = "ok"
+    stdout: str = ""
+    stderr: str = ""
+    bundles: list = field(default_factory=list)
+    error: list = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def texts(self):
+        return [bundle["text/plain"] for bundle in self.bundles]
+
+    @property
+    def everything(self):
+        return repr((self.stdout, self.stderr, self.bundles, self.error))
+
+
+class Kernel:
+    """One kernel in a folder; `with Kernel(folder) as kernel: kernel.run("1 + 1")`."""
+
+    def __init__(self, folder, **environment):
+        self.manager = KernelManager(kernel_name="python3")
+        environment = clean_environment(IPYTHONDIR=str(folder / ".ipython"), **environment)
+        self.manager.start_kernel(cwd=str(folder), env=environment)
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=PATIENCE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+
+    def start(self, code, *, answers=None):
+        return self.client.execute(code, allow_stdin=answers is not None, stop_on_error=True)
+
+    def run(self, code, *, answers=None, interrupt_when=None):
+        """Run a cell; `answers` are typed when it asks, `interrupt_when` is text in stdout to stop it at."""
+        began = time.monotonic()
+        number = self.start(code, answers=answers)
+        shown = self.finish(number, answers=answers, interrupt_when=interrupt_when)
+        shown.seconds = time.monotonic() - began
+        return shown
+
+    def finish(self, number, *, answers=None, interrupt_when=None):
+        shown, until = Shown(), time.monotonic() + PATIENCE
+        waiting = list(answers or [])
+        while time.monotonic() < until:
+            if waiting and self.client.stdin_channel.msg_ready():
+                self.client.get_stdin_msg(timeout=1)
+                self.client.input(waiting.pop(0))
+            try:
+                message = self.client.get_iopub_msg(timeout=0.1)
+            except queue.Empty:
+                continue
+            if message["parent_header"].get("msg_id") != number:
+                continue
+            if self._read(message, shown):
+                return shown
+            if interrupt_when and interrupt_when in shown.stdout:
+                interrupt_when = None
+                shown.interrupted_at = time.monotonic()
+                self.manager.interrupt_kernel()
+        raise TimeoutError(f"the cell did not end: {shown}")
+
+    def _read(self, message, shown):
+        kind, content = message["header"]["msg_type"], message["content"]
+        if kind == "stream":
+            setattr(shown, content["name"], getattr(shown, content["name"]) + content["text"])
+        elif kind in {"execute_result", "display_data"}:
+            shown.bundles.append(content["data"])
+        elif kind == "error":
+            shown.status, shown.error = "error", content["traceback"]
+        return kind == "status" and content["execution_state"] == "idle"

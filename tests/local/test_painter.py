@@ -1,0 +1,426 @@
+"""The painter: prompts become pictures, the same ones every time."""
+
+import ast
+import colorsys
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops, ImageFilter, ImageStat
+
+from beluga_nb.local import painter
+from beluga_nb.local.painter import choose_size, paint
+from beluga_nb.local.painter.layers import KINDS
+from beluga_nb.local.painter.look import look_of
+from beluga_nb.local.painter.marks import Sheet, shape
+from beluga_nb.local.painter.outline import ellipse
+from beluga_nb.local.painter.painting import drawn
+from beluga_nb.local.painter.reading import read, setting_kinds, subjects
+from beluga_nb.local.painter.scene import staged
+from beluga_nb.local.painter.stream import Stream
+from beluga_nb.local.painter.subjects import GLYPHS
+
+MODELS = (
+    "gpt-image-2",
+    "gpt-image-2-official",
+    "gpt-image-1-official",
+    "gpt-image-1.5-official",
+    "gemini-3-pro-image-preview-official",
+    "gemini-2.5-flash-image-preview-official",
+    "seedream-4.0",
+    "seedream-4.5",
+    "seedream-5.0-lite",
+    "wan2.7-image",
+    "wan2.7-image-pro",
+    "qwen-image-2.0-pro",
+    "z-image-turbo",
+    "grok-imagine-1.0-apimart",
+    "grok-imagine-1.0-edit-apimart",
+    "flux-kontext",
+    "flux-2.0",
+)
+
+# contract.md: Sizes
+PIXELS = {
+    "1:1": (1024, 1024),
+    "16:9": (1536, 864),
+    "9:16": (864, 1536),
+    "4:3": (1024, 768),
+    "3:4": (768, 1024),
+    "3:2": (1536, 1024),
+    "2:3": (1024, 1536),
+    "5:4": (1280, 1024),
+    "4:5": (1024, 1280),
+    "2:1": (2048, 1024),
+    "1:2": (1024, 2048),
+    "21:9": (2016, 864),
+    "9:21": (864, 2016),
+}
+
+FOX = "a fox in a forest at night, snow"
+
+
+def small(prompt: str, model: str = "gpt-image-2", **more: object) -> Image.Image:
+    """Return a small painting of a prompt."""
+    return paint(prompt, model=model, size=(160, 128), **more).image  # type: ignore[arg-type]
+
+
+def scene_of(prompt: str) -> painter.Scene:
+    """Return the scene of a prompt with a fixed seed."""
+    return staged(read(prompt), look_of("gpt-image-2"), seed=7)
+
+
+def distance(a: Image.Image, b: Image.Image) -> float:
+    """Return the mean difference per channel, 0 to 255."""
+    return float(np.mean(ImageStat.Stat(ImageChops.difference(a, b)).mean))
+
+
+def brightness(image: Image.Image) -> float:
+    """Return the mean grey value."""
+    return float(ImageStat.Stat(image.convert("L")).mean[0])
+
+
+def digest(image: Image.Image) -> str:
+    """Return a fingerprint of the pixels."""
+    return sha256(image.tobytes()).hexdigest()
+
+
+def test_the_same_call_gives_the_same_png() -> None:
+    first, second = (paint(FOX, model="flux-2.0", size=(200, 150)).png() for _ in range(2))
+
+    assert first == second
+
+
+def test_another_process_with_another_hash_seed_paints_the_same_pixels() -> None:
+    code = (
+        "from hashlib import sha256; from beluga_nb.local.painter import paint;"
+        f"print(sha256(paint({FOX!r}, model='gpt-image-2', size=(160, 128)).image.tobytes()).hexdigest())"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "4242"}
+
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True
+    )
+
+    assert run.stdout.strip() == digest(small(FOX))
+
+
+def test_the_stream_is_splitmix64_of_blake2b_and_never_changes() -> None:
+    assert Stream(1).one("x") == 0.5197102661063014
+    assert Stream(1).many("x", 2).tolist() == [0.9994351648977347, 0.02744770953358766]
+
+
+@pytest.mark.parametrize("label", PIXELS)
+def test_every_label_is_painted_to_the_pixel(label: str) -> None:
+    assert paint("a whale", model="gpt-image-2", size=PIXELS[label]).image.size == PIXELS[label]
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 400), (400, 16), (17, 31), (333, 77)])
+@pytest.mark.parametrize(
+    "prompt", ["a whale", "a city at night, rain", "oil painting of a cat", "watercolour"]
+)
+def test_odd_sizes_work(prompt: str, size: tuple[int, int]) -> None:
+    assert paint(prompt, model="gpt-image-2", size=size, quality="hd").image.size == size
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kind", "subject", "time", "weather", "medium"),
+    [
+        (
+            "A photorealistic beluga whale swimming through crystal clear arctic water, 4K",
+            "underwater", "whale", "day", "clear", "photo",
+        ),
+        (
+            "Anime-style warrior princess in a cherry blossom garden, vibrant colors",
+            "garden", "figure", "day", "clear", "anime",
+        ),
+        (
+            "Hyper-realistic product photo of a glass bottle of mineral water, studio lighting",
+            "studio", "bottle", "day", "clear", "photo",
+        ),
+        (
+            "Oil painting of a Renaissance-style portrait of a tech entrepreneur",
+            "portrait", "bust", "day", "clear", "oil",
+        ),
+        (
+            "Futuristic city skyline at night with neon reflections on rain-soaked streets",
+            "city", "skyline", "night", "rain", "photo",
+        ),
+        ("a red bicycle on a beach, really?", "beach", "bicycle", "day", "clear", "photo"),
+        ("a lighthouse at dusk in a snowstorm", "coast", "lighthouse", "dusk", "snow", "photo"),
+        (FOX, "forest", "fox", "night", "snow", "photo"),
+        ("three yellow balloons over green hills, morning", "landscape", "balloon", "dawn", "clear", "photo"),
+        ("an orange cat on a blue sofa", "room", "cat", "day", "clear", "photo"),
+        ("xyzzy plugh", "emblem", None, "day", "clear", "photo"),
+    ],
+)  # fmt: skip
+def test_a_prompt_becomes_the_scene_it_describes(
+    prompt: str, kind: str, subject: str | None, time: str, weather: str, medium: str
+) -> None:
+    scene = scene_of(prompt)
+
+    assert (scene.kind, scene.subject, scene.time, scene.weather, scene.medium) == (
+        kind,
+        subject,
+        time,
+        weather,
+        medium,
+    )
+
+
+def test_a_number_counts_the_subject() -> None:
+    assert scene_of("three yellow balloons over green hills").count == 3
+
+
+def test_a_colour_belongs_to_the_next_noun() -> None:
+    scene = scene_of("an orange cat on a blue sofa")
+
+    assert scene.colour is not None
+    assert scene.colour[0] > 200 > scene.colour[2]
+    assert scene.palette.accent[2] > scene.palette.accent[0]
+
+
+@pytest.mark.parametrize("prompt", ["a city, no rain", "a city without rain", "a city without the big rain"])
+def test_negation_removes_rain(prompt: str) -> None:
+    painting = paint(prompt, model="gpt-image-2", size=(32, 32))
+
+    assert painting.scene.weather == "clear"
+    assert "; without rain" in painting.revised_prompt
+
+
+def test_rain_rains_unless_negated() -> None:
+    assert scene_of("a city, rain").weather == "rain"
+
+
+def test_every_subject_has_a_kind_that_can_be_painted() -> None:
+    assert {entry.kind for entry in subjects().values()} <= set(KINDS)
+    assert set(setting_kinds().values()) <= set(KINDS)
+    assert set(GLYPHS) <= set(subjects())
+
+
+@pytest.mark.parametrize("kind", [*subjects()])
+@pytest.mark.parametrize(
+    "place", ["", "in a city", "in a garden", "in space", "in a room", "in the desert", "on a lake"]
+)
+def test_every_subject_can_be_anywhere(kind: str, place: str) -> None:
+    word = {"bust": "person", "figure": "samurai"}.get(kind, kind)
+
+    assert scene_of(f"a {word} {place}").subject == kind
+    assert small(f"two {word}s {place} at dusk").size == (160, 128)
+
+
+def test_a_red_and_a_blue_car_differ_in_hue() -> None:
+    def warmth(prompt: str) -> float:
+        red, _, blue = ImageStat.Stat(small(prompt)).mean
+        return red - blue
+
+    assert warmth("a red car on a road") > warmth("a blue car on a road") + 5
+
+
+@pytest.mark.parametrize(("name", "hue"), [("red", 0.0), ("green", 0.35), ("blue", 0.61)])
+def test_the_subject_wears_the_colour_that_was_asked_for(name: str, hue: float) -> None:
+    image = small(f"a {name} car in a studio").convert("RGB")
+    pixels = [colorsys.rgb_to_hsv(*(c / 255 for c in p)) for p in image.resize((80, 64)).get_flattened_data()]
+    vivid = [h for h, s, v in pixels if s > 0.5 and v > 0.25]
+    near = [h for h in vivid if min(abs(h - hue), 1 - abs(h - hue)) < 0.07]
+
+    assert len(near) > 80
+    assert len(near) > 0.6 * len(vivid)
+
+
+@pytest.mark.parametrize("place", ["hills", "a forest", "the sea", "a city", "a desert", "mountains"])
+def test_night_is_darker_than_day(place: str) -> None:
+    assert brightness(small(f"{place} at night")) < 0.7 * brightness(small(f"{place} at noon"))
+
+
+def test_snow_adds_white() -> None:
+    def white(image: Image.Image) -> float:
+        return float((np.asarray(image).min(axis=2) > 200).mean())
+
+    assert white(small("hills at noon, snow")) > white(small("hills at noon")) + 0.1
+
+
+@pytest.mark.parametrize("weather", ["rain", "snow", "fog", "storm"])
+def test_weather_is_visible(weather: str) -> None:
+    assert distance(small("hills"), small(f"hills, {weather}")) > 12
+
+
+def test_the_looks_are_pairwise_distinct_for_one_and_the_same_scene() -> None:
+    scene = scene_of("a lighthouse at noon")
+    pictures = {m: drawn(scene, look_of(m), (96, 96), fine=False) for m in MODELS}
+    close = [(a, b) for a, b in _pairs(MODELS) if distance(pictures[a], pictures[b]) < 1.2]
+
+    assert close == []
+
+
+def test_the_models_pictures_are_pairwise_distinct() -> None:
+    pictures = {m: small("a sailboat at sunset", m) for m in MODELS}
+    close = [(a, b) for a, b in _pairs(MODELS) if distance(pictures[a], pictures[b]) < 6]
+
+    assert close == []
+
+
+def _pairs(items: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    return ((a, b) for k, a in enumerate(items) for b in items[k + 1 :])
+
+
+def test_an_unknown_model_has_a_look_of_its_own() -> None:
+    assert look_of("dreamer-9") == look_of("dreamer-9")
+    assert look_of("dreamer-9") != look_of("dreamer-10")
+
+
+@pytest.mark.parametrize("more", [{"sample": 1}, {"take": "again"}])
+def test_another_sample_or_take_composes_the_scene_anew(more: dict[str, object]) -> None:
+    assert distance(small(FOX), small(FOX, **more)) > 6
+
+
+def test_hd_shows_the_same_scene_with_finer_edges() -> None:
+    standard, hd = (
+        paint("a bicycle", model="gpt-image-2", size=(256, 256), quality=q) for q in ("standard", "hd")
+    )
+
+    assert hd.scene == standard.scene
+    assert 0.2 < distance(standard.image, hd.image) < 20
+
+
+def test_hd_has_more_shades_along_an_edge() -> None:
+    def shades(grain: int) -> int:
+        sheet = Sheet(Image.new("RGB", (400, 400)), 400, grain)
+        shape(ellipse(0.5, 0.5, 0.4, 0.3), (255, 255, 255)).put(sheet)
+        return len(sheet.image.getcolors(1 << 16) or [])
+
+    assert shades(3) > shades(2) > 2
+
+
+def _random_prompts(n: int) -> Iterator[str]:
+    """Yield texts from all of Unicode, surrogates included."""
+    for k in range(n):
+        stream = Stream(k)
+        top = (0x80, 0x500, 0x3000, 0x110000)[k % 4]
+        codes = stream.many("codes", stream.whole("length", 0, 60), 0, top)
+        yield "".join(chr(int(code)) for code in codes)
+
+
+def test_three_hundred_random_unicode_prompts_are_painted() -> None:
+    for prompt in _random_prompts(300):
+        painting = paint(prompt, model="gpt-image-2", size=(32, 24))
+
+        assert painting.png().startswith(b"\x89PNG")
+        assert painting.revised_prompt.encode()
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        " ",
+        "🐋" * 40,
+        "قطة برتقالية على أريكة",
+        "\ud800",
+        "a cat \udfff",
+        "\x00",
+        "a" * 32_000,
+        "fox " * 8_000,
+        "no " * 9_000,
+    ],
+)
+def test_strange_prompts_are_painted(prompt: str) -> None:
+    assert Image.open(io.BytesIO(paint(prompt, model="gpt-image-2", size=(48, 32)).png())).size == (48, 32)
+
+
+def test_the_revised_prompt_says_what_was_understood_and_what_was_not() -> None:
+    painting = paint("a red bicycle on a beach, really?", model="gpt-image-2", size=(64, 64))
+
+    assert painting.revised_prompt.startswith("procedural preview: bicycle · beach")
+    assert "red" in painting.revised_prompt
+    assert painting.revised_prompt.endswith("; not understood: really")
+
+
+def test_the_revised_prompt_stays_short() -> None:
+    painting = paint(" ".join(f"word{k}x" * 20 for k in range(300)), model="gpt-image-2", size=(32, 32))
+
+    assert len(painting.revised_prompt) < 400
+    assert "and 292 more" in painting.revised_prompt
+
+
+def test_the_png_says_what_it_is() -> None:
+    painting = paint("a cat", model="gpt-image-2", size=(64, 64))
+    image = Image.open(io.BytesIO(painting.png()))
+
+    assert image.info == {"Description": painting.revised_prompt, "Software": "beluga_nb procedural painter"}
+
+
+@pytest.mark.parametrize("quality", ["standard", "hd"])
+@pytest.mark.parametrize("size", [(256, 256), (400, 170), (170, 400)])
+def test_the_tag_is_in_the_lower_right_corner(size: tuple[int, int], quality: str) -> None:
+    painting = paint(FOX, model="gpt-image-2", size=size, quality=quality)
+    bare = drawn(painting.scene, look_of("gpt-image-2"), size, fine=quality == "hd")
+    box = ImageChops.difference(painting.image, bare).getbbox()
+
+    assert box is not None
+    left, top, right, bottom = box
+    assert left > size[0] - 60
+    assert top > size[1] - 24
+    assert right > size[0] - 8
+    assert bottom > size[1] - 8
+    letters = painting.image.crop(box).convert("L").point([255 * (v > 170) for v in range(256)])
+    assert ImageStat.Stat(letters).mean[0] > 15
+
+
+@pytest.mark.parametrize(
+    ("prompt", "labels", "label"),
+    [
+        ("a portrait of a scientist", [*PIXELS], "3:4"),
+        ("a poster of a rocket", [*PIXELS], "3:4"),
+        ("an instagram story about a fox", [*PIXELS], "9:16"),
+        ("city skyline at night", [*PIXELS], "21:9"),
+        ("city skyline at night", ["1:1", "16:9", "9:16", "4:3", "3:4"], "16:9"),
+        ("panorama of mountains", [*PIXELS], "21:9"),
+        ("a banner with hills", [*PIXELS], "16:9"),
+        ("product photo of a bottle", [*PIXELS], "1:1"),
+        ("an icon of a cat", [*PIXELS], "1:1"),
+        ("an avatar of a woman", [*PIXELS], "1:1"),
+        ("", [*PIXELS], "1:1"),
+        ("anything", ["4:3", "3:4"], "4:3"),
+        ("a portrait", ["16:9", "9:16"], "9:16"),
+    ],
+)
+def test_auto_chooses_a_size_that_suits_the_prompt(prompt: str, labels: list[str], label: str) -> None:
+    assert choose_size(prompt, labels) == label
+
+
+@pytest.mark.parametrize(
+    "medium", ["oil painting", "anime", "watercolour", "ink drawing", "neon style", "pixel art"]
+)
+def test_a_medium_changes_the_picture(medium: str) -> None:
+    scene, plain = scene_of(f"a house, {medium}"), scene_of("a house")
+    pictures = [drawn(s, look_of("gpt-image-2"), (160, 160), fine=False) for s in (scene, plain)]
+
+    assert distance(*pictures) > 3
+
+
+def test_oil_has_more_texture_than_photo() -> None:
+    def texture(prompt: str) -> float:
+        image = drawn(scene_of(prompt), look_of("gpt-image-2"), (300, 300), fine=False).convert("L")
+        return distance(image.convert("RGB"), image.filter(ImageFilter.GaussianBlur(2)).convert("RGB"))
+
+    assert texture("hills, oil painting") > 1.3 * texture("hills")
+
+
+def test_the_painter_has_no_other_source_of_chance_and_no_network() -> None:
+    banned = {"random", "secrets", "uuid", "time", "datetime", "socket", "urllib", "httpx"}
+    root = Path(painter.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert not {alias.name.split(".")[0] for alias in node.names} & banned, path
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").split(".")[0] not in banned, path
+            if isinstance(node, ast.Attribute):
+                assert ast.unparse(node) not in ("np.random", "numpy.random"), path

@@ -1,0 +1,153 @@
+"""`%beluga` in a real kernel, without a key: the embedded BelugAPI answers."""
+
+import pytest
+from kernels import Kernel
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    with Kernel(tmp_path_factory.mktemp("notebook")) as running:
+        assert running.run("%load_ext beluga_nb").everything == repr(("", "", [], []))
+        yield running
+
+
+def test_a_cell_shows_its_picture_and_leaves_a_result(kernel):
+    shown = kernel.run(
+        "%%beluga -m gpt-image-2 -s 16:9 -o whale\n"
+        "A photorealistic beluga whale swimming through crystal clear arctic water, 4K"
+    )
+    assert shown.status == "ok"
+    [bundle] = shown.bundles
+    assert set(bundle) == {"text/html", "image/jpeg", "text/plain"}
+    assert 'alt="A photorealistic beluga whale' in bundle["text/html"]
+    assert "gpt-image-2 · 1536 × 864 · local preview, not model output · sha256:" in bundle["text/plain"]
+    shown = kernel.run("print(whale[0].resize((256, 144)).size, [image.size for image in whale], len(whale))")
+    assert shown.stdout == "(256, 144) [(1536, 864)] 1\n"
+
+
+def test_the_result_is_the_value_of_the_cell(kernel):
+    kernel.run("%beluga a fox")
+    assert kernel.run("type(_).__name__").texts == ["'Result'"]
+
+
+def test_a_question_mark_at_the_end_belongs_to_the_prompt(kernel):
+    shown = kernel.run("%beluga a red bicycle on a beach, really?")
+    assert shown.texts[0].startswith("1 picture of “a red bicycle on a beach, really?”")
+
+
+def test_an_assignment_keeps_the_result_and_shows_nothing(kernel):
+    shown = kernel.run("x = %beluga a fox, or not?")
+    assert (shown.status, shown.bundles) == ("ok", [])
+    assert kernel.run("x.request.prompt").texts == ["'a fox, or not?'"]
+
+
+def test_a_loop_shows_every_picture(kernel):
+    shown = kernel.run("for animal in ['cat', 'dog']:\n    %beluga -s 3:4 a {{animal}} asleep?")
+    assert [text.partition("\n")[0] for text in shown.texts] == [
+        "1 picture of “a cat asleep?”",
+        "1 picture of “a dog asleep?”",
+    ]
+
+
+def test_every_line_of_a_cell_shows_its_picture_once(kernel):
+    shown = kernel.run("%beluga a cat\n%beluga a dog")
+    assert [text.partition("\n")[0] for text in shown.texts] == [
+        "1 picture of “a cat”",
+        "1 picture of “a dog”",
+    ]
+
+
+def test_a_function_knows_its_own_names(kernel):
+    shown = kernel.run(
+        "def paint(colour):\n"
+        "    return get_ipython().run_line_magic('beluga', 'a {{colour}} car')\n"
+        "paint('red')"
+    )
+    assert shown.texts[0].startswith("1 picture of “a red car”")
+
+
+@pytest.mark.parametrize(
+    ("cell", "first", "second"),
+    [
+        ("%beluga -m flux2 a cat", "UnknownName: No model 'flux2'.", "Did you mean 'flux-2.0'?"),
+        (
+            "%beluga -m seedream-4.5 -s 21:9 a cat",
+            "RequestError: seedream-4.5 has no size '21:9'.",
+            "It takes 1:1",
+        ),
+        ("%beluga -q ultra a cat", "UnknownName: No quality 'ultra'.", "There are: standard, hd."),
+        ("%beluga -n 0 a cat", "RequestError: n is 0.", "Give n as a whole number from 1 on."),
+        ("%beluga --sise 1:1 a cat", "UnknownName: No option '--sise'.", "Did you mean '--size'?"),
+        ("%%beluga\n   \n", "RequestError: The prompt is empty.", "Describe the picture"),
+        ("%beluga a {{kat}}", "UnknownName: No value for '{{kat}}'.", "Set it first"),
+        ("%beluga -n 11 a giraffe", "NotConfirmed: 11 new pictures are more than 10", "--yes"),
+        ("%beluga --mode replay a new one", "NotRecorded: Not recorded:", "Nearest recording:"),
+    ],
+)
+def test_an_error_takes_two_lines_and_the_cell_has_failed(kernel, cell, first, second):
+    shown = kernel.run(cell)
+    assert shown.status == "error"
+    assert len(shown.error) == 2
+    assert shown.error[0].startswith(first)
+    assert second in shown.error[1]
+    assert shown.bundles == []
+
+
+def test_an_error_is_catchable_by_its_class(kernel):
+    shown = kernel.run(
+        "import beluga_nb\n"
+        "try:\n    %beluga -m flux2 a cat\n"
+        "except beluga_nb.UnknownName as error:\n    print(error.nearest)"
+    )
+    assert shown.stdout == "flux-2.0\n"
+
+
+def test_many_pictures_ask_the_person_at_the_notebook(kernel):
+    shown = kernel.run("%beluga -s 4:3 -n 11 a cat", answers=["n"])
+    assert shown.error[0] == "NotConfirmed: 11 new pictures were not confirmed."
+    assert kernel.run("many = %beluga -s 4:3 -n 11 a cat", answers=["y"]).status == "ok"
+    assert kernel.run("len(many), len({picture.sha256 for picture in many.pictures})").texts == ["(11, 11)"]
+
+
+def test_yes_is_enough_where_nobody_can_answer(kernel):
+    assert kernel.run("many = %beluga --yes -s 3:4 -n 11 a dog").status == "ok"
+
+
+def test_the_bare_magic_tells_the_state_and_three_examples(kernel):
+    [text] = kernel.run("%beluga").texts
+    assert "the built-in painter: procedural previews, not model output" in text
+    assert "none (BELUGA_API_KEY is not set)" in text
+    examples = text.partition("\nTry\n")[2].splitlines()
+    assert len(examples) == 3
+    assert all("%beluga " in example for example in examples)
+
+
+def test_models_and_sizes_are_listed(kernel):
+    [models] = kernel.run("%beluga models").texts
+    assert len(models.splitlines()) == 1 + 17
+    [sizes] = kernel.run("%beluga sizes").texts
+    assert len(sizes.splitlines()) == 1 + 13 + 1
+
+
+def test_help_is_printed_and_is_what_the_question_mark_shows(kernel):
+    shown = kernel.run("%beluga --help")
+    assert shown.stdout.startswith("%beluga [options] prompt")
+    assert kernel.run("print(get_ipython().find_line_magic('beluga').__doc__)").stdout == shown.stdout
+
+
+def test_reloading_and_unloading_leave_nothing_behind(tmp_path):
+    count = (
+        "manager = get_ipython().input_transformer_manager\n"
+        "print(manager.line_transforms, manager.cleanup_transforms, manager.token_transformers,"
+        " [sorted(get_ipython().magics_manager.magics[kind]) for kind in ('line', 'cell')])"
+    )
+    with Kernel(tmp_path) as kernel:
+        before = kernel.run(count).stdout
+        kernel.run("%load_ext beluga_nb")
+        loaded = kernel.run(count).stdout
+        for _ in range(3):
+            kernel.run("%reload_ext beluga_nb")
+        assert kernel.run(count).stdout == loaded != before
+        kernel.run("%unload_ext beluga_nb")
+        assert kernel.run(count).stdout == before
+    assert [path.name for path in tmp_path.iterdir()] == [".ipython"]

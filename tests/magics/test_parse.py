@@ -1,0 +1,97 @@
+import pytest
+
+from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.magics.parse import OPTIONS, help_text, parse
+
+
+@pytest.mark.parametrize(
+    ("line", "prompt", "options"),
+    [
+        ("a red bicycle on a beach, really?", "a red bicycle on a beach, really?", {}),
+        ("-m flux-2.0 a cat", "a cat", {"model": "flux-2.0"}),
+        ("--model=flux-2.0 -s 16:9 -n 3 a cat", "a cat", {"model": "flux-2.0", "size": "16:9", "n": 3}),
+        ("a cat - black --style -n 3", "a cat - black --style -n 3", {}),
+        ("it's 5$ {x} \"quoted\" 'too", "it's 5$ {x} \"quoted\" 'too", {}),
+        ("-n 2 -- -5 degrees outside", "-5 degrees outside", {"n": 2}),
+        ('--take "second try" a  double  blank', "a  double  blank", {"take": "second try"}),
+        ("--yes --insist -q hd x", "x", {"yes": True, "insist": True, "quality": "hd"}),
+        ("models of the 1920s", "models of the 1920s", {}),
+        ("-- models", "models", {}),
+    ],
+)
+def test_options_come_first_and_the_prompt_is_the_rest_untouched(line, prompt, options):
+    call = parse(line)
+    assert (call.command, call.prompt, call.options) == (None, prompt, options)
+
+
+@pytest.mark.parametrize(
+    ("cell", "prompt"),
+    [
+        ("a cat\n", "a cat"),
+        ("  a cat  \n\n", "  a cat  \n"),
+        ('{"json": [1, 2]}\n-n 3 %beluga\n', '{"json": [1, 2]}\n-n 3 %beluga'),
+    ],
+)
+def test_the_body_of_a_cell_is_the_prompt_less_one_newline(cell, prompt):
+    assert parse("-n 2", cell).prompt == prompt
+
+
+@pytest.mark.parametrize(
+    ("line", "command"), [("", ""), ("  ", ""), ("models", "models"), (" sizes ", "sizes")]
+)
+def test_a_line_that_is_only_a_command_is_one(line, command):
+    assert parse(line).command == command
+
+
+def test_a_word_that_is_a_command_is_a_prompt_in_a_cell():
+    assert parse("", "models\n").prompt == "models"
+
+
+def test_an_empty_cell_takes_its_prompt_from_the_line():
+    assert parse("-n 2 a cat", "").prompt == "a cat"
+
+
+def test_the_output_is_the_name_of_a_variable():
+    assert parse("-o whale a whale").output == "whale"
+    with pytest.raises(RequestError, match="'my whale' is no name for a variable"):
+        parse('-o "my whale" a whale')
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--modle flux-2.0 a cat", "No option '--modle'"),
+        ("-5 degrees outside", "No option '-5'"),
+        ("a --help", None),
+        ("-n two cats", "-n is 'two'"),
+        ("-m", "--model has no value"),
+        ("-m   ", "--model has no value"),
+    ],
+)
+def test_an_option_that_is_not_understood_says_so(line, told):
+    if told is None:
+        assert not parse(line).help
+        return
+    with pytest.raises(RequestError, match=told):
+        parse(line)
+
+
+def test_a_misspelt_option_names_the_one_that_was_meant():
+    with pytest.raises(UnknownName) as caught:
+        parse("--qualty hd a cat")
+    assert caught.value.nearest == "--quality"
+    assert "put -- before a prompt that starts with a dash" in caught.value.hint
+
+
+def test_text_beside_the_options_of_a_cell_is_an_error():
+    with pytest.raises(RequestError, match="'black' on the first line of the cell is no option"):
+        parse("-n 2 black", "a cat\n")
+
+
+def test_the_help_names_every_option_and_command():
+    told = help_text()
+    for option in OPTIONS:
+        assert all(flag in told for flag in option.flags)
+        assert option.help in told
+    assert "%beluga models" in told
+    assert "%beluga sizes" in told

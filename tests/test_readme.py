@@ -1,0 +1,68 @@
+"""The README says what is so: its code runs, its options and settings are real, its links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from kernels import Kernel, clean_environment
+
+from beluga_nb.magics.parse import OPTIONS
+from beluga_nb.settings import MODES, Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_first_cells_run_as_they_stand(tmp_path):
+    load, cell = blocks("")[:2]
+    with Kernel(tmp_path) as kernel:
+        assert kernel.run(load).status == "ok"
+        assert kernel.run(cell).texts[0].startswith("1 picture of “A photorealistic beluga whale")
+        assert kernel.run("whale[0].resize((256, 144)).size").texts == ["(256, 144)"]
+
+
+def test_the_python_runs_as_it_stands(tmp_path):
+    [code] = blocks("python")
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=clean_environment(), check=True, capture_output=True
+    )
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
+        f"fox-{number}.png" for number in (1, 2, 3, 4)
+    ]
+
+
+def test_every_option_and_no_other_is_in_the_table():
+    rows = re.findall(r"^\| (`-.*?) \|", README, re.MULTILINE)
+    assert rows == [", ".join(f"`{flag}`" for flag in option.flags) for option in OPTIONS]
+
+
+def test_every_setting_and_mode_is_named():
+    for setting in fields(Settings):
+        assert (
+            setting.name == "origin"
+            or f"`{setting.name}`" in README
+            or f"BELUGA_{setting.name.upper()}" in README
+        )
+    for mode in MODES:
+        assert f"| `{mode}` |" in README
+
+
+def test_the_two_commands_are_there_once_each():
+    assert (
+        len(
+            re.findall(r"^python3 -m venv .*jupyter lab notebooks/01-quickstart.ipynb$", README, re.MULTILINE)
+        )
+        == 1
+    )
+    assert len(re.findall(r"^python3 -m venv .*-m tests$", README, re.MULTILINE)) == 1
+
+
+def test_every_file_that_is_linked_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target

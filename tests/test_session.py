@@ -1,0 +1,316 @@
+"""The session, from settings to pictures, against the embedded BelugAPI and a server on a real port."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from conftest import KEY, Counting, drawing, service
+
+from beluga_nb.core import Request
+from beluga_nb.errors import (
+    NotConfirmed,
+    NotRecorded,
+    Refused,
+    RequestError,
+    SettingsError,
+    UnknownName,
+    Unreachable,
+)
+from beluga_nb.session import ASK_ABOVE, LOCAL_NOTICE, Session
+
+
+@pytest.fixture
+def local(tmp_path, said):
+    """A session without a key, in an empty folder, where nobody can be asked."""
+    return Session(environ={}, folder=tmp_path, notify=said.append, confirm=lambda _: None)
+
+
+def keyed(base_url, folder, said, **more):
+    environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url} | more
+    return Session(environ=environ, folder=folder, notify=said.append, confirm=lambda _: None)
+
+
+def test_without_a_key_the_built_in_painter_answers_and_says_so_once(local, said):
+    whale = local.generate("a beluga whale", size="16:9")
+    local.generate("a fox")
+    assert whale[0].size == (1536, 864)
+    assert whale.recipe.procedural
+    assert said == [LOCAL_NOTICE]
+
+
+def test_running_twice_asks_once_and_gives_the_same_bytes(local, tmp_path):
+    first = local.generate("a fox", n=2)
+    files = sorted(tmp_path.rglob("*"))
+    assert local.generate("a fox", n=2) == first
+    assert sorted(tmp_path.rglob("*")) == files
+
+
+def test_n_is_split_over_the_models_limit_and_every_sample_differs(tmp_path, said):
+    engine = Counting()
+    with service(engine) as base_url:
+        result = keyed(base_url, tmp_path, said).generate("a fox", model="gpt-image-2", n=3)
+    assert [request.n for request in engine.requests] == [1, 1, 1]
+    assert len({picture.sha256 for picture in result.pictures}) == 3
+
+
+def test_asking_for_more_buys_only_what_is_missing(tmp_path, said):
+    engine = Counting()
+    with service(engine) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        two = session.generate("a fox", model="flux-2.0", n=2)
+        five = session.generate("a fox", model="flux-2.0", n=5)
+    assert sum(request.n for request in engine.requests) == 5
+    assert five.pictures[:2] == two.pictures
+
+
+def test_both_answers_of_the_service_give_the_same_pictures(tmp_path, said):
+    with service(drawing) as base_url:
+        told = [
+            Session(
+                environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url},
+                folder=tmp_path,
+                mode="off",
+                response_format=response_format,
+            ).generate("a fox")
+            for response_format in ("url", "b64_json")
+        ]
+    assert told[0] == told[1]
+
+
+def test_what_was_made_with_a_key_replays_without_one_and_without_a_network(tmp_path, said):
+    with service(drawing) as base_url:
+        bought = keyed(base_url, tmp_path, said).generate("a fox")
+    reader = Session(environ={"BELUGA_BASE_URL": base_url}, folder=tmp_path, notify=said.append)
+    assert reader.generate("a fox") == bought
+    assert said == []
+
+
+def test_a_local_preview_never_answers_for_the_service(tmp_path, said, local):
+    preview = local.generate("a fox")
+    with service(drawing) as base_url:
+        bought = keyed(base_url, tmp_path, said).generate("a fox")
+    assert preview.recipe.procedural
+    assert not bought.recipe.procedural
+    assert bought.pictures[0].sha256 != preview.pictures[0].sha256
+
+
+def test_our_own_server_on_a_port_is_known_as_procedural(tmp_path, said):
+    from beluga_nb.local.previews import previews
+
+    with service(previews) as base_url:
+        assert keyed(base_url, tmp_path, said).generate("a fox").recipe.procedural
+    assert said == [LOCAL_NOTICE]
+
+
+def test_replay_asks_nobody_and_imports_no_client(tmp_path, local):
+    local.generate("a fox")
+    probe = (
+        "import sys; from pathlib import Path; from beluga_nb.session import Session\n"
+        "session = Session(environ={}, folder=Path('.'))\n"
+        "print(session.generate('a fox', mode='replay').pictures[0].sha256)\n"
+        "print(session.generate('a fox').pictures[0].sha256)\n"
+        "print([name for name in ('httpx', 'starlette', 'numpy', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    sha256 = local.generate("a fox").pictures[0].sha256
+    assert done.stdout.splitlines() == [sha256, sha256, "[]"]
+
+
+def test_a_replay_miss_says_what_is_nearest(local):
+    local.generate("a fox in the snow", size="16:9")
+    with pytest.raises(NotRecorded) as caught:
+        local.generate("a fox in the sun", size="16:9", mode="replay")
+    assert "Not recorded: gpt-image-2, 16:9, sample 0, “a fox in the sun”." in str(caught.value)
+    assert "Nearest recording: prompt 'a fox in the snow'" in str(caught.value)
+
+
+def test_refresh_takes_anew_and_destroys_nothing(local):
+    first = local.generate("a fox")
+    second = local.generate("a fox", mode="refresh")
+    third = local.generate("a fox", mode="refresh")
+    assert [each.request.take for each in (first, second, third)] == ["", "2", "3"]
+    assert len({each.pictures[0].sha256 for each in (first, second, third)}) == 3
+    assert local.generate("a fox") == first
+    assert local.generate("a fox", take="2") == second
+
+
+def test_off_neither_reads_nor_writes(local, tmp_path):
+    assert local.generate("a fox", mode="off") == local.generate("a fox", mode="off")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_pictures_need_a_yes_where_nobody_can_answer(local):
+    with pytest.raises(NotConfirmed, match="11 new pictures are more than 10, and nobody can be asked here"):
+        local.generate("a fox", n=ASK_ABOVE + 1)
+
+
+def test_many_pictures_ask_where_someone_can_answer(tmp_path, said):
+    asked, answers = [], [False, True]
+
+    def person(question):
+        asked.append(question)
+        return answers.pop(0)
+
+    session = Session(environ={}, folder=tmp_path, notify=said.append, confirm=person)
+    with pytest.raises(NotConfirmed, match="11 new pictures were not confirmed"):
+        session.generate("a fox", size="3:4", n=11)
+    assert list(tmp_path.iterdir()) == []
+    assert len(session.generate("a fox", size="3:4", n=11)) == 11
+    assert asked == ["11 new pictures of gpt-image-2: go on?"] * 2
+    assert len(session.generate("a fox", size="3:4", n=11)) == 11, "what is recorded needs no yes"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"prompt": " "}, RequestError, "The prompt is empty."),
+        ({"model": "flux2"}, UnknownName, "No model 'flux2'.\nDid you mean 'flux-2.0'?"),
+        ({"size": "16x9"}, UnknownName, "Did you mean '16:9'?"),
+        ({"model": "seedream-4.5", "size": "21:9"}, RequestError, "seedream-4.5 has no size '21:9'."),
+        ({"quality": "hdd"}, UnknownName, "Did you mean 'hd'?"),
+        ({"n": 0}, RequestError, "n is 0.\nGive n as a whole number from 1 on."),
+        ({"mode": "replai"}, UnknownName, "Did you mean 'replay'?"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_sent(local, tmp_path, options, error, told):
+    with pytest.raises(error) as caught:
+        local.generate(**{"prompt": "a fox"} | options)
+    assert told in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prompt_that_holds_a_key_is_not_sent(local, tmp_path):
+    with pytest.raises(RequestError) as caught:
+        local.generate("use bapi_0123456789abcdefXYZ please")
+    assert "0123456789" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_converted_size_is_said_before_it_is_sent(local, said):
+    result = local.generate("a fox", size="1792x1024")
+    assert said[0] == "size 1792x1024 is asked for as 16:9, the nearest that gpt-image-2 has."
+    assert result[0].size == (1536, 864)
+
+
+def test_a_revoked_key_is_refused_in_two_lines_without_the_key(tmp_path, said):
+    with service(drawing, key="bapi_another-key-altogether") as base_url, pytest.raises(Refused) as caught:
+        keyed(base_url, tmp_path, said).generate("a fox")
+    assert caught.value.status == 401
+    lines = caught.value._render_traceback_()
+    assert len(lines) == 2
+    assert "Look at BELUGA_API_KEY" in lines[1]
+    assert KEY not in repr(lines)
+
+
+def test_a_malformed_key_is_refused_before_anything_is_sent(tmp_path, said):
+    for key in ("bapi_with blank inside", "Bearer bapi_0123456789", "bapi_0123…456789", "bapi_0"):
+        session = Session(environ={"BELUGA_API_KEY": key}, folder=tmp_path, notify=said.append)
+        with pytest.raises(SettingsError) as caught:
+            session.generate("a fox")
+        assert key not in str(caught.value)
+
+
+def test_a_key_of_another_service_is_not_sent_to_belugapi(tmp_path):
+    session = Session(environ={"BELUGA_API_KEY": "sk-0123456789abcdef"}, folder=tmp_path)
+    with pytest.raises(SettingsError, match="BelugAPI's keys start with bapi_"):
+        session.generate("a fox")
+
+
+def test_an_unreachable_server_says_that_nothing_was_sent(tmp_path, said):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        base_url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        with pytest.raises(Unreachable, match="No connection to 127"):
+            keyed(base_url, tmp_path, said).generate("a fox")
+
+
+def test_a_file_that_came_with_a_notebook_cannot_send_the_key_elsewhere(tmp_path, said):
+    (tmp_path / "beluga.toml").write_text('base_url = "https://images.example.org/v1"\n')
+    session = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path, notify=said.append)
+    with pytest.raises(SettingsError, match="wants to send your key to images"):
+        session.generate("a fox")
+
+
+def test_settings_come_from_the_file_the_environment_and_the_call(tmp_path):
+    (tmp_path / "beluga.toml").write_text('model = "flux-2.0"\nstore = "from-file"\nmode = "off"\n')
+    session = Session(environ={"BELUGA_MODE": "auto"}, folder=tmp_path, notify=lambda _: None)
+    result = session.generate("a fox", size="3:4")
+    assert result.request.model == "flux-2.0"
+    assert (tmp_path / "from-file" / "records").is_dir()
+    assert session.generate("a fox", size="3:4", model="gpt-image-2").request.model == "gpt-image-2"
+
+
+def test_a_store_that_cannot_be_written_is_told_and_the_picture_is_there(tmp_path, said):
+    (tmp_path / "beluga_store").write_text("a file where the folder should be")
+    session = Session(environ={}, folder=tmp_path, notify=said.append)
+    assert session.generate("a fox")[0].size == (1024, 1024)
+    assert said[0].startswith("The picture is not recorded: ")
+
+
+def test_what_arrived_is_kept_when_a_part_fails(tmp_path, said):
+    from beluga_nb.core import Incomplete
+    from beluga_nb.errors import OutcomeUnknown
+
+    failing = [True]
+
+    async def sometimes(request: Request):
+        if request.sample == 1 and failing:
+            raise OutcomeUnknown("The provider failed.", status=502)
+        return await drawing(request)
+
+    engine = Counting(sometimes)
+    with service(engine) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        with pytest.raises(
+            Incomplete, match="2 of 3 pictures arrived; the rest failed: The provider fail"
+        ) as e:
+            session.generate("a fox", n=3)
+        assert [picture.recipe.request.sample for picture in e.value.result.pictures] == [0, 2]
+        assert "text/html" in e.value.result._repr_mimebundle_()
+        failing.clear()
+        assert len(session.generate("a fox", n=3)) == 3
+    assert [request.sample for request in engine.requests].count(1) == 2
+    assert len(engine.requests) == 4
+
+
+def test_agenerate_is_awaited_in_a_running_loop(local):
+    async def both():
+        return await asyncio.gather(local.agenerate("a fox"), local.agenerate("a cat"))
+
+    fox, cat = asyncio.run(both())
+    assert fox != cat
+
+
+def test_generate_works_where_a_loop_is_running_and_in_a_thread(local):
+    async def inside():
+        return local.generate("a fox")
+
+    results = [asyncio.run(inside())]
+    thread = threading.Thread(target=lambda: results.append(local.generate("a fox")))
+    thread.start()
+    thread.join(30)
+    assert results[0] == results[1]
+
+
+def test_generate_and_agenerate_keep_the_signature_and_say_what_they_give():
+    import inspect
+
+    for function in (Session.generate, Session.agenerate):
+        assert list(inspect.signature(function).parameters) == list(
+            inspect.signature(Session.submit).parameters
+        )
+        assert "Result" in function.__doc__
+    assert inspect.iscoroutinefunction(Session.agenerate)
+
+
+def test_status_says_who_answers_and_never_the_key(local, tmp_path):
+    assert local.status()["answers"] == "the built-in painter: procedural previews, not model output"
+    told = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path).status()
+    assert told["key"] == "BELUGA_API_KEY, ending in only"
+    assert told["answers"] == "https://api.belugapi.com/v1"
+    assert KEY not in repr(told)
