@@ -114,8 +114,9 @@ class Session:
     ) -> None:
         self.notify = notify
         self.confirm = confirm
-        self._find_key = partial(keys.find, environ, explicit=api_key)
-        self._environ = environ
+        # In closures, so that no listing of this object's attributes shows a key.
+        self._environment: Callable[[], Mapping[str, str]] = lambda: environ
+        self._find_key: Callable[[], keys.Secret | None] = lambda: keys.find(environ, explicit=api_key)
         self._folder = folder
         self._said = said
         self._bridges: dict[str, Bridge] = {}
@@ -171,7 +172,7 @@ class Session:
         """Return the settings as they stand now, with what the call says."""
         if self._folder is None:
             self._folder = Path.cwd()
-        return settings.load(self._environ, self._folder).with_(**self._said).with_(**said)
+        return settings.load(self._environment(), self._folder).with_(**self._said).with_(**said)
 
     def status(self) -> dict[str, str]:
         """Return, in words, who would answer now and where pictures are kept."""

@@ -314,3 +314,12 @@ def test_status_says_who_answers_and_never_the_key(local, tmp_path):
     assert told["key"] == "BELUGA_API_KEY, ending in only"
     assert told["answers"] == "https://api.belugapi.com/v1"
     assert KEY not in repr(told)
+
+
+def test_no_listing_of_a_session_shows_its_key(tmp_path):
+    for session in (
+        Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path),
+        Session(environ={}, folder=tmp_path, api_key=KEY),
+    ):
+        assert KEY not in repr(session)
+        assert KEY not in repr(vars(session))
