@@ -42,10 +42,7 @@ LOCAL = "local"
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
 
-LOCAL_NOTICE = (
-    "No BELUGA_API_KEY is set, so the built-in painter answers:"
-    " these are procedural previews, not model output."
-)
+LOCAL_NOTICE = "No BELUGA_API_KEY is set: these are procedural previews, not model output."
 
 _LOCAL_URL = "http://127.0.0.1/v1"  # nothing listens there: the app is called in this process
 
@@ -100,6 +97,7 @@ class Session:
 
     Settings are read anew at each call: defaults < `beluga.toml` < `BELUGA_*` < what is given here
     (any field of `settings.Settings`) < the call. Nothing is read, opened or started before the first.
+    The folder of the notebook is the one that is current then; a later change of folder moves no store.
     """
 
     def __init__(
