@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from beluga_nb.local.painter.noise import in_fours
 from beluga_nb.local.painter.reading import table
 from beluga_nb.local.painter.stream import Stream, seed_of
 
@@ -76,4 +77,4 @@ def _curves(look: Look) -> list[int]:
 def _vignette(size: tuple[int, int], strength: float) -> Image.Image:
     reach = np.clip((np.arange(256) / 255 - 0.42) / 0.58, 0, 1) ** 2
     levels = [int(v) for v in 255 * strength * reach]
-    return Image.radial_gradient("L").point(levels).resize(size, Image.Resampling.BILINEAR)
+    return in_fours(Image.radial_gradient("L").point(levels), size)
