@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from beluga_nb.local.painter.colour import RGB, mix, under
+from beluga_nb.local.painter.colour import RGB, Tone, mix, plain, under
 from beluga_nb.local.painter.noise import fbm, in_fours
 from beluga_nb.local.painter.outline import Outline, turned
 from beluga_nb.local.painter.stream import Floats, Stream
@@ -26,12 +26,15 @@ class Pen:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The paper: an image, pixels per unit (the short edge is one unit), samples per edge pixel, a pen."""
+    """The paper: an image, pixels per unit (the short edge is one unit), samples per edge pixel, a pen,
+    and how its paints are mixed.
+    """
 
     image: Image.Image
     unit: float
     grain: int
     pen: Pen | None = None
+    tone: Tone = plain
 
     def box(self, left: float, top: float, right: float, bottom: float) -> Box | None:
         """Return the pixels that cover this part in units, None when outside the paper."""
@@ -98,7 +101,7 @@ class Wash:
         if box is None:
             return
         rows = (np.arange(box[1], box[3]) / sheet.unit - self.top) / (self.bottom - self.top)
-        column = ramp(self.colours, rows)
+        column = ramp([sheet.tone(c) for c in self.colours], rows)
         sheet.image.paste(column.resize((box[2], box[3] - box[1]), Image.Resampling.NEAREST), (0, box[1]))
 
 
@@ -143,7 +146,7 @@ class Glow:
             mask = in_fours(disc, size, part)
         else:
             mask = disc.resize(size, Image.Resampling.BILINEAR, box=part)
-        lay(sheet.image, flat(self.colour), box, mask)
+        lay(sheet.image, flat(sheet.tone(self.colour)), box, mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ class Mist:
         cells = self.cells[0] * size[0] / sheet.unit, self.cells[1] * size[1] / sheet.unit
         clouds = fbm(self.stream, small, cells).point(self._table())
         mask = in_fours(ImageChops.multiply(clouds, _band(small)), size)
-        lay(sheet.image, flat(self.colour), box, mask)
+        lay(sheet.image, flat(sheet.tone(self.colour)), box, mask)
 
     def _table(self) -> list[int]:
         rise = np.clip((np.arange(256) / 255 - self.threshold) / self.edge, 0, 1)
@@ -208,7 +211,7 @@ class Mirror:
         tall = small.resize((small.width, height), Image.Resampling.BILINEAR)
         image = tall.resize((width, height), Image.Resampling.NEAREST)
         self._tear(image, sheet.unit)
-        image = Image.blend(image, Image.new("RGB", image.size, self.tint), 1 - self.alpha)
+        image = Image.blend(image, Image.new("RGB", image.size, sheet.tone(self.tint)), 1 - self.alpha)
         fade = (
             Image.linear_gradient("L").point(range(255, -1, -1)).resize(image.size) if self.fading else None
         )
@@ -237,8 +240,9 @@ class Panes:
         draw = ImageDraw.Draw(sheet.image)
         edges = np.rint(np.asarray(self.boxes).reshape(-1, 4) * sheet.unit).astype(int)
         edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:] - 1)
+        colour = sheet.tone(self.colour)
         for pane in edges.tolist():
-            draw.rectangle(pane, self.colour)
+            draw.rectangle(pane, colour)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -263,7 +267,7 @@ class Shape:
         drawn_with_pen = self.ink and not self.soft and self.alpha > 0.8
         if sheet.pen and drawn_with_pen:
             # Under the fill: where outlines overlap, only the rim of their union shows.
-            lay(sheet.image, flat(sheet.pen.colour), box, self._contour(sheet, box, sheet.pen))
+            lay(sheet.image, flat(sheet.tone(sheet.pen.colour)), box, self._contour(sheet, box, sheet.pen))
         elif self._scattered(sheet, box):
             self._scatter(sheet)
             return
@@ -319,7 +323,7 @@ class Shape:
         for outline in (points * grain - 0.5).reshape(n, -1).tolist():
             draw.polygon(outline, round(255 * self.alpha))
         cells = cells.filter(ImageFilter.GaussianBlur(blur * 0.5)) if blur > 1 else cells.reduce(grain)
-        colour = Image.new("RGB", (wide, high), self.fill[0])
+        colour = Image.new("RGB", (wide, high), sheet.tone(self.fill[0]))
         for k, corner in enumerate(corners.astype(int).tolist()):
             sheet.image.paste(colour, corner, cells.crop((k * wide, 0, (k + 1) * wide, high)))
 
@@ -339,12 +343,12 @@ class Shape:
 
     def _paint(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> Paint:
         if len(self.fill) == 1:
-            return flat(self.fill[0])
+            return flat(sheet.tone(self.fill[0]))
         first, last = (0, 2) if self.across else (1, 3)
         stop = sheet.image.width if self.across else sheet.image.height
         pixels: Floats = (np.arange(box[first], stop, dtype=np.float64) + 0.5) / sheet.unit
         places: Floats = (pixels - ends[first]) / max(ends[last] - ends[first], 1e-9)
-        column = ramp(self.fill, places)
+        column = ramp([sheet.tone(c) for c in self.fill], places)
         if self.across:
             row = column.transpose(Image.Transpose.TRANSPOSE)
             return lambda part: _stretched(row, (part[0], 0, part[2], 1), part)
@@ -354,10 +358,26 @@ class Shape:
         grain = sheet.grain
         mask = Image.new("L", ((box[2] - box[0]) * grain, (box[3] - box[1]) * grain))
         draw, width = ImageDraw.Draw(mask), max(1, round(2 * pen.width * sheet.unit * grain))
-        for outline in _pixels(self.outlines, sheet.unit * grain, box, grain):
-            draw.line(outline + outline[:4], 255, width)
+        if _round(self.outlines):
+            for outline in _pixels(_grown(self.outlines, pen.width), sheet.unit * grain, box, grain):
+                draw.polygon(outline, 255)
+        else:
+            for outline in _pixels(self.outlines, sheet.unit * grain, box, grain):
+                draw.line(outline + outline[:4], 255, width)
         mask = mask.reduce(grain)
         return ImageChops.multiply(mask, _hard_mask(self.within, sheet, box, grain)) if self.within else mask
+
+
+def _round(outlines: Sequence[Outline]) -> bool:
+    """Return whether these are leafy balls: equal outlines of many corners."""
+    return len(outlines) > 8 and len(outlines[0]) > 9 and len({len(outline) for outline in outlines}) == 1
+
+
+def _grown(outlines: Sequence[Outline], width: float) -> list[Outline]:
+    """Return balls that are larger by a line's width: filling those is quicker than drawing wide lines."""
+    points = np.stack(outlines)
+    spokes = points - points.mean(axis=1, keepdims=True)
+    return list(points + spokes * (width / np.maximum(np.hypot(*spokes.T).T[..., None], 1e-9)))
 
 
 def _stretched(ramp: Image.Image, piece: Box, part: Box) -> Image.Image:

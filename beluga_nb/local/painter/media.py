@@ -9,8 +9,8 @@ from beluga_nb.local.painter.marks import Pen
 from beluga_nb.local.painter.noise import fbm
 from beluga_nb.local.painter.stream import Stream
 
-# A pass takes the image, chance, and whether to be fine. Not every medium needs all three.
-Pass = Callable[[Image.Image, Stream, bool], Image.Image]
+# A pass takes the image, the picture's size, chance, and whether to be fine; not every medium needs them all.
+Pass = Callable[[Image.Image, tuple[int, int], Stream, bool], Image.Image]
 
 PENS: Mapping[str, Pen] = {
     "anime": Pen((44, 26, 48), 0.0036),
@@ -19,15 +19,17 @@ PENS: Mapping[str, Pen] = {
 }
 
 
-def rendered(image: Image.Image, medium: str, stream: Stream, *, fine: bool) -> Image.Image:
+def rendered(
+    image: Image.Image, medium: str, size: tuple[int, int], stream: Stream, *, fine: bool
+) -> Image.Image:
     """Return the image in a medium; photo leaves it as it is."""
     passing = PASSES.get(medium)
-    return passing(image, stream.child("medium"), fine) if passing else image
+    return passing(image, size, stream.child("medium"), fine) if passing else image
 
 
 def easel(medium: str, size: tuple[int, int], *, fine: bool) -> tuple[int, int]:
     """Return the size at which a scene is painted: what a medium blurs need not be drawn sharply."""
-    if medium in ("watercolour", "neon", "oil"):
+    if medium in ("watercolour", "neon") or (medium == "oil" and min(size) >= 512):
         return (size[0] + 1) // 2, (size[1] + 1) // 2
     if medium == "pixel":
         share = min(1.0, 4 * (128 if fine else 96) / min(size))
@@ -40,9 +42,10 @@ def enlarged(image: Image.Image, medium: str, size: tuple[int, int]) -> Image.Im
     return image.resize(size, Image.Resampling.NEAREST if medium == "pixel" else Image.Resampling.BILINEAR)
 
 
-def _oil(image: Image.Image, stream: Stream, fine: bool) -> Image.Image:
+def _oil(image: Image.Image, size: tuple[int, int], stream: Stream, fine: bool) -> Image.Image:
     """Lay brush strokes across the slopes of brightness: broad ones everywhere, small ones on detail."""
-    image = image.resize((image.width * 2, image.height * 2), Image.Resampling.BILINEAR)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BILINEAR)
     short = min(image.size)
     coarse = image.reduce(4) if short >= 512 else image  # strokes take their colours from about this much
     canvas = image.filter(ImageFilter.ModeFilter(3)) if short < 64 else image.copy()
@@ -81,7 +84,7 @@ def _strokes(
         draw.line(line, ink, width)
 
 
-def _anime(image: Image.Image, _stream: Stream, fine: bool) -> Image.Image:
+def _anime(image: Image.Image, _size: tuple[int, int], _stream: Stream, fine: bool) -> Image.Image:
     """Brighten, and step the tones as cel paint does."""
     steps = 14 if fine else 11
     ramp = np.arange(256) / 255
@@ -90,7 +93,7 @@ def _anime(image: Image.Image, _stream: Stream, fine: bool) -> Image.Image:
     return image.point([int(v * 255) for v in curve] * 3)
 
 
-def _watercolour(image: Image.Image, stream: Stream, fine: bool) -> Image.Image:
+def _watercolour(image: Image.Image, _size: tuple[int, int], stream: Stream, fine: bool) -> Image.Image:
     """Let pigment run: wandering edges, darker rims, granulation, paper at the margin."""
     warped = _warped(image, stream.child("warp"), 0.012)
     soft = warped.filter(ImageFilter.MedianFilter(5)) if fine else warped
@@ -132,7 +135,7 @@ def _margin(size: tuple[int, int], stream: Stream) -> Image.Image:
     return ImageChops.add(mask, wander, 1, -128).point([min(255, max(0, (v - 110) * 9)) for v in range(256)])
 
 
-def _ink(image: Image.Image, _stream: Stream, fine: bool) -> Image.Image:
+def _ink(image: Image.Image, _size: tuple[int, int], _stream: Stream, fine: bool) -> Image.Image:
     """Keep the tones, give them ink and paper."""
     grey = image.convert("L").point([int(255 * min(1, 0.06 + (v / 255) ** 0.8)) for v in range(256)])
     small = grey.reduce(2).filter(ImageFilter.BoxBlur(1))
@@ -147,12 +150,13 @@ def _ink(image: Image.Image, _stream: Stream, fine: bool) -> Image.Image:
     return ImageOps.colorize(lined, (26, 28, 36), (249, 245, 234), (150, 150, 152))
 
 
-def _neon(image: Image.Image, _stream: Stream, _fine: bool) -> Image.Image:
+def _neon(image: Image.Image, _size: tuple[int, int], _stream: Stream, _fine: bool) -> Image.Image:
     """Put out the light and let the outlines glow."""
     grey = image.convert("L")
     edge = ImageChops.subtract(_spread(grey, ImageChops.lighter), _spread(grey, ImageChops.darker)).point(
         [min(255, max(0, v - 10) * 5) for v in range(256)]
     )
+    ImageDraw.Draw(edge).rectangle((0, 0, edge.width - 1, edge.height - 1), outline=0)  # offsets wrap round
     hue = image.filter(ImageFilter.BoxBlur(3)).convert("HSV")
     bright = Image.merge(
         "HSV", (hue.getchannel(0), hue.getchannel(1).point([min(255, 150 + v) for v in range(256)]), edge)
@@ -170,7 +174,7 @@ def _spread(grey: Image.Image, choose: Callable[[Image.Image, Image.Image], Imag
     return grey
 
 
-def _pixel(image: Image.Image, _stream: Stream, fine: bool) -> Image.Image:
+def _pixel(image: Image.Image, _size: tuple[int, int], _stream: Stream, fine: bool) -> Image.Image:
     """Return a small picture of few colours."""
     cells = 128 if fine else 96
     share = min(1.0, cells / min(image.size))

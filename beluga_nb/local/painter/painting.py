@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from beluga_nb.local.painter.layers import Frame, marks
-from beluga_nb.local.painter.look import Look, graded, look_of
+from beluga_nb.local.painter.look import Look, darkened, look_of, tone_of
 from beluga_nb.local.painter.marks import Sheet
 from beluga_nb.local.painter.media import PENS, easel, enlarged, rendered
 from beluga_nb.local.painter.reading import Reading, read
@@ -67,12 +67,12 @@ def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Ima
     unit = min(size)
     frame = Frame(size[0] / unit, size[1] / unit, 1.7 if fine else 1.0)
     small = easel(scene.medium, size, fine=fine)
-    sheet = Sheet(Image.new("RGB", small), min(small), 3 if fine else 2, PENS.get(scene.medium))
+    tone = tone_of(look, saturation=_mood_saturation(scene.moods))
+    sheet = Sheet(Image.new("RGB", small), min(small), 3 if fine else 2, PENS.get(scene.medium), tone)
     for mark in marks(scene, frame):
         mark.put(sheet)
-    image = rendered(sheet.image, scene.medium, scene.stream, fine=fine)
-    image = graded(image, look, saturation=_mood_saturation(scene.moods))
-    return enlarged(image, scene.medium, size)
+    image = rendered(sheet.image, scene.medium, size, scene.stream, fine=fine)
+    return enlarged(darkened(image, look), scene.medium, size)
 
 
 def _mood_saturation(moods: Sequence[str]) -> float:

@@ -81,7 +81,7 @@ def clouds(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
     if scene.weather in ("rain", "storm", "snow", "fog"):
         tone = dark(p.sky[0], 0.3) if scene.weather in ("rain", "storm") else p.sky[1]
         yield Mist(stream.child("low"), tone, -horizon * 0.4, horizon * 0.85, 0.75, (1.4, 3.0), 0.42, 0.22)
-        if scene.kind != "forest":  # there, the trees hide it
+        if scene.kind not in ("forest", "garden"):  # there, the trees hide it
             yield Mist(stream.child("high"), light(p.sky[1], 0.25), -0.05, horizon, 0.5, (1.6, 4.5), 0.5, 0.2)
         return
     body = mix(light(p.sky[2], 0.6), p.glow, 0.3) if not scene.night else mix(p.sky[1], p.sky[2], 0.7)

@@ -18,7 +18,7 @@ def tufts(stream: Stream, x: float, y: float, rx: float, ry: float, n: int, size
     angle, reach = stream.many("angle", n, 0, 2 * np.pi), np.sqrt(stream.many("reach", n))
     radius = stream.many("radius", n, 0.6, 1.15) * size
     across, down = x + rx * reach * np.cos(angle), y + ry * reach * np.sin(angle)
-    return ellipses(across, down, radius, radius * 0.88, n=18)
+    return ellipses(across, down, radius, radius * 0.88, n=16)
 
 
 def crown(stream: Stream, x: float, y: float, r: float, colour: RGB) -> tuple[Shape, ...]:
@@ -32,8 +32,8 @@ def crowns(places: Sequence[tuple[Stream, float, float, float]], colour: RGB) ->
     body: list[Outline] = []
     top: list[Outline] = []
     for stream, x, y, r in places:
-        low += tufts(stream.child("low"), x, y + r * 0.18, r * 0.86, r * 0.6, 22, r * 0.3)
-        body += tufts(stream.child("body"), x, y, r * 0.8, r * 0.56, 22, r * 0.28)
+        low += tufts(stream.child("low"), x, y + r * 0.18, r * 0.86, r * 0.6, 18, r * 0.31)
+        body += tufts(stream.child("body"), x, y, r * 0.8, r * 0.56, 20, r * 0.28)
         top += tufts(stream.child("top"), x - r * 0.14, y - r * 0.24, r * 0.56, r * 0.36, 24, r * 0.16)
     return (
         shape(low, dark(colour, 0.42)),
