@@ -47,9 +47,6 @@ class Sheet:
 # Returns the paint for a part of the box that a mask covers.
 Paint = Callable[[Box], Image.Image]
 
-STRIP = 96
-LARGE = 160_000  # pixels of a mask from which looking for what is clear or full pays
-
 
 def flat(colour: RGB) -> Paint:
     """Return paint of one colour, as a picture: Pillow is slower with the bare colour."""
@@ -57,19 +54,8 @@ def flat(colour: RGB) -> Paint:
 
 
 def lay(image: Image.Image, paint: Paint, box: Box, mask: Image.Image) -> None:
-    """Paste paint through a mask, in strips: where it is clear or full throughout there is little to do."""
-    if mask.width * mask.height < LARGE:
-        image.paste(paint((0, 0, *mask.size)), box, mask)
-        return
-    for top in range(0, mask.height, STRIP):
-        strip = mask.crop((0, top, mask.width, min(top + STRIP, mask.height)))
-        used = strip.getbbox()
-        if used is None:
-            continue
-        part = used[0], top + used[1], used[2], top + used[3]
-        inked = strip if used == (0, 0, *strip.size) else strip.crop(used)
-        full = inked.getpixel((0, 0)) == 255 and inked.getextrema()[0] == 255
-        image.paste(paint(part), (box[0] + part[0], box[1] + part[1]), None if full else inked)
+    """Paste paint through a mask."""
+    image.paste(paint((0, 0, *mask.size)), box, mask)
 
 
 class Mark(Protocol):
@@ -105,6 +91,7 @@ class Wash:
         sheet.image.paste(column.resize((box[2], box[3] - box[1]), Image.Resampling.NEAREST), (0, box[1]))
 
 
+DEEP = 90  # rows of land without an edge from which leaving out its mask pays
 WIDE = 120  # pixels over which a light fades so slowly that its mask may be coarse
 
 
@@ -289,19 +276,19 @@ class Shape:
         height = sheet.image.height
         if self.soft or self.within or self.alpha < 1 or len(self.outlines) > 1 or box[3] < height:
             return box, 0
-        if ends[0] > 0 or ends[2] * sheet.unit < sheet.image.width or box[3] - box[1] < 2 * STRIP:
+        if ends[0] > 0 or ends[2] * sheet.unit < sheet.image.width or box[3] - box[1] < 2 * DEEP:
             return box, 0
         a = self.outlines[0] * sheet.unit
         b = np.roll(a, -1, axis=0)
         low, high = np.minimum(a, b), np.maximum(a, b)
         seen = (high[:, 0] >= 0) & (low[:, 0] <= sheet.image.width) & (low[:, 1] <= height)
         row = int(high[seen, 1].max(initial=0.0)) + 3
-        return ((*box[:3], row), height) if box[1] + STRIP < row < height - STRIP else (box, 0)
+        return ((*box[:3], row), height) if box[1] + DEEP < row < height - DEEP else (box, 0)
 
     def _scattered(self, sheet: Sheet, box: Box) -> bool:
         """Return whether this is many small equal things, far apart, in one colour: drops, flakes, stars."""
         many, area = len(self.outlines), (box[2] - box[0]) * (box[3] - box[1])
-        if many < 8 or self.within or len(self.fill) > 1 or area < 300 * many:
+        if many < 5 or self.within or len(self.fill) > 1 or area < 300 * many:
             return False
         if len({len(outline) for outline in self.outlines}) > 1:
             return False
@@ -358,26 +345,10 @@ class Shape:
         grain = sheet.grain
         mask = Image.new("L", ((box[2] - box[0]) * grain, (box[3] - box[1]) * grain))
         draw, width = ImageDraw.Draw(mask), max(1, round(2 * pen.width * sheet.unit * grain))
-        if _round(self.outlines):
-            for outline in _pixels(_grown(self.outlines, pen.width), sheet.unit * grain, box, grain):
-                draw.polygon(outline, 255)
-        else:
-            for outline in _pixels(self.outlines, sheet.unit * grain, box, grain):
-                draw.line(outline + outline[:4], 255, width)
+        for outline in _pixels(self.outlines, sheet.unit * grain, box, grain):
+            draw.line(outline + outline[:4], 255, width)
         mask = mask.reduce(grain)
         return ImageChops.multiply(mask, _hard_mask(self.within, sheet, box, grain)) if self.within else mask
-
-
-def _round(outlines: Sequence[Outline]) -> bool:
-    """Return whether these are leafy balls: equal outlines of many corners."""
-    return len(outlines) > 8 and len(outlines[0]) > 9 and len({len(outline) for outline in outlines}) == 1
-
-
-def _grown(outlines: Sequence[Outline], width: float) -> list[Outline]:
-    """Return balls that are larger by a line's width: filling those is quicker than drawing wide lines."""
-    points = np.stack(outlines)
-    spokes = points - points.mean(axis=1, keepdims=True)
-    return list(points + spokes * (width / np.maximum(np.hypot(*spokes.T).T[..., None], 1e-9)))
 
 
 def _stretched(ramp: Image.Image, piece: Box, part: Box) -> Image.Image:

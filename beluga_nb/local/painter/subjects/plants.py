@@ -26,17 +26,19 @@ def crown(stream: Stream, x: float, y: float, r: float, colour: RGB) -> tuple[Sh
     return crowns([(stream, x, y, r)], colour)
 
 
-def crowns(places: Sequence[tuple[Stream, float, float, float]], colour: RGB) -> tuple[Shape, ...]:
+def crowns(
+    places: Sequence[tuple[Stream, float, float, float]], colour: RGB, *, ink: bool = True
+) -> tuple[Shape, ...]:
     """Return heads of foliage that grow into each other: chance, middle and radius of each."""
     low: list[Outline] = []
     body: list[Outline] = []
     top: list[Outline] = []
     for stream, x, y, r in places:
-        low += tufts(stream.child("low"), x, y + r * 0.18, r * 0.86, r * 0.6, 18, r * 0.31)
-        body += tufts(stream.child("body"), x, y, r * 0.8, r * 0.56, 20, r * 0.28)
-        top += tufts(stream.child("top"), x - r * 0.14, y - r * 0.24, r * 0.56, r * 0.36, 24, r * 0.16)
+        low += tufts(stream.child("low"), x, y + r * 0.18, r * 0.86, r * 0.6, 15, r * 0.32)
+        body += tufts(stream.child("body"), x, y, r * 0.8, r * 0.56, 18, r * 0.29)
+        top += tufts(stream.child("top"), x - r * 0.14, y - r * 0.24, r * 0.56, r * 0.36, 20, r * 0.17)
     return (
-        shape(low, dark(colour, 0.42)),
+        shape(low, dark(colour, 0.42), ink=ink),
         shape(body, light(colour, 0.1), colour, dark(colour, 0.25), ink=False),
         shape(top, light(colour, 0.48), light(colour, 0.2), ink=False),
     )
