@@ -44,15 +44,15 @@ def enlarged(image: Image.Image, medium: str, size: tuple[int, int]) -> Image.Im
 
 def _oil(image: Image.Image, size: tuple[int, int], stream: Stream, fine: bool) -> Image.Image:
     """Lay brush strokes across the slopes of brightness: broad ones everywhere, small ones on detail."""
+    coarse = image  # strokes take their colours from here: the small picture says enough
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
-    short = min(image.size)
-    coarse = image.reduce(4) if short >= 512 else image  # strokes take their colours from about this much
+    short = min(size)
     canvas = image.filter(ImageFilter.ModeFilter(3)) if short < 64 else image.copy()
     for k, (pitch, long) in enumerate(
-        ((short / 46, 2.6), (short / (150 if fine else 96), 2.2), (short / (260 if fine else 170), 2.4))
+        ((short / 46, 2.6), (short / (150 if fine else 105), 2.2), (short / (260 if fine else 190), 2.4))
     ):
-        _strokes(canvas, coarse, stream.child(k), max(2.0, pitch), long, least=(0.0, 4.5, 12.0)[k])
+        _strokes(canvas, coarse, stream.child(k), max(2.0, pitch), long, least=(0.0, 4.0, 11.0)[k])
     return Image.blend(canvas, image, 0.3)
 
 
