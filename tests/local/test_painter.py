@@ -198,6 +198,13 @@ def test_rain_rains_unless_negated() -> None:
     assert scene_of("a city, rain").weather == "rain"
 
 
+@pytest.mark.parametrize(
+    ("prompt", "royal"), [("a warrior princess", True), ("two princesses", True), ("a samurai", False)]
+)
+def test_only_royalty_wears_a_crown(prompt: str, royal: bool) -> None:
+    assert ("royal" in scene_of(prompt).moods) is royal
+
+
 def test_every_subject_has_a_kind_that_can_be_painted() -> None:
     assert {entry.kind for entry in subjects().values()} <= set(KINDS)
     assert set(setting_kinds().values()) <= set(KINDS)

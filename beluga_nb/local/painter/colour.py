@@ -1,11 +1,13 @@
 """Colours: mixing, turning, lighting."""
 
 import colorsys
+from collections.abc import Callable
 from functools import cache
 
 from PIL import ImageColor
 
 RGB = tuple[int, int, int]
+Tone = Callable[[RGB], RGB]
 
 WHITE: RGB = (255, 255, 255)
 BLACK: RGB = (0, 0, 0)
@@ -20,6 +22,11 @@ def rgb(text: str) -> RGB:
     """
     red, green, blue, *_ = ImageColor.getrgb(text)
     return red, green, blue
+
+
+def plain(colour: RGB) -> RGB:
+    """Return the colour as it is."""
+    return colour
 
 
 def _clamped(red: float, green: float, blue: float) -> RGB:

@@ -1,4 +1,4 @@
-"""The look of a model: framing before, colour after the picture is drawn."""
+"""The look of a model: framing before the picture is drawn, paints while it is, shade after."""
 
 from dataclasses import dataclass, fields
 from functools import cache
@@ -6,6 +6,8 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from beluga_nb.local.painter.colour import RGB, Tone, brightness, mix
+from beluga_nb.local.painter.noise import in_fours
 from beluga_nb.local.painter.reading import table
 from beluga_nb.local.painter.stream import Stream, seed_of
 
@@ -51,29 +53,38 @@ def look_of(model: str) -> Look:
     return Look(*(stream.one(f.name, *r) for f, r in zip(fields(Look), RANGES, strict=True)))
 
 
-def graded(image: Image.Image, look: Look, *, saturation: float = 1.0) -> Image.Image:
-    """Return the image with the look's saturation, warmth, contrast and vignette."""
-    image = image.convert("RGB", _saturation(look.saturation * saturation)).point(_curves(look))
+def tone_of(look: Look, *, saturation: float = 1.0) -> Tone:
+    """Return how a model mixes its paints: the look's saturation, warmth and contrast of a colour.
+
+    All of it is linear, so that graded paints make the same picture as a graded picture, and sooner.
+    """
+    amount, curves = look.saturation * saturation, _curves(look)
+
+    @cache
+    def tone(colour: RGB) -> RGB:
+        grey = round(brightness(colour) * 255)
+        red, green, blue = mix((grey, grey, grey), colour, amount)
+        return curves[0][red], curves[1][green], curves[2][blue]
+
+    return tone
+
+
+def _curves(look: Look) -> list[list[int]]:
+    x = np.linspace(0, 1, 256)
+    curve = 0.5 + (x - 0.5) * look.contrast
+    curve = look.lift + (1 - look.lift) * curve
+    tints = (1 + 0.1 * look.warmth, 1 + 0.015 * look.warmth, 1 - 0.13 * look.warmth)
+    return [[int(v) for v in np.clip(curve * tint * 255 + 0.5, 0, 255)] for tint in tints]
+
+
+def darkened(image: Image.Image, look: Look) -> Image.Image:
+    """Return the image with the look's vignette."""
     if look.vignette:
         image.paste(Image.new("RGB", image.size, (8, 8, 20)), (0, 0), _vignette(image.size, look.vignette))
     return image
 
 
-def _saturation(amount: float) -> tuple[float, ...]:
-    grey = np.array([0.299, 0.587, 0.114]) * (1 - amount)
-    rows = [[*(grey + np.eye(3)[channel] * amount), 0.0] for channel in range(3)]
-    return tuple(float(v) for row in rows for v in row)
-
-
-def _curves(look: Look) -> list[int]:
-    x = np.linspace(0, 1, 256)
-    curve = 0.5 + (x - 0.5) * look.contrast
-    curve = look.lift + (1 - look.lift) * curve
-    tints = (1 + 0.1 * look.warmth, 1 + 0.015 * look.warmth, 1 - 0.13 * look.warmth)
-    return [int(v) for tint in tints for v in np.clip(curve * tint * 255 + 0.5, 0, 255)]
-
-
 def _vignette(size: tuple[int, int], strength: float) -> Image.Image:
     reach = np.clip((np.arange(256) / 255 - 0.42) / 0.58, 0, 1) ** 2
     levels = [int(v) for v in 255 * strength * reach]
-    return Image.radial_gradient("L").point(levels).resize(size, Image.Resampling.BILINEAR)
+    return in_fours(Image.radial_gradient("L").point(levels), size)

@@ -1,6 +1,6 @@
 """Marks: the values a picture is made of. Layers return marks; a sheet takes them in order."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from beluga_nb.local.painter.colour import RGB, mix, under
-from beluga_nb.local.painter.noise import fbm
+from beluga_nb.local.painter.colour import RGB, Tone, mix, plain, under
+from beluga_nb.local.painter.noise import fbm, in_fours
 from beluga_nb.local.painter.outline import Outline, turned
 from beluga_nb.local.painter.stream import Floats, Stream
 
@@ -26,12 +26,15 @@ class Pen:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The paper: an image, pixels per unit (the short edge is one unit), samples per edge pixel, a pen."""
+    """The paper: an image, pixels per unit (the short edge is one unit), samples per edge pixel, a pen,
+    and how its paints are mixed.
+    """
 
     image: Image.Image
     unit: float
     grain: int
     pen: Pen | None = None
+    tone: Tone = plain
 
     def box(self, left: float, top: float, right: float, bottom: float) -> Box | None:
         """Return the pixels that cover this part in units, None when outside the paper."""
@@ -41,9 +44,18 @@ class Sheet:
         return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def flat_paste(image: Image.Image, colour: RGB, box: Box, mask: Image.Image) -> None:
-    """Paste one colour through a mask, as a picture: Pillow is slower with the bare colour."""
-    image.paste(Image.new("RGB", mask.size, colour), box, mask)
+# Returns the paint for a part of the box that a mask covers.
+Paint = Callable[[Box], Image.Image]
+
+
+def flat(colour: RGB) -> Paint:
+    """Return paint of one colour, as a picture: Pillow is slower with the bare colour."""
+    return lambda part: Image.new("RGB", (part[2] - part[0], part[3] - part[1]), colour)
+
+
+def lay(image: Image.Image, paint: Paint, box: Box, mask: Image.Image) -> None:
+    """Paste paint through a mask."""
+    image.paste(paint((0, 0, *mask.size)), box, mask)
 
 
 class Mark(Protocol):
@@ -75,8 +87,12 @@ class Wash:
         if box is None:
             return
         rows = (np.arange(box[1], box[3]) / sheet.unit - self.top) / (self.bottom - self.top)
-        column = ramp(self.colours, rows)
+        column = ramp([sheet.tone(c) for c in self.colours], rows)
         sheet.image.paste(column.resize((box[2], box[3] - box[1]), Image.Resampling.NEAREST), (0, box[1]))
+
+
+DEEP = 90  # rows of land without an edge from which leaving out its mask pays
+WIDE = 120  # pixels over which a light fades so slowly that its mask may be coarse
 
 
 @cache
@@ -112,8 +128,12 @@ class Glow:
             min(256.0, (box[2] - left * sheet.unit) * scale_x),
             min(256.0, (box[3] - top * sheet.unit) * scale_y),
         )
-        mask = disc.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BILINEAR, box=part)
-        flat_paste(sheet.image, self.colour, box, mask)
+        size = box[2] - box[0], box[3] - box[1]
+        if min(self.rx, self.ry) * sheet.unit > WIDE:
+            mask = in_fours(disc, size, part)
+        else:
+            mask = disc.resize(size, Image.Resampling.BILINEAR, box=part)
+        lay(sheet.image, flat(sheet.tone(self.colour)), box, mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +155,11 @@ class Mist:
         if box is None:
             return
         size = box[2], box[3] - box[1]
-        small = max(2, size[0] // 4), max(2, size[1] // 4)
+        small = max(2, size[0] // 6), max(2, size[1] // 6)
         cells = self.cells[0] * size[0] / sheet.unit, self.cells[1] * size[1] / sheet.unit
         clouds = fbm(self.stream, small, cells).point(self._table())
-        mask = ImageChops.multiply(clouds, _band(small)).resize(size, Image.Resampling.BILINEAR)
-        flat_paste(sheet.image, self.colour, box, mask)
+        mask = in_fours(ImageChops.multiply(clouds, _band(small)), size)
+        lay(sheet.image, flat(sheet.tone(self.colour)), box, mask)
 
     def _table(self) -> list[int]:
         rise = np.clip((np.arange(256) / 255 - self.threshold) / self.edge, 0, 1)
@@ -174,12 +194,11 @@ class Mirror:
         width, height = box[2], box[3] - box[1]
         top = max(0, box[1] - round(height * 1.25))
         above = sheet.image.crop((0, top, width, box[1])).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-        small = above.resize((max(1, width // 2), max(1, height // self.smear))).filter(
-            ImageFilter.BoxBlur(1)
-        )
-        image = small.resize((width, height), Image.Resampling.BILINEAR)
+        small = above.reduce((min(2, width), min(self.smear, above.height))).filter(ImageFilter.BoxBlur(1))
+        tall = small.resize((small.width, height), Image.Resampling.BILINEAR)
+        image = tall.resize((width, height), Image.Resampling.NEAREST)
         self._tear(image, sheet.unit)
-        image = Image.blend(image, Image.new("RGB", image.size, self.tint), 1 - self.alpha)
+        image = Image.blend(image, Image.new("RGB", image.size, sheet.tone(self.tint)), 1 - self.alpha)
         fade = (
             Image.linear_gradient("L").point(range(255, -1, -1)).resize(image.size) if self.fading else None
         )
@@ -206,9 +225,11 @@ class Panes:
     def put(self, sheet: Sheet) -> None:
         """Fill them."""
         draw = ImageDraw.Draw(sheet.image)
-        for pane in self.boxes:
-            left, top, right, bottom = (round(edge * sheet.unit) for edge in pane)
-            draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), self.colour)
+        edges = np.rint(np.asarray(self.boxes).reshape(-1, 4) * sheet.unit).astype(int)
+        edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:] - 1)
+        colour = sheet.tone(self.colour)
+        for pane in edges.tolist():
+            draw.rectangle(pane, colour)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,54 +251,108 @@ class Shape:
         box = sheet.box(ends[0] - pad, ends[1] - pad, ends[2] + pad, ends[3] + pad)
         if box is None or self.alpha <= 0:
             return
-        if sheet.pen and self.ink and not self.soft and self.alpha > 0.8:
+        drawn_with_pen = self.ink and not self.soft and self.alpha > 0.8
+        if sheet.pen and drawn_with_pen:
             # Under the fill: where outlines overlap, only the rim of their union shows.
-            flat_paste(sheet.image, sheet.pen.colour, box, self._contour(sheet, box, sheet.pen))
-        mask = self._mask(sheet, box)
-        if len(self.fill) == 1:
-            flat_paste(sheet.image, self.fill[0], box, mask)
-        else:
-            sheet.image.paste(self._gradient(sheet, box, ends), box, mask)
+            lay(sheet.image, flat(sheet.tone(sheet.pen.colour)), box, self._contour(sheet, box, sheet.pen))
+        elif self._scattered(sheet, box):
+            self._scatter(sheet)
+            return
+        box, bottom = self._split(sheet, box, ends)
+        mask, paint = self._mask(sheet, box), self._paint(sheet, box, ends)
+        lay(sheet.image, paint, box, mask)
+        if bottom and mask.getpixel((0, mask.height - 1)) == 255:
+            land = (0, box[3] - box[1], box[2] - box[0], bottom - box[1])
+            sheet.image.paste(paint(land), (box[0], box[3]))
 
     def ends(self) -> tuple[float, float, float, float]:
         """Return left, top, right, bottom."""
-        lows = np.min([o.min(axis=0) for o in self.outlines], axis=0)
-        highs = np.max([o.max(axis=0) for o in self.outlines], axis=0)
-        return float(lows[0]), float(lows[1]), float(highs[0]), float(highs[1])
+        points = np.concatenate(self.outlines)
+        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        return left, top, right, bottom
+
+    def _split(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> tuple[Box, int]:
+        """Return the part of the box that has edges, and where the land below it ends: 0 if there is none."""
+        height = sheet.image.height
+        if self.soft or self.within or self.alpha < 1 or len(self.outlines) > 1 or box[3] < height:
+            return box, 0
+        if ends[0] > 0 or ends[2] * sheet.unit < sheet.image.width or box[3] - box[1] < 2 * DEEP:
+            return box, 0
+        a = self.outlines[0] * sheet.unit
+        b = np.roll(a, -1, axis=0)
+        low, high = np.minimum(a, b), np.maximum(a, b)
+        seen = (high[:, 0] >= 0) & (low[:, 0] <= sheet.image.width) & (low[:, 1] <= height)
+        row = int(high[seen, 1].max(initial=0.0)) + 3
+        return ((*box[:3], row), height) if box[1] + DEEP < row < height - DEEP else (box, 0)
+
+    def _scattered(self, sheet: Sheet, box: Box) -> bool:
+        """Return whether this is many small equal things, far apart, in one colour: drops, flakes, stars."""
+        many, area = len(self.outlines), (box[2] - box[0]) * (box[3] - box[1])
+        if many < 5 or self.within or len(self.fill) > 1 or area < 300 * many:
+            return False
+        if len({len(outline) for outline in self.outlines}) > 1:
+            return False
+        wide, high = (np.ptp(np.stack(self.outlines), axis=1).max(axis=0) + 3.2 * self.soft) * sheet.unit
+        return bool((wide + 3) * (high + 3) * many < 0.4 * area)
+
+    def _scatter(self, sheet: Sheet) -> None:
+        """Draw each outline into a cell of its own and stamp the cells: the space between costs nothing."""
+        points = np.stack(self.outlines) * sheet.unit
+        blur = self.soft * sheet.unit
+        pad = 1 + round(1.6 * blur)
+        corners = np.floor(points.min(axis=1)) - pad
+        wide, high = (int(v) for v in np.ceil((points.max(axis=1) - corners).max(axis=0)) + pad)
+        n, grain = len(points), 1 if blur > 1 else sheet.grain + 1
+        points -= corners[:, None, :]
+        points[:, :, 0] += (np.arange(n) * wide)[:, None]
+        cells = Image.new("L", (n * wide * grain, high * grain))
+        draw = ImageDraw.Draw(cells)
+        for outline in (points * grain - 0.5).reshape(n, -1).tolist():
+            draw.polygon(outline, round(255 * self.alpha))
+        cells = cells.filter(ImageFilter.GaussianBlur(blur * 0.5)) if blur > 1 else cells.reduce(grain)
+        colour = Image.new("RGB", (wide, high), sheet.tone(self.fill[0]))
+        for k, corner in enumerate(corners.astype(int).tolist()):
+            sheet.image.paste(colour, corner, cells.crop((k * wide, 0, (k + 1) * wide, high)))
 
     def _mask(self, sheet: Sheet, box: Box) -> Image.Image:
         blur = self.soft * sheet.unit
         faint = self.alpha <= 0.5 and sheet.grain < 3  # nobody sees steps on the rim of a faint thing
         grain = 1 if faint else _grain(sheet, box)
+        level = round(255 * self.alpha)
         mask = (
-            _soft_mask(self.outlines, sheet, box, blur)
+            _soft_mask(self.outlines, sheet, box, blur, level)
             if blur > 1
-            else _hard_mask(self.outlines, sheet, box, grain)
+            else _hard_mask(self.outlines, sheet, box, grain, level)
         )
         if self.within:
             mask = ImageChops.multiply(mask, _hard_mask(self.within, sheet, box, _grain(sheet, box)))
-        if self.alpha < 1:
-            mask = mask.point([int(v * self.alpha) for v in range(256)])
         return mask
 
-    def _gradient(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> Image.Image:
+    def _paint(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> Paint:
+        if len(self.fill) == 1:
+            return flat(sheet.tone(self.fill[0]))
         first, last = (0, 2) if self.across else (1, 3)
-        pixels: Floats = (np.arange(box[first], box[last], dtype=np.float64) + 0.5) / sheet.unit
+        stop = sheet.image.width if self.across else sheet.image.height
+        pixels: Floats = (np.arange(box[first], stop, dtype=np.float64) + 0.5) / sheet.unit
         places: Floats = (pixels - ends[first]) / max(ends[last] - ends[first], 1e-9)
-        column = ramp(self.fill, places)
+        column = ramp([sheet.tone(c) for c in self.fill], places)
         if self.across:
-            column = column.transpose(Image.Transpose.TRANSPOSE)
-        return column.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.NEAREST)
+            row = column.transpose(Image.Transpose.TRANSPOSE)
+            return lambda part: _stretched(row, (part[0], 0, part[2], 1), part)
+        return lambda part: _stretched(column, (0, part[1], 1, part[3]), part)
 
     def _contour(self, sheet: Sheet, box: Box, pen: Pen) -> Image.Image:
-        grain = _grain(sheet, box)
+        grain = sheet.grain
         mask = Image.new("L", ((box[2] - box[0]) * grain, (box[3] - box[1]) * grain))
         draw, width = ImageDraw.Draw(mask), max(1, round(2 * pen.width * sheet.unit * grain))
-        for outline in self.outlines:
-            flat = _pixels(outline, sheet.unit * grain, box, grain)
-            draw.line(flat + flat[:4], 255, width)
+        for outline in _pixels(self.outlines, sheet.unit * grain, box, grain):
+            draw.line(outline + outline[:4], 255, width)
         mask = mask.reduce(grain)
         return ImageChops.multiply(mask, _hard_mask(self.within, sheet, box, grain)) if self.within else mask
+
+
+def _stretched(ramp: Image.Image, piece: Box, part: Box) -> Image.Image:
+    return ramp.crop(piece).resize((part[2] - part[0], part[3] - part[1]), Image.Resampling.NEAREST)
 
 
 def _grain(sheet: Sheet, box: Box) -> int:
@@ -285,20 +360,26 @@ def _grain(sheet: Sheet, box: Box) -> int:
     return sheet.grain + (1 if area < 40_000 else 0)
 
 
-def _pixels(outline: Outline, scale: float, box: Box, grain: float) -> list[float]:
-    flat: list[float] = (outline * scale - (box[0] * grain + 0.5, box[1] * grain + 0.5)).ravel().tolist()
-    return flat
+def _pixels(outlines: Sequence[Outline], scale: float, box: Box, grain: float) -> Iterator[list[float]]:
+    """Yield each outline as a flat list of pixels in the box; all at once, for NumPy's sake."""
+    points = np.concatenate(outlines) * scale - (box[0] * grain + 0.5, box[1] * grain + 0.5)
+    numbers, start = points.ravel().tolist(), 0
+    for outline in outlines:
+        yield numbers[start : start + outline.size]
+        start += outline.size
 
 
-def _hard_mask(outlines: Iterable[Outline], sheet: Sheet, box: Box, grain: int) -> Image.Image:
+def _hard_mask(
+    outlines: Sequence[Outline], sheet: Sheet, box: Box, grain: int, level: int = 255
+) -> Image.Image:
     mask = Image.new("L", ((box[2] - box[0]) * grain, (box[3] - box[1]) * grain))
     draw = ImageDraw.Draw(mask)
-    for outline in outlines:
-        draw.polygon(_pixels(outline, sheet.unit * grain, box, grain), 255)
+    for outline in _pixels(outlines, sheet.unit * grain, box, grain):
+        draw.polygon(outline, level)
     return mask.reduce(grain) if grain > 1 else mask
 
 
-def _soft_mask(outlines: Iterable[Outline], sheet: Sheet, box: Box, blur: float) -> Image.Image:
+def _soft_mask(outlines: Iterable[Outline], sheet: Sheet, box: Box, blur: float, level: int) -> Image.Image:
     """Return a blurred mask, drawn small: a wide blur needs no pixels."""
     size = box[2] - box[0], box[3] - box[1]
     shrink = min(1.0, 2.0 * sheet.grain / 2 / blur)
@@ -307,9 +388,10 @@ def _soft_mask(outlines: Iterable[Outline], sheet: Sheet, box: Box, blur: float)
     draw = ImageDraw.Draw(mask)
     scale = np.array([small[0] / size[0], small[1] / size[1]])
     for outline in outlines:
-        flat = ((outline * sheet.unit - (box[0], box[1])) * scale - 0.5).ravel().tolist()
-        draw.polygon(flat, 255)
+        draw.polygon(((outline * sheet.unit - (box[0], box[1])) * scale - 0.5).ravel().tolist(), level)
     mask = mask.filter(ImageFilter.GaussianBlur(blur * shrink * 0.5))
+    if blur * 255 > 12 * level and sheet.grain < 3:
+        return in_fours(mask, size)
     smooth = Image.Resampling.BICUBIC if sheet.grain > 2 else Image.Resampling.BILINEAR
     return mask.resize(size, smooth)
 

@@ -38,6 +38,13 @@ def ellipse(x: float, y: float, rx: float, ry: float, tilt: float = 0.0, n: int 
     return moved(turned(_circle(n) * (rx, ry), tilt), x, y)
 
 
+def ellipses(x: Floats, y: Floats, rx: Floats | float, ry: Floats | float, n: int = 10) -> list[Outline]:
+    """Return many upright ellipses at once."""
+    reach = np.stack(np.broadcast_arrays(rx, ry), axis=-1)
+    centres = np.stack(np.broadcast_arrays(x, y), axis=-1)
+    return list(_circle(n) * reach[..., None, :] + centres[:, None, :])
+
+
 @cache
 def _circle(n: int) -> Outline:
     t = np.linspace(0, 2 * np.pi, n, endpoint=False)

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from zlib import Z_RLE
 
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from beluga_nb.local.painter.layers import Frame, marks
-from beluga_nb.local.painter.look import Look, graded, look_of
+from beluga_nb.local.painter.look import Look, darkened, look_of, tone_of
 from beluga_nb.local.painter.marks import Sheet
-from beluga_nb.local.painter.media import PENS, rendered
+from beluga_nb.local.painter.media import PENS, easel, enlarged, rendered
 from beluga_nb.local.painter.reading import Reading, read
 from beluga_nb.local.painter.scene import Scene, staged
 from beluga_nb.local.painter.stream import seed_of
@@ -34,7 +35,8 @@ class Painting:
         info, out = PngInfo(), BytesIO()
         info.add_text("Description", self.revised_prompt)
         info.add_text("Software", SOFTWARE)
-        self.image.save(out, "PNG", compress_level=1, pnginfo=info)
+        # Runs alone: painted pictures get a fifth smaller than at plain level 1, and sooner.
+        self.image.save(out, "PNG", compress_level=1, compress_type=Z_RLE, pnginfo=info)
         return out.getvalue()
 
 
@@ -64,11 +66,13 @@ def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Ima
     """Return the scene as an image, without its tag."""
     unit = min(size)
     frame = Frame(size[0] / unit, size[1] / unit, 1.7 if fine else 1.0)
-    sheet = Sheet(Image.new("RGB", size), unit, 3 if fine else 2, PENS.get(scene.medium))
+    small = easel(scene.medium, size, fine=fine)
+    tone = tone_of(look, saturation=_mood_saturation(scene.moods))
+    sheet = Sheet(Image.new("RGB", small), min(small), 3 if fine else 2, PENS.get(scene.medium), tone)
     for mark in marks(scene, frame):
         mark.put(sheet)
-    image = rendered(sheet.image, scene.medium, scene.stream, fine=fine)
-    return graded(image, look, saturation=_mood_saturation(scene.moods))
+    image = rendered(sheet.image, scene.medium, size, scene.stream, fine=fine)
+    return enlarged(darkened(image, look), scene.medium, size)
 
 
 def _mood_saturation(moods: Sequence[str]) -> float:

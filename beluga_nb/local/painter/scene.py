@@ -77,7 +77,7 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         time=time,
         weather=weather,
         medium=reading.first("medium") or "photo",
-        moods=tuple(t.value for t in reading.all("mood")),
+        moods=moods_of(reading),
         settings=tuple(dict.fromkeys(t.value for t in reading.all("setting"))),
         side=max(-0.32, min(0.32, look.side * 0.6 + stream.one("side", -0.2, 0.2))),
         sun=sun_of(look, stream),
@@ -88,6 +88,13 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         flip=stream.one("flip") < 0.5,
         seed=seed,
     )
+
+
+def moods_of(reading: Reading) -> tuple[str, ...]:
+    """Return the moods; a princess is royal, a samurai is not."""
+    words = " ".join(t.text for t in reading.all("subject")).split()
+    royal = ("royal",) if any(word.startswith("prince") for word in words) else ()
+    return (*(t.value for t in reading.all("mood")), *royal)
 
 
 def sun_of(look: Look, stream: Stream) -> float:

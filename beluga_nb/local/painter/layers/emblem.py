@@ -7,7 +7,8 @@ import numpy as np
 from beluga_nb.local.painter.colour import RGB, dark, light, mix, vivid
 from beluga_nb.local.painter.layers.frame import Frame
 from beluga_nb.local.painter.marks import Glow, Mark, Mist, Wash, placed, shape
-from beluga_nb.local.painter.outline import Outline, curve, ellipse, moved, polygon, ring
+from beluga_nb.local.painter.outline import Outline, curve, ellipse, ellipses, moved, polygon, ring
+from beluga_nb.local.painter.outline import turned as tilted
 from beluga_nb.local.painter.scene import Scene
 from beluga_nb.local.painter.stream import Stream
 
@@ -46,8 +47,7 @@ def _dust(stream: Stream, frame: Frame, tone: RGB) -> Iterator[Mark]:
         stream.many("dy", n, 0, frame.h),
         stream.many("dr", n, 0.001, 0.003),
     )
-    dots = [ellipse(float(a), float(b), float(c), float(c), n=10) for a, b, c in zip(x, y, r, strict=True)]
-    yield shape(dots, light(tone, 0.4), alpha=0.5, ink=False)
+    yield shape(ellipses(x, y, r, r), light(tone, 0.4), alpha=0.5, ink=False)
 
 
 def _wreath(
@@ -56,15 +56,18 @@ def _wreath(
     petal = _petal(stream, folds)
     n = folds * (2 if stream.one("double") < 0.4 else 1)
     turn = stream.one("turn", 0, 360 / n)
-    shade = shape(moved(petal, 0.0, 0.02), (8, 8, 28), soft=0.05, alpha=0.4)
     leaf = (
         shape(petal, light(tone, 0.4), tone, dark(tone, 0.3)),
         shape(moved(petal * (0.5, 0.78), 0.0, -0.12), light(other, 0.35), other, alpha=0.85),
     )
-    for k in range(n):
-        yield from placed((shade, *leaf), x, y, r, tilt=turn + 360 * k / n)
-    beads = [ellipse(x + r * 1.04 * np.cos(a), y + r * 1.04 * np.sin(a), r * 0.024, r * 0.024, n=14)
-             for a in np.radians(turn - 90 + 360 / n * (np.arange(n) + 0.5))]  # fmt: skip
+    for first in (0, 1):  # every other petal lies above its neighbours
+        tilts = [turn + 360 * k / n for k in range(first, n, 2)]
+        shades = [tilted(moved(petal, 0.0, 0.02), tilt) for tilt in tilts]
+        yield from placed([shape(shades, (8, 8, 28), soft=0.05, alpha=0.4, ink=False)], x, y, r)
+        for tilt in tilts:
+            yield from placed(leaf, x, y, r, tilt=tilt)
+    a = np.radians(turn - 90 + 360 / n * (np.arange(n) + 0.5))
+    beads = ellipses(x + r * 1.04 * np.cos(a), y + r * 1.04 * np.sin(a), r * 0.024, r * 0.024, n=14)
     yield shape(beads, light(other, 0.6), ink=False)
     yield shape(ring(x, y, r * 0.3, r * 0.02), light(tone, 0.5), other)
 

@@ -7,12 +7,12 @@ from beluga_nb.local.painter.layers import cast
 from beluga_nb.local.painter.layers.frame import Frame
 from beluga_nb.local.painter.layers.land import below, ground, profile
 from beluga_nb.local.painter.layers.sky import sky
-from beluga_nb.local.painter.marks import Glow, Mark, Mist, lit, shape
-from beluga_nb.local.painter.outline import Outline, ellipse, polygon, ribbon
+from beluga_nb.local.painter.marks import Glow, Mark, Mist, shape
+from beluga_nb.local.painter.outline import Outline, ellipse, ellipses, polygon, ribbon
 from beluga_nb.local.painter.reading import subjects
 from beluga_nb.local.painter.scene import Scene
 from beluga_nb.local.painter.stream import Stream
-from beluga_nb.local.painter.subjects.plants import crown
+from beluga_nb.local.painter.subjects.plants import crowns
 
 
 def garden(scene: Scene, frame: Frame) -> Iterator[Mark]:
@@ -20,7 +20,7 @@ def garden(scene: Scene, frame: Frame) -> Iterator[Mark]:
     horizon = frame.h * 0.62
     blossom = mix(scene.palette.accent, (250, 160, 192), 0.6)
     yield from sky(scene, frame, horizon)
-    yield Glow(frame.w * 0.5, horizon * 0.8, frame.w * 0.7, 0.6, light(blossom, 0.55), 0.6)
+    yield Glow(frame.w * 0.5, horizon * 0.8, frame.w * 0.48, 0.45, light(blossom, 0.55), 0.6)
     yield from _distance(scene, frame, horizon, blossom)
     yield from _lawn(scene, frame, horizon, blossom)
     yield from _trees(scene, frame, horizon, blossom)
@@ -44,7 +44,7 @@ def _distance(scene: Scene, frame: Frame, horizon: float, blossom: RGB) -> Itera
     for k in range(2):
         stream, x = scene.stream.child(f"far{k}"), frame.w * (0.3 + 0.45 * k)
         cloud = mix(under(light(blossom, 0.2), p.lamp), p.haze, 0.45)
-        yield from crown(stream, x, horizon - 0.02, 0.2, cloud)
+        yield from crowns([(stream, x, horizon - 0.02, 0.2)], cloud, ink=False)
     yield Mist(scene.stream.child("mist"), p.haze, horizon - 0.15, horizon + 0.12, 0.5, (1.5, 5), 0.35, 0.35)
 
 
@@ -105,10 +105,7 @@ def _litter(stream: Stream, frame: Frame, horizon: float) -> list[Outline]:
     n = frame.many(170)
     t, x = stream.many("t", n) ** 0.8, stream.many("x", n, 0, frame.w)
     y = horizon + 0.08 + t * (frame.h - horizon - 0.08)
-    return [
-        ellipse(float(a), float(b), 0.003 + 0.007 * float(c), 0.0012 + 0.0036 * float(c), n=10)
-        for a, b, c in zip(x, y, t, strict=True)
-    ]
+    return ellipses(x, y, 0.003 + 0.007 * t, 0.0012 + 0.0036 * t)
 
 
 def _trees(scene: Scene, frame: Frame, horizon: float, blossom: RGB) -> Iterator[Mark]:
@@ -130,12 +127,14 @@ def _trees(scene: Scene, frame: Frame, horizon: float, blossom: RGB) -> Iterator
             [(x - side * 0.04, (foot + top) / 2), (x - side * 0.02, top + 0.1), (x + side * 0.06, top)],
             [0.06, 0.04, 0.012],
         )
-        yield shape([stem, bough], light(bark, 0.15), bark, dark(bark, 0.4), across=True)
-        for k, (dx, dy, r) in enumerate(
-            ((0.3, 0.02, 0.17), (0.12, -0.05, 0.22), (-0.04, 0.06, 0.2), (0.16, 0.12, 0.14))
-        ):
-            tone = under(dark(blossom, 0.05 * k), scene.palette.lamp)
-            yield from crown(scene.stream.child(f"crown{side}{k}"), x - side * dx, top + dy, r, tone)
+        yield shape([stem, bough], light(bark, 0.15), bark, dark(bark, 0.4), across=True, ink=False)
+        heads = ((0.3, 0.02, 0.17), (0.12, -0.05, 0.22), (-0.04, 0.06, 0.2), (0.16, 0.12, 0.14))
+        placed = [
+            (scene.stream.child(f"crown{side}{k}"), x - side * dx, top + dy, r)
+            for k, (dx, dy, r) in enumerate(heads)
+        ]
+        yield from crowns(placed[:2], under(dark(blossom, 0.03), scene.palette.lamp), ink=False)
+        yield from crowns(placed[2:], under(dark(blossom, 0.12), scene.palette.lamp), ink=False)
 
 
 def _canopy(scene: Scene, frame: Frame, blossom: RGB) -> Iterator[Mark]:
@@ -149,13 +148,13 @@ def _canopy(scene: Scene, frame: Frame, blossom: RGB) -> Iterator[Mark]:
                 [0.035, 0.02, 0.005],
             ),
             bark,
+            ink=False,
         )
-        for k in range(2):
-            at = scene.stream.child(f"canopy{side}{k}")
-            yield from lit(
-                crown(at, x - side * (0.03 + 0.18 * k), 0.0 + 0.03 * k, 0.15 - 0.03 * k, tone),
-                (255, 255, 255),
-            )
+        places = [
+            (scene.stream.child(f"canopy{side}{k}"), x - side * (0.03 + 0.18 * k), 0.03 * k, 0.15 - 0.03 * k)
+            for k in range(2)
+        ]
+        yield from crowns(places, tone, ink=False)
 
 
 def petals(scene: Scene, frame: Frame, blossom: RGB) -> Iterator[Mark]:

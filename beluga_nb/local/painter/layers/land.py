@@ -10,7 +10,7 @@ from beluga_nb.local.painter.layers.frame import Frame
 from beluga_nb.local.painter.layers.sky import sky
 from beluga_nb.local.painter.marks import Glow, Mark, Mist, Wash, shape
 from beluga_nb.local.painter.noise import ridge
-from beluga_nb.local.painter.outline import Outline, curve, ellipse, moved, polygon, ribbon
+from beluga_nb.local.painter.outline import Outline, curve, ellipses, moved, polygon, ribbon
 from beluga_nb.local.painter.reading import subjects
 from beluga_nb.local.painter.scene import Scene
 from beluga_nb.local.painter.stream import Stream
@@ -149,10 +149,7 @@ def _grasses(scene: Scene, frame: Frame) -> Iterator[Mark]:
     yield shape(blades, light(tone, 0.12), dark(tone, 0.4), ink=False)
     if scene.weather == "snow":
         return
-    heads = [
-        ellipse(float(a + b), frame.h - float(c), 0.0065, 0.006, n=12)
-        for a, b, c in zip(x[::4], lean[::4], length[::4], strict=True)
-    ]
+    heads = ellipses((x + lean)[::4], frame.h - length[::4], 0.0065, 0.006, n=12)
     yield shape(heads, under(light(scene.palette.accent, 0.2), scene.palette.lamp), ink=False)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from beluga_nb.local.painter.colour import RGB, dark, light, mix
 from beluga_nb.local.painter.layers.frame import Frame
 from beluga_nb.local.painter.marks import Glow, Mark, Mist, Wash, shape
-from beluga_nb.local.painter.outline import Outline, ellipse
+from beluga_nb.local.painter.outline import Outline, ellipse, ellipses
 from beluga_nb.local.painter.scene import Scene
 from beluga_nb.local.painter.stream import Stream
 
@@ -36,9 +36,10 @@ def stars(stream: Stream, frame: Frame, bottom: float, per_unit: float = 130) ->
         (0.94, 1.0, 0.003, 1.0),
     ):
         chosen = np.flatnonzero((r >= low) & (r < high))
-        dots = [ellipse(float(x[i]), float(y[i]), size, size, n=8) for i in chosen]
-        if dots:
-            yield shape(dots, (236, 242, 255), alpha=alpha, ink=False)
+        if len(chosen):
+            yield shape(
+                ellipses(x[chosen], y[chosen], size, size, n=8), (236, 242, 255), alpha=alpha, ink=False
+            )
 
 
 def luminary(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
@@ -80,7 +81,7 @@ def clouds(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
     if scene.weather in ("rain", "storm", "snow", "fog"):
         tone = dark(p.sky[0], 0.3) if scene.weather in ("rain", "storm") else p.sky[1]
         yield Mist(stream.child("low"), tone, -horizon * 0.4, horizon * 0.85, 0.75, (1.4, 3.0), 0.42, 0.22)
-        if scene.kind != "forest":  # there, the trees hide it
+        if scene.kind not in ("forest", "garden"):  # there, the trees hide it
             yield Mist(stream.child("high"), light(p.sky[1], 0.25), -0.05, horizon, 0.5, (1.6, 4.5), 0.5, 0.2)
         return
     body = mix(light(p.sky[2], 0.6), p.glow, 0.3) if not scene.night else mix(p.sky[1], p.sky[2], 0.7)
@@ -100,13 +101,11 @@ def puffs(stream: Stream, x: float, y: float, width: float) -> list[Outline]:
     n = 9
     along = np.linspace(-1, 1, n) + stream.many("along", n, -0.08, 0.08)
     rise = (1 - along**2) * stream.many("rise", n, 0.5, 1.0)
-    balls = [
-        ellipse(
-            x + float(a) * width,
-            y - float(r) * width * 0.2,
-            width * (0.12 + 0.2 * float(r)),
-            width * (0.06 + 0.17 * float(r)),
-        )
-        for a, r in zip(along, rise, strict=True)
-    ]
+    balls = ellipses(
+        x + along * width,
+        y - rise * width * 0.2,
+        width * (0.12 + 0.2 * rise),
+        width * (0.06 + 0.17 * rise),
+        n=36,
+    )
     return [*balls, ellipse(x, y + width * 0.05, width * 1.1, width * 0.06)]

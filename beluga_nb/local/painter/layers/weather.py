@@ -7,7 +7,7 @@ import numpy as np
 from beluga_nb.local.painter.colour import RGB, light, under
 from beluga_nb.local.painter.layers.frame import Frame
 from beluga_nb.local.painter.marks import Glow, Mark, Mist, shape
-from beluga_nb.local.painter.outline import ellipse, polygon, ribbon
+from beluga_nb.local.painter.outline import ellipses, polygon, ribbon
 from beluga_nb.local.painter.scene import OUTDOORS, Scene
 
 
@@ -76,7 +76,7 @@ def _snow(scene: Scene, frame: Frame) -> Iterator[Mark]:
     )
     flake = under((255, 255, 255), light(scene.palette.lamp, 0.6))
     for k, (per_unit, size, alpha, soft) in enumerate(
-        ((330, 0.0028, 0.75, 0.0), (150, 0.0052, 0.9, 0.0), (26, 0.012, 0.8, 0.008))
+        ((240, 0.003, 0.75, 0.0), (130, 0.0052, 0.9, 0.0), (26, 0.012, 0.8, 0.008))
     ):
         n = frame.many(per_unit * frame.h)
         x, y, r = (
@@ -84,11 +84,7 @@ def _snow(scene: Scene, frame: Frame) -> Iterator[Mark]:
             stream.many(f"y{k}", n, 0, frame.h),
             stream.many(f"r{k}", n, 0.6, 1.2),
         )
-        dots = [
-            ellipse(float(a), float(b), size * float(c), size * float(c), n=10)
-            for a, b, c in zip(x, y, r, strict=True)
-        ]
-        yield shape(dots, flake, alpha=alpha, soft=soft, ink=False)
+        yield shape(ellipses(x, y, size * r, size * r), flake, alpha=alpha, soft=soft, ink=False)
 
 
 def _fog(scene: Scene, frame: Frame) -> Iterator[Mark]:

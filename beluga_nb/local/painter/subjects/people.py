@@ -168,6 +168,7 @@ def figure(coat: Coat) -> tuple[Shape, ...]:
         *_sword(skin),
         *_arms(coat, skin),
         *_small_head(skin, hair),
+        *(_crown() if "royal" in coat.moods else ()),
     )
 
 
@@ -268,15 +269,18 @@ def _small_head(skin: RGB, hair: RGB) -> tuple[Shape, ...]:
     fringe = curve([(-0.072, -0.86), (-0.078, -0.94), (-0.04, -0.995), (0.01, -1.005), (0.06, -0.985),
                     (0.08, -0.92), (0.075, -0.85), (0.055, -0.915), (0.03, -0.94), (0.015, -0.905),
                     (-0.005, -0.945), (-0.03, -0.91), (-0.05, -0.93)])  # fmt: skip
-    crown = polygon([(-0.05, -0.975), (-0.055, -1.02), (-0.025, -1.0), (0.0, -1.04), (0.025, -1.0),
-                     (0.055, -1.02), (0.05, -0.975)])  # fmt: skip
     return (
         shape(rod((0.0, -0.85), (0.0, -0.77), 0.05), dark(skin, 0.2)),
         shape(face, light(skin, 0.15), skin),
         *_anime_face(face),
         shape(fringe, light(hair, 0.15), hair),
-        shape(crown, (255, 236, 170), GOLD),
     )
+
+
+def _crown() -> tuple[Shape, ...]:
+    crown = polygon([(-0.05, -0.975), (-0.055, -1.02), (-0.025, -1.0), (0.0, -1.04), (0.025, -1.0),
+                     (0.055, -1.02), (0.05, -0.975)])  # fmt: skip
+    return (shape(crown, (255, 236, 170), GOLD),)
 
 
 def _anime_face(face: Outline) -> tuple[Shape, ...]:

@@ -1,10 +1,12 @@
 """Tree, conifer, flower, clusters of leaves."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from beluga_nb.local.painter.colour import RGB, dark, light, mix
 from beluga_nb.local.painter.marks import Shape, shape
-from beluga_nb.local.painter.outline import Outline, curve, ellipse, moved, polygon, ribbon
+from beluga_nb.local.painter.outline import Outline, curve, ellipse, ellipses, moved, polygon, ribbon
 from beluga_nb.local.painter.stream import Stream
 from beluga_nb.local.painter.subjects.coat import Coat
 
@@ -15,17 +17,28 @@ def tufts(stream: Stream, x: float, y: float, rx: float, ry: float, n: int, size
     """Return n leafy balls scattered in an ellipse."""
     angle, reach = stream.many("angle", n, 0, 2 * np.pi), np.sqrt(stream.many("reach", n))
     radius = stream.many("radius", n, 0.6, 1.15) * size
-    places = zip(x + rx * reach * np.cos(angle), y + ry * reach * np.sin(angle), radius, strict=True)
-    return [ellipse(float(px), float(py), float(r), float(r) * 0.88, n=18) for px, py, r in places]
+    across, down = x + rx * reach * np.cos(angle), y + ry * reach * np.sin(angle)
+    return ellipses(across, down, radius, radius * 0.88, n=16)
 
 
 def crown(stream: Stream, x: float, y: float, r: float, colour: RGB) -> tuple[Shape, ...]:
     """Return foliage in three tones: shade below, body, light on top."""
-    low = tufts(stream.child("low"), x, y + r * 0.18, r * 0.86, r * 0.6, 22, r * 0.3)
-    body = tufts(stream.child("body"), x, y, r * 0.8, r * 0.56, 22, r * 0.28)
-    top = tufts(stream.child("top"), x - r * 0.14, y - r * 0.24, r * 0.56, r * 0.36, 24, r * 0.16)
+    return crowns([(stream, x, y, r)], colour)
+
+
+def crowns(
+    places: Sequence[tuple[Stream, float, float, float]], colour: RGB, *, ink: bool = True
+) -> tuple[Shape, ...]:
+    """Return heads of foliage that grow into each other: chance, middle and radius of each."""
+    low: list[Outline] = []
+    body: list[Outline] = []
+    top: list[Outline] = []
+    for stream, x, y, r in places:
+        low += tufts(stream.child("low"), x, y + r * 0.18, r * 0.86, r * 0.6, 15, r * 0.32)
+        body += tufts(stream.child("body"), x, y, r * 0.8, r * 0.56, 18, r * 0.29)
+        top += tufts(stream.child("top"), x - r * 0.14, y - r * 0.24, r * 0.56, r * 0.36, 20, r * 0.17)
     return (
-        shape(low, dark(colour, 0.42)),
+        shape(low, dark(colour, 0.42), ink=ink),
         shape(body, light(colour, 0.1), colour, dark(colour, 0.25), ink=False),
         shape(top, light(colour, 0.48), light(colour, 0.2), ink=False),
     )
