@@ -3,6 +3,7 @@
 Nothing of the user's own configuration takes part: every Jupyter folder is a temporary one.
 """
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import nbformat
 from kernels import clean_environment
+from nbformat.reader import NotJSONError
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -127,9 +129,13 @@ class Lab:
         before = self.notebook.stat().st_mtime_ns
         self.page.keyboard.press("Control+s")
         until = time.monotonic() + _PATIENCE
-        while self.notebook.stat().st_mtime_ns == before and time.monotonic() < until:
+        while time.monotonic() < until:
             time.sleep(0.05)
-        return nbformat.read(self.notebook, 4)
+            # The server empties the file before it writes it.
+            with contextlib.suppress(NotJSONError):
+                if self.notebook.stat().st_mtime_ns != before:
+                    return nbformat.read(self.notebook, 4)
+        raise TimeoutError("the notebook was not saved")
 
     def picture(self, path):
         """Write a screenshot."""
