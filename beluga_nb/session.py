@@ -63,30 +63,33 @@ def ask(question: str) -> bool | None:
         return None
 
 
-def blocking(start: Callable[Concatenate[Session, P], Job[R]]) -> Callable[Concatenate[Session, P], R]:
-    """Derive the function that waits from the one that starts a job."""
+def blocking(
+    name: str, start: Callable[Concatenate[Session, P], Job[R]]
+) -> Callable[Concatenate[Session, P], R]:
+    """Derive the function of that name, which waits, from the one that starts a job."""
 
     def wait(self: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return start(self, *args, **kwargs).result()
 
-    return _like(start, wait, "Return")
+    return _named(name, wait, start, "Return")
 
 
 def awaitable(
-    start: Callable[Concatenate[Session, P], Job[R]],
+    name: str, start: Callable[Concatenate[Session, P], Job[R]]
 ) -> Callable[Concatenate[Session, P], Coroutine[Any, Any, R]]:
-    """Derive the coroutine function from the one that starts a job."""
+    """Derive the coroutine function of that name from the one that starts a job."""
 
     async def wait(self: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await start(self, *args, **kwargs)
 
-    return _like(start, wait, "Await")
+    return _named(name, wait, start, "Await")
 
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _like(start: Callable[..., Any], wait: F, verb: str) -> F:
+def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
+    wait.__name__, wait.__qualname__ = name, f"Session.{name}"
     wait.__doc__ = (start.__doc__ or "").replace("Start asking for", f"{verb} the `Result` of asking for", 1)
     wait.__signature__ = inspect.signature(start).replace(return_annotation=Result)  # type: ignore[attr-defined]
     return wait
@@ -163,8 +166,8 @@ class Session:
             self._ask_before_many(request, now, store)
         return self._bridge(now).submit(self._answered(request, self._engine(now, store)))
 
-    generate = blocking(submit)
-    agenerate = awaitable(submit)
+    generate = blocking("generate", submit)
+    agenerate = awaitable("agenerate", submit)
 
     def settings(self, **said: object) -> Settings:
         """Return the settings as they stand now, with what the call says."""

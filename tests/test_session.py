@@ -300,6 +300,7 @@ def test_generate_works_where_a_loop_is_running_and_in_a_thread(local):
 def test_generate_and_agenerate_keep_the_signature_and_say_what_they_give():
     import inspect
 
+    assert [Session.generate.__name__, Session.agenerate.__name__] == ["generate", "agenerate"]
     for function in (Session.generate, Session.agenerate):
         assert list(inspect.signature(function).parameters) == list(
             inspect.signature(Session.submit).parameters

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-
-pytest.importorskip("playwright", reason="needs the extra beluga_nb[test]")
-
 from lab import CHROMIUM, Lab
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
