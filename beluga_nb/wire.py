@@ -8,10 +8,11 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pybase64
 
+import beluga_nb.catalog as catalog
 from beluga_nb.core import Answer, Picture, Request, Result
 from beluga_nb.errors import (
     BadReply,
@@ -30,20 +31,14 @@ Json = Mapping[str, object]
 ENGINE_HEADER = "x-beluga-engine"
 REQUEST_ID_HEADER = "x-request-id"
 
-EXTENSIONS = ("take", "sample")
-"""Keys that our own server understands beyond the contract: which pictures of a prompt are meant."""
-
 
 # --- requests
 
 
 def request_to_json(request: Request, *, response_format: str, extensions: bool = False) -> dict[str, object]:
     """Return the body of the POST: only what was set, so that the service's defaults stay its own."""
-    said = {name: getattr(request, name) for name in ("model", "prompt", "n", "size", "quality")}
-    body = {name: value for name, value in said.items() if value is not None}
-    if extensions:
-        body |= {name: getattr(request, name) for name in EXTENSIONS}
-    return body | {"response_format": response_format}
+    body: dict[str, object] = {**request.said, "n": request.n, "response_format": response_format}
+    return body | ({name: getattr(request, name) for name in catalog.EXTENSIONS} if extensions else {})
 
 
 def request_from_json(body: object) -> tuple[Request, str]:
@@ -59,16 +54,37 @@ def request_from_json(body: object) -> tuple[Request, str]:
             raise RequestError(
                 f"'{name}' is missing.", f"Send {name} as a string.", param=name, code="missing_parameter"
             )
-    response_format = said.get("response_format", "url")
-    if response_format not in ("url", "b64_json"):  # of any type, so no set
+    response_format = said.get("response_format", catalog.RESPONSE_FORMAT.default)
+    if response_format not in catalog.RESPONSE_FORMAT.values:  # of any type, so no set
         raise RequestError(
             f"response_format is {plain(str(response_format), 80)!r}.",
-            "Use url or b64_json.",
+            f"Use {' or '.join(catalog.RESPONSE_FORMAT.values)}.",
             param="response_format",
         )
-    names = ("model", "prompt", "n", "size", "quality", *EXTENSIONS)
-    known = {name: said[name] for name in names if name in said}
+    known = {each.name: said[each.name] for each in fields(Request) if each.name in said}
     return Request(**known), str(response_format)
+
+
+# --- models
+
+
+def parameter_to_json(parameter: catalog.Parameter) -> dict[str, object]:
+    """Return what a parameter takes, as the record of a model says it.
+
+    >>> parameter_to_json(catalog.RESPONSE_FORMAT)
+    {'type': 'enum', 'values': ['url', 'b64_json'], 'default': 'url'}
+    """
+    takes: dict[str, object]
+    match parameter:
+        case catalog.Enum():
+            takes = {"type": "enum", "values": [*parameter.values]}
+        case catalog.Range():
+            takes = {"type": "range", "min": parameter.least, "max": parameter.most}
+        case catalog.Text():
+            takes = {"type": "string", "max_length": parameter.longest}
+    return {
+        name: value for name, value in {**takes, "default": parameter.default}.items() if value is not None
+    }
 
 
 # --- results

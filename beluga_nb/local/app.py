@@ -102,7 +102,7 @@ class _Service:
         _check_key(http, self.key)
         asked, response_format = _parsed(await _body(http))
         request = catalog.canonical(asked)
-        _check_count(request)
+        catalog.check_count(request)
         result = await self._drawn(http, request)
         link = self._link(http) if response_format == "url" else None
         answer = _json(wire.result_to_json(result, link=link))
@@ -177,16 +177,6 @@ def _no_number(word: str) -> None:
     raise ValueError(word)  # NaN and Infinity, which Python reads and JSON does not have
 
 
-def _check_count(request: Request) -> None:
-    most = catalog.n_max(request.model)
-    if request.n > most:
-        raise RequestError(
-            f"n is {plain(str(request.n), 20)}, but {request.model} gives at most {most} per request.",
-            "Send more requests.",
-            param="n",
-        )
-
-
 def _size_said(asked: Request, request: Request) -> str:
     size = request.size or catalog.DEFAULT_SIZE
     return size if asked.size is None or asked.size == size else f"{size}; requested={plain(asked.size)}"
@@ -220,7 +210,7 @@ async def _models(http: HttpRequest) -> Response:
 
 
 def _fits(model: catalog.Model, said: Mapping[str, str]) -> bool:
-    category, provider = said.get("category", "image"), said.get("provider", model.provider)
+    category, provider = said.get("category") or "image", said.get("provider") or model.provider
     text = f"{model.id} {model.name} {model.provider}".casefold()
     return (
         category.casefold() == "image"
@@ -236,8 +226,9 @@ def _record(model: catalog.Model) -> dict[str, object]:
         "created": 0,
         "owned_by": model.provider,
         "name": model.name,
-        "sizes": [*model.sizes, catalog.AUTO],
-        "n_max": model.n_max,
+        "supported_parameters": {
+            name: wire.parameter_to_json(each) for name, each in catalog.supported_parameters(model).items()
+        },
     }
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 import beluga_nb.catalog as catalog
-from beluga_nb.core import PROCEDURAL, Answer, Request, Result
+from beluga_nb.core import FORMATS, PROCEDURAL, Answer, Request, Result
 from beluga_nb.local.jobs import advance
+
+if TYPE_CHECKING:
+    from beluga_nb.local.painter.painting import Painting
 
 
 async def previews(request: Request, *, clock: Callable[[], float] = time.time) -> Result:
-    """Return painted previews of `request`, as PNG; the same request gives the same bytes.
+    """Return painted previews of `request`, as PNG by default; the same request gives the same bytes.
 
     Raises `errors.UnknownName` for a model that the catalogue does not have.
     """
@@ -43,4 +48,17 @@ def _paint(request: Request) -> Answer:
         take=request.take,
         sample=request.sample,
     )
-    return Answer(painting.png(), "image/png", painting.revised_prompt)
+    media_type = FORMATS[request.output_format or "png"]
+    return Answer(
+        _encoded(painting, media_type, request.output_compression), media_type, painting.revised_prompt
+    )
+
+
+def _encoded(painting: Painting, media_type: str, quality: int | None) -> bytes:
+    if media_type == "image/png":
+        return painting.png()
+    out = BytesIO()
+    # Pillow counts from 1, the API from 0.
+    said = {} if quality is None else {"quality": max(1, quality)}
+    painting.image.save(out, media_type.removeprefix("image/"), **said)
+    return out.getvalue()
