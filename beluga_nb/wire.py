@@ -9,6 +9,7 @@ import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import pybase64
 
@@ -29,6 +30,8 @@ from beluga_nb.errors import (
 Json = Mapping[str, object]
 
 ENGINE_HEADER = "x-beluga-engine"
+SIZE_HEADER = "x-beluga-size"
+PROCESSING_HEADER = "openai-processing-ms"
 REQUEST_ID_HEADER = "x-request-id"
 
 
@@ -61,8 +64,13 @@ def request_from_json(body: object) -> tuple[Request, str]:
             f"Use {' or '.join(catalog.RESPONSE_FORMAT.values)}.",
             param="response_format",
         )
-    known = {each.name: said[each.name] for each in fields(Request) if each.name in said}
+    known = {each.name: _number(said[each.name]) for each in fields(Request) if each.name in said}
     return Request(**known), str(response_format)
+
+
+def _number(value: object) -> Any:
+    # In JSON 1.0 is 1: its schemas call both an integer, and some languages write only the former.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # --- models
@@ -181,7 +189,7 @@ def decoded(encoded: str) -> bytes:
 
 # --- errors
 
-_TYPES = {
+ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
     402: "insufficient_quota",
@@ -193,6 +201,7 @@ _TYPES = {
     503: "service_unavailable",
     504: "timeout",
 }
+"""The API's word for each status that it documents (contract.md: Errors)."""
 
 _ADVICE = {
     401: "Look at BELUGA_API_KEY: the key is missing, revoked or for another service. Nothing is billed.",
@@ -209,7 +218,7 @@ _NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
 
 def type_of(status: int) -> str:
     """Return the API's word for a status (contract.md: Errors)."""
-    return _TYPES.get(status) or _TYPES[400 if status < 500 else 500]
+    return ERROR_TYPES.get(status) or ERROR_TYPES[400 if status < 500 else 500]
 
 
 def error_to_json(error: BelugaError) -> tuple[int, dict[str, object]]:

@@ -57,6 +57,7 @@ def service(engine, key=KEY):
     """Our own server in front of an engine, on a real port; yields its base URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen()  # who calls before the server runs waits, and is not refused
         config = uvicorn.Config(create_app(engine, key=key), lifespan="off", log_level="error")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -113,7 +113,7 @@ def test_null_means_not_set_and_unknown_keys_are_accepted():
         ({"prompt": "x" * 32_001}, "prompt", None, "The prompt has 32,001 characters."),
         ({"model": {}}, "model", None, "The model is {}, not text."),
         ({"n": 0}, "n", None, "n is 0."),
-        ({"n": 1.0}, "n", None, "n is 1.0."),
+        ({"n": 1.5}, "n", None, "n is 1.5."),
         ({"n": "1"}, "n", None, "n is '1'."),
         ({"n": True}, "n", None, "n is True."),
         ({"n": float("nan")}, "n", None, "n is nan."),

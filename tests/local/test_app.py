@@ -217,6 +217,10 @@ def test_the_engine_gets_every_parameter_with_take_and_sample():
     assert heard(**others) == Request(prompt="a whale", model="flux-2.0", **others)
 
 
+def test_a_whole_number_may_be_written_with_a_point():
+    assert repr(heard(n=2.0, sample=7.0)) == repr(heard(n=2, sample=7))
+
+
 def test_what_was_not_said_stays_unsaid():
     assert (
         heard() == heard(n=1) == heard(size=None, quality=None) == Request(prompt="a whale", model="flux-2.0")
@@ -311,7 +315,7 @@ def test_pixels_become_the_nearest_of_the_models_own_labels():
         ({"n": 5}, None, "n"),
         ({"n": 10**4000}, None, "n"),
         ({"n": True}, None, "n"),
-        ({"n": 1.0}, None, "n"),
+        ({"n": 1.5}, None, "n"),
         ({"n": "1"}, None, "n"),
         ({"size": "7:5"}, None, "size"),
         ({"size": "15x1024"}, None, "size"),
