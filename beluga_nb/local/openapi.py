@@ -22,12 +22,15 @@ _HEADERS: Mapping[str, tuple[str, Schema]] = {
     wire.ENGINE_HEADER: ("Who drew the pictures; procedural is a preview.", {"type": "string"}),
     wire.SIZE_HEADER: ("The size that is drawn, and the one asked for.", {"type": "string"}),
     "retry-after": ("Seconds to wait before it is worth sending again.", _SECONDS),
-    "x-should-retry": ("false where sending again may be billed twice.", {"const": "false"}),
+    "x-should-retry": (
+        "false where nobody should send again by himself: it may be billed twice.",
+        {"const": "false"},
+    ),
     "www-authenticate": ("The scheme of the key.", {"const": "Bearer"}),
 }
 
 _ALWAYS = {wire.REQUEST_ID_HEADER: True}
-_ALWAYS_AND_TIMED = _ALWAYS | {wire.PROCESSING_HEADER: True}
+"""What every answer has; True for required."""
 
 
 def document(*, secured: bool) -> dict[str, object]:
@@ -64,8 +67,7 @@ def document(*, secured: bool) -> dict[str, object]:
 
 
 def _generations(secured: bool) -> Schema:
-    errors = [status for status in (*wire.ERROR_TYPES, *BODY_ERRORS) if secured or status != 401]
-    drawn = _ALWAYS_AND_TIMED | {wire.ENGINE_HEADER: True, wire.SIZE_HEADER: True}
+    drawn = dict.fromkeys((*_ALWAYS, wire.PROCESSING_HEADER, wire.ENGINE_HEADER, wire.SIZE_HEADER), True)
     return {
         "operationId": "generateImages",
         "summary": "Generate pictures of a prompt.",
@@ -77,7 +79,7 @@ def _generations(secured: bool) -> Schema:
                 "headers": _said(drawn),
                 "content": _json(_ref("Images")),
             },
-            **{str(status): _error(status) for status in sorted(errors)},
+            **{str(status): _error(status) for status in sorted((*wire.ERROR_TYPES, *BODY_ERRORS))},
         },
     }
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from io import BytesIO
-from typing import TYPE_CHECKING
 
 import beluga_nb.catalog as catalog
 from beluga_nb.core import FORMATS, PROCEDURAL, Answer, Request, Result
 from beluga_nb.local.jobs import advance
-
-if TYPE_CHECKING:
-    from beluga_nb.local.painter.painting import Painting
 
 
 async def previews(request: Request, *, clock: Callable[[], float] = time.time) -> Result:
@@ -48,17 +43,6 @@ def _paint(request: Request) -> Answer:
         take=request.take,
         sample=request.sample,
     )
-    media_type = FORMATS[request.output_format or "png"]
-    return Answer(
-        _encoded(painting, media_type, request.output_compression), media_type, painting.revised_prompt
-    )
-
-
-def _encoded(painting: Painting, media_type: str, quality: int | None) -> bytes:
-    if media_type == "image/png":
-        return painting.png()
-    out = BytesIO()
-    # Pillow counts from 1, the API from 0.
-    said = {} if quality is None else {"quality": max(1, quality)}
-    painting.image.save(out, media_type.removeprefix("image/"), **said)
-    return out.getvalue()
+    media_type, quality = FORMATS[request.output_format or "png"], request.output_compression
+    data = painting.encoded(media_type, quality=None if quality is None else max(1, quality))  # from 1 on
+    return Answer(data, media_type, painting.revised_prompt)
