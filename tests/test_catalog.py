@@ -225,6 +225,7 @@ def test_a_label_that_is_spelt_otherwise_is_suggested(size):
         "1024x1024x3",
         "100000x16",
         "1e3x1e3",
+        "١٠٢٤x١٠٢٤",
     ],
 )
 def test_what_is_no_size_is_refused(size):
