@@ -432,6 +432,26 @@ def placed(
     )
 
 
+def simplified(marks: Iterable[Mark], shades: int) -> Iterator[Mark]:
+    """Yield the marks as a poster shows them: this many shades each, no mist, no soft shade."""
+    for mark in marks:
+        if isinstance(mark, Shape):
+            if not (mark.soft and mark.alpha < 0.8):
+                yield replace(mark, fill=stepped(mark.fill, shades), soft=0.0)
+        elif isinstance(mark, Wash):
+            yield replace(mark, colours=stepped(mark.colours, shades + 3))
+        elif not isinstance(mark, Mist):
+            yield mark
+
+
+def stepped(colours: tuple[RGB, ...], shades: int) -> tuple[RGB, ...]:
+    """Return a gradient that goes in steps: every shade repeated, so that its change takes no room."""
+    if len(colours) == 1 or shades == 1:
+        return (colours[len(colours) // 2],)
+    table = np.asarray(ramp(colours, (np.arange(shades) + 0.5) / shades))[:, 0].tolist()
+    return tuple((red, green, blue) for red, green, blue in table for _ in range(40))
+
+
 def lit(shapes: Iterable[Shape], lamp: RGB) -> tuple[Shape, ...]:
     """Return the shapes under a coloured lamp."""
     return tuple(replace(s, fill=tuple(under(c, lamp) for c in s.fill)) for s in shapes)

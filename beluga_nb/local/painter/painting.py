@@ -8,9 +8,10 @@ from zlib import Z_RLE
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
+from beluga_nb.local.painter.finish import developed, framed
 from beluga_nb.local.painter.layers import Frame, marks
-from beluga_nb.local.painter.look import Look, darkened, look_of, tone_of
-from beluga_nb.local.painter.marks import Sheet
+from beluga_nb.local.painter.look import Look, look_of, tone_of
+from beluga_nb.local.painter.marks import Sheet, simplified
 from beluga_nb.local.painter.media import PENS, easel, enlarged, rendered
 from beluga_nb.local.painter.reading import Reading, read
 from beluga_nb.local.painter.scene import Scene, staged
@@ -99,10 +100,12 @@ def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Ima
     small = easel(scene.medium, size, fine=fine)
     tone = tone_of(look, saturation=_mood_saturation(scene.moods))
     sheet = Sheet(Image.new("RGB", small), min(small), 3 if fine else 2, PENS.get(scene.medium), tone)
-    for mark in marks(scene, frame):
+    planned = marks(scene, frame)
+    for mark in simplified(planned, round(look.flat)) if look.flat else planned:
         mark.put(sheet)
     image = rendered(sheet.image, scene.medium, size, scene.stream, fine=fine)
-    return enlarged(darkened(image, look), scene.medium, size)
+    image = enlarged(developed(image, look), scene.medium, size)
+    return framed(image, look)
 
 
 def _mood_saturation(moods: Sequence[str]) -> float:

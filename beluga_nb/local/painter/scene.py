@@ -43,6 +43,7 @@ class Scene:
     side: float
     sun: float
     zoom: float
+    rise: float
     depth: int
     flip: bool
     seed: int
@@ -84,6 +85,7 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         zoom=look.zoom
         * stream.one("zoom", 0.92, 1.08)
         * (1.2 if reading.first("camera") == "close" else 1.0),
+        rise=look.rise,
         depth=max(2, round(look.layers)),
         flip=stream.one("flip") < 0.5,
         seed=seed,

@@ -19,7 +19,7 @@ WARM: RGB = (255, 214, 138)
 
 def city(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield the skyline and its street."""
-    street = frame.h * scene.stream.one("street", 0.68, 0.74)
+    street = frame.h * (scene.stream.one("street", 0.68, 0.74) + scene.rise)
     yield from sky(scene, frame, street)
     if scene.time in ("night", "dusk"):
         yield from _city_glow(scene, frame, street)

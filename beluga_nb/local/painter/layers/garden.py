@@ -17,7 +17,7 @@ from beluga_nb.local.painter.subjects.plants import crowns
 
 def garden(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield the garden, the subject in the middle of it."""
-    horizon = frame.h * 0.62
+    horizon = frame.h * (0.62 + scene.rise)
     blossom = mix(scene.palette.accent, (250, 160, 192), 0.6)
     yield from sky(scene, frame, horizon)
     yield Glow(frame.w * 0.5, horizon * 0.8, frame.w * 0.48, 0.45, light(blossom, 0.55), 0.6)

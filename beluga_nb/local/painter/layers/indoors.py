@@ -41,7 +41,7 @@ def studio(scene: Scene, frame: Frame) -> Iterator[Mark]:
         0.3,
         1.6,
     )
-    size = cast.size_of(scene, frame) * 1.06
+    size = min(cast.size_of(scene, frame) * 1.06, table_y - 0.02)
     shapes = cast.glyph(scene)
     if scene.subject and subjects()[scene.subject].stance in ("float", "air"):
         shapes = placed(shapes, 0, -0.5, 1)
