@@ -116,7 +116,7 @@ def kind_of(reading: Reading, subject: str | None) -> str:
     if home == "studio" and "studio" in places:
         return "studio"
     named = [setting_kinds()[p] for p in places if p in setting_kinds()]
-    if home == "city" or not named:
+    if subject == "skyline" or not named:
         return home or _unnamed(reading, places)
     return named[0]
 
