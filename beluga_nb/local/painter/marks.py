@@ -288,7 +288,7 @@ class Shape:
     def _scattered(self, sheet: Sheet, box: Box) -> bool:
         """Return whether this is many small equal things, far apart, in one colour: drops, flakes, stars."""
         many, area = len(self.outlines), (box[2] - box[0]) * (box[3] - box[1])
-        if many < 5 or self.within or len(self.fill) > 1 or area < 300 * many:
+        if many < 5 or self.within or len(self.fill) > 1 or area < 8_000 * many:
             return False
         if len({len(outline) for outline in self.outlines}) > 1:
             return False
@@ -430,6 +430,34 @@ def placed(
         )
         for s in shapes
     )
+
+
+def cover(sheet: Sheet, marks: Iterable[Mark]) -> None:
+    """Put the marks on the sheet; what is soft and lies behind everything, on a smaller one, enlarged."""
+    waiting = iter(marks)
+    behind, first = [], next(waiting, None)
+    while isinstance(first, Wash | Glow | Mist):
+        behind.append(first)
+        first = next(waiting, None)
+    _backdrop(sheet, behind)
+    if first:
+        first.put(sheet)
+    for mark in waiting:
+        mark.put(sheet)
+
+
+def _backdrop(sheet: Sheet, marks: Sequence[Mark]) -> None:
+    size = sheet.image.size
+    if len(marks) < 3 or sheet.unit < 2 * WIDE:  # a single gradient is sooner painted than enlarged
+        for mark in marks:
+            mark.put(sheet)
+        return
+    small = replace(
+        sheet, image=Image.new("RGB", ((size[0] + 1) // 2, (size[1] + 1) // 2)), unit=sheet.unit / 2
+    )
+    for mark in marks:
+        mark.put(small)
+    sheet.image.paste(small.image.resize(size, Image.Resampling.NEAREST))
 
 
 def simplified(marks: Iterable[Mark], shades: int) -> Iterator[Mark]:

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from beluga_nb.local.painter.finish import developed, framed
 from beluga_nb.local.painter.layers import Frame, marks
 from beluga_nb.local.painter.look import Look, look_of, tone_of
-from beluga_nb.local.painter.marks import Sheet, simplified
+from beluga_nb.local.painter.marks import Sheet, cover, simplified
 from beluga_nb.local.painter.media import PENS, easel, enlarged, rendered
 from beluga_nb.local.painter.reading import Reading, read
 from beluga_nb.local.painter.scene import Scene, staged
@@ -101,8 +101,7 @@ def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Ima
     tone = tone_of(look, saturation=_mood_saturation(scene.moods))
     sheet = Sheet(Image.new("RGB", small), min(small), 3 if fine else 2, PENS.get(scene.medium), tone)
     planned = marks(scene, frame)
-    for mark in simplified(planned, round(look.flat)) if look.flat else planned:
-        mark.put(sheet)
+    cover(sheet, simplified(planned, round(look.flat)) if look.flat else planned)
     image = rendered(sheet.image, scene.medium, size, scene.stream, fine=fine)
     image = enlarged(developed(image, look), scene.medium, size)
     return framed(image, look)
