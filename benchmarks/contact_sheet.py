@@ -46,7 +46,7 @@ def main(out: Path) -> None:
         draw.multiline_text((6, y + 40), "\n".join(textwrap.wrap(name, 21)), (30, 30, 36), font, spacing=1)
         for column, prompt in enumerate(PROMPTS):
             sheet.paste(cell(prompt, name), (LEFT + column * (CELL[0] + GAP), y))
-    sheet.save(out, quality=84)
+    sheet.save(out, quality=82)
     print(f"{out}: {sheet.width} x {sheet.height}, {out.stat().st_size / 1000:.0f} kB")
 
 

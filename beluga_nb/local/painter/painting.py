@@ -136,7 +136,9 @@ def in_words(scene: Scene, reading: Reading) -> str:
     said = [" ".join(t.text for t in reading.all("subject")[:1]) or scene.kind]
     places = ", ".join(dict.fromkeys(t.text for t in reading.all("setting")))
     said.append(f"{scene.kind} ({places})" if places else scene.kind)
-    said += dict.fromkeys(t.text for t in reading.all("time", "weather", "medium", "mood", "colour"))
+    said += dict.fromkeys(
+        t.text for t in reading.all("time", "weather", "medium", "mood", "material", "colour", "camera")
+    )
     said.append(f"palette {scene.palette.name}")
     without = dict.fromkeys(t.text for t in reading.terms if t.absent and t.tag != "unknown")
     text = "procedural preview: " + " · ".join(said)

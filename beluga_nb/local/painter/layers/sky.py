@@ -78,7 +78,7 @@ def _moon(x: float, y: float, r: float, glow: RGB) -> Iterator[Mark]:
 def clouds(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
     """Yield fair-weather clouds, or a cover."""
     stream, p = scene.stream.child("clouds"), scene.palette
-    if scene.weather in ("rain", "storm", "snow", "fog"):
+    if scene.weather != "clear":
         tone = dark(p.sky[0], 0.3) if scene.weather in ("rain", "storm") else p.sky[1]
         yield Mist(stream.child("low"), tone, -horizon * 0.4, horizon * 0.85, 0.75, (1.4, 3.0), 0.42, 0.22)
         if scene.kind not in ("forest", "garden"):  # there, the trees hide it
