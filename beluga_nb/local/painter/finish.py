@@ -45,18 +45,26 @@ def _dusk(size: tuple[int, int], strength: float) -> Image.Image:
     return Image.fromarray(column[:, None]).resize(size, Image.Resampling.NEAREST)
 
 
-def framed(image: Image.Image, look: Look) -> Image.Image:
-    """Return the picture with the look's bars, border and band; they cover its edge."""
-    draw, (width, height) = ImageDraw.Draw(image), image.size
-    if look.bars:
-        deep = max(1, round(height * look.bars))
-        draw.rectangle((0, 0, width, deep - 1), BLACK)
-        draw.rectangle((0, height - deep, width, height), BLACK)
+Box = tuple[int, int, int, int]
+
+
+def window(size: tuple[int, int], look: Look) -> Box:
+    """Return the part of a picture that the scene fills: what the look puts round it hides nothing."""
+    width, height = size
+    edge = round(min(size) * look.border)
+    top = edge + round(height * look.bars)
+    bottom = height - top - round(height * look.band)
+    return edge, top, width - edge, max(top + 1, bottom)
+
+
+def framed(image: Image.Image, look: Look, size: tuple[int, int]) -> Image.Image:
+    """Return the painted window in the look's border, between its bars, above its band."""
+    box = window(size, look)
+    if image.size == size:
+        return image
+    whole = Image.new("RGB", size, BLACK if look.bars else rgb(look.mat))
+    whole.paste(image, box)
     if look.band:
-        top = round(height * (1 - look.band))
-        draw.rectangle((0, top, width, height), rgb(look.mat))
-        draw.rectangle((0, top, width, top + max(0, height // 120)), CREAM)
-    if look.border:
-        deep = max(1, round(min(image.size) * look.border))
-        draw.rectangle((0, 0, width - 1, height - 1), outline=rgb(look.mat), width=deep)
-    return image
+        rule = max(1, size[1] // 120)
+        ImageDraw.Draw(whole).rectangle((0, box[3], size[0], box[3] + rule - 1), CREAM)
+    return whole

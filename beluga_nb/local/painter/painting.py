@@ -8,7 +8,7 @@ from zlib import Z_RLE
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from beluga_nb.local.painter.finish import developed, framed
+from beluga_nb.local.painter.finish import developed, framed, window
 from beluga_nb.local.painter.layers import Frame, marks
 from beluga_nb.local.painter.look import Look, look_of, tone_of
 from beluga_nb.local.painter.marks import Sheet, cover, simplified
@@ -95,16 +95,18 @@ def paint(
 
 def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Image.Image:
     """Return the scene as an image, without its tag."""
-    unit = min(size)
-    frame = Frame(size[0] / unit, size[1] / unit, 1.7 if fine else 1.0)
-    small = easel(scene.medium, size, fine=fine)
+    left, top, right, bottom = window(size, look)
+    inner = right - left, bottom - top
+    unit = min(inner)
+    frame = Frame(inner[0] / unit, inner[1] / unit, 1.7 if fine else 1.0)
+    small = easel(scene.medium, inner, fine=fine)
     tone = tone_of(look, saturation=_mood_saturation(scene.moods))
     sheet = Sheet(Image.new("RGB", small), min(small), 3 if fine else 2, PENS.get(scene.medium), tone)
     planned = marks(scene, frame)
     cover(sheet, simplified(planned, round(look.flat)) if look.flat else planned)
-    image = rendered(sheet.image, scene.medium, size, scene.stream, fine=fine)
-    image = enlarged(developed(image, look), scene.medium, size)
-    return framed(image, look)
+    image = rendered(sheet.image, scene.medium, inner, scene.stream, fine=fine)
+    image = enlarged(developed(image, look), scene.medium, inner)
+    return framed(image, look, size)
 
 
 def _mood_saturation(moods: Sequence[str]) -> float:
