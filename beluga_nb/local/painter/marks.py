@@ -288,7 +288,7 @@ class Shape:
     def _scattered(self, sheet: Sheet, box: Box) -> bool:
         """Return whether this is many small equal things, far apart, in one colour: drops, flakes, stars."""
         many, area = len(self.outlines), (box[2] - box[0]) * (box[3] - box[1])
-        if many < 5 or self.within or len(self.fill) > 1 or area < 300 * many:
+        if many < 5 or self.within or len(self.fill) > 1 or area < 8_000 * many:
             return False
         if len({len(outline) for outline in self.outlines}) > 1:
             return False
@@ -430,6 +430,54 @@ def placed(
         )
         for s in shapes
     )
+
+
+def cover(sheet: Sheet, marks: Iterable[Mark]) -> None:
+    """Put the marks on the sheet; what is soft and lies behind everything, on a smaller one, enlarged."""
+    waiting = iter(marks)
+    behind, first = [], next(waiting, None)
+    while isinstance(first, Wash | Glow | Mist):
+        behind.append(first)
+        first = next(waiting, None)
+    _backdrop(sheet, behind)
+    if first:
+        first.put(sheet)
+    for mark in waiting:
+        mark.put(sheet)
+
+
+def _backdrop(sheet: Sheet, marks: Sequence[Mark]) -> None:
+    size = sheet.image.size
+    if len(marks) < 3 or sheet.unit < 2 * WIDE:  # a single gradient is sooner painted than enlarged
+        for mark in marks:
+            mark.put(sheet)
+        return
+    small = replace(
+        sheet, image=Image.new("RGB", ((size[0] + 1) // 2, (size[1] + 1) // 2)), unit=sheet.unit / 2
+    )
+    for mark in marks:
+        mark.put(small)
+    sheet.image.paste(small.image.resize(size, Image.Resampling.NEAREST))
+
+
+def simplified(marks: Iterable[Mark], shades: int) -> Iterator[Mark]:
+    """Yield the marks as a poster shows them: this many shades each, no mist, no soft shade."""
+    for mark in marks:
+        if isinstance(mark, Shape):
+            if not (mark.soft and mark.alpha < 0.8):
+                yield replace(mark, fill=stepped(mark.fill, shades), soft=0.0)
+        elif isinstance(mark, Wash):
+            yield replace(mark, colours=stepped(mark.colours, shades + 3))
+        elif not isinstance(mark, Mist):
+            yield mark
+
+
+def stepped(colours: tuple[RGB, ...], shades: int) -> tuple[RGB, ...]:
+    """Return a gradient that goes in steps: every shade repeated, so that its change takes no room."""
+    if len(colours) == 1 or shades == 1:
+        return (colours[len(colours) // 2],)
+    table = np.asarray(ramp(colours, (np.arange(shades) + 0.5) / shades))[:, 0].tolist()
+    return tuple((red, green, blue) for red, green, blue in table for _ in range(40))
 
 
 def lit(shapes: Iterable[Shape], lamp: RGB) -> tuple[Shape, ...]:

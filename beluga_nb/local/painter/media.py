@@ -39,6 +39,8 @@ def easel(medium: str, size: tuple[int, int], *, fine: bool) -> tuple[int, int]:
 
 def enlarged(image: Image.Image, medium: str, size: tuple[int, int]) -> Image.Image:
     """Return the picture at its full size; pixel art keeps its corners."""
+    if image.size == size:
+        return image
     return image.resize(size, Image.Resampling.NEAREST if medium == "pixel" else Image.Resampling.BILINEAR)
 
 

@@ -38,11 +38,17 @@ def ellipse(x: float, y: float, rx: float, ry: float, tilt: float = 0.0, n: int 
     return moved(turned(_circle(n) * (rx, ry), tilt), x, y)
 
 
-def ellipses(x: Floats, y: Floats, rx: Floats | float, ry: Floats | float, n: int = 10) -> list[Outline]:
-    """Return many upright ellipses at once."""
+def ellipses(
+    x: Floats, y: Floats, rx: Floats | float, ry: Floats | float, tilt: Floats | None = None, n: int = 10
+) -> list[Outline]:
+    """Return many ellipses at once; tilt in degrees."""
     reach = np.stack(np.broadcast_arrays(rx, ry), axis=-1)
     centres = np.stack(np.broadcast_arrays(x, y), axis=-1)
-    return list(_circle(n) * reach[..., None, :] + centres[:, None, :])
+    points = _circle(n) * reach[..., None, :]
+    if tilt is not None:
+        c, s = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
+        points = points @ np.stack([c, s, -s, c], axis=-1).reshape(-1, 2, 2)
+    return list(points + centres[:, None, :])
 
 
 @cache

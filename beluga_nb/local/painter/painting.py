@@ -8,9 +8,10 @@ from zlib import Z_RLE
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
+from beluga_nb.local.painter.finish import developed, framed, window
 from beluga_nb.local.painter.layers import Frame, marks
-from beluga_nb.local.painter.look import Look, darkened, look_of, tone_of
-from beluga_nb.local.painter.marks import Sheet
+from beluga_nb.local.painter.look import Look, look_of, tone_of
+from beluga_nb.local.painter.marks import Sheet, cover, simplified
 from beluga_nb.local.painter.media import PENS, easel, enlarged, rendered
 from beluga_nb.local.painter.reading import Reading, read
 from beluga_nb.local.painter.scene import Scene, staged
@@ -94,15 +95,18 @@ def paint(
 
 def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Image.Image:
     """Return the scene as an image, without its tag."""
-    unit = min(size)
-    frame = Frame(size[0] / unit, size[1] / unit, 1.7 if fine else 1.0)
-    small = easel(scene.medium, size, fine=fine)
+    left, top, right, bottom = window(size, look)
+    inner = right - left, bottom - top
+    unit = min(inner)
+    frame = Frame(inner[0] / unit, inner[1] / unit, 1.7 if fine else 1.0)
+    small = easel(scene.medium, inner, fine=fine)
     tone = tone_of(look, saturation=_mood_saturation(scene.moods))
     sheet = Sheet(Image.new("RGB", small), min(small), 3 if fine else 2, PENS.get(scene.medium), tone)
-    for mark in marks(scene, frame):
-        mark.put(sheet)
-    image = rendered(sheet.image, scene.medium, size, scene.stream, fine=fine)
-    return enlarged(darkened(image, look), scene.medium, size)
+    planned = marks(scene, frame)
+    cover(sheet, simplified(planned, round(look.flat)) if look.flat else planned)
+    image = rendered(sheet.image, scene.medium, inner, scene.stream, fine=fine)
+    image = enlarged(developed(image, look), scene.medium, inner)
+    return framed(image, look, size)
 
 
 def _mood_saturation(moods: Sequence[str]) -> float:
@@ -134,7 +138,9 @@ def in_words(scene: Scene, reading: Reading) -> str:
     said = [" ".join(t.text for t in reading.all("subject")[:1]) or scene.kind]
     places = ", ".join(dict.fromkeys(t.text for t in reading.all("setting")))
     said.append(f"{scene.kind} ({places})" if places else scene.kind)
-    said += dict.fromkeys(t.text for t in reading.all("time", "weather", "medium", "mood", "colour"))
+    said += dict.fromkeys(
+        t.text for t in reading.all("time", "weather", "medium", "mood", "material", "colour", "camera")
+    )
     said.append(f"palette {scene.palette.name}")
     without = dict.fromkeys(t.text for t in reading.terms if t.absent and t.tag != "unknown")
     text = "procedural preview: " + " · ".join(said)

@@ -105,7 +105,7 @@ def _entries() -> Iterator[tuple[str, str, str]]:
     for tag in ("camera", "mood", "medium", "weather", "time", "count"):
         for value, words in table("lexicon.toml", tag).items():
             yield from ((word, tag, value) for word in texts(words))
-    for tag in ("setting", "subject"):
+    for tag in ("material", "setting", "subject"):
         for value in table("lexicon.toml", tag):
             words = texts(table("lexicon.toml", tag, value)["words"])
             yield from ((word, tag, value) for word in words)
@@ -149,7 +149,10 @@ def _matches(words: list[str]) -> Iterator[tuple[str, tuple[tuple[str, str], ...
 
 def _meanings(phrase: str) -> tuple[tuple[str, str], ...]:
     known = lexicon()
-    singulars = [phrase[: -len(end)] for end in ("s", "es") if phrase.endswith(end) and len(phrase) > 3]
+    endings = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"))
+    singulars = [
+        phrase[: -len(end)] + one for end, one in endings if phrase.endswith(end) and len(phrase) > 3
+    ]
     return next((known[form] for form in (phrase, *singulars) if form in known), ())
 
 
@@ -167,12 +170,24 @@ def _negated(terms: Iterable[Term]) -> Iterator[Term]:
     """Mark what follows a "no" or "without", past glue, noise and colours, as absent."""
     negating = False
     for term in terms:
-        passing = term.tag in ("glue", "noise", "colour", "negation")
+        passing = term.tag in ("glue", "noise", "colour", "material", "negation")
         yield Term(term.text, term.tag, term.value, negating and term.tag != "negation")
         negating = term.tag == "negation" or (negating and passing)
 
 
-def colour_of(name: str) -> RGB:
-    """Return the colour a word means."""
+def colour_of(term: Term) -> RGB:
+    """Return the colour that a colour or a material means."""
+    if term.tag == "material":
+        return rgb(str(table("lexicon.toml", "material", term.value)["colour"]))
     own = table("lexicon.toml", "colour")
-    return rgb(str(own.get(name, name)))
+    return rgb(str(own.get(term.value, term.value)))
+
+
+def shot_of(reading: Reading) -> tuple[float, float]:
+    """Return what the camera words do: a factor of the zoom, and how much lower the horizon lies."""
+    shots, zoom, rise = table("lexicon.toml", "shot"), 1.0, 0.0
+    for word in dict.fromkeys(t.value for t in reading.all("camera")):
+        if word in shots:
+            closer, lower = (float(v) for v in texts(shots[word]))
+            zoom, rise = zoom * closer, rise + lower
+    return zoom, rise

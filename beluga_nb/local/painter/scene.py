@@ -6,7 +6,7 @@ from functools import cache
 
 from beluga_nb.local.painter.colour import RGB, mix, rgb, turned
 from beluga_nb.local.painter.look import Look
-from beluga_nb.local.painter.reading import Reading, colour_of, setting_kinds, subjects, table, texts
+from beluga_nb.local.painter.reading import Reading, colour_of, setting_kinds, shot_of, subjects, table, texts
 from beluga_nb.local.painter.stream import Stream
 
 OUTDOORS = ("landscape", "forest", "mountain", "beach", "coast", "lake", "desert", "garden", "city")
@@ -40,9 +40,11 @@ class Scene:
     medium: str
     moods: tuple[str, ...]
     settings: tuple[str, ...]
+    camera: tuple[str, ...]
     side: float
     sun: float
     zoom: float
+    rise: float
     depth: int
     flip: bool
     seed: int
@@ -66,6 +68,7 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     time = reading.first("time") or _usual_time(kind, reading)
     weather = reading.first("weather") or "clear"
     own, around = colours_of(reading)
+    closer, lower = shot_of(reading)
     return Scene(
         kind=kind,
         subject=subject,
@@ -79,11 +82,11 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         medium=reading.first("medium") or "photo",
         moods=moods_of(reading),
         settings=tuple(dict.fromkeys(t.value for t in reading.all("setting"))),
+        camera=tuple(dict.fromkeys(t.value for t in reading.all("camera"))),
         side=max(-0.32, min(0.32, look.side * 0.6 + stream.one("side", -0.2, 0.2))),
         sun=sun_of(look, stream),
-        zoom=look.zoom
-        * stream.one("zoom", 0.92, 1.08)
-        * (1.2 if reading.first("camera") == "close" else 1.0),
+        zoom=look.zoom * stream.one("zoom", 0.92, 1.08) * closer,
+        rise=look.rise + lower,
         depth=max(2, round(look.layers)),
         flip=stream.one("flip") < 0.5,
         seed=seed,
@@ -107,23 +110,27 @@ def kind_of(reading: Reading, subject: str | None) -> str:
     """Return the kind of scene: a place that is named, else where the subject lives, else an emblem."""
     places = [t.value for t in reading.all("setting")]
     home = subjects()[subject].kind if subject else None
-    if subject in ("bust", "figure") and reading.first("camera") == "portrait" and "garden" not in places:
+    if subject in ("bust", "figure") and _sits(reading) and "garden" not in places:
         return "portrait"
     if home == "underwater" and not {"beach", "space", "city"} & set(places):
         return "underwater"
     if home == "studio" and "studio" in places:
         return "studio"
     named = [setting_kinds()[p] for p in places if p in setting_kinds()]
-    if home == "city" or not named:
+    if subject == "skyline" or not named:
         return home or _unnamed(reading, places)
     return named[0]
+
+
+def _sits(reading: Reading) -> bool:
+    return any(t.value == "portrait" for t in reading.all("camera"))
 
 
 def _unnamed(reading: Reading, places: list[str]) -> str:
     if "arctic" in places:
         return "coast"
     outdoors = reading.first("time") or reading.first("weather")
-    if reading.first("camera") == "portrait":
+    if _sits(reading):
         return "portrait"
     return "landscape" if outdoors else "emblem"
 
@@ -131,7 +138,7 @@ def _unnamed(reading: Reading, places: list[str]) -> str:
 def _usual_time(kind: str, reading: Reading) -> str:
     if kind == "city" and {"neon-lit", "futuristic"} & {t.value for t in reading.all("mood")}:
         return "night"
-    return "night" if kind == "space" else "day"
+    return "night" if kind == "space" or reading.first("subject") == "moon" else "day"
 
 
 def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:
@@ -140,14 +147,15 @@ def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:
     around: RGB | None = None
     nouns = ("subject", "setting", "unknown")
     terms = [t for t in reading.terms if not t.absent]
+    said = any(t.tag == "colour" for t in terms)
     for at, term in enumerate(terms):
-        if term.tag != "colour":
-            continue
+        if term.tag != "colour" and (said or term.tag != "material"):
+            continue  # a red leather shoe is red
         noun = next((t.tag for t in terms[at + 1 :] if t.tag in nouns), "subject")
         if noun == "setting" and around is None:
-            around = colour_of(term.value)
+            around = colour_of(term)
         elif noun != "setting" and own is None:
-            own = colour_of(term.value)
+            own = colour_of(term)
     return own, around
 
 
@@ -163,6 +171,7 @@ WEATHER_GREY: Mapping[str, tuple[str, float]] = {
     "storm": ("#4a5260", 0.66),
     "snow": ("#c9d4e0", 0.42),
     "fog": ("#d2d6d6", 0.62),
+    "cloudy": ("#a9b1bb", 0.46),
 }
 
 

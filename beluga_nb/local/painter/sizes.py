@@ -10,6 +10,8 @@ WISHES: Mapping[str, tuple[str, ...]] = {
     "poster": ("3:4", "2:3", "4:5", "9:16"),
     "portrait": ("3:4", "4:5", "9:16"),
     "landscape": ("16:9", "3:2", "2:1", "4:3"),
+    "wide": ("16:9", "3:2", "2:1", "4:3"),
+    "aerial": ("16:9", "3:2", "4:3"),
     "square": ("1:1",),
 }
 KINDS: Mapping[str, tuple[str, ...]] = {

@@ -8,6 +8,7 @@ from beluga_nb.local.painter.layers import (
     garden,
     indoors,
     land,
+    lens,
     shore,
     space,
     underwater,
@@ -42,6 +43,8 @@ def marks(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield the marks of a scene in the order in which they are painted."""
     yield from KINDS[scene.kind](scene, frame)
     yield from weather.falling(scene, frame)
+    if "bokeh" in scene.camera:
+        yield from lens.bokeh(scene, frame)
 
 
 __all__ = ["KINDS", "Frame", "marks"]

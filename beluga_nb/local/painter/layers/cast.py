@@ -32,10 +32,10 @@ def glyph(scene: Scene, member: int = 0) -> tuple[Shape, ...]:
 
 
 def size_of(scene: Scene, frame: Frame) -> float:
-    """Return the subject's size in units; a long frame has room for more."""
+    """Return the subject's size in units; a long frame has room for more, but nobody loses his head."""
     size = subjects()[scene.subject].size if scene.subject else 0.5
     roomy = min(1.3, float((frame.w * frame.h) ** 0.3))
-    return size * scene.zoom * roomy * (0.86 if scene.count > 1 else 1.0)
+    return min(size * scene.zoom * roomy * (0.86 if scene.count > 1 else 1.0), 0.78 * frame.h)
 
 
 def lamp(scene: Scene) -> RGB:

@@ -19,7 +19,7 @@ WARM: RGB = (255, 214, 138)
 
 def city(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield the skyline and its street."""
-    street = frame.h * scene.stream.one("street", 0.68, 0.74)
+    street = frame.h * (scene.stream.one("street", 0.68, 0.74) + scene.rise)
     yield from sky(scene, frame, street)
     if scene.time in ("night", "dusk"):
         yield from _city_glow(scene, frame, street)
@@ -254,14 +254,9 @@ def _lanes(scene: Scene, frame: Frame, street: float) -> Iterator[Mark]:
 def _trails(x: float, street: float, frame: Frame) -> Iterator[Mark]:
     """Yield the lights of cars that have passed: red away from us, white towards us."""
     for side, colour in ((1, (255, 60, 70)), (-1, (255, 244, 220))):
+        lines = []
         for k in (0.16, 0.2, 0.3, 0.34):
-            end = x + side * k * frame.w
-            line = polygon(
-                [
-                    (x + side * (0.012 + 0.04 * k), street + 0.004),
-                    (end, frame.h),
-                    (end - side * 0.007, frame.h),
-                ]
-            )
-            yield shape(line, colour, soft=0.014, alpha=0.4)
-            yield shape(line, light(colour, 0.3), alpha=0.85, ink=False)
+            start, end = (x + side * (0.012 + 0.04 * k), street + 0.004), x + side * k * frame.w
+            lines.append(polygon([start, (end, frame.h), (end - side * 0.007, frame.h)]))
+        yield shape(lines, colour, soft=0.014, alpha=0.4)
+        yield shape(lines, light(colour, 0.3), alpha=0.85, ink=False)

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from beluga_nb.local.painter.colour import RGB, dark, light, mix, under
 from beluga_nb.local.painter.layers import cast
 from beluga_nb.local.painter.layers.frame import Frame
 from beluga_nb.local.painter.layers.land import below, ground, profile
 from beluga_nb.local.painter.layers.sky import sky
 from beluga_nb.local.painter.marks import Glow, Mark, Mist, shape
-from beluga_nb.local.painter.outline import Outline, ellipse, ellipses, polygon, ribbon
+from beluga_nb.local.painter.outline import Outline, ellipses, polygon, ribbon
 from beluga_nb.local.painter.reading import subjects
 from beluga_nb.local.painter.scene import Scene
 from beluga_nb.local.painter.stream import Stream
@@ -17,7 +19,7 @@ from beluga_nb.local.painter.subjects.plants import crowns
 
 def garden(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield the garden, the subject in the middle of it."""
-    horizon = frame.h * 0.62
+    horizon = frame.h * (0.62 + scene.rise)
     blossom = mix(scene.palette.accent, (250, 160, 192), 0.6)
     yield from sky(scene, frame, horizon)
     yield Glow(frame.w * 0.5, horizon * 0.8, frame.w * 0.48, 0.45, light(blossom, 0.55), 0.6)
@@ -164,6 +166,5 @@ def petals(scene: Scene, frame: Frame, blossom: RGB) -> Iterator[Mark]:
         n = frame.many(per_unit * frame.h)
         x, y = stream.many(f"x{k}", n, 0, frame.w), stream.many(f"y{k}", n, 0, frame.h)
         tilt, thin = stream.many(f"tilt{k}", n, 0, 180), stream.many(f"thin{k}", n, 0.3, 0.7)
-        places = zip(x, y, tilt, thin, strict=True)
-        leaves = [ellipse(float(a), float(b), size, size * float(d), float(c), n=12) for a, b, c, d in places]
+        leaves = ellipses(x, y, np.full(n, size), size * thin, tilt, n=12)
         yield shape(leaves, tone, soft=soft, alpha=0.92 if not soft else 0.7, ink=False)

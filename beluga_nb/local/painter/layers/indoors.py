@@ -41,7 +41,7 @@ def studio(scene: Scene, frame: Frame) -> Iterator[Mark]:
         0.3,
         1.6,
     )
-    size = cast.size_of(scene, frame) * 1.06
+    size = min(cast.size_of(scene, frame) * 1.06, table_y - 0.02)
     shapes = cast.glyph(scene)
     if scene.subject and subjects()[scene.subject].stance in ("float", "air"):
         shapes = placed(shapes, 0, -0.5, 1)
@@ -226,6 +226,7 @@ def _seated(scene: Scene, frame: Frame) -> Iterator[Mark]:
     seat = frame.h * 0.9 - 0.21
     for member, (x, _, size, depth) in enumerate(cast.spots(scene, frame, seat)):
         shapes, lift = cast.glyph(scene, member), 0.0
+        size = min(size, 0.84 * seat)  # even the tall must fit under the ceiling
         if scene.subject and subjects()[scene.subject].stance in ("float", "air"):
             lift = 0.3
         x = frame.w / 2 + (x - frame.w / 2) * 0.7

@@ -51,7 +51,7 @@ def _hour_glow(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
 
 def hills(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield rolling hills with trees and flowers."""
-    horizon = frame.h * scene.stream.one("horizon", 0.54, 0.62)
+    horizon = frame.h * (scene.stream.one("horizon", 0.54, 0.62) + scene.rise)
     yield from sky(scene, frame, horizon)
     yield from sky_cast(scene, frame, horizon)
     far = profile(scene.stream.child("far"), frame, horizon - 0.03, 0.06, 2.2, 5)
@@ -155,7 +155,7 @@ def _grasses(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 def forest(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield rows of spruces, each row nearer and darker, around a clearing."""
-    horizon = frame.h * scene.stream.one("horizon", 0.6, 0.66)
+    horizon = frame.h * (scene.stream.one("horizon", 0.6, 0.66) + scene.rise)
     yield from sky(scene, frame, horizon)
     rows = scene.depth + 1
     for k in range(rows):
@@ -210,7 +210,7 @@ def _wings(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 def mountains(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield snow-capped ranges over meadows."""
-    horizon = frame.h * scene.stream.one("horizon", 0.62, 0.7)
+    horizon = frame.h * (scene.stream.one("horizon", 0.62, 0.7) + scene.rise)
     yield from sky(scene, frame, horizon)
     for k in range(max(2, scene.depth - 1)):
         yield from _range(scene, frame, horizon, k, max(2, scene.depth - 1))
@@ -300,7 +300,7 @@ def _facets(stream: Stream, peaks: Outline, horizon: float, sun: int) -> list[Ou
 
 def desert(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield dunes with sharp crests: one side lit, one in shade."""
-    horizon = frame.h * scene.stream.one("horizon", 0.5, 0.58)
+    horizon = frame.h * (scene.stream.one("horizon", 0.5, 0.58) + scene.rise)
     yield from sky(scene, frame, horizon)
     yield from sky_cast(scene, frame, horizon)
     yield from _hour_glow(scene, frame, horizon)

@@ -50,7 +50,7 @@ def _glints(scene: Scene, frame: Frame, top: float, bottom: float) -> Iterator[M
 
 def beach(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield sky, sea, surf and sand."""
-    horizon, shore = frame.h * scene.stream.one("horizon", 0.46, 0.52), frame.h * 0.69
+    horizon, shore = frame.h * (scene.stream.one("horizon", 0.46, 0.52) + scene.rise), frame.h * 0.69
     yield from sky(scene, frame, horizon)
     yield from sky_cast(scene, frame, horizon)
     yield from _headland(scene, frame, horizon)
@@ -122,7 +122,7 @@ def _palm(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 def coast(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield open water; a lighthouse stands on its rock, a boat rides the swell."""
-    horizon = frame.h * scene.stream.one("horizon", 0.6, 0.66)
+    horizon = frame.h * (scene.stream.one("horizon", 0.6, 0.66) + scene.rise)
     yield from sky(scene, frame, horizon)
     yield from sky_cast(scene, frame, horizon)
     yield from _headland(scene, frame, horizon)

@@ -78,14 +78,15 @@ def _moon(x: float, y: float, r: float, glow: RGB) -> Iterator[Mark]:
 def clouds(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
     """Yield fair-weather clouds, or a cover."""
     stream, p = scene.stream.child("clouds"), scene.palette
-    if scene.weather in ("rain", "storm", "snow", "fog"):
+    if scene.weather != "clear":
         tone = dark(p.sky[0], 0.3) if scene.weather in ("rain", "storm") else p.sky[1]
         yield Mist(stream.child("low"), tone, -horizon * 0.4, horizon * 0.85, 0.75, (1.4, 3.0), 0.42, 0.22)
         if scene.kind not in ("forest", "garden"):  # there, the trees hide it
             yield Mist(stream.child("high"), light(p.sky[1], 0.25), -0.05, horizon, 0.5, (1.6, 4.5), 0.5, 0.2)
         return
     body = mix(light(p.sky[2], 0.6), p.glow, 0.3) if not scene.night else mix(p.sky[1], p.sky[2], 0.7)
-    yield Mist(stream.child("veil"), body, horizon * 0.1, horizon, 0.35, (1.2, 7.0), 0.5, 0.25)
+    if scene.kind not in ("forest", "garden"):
+        yield Mist(stream.child("veil"), body, horizon * 0.1, horizon, 0.35, (1.2, 7.0), 0.5, 0.25)
     for k in range(round(2 * frame.w + stream.one("n", 0, 2))):
         yield from _cloud(stream.child(k), frame, horizon, body, mix(p.sky[1], p.haze, 0.6))
 

@@ -11,6 +11,8 @@ from beluga_nb.local.painter.outline import Outline, arc, ellipse, ribbon
 from beluga_nb.local.painter.scene import Scene
 from beluga_nb.local.painter.subjects import GLYPHS
 
+TILTS = {"rocket": 26.0, "astronaut": -16.0}  # degrees; weightless
+
 
 def space(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield the sky without a ground."""
@@ -28,7 +30,7 @@ def space(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 
 def _flying(scene: Scene, frame: Frame) -> Iterator[Mark]:
-    tilt = scene.stream.one("tilt", 18, 34) if scene.subject == "rocket" else 0.0
+    tilt = TILTS.get(scene.subject or "", 0.0) * scene.stream.one("tilt", 0.7, 1.3)
     for member, (x, y, size, _) in enumerate(cast.spots(scene, frame, frame.h * 0.52, rise=0.2)):
         shapes = cast.glyph(scene, member)
         if scene.subject not in ("rocket", "bird", "balloon", "whale", "fish"):

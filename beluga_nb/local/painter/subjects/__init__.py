@@ -7,7 +7,7 @@ unit long. They face left.
 from collections.abc import Callable, Mapping
 
 from beluga_nb.local.painter.marks import Shape
-from beluga_nb.local.painter.subjects import animals, people, plants, structures, things, vehicles
+from beluga_nb.local.painter.subjects import animals, people, plants, structures, suits, things, vehicles
 from beluga_nb.local.painter.subjects.coat import Coat
 
 Glyph = Callable[[Coat], tuple[Shape, ...]]
@@ -18,13 +18,22 @@ GLYPHS: Mapping[str, Glyph] = {
     "cat": animals.cat,
     "dog": animals.dog,
     "fox": animals.fox,
+    "tiger": animals.cat,
+    "wolf": animals.fox,
+    "crow": animals.bird,
+    "horse": animals.horse,
     "bird": animals.bird,
     "bust": people.bust,
     "figure": people.figure,
+    "knight": suits.knight,
+    "robot": suits.robot,
+    "astronaut": suits.astronaut,
     "tree": plants.tree,
     "flower": plants.flower,
     "bottle": things.bottle,
     "cup": things.cup,
+    "lamp": things.lamp,
+    "book": things.book,
     "balloon": things.balloon,
     "bicycle": vehicles.bicycle,
     "car": vehicles.car,

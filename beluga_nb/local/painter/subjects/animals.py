@@ -1,8 +1,8 @@
-"""Whale, fish, cat, dog, fox, bird."""
+"""Whale, fish, cat, dog, fox, horse, bird."""
 
 from beluga_nb.local.painter.colour import RGB, dark, light, mix
 from beluga_nb.local.painter.marks import Shape, shape
-from beluga_nb.local.painter.outline import Outline, curve, ellipse, polygon, ribbon
+from beluga_nb.local.painter.outline import Outline, curve, ellipse, moved, polygon, ribbon
 from beluga_nb.local.painter.subjects.coat import Coat
 
 WHITE: RGB = (250, 248, 242)
@@ -241,6 +241,66 @@ def _muzzle(coat: Coat, cheek: RGB, *, length: float, depth: float) -> tuple[Sha
         shape(ellipse(tip + 0.015, -0.815, 0.024, 0.021), INK, ink=False),
         shape(ellipse(-0.56, -0.875, 0.016, 0.017), INK, ink=False),
         shape(ellipse(-0.564, -0.88, 0.005, 0.005), WHITE, ink=False),
+    )
+
+
+HORSE = curve([(-0.52, -1.0), (-0.43, -1.0), (-0.34, -0.86), (-0.24, -0.7), (-0.05, -0.655), (0.12, -0.655),
+               (0.3, -0.68), (0.42, -0.62), (0.45, -0.5), (0.4, -0.4), (0.24, -0.385), (0.05, -0.35),
+               (-0.15, -0.36), (-0.3, -0.42), (-0.37, -0.55), (-0.42, -0.7), (-0.47, -0.82)])  # fmt: skip
+
+
+def horse(coat: Coat) -> tuple[Shape, ...]:
+    """Return a standing horse with a flowing mane and tail."""
+    hair = dark(coat.base, 0.72)
+    mane = curve([(-0.46, -1.03), (-0.38, -0.98), (-0.27, -0.83), (-0.15, -0.66), (-0.2, -0.62),
+                  (-0.26, -0.7), (-0.31, -0.72), (-0.36, -0.83), (-0.41, -0.9)])  # fmt: skip
+    tail = ribbon([(0.4, -0.62), (0.53, -0.58), (0.57, -0.4), (0.54, -0.2), (0.6, -0.1)],
+                  [0.05, 0.1, 0.12, 0.1, 0.01])  # fmt: skip
+    ears = [polygon([(x, -0.98), (x + 0.01, -1.09), (x + 0.06, -0.99)]) for x in (-0.47, -0.52)]
+    return (
+        shape(tail, light(hair, 0.15), hair),
+        shape(ears[1], coat.shade, coat.deep),
+        *_horse_legs(coat, hair),
+        shape(HORSE, coat.lit, coat.base, coat.shade),
+        shape(ellipse(0.02, -0.38, 0.3, 0.08), coat.deep, soft=0.07, alpha=0.5, within=HORSE),
+        shape(ellipse(0.3, -0.58, 0.13, 0.1), coat.lit, soft=0.06, alpha=0.6, within=HORSE),
+        *_horse_head(coat),
+        shape(mane, light(hair, 0.15), hair),
+        shape(ears[0], coat.lit, coat.shade),
+    )
+
+
+def _horse_legs(coat: Coat, hoof: RGB) -> tuple[Shape, ...]:
+    fore = ribbon(
+        [(-0.26, -0.46), (-0.27, -0.28), (-0.26, -0.14), (-0.27, -0.03)], [0.15, 0.075, 0.05, 0.055]
+    )
+    hind = ribbon([(0.33, -0.5), (0.29, -0.34), (0.38, -0.2), (0.36, -0.03)], [0.22, 0.13, 0.055, 0.055])
+    feet = [
+        polygon([(x - 0.03, -0.045), (x + 0.03, -0.045), (x + 0.045, 0), (x - 0.05, 0)])
+        for x in (-0.27, 0.36)
+    ]
+    far = (
+        *(moved(part, 0.11, -0.01) for part in (fore, feet[0])),
+        *(moved(part, -0.13, -0.01) for part in (hind, feet[1])),
+    )
+    return (
+        *(shape(leg, coat.shade, coat.deep) for leg in far),
+        shape(hind, coat.base, coat.base, coat.shade),
+        shape(fore, coat.base, coat.base, coat.shade),
+        *(shape(foot, hoof) for foot in feet),
+    )
+
+
+def _horse_head(coat: Coat) -> tuple[Shape, ...]:
+    head = curve([(-0.4, -0.92), (-0.46, -1.0), (-0.54, -0.98), (-0.62, -0.86), (-0.72, -0.76),
+                  (-0.735, -0.7), (-0.7, -0.665), (-0.64, -0.67), (-0.56, -0.74),
+                  (-0.46, -0.78), (-0.4, -0.84)])  # fmt: skip
+    return (
+        shape(head, coat.lit, coat.base, coat.shade),
+        shape(ellipse(-0.7, -0.7, 0.06, 0.05), coat.deep, soft=0.03, alpha=0.6, within=head),
+        shape(ellipse(-0.535, -0.895, 0.016, 0.018), INK, ink=False),
+        shape(ellipse(-0.539, -0.9, 0.005, 0.005), WHITE, ink=False),
+        shape(ellipse(-0.71, -0.715, 0.009, 0.012, 30), INK, ink=False),
     )
 
 

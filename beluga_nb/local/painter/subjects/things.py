@@ -1,4 +1,4 @@
-"""Bottle, cup, balloon."""
+"""Bottle, cup, lamp, book, balloon."""
 
 import numpy as np
 
@@ -134,6 +134,66 @@ def cup(coat: Coat) -> tuple[Shape, ...]:
         shape(ellipse(0, -0.61, 0.305, 0.066), (58, 34, 24), (128, 80, 48), ink=False),
         shape(ellipse(-0.08, -0.605, 0.12, 0.022, -4), (206, 160, 112), soft=0.015, alpha=0.8),
         *(shape(s, WHITE, soft=0.05, alpha=0.4) for s in steam),
+    )
+
+
+def lamp(coat: Coat) -> tuple[Shape, ...]:
+    """Return a table lamp, burning."""
+    body = curve([(-0.05, -0.46), (-0.06, -0.4), (-0.15, -0.28), (-0.16, -0.17), (-0.09, -0.07),
+                  (-0.12, -0.03), (0.12, -0.03), (0.09, -0.07), (0.16, -0.17), (0.15, -0.28), (0.06, -0.4),
+                  (0.05, -0.46)])  # fmt: skip
+    shade = polygon([(-0.17, -0.94), (0.17, -0.94), (0.33, -0.52), (-0.33, -0.52)])
+    warm: RGB = (255, 226, 160)
+    return (
+        shape(ellipse(0, -0.7, 0.62, 0.46), warm, soft=0.3, alpha=0.55),
+        shape(box(-0.15, -0.035, 0.15, 0.0, 0.015), (196, 164, 104), (120, 90, 54)),
+        shape(body, coat.shade, light(coat.base, 0.4), coat.base, coat.deep, across=True),
+        shape(rod((0, -0.55), (0, -0.45), 0.03), (196, 164, 104), (120, 90, 54)),
+        shape(shade, (255, 240, 206), (255, 216, 138)),
+        shape(ellipse(0, -0.66, 0.14, 0.16), (255, 255, 236), soft=0.08, alpha=0.8, within=shade),
+        shape(
+            [box(-0.34, -0.535, 0.34, -0.51, 0.01), box(-0.18, -0.95, 0.18, -0.93, 0.008)],
+            coat.base,
+            coat.shade,
+        ),
+    )
+
+
+def book(coat: Coat) -> tuple[Shape, ...]:
+    """Return an open book that leans back, on a stack of two closed ones."""
+    closed = [(0.0, -0.13, 0.5, coat.accent), (-0.03, -0.26, 0.44, mix(coat.base, (52, 66, 96), 0.6))]
+    pages = [curve([(0.0, -0.34), (s * 0.16, -0.4), (s * 0.45, -0.33), (s * 0.5, -0.76), (s * 0.2, -0.84),
+                    (0.0, -0.76)], closed=True, steps=5) for s in (-1, 1)]  # fmt: skip
+    cover = polygon([(-0.5, -0.28), (0.0, -0.25), (0.5, -0.28), (0.56, -0.77), (0.0, -0.7), (-0.56, -0.77)])
+    lines = [
+        rod((s * 0.08, -0.44 - 0.075 * k), (s * (0.4 - 0.05 * (k == 4)), -0.42 - 0.075 * k), 0.014)
+        for s in (-1, 1)
+        for k in range(5)
+    ]
+    return (
+        *(part for x, y, half, tone in closed for part in _closed_book(x, y, half, tone)),
+        shape(cover, coat.lit, coat.base, coat.shade),
+        *(shape(p, WHITE, (252, 246, 232), (226, 214, 194), across=True) for p in pages),
+        shape(lines, (150, 140, 132), alpha=0.8, ink=False),
+        shape(
+            ribbon([(0, -0.8), (0, -0.56), (0, -0.33)], [0.06, 0.03, 0.05]),
+            (150, 130, 110),
+            soft=0.03,
+            alpha=0.7,
+        ),
+        shape(ribbon([(0.02, -0.34), (0.05, -0.24), (0.03, -0.14)], [0.03, 0.03, 0.03]), (196, 44, 48)),
+    )
+
+
+def _closed_book(x: float, y: float, half: float, tone: RGB) -> tuple[Shape, ...]:
+    return (
+        shape(box(x - half, y, x + half, y + 0.13, 0.02), light(tone, 0.2), tone, dark(tone, 0.4)),
+        shape(box(x - half + 0.06, y + 0.025, x + half + 0.02, y + 0.105), WHITE, (222, 212, 194)),
+        shape(
+            [box(x - half + d, y, x - half + d + 0.012, y + 0.13) for d in (0.02, 0.045)],
+            light(tone, 0.6),
+            ink=False,
+        ),
     )
 
 
