@@ -188,7 +188,8 @@ def test_a_picture_under_way_does_not_keep_ctrl_c_waiting_or_complain():
     with process("-c", ENDLESS, command=[sys.executable]) as running:
         base_url, port, key = LINE.fullmatch(running.stdout.readline()).groups()
         body = json.dumps({"model": "flux-2.0", "prompt": "a whale"})
-        head = f"POST /v1/images/generations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
+        head = f"POST /v1/images/generations HTTP/1.1\r\nhost: localhost:{port}\r\n"
+        head += f"authorization: Bearer {key}\r\n"
         head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         with socket.create_connection(("127.0.0.1", int(port))) as caller:
             caller.sendall((head + body).encode())
