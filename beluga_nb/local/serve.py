@@ -41,7 +41,7 @@ CONNECTIONS = 256
 
 _KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # what a Bearer token may hold (RFC 6750, 2.1)
 _GRACE = 2  # seconds that a picture under way gets when the server ends
-_ORPHANS_GRACE = 1.5  # … when its parent has ended; reliability.md R50 has 2 for everything
+_ORPHANS_GRACE = 1  # … when its parent has ended; reliability.md R50 has 2 for everything
 
 
 class _Parser(argparse.ArgumentParser):
