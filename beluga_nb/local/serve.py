@@ -25,8 +25,8 @@ from beluga_nb.local.app import create_app
 from beluga_nb.local.guard import HEAD_LIMIT, Guard
 from beluga_nb.local.previews import previews
 
-Run = Callable[[ASGIApp, socket.socket], None]
-"""Serves an app on a listening socket until Ctrl-C."""
+Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
+"""Serves an app on a listening socket until Ctrl-C, and says when it has begun."""
 
 Announce = Callable[[str, str], None]
 """Tells somebody the URL and the key of a server that listens."""
@@ -122,8 +122,7 @@ def _serve(run: Run, app: ASGIApp, listener: socket.socket, key: str, announce: 
     port = listener.getsockname()[1]
     # uvicorn shuts down in order at Ctrl-C, then raises what it had held back.
     with suppress(KeyboardInterrupt):
-        announce(f"http://{HOST}:{port}/v1", key)
-        run(Guard(app, port=port), listener)
+        run(Guard(app, port=port), listener, lambda: announce(f"http://{HOST}:{port}/v1", key))
     return 0
 
 
@@ -160,12 +159,21 @@ def _server(connections: int) -> Run:
         most = connections
 
     class Server(uvicorn.Server):
+        def __init__(self, config: uvicorn.Config, begun: Callable[[], None]) -> None:
+            super().__init__(config)
+            self.begun = begun
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            # Not before: a Ctrl-C that comes while the event loop is made leaves a traceback.
+            self.begun()
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Requests that are cut off at Ctrl-C are cut off on purpose: no traceback for each.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 
-    def run(app: ASGIApp, listener: socket.socket) -> None:
+    def run(app: ASGIApp, listener: socket.socket, begun: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
             http=Bounded,
@@ -176,6 +184,6 @@ def _server(connections: int) -> Run:
             h11_max_incomplete_event_size=HEAD_LIMIT,
             timeout_graceful_shutdown=_GRACE,
         )
-        Server(config).run(sockets=[listener])
+        Server(config, begun).run(sockets=[listener])
 
     return run

@@ -124,6 +124,14 @@ def test_r49_a_child_that_never_listens_is_an_error_in_time():
     assert caught.value.hint == "It ended with status -9; it has 0.3 seconds to start."
 
 
+def test_r49_a_missing_uvicorn_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "uvicorn.py").write_text("raise ImportError('not here')\n")
+    monkeypatch.syspath_prepend(tmp_path)  # the child imports what this process would
+    with pytest.raises(BelugaError) as caught:
+        Server.start()
+    assert caught.value.hint.endswith("uvicorn is missing: pip install 'beluga_nb[server]'")
+
+
 def test_what_else_is_printed_at_the_start_is_passed_over():
     program = f"print('hello', flush=True); import sys; sys.argv[1:] = {list(COMMAND[4:])!r} + sys.argv[1:]\n"
     program += "from beluga_nb.__main__ import main; sys.exit(main(sys.argv[1:]))"
