@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from beluga_nb.local.guard import HEAD_LIMIT, refusal
+from beluga_nb.local.guard import HEAD_LIMIT, Header, refusal
 
 LINGER = 1.0
 """Seconds that a caller who was refused early may go on sending before it is cut off."""
@@ -47,7 +47,8 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self._hear(self.patience)
         if len(self.connections) > self.most:
-            self._refuse(503, f"{self.most} connections are open already. Close some, or wait.")
+            full = f"No connection is left, of {self.most}. Close some, or wait."
+            self._refuse(503, full, (b"retry-after", b"1"))  # nothing was begun: it may be sent again
 
     def data_received(self, data: bytes) -> None:
         if self._hearing is None:
@@ -106,11 +107,11 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, f"{msg} It is malformed, or its headers are longer than {HEAD_LIMIT:,} bytes.")
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _refuse(self, status: int, message: str, *more: Header) -> None:
         # Written past h11, which is in no state to: the connection ends here.
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             headers, body = refusal(status, message)
-            lines = [b": ".join(header) for header in [*headers, (b"connection", b"close")]]
+            lines = [b": ".join(header) for header in [*headers, *more, (b"connection", b"close")]]
             first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
             self.transport.write(b"\r\n".join([first, *lines, b"", body]))
         self.transport.close()

@@ -39,6 +39,13 @@ PORT = 8787
 CONNECTIONS = 256
 """Connections at a time: a whole class on one Hub, where reliability.md S45 has 32 for one notebook."""
 
+IDLE = 10
+"""Seconds that a connection may rest between two requests.
+
+httpx and the openai package give theirs up after 5, and must be the first to: a POST on a connection that is
+just being closed has an unknown outcome.
+"""
+
 _KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # what a Bearer token may hold (RFC 6750, 2.1)
 _GRACE = 2  # seconds that a picture under way gets when the server ends
 _ORPHANS_GRACE = 1  # … when its parent has ended; reliability.md R50 has 2 for everything
@@ -183,6 +190,7 @@ def _server(connections: int) -> Run:
             ws="none",
             h11_max_incomplete_event_size=HEAD_LIMIT,
             timeout_graceful_shutdown=_GRACE,
+            timeout_keep_alive=IDLE,
         )
         Server(config, begun).run(sockets=[listener])
 
