@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
@@ -32,6 +32,9 @@ from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken
+
+if TYPE_CHECKING:
+    from beluga_nb.local.child import Server
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -124,6 +127,7 @@ class Session:
         self._sources: dict[tuple[Endpoint, int], Engine] = {}
         self._local_key = keys.made_up()
         self._noticed = False
+        self._server: Server | None = None
 
     def submit(
         self,
@@ -168,6 +172,30 @@ class Session:
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
+
+    def serve(self, *, port: int | None = None) -> Server:
+        """Return the image API as a process of its own on this machine: the running one, or a new one.
+
+        It ends with `stop_serving()`, and with this process. Without `port` a new one takes a free port.
+        Raises `RequestError` where one runs on another port, and `BelugaError` where none can start.
+        """
+        from beluga_nb.local.child import Server  # Imported when it is needed, like all that serves.
+
+        if self._server is None or not self._server.running:
+            self._server = Server.start(port=port or 0)
+        elif port not in {None, 0, self._server.port}:
+            raise RequestError(
+                f"The server runs already, on {self._server.url}.", "Stop it first: %beluga serve --stop"
+            )
+        return self._server
+
+    def stop_serving(self) -> bool:
+        """End the server that `serve()` gave; return whether one was running."""
+        server, self._server = self._server, None
+        if server is None or not server.running:
+            return False
+        server.stop()
+        return True
 
     def settings(self, **said: object) -> Settings:
         """Return the settings as they stand now, with what the call says."""

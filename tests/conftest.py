@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 
 from beluga_nb.core import Answer, Request, Result
 from beluga_nb.local.app import create_app
+from beluga_nb.local.connection import Connection
+from beluga_nb.local.guard import Guard
 
 KEY = "bapi_a-key-for-tests-only"
 
@@ -54,11 +56,12 @@ def ask(engine, request):
 
 @contextlib.contextmanager
 def service(engine, key=KEY):
-    """Our own server in front of an engine, on a real port; yields its base URL."""
+    """Our own server in front of an engine, on a real port, guarded as `serve` is; yields its base URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # who calls before the server runs waits, and is not refused
-        config = uvicorn.Config(create_app(engine, key=key), lifespan="off", log_level="error")
+        app = Guard(create_app(engine, key=key), port=listening.getsockname()[1])
+        config = uvicorn.Config(app, http=Connection, lifespan="off", log_level="error")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

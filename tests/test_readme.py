@@ -40,6 +40,18 @@ def test_the_python_runs_as_it_stands(tmp_path):
     ]
 
 
+def test_the_served_api_is_an_object_in_the_notebook(tmp_path):
+    [serve] = re.findall("`(server = %beluga serve)`", README)
+    with Kernel(tmp_path) as kernel:
+        kernel.run(blocks("")[0])
+        assert kernel.run(serve).everything == repr(("", "", [], []))
+        shown = kernel.run(
+            "print(server.url.startswith('http://127.0.0.1:'), server.key.startswith('bapi_'))"
+        )
+        assert shown.stdout == "True True\n"
+        assert kernel.run("%beluga serve --stop").status == "ok"
+
+
 def test_every_option_and_no_other_is_in_the_table():
     rows = re.findall(r"^\| (`-.*?) \|", README, re.MULTILINE)
     assert rows == [", ".join(f"`{flag}`" for flag in option.flags) for option in OPTIONS]

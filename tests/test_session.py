@@ -309,6 +309,19 @@ def test_generate_and_agenerate_keep_the_signature_and_say_what_they_give():
     assert inspect.iscoroutinefunction(Session.agenerate)
 
 
+def test_serve_gives_the_running_server_and_stop_serving_ends_it(local):
+    assert not local.stop_serving()
+    server = local.serve()
+    try:
+        assert local.serve() is local.serve(port=server.port) is server
+        with pytest.raises(RequestError, match=f"The server runs already, on {server.url}"):
+            local.serve(port=1)
+    finally:
+        assert local.stop_serving()
+    assert not server.running
+    assert not local.stop_serving()
+
+
 def test_status_says_who_answers_and_never_the_key(local, tmp_path):
     assert local.status()["answers"] == "the built-in painter: procedural previews, not model output"
     told = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path).status()

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
+import json
 import logging
 import os
 import re
 import secrets
+import select
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from beluga_nb.core import Engine
 from beluga_nb.local.app import create_app
+from beluga_nb.local.guard import HEAD_LIMIT, Guard
 from beluga_nb.local.previews import previews
 
-Run = Callable[[Starlette, socket.socket], None]
-"""Serves an app on a listening socket until Ctrl-C."""
+Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
+"""Serves an app on a listening socket until Ctrl-C, and says when it has begun."""
+
+Announce = Callable[[str, str], None]
+"""Tells somebody the URL and the key of a server that listens."""
 
 HOST = "127.0.0.1"
 """The only address that is served: what runs here is one person's."""
 
 PORT = 8787
 
+CONNECTIONS = 256
+"""Connections at a time: a whole class on one Hub, where reliability.md S45 has 32 for one notebook."""
+
+IDLE = 10
+"""Seconds that a connection may rest between two requests.
+
+httpx and the openai package give theirs up after 5, and must be the first to: a POST on a connection that is
+just being closed has an unknown outcome.
+"""
+
 _KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # what a Bearer token may hold (RFC 6750, 2.1)
 _GRACE = 2  # seconds that a picture under way gets when the server ends
+_ORPHANS_GRACE = 1  # … when its parent has ended; reliability.md R50 has 2 for everything
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,7 +65,22 @@ def parser() -> argparse.ArgumentParser:
     )
     words.add_argument("--port", type=_port, default=PORT, help=f"default {PORT}; 0 takes a free one")
     words.add_argument("--key", type=_key, help="starts with bapi_; random unless given")
+    words.add_argument(
+        "--connections",
+        type=_count,
+        default=CONNECTIONS,
+        help=f"at most so many at a time; default {CONNECTIONS}",
+    )
+    # How `child.py` starts it: descriptors of two pipes that it has inherited.
+    words.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    words.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     return words
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 65535):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to 65535")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -71,15 +106,18 @@ def main(words: Sequence[str], *, engine: Engine = previews) -> int:
     said = parser().parse_args(words)
     key = said.key or new_key()
     try:
-        run = _server()
+        run = _server(said.connections)
         listener = socket.create_server((HOST, said.port))
     except ImportError:
         return _sorry("uvicorn is missing: pip install 'beluga_nb[server]'")
     except OSError as error:
         why = os.strerror(error.errno or 0)
         return _sorry(f"port {said.port} cannot be used ({why}); --port 0 takes a free one")
+    if said.parent_fd is not None:
+        threading.Thread(target=_end_with_parent, args=[said.parent_fd], daemon=True).start()
+    announce = _print if said.ready_fd is None else _answering(said.ready_fd)
     with listener:
-        return _serve(run, create_app(engine, key=key), listener, key)
+        return _serve(run, create_app(engine, key=key), listener, key, announce)
 
 
 def _sorry(line: str) -> int:
@@ -87,33 +125,73 @@ def _sorry(line: str) -> int:
     return 2
 
 
-def _serve(run: Run, app: Starlette, listener: socket.socket, key: str) -> int:
+def _serve(run: Run, app: ASGIApp, listener: socket.socket, key: str, announce: Announce) -> int:
     port = listener.getsockname()[1]
     # uvicorn shuts down in order at Ctrl-C, then raises what it had held back.
     with suppress(KeyboardInterrupt):
-        print(f"BelugAPI (procedural previews) on http://{HOST}:{port}/v1  key {key}", flush=True)
-        run(app, listener)
+        run(Guard(app, port=port), listener, lambda: announce(f"http://{HOST}:{port}/v1", key))
     return 0
 
 
-def _server() -> Run:
+def _print(url: str, key: str) -> None:
+    print(f"BelugAPI (procedural previews) on {url}  key {key}", flush=True)
+
+
+def _answering(ready: int) -> Announce:
+    def answer(url: str, key: str) -> None:
+        os.write(ready, json.dumps({"url": url, "key": key, "pid": os.getpid()}).encode() + b"\n")
+        # The reader sees the end now, and what is printed from here on goes to the log.
+        os.dup2(2, ready)
+
+    return answer
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process when its parent does, SIGKILL included, or closes its end of the pipe."""
+    born = os.getppid()
+    # Asked besides: a process that the parent has forked keeps the pipe open.
+    while os.getppid() == born and not select.select([parent], [], [], 0.5)[0]:
+        pass
+    _thread.interrupt_main()
+    time.sleep(_ORPHANS_GRACE)
+    os._exit(0)
+
+
+def _server(connections: int) -> Run:
     import uvicorn
 
+    from beluga_nb.local.connection import Connection
+
+    class Bounded(Connection):
+        most = connections
+
     class Server(uvicorn.Server):
+        def __init__(self, config: uvicorn.Config, begun: Callable[[], None]) -> None:
+            super().__init__(config)
+            self.begun = begun
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            # Not before: a Ctrl-C that comes while the event loop is made leaves a traceback.
+            self.begun()
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Requests that are cut off at Ctrl-C are cut off on purpose: no traceback for each.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 
-    def run(app: Starlette, listener: socket.socket) -> None:
+    def run(app: ASGIApp, listener: socket.socket, begun: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
+            http=Bounded,
             log_level="warning",
             access_log=False,
             lifespan="off",
             ws="none",
+            h11_max_incomplete_event_size=HEAD_LIMIT,
             timeout_graceful_shutdown=_GRACE,
+            timeout_keep_alive=IDLE,
         )
-        Server(config).run(sockets=[listener])
+        Server(config, begun).run(sockets=[listener])
 
     return run

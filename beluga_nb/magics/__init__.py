@@ -13,8 +13,6 @@ from beluga_nb.magics.question import keep_questions
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from beluga_nb.core import Result
-
 
 def register(shell: InteractiveShell) -> None:
     """Add our magic, and the transformer that lets a prompt end with a question mark."""
@@ -22,9 +20,7 @@ def register(shell: InteractiveShell) -> None:
 
     @needs_local_scope
     @no_var_expand
-    def beluga(
-        line: str, cell: str | None = None, local_ns: Mapping[str, object] | None = None
-    ) -> Result | None:
+    def beluga(line: str, cell: str | None = None, local_ns: Mapping[str, object] | None = None) -> object:
         # Imported at the first use: loading the extension takes no time.
         from beluga_nb.magics.beluga import answer
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 
-def answer(
-    shell: InteractiveShell, line: str, cell: str | None, local_ns: Mapping[str, object]
-) -> Result | None:
-    """Do what a line or cell asks for; return the result, which IPython shows if it is the last line."""
+def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mapping[str, object]) -> object:
+    """Do what a line or cell asks for; return what it gives, which IPython shows if it is the last line."""
     call = parse(line, cell)
     if call.help:
         print(help_text())
+    elif call.command == "serve":
+        return _served(**call.said)
     elif call.command is not None:
         _display(_told(call.command), raw=True)
     else:
@@ -36,6 +36,16 @@ def answer(
 def _told(command: str) -> Bundle:
     tables = {"models": models_table, "sizes": sizes_table}
     return tables[command]() if command else status_lines(default.status(), EXAMPLES)
+
+
+def _served(*, stop: bool = False, port: int | None = None) -> object:
+    if stop:
+        print("The server has ended." if default.stop_serving() else "No server is running.")
+        return None
+    server = default.serve(port=port)
+    if thrown_away(inspect.currentframe()):
+        _display(server)
+    return server
 
 
 def _generated(call: Call, names: dict[str, object], local_ns: Mapping[str, object]) -> Result:
@@ -56,5 +66,5 @@ def _kept(call: Call, result: Result, names: dict[str, object]) -> Result:
     return result
 
 
-def _display(thing: Result | Bundle, *, raw: bool = False) -> None:
+def _display(thing: object, *, raw: bool = False) -> None:
     display(thing, raw=raw)  # type: ignore[no-untyped-call]  # IPython's own

@@ -1,25 +1,21 @@
 """The grammar of `%beluga`: options first, then the prompt to the end, untouched.
 
-One table of options makes the parser and the help.
+One table of options and one of commands make the parser and the help.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypedDict, cast
 
 from beluga_nb.errors import RequestError, UnknownName
-
-COMMANDS = {
-    "models": "list the models, their sizes and pictures per request",
-    "sizes": "list the size labels and what they are good for",
-}
 
 _WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+)""")
 
 
 class Option(NamedTuple):
-    """An option: its flags, the argument of `Session.submit` it sets, and its line of help."""
+    """An option: its flags, the argument it sets, what its value is called, and its line of help."""
 
     flags: tuple[str, ...]
     name: str
@@ -40,7 +36,27 @@ OPTIONS = (
     Option(("--help",), "help", "", "show this"),
 )
 
-_BY_FLAG = {flag: option for option in OPTIONS for flag in option.flags}
+
+class Command(NamedTuple):
+    """A command: its line of help, and its own options, which set arguments of `Session.serve` and such."""
+
+    help: str
+    options: tuple[Option, ...] = ()
+
+
+COMMANDS = {
+    "models": Command("list the models, their sizes and pictures per request"),
+    "sizes": Command("list the size labels and what they are good for"),
+    "serve": Command(
+        "serve the image API on this machine, for any OpenAI client",
+        (
+            Option(("--port",), "port", "N", "on this port, instead of a free one"),
+            Option(("--stop",), "stop", "", "end it"),
+        ),
+    ),
+}
+
+_WHOLE_NUMBERS = {"n", "port"}
 
 
 class Options(TypedDict, total=False):
@@ -56,11 +72,19 @@ class Options(TypedDict, total=False):
     insist: bool
 
 
+class Said(TypedDict, total=False):
+    """What the options of a command can say."""
+
+    port: int
+    stop: bool
+
+
 class Call(NamedTuple):
-    """What a line or cell asks for: a command, help, or a prompt with options."""
+    """What a line or cell asks for: a command with its options, help, or a prompt with options."""
 
     prompt: str = ""
     command: str | None = None
+    said: Said = Said()
     output: str | None = None
     help: bool = False
     options: Options = Options()
@@ -72,22 +96,37 @@ def parse(line: str, cell: str | None = None) -> Call:
     >>> parse("-s 16:9 a cat -- really?").prompt
     'a cat -- really?'
     """
-    options, rest = _options(line)
+    if cell is None and (command := _command(line.strip())) is not None:
+        return command
+    options, rest = _options(line.strip(), OPTIONS)
     output = options.pop("output", None)
     if options.pop("help", False):
         return Call(help=True)
     if output is not None and not (isinstance(output, str) and output.isidentifier()):
         raise RequestError(f"'{output}' is no name for a variable.", "For example: -o whale")
-    prompt = _prompt(rest, cell)
-    command = prompt.strip() if cell is None and not options and rest == line.strip() else None
-    if command in COMMANDS or command == "":
-        return Call(command=command)
-    return Call(prompt=prompt, output=output, options=cast(Options, options))
+    return Call(prompt=_prompt(rest, cell), output=output, options=cast(Options, options))
 
 
-def _options(line: str) -> tuple[dict[str, object], str]:
+def _command(line: str) -> Call | None:
+    name, _, after = line.partition(" ")
+    if not line:
+        return Call(command="")
+    if name not in COMMANDS or not _only_options(after.strip(), COMMANDS[name]):
+        return None
+    options, rest = _options(after.strip(), COMMANDS[name].options)
+    if rest:
+        raise RequestError(
+            f"'{rest[:60]}' is no option of %beluga {name}.", f"For a picture of it all: %beluga -- {name} …"
+        )
+    return Call(command=name, said=cast(Said, options))
+
+
+def _only_options(text: str, command: Command) -> bool:
+    return not text or (bool(command.options) and re.match(r"--\w", text) is not None)
+
+
+def _options(rest: str, table: Sequence[Option]) -> tuple[dict[str, object], str]:
     options: dict[str, object] = {}
-    rest = line.strip()
     while rest.startswith("-"):
         match = _WORD.match(rest)
         assert match is not None
@@ -95,7 +134,7 @@ def _options(line: str) -> tuple[dict[str, object], str]:
         if word == "--":
             return options, after.removeprefix(" ")
         flag, equals, value = word.partition("=")
-        option = _option(flag)
+        option = _option(flag, table)
         if option.metavar and not equals:
             value, after = _value(option, after)
         options[option.name] = _converted(option, value) if option.metavar else True
@@ -103,14 +142,15 @@ def _options(line: str) -> tuple[dict[str, object], str]:
     return options, rest
 
 
-def _option(flag: str) -> Option:
+def _option(flag: str, table: Sequence[Option]) -> Option:
+    by_flag = {each: option for option in table for each in option.flags}
     try:
-        return _BY_FLAG[flag]
+        return by_flag[flag]
     except KeyError:
         raise UnknownName(
             "option",
             flag,
-            _BY_FLAG,
+            by_flag,
             hint="%beluga --help lists them; put -- before a prompt that starts with a dash.",
         ) from None
 
@@ -125,12 +165,13 @@ def _value(option: Option, after: str) -> tuple[str, str]:
 def _converted(option: Option, value: str) -> str | int:
     if value[:1] in {'"', "'"} and value[-1:] == value[:1]:
         value = value[1:-1]
-    if option.name != "n":
+    if option.name not in _WHOLE_NUMBERS:
         return value
     try:
         return int(value)
     except ValueError:
-        raise RequestError(f"-n is '{value}'.", "Give a whole number, for example -n 4.") from None
+        flag = option.flags[0]
+        raise RequestError(f"{flag} is '{value}'.", f"Give a whole number, for example {flag} 4.") from None
 
 
 def _prompt(rest: str, cell: str | None) -> str:
@@ -145,12 +186,22 @@ def _prompt(rest: str, cell: str | None) -> str:
 
 
 def help_text() -> str:
-    """Return the help of `%beluga`, written from the table of options."""
-    flags = [", ".join(option.flags) + (f" {option.metavar}" if option.metavar else "") for option in OPTIONS]
-    width = max(len(each) for each in flags)
-    options = [f"  {each.ljust(width)}  {option.help}" for each, option in zip(flags, OPTIONS, strict=True)]
-    commands = [f"  %beluga {name.ljust(width - 8)}  {what}" for name, what in COMMANDS.items()]
-    return "\n".join([*_USAGE, "", "Options, before the prompt:", *options, "", "Commands:", *commands])
+    """Return the help of `%beluga`, written from the tables of options and commands."""
+    options, commands = [(_flags(option), option.help) for option in OPTIONS], list(_command_lines())
+    width = max(len(what) for what, _ in [*options, *commands])
+    lines = [[f"  {what.ljust(width)}  {told}" for what, told in each] for each in (options, commands)]
+    return "\n".join([*_USAGE, "", "Options, before the prompt:", *lines[0], "", "Commands:", *lines[1]])
+
+
+def _flags(option: Option) -> str:
+    return ", ".join(option.flags) + (f" {option.metavar}" if option.metavar else "")
+
+
+def _command_lines() -> Iterator[tuple[str, str]]:
+    for name, command in COMMANDS.items():
+        yield f"%beluga {name}", command.help
+        for option in command.options:
+            yield f"%beluga {name} {_flags(option)}", f"… {option.help}"
 
 
 _USAGE = (

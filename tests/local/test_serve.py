@@ -16,6 +16,8 @@ import openai
 import pytest
 from PIL import Image
 
+from beluga_nb.local.serve import CONNECTIONS, IDLE
+
 COMMAND = [sys.executable, "-m", "beluga_nb"]
 LINE = re.compile(
     r"BelugAPI \(procedural previews\) on (http://127\.0\.0\.1:(\d+)/v1)  key (bapi_[A-Za-z0-9_-]{32})\n"
@@ -188,7 +190,8 @@ def test_a_picture_under_way_does_not_keep_ctrl_c_waiting_or_complain():
     with process("-c", ENDLESS, command=[sys.executable]) as running:
         base_url, port, key = LINE.fullmatch(running.stdout.readline()).groups()
         body = json.dumps({"model": "flux-2.0", "prompt": "a whale"})
-        head = f"POST /v1/images/generations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
+        head = f"POST /v1/images/generations HTTP/1.1\r\nhost: localhost:{port}\r\n"
+        head += f"authorization: Bearer {key}\r\n"
         head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         with socket.create_connection(("127.0.0.1", int(port))) as caller:
             caller.sendall((head + body).encode())
@@ -226,6 +229,36 @@ def test_a_bad_port_is_one_line_and_status_2(port):
     assert err == (
         f"python -m beluga_nb serve: argument --port: '{port}' is no port; give a number from 0 to 65535\n"
     )
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many", "70000", ""])
+def test_a_bad_number_of_connections_is_one_line_and_status_2(count):
+    assert run("serve", "--port", "0", f"--connections={count}") == (
+        2,
+        "",
+        f"python -m beluga_nb serve: argument --connections: '{count}' is no number from 1 to 65535\n",
+    )
+
+
+def test_no_more_connections_are_served_than_was_said():
+    with process("serve", "--port", "0", "--connections", "1") as running:
+        base_url, port, _ = LINE.fullmatch(running.stdout.readline()).groups()
+        with socket.create_connection(("127.0.0.1", int(port))):
+            answer = httpx.get(f"{base_url}/health")
+            assert (answer.status_code, answer.headers["connection"]) == (503, "close")
+            assert answer.headers["retry-after"] == "1"
+            assert answer.json()["error"]["message"] == "No connection is left, of 1. Close some, or wait."
+        assert interrupted(running) == (0, "", "")
+
+
+def test_two_hundred_and_fifty_six_callers_are_a_class_and_their_clients_hang_up_first():
+    assert CONNECTIONS == 256
+    assert httpx.Limits().keepalive_expiry < IDLE
+
+
+@pytest.mark.parametrize("header", [{"host": "evil.example"}, {"origin": "https://evil.example"}])
+def test_what_is_served_is_guarded(served, header):
+    assert httpx.get(f"{served[0]}/health", headers=header).status_code == 403
 
 
 @pytest.mark.parametrize("key", ["secret", "bapi_", "bapi_a b", "bapi_ü", "bapi_a\nb", "xbapi_a", ""])

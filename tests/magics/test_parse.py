@@ -95,3 +95,48 @@ def test_the_help_names_every_option_and_command():
         assert option.help in told
     assert "%beluga models" in told
     assert "%beluga sizes" in told
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("serve", {}),
+        ("serve --stop", {"stop": True}),
+        (" serve  --port 8787 ", {"port": 8787}),
+        ("serve --port=0", {"port": 0}),
+    ],
+)
+def test_a_command_may_have_options_of_its_own(line, said):
+    call = parse(line)
+    assert (call.command, call.said) == ("serve", said)
+
+
+@pytest.mark.parametrize(
+    ("line", "prompt"),
+    [
+        ("serve the drinks --stop", "serve the drinks --stop"),
+        ("serve - a waiter", "serve - a waiter"),
+        ("serve -- a match", "serve -- a match"),
+        ("serves --stop", "serves --stop"),
+        ("models --stop", "models --stop"),
+        ("-n 2 serve", "serve"),
+        ("-- serve --stop", "serve --stop"),
+    ],
+)
+def test_a_prompt_that_only_begins_like_a_command_is_a_prompt(line, prompt):
+    call = parse(line)
+    assert (call.command, call.prompt) == (None, prompt)
+
+
+def test_words_after_the_options_of_a_command_are_an_error_and_no_picture():
+    with pytest.raises(RequestError) as caught:
+        parse("serve --stop it")
+    assert caught.value.message == "'it' is no option of %beluga serve."
+    assert caught.value.hint == "For a picture of it all: %beluga -- serve …"
+
+
+def test_the_help_names_every_option_of_a_command():
+    lines = help_text().splitlines()
+    assert "  %beluga serve           serve the image API on this machine, for any OpenAI client" in lines
+    assert "  %beluga serve --port N  … on this port, instead of a free one" in lines
+    assert "  %beluga serve --stop    … end it" in lines

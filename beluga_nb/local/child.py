@@ -1,0 +1,158 @@
+"""The served API as a child of this process: it starts in well under a second, and ends with its parent.
+
+Its standard input is a pipe whose end it waits for. Whatever ends this process ends that pipe, SIGKILL
+included, so nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import BinaryIO, Protocol
+from urllib.parse import urlsplit
+
+from beluga_nb.errors import BelugaError, plain
+
+COMMAND = (sys.executable, "-P", "-m", "beluga_nb", "serve", "--ready-fd", "1", "--parent-fd", "0")
+
+_PATIENCE = 15.0  # seconds for a cold start from a slow disk; a warm one takes less than one
+_GRACE = 2.0  # seconds that a server gets to end by itself
+_LOG_SHOWN = 64 * 1024  # bytes
+_OURS = "BELUGA_"  # settings and the key belong to the notebook; the server has a key of its own
+
+
+class Server:
+    """A running server: `url` and `key` are for any OpenAI client on this machine; `stop()` ends it.
+
+    It ends as well when nobody holds this object any more, and when this process does.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], log: BinaryIO, *, url: str, key: str) -> None:
+        self.url = url
+        self.pid = process.pid
+        # In a closure, so that no listing of this object's attributes shows the key.
+        self._reveal: Callable[[], str] = lambda: key
+        self._process = process
+        self._log = log
+        self._end = weakref.finalize(self, _end, process, log, os.getpid())
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        port: int = 0,
+        patience: float = _PATIENCE,
+        environ: Mapping[str, str] = os.environ,
+        command: Sequence[str] = COMMAND,
+    ) -> Server:
+        """Return a new server once it listens; port 0 takes a free one.
+
+        Raises `BelugaError` with what the server said when it does not listen within `patience` seconds.
+        """
+        log = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the server is; `_end` closes it
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=_environment(environ),
+            start_new_session=True,  # the notebook's Interrupt is not for it
+        )
+        try:
+            return cls._ready(process, log, patience)
+        except BaseException:
+            _end(process, log, os.getpid())
+            raise
+
+    @classmethod
+    def _ready(cls, process: subprocess.Popen[bytes], log: BinaryIO, patience: float) -> Server:
+        assert process.stdout is not None
+        timer = threading.Timer(patience, process.kill)
+        timer.start()
+        try:
+            with process.stdout as lines:  # of which others may be what a sitecustomize prints
+                ready = next((line for line in lines if line.startswith(b'{"url"')), None)
+        finally:
+            timer.cancel()
+        if ready is None:
+            process.kill()
+            status = process.wait()
+            why = f"It ended with status {status}; it has {patience:g} seconds to start."
+            raise BelugaError("The server did not start.", plain(_last_lines(log)) or why)
+        said = json.loads(ready)
+        return cls(process, log, url=said["url"], key=said["key"])
+
+    @property
+    def key(self) -> str:
+        """The key that this server was started with, for this time only."""
+        return self._reveal()
+
+    @property
+    def port(self) -> int:
+        """The port that this server listens on."""
+        return urlsplit(self.url).port or 80
+
+    @property
+    def running(self) -> bool:
+        """Whether the server has not ended."""
+        return self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What the server has complained about, the latest of it; gone when it has been stopped."""
+        return "" if self._log.closed else _last_lines(self._log, 1000)
+
+    def stop(self) -> None:
+        """End the server, and return when it has ended; at most two seconds."""
+        self._end()
+
+    def __repr__(self) -> str:
+        return f"<BelugAPI (procedural previews) on {self.url}, {'running' if self.running else 'stopped'}>"
+
+    def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
+        printer.text("\n".join([repr(self), *(_USE if self.running else ())]))
+
+
+class Printer(Protocol):
+    """What IPython gives to `_repr_pretty_`."""
+
+    def text(self, words: str, /) -> None: ...
+
+
+_USE = (
+    "The key is not shown. With server = %beluga serve, it is server.key:",
+    "  openai.OpenAI(base_url=server.url, api_key=server.key)",
+    "It serves this machine until the kernel ends, or %beluga serve --stop.",
+)
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in environ.items() if not name.startswith(_OURS)}
+    # The child imports what this process would, wherever that got its path from.
+    return kept | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def _end(process: subprocess.Popen[bytes], log: BinaryIO, parent: int) -> None:
+    if os.getpid() != parent:  # a fork of the parent; the server is not its own
+        return
+    assert process.stdin is not None
+    process.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+    process.kill()
+    process.wait()
+    log.close()
+
+
+def _last_lines(log: BinaryIO, count: int = 3) -> str:
+    # Read by position, since the child writes at the one that both share.
+    size = os.fstat(log.fileno()).st_size
+    said = os.pread(log.fileno(), _LOG_SHOWN, max(0, size - _LOG_SHOWN))
+    return "\n".join(said.decode(errors="replace").splitlines()[-count:])

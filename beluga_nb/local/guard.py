@@ -1,0 +1,98 @@
+"""What may reach the app through a real port: callers on this machine, and no web page.
+
+Any page that a browser on this machine shows can send requests to 127.0.0.1, and with DNS rebinding it
+can read the answers (research/reliability.md, S42 to S45). The app in process needs none of this.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import beluga_nb.wire as wire
+
+NAMES = ("127.0.0.1", "localhost", "[::1]")
+"""What this machine calls itself."""
+
+HEAD_LIMIT = 16 * 1024
+"""Bytes of a request's line and headers."""
+
+Header = tuple[bytes, bytes]
+
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"content-security-policy": b"default-src 'none'; sandbox",
+    b"cache-control": b"private, no-store",
+}
+
+
+class Guard:
+    """Let requests through to the app that are for `port` on this machine and come from no web page.
+
+    Everything else is refused before the app sees it, whatever key it has. No answer has CORS headers,
+    and none may be cached, sniffed, or run as a page.
+    """
+
+    def __init__(self, app: ASGIApp, *, port: int) -> None:
+        self.app = app
+        self.hosts = {f"{name}:{port}".encode() for name in NAMES}
+        if port == 80:  # which clients leave out
+            self.hosts |= {name.encode() for name in NAMES}
+        self.origins = {b"http://" + host for host in self.hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": _guarded(message.get("headers", ()))}
+            await send(message)
+
+        why = self._refusal(scope)
+        if why is None:
+            await self.app(scope, receive, guarded)
+        else:
+            await _refuse(guarded, *why)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        if _head(scope) > HEAD_LIMIT:
+            return 431, f"The headers are longer than {HEAD_LIMIT:,} bytes. Send less."
+        hosts = _values(scope, b"host")
+        if not hosts or not self.hosts.issuperset(hosts):
+            return 403, "The Host header is not this server's own. Call it as 127.0.0.1 or localhost."
+        # A preflight gets the app's 405, with Allow and without the CORS headers that it hopes for.
+        if scope["method"] != "OPTIONS" and not self.origins.issuperset(_values(scope, b"origin")):
+            return 403, "Web pages may not call this server: the Origin header is not its own."
+        return None
+
+
+def _head(scope: Scope) -> int:
+    line = len(scope["raw_path"]) + len(scope["query_string"])
+    return line + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+
+
+def _values(scope: Scope, wanted: bytes) -> set[bytes]:
+    return {value.lower() for name, value in scope["headers"] if name == wanted}
+
+
+def _guarded(headers: Iterable[Header]) -> list[Header]:
+    return [*(each for each in headers if each[0].lower() not in _HEADERS), *_HEADERS.items()]
+
+
+def refusal(status: int, message: str) -> tuple[list[Header], bytes]:
+    """Return the headers and the body of an answer that no app has given."""
+    body = json.dumps(wire.error_object(message, status=status)).encode()
+    number = f"req_{secrets.token_hex(16)}".encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (wire.REQUEST_ID_HEADER.encode(), number),
+    ]
+    return headers, body
+
+
+async def _refuse(send: Send, status: int, message: str) -> None:
+    headers, body = refusal(status, message)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
