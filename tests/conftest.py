@@ -52,12 +52,17 @@ def ask(engine, request):
     return asyncio.run(asyncio.wait_for(engine(request), 30))
 
 
-@contextlib.contextmanager
 def service(engine, key=KEY):
     """Our own server in front of an engine, on a real port; yields its base URL."""
+    return on_a_port(create_app(engine, key=key))
+
+
+@contextlib.contextmanager
+def on_a_port(app, log_level="error"):
+    """An app on a real port; yields its base URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(engine, key=key), lifespan="off", log_level="error")
+        config = uvicorn.Config(app, lifespan="off", log_level=log_level, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
