@@ -11,24 +11,38 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
 from beluga_nb.core import Engine
+from beluga_nb.errors import SettingsError
 from beluga_nb.local.app import create_app
+from beluga_nb.local.faults import faulty
 from beluga_nb.local.previews import previews
 
 Run = Callable[[Starlette, socket.socket], None]
 """Serves an app on a listening socket until Ctrl-C."""
+
+Connect = Callable[[str], Engine]
+"""Makes the engine of an upstream's base URL, or raises `SettingsError`."""
 
 HOST = "127.0.0.1"
 """The only address that is served: what runs here is one person's."""
 
 PORT = 8787
 
+WORKERS = 4
+UPSTREAM_WORKERS = 64
+
 _KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # what a Bearer token may hold (RFC 6750, 2.1)
 _GRACE = 2  # seconds that a picture under way gets when the server ends
+
+
+def _nowhere(url: str) -> Engine:
+    raise SettingsError(f"Nothing here can connect to {url}.", "Use python -m beluga_nb serve.")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,6 +59,14 @@ def parser() -> argparse.ArgumentParser:
     )
     words.add_argument("--port", type=_port, default=PORT, help=f"default {PORT}; 0 takes a free one")
     words.add_argument("--key", type=_key, help="starts with bapi_; random unless given")
+    words.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="pass requests on to a service that is polled; BELUGA_UPSTREAM_KEY holds its key",
+    )
+    words.add_argument(
+        "--faults", action="store_true", help="let prompts ask for failures: 'fault: 429 | a red bicycle'"
+    )
     return words
 
 
@@ -66,10 +88,14 @@ def new_key() -> str:
     return f"bapi_{secrets.token_urlsafe(24)}"
 
 
-def main(words: Sequence[str], *, engine: Engine = previews) -> int:
+def main(words: Sequence[str], *, engine: Engine = previews, connect: Connect = _nowhere) -> int:
     """Serve until Ctrl-C and return the exit status; what cannot start is 2, with a line on stderr."""
     said = parser().parse_args(words)
     key = said.key or new_key()
+    try:
+        engine = connect(said.upstream) if said.upstream else engine
+    except SettingsError as error:
+        return _sorry(f"--upstream: {error.message} {error.hint}")
     try:
         run = _server()
         listener = socket.create_server((HOST, said.port))
@@ -79,7 +105,16 @@ def main(words: Sequence[str], *, engine: Engine = previews) -> int:
         why = os.strerror(error.errno or 0)
         return _sorry(f"port {said.port} cannot be used ({why}); --port 0 takes a free one")
     with listener:
-        return _serve(run, create_app(engine, key=key), listener, key)
+        # Who waits for another machine takes nothing from this one.
+        create = partial(create_app, key=key, workers=UPSTREAM_WORKERS if said.upstream else WORKERS)
+        app = faulty(engine, create) if said.faults else create(engine)
+        return _serve(run, app, listener, key, _answering(said))
+
+
+def _answering(said: argparse.Namespace) -> str:
+    host = urlsplit(said.upstream).hostname if said.upstream else None
+    who = f"pictures from {host}" if host else "procedural previews"
+    return f"{who}, faults on demand" if said.faults else who
 
 
 def _sorry(line: str) -> int:
@@ -87,11 +122,11 @@ def _sorry(line: str) -> int:
     return 2
 
 
-def _serve(run: Run, app: Starlette, listener: socket.socket, key: str) -> int:
+def _serve(run: Run, app: Starlette, listener: socket.socket, key: str, who: str) -> int:
     port = listener.getsockname()[1]
     # uvicorn shuts down in order at Ctrl-C, then raises what it had held back.
     with suppress(KeyboardInterrupt):
-        print(f"BelugAPI (procedural previews) on http://{HOST}:{port}/v1  key {key}", flush=True)
+        print(f"BelugAPI ({who}) on http://{HOST}:{port}/v1  key {key}", flush=True)
         run(app, listener)
     return 0
 
