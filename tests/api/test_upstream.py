@@ -19,6 +19,7 @@ from beluga_nb.api.keys import Secret
 from beluga_nb.api.upstream import upstream
 from beluga_nb.core import Request
 from beluga_nb.errors import EngineError, OutcomeUnknown, Refused, SettingsError
+from beluga_nb.local.jobs import JobQueue, advance
 
 LINE = re.compile(r"BelugAPI \((.*)\) on (http://127\.0\.0\.1:\d+/v1)  key (bapi_\S+)\n")
 FOX = Request(prompt="a fox", model="flux-2.0", size="16:9", n=2, take="again", sample=2)
@@ -119,6 +120,20 @@ def test_progress_reaches_whoever_asked_for_it():
     with on_a_port(Upstream(polls=(30,)).app) as there:
         ask(upstream(there, {"BELUGA_UPSTREAM_KEY": KEY}, advance=steps.append), FOX)
     assert steps == [30, 70]
+
+
+def test_a_jobs_progress_is_that_of_its_task():
+    async def seen(base_url):
+        engine = upstream(base_url, {"BELUGA_UPSTREAM_KEY": KEY}, advance=advance)
+        job = JobQueue(engine).submit(FOX)
+        while job.progress == 0:
+            await asyncio.sleep(0.01)
+        halfway = job.state, job.progress
+        await job.result()
+        return [halfway, (job.state, job.progress)]
+
+    with on_a_port(Upstream(polls=(30,)).app) as there:
+        assert asyncio.run(seen(there)) == [("processing", 30), ("completed", 100)]
 
 
 def test_a_service_that_is_not_there_is_a_502():
