@@ -98,14 +98,10 @@ def table() -> str:
 
 
 def _written(name: str, fault: Fault) -> str:
+    if not fault.option:
+        return f"`{name}`"
     whole = f"`{name} {fault.option}={fault.example:g}`"
-    return (
-        whole
-        if fault.option and not fault.optional
-        else f"`{name}`, {whole}"
-        if fault.option
-        else f"`{name}`"
-    )
+    return f"`{name}`, {whole}" if fault.optional else whole
 
 
 def ordered(prompt: str) -> Order | None:
@@ -193,6 +189,9 @@ def faulty(engine: Engine, create: Callable[[Engine], Starlette]) -> Starlette:
     return app
 
 
+_FILE = re.compile(rb"/files/[0-9a-f]{32}")
+
+
 class _Spoiled:
     """Cut answers, and let links expire, where the engine was told to."""
 
@@ -204,19 +203,16 @@ class _Spoiled:
         before = _spoils.set(note)
 
         async def spoiled(message: Message) -> None:
-            if message["type"] == "http.response.body" and note.fault == "cut":
-                await send(
-                    {**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True}
-                )
-                raise ConnectionAbortedError(_ON_DEMAND)
-            if message["type"] == "http.response.body" and note.fault == "expired":
-                message = {**message, "body": _EXPIRED.sub(b"/files/" + b"0" * 32, message["body"])}
+            if message["type"] == "http.response.body":
+                body = message["body"]
+                if note.fault == "cut":
+                    await send({**message, "body": body[: len(body) // 2], "more_body": True})
+                    raise ConnectionAbortedError(_ON_DEMAND)
+                if note.fault == "expired":
+                    message = {**message, "body": _FILE.sub(b"/files/" + b"0" * 32, body)}
             await send(message)
 
         try:
             await self.app(scope, receive, spoiled)
         finally:
             _spoils.reset(before)
-
-
-_EXPIRED = re.compile(rb"/files/[0-9a-f]{32}")

@@ -108,10 +108,10 @@ def main(words: Sequence[str], *, engine: Engine = previews, connect: Connect = 
         # Who waits for another machine takes nothing from this one.
         create = partial(create_app, key=key, workers=UPSTREAM_WORKERS if said.upstream else WORKERS)
         app = faulty(engine, create) if said.faults else create(engine)
-        return _serve(run, app, listener, key, _answering(said))
+        return _serve(run, app, listener, key, _who(said))
 
 
-def _answering(said: argparse.Namespace) -> str:
+def _who(said: argparse.Namespace) -> str:
     host = urlsplit(said.upstream).hostname if said.upstream else None
     who = f"pictures from {host}" if host else "procedural previews"
     return f"{who}, faults on demand" if said.faults else who
