@@ -1,18 +1,17 @@
 """Many callers at once on the embedded BelugAPI, in front of an engine that answers at once.
 
-    python -m benchmarks.load_server [seconds] [callers] [places]
+    python -m benchmarks.load_server [seconds] [callers]
 
-A child process serves on loopback; `wrk` (the Debian package) keeps that many connections alive and POSTs
-on each as soon as the last answer is there. By default there is a place for every caller, so that each
-answer is a picture; with fewer, the rest is told to come back (429). Prints requests per second, latency,
-statuses by count, and the server's memory over time, which must not grow.
+`serve` runs in a child process; `wrk` (the Debian package) keeps that many connections alive and POSTs on
+each as soon as the last answer is there. The server has places for 68 requests, and tells the rest to come
+back (429), which `wrk` does at once. Prints requests per second, latency, statuses by count, and the
+server's memory over time, which must not grow.
 """
 
 import json
-import multiprocessing
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,10 @@ import threading
 import time
 from pathlib import Path
 
+from beluga_nb.core import Answer, Request, Result
+
+ROOT = Path(__file__).parent.parent
+SERVE = "from benchmarks.load_server import serve; serve()"
 KEY = "bapi_a-key-for-benchmarks"
 
 SCRIPT = """
@@ -55,20 +58,15 @@ end
 """
 
 
-def serve(listening: socket.socket, limit: int) -> None:
-    import uvicorn
-
-    from beluga_nb.core import Answer, Request, Result
-    from beluga_nb.local.app import create_app
+def serve() -> None:
+    from beluga_nb.local.serve import main
 
     data = os.urandom(2048)  # nobody decodes it here
 
     async def at_once(request: Request) -> Result:
         return Result.of(request, [Answer(data) for _ in request.samples], engine="canned")
 
-    app = create_app(at_once, key=KEY, limit=limit)
-    config = uvicorn.Config(app, lifespan="off", log_level="error", access_log=False, ws="none")
-    uvicorn.Server(config).run(sockets=[listening])
+    sys.exit(main(["--port", "0", "--key", KEY], engine=at_once))
 
 
 def memory(pid: int) -> float:
@@ -77,37 +75,33 @@ def memory(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def driven(port: int, seconds: int, callers: int) -> dict[str, object]:
+def driven(base_url: str, seconds: int, callers: int) -> dict[str, object]:
     body = json.dumps({"model": "flux-2.0", "prompt": "a whale", "response_format": "b64_json"})
-    url = f"http://127.0.0.1:{port}/v1/images/generations"
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(SCRIPT % {"key": KEY, "body": body})
         script.flush()
-        words = ["wrk", "-t1", f"-c{callers}", f"-d{seconds}s", "--timeout", "10s", "-s", script.name, url]
-        out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        words = ["wrk", "-t1", f"-c{callers}", f"-d{seconds}s", "--timeout", "10s", "-s", script.name]
+        url = f"{base_url}/images/generations"
+        out = subprocess.run([*words, url], capture_output=True, text=True, check=True).stdout
     said: dict[str, object] = json.loads(out.splitlines()[-1])
     return said
 
 
-def main(seconds: int = 30, callers: int = 200, places: int | None = None) -> None:
+def main(seconds: int = 30, callers: int = 200) -> None:
     if not shutil.which("wrk"):
         sys.exit("wrk is missing: apt-get install wrk")
-    limit = (callers if places is None else places) - 4  # what is with the engine has a place too
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
-        port = listening.getsockname()[1]
-        server = multiprocessing.get_context("spawn").Process(
-            target=serve, args=(listening, limit), daemon=True
-        )
-        server.start()
+    child = [sys.executable, "-c", SERVE]
+    with subprocess.Popen(child, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         try:
-            driven(port, 1, 1)  # it is up, and has imported what is lazy
-            report(port, int(server.pid or 0), seconds, callers)
+            assert server.stdout
+            [base_url] = re.findall(r"http://\S+", server.stdout.readline())
+            driven(base_url, 1, 1)  # what is lazy is imported
+            report(base_url, server.pid, seconds, callers)
         finally:
             server.terminate()
-            server.join(10)
 
 
-def report(port: int, pid: int, seconds: int, callers: int) -> None:
+def report(base_url: str, pid: int, seconds: int, callers: int) -> None:
     over_time = [f"{memory(pid):.1f} at the start"]
 
     def watch() -> None:
@@ -117,7 +111,7 @@ def report(port: int, pid: int, seconds: int, callers: int) -> None:
 
     watching = threading.Thread(target=watch)
     watching.start()
-    said = driven(port, seconds, callers)
+    said = driven(base_url, seconds, callers)
     watching.join()
     print(f"{callers} callers, {said['seconds']} s")
     print(f"requests/s      {int(str(said['requests'])) / float(str(said['seconds'])):.0f}")

@@ -62,6 +62,7 @@ def on_a_port(app, log_level="error"):
     """An app on a real port; yields its base URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen()  # who calls before the server runs waits, and is not refused
         config = uvicorn.Config(app, lifespan="off", log_level=log_level, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
