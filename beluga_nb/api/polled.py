@@ -87,7 +87,8 @@ class Polled:
         for pause in self.pace.waits():
             await self.sleep(max(pause, wait))
             patience = min(deadline, asyncio.get_running_loop().time() + self.pace.patience)
-            sent = await self.line.sent("GET", f"/tasks/{name}", patience)
+            # The language is that of a failure's words (research/gateway.md, 1.3).
+            sent = await self.line.sent("GET", f"/tasks/{name}?language=en", patience)
             wait = _asked_to_wait(name, sent)
             if isinstance(sent, EngineError) or sent.status != 200:
                 continue
