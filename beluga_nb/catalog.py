@@ -1,6 +1,8 @@
 """Models and sizes: what exists, what a model takes, and how pixel sizes become labels.
 
-The data stands in `models.toml`; the rules in contract.md (Models, Sizes).
+The data stands in `models.toml`; the rules in contract.md (Models, Sizes, Request parameters).
+`supported_parameters` says what a model takes: requests are checked by it, and the records of models and
+the OpenAPI document are written from it.
 """
 
 from __future__ import annotations
@@ -8,13 +10,14 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from beluga_nb.core import Request
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.core import FORMATS, PROMPT_LIMIT, Request
+from beluga_nb.errors import RequestError, UnknownName, plain
 
 AUTO = "auto"
 DEFAULT_SIZE = "1:1"
@@ -30,8 +33,100 @@ OPENAI_QUALITIES = {
 }
 """OpenAI's words for quality, which the embedded server takes too (contract.md: Request parameters)."""
 
-_PIXELS = re.compile(r"\s*(\d{1,5})\s*[xX×]\s*(\d{1,5})\s*")
-_LEAST_EDGE = 16
+_EDGE = "(1[6-9]|[2-9][0-9]|[1-9][0-9]{2,4})"
+_PIXELS = rf"\s*{_EDGE}\s*[xX×]\s*{_EDGE}\s*"
+"""Width and height of at least 16 pixels each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enum:
+    """A parameter that takes one of `values`, and in place of one a word from `also`."""
+
+    about: str
+    values: tuple[str, ...]
+    default: str | None = None
+    also: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def taken(self, name: str, value: str, _model: str, /) -> str:
+        """Return which of `values` is meant; raise `UnknownName` for none."""
+        if value in self.values:
+            return value
+        if value in self.also:
+            return self.also[value]
+        raise UnknownName(name.replace("_", " "), value, self.values, param=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes(Enum):
+    """A parameter that takes labels, and pixels (`pattern`) in place of the nearest label."""
+
+    pattern: str = _PIXELS
+
+    def taken(self, name: str, value: str, model: str, /) -> str:
+        """Return the label; raise `RequestError` for one of another model's, `UnknownName` for none."""
+        if value in self.values:
+            return value
+        own = [each for each in self.values if each != AUTO]
+        if value in labels():
+            raise RequestError(
+                f"{model} has no size '{value}'.",
+                f"It takes {', '.join(own)} or auto; nearest is {label_of(*pixels(value), own)}.",
+                param=name,
+            )
+        if match := re.fullmatch(self.pattern, value):
+            return label_of(int(match[1]), int(match[2]), own)
+        hint = f"{model} takes {', '.join(self.values)} or pixels such as 1024x1024."
+        raise UnknownName(name, value, self.values, hint=hint, param=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A parameter that takes a whole number from `least` to `most`; no `most`, no limit."""
+
+    about: str
+    least: int
+    most: int | None = None
+    default: int | None = None
+    advice: str = "Give a whole number in that range."
+
+    def taken(self, name: str, value: int, model: str, /) -> int:
+        """Return the number; raise `RequestError` for one out of range."""
+        if value < self.least or (self.most is not None and value > self.most):
+            raise RequestError(
+                f"{name} is {plain(str(value), 20)}, but {model} takes {self.least} to {self.most}.",
+                self.advice,
+                param=name,
+            )
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A parameter that takes text of at most `longest` characters; not `blank`, more than white space."""
+
+    about: str
+    longest: int | None = None
+    blank: bool = True
+    default: str | None = None
+
+    def taken(self, _name: str, value: str, _model: str, /) -> str:
+        """Return the text as it is: `Request` has checked it already, whatever the model."""
+        return value
+
+
+Parameter = Enum | Range | Text
+
+RESPONSE_FORMAT = Enum(
+    about="Whether the answer holds links, which work for 60 minutes, or the pictures themselves.",
+    values=("url", "b64_json"),
+    default="url",
+)
+
+EXTENSIONS: Mapping[str, Parameter] = {
+    "take": Text(about="A label for sampling the same request anew.", default=""),
+    "sample": Range(about="The number of the first picture within its take.", least=0, default=0),
+}
+"""What our own server takes beyond the contract: which pictures of a prompt are meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +200,43 @@ def find(model_id: str) -> Model:
         ) from None
 
 
+@cache
+def supported_parameters(model: Model) -> Mapping[str, Parameter]:
+    """Return what a request for this model takes beside its id, by the API's names.
+
+    >>> supported_parameters(find("gpt-image-2"))["n"].most
+    1
+    """
+    return {
+        "prompt": Text(
+            about="What the picture shows, in words; white space around it does not count.",
+            longest=PROMPT_LIMIT,
+            blank=False,
+        ),
+        "n": Range(
+            about="How many pictures.", least=1, most=model.n_max, default=1, advice="Send more requests."
+        ),
+        "size": Sizes(
+            about="A label, auto, or width x height in pixels, which become the nearest label.",
+            values=(*model.sizes, AUTO),
+            default=DEFAULT_SIZE,
+        ),
+        "quality": Enum(
+            about="How finely it is drawn; OpenAI's words are taken for the nearest of the two.",
+            values=QUALITIES,
+            default=QUALITIES[0],
+            also=OPENAI_QUALITIES,
+        ),
+        "output_format": Enum(about="The format of the pictures.", values=tuple(FORMATS), default="png"),
+        "output_compression": Range(
+            about="How much a JPEG or WebP keeps: 0 is smallest, 100 is best. A PNG always keeps all.",
+            least=0,
+            most=100,
+        ),
+        "response_format": RESPONSE_FORMAT,
+    }
+
+
 def pixels(label: str) -> tuple[int, int]:
     """Return the width and height that the embedded server draws for a label.
 
@@ -128,44 +260,25 @@ def label_of(width: int, height: int, allowed: Sequence[str]) -> str:
 def canonical(request: Request, *, insist: bool = False) -> Request:
     """Return the request in the catalogue's words: pixel sizes as labels, OpenAI's qualities as ours.
 
-    Raises `UnknownName` or `RequestError` for what the model does not take. With `insist`, a model
-    that the catalogue does not know is left as it is, with whatever size and quality it was given:
-    catalogues age.
+    Raises `UnknownName` or `RequestError` for what the model does not take, except too large an `n`,
+    which `split` takes care of. With `insist`, a model that the catalogue does not know is left as it
+    is, with whatever size and quality it was given: catalogues age.
     """
     if insist and request.model not in _by_id():
         return request
-    model = find(request.model)
-    return replace(request, size=_label(request.size, model), quality=_quality(request.quality))
+    takes, said = supported_parameters(find(request.model)), request.said
+    return replace(request, **{name: _taken(takes[name], name, said) for name in takes if name in said})
 
 
-def _label(size: str | None, model: Model) -> str | None:
-    if size is None or size == AUTO or size in model.sizes:
-        return size
-    if size in labels():
-        raise RequestError(
-            f"{model.id} has no size '{size}'.",
-            f"It takes {', '.join(model.sizes)} or auto; nearest is {label_of(*pixels(size), model.sizes)}.",
-            param="size",
-        )
-    match = _PIXELS.fullmatch(size)
-    width, height = (int(edge) for edge in match.groups()) if match else (0, 0)
-    if min(width, height) >= _LEAST_EDGE:
-        return label_of(width, height, model.sizes)
-    raise UnknownName(
-        "size",
-        size,
-        (*model.sizes, AUTO),
-        hint=f"{model.id} takes {', '.join(model.sizes)}, auto or pixels such as 1024x1024.",
-        param="size",
-    )
+def check_count(request: Request) -> None:
+    """Raise `RequestError` where one request for the model cannot ask for that many pictures."""
+    takes = supported_parameters(find(request.model))
+    _taken(takes["n"], "n", {"n": request.n, "model": request.model})
 
 
-def _quality(quality: str | None) -> str | None:
-    if quality is None or quality in QUALITIES:
-        return quality
-    if quality in OPENAI_QUALITIES:
-        return OPENAI_QUALITIES[quality]
-    raise UnknownName("quality", quality, QUALITIES, param="quality")
+def _taken(parameter: Parameter, name: str, said: Mapping[str, str | int]) -> Any:
+    # Request has seen to it that each value is of its parameter's type.
+    return parameter.taken(name, said[name], str(said["model"]))  # type: ignore[arg-type]
 
 
 def conversions(asked: Request, request: Request) -> list[str]:

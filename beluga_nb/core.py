@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, overload
@@ -25,6 +25,9 @@ PROMPT_LIMIT = 32_000
 MEDIA_TYPES: Mapping[str, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 """Pillow's name of each format that is decoded at all, and its media type."""
 
+FORMATS: Mapping[str, str] = {name.lower(): kind for name, kind in MEDIA_TYPES.items()}
+"""The API's word for each format, and its media type (contract.md: Request parameters)."""
+
 SUFFIXES: Mapping[str, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 _MEDIA_TYPE_OF_SUFFIX = {".jpeg": "image/jpeg"} | {suffix: kind for kind, suffix in SUFFIXES.items()}
@@ -35,6 +38,8 @@ MAX_PIXELS = 40_000_000
 PROCEDURAL = "procedural"
 """The `engine` of pictures that the built-in painter drew: previews, not model output."""
 
+_WHICH_PICTURES = {"n", "take", "sample"}
+
 Bundle = Mapping[str, str]
 """Media type to content, as Jupyter's display protocol takes it."""
 
@@ -43,12 +48,14 @@ Bundle = Mapping[str, str]
 class Request:
     """What is asked for; the parameters mean what they mean in the API.
 
-    `size` and `quality` are None where the user set none: the service's own defaults apply.
+    What is None was not set by the user: the service's own defaults apply. `output_format` is one of
+    `FORMATS`, and `output_compression` is how good a JPEG or WebP is to be, from 0 to 100.
     `take` and `sample` never reach the service. A take is a label for "sample it all again", and
     `sample` is the number of the first of the `n` pictures within its take.
 
     >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
-    Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, take='', sample=0)
+    Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, \
+output_format=None, output_compression=None, take='', sample=0)
     """
 
     prompt: str
@@ -56,22 +63,32 @@ class Request:
     n: int = 1
     size: str | None = None
     quality: str | None = None
+    output_format: str | None = None
+    output_compression: int | None = None
     take: str = ""
     sample: int = 0
 
     def __post_init__(self) -> None:
         for name in ("prompt", "model", "take"):
             _check_text(name, getattr(self, name))
-        for name in ("size", "quality"):
+        for name in ("size", "quality", "output_format"):
             if getattr(self, name) is not None:
                 _check_text(name, getattr(self, name))
         _check_prompt_length(self.prompt)
         _check_count("n", self.n, least=1)
         _check_count("sample", self.sample, least=0)
+        if self.output_compression is not None:
+            _check_count("output_compression", self.output_compression, least=0)
 
     def part(self, sample: int, n: int = 1) -> Request:
         """Return the request for `n` of these pictures, from `sample` on."""
         return replace(self, sample=sample, n=n)
+
+    @property
+    def said(self) -> dict[str, str | int]:
+        """What the user set that each picture depends on, by the API's names."""
+        names = [each.name for each in fields(self) if each.name not in _WHICH_PICTURES]
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @property
     def samples(self) -> range:

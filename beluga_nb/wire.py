@@ -8,10 +8,12 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import pybase64
 
+import beluga_nb.catalog as catalog
 from beluga_nb.core import Answer, Picture, Request, Result
 from beluga_nb.errors import (
     BadReply,
@@ -28,10 +30,9 @@ from beluga_nb.errors import (
 Json = Mapping[str, object]
 
 ENGINE_HEADER = "x-beluga-engine"
+SIZE_HEADER = "x-beluga-size"
+PROCESSING_HEADER = "openai-processing-ms"
 REQUEST_ID_HEADER = "x-request-id"
-
-EXTENSIONS = ("take", "sample")
-"""Keys that our own server understands beyond the contract: which pictures of a prompt are meant."""
 
 
 # --- requests
@@ -39,11 +40,8 @@ EXTENSIONS = ("take", "sample")
 
 def request_to_json(request: Request, *, response_format: str, extensions: bool = False) -> dict[str, object]:
     """Return the body of the POST: only what was set, so that the service's defaults stay its own."""
-    said = {name: getattr(request, name) for name in ("model", "prompt", "n", "size", "quality")}
-    body = {name: value for name, value in said.items() if value is not None}
-    if extensions:
-        body |= {name: getattr(request, name) for name in EXTENSIONS}
-    return body | {"response_format": response_format}
+    body: dict[str, object] = {**request.said, "n": request.n, "response_format": response_format}
+    return body | ({name: getattr(request, name) for name in catalog.EXTENSIONS} if extensions else {})
 
 
 def request_from_json(body: object) -> tuple[Request, str]:
@@ -59,16 +57,42 @@ def request_from_json(body: object) -> tuple[Request, str]:
             raise RequestError(
                 f"'{name}' is missing.", f"Send {name} as a string.", param=name, code="missing_parameter"
             )
-    response_format = said.get("response_format", "url")
-    if response_format not in ("url", "b64_json"):  # of any type, so no set
+    response_format = said.get("response_format", catalog.RESPONSE_FORMAT.default)
+    if response_format not in catalog.RESPONSE_FORMAT.values:  # of any type, so no set
         raise RequestError(
             f"response_format is {plain(str(response_format), 80)!r}.",
-            "Use url or b64_json.",
+            f"Use {' or '.join(catalog.RESPONSE_FORMAT.values)}.",
             param="response_format",
         )
-    names = ("model", "prompt", "n", "size", "quality", *EXTENSIONS)
-    known = {name: said[name] for name in names if name in said}
+    known = {each.name: _number(said[each.name]) for each in fields(Request) if each.name in said}
     return Request(**known), str(response_format)
+
+
+def _number(value: object) -> Any:
+    # In JSON 1.0 is 1: its schemas call both an integer, and some languages write only the former.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# --- models
+
+
+def parameter_to_json(parameter: catalog.Parameter) -> dict[str, object]:
+    """Return what a parameter takes, as the record of a model says it.
+
+    >>> parameter_to_json(catalog.RESPONSE_FORMAT)
+    {'type': 'enum', 'values': ['url', 'b64_json'], 'default': 'url'}
+    """
+    takes: dict[str, object]
+    match parameter:
+        case catalog.Enum():
+            takes = {"type": "enum", "values": [*parameter.values]}
+        case catalog.Range():
+            takes = {"type": "range", "min": parameter.least, "max": parameter.most}
+        case catalog.Text():
+            takes = {"type": "string", "max_length": parameter.longest}
+    return {
+        name: value for name, value in {**takes, "default": parameter.default}.items() if value is not None
+    }
 
 
 # --- results
@@ -165,7 +189,7 @@ def decoded(encoded: str) -> bytes:
 
 # --- errors
 
-_TYPES = {
+ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
     402: "insufficient_quota",
@@ -177,6 +201,7 @@ _TYPES = {
     503: "service_unavailable",
     504: "timeout",
 }
+"""The API's word for each status that it documents (contract.md: Errors)."""
 
 _ADVICE = {
     401: "Look at BELUGA_API_KEY: the key is missing, revoked or for another service. Nothing is billed.",
@@ -193,7 +218,7 @@ _NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
 
 def type_of(status: int) -> str:
     """Return the API's word for a status (contract.md: Errors)."""
-    return _TYPES.get(status) or _TYPES[400 if status < 500 else 500]
+    return ERROR_TYPES.get(status) or ERROR_TYPES[400 if status < 500 else 500]
 
 
 def error_to_json(error: BelugaError) -> tuple[int, dict[str, object]]:

@@ -6,6 +6,7 @@ import pytest
 
 from beluga_nb.catalog import (
     canonical,
+    check_count,
     conversions,
     find,
     label_of,
@@ -15,6 +16,7 @@ from beluga_nb.catalog import (
     pixels,
     sizes,
     split,
+    supported_parameters,
 )
 from beluga_nb.core import Request
 from beluga_nb.errors import RequestError, UnknownName
@@ -223,6 +225,7 @@ def test_a_label_that_is_spelt_otherwise_is_suggested(size):
         "1024x1024x3",
         "100000x16",
         "1e3x1e3",
+        "١٠٢٤x١٠٢٤",
     ],
 )
 def test_what_is_no_size_is_refused(size):
@@ -259,6 +262,47 @@ def test_an_unknown_quality_is_refused(quality):
     assert caught.value.message == f"No quality '{quality}'."
     assert caught.value.hint.endswith("There are: standard, hd.")
     assert caught.value.param == "quality"
+
+
+# --- what a model takes
+
+
+@pytest.mark.parametrize("row", MODELS, ids=lambda row: row[0])
+def test_what_a_model_takes_is_what_the_contract_says(row):
+    takes = supported_parameters(find(row[0]))
+    assert list(takes) == [
+        *("prompt", "n", "size", "quality", "output_format", "output_compression", "response_format")
+    ]
+    assert (takes["n"].least, takes["n"].most) == (1, row[4])
+    assert " ".join(takes["size"].values) == f"{row[3]} auto"
+    assert takes["prompt"].longest == 32_000
+
+
+def test_what_a_model_takes_is_what_is_checked():
+    for model in models():
+        takes = supported_parameters(model)
+        for name in ("size", "quality", "output_format"):
+            for value in takes[name].values:
+                request = Request(prompt="a fox", model=model.id, **{name: value})
+                assert canonical(request) == request
+        check_count(Request(prompt="a fox", model=model.id, n=takes["n"].most))
+        with pytest.raises(RequestError):
+            check_count(Request(prompt="a fox", model=model.id, n=takes["n"].most + 1))
+
+
+def test_an_unknown_format_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(UnknownName) as caught:
+        canonical(Request(prompt="a fox", model="flux-2.0", output_format="jpg"))
+    assert caught.value.message == "No output format 'jpg'."
+    assert caught.value.hint == "Did you mean 'jpeg'? There are: png, jpeg, webp."
+    assert caught.value.param == "output_format"
+
+
+def test_a_compression_out_of_range_is_refused():
+    with pytest.raises(RequestError) as caught:
+        canonical(Request(prompt="a fox", model="flux-2.0", output_compression=101))
+    assert caught.value.message == "output_compression is 101, but flux-2.0 takes 0 to 100."
+    assert caught.value.hint == "Give a whole number in that range."
 
 
 # --- the rest

@@ -69,6 +69,7 @@ REQUESTS = [
     Request(prompt='{"json": "{{x}}"}, 50 % \N{SNOWMAN} é\n\n ', model="flux-2.0", n=3, size="2:1"),
     Request(prompt="a fox", model="seedream-4.5", n=4, size="9:16", quality="hd", take="again", sample=2),
     Request(prompt="a skyline", model="wan2.7-image", size="auto", quality="standard"),
+    Request(prompt="a fox", model="flux-2.0", output_format="webp", output_compression=40),
 ]
 
 

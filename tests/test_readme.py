@@ -8,6 +8,9 @@ from pathlib import Path
 
 from kernels import Kernel, clean_environment
 
+from beluga_nb.catalog import find, supported_parameters
+from beluga_nb.local.app import create_app
+from beluga_nb.local.previews import previews
 from beluga_nb.magics.parse import OPTIONS
 from beluga_nb.settings import MODES, Settings
 
@@ -61,6 +64,21 @@ def test_the_two_commands_are_there_once_each():
         == 1
     )
     assert len(re.findall(r"^python3 -m venv .*-m tests$", README, re.MULTILINE)) == 1
+
+
+def test_the_server_has_the_addresses_and_formats_that_are_named():
+    rows = re.findall(r"^\| (`(?:GET|POST) /.*?`) \|", README, re.MULTILINE)
+    named = {tuple(words.split()) for row in rows for words in re.findall("`(.+?)`", row)}
+    routes = {(method, route.path) for route in create_app(previews).routes for method in route.methods}
+    assert named == {(method, path) for method, path in routes if method != "HEAD"} - {
+        ("GET", "/files/{name}")
+    }
+    takes = supported_parameters(find("flux-2.0"))
+    for name in ("response_format", "output_format"):
+        *others, last = (f"`{value}`" for value in takes[name].values)
+        assert f"`{name}` ({', '.join(others)} or {last})" in README
+    compression = takes["output_compression"]
+    assert f"`output_compression` ({compression.least} to {compression.most}," in " ".join(README.split())
 
 
 def test_every_file_that_is_linked_is_there():

@@ -49,13 +49,25 @@ def test_the_body_holds_only_what_was_set():
 
 
 def test_the_body_holds_all_that_was_set():
-    request = Request(prompt=" {x} é\n", model="m", n=3, size="16:9", quality="hd", take="b", sample=7)
+    request = Request(
+        prompt=" {x} é\n",
+        model="m",
+        n=3,
+        size="16:9",
+        quality="hd",
+        output_format="jpeg",
+        output_compression=0,
+        take="b",
+        sample=7,
+    )
     assert request_to_json(request, response_format="b64_json") == {
         "model": "m",
         "prompt": " {x} é\n",
         "n": 3,
         "size": "16:9",
         "quality": "hd",
+        "output_format": "jpeg",
+        "output_compression": 0,
         "response_format": "b64_json",
     }
 
@@ -69,6 +81,7 @@ def test_take_and_sample_are_sent_to_our_own_server_only():
     "request_",
     [
         FOX,
+        Request(prompt="a fox", model="m", output_format="webp", output_compression=7),
         Request(prompt=' "\\\n\N{SNOWMAN}\0 ', model="m", n=4, size="auto", quality="hd", take="é", sample=9),
     ],
 )
@@ -100,7 +113,7 @@ def test_null_means_not_set_and_unknown_keys_are_accepted():
         ({"prompt": "x" * 32_001}, "prompt", None, "The prompt has 32,001 characters."),
         ({"model": {}}, "model", None, "The model is {}, not text."),
         ({"n": 0}, "n", None, "n is 0."),
-        ({"n": 1.0}, "n", None, "n is 1.0."),
+        ({"n": 1.5}, "n", None, "n is 1.5."),
         ({"n": "1"}, "n", None, "n is '1'."),
         ({"n": True}, "n", None, "n is True."),
         ({"n": float("nan")}, "n", None, "n is nan."),

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import beluga_nb.catalog as catalog
+import beluga_nb.local.openapi as openapi
 import beluga_nb.wire as wire
 from beluga_nb.core import SUFFIXES, Engine, Incomplete, Picture, Request, Result
 from beluga_nb.errors import BelugaError, EngineError, Overloaded, Refused, RequestError, plain
@@ -33,9 +34,6 @@ from beluga_nb.local.jobs import CLOSED_REQUEST, Job, JobQueue
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body; the longest prompt takes 384 KiB when all of it is escaped."""
-
-SIZE_HEADER = "x-beluga-size"
-PROCESSING_HEADER = "openai-processing-ms"
 
 _ID = "beluga.request_id"
 
@@ -62,6 +60,7 @@ def create_app(
             Route("/v1/models", _models),
             Route("/v1/models/{id}", _model),
             Route("/v1/health", _health),
+            Route("/openapi.json", service.openapi),
             Route("/files/{name}", service.file, name="file"),
         ],
         middleware=[Middleware(_Numbered)],
@@ -95,19 +94,19 @@ class _Service:
             answer = await self._answer(http)
         except BelugaError as error:
             answer = _refusal(error)
-        answer.headers[PROCESSING_HEADER] = str(round((self.clock() - began) * 1000))
+        answer.headers[wire.PROCESSING_HEADER] = str(round((self.clock() - began) * 1000))
         return answer
 
     async def _answer(self, http: HttpRequest) -> Response:
         _check_key(http, self.key)
         asked, response_format = _parsed(await _body(http))
         request = catalog.canonical(asked)
-        _check_count(request)
+        catalog.check_count(request)
         result = await self._drawn(http, request)
         link = self._link(http) if response_format == "url" else None
         answer = _json(wire.result_to_json(result, link=link))
         answer.headers[wire.ENGINE_HEADER] = _header(result.recipe.engine)
-        answer.headers[SIZE_HEADER] = _header(_size_said(asked, request))
+        answer.headers[wire.SIZE_HEADER] = _header(_size_said(asked, request))
         return answer
 
     async def _drawn(self, http: HttpRequest, request: Request) -> Result:
@@ -135,6 +134,10 @@ class _Service:
         headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
         media_type = file.media_type if known else "application/octet-stream"
         return Response(file.data, media_type=media_type, headers=headers)
+
+    async def openapi(self, _: HttpRequest) -> Response:
+        """Answer `GET /openapi.json`."""
+        return _json(openapi.document(secured=self.key is not None))
 
 
 def _check_key(http: HttpRequest, key: str | None) -> None:
@@ -177,16 +180,6 @@ def _no_number(word: str) -> None:
     raise ValueError(word)  # NaN and Infinity, which Python reads and JSON does not have
 
 
-def _check_count(request: Request) -> None:
-    most = catalog.n_max(request.model)
-    if request.n > most:
-        raise RequestError(
-            f"n is {plain(str(request.n), 20)}, but {request.model} gives at most {most} per request.",
-            "Send more requests.",
-            param="n",
-        )
-
-
 def _size_said(asked: Request, request: Request) -> str:
     size = request.size or catalog.DEFAULT_SIZE
     return size if asked.size is None or asked.size == size else f"{size}; requested={plain(asked.size)}"
@@ -220,7 +213,7 @@ async def _models(http: HttpRequest) -> Response:
 
 
 def _fits(model: catalog.Model, said: Mapping[str, str]) -> bool:
-    category, provider = said.get("category", "image"), said.get("provider", model.provider)
+    category, provider = said.get("category") or "image", said.get("provider") or model.provider
     text = f"{model.id} {model.name} {model.provider}".casefold()
     return (
         category.casefold() == "image"
@@ -236,8 +229,9 @@ def _record(model: catalog.Model) -> dict[str, object]:
         "created": 0,
         "owned_by": model.provider,
         "name": model.name,
-        "sizes": [*model.sizes, catalog.AUTO],
-        "n_max": model.n_max,
+        "supported_parameters": {
+            name: wire.parameter_to_json(each) for name, each in catalog.supported_parameters(model).items()
+        },
     }
 
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 
 import beluga_nb.catalog as catalog
-from beluga_nb.core import PROCEDURAL, Answer, Request, Result
+from beluga_nb.core import FORMATS, PROCEDURAL, Answer, Request, Result
 from beluga_nb.local.jobs import advance
 
 
 async def previews(request: Request, *, clock: Callable[[], float] = time.time) -> Result:
-    """Return painted previews of `request`, as PNG; the same request gives the same bytes.
+    """Return painted previews of `request`, as PNG by default; the same request gives the same bytes.
 
     Raises `errors.UnknownName` for a model that the catalogue does not have.
     """
@@ -43,4 +43,6 @@ def _paint(request: Request) -> Answer:
         take=request.take,
         sample=request.sample,
     )
-    return Answer(painting.png(), "image/png", painting.revised_prompt)
+    media_type, quality = FORMATS[request.output_format or "png"], request.output_compression
+    data = painting.encoded(media_type, quality=None if quality is None else max(1, quality))  # from 1 on
+    return Answer(data, media_type, painting.revised_prompt)

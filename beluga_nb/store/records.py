@@ -37,12 +37,6 @@ def canonical_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def asked(request: Request) -> dict[str, str]:
-    """Return the parameters that the user set; the API's defaults are not filled in."""
-    said = {name: getattr(request, name) for name in ("model", "prompt", "size", "quality")}
-    return {name: value for name, value in said.items() if value is not None}
-
-
 def key(request: Request, *, provider: str) -> str:
     """Return the key of the first picture of a request: the SHA-256 of all that it depends on.
 
@@ -55,7 +49,7 @@ def key(request: Request, *, provider: str) -> str:
                 "schema": SCHEMA,
                 "op": OPERATION,
                 "provider": provider,
-                "request": asked(request),
+                "request": request.said,
                 "inputs": [],
                 "take": request.take,
                 "sample": request.sample,
@@ -75,7 +69,7 @@ def record_of(picture: Picture, preview: Preview | None, *, provider: str) -> di
         "provider": provider,
         "take": request.take,
         "sample": request.sample,
-        "request": asked(request),
+        "request": request.said,
         "inputs": [],
         "image": {
             "sha256": picture.sha256,

@@ -17,7 +17,7 @@ from itertools import count
 from beluga_nb.core import Engine, Incomplete, Picture, Preview, Request, Result
 from beluga_nb.engines import joined, outcome
 from beluga_nb.errors import BadImage, BelugaError, NotRecorded, StoreError, plain
-from beluga_nb.store.records import Store, asked
+from beluga_nb.store.records import Store
 
 
 class Replayed:
@@ -153,15 +153,14 @@ def nearest(request: Request, store: Store) -> Request | None:
 
 
 def _likeness(request: Request, other: Request) -> float:
-    same = sum(
-        getattr(request, name) == getattr(other, name) for name in ("model", "size", "quality", "take")
-    )
+    names = (request.said.keys() | other.said.keys() | {"take"}) - {"prompt"}
+    same = -sum(getattr(request, name) != getattr(other, name) for name in names)
     alike = difflib.SequenceMatcher(None, request.prompt[:500], other.prompt[:500]).ratio()
     return float(same + 4 * alike)
 
 
 def _differences(request: Request, other: Request) -> str:
-    before, after = ({**asked(each), "take": each.take, "sample": each.sample} for each in (request, other))
+    before, after = ({**each.said, "take": each.take, "sample": each.sample} for each in (request, other))
     different = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
     words = [
         f"{name} {plain(str(after[name]), 60)!r}" if name in after else f"no {name}" for name in different

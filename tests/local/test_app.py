@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from beluga_nb.core import Answer, Incomplete, Request, Result
+from beluga_nb.core import SUFFIXES, Answer, Incomplete, Request, Result
 from beluga_nb.errors import (
     BadReply,
     EngineError,
@@ -146,7 +146,8 @@ def test_b64_json_carries_the_pictures_themselves():
     body = post(WHALE | {"n": 2, "response_format": "b64_json"}).json()
     assert [set(item) for item in body["data"]] == [{"b64_json"}, {"b64_json"}]
     assert base64.b64decode(body["data"][1]["b64_json"]) == (
-        b"Request(prompt='a whale', model='flux-2.0', n=1, size=None, quality=None, take='', sample=1)"
+        b"Request(prompt='a whale', model='flux-2.0', n=1, size=None, quality=None,"
+        b" output_format=None, output_compression=None, take='', sample=1)"
     )
 
 
@@ -211,10 +212,13 @@ def test_the_size_header_says_what_is_drawn_and_what_was_asked(size, header):
 
 
 def test_the_engine_gets_every_parameter_with_take_and_sample():
-    request = heard(n=3, size="16:9", quality="hd", take="again", sample=7)
-    assert request == Request(
-        prompt="a whale", model="flux-2.0", n=3, size="16:9", quality="hd", take="again", sample=7
-    )
+    others = {"n": 3, "size": "16:9", "quality": "hd", "take": "again", "sample": 7}
+    others |= {"output_format": "webp", "output_compression": 0}
+    assert heard(**others) == Request(prompt="a whale", model="flux-2.0", **others)
+
+
+def test_a_whole_number_may_be_written_with_a_point():
+    assert repr(heard(n=2.0, sample=7.0)) == repr(heard(n=2, sample=7))
 
 
 def test_what_was_not_said_stays_unsaid():
@@ -243,9 +247,7 @@ def test_n_goes_up_to_the_models_limit_and_no_further(model):
     assert len(post(WHALE | {"model": model, "n": most}).json()["data"]) == most
     status, error = refusal(post(WHALE | {"model": model, "n": most + 1}))
     assert (status, error["param"], error["type"]) == (400, "n", "invalid_request_error")
-    assert error["message"] == (
-        f"n is {most + 1}, but {model} gives at most {most} per request. Send more requests."
-    )
+    assert error["message"] == (f"n is {most + 1}, but {model} takes 1 to {most}. Send more requests.")
 
 
 @pytest.mark.parametrize(
@@ -313,7 +315,7 @@ def test_pixels_become_the_nearest_of_the_models_own_labels():
         ({"n": 5}, None, "n"),
         ({"n": 10**4000}, None, "n"),
         ({"n": True}, None, "n"),
-        ({"n": 1.0}, None, "n"),
+        ({"n": 1.5}, None, "n"),
         ({"n": "1"}, None, "n"),
         ({"size": "7:5"}, None, "size"),
         ({"size": "15x1024"}, None, "size"),
@@ -321,6 +323,14 @@ def test_pixels_become_the_nearest_of_the_models_own_labels():
         ({"size": 1024}, None, "size"),
         ({"quality": "ultra"}, None, "quality"),
         ({"quality": True}, None, "quality"),
+        ({"output_format": "gif"}, None, "output_format"),
+        ({"output_format": "jpg"}, None, "output_format"),
+        ({"output_format": ["png"]}, None, "output_format"),
+        ({"output_compression": 101}, None, "output_compression"),
+        ({"output_compression": -1}, None, "output_compression"),
+        ({"output_compression": 10**4000}, None, "output_compression"),
+        ({"output_compression": "90"}, None, "output_compression"),
+        ({"output_compression": True}, None, "output_compression"),
         ({"response_format": "png"}, None, "response_format"),
         ({"response_format": ["url"]}, None, "response_format"),
         ({"response_format": {}}, None, "response_format"),
@@ -763,8 +773,15 @@ def test_the_list_of_models_has_openais_shape():
             "created": 0,
             "owned_by": provider,
             "name": each["name"],
-            "sizes": [*sizes, "auto"],
-            "n_max": most,
+            "supported_parameters": {
+                "prompt": {"type": "string", "max_length": 32_000},
+                "n": {"type": "range", "min": 1, "max": most, "default": 1},
+                "size": {"type": "enum", "values": [*sizes, "auto"], "default": "1:1"},
+                "quality": {"type": "enum", "values": ["standard", "hd"], "default": "standard"},
+                "output_format": {"type": "enum", "values": ["png", "jpeg", "webp"], "default": "png"},
+                "output_compression": {"type": "range", "min": 0, "max": 100},
+                "response_format": {"type": "enum", "values": ["url", "b64_json"], "default": "url"},
+            },
         }
 
 
@@ -788,7 +805,13 @@ def test_one_unknown_model_is_404():
         ("q=flux", ["flux-kontext", "flux-2.0"]),
         ("provider=Google&q=flux", []),
         ("category=image&q=turbo", ["z-image-turbo"]),
+        ("provider=google&q=flash", ["gemini-2.5-flash-image-preview-official"]),
+        ("q=bytedance+lite", ["seedream-5.0-lite"]),
+        ("category=IMAGE&provider=OPENAI&q=2+official", ["gpt-image-2-official"]),
+        ("category=&provider=&q=kontext", ["flux-kontext"]),
         ("category=video", []),
+        ("provider=nobody", []),
+        ("q=" + "x" * 5000, []),
     ],
 )
 def test_the_list_can_be_filtered(query, ids):
@@ -807,6 +830,7 @@ def test_the_list_can_be_filtered(query, ids):
         Request(prompt="a whale", model="flux-2.0"),
         Request(prompt="a whale at dusk", model="flux-2.0", n=2, size="21:9", take="b", sample=3),
         Request(prompt="  Ein Wal 🐋 ", model="seedream-4.5", size="auto", quality="hd"),
+        Request(prompt="a whale", model="flux-2.0", output_format="png", output_compression=3),
     ],
 )
 def test_through_the_app_the_answer_is_the_engines_own(engine, request_, response_format):
@@ -840,6 +864,39 @@ def test_previews_have_the_pixels_of_their_label_and_say_that_they_are_previews(
 def test_previews_without_a_size_are_square():
     (picture,) = asyncio.run(previews(Request(prompt="a whale", model="flux-2.0"))).pictures
     assert picture.size == (1024, 1024)
+
+
+@pytest.mark.parametrize("response_format", ["url", "b64_json"])
+@pytest.mark.parametrize(
+    ("output_format", "media_type"), [("png", "image/png"), ("jpeg", "image/jpeg"), ("webp", "image/webp")]
+)
+def test_previews_come_in_the_format_that_was_asked_for(output_format, media_type, response_format):
+    async def call():
+        async with client_of(create_app(previews)) as client:
+            asked = WHALE | {"output_format": output_format, "response_format": response_format}
+            (item,) = (await client.post(PATH, json=asked)).json()["data"]
+            if "b64_json" in item:
+                return base64.b64decode(item["b64_json"])
+            file = await client.get(item["url"])
+            assert file.headers["content-type"] == media_type
+            assert item["url"].endswith(SUFFIXES[media_type])
+            return file.content
+
+    with Image.open(io.BytesIO(asyncio.run(call()))) as image:
+        assert (image.get_format_mimetype(), image.size) == (media_type, (1024, 1024))
+
+
+@pytest.mark.parametrize("output_format", ["jpeg", "webp"])
+def test_less_output_compression_is_fewer_bytes(output_format):
+    def length(compression):
+        request = Request(
+            prompt="a whale", model="flux-2.0", output_format=output_format, output_compression=compression
+        )
+        (picture,) = asyncio.run(previews(request)).pictures
+        assert picture.media_type == f"image/{output_format}"
+        return len(picture.data)
+
+    assert length(0) < length(50) < length(100)
 
 
 def test_auto_previews_have_one_of_the_models_own_sizes():

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -358,9 +359,44 @@ def test_the_revised_prompt_stays_short() -> None:
 
 def test_the_png_says_what_it_is() -> None:
     painting = paint("a cat", model="gpt-image-2", size=(64, 64))
-    image = Image.open(io.BytesIO(painting.png()))
+    info = Image.open(io.BytesIO(painting.png())).info
 
-    assert image.info == {"Description": painting.revised_prompt, "Software": "beluga_nb procedural painter"}
+    assert info.pop("XML:com.adobe.xmp") == info.pop("xmp").decode()
+    assert info == {"Description": painting.revised_prompt, "Software": "beluga_nb procedural painter"}
+
+
+def _source_type(data: bytes) -> str | None:
+    """Return what a picture's XMP says of its source, read as any other program would."""
+    info = Image.open(io.BytesIO(data)).info
+    root = ElementTree.fromstring(info["xmp"].strip())
+    return next(root.iter(f"{RDF}Description")).get(f"{IPTC}DigitalSourceType")
+
+
+RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "name"), [("image/png", "PNG"), ("image/jpeg", "JPEG"), ("image/webp", "WEBP")]
+)
+def test_every_format_says_that_an_algorithm_made_it(media_type: str, name: str) -> None:
+    data = paint("a cat", model="gpt-image-2", size=(64, 48)).encoded(media_type)
+
+    assert (Image.open(io.BytesIO(data)).format, Image.open(io.BytesIO(data)).size) == (name, (64, 48))
+    assert _source_type(data) == "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
+
+
+@pytest.mark.parametrize(("media_type", "usual"), [("image/jpeg", 90), ("image/webp", 80)])
+def test_a_lower_quality_makes_a_smaller_file(media_type: str, usual: int) -> None:
+    painting = paint(FOX, model="gpt-image-2", size=(200, 150))
+
+    assert painting.encoded(media_type) == painting.encoded(media_type, quality=usual)
+    assert len(painting.encoded(media_type, quality=30)) < len(painting.encoded(media_type))
+
+
+def test_a_format_without_an_encoder_is_named() -> None:
+    with pytest.raises(ValueError, match="No encoder for 'image/gif'"):
+        paint("a cat", model="gpt-image-2", size=(32, 32)).encoded("image/gif")
 
 
 @pytest.mark.parametrize("quality", ["standard", "hd"])

@@ -1,6 +1,6 @@
 """From a prompt to a painting."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from zlib import Z_RLE
@@ -20,6 +20,16 @@ VERSION = 1
 TAG = "preview"
 SOFTWARE = "beluga_nb procedural painter"
 WORDS_NAMED = 8
+LOSSY: Mapping[str, tuple[str, int]] = {"image/jpeg": ("JPEG", 90), "image/webp": ("WEBP", 80)}
+# IPTC's word for a picture that a program drew without a trained model.
+SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
+XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ xmp:CreatorTool="{SOFTWARE}" Iptc4xmpExt:DigitalSourceType="{SOURCE}"/>
+</rdf:RDF></x:xmpmeta>
+<?xpacket end="r"?>"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +45,28 @@ class Painting:
         info, out = PngInfo(), BytesIO()
         info.add_text("Description", self.revised_prompt)
         info.add_text("Software", SOFTWARE)
+        info.add_itxt("XML:com.adobe.xmp", XMP)  # Pillow has no xmp= for PNG
         # Runs alone: painted pictures get a fifth smaller than at plain level 1, and sooner.
         self.image.save(out, "PNG", compress_level=1, compress_type=Z_RLE, pnginfo=info)
+        return out.getvalue()
+
+    def encoded(self, media_type: str, *, quality: int | None = None) -> bytes:
+        """Return the picture as image/png, image/jpeg or image/webp bytes that say what they are.
+
+        The quality is 1 to 100, None is 90 for JPEG and 80 for WebP; PNG loses nothing and has none.
+        Raises ValueError for another media type.
+
+        >>> paint("a cup", model="gpt-image-2", size=(32, 32)).encoded("image/jpeg")[:2]
+        b'\\xff\\xd8'
+        """
+        if media_type == "image/png":
+            return self.png()
+        if media_type not in LOSSY:
+            raise ValueError(f"No encoder for {media_type!r}. Ask for image/png, image/jpeg or image/webp.")
+        name, usual = LOSSY[media_type]
+        out = BytesIO()
+        # method: WebP's slower searches save a twentieth of the bytes for twice the time; JPEG ignores it.
+        self.image.save(out, name, quality=usual if quality is None else quality, method=2, xmp=XMP.encode())
         return out.getvalue()
 
 
