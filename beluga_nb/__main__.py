@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from beluga_nb.core import Engine
 
 USAGE = """\
-usage: python -m beluga_nb serve [--port PORT] [--key KEY]
+usage: python -m beluga_nb serve [--port PORT] [--key KEY] [--upstream URL] [--faults]
 
   serve   the image API on this machine, for any OpenAI client; --help says more"""
 
@@ -17,13 +22,21 @@ def main(words: Sequence[str]) -> int:
         case ["serve", *rest]:
             from beluga_nb.local.serve import main as serve
 
-            return serve(rest)
+            return serve(rest, connect=_connect)
         case [] | ["-h" | "--help"]:
             print(USAGE)
             return 0
         case [word, *_]:
             print(f"python -m beluga_nb: no command '{word}'; there is: serve", file=sys.stderr)
     return 2
+
+
+def _connect(url: str) -> Engine:
+    # The client side and the server side meet here; neither knows the other.
+    from beluga_nb.api.upstream import upstream
+    from beluga_nb.local.jobs import advance
+
+    return upstream(url, os.environ, advance=advance)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ class Session:
         self._folder = folder
         self._said = said
         self._bridges: dict[str, Bridge] = {}
-        self._sources: dict[tuple[Endpoint, int], Engine] = {}
+        self._sources: dict[tuple[Endpoint, int, bool], Engine] = {}
         self._local_key = keys.made_up()
         self._noticed = False
         self._server: Server | None = None
@@ -269,7 +269,7 @@ class Session:
 
     def _source(self, now: Settings, key: keys.Secret | None) -> Engine:
         endpoint = _service(now, key) if key else _embedded(now, self._local_key)
-        source = (endpoint, now.max_in_flight)
+        source = (endpoint, now.max_in_flight, now.faults)
         if source not in self._sources:
             self._sources[source] = PerLoop(partial(_connected, *source))
         return self._sources[source]
@@ -321,16 +321,18 @@ def _embedded(now: Settings, key: keys.Secret) -> Endpoint:
     )
 
 
-def _connected(endpoint: Endpoint, max_in_flight: int) -> Engine:
+def _connected(endpoint: Endpoint, max_in_flight: int, faults: bool) -> Engine:
     # Imported when something is asked for: who replays needs neither HTTP client nor server.
     from beluga_nb.api.http import Http
 
     app = None
     if endpoint.base_url == _LOCAL_URL and endpoint.key:
         from beluga_nb.local.app import create_app
+        from beluga_nb.local.faults import faulty
         from beluga_nb.local.previews import previews
 
-        app = create_app(previews, key=endpoint.key.reveal())
+        create = partial(create_app, key=endpoint.key.reveal())
+        app = faulty(previews, create) if faults else create(previews)
     return Limited(Retrying(Http(endpoint, app=app)), max_in_flight)
 
 

@@ -23,11 +23,14 @@ BRIDGES = ("thread", "nested")
 RESPONSE_FORMATS = ("b64_json", "url")
 FILE = "beluga.toml"
 
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+"""The hosts that are this machine."""
+
 _CHOICES = {"mode": MODES, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
 _ENVIRONMENT = ("base_url", "mode", "store", "model")
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _PRINTED = re.compile("[!-~]+")
-_NO = {"", "0", "false"}
+_NO = {"", "0", "false", "no", "off"}
+_YES = {"1", "true", "yes", "on"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class Settings:
     """What a session needs to know; times are in seconds.
 
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
+    `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
     `origin` says where `base_url` came from, since a file that came with a notebook may not send the
     user's key elsewhere.
     """
@@ -48,6 +52,7 @@ class Settings:
     timeout: float = 330.0
     connect_timeout: float = 10.0
     max_in_flight: int = 4
+    faults: bool = False
     origin: str = field(default="default", repr=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +65,8 @@ class Settings:
             raise SettingsError(f"The setting store is {self.store!r}.", "Give a folder.")
         object.__setattr__(self, "store", Path(self.store))
         object.__setattr__(self, "base_url", checked_base_url(self.base_url))
+        if not isinstance(self.faults, bool):
+            raise SettingsError(f"The setting faults is {self.faults!r}.", "Give true or false.")
         for name in ("timeout", "connect_timeout", "max_in_flight"):
             _check_positive(name, getattr(self, name))
 
@@ -71,7 +78,7 @@ class Settings:
     @property
     def loopback(self) -> bool:
         """Whether the base URL is on this machine."""
-        return urlsplit(self.base_url).hostname in _LOOPBACK
+        return urlsplit(self.base_url).hostname in LOOPBACK
 
     def with_(self, **said: object) -> Settings:
         """Return the settings with what the call says; None says nothing."""
@@ -110,7 +117,7 @@ def checked_base_url(url: str) -> str:
             "The base URL holds a user name, a password, a query or a fragment.",
             f"Give only scheme, host and path, such as {SERVICE}",
         )
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise SettingsError(
             f"The base URL leads to {parts.hostname} without encryption.",
             "Use https://; plain http:// is for this machine only.",
@@ -144,7 +151,15 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     found = {name: environ.get(f"BELUGA_{name.upper()}", "").strip() for name in _ENVIRONMENT}
     said: dict[str, object] = {name: value for name, value in found.items() if value}
+    if faults := environ.get("BELUGA_FAULTS", "").strip():
+        said["faults"] = _claim("BELUGA_FAULTS", faults)
     return said | {"origin": "environment"} if "base_url" in said else said
+
+
+def _claim(name: str, text: str) -> bool:
+    if text.lower() not in _YES | _NO:
+        raise SettingsError(f"{name} is '{plain(text, 40)}'.", "Give 1 or 0.")
+    return text.lower() in _YES
 
 
 def _from_file(folder: Path) -> dict[str, object]:

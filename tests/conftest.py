@@ -54,14 +54,24 @@ def ask(engine, request):
     return asyncio.run(asyncio.wait_for(engine(request), 30))
 
 
-@contextlib.contextmanager
 def service(engine, key=KEY):
-    """Our own server in front of an engine, on a real port, guarded as `serve` is; yields its base URL."""
+    """Our own server in front of an engine, on a real port; yields its base URL."""
+    return on_a_port(create_app(engine, key=key))
+
+
+@contextlib.contextmanager
+def on_a_port(app, log_level="error"):
+    """An app on a real port, guarded as `serve` is; yields its base URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # who calls before the server runs waits, and is not refused
-        app = Guard(create_app(engine, key=key), port=listening.getsockname()[1])
-        config = uvicorn.Config(app, http=Connection, lifespan="off", log_level="error")
+        config = uvicorn.Config(
+            Guard(app, port=listening.getsockname()[1]),
+            http=Connection,
+            lifespan="off",
+            log_level=log_level,
+            timeout_graceful_shutdown=1,
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

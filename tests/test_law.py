@@ -1,19 +1,23 @@
 """The law: wrapping never changes the answer.
 
 For every request and engine, the client in front of the server in front of the engine, in process and over a
-real port, the recording, its replay, the retrying, the limited, the spread and the per-loop engine all give
-what the engine gives, to the byte.
+real port, a service that is polled, a server that fails on demand and was not asked to, the recording, its
+replay, the retrying, the limited, the spread and the per-loop engine all give what the engine gives, to the
+byte.
 """
 
 import asyncio
 import random
+from functools import partial
 
 import pytest
 from conftest import KEY, ask, drawing, drawn, service
+from upstream import Upstream
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.api.keys import Secret
+from beluga_nb.api.polled import Pace, Polled
 from beluga_nb.api.retry import Retrying
 from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Request, Result
@@ -26,6 +30,7 @@ from beluga_nb.errors import (
     TimedOut,
 )
 from beluga_nb.local.app import create_app
+from beluga_nb.local.faults import faulty
 from beluga_nb.local.previews import previews
 from beluga_nb.show.preview import preview
 from beluga_nb.store.records import Store
@@ -102,9 +107,25 @@ def replayed(engine, store):
     return twice
 
 
+def polled(engine):
+    endpoint = Endpoint(
+        base_url="http://127.0.0.1/v1",
+        provider="law",
+        key=Secret(KEY, "a test"),
+        response_format="url",
+        extensions=True,
+    )
+    return Polled(endpoint, pace=Pace(first=0, longest=0), app=Upstream(engine).app)
+
+
 WRAPPERS = {
     "in process, url": lambda engine, _: in_process(engine, "url"),
     "in process, b64_json": lambda engine, _: in_process(engine, "b64_json"),
+    "polled": lambda engine, _: polled(engine),
+    "polled, behind the server": lambda engine, _: in_process(PerLoop(lambda: polled(engine))),
+    "faulty": lambda engine, _: client(
+        "http://127.0.0.1/v1", "url", faulty(engine, partial(create_app, key=KEY))
+    ),
     "recorded": recorded,
     "replayed": replayed,
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
@@ -127,7 +148,7 @@ async def outcome_of(engine, request):
     except BelugaError as error:
         return told(error)
     finally:
-        if isinstance(engine, Http):
+        if isinstance(engine, Http | Polled):
             await engine.aclose()
 
 

@@ -274,3 +274,24 @@ def test_where_the_base_url_came_from_is_known(project):
     from_call = from_file.with_(base_url="https://call.example/v1")
     assert load({}, project / "nowhere" / "else").origin == "file"
     assert (from_file.origin, from_environment.origin, from_call.origin) == ("file", "environment", "call")
+
+
+@pytest.mark.parametrize(
+    ("said", "faults"), [("1", True), ("true", True), ("ON", True), ("0", False), ("no", False), (" ", False)]
+)
+def test_faults_are_switched_by_the_environment(tmp_path, said, faults):
+    assert load({"BELUGA_FAULTS": said}, tmp_path).faults is faults
+
+
+def test_faults_are_off_by_themselves_and_on_where_the_file_says_so(tmp_path):
+    assert load({}, tmp_path).faults is False
+    (tmp_path / "beluga.toml").write_text("faults = true\n")
+    assert load({}, tmp_path).faults is True
+    assert load({"BELUGA_FAULTS": "0"}, tmp_path).faults is False
+
+
+def test_faults_are_a_yes_or_a_no(tmp_path):
+    with pytest.raises(SettingsError, match="BELUGA_FAULTS is 'maybe'"):
+        load({"BELUGA_FAULTS": "maybe"}, tmp_path)
+    with pytest.raises(SettingsError, match="The setting faults is 'yes'"):
+        Settings(faults="yes")  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,11 +42,10 @@ _BAD_URL = (httpx.InvalidURL, UnicodeError)
 _NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
 
 
-class Http:
-    """The engine behind an `Endpoint`; with `app`, that ASGI application answers in this process.
+class Line:
+    """The connection to an `Endpoint`; with `app`, that ASGI application answers in this process.
 
-    It sends each request once. Raises `Unreachable`, `Refused`, `Overloaded`, `OutcomeUnknown`,
-    `TimedOut`, `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good.
+    What is sent over it is sent once, and read within bounds; deadlines are on the running loop's clock.
     """
 
     def __init__(self, endpoint: Endpoint, *, app: App | None = None, sleep: Sleep = asyncio.sleep) -> None:
@@ -65,11 +64,48 @@ class Http:
             headers={"accept-encoding": "identity", "user-agent": "beluga_nb"},
         )
 
-    async def __call__(self, request: Request) -> Result:
-        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
-        reply = await self._post(request, deadline)
-        engine = plain(reply.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
-        created, items = await asyncio.to_thread(items_from_json, reply.content)
+    async def post(self, request: Request, deadline: float) -> Reply:
+        """Ask for pictures and return the answer, if it is one; raise `EngineError` for anything else."""
+        body = request_to_json(
+            request, response_format=self.endpoint.response_format, extensions=self.endpoint.extensions
+        )
+        return good(await self.sent("POST", "/images/generations", deadline, body))
+
+    async def sent(
+        self, method: str, path: str, deadline: float, body: Mapping[str, object] | None = None
+    ) -> Reply | EngineError:
+        """Send one request and return what came back, or the error that says why nothing did."""
+        # Errors are returned, not raised: raised here they would carry httpx's own, whose request
+        # has the key in its headers, as their context.
+        try:
+            request = self.client.build_request(method, f"{self.endpoint.base_url}{path}", json=body)
+            async with asyncio.timeout_at(deadline):
+                reply = await self._read(request, self.auth, MAX_ANSWER)
+        except TimeoutError:
+            return TimedOut(f"No answer within {self.endpoint.timeout:g} s.", _NOT_SENT_AGAIN)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, *_BAD_URL) as error:
+            return self._unreachable(error)
+        except httpx.HTTPError as error:
+            return OutcomeUnknown(
+                f"The connection broke before the answer was complete ({type(error).__name__}).",
+                _NOT_SENT_AGAIN,
+            )
+        return reply.without(self.endpoint.key)
+
+    async def result(
+        self,
+        request: Request,
+        items: Sequence[Item | BadReply],
+        deadline: float,
+        *,
+        said: Reply,
+        created: int,
+    ) -> Result:
+        """Fetch the pictures of an answer and return them as the result of `request`.
+
+        Raises `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good.
+        """
+        engine = plain(said.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
         parts = [request.part(sample) for sample in request.samples]
 
         async def arrive(part: Request) -> Result:
@@ -81,37 +117,6 @@ class Http:
         if len(items) < request.n:
             outcomes.append(_too_few(len(items), request.n))
         return joined(request, outcomes)
-
-    async def _post(self, request: Request, deadline: float) -> _Reply:
-        sent = await self._sent(request, deadline)
-        if isinstance(sent, EngineError):
-            raise sent
-        if sent.status // 100 != 2:
-            raise error_from_json(sent.status, sent.headers, sent.content)
-        return sent
-
-    async def _sent(self, request: Request, deadline: float) -> _Reply | EngineError:
-        # Errors are returned, not raised: raised here they would carry httpx's own, whose request
-        # has the key in its headers, as their context.
-        body = request_to_json(
-            request, response_format=self.endpoint.response_format, extensions=self.endpoint.extensions
-        )
-        try:
-            post = self.client.build_request(
-                "POST", f"{self.endpoint.base_url}/images/generations", json=body
-            )
-            async with asyncio.timeout_at(deadline):
-                reply = await self._read(post, self.auth, MAX_ANSWER)
-        except TimeoutError:
-            return TimedOut(f"No answer within {self.endpoint.timeout:g} s.", _NOT_SENT_AGAIN)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, *_BAD_URL) as error:
-            return self._unreachable(error)
-        except httpx.HTTPError as error:
-            return OutcomeUnknown(
-                f"The connection broke before the answer was complete ({type(error).__name__}).",
-                _NOT_SENT_AGAIN,
-            )
-        return reply.without(self.endpoint.key)
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = plain(str(error), 120) or type(error).__name__
@@ -149,7 +154,7 @@ class Http:
             "It has probably been billed: open the address now, before it expires.",
         )
 
-    async def _read(self, request: httpx.Request, auth: _Bearer | None, limit: int) -> _Reply:
+    async def _read(self, request: httpx.Request, auth: _Bearer | None, limit: int) -> Reply:
         response = await self.client.send(request, auth=auth, stream=True, follow_redirects=False)
         try:
             raw = bytearray()
@@ -157,6 +162,9 @@ class Http:
                 raw += chunk
                 if len(raw) > limit:
                     raise _too_large(limit)
+            if len(raw) < int(response.headers.get("content-length", 0)):
+                # A connection would have broken; an app in this process has none.
+                raise httpx.RemoteProtocolError("fewer bytes than the answer's own length")
             content = _inflated(bytes(raw), response.headers.get("content-encoding", ""), limit)
         except BadReply:
             if response.is_success:
@@ -164,20 +172,53 @@ class Http:
             content = b""  # of an error, the status says enough
         finally:
             await response.aclose()
-        return _Reply(response.status_code, response.headers, content)
+        return Reply(response.status_code, response.headers, content)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self.client.aclose()
 
 
+class Http:
+    """The engine behind an `Endpoint` that answers with the pictures.
+
+    It sends each request once. Raises `Unreachable`, `Refused`, `Overloaded`, `OutcomeUnknown`,
+    `TimedOut`, `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, app: App | None = None, sleep: Sleep = asyncio.sleep) -> None:
+        self.endpoint = endpoint
+        self.line = Line(endpoint, app=app, sleep=sleep)
+
+    async def __call__(self, request: Request) -> Result:
+        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
+        reply = await self.line.post(request, deadline)
+        created, items = await asyncio.to_thread(items_from_json, reply.content)
+        return await self.line.result(request, items, deadline, said=reply, created=created)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.line.aclose()
+
+
+def good(sent: Reply | EngineError) -> Reply:
+    """Return the reply where its status is one of success; else raise what it means."""
+    if isinstance(sent, EngineError):
+        raise sent
+    if sent.status // 100 != 2:
+        raise error_from_json(sent.status, sent.headers, sent.content)
+    return sent
+
+
 @dataclass(frozen=True)
-class _Reply:
+class Reply:
+    """What came back: status, headers, and the body within its limit."""
+
     status: int
     headers: httpx.Headers
     content: bytes
 
-    def without(self, key: Secret | None) -> _Reply:
+    def without(self, key: Secret | None) -> Reply:
         """Return the reply without the key, which some services repeat when they refuse it."""
         if key is None:
             return self

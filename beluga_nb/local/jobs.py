@@ -108,7 +108,7 @@ class JobQueue:
         self.patience = patience
         self.clock = clock
         self.jobs: set[Job] = set()
-        self.pace = 1.0  # seconds that the latest job took: the best guess for the next one
+        self.pace = 1.0  # seconds that the latest pictures took: the best guess for the next ones
         self._free = asyncio.Semaphore(workers)
 
     def submit(self, request: Request) -> Job:
@@ -146,13 +146,14 @@ class JobQueue:
         _running.set(job)
         began = self.clock()
         try:
-            return await self.engine(job.request)
+            result = await self.engine(job.request)
         except BelugaError as error:
             return error
         except Exception as error:  # an engine is a stranger's code
             return _unexpected(job, error)
-        finally:
-            self.pace = self.clock() - began
+        # Only pictures count: what is refused or cancelled at once says nothing about the wait.
+        self.pace = self.clock() - began
+        return result
 
 
 def _unexpected(job: Job, error: Exception) -> EngineError:

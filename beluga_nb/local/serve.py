@@ -16,17 +16,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
 from beluga_nb.core import Engine
+from beluga_nb.errors import SettingsError
 from beluga_nb.local.app import create_app
+from beluga_nb.local.faults import faulty
 from beluga_nb.local.guard import HEAD_LIMIT, Guard
 from beluga_nb.local.previews import previews
 
 Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
 """Serves an app on a listening socket until Ctrl-C, and says when it has begun."""
+
+Connect = Callable[[str], Engine]
+"""Makes the engine of an upstream's base URL, or raises `SettingsError`."""
 
 Announce = Callable[[str, str], None]
 """Tells somebody the URL and the key of a server that listens."""
@@ -35,6 +42,9 @@ HOST = "127.0.0.1"
 """The only address that is served: what runs here is one person's."""
 
 PORT = 8787
+
+WORKERS = 4
+UPSTREAM_WORKERS = 64
 
 CONNECTIONS = 256
 """Connections at a time: a whole class on one Hub, where reliability.md S45 has 32 for one notebook."""
@@ -51,6 +61,10 @@ _GRACE = 2  # seconds that a picture under way gets when the server ends
 _ORPHANS_GRACE = 1  # … when its parent has ended; reliability.md R50 has 2 for everything
 
 
+def _nowhere(url: str) -> Engine:
+    raise SettingsError(f"Nothing here can connect to {url}.", "Use python -m beluga_nb serve.")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
@@ -65,6 +79,14 @@ def parser() -> argparse.ArgumentParser:
     )
     words.add_argument("--port", type=_port, default=PORT, help=f"default {PORT}; 0 takes a free one")
     words.add_argument("--key", type=_key, help="starts with bapi_; random unless given")
+    words.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="pass requests on to a service that is polled; BELUGA_UPSTREAM_KEY holds its key",
+    )
+    words.add_argument(
+        "--faults", action="store_true", help="let prompts ask for failures: 'fault: 429 | a red bicycle'"
+    )
     words.add_argument(
         "--connections",
         type=_count,
@@ -101,10 +123,14 @@ def new_key() -> str:
     return f"bapi_{secrets.token_urlsafe(24)}"
 
 
-def main(words: Sequence[str], *, engine: Engine = previews) -> int:
+def main(words: Sequence[str], *, engine: Engine = previews, connect: Connect = _nowhere) -> int:
     """Serve until Ctrl-C and return the exit status; what cannot start is 2, with a line on stderr."""
     said = parser().parse_args(words)
     key = said.key or new_key()
+    try:
+        engine = connect(said.upstream) if said.upstream else engine
+    except SettingsError as error:
+        return _sorry(f"--upstream: {error.message} {error.hint}")
     try:
         run = _server(said.connections)
         listener = socket.create_server((HOST, said.port))
@@ -115,9 +141,18 @@ def main(words: Sequence[str], *, engine: Engine = previews) -> int:
         return _sorry(f"port {said.port} cannot be used ({why}); --port 0 takes a free one")
     if said.parent_fd is not None:
         threading.Thread(target=_end_with_parent, args=[said.parent_fd], daemon=True).start()
-    announce = _print if said.ready_fd is None else _answering(said.ready_fd)
+    announce = partial(_print, _who(said)) if said.ready_fd is None else _answering(said.ready_fd)
     with listener:
-        return _serve(run, create_app(engine, key=key), listener, key, announce)
+        # Who waits for another machine takes nothing from this one.
+        create = partial(create_app, key=key, workers=UPSTREAM_WORKERS if said.upstream else WORKERS)
+        app = faulty(engine, create) if said.faults else create(engine)
+        return _serve(run, app, listener, key, announce)
+
+
+def _who(said: argparse.Namespace) -> str:
+    host = urlsplit(said.upstream).hostname if said.upstream else None
+    who = f"pictures from {host}" if host else "procedural previews"
+    return f"{who}, faults on demand" if said.faults else who
 
 
 def _sorry(line: str) -> int:
@@ -133,8 +168,8 @@ def _serve(run: Run, app: ASGIApp, listener: socket.socket, key: str, announce: 
     return 0
 
 
-def _print(url: str, key: str) -> None:
-    print(f"BelugAPI (procedural previews) on {url}  key {key}", flush=True)
+def _print(who: str, url: str, key: str) -> None:
+    print(f"BelugAPI ({who}) on {url}  key {key}", flush=True)
 
 
 def _answering(ready: int) -> Announce:

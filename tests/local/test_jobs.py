@@ -10,6 +10,7 @@ from beluga_nb.errors import EngineError, Overloaded, Refused, TimedOut, Unreach
 from beluga_nb.local.jobs import JobQueue, advance
 
 WHALE = Request(prompt="a whale", model="flux-2.0")
+FOX = Request(prompt="a fox", model="flux-2.0")
 
 
 async def instant(request):
@@ -158,6 +159,32 @@ def test_the_wait_that_is_named_grows_with_what_waits_and_with_how_long_jobs_tak
         return caught.value.retry_after
 
     assert asyncio.run(wait()) == 15
+
+
+def test_what_fails_or_is_cancelled_at_once_promises_nobody_a_short_wait():
+    async def wait():
+        times = iter([0.0, 20.0])
+        queue = JobQueue(refusing_foxes, workers=1, limit=2, clock=lambda: next(times, 20.0))
+        await queue.submit(WHALE).result()
+        with pytest.raises(Refused):
+            await queue.submit(FOX).result()
+        cancelled = queue.submit(WHALE)
+        cancelled.cancel()
+        with pytest.raises(Refused):
+            await cancelled.result()
+        for _ in range(3):
+            queue.submit(WHALE)
+        with pytest.raises(Overloaded) as caught:
+            queue.submit(WHALE)
+        return caught.value.retry_after
+
+    assert asyncio.run(wait()) == 60
+
+
+async def refusing_foxes(request):
+    if request is FOX:
+        raise Refused("no foxes", status=400)
+    return await instant(request)
 
 
 def test_a_job_beyond_patience_fails_as_timed_out_and_stops_the_engine():

@@ -298,7 +298,9 @@ def test_an_option_that_does_not_exist_is_one_line_and_status_2(words):
 def test_no_words_print_the_usage(words):
     status, out, err = run(*words)
     assert (status, err) == (0, "")
-    assert out.startswith("usage: python -m beluga_nb serve [--port PORT] [--key KEY]\n")
+    assert out.startswith(
+        "usage: python -m beluga_nb serve [--port PORT] [--key KEY] [--upstream URL] [--faults]\n"
+    )
 
 
 def test_an_unknown_command_is_one_line_and_status_2():

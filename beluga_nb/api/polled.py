@@ -1,0 +1,125 @@
+"""A service that is asked once and then polled, as an engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from beluga_nb.api import tasks
+from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.http import App, Line, Reply, Sleep
+from beluga_nb.api.tasks import NOT_BILLED, Task
+from beluga_nb.core import Request, Result
+from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, Refused, TimedOut
+from beluga_nb.wire import error_from_json
+
+Advance = Callable[[float], None]
+"""Is told how much further a task is, in percent of the whole."""
+
+_LATER = {408, 425, 429}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long to wait before each poll, in seconds: `first`, then `growth` times as long, up to `longest`.
+
+    Services advise a poll every 3 to 5 s (research/gateway.md, 1.3); quick models are ready before. A poll
+    that has no answer after `patience` is lost.
+    """
+
+    first: float = 1.0
+    growth: float = 1.5
+    longest: float = 5.0
+    patience: float = 30.0
+
+    def waits(self) -> Iterator[float]:
+        """Yield the waits, without end."""
+        wait = self.first
+        while True:
+            yield wait
+            wait = max(wait, min(self.longest, wait * self.growth))
+
+
+class Polled:
+    """The engine behind an `Endpoint` whose answer to a submission is a task.
+
+    The submission is sent once. A poll costs nothing: one that is lost is repeated, until
+    `endpoint.timeout`, which bounds the whole call. Pictures are fetched as soon as the task is
+    completed, since their links expire. `advance` hears of the progress; whoever cancels the call ends
+    the polling. Raises what `Http` raises.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        pace: Pace | None = None,
+        advance: Advance = lambda _: None,
+        app: App | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.endpoint = endpoint
+        self.pace = pace or Pace()
+        self.advance = advance
+        self.sleep = sleep
+        self.line = Line(endpoint, app=app, sleep=sleep)
+
+    async def __call__(self, request: Request) -> Result:
+        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
+        name = tasks.submitted((await self.line.post(request, deadline)).content)
+        try:
+            async with asyncio.timeout_at(deadline):
+                reply, task = await self._ended(name, deadline)
+        except TimeoutError:
+            raise self._late(name) from None
+        if task.error:
+            raise task.error
+        if task.state == "cancelled":
+            raise Refused(f"The service cancelled task {name}.", NOT_BILLED, status=409, code="cancelled")
+        if not task.items:
+            raise BadReply(f"Task {name} is completed and holds no picture.", "It may have been billed.")
+        return await self.line.result(request, task.items, deadline, said=reply, created=task.created)
+
+    async def _ended(self, name: str, deadline: float) -> tuple[Reply, Task]:
+        known = 0.0
+        wait = 0.0
+        for pause in self.pace.waits():
+            await self.sleep(max(pause, wait))
+            patience = min(deadline, asyncio.get_running_loop().time() + self.pace.patience)
+            # The language is that of a failure's words (research/gateway.md, 1.3).
+            sent = await self.line.sent("GET", f"/tasks/{name}?language=en", patience)
+            wait = _asked_to_wait(name, sent)
+            if isinstance(sent, EngineError) or sent.status != 200:
+                continue
+            task = tasks.read(sent.content)
+            if task.progress > known:
+                self.advance(task.progress - known)
+                known = task.progress
+            if task.state != "pending":
+                return sent, task
+        raise AssertionError("the waits have no end")
+
+    def _late(self, name: str) -> TimedOut:
+        return TimedOut(
+            f"Task {name} was not ready within {self.endpoint.timeout:g} s.",
+            "It may have been billed, so it was not submitted again; the service may still finish it.",
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.line.aclose()
+
+
+def _asked_to_wait(name: str, sent: Reply | EngineError) -> float:
+    """Return the seconds that a poll's answer asks for; raise where no later poll will fare better."""
+    if isinstance(sent, EngineError) or sent.status == 200:
+        return 0.0
+    said = error_from_json(sent.status, sent.headers, sent.content)
+    if sent.status < 500 and sent.status not in _LATER:
+        raise OutcomeUnknown(
+            f"Task {name} cannot be asked after: {said.message}",
+            "It was submitted and may have been billed, so it was not submitted again.",
+            status=502,
+        )
+    return getattr(said, "retry_after", None) or 0.0

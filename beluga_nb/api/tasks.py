@@ -1,0 +1,131 @@
+"""What a submit-then-poll service says about its tasks, in the shapes there are; nothing here is sent.
+
+The shapes are those of research/gateway.md, 1.3: `data` is a list or an object, a task's name is `task_id`
+or `id`, and a picture's `url` is a string or a list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from beluga_nb.errors import BadReply, EngineError, plain
+from beluga_nb.wire import Item, error_from_json
+
+State = Literal["pending", "completed", "failed", "cancelled"]
+
+NOT_BILLED = "A task that fails is not billed."
+
+_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")  # it becomes a part of an address
+_STATES: Mapping[str, State] = {
+    "completed": "completed",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "canceled": "cancelled",
+}
+_DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """How far a task is: `progress` in percent; `items` once it is completed, `error` if it failed."""
+
+    state: State
+    progress: float = 0.0
+    created: int = 0
+    items: tuple[Item | BadReply, ...] = ()
+    error: EngineError | None = None
+
+
+def submitted(content: bytes) -> str:
+    """Return the id of the task that a submission began.
+
+    Raises the `EngineError` that the answer holds, or `BadReply` where it names no task.
+    """
+    body = _object(content)
+    code = body.get("code")
+    if type(code) is int and code >= 400:  # a refusal under the status 200
+        raise error_from_json(code, {}, content)
+    said = _said(body)
+    name = said.get("task_id") or said.get("id")
+    if not isinstance(name, str) or not _ID.fullmatch(name):
+        raise BadReply(
+            f"The answer names no task: {plain(content[:200].decode(errors='replace'), 80) or 'it is empty'}",
+            "It may have been billed. Is this a service that is polled?",
+        )
+    return name
+
+
+def read(content: bytes) -> Task:
+    """Return what a poll's answer says; raise `BadReply` where it says nothing of a task."""
+    said = _said(_object(content))
+    status = said.get("status")
+    if not isinstance(status, str):
+        raise BadReply("A poll's answer has no status.", "It may have been billed.")
+    state = _STATES.get(status, "pending")
+    return Task(
+        state=state,
+        progress=_percent(said.get("progress")),
+        created=_whole_number(said.get("created")),
+        items=tuple(_items(said.get("result"))) if state == "completed" else (),
+        error=_failure(said) if state == "failed" else None,
+    )
+
+
+def _object(content: bytes) -> Mapping[str, object]:
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, Mapping) else {}
+
+
+def _said(body: Mapping[str, object]) -> Mapping[str, object]:
+    data = body.get("data")
+    first = data[0] if isinstance(data, list) and data else data
+    return first if isinstance(first, Mapping) else {}
+
+
+def _percent(value: object) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return min(100.0, max(0.0, float(value))) if number else 0.0  # type: ignore[arg-type]
+
+
+def _whole_number(value: object) -> int:
+    return value if type(value) is int else 0
+
+
+def _items(result: object) -> Iterator[Item | BadReply]:
+    images = result.get("images") if isinstance(result, Mapping) else None
+    for image in images if isinstance(images, list) else []:
+        said = image if isinstance(image, Mapping) else {}
+        urls, revised = said.get("url"), said.get("revised_prompt")
+        for url in urls if isinstance(urls, list) else [urls]:
+            if isinstance(url, str) and url:
+                yield Item(url=url, revised_prompt=_whole(revised) if isinstance(revised, str) else None)
+            else:
+                yield BadReply("A picture of the task has no url.", "It may have been billed.")
+
+
+def _whole(text: str) -> str:
+    # JSON can spell half a surrogate pair, which no file can hold.
+    return text.encode("utf-8", "replace").decode()
+
+
+def _failure(said: Mapping[str, object]) -> EngineError:
+    error = said.get("error") or said.get("fail_reason") or said.get("message")
+    told = error if isinstance(error, Mapping) else {"message": error or "The task failed."}
+    body = json.dumps({"error": told}).encode()
+    failure = error_from_json(_status(told), {}, body)
+    failure.hint = NOT_BILLED
+    return failure
+
+
+def _status(error: Mapping[str, object]) -> int:
+    for said in (error.get("status"), error.get("code")):
+        if type(said) is int and 400 <= said <= 599:
+            return said
+    return 400 if error.get("code") in _DECLINED or error.get("type") == "invalid_request_error" else 502

@@ -1,0 +1,57 @@
+"""The engine of a server that passes requests on: `python -m beluga_nb serve --upstream URL`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from beluga_nb.api import keys
+from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.polled import Advance, Polled
+from beluga_nb.core import Engine, Request, Result
+from beluga_nb.engines import PerLoop
+from beluga_nb.errors import EngineError, Refused
+from beluga_nb.settings import LOOPBACK, checked_base_url
+
+VARIABLE = "BELUGA_UPSTREAM_KEY"
+
+PATIENCE = 290.0
+"""Seconds for a whole picture: less than the 300 of the server's own jobs, whose error would name no task."""
+
+
+def upstream(url: str, environ: Mapping[str, str], *, advance: Advance) -> Engine:
+    """Return the engine behind the base URL of a service that is polled.
+
+    Its key comes from BELUGA_UPSTREAM_KEY. Nothing is sent again from here but polls: who asked is told,
+    and decides. Raises `SettingsError` for a URL or a key that is unusable.
+    """
+    base_url = checked_base_url(url)
+    host = str(urlsplit(base_url).hostname)
+    said = environ.get(VARIABLE, "")
+    endpoint = Endpoint(
+        base_url=base_url,
+        provider=host,
+        key=keys.Secret(keys.checked(said, VARIABLE), VARIABLE) if said.strip() else None,
+        response_format="url",
+        extensions=host in LOOPBACK,  # there, it may be our own server
+        timeout=PATIENCE,
+    )
+    return _Vouched(PerLoop(lambda: Polled(endpoint, advance=advance)), host)
+
+
+class _Vouched:
+    """The key that a service refuses is ours: to our caller that is a failure, not a refusal."""
+
+    def __init__(self, engine: Engine, host: str) -> None:
+        self.engine = engine
+        self.host = host
+
+    async def __call__(self, request: Request) -> Result:
+        try:
+            return await self.engine(request)
+        except Refused as error:
+            if error.status not in {401, 403}:
+                raise
+            raise EngineError(
+                f"{self.host} refuses this server's {VARIABLE}: {error.message}", status=502
+            ) from error

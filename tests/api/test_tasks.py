@@ -1,0 +1,106 @@
+"""The shapes in which services speak of their tasks (research/gateway.md, 1.3)."""
+
+import json
+
+import pytest
+
+from beluga_nb.api.tasks import NOT_BILLED, read, submitted
+from beluga_nb.errors import BadReply, OutcomeUnknown, Overloaded, Refused, TimedOut
+from beluga_nb.wire import Item
+
+URL = "https://cdn.example/a.png"
+
+
+def said(body):
+    return json.dumps(body).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 200, "data": [{"status": "submitted", "task_id": "task_01"}]},
+        {"code": "success", "message": "", "data": [{"task_id": "task_01", "status": "processing"}]},
+        {"code": 200, "data": {"id": "task_01", "status": "pending", "progress": 0, "task_info": {}}},
+    ],
+)
+def test_a_submission_names_its_task_in_three_shapes(body):
+    assert submitted(said(body)) == "task_01"
+
+
+@pytest.mark.parametrize("name", ["", "..", "../v1/keys", "a/b", "a?b", "a b", "ü", 7, None, "a" * 201])
+def test_what_would_lead_to_another_address_is_no_task(name):
+    with pytest.raises(BadReply, match="names no task"):
+        submitted(said({"code": 200, "data": [{"task_id": name}]}))
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'{"data": []}', b'{"data": [7]}', b"[" * 9999])
+def test_an_answer_of_another_kind_is_a_bad_reply(content):
+    with pytest.raises(BadReply):
+        submitted(content)
+    with pytest.raises(BadReply):
+        read(content)
+
+
+def test_a_refusal_under_the_status_200_is_a_refusal():
+    with pytest.raises(Refused) as caught:
+        submitted(said({"code": 402, "message": "The balance is too low."}))
+    assert (caught.value.status, caught.value.message) == (402, "The balance is too low.")
+
+
+@pytest.mark.parametrize("status", ["submitted", "pending", "processing", "in_progress", "queued"])
+def test_a_task_that_has_not_ended_is_pending(status):
+    task = read(said({"data": {"status": status, "progress": 40}}))
+    assert (task.state, task.progress) == ("pending", 40)
+
+
+@pytest.mark.parametrize(
+    ("progress", "percent"), [(150, 100), (-3, 0), ("40", 0), (None, 0), (True, 0), (0.5, 0.5)]
+)
+def test_progress_is_a_number_from_0_to_100(progress, percent):
+    assert read(said({"data": {"status": "processing", "progress": progress}})).progress == percent
+
+
+@pytest.mark.parametrize(
+    ("images", "urls"),
+    [
+        ([{"url": [URL], "expires_at": 1}], [URL]),
+        ([{"url": URL, "expires_at": 1}], [URL]),
+        ([{"url": [URL, URL + "2"]}, {"url": URL + "3"}], [URL, URL + "2", URL + "3"]),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_a_completed_task_holds_links_in_a_list_or_alone(images, urls):
+    task = read(said({"data": {"status": "completed", "created": 7, "result": {"images": images}}}))
+    assert (task.state, task.created) == ("completed", 7)
+    assert [item.url for item in task.items] == urls
+
+
+def test_a_picture_without_a_link_spoils_no_other():
+    images = [{"url": [None, URL]}, "nothing", {"url": URL, "revised_prompt": "a \ud83d fox"}]
+    bad, good, worse, revised = read(
+        said({"data": {"status": "completed", "result": {"images": images}}})
+    ).items
+    assert isinstance(bad, BadReply)
+    assert isinstance(worse, BadReply)
+    assert good == Item(url=URL)
+    assert revised == Item(url=URL, revised_prompt="a ? fox")
+
+
+@pytest.mark.parametrize(
+    ("failed", "kind", "status", "message"),
+    [
+        ({"error": {"message": "Declined.", "code": "moderation_blocked"}}, Refused, 400, "Declined."),
+        ({"error": {"message": "Bad size.", "type": "invalid_request_error"}}, Refused, 400, "Bad size."),
+        ({"error": {"message": "Too many.", "code": 429}}, Overloaded, 429, "Too many."),
+        ({"error": {"message": "Too long.", "code": 504}}, TimedOut, 504, "Too long."),
+        ({"error": {"message": "Broken.", "code": 5, "status": 503}}, Overloaded, 503, "Broken."),
+        ({"error": "Broken."}, OutcomeUnknown, 502, "Broken."),
+        ({"fail_reason": "Broken."}, OutcomeUnknown, 502, "Broken."),
+        ({}, OutcomeUnknown, 502, "The task failed."),
+    ],
+)
+def test_a_failed_task_says_why_and_is_not_billed(failed, kind, status, message):
+    error = read(said({"data": {"status": "failed"} | failed})).error
+    assert (type(error), error.status, error.message) == (kind, status, message)
+    assert error.hint == NOT_BILLED
