@@ -182,7 +182,7 @@ class Session:
         from beluga_nb.local.child import Server  # Imported when it is needed, like all that serves.
 
         if self._server is None or not self._server.running:
-            self._server = Server.start(port=port or 0)
+            self._server = Server.start(port=port or 0, faults=self.settings().faults)
         elif port not in {None, 0, self._server.port}:
             raise RequestError(
                 f"The server runs already, on {self._server.url}.", "Stop it first: %beluga serve --stop"
@@ -212,7 +212,7 @@ class Session:
             "model": now.model,
             "mode": now.mode,
             "store": _shortest(now.store, self._folder),
-        }
+        } | ({"faults": "on: a prompt may ask for a failure"} if now.faults and not key else {})
 
     def _checked(self, asked: Request, *, insist: bool) -> Request:
         if keys.typed_key(asked.prompt):

@@ -337,3 +337,16 @@ def test_no_listing_of_a_session_shows_its_key(tmp_path):
     ):
         assert KEY not in repr(session)
         assert KEY not in repr(vars(session))
+
+
+def test_the_settings_faults_are_the_childs_too(tmp_path):
+    session = Session(environ={"BELUGA_FAULTS": "1"}, folder=tmp_path, notify=lambda _: None)
+    assert session.status()["faults"] == "on: a prompt may ask for a failure"
+    server = session.serve()
+    try:
+        environ = {"BELUGA_API_KEY": server.key, "BELUGA_BASE_URL": server.url}
+        with pytest.raises(Refused) as caught:
+            Session(environ=environ, folder=tmp_path).generate("fault: 402 | a fox")
+        assert caught.value.status == 402
+    finally:
+        session.stop_serving()

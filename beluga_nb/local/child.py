@@ -48,17 +48,18 @@ class Server:
         cls,
         *,
         port: int = 0,
+        faults: bool = False,
         patience: float = _PATIENCE,
         environ: Mapping[str, str] = os.environ,
         command: Sequence[str] = COMMAND,
     ) -> Server:
-        """Return a new server once it listens; port 0 takes a free one.
+        """Return a new server once it listens; port 0 takes a free one, `faults` lets prompts ask for failures.
 
         Raises `BelugaError` with what the server said when it does not listen within `patience` seconds.
         """
         log = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the server is; `_end` closes it
         process = subprocess.Popen(
-            [*command, "--port", str(port)],
+            [*command, "--port", str(port), *(["--faults"] if faults else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -1,7 +1,7 @@
 """Finish: what a model's look does to the picture that has been painted, and what it puts round it."""
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps, ImageStat
 
 from beluga_nb.local.painter.colour import RGB, rgb
 from beluga_nb.local.painter.look import Look
@@ -25,11 +25,19 @@ def developed(image: Image.Image, look: Look) -> Image.Image:
 
 
 def _glowing(image: Image.Image, strength: float) -> Image.Image:
-    """Let the lights bleed; so soft a thing needs a sixteenth of the pixels each way."""
+    """Let the lights bleed, in their common colour; so soft a thing needs few pixels."""
     small = image.resize((max(1, image.width // 16), max(1, image.height // 16)), Image.Resampling.BOX)
-    lights = small.point([int(strength * max(0, v - 112) * 255 / 143) for v in range(256)] * 3)
+    lights = small.convert("L").point([int(strength * max(0, v - 112) * 255 / 143) for v in range(256)])
+    if not lights.getbbox():
+        return image
+    red, green, blue = (round(mean) for mean in ImageStat.Stat(small, lights).mean)
     halo = lights.filter(ImageFilter.GaussianBlur(max(1.0, min(small.size) / 24)))
-    return ImageChops.screen(image, halo.resize(image.size, Image.Resampling.BILINEAR))
+    image.paste(
+        (red, green, blue),
+        (0, 0),
+        halo.resize(image.size, Image.Resampling.BILINEAR),
+    )
+    return image
 
 
 def _vignette(size: tuple[int, int], strength: float) -> Image.Image:

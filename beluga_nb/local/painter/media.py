@@ -1,5 +1,6 @@
 """Media: what the picture was made with. Cheap passes over the finished image."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -19,6 +20,11 @@ PENS: Mapping[str, Pen] = {
 }
 
 
+MOST_PIXELS = 1_330_000
+DRAWN_PIXELS = 1_150_000
+"""Standard quality draws pictures up to the former itself; larger ones are enlarged from the latter."""
+
+
 def rendered(
     image: Image.Image, medium: str, size: tuple[int, int], stream: Stream, *, fine: bool
 ) -> Image.Image:
@@ -32,9 +38,14 @@ def easel(medium: str, size: tuple[int, int], *, fine: bool) -> tuple[int, int]:
     if medium in ("watercolour", "neon") or (medium == "oil" and min(size) >= 512):
         return (size[0] + 1) // 2, (size[1] + 1) // 2
     if medium == "pixel":
-        share = min(1.0, 4 * (128 if fine else 96) / min(size))
-        return max(1, round(size[0] * share)), max(1, round(size[1] * share))
+        return _scaled(size, min(1.0, 4 * (128 if fine else 96) / min(size)))
+    if not fine and size[0] * size[1] > MOST_PIXELS:
+        return _scaled(size, math.sqrt(DRAWN_PIXELS / (size[0] * size[1])))
     return size
+
+
+def _scaled(size: tuple[int, int], share: float) -> tuple[int, int]:
+    return max(1, round(size[0] * share)), max(1, round(size[1] * share))
 
 
 def enlarged(image: Image.Image, medium: str, size: tuple[int, int]) -> Image.Image:
