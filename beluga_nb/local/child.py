@@ -53,8 +53,9 @@ class Server:
         environ: Mapping[str, str] = os.environ,
         command: Sequence[str] = COMMAND,
     ) -> Server:
-        """Return a new server once it listens; port 0 takes a free one, `faults` lets prompts ask for failures.
+        """Return a new server once it listens; port 0 takes a free one.
 
+        With `faults`, prompts may ask it for failures (`faults.py`).
         Raises `BelugaError` with what the server said when it does not listen within `patience` seconds.
         """
         log = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the server is; `_end` closes it
