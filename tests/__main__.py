@@ -4,6 +4,7 @@ Formatting, lint, types, tests (browser tests among them), and the notebooks, tw
 without a key. It ends at the first that fails. Where there is npm, the openai package for Node comes first.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ CHECKS = {
 
 
 NPM = ("install", "--prefix", "tests/node", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
+NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many minutes
 
 
 def environment() -> dict[str, str]:
@@ -34,8 +36,9 @@ def environment() -> dict[str, str]:
 
 
 def main() -> int:
-    if npm := shutil.which("npm"):  # where it fails, the tests that need it say so
-        subprocess.run([npm, *NPM], cwd=ROOT)
+    if (npm := shutil.which("npm")) and not (ROOT / "tests/node/node_modules").exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the tests that need it say so
+            subprocess.run([npm, *NPM], cwd=ROOT, timeout=NPM_PATIENCE)
     for name, words in CHECKS.items():
         print(f"== {name}: {' '.join(words)}", flush=True)
         began = time.monotonic()
