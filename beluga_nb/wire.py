@@ -160,7 +160,7 @@ def _parsed(text: bytes) -> object:
 def _item(item: object) -> Item | BadReply:
     said = item if isinstance(item, Mapping) else {}
     revised, encoded, url = (said.get(name) for name in ("revised_prompt", "b64_json", "url"))
-    words = _whole(revised) if isinstance(revised, str) else None
+    words = whole(revised) if isinstance(revised, str) else None
     if isinstance(encoded, str) and encoded:
         try:
             return Item(data=decoded(encoded), revised_prompt=words)
@@ -171,8 +171,8 @@ def _item(item: object) -> Item | BadReply:
     return BadReply("A picture in the answer has neither url nor b64_json.", "It may have been billed.")
 
 
-def _whole(text: str) -> str:
-    # JSON can spell half a surrogate pair, which no file can hold.
+def whole(text: str) -> str:
+    """Return text without half surrogate pairs, which JSON can spell and no file can hold."""
     return text.encode("utf-8", "replace").decode()
 
 

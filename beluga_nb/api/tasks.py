@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from beluga_nb.errors import BadReply, EngineError, plain
-from beluga_nb.wire import Item, error_from_json
+from beluga_nb.wire import Item, error_from_json, whole
 
 State = Literal["pending", "completed", "failed", "cancelled"]
 
@@ -105,14 +105,9 @@ def _items(result: object) -> Iterator[Item | BadReply]:
         urls, revised = said.get("url"), said.get("revised_prompt")
         for url in urls if isinstance(urls, list) else [urls]:
             if isinstance(url, str) and url:
-                yield Item(url=url, revised_prompt=_whole(revised) if isinstance(revised, str) else None)
+                yield Item(url=url, revised_prompt=whole(revised) if isinstance(revised, str) else None)
             else:
                 yield BadReply("A picture of the task has no url.", "It may have been billed.")
-
-
-def _whole(text: str) -> str:
-    # JSON can spell half a surrogate pair, which no file can hold.
-    return text.encode("utf-8", "replace").decode()
 
 
 def _failure(said: Mapping[str, object]) -> EngineError:
