@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 import schemathesis
 from conftest import KEY, drawing, service
+from schemathesis.checks import CHECKS, load_all_checks
 
 from beluga_nb.catalog import models, supported_parameters
 from beluga_nb.local.app import create_app
@@ -44,6 +45,16 @@ over_a_port = schemathesis.openapi.from_dict(document(secured=True))
 @FEW
 def test_the_server_keeps_its_document_over_a_port(case, served):
     case.call_and_validate(base_url=served, headers=HEADERS)
+
+
+@pytest.mark.parametrize("schema", [in_process, over_a_port], ids=["in process", "over a port"])
+def test_every_check_that_schemathesis_has_is_on(schema):
+    load_all_checks()
+    operations = [each.ok() for each in schema.get_all_operations()]
+    assert len(operations) >= 4
+    for operation in operations:
+        config = schema.config.checks_config_for(operation=operation, phase=None)
+        assert [name for name in CHECKS.get_all_names() if not config.get_by_name(name=name).enabled] == []
 
 
 # --- the document
