@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, overload
+from uuid import uuid4
 
-from beluga_nb.errors import BadImage, BelugaError, EngineError, RequestError, plain
+from beluga_nb.errors import BadImage, BelugaError, EngineError, RequestError, StoreError, plain
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,7 +39,7 @@ MAX_PIXELS = 40_000_000
 PROCEDURAL = "procedural"
 """The `engine` of pictures that the built-in painter drew: previews, not model output."""
 
-_WHICH_PICTURES = {"n", "take", "sample"}
+_WHICH_PICTURES = {"n", "take", "sample", "run"}
 
 Bundle = Mapping[str, str]
 """Media type to content, as Jupyter's display protocol takes it."""
@@ -51,7 +52,8 @@ class Request:
     What is None was not set by the user: the service's own defaults apply. `output_format` is one of
     `FORMATS`, and `output_compression` is how good a JPEG or WebP is to be, from 0 to 100.
     `take` and `sample` never reach the service. A take is a label for "sample it all again", and
-    `sample` is the number of the first of the `n` pictures within its take.
+    `sample` is the number of the first of the `n` pictures within its take. `run` is the id of one call,
+    the same however often it is sent (its `Idempotency-Key`).
 
     >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
     Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, \
@@ -67,6 +69,7 @@ output_format=None, output_compression=None, take='', sample=0)
     output_compression: int | None = None
     take: str = ""
     sample: int = 0
+    run: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("prompt", "model", "take"):
@@ -83,6 +86,10 @@ output_format=None, output_compression=None, take='', sample=0)
     def part(self, sample: int, n: int = 1) -> Request:
         """Return the request for `n` of these pictures, from `sample` on."""
         return replace(self, sample=sample, n=n)
+
+    def as_call(self) -> Request:
+        """Return the request with an id of its own, if it has none yet."""
+        return self if self.run else replace(self, run=str(uuid4()))
 
     @property
     def said(self) -> dict[str, str | int]:
@@ -201,6 +208,43 @@ class Picture:
         else:
             _convert(self.image, path)
         return path
+
+
+@dataclass(frozen=True)
+class Absent(Picture):
+    """A picture whose bytes are elsewhere: `data` is the Git LFS pointer that stands in for them.
+
+    It shows its preview and knows its hash (`digest`) and size (`pixels`); what needs the bytes raises
+    `StoreError`.
+    """
+
+    digest: str = ""
+    pixels: tuple[int, int] = (0, 0)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the bytes that are elsewhere."""
+        return self.digest
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as they are recorded."""
+        return self.pixels
+
+    @property
+    def image(self) -> Image:
+        """Raises `StoreError`: there is nothing to decode."""
+        raise self._elsewhere()
+
+    def save(self, path: str | Path) -> Path:  # noqa: ARG002
+        """Raise `StoreError`: there is nothing to write."""
+        raise self._elsewhere()
+
+    def _elsewhere(self) -> StoreError:
+        return StoreError(
+            f"The picture {self.digest[:12]}… is not here, only its Git LFS pointer.",
+            "Fetch it: git lfs pull",
+        )
 
 
 def _convert(image: Image, path: Path) -> None:
@@ -366,3 +410,4 @@ class Incomplete(EngineError):
             f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
             f"{cause.hint} Running it again asks only for what is missing.".strip(),
         )
+        self.may_be_billed = any(cause.may_be_billed for cause in self.causes)

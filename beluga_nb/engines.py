@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 from beluga_nb.core import Engine, Incomplete, Request, Result
-from beluga_nb.errors import BelugaError
+from beluga_nb.errors import BelugaError, NotRecorded
 
 
 class Spread:
@@ -28,15 +28,27 @@ class Spread:
         return joined(request, await asyncio.gather(*(outcome(self.engine, part) for part in parts)))
 
 
-class Limited:
-    """Let at most `most` requests be on their way at a time."""
+class Gate:
+    """Lets at most `most` through at a time, on each event loop."""
 
-    def __init__(self, engine: Engine, most: int) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.free: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    def here(self) -> asyncio.Semaphore:
+        """Return the semaphore of the running loop."""
+        return self.free.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.most))
+
+
+class Limited:
+    """Ask the engine through a gate, which several engines may share."""
+
+    def __init__(self, engine: Engine, gate: Gate) -> None:
         self.engine = engine
-        self.free = asyncio.Semaphore(most)
+        self.gate = gate
 
     async def __call__(self, request: Request) -> Result:
-        async with self.free:
+        async with self.gate.here():
             return await self.engine(request)
 
 
@@ -76,11 +88,20 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
     results = [each for each in arrived if isinstance(each, Result)]
     errors = [each for each in outcomes if isinstance(each, BelugaError)]
     if not results:
-        raise errors[0]
-    causes = [
-        cause for error in errors for cause in (error.causes if isinstance(error, Incomplete) else [error])
-    ]
+        raise _together(errors)[0]
+    causes = _together(
+        [cause for error in errors for cause in (error.causes if isinstance(error, Incomplete) else [error])]
+    )
     result = Result(request, tuple(picture for each in results for picture in each.pictures))
     if causes:
         raise Incomplete(result, causes)
     return result
+
+
+def _together(errors: Sequence[BelugaError]) -> Sequence[BelugaError]:
+    # Who replays wants to know at once all that is missing.
+    missing = [error for error in errors if isinstance(error, NotRecorded)]
+    if len(missing) < 2:
+        return errors
+    whole = NotRecorded(*(line for error in missing for line in error.missing))
+    return [whole, *(error for error in errors if error not in missing)]

@@ -53,7 +53,12 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 
 
 class BelugaError(Exception):
-    """Any error of this package: `message` says what happened, `hint` what to do."""
+    """Any error of this package: `message` says what happened, `hint` what to do.
+
+    `may_be_billed`: pictures may have been charged that did not arrive.
+    """
+
+    may_be_billed: bool = False
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
@@ -114,7 +119,20 @@ class SettingsError(BelugaError, ValueError):
 
 
 class NotRecorded(BelugaError):
-    """Mode "replay" found no recording, and may not ask an engine."""
+    """Mode "replay" found no recording, and may not ask an engine.
+
+    `missing` has a line for each request without one, with the nearest recording and what differs.
+    """
+
+    def __init__(self, *missing: str) -> None:
+        self.missing = missing
+        head, advice = "Not recorded: ", "Use --mode auto to have it made."
+        if len(missing) == 1:
+            asked, _, near = missing[0].partition("; ")
+            super().__init__(f"{head}{asked}.", f"{near[:1].upper()}{near[1:]}. {advice}".lstrip(". "))
+        else:
+            lines = "".join(f"\n  {line}" for line in missing)
+            super().__init__(f"{head}{len(missing)} requests.{lines}", advice.replace("it", "them"))
 
 
 class StoreError(BelugaError):
@@ -129,6 +147,7 @@ class EngineError(BelugaError):
     """
 
     default_status: int = 500
+    may_be_billed = True  # so wherever nobody said otherwise
 
     def __init__(
         self,
@@ -160,12 +179,23 @@ class Unreachable(EngineError):
     """No connection was made: nothing was sent, nothing is billed."""
 
     default_status = 502
+    may_be_billed = False
+
+
+DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}
+"""The codes of a prompt that a model does not draw (contract.md: Errors; research/gateway.md 1.3)."""
 
 
 class Refused(EngineError):
     """The service refused the request (a 4xx status); it is not billed."""
 
     default_status = 400
+    may_be_billed = False
+
+    @property
+    def declined(self) -> bool:
+        """Whether the model declined the prompt: an answer for good, unlike a missing key or balance."""
+        return self.status == 400 and self.code in DECLINED
 
 
 class Overloaded(EngineError):
@@ -178,6 +208,8 @@ class Overloaded(EngineError):
     ) -> None:
         super().__init__(message, hint, **said)  # type: ignore[arg-type]  # the fields of EngineError
         self.retry_after = retry_after
+        # A 503 that does not say when to come again may have come in the middle of the work.
+        self.may_be_billed = self.status != 429 and retry_after is None
 
 
 class OutcomeUnknown(EngineError):

@@ -1,6 +1,6 @@
 """The composition root: settings, engines and wrappers come together here, and nowhere else.
 
-    request → Spread → Replayed → Recorded → Limited → Retrying → Http → the service
+    request → Spread → Replayed → Limited → Recorded → Retrying → Http → the service
 
 Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
 what the service once answered is replayed first.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,18 +24,21 @@ from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
 from beluga_nb.compare.template import filled
-from beluga_nb.core import Engine, Incomplete, Request, Result
-from beluga_nb.engines import Limited, PerLoop, Spread
+from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
+from beluga_nb.engines import Gate, Limited, PerLoop, Spread
 from beluga_nb.errors import NotConfirmed, RequestError, SettingsError
 from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
-from beluga_nb.show.preview import preview
+from beluga_nb.show.preview import montage, preview
+from beluga_nb.store import pending
+from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
 
+View = Callable[[Result], Bundle]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -44,8 +47,6 @@ LOCAL = "local"
 
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
-
-LOCAL_NOTICE = "No BELUGA_API_KEY is set: these are procedural previews, not model output."
 
 _LOCAL_URL = "http://127.0.0.1/v1"  # nothing listens there: the app is called in this process
 
@@ -124,9 +125,9 @@ class Session:
         self._folder = folder
         self._said = said
         self._bridges: dict[str, Bridge] = {}
-        self._sources: dict[tuple[Endpoint, int, bool], Engine] = {}
+        self._sources: dict[tuple[Endpoint, bool], Engine] = {}
+        self._gates: dict[int, Gate] = {}
         self._local_key = keys.made_up()
-        self._noticed = False
         self._server: Server | None = None
 
     def submit(
@@ -168,7 +169,8 @@ class Session:
             request = retaken(request, store, provider=self._provider(now))
         if not yes:
             self._ask_before_many(request, now, store)
-        return self._bridge(now).submit(self._answered(request, self._engine(now, store)))
+        view = partial(bundle, sheet=_kept_sheet(store, now.mode))
+        return self._bridge(now).submit(_answered(request, self._engine(now, store), view))
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -206,13 +208,18 @@ class Session:
     def status(self) -> dict[str, str]:
         """Return, in words, who would answer now and where pictures are kept."""
         now, key = self.settings(), self._find_key()
-        return {
+        told = {
             "answers": now.base_url if key else "the built-in painter: procedural previews, not model output",
             "key": f"{key.source}, ending in {key.ending}" if key else f"none ({keys.VARIABLE} is not set)",
             "model": now.model,
             "mode": now.mode,
             "store": _shortest(now.store, self._folder),
-        } | ({"faults": "on: a prompt may ask for a failure"} if now.faults and not key else {})
+        }
+        if now.faults and not key:
+            told["faults"] = "on: a prompt may ask for a failure"
+        if unfinished := _unfinished(pending.calls(Store(now.store))):
+            told["unfinished"] = unfinished
+        return told
 
     def _checked(self, asked: Request, *, insist: bool) -> Request:
         if keys.typed_key(asked.prompt):
@@ -258,10 +265,12 @@ class Session:
         if now.mode == "replay":
             engine: Engine = Replayed(Unrecorded(store), store, provider=provider)
         else:
-            engine = self._source(now, key)
+            engine, gate = self._source(now, key), self._gate(now)
             if now.mode != "off":
-                recorded = Recorded(engine, store, provider=provider, preview=preview, notify=self.notify)
-                engine = Replayed(recorded, store, provider=provider)
+                engine = Recorded(engine, store, provider=provider, preview=preview, notify=self.notify)
+            engine = Limited(engine, gate)
+            if now.mode != "off":
+                engine = Replayed(engine, store, provider=provider)
         if not key and now.mode in {"auto", "replay"}:
             # A notebook that was made with a key is read by people without one.
             engine = Replayed(engine, store, provider=now.provider)
@@ -269,26 +278,39 @@ class Session:
 
     def _source(self, now: Settings, key: keys.Secret | None) -> Engine:
         endpoint = _service(now, key) if key else _embedded(now, self._local_key)
-        source = (endpoint, now.max_in_flight, now.faults)
+        source = (endpoint, now.faults)
         if source not in self._sources:
             self._sources[source] = PerLoop(partial(_connected, *source))
         return self._sources[source]
+
+    def _gate(self, now: Settings) -> Gate:
+        return self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight))
 
     def _bridge(self, now: Settings) -> Bridge:
         if now.bridge not in self._bridges:
             self._bridges[now.bridge] = Nested() if now.bridge == "nested" else Thread()
         return self._bridges[now.bridge]
 
-    async def _answered(self, request: Request, engine: Engine) -> Result:
-        try:
-            result = await engine(request)
-        except Incomplete as error:
-            error.result = replace(error.result, view=bundle)
-            raise
-        if not self._noticed and any(picture.recipe.procedural for picture in result.pictures):
-            self._noticed = True
-            self.notify(LOCAL_NOTICE)
-        return replace(result, view=bundle)
+
+async def _answered(request: Request, engine: Engine, view: View) -> Result:
+    try:
+        return replace(await engine(request), view=view)
+    except Incomplete as error:
+        error.result = replace(error.result, view=view)
+        raise
+
+
+def _kept_sheet(store: Store, mode: str) -> Callable[[Sequence[Preview]], Preview]:
+    if mode == "off":
+        return montage
+    return lambda parts: store.sheet(parts, lambda: montage(parts), writing=mode != "replay")
+
+
+def _unfinished(calls: Sequence[Pending]) -> str:
+    lost = sum(not call.on_its_way for call in calls)
+    waiting = len(calls) - lost
+    words = [f"{lost} call{'s' * (lost > 1)} may have been charged without a result"] if lost else []
+    return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
 
 
 def _service(now: Settings, key: keys.Secret) -> Endpoint:
@@ -321,7 +343,7 @@ def _embedded(now: Settings, key: keys.Secret) -> Endpoint:
     )
 
 
-def _connected(endpoint: Endpoint, max_in_flight: int, faults: bool) -> Engine:
+def _connected(endpoint: Endpoint, faults: bool) -> Engine:
     # Imported when something is asked for: who replays needs neither HTTP client nor server.
     from beluga_nb.api.http import Http
 
@@ -333,7 +355,7 @@ def _connected(endpoint: Endpoint, max_in_flight: int, faults: bool) -> Engine:
 
         create = partial(create_app, key=endpoint.key.reveal())
         app = faulty(previews, create) if faults else create(previews)
-    return Limited(Retrying(Http(endpoint, app=app)), max_in_flight)
+    return Retrying(Http(endpoint, app=app))
 
 
 def _shortest(path: Path, folder: Path | None) -> str:

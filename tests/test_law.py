@@ -7,6 +7,7 @@ byte.
 """
 
 import asyncio
+import contextlib
 import random
 from functools import partial
 
@@ -21,7 +22,7 @@ from beluga_nb.api.polled import Pace, Polled
 from beluga_nb.api.retry import Retrying
 from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Request, Result
-from beluga_nb.engines import Limited, PerLoop, Spread
+from beluga_nb.engines import Gate, Limited, PerLoop, Spread
 from beluga_nb.errors import (
     BelugaError,
     OutcomeUnknown,
@@ -90,9 +91,9 @@ def in_process(engine, response_format="b64_json"):
     return client("http://127.0.0.1/v1", response_format, create_app(engine, key=KEY))
 
 
-def recorded(engine, store):
+def recorded(engine, store, gate=None):
     keeping = Recorded(engine, store, provider="law", preview=preview, notify=pytest.fail)
-    return Replayed(keeping, store, provider="law")
+    return Replayed(Limited(keeping, gate) if gate else keeping, store, provider="law")
 
 
 async def no_time(_seconds):
@@ -101,7 +102,8 @@ async def no_time(_seconds):
 
 def replayed(engine, store):
     async def twice(request):
-        await recorded(engine, store)(request)
+        with contextlib.suppress(Refused):  # what a model declines is recorded too
+            await recorded(engine, store)(request)
         return await Replayed(Unrecorded(store), store, provider="law")(request)
 
     return twice
@@ -129,10 +131,10 @@ WRAPPERS = {
     "recorded": recorded,
     "replayed": replayed,
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
-    "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, 2)),
+    "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, Gate(2))),
     "spread": lambda engine, _: Spread(engine, split),
     "everything": lambda engine, store: Spread(
-        recorded(PerLoop(lambda: Limited(Retrying(in_process(engine), sleep=no_time), 4)), store), split
+        recorded(PerLoop(lambda: Retrying(in_process(engine), sleep=no_time)), store, Gate(4)), split
     ),
 }
 

@@ -19,7 +19,7 @@ from beluga_nb.errors import (
     UnknownName,
     Unreachable,
 )
-from beluga_nb.session import ASK_ABOVE, LOCAL_NOTICE, Session
+from beluga_nb.session import ASK_ABOVE, Session
 
 
 @pytest.fixture
@@ -33,12 +33,14 @@ def keyed(base_url, folder, said, **more):
     return Session(environ=environ, folder=folder, notify=said.append, confirm=lambda _: None)
 
 
-def test_without_a_key_the_built_in_painter_answers_and_says_so_once(local, said):
+def test_without_a_key_the_built_in_painter_answers_and_each_picture_says_so(local, said):
     whale = local.generate("a beluga whale", size="16:9")
-    local.generate("a fox")
     assert whale[0].size == (1536, 864)
     assert whale.recipe.procedural
-    assert said == [LOCAL_NOTICE]
+    shown = whale._repr_mimebundle_()
+    assert "local preview, not model output" in shown["text/html"]
+    assert "local preview, not model output" in shown["text/plain"]
+    assert said == [], "a line of its own would be missing when the notebook is run again"
 
 
 def test_running_twice_asks_once_and_gives_the_same_bytes(local, tmp_path):
@@ -102,7 +104,6 @@ def test_our_own_server_on_a_port_is_known_as_procedural(tmp_path, said):
 
     with service(previews) as base_url:
         assert keyed(base_url, tmp_path, said).generate("a fox").recipe.procedural
-    assert said == [LOCAL_NOTICE]
 
 
 def test_replay_asks_nobody_and_imports_no_client(tmp_path, local):
@@ -249,7 +250,7 @@ def test_a_store_that_cannot_be_written_is_told_and_the_picture_is_there(tmp_pat
     (tmp_path / "beluga_store").write_text("a file where the folder should be")
     session = Session(environ={}, folder=tmp_path, notify=said.append)
     assert session.generate("a fox")[0].size == (1024, 1024)
-    assert said[0].startswith("The picture is not recorded: ")
+    assert said[0].startswith("Pictures cannot be recorded: ")
 
 
 def test_what_arrived_is_kept_when_a_part_fails(tmp_path, said):

@@ -69,16 +69,24 @@ class Line:
         body = request_to_json(
             request, response_format=self.endpoint.response_format, extensions=self.endpoint.extensions
         )
-        return good(await self.sent("POST", "/images/generations", deadline, body))
+        # Whoever receives the same call twice can tell by its key, and need not bill it twice.
+        headers = {"Idempotency-Key": request.as_call().run}
+        return good(await self.sent("POST", "/images/generations", deadline, body, headers))
 
     async def sent(
-        self, method: str, path: str, deadline: float, body: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        deadline: float,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply | EngineError:
         """Send one request and return what came back, or the error that says why nothing did."""
         # Errors are returned, not raised: raised here they would carry httpx's own, whose request
         # has the key in its headers, as their context.
         try:
-            request = self.client.build_request(method, f"{self.endpoint.base_url}{path}", json=body)
+            address = f"{self.endpoint.base_url}{path}"
+            request = self.client.build_request(method, address, json=body, headers=headers)
             async with asyncio.timeout_at(deadline):
                 reply = await self._read(request, self.auth, MAX_ANSWER)
         except TimeoutError:

@@ -28,9 +28,7 @@ def may_send_again(error: EngineError) -> bool:
 
     Anything else may have been billed, and is never sent again by itself.
     """
-    if isinstance(error, Overloaded):
-        return error.status == 429 or error.retry_after is not None
-    return isinstance(error, Unreachable)
+    return isinstance(error, Overloaded | Unreachable) and not error.may_be_billed
 
 
 def pause(error: EngineError, attempt: int, policy: Policy, rng: random.Random) -> float:
@@ -56,7 +54,7 @@ class Retrying:
         self.rng = rng or random.Random()
 
     async def __call__(self, request: Request) -> Result:
-        slept = 0.0
+        request, slept = request.as_call(), 0.0
         for attempt in range(self.policy.attempts - 1):
             try:
                 return await self.engine(request)

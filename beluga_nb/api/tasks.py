@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from beluga_nb.errors import BadReply, EngineError, plain
+from beluga_nb.errors import DECLINED, BadReply, EngineError, plain
 from beluga_nb.wire import Item, error_from_json, whole
 
 State = Literal["pending", "completed", "failed", "cancelled"]
@@ -26,7 +26,6 @@ _STATES: Mapping[str, State] = {
     "cancelled": "cancelled",
     "canceled": "cancelled",
 }
-_DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +114,7 @@ def _failure(said: Mapping[str, object]) -> EngineError:
     told = error if isinstance(error, Mapping) else {"message": error or "The task failed."}
     body = json.dumps({"error": told}).encode()
     failure = error_from_json(_status(told), {}, body)
-    failure.hint = NOT_BILLED
+    failure.hint, failure.may_be_billed = NOT_BILLED, False
     return failure
 
 
@@ -123,4 +122,4 @@ def _status(error: Mapping[str, object]) -> int:
     for said in (error.get("status"), error.get("code")):
         if type(said) is int and 400 <= said <= 599:
             return said
-    return 400 if error.get("code") in _DECLINED or error.get("type") == "invalid_request_error" else 502
+    return 400 if error.get("code") in DECLINED or error.get("type") == "invalid_request_error" else 502

@@ -7,16 +7,18 @@ colours, no script, no link, no class (research/notebook-peers.md, section 3, 12
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 import pybase64
 
-from beluga_nb.core import Bundle, Picture, Preview, Result
+from beluga_nb.core import Absent, Bundle, Picture, Preview, Result
 from beluga_nb.errors import plain
 from beluga_nb.show.preview import montage, preview
 
 LOCAL_PREVIEW = "local preview, not model output"
+
+NOT_HERE = "the original is not here: git lfs pull"
 
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start"
 _FIGURE = "margin:0;max-width:100%"
@@ -26,12 +28,15 @@ _CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top"
 _WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 256
 
 
-def bundle(result: Result) -> Bundle:
-    """Return what Jupyter's display protocol takes: HTML, one PNG or JPEG, and plain text."""
+def bundle(result: Result, sheet: Callable[[Sequence[Preview]], Preview] = montage) -> Bundle:
+    """Return what Jupyter's display protocol takes: HTML, one PNG or JPEG, and plain text.
+
+    `sheet` makes one preview of several, for what shows a single image only.
+    """
     previews = [picture.preview or preview(picture) for picture in result.pictures]
     if not previews:
         return {"text/plain": text(result)}
-    single = previews[0] if len(previews) == 1 else montage(previews)
+    single = previews[0] if len(previews) == 1 else sheet(previews)
     return {
         "text/html": html(result, previews),
         single.media_type: _base64(single),
@@ -78,6 +83,7 @@ def caption(picture: Picture) -> str:
     words += [plain(request.quality, 40)] if request.quality else []
     words += [f"take {plain(request.take, 40)}"] if request.take else []
     words += [LOCAL_PREVIEW] if picture.recipe.procedural else []
+    words += [NOT_HERE] if isinstance(picture, Absent) else []
     return " · ".join(words)
 
 

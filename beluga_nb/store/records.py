@@ -2,12 +2,15 @@
 
     beluga_store/
       store.json                {"schema": 1}
-      records/1c/1c7ff8a6….json one picture: what was asked, what came, allow-listed fields only
+      records/1c/1c7ff8a6….json one sample: what was asked, what came, allow-listed fields only
       blobs/77/77610d44….png    the bytes as they came, and the small preview that was made once
+      sheets/a0/a0c1….json      several previews as one picture, made once for what shows only one
+      pending/….json            calls without a known end (store/pending.py); not for git
+      tmp/                      files being written; not for git
 
-A record is written after its blobs, each by temporary file, fsync and rename: a crash leaves no half
-record, many kernels may write at once, and two git branches merge. The format is frozen by golden
-vectors in tests/store; `SCHEMA` changes with it.
+A record is written after its blobs (store/files.py), and two git branches that both recorded merge. What a
+model declined is recorded too, and declined again on replay. The format is frozen by golden vectors in
+tests/store; `SCHEMA` changes with it, and a reader for each older one stays.
 """
 
 from __future__ import annotations
@@ -15,21 +18,30 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from beluga_nb.core import SUFFIXES, Picture, Preview, Recipe, Request
-from beluga_nb.errors import StoreError
+from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
+from beluga_nb.errors import Refused, StoreError
+from beluga_nb.store import files
 
 SCHEMA = 1
 OPERATION = "images.generate"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_GIT_ATTRIBUTES = "blobs/** -text\n"
+_REFUSAL = ("message", "hint", "status", "type", "code", "param", "request_id")
+
+_FILES = {
+    "store.json": json.dumps({"schema": SCHEMA}, separators=(",", ":")) + "\n",
+    ".gitattributes": "blobs/** -text\n",
+    ".gitignore": "pending/\ntmp/\n",
+}
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LONGEST_POINTER = 1024  # bytes, as Git LFS specifies
 
 
 def canonical_json(value: object) -> bytes:
@@ -60,17 +72,9 @@ def key(request: Request, *, provider: str) -> str:
 
 def record_of(picture: Picture, preview: Preview | None, *, provider: str) -> dict[str, object]:
     """Return the record of a picture."""
-    request, recipe = picture.recipe.request, picture.recipe
+    recipe = picture.recipe
     width, height = picture.size
-    return {
-        "schema": SCHEMA,
-        "key": key(request, provider=provider),
-        "op": OPERATION,
-        "provider": provider,
-        "take": request.take,
-        "sample": request.sample,
-        "request": request.said,
-        "inputs": [],
+    return _asked(recipe.request, provider) | {
         "image": {
             "sha256": picture.sha256,
             "media_type": picture.media_type,
@@ -88,12 +92,110 @@ def record_of(picture: Picture, preview: Preview | None, *, provider: str) -> di
     }
 
 
-def request_of(record: Mapping[str, object]) -> Request:
-    """Return the request of a record, for its one picture."""
-    said = record["request"]
-    if not isinstance(said, Mapping):
-        raise TypeError("request")
-    return Request(**said, take=record["take"], sample=record["sample"])  # type: ignore[arg-type]
+def record_of_refusal(
+    request: Request, refusal: Refused, *, provider: str, created: int
+) -> dict[str, object]:
+    """Return the record of a sample that the model declined at `created`, in Unix seconds."""
+    return _asked(request, provider) | {
+        "image": None,
+        "preview": None,
+        "response": {"engine": provider, "created": created, "revised_prompt": None},
+        "refusal": {name: getattr(refusal, name) for name in _REFUSAL},
+    }
+
+
+def _asked(request: Request, provider: str) -> dict[str, object]:
+    return {
+        "schema": SCHEMA,
+        "key": key(request, provider=provider),
+        "op": OPERATION,
+        "provider": provider,
+        "take": request.take,
+        "sample": request.sample,
+        "request": request.said,
+        "inputs": [],
+    }
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes that a record names."""
+
+    sha256: str
+    media_type: str
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256) or self.media_type not in SUFFIXES:
+            raise ValueError(self.sha256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A record that was read: one sample of a request, and what came of it."""
+
+    key: str
+    provider: str
+    recipe: Recipe
+    image: Blob | None
+    preview: Blob | None
+    size: tuple[int, int] = (0, 0)
+    refusal: Refused | None = None
+
+    @property
+    def request(self) -> Request:
+        """What was asked for, for this one sample."""
+        return self.recipe.request
+
+    @property
+    def blobs(self) -> list[Blob]:
+        """The bytes that belong to it."""
+        return [blob for blob in (self.image, self.preview) if blob]
+
+
+def entry_of(text: bytes) -> Entry:
+    """Return a record as it is written; raise `Unusable` where it is damaged or of a newer format."""
+    try:
+        record = json.loads(text)
+        reader = _READERS.get(record["schema"])
+        if reader is None:
+            raise Unusable(f"it has format {record['schema']}, and this version reads {SCHEMA}")
+        return reader(record)
+    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
+        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+
+
+def _read_first(record: Mapping[str, Any]) -> Entry:
+    image, preview, response = record["image"], record["preview"], record["response"]
+    request = Request(**record["request"], take=record["take"], sample=record["sample"])
+    entry = Entry(
+        key=key(request, provider=record["provider"]),
+        provider=record["provider"],
+        recipe=Recipe(
+            request=request,
+            engine=response["engine"],
+            revised_prompt=response["revised_prompt"],
+            created=response["created"],
+        ),
+        image=image and Blob(image["sha256"], image["media_type"]),
+        preview=preview and Blob(preview["sha256"], preview["media_type"]),
+        size=(image["width"], image["height"]) if image else (0, 0),
+        refusal=None if image else _refusal(record["refusal"]),
+    )
+    if entry.key != record["key"]:
+        raise ValueError("the answer to another request")
+    return entry
+
+
+def _refusal(said: Mapping[str, Any]) -> Refused:
+    words = {name: said[name] for name in _REFUSAL}
+    return Refused(words.pop("message"), words.pop("hint"), **words)
+
+
+_READERS: Mapping[int, Callable[[Mapping[str, Any]], Entry]] = {1: _read_first}
+
+
+class Unusable(Exception):
+    """A file of the store cannot be used; the text says why."""
 
 
 class Store:
@@ -102,110 +204,172 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def read(self, request: Request, *, provider: str) -> Picture | None:
-        """Return the first picture of a request, or None where none is recorded.
+    def read(self, request: Request, *, provider: str) -> Picture | Refused | None:
+        """Return the first picture of a request, the refusal that came instead, or None: not recorded.
 
         Raises `StoreError` where it is recorded and its bytes are missing or not the recorded ones.
         """
-        path = self._record_path(key(request, provider=provider))
+        path = self.record_path(key(request, provider=provider))
         try:
-            text = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise _unreadable(path, str(error)) from None
-        return self._picture(path, text)
+            entry = self._entry(path)
+            if entry is None:
+                return None
+            if entry.key != path.stem:
+                raise Unusable("it is damaged (the answer to another request)")
+        except Unusable as unusable:
+            raise unreadable(path, str(unusable)) from None
+        return entry.refusal or self.picture(entry)
 
     def has(self, request: Request, *, provider: str) -> bool:
-        """Whether the first picture of a request is recorded."""
-        return self._record_path(key(request, provider=provider)).exists()
+        """Whether the first picture of a request is recorded, or was declined."""
+        return self.record_path(key(request, provider=provider)).exists()
 
     def write(self, picture: Picture, preview: Preview | None, *, provider: str) -> None:
         """Record a picture, blobs first; raise `StoreError` where that fails."""
         record = record_of(picture, preview, provider=provider)
-        try:
-            self._prepare()
+        with self._writing():
             self.keep(picture.data, picture.media_type)
             if preview:
                 self.keep(preview.data, preview.media_type)
-            text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
-            _write(self._record_path(str(record["key"])), text.encode())
-        except (OSError, UnicodeEncodeError) as error:  # the latter: an engine's words, half a character
-            reason = getattr(error, "strerror", None) or error
-            raise StoreError(
-                f"The picture is not recorded: {reason} ({self.folder.name}).",
-                "It is still in the result: save it with .save(), then mend the folder or set BELUGA_STORE.",
-            ) from None
+            self._write_record(record)
+
+    def write_refusal(self, request: Request, refusal: Refused, *, provider: str, created: int) -> None:
+        """Record that each sample of a request was declined; raise `StoreError` where that fails."""
+        with self._writing():
+            for sample in request.samples:
+                part = request.part(sample)
+                self._write_record(record_of_refusal(part, refusal, provider=provider, created=created))
 
     def keep(self, data: bytes, media_type: str | None = None) -> Path:
         """Write bytes under their SHA-256, unless they are there, and return where."""
         path = self._blob_path(hashlib.sha256(data).hexdigest(), SUFFIXES.get(media_type or "", ".bin"))
         if not path.exists() or path.read_bytes() != data:  # else damaged bytes would stay damaged
-            _write(path, data)
+            files.write(path, data, root=self.folder)
         return path
 
-    def records(self) -> Iterator[Mapping[str, object]]:
+    def entries(self) -> Iterator[Entry]:
         """Yield every record that can be read, in the order of their keys."""
-        for path in sorted(self.folder.glob("records/*/*.json")):
-            try:
-                record = json.loads(path.read_bytes())
-            except (OSError, ValueError, RecursionError):
-                continue
-            if isinstance(record, dict) and record.get("schema") == SCHEMA:
-                yield record
+        for path in self.record_paths():
+            with contextlib.suppress(Unusable):
+                if entry := self._entry(path):
+                    yield entry
 
-    def requests(self) -> Iterator[Request]:
-        """Yield the request of every record that can be read."""
-        for record in self.records():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                yield request_of(record)
+    def record_paths(self) -> list[Path]:
+        """Return where the records are, in the order of their keys."""
+        return sorted(self.folder.glob("records/*/*.json"))
 
-    def _picture(self, path: Path, text: bytes) -> Picture:
+    def picture(self, entry: Entry) -> Picture:
+        """Return the picture of a record, its bytes checked.
+
+        Where Git LFS has left a pointer in their place it is an `Absent` one, which has its preview.
+        Raises `StoreError` for bytes that are missing or not the recorded ones.
+        """
+        assert entry.image, "a refusal has no picture"
+        small = entry.preview
+        preview = Preview(self.blob(small), small.media_type) if small else None
         try:
-            record = json.loads(text)
-            if record["schema"] != SCHEMA:
-                raise _unreadable(path, f"it has format {record['schema']}, and this version reads {SCHEMA}")
-            response, image, preview = record["response"], record["image"], record["preview"]
-            request = request_of(record)
-            if key(request, provider=record["provider"]) != path.stem:
-                raise ValueError("the answer to another request")
-            recipe = Recipe(
-                request=request,
-                engine=response["engine"],
-                revised_prompt=response["revised_prompt"],
-                created=response["created"],
+            data = self.blob(entry.image)
+        except NotPulled as error:
+            if preview is None:
+                raise
+            return Absent(
+                error.pointer,
+                entry.image.media_type,
+                entry.recipe,
+                preview,
+                digest=entry.image.sha256,
+                pixels=entry.size,
             )
-            picture = Picture(self._blob(image), image["media_type"], recipe)
-            return replace(picture, preview=preview and Preview(self._blob(preview), preview["media_type"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise _unreadable(path, f"it is damaged ({type(error).__name__})") from None
+        return Picture(data, entry.image.media_type, entry.recipe, preview)
 
-    def _blob(self, image: Mapping[str, str]) -> bytes:
-        name = image["sha256"]
-        if not _SHA256.fullmatch(name):
-            raise ValueError(name)
-        path = self._blob_path(name, SUFFIXES[image["media_type"]])
+    def blob(self, blob: Blob) -> bytes:
+        """Return recorded bytes; raise `StoreError` unless they are the recorded ones."""
+        path = self.blob_path(blob)
         try:
+            files.check_inside(path, self.folder)
             data = path.read_bytes()
         except OSError as error:
-            raise _unreadable(path, error.strerror or str(error)) from None
-        if hashlib.sha256(data).hexdigest() != name:
-            raise _unreadable(path, "its bytes are not the ones that were recorded")
-        return data
+            raise unreadable(path, error.strerror or str(error)) from None
+        if hashlib.sha256(data).hexdigest() == blob.sha256:
+            return data
+        if data.startswith(_LFS_POINTER) and len(data) < _LONGEST_POINTER and blob.sha256.encode() in data:
+            raise NotPulled(path, data)
+        raise unreadable(path, "its bytes are not the ones that were recorded")
 
-    def _record_path(self, name: str) -> Path:
-        return self.folder / "records" / name[:2] / f"{name}.json"
+    def sheet(self, parts: Sequence[Preview], make: Callable[[], Preview], *, writing: bool) -> Preview:
+        """Return several previews as one: the one that is kept, or else what `make` gives, to be kept.
+
+        Encoders differ between machines; what was encoded once is shown for ever.
+        """
+        of = [hashlib.sha256(part.data).hexdigest() for part in parts]
+        path = self._path("sheets", hashlib.sha256(canonical_json(of)).hexdigest(), ".json")
+        try:
+            said = json.loads(path.read_bytes())["sheet"]
+            return Preview(self.blob(Blob(said["sha256"], said["media_type"])), said["media_type"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError):
+            made = make()
+        if writing:
+            with contextlib.suppress(StoreError), self._writing():
+                kept = self.keep(made.data, made.media_type)
+                said = {"sha256": kept.stem, "media_type": made.media_type}
+                sheet = {"schema": SCHEMA, "of": of, "sheet": said}
+                files.write(path, _pretty(sheet), root=self.folder)
+        return made
+
+    def write_json(self, path: Path, value: Mapping[str, object]) -> None:
+        """Write a JSON file of the store; raise `StoreError` where that fails."""
+        with self._writing():
+            files.write(path, _pretty(value), root=self.folder)
+
+    def record_path(self, name: str) -> Path:
+        """Where the record of that key is, or would be."""
+        return self._path("records", name, ".json")
+
+    def blob_path(self, blob: Blob) -> Path:
+        """Where bytes are, or would be."""
+        return self._blob_path(blob.sha256, SUFFIXES[blob.media_type])
+
+    def _entry(self, path: Path) -> Entry | None:
+        try:
+            files.check_inside(path, self.folder)
+            return entry_of(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise Unusable(error.strerror or str(error)) from None
+
+    def _write_record(self, record: Mapping[str, object]) -> None:
+        files.write(self.record_path(str(record["key"])), _pretty(record), root=self.folder)
 
     def _blob_path(self, name: str, suffix: str) -> Path:
-        return self.folder / "blobs" / name[:2] / f"{name}{suffix}"
+        return self._path("blobs", name, suffix)
 
-    def _prepare(self) -> None:
-        if not (self.folder / "store.json").exists():
-            _write(self.folder / "store.json", canonical_json({"schema": SCHEMA}) + b"\n")
-            _write(self.folder / ".gitattributes", _GIT_ATTRIBUTES.encode())
+    def _path(self, room: str, name: str, suffix: str) -> Path:
+        return self.folder / room / name[:2] / f"{name}{suffix}"
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            files.claim(self.folder)
+            for name, text in _FILES.items():
+                if not (self.folder / name).exists():
+                    files.write(self.folder / name, text.encode(), root=self.folder)
+            files.sweep(self.folder)
+            yield
+        except (OSError, UnicodeEncodeError) as error:  # the latter: an engine's words, half a character
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(
+                f"Pictures cannot be recorded: {reason} ({self.folder.name}).",
+                "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE.",
+            ) from None
 
 
-def _unreadable(path: Path, reason: str) -> StoreError:
+def _pretty(value: Mapping[str, object]) -> bytes:
+    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def unreadable(path: Path, reason: str) -> StoreError:
+    """Return the error that says which file of the store cannot be used, and why."""
     return StoreError(
         f"The recording {path.name[:12]}… cannot be used: {reason}.",
         f"Bring back {path.parent.parent.name}/{path.parent.name}/{path.name} (git checkout, git lfs pull),"
@@ -213,26 +377,12 @@ def _unreadable(path: Path, reason: str) -> StoreError:
     )
 
 
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+class NotPulled(StoreError):
+    """Git LFS has left a pointer where bytes should be."""
 
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there, and renames are journalled
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def __init__(self, path: Path, pointer: bytes) -> None:
+        super().__init__(
+            f"The recording {path.name[:12]}… is not here, only its Git LFS pointer.",
+            "Fetch it: git lfs pull",
+        )
+        self.pointer = pointer

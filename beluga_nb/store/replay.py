@@ -9,15 +9,23 @@ off      engine                         nothing is read or written
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import ParamSpec, TypeVar
 
 from beluga_nb.core import Engine, Incomplete, Picture, Preview, Request, Result
 from beluga_nb.engines import joined, outcome
-from beluga_nb.errors import BadImage, BelugaError, NotRecorded, StoreError, plain
+from beluga_nb.errors import BadImage, BelugaError, NotRecorded, Refused, StoreError, plain
+from beluga_nb.store import pending
+from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
+
+_COMPARED = 500  # characters of two prompts
 
 
 class Replayed:
@@ -29,20 +37,23 @@ class Replayed:
         self.provider = provider
 
     async def __call__(self, request: Request) -> Result:
-        pictures = await asyncio.to_thread(self._found, request)
+        found = await asyncio.to_thread(self._found, request)
         outcomes: list[Result | BelugaError] = []
-        for sample, n in _runs(request.samples, pictures):
+        for sample, n in _runs(request.samples, found):
             part = request.part(sample, n)
-            known = pictures.get(sample)
-            outcomes.append(Result(part, (known,)) if known else await outcome(self.engine, part))
+            known = found.get(sample)
+            if isinstance(known, Picture):
+                outcomes.append(Result(part, (known,)))
+            else:
+                outcomes.append(known or await outcome(self.engine, part))
         return joined(request, outcomes)
 
-    def _found(self, request: Request) -> dict[int, Picture]:
+    def _found(self, request: Request) -> dict[int, Picture | Refused]:
         read = {
             sample: self.store.read(request.part(sample), provider=self.provider)
             for sample in request.samples
         }
-        return {sample: picture for sample, picture in read.items() if picture}
+        return {sample: each for sample, each in read.items() if each}
 
 
 def _runs(samples: Sequence[int], known: Mapping[int, object]) -> Iterator[tuple[int, int]]:
@@ -61,11 +72,12 @@ def _runs(samples: Sequence[int], known: Mapping[int, object]) -> Iterator[tuple
 
 
 class Recorded:
-    """Record under `provider` whatever arrives, before anyone sees it.
+    """Write down each call before it is sent, and under `provider` whatever arrives, before anyone sees it.
 
     `preview` makes the small copy that goes into notebooks; it is made once and kept, since encoders
-    differ between machines. A store that cannot be written is told to `notify`, and the pictures are
-    passed on all the same.
+    differ between machines. A prompt that the model declines is recorded too; a call without a known end
+    stays in the journal. A store that cannot be written is told to `notify`, in one line, and the pictures
+    are passed on all the same.
     """
 
     def __init__(
@@ -82,33 +94,46 @@ class Recorded:
         self.provider = provider
         self.preview = preview
         self.notify = notify
+        self.told: set[str] = set()
 
     async def __call__(self, request: Request) -> Result:
+        request = request.as_call()
+        call = await asyncio.to_thread(self._begun, request)
         try:
-            return await self._kept(await self.engine(request))
-        except Incomplete as error:
-            result = await self._kept(error.result)
-            for cause in error.causes:
-                await self._keep_bytes(cause)
-            raise Incomplete(result, error.causes) from None
-        except BadImage as error:
-            await self._keep_bytes(error)
+            result = await self.engine(request)
+        except BaseException as error:
+            await _finished(self._failed, request, call, error)
             raise
+        return replace(result, pictures=await _finished(self._arrived, result.pictures, request.run))
 
-    async def _kept(self, result: Result) -> Result:
-        # Shielded: an interrupt between arrival and disk would lose what was paid for.
-        writing = asyncio.ensure_future(asyncio.to_thread(self._write, result.pictures))
-        return replace(result, pictures=await asyncio.shield(writing))
+    def _begun(self, request: Request) -> Pending | None:
+        with self._told_once():
+            return pending.begin(self.store, request, provider=self.provider)
+        return None
 
-    def _write(self, pictures: Sequence[Picture]) -> tuple[Picture, ...]:
-        return tuple(self._written(picture) for picture in pictures)
+    def _arrived(self, pictures: Sequence[Picture], run: str) -> tuple[Picture, ...]:
+        kept = tuple(self._written(picture) for picture in pictures)
+        pending.cross_out(self.store, run)
+        return kept
+
+    def _failed(self, request: Request, call: Pending | None, error: BaseException) -> None:
+        if isinstance(error, Incomplete):
+            pictures = tuple(self._written(picture) for picture in error.result.pictures)
+            error.result = replace(error.result, pictures=pictures)
+        for cause in error.causes if isinstance(error, Incomplete) else [error]:
+            if isinstance(cause, BadImage) and cause.data:
+                self._keep_bytes(cause)
+        if isinstance(error, Refused) and error.declined:
+            self._declined(request, error)
+        if not isinstance(error, BelugaError) or error.may_be_billed:
+            self._lost(call, error)
+        else:
+            pending.cross_out(self.store, request.run)
 
     def _written(self, picture: Picture) -> Picture:
         picture = replace(picture, preview=self._small(picture))
-        try:
+        with self._told_once():
             self.store.write(picture, picture.preview, provider=self.provider)
-        except (StoreError, BadImage) as error:
-            self.notify(str(error))
         return picture
 
     def _small(self, picture: Picture) -> Preview | None:
@@ -116,19 +141,49 @@ class Recorded:
             return self.preview(picture)
         except Exception as error:  # a codec's: no reason to lose the picture itself
             reason = f"{type(error).__name__}: {plain(str(error), 120)}"
-            self.notify(f"A picture has no preview ({reason}). It is recorded all the same.")
+            self._tell(f"A picture has no preview ({reason}). It is recorded all the same.")
             return None
 
-    async def _keep_bytes(self, error: BelugaError) -> None:
-        if not (isinstance(error, BadImage) and error.data):
+    def _declined(self, request: Request, error: Refused) -> None:
+        with self._told_once():
+            self.store.write_refusal(request, error, provider=self.provider, created=int(time.time()))
+
+    def _lost(self, call: Pending | None, error: BaseException) -> None:
+        if call is None:
             return
+        why = error.message if isinstance(error, BelugaError) else "It was interrupted."
+        with self._told_once():
+            pending.lose(self.store, call, why)
+
+    def _keep_bytes(self, error: BadImage) -> None:
         try:
-            path = await asyncio.to_thread(self.store.keep, error.data)
+            path = self.store.keep(error.data)
         except OSError as failed:
-            self.notify(f"The bytes of a broken picture are not kept: {failed.strerror or failed}.")
+            self._tell(f"The bytes of a broken picture are not kept: {failed.strerror or failed}.")
             return
         name = path.relative_to(self.store.folder.parent).as_posix()
         error.hint = f"It may have been billed; its bytes are kept as {name}."
+
+    @contextlib.contextmanager
+    def _told_once(self) -> Iterator[None]:
+        try:
+            yield
+        except (StoreError, BadImage) as error:
+            self._tell(f"{error.message} {error.hint}")
+
+    def _tell(self, words: str) -> None:
+        if words not in self.told:
+            self.told.add(words)
+            self.notify(words)
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def _finished(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    # Shielded: an interrupt between arrival and disk would lose what was paid for.
+    return await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs)))
 
 
 @dataclass(frozen=True)
@@ -138,25 +193,36 @@ class Unrecorded:
     store: Store
 
     async def __call__(self, request: Request) -> Result:
-        near = await asyncio.to_thread(nearest, request, self.store)
-        raise NotRecorded(
-            f"Not recorded: {request.model}, {request.size or 'default size'}, sample {request.sample},"
-            f" “{plain(request.prompt, 60)}”.",
-            (f"Nearest recording: {_differences(request, near)}. " if near else "The store is empty. ")
-            + "Use --mode auto to have it made.",
-        )
+        raise NotRecorded(await asyncio.to_thread(self._missing, request))
+
+    def _missing(self, request: Request) -> str:
+        last = f" to {request.samples[-1]}" if request.n > 1 else ""
+        asked = f"{request.model}, {request.size or 'default size'}, sample {request.sample}{last}"
+        near = nearest(request, self.store)
+        told = f"nearest recording: {_differences(request, near)}" if near else "the store is empty"
+        return f"{asked}, “{plain(request.prompt, 60)}”; {told}"
 
 
 def nearest(request: Request, store: Store) -> Request | None:
     """Return the recorded request that is most like this one."""
-    return max(store.requests(), key=lambda other: _likeness(request, other), default=None)
+    best, most = None, -math.inf
+    matcher = difflib.SequenceMatcher(b=request.prompt[:_COMPARED])  # it remembers its second text
+    for other in (entry.request for entry in store.entries()):
+        matcher.set_seq1(other.prompt[:_COMPARED])
+        differences = _different_parameters(request, other)
+        # The full comparison is slow; most are ruled out by bounds that are not.
+        for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio):
+            likeness = 4 * ratio() - differences
+            if likeness <= most:
+                break
+        else:
+            best, most = other, likeness
+    return best
 
 
-def _likeness(request: Request, other: Request) -> float:
+def _different_parameters(request: Request, other: Request) -> int:
     names = (request.said.keys() | other.said.keys() | {"take"}) - {"prompt"}
-    same = -sum(getattr(request, name) != getattr(other, name) for name in names)
-    alike = difflib.SequenceMatcher(None, request.prompt[:500], other.prompt[:500]).ratio()
-    return float(same + 4 * alike)
+    return sum(getattr(request, name) != getattr(other, name) for name in names)
 
 
 def _differences(request: Request, other: Request) -> str:

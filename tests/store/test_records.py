@@ -97,6 +97,7 @@ def test_a_record_and_its_blobs_never_change(tmp_path):
     Store(tmp_path).write(GOLDEN, PREVIEW, provider="belugapi")
     assert files(tmp_path) == {
         ".gitattributes": b"blobs/** -text\n",
+        ".gitignore": b"pending/\ntmp/\n",
         "store.json": b'{"schema":1}\n',
         "records/70/7019713d7704458da0aae33e40e282e1c3a183a7daf7001a2803cfb83b1d8fe6.json": RECORD.encode(),
         "blobs/43/431ced6916a2a21a156e38701afe55bbd7f88969fbbfc56d7fe099d47f265460.png": PIXEL,
@@ -212,7 +213,7 @@ def test_every_format_keeps_its_bytes_and_its_suffix(store, kind, suffix):
 def test_reading_makes_nothing(store):
     assert read(store) is None
     assert store.has(FOX, provider="wire") is False
-    assert list(store.records()) == []
+    assert list(store.entries()) == []
     assert not store.folder.exists()
 
 
@@ -243,9 +244,9 @@ def test_bytes_of_no_known_format_are_kept_too(store):
 def test_all_records_are_listed_in_the_order_of_their_keys(store):
     for sample in range(5):
         store.write(one(FOX.part(sample)), None, provider="wire")
-    listed = list(store.records())
+    listed = list(store.entries())
     assert len(listed) == 5
-    assert [record["key"] for record in listed] == sorted(record["key"] for record in listed)
+    assert [entry.key for entry in listed] == sorted(entry.key for entry in listed)
 
 
 # --- half-written, and two writers
@@ -262,8 +263,8 @@ def test_a_write_that_fails_leaves_the_old_record_and_no_part_of_the_new(written
     with pytest.raises(StoreError) as caught:
         written.write(other, Preview(b"other", "image/jpeg"), provider="wire")
     assert str(caught.value) == (
-        "The picture is not recorded: No space left on device (store).\n"
-        "It is still in the result: save it with .save(), then mend the folder or set BELUGA_STORE."
+        "Pictures cannot be recorded: No space left on device (store).\n"
+        "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE."
     )
     assert files(written.folder) == before
     assert read(written) == one()
@@ -281,14 +282,14 @@ def test_a_folder_that_is_a_file_is_a_store_error(tmp_path):
     (tmp_path / "store").write_text("mine")
     store = Store(tmp_path / "store")
     assert read(store) is None
-    with pytest.raises(StoreError, match="The picture is not recorded"):
+    with pytest.raises(StoreError, match="Pictures cannot be recorded"):
         store.write(one(), PREVIEW, provider="wire")
     assert (tmp_path / "store").read_text() == "mine"
 
 
 def test_a_text_that_no_file_can_hold_is_a_store_error(store):
     broken = Picture(drawn(FOX, 0), "image/png", Recipe(request=FOX, engine="x", revised_prompt="\ud83d"))
-    with pytest.raises(StoreError, match="The picture is not recorded"):
+    with pytest.raises(StoreError, match="Pictures cannot be recorded"):
         store.write(broken, None, provider="wire")
 
 
@@ -320,7 +321,7 @@ def test_two_processes_may_write_the_same_and_other_records_at_once(store):
         for sample in range(20):
             request = Request(prompt="a fox", model="flux-2.0", take=take, sample=sample)
             assert store.read(request, provider="wire") == one(request)
-    assert len(list(store.records())) == 60
+    assert len(list(store.entries())) == 60
     assert [path.name for path in store.folder.rglob("*.part")] == []
 
 
@@ -380,7 +381,7 @@ def test_an_unreadable_record_is_named(written, data):
         read(written)
     assert "cannot be used: it is damaged" in caught.value.message
     assert f"records/{path.parent.name}/{path.name}" in caught.value.hint
-    assert list(written.records()) == []
+    assert list(written.entries()) == []
 
 
 def changed(store, *names, value):
@@ -434,7 +435,7 @@ def test_a_record_of_a_newer_version_is_left_alone(written):
     changed(written, "schema", value=2)
     with pytest.raises(StoreError, match="it has format 2, and this version reads 1"):
         read(written)
-    assert list(written.records()) == []
+    assert list(written.entries()) == []
 
 
 def test_a_record_that_is_a_folder_is_named(written):

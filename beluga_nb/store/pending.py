@@ -1,0 +1,127 @@
+"""The journal: each call is written down before its first byte is sent, and crossed out when it ends.
+
+What stays was asked for and has no known end: a kernel died, the connection broke, someone pressed Stop. Such
+a call may have been charged without a result, and only its person can look that up and cross it out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from beluga_nb.core import Request
+from beluga_nb.errors import plain
+from beluga_nb.store.records import SCHEMA, Store
+
+LONGEST_CALL = 3600
+"""Seconds after which nobody is waiting for a call any more, whoever has its process number by then."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """A call without a known end. `run` is its id, sent as `Idempotency-Key`; `started` is Unix time.
+
+    `why` says how it was lost; while it is empty, the process `pid` on `host` may be waiting for it still.
+    """
+
+    run: str
+    provider: str
+    request: Request
+    started: int
+    host: str
+    pid: int
+    why: str = ""
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether someone may still be waiting for the answer."""
+        if self.why:
+            return False
+        recent = time.time() - self.started < LONGEST_CALL
+        return recent and (self.host != platform.node() or _alive(self.pid))
+
+    def to_json(self) -> dict[str, object]:
+        """Return what is written."""
+        request = self.request
+        return {
+            "schema": SCHEMA,
+            "run": self.run,
+            "provider": self.provider,
+            "request": request.said,
+            "take": request.take,
+            "sample": request.sample,
+            "n": request.n,
+            "started": self.started,
+            "host": self.host,
+            "pid": self.pid,
+            "why": self.why,
+        }
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":  # there, signal 0 would end it
+        return pid == os.getpid()
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def begin(store: Store, request: Request, *, provider: str) -> Pending:
+    """Write down a call, which has an id; raise `StoreError` where that fails."""
+    call = Pending(
+        run=request.run,
+        provider=provider,
+        request=request,
+        started=int(time.time()),
+        host=platform.node(),
+        pid=os.getpid(),
+    )
+    store.write_json(_path(store, call.run), call.to_json())
+    return call
+
+
+def lose(store: Store, call: Pending, why: str) -> None:
+    """Write down that a call has no known end, and why; raise `StoreError` where that fails."""
+    store.write_json(_path(store, call.run), replace(call, why=plain(why, 200)).to_json())
+
+
+def cross_out(store: Store, run: str) -> None:
+    """Remove a call whose end is known."""
+    with contextlib.suppress(OSError):
+        _path(store, run).unlink()
+
+
+def calls(store: Store) -> list[Pending]:
+    """Return the calls without a known end, the oldest first."""
+    return sorted(_read(store), key=lambda call: (call.started, call.run))
+
+
+def _read(store: Store) -> Iterator[Pending]:
+    for path in store.folder.glob("pending/*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            yield _of(json.loads(path.read_bytes()), path.stem)
+
+
+def _of(said: Mapping[str, Any], run: str) -> Pending:
+    words = {name: said[name] for name in ("take", "sample", "n")}
+    return Pending(
+        run=run,
+        provider=said["provider"],
+        request=Request(**said["request"], **words, run=run),
+        **{name: said[name] for name in ("started", "host", "pid", "why")},
+    )
+
+
+def _path(store: Store, run: str) -> Path:
+    return store.folder / "pending" / f"{run}.json"
