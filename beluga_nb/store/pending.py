@@ -87,19 +87,19 @@ def begin(store: Store, request: Request, *, provider: str) -> Pending:
         host=platform.node(),
         pid=os.getpid(),
     )
-    store.write_json(_path(store, call.run), call.to_json())
+    store.write_json(path_of(store, call.run), call.to_json())
     return call
 
 
 def lose(store: Store, call: Pending, why: str) -> None:
     """Write down that a call has no known end, and why; raise `StoreError` where that fails."""
-    store.write_json(_path(store, call.run), replace(call, why=plain(why, 200)).to_json())
+    store.write_json(path_of(store, call.run), replace(call, why=plain(why, 200)).to_json())
 
 
 def cross_out(store: Store, run: str) -> None:
     """Remove a call whose end is known."""
     with contextlib.suppress(OSError):
-        _path(store, run).unlink()
+        path_of(store, run).unlink()
 
 
 def calls(store: Store) -> list[Pending]:
@@ -123,5 +123,6 @@ def _of(said: Mapping[str, Any], run: str) -> Pending:
     )
 
 
-def _path(store: Store, run: str) -> Path:
+def path_of(store: Store, run: str) -> Path:
+    """Where a call is written down."""
     return store.folder / "pending" / f"{run}.json"

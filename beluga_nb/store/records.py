@@ -18,9 +18,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +176,7 @@ def _read_first(record: Mapping[str, Any]) -> Entry:
             request=request,
             engine=response["engine"],
             revised_prompt=response["revised_prompt"],
-            created=response["created"],
+            created=operator.index(response["created"]),
         ),
         image=image and Blob(image["sha256"], image["media_type"]),
         preview=preview and Blob(preview["sha256"], preview["media_type"]),
@@ -228,10 +230,9 @@ class Store:
         """Record a picture, blobs first; raise `StoreError` where that fails."""
         record = record_of(picture, preview, provider=provider)
         with self._writing():
-            self.keep(picture.data, picture.media_type)
-            if preview:
-                self.keep(preview.data, preview.media_type)
+            self._keep_all(picture, preview)
             self._write_record(record)
+            self._keep_all(picture, preview)  # until now another kernel may have forgotten the same bytes
 
     def write_refusal(self, request: Request, refusal: Refused, *, provider: str, created: int) -> None:
         """Record that each sample of a request was declined; raise `StoreError` where that fails."""
@@ -249,10 +250,15 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """Yield every record that can be read, in the order of their keys."""
-        for path in self.record_paths():
-            with contextlib.suppress(Unusable):
-                if entry := self._entry(path):
-                    yield entry
+        return (entry for _, entry in self.scan() if isinstance(entry, Entry))
+
+    def scan(self) -> Iterator[tuple[Path, Entry | Unusable]]:
+        """Yield where each record is, in the order of their keys, and what it says or why it is unusable."""
+        for folder, paths in groupby(self.record_paths(), key=lambda path: path.parent):
+            outside = self._outside(folder)
+            for path in paths:
+                with contextlib.suppress(FileNotFoundError):  # someone else has just forgotten it
+                    yield path, outside or _scanned(path)
 
     def record_paths(self) -> list[Path]:
         """Return where the records are, in the order of their keys."""
@@ -329,6 +335,14 @@ class Store:
         """Where bytes are, or would be."""
         return self._blob_path(blob.sha256, SUFFIXES[blob.media_type])
 
+    def _outside(self, folder: Path) -> Unusable | None:
+        # Once for each folder: following links takes longer than reading a record.
+        try:
+            files.check_inside(folder / "any", self.folder)
+        except OSError as error:
+            return Unusable(str(error))
+        return None
+
     def _entry(self, path: Path) -> Entry | None:
         try:
             files.check_inside(path, self.folder)
@@ -337,6 +351,10 @@ class Store:
             return None
         except OSError as error:
             raise Unusable(error.strerror or str(error)) from None
+
+    def _keep_all(self, *parts: Picture | Preview | None) -> None:
+        for part in filter(None, parts):
+            self.keep(part.data, part.media_type)
 
     def _write_record(self, record: Mapping[str, object]) -> None:
         files.write(self.record_path(str(record["key"])), _pretty(record), root=self.folder)
@@ -362,6 +380,18 @@ class Store:
                 f"Pictures cannot be recorded: {reason} ({self.folder.name}).",
                 "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE.",
             ) from None
+
+
+def _scanned(path: Path) -> Entry | Unusable:
+    try:
+        entry = entry_of(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        return Unusable(error.strerror or str(error))
+    except Unusable as unusable:
+        return unusable
+    return entry if entry.key == path.stem else Unusable("it is damaged (the answer to another request)")
 
 
 def _pretty(value: Mapping[str, object]) -> bytes:
