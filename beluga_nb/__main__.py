@@ -1,4 +1,4 @@
-"""The command line: `python -m beluga_nb serve`."""
+"""The command line: `python -m beluga_nb serve`, and what looks after the store."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from beluga_nb.core import Engine
 
-USAGE = """\
-usage: python -m beluga_nb serve [--port PORT] [--key KEY] [--upstream URL] [--faults]
+CARE = ("verify", "history", "forget", "pack", "unpack")
 
-  serve   the image API on this machine, for any OpenAI client; --help says more"""
+USAGE = """\
+usage: python -m beluga_nb COMMAND ...
+
+  serve    the image API on this machine, for any OpenAI client
+  verify   what is recorded is whole, and what notebooks show is recorded
+  history  what is recorded, the newest first
+  forget   remove recordings, until nothing of them is left in the store
+  pack     a notebook and the recordings that it shows, as one zip
+  unpack   … and back, every byte checked
+
+  COMMAND --help says more"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -23,11 +32,16 @@ def main(words: Sequence[str]) -> int:
             from beluga_nb.local.serve import main as serve
 
             return serve(rest, connect=_connect)
+        case [command, *rest] if command in CARE:
+            from beluga_nb.cli import main as care
+
+            return care([command, *rest])
         case [] | ["-h" | "--help"]:
             print(USAGE)
             return 0
         case [word, *_]:
-            print(f"python -m beluga_nb: no command '{word}'; there is: serve", file=sys.stderr)
+            known = ", ".join(["serve", *CARE])
+            print(f"python -m beluga_nb: no command '{word}'; there are: {known}", file=sys.stderr)
     return 2
 
 

@@ -12,6 +12,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,14 +27,20 @@ from beluga_nb.api.retry import Retrying
 from beluga_nb.compare.template import filled
 from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
 from beluga_nb.engines import Gate, Limited, PerLoop, Spread
-from beluga_nb.errors import NotConfirmed, RequestError, SettingsError
+from beluga_nb.errors import BadImage, NotConfirmed, RequestError, SettingsError
 from beluga_nb.settings import Settings
+from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
-from beluga_nb.show.preview import montage, preview
-from beluga_nb.store import pending
+from beluga_nb.show.preview import montage, preview, thumbnail
+from beluga_nb.store import pending, runs
+from beluga_nb.store.forget import Chosen, Forgotten, choose, forget
+from beluga_nb.store.pack import Packed, pack
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken
+from beluga_nb.store.runs import History, Run
+from beluga_nb.store.unpack import Unpacked, unpack
+from beluga_nb.store.verify import Report, verify
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -47,6 +54,9 @@ LOCAL = "local"
 
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
+
+_NAMED = 20  # runs that are named before they are forgotten
+_PICTURED = 4  # pictures of a run in the history
 
 _LOCAL_URL = "http://127.0.0.1/v1"  # nothing listens there: the app is called in this process
 
@@ -199,6 +209,70 @@ class Session:
         server.stop()
         return True
 
+    def history(
+        self,
+        text: str = "",
+        *,
+        model: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 50,
+    ) -> History:
+        """Return the newest recorded runs: those with a text in the prompt, of a model, from a day to a day.
+
+        Days are as in "2026-11-22", in UTC, both included.
+        """
+        store = self._store()
+        found = runs.history(store, text, model=model, since=since, until=until, limit=limit)
+        return replace(found, view=partial(_listed, store))
+
+    def recall(self, run: str) -> Result:
+        """Return the recorded pictures of a run, by its name in the history, or how that begins.
+
+        Raises `Refused` where the model had declined.
+        """
+        store = self._store()
+        view = partial(bundle, sheet=_kept_sheet(store, "replay"))
+        return replace(runs.recall(store, run), view=view)
+
+    def verify(self, *notebooks: str | Path) -> list[Report]:
+        """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
+        if not notebooks:
+            return [verify(self._store())]
+        by_store: dict[Path, list[Path]] = {}
+        for path in map(Path, notebooks):
+            by_store.setdefault(self._store(path.parent).folder, []).append(path)
+        return [verify(Store(folder), paths) for folder, paths in by_store.items()]
+
+    def forget(
+        self,
+        *names: str,
+        older: str | None = None,
+        prompt: str | None = None,
+        everything: bool = False,
+        yes: bool = False,
+    ) -> Forgotten:
+        """Remove runs from the store, by name, age ("90d", "12w") or a text in the prompt; all that is said.
+
+        Asks first, unless `yes`. Notebooks, git's history and IPython's history are not touched.
+        """
+        store = self._store()
+        chosen = choose(store, names, older=older, prompt=prompt, everything=everything)
+        if not chosen:
+            return Forgotten(chosen)
+        if not yes:
+            self._ask_before_forgetting(chosen)
+        return forget(store, chosen)
+
+    def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
+        """Write a notebook and the recordings that it shows to a zip: beside it, unless said otherwise."""
+        notebook = Path(notebook)
+        return pack(self._store(notebook.parent), notebook, Path(to) if to else None)
+
+    def unpack(self, file: str | Path, *, into: str | Path = ".") -> Unpacked:
+        """Put a packed notebook into a folder and its recordings into that folder's store, all checked."""
+        return unpack(Path(file), self._store(Path(into)), into=Path(into))
+
     def settings(self, **said: object) -> Settings:
         """Return the settings as they stand now, with what the call says."""
         if self._folder is None:
@@ -220,6 +294,24 @@ class Session:
         if unfinished := _unfinished(pending.calls(Store(now.store))):
             told["unfinished"] = unfinished
         return told
+
+    def _store(self, folder: Path | None = None) -> Store:
+        """Return the store of the session, or of what lies in another folder."""
+        if folder is None:
+            return Store(self.settings().store)
+        return Store(settings.load(self._environment(), folder).with_(**self._said).store)
+
+    def _ask_before_forgetting(self, chosen: Chosen) -> None:
+        if chosen.runs:
+            self.notify(history_text(chosen.runs[:_NAMED], more=len(chosen.runs) - _NAMED))
+        answer = self.confirm(f"Forget {chosen}?")
+        if answer is None:
+            raise NotConfirmed(
+                f"{chosen}: to be forgotten, and nobody can be asked here.",
+                "Say so in advance: --yes, or yes=True in Python. Nothing was removed.",
+            )
+        if not answer:
+            raise NotConfirmed(f"{chosen}: not confirmed.", "Nothing was removed.")
 
     def _checked(self, asked: Request, *, insist: bool) -> Request:
         if keys.typed_key(asked.prompt):
@@ -304,6 +396,22 @@ def _kept_sheet(store: Store, mode: str) -> Callable[[Sequence[Preview]], Previe
     if mode == "off":
         return montage
     return lambda parts: store.sheet(parts, lambda: montage(parts), writing=mode != "replay")
+
+
+def _listed(store: Store, history: History) -> Bundle:
+    shown = [_thumbnails(store, run) for run in history.runs]
+    return {
+        "text/html": history_html(history.runs, shown, more=history.more),
+        "text/plain": history_text(history.runs, more=history.more),
+    }
+
+
+def _thumbnails(store: Store, run: Run) -> list[Preview]:
+    found = []
+    for small in runs.previews(store, run.pictures[:_PICTURED]):
+        with suppress(BadImage):
+            found.append(thumbnail(small))
+    return found
 
 
 def _unfinished(calls: Sequence[Pending]) -> str:

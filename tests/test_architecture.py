@@ -20,7 +20,7 @@ LAYERS = [
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
     {"session"},
-    {"magics", "panel"},
+    {"magics", "panel", "cli"},
     {"__init__", "__main__"},
 ]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from IPython.display import display
 
 from beluga_nb.core import Bundle, Incomplete, Result
+from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.magics.fate import thrown_away
 from beluga_nb.magics.parse import EXAMPLES, Call, help_text, parse
 from beluga_nb.session import default
@@ -18,6 +19,8 @@ from beluga_nb.show.markup import status_lines
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+T = TypeVar("T")
+
 
 def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mapping[str, object]) -> object:
     """Do what a line or cell asks for; return what it gives, which IPython shows if it is the last line."""
@@ -26,6 +29,8 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
         print(help_text())
     elif call.command == "serve":
         return _served(**call.said)
+    elif call.command is not None and call.command in _CARE:
+        return _CARE[call.command](call, shell.user_ns)
     elif call.command is not None:
         _display(_told(call.command), raw=True)
     else:
@@ -42,10 +47,49 @@ def _served(*, stop: bool = False, port: int | None = None) -> object:
     if stop:
         print("The server has ended." if default.stop_serving() else "No server is running.")
         return None
-    server = default.serve(port=port)
-    if thrown_away(inspect.currentframe()):
-        _display(server)
-    return server
+    return _shown(default.serve(port=port))
+
+
+def _verified(call: Call, _: dict[str, object]) -> None:
+    reports = default.verify(*call.words)
+    print("\n".join(map(str, reports)))
+    if problems := sum(len(report.problems) for report in reports):
+        raise StoreError(f"Problems: {problems}, listed above.", "Nothing was changed.")
+
+
+def _recorded(call: Call, names: dict[str, object]) -> object:
+    if not call.words and call.output is None:
+        return _shown(default.history(**call.said))
+    if len(call.words) != 1 or call.said:
+        raise RequestError("One run can be brought back.", "For example: %beluga history -o fox 6611bcbd3494")
+    return _shown(_kept(call, default.recall(call.words[0]), names))
+
+
+def _forgotten(call: Call, _: dict[str, object]) -> None:
+    print(default.forget(*call.words, **call.said))
+
+
+def _packed(call: Call, _: dict[str, object]) -> None:
+    print(default.pack(_one(call), **call.said))
+
+
+def _unpacked(call: Call, _: dict[str, object]) -> None:
+    print(default.unpack(_one(call), **call.said))
+
+
+_CARE = {
+    "verify": _verified,
+    "history": _recorded,
+    "forget": _forgotten,
+    "pack": _packed,
+    "unpack": _unpacked,
+}
+
+
+def _one(call: Call) -> str:
+    if len(call.words) != 1:
+        raise RequestError(f"%beluga {call.command} takes one file.", "%beluga --help shows how it is named.")
+    return call.words[0]
 
 
 def _generated(call: Call, names: dict[str, object], local_ns: Mapping[str, object]) -> Result:
@@ -54,16 +98,20 @@ def _generated(call: Call, names: dict[str, object], local_ns: Mapping[str, obje
     except Incomplete as error:
         _display(_kept(call, error.result, names))
         raise
-    _kept(call, result, names)
-    if thrown_away(inspect.currentframe()):
-        _display(result)
-    return result
+    return _shown(_kept(call, result, names))
 
 
 def _kept(call: Call, result: Result, names: dict[str, object]) -> Result:
     if call.output:
         names[call.output] = result
     return result
+
+
+def _shown(thing: T) -> T:
+    """Return what IPython shows as the value of the last line, and show it anywhere else."""
+    if thrown_away(inspect.currentframe()):
+        _display(thing)
+    return thing
 
 
 def _display(thing: object, *, raw: bool = False) -> None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypedDict, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 from beluga_nb.errors import RequestError, UnknownName
 
 _WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+)""")
+
+
+_BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
 
 
 class Option(NamedTuple):
@@ -37,11 +40,31 @@ OPTIONS = (
 )
 
 
+class Words(NamedTuple):
+    """What a command may be followed by: how it is called, what the whole of it looks like, and each word."""
+
+    metavar: str
+    whole: re.Pattern[str]
+    each: re.Pattern[str]
+
+
+_RUN = r"(?=[0-9a-f-]*\d)[0-9a-f][0-9a-f-]{3,63}"
+_RUNS = Words("RUN …", re.compile(rf"{_RUN}(\s+{_RUN})*"), re.compile(_RUN))
+_NOTEBOOKS = Words(
+    "NOTEBOOK.ipynb", re.compile(r""".*\.ipynb["']?""", re.DOTALL), re.compile(r".*\.ipynb", re.DOTALL)
+)
+_ZIP = Words("FILE.zip", re.compile(r""".*\.zip["']?""", re.DOTALL), re.compile(r".*\.zip", re.DOTALL))
+
+
 class Command(NamedTuple):
-    """A command: its line of help, and its own options, which set arguments of `Session.serve` and such."""
+    """A command: its line of help, and its own options, which set arguments of `Session.serve` and such.
+
+    With `words` it takes words before its options. Where other words follow its name, it is a prompt.
+    """
 
     help: str
     options: tuple[Option, ...] = ()
+    words: Words | None = None
 
 
 COMMANDS = {
@@ -54,9 +77,42 @@ COMMANDS = {
             Option(("--stop",), "stop", "", "end it"),
         ),
     ),
+    "verify": Command("check that recordings are whole, and that notebooks show them", words=_NOTEBOOKS),
+    "history": Command(
+        "list what is recorded, the newest first; or bring a run back",
+        (
+            Option(("--text",), "text", "TEXT", "only prompts with this text"),
+            Option(("--model",), "model", "ID", "only this model"),
+            Option(("--since",), "since", "DATE", "from this day on, as in 2026-11-22 (UTC)"),
+            Option(("--until",), "until", "DATE", "up to this day"),
+            Option(("--limit",), "limit", "N", "at most so many; 50 unless given"),
+            Option(("-o", "--output"), "output", "NAME", "the variable that gets the run's result"),
+        ),
+        _RUNS,
+    ),
+    "forget": Command(
+        "remove recordings: those that all of this is true of",
+        (
+            Option(("--older",), "older", "AGE", "older than this, as in 90d or 12w"),
+            Option(("--prompt",), "prompt", "TEXT", "with this text in the prompt"),
+            Option(("--all",), "everything", "", "everything that is recorded"),
+            Option(("--yes",), "yes", "", "do not ask"),
+        ),
+        _RUNS,
+    ),
+    "pack": Command(
+        "a notebook and the recordings that it shows, as one zip",
+        (Option(("-o", "--output"), "to", "FILE", "the zip; beside the notebook unless given"),),
+        _NOTEBOOKS,
+    ),
+    "unpack": Command(
+        "… and back, every byte checked",
+        (Option(("--into",), "into", "FOLDER", "the current folder unless given"),),
+        _ZIP,
+    ),
 }
 
-_WHOLE_NUMBERS = {"n", "port"}
+_WHOLE_NUMBERS = {"n", "port", "limit"}
 
 
 class Options(TypedDict, total=False):
@@ -72,11 +128,8 @@ class Options(TypedDict, total=False):
     insist: bool
 
 
-class Said(TypedDict, total=False):
-    """What the options of a command can say."""
-
-    port: int
-    stop: bool
+Said = dict[str, Any]
+"""What the options of a command say, by the arguments that they set."""
 
 
 class Call(NamedTuple):
@@ -84,6 +137,7 @@ class Call(NamedTuple):
 
     prompt: str = ""
     command: str | None = None
+    words: tuple[str, ...] = ()
     said: Said = Said()
     output: str | None = None
     help: bool = False
@@ -102,27 +156,52 @@ def parse(line: str, cell: str | None = None) -> Call:
     output = options.pop("output", None)
     if options.pop("help", False):
         return Call(help=True)
-    if output is not None and not (isinstance(output, str) and output.isidentifier()):
-        raise RequestError(f"'{output}' is no name for a variable.", "For example: -o whale")
-    return Call(prompt=_prompt(rest, cell), output=output, options=cast(Options, options))
+    return Call(prompt=_prompt(rest, cell), output=cast("str | None", output), options=cast(Options, options))
 
 
 def _command(line: str) -> Call | None:
     name, _, after = line.partition(" ")
     if not line:
         return Call(command="")
-    if name not in COMMANDS or not _only_options(after.strip(), COMMANDS[name]):
+    if name not in COMMANDS or not _fits(after.strip(), COMMANDS[name]):
         return None
-    options, rest = _options(after.strip(), COMMANDS[name].options)
+    words, rest = _words(name, after.strip())
+    options, rest = _options(rest, COMMANDS[name].options)
+    more, rest = _words(name, rest)
     if rest:
-        raise RequestError(
-            f"'{rest[:60]}' is no option of %beluga {name}.", f"For a picture of it all: %beluga -- {name} …"
-        )
-    return Call(command=name, said=cast(Said, options))
+        raise _no_option(name, rest)
+    output = cast("str | None", options.pop("output", None))
+    return Call(command=name, words=(*words, *more), output=output, said=options)
 
 
-def _only_options(text: str, command: Command) -> bool:
-    return not text or (bool(command.options) and re.match(r"--\w", text) is not None)
+def _fits(text: str, command: Command) -> bool:
+    words = _BEFORE_OPTIONS.match(text)
+    if words and words[0]:
+        return command.words is not None and command.words.whole.fullmatch(words[0]) is not None
+    flags = {flag for option in command.options for flag in option.flags}
+    long = bool(command.options) and re.match(r"--\w", text) is not None
+    return not text or long or text.partition(" ")[0] in flags
+
+
+def _words(name: str, text: str) -> tuple[list[str], str]:
+    kind, found = COMMANDS[name].words, []
+    while kind and text and not text.startswith("-"):
+        match = _WORD.match(text)
+        assert match is not None
+        word = _unquoted(match[1])
+        if not kind.each.fullmatch(word):
+            raise _no_option(name, text)
+        found.append(word)
+        text = text[match.end() :].lstrip()
+    return found, text
+
+
+def _no_option(name: str, text: str) -> RequestError:
+    quoted = "" if COMMANDS[name].words is None else " Names with blanks stand in quotes."
+    return RequestError(
+        f"'{text[:60]}' is no option of %beluga {name}.",
+        f"For a picture of it all: %beluga -- {name} …{quoted}",
+    )
 
 
 def _options(rest: str, table: Sequence[Option]) -> tuple[dict[str, object], str]:
@@ -163,8 +242,9 @@ def _value(option: Option, after: str) -> tuple[str, str]:
 
 
 def _converted(option: Option, value: str) -> str | int:
-    if value[:1] in {'"', "'"} and value[-1:] == value[:1]:
-        value = value[1:-1]
+    value = _unquoted(value)
+    if option.name == "output" and not value.isidentifier():
+        raise RequestError(f"'{value}' is no name for a variable.", "For example: -o whale")
     if option.name not in _WHOLE_NUMBERS:
         return value
     try:
@@ -172,6 +252,10 @@ def _converted(option: Option, value: str) -> str | int:
     except ValueError:
         flag = option.flags[0]
         raise RequestError(f"{flag} is '{value}'.", f"Give a whole number, for example {flag} 4.") from None
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if value[:1] in {'"', "'"} and value[-1:] == value[:1] else value
 
 
 def _prompt(rest: str, cell: str | None) -> str:
@@ -199,7 +283,8 @@ def _flags(option: Option) -> str:
 
 def _command_lines() -> Iterator[tuple[str, str]]:
     for name, command in COMMANDS.items():
-        yield f"%beluga {name}", command.help
+        takes = f" [{command.words.metavar}]" if command.words else ""
+        yield f"%beluga {name}{takes}", command.help
         for option in command.options:
             yield f"%beluga {name} {_flags(option)}", f"… {option.help}"
 

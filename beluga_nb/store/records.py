@@ -20,7 +20,7 @@ import hashlib
 import json
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -230,9 +230,9 @@ class Store:
         """Record a picture, blobs first; raise `StoreError` where that fails."""
         record = record_of(picture, preview, provider=provider)
         with self._writing():
-            self._keep_all(picture, preview)
+            self._keep(picture, preview)
             self._write_record(record)
-            self._keep_all(picture, preview)  # until now another kernel may have forgotten the same bytes
+            self._keep(picture, preview)  # until now another kernel may have forgotten the same bytes
 
     def write_refusal(self, request: Request, refusal: Refused, *, provider: str, created: int) -> None:
         """Record that each sample of a request was declined; raise `StoreError` where that fails."""
@@ -247,6 +247,18 @@ class Store:
         if not path.exists() or path.read_bytes() != data:  # else damaged bytes would stay damaged
             files.write(path, data, root=self.folder)
         return path
+
+    def put(self, blobs: Iterable[tuple[bytes, str]], written: Mapping[Path, bytes]) -> None:
+        """Write blobs with their media types, then files of the store as they are, unless they are there.
+
+        Raises `StoreError` where that fails.
+        """
+        with self._writing():
+            for data, media_type in blobs:
+                self.keep(data, media_type)
+            for path, data in written.items():
+                if not path.exists():
+                    files.write(path, data, root=self.folder)
 
     def entries(self) -> Iterator[Entry]:
         """Yield every record that can be read, in the order of their keys."""
@@ -352,9 +364,10 @@ class Store:
         except OSError as error:
             raise Unusable(error.strerror or str(error)) from None
 
-    def _keep_all(self, *parts: Picture | Preview | None) -> None:
-        for part in filter(None, parts):
-            self.keep(part.data, part.media_type)
+    def _keep(self, *parts: Picture | Preview | None) -> None:
+        for part in parts:
+            if part:
+                self.keep(part.data, part.media_type)
 
     def _write_record(self, record: Mapping[str, object]) -> None:
         files.write(self.record_path(str(record["key"])), _pretty(record), root=self.folder)

@@ -1,0 +1,102 @@
+"""The history of a store as a table, with small pictures where they can be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from html import escape
+from typing import Protocol
+
+import pybase64
+
+from beluga_nb.core import Preview, Request
+from beluga_nb.errors import plain
+from beluga_nb.show.markup import LOCAL_PREVIEW, table
+
+HEAD = ("run", "when (UTC)", "model", "pictures", "prompt", "")
+
+_CELL = "text-align:left;padding:4px 14px 4px 0;vertical-align:top"
+_UNBROKEN = f"{_CELL};white-space:nowrap"
+_PROMPT = f"{_CELL};white-space:normal;min-width:16em;max-width:36em;overflow-wrap:anywhere"
+_IMAGE = "max-height:64px;width:auto;border-radius:3px;display:inline-block;margin:0 4px 0 0"
+_NAME_LENGTH = 12
+
+
+class Listed(Protocol):
+    """A run, as far as a line tells of it; `created` is Unix time, 0 where it is not known."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def request(self) -> Request: ...
+    @property
+    def created(self) -> int: ...
+    @property
+    def pictures(self) -> Sequence[object]: ...
+    @property
+    def procedural(self) -> bool: ...
+    @property
+    def note(self) -> str: ...
+
+
+def history_text(runs: Sequence[Listed], *, more: int = 0) -> str:
+    """Return the runs as aligned text."""
+    if not runs:
+        return "Nothing is recorded."
+    lines = table([_row(run, longest=80) for run in runs], HEAD)["text/plain"]
+    return f"{lines}\n{_more(more)}" if more > 0 else lines
+
+
+def history_html(runs: Sequence[Listed], thumbnails: Sequence[Sequence[Preview]], *, more: int = 0) -> str:
+    """Return the runs as a table, each with its small pictures."""
+    if not runs:
+        return "<p>Nothing is recorded.</p>"
+    top = "".join(f'<th style="{_CELL}">{escape(each)}</th>' for each in ("", *HEAD))
+    lines = "".join(_line(run, shown) for run, shown in zip(runs, thumbnails, strict=True))
+    rest = f"<p>{escape(_more(more))}</p>" if more > 0 else ""
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{rest}"
+
+
+def _more(count: int) -> str:
+    return f"… and {count:,} more"
+
+
+def _row(run: Listed, *, longest: int) -> tuple[str, ...]:
+    request = run.request
+    model = f"{request.model}, take {request.take}" if request.take else request.model
+    notes = [LOCAL_PREVIEW] * run.procedural + [run.note] * bool(run.note)
+    return (
+        plain(run.name, _NAME_LENGTH + 1)[:_NAME_LENGTH],
+        _when(run.created),
+        plain(model, 60),
+        str(len(run.pictures)),
+        plain(request.prompt, longest),
+        plain("; ".join(notes), 120),
+    )
+
+
+def _when(created: int) -> str:
+    try:
+        return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M") if created else "unknown"
+    except (ValueError, OverflowError, OSError):  # a number that is no time
+        return "unknown"
+
+
+def _line(run: Listed, thumbnails: Sequence[Preview]) -> str:
+    name, when, model, pictures, prompt, note = map(escape, _row(run, longest=300))
+    cells = (
+        ("".join(_images(thumbnails)), _UNBROKEN),
+        (f"<code>{name}</code>", _UNBROKEN),
+        (when, _UNBROKEN),
+        (model, _CELL),
+        (pictures, _CELL),
+        (prompt, _PROMPT),
+        (note, _CELL),
+    )
+    return "<tr>" + "".join(f'<td style="{style}">{cell}</td>' for cell, style in cells) + "</tr>"
+
+
+def _images(thumbnails: Sequence[Preview]) -> Iterator[str]:
+    for number, shown in enumerate(thumbnails, 1):
+        source = f"data:{shown.media_type};base64,{pybase64.b64encode(shown.data).decode()}"
+        yield f'<img src="{source}" alt="picture {number}" style="{_IMAGE}">'

@@ -1,0 +1,217 @@
+"""Forgetting: what was chosen is unlinked, and then nothing of it is left in the folder.
+
+It only unlinks and renames within a folder, so it works on a full disk. Other kernels may record
+meanwhile: bytes are set aside first, come back if a record names them by then, and are unlinked only if none
+does.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from beluga_nb.errors import RequestError, StoreError, plain
+from beluga_nb.store import files, pending
+from beluga_nb.store.folder import (
+    abandoned,
+    blob_paths,
+    hash_of,
+    named_in,
+    part_paths,
+    sheet_paths,
+    text,
+)
+from beluga_nb.store.records import Store
+from beluga_nb.store.runs import Run, find, runs
+
+NOT_TOUCHED = (
+    "Notebooks, git's history and IPython's history are not touched: they may still hold the prompt."
+)
+
+_ASIDE = ".forgotten"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is to be forgotten: runs, and files that cannot be read but belong to them as far as one can see.
+
+    `staying` are calls that somebody still waits for: they are forgotten only by name.
+    """
+
+    runs: tuple[Run, ...]
+    damaged: tuple[Path, ...] = ()
+    everything: bool = False
+    staying: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.damaged or self.everything)
+
+    def __str__(self) -> str:
+        words = [
+            _count(len(self.runs), "run"),
+            _count(sum(len(run.pictures) for run in self.runs), "picture"),
+        ]
+        words += [_count(len(self.damaged), "damaged file")] if self.damaged else []
+        words += [_count(self.staying, "call") + " on the way stay"] if self.staying else []
+        return ", ".join(words)
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was removed: how many files, and of how many bytes."""
+
+    chosen: Chosen
+    files: int = 0
+    bytes: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"Forgotten: {self.chosen} ({_count(self.files, 'file')}, {self.bytes:,} bytes).\n{NOT_TOUCHED}"
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def choose(
+    store: Store,
+    names: Iterable[str] = (),
+    *,
+    older: str | None = None,
+    prompt: str | None = None,
+    everything: bool = False,
+) -> Chosen:
+    """Return what has one of these names, is older than "90d" and mentions a text, as far as each is said.
+
+    Raises `RequestError` where nothing is said, or what is said is not understood.
+    """
+    names = list(names)
+    if not (names or older or prompt or everything):
+        raise RequestError(
+            "Nothing says what to forget.", "Name runs, or give --older 90d, --prompt TEXT or --all."
+        )
+    before = time.time() - age(older).total_seconds() if older else None
+    found = [
+        run
+        for run in (find(store, names) if names else runs(store))
+        if (before is None or 0 < run.created < before) and (not prompt or run.mentions(prompt))
+    ]
+    staying = [] if names else [run for run in found if run.call and run.call.on_its_way]
+    alone = not (names or older)
+    return Chosen(
+        runs=tuple(run for run in found if run not in staying),
+        damaged=tuple(_damaged(store, prompt or "")) if alone else (),
+        everything=everything and alone and not prompt,
+        staying=len(staying),
+    )
+
+
+def age(text: str) -> timedelta:
+    """Return how long "90d" or "12w" is; raise `RequestError` for anything else.
+
+    >>> age("2w").days
+    14
+    """
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and unit in {"d", "w"} and len(number) < 6):
+        raise RequestError(f"'{plain(text, 40)}' is no age.", "Give days or weeks, for example 90d or 12w.")
+    return timedelta(days=int(number) * (7 if unit == "w" else 1))
+
+
+def _damaged(store: Store, prompt: str) -> Iterator[Path]:
+    spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
+    readable = {pending.path_of(store, call.run) for call in pending.calls(store)}
+    unusable = [path for path, said in store.scan() if isinstance(said, Exception)]
+    unusable += [path for path in store.folder.glob("pending/*") if path not in readable]
+    for path in unusable:
+        written = text(path).decode("utf-8", "replace").casefold()
+        if any(each in written for each in {*spellings, prompt.casefold()}):
+            yield path
+
+
+def forget(store: Store, chosen: Chosen) -> Forgotten:
+    """Remove what was chosen, and the bytes and sheets that no other recording needs.
+
+    Raises `StoreError` where something cannot be removed; the rest is removed all the same.
+    """
+    removal = _Removal(store.folder)
+    doomed = [*_paths(store, chosen.runs), *chosen.damaged]
+    gone = named_in(doomed) | _unclaimed(store, chosen)
+    removal.unlink(doomed)
+    lost = gone - named_in(store.record_paths())
+    sheets = [path for path in sheet_paths(store) if named_in([path]) & lost]
+    gone |= named_in(sheets)
+    removal.unlink(sheets)
+    removal.unlink(_set_aside(store, gone - _needed(store)))
+    removal.unlink(part_paths(store))
+    if removal.failed:
+        raise StoreError(
+            f"{_count(len(removal.failed), 'file')} cannot be removed: {removal.failed[0]}.",
+            "Mend that, then forget the same again.",
+        )
+    return Forgotten(chosen, removal.files, removal.bytes)
+
+
+class _Removal:
+    """Unlinks files below a folder and counts them; where one cannot be unlinked it goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = self.bytes = 0
+        self.failed: list[str] = []
+
+    def unlink(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            try:
+                files.check_inside(path, self.folder)
+                size = path.lstat().st_size
+                path.unlink()
+            except FileNotFoundError:  # another kernel forgets the same
+                continue
+            except OSError as error:
+                self.failed.append(f"{path.name} ({error.strerror or error})")
+            else:
+                self.files, self.bytes = self.files + 1, self.bytes + size
+
+
+def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
+    for run in chosen:
+        yield from (store.record_path(entry.key) for entry in run.entries)
+        if run.call:
+            yield pending.path_of(store, run.call.run)
+
+
+def _needed(store: Store) -> set[str]:
+    return named_in([*store.record_paths(), *sheet_paths(store)])
+
+
+def _set_aside(store: Store, names: set[str]) -> list[Path]:
+    """Rename the bytes of these names, bring back those that are needed by now, and return the others."""
+    aside = [_renamed(path) for path in blob_paths(store) if _is_in(path, names)]
+    needed = _needed(store)
+    for path in aside:
+        if hash_of(path) in needed:
+            path.replace(path.with_name(path.name.removesuffix(_ASIDE)))
+    return [path for path in aside if hash_of(path) not in needed]
+
+
+def _is_in(path: Path, names: set[str]) -> bool:
+    # What an earlier forgetting had set aside when it was cut off comes back, or goes, as well.
+    return hash_of(path) in names or (path.name.endswith(_ASIDE) and abandoned(path))
+
+
+def _renamed(path: Path) -> Path:
+    aside = path.with_name(path.name.removesuffix(_ASIDE) + _ASIDE)
+    try:
+        return path.rename(aside)
+    except OSError:  # it is gone, or the disk has no room for another name: it is unlinked as it is
+        return path
+
+
+def _unclaimed(store: Store, chosen: Chosen) -> set[str]:
+    return {hash_of(path) for path in blob_paths(store) if abandoned(path)} if chosen.everything else set()

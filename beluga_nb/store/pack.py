@@ -1,0 +1,155 @@
+"""Packing: a notebook, and just the recordings that its outputs show, as one zip.
+
+    whales.ipynb
+    beluga_store/store.json
+    beluga_store/records/1c/1c7ff8a6….json     and blobs, and sheets, as in a store (store/records.py)
+
+The same notebook always gives the same bytes: sorted, without times, nothing compressed, since pictures are
+already and other versions of zlib would give other bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from beluga_nb.errors import StoreError, plain
+from beluga_nb.store.folder import Sheet, sheets
+from beluga_nb.store.notebooks import Output, outputs
+from beluga_nb.store.records import SCHEMA, Entry, Store
+
+LARGEST_FILE = 64 * 2**20
+"""Bytes of one file in a pack."""
+
+LARGEST_PACK = 2 * 2**30
+"""Bytes of all files in a pack."""
+
+STORE = "beluga_store/store.json"
+STORE_JSON = f'{{"schema":{SCHEMA}}}\n'.encode()
+NOTEBOOK = re.compile(r"[^/\\:\x00-\x1f\x7f]{1,200}\.ipynb")
+
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can have
+_PLAIN_FILE = (stat.S_IFREG | 0o644) << 16
+_UNIX = 3
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A pack that was written, and how many pictures are in it."""
+
+    path: Path
+    notebook: str
+    pictures: int
+
+    def __str__(self) -> str:
+        count = f"{self.pictures} picture{'s' * (self.pictures != 1)}"
+        return f"{self.path}: {self.notebook} and {count} that it shows ({self.path.stat().st_size:,} bytes)"
+
+
+def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
+    """Write a notebook and what its outputs show to a zip: of the same name beside it, unless said otherwise.
+
+    Raises `StoreError` where the notebook shows what is not recorded, or the zip cannot be written.
+    """
+    to = to or notebook.with_suffix(".zip")
+    shown = outputs(notebook)
+    if not NOTEBOOK.fullmatch(notebook.name):
+        raise StoreError(
+            f"'{plain(notebook.name, 80)}' cannot be packed.", "Name a file that ends in .ipynb."
+        )
+    entries = _shown_in(notebook.name, shown, list(store.entries()))
+    _check_free(to)
+    with _replacing(to) as file, zipfile.ZipFile(file, "w") as zipped:
+        for name, read in sorted(_files(store, notebook, entries).items()):
+            _add(zipped, name, read())
+    return Packed(to, notebook.name, len({entry.image for entry in entries}))
+
+
+def _shown_in(notebook: str, shown: Iterable[Output], entries: Sequence[Entry]) -> list[Entry]:
+    by_hash: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.image:
+            by_hash.setdefault(entry.image.sha256, []).append(entry)
+    named = [(output, name) for output in shown for name in output.hashes]
+    if missing := [f"\n  {output.place}: sha256:{name}" for output, name in named if name not in by_hash]:
+        raise StoreError(
+            f"{notebook} shows pictures that are not recorded here:{''.join(missing)}",
+            "Run these cells again, or clear their outputs.",
+        )
+    found = {entry.key: entry for output, name in named for entry in _meant(output, by_hash[name])}
+    return [found[key] for key in sorted(found)]
+
+
+def _meant(output: Output, entries: Sequence[Entry]) -> Sequence[Entry]:
+    # The same bytes may answer several requests, and another prompt than the shown one is nobody's business.
+    meant = [entry for entry in entries if plain(entry.request.prompt, 200) in output.text]
+    return meant or entries
+
+
+def _files(store: Store, notebook: Path, entries: Sequence[Entry]) -> Mapping[str, Callable[[], bytes]]:
+    previews = {entry.preview.sha256 for entry in entries if entry.preview}
+    described = [(path, said) for path, said in sheets(store) if isinstance(said, Sheet)]
+    within = [(path, sheet) for path, sheet in described if previews.issuperset(sheet.of)]
+    blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for _, sheet in within}
+    paths = [store.record_path(entry.key) for entry in entries] + [path for path, _ in within]
+    return {
+        notebook.name: notebook.read_bytes,
+        STORE: lambda: STORE_JSON,
+        **{_name(store, path): path.read_bytes for path in paths},
+        **{_name(store, store.blob_path(blob)): partial(store.blob, blob) for blob in blobs},
+    }
+
+
+def _name(store: Store, path: Path) -> str:
+    return "beluga_store/" + path.relative_to(store.folder).as_posix()
+
+
+def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
+    if len(data) > LARGEST_FILE:
+        raise StoreError(f"{name} has {len(data):,} bytes.", f"At most {LARGEST_FILE:,} can be packed.")
+    info = zipfile.ZipInfo(name, _LONG_AGO)
+    info.create_system, info.external_attr = _UNIX, _PLAIN_FILE
+    zipped.writestr(info, data)
+
+
+def _check_free(to: Path) -> None:
+    if to.exists() and not _is_pack(to):
+        raise StoreError(f"{to.name} is there already, and is no pack.", "Name another file: -o other.zip")
+
+
+def _is_pack(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            return STORE in zipped.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file that takes the place of `path` when it is complete."""
+    part = None
+    try:
+        descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        part = None
+    except OSError as error:
+        raise StoreError(
+            f"{path.name} cannot be written: {error.strerror or error}.", "Name another file: -o other.zip"
+        ) from None
+    finally:
+        if part:
+            Path(part).unlink(missing_ok=True)

@@ -1,0 +1,229 @@
+"""Unpacking what anybody may have packed: all of it is checked before anything is written.
+
+No name in a zip becomes a path unless it is one that `pack` would give (research/reliability.md, S38).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from beluga_nb.core import SUFFIXES
+from beluga_nb.errors import StoreError, plain
+from beluga_nb.store.folder import Sheet, sheet_of
+from beluga_nb.store.notebooks import outputs_of
+from beluga_nb.store.pack import LARGEST_FILE, LARGEST_PACK, NOTEBOOK, STORE, STORE_JSON
+from beluga_nb.store.records import Blob, Entry, Store, Unusable, entry_of
+
+MOST_FILES = 100_000
+"""Files in a pack."""
+
+HIGHEST_RATIO = 200
+"""How much larger than in the zip a file may be, from a megabyte on."""
+
+_STORED = re.compile(
+    r"beluga_store/(?P<room>records|blobs|sheets)/(?P<head>[0-9a-f]{2})/(?P<name>(?P=head)[0-9a-f]{62})"
+    r"(?P<suffix>\.json|\.png|\.jpg|\.webp)"
+)
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_ENCRYPTED = 1
+_MEDIA_TYPES = {suffix: kind for kind, suffix in SUFFIXES.items()}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A notebook that was unpacked, and how many recordings with it."""
+
+    path: Path
+    recordings: int
+
+    def __str__(self) -> str:
+        return f"{self.path}, and {self.recordings} recording{'s' * (self.recordings != 1)} that it shows"
+
+
+@dataclass
+class _Contents:
+    """A pack that was read and checked: JSON as it is written, blobs by their place in the zip."""
+
+    notebook: str = ""
+    cells: bytes = b""
+    written: dict[str, bytes] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    sheets: list[Sheet] = field(default_factory=list)
+    blobs: dict[Blob, zipfile.ZipInfo] = field(default_factory=dict)
+
+
+def unpack(file: Path, store: Store, *, into: Path) -> Unpacked:
+    """Put the notebook of a pack into a folder and its recordings into a store.
+
+    What is there already and equal stays as it is. Raises `StoreError` where anything is there that
+    differs, or anything in the pack is not as it should be: then nothing is written.
+    """
+    with _opened(file) as zipped:
+        contents = _Contents()
+        for info in _checked(zipped.infolist()):
+            _read_into(contents, zipped, info)
+        _check_whole(contents)
+        _check_free(contents, store, into)
+        _write(contents, zipped, store, into)
+    return Unpacked(into / contents.notebook, len(contents.entries))
+
+
+class _Rejected(Exception):
+    """A pack is not as it should be; the text says why."""
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(file) as zipped:
+            yield zipped
+    except _Rejected as rejected:
+        reason = str(rejected)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+        reason = f"it is damaged ({type(error).__name__})"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        return
+    raise StoreError(f"{file.name} cannot be unpacked: {reason}.", "Nothing was written.")
+
+
+def _checked(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    if len(infos) > MOST_FILES or sum(info.file_size for info in infos) > LARGEST_PACK:
+        raise _Rejected("it is too large")
+    seen: set[str] = set()
+    for info in infos:
+        _check_entry(info)
+        if info.filename.casefold() in seen:
+            raise _Rejected(f"it holds {_quoted(info)} twice")
+        seen.add(info.filename.casefold())
+    return infos
+
+
+def _check_entry(info: zipfile.ZipInfo) -> None:
+    # As it is written in the zip: zipfile cuts names at a NUL.
+    name = info.orig_filename
+    if not (name == STORE or NOTEBOOK.fullmatch(name) or _STORED.fullmatch(name)):
+        raise _Rejected(f"it holds {_quoted(info)}, which is no file of a pack")
+    if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
+        raise _Rejected(f"{_quoted(info)} is no plain file")
+    if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
+        raise _Rejected(f"{_quoted(info)} is encrypted, or compressed in a way that is not read")
+    if info.file_size > LARGEST_FILE:
+        raise _Rejected(f"{_quoted(info)} is too large")
+    if info.file_size > max(2**20, HIGHEST_RATIO * info.compress_size):
+        raise _Rejected(f"{_quoted(info)} is far larger than it looks")
+
+
+def _quoted(info: zipfile.ZipInfo) -> str:
+    return f"'{plain(info.orig_filename, 120)}'"
+
+
+def _read_into(contents: _Contents, zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    name, data = info.filename, zipped.read(info)
+    stored = _STORED.fullmatch(name)
+    if stored and stored["room"] == "blobs":
+        contents.blobs[_blob(info, data, stored)] = info
+    elif stored and stored["room"] == "records":
+        contents.entries.append(entry := _parsed(info, data, entry_of))
+        _check(entry.key == stored["name"], info)
+        contents.written[name] = data
+    elif stored:
+        contents.sheets.append(sheet := _parsed(info, data, sheet_of))
+        _check(sheet.name == stored["name"], info)
+        contents.written[name] = data
+    elif name == STORE:
+        _check(data == STORE_JSON, info)
+    elif contents.notebook:
+        raise _Rejected("it holds two notebooks")
+    else:
+        contents.notebook, contents.cells = name, data
+
+
+def _blob(info: zipfile.ZipInfo, data: bytes, stored: re.Match[str]) -> Blob:
+    _check(hashlib.sha256(data).hexdigest() == stored["name"] and stored["suffix"] in _MEDIA_TYPES, info)
+    return Blob(stored["name"], _MEDIA_TYPES[stored["suffix"]])
+
+
+def _parsed(info: zipfile.ZipInfo, data: bytes, read: Callable[[bytes], T]) -> T:
+    try:
+        return read(data)
+    except Unusable as unusable:
+        raise _Rejected(f"{_quoted(info)} cannot be used: {unusable}") from None
+
+
+def _check(right: bool, info: zipfile.ZipInfo) -> None:
+    if not right:
+        raise _Rejected(f"{_quoted(info)} does not hold what its name says")
+
+
+def _check_whole(contents: _Contents) -> None:
+    """Check that the notebook shows every record, and that all bytes are there and no others."""
+    try:
+        shown = {name for output in outputs_of(contents.cells) for name in output.hashes}
+    except ValueError:
+        raise _Rejected("it holds no notebook") from None
+    if shown != {entry.image.sha256 if entry.image else "" for entry in contents.entries}:
+        raise _Rejected("its records are not the ones that its notebook shows")
+    previews = {entry.preview.sha256 for entry in contents.entries if entry.preview}
+    if any(not previews.issuperset(sheet.of) for sheet in contents.sheets):
+        raise _Rejected("its sheets are of other pictures")
+    named = {blob for entry in contents.entries for blob in entry.blobs}
+    if named | {sheet.blob for sheet in contents.sheets} != contents.blobs.keys():
+        raise _Rejected("its bytes are not the ones that its records name")
+
+
+def _check_free(contents: _Contents, store: Store, into: Path) -> None:
+    taken = [name for name, data in contents.written.items() if not _fits(_path(store, name), data)]
+    if taken:
+        raise _Rejected(f"{len(taken)} of its requests are recorded here with another answer")
+    notebook = into / contents.notebook
+    if notebook.exists() and notebook.read_bytes() != contents.cells:
+        raise _Rejected(f"another {contents.notebook} is there already; --into FOLDER puts it elsewhere")
+
+
+def _path(store: Store, name: str) -> Path:
+    return store.folder / name.partition("/")[2]
+
+
+def _fits(path: Path, data: bytes) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes()) == json.loads(data))
+    except FileNotFoundError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+
+
+def _write(contents: _Contents, zipped: zipfile.ZipFile, store: Store, into: Path) -> None:
+    # The notebook last: it is there only if all that it shows is.
+    blobs = ((zipped.read(info), blob.media_type) for blob, info in contents.blobs.items())
+    try:
+        store.put(blobs, {_path(store, name): data for name, data in contents.written.items()})
+    except StoreError as error:
+        raise StoreError(error.message, "Mend the folder, or set BELUGA_STORE, and unpack again.") from None
+    _write_new(into / contents.notebook, contents.cells)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            with path.open("xb") as file:
+                file.write(data)
+    except OSError as error:
+        raise StoreError(
+            f"{path.name} cannot be written: {error.strerror or error}.", "Unpack elsewhere: --into FOLDER"
+        ) from None

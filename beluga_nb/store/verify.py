@@ -1,0 +1,172 @@
+"""Verifying: what is recorded is whole, and what notebooks show is recorded. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from beluga_nb.errors import StoreError, plain
+from beluga_nb.store import pending
+from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
+from beluga_nb.store.notebooks import Output, outputs
+from beluga_nb.store.pending import Pending
+from beluga_nb.store.records import Blob, Entry, NotPulled, Store, Unusable
+from beluga_nb.store.runs import SHOWN_NAME, Run, runs
+
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found: `problems`, and what is no problem but worth knowing.
+
+    `unused` are recordings that none of the given notebooks shows, `unnamed` files that no record names.
+    """
+
+    checked: str
+    problems: tuple[str, ...] = ()
+    unused: tuple[Run, ...] = ()
+    unnamed: tuple[str, ...] = ()
+    calls: tuple[Pending, ...] = ()
+
+    @property
+    def fine(self) -> bool:
+        """Whether there is no problem."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        found = (
+            f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}" if self.problems else "all well"
+        )
+        yield f"{self.checked}: {found}"
+        yield from (f"  {problem}" for problem in self.problems)
+        yield from _listed("shown by none of these notebooks", [_told(run) for run in self.unused])
+        yield from _listed("named by no record", self.unnamed)
+        calls = [f"{call.run}, “{plain(call.request.prompt, 60)}”" for call in self.calls]
+        yield from _listed("calls without a known end", calls)
+
+
+def _told(run: Run) -> str:
+    count = len(run.pictures)
+    pictures = f"{count} picture{'s' * (count != 1)}"
+    return f"{run.name[:SHOWN_NAME]}  {pictures} of “{plain(run.request.prompt, 60)}”"
+
+
+def _listed(what: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"{what}: {len(lines)}"
+        yield from (f"  {line}" for line in lines[:_LISTED])
+        if len(lines) > _LISTED:
+            yield f"  … and {len(lines) - _LISTED} more"
+
+
+def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
+    """Return what is wrong with a store, and with what notebooks show of it."""
+    scanned = list(store.scan())
+    entries = [said for _, said in scanned if isinstance(said, Entry)]
+    described = list(sheets(store))
+    whole = [said for _, said in described if isinstance(said, Sheet)]
+    blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for sheet in whole}
+    shown, unread = _shown(notebooks)
+    return Report(
+        checked=_checked(store, entries, notebooks),
+        problems=(
+            *_unusable(store, [*scanned, *described]),
+            *_damaged(store, blobs),
+            *unread,
+            *_not_recorded(shown, entries, whole),
+        ),
+        unused=tuple(_unused(store, shown)) if notebooks else (),
+        unnamed=tuple(_unnamed(store, blobs, [*scanned, *described])),
+        calls=tuple(pending.calls(store)),
+    )
+
+
+def _checked(store: Store, entries: Sequence[Entry], notebooks: Sequence[Path]) -> str:
+    count = f"{len(entries)} recording{'s' * (len(entries) != 1)}"
+    return ", ".join([f"{store.folder.name} ({count})", *(path.name for path in notebooks)])
+
+
+_Scanned = Sequence[tuple[Path, Entry | Sheet | Unusable]]
+
+
+def _unusable(store: Store, scanned: _Scanned) -> Iterator[str]:
+    for path, said in scanned:
+        place = path.relative_to(store.folder).as_posix()
+        if isinstance(said, Unusable):
+            yield f"{place}: {said}"
+        elif path.parent.name != path.name[:2]:
+            yield f"{place}: it is in the wrong folder"
+
+
+def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
+    for blob in sorted(blobs, key=lambda blob: blob.sha256):
+        place = store.blob_path(blob).relative_to(store.folder).as_posix()
+        try:
+            store.blob(blob)
+        except NotPulled:
+            yield f"{place}: only its Git LFS pointer is here: git lfs pull"
+        except StoreError as error:
+            yield f"{place}: {error.message.partition(': ')[2]}"
+
+
+def _shown(notebooks: Iterable[Path]) -> tuple[dict[Path, list[Output]], list[str]]:
+    shown: dict[Path, list[Output]] = {}
+    unread: list[str] = []
+    for path in notebooks:
+        try:
+            shown[path] = outputs(path)
+        except StoreError as error:
+            unread.append(error.message)
+    return shown, unread
+
+
+def _not_recorded(
+    shown: Mapping[Path, Sequence[Output]], entries: Iterable[Entry], whole: Sequence[Sheet]
+) -> Iterator[str]:
+    previews: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.image:
+            of = previews.setdefault(entry.image.sha256, set())
+            of |= {entry.preview.sha256} if entry.preview else set()
+    for path, output in ((path, output) for path, found in shown.items() for output in found):
+        for name in output.hashes:
+            if name not in previews:
+                yield f"{path.name}, {output.place}: sha256:{name} is not recorded"
+        known = _previews_of(output, previews, whole)
+        if known and not known.issuperset(output.images):
+            yield f"{path.name}, {output.place}: it shows another preview than the recorded one"
+
+
+def _previews_of(output: Output, previews: Mapping[str, set[str]], whole: Sequence[Sheet]) -> set[str]:
+    """Return what an output may show by what is recorded; nothing where that is not known."""
+    parts = [previews.get(name, set()) for name in output.hashes]
+    if len(parts) == 1:
+        return parts[0]
+    return {sheet.blob.sha256 for sheet in whole if _is_of(sheet, parts)}
+
+
+def _is_of(sheet: Sheet, parts: Sequence[Collection[str]]) -> bool:
+    return len(sheet.of) == len(parts) and all(
+        each in part for each, part in zip(sheet.of, parts, strict=True)
+    )
+
+
+def _unused(store: Store, shown: Mapping[Path, Sequence[Output]]) -> Iterator[Run]:
+    used = {name for found in shown.values() for output in found for name in output.hashes}
+    for run in runs(store):
+        rest = tuple(entry for entry in run.pictures if entry.image and entry.image.sha256 not in used)
+        if rest:
+            yield replace(run, entries=rest)
+
+
+def _unnamed(store: Store, blobs: Iterable[Blob], scanned: _Scanned) -> Iterator[str]:
+    named = {blob.sha256 for blob in blobs}
+    # What cannot be read may name some as well, such as a record of a newer format.
+    named |= named_in([path for path, said in scanned if isinstance(said, Unusable)])
+    for path in [*(path for path in blob_paths(store) if hash_of(path) not in named), *part_paths(store)]:
+        yield path.relative_to(store.folder).as_posix()
