@@ -83,12 +83,12 @@ def _when(created: int) -> str:
 
 
 def _line(run: Listed, thumbnails: Sequence[Preview]) -> str:
-    name, when, model, pictures, prompt, note = map(escape, _row(run, longest=300))
+    name, when, model, pictures, prompt, note = map(escape, _row(run, longest=160))
     cells = (
         ("".join(_images(thumbnails)), _UNBROKEN),
         (f"<code>{name}</code>", _UNBROKEN),
         (when, _UNBROKEN),
-        (model, _CELL),
+        (model, _UNBROKEN),
         (pictures, _CELL),
         (prompt, _PROMPT),
         (note, _CELL),

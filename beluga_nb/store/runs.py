@@ -90,8 +90,9 @@ def runs(store: Store) -> list[Run]:
 
 def _recorded(provider: str, request: Request, entries: list[Entry]) -> Run:
     entries.sort(key=lambda entry: entry.request.sample)
+    first = entries[0]
     return Run(
-        name=key(request, provider=provider),
+        name=key(request, provider=provider) if first.request.sample else first.key,
         provider=provider,
         request=request,
         created=max(entry.recipe.created for entry in entries),

@@ -1,0 +1,69 @@
+"""Stores and notebooks for tests, made without a kernel."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+from conftest import ask, drawing, drawn
+
+from beluga_nb.core import Preview, Request, Result
+from beluga_nb.show.markup import bundle
+from beluga_nb.show.preview import montage
+
+SENTINEL = "Zebra-Sentinel"
+MONDAY = 1_750_032_000  # 2025-06-16, midnight UTC
+DAY = 24 * 60 * 60
+
+
+def record(store, prompt="a fox", *, created=MONDAY, provider="wire", engine=drawing, **said):
+    """Record what an engine draws and return the result, shown as the session shows it."""
+    result = ask(engine, Request(**{"prompt": prompt, "model": "flux-2.0"} | said))
+    pictures = tuple(_dated(picture, created) for picture in result.pictures)
+    for picture in pictures:
+        store.write(picture, picture.preview, provider=provider)
+    return Result(result.request, pictures, partial(bundle, sheet=partial(_sheet, store)))
+
+
+def _dated(picture, created):
+    request = picture.recipe.request
+    preview = Preview(drawn(request, request.sample, "JPEG", (32, 32)), "image/jpeg")
+    return replace(picture, preview=preview, recipe=replace(picture.recipe, created=created))
+
+
+def _sheet(store, parts):
+    return store.sheet(parts, lambda: montage(parts), writing=True)
+
+
+def notebook(path, *shown):
+    """Write a notebook with a cell for each result that it shows."""
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{number}",
+            "source": "%beluga",
+            "metadata": {},
+            "execution_count": number,
+            "outputs": [
+                {"output_type": "display_data", "metadata": {}, "data": dict(result._repr_mimebundle_())}
+            ],
+        }
+        for number, result in enumerate(shown, 1)
+    ]
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    return path
+
+
+def everything(folder):
+    """Every file of a folder, by its path, with its bytes."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def mentions(folder, text):
+    """The files that have a text in their name or bytes, capitals aside."""
+    return [
+        name for name, data in everything(folder).items() if text.lower() in name.lower() + str(data).lower()
+    ]
