@@ -91,18 +91,20 @@ def choose(
     Raises `RequestError` where nothing is said, or what is said is not understood.
     """
     names = list(names)
-    if not (names or older or prompt or everything):
+    if prompt is not None and not prompt.strip():
+        raise RequestError("The text to look for is empty.", "Give --prompt TEXT, or --all for everything.")
+    if not (names or older is not None or prompt or everything):
         raise RequestError(
             "Nothing says what to forget.", "Name runs, or give --older 90d, --prompt TEXT or --all."
         )
-    before = time.time() - age(older).total_seconds() if older else None
+    before = time.time() - age(older).total_seconds() if older is not None else None
     found = [
         run
         for run in (find(store, names) if names else runs(store))
         if (before is None or 0 < run.created < before) and (not prompt or run.mentions(prompt))
     ]
     staying = [] if names else [run for run in found if run.call and run.call.on_its_way]
-    alone = not (names or older)
+    alone = not names and older is None
     return Chosen(
         runs=tuple(run for run in found if run not in staying),
         damaged=tuple(_damaged(store, prompt or "")) if alone else (),

@@ -193,7 +193,9 @@ def _many(store, count):
 
     for number in range(count):
         request = Request(prompt=f"fox {number // 2}", model="flux-2.0", sample=number % 2)
-        picture = Picture(b"%d" % number, "image/png", Recipe(request=request, engine="drawing", created=number))
+        picture = Picture(
+            b"%d" % number, "image/png", Recipe(request=request, engine="drawing", created=number)
+        )
         picture.__dict__["size"] = (1, 1)
         record = record_of(picture, Preview(b"%d small" % number, "image/jpeg"), provider="wire")
         path = store.record_path(record["key"])

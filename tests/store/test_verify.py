@@ -56,13 +56,16 @@ def test_an_empty_or_missing_store_says_that_nothing_is_recorded(store):
     ("damage", "told"),
     [
         (lambda text: text[:100], "it is damaged (JSONDecodeError)"),
-        (lambda text: "", "it is damaged (JSONDecodeError)"),
-        (lambda text: '["foreign"]', "it is damaged (TypeError)"),
+        (lambda _: "", "it is damaged (JSONDecodeError)"),
+        (lambda _: '["foreign"]', "it is damaged (TypeError)"),
         (lambda text: text.replace('"a fox"', '"a fax"'), "it is damaged (ValueError)"),
-        (lambda text: text.replace('"schema": 1', '"schema": 9'), "it has format 9, and this version reads 1"),
+        (
+            lambda text: text.replace('"schema": 1', '"schema": 9'),
+            "it has format 9, and this version reads 1",
+        ),
         (lambda text: text.replace("image/png", "../etc"), "it is damaged (ValueError)"),
-        (lambda text: "[" * 100_000, "it is damaged (RecursionError)"),
-        (lambda text: "cos\nsystem\n(S'touch planted'\ntR.", "it is damaged (JSONDecodeError)"),
+        (lambda _: "[" * 100_000, "it is damaged (RecursionError)"),
+        (lambda _: "cos\nsystem\n(S'touch planted'\ntR.", "it is damaged (JSONDecodeError)"),
     ],
     ids=["cut", "empty", "foreign", "another prompt", "newer", "a path", "deep", "a pickle"],
 )

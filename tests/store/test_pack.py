@@ -1,0 +1,425 @@
+"""A notebook and its recordings as one zip, and back; and what a zip from anybody may not do."""
+
+import json
+import os
+import platform
+import stat
+import struct
+import warnings
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import ask
+from stores import SENTINEL, everything, mentions, notebook, record
+
+from beluga_nb.core import Request
+from beluga_nb.errors import StoreError
+from beluga_nb.store import pending
+from beluga_nb.store import unpack as unpacking
+from beluga_nb.store.pack import pack
+from beluga_nb.store.records import Store
+from beluga_nb.store.replay import Replayed, Unrecorded
+from beluga_nb.store.unpack import unpack
+from beluga_nb.store.verify import verify
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "a" / "store")
+
+
+@pytest.fixture
+def whales(store, tmp_path):
+    """A notebook that shows one picture, and three in one output."""
+    (tmp_path / "a").mkdir()
+    return notebook(tmp_path / "a" / "whales.ipynb", record(store, "a whale"), record(store, "whales", n=3))
+
+
+@pytest.fixture
+def packed(store, whales):
+    return pack(store, whales).path
+
+
+@pytest.fixture
+def there(tmp_path):
+    """Another machine's folder."""
+    return tmp_path / "b"
+
+
+def arrived(packed, there):
+    store = Store(there / "beluga_store")
+    unpack(packed, store, into=there)
+    return store
+
+
+def entries(path):
+    with zipfile.ZipFile(path) as zipped:
+        return {info.filename: zipped.read(info) for info in zipped.infolist()}
+
+
+def written(path, files):
+    """A zip of these files: names, or `ZipInfo`s, and bytes."""
+    with zipfile.ZipFile(path, "w") as zipped, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about names that are there twice
+        for name, data in files:
+            zipped.writestr(name, data)
+    return path
+
+
+def refused(path, there, told):
+    """Unpacking fails with this, in two lines, and writes nothing."""
+    before = everything(there.parent)
+    with pytest.raises(StoreError) as caught:
+        arrived(path, there)
+    assert told in caught.value.message, caught.value.message
+    assert caught.value.hint == "Nothing was written."
+    assert everything(there.parent) == before
+
+
+# --- packing
+
+
+def test_a_pack_holds_the_notebook_and_just_what_it_shows(store, whales):
+    record(store, f"{SENTINEL} unused", n=2)
+    call = pending.begin(store, Request(prompt=SENTINEL, model="flux-2.0", run="id"), provider="wire")
+    pending.lose(store, call, "It was interrupted.")
+    told = pack(store, whales)
+    assert (told.path, told.pictures) == (whales.with_suffix(".zip"), 4)
+    files = entries(told.path)
+    rooms = [name.split("/")[1] for name in files if name.startswith("beluga_store/")]
+    assert {room: rooms.count(room) for room in rooms} == {
+        "blobs": 9,
+        "records": 4,
+        "sheets": 1,
+        "store.json": 1,
+    }
+    assert files["whales.ipynb"] == whales.read_bytes()
+    assert SENTINEL not in str(files)
+
+
+def test_a_pack_holds_nothing_of_the_machine(store, packed):
+    said = [json.loads(data) for name, data in entries(packed).items() if "/records/" in name]
+    assert {name for each in said for name in each} == {
+        *("schema", "key", "op", "provider", "take", "sample", "request", "inputs"),
+        *("image", "preview", "response"),
+    }
+    for machine in (str(store.folder), str(Path.home()), platform.node(), str(os.getpid())):
+        assert f'"{machine}' not in json.dumps(said)
+    with zipfile.ZipFile(packed) as zipped:
+        assert {info.date_time for info in zipped.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_the_same_notebook_gives_the_same_bytes(store, whales, packed):
+    first = packed.read_bytes()
+    for path in store.folder.rglob("*"):
+        os.utime(path, (1, 1))
+    again = pack(store, whales, packed.with_name("again.zip"))
+    assert again.path.read_bytes() == first
+    assert list(entries(packed)) == sorted(entries(packed))
+
+
+def test_the_same_bytes_under_another_prompt_stay_at_home(store, tmp_path):
+    (tmp_path / "a").mkdir()
+    shown = record(store, "a fox")
+    [entry] = store.entries()
+    other = replace(entry.recipe, request=replace(entry.request, prompt=SENTINEL))
+    picture = replace(shown.pictures[0], recipe=other)
+    store.write(picture, picture.preview, provider="wire")
+    told = pack(store, notebook(tmp_path / "a" / "n.ipynb", shown))
+    assert SENTINEL not in str(entries(told.path))
+
+
+def test_all_pictures_that_are_shown_and_not_recorded_are_listed(store, whales):
+    for path in store.record_paths()[:2]:
+        path.unlink()
+    with pytest.raises(StoreError) as caught:
+        pack(store, whales)
+    assert caught.value.message.startswith("whales.ipynb shows pictures that are not recorded here:\n  cell ")
+    assert caught.value.message.count("sha256:") == 2
+    assert not whales.with_suffix(".zip").exists()
+
+
+def test_damaged_bytes_are_not_packed_and_no_half_zip_is_left(store, whales):
+    next(store.folder.glob("blobs/*/*.png")).write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="its bytes are not the ones that were recorded"):
+        pack(store, whales)
+    assert sorted(path.name for path in whales.parent.iterdir()) == ["store", "whales.ipynb"]
+
+
+def test_a_file_that_is_no_pack_is_not_overwritten_and_an_older_pack_is(store, whales, packed):
+    assert pack(store, whales).path == packed
+    packed.write_bytes(b"somebody's own")
+    with pytest.raises(StoreError, match=r"whales\.zip is there already, and is no pack"):
+        pack(store, whales)
+    assert packed.read_bytes() == b"somebody's own"
+
+
+def test_a_folder_that_is_not_there_is_an_error_of_two_lines(store, whales, tmp_path):
+    with pytest.raises(StoreError, match=r"x\.zip cannot be written: No such file"):
+        pack(store, whales, tmp_path / "nowhere" / "x.zip")
+
+
+# --- and back
+
+
+def test_what_was_packed_comes_back_whole_and_replays(store, whales, packed, there):
+    other = arrived(packed, there)
+    assert (there / "whales.ipynb").read_bytes() == whales.read_bytes()
+    for room in ("records", "blobs", "sheets"):
+        assert everything(other.folder / room) == everything(store.folder / room)
+    report = verify(other, [there / "whales.ipynb"])
+    assert (report.problems, report.unnamed, report.unused) == ((), (), ())
+    request = Request(prompt="whales", model="flux-2.0", n=3)
+    replayed = [ask(Replayed(Unrecorded(each), each, provider="wire"), request) for each in (store, other)]
+    assert replayed[0] == replayed[1]
+    assert mentions(other.folder, "pending") == [".gitignore"]
+
+
+def test_what_was_unpacked_packs_to_the_same_bytes(packed, there):
+    other = arrived(packed, there)
+    assert pack(other, there / "whales.ipynb").path.read_bytes() == packed.read_bytes()
+
+
+def test_unpacking_twice_changes_nothing(packed, there):
+    arrived(packed, there)
+    before = {path: path.stat().st_mtime_ns for path in there.rglob("*") if path.is_file()}
+    arrived(packed, there)
+    assert {path: path.stat().st_mtime_ns for path in there.rglob("*") if path.is_file()} == before
+
+
+def test_a_zip_that_was_zipped_again_is_taken(packed, there):
+    files = list(entries(packed).items())
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, data in files:
+            zipped.writestr(name, data)
+    arrived(packed, there)
+
+
+def test_another_notebook_of_the_name_is_not_overwritten(packed, there):
+    there.mkdir()
+    (there / "whales.ipynb").write_text("mine")
+    refused(packed, there, "another whales.ipynb is there already; --into FOLDER puts it elsewhere")
+
+
+def test_another_recording_of_a_request_is_not_overwritten(packed, there):
+    other = arrived(packed, there)
+    path = other.record_paths()[0]
+    path.write_text(path.read_text().replace('"drawing"', '"another"'))
+    refused(packed, there, "1 of its requests are recorded here with another answer")
+
+
+def test_damaged_bytes_of_the_store_are_mended(packed, there):
+    other = arrived(packed, there)
+    next(other.folder.glob("blobs/*/*.png")).write_bytes(b"damaged")
+    arrived(packed, there)
+    assert verify(other).problems == ()
+
+
+# --- what a zip from anybody may not do
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.ipynb",
+        "/etc/evil.ipynb",
+        "a/evil.ipynb",
+        "..\\evil.ipynb",
+        "C:\\evil.ipynb",
+        "C:evil.ipynb",
+        "evil.ipynb\x00.png",
+        "evil.ipynb/",
+        "evil\n.ipynb",
+        "evil.py",
+        ".bashrc",
+        "beluga_store/",
+        "beluga_store/../evil.json",
+        "beluga_store/.gitignore",
+        "beluga_store/tmp/x",
+        "beluga_store/pending/x.json",
+        f"beluga_store/records/00/{'1' * 64}.json",
+        f"beluga_store/records/11/{'1' * 64}.json\n",
+        f"beluga_store/records/11/{'1' * 63}.json",
+        f"beluga_store/records/11/../11/{'1' * 64}.json",
+        f"beluga_store//records/11/{'1' * 64}.json",
+        f"beluga_store/blobs/AA/{'A' * 64}.png",
+        f"beluga_store/blobs/11/{'1' * 64}.svg",
+        f"Beluga_store/blobs/11/{'1' * 64}.png",
+    ],
+)
+def test_no_other_name_is_taken(packed, there, name):
+    info = zipfile.ZipInfo("x")
+    info.filename = name
+    written(packed, [*entries(packed).items(), (info, b"evil")])
+    refused(packed, there, "which is no file of a pack")
+
+
+def test_a_name_that_is_there_twice_is_refused(packed, there):
+    files = list(entries(packed).items())
+    written(packed, [*files, files[0]])
+    refused(packed, there, "twice")
+
+
+def test_two_notebooks_or_none_are_refused(packed, there):
+    files = entries(packed)
+    written(packed, [*files.items(), ("other.ipynb", files["whales.ipynb"])])
+    refused(packed, there, "it holds two notebooks")
+    del files["whales.ipynb"]
+    written(packed, files.items())
+    refused(packed, there, "it holds no notebook")
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFDIR, stat.S_IFIFO, stat.S_IFCHR])
+def test_links_and_other_special_files_are_refused(packed, there, kind):
+    info = zipfile.ZipInfo("link.ipynb")
+    info.create_system, info.external_attr = 3, (kind | 0o777) << 16
+    written(packed, [*entries(packed).items(), (info, b"/etc/passwd")])
+    refused(packed, there, "'link.ipynb' is no plain file")
+
+
+def changed(packed, room, change):
+    files = entries(packed)
+    name = next(name for name in files if f"/{room}/" in name)
+    files[name] = change(files[name])
+    return written(packed, files.items())
+
+
+def test_bytes_with_another_hash_are_refused(packed, there):
+    refused(changed(packed, "blobs", lambda data: data + b"x"), there, "does not hold what its name says")
+
+
+def test_a_record_with_another_key_is_refused(packed, there):
+    changed(packed, "records", lambda data: data.replace(b'"flux-2.0"', b'"flux-kontext"'))
+    refused(packed, there, "cannot be used: it is damaged (ValueError)")
+
+
+def test_a_record_under_another_name_is_refused(packed, there):
+    files = entries(packed)
+    first, second = [name for name in files if "/records/" in name][:2]
+    files[first], files[second] = files[second], files[first]
+    refused(written(packed, files.items()), there, "does not hold what its name says")
+
+
+@pytest.mark.parametrize("junk", [b"", b"[]", b"cos\nsystem\n(S'x'\ntR.", b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize("room", ["records", "sheets"])
+def test_what_is_no_record_or_sheet_is_refused(packed, there, room, junk):
+    refused(changed(packed, room, lambda _: junk), there, "cannot be used: it is damaged")
+
+
+def test_a_sheet_of_others_is_refused(packed, there):
+    changed(packed, "sheets", lambda data: json.dumps(json.loads(data) | {"of": ["0" * 64]}).encode())
+    refused(packed, there, "does not hold what its name says")
+
+
+def test_a_format_that_this_version_does_not_read_is_refused(packed, there):
+    changed(packed, "records", lambda data: data.replace(b'"schema": 1', b'"schema": 2'))
+    refused(packed, there, "it has format 2, and this version reads 1")
+
+
+@pytest.mark.parametrize("room", ["blobs", "records"])
+def test_what_is_missing_is_refused(packed, there, room):
+    files = entries(packed)
+    del files[next(name for name in files if f"/{room}/" in name)]
+    refused(written(packed, files.items()), there, "are not the ones that its")
+
+
+def test_a_record_that_the_notebook_does_not_show_is_refused(store, packed, there):
+    record(store, "planted")
+    path = next(path for path in store.record_paths() if "planted" in path.read_text())
+    name = f"beluga_store/{path.relative_to(store.folder).as_posix()}"
+    written(packed, [*entries(packed).items(), (name, path.read_bytes())])
+    refused(packed, there, "its records are not the ones that its notebook shows")
+
+
+def test_bytes_that_no_record_names_are_refused(store, packed, there):
+    path = store.keep(b"planted", "image/png")
+    name = f"beluga_store/{path.relative_to(store.folder).as_posix()}"
+    written(packed, [*entries(packed).items(), (name, b"planted")])
+    refused(packed, there, "its bytes are not the ones that its records name")
+
+
+def test_a_bomb_is_refused_before_it_is_read(packed, there):
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("bomb.ipynb", bytes(20 * 2**20))
+    refused(packed, there, "'bomb.ipynb' is far larger than it looks")
+
+
+def test_a_file_that_is_too_large_is_refused(packed, there, monkeypatch):
+    monkeypatch.setattr(unpacking, "LARGEST_FILE", 1000)
+    refused(packed, there, "is too large")
+
+
+def test_too_much_in_all_and_too_many_files_are_refused(packed, there, monkeypatch):
+    monkeypatch.setattr(unpacking, "LARGEST_PACK", 10_000)
+    refused(packed, there, "it is too large")
+    monkeypatch.undo()
+    monkeypatch.setattr(unpacking, "MOST_FILES", 5)
+    refused(packed, there, "it is too large")
+
+
+def test_a_size_that_is_a_lie_gives_no_more_than_it_says(packed, there):
+    name = b"whales.ipynb"
+    data = bytearray(packed.read_bytes())
+    at = data.rindex(b"PK\x01\x02", 0, data.rindex(name))
+    data[at + 24 : at + 28] = struct.pack("<I", 10)
+    packed.write_bytes(data)
+    refused(packed, there, "it is damaged")
+
+
+def test_an_encrypted_file_is_refused(packed, there):
+    data = bytearray(packed.read_bytes())
+    at = data.rindex(b"PK\x01\x02", 0, data.rindex(b"whales.ipynb"))
+    data[at + 8] |= 1
+    packed.write_bytes(data)
+    refused(packed, there, "is encrypted, or compressed in a way that is not read")
+
+
+def test_a_compression_that_is_not_read_is_refused(packed, there):
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_LZMA) as zipped:
+        zipped.writestr("other.ipynb", b"{}")
+    refused(packed, there, "is encrypted, or compressed in a way that is not read")
+
+
+@pytest.mark.parametrize("cut", [0, 10, 1000, -10])
+def test_what_is_no_whole_zip_is_refused(packed, there, cut):
+    packed.write_bytes(packed.read_bytes()[:cut])
+    refused(packed, there, "it is damaged")
+
+
+def test_every_flipped_bit_is_noticed_or_changes_nothing(packed, there, tmp_path):
+    whole = packed.read_bytes()
+    right = everything(arrived(packed, tmp_path / "right").folder.parent)
+    for at in range(0, len(whole), len(whole) // 60):
+        packed.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        there = tmp_path / f"b{at}"
+        try:
+            arrived(packed, there)
+        except StoreError:
+            assert not there.exists()
+        else:
+            assert everything(there) == right
+
+
+def test_a_file_that_is_not_there_is_an_error_of_two_lines(there):
+    with pytest.raises(StoreError, match=r"gone\.zip cannot be unpacked: No such file or directory"):
+        arrived(there / "gone.zip", there)
+
+
+def test_a_folder_of_the_store_that_leads_elsewhere_is_not_followed(packed, there, tmp_path):
+    (there / "beluga_store").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (there / "beluga_store" / "blobs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="a link leads out of the store"):
+        arrived(packed, there)
+    assert not [path for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()]
+    assert not (there / "whales.ipynb").exists()
+
+
+def test_a_dangling_link_of_the_notebooks_name_is_not_followed(packed, there, tmp_path):
+    there.mkdir()
+    (there / "whales.ipynb").symlink_to(tmp_path / "planted")
+    with pytest.raises(StoreError, match=r"whales\.ipynb cannot be written"):
+        arrived(packed, there)
+    assert not (tmp_path / "planted").exists()
