@@ -7,12 +7,15 @@ from dataclasses import fields
 from pathlib import Path
 
 from kernels import Kernel, clean_environment
+from stores import mentions, notebook, record
 
 from beluga_nb.catalog import find, supported_parameters
 from beluga_nb.local.app import create_app
 from beluga_nb.local.previews import previews
-from beluga_nb.magics.parse import OPTIONS
+from beluga_nb.magics.parse import OPTIONS, parse
 from beluga_nb.settings import MODES, Settings
+from beluga_nb.store.records import Store
+from beluga_nb.store.runs import runs
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -91,6 +94,47 @@ def test_the_server_has_the_addresses_and_formats_that_are_named():
         assert f"`{name}` ({', '.join(others)} or {last})" in README
     compression = takes["output_compression"]
     assert f"`output_compression` ({compression.least} to {compression.most}," in " ".join(README.split())
+
+
+def care():
+    """The rows of "Looking after the store": what to write in a cell, and in a terminal."""
+    section = README.partition("## Looking after the store")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(.+?)` \| (?:`(.+?)` )?\| ", section, re.MULTILINE)
+    assert len(rows) == 6
+    return rows
+
+
+def test_what_looks_after_the_store_works_as_it_stands_in_a_cell(tmp_path):
+    store = Store(tmp_path / "beluga_store")
+    notebook(tmp_path / "whales.ipynb", record(store, "a whale", created=1_750_000_000))
+    [name] = [run.name for run in runs(store)]
+    commands = [cell.replace("6611bcbd", name[:8]) for cell, _ in care()]
+    # What forgets comes last, since the others need what it takes.
+    with Kernel(tmp_path) as kernel:
+        kernel.run(blocks("")[0])
+        for command in sorted(commands, key=lambda each: "forget" in each):
+            shown = kernel.run(f"%beluga {command}", answers=["y"] if "forget" in command else None)
+            assert (command, shown.status) == (command, "ok"), shown
+    assert mentions(store.folder, "whale") == []
+    [prompt] = re.findall("`%beluga (history of the world)`", README)
+    assert parse(prompt).prompt == prompt
+
+
+def test_what_looks_after_the_store_works_as_it_stands_in_a_terminal(tmp_path):
+    store = Store(tmp_path / "beluga_store")
+    notebook(tmp_path / "whales.ipynb", record(store, "a whale"))
+    commands = [terminal for _, terminal in care() if terminal]
+    for command in sorted(commands, key=lambda each: "forget" in each):
+        words = [*command.split(), *(["--yes"] if "forget" in command else [])]
+        subprocess.run(
+            [sys.executable, "-m", "beluga_nb", *words],
+            cwd=tmp_path,
+            env=clean_environment(),
+            check=True,
+            capture_output=True,
+        )
+    assert mentions(store.folder, "whale") == []
+    assert mentions(tmp_path / "there" / "beluga_store", "a whale") != []
 
 
 def test_every_file_that_is_linked_is_there():

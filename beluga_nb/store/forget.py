@@ -56,7 +56,7 @@ class Chosen:
             _count(sum(len(run.pictures) for run in self.runs), "picture"),
         ]
         words += [_count(len(self.damaged), "damaged file")] if self.damaged else []
-        words += [_count(self.staying, "call") + " on the way stay"] if self.staying else []
+        words += ["not " + _count(self.staying, "call") + " on the way"] if self.staying else []
         return ", ".join(words)
 
 
@@ -69,6 +69,8 @@ class Forgotten:
     bytes: int = 0
 
     def __str__(self) -> str:
+        if not self.chosen:
+            return f"Nothing was removed: {self.chosen}."
         return (
             f"Forgotten: {self.chosen} ({_count(self.files, 'file')}, {self.bytes:,} bytes).\n{NOT_TOUCHED}"
         )

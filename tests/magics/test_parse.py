@@ -136,7 +136,105 @@ def test_words_after_the_options_of_a_command_are_an_error_and_no_picture():
 
 
 def test_the_help_names_every_option_of_a_command():
-    lines = help_text().splitlines()
-    assert "  %beluga serve           serve the image API on this machine, for any OpenAI client" in lines
-    assert "  %beluga serve --port N  … on this port, instead of a free one" in lines
-    assert "  %beluga serve --stop    … end it" in lines
+    lines = {" ".join(line.split()) for line in help_text().splitlines()}
+    assert lines >= {
+        "%beluga serve serve the image API on this machine, for any OpenAI client",
+        "%beluga serve --port N … on this port, instead of a free one",
+        "%beluga serve --stop … end it",
+        "%beluga forget [RUN …] remove recordings: those that all of this is true of",
+        "%beluga unpack [FILE.zip] … and back, every byte checked",
+    }
+
+
+# --- commands that take words
+
+
+@pytest.mark.parametrize(
+    ("line", "command", "words", "said"),
+    [
+        ("verify", "verify", (), {}),
+        ("verify a.ipynb b/c.ipynb", "verify", ("a.ipynb", "b/c.ipynb"), {}),
+        ('verify "my whales.ipynb"', "verify", ("my whales.ipynb",), {}),
+        ("history", "history", (), {}),
+        ("history --text fox --limit 5", "history", (), {"text": "fox", "limit": 5}),
+        (
+            'history --text "a red fox" --since 2026-11-01',
+            "history",
+            (),
+            {"text": "a red fox", "since": "2026-11-01"},
+        ),
+        ("history 6611bcbd3494", "history", ("6611bcbd3494",), {}),
+        ("forget 6611 3f2a9c1e-0000", "forget", ("6611", "3f2a9c1e-0000"), {}),
+        ("forget 6611bcbd --yes", "forget", ("6611bcbd",), {"yes": True}),
+        ("forget --yes 6611bcbd", "forget", ("6611bcbd",), {"yes": True}),
+        ("forget --older 90d --prompt=cat", "forget", (), {"older": "90d", "prompt": "cat"}),
+        ("forget --all", "forget", (), {"everything": True}),
+        ("forget", "forget", (), {}),
+        ("pack whales.ipynb", "pack", ("whales.ipynb",), {}),
+        ("pack whales.ipynb -o x.zip", "pack", ("whales.ipynb",), {"to": "x.zip"}),
+        ("pack -o x.zip whales.ipynb", "pack", ("whales.ipynb",), {"to": "x.zip"}),
+        ("unpack whales.zip --into there", "unpack", ("whales.zip",), {"into": "there"}),
+    ],
+)
+def test_a_command_may_take_words(line, command, words, said):
+    call = parse(line)
+    assert (call.command, call.words, call.said) == (command, words, said)
+
+
+def test_the_output_of_a_command_is_the_name_of_a_variable():
+    call = parse("history -o fox 6611bcbd")
+    assert (call.command, call.words, call.output) == ("history", ("6611bcbd",), "fox")
+    with pytest.raises(RequestError, match="'my fox' is no name for a variable"):
+        parse('history -o "my fox" 6611bcbd')
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "history of the world",
+        "history of the world --text fox",
+        "history - a museum",
+        "history -old books",
+        "history 6611bcbd and so on",
+        "forget me not",
+        "forget cafe",
+        "forget dead beef",
+        "forget me 1984",
+        "forget me-not 1984",
+        "forget -- a match",
+        "verify the seal",
+        "verify a.ipynb is a picture",
+        "verify - a stamp",
+        "pack of wolves",
+        "pack a suitcase.zip",
+        "unpack the boxes",
+        "unpack whales.ipynb",
+        "verified",
+    ],
+)
+def test_words_that_can_be_no_arguments_make_it_a_prompt(prompt):
+    call = parse(prompt)
+    assert (call.command, call.prompt) == (None, prompt)
+
+
+@pytest.mark.parametrize("name", ["verify", "history", "forget", "pack", "unpack"])
+def test_after_two_dashes_and_in_a_cell_every_command_is_a_prompt(name):
+    assert parse(f"-- {name}").prompt == name
+    assert parse("", f"{name}\n").prompt == name
+
+
+@pytest.mark.parametrize(
+    ("line", "first", "second"),
+    [
+        ("verify my whales.ipynb", "'my whales.ipynb' is no option of %beluga verify.", "stand in quotes"),
+        ("forget 6611 --yse", "No option '--yse'.", "Did you mean '--yes'?"),
+        ("forget --all of it", "'of it' is no option of %beluga forget.", "%beluga -- forget …"),
+        ("history --limit many", "--limit is 'many'.", "Give a whole number"),
+        ("pack whales.ipynb --into x", "No option '--into'.", "%beluga --help lists them"),
+    ],
+)
+def test_a_command_that_is_not_understood_is_an_error_and_no_picture(line, first, second):
+    with pytest.raises(RequestError) as caught:
+        parse(line)
+    assert caught.value.message == first
+    assert second in caught.value.hint

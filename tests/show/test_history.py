@@ -1,0 +1,66 @@
+"""The history as HTML that survives an untrusted notebook, and as text."""
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from conftest import drawn
+
+from beluga_nb.core import Preview, Request
+from beluga_nb.show.history import history_html, history_text
+
+NASTY = '<script>alert(1)</script> "><img src=x onerror=alert(1)> \x1b[31m\u202e'
+
+
+@dataclass
+class Line:
+    name: str = "6611bcbd3494efff81a08a51785f4b8f28bf1d04a0e99e3e38bd22888fced06e"
+    request: Request = Request(prompt="a fox", model="flux-2.0")  # noqa: RUF009  it is frozen
+    created: int = 1_750_000_000
+    pictures: tuple = (1, 2)
+    procedural: bool = False
+    note: str = ""
+
+
+def small(number=0):
+    return Preview(drawn(Request(prompt="a fox", model="flux-2.0"), number, "JPEG", (96, 64)), "image/jpeg")
+
+
+def test_a_line_tells_name_time_model_count_and_prompt():
+    assert history_text([Line(), Line(procedural=True, note="refused: no")]).splitlines() == [
+        "run           when (UTC)        model     pictures  prompt",
+        "6611bcbd3494  2025-06-15 15:06  flux-2.0  2         a fox",
+        "6611bcbd3494  2025-06-15 15:06  flux-2.0  2         a fox"
+        "   local preview, not model output; refused: no",
+    ]
+
+
+def test_a_take_stands_with_the_model():
+    assert "flux-2.0, take second" in history_text(
+        [Line(request=Request(prompt="a fox", model="flux-2.0", take="second"))]
+    )
+
+
+@pytest.mark.parametrize("created", [0, -(10**30), 10**30])
+def test_a_time_that_is_none_is_unknown(created):
+    assert "unknown" in history_text([Line(created=created)])
+
+
+def test_what_is_left_out_is_counted():
+    assert history_text([Line()], more=1234).endswith("\n… and 1,234 more")
+    assert "<p>… and 1,234 more</p>" in history_html([Line()], [[]], more=1234)
+
+
+def test_an_empty_history_says_so():
+    assert history_text([]) == "Nothing is recorded."
+    assert history_html([], []) == "<p>Nothing is recorded.</p>"
+
+
+def test_outside_text_is_escaped_and_nothing_is_active():
+    nasty = Line(name="<b>" + NASTY, request=Request(prompt=NASTY, model=NASTY, take=NASTY[:-1]), note=NASTY)
+    html = history_html([nasty], [[small(), small(1)]], more=1)
+    tags = set(re.findall(r"<(\w+)", html))
+    assert tags == {"table", "thead", "tbody", "tr", "th", "td", "code", "img", "p"}
+    assert set(re.findall(r"<\w+ ([\w-]+)=", html)) == {"style", "src"}
+    assert not re.search(r"<[^>]*\bon\w+=|\bclass=|\bhref=|https?:|\x1b|\u202e", html)
+    assert html.count('<img src="data:image/jpeg;base64,') == html.count(' alt="picture ') == 2
