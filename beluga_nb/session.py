@@ -25,7 +25,7 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
 from beluga_nb.compare.template import filled
 from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
-from beluga_nb.engines import Gate, Limited, PerLoop, Spread
+from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.errors import NotConfirmed, RequestError, SettingsError
 from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
@@ -127,6 +127,8 @@ class Session:
         self._bridges: dict[str, Bridge] = {}
         self._sources: dict[tuple[Endpoint, bool], Engine] = {}
         self._gates: dict[int, Gate] = {}
+        self._queue = Queue()
+        self._reserved: set[Request] = set()
         self._local_key = keys.made_up()
         self._server: Server | None = None
 
@@ -166,11 +168,12 @@ class Session:
         request = self._checked(asked, insist=insist)
         store = Store(now.store)
         if now.mode == "refresh":
-            request = retaken(request, store, provider=self._provider(now))
+            request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
+            self._reserved.add(request.part(0))  # until its end, or two made at once would be one
         if not yes:
             self._ask_before_many(request, now, store)
         view = partial(bundle, sheet=_kept_sheet(store, now.mode))
-        return self._bridge(now).submit(_answered(request, self._engine(now, store), view))
+        return self._bridge(now).submit(self._answered(request, self._engine(now, store), view))
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -274,7 +277,17 @@ class Session:
         if not key and now.mode in {"auto", "replay"}:
             # A notebook that was made with a key is read by people without one.
             engine = Replayed(engine, store, provider=now.provider)
-        return Spread(engine, catalog.split)
+        engine = Spread(engine, catalog.split)
+        return engine if now.mode == "off" else InTurn(engine, self._queue)
+
+    async def _answered(self, request: Request, engine: Engine, view: View) -> Result:
+        try:
+            return replace(await engine(request), view=view)
+        except Incomplete as error:
+            error.result = replace(error.result, view=view)
+            raise
+        finally:
+            self._reserved.discard(request.part(0))
 
     def _source(self, now: Settings, key: keys.Secret | None) -> Engine:
         endpoint = _service(now, key) if key else _embedded(now, self._local_key)
@@ -290,14 +303,6 @@ class Session:
         if now.bridge not in self._bridges:
             self._bridges[now.bridge] = Nested() if now.bridge == "nested" else Thread()
         return self._bridges[now.bridge]
-
-
-async def _answered(request: Request, engine: Engine, view: View) -> Result:
-    try:
-        return replace(await engine(request), view=view)
-    except Incomplete as error:
-        error.result = replace(error.result, view=view)
-        raise
 
 
 def _kept_sheet(store: Store, mode: str) -> Callable[[Sequence[Preview]], Preview]:

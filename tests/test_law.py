@@ -22,7 +22,7 @@ from beluga_nb.api.polled import Pace, Polled
 from beluga_nb.api.retry import Retrying
 from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Request, Result
-from beluga_nb.engines import Gate, Limited, PerLoop, Spread
+from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.errors import (
     BelugaError,
     OutcomeUnknown,
@@ -132,6 +132,7 @@ WRAPPERS = {
     "replayed": replayed,
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
     "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, Gate(2))),
+    "in turn": lambda engine, _: InTurn(engine, Queue()),
     "spread": lambda engine, _: Spread(engine, split),
     "everything": lambda engine, store: Spread(
         recorded(PerLoop(lambda: Retrying(in_process(engine), sleep=no_time)), store, Gate(4)), split
