@@ -7,12 +7,13 @@ import sys
 import threading
 
 import pytest
-from conftest import KEY, Counting, drawing, service
+from conftest import KEY, Counting, drawing, on_a_port, service
 
 from beluga_nb.core import Request
 from beluga_nb.errors import (
     NotConfirmed,
     NotRecorded,
+    OutcomeUnknown,
     Refused,
     RequestError,
     SettingsError,
@@ -255,7 +256,6 @@ def test_a_store_that_cannot_be_written_is_told_and_the_picture_is_there(tmp_pat
 
 def test_what_arrived_is_kept_when_a_part_fails(tmp_path, said):
     from beluga_nb.core import Incomplete
-    from beluga_nb.errors import OutcomeUnknown
 
     failing = [True]
 
@@ -351,3 +351,60 @@ def test_the_settings_faults_are_the_childs_too(tmp_path):
         assert caught.value.status == 402
     finally:
         session.stop_serving()
+
+
+def test_one_call_has_one_id_however_often_it_is_sent(tmp_path, said):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(dict(scope["headers"])[b"idempotency-key"].decode())
+        status = 429 if len(seen) < 3 else 402
+        await send({"type": "http.response.start", "status": status, "headers": [(b"retry-after", b"0.01")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    with on_a_port(app) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        for _ in range(2):
+            with pytest.raises(Refused):
+                session.generate("a fox", mode="off")
+    assert seen[0] == seen[1] == seen[2] != seen[3]
+    assert [len(run) for run in seen] == [36] * 4
+
+
+def test_status_says_how_many_calls_may_have_been_charged_without_a_result(tmp_path, said):
+    async def broken(request):
+        raise OutcomeUnknown("The provider failed.", status=502)
+
+    with service(broken) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        assert "unfinished" not in session.status()
+        for prompt in ("a fox", "a whale"):
+            with pytest.raises(OutcomeUnknown):
+                session.generate(prompt, size="3:4")
+    assert session.status()["unfinished"] == "2 calls may have been charged without a result"
+
+
+def test_two_that_refresh_at_once_are_two_takes(tmp_path, said):
+    with service(drawing) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        jobs = [session.submit("a fox", mode="refresh") for _ in range(2)]
+        results = [job.result() for job in jobs]
+    assert [result.request.take for result in results] == ["2", "3"]
+
+
+def test_two_that_ask_for_the_same_at_once_buy_it_once(tmp_path, said):
+    engine = Counting()
+    with service(engine) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        jobs = [session.submit("a fox") for _ in range(3)]
+        assert len({job.result().pictures[0].sha256 for job in jobs}) == 1
+    assert len(engine.requests) == 1
+
+
+def test_several_pictures_are_shown_with_the_sheet_that_was_made_first(local, monkeypatch):
+    from beluga_nb.show import preview as how
+
+    shown = local.generate("a fox", size="3:4", n=2)._repr_mimebundle_()
+    monkeypatch.setattr(how, "_QUALITIES", (1,))  # another machine, another encoder
+    again = local.generate("a fox", size="3:4", n=2, mode="replay")
+    assert again._repr_mimebundle_() == shown
