@@ -9,6 +9,7 @@
   * StoreError            the store cannot be read or written
   * EngineError           an engine gave no pictures
     * Unreachable         no connection was made: nothing was sent
+      * Untrusted         … since the certificate cannot be trusted
     * Refused             the service said no (4xx)
     * Overloaded          the service said later (429, 503)
     * OutcomeUnknown      sent, but no answer came back: it may have been billed
@@ -22,6 +23,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+
+SHORT_ID = 8
+"""Characters of an id that people see; commands take them for the whole."""
 
 LONGEST_OUTSIDE_TEXT = 500
 """Characters of a server's text that enter a message (research/reliability.md, R10)."""
@@ -143,7 +147,8 @@ class EngineError(BelugaError):
     """An engine gave no pictures.
 
     `status`, `type`, `code`, `param` and `request_id` are what the service said (`answered`), or what
-    the embedded server says when an engine behind it raises this.
+    the embedded server says when an engine behind it raises this. `run` is the id of the call, its
+    `Idempotency-Key`.
     """
 
     default_status: int = 500
@@ -167,11 +172,13 @@ class EngineError(BelugaError):
         self.code = code
         self.param = param
         self.request_id = request_id
+        self.run = ""
 
     def _render_traceback_(self) -> list[str]:
         first, *rest = super()._render_traceback_()
         said = [f"status {self.status}"] if self.answered else []
         said += [f"request {self.request_id}"] if self.request_id else []
+        said += [f"call {self.run[:SHORT_ID]}"] if self.run and self.may_be_billed else []
         return [f"{first} ({', '.join(said)})" if said else first, *rest]
 
 
@@ -180,6 +187,10 @@ class Unreachable(EngineError):
 
     default_status = 502
     may_be_billed = False
+
+
+class Untrusted(Unreachable):
+    """The server's certificate cannot be trusted: nothing was sent, nothing is billed."""
 
 
 DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}

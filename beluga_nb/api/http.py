@@ -15,7 +15,16 @@ from beluga_nb.api.fetch import MAX_ANSWER, MAX_IMAGE, media_type, origin, pictu
 from beluga_nb.api.keys import Secret
 from beluga_nb.core import Answer, Request, Result
 from beluga_nb.engines import joined, outcome
-from beluga_nb.errors import BadReply, BelugaError, EngineError, OutcomeUnknown, TimedOut, Unreachable, plain
+from beluga_nb.errors import (
+    BadReply,
+    BelugaError,
+    EngineError,
+    OutcomeUnknown,
+    TimedOut,
+    Unreachable,
+    Untrusted,
+    plain,
+)
 from beluga_nb.wire import (
     ENGINE_HEADER,
     Item,
@@ -128,6 +137,11 @@ class Line:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = plain(str(error), 120) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):  # httpx keeps no more of it than the words
+            return Untrusted(
+                f"The certificate of {origin(self.endpoint.base_url)[1]} cannot be trusted: {reason}",
+                "Nothing was sent or billed. Look at BELUGA_BASE_URL; SSL_CERT_FILE names a CA bundle.",
+            )
         return Unreachable(
             f"No connection to {origin(self.endpoint.base_url)[1]}: {reason}",
             "Nothing was sent or billed. Look at the network and BELUGA_BASE_URL, or unset"
