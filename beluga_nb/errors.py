@@ -4,6 +4,7 @@
   * RequestError          refused here, before anything was sent (also a ValueError)
     * UnknownName         no such model, size, quality, option … with the nearest that exists
     * NotConfirmed        many pictures, and nobody said yes
+    * OverBudget          more than max_images or max_cost allows
   * SettingsError         a setting, a key or `beluga.toml` is unusable (also a ValueError)
   * NotRecorded           mode "replay", and the store has no answer
   * StoreError            the store cannot be read or written
@@ -116,6 +117,10 @@ class UnknownName(RequestError):
 
 class NotConfirmed(RequestError):
     """Many pictures were asked for and nobody said yes; nothing was sent."""
+
+
+class OverBudget(RequestError):
+    """It would cost more than the user's own caps allow; nothing was sent."""
 
 
 class SettingsError(BelugaError, ValueError):

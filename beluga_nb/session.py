@@ -23,6 +23,7 @@ from beluga_nb._loop import Bridge, Job, Nested, Thread
 from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
+from beluga_nb.budget import Budget, Budgeted
 from beluga_nb.compare.template import filled
 from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
@@ -128,6 +129,7 @@ class Session:
         self._sources: dict[tuple[Endpoint, bool], Engine] = {}
         self._gates: dict[int, Gate] = {}
         self._queue = Queue()
+        self.budget = Budget()
         self._reserved: set[Request] = set()
         self._local_key = keys.made_up()
         self._server: Server | None = None
@@ -170,8 +172,7 @@ class Session:
         if now.mode == "refresh":
             request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
             self._reserved.add(request.part(0))  # until its end, or two made at once would be one
-        if not yes:
-            self._ask_before_many(request, now, store)
+        self._check_many(request, now, store, yes=yes)
         view = partial(bundle, sheet=_kept_sheet(store, now.mode))
         return self._bridge(now).submit(self._answered(request, self._engine(now, store), view))
 
@@ -218,6 +219,8 @@ class Session:
             "mode": now.mode,
             "store": _shortest(now.store, self._folder),
         }
+        if self.budget.images or now.max_images is not None or now.max_cost is not None:
+            told["spent"] = self.budget.words(now.caps)
         if now.faults and not key:
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(Store(now.store))):
@@ -235,9 +238,11 @@ class Session:
             self.notify(f"{words}, the nearest that {request.model} has.")
         return request
 
-    def _ask_before_many(self, request: Request, now: Settings, store: Store) -> None:
+    def _check_many(self, request: Request, now: Settings, store: Store, *, yes: bool) -> None:
         new = self._count_new(request, now, store)
-        if new <= ASK_ABOVE:
+        if new and self._find_key():
+            self.budget.check(request.part(0, new), now.caps)
+        if yes or new <= ASK_ABOVE:
             return
         answer = self.confirm(f"{new} new pictures of {request.model}: go on?")
         if answer is None:
@@ -271,6 +276,8 @@ class Session:
             engine, gate = self._source(now, key), self._gate(now)
             if now.mode != "off":
                 engine = Recorded(engine, store, provider=provider, preview=preview, notify=self.notify)
+            if key:
+                engine = Budgeted(engine, self.budget, now.caps)
             engine = Limited(engine, gate)
             if now.mode != "off":
                 engine = Replayed(engine, store, provider=provider)
