@@ -8,6 +8,7 @@ what the service once answered is replayed first.
 
 from __future__ import annotations
 
+import getpass
 import inspect
 import os
 import sys
@@ -49,6 +50,8 @@ LOCAL = "local"
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
 
+NO_KEY = f"none: set {keys.VARIABLE}, or %beluga login"
+
 _LOCAL_URL = "http://127.0.0.1/v1"  # nothing listens there: the app is called in this process
 
 
@@ -65,6 +68,16 @@ def ask(question: str) -> bool | None:
     try:
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
     except (EOFError, NotImplementedError):  # a kernel that nobody types into raises the latter
+        return None
+
+
+def ask_hidden(question: str) -> str | None:
+    """Return what is typed unseen, or None where nobody can type."""
+    if not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
+        return None  # where there is no terminal, getpass would show what is typed
+    try:
+        return getpass.getpass(question)
+    except (EOFError, NotImplementedError):
         return None
 
 
@@ -116,13 +129,18 @@ class Session:
         folder: Path | None = None,
         notify: Callable[[str], None] = tell,
         confirm: Callable[[str], bool | None] = ask,
+        hidden: Callable[[str], str | None] = ask_hidden,
+        vaults: Mapping[str, keys.Vault] | None = None,
         **said: object,
     ) -> None:
         self.notify = notify
         self.confirm = confirm
+        self.hidden = hidden
         # In closures, so that no listing of this object's attributes shows a key.
         self._environment: Callable[[], Mapping[str, str]] = lambda: environ
-        self._find_key: Callable[[], keys.Secret | None] = lambda: keys.find(environ, explicit=api_key)
+        if vaults is None:  # an environment of one's own has no vaults
+            vaults = keys.VAULTS if environ is os.environ else {}
+        self._find_key = keys.Finder(environ, explicit=api_key, vaults=vaults)
         self._folder = folder
         self._said = said
         self._bridges: dict[str, Bridge] = {}
@@ -203,6 +221,20 @@ class Session:
         server.stop()
         return True
 
+    def login(self, *, keep: bool = False) -> str:
+        """Ask for the key, unseen, and use it until this session ends; return its last four characters.
+
+        With `keep` it goes into the system's keyring too, where later sessions find it. Raises
+        `SettingsError` where nobody can type, or what was typed is no key.
+        """
+        typed = self.hidden("BelugAPI key (not shown): ")
+        if typed is None:
+            raise SettingsError("Nobody can type a key here.", f"Set {keys.VARIABLE} in the environment.")
+        secret = self._find_key.take(typed)
+        if keep:
+            keys.keep(secret)
+        return secret.ending
+
     def settings(self, **said: object) -> Settings:
         """Return the settings as they stand now, with what the call says."""
         if self._folder is None:
@@ -214,7 +246,9 @@ class Session:
         now, key = self.settings(), self._find_key()
         told = {
             "answers": now.base_url if key else "the built-in painter: procedural previews, not model output",
-            "key": f"{key.source}, ending in {key.ending}" if key else f"none ({keys.VARIABLE} is not set)",
+            "key": f"{key.source}, ending in {key.ending}"
+            if key
+            else "none: set BELUGA_API_KEY, or %beluga login",
             "model": now.model,
             "mode": now.mode,
             "store": _shortest(now.store, self._folder),

@@ -207,7 +207,7 @@ ERROR_TYPES = {
 """The API's word for each status that it documents (contract.md: Errors)."""
 
 _ADVICE = {
-    401: "Look at BELUGA_API_KEY: the key is missing, revoked or for another service. Nothing is billed.",
+    401: "It is missing, revoked or for another service. Nothing is billed.",
     402: "Top up the balance, or unset BELUGA_API_KEY to go on with local previews. Nothing is billed.",
     403: "This key may not use that model or endpoint. Nothing is billed.",
     404: "%beluga models lists what there is; look at the base URL too. Nothing is billed.",

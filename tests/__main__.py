@@ -31,8 +31,9 @@ NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many 
 
 
 def environment() -> dict[str, str]:
-    """The environment without anyone's key or settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
+    """The environment without anyone's key or settings, and without a keyring to find one in."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
+    return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
 
 
 def main() -> int:

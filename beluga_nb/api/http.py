@@ -20,6 +20,7 @@ from beluga_nb.errors import (
     BelugaError,
     EngineError,
     OutcomeUnknown,
+    Refused,
     TimedOut,
     Unreachable,
     Untrusted,
@@ -80,7 +81,12 @@ class Line:
         )
         # Whoever receives the same call twice can tell by its key, and need not bill it twice.
         headers = {"Idempotency-Key": request.as_call().run}
-        return good(await self.sent("POST", "/images/generations", deadline, body, headers))
+        try:
+            return good(await self.sent("POST", "/images/generations", deadline, body, headers))
+        except Refused as error:
+            if error.status == 401 and (key := self.endpoint.key):
+                error.hint = f"The key comes from {key.source} and ends in {key.ending}. {error.hint}"
+            raise
 
     async def sent(
         self,
