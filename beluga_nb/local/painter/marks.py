@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from beluga_nb.local.painter.colour import RGB, Tone, mix, plain, under
 from beluga_nb.local.painter.noise import fbm, in_fours
-from beluga_nb.local.painter.outline import Outline, turned
+from beluga_nb.local.painter.outline import Outline, even, turned
 from beluga_nb.local.painter.stream import Floats, Stream
 
 Box = tuple[int, int, int, int]
@@ -67,10 +67,10 @@ class Mark(Protocol):
 
 def ramp(colours: Sequence[RGB], places: Floats) -> Image.Image:
     """Return a column of pixels: the colours, evenly spread over 0 to 1, at these places."""
-    stops = np.linspace(0, 1, len(colours))
-    table = np.asarray(colours, dtype=np.float64)
-    column = np.stack([np.interp(places, stops, table[:, c]) for c in range(3)], axis=-1)
-    return Image.fromarray((column + 0.5).astype(np.uint8)[:, None, :])
+    column = np.empty((len(places), 3), np.uint8)
+    for c, channel in enumerate(zip(*colours, strict=True)):
+        column[:, c] = np.interp(places, even(len(colours)), channel) + 0.5
+    return Image.frombytes("RGB", (1, len(places)), column.tobytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +217,11 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Panes:
-    """Many small upright rectangles (left, top, right, bottom): such edges need no smoothing."""
+    """Many upright rectangles (left, top, right, bottom): such edges need no smoothing."""
 
     boxes: tuple[tuple[float, float, float, float], ...]
     colour: RGB
+    alpha: float = 1.0
 
     def put(self, sheet: Sheet) -> None:
         """Fill them."""
@@ -229,7 +230,17 @@ class Panes:
         edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:] - 1)
         colour = sheet.tone(self.colour)
         for pane in edges.tolist():
-            draw.rectangle(pane, colour)
+            if self.alpha < 1:
+                self._shade(sheet.image, pane, colour)
+            else:
+                draw.rectangle(pane, colour)
+
+    def _shade(self, image: Image.Image, pane: Sequence[int], colour: RGB) -> None:
+        left, top = max(0, pane[0]), max(0, pane[1])
+        right, bottom = min(image.width, pane[2] + 1), min(image.height, pane[3] + 1)
+        if left < right and top < bottom:
+            part = image.crop((left, top, right, bottom))
+            image.paste(Image.blend(part, Image.new("RGB", part.size, colour), self.alpha), (left, top))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,7 +270,7 @@ class Shape:
             self._scatter(sheet)
             return
         box, bottom = self._split(sheet, box, ends)
-        mask, paint = self._mask(sheet, box), self._paint(sheet, box, ends)
+        mask, paint = self._mask(sheet, box), self._paint(sheet, (*box[:3], bottom or box[3]), ends)
         lay(sheet.image, paint, box, mask)
         if bottom and mask.getpixel((0, mask.height - 1)) == 255:
             land = (0, box[3] - box[1], box[2] - box[0], bottom - box[1])
@@ -267,9 +278,8 @@ class Shape:
 
     def ends(self) -> tuple[float, float, float, float]:
         """Return left, top, right, bottom."""
-        points = np.concatenate(self.outlines)
-        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-        return left, top, right, bottom
+        x, y = np.concatenate(self.outlines).T  # one axis at a time: NumPy is slow along a short one
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
     def _split(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> tuple[Box, int]:
         """Return the part of the box that has edges, and where the land below it ends: 0 if there is none."""
@@ -283,7 +293,7 @@ class Shape:
         low, high = np.minimum(a, b), np.maximum(a, b)
         seen = (high[:, 0] >= 0) & (low[:, 0] <= sheet.image.width) & (low[:, 1] <= height)
         row = int(high[seen, 1].max(initial=0.0)) + 3
-        return ((*box[:3], row), height) if box[1] + DEEP < row < height - DEEP else (box, 0)
+        return ((*box[:3], row), height) if box[1] < row < height - DEEP else (box, 0)
 
     def _scattered(self, sheet: Sheet, box: Box) -> bool:
         """Return whether this is many small equal things, far apart, in one colour: drops, flakes, stars."""
@@ -332,8 +342,7 @@ class Shape:
         if len(self.fill) == 1:
             return flat(sheet.tone(self.fill[0]))
         first, last = (0, 2) if self.across else (1, 3)
-        stop = sheet.image.width if self.across else sheet.image.height
-        pixels: Floats = (np.arange(box[first], stop, dtype=np.float64) + 0.5) / sheet.unit
+        pixels: Floats = (np.arange(box[first], box[last], dtype=np.float64) + 0.5) / sheet.unit
         places: Floats = (pixels - ends[first]) / max(ends[last] - ends[first], 1e-9)
         column = ramp([sheet.tone(c) for c in self.fill], places)
         if self.across:
