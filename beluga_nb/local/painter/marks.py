@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -71,6 +71,16 @@ def ramp(colours: Sequence[RGB], places: Floats) -> Image.Image:
     for c, channel in enumerate(zip(*colours, strict=True)):
         column[:, c] = np.interp(places, even(len(colours)), channel) + 0.5
     return Image.frombytes("RGB", (1, len(places)), column.tobytes())
+
+
+STEPS = 512
+
+
+@lru_cache(maxsize=64)
+def _strip(colours: tuple[RGB, ...], across: bool) -> Image.Image:
+    """Return a gradient in STEPS, with as much of its first and of its last colour before and after it."""
+    column = ramp(colours, np.linspace(-1, 2, 3 * STEPS))
+    return column.transpose(Image.Transpose.TRANSPOSE) if across else column
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,13 +352,17 @@ class Shape:
         if len(self.fill) == 1:
             return flat(sheet.tone(self.fill[0]))
         first, last = (0, 2) if self.across else (1, 3)
-        pixels: Floats = (np.arange(box[first], box[last], dtype=np.float64) + 0.5) / sheet.unit
-        places: Floats = (pixels - ends[first]) / max(ends[last] - ends[first], 1e-9)
-        column = ramp([sheet.tone(c) for c in self.fill], places)
-        if self.across:
-            row = column.transpose(Image.Transpose.TRANSPOSE)
-            return lambda part: _stretched(row, (part[0], 0, part[2], 1), part)
-        return lambda part: _stretched(column, (0, part[1], 1, part[3]), part)
+        strip = _strip(tuple(sheet.tone(c) for c in self.fill), self.across)
+        steps = STEPS / max((ends[last] - ends[first]) * sheet.unit, 1e-9)
+        start = STEPS + (box[first] - ends[first] * sheet.unit) * steps
+
+        def paint(part: Box) -> Image.Image:
+            low = min(max(start + part[first] * steps, 0.0), 3 * STEPS - 1.0)
+            high = min(max(start + part[last] * steps, low + 1e-3), 3.0 * STEPS)
+            piece = (low, 0, high, 1) if self.across else (0, low, 1, high)
+            return strip.resize((part[2] - part[0], part[3] - part[1]), Image.Resampling.NEAREST, box=piece)
+
+        return paint
 
     def _contour(self, sheet: Sheet, box: Box, pen: Pen) -> Image.Image:
         grain = sheet.grain
@@ -358,10 +372,6 @@ class Shape:
             draw.line(outline + outline[:4], 255, width)
         mask = mask.reduce(grain)
         return ImageChops.multiply(mask, _hard_mask(self.within, sheet, box, grain)) if self.within else mask
-
-
-def _stretched(ramp: Image.Image, piece: Box, part: Box) -> Image.Image:
-    return ramp.crop(piece).resize((part[2] - part[0], part[3] - part[1]), Image.Resampling.NEAREST)
 
 
 def _grain(sheet: Sheet, box: Box) -> int:
@@ -424,10 +434,10 @@ def placed(
     shapes: Iterable[Shape], x: float, y: float, size: float, *, flip: bool = False, tilt: float = 0.0
 ) -> tuple[Shape, ...]:
     """Return shapes drawn about the origin, moved to (x, y), size times as large, perhaps mirrored."""
-    scale = np.array([-size if flip else size, size])
+    bent, place = turned(np.eye(2), tilt) * (-size if flip else size, size), np.array([x, y])
 
     def moved(outlines: tuple[Outline, ...]) -> tuple[Outline, ...]:
-        return tuple(turned(o, tilt) * scale + (x, y) for o in outlines)
+        return tuple(o @ bent + place for o in outlines)
 
     return tuple(
         replace(
