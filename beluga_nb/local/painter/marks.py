@@ -288,8 +288,9 @@ class Shape:
 
     def ends(self) -> tuple[float, float, float, float]:
         """Return left, top, right, bottom."""
-        x, y = np.concatenate(self.outlines).T  # one axis at a time: NumPy is slow along a short one
-        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+        points = np.concatenate(self.outlines).T.copy()  # NumPy is slow along a short axis
+        (left, top), (right, bottom) = points.min(axis=1).tolist(), points.max(axis=1).tolist()
+        return left, top, right, bottom
 
     def _split(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> tuple[Box, int]:
         """Return the part of the box that has edges, and where the land below it ends: 0 if there is none."""
