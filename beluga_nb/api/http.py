@@ -13,6 +13,7 @@ import httpx
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import MAX_ANSWER, MAX_IMAGE, media_type, origin, picture_url
 from beluga_nb.api.keys import Secret
+from beluga_nb.api.logs import discreet
 from beluga_nb.core import Answer, Request, Result
 from beluga_nb.engines import joined, outcome
 from beluga_nb.errors import (
@@ -183,6 +184,10 @@ class Line:
         )
 
     async def _read(self, request: httpx.Request, auth: _Bearer | None, limit: int) -> Reply:
+        with discreet(request.method, str(request.url)):
+            return await self._heard(request, auth, limit)
+
+    async def _heard(self, request: httpx.Request, auth: _Bearer | None, limit: int) -> Reply:
         response = await self.client.send(request, auth=auth, stream=True, follow_redirects=False)
         try:
             raw = bytearray()
