@@ -1,8 +1,8 @@
 """Every check there is, in one command, the same for people and machines: `python -m tests`.
 
-Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and the
-notebooks, twice, with strict nbval, without a key. It ends at the first that fails. Where there is npm, the
-openai package for Node comes first.
+Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
+the notebooks, twice, with strict nbval, without a key. It ends at the first that fails. Where there is npm,
+the openai package for Node comes first.
 """
 
 import contextlib
