@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.errors import BelugaError, NotRecorded
@@ -49,6 +49,32 @@ class Limited:
 
     async def __call__(self, request: Request) -> Result:
         async with self.gate.here():
+            return await self.engine(request)
+
+
+class Queue:
+    """Who asks for the same pictures, on each event loop: one lock for each request, while it is wanted."""
+
+    def __init__(self) -> None:
+        self.locks: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, WeakValueDictionary[Request, asyncio.Lock]
+        ] = WeakKeyDictionary()
+
+    def lock(self, request: Request) -> asyncio.Lock:
+        """Return the lock of a request, however many of its pictures are wanted."""
+        locks = self.locks.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+        return locks.setdefault(request.part(0), asyncio.Lock())
+
+
+class InTurn:
+    """Answer the same request once at a time, so that the second finds recorded what the first bought."""
+
+    def __init__(self, engine: Engine, queue: Queue) -> None:
+        self.engine = engine
+        self.queue = queue
+
+    async def __call__(self, request: Request) -> Result:
+        async with self.queue.lock(request):
             return await self.engine(request)
 
 

@@ -1,7 +1,8 @@
 """Every check there is, in one command, the same for people and machines: `python -m tests`.
 
-Formatting, lint, types, tests (browser tests among them), and the notebooks, twice, with strict nbval,
-without a key. It ends at the first that fails. Where there is npm, the openai package for Node comes first.
+Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
+the notebooks, twice, with strict nbval, without a key. It ends at the first that fails. Where there is npm,
+the openai package for Node comes first.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,11 +18,15 @@ ROOT = Path(__file__).parent.parent
 PYTEST = ("pytest", "-q")
 NBVAL = (*PYTEST, "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
 
+LEFT = Path(tempfile.gettempdir()) / f"beluga_nb-tests-{os.getpid()}"
+"""What the tests leave behind: notebooks, stores and logs, searched for their key at the end."""
+
 CHECKS = {
     "formatting": ("ruff", "format", "--check", "."),
     "lint": ("ruff", "check", "."),
     "types": ("mypy",),
-    "tests": (*PYTEST, "tests"),
+    "tests": (*PYTEST, f"--basetemp={LEFT}", "tests"),
+    "keys": ("tests.leaks", str(LEFT), "notebooks"),
     "notebooks": (*NBVAL, "notebooks"),
     "notebooks again": (*NBVAL, "notebooks"),
 }
@@ -31,8 +37,9 @@ NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many 
 
 
 def environment() -> dict[str, str]:
-    """The environment without anyone's key or settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
+    """The environment without anyone's key or settings, and without a keyring to find one in."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
+    return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
 
 
 def main() -> int:
@@ -49,6 +56,7 @@ def main() -> int:
         )
         if status:
             return status
+    shutil.rmtree(LEFT, ignore_errors=True)
     return 0
 
 

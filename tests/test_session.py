@@ -7,12 +7,13 @@ import sys
 import threading
 
 import pytest
-from conftest import KEY, Counting, drawing, service
+from conftest import KEY, Counting, drawing, on_a_port, service
 
 from beluga_nb.core import Request
 from beluga_nb.errors import (
     NotConfirmed,
     NotRecorded,
+    OutcomeUnknown,
     Refused,
     RequestError,
     SettingsError,
@@ -204,7 +205,10 @@ def test_a_revoked_key_is_refused_in_two_lines_without_the_key(tmp_path, said):
     assert caught.value.status == 401
     lines = caught.value._render_traceback_()
     assert len(lines) == 2
-    assert "Look at BELUGA_API_KEY" in lines[1]
+    assert lines[1] == (
+        "The key comes from BELUGA_API_KEY and ends in only. It is missing, revoked or for another service."
+        " Nothing is billed."
+    )
     assert KEY not in repr(lines)
 
 
@@ -255,7 +259,6 @@ def test_a_store_that_cannot_be_written_is_told_and_the_picture_is_there(tmp_pat
 
 def test_what_arrived_is_kept_when_a_part_fails(tmp_path, said):
     from beluga_nb.core import Incomplete
-    from beluga_nb.errors import OutcomeUnknown
 
     failing = [True]
 
@@ -351,3 +354,101 @@ def test_the_settings_faults_are_the_childs_too(tmp_path):
         assert caught.value.status == 402
     finally:
         session.stop_serving()
+
+
+def test_one_call_has_one_id_however_often_it_is_sent(tmp_path, said):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(dict(scope["headers"])[b"idempotency-key"].decode())
+        status = 429 if len(seen) < 3 else 402
+        await send({"type": "http.response.start", "status": status, "headers": [(b"retry-after", b"0.01")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    with on_a_port(app) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        for _ in range(2):
+            with pytest.raises(Refused):
+                session.generate("a fox", mode="off")
+    assert seen[0] == seen[1] == seen[2] != seen[3]
+    assert [len(run) for run in seen] == [36] * 4
+
+
+def test_status_says_how_many_calls_may_have_been_charged_without_a_result(tmp_path, said):
+    async def broken(request):
+        raise OutcomeUnknown("The provider failed.", status=502)
+
+    with service(broken) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        assert "unfinished" not in session.status()
+        for prompt in ("a fox", "a whale"):
+            with pytest.raises(OutcomeUnknown):
+                session.generate(prompt, size="3:4")
+    assert session.status()["unfinished"] == "2 calls may have been charged without a result"
+
+
+def test_two_that_refresh_at_once_are_two_takes(tmp_path, said):
+    with service(drawing) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        jobs = [session.submit("a fox", mode="refresh") for _ in range(2)]
+        results = [job.result() for job in jobs]
+    assert [result.request.take for result in results] == ["2", "3"]
+
+
+def test_two_that_ask_for_the_same_at_once_buy_it_once(tmp_path, said):
+    engine = Counting()
+    with service(engine) as base_url:
+        session = keyed(base_url, tmp_path, said)
+        jobs = [session.submit("a fox") for _ in range(3)]
+        assert len({job.result().pictures[0].sha256 for job in jobs}) == 1
+    assert len(engine.requests) == 1
+
+
+def test_several_pictures_are_shown_with_the_sheet_that_was_made_first(local, monkeypatch):
+    from beluga_nb.show import preview as how
+
+    shown = local.generate("a fox", size="3:4", n=2)._repr_mimebundle_()
+    monkeypatch.setattr(how, "_QUALITIES", (1,))  # another machine, another encoder
+    again = local.generate("a fox", size="3:4", n=2, mode="replay")
+    assert again._repr_mimebundle_() == shown
+
+
+# --- keys that are not in the environment
+
+
+def test_a_key_that_is_typed_is_used_and_shown_nowhere(tmp_path, said):
+    questions = []
+
+    def hidden(question):
+        questions.append(question)
+        return f"{KEY}\n"
+
+    with service(drawing) as base_url:
+        environ = {"BELUGA_BASE_URL": base_url}
+        session = Session(environ=environ, folder=tmp_path, notify=said.append, hidden=hidden)
+        assert session.login() == "only"
+        assert not session.generate("a fox").recipe.procedural
+    assert questions == ["BelugAPI key (not shown): "]
+    assert session.status()["key"] == "%beluga login, ending in only"
+    assert KEY not in repr(vars(session)) + repr(session.status()) + repr(said)
+
+
+def test_where_nobody_can_type_a_login_says_what_to_do_instead(tmp_path):
+    session = Session(environ={}, folder=tmp_path, hidden=lambda _: None)
+    with pytest.raises(SettingsError, match=r"Nobody can type a key here\.\nSet BELUGA_API_KEY"):
+        session.login()
+
+
+def test_a_key_of_a_vault_is_found_after_the_environments(tmp_path):
+    asked = []
+
+    def vault():
+        asked.append(1)
+        return KEY
+
+    environ = {}
+    session = Session(environ=environ, folder=tmp_path, vaults={"a vault": vault})
+    assert session.status()["key"] == session.status()["key"] == "a vault, ending in only"
+    assert asked == [1], "a vault may ask its person each time"
+    environ["BELUGA_API_KEY"] = "bapi_from-the-environment-9876"
+    assert session.status()["key"] == "BELUGA_API_KEY, ending in 9876"

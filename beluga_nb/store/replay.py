@@ -13,7 +13,7 @@ import contextlib
 import difflib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import ParamSpec, TypeVar
@@ -133,8 +133,19 @@ class Recorded:
     def _written(self, picture: Picture) -> Picture:
         picture = replace(picture, preview=self._small(picture))
         with self._told_once():
+            picture = self._in_a_free_place(picture)
             self.store.write(picture, picture.preview, provider=self.provider)
         return picture
+
+    def _in_a_free_place(self, picture: Picture) -> Picture:
+        request = picture.recipe.request
+        with contextlib.suppress(StoreError):  # damaged: it is mended, or left for the owner to bring back
+            known = self.store.read(request, provider=self.provider)
+            if isinstance(known, Picture) and known.sha256 != picture.sha256:
+                # Another kernel bought the same meanwhile. Both were paid for, so both stay.
+                request = retaken(request, self.store, provider=self.provider)
+                self._tell(f"Another kernel has recorded the same; this one is kept as take {request.take}.")
+        return replace(picture, recipe=replace(picture.recipe, request=request))
 
     def _small(self, picture: Picture) -> Preview | None:
         try:
@@ -209,7 +220,7 @@ def nearest(request: Request, store: Store) -> Request | None:
     matcher = difflib.SequenceMatcher(b=request.prompt[:_COMPARED])  # it remembers its second text
     for other in (entry.request for entry in store.entries()):
         matcher.set_seq1(other.prompt[:_COMPARED])
-        differences = _different_parameters(request, other)
+        differences = _different_parameters(request, other) + abs(request.sample - other.sample) / 1e6
         # The full comparison is slow; most are ruled out by bounds that are not.
         for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio):
             likeness = 4 * ratio() - differences
@@ -234,11 +245,14 @@ def _differences(request: Request, other: Request) -> str:
     return ", ".join(words) or "of another provider"
 
 
-def retaken(request: Request, store: Store, *, provider: str) -> Request:
-    """Return the request as the first take that has no recording yet: "2", "3" … or "name.2" …"""
+def retaken(request: Request, store: Store, *, provider: str, reserved: Container[Request] = ()) -> Request:
+    """Return the request as the first take that has no recording yet: "2", "3" … or "name.2" …
+
+    `reserved` holds the first samples of the takes that are being made.
+    """
     prefix = f"{request.take}." if request.take else ""
     takes = (replace(request, take=f"{prefix}{number}") for number in count(2))
-    return next(take for take in takes if not _begun(take, store, provider))
+    return next(take for take in takes if take.part(0) not in reserved and not _begun(take, store, provider))
 
 
 def _begun(request: Request, store: Store, provider: str) -> bool:

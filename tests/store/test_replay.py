@@ -2,13 +2,25 @@
 
 import asyncio
 import dataclasses
+import hashlib
 import threading
 
 import pytest
 from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.core import Answer, Incomplete, Preview, Request, Result
-from beluga_nb.errors import BadImage, NotRecorded, Refused, StoreError, Unreachable
+from beluga_nb.engines import InTurn, Queue
+from beluga_nb.errors import (
+    BadImage,
+    NotRecorded,
+    OutcomeUnknown,
+    Overloaded,
+    Refused,
+    StoreError,
+    TimedOut,
+    Unreachable,
+)
+from beluga_nb.show.markup import bundle
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, nearest, retaken
@@ -292,8 +304,8 @@ def test_the_bytes_of_a_broken_picture_among_good_ones_are_kept_and_named(store)
 def test_a_store_that_cannot_be_written_is_told_and_the_pictures_are_passed_on(unwritable, said):
     assert ask(auto(drawing, unwritable, said), asked(2)) == ask(drawing, asked(2))
     assert said == [
-        "Pictures cannot be recorded: file is no folder (file). They are in the result: save them with .save(),"
-        " then mend the folder or set BELUGA_STORE."
+        "Pictures cannot be recorded: file is no folder (file). They are in the result: save them with"
+        " .save(), then mend the folder or set BELUGA_STORE."
     ]
 
 
@@ -360,3 +372,276 @@ def test_an_interrupt_after_the_answer_came_does_not_lose_it(store):
 
     asyncio.run(interrupted())  # waits for its threads
     assert ask(replaying(store), FOX) == ask(drawing, FOX)
+
+
+# --- what a model declines
+
+
+async def declining(request):
+    raise Refused("Your prompt was declined.", "Say it otherwise.", status=400, code="moderation_blocked")
+
+
+def test_a_declined_prompt_is_recorded_and_declined_again_without_asking(store):
+    counting = Counting(declining)
+    said = []
+    for engine in (auto(counting, store), auto(counting, store), replaying(store)):
+        with pytest.raises(Refused) as caught:
+            ask(engine, asked(2))
+        said.append((str(caught.value), vars(caught.value)))
+    assert said[0] == said[1] == said[2]
+    assert len(counting.requests) == 1
+    assert {(entry.request.sample, entry.image) for entry in store.entries()} == {(0, None), (1, None)}
+
+
+def test_a_declined_prompt_is_asked_again_as_a_new_take(store):
+    with pytest.raises(Refused):
+        ask(auto(declining, store), FOX)
+    assert retaken(FOX, store, provider="wire").take == "2"
+
+
+def test_pictures_beside_a_declined_one_are_replayed_with_it(store):
+    ask(auto(drawing, store), asked(2))
+    for engine in (auto(declining, store), replaying(store)):
+        with pytest.raises(
+            Incomplete, match="2 of 3 pictures arrived; the rest failed: Your prompt was"
+        ) as e:
+            ask(engine, asked(3))
+        assert len(e.value.result) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Refused("No key.", status=401),
+        Refused("No money.", status=402, code="insufficient_quota"),
+        Refused("No such size.", status=400, code=None),
+        Overloaded("Later.", retry_after=1),
+        Overloaded("Later.", status=503),
+        OutcomeUnknown("Broken.", status=500),
+        TimedOut("Late.", status=504),
+        Unreachable("No wire."),
+    ],
+    ids=lambda error: f"{type(error).__name__} {error.status}",
+)
+def test_any_other_error_is_not_recorded(store, error):
+    with pytest.raises(type(error)):
+        ask(auto(failing_with(error), store), FOX)
+    assert list(store.entries()) == []
+    assert ask(auto(drawing, store), FOX) == ask(drawing, FOX)
+
+
+def failing_with(error):
+    async def engine(request):
+        raise error
+
+    return engine
+
+
+# --- the journal
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (Unreachable("No wire."), False),
+        (Refused("No money.", status=402), False),
+        (Overloaded("Later.", status=429), False),
+        (Overloaded("Later.", status=503, retry_after=1), False),
+        (Overloaded("Later.", status=503), True),
+        (OutcomeUnknown("Broken.", status=500), True),
+        (OutcomeUnknown("Broken.", status=502), True),
+        (TimedOut("Late.", status=504), True),
+        (BadImage("Cut.", data=HALF), True),
+        (ZeroDivisionError("a bug"), True),
+        (KeyboardInterrupt(), True),
+    ],
+    ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}",
+)
+def test_a_call_without_a_known_end_stays_in_the_journal(store, error, lost):
+    with pytest.raises(type(error)):
+        ask(auto(failing_with(error), store), asked(2))
+    calls = pending.calls(store)
+    assert len(calls) == lost
+    for call in calls:
+        assert (call.request, call.provider, call.on_its_way) == (asked(2), "wire", False)
+        assert call.why == (getattr(error, "message", "") or "It was interrupted.")
+
+
+def test_a_call_is_in_the_journal_before_it_is_sent_and_out_of_it_when_it_is_answered(store):
+    seen = []
+
+    async def looking(request):
+        [call] = pending.calls(store)
+        seen.append((call.run, call.on_its_way, request.run))
+        return await drawing(request)
+
+    ask(auto(looking, store), FOX)
+    [(run, on_its_way, sent)] = seen
+    assert on_its_way
+    assert len(run) == 36
+    assert run == sent, "what is sent carries the id that is written down"
+    assert pending.calls(store) == []
+
+
+def test_what_arrived_of_an_incomplete_answer_may_be_all_that_was_charged(store):
+    with pytest.raises(Incomplete):
+        ask(auto(all_but_the_second, store), asked(3))
+    assert pending.calls(store) == []
+
+
+def test_an_interrupted_call_is_marked_as_interrupted(store):
+    async def interrupted():
+        asking = asyncio.create_task(auto(never, store)(FOX))
+        while not pending.calls(store):
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    async def never(request):
+        await asyncio.Event().wait()
+
+    asyncio.run(interrupted())
+    [call] = pending.calls(store)
+    assert call.why == "It was interrupted."
+
+
+# --- two who ask for the same
+
+
+def test_the_same_request_at_once_is_bought_once(store):
+    counting = Counting(drawing_slowly)
+
+    async def twice():
+        engine = InTurn(auto(counting, store), Queue())
+        return await asyncio.gather(engine(asked(2)), engine(asked(1)), engine(asked(3)))
+
+    two, one, three = asyncio.run(twice())
+    assert parts(counting) == [(0, 2), (2, 1)]
+    assert (one, two) == (ask(drawing, asked(1)), ask(drawing, asked(2)))
+    assert three == ask(drawing, asked(3))
+
+
+async def drawing_slowly(request):
+    await asyncio.sleep(0.05)
+    return await drawing(request)
+
+
+def test_what_two_kernels_bought_for_the_same_request_is_kept_twice(store, said):
+    async def meanwhile(request):
+        """An engine that, while it answers, is overtaken by another kernel."""
+        await auto(drawing, store)(request)
+        return Result.of(request, [Answer(drawn(request, 77))], engine="wire")
+
+    (picture,) = ask(auto(meanwhile, store, said), FOX).pictures
+    assert picture.data == drawn(FOX, 77)
+    assert picture.recipe.request.take == "2"
+    assert said == ["Another kernel has recorded the same; this one is kept as take 2."]
+    assert ask(replaying(store), FOX) == ask(drawing, FOX)
+    assert ask(replaying(store), asked(take="2")).pictures[0].data == picture.data
+
+
+def test_takes_that_are_being_made_are_not_free(store):
+    second = retaken(FOX, store, provider="wire")
+    assert retaken(FOX, store, provider="wire", reserved={second.part(0)}).take == "3"
+
+
+# --- all that is missing
+
+
+def test_a_replay_miss_lists_all_that_is_missing_at_once(store):
+    ask(auto(drawing, store), asked(1, 1))
+    ask(auto(drawing, store), asked(1, 4))
+    with pytest.raises(Incomplete) as caught:
+        ask(replaying(store), asked(6))
+    [cause] = caught.value.causes
+    assert isinstance(cause, NotRecorded)
+    assert str(cause) == (
+        "Not recorded: 3 requests.\n"
+        "  flux-2.0, default size, sample 0, “a fox”; nearest recording: sample '1'\n"
+        "  flux-2.0, default size, sample 2 to 3, “a fox”; nearest recording: sample '1'\n"
+        "  flux-2.0, default size, sample 5, “a fox”; nearest recording: sample '4'\n"
+        "Use --mode auto to have them made."
+    )
+
+
+# --- Git LFS
+
+
+def pointer(data):
+    return (
+        f"version https://git-lfs.github.com/spec/v1\n"
+        f"oid sha256:{hashlib.sha256(data).hexdigest()}\nsize {len(data)}\n"
+    ).encode()
+
+
+@pytest.fixture
+def unpulled(store):
+    """A store whose original is a Git LFS pointer."""
+    ask(auto(drawing, store), FOX)
+    (blob,) = store.folder.glob("blobs/*/*.png")
+    blob.write_bytes(pointer(drawn(FOX, 0)))
+    return store
+
+
+def test_a_picture_that_git_lfs_has_not_fetched_shows_its_preview_and_says_so(unpulled):
+    result = ask(replaying(unpulled), FOX)
+    (picture,) = result.pictures
+    shown = bundle(result)
+    assert picture.sha256 == hashlib.sha256(drawn(FOX, 0)).hexdigest()
+    assert picture.size == (96, 64)
+    assert picture.preview == small(ask(drawing, FOX).pictures[0])
+    assert "the original is not here: git lfs pull" in shown["text/plain"]
+    assert "the original is not here: git lfs pull" in shown["text/html"]
+    for use in (lambda: result[0], lambda: result.save("fox.png")):
+        with pytest.raises(StoreError, match="only its Git LFS pointer"):
+            use()
+
+
+def test_a_picture_that_git_lfs_has_not_fetched_is_not_bought_again(unpulled):
+    counting = Counting()
+    ask(auto(counting, unpulled), FOX)
+    assert counting.requests == []
+
+
+def test_the_pointer_of_other_bytes_is_damage(unpulled):
+    (blob,) = unpulled.folder.glob("blobs/*/*.png")
+    blob.write_bytes(pointer(b"other bytes"))
+    with pytest.raises(StoreError, match="not the ones that were recorded"):
+        ask(replaying(unpulled), FOX)
+
+
+def test_a_preview_that_git_lfs_has_not_fetched_is_named(store):
+    ask(auto(drawing, store), FOX)
+    for blob in store.folder.glob("blobs/*/*.*"):
+        blob.write_bytes(pointer(blob.read_bytes()))
+    with pytest.raises(StoreError) as caught:
+        ask(replaying(store), FOX)
+    assert caught.value.hint == "Fetch it: git lfs pull"
+
+
+# --- several previews as one
+
+
+def test_a_sheet_is_made_once_and_shown_for_ever(store):
+    parts = [Preview(b"one", "image/jpeg"), Preview(b"two", "image/png")]
+    sheet = Preview(b"both", "image/jpeg")
+    assert store.sheet(parts, lambda: sheet, writing=True) == sheet
+    assert store.sheet(parts, pytest.fail, writing=True) == sheet
+    assert store.sheet(parts, pytest.fail, writing=False) == sheet
+
+
+def test_who_may_not_write_makes_a_sheet_and_keeps_none(store):
+    parts = [Preview(b"one", "image/jpeg"), Preview(b"two", "image/png")]
+    assert store.sheet(parts, lambda: parts[0], writing=False) == parts[0]
+    assert not store.folder.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"sheet": {"sha256": "../x", "media_type": "image/png"}}'])
+def test_a_damaged_sheet_is_made_anew(store, damage):
+    parts = [Preview(b"one", "image/jpeg")]
+    store.sheet(parts, lambda: Preview(b"old", "image/jpeg"), writing=True)
+    (path,) = store.folder.glob("sheets/*/*.json")
+    path.write_bytes(damage)
+    new = Preview(b"new", "image/jpeg")
+    assert store.sheet(parts, lambda: new, writing=True) == new
+    assert store.sheet(parts, pytest.fail, writing=True) == new
