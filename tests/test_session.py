@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from conftest import KEY, Counting, drawing, on_a_port, service
+from stores import notebook
 
 from beluga_nb.core import Request
 from beluga_nb.errors import (
@@ -452,3 +453,71 @@ def test_a_key_of_a_vault_is_found_after_the_environments(tmp_path):
     assert asked == [1], "a vault may ask its person each time"
     environ["BELUGA_API_KEY"] = "bapi_from-the-environment-9876"
     assert session.status()["key"] == "BELUGA_API_KEY, ending in 9876"
+
+
+# --- looking after the store
+
+
+@pytest.fixture
+def shown(local, tmp_path):
+    """A notebook in the session's folder, with a picture and a pair, and the results that it shows."""
+    results = [local.generate("a fox", size="1:1"), local.generate("foxes", size="1:1", n=2)]
+    return notebook(tmp_path / "n.ipynb", *results), results
+
+
+def test_the_history_has_small_pictures_that_no_notebook_grows_heavy_by(local, shown):
+    bundle = local.history()._repr_mimebundle_()
+    assert bundle["text/html"].count("<img ") == 3
+    assert len(bundle["text/html"]) < 3 * 10_000
+    assert bundle["text/plain"].count("local preview, not model output") == 2
+
+
+def test_a_preview_that_is_damaged_is_left_out_of_the_history(local, shown, tmp_path):
+    for path in tmp_path.glob("beluga_store/blobs/*/*.jpg"):
+        path.write_bytes(b"damaged")
+    assert local.history()._repr_mimebundle_()["text/html"].count("<img ") == 0
+
+
+def test_a_run_comes_back_and_shows_itself_as_it_did(local, shown):
+    for run, result in zip(
+        sorted(local.history().runs, key=lambda run: len(run.entries)), shown[1], strict=True
+    ):
+        again = local.recall(run.name[:8])
+        assert again == result
+        assert again._repr_mimebundle_() == result._repr_mimebundle_()
+
+
+def test_each_notebook_is_verified_with_the_store_of_its_own_folder(local, shown, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    assert local.verify(shown[0])[0].fine
+    moved = shown[0].rename(other / "n.ipynb")
+    [report] = local.verify(moved)
+    assert (report.fine, len(report.problems)) == (False, 3)
+    assert [each.checked for each in local.verify(moved, tmp_path / "m.ipynb")] == [
+        "beluga_store (0 recordings), n.ipynb",
+        "beluga_store (3 recordings), m.ipynb",
+    ]
+
+
+def test_a_notebook_is_unpacked_into_the_store_that_its_folder_has(local, shown, tmp_path):
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "beluga.toml").write_text('store = "pictures"')
+    packed = local.pack(shown[0])
+    local.unpack(packed.path, into=there)
+    assert len(list(there.glob("pictures/records/*/*.json"))) == 3
+    assert local.verify(there / "n.ipynb")[0].fine
+
+
+def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, said):
+    asked = []
+    session = Session(
+        environ={}, folder=tmp_path, notify=said.append, confirm=lambda words: asked.append(words) or False
+    )
+    session.generate("a fox", size="1:1")
+    with pytest.raises(NotConfirmed, match="not confirmed"):
+        session.forget(prompt="fox")
+    assert "a fox" in said[0]
+    assert asked == ["Forget 1 run, 1 picture?"]
+    assert len(session.history().runs) == 1

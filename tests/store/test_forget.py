@@ -61,13 +61,13 @@ def test_nothing_of_a_prompt_is_left_in_the_folder(store, tmp_path):
     refusal = Refused(f"“{SENTINEL}” was declined.", status=400, code="moderation_blocked")
     store.write_refusal(request, refusal, provider="wire", created=MONDAY)
     begun(store, "lost")
-    part = store.folder / "tmp" / "part"
-    part.write_text(SENTINEL)
-    os.utime(part, (0, 0))
     notebook(tmp_path / "n.ipynb", record(store, f"a {SENTINEL} in the snow", n=3))
     other = record(store, "another", n=2)
     notebook(tmp_path / "o.ipynb", other)
     assert len(list(store.folder.glob("sheets/*/*"))) == 2
+    part = store.folder / "tmp" / "part"
+    part.write_text(SENTINEL)
+    os.utime(part, (NOW - 120, NOW - 120))
 
     told = forgotten(store, prompt=SENTINEL.upper())
 
@@ -292,6 +292,22 @@ def same_record(store, prompt):
     there = store.folder / path.relative_to(other.folder)
     there.parent.mkdir(parents=True, exist_ok=True)
     there.write_bytes(path.read_bytes())
+
+
+def test_bytes_that_are_forgotten_while_the_same_are_recorded_are_written_again(store, monkeypatch):
+    same_bytes(store, "one")
+    write = Store._write_record
+
+    def raced(self, record):
+        # They were there when this kernel kept them; now another one forgets the only record that named them.
+        forgotten(store, prompt="one")
+        write(self, record)
+
+    monkeypatch.setattr(Store, "_write_record", raced)
+    same_bytes(store, "two")
+    monkeypatch.undo()
+    assert prompts(store) == ["two"]
+    assert verify(store).problems == ()
 
 
 def test_bytes_that_were_set_aside_when_a_forgetting_died_come_back_or_go(store):

@@ -18,6 +18,7 @@ from beluga_nb.core import Request
 from beluga_nb.errors import StoreError
 from beluga_nb.store import pending
 from beluga_nb.store import unpack as unpacking
+from beluga_nb.store.folder import sheet_of
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Replayed, Unrecorded
@@ -308,9 +309,17 @@ def test_what_is_no_record_or_sheet_is_refused(packed, there, room, junk):
     refused(changed(packed, room, lambda _: junk), there, "cannot be used: it is damaged")
 
 
-def test_a_sheet_of_others_is_refused(packed, there):
+def test_a_sheet_under_another_name_is_refused(packed, there):
     changed(packed, "sheets", lambda data: json.dumps(json.loads(data) | {"of": ["0" * 64]}).encode())
     refused(packed, there, "does not hold what its name says")
+
+
+def test_a_sheet_of_other_pictures_is_refused(packed, there):
+    said = {"schema": 1, "of": ["0" * 64], "sheet": {"sha256": "1" * 64, "media_type": "image/png"}}
+    data = json.dumps(said).encode()
+    name = sheet_of(data).name
+    written(packed, [*entries(packed).items(), (f"beluga_store/sheets/{name[:2]}/{name}.json", data)])
+    refused(packed, there, "its sheets are of other pictures")
 
 
 def test_a_format_that_this_version_does_not_read_is_refused(packed, there):
