@@ -3,7 +3,7 @@
 * BelugaError
   * RequestError          refused here, before anything was sent (also a ValueError)
     * UnknownName         no such model, size, quality, option … with the nearest that exists
-    * NotConfirmed        many pictures, and nobody said yes
+    * NotConfirmed        many pictures, or something to be forgotten, and nobody said yes
     * OverBudget          more than max_images or max_cost allows
   * SettingsError         a setting, a key or `beluga.toml` is unusable (also a ValueError)
   * NotRecorded           mode "replay", and the store has no answer
@@ -116,7 +116,7 @@ class UnknownName(RequestError):
 
 
 class NotConfirmed(RequestError):
-    """Many pictures were asked for and nobody said yes; nothing was sent."""
+    """Many pictures, or something to be forgotten, and nobody said yes; nothing was done."""
 
 
 class OverBudget(RequestError):

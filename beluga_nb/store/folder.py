@@ -89,6 +89,7 @@ def sheets(store: Store) -> Iterator[tuple[Path, Sheet | Unusable]]:
     for path in sheet_paths(store):
         try:
             sheet = sheet_of(text(path))
-            yield path, sheet if sheet.name == path.stem else Unusable("it is damaged (the sheet of others)")
+            right = path.stem == sheet.name and path.parent.name == path.name[:2]
+            yield path, sheet if right else Unusable("it is damaged (the sheet of others)")
         except Unusable as unusable:
             yield path, unusable

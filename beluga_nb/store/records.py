@@ -404,7 +404,9 @@ def _scanned(path: Path) -> Entry | Unusable:
         return Unusable(error.strerror or str(error))
     except Unusable as unusable:
         return unusable
-    return entry if entry.key == path.stem else Unusable("it is damaged (the answer to another request)")
+    if entry.key != path.stem:
+        return Unusable("it is damaged (the answer to another request)")
+    return entry if path.parent.name == path.name[:2] else Unusable("it is in the wrong folder")
 
 
 def _pretty(value: Mapping[str, object]) -> bytes:

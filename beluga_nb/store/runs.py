@@ -117,6 +117,8 @@ def history(
 
     Days are written as 2026-11-22 and begin at midnight UTC.
     """
+    if limit < 1:
+        raise RequestError(f"The limit is {limit}.", "Give a whole number from 1 on.")
     start = _midnight(since) if since else 0.0
     end = _midnight(until) + timedelta(days=1).total_seconds() if until else float("inf")
     found = [

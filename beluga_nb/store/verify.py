@@ -96,11 +96,8 @@ _Scanned = Sequence[tuple[Path, Entry | Sheet | Unusable]]
 
 def _unusable(store: Store, scanned: _Scanned) -> Iterator[str]:
     for path, said in scanned:
-        place = path.relative_to(store.folder).as_posix()
         if isinstance(said, Unusable):
-            yield f"{place}: {said}"
-        elif path.parent.name != path.name[:2]:
-            yield f"{place}: it is in the wrong folder"
+            yield f"{path.relative_to(store.folder).as_posix()}: {said}"
 
 
 def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:

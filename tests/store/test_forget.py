@@ -87,6 +87,15 @@ def test_a_revised_prompt_counts_as_the_prompt(store):
     assert len(choose(store, prompt="DRAWING of").runs) == 2
 
 
+def test_a_record_in_the_wrong_folder_goes_too(store):
+    record(store, SENTINEL)
+    [path] = store.record_paths()
+    path.parent.rename(path.parent.with_name("zz"))
+    forgotten(store, prompt=SENTINEL)
+    assert mentions(store.folder, SENTINEL) == []
+    assert list(store.folder.glob("blobs/*/*")) == []
+
+
 @pytest.mark.parametrize("text", ["a “fox”\n\\ \t", 'say "zebra"', "Größe \N{FOX FACE}"])
 def test_a_damaged_record_that_holds_the_prompt_goes_too_with_its_bytes(store, text):
     record(store, text, n=2)

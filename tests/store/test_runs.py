@@ -99,6 +99,11 @@ def test_only_the_newest_are_listed_and_the_others_counted(store):
     assert (prompts(found.runs), found.more) == (["fox 4", "fox 3"], 3)
 
 
+def test_a_limit_below_one_is_an_error(store):
+    with pytest.raises(RequestError, match=r"The limit is 0\."):
+        history(store, limit=0)
+
+
 def test_a_damaged_record_is_left_out_and_left_alone(store):
     record(store, n=2)
     [path, _] = store.record_paths()
