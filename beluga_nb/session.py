@@ -23,13 +23,14 @@ from beluga_nb._loop import Bridge, Job, Nested, Thread
 from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
-from beluga_nb.compare.template import filled
+from beluga_nb.compare.template import filled, names, used
 from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.engines import Limited, PerLoop, Spread
-from beluga_nb.errors import NotConfirmed, RequestError, SettingsError
+from beluga_nb.errors import NotConfirmed, RequestError, SettingsError, UnknownName
 from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview
+from beluga_nb.show.recipe import opened
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken
 
@@ -137,7 +138,10 @@ class Session:
         size: str | None = None,
         n: int = 1,
         quality: str | None = None,
+        output_format: str | None = None,
+        output_compression: int | None = None,
         take: str = "",
+        sample: int = 0,
         mode: str | None = None,
         yes: bool = False,
         insist: bool = False,
@@ -146,10 +150,11 @@ class Session:
         """Start asking for `n` pictures of a prompt.
 
         `size` is a label such as "16:9", "auto", or pixels such as "1024x1024", which become the
-        model's nearest label; `quality` is "standard" or "hd". What is recorded is replayed: `take`
-        labels another sampling, and `mode` is "auto", "replay", "refresh" or "off". More than ten new
-        pictures need `yes`. `insist` sends a model id that the catalogue does not know. With `values`,
-        each `{{name}}` in the prompt is filled from them.
+        model's nearest label; `quality` is "standard" or "hd"; `output_format` is "png", "jpeg" or "webp",
+        and `output_compression` is 0 to 100. What is recorded is replayed: `take` labels another sampling,
+        `sample` is the number of its first picture, and `mode` is "auto", "replay", "refresh" or "off".
+        More than ten new pictures need `yes`. `insist` sends a model id that the catalogue does not know.
+        With `values`, each `{{name}}` in the prompt is filled from them.
 
         Raises `RequestError` or `SettingsError` before anything is sent, and `EngineError` after.
         """
@@ -160,18 +165,30 @@ class Session:
             size=size,
             n=n,
             quality=quality,
+            output_format=output_format,
+            output_compression=output_compression,
             take=take,
+            sample=sample,
         )
+        told = (prompt, used(prompt, values)) if values and names(prompt) else (None, {})
         request = self._checked(asked, insist=insist)
         store = Store(now.store)
         if now.mode == "refresh":
             request = retaken(request, store, provider=self._provider(now))
         if not yes:
             self._ask_before_many(request, now, store)
-        return self._bridge(now).submit(self._answered(request, self._engine(now, store)))
+        return self._bridge(now).submit(self._answered(request, self._engine(now, store), told))
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
+
+    def open(self, path: str | Path) -> Result:
+        """Return the picture that `save()` wrote, as the result of the request in its recipe.
+
+        Its bytes are the ones that came from the service, unless the file was changed or converted.
+        Raises `MetadataError` for a file that holds no recipe.
+        """
+        return self._own(_with_true_template(opened(Path(path))))
 
     def serve(self, *, port: int | None = None) -> Server:
         """Return the image API as a process of its own on this machine: the running one, or a new one.
@@ -279,16 +296,21 @@ class Session:
             self._bridges[now.bridge] = Nested() if now.bridge == "nested" else Thread()
         return self._bridges[now.bridge]
 
-    async def _answered(self, request: Request, engine: Engine) -> Result:
+    async def _answered(
+        self, request: Request, engine: Engine, told: tuple[str | None, Mapping[str, str]]
+    ) -> Result:
         try:
             result = await engine(request)
         except Incomplete as error:
-            error.result = replace(error.result, view=bundle)
+            error.result = self._own(error.result.from_template(*told))
             raise
         if not self._noticed and any(picture.recipe.procedural for picture in result.pictures):
             self._noticed = True
             self.notify(LOCAL_NOTICE)
-        return replace(result, view=bundle)
+        return self._own(result.from_template(*told))
+
+    def _own(self, result: Result) -> Result:
+        return replace(result, view=bundle, ask=self.generate)
 
 
 def _service(now: Settings, key: keys.Secret) -> Endpoint:
@@ -336,6 +358,16 @@ def _connected(endpoint: Endpoint, max_in_flight: int, faults: bool) -> Engine:
     return Limited(Retrying(Http(endpoint, app=app)), max_in_flight)
 
 
+def _with_true_template(result: Result) -> Result:
+    # A file may claim any template; one that does not give its prompt is none.
+    recipe = result.recipe
+    try:
+        true = recipe.template is None or filled(recipe.template, recipe.values) == recipe.request.prompt
+    except UnknownName:
+        true = False
+    return result if true else result.from_template(None, {})
+
+
 def _shortest(path: Path, folder: Path | None) -> str:
     return str(path.relative_to(folder)) if folder and path.is_relative_to(folder) else str(path)
 
@@ -346,3 +378,4 @@ default = Session()
 generate = default.generate
 agenerate = default.agenerate
 submit = default.submit
+open = default.open  # noqa: A001  as in PIL.Image.open
