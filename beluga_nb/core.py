@@ -176,7 +176,7 @@ class Recipe:
         return given | {name: value for name, (value, usual) in rest.items() if value != usual}
 
     def properties(self, sha256: str) -> dict[str, str]:
-        """Return what a saved file says of itself, as XMP properties: IPTC's, and the whole recipe."""
+        """Return what a saved file says of itself, as XMP properties: IPTC's (2025.1), and the recipe."""
         source = "algorithmicMedia" if self.procedural else "trainedAlgorithmicMedia"
         said = {"xmp:CreatorTool": "beluga_nb", "Iptc4xmpExt:DigitalSourceType": SOURCES + source}
         if not self.procedural:  # no model made a preview, and none is named
@@ -214,7 +214,9 @@ class Recipe:
                 )
             return _recipe_from(record), str(record["sha256"])
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-            raise MetadataError("The recipe in the file is damaged.") from None
+            raise MetadataError(
+                "The recipe in the file is damaged.", "PIL.Image.open() opens the picture itself."
+            ) from None
 
 
 def _recipe_from(record: Mapping[str, Any]) -> Recipe:
@@ -465,6 +467,9 @@ class Result(Sequence["Image"]):
         if "prompt" in changes:
             arguments.pop("values", None)
         return self.ask(**{"prompt": prompt} | arguments | changes)
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"ask": None}  # a session, with its connections, is neither copied nor pickled
 
     def _asked(self) -> tuple[str, dict[str, object]]:
         recipe = self.recipe

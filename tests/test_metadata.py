@@ -291,7 +291,7 @@ def test_a_signed_file_stays_as_it_is_and_the_reason_is_said(name, tmp_path):
     with pytest.warns(UserWarning, match=r"signed \(C2PA\).* The recipe is in fox\.xmp\."):
         files.write(path, signed(name), FILES[name][0], SAID, how="auto")
     assert path.read_bytes() == signed(name)
-    assert files.read(path) == (signed(name), FILES[name][0], SAID["beluga:recipe"])
+    assert files.read(path) == (signed(name), signed(name), FILES[name][0], (SAID["beluga:recipe"],))
 
 
 # --- files
@@ -345,7 +345,24 @@ def test_too_long_a_recipe_for_a_jpeg_lies_beside_it(path):
     with pytest.warns(UserWarning, match=r"A JPEG holds 65,502 bytes of XMP.* fox\.png\.xmp"):
         files.write(path, FILES["jpeg"][1], "image/jpeg", said, how="auto")
     assert path.read_bytes() == FILES["jpeg"][1]
-    assert files.read(path)[2] == "x" * 70_000
+    assert files.read(path).recipes == ("x" * 70_000,)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: b"\xff\xd8\xff" + data])
+def test_a_picture_that_can_hold_nothing_has_its_recipe_beside_it(path, damage):
+    data = damage(FILES["png"][1])
+    with pytest.warns(UserWarning, match="The recipe is in fox.png.xmp"):
+        files.write(path, data, files.media_type_of(data), SAID, how="auto")
+    assert files.read(path) == (data, data, files.media_type_of(data), (SAID["beluga:recipe"],))
+
+
+def test_a_broken_sidecar_that_was_there_is_left_and_said(path):
+    files.sidecar(path).write_bytes(b"notes")
+    with pytest.raises(MetadataError, match="picture is saved, but its recipe is not") as caught:
+        files.write(path, FILES["png"][1], "image/png", SAID, how="sidecar")
+    assert caught.value.hint == "Move that file away, and save again."
+    assert path.read_bytes() == FILES["png"][1]
+    assert files.sidecar(path).read_bytes() == b"notes"
 
 
 def test_a_way_that_does_not_exist_is_refused_before_anything_is_written(path):
@@ -361,12 +378,14 @@ def test_a_way_that_does_not_exist_is_refused_before_anything_is_written(path):
         ("folder", "'folder' is a folder.", "Give the name of a picture in it."),
         ("text.png", "'text.png' is no PNG, JPEG or WebP.", "A recipe lies in a saved picture."),
         ("bare.png", "'bare.png' holds no recipe.", "Pictures that save() wrote hold one"),
+        ("cut.png", "No recipe can be read from 'cut.png'.", "The PNG ends in the middle of a chunk."),
     ],
 )
 def test_a_file_without_a_recipe_says_so_in_two_lines(tmp_path, name, first, second):
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.png").write_text("a fox")
     (tmp_path / "bare.png").write_bytes(FILES["png"][1])
+    (tmp_path / "cut.png").write_bytes(FILES["png"][1][:-5])
     with pytest.raises(MetadataError) as caught:
         files.read(tmp_path / name)
     assert caught.value.message == first

@@ -6,6 +6,7 @@ import contextlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from beluga_nb.errors import MetadataError, UnknownName
 from beluga_nb.metadata import xmp
@@ -51,22 +52,37 @@ def _prepared(data: bytes, media_type: str, properties: Mapping[str, str], how: 
         return data, "" if how in {"none", "sidecar"} else error.message
 
 
-def read(path: Path) -> tuple[bytes, str, str]:
-    """Return the bytes of a picture without what we added, their media type, and the recipe's JSON.
+class Saved(NamedTuple):
+    """A picture on disk: its bytes, the same without what we added, and the recipes that go with it."""
 
-    A sidecar of ours goes before what is in the file. Raises `MetadataError` where there is no file, no
-    picture or no recipe.
+    data: bytes
+    bare: bytes
+    media_type: str
+    recipes: tuple[str, ...]
+
+
+def read(path: Path) -> Saved:
+    """Return a picture with its recipes as JSON: the sidecar's, if there is one, and the file's own.
+
+    Raises `MetadataError` where there is no file, no picture or no recipe.
     """
     data = _bytes(path)
     media_type = media_type_of(data)
     if media_type is None:
         raise MetadataError(f"'{path.name}' is no PNG, JPEG or WebP.", "A recipe lies in a saved picture.")
-    recipe = _sidecar_recipe(sidecar(path)) or extract(data, media_type)
-    if recipe is None:
+    beside = _sidecar_recipe(sidecar(path))
+    try:
+        bare, inside = strip(data, media_type), extract(data, media_type)
+    except MetadataError as error:
+        if beside is None:
+            raise MetadataError(f"No recipe can be read from '{path.name}'.", error.message) from None
+        bare, inside = data, None
+    recipes = tuple(each for each in (beside, inside) if each is not None)
+    if not recipes:
         raise MetadataError(
             f"'{path.name}' holds no recipe.", "Pictures that save() wrote hold one, if nothing removed it."
         )
-    return data, media_type, recipe
+    return Saved(data, bare, media_type, recipes)
 
 
 def media_type_of(data: bytes) -> str | None:
@@ -112,8 +128,14 @@ def _sidecar_recipe(path: Path) -> str | None:
 
 
 def _write_sidecar(path: Path, properties: Mapping[str, str]) -> None:
-    other = xmp.without(path.read_bytes()) if path.exists() else None
-    path.write_bytes(xmp.joined(other, properties))
+    try:
+        other = xmp.without(path.read_bytes()) if path.exists() else None
+        path.write_bytes(xmp.joined(other, properties))
+    except MetadataError as error:
+        raise MetadataError(
+            f"The picture is saved, but its recipe is not: {path.name} is there already. {error.message}",
+            "Move that file away, and save again.",
+        ) from None
 
 
 def _forget_sidecar(path: Path) -> None:

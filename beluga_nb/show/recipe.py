@@ -7,7 +7,6 @@ from pathlib import Path
 
 from beluga_nb.core import Picture, Recipe, Result
 from beluga_nb.metadata import files
-from beluga_nb.metadata.embedding import strip
 
 
 def opened(path: Path) -> Result:
@@ -15,9 +14,9 @@ def opened(path: Path) -> Result:
 
     Raises `MetadataError` for a file that is not there, is no picture, or holds no recipe.
     """
-    data, media_type, text = files.read(path)
-    recipe, sha256 = Recipe.from_json(text)
-    original = strip(data, media_type)
-    if hashlib.sha256(original).hexdigest() != sha256:
-        original = data
-    return Result(recipe.request, (Picture(original, media_type, recipe),))
+    saved = files.read(path)
+    told = [Recipe.from_json(text) for text in saved.recipes]
+    sha256 = hashlib.sha256(saved.bare).hexdigest()
+    own = [recipe for recipe, original in told if original == sha256]
+    recipe, data = (own[0], saved.bare) if own else (told[0][0], saved.data)
+    return Result(recipe.request, (Picture(data, saved.media_type, recipe),))

@@ -1,7 +1,9 @@
 """A saved file gives back the picture and what was asked: file, recipe, cell, parser, the same request."""
 
+import copy
 import io
 import json
+import pickle
 import random
 import types
 import warnings
@@ -153,6 +155,13 @@ def test_a_converted_file_knows_its_recipe_and_keeps_its_own_bytes(tmp_path):
         assert image.format == "JPEG"
 
 
+def test_a_sidecar_that_speaks_of_another_picture_does_not_count(tmp_path):
+    hen = result_of(Request(prompt="a hen", model="flux-2.0"))
+    saved(result_of(FOX), tmp_path / "a.png", metadata="sidecar")
+    saved(hen, tmp_path / "b.png").replace(tmp_path / "a.png")
+    assert opened(tmp_path / "a.png") == hen
+
+
 def test_a_converted_file_is_saved_without_its_recipe_where_none_is_wanted(tmp_path):
     path = saved(result_of(FOX), tmp_path / "fox.jpg")
     bare = saved(opened(path), tmp_path / "bare.jpg", metadata="none")
@@ -256,7 +265,7 @@ def test_a_file_names_no_machine_no_person_no_key_and_no_other_variable(tmp_path
     values = {"animal": "fox", "password": "hunter2"}
     result = session.generate("a {{animal}}", values=values)
     text = saved(result, tmp_path / "fox.png").read_bytes()
-    packet = json.dumps(files.read(tmp_path / "fox.png")[2]) + str(properties_of(tmp_path / "fox.png"))
+    packet = json.dumps(files.read(tmp_path / "fox.png").recipes) + str(properties_of(tmp_path / "fox.png"))
     for secret in ("hunter2", "somebody", str(tmp_path), "/v1", "bapi_"):
         assert secret not in packet
         assert secret.encode() not in text
@@ -430,6 +439,13 @@ def test_an_opened_picture_shows_itself_like_any_other(local, tmp_path):
     fox = local.generate("a fox")
     again = local.open(saved(fox, tmp_path / "fox.png"))
     assert again._repr_mimebundle_() == fox._repr_mimebundle_()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_copy_of_a_result_knows_no_session(copied, local):
+    fox = local.generate("a fox")
+    assert copied(fox) == fox
+    assert (copied(fox).ask, copied(fox).view) == (None, fox.view)
 
 
 def test_no_warning_comes_where_nothing_is_unusual(local, tmp_path):
