@@ -24,7 +24,7 @@ _WORD = re.compile(r"[\w.:/+-]+")
 # Text that a cell would change on its way: IPython takes away prompts that were pasted with code, and
 # frontends have their own minds about line ends and control characters.
 _CHANGED = re.compile(
-    "^\\s*(?:>>>|\\.{3}|(?:\\[\\w+\\])?\\s*In \\[)|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\U0010ffff]", re.M
+    r"^[^\S\n]*(?:>>>|\.{3}|(?:\[(?:nav|ins)\] )?In \[)|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\U0010ffff]", re.M
 )
 
 

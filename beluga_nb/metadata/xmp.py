@@ -29,7 +29,7 @@ _HEAD = (
 )
 _TAIL = '</rdf:RDF></x:xmpmeta>\n<?xpacket end="r"?>'
 _OPENING = f'<rdf:Description xmlns:beluga="{NAMESPACES["beluga"]}" '
-_OURS = re.compile(re.escape(_OPENING) + ".*?</rdf:Description>\n", re.DOTALL)
+_ENDING = "</rdf:Description>\n"
 _CLOSING = re.compile(r"</(?:[\w.-]+:)?RDF\s*>")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -59,7 +59,9 @@ def without(packet: bytes) -> bytes | None:
         text = packet.decode()
     except UnicodeDecodeError:
         return packet
-    rest = _OURS.sub("", text)
+    before, ours, after = text.partition(_OPENING)
+    _, end, after = after.partition(_ENDING)
+    rest = before + after if ours and end else text
     return None if rest == _HEAD + _TAIL and rest != text else rest.encode()
 
 
@@ -71,7 +73,7 @@ def recipe(packet: bytes) -> str | None:
 def _description(properties: Mapping[str, str], about: str) -> str:
     spaces = "".join(f' xmlns:{name}="{uri}"' for name, uri in NAMESPACES.items() if name != "beluga")
     lines = "".join(f" <{name}>{_escaped(value)}</{name}>\n" for name, value in properties.items())
-    return f'{_OPENING}xmlns:rdf="{_RDF}"{spaces} rdf:about="{escape(about)}">\n{lines}</rdf:Description>\n'
+    return f'{_OPENING}xmlns:rdf="{_RDF}"{spaces} rdf:about="{escape(about)}">\n{lines}{_ENDING}'
 
 
 def _escaped(value: str) -> str:

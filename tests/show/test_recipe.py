@@ -124,6 +124,16 @@ def test_file_recipe_cell_and_parser_give_the_same_request(kind, tmp_path):
     assert number >= 200
 
 
+@pytest.mark.parametrize("prompt", ["x" + "\n" * 31_000 + "x", "x\n" + "\t" * 31_000 + "x", "🦊" * 32_000])
+def test_the_longest_prompts_are_in_a_png_and_beside_a_jpeg(prompt, tmp_path):
+    request = Request(prompt=prompt, model="flux-2.0")
+    png = saved(result_of(request), tmp_path / "fox.png")
+    with pytest.warns(UserWarning, match=r"A JPEG holds 65,502 bytes of XMP, and this would take"):
+        jpeg = saved(result_of(request, "JPEG"), tmp_path / "fox.jpg")
+    assert asked_by(opened(png).to_magic()) == asked_by(opened(jpeg).to_magic()) == request
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fox.jpg", "fox.jpg.xmp", "fox.png"]
+
+
 def test_the_call_in_python_is_the_same_request_too(tmp_path):
     for request in requests():
         package = types.SimpleNamespace(generate=lambda prompt, **more: Request(prompt=prompt, **more))
