@@ -266,7 +266,7 @@ def test_the_recipe_holds_what_is_listed_and_nothing_else(tmp_path):
     }
 
 
-def test_a_file_names_no_machine_no_person_no_key_and_no_other_variable(tmp_path):
+def test_a_file_holds_no_user_name_no_folder_no_key_and_no_other_variable(tmp_path):
     session = Session(
         environ={"BELUGA_BASE_URL": "http://127.0.0.1:9/v1", "USER": "somebody"},
         folder=tmp_path,
