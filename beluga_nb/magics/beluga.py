@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython.display import display
 
 from beluga_nb.core import Bundle, Incomplete, Result
+from beluga_nb.errors import RequestError
 from beluga_nb.magics.fate import thrown_away
 from beluga_nb.magics.parse import EXAMPLES, Call, help_text, parse
 from beluga_nb.session import default
@@ -26,6 +28,8 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
         print(help_text())
     elif call.command == "serve":
         return _served(**call.said)
+    elif call.command == "open":
+        return _opened(shell, call.file)
     elif call.command is not None:
         _display(_told(call.command), raw=True)
     else:
@@ -48,9 +52,25 @@ def _served(*, stop: bool = False, port: int | None = None) -> object:
     return server
 
 
+def _opened(shell: InteractiveShell, file: str) -> Result:
+    result = default.open(Path(file).expanduser())
+    shell.set_next_input(_cell(result))
+    if thrown_away(inspect.currentframe()):
+        _display(result)
+    return result
+
+
+def _cell(result: Result) -> str:
+    try:
+        return result.to_magic()
+    except RequestError:  # what only Python can say
+        return f"import beluga_nb\n\n{result.to_python()}"
+
+
 def _generated(call: Call, names: dict[str, object], local_ns: Mapping[str, object]) -> Result:
     try:
-        result = default.generate(call.prompt, values={**names, **local_ns}, **call.options)
+        values = None if call.raw else {**names, **local_ns}
+        result = default.generate(call.prompt, values=values, **call.options)
     except Incomplete as error:
         _display(_kept(call, error.result, names))
         raise

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypedDict, cast
 
 from beluga_nb.errors import RequestError, UnknownName
 
+_ESCAPED = re.compile(r"""\\(["'\\])""")
 _WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+)""")
 
 
@@ -30,6 +31,8 @@ OPTIONS = (
     Option(("-q", "--quality"), "quality", "Q", "standard or hd"),
     Option(("-o", "--output"), "output", "NAME", "the variable that gets the result"),
     Option(("--take",), "take", "LABEL", "another sampling of the same request"),
+    Option(("--sample",), "sample", "N", "the number of the first picture within its take, from 0 on"),
+    Option(("--raw",), "raw", "", "leave {{name}} in the prompt as it is"),
     Option(("--mode",), "mode", "MODE", "auto, replay, refresh or off: may the store answer?"),
     Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures"),
     Option(("--insist",), "insist", "", "send a model id that the catalogue does not know"),
@@ -38,15 +41,20 @@ OPTIONS = (
 
 
 class Command(NamedTuple):
-    """A command: its line of help, and its own options, which set arguments of `Session.serve` and such."""
+    """A command: its line of help, and its own options, which set arguments of `Session.serve` and such.
+
+    One with a `file` takes the rest of the line for the name of a picture, if it ends like one.
+    """
 
     help: str
     options: tuple[Option, ...] = ()
+    file: str = ""
 
 
 COMMANDS = {
     "models": Command("list the models, their sizes and pictures per request"),
     "sizes": Command("list the size labels and what they are good for"),
+    "open": Command("show a saved picture, and put the cell that asks for it into the notebook", file="FILE"),
     "serve": Command(
         "serve the image API on this machine, for any OpenAI client",
         (
@@ -56,7 +64,8 @@ COMMANDS = {
     ),
 }
 
-_WHOLE_NUMBERS = {"n", "port"}
+_WHOLE_NUMBERS = {"n", "port", "sample"}
+_PICTURE = re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGNORECASE)
 
 
 class Options(TypedDict, total=False):
@@ -67,6 +76,7 @@ class Options(TypedDict, total=False):
     n: int
     quality: str
     take: str
+    sample: int
     mode: str
     yes: bool
     insist: bool
@@ -85,8 +95,10 @@ class Call(NamedTuple):
     prompt: str = ""
     command: str | None = None
     said: Said = Said()
+    file: str = ""
     output: str | None = None
     help: bool = False
+    raw: bool = False
     options: Options = Options()
 
 
@@ -104,13 +116,17 @@ def parse(line: str, cell: str | None = None) -> Call:
         return Call(help=True)
     if output is not None and not (isinstance(output, str) and output.isidentifier()):
         raise RequestError(f"'{output}' is no name for a variable.", "For example: -o whale")
-    return Call(prompt=_prompt(rest, cell), output=output, options=cast(Options, options))
+    raw = bool(options.pop("raw", False))
+    return Call(prompt=_prompt(rest, cell), output=output, raw=raw, options=cast(Options, options))
 
 
 def _command(line: str) -> Call | None:
     name, _, after = line.partition(" ")
     if not line:
         return Call(command="")
+    if name in COMMANDS and COMMANDS[name].file:
+        picture = _PICTURE.fullmatch(after.strip())
+        return picture and Call(command=name, file=picture[2])
     if name not in COMMANDS or not _only_options(after.strip(), COMMANDS[name]):
         return None
     options, rest = _options(after.strip(), COMMANDS[name].options)
@@ -164,7 +180,7 @@ def _value(option: Option, after: str) -> tuple[str, str]:
 
 def _converted(option: Option, value: str) -> str | int:
     if value[:1] in {'"', "'"} and value[-1:] == value[:1]:
-        value = value[1:-1]
+        value = _ESCAPED.sub(r"\1", value[1:-1])
     if option.name not in _WHOLE_NUMBERS:
         return value
     try:
@@ -199,7 +215,7 @@ def _flags(option: Option) -> str:
 
 def _command_lines() -> Iterator[tuple[str, str]]:
     for name, command in COMMANDS.items():
-        yield f"%beluga {name}", command.help
+        yield f"%beluga {name} {command.file}".rstrip(), command.help
         for option in command.options:
             yield f"%beluga {name} {_flags(option)}", f"… {option.help}"
 
@@ -211,6 +227,7 @@ _USAGE = (
     "",
     "A prompt is sent as it is typed; only {{name}} is replaced, by the variable of that name.",
     "The result is a sequence of PIL images with .pictures, .recipe and .save().",
+    "A line is a command only if nothing else follows: %beluga open sea at night is a prompt.",
 )
 
 EXAMPLES = (
