@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         BadReply,
         BelugaError,
         EngineError,
+        MetadataError,
         NotConfirmed,
         NotRecorded,
         OutcomeUnknown,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         Unreachable,
         Untrusted,
     )
-    from beluga_nb.session import Session, agenerate, generate, submit
+    from beluga_nb.session import Session, agenerate, generate, open, submit  # noqa: A004
     from beluga_nb.settings import Settings
 
 __version__ = "0.1.0"
@@ -45,6 +46,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "Incomplete",
+    "MetadataError",
     "NotConfirmed",
     "NotRecorded",
     "OutcomeUnknown",
@@ -67,6 +69,7 @@ __all__ = [
     "agenerate",
     "generate",
     "load_ipython_extension",
+    "open",
     "submit",
     "unload_ipython_extension",
 ]

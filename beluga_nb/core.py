@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 from uuid import uuid4
 
-from beluga_nb.errors import BadImage, BelugaError, EngineError, RequestError, StoreError, plain
+import beluga_nb.cells as cells
+from beluga_nb.errors import (
+    BadImage,
+    BelugaError,
+    EngineError,
+    MetadataError,
+    RequestError,
+    StoreError,
+    plain,
+)
+from beluga_nb.metadata import files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,6 +47,12 @@ _MEDIA_TYPE_OF_SUFFIX = {".jpeg": "image/jpeg"} | {suffix: kind for kind, suffix
 
 MAX_PIXELS = 40_000_000
 """Pixels above which a picture is not decoded (research/reliability.md, S25)."""
+
+SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+"""IPTC's vocabulary for what made a picture."""
+
+RECIPE_SCHEMA = 1
+"""The format of the recipe in a saved file."""
 
 PROCEDURAL = "procedural"
 """The `engine` of pictures that the built-in painter drew: previews, not model output."""
@@ -149,18 +167,96 @@ class Recipe:
     """How pictures came about: what was asked, who answered, and what that engine said it drew.
 
     `engine` is the name of what answered, "procedural" for the built-in painter; `created` is Unix
-    time in seconds.
+    time in seconds. Where the prompt was filled from a `template`, `values` are what it was filled with.
     """
 
     request: Request
     engine: str
     revised_prompt: str | None = None
     created: int = field(default=0, compare=False)
+    template: str | None = field(default=None, compare=False)
+    values: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def procedural(self) -> bool:
         """Whether the built-in painter drew this: a preview, not the output of `request.model`."""
         return self.engine == PROCEDURAL
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What `Session.generate` takes beside the prompt to ask for this again."""
+        asked = self.request
+        given = {name: value for name, value in asked.said.items() if name != "prompt"}
+        rest = {"n": (asked.n, 1), "take": (asked.take, ""), "sample": (asked.sample, 0)}
+        return given | {name: value for name, (value, usual) in rest.items() if value != usual}
+
+    def properties(self, sha256: str) -> dict[str, str]:
+        """Return what a saved file says of itself, as XMP properties: IPTC's (2025.1), and the recipe."""
+        source = "algorithmicMedia" if self.procedural else "trainedAlgorithmicMedia"
+        said = {"xmp:CreatorTool": "beluga_nb", "Iptc4xmpExt:DigitalSourceType": SOURCES + source}
+        if not self.procedural:  # no model made a preview, and none is named
+            said["Iptc4xmpExt:AISystemUsed"] = self.request.model
+            said["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
+        if created := _iso(self.created):
+            said["xmp:CreateDate"] = created
+        return said | {"beluga:recipe": self.to_json(sha256)}
+
+    def to_json(self, sha256: str) -> str:
+        """Return the recipe as a saved file holds it, with the SHA-256 of the picture as it came."""
+        record = {
+            "schema": RECIPE_SCHEMA,
+            "request": self.request.said,
+            "take": self.request.take,
+            "sample": self.request.sample,
+            "engine": self.engine,
+            "created": self.created,
+            "revised_prompt": self.revised_prompt,
+            "sha256": sha256,
+        }
+        if self.template is not None:
+            record |= {"template": self.template, "values": dict(self.values)}
+        return json.dumps(record)  # in ASCII, which no program that rewrites a file can spoil
+
+    @classmethod
+    def from_json(cls, text: str) -> tuple[Recipe, str]:
+        """Return the recipe and the SHA-256 that `to_json` wrote; raise `MetadataError` for anything else."""
+        try:
+            record = json.loads(text)
+            if record["schema"] != RECIPE_SCHEMA:
+                raise MetadataError(
+                    "The recipe was written by another version of beluga_nb.",
+                    f"This one reads format {RECIPE_SCHEMA}.",
+                )
+            return _recipe_from(record), str(record["sha256"])
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            raise MetadataError(
+                "The recipe in the file is damaged.", "PIL.Image.open() opens the picture itself."
+            ) from None
+
+
+def _recipe_from(record: Mapping[str, Any]) -> Recipe:
+    said = {
+        each.name: record["request"][each.name] for each in fields(Request) if each.name in record["request"]
+    }
+    template, values, revised = record.get("template"), record.get("values", {}), record["revised_prompt"]
+    for text in (record["engine"], *values, *values.values(), template or "", revised or ""):
+        _check_text("recipe", text)
+    return Recipe(
+        request=Request(**said | {"n": 1, "take": record["take"], "sample": record["sample"]}),
+        engine=record["engine"],
+        revised_prompt=revised,
+        created=int(record["created"]),
+        template=template,
+        values=values if template is not None else {},
+    )
+
+
+def _iso(seconds: int) -> str:
+    """Return Unix time as XMP writes it, or nothing where there is none."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds > 0 else ""
+    except (OverflowError, ValueError, OSError):  # a service may say anything
+        return ""
 
 
 @dataclass(frozen=True)
@@ -198,15 +294,20 @@ class Picture:
         """Width and height in pixels."""
         return _opened(self.data).size
 
-    def save(self, path: str | Path) -> Path:
-        """Write the picture; the bytes as they came, unless the suffix names another format."""
+    def save(self, path: str | Path, *, metadata: str = "auto") -> Path:
+        """Write the picture with its recipe; no pixel changes, unless the suffix names another format.
+
+        The recipe goes into the file, from which `beluga_nb.open` reads it. `metadata` is "auto"; "embed",
+        even where it makes a signature (C2PA) invalid; "sidecar", a file `whale.png.xmp` beside it; or
+        "none". A warning says where "auto" had to take a sidecar. `data` and `sha256` stay as they are.
+        """
         path = Path(path)
         if not path.suffix:
             path = path.with_suffix(SUFFIXES[self.media_type])
-        if _MEDIA_TYPE_OF_SUFFIX.get(path.suffix.lower()) == self.media_type:
-            path.write_bytes(self.data)
-        else:
-            _convert(self.image, path)
+        suffix = path.suffix.lower()
+        media_type = _MEDIA_TYPE_OF_SUFFIX.get(suffix, suffix)
+        data = self.data if media_type == self.media_type else _converted(self.image, path)
+        files.write(path, data, media_type, self.recipe.properties(self.sha256), how=metadata)
         return path
 
 
@@ -236,7 +337,7 @@ class Absent(Picture):
         """Raises `StoreError`: there is nothing to decode."""
         raise self._elsewhere()
 
-    def save(self, path: str | Path) -> Path:  # noqa: ARG002
+    def save(self, path: str | Path, *, metadata: str = "auto") -> Path:  # noqa: ARG002
         """Raise `StoreError`: there is nothing to write."""
         raise self._elsewhere()
 
@@ -247,14 +348,18 @@ class Absent(Picture):
         )
 
 
-def _convert(image: Image, path: Path) -> None:
-    flat = _on_white(image) if path.suffix.lower() in {".jpg", ".jpeg"} else image
+def _converted(image: Image, path: Path) -> bytes:
+    from PIL import Image
+
+    suffix, buffer = path.suffix.lower(), io.BytesIO()
+    flat = _on_white(image) if suffix in {".jpg", ".jpeg"} else image
     try:
-        flat.save(path)
-    except (ValueError, KeyError) as error:
+        flat.save(buffer, Image.registered_extensions()[suffix])
+    except (ValueError, KeyError, OSError) as error:
         raise RequestError(
             f"'{path.name}' names no picture format that can be written.", "Use .png, .jpg or .webp."
         ) from error
+    return buffer.getvalue()
 
 
 def _on_white(image: Image) -> Image:
@@ -316,13 +421,14 @@ class Result(Sequence["Image"]):
     """What one request gave: a sequence of PIL images that also keeps the exact bytes.
 
     `result[0]`, `for image in result` and `len(result)` speak of `PIL.Image.Image`; `.pictures` are the
-    same with their bytes and recipes. A slice is a Result again. How it shows itself in a notebook is
-    given by the session as `view`.
+    same with their bytes and recipes. A slice is a Result again. How it shows itself in a notebook, and
+    who is asked again, is given by the session as `view` and `ask`.
     """
 
     request: Request
     pictures: tuple[Picture, ...]
     view: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
+    ask: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, request: Request, answers: Iterable[Answer], *, engine: str, created: int = 0) -> Result:
@@ -341,6 +447,14 @@ class Result(Sequence["Image"]):
             for sample, answer in zip(request.samples, answers, strict=False)
         )
         return cls(request, pictures)
+
+    def from_template(self, template: str | None, values: Mapping[str, str]) -> Result:
+        """Return the result whose recipes know what their prompt was filled from: None is nothing."""
+        if template is None is self.recipe.template:
+            return self
+        recipes = [replace(each.recipe, template=template, values=values) for each in self.pictures]
+        pictures = zip(self.pictures, recipes, strict=True)
+        return replace(self, pictures=tuple(replace(each, recipe=recipe) for each, recipe in pictures))
 
     @property
     def recipe(self) -> Recipe:
@@ -367,15 +481,53 @@ class Result(Sequence["Image"]):
     def __iter__(self) -> Iterator[Image]:
         return (picture.image for picture in self.pictures)
 
-    def save(self, path: str | Path) -> list[Path]:
-        """Write the pictures and return where: `whale.png`, or `whale-1.png`, `whale-2.png` … of several."""
+    def save(self, path: str | Path, *, metadata: str = "auto") -> list[Path]:
+        """Write the pictures and return where: `whale.png`, or `whale-1.png`, `whale-2.png` … of several.
+
+        `metadata` says where their recipes go, as in `Picture.save`.
+        """
         path = Path(path)
         if len(self) == 1:
-            return [self.pictures[0].save(path)]
+            return [self.pictures[0].save(path, metadata=metadata)]
         return [
-            picture.save(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+            picture.save(path.with_name(f"{path.stem}-{number}{path.suffix}"), metadata=metadata)
             for number, picture in enumerate(self.pictures, 1)
         ]
+
+    def to_magic(self) -> str:
+        """Return the `%%beluga` cell that asks for this; a template stands in it filled.
+
+        Raises `RequestError` for `output_format` and `output_compression`, which only Python can say.
+        """
+        return cells.magic(self.request.prompt, self.recipe.arguments)
+
+    def to_python(self) -> str:
+        """Return the call of `beluga_nb.generate` that asks for this, with the template if there was one."""
+        return cells.call(*self._asked())
+
+    def rerun(self, **changes: object) -> Result:
+        """Ask again, with the changes: any argument of `generate`, such as `size="16:9"` or `prompt=`.
+
+        What was recorded is replayed; another `take` samples anew. Raises `RequestError` where no
+        session has given this result.
+        """
+        if self.ask is None:
+            raise RequestError(
+                "This result comes from no session, so nobody can be asked.", "Use beluga_nb.generate()."
+            )
+        prompt, arguments = self._asked()
+        if "prompt" in changes:
+            arguments.pop("values", None)
+        return self.ask(**{"prompt": prompt} | arguments | changes)
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"ask": None}  # a session, with its connections, is neither copied nor pickled
+
+    def _asked(self) -> tuple[str, dict[str, object]]:
+        recipe = self.recipe
+        if recipe.template is None:
+            return self.request.prompt, recipe.arguments
+        return recipe.template, recipe.arguments | {"values": dict(recipe.values)}
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         return self.view(self) if self.view else {"text/plain": repr(self)}

@@ -8,6 +8,7 @@
   * SettingsError         a setting, a key or `beluga.toml` is unusable (also a ValueError)
   * NotRecorded           mode "replay", and the store has no answer
   * StoreError            the store cannot be read or written
+  * MetadataError         a file holds no recipe that can be read, or can take none
   * EngineError           an engine gave no pictures
     * Unreachable         no connection was made: nothing was sent
       * Untrusted         … since the certificate cannot be trusted
@@ -146,6 +147,10 @@ class NotRecorded(BelugaError):
 
 class StoreError(BelugaError):
     """The store cannot be read or written."""
+
+
+class MetadataError(BelugaError):
+    """A file holds no recipe that can be read, or none can be put into it."""
 
 
 class EngineError(BelugaError):

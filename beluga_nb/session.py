@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -26,14 +26,15 @@ from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
 from beluga_nb.budget import Budget, Budgeted
-from beluga_nb.compare.template import filled
+from beluga_nb.compare.template import filled, names, used
 from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
-from beluga_nb.errors import BadImage, NotConfirmed, RequestError, SettingsError
+from beluga_nb.errors import BadImage, NotConfirmed, RequestError, SettingsError, UnknownName
 from beluga_nb.settings import Settings
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage, preview, thumbnail
+from beluga_nb.show.recipe import opened
 from beluga_nb.store import pending, runs
 from beluga_nb.store.forget import Chosen, Forgotten, choose, forget
 from beluga_nb.store.pack import Packed, pack
@@ -47,7 +48,8 @@ from beluga_nb.store.verify import Report, verify
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
 
-View = Callable[[Result], Bundle]
+Show = Callable[[Result], Bundle]
+Told = tuple[str | None, Mapping[str, str]]  # a template and the values that it was filled with
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -170,7 +172,10 @@ class Session:
         size: str | None = None,
         n: int = 1,
         quality: str | None = None,
+        output_format: str | None = None,
+        output_compression: int | None = None,
         take: str = "",
+        sample: int = 0,
         mode: str | None = None,
         yes: bool = False,
         insist: bool = False,
@@ -179,10 +184,11 @@ class Session:
         """Start asking for `n` pictures of a prompt.
 
         `size` is a label such as "16:9", "auto", or pixels such as "1024x1024", which become the
-        model's nearest label; `quality` is "standard" or "hd". What is recorded is replayed: `take`
-        labels another sampling, and `mode` is "auto", "replay", "refresh" or "off". More than ten new
-        pictures need `yes`. `insist` sends a model id that the catalogue does not know. With `values`,
-        each `{{name}}` in the prompt is filled from them.
+        model's nearest label; `quality` is "standard" or "hd"; `output_format` is "png", "jpeg" or "webp",
+        and `output_compression` is 0 to 100. What is recorded is replayed: `take` labels another sampling,
+        `sample` is the number of its first picture, and `mode` is "auto", "replay", "refresh" or "off".
+        More than ten new pictures need `yes`. `insist` sends a model id that the catalogue does not know.
+        With `values`, each `{{name}}` in the prompt is filled from them.
 
         Raises `RequestError` or `SettingsError` before anything is sent, and `EngineError` after.
         """
@@ -193,19 +199,32 @@ class Session:
             size=size,
             n=n,
             quality=quality,
+            output_format=output_format,
+            output_compression=output_compression,
             take=take,
+            sample=sample,
         )
+        told = (prompt, used(prompt, values)) if values and names(prompt) else (None, {})
         request = self._checked(asked, insist=insist)
         store = Store(now.store)
+        self._check_many(request, now, store, yes=yes)
+        engine, bridge = self._engine(now, store), self._bridge(now)
+        view = View(store, writing=now.mode != "replay") if now.mode != "off" else bundle
         if now.mode == "refresh":
             request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
             self._reserved.add(request.part(0))  # until its end, or two made at once would be one
-        self._check_many(request, now, store, yes=yes)
-        view = partial(bundle, sheet=_kept_sheet(store, now.mode))
-        return self._bridge(now).submit(self._answered(request, self._engine(now, store), view))
+        return bridge.submit(self._answered(request, engine, view, told))
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
+
+    def open(self, path: str | Path) -> Result:
+        """Return the picture that `save()` wrote, as the result of the request in its recipe.
+
+        Its bytes are the ones that came from the service, unless the file was changed or converted.
+        Raises `MetadataError` for a file that holds no recipe.
+        """
+        return self._own(_with_true_template(opened(Path(path))))
 
     def serve(self, *, port: int | None = None) -> Server:
         """Return the image API as a process of its own on this machine: the running one, or a new one.
@@ -254,8 +273,7 @@ class Session:
         Raises `Refused` where the model had declined.
         """
         store = self._store()
-        view = partial(bundle, sheet=_kept_sheet(store, "replay"))
-        return replace(runs.recall(store, run), view=view)
+        return self._own(runs.recall(store, run), View(store, writing=False))
 
     def verify(self, *notebooks: str | Path) -> list[Report]:
         """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
@@ -382,7 +400,7 @@ class Session:
     def _count_new(self, request: Request, now: Settings, store: Store) -> int:
         if now.mode == "replay":
             return 0
-        if now.mode == "off":
+        if now.mode in {"off", "refresh"}:
             return request.n
         providers = {now.provider, self._provider(now)}
         return sum(
@@ -413,14 +431,17 @@ class Session:
         engine = Spread(engine, catalog.split)
         return engine if now.mode == "off" else InTurn(engine, self._queue)
 
-    async def _answered(self, request: Request, engine: Engine, view: View) -> Result:
+    async def _answered(self, request: Request, engine: Engine, view: Show, told: Told) -> Result:
         try:
-            return replace(await engine(request), view=view)
+            return self._own((await engine(request)).from_template(*told), view)
         except Incomplete as error:
-            error.result = replace(error.result, view=view)
+            error.result = self._own(error.result.from_template(*told), view)
             raise
         finally:
             self._reserved.discard(request.part(0))
+
+    def _own(self, result: Result, view: Show = bundle) -> Result:
+        return replace(result, view=view, ask=self.generate)
 
     def _source(self, now: Settings, key: keys.Secret | None) -> Engine:
         endpoint = _service(now, key) if key else _embedded(now, self._local_key)
@@ -438,10 +459,18 @@ class Session:
         return self._bridges[now.bridge]
 
 
-def _kept_sheet(store: Store, mode: str) -> Callable[[Sequence[Preview]], Preview]:
-    if mode == "off":
-        return montage
-    return lambda parts: store.sheet(parts, lambda: montage(parts), writing=mode != "replay")
+@dataclass(frozen=True)
+class View:
+    """How a session's results show themselves: several at once as the sheet that the store keeps of them."""
+
+    store: Store
+    writing: bool
+
+    def __call__(self, result: Result) -> Bundle:
+        return bundle(result, self._sheet)
+
+    def _sheet(self, parts: Sequence[Preview]) -> Preview:
+        return self.store.sheet(parts, lambda: montage(parts), writing=self.writing)
 
 
 def _listed(store: Store, history: History) -> Bundle:
@@ -512,6 +541,16 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
     return Retrying(Http(endpoint, app=app))
 
 
+def _with_true_template(result: Result) -> Result:
+    # A file may claim any template; one that does not give its prompt is none.
+    recipe = result.recipe
+    try:
+        true = recipe.template is None or filled(recipe.template, recipe.values) == recipe.request.prompt
+    except UnknownName:
+        true = False
+    return result if true else result.from_template(None, {})
+
+
 def _shortest(path: Path, folder: Path | None) -> str:
     return str(path.relative_to(folder)) if folder and path.is_relative_to(folder) else str(path)
 
@@ -522,3 +561,4 @@ default = Session()
 generate = default.generate
 agenerate = default.agenerate
 submit = default.submit
+open = default.open  # noqa: A001  as in PIL.Image.open

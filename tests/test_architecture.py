@@ -15,6 +15,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
     {"errors"},
+    {"metadata", "cells"},
     {"core"},
     {"engines", "catalog", "budget", "_loop"},
     {"wire", "settings"},

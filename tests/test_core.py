@@ -175,16 +175,16 @@ def test_only_the_painter_is_procedural(engine, procedural):
 # --- saving
 
 
-def test_saving_under_the_same_format_writes_the_bytes_as_they_came(tmp_path):
+def test_saving_without_metadata_writes_the_bytes_as_they_came(tmp_path):
     fox = ask(drawing, FOX)
-    assert fox.save(tmp_path / "fox.PNG") == [tmp_path / "fox.PNG"]
+    assert fox.save(tmp_path / "fox.PNG", metadata="none") == [tmp_path / "fox.PNG"]
     assert (tmp_path / "fox.PNG").read_bytes() == drawn(FOX, 0)
 
 
 @pytest.mark.parametrize("name", ["fox.jpg", "fox.jpeg"])
 def test_both_suffixes_of_jpeg_keep_a_jpeg_as_it_came(tmp_path, name):
     data = drawn(FOX, 0, "JPEG")
-    Picture(data, "image/jpeg", Recipe(request=FOX, engine="x")).save(tmp_path / name)
+    Picture(data, "image/jpeg", Recipe(request=FOX, engine="x")).save(tmp_path / name, metadata="none")
     assert (tmp_path / name).read_bytes() == data
 
 
@@ -204,13 +204,14 @@ def test_saving_a_transparent_picture_as_jpeg_puts_it_on_white(tmp_path):
 
 
 def test_a_name_without_a_suffix_gets_the_one_of_its_format(tmp_path):
-    assert ask(drawing, FOX).save(str(tmp_path / "fox")) == [tmp_path / "fox.png"]
+    assert ask(drawing, FOX).save(str(tmp_path / "fox"), metadata="none") == [tmp_path / "fox.png"]
     assert (tmp_path / "fox.png").read_bytes() == drawn(FOX, 0)
 
 
 @pytest.mark.parametrize("name", ["fox.png", "fox"])
 def test_several_pictures_are_numbered(tmp_path, foxes, name):
-    assert foxes.save(tmp_path / name) == [tmp_path / f"fox-{number}.png" for number in (1, 2, 3)]
+    paths = [tmp_path / f"fox-{number}.png" for number in (1, 2, 3)]
+    assert foxes.save(tmp_path / name, metadata="none") == paths
     assert (tmp_path / "fox-2.png").read_bytes() == drawn(FOXES, 3)
 
 

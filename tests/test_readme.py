@@ -13,6 +13,7 @@ from beluga_nb.catalog import find, supported_parameters
 from beluga_nb.local.app import create_app
 from beluga_nb.local.previews import previews
 from beluga_nb.magics.parse import OPTIONS, parse
+from beluga_nb.metadata.files import WAYS
 from beluga_nb.settings import MODES, Settings
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
@@ -53,6 +54,23 @@ def test_the_served_api_is_an_object_in_the_notebook(tmp_path):
         )
         assert shown.stdout == "True True\n"
         assert kernel.run("%beluga serve --stop").status == "ok"
+
+
+def test_the_saved_file_gives_back_what_is_shown(tmp_path):
+    load, cell = blocks("")[:2]
+    [session] = blocks("pycon")
+    with Kernel(tmp_path) as kernel:
+        for code in (load, cell, "import beluga_nb", "asked = whale", "whale.save('whale.png');"):
+            assert kernel.run(code).status == "ok"
+        lines = session.splitlines()
+        typed = [line.removeprefix(">>> ") for line in lines if line.startswith(">>> ")]
+        assert kernel.run("\n".join(typed)).stdout.splitlines() == lines[len(typed) :]
+        assert kernel.run("whale == asked, wide.request.size").texts == ["(True, '21:9')"]
+        assert kernel.run("whale.to_python()").texts[0].startswith('"beluga_nb.generate(')
+
+
+def test_every_way_to_keep_a_recipe_is_named():
+    assert re.findall(r'^\| `"(.*?)"` \|', README, re.MULTILINE) == list(WAYS)
 
 
 def test_every_option_and_no_other_is_in_the_table():

@@ -142,6 +142,7 @@ def test_s10_the_key_is_nowhere(kernel):
 
 
 def test_a_leak_would_be_found(tmp_path):
-    for number, spelling in enumerate(spellings()):
+    key = "bapi_a-key-for-this-test-only"
+    for number, spelling in enumerate(spellings(key)):
         (tmp_path / f"{number}.txt").write_bytes(b"xx" + spelling + b"yy")
-    assert len(leaks(tmp_path)) == len(spellings())
+    assert len(leaks(tmp_path, key)) == len(spellings(key))

@@ -19,6 +19,15 @@ def names(prompt: str) -> list[str]:
     return list(dict.fromkeys(_NAME.findall(prompt)))
 
 
+def used(prompt: str, values: Mapping[str, object]) -> dict[str, str]:
+    """Return what `filled` puts in, for each name of the prompt and no other.
+
+    >>> used("a {{animal}}", {"animal": "fox", "password": "…"})
+    {'animal': 'fox'}
+    """
+    return {name: str(values[name]) for name in names(prompt)}
+
+
 def filled(prompt: str, values: Mapping[str, object]) -> str:
     """Return the prompt with each `{{name}}` replaced once; raise `UnknownName` for one without a value.
 

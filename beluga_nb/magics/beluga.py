@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from IPython.display import display
@@ -31,6 +32,8 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
         return _served(**call.said)
     elif call.command is not None and call.command in _CARE:
         return _CARE[call.command](call, shell.user_ns)
+    elif call.command == "open":
+        return _opened(shell, call.file)
     elif call.command is not None:
         _display(_told(call.command), raw=True)
     else:
@@ -92,9 +95,23 @@ def _one(call: Call) -> str:
     return call.words[0]
 
 
+def _opened(shell: InteractiveShell, file: str) -> Result:
+    result = default.open(Path(file).expanduser())
+    shell.set_next_input(_cell(result))
+    return _shown(result)
+
+
+def _cell(result: Result) -> str:
+    try:
+        return result.to_magic()
+    except RequestError:  # what only Python can say
+        return f"import beluga_nb\n\n{result.to_python()}"
+
+
 def _generated(call: Call, names: dict[str, object], local_ns: Mapping[str, object]) -> Result:
     try:
-        result = default.generate(call.prompt, values={**names, **local_ns}, **call.options)
+        values = None if call.raw else {**names, **local_ns}
+        result = default.generate(call.prompt, values=values, **call.options)
     except Incomplete as error:
         _display(_kept(call, error.result, names))
         raise

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypedDict, cast
 
 from beluga_nb.errors import RequestError, UnknownName
 
+_ESCAPED = re.compile(r"""\\(["'\\])""")
 _WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+)""")
 
 
@@ -33,6 +34,8 @@ OPTIONS = (
     Option(("-q", "--quality"), "quality", "Q", "standard or hd"),
     Option(("-o", "--output"), "output", "NAME", "the variable that gets the result"),
     Option(("--take",), "take", "LABEL", "another sampling of the same request"),
+    Option(("--sample",), "sample", "N", "the number of the first picture within its take, from 0 on"),
+    Option(("--raw",), "raw", "", "leave {{name}} in the prompt as it is"),
     Option(("--mode",), "mode", "MODE", "auto, replay, refresh or off: may the store answer?"),
     Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures"),
     Option(("--insist",), "insist", "", "send a model id that the catalogue does not know"),
@@ -59,17 +62,20 @@ _ZIP = Words("FILE.zip", re.compile(r""".*\.zip["']?""", re.DOTALL), re.compile(
 class Command(NamedTuple):
     """A command: its line of help, and its own options, which set arguments of `Session.serve` and such.
 
-    With `words` it takes words before its options. Where other words follow its name, it is a prompt.
+    One with a `file` takes the rest of the line for the name of a picture, if it ends like one. One with
+    `words` takes these, before its options or after. Where anything else follows its name, it is a prompt.
     """
 
     help: str
     options: tuple[Option, ...] = ()
     words: Words | None = None
+    file: str = ""
 
 
 COMMANDS = {
     "models": Command("list the models, their sizes and pictures per request"),
     "sizes": Command("list the size labels and what they are good for"),
+    "open": Command("show a saved picture, and put the cell that asks for it into the notebook", file="FILE"),
     "serve": Command(
         "serve the image API on this machine, for any OpenAI client",
         (
@@ -112,7 +118,8 @@ COMMANDS = {
     ),
 }
 
-_WHOLE_NUMBERS = {"n", "port", "limit"}
+_WHOLE_NUMBERS = {"n", "port", "sample", "limit"}
+_PICTURE = re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGNORECASE)
 
 
 class Options(TypedDict, total=False):
@@ -123,6 +130,7 @@ class Options(TypedDict, total=False):
     n: int
     quality: str
     take: str
+    sample: int
     mode: str
     yes: bool
     insist: bool
@@ -139,8 +147,10 @@ class Call(NamedTuple):
     command: str | None = None
     words: tuple[str, ...] = ()
     said: Said = Said()
+    file: str = ""
     output: str | None = None
     help: bool = False
+    raw: bool = False
     options: Options = Options()
 
 
@@ -156,13 +166,18 @@ def parse(line: str, cell: str | None = None) -> Call:
     output = options.pop("output", None)
     if options.pop("help", False):
         return Call(help=True)
-    return Call(prompt=_prompt(rest, cell), output=cast("str | None", output), options=cast(Options, options))
+    raw = bool(options.pop("raw", False))
+    output = cast("str | None", output)
+    return Call(prompt=_prompt(rest, cell), output=output, raw=raw, options=cast(Options, options))
 
 
 def _command(line: str) -> Call | None:
     name, _, after = line.partition(" ")
     if not line:
         return Call(command="")
+    if name in COMMANDS and COMMANDS[name].file:
+        picture = _PICTURE.fullmatch(after.strip())
+        return picture and Call(command=name, file=picture[2])
     if name not in COMMANDS or not _fits(after.strip(), COMMANDS[name]):
         return None
     words, rest = _words(name, after.strip())
@@ -255,7 +270,8 @@ def _converted(option: Option, value: str) -> str | int:
 
 
 def _unquoted(value: str) -> str:
-    return value[1:-1] if value[:1] in {'"', "'"} and value[-1:] == value[:1] else value
+    quoted = value[:1] in {'"', "'"} and value[-1:] == value[:1]
+    return _ESCAPED.sub(r"\1", value[1:-1]) if quoted else value
 
 
 def _prompt(rest: str, cell: str | None) -> str:
@@ -283,8 +299,8 @@ def _flags(option: Option) -> str:
 
 def _command_lines() -> Iterator[tuple[str, str]]:
     for name, command in COMMANDS.items():
-        takes = f" [{command.words.metavar}]" if command.words else ""
-        yield f"%beluga {name}{takes}", command.help
+        takes = f"[{command.words.metavar}]" if command.words else command.file
+        yield f"%beluga {name} {takes}".rstrip(), command.help
         for option in command.options:
             yield f"%beluga {name} {_flags(option)}", f"… {option.help}"
 
@@ -296,6 +312,7 @@ _USAGE = (
     "",
     "A prompt is sent as it is typed; only {{name}} is replaced, by the variable of that name.",
     "The result is a sequence of PIL images with .pictures, .recipe and .save().",
+    "A line is a command only if nothing else follows: %beluga open sea at night is a prompt.",
 )
 
 EXAMPLES = (

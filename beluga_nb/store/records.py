@@ -200,11 +200,11 @@ class Unusable(Exception):
     """A file of the store cannot be used; the text says why."""
 
 
+@dataclass(frozen=True)
 class Store:
     """A folder of records and blobs. Reading makes nothing; the first write makes the folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    folder: Path
 
     def read(self, request: Request, *, provider: str) -> Picture | Refused | None:
         """Return the first picture of a request, the refusal that came instead, or None: not recorded.

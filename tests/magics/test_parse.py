@@ -1,7 +1,7 @@
 import pytest
 
 from beluga_nb.errors import RequestError, UnknownName
-from beluga_nb.magics.parse import OPTIONS, help_text, parse
+from beluga_nb.magics.parse import OPTIONS, Call, help_text, parse
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from beluga_nb.magics.parse import OPTIONS, help_text, parse
         ("--yes --insist -q hd x", "x", {"yes": True, "insist": True, "quality": "hd"}),
         ("models of the 1920s", "models of the 1920s", {}),
         ("-- models", "models", {}),
+        ('--take "the \\"best\\" of \\\\" a cat', "a cat", {"take": 'the "best" of \\'}),
+        ("--sample 2 a cat", "a cat", {"sample": 2}),
     ],
 )
 def test_options_come_first_and_the_prompt_is_the_rest_untouched(line, prompt, options):
@@ -128,6 +130,51 @@ def test_a_prompt_that_only_begins_like_a_command_is_a_prompt(line, prompt):
     assert (call.command, call.prompt) == (None, prompt)
 
 
+def test_a_raw_prompt_is_marked_and_is_no_argument():
+    assert parse("--raw a {{cat}}") == Call(prompt="a {{cat}}", raw=True)
+    assert not parse("a {{cat}}").raw
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("open whale.png", "whale.png"),
+        ("open  my whale.JPEG ", "my whale.JPEG"),
+        ('open "my whale.webp"', "my whale.webp"),
+        ("open 'pictures/whale-1.jpg'", "pictures/whale-1.jpg"),
+        ("open ~/whale.png", "~/whale.png"),
+        ("open pictures/", "pictures/"),
+        (r"open C:\pictures\whale.png", r"C:\pictures\whale.png"),
+    ],
+)
+def test_the_name_of_a_picture_after_open_is_one(line, file):
+    assert parse(line) == Call(command="open", file=file)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "open",
+        "open sea at night",
+        "open 24/7",
+        "open whale",
+        "open .png",
+        "open whale.png, swimming",
+        "opened whale.png",
+        "-- open whale.png",
+        "-n 2 open whale.png",
+    ],
+)
+def test_open_before_anything_else_begins_a_prompt(line):
+    call = parse(line)
+    assert (call.command, call.file) == (None, "")
+    assert line.endswith(call.prompt)
+
+
+def test_open_in_a_cell_begins_a_prompt():
+    assert parse("", "open whale.png\n").prompt == "open whale.png"
+
+
 def test_words_after_the_options_of_a_command_are_an_error_and_no_picture():
     with pytest.raises(RequestError) as caught:
         parse("serve --stop it")
@@ -141,6 +188,8 @@ def test_the_help_names_every_option_of_a_command():
         "%beluga serve serve the image API on this machine, for any OpenAI client",
         "%beluga serve --port N … on this port, instead of a free one",
         "%beluga serve --stop … end it",
+        "%beluga open FILE show a saved picture, and put the cell that asks for it into the notebook",
+        "A line is a command only if nothing else follows: %beluga open sea at night is a prompt.",
         "%beluga forget [RUN …] remove recordings: those that all of this is true of",
         "%beluga unpack [FILE.zip] … and back, every byte checked",
     }

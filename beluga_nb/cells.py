@@ -1,0 +1,69 @@
+"""A request as the cell or the call that asks for it.
+
+What is written here is read back by `magics/parse.py`, and by Python, as the same request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from beluga_nb.errors import RequestError
+
+FLAGS: Mapping[str, str] = {
+    "model": "-m",
+    "size": "-s",
+    "n": "-n",
+    "quality": "-q",
+    "take": "--take",
+    "sample": "--sample",
+}
+"""The magic's option for each argument that it can say, in the order in which they are written."""
+
+_WORD = re.compile(r"[\w.:/+-]+")
+# Text that a cell would change on its way: IPython takes away prompts that were pasted with code, and
+# frontends have their own minds about line ends and control characters.
+_CHANGED = re.compile(
+    r"^[^\S\n]*(?:>>>|\.{3}|(?:\[(?:nav|ins)\] )?In \[)|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\U0010ffff]", re.M
+)
+
+
+def magic(prompt: str, arguments: Mapping[str, object]) -> str:
+    """Return a `%%beluga` cell; raise `RequestError` for an argument that the magic has no option for.
+
+    >>> print(magic("a fox", {"model": "flux-2.0", "n": 2}))
+    %%beluga -m flux-2.0 -n 2
+    a fox
+    """
+    for name in arguments:
+        if name not in FLAGS:
+            raise RequestError(
+                f"%%beluga has no option for {name}.", "Python has: to_python() gives the call.", param=name
+            )
+    options = [f"{flag} {_quoted(str(arguments[name]))}" for name, flag in FLAGS.items() if name in arguments]
+    line = " ".join([*options, "--raw"] if "{{" in prompt else options)
+    body = f"{prompt}\n"
+    if "\n" in line or _CHANGED.search(line) or _CHANGED.search(prompt):
+        return f"get_ipython().run_cell_magic('beluga', {line!r}, {body!r})"
+    # A cell's last newline is no part of the prompt, and need not be there.
+    return f"%%beluga {line}\n{body if prompt.endswith(chr(10)) else prompt}"
+
+
+def _quoted(value: str) -> str:
+    if _WORD.fullmatch(value):
+        return value
+    return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
+
+
+def call(prompt: str, arguments: Mapping[str, object]) -> str:
+    """Return a call of `beluga_nb.generate`.
+
+    >>> print(call("a fox", {"model": "flux-2.0", "n": 2}))
+    beluga_nb.generate(
+        'a fox',
+        model='flux-2.0',
+        n=2,
+    )
+    """
+    lines = [repr(prompt), *(f"{name}={value!r}" for name, value in arguments.items())]
+    return "\n".join(["beluga_nb.generate(", *(f"    {line}," for line in lines), ")"])

@@ -1,0 +1,149 @@
+"""Pictures on disk with what is said of them: inside the file, or in a sidecar `whale.png.xmp`."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from beluga_nb.errors import MetadataError, UnknownName
+from beluga_nb.metadata import xmp
+from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
+
+WAYS = ("auto", "embed", "sidecar", "none")
+"""Where metadata goes. "auto" embeds, except into a signed file: there it is a sidecar."""
+
+LARGEST = 256_000_000
+"""Bytes of a file that is opened."""
+
+_SIGNED = "The picture is signed (C2PA), and any change makes the signature invalid."
+
+
+def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str], *, how: str) -> None:
+    """Write a picture with its metadata.
+
+    What cannot be embedded goes into a sidecar, and a warning says why. Raises `UnknownName` for
+    another way than those of `WAYS`.
+    """
+    if how not in WAYS:
+        raise UnknownName("way to save metadata", str(how), WAYS)
+    data, why = _prepared(data, media_type, properties, how)
+    path.write_bytes(data)
+    if why or how == "sidecar":
+        _write_sidecar(sidecar(path), properties)
+    else:
+        _forget_sidecar(sidecar(path))
+    if why:
+        # Named in it is the line that called Result.save().
+        warnings.warn(f"{why} The recipe is in {sidecar(path).name}.", stacklevel=4)
+
+
+def _prepared(data: bytes, media_type: str, properties: Mapping[str, str], how: str) -> tuple[bytes, str]:
+    """Return the bytes to write, and why nothing was embedded where something should have been."""
+    try:
+        if how in {"none", "sidecar"}:
+            return strip(data, media_type), ""
+        if how == "auto" and has_c2pa(data, media_type):
+            return data, _SIGNED
+        return embed(data, media_type, properties), ""
+    except MetadataError as error:
+        return data, "" if how in {"none", "sidecar"} else error.message
+
+
+class Saved(NamedTuple):
+    """A picture on disk: its bytes, the same without what we added, and the recipes that go with it."""
+
+    data: bytes
+    bare: bytes
+    media_type: str
+    recipes: tuple[str, ...]
+
+
+def read(path: Path) -> Saved:
+    """Return a picture with its recipes as JSON: the sidecar's, if there is one, and the file's own.
+
+    Raises `MetadataError` where there is no file, no picture or no recipe.
+    """
+    data = _bytes(path)
+    media_type = media_type_of(data)
+    if media_type is None:
+        raise MetadataError(f"'{path.name}' is no PNG, JPEG or WebP.", "A recipe lies in a saved picture.")
+    beside = _sidecar_recipe(sidecar(path))
+    try:
+        bare, inside = strip(data, media_type), extract(data, media_type)
+    except MetadataError as error:
+        if beside is None:
+            raise MetadataError(f"No recipe can be read from '{path.name}'.", error.message) from None
+        bare, inside = data, None
+    recipes = tuple(each for each in (beside, inside) if each is not None)
+    if not recipes:
+        raise MetadataError(
+            f"'{path.name}' holds no recipe.", "Pictures that save() wrote hold one, if nothing removed it."
+        )
+    return Saved(data, bare, media_type, recipes)
+
+
+def media_type_of(data: bytes) -> str | None:
+    """Return the media type that the first bytes show, or None.
+
+    >>> media_type_of(bytes.fromhex("ffd8ffe0"))
+    'image/jpeg'
+    """
+    for media_type, start in (("image/png", b"\x89PNG\r\n\x1a\n"), ("image/jpeg", b"\xff\xd8\xff")):
+        if data.startswith(start):
+            return media_type
+    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
+
+
+def sidecar(path: Path) -> Path:
+    """Return where metadata lies beside a picture: `whale.png.xmp`, so that whale.jpg has its own."""
+    return path.with_name(path.name + ".xmp")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise MetadataError(f"'{path.name}' is a folder.", "Give the name of a picture in it.")
+        if path.stat().st_size > LARGEST:
+            raise MetadataError(f"'{path.name}' is too large.", f"At most {LARGEST:,} bytes are read.")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise MetadataError(f"There is no file '{path.name}'.", f"Looked in {_folder(path)}.") from None
+    except (OSError, ValueError) as error:  # the latter for a name with a NUL
+        why = getattr(error, "strerror", None) or "no file can have that name"
+        raise MetadataError(f"'{path.name}' cannot be read: {why}.") from None
+
+
+def _folder(path: Path) -> str:
+    return "the current folder" if path.parent == Path() else f"'{path.parent}'"
+
+
+def _sidecar_recipe(path: Path) -> str | None:
+    with contextlib.suppress(MetadataError, OSError):
+        if path.stat().st_size <= xmp.LARGEST:
+            return xmp.recipe(path.read_bytes())
+    return None
+
+
+def _write_sidecar(path: Path, properties: Mapping[str, str]) -> None:
+    try:
+        other = xmp.without(path.read_bytes()) if path.exists() else None
+        path.write_bytes(xmp.joined(other, properties))
+    except MetadataError as error:
+        raise MetadataError(
+            f"The picture is saved, but its recipe is not: {path.name} is there already. {error.message}",
+            "Move that file away, and save again.",
+        ) from None
+
+
+def _forget_sidecar(path: Path) -> None:
+    # One of an earlier save would speak of another picture.
+    if _sidecar_recipe(path) is None:
+        return
+    rest = xmp.without(path.read_bytes())
+    if rest is None:
+        path.unlink()
+    else:
+        path.write_bytes(rest)
