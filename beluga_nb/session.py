@@ -280,7 +280,7 @@ class Session:
         if not notebooks:
             return [verify(self._store())]
         by_store: dict[Path, list[Path]] = {}
-        for path in map(Path, notebooks):
+        for path in (Path(each).expanduser() for each in notebooks):
             by_store.setdefault(self._store(path.parent).folder, []).append(path)
         return [verify(Store(folder), paths) for folder, paths in by_store.items()]
 
@@ -306,12 +306,13 @@ class Session:
 
     def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
         """Write a notebook and the recordings that it shows to a zip: beside it, unless said otherwise."""
-        notebook = Path(notebook)
-        return pack(self._store(notebook.parent), notebook, Path(to) if to else None)
+        notebook = Path(notebook).expanduser()
+        return pack(self._store(notebook.parent), notebook, Path(to).expanduser() if to else None)
 
     def unpack(self, file: str | Path, *, into: str | Path = ".") -> Unpacked:
         """Put a packed notebook into a folder and its recordings into that folder's store, all checked."""
-        return unpack(Path(file), self._store(Path(into)), into=Path(into))
+        into = Path(into).expanduser()
+        return unpack(Path(file).expanduser(), self._store(into), into=into)
 
     def login(self, *, keep: bool = False) -> str:
         """Ask for the key, unseen, and use it until this session ends; return its last four characters.

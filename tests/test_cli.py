@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from kernels import clean_environment
@@ -10,6 +11,8 @@ from stores import SENTINEL, everything, mentions, notebook, record
 from beluga_nb.core import Request
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -62,6 +65,11 @@ def test_verify_takes_the_store_that_a_notebook_has_from_its_own_folder(folder, 
     assert status == 0
     assert "beluga_store (3 recordings), whales.ipynb: all well\n" in out
     assert "elsewhere (1 recording), n.ipynb: all well\n" in out
+
+
+def test_our_own_notebook_is_fine():
+    status, out, err = run(ROOT, "verify", "notebooks/01-quickstart.ipynb")
+    assert (status, err) == (0, ""), out
 
 
 def test_history_lists_and_filters(folder):

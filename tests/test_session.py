@@ -510,6 +510,14 @@ def test_a_notebook_is_unpacked_into_the_store_that_its_folder_has(local, shown,
     assert local.verify(there / "n.ipynb")[0].fine
 
 
+def test_a_tilde_is_the_home_folder(local, shown, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert local.verify("~/n.ipynb")[0].fine
+    assert local.pack("~/n.ipynb", to="~/sent.zip").path == tmp_path / "sent.zip"
+    assert local.unpack("~/sent.zip", into="~/there").path == tmp_path / "there" / "n.ipynb"
+
+
 def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, said):
     asked = []
     session = Session(

@@ -52,9 +52,9 @@ class Words(NamedTuple):
 
 
 _RUN = r"(?=[0-9a-f-]*\d)[0-9a-f][0-9a-f-]{3,63}"
-_RUNS = Words("RUN …", re.compile(rf"{_RUN}(\s+{_RUN})*"), re.compile(_RUN))
+_RUNS = Words("[RUN …]", re.compile(rf"{_RUN}(\s+{_RUN})*"), re.compile(_RUN))
 _NOTEBOOKS = Words(
-    "NOTEBOOK.ipynb", re.compile(r""".*\.ipynb["']?""", re.DOTALL), re.compile(r".*\.ipynb", re.DOTALL)
+    "[NOTEBOOK …]", re.compile(r""".*\.ipynb["']?""", re.DOTALL), re.compile(r".*\.ipynb", re.DOTALL)
 )
 _ZIP = Words("FILE.zip", re.compile(r""".*\.zip["']?""", re.DOTALL), re.compile(r".*\.zip", re.DOTALL))
 
@@ -109,7 +109,7 @@ COMMANDS = {
     "pack": Command(
         "a notebook and the recordings that it shows, as one zip",
         (Option(("-o", "--output"), "to", "FILE", "the zip; beside the notebook unless given"),),
-        _NOTEBOOKS,
+        _NOTEBOOKS._replace(metavar="NOTEBOOK"),
     ),
     "unpack": Command(
         "… and back, every byte checked",
@@ -299,7 +299,7 @@ def _flags(option: Option) -> str:
 
 def _command_lines() -> Iterator[tuple[str, str]]:
     for name, command in COMMANDS.items():
-        takes = f"[{command.words.metavar}]" if command.words else command.file
+        takes = command.words.metavar if command.words else command.file
         yield f"%beluga {name} {takes}".rstrip(), command.help
         for option in command.options:
             yield f"%beluga {name} {_flags(option)}", f"… {option.help}"
