@@ -1,14 +1,17 @@
-"""Calls that are killed at every step of what they write; `test_crashes.py` runs this in a process of its own.
+"""Calls that are killed at every step of what they write; `test_crashes.py` runs it as a process of its own.
 
     python killed.py FOLDER KILLS
 
 One process forks a child for each call. The child asks through the real wrapper and kills itself with
-SIGKILL as it touches the disk for the k-th time, for k = 1, 2, 3 … until a call comes to its end; then the next
-kind of call begins, until there were so many kills. The engine writes down each request, as a server would
-see it, before it answers. After each child all that the store promises is looked at. Prints one line of JSON.
+SIGKILL as it touches the disk for the k-th time, for k = 1, 2, 3 … until a call comes to its end; then the
+next kind of call begins, until there were so many kills. The engine writes down each request, as a server
+would see it, before it answers. After each child all that the store promises is looked at.
+
+Prints one line of JSON.
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -66,10 +69,8 @@ def call(engine, request, store, log):
 
     told = []
     recorded = Recorded(seen, store, provider="wire", preview=preview, notify=told.append)
-    try:
+    with contextlib.suppress(BelugaError):
         asyncio.run(Replayed(recorded, store, provider="wire")(request))
-    except BelugaError:
-        pass
     os._exit(1 if told else 0)
 
 
@@ -128,7 +129,7 @@ class Ledger:
         assert len(list(self.store.folder.glob("pending/*"))) == len(waiting), "half a line in the journal"
         for line in self.seen():
             run, take, n = line.split()
-            engine, request = self.asked[take]
+            _, request = self.asked[take]
             parts = [request.part(sample) for sample in request.samples]
             answers = [self.store.read(part, provider="wire") for part in parts]
             assert all(answers) or run in waiting, "a request that was sent has neither record nor entry"
