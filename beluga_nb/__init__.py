@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         NotConfirmed,
         NotRecorded,
         OutcomeUnknown,
+        OverBudget,
         Overloaded,
         Refused,
         RequestError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         TimedOut,
         UnknownName,
         Unreachable,
+        Untrusted,
     )
     from beluga_nb.session import Session, agenerate, generate, submit
     from beluga_nb.settings import Settings
@@ -46,6 +48,7 @@ __all__ = [
     "NotConfirmed",
     "NotRecorded",
     "OutcomeUnknown",
+    "OverBudget",
     "Overloaded",
     "Picture",
     "Recipe",
@@ -60,6 +63,7 @@ __all__ = [
     "TimedOut",
     "UnknownName",
     "Unreachable",
+    "Untrusted",
     "agenerate",
     "generate",
     "load_ipython_extension",

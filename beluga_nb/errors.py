@@ -4,11 +4,13 @@
   * RequestError          refused here, before anything was sent (also a ValueError)
     * UnknownName         no such model, size, quality, option … with the nearest that exists
     * NotConfirmed        many pictures, and nobody said yes
+    * OverBudget          more than max_images or max_cost allows
   * SettingsError         a setting, a key or `beluga.toml` is unusable (also a ValueError)
   * NotRecorded           mode "replay", and the store has no answer
   * StoreError            the store cannot be read or written
   * EngineError           an engine gave no pictures
     * Unreachable         no connection was made: nothing was sent
+      * Untrusted         … since the certificate cannot be trusted
     * Refused             the service said no (4xx)
     * Overloaded          the service said later (429, 503)
     * OutcomeUnknown      sent, but no answer came back: it may have been billed
@@ -22,6 +24,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+
+SHORT_ID = 8
+"""Characters of an id that people see; commands take them for the whole."""
 
 LONGEST_OUTSIDE_TEXT = 500
 """Characters of a server's text that enter a message (research/reliability.md, R10)."""
@@ -114,6 +119,10 @@ class NotConfirmed(RequestError):
     """Many pictures were asked for and nobody said yes; nothing was sent."""
 
 
+class OverBudget(RequestError):
+    """It would cost more than the user's own caps allow; nothing was sent."""
+
+
 class SettingsError(BelugaError, ValueError):
     """A setting, the key or `beluga.toml` is unusable; nothing was sent."""
 
@@ -143,7 +152,8 @@ class EngineError(BelugaError):
     """An engine gave no pictures.
 
     `status`, `type`, `code`, `param` and `request_id` are what the service said (`answered`), or what
-    the embedded server says when an engine behind it raises this.
+    the embedded server says when an engine behind it raises this. `run` is the id of the call, its
+    `Idempotency-Key`.
     """
 
     default_status: int = 500
@@ -167,11 +177,13 @@ class EngineError(BelugaError):
         self.code = code
         self.param = param
         self.request_id = request_id
+        self.run = ""
 
     def _render_traceback_(self) -> list[str]:
         first, *rest = super()._render_traceback_()
         said = [f"status {self.status}"] if self.answered else []
         said += [f"request {self.request_id}"] if self.request_id else []
+        said += [f"call {self.run[:SHORT_ID]}"] if self.run and self.may_be_billed else []
         return [f"{first} ({', '.join(said)})" if said else first, *rest]
 
 
@@ -180,6 +192,10 @@ class Unreachable(EngineError):
 
     default_status = 502
     may_be_billed = False
+
+
+class Untrusted(Unreachable):
+    """The server's certificate cannot be trusted: nothing was sent, nothing is billed."""
 
 
 DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}

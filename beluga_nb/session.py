@@ -8,6 +8,7 @@ what the service once answered is replayed first.
 
 from __future__ import annotations
 
+import getpass
 import inspect
 import os
 import sys
@@ -23,6 +24,7 @@ from beluga_nb._loop import Bridge, Job, Nested, Thread
 from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
+from beluga_nb.budget import Budget, Budgeted
 from beluga_nb.compare.template import filled
 from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
@@ -48,6 +50,8 @@ LOCAL = "local"
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
 
+NO_KEY = f"none: set {keys.VARIABLE}, or %beluga login"
+
 _LOCAL_URL = "http://127.0.0.1/v1"  # nothing listens there: the app is called in this process
 
 
@@ -64,6 +68,16 @@ def ask(question: str) -> bool | None:
     try:
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
     except (EOFError, NotImplementedError):  # a kernel that nobody types into raises the latter
+        return None
+
+
+def ask_hidden(question: str) -> str | None:
+    """Return what is typed unseen, or None where nobody can type."""
+    if not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
+        return None  # where there is no terminal, getpass would show what is typed
+    try:
+        return getpass.getpass(question)
+    except (EOFError, NotImplementedError):
         return None
 
 
@@ -115,19 +129,25 @@ class Session:
         folder: Path | None = None,
         notify: Callable[[str], None] = tell,
         confirm: Callable[[str], bool | None] = ask,
+        hidden: Callable[[str], str | None] = ask_hidden,
+        vaults: Mapping[str, keys.Vault] | None = None,
         **said: object,
     ) -> None:
         self.notify = notify
         self.confirm = confirm
+        self.hidden = hidden
         # In closures, so that no listing of this object's attributes shows a key.
         self._environment: Callable[[], Mapping[str, str]] = lambda: environ
-        self._find_key: Callable[[], keys.Secret | None] = lambda: keys.find(environ, explicit=api_key)
+        if vaults is None:  # an environment of one's own has no vaults
+            vaults = keys.VAULTS if environ is os.environ else {}
+        self._find_key = keys.Finder(environ, explicit=api_key, vaults=vaults)
         self._folder = folder
         self._said = said
         self._bridges: dict[str, Bridge] = {}
         self._sources: dict[tuple[Endpoint, bool], Engine] = {}
         self._gates: dict[int, Gate] = {}
         self._queue = Queue()
+        self.budget = Budget()
         self._reserved: set[Request] = set()
         self._local_key = keys.made_up()
         self._server: Server | None = None
@@ -170,8 +190,7 @@ class Session:
         if now.mode == "refresh":
             request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
             self._reserved.add(request.part(0))  # until its end, or two made at once would be one
-        if not yes:
-            self._ask_before_many(request, now, store)
+        self._check_many(request, now, store, yes=yes)
         view = partial(bundle, sheet=_kept_sheet(store, now.mode))
         return self._bridge(now).submit(self._answered(request, self._engine(now, store), view))
 
@@ -202,6 +221,20 @@ class Session:
         server.stop()
         return True
 
+    def login(self, *, keep: bool = False) -> str:
+        """Ask for the key, unseen, and use it until this session ends; return its last four characters.
+
+        With `keep` it goes into the system's keyring too, where later sessions find it. Raises
+        `SettingsError` where nobody can type, or what was typed is no key.
+        """
+        typed = self.hidden("BelugAPI key (not shown): ")
+        if typed is None:
+            raise SettingsError("Nobody can type a key here.", f"Set {keys.VARIABLE} in the environment.")
+        secret = self._find_key.take(typed)
+        if keep:
+            keys.keep(secret)
+        return secret.ending
+
     def settings(self, **said: object) -> Settings:
         """Return the settings as they stand now, with what the call says."""
         if self._folder is None:
@@ -213,11 +246,15 @@ class Session:
         now, key = self.settings(), self._find_key()
         told = {
             "answers": now.base_url if key else "the built-in painter: procedural previews, not model output",
-            "key": f"{key.source}, ending in {key.ending}" if key else f"none ({keys.VARIABLE} is not set)",
+            "key": f"{key.source}, ending in {key.ending}"
+            if key
+            else "none: set BELUGA_API_KEY, or %beluga login",
             "model": now.model,
             "mode": now.mode,
             "store": _shortest(now.store, self._folder),
         }
+        if self.budget.images or now.max_images is not None or now.max_cost is not None:
+            told["spent"] = self.budget.words(now.caps)
         if now.faults and not key:
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(Store(now.store))):
@@ -235,9 +272,11 @@ class Session:
             self.notify(f"{words}, the nearest that {request.model} has.")
         return request
 
-    def _ask_before_many(self, request: Request, now: Settings, store: Store) -> None:
+    def _check_many(self, request: Request, now: Settings, store: Store, *, yes: bool) -> None:
         new = self._count_new(request, now, store)
-        if new <= ASK_ABOVE:
+        if new and self._find_key():
+            self.budget.check(request.part(0, new), now.caps)
+        if yes or new <= ASK_ABOVE:
             return
         answer = self.confirm(f"{new} new pictures of {request.model}: go on?")
         if answer is None:
@@ -271,6 +310,8 @@ class Session:
             engine, gate = self._source(now, key), self._gate(now)
             if now.mode != "off":
                 engine = Recorded(engine, store, provider=provider, preview=preview, notify=self.notify)
+            if key:
+                engine = Budgeted(engine, self.budget, now.caps)
             engine = Limited(engine, gate)
             if now.mode != "off":
                 engine = Replayed(engine, store, provider=provider)

@@ -10,9 +10,11 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from beluga_nb.budget import Caps, Prices
 from beluga_nb.errors import SettingsError, UnknownName, plain
 
 SERVICE = "https://api.belugapi.com/v1"
@@ -27,7 +29,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 """The hosts that are this machine."""
 
 _CHOICES = {"mode": MODES, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
-_ENVIRONMENT = ("base_url", "mode", "store", "model")
+_ENVIRONMENT = ("base_url", "mode", "store", "model", "max_images", "max_cost")
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
@@ -38,7 +40,8 @@ class Settings:
     """What a session needs to know; times are in seconds.
 
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
-    `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
+    `max_images` and `max_cost` bound what one session has made for a key, pictures and money by the user's
+    own `prices`. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
     `origin` says where `base_url` came from, since a file that came with a notebook may not send the
     user's key elsewhere.
     """
@@ -52,6 +55,9 @@ class Settings:
     timeout: float = 330.0
     connect_timeout: float = 10.0
     max_in_flight: int = 4
+    max_images: int | None = None
+    max_cost: Decimal | None = None
+    prices: Prices | None = None
     faults: bool = False
     origin: str = field(default="default", repr=False)
 
@@ -69,6 +75,15 @@ class Settings:
             raise SettingsError(f"The setting faults is {self.faults!r}.", "Give true or false.")
         for name in ("timeout", "connect_timeout", "max_in_flight"):
             _check_positive(name, getattr(self, name))
+        object.__setattr__(self, "max_images", _cap("max_images", self.max_images, whole=True))
+        object.__setattr__(self, "max_cost", _cap("max_cost", self.max_cost))
+        if self.prices is not None and not isinstance(self.prices, Prices):
+            object.__setattr__(self, "prices", Prices.of(self.prices))
+
+    @property
+    def caps(self) -> Caps:
+        """How much may be spent."""
+        return Caps(images=self.max_images, cost=self.max_cost, prices=self.prices)
 
     @property
     def provider(self) -> str:
@@ -101,6 +116,19 @@ def _check_positive(name: str, value: object) -> None:
         raise SettingsError(f"The setting {name} is {value!r}.", "Give a number above 0.")
     if name == "max_in_flight" and not isinstance(value, int):
         raise SettingsError(f"The setting {name} is {value!r}.", "Give a whole number above 0.")
+
+
+def _cap(name: str, value: object, *, whole: bool = False) -> object:
+    if value is None:
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if isinstance(value, bool) or not amount.is_finite() or amount < 0 or (whole and amount % 1):
+        kind = "whole number" if whole else "number"
+        raise SettingsError(f"The setting {name} is {plain(repr(value), 40)}.", f"Give a {kind} from 0 on.")
+    return int(amount) if whole else amount
 
 
 def checked_base_url(url: str) -> str:

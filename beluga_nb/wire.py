@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import binascii
 import json
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pybase64
@@ -204,7 +207,7 @@ ERROR_TYPES = {
 """The API's word for each status that it documents (contract.md: Errors)."""
 
 _ADVICE = {
-    401: "Look at BELUGA_API_KEY: the key is missing, revoked or for another service. Nothing is billed.",
+    401: "It is missing, revoked or for another service. Nothing is billed.",
     402: "Top up the balance, or unset BELUGA_API_KEY to go on with local previews. Nothing is billed.",
     403: "This key may not use that model or endpoint. Nothing is billed.",
     404: "%beluga models lists what there is; look at the base URL too. Nothing is billed.",
@@ -214,6 +217,17 @@ _ADVICE = {
 }
 
 _NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
+
+
+LONGEST_WAIT = 60.0
+"""Seconds that a call sleeps at most in all its pauses (research/reliability.md, R05)."""
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{min(round(seconds / size), 999)} {unit}"
+    return f"{round(seconds)} s"
 
 
 def type_of(status: int) -> str:
@@ -256,15 +270,15 @@ def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> Eng
         "param": _word(said.get("param")),
         "request_id": _word(headers.get(REQUEST_ID_HEADER)),
     }
-    return _error_of(status, message, seconds(headers.get("retry-after")), fields)
+    return _error_of(status, message, retry_after(headers), fields)
 
 
-def _error_of(
-    status: int, message: str, retry_after: float | None, fields: Mapping[str, object]
-) -> EngineError:
+def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str, object]) -> EngineError:
     advice = _ADVICE.get(status, "")
     if status in {429, 503}:
-        return Overloaded(message, advice, retry_after=retry_after, **fields)
+        if wait and wait > LONGEST_WAIT:
+            advice = f"The service asks to come again in {_duration(wait)}. Nothing is billed."
+        return Overloaded(message, advice, retry_after=wait, **fields)
     if status == 504:
         return TimedOut(message, f"{advice} {_NOT_SENT_AGAIN}", **fields)  # type: ignore[arg-type]
     if status >= 500 or status == 408:
@@ -299,10 +313,33 @@ def _word(value: object) -> str | None:
     return plain(str(value), 120) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
-def seconds(text: str | None) -> float | None:
-    """Return a `Retry-After` in seconds, or None where it is no usable number of at most 120 s."""
+def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Return the seconds that a service asks to wait, or None where it says nothing usable.
+
+    Read are `retry-after-ms`, and `Retry-After` as a number or an HTTP date. A date counts from the
+    answer's own `Date`, so that a clock that is wrong here does not matter; from `now`, in Unix seconds,
+    where there is none. What is past is no wait at all: 0 (research/reliability.md, R07).
+    """
+    milliseconds = _seconds(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    said = headers.get("retry-after", "").strip()
+    if (until := _moment(said)) is None:
+        return _seconds(said)
+    began = _moment(headers.get("date", "")) or (time.time() if now is None else now)
+    return max(0.0, until - began)
+
+
+def _seconds(text: str | None) -> float | None:
     try:
-        value = float(text) if text else 0.0
+        value = float(text or "")
     except ValueError:
         return None
-    return value if 0 < value <= 120 else None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _moment(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None

@@ -1,8 +1,9 @@
 """Every check there is, in one command, the same for people and machines: `python -m tests`.
 
-Formatting, lint, types, tests (browser tests among them), and the notebooks, twice, with strict nbval and
-with pytest-notebook, from their recordings alone: without a key, and without a route to another machine. It
-ends at the first that fails. Where there is npm, the openai package for Node comes first.
+Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
+the notebooks, twice, with strict nbval and with pytest-notebook, from their recordings alone: without a key,
+and without a route to another machine. It ends at the first that fails. Where there is npm, the openai
+package for Node comes first.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,11 +25,15 @@ PYTEST_NOTEBOOK = (
     *("-W", 'ignore:Field "pytest_notebook:UserWarning'),  # it warns as it documents itself
 )
 
+LEFT = Path(tempfile.gettempdir()) / f"beluga_nb-tests-{os.getpid()}"
+"""What the tests leave behind: notebooks, stores and logs, searched for their key at the end."""
+
 CHECKS = {
     "formatting": ("ruff", "format", "--check", "."),
     "lint": ("ruff", "check", "."),
     "types": ("mypy",),
-    "tests": (*PYTEST, "tests"),
+    "tests": (*PYTEST, f"--basetemp={LEFT}", "tests"),
+    "keys": ("tests.leaks", str(LEFT), "notebooks"),
     "notebooks, nbval": (*NBVAL, "notebooks"),
     "notebooks, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
     "notebooks again, nbval": (*NBVAL, "notebooks"),
@@ -39,8 +45,9 @@ NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many 
 
 
 def environment() -> dict[str, str]:
-    """The environment without anyone's key or settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
+    """The environment without anyone's key or settings, and without a keyring to find one in."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
+    return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
 
 
 def without_a_route() -> dict[str, str]:
@@ -65,6 +72,7 @@ def main() -> int:
         )
         if status:
             return status
+    shutil.rmtree(LEFT, ignore_errors=True)
     return 0
 
 

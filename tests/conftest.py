@@ -8,14 +8,13 @@ import threading
 
 import pytest
 import uvicorn
+from leaks import KEY as KEY
 from PIL import Image, ImageDraw
 
 from beluga_nb.core import Answer, Request, Result
 from beluga_nb.local.app import create_app
 from beluga_nb.local.connection import Connection
 from beluga_nb.local.guard import Guard
-
-KEY = "bapi_a-key-for-tests-only"
 
 
 def drawn(request: Request, sample: int, kind: str = "PNG", size: tuple[int, int] = (96, 64)) -> bytes:

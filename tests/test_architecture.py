@@ -16,7 +16,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"errors"},
     {"core"},
-    {"engines", "catalog", "_loop"},
+    {"engines", "catalog", "budget", "_loop"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
     {"session"},

@@ -20,6 +20,7 @@ from beluga_nb.api.http import Http
 from beluga_nb.api.keys import Secret
 from beluga_nb.api.polled import Pace, Polled
 from beluga_nb.api.retry import Retrying
+from beluga_nb.budget import Budget, Budgeted, Caps
 from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
@@ -132,6 +133,7 @@ WRAPPERS = {
     "replayed": replayed,
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
     "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, Gate(2))),
+    "budgeted": lambda engine, _: Budgeted(engine, Budget(), Caps(images=9)),
     "in turn": lambda engine, _: InTurn(engine, Queue()),
     "spread": lambda engine, _: Spread(engine, split),
     "everything": lambda engine, store: Spread(

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import KEY
 from kernels import Kernel
 
 ROOT = Path(__file__).parent.parent
@@ -96,7 +97,7 @@ print(reached(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"
 
 
 def test_where_notebooks_are_checked_there_is_no_route_and_no_key(tmp_path, monkeypatch):
-    monkeypatch.setenv("BELUGA_API_KEY", "bapi_a-key-for-tests-only")
+    monkeypatch.setenv("BELUGA_API_KEY", KEY)
     environ = CHECKED["without_a_route"]()
     assert {name for name in environ if name.startswith("BELUGA_")} == {"BELUGA_MODE"}
     with Kernel(tmp_path, PYTHONPATH=environ["PYTHONPATH"]) as kernel:

@@ -210,7 +210,10 @@ def test_a_revoked_key_is_refused_in_two_lines_without_the_key(tmp_path, said):
     assert caught.value.status == 401
     lines = caught.value._render_traceback_()
     assert len(lines) == 2
-    assert "Look at BELUGA_API_KEY" in lines[1]
+    assert lines[1] == (
+        "The key comes from BELUGA_API_KEY and ends in only. It is missing, revoked or for another service."
+        " Nothing is billed."
+    )
     assert KEY not in repr(lines)
 
 
@@ -413,3 +416,44 @@ def test_several_pictures_are_shown_with_the_sheet_that_was_made_first(local, mo
     monkeypatch.setattr(how, "_QUALITIES", (1,))  # another machine, another encoder
     again = local.generate("a fox", size="3:4", n=2, mode="replay")
     assert again._repr_mimebundle_() == shown
+
+
+# --- keys that are not in the environment
+
+
+def test_a_key_that_is_typed_is_used_and_shown_nowhere(tmp_path, said):
+    questions = []
+
+    def hidden(question):
+        questions.append(question)
+        return f"{KEY}\n"
+
+    with service(drawing) as base_url:
+        environ = {"BELUGA_BASE_URL": base_url}
+        session = Session(environ=environ, folder=tmp_path, notify=said.append, hidden=hidden)
+        assert session.login() == "only"
+        assert not session.generate("a fox").recipe.procedural
+    assert questions == ["BelugAPI key (not shown): "]
+    assert session.status()["key"] == "%beluga login, ending in only"
+    assert KEY not in repr(vars(session)) + repr(session.status()) + repr(said)
+
+
+def test_where_nobody_can_type_a_login_says_what_to_do_instead(tmp_path):
+    session = Session(environ={}, folder=tmp_path, hidden=lambda _: None)
+    with pytest.raises(SettingsError, match=r"Nobody can type a key here\.\nSet BELUGA_API_KEY"):
+        session.login()
+
+
+def test_a_key_of_a_vault_is_found_after_the_environments(tmp_path):
+    asked = []
+
+    def vault():
+        asked.append(1)
+        return KEY
+
+    environ = {}
+    session = Session(environ=environ, folder=tmp_path, vaults={"a vault": vault})
+    assert session.status()["key"] == session.status()["key"] == "a vault, ending in only"
+    assert asked == [1], "a vault may ask its person each time"
+    environ["BELUGA_API_KEY"] = "bapi_from-the-environment-9876"
+    assert session.status()["key"] == "BELUGA_API_KEY, ending in 9876"

@@ -29,7 +29,7 @@ from beluga_nb.wire import (
     request_from_json,
     request_to_json,
     result_to_json,
-    seconds,
+    retry_after,
     type_of,
 )
 
@@ -389,27 +389,48 @@ def test_a_redirect_is_refused_and_not_quoted():
     )
 
 
+NOON = "Sun, 22 Nov 2026 12:00:00 GMT"
+AT_NOON = 1_795_348_800.0
+
+
 @pytest.mark.parametrize(
-    ("text", "value"),
+    ("headers", "seconds"),
     [
-        ("20", 20.0),
-        ("0.2", 0.2),
-        ("120", 120.0),
-        ("0", None),
-        ("-10", None),
-        ("", None),
-        (None, None),
-        ("nan", None),
-        ("inf", None),
-        ("121", None),
-        ("9" * 35, None),
-        ("garbage", None),
-        ("Fri, 29 Sep 2023 16:26:57 GMT", None),
-        ("Zun, 29 Sep 2023 16:26:57 GMT", None),
+        ({"retry-after": "20"}, 20.0),
+        ({"retry-after": "0.2"}, 0.2),
+        ({"retry-after": " 120 "}, 120.0),
+        ({"retry-after": "300"}, 300.0),
+        ({"retry-after": "9" * 35}, 1e35),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "-10"}, None),
+        ({"retry-after": ""}, None),
+        ({}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "1e999"}, None),
+        ({"retry-after": "garbage"}, None),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:09 GMT"}, 9.0),
+        ({"retry-after": "Zun, 22 Nov 2026 12:00:09 GMT"}, 9.0),
+        ({"retry-after": "Sun, 22 Nov 2026 11:59:00 GMT"}, 0.0),
+        ({"retry-after": "Sun, 22 Nov 100000 12:00:00 GMT"}, None),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:09 GMT", "date": "Sun, 22 Nov 2026 12:00:04 GMT"}, 5.0),
+        ({"retry-after": "Sun, 22 Nov 2026 13:00:05 GMT", "date": "Sun, 22 Nov 2026 13:00:00 GMT"}, 5.0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:09 GMT", "date": "garbage"}, 9.0),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after-ms": "garbage", "retry-after": "9"}, 9.0),
     ],
+    ids=str,
 )
-def test_retry_after_is_a_number_of_at_most_two_minutes_or_nothing(text, value):
-    assert seconds(text) == value
+def test_r07_a_wait_is_read_in_all_its_forms(headers, seconds):
+    assert retry_after(headers, now=AT_NOON) == (seconds if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("wait", "words"), [("61", "61 s"), ("300", "5 minutes"), ("9000", "2 hours"), ("9" * 35, "999 days")]
+)
+def test_r07_a_long_wait_is_named(wait, words):
+    error = error_from_json(429, {"retry-after": wait}, b"")
+    assert error.hint == f"The service asks to come again in {words}. Nothing is billed."
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -443,7 +464,7 @@ def test_a_busy_service_says_when_to_come_back(status):
         (Unreachable("Gone."), 502, ("Gone.", "upstream_error", None, None)),
         (BadReply("Odd."), 502, ("Odd.", "upstream_error", None, None)),
         (EngineError("Broken."), 500, ("Broken.", "server_error", None, None)),
-        (NotRecorded("Nothing there."), 500, ("Nothing there.", "server_error", None, None)),
+        (NotRecorded("Nothing there"), 500, ("Not recorded: Nothing there.", "server_error", None, None)),
         (BelugaError("Anything."), 500, ("Anything.", "server_error", None, None)),
     ],
     ids=lambda value: type(value).__name__,

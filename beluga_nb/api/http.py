@@ -13,9 +13,20 @@ import httpx
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import MAX_ANSWER, MAX_IMAGE, media_type, origin, picture_url
 from beluga_nb.api.keys import Secret
+from beluga_nb.api.logs import discreet
 from beluga_nb.core import Answer, Request, Result
 from beluga_nb.engines import joined, outcome
-from beluga_nb.errors import BadReply, BelugaError, EngineError, OutcomeUnknown, TimedOut, Unreachable, plain
+from beluga_nb.errors import (
+    BadReply,
+    BelugaError,
+    EngineError,
+    OutcomeUnknown,
+    Refused,
+    TimedOut,
+    Unreachable,
+    Untrusted,
+    plain,
+)
 from beluga_nb.wire import (
     ENGINE_HEADER,
     Item,
@@ -71,7 +82,12 @@ class Line:
         )
         # Whoever receives the same call twice can tell by its key, and need not bill it twice.
         headers = {"Idempotency-Key": request.as_call().run}
-        return good(await self.sent("POST", "/images/generations", deadline, body, headers))
+        try:
+            return good(await self.sent("POST", "/images/generations", deadline, body, headers))
+        except Refused as error:
+            if error.status == 401 and (key := self.endpoint.key):
+                error.hint = f"The key comes from {key.source} and ends in {key.ending}. {error.hint}"
+            raise
 
     async def sent(
         self,
@@ -128,6 +144,11 @@ class Line:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = plain(str(error), 120) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):  # httpx keeps no more of it than the words
+            return Untrusted(
+                f"The certificate of {origin(self.endpoint.base_url)[1]} cannot be trusted: {reason}",
+                "Nothing was sent or billed. Look at BELUGA_BASE_URL; SSL_CERT_FILE names a CA bundle.",
+            )
         return Unreachable(
             f"No connection to {origin(self.endpoint.base_url)[1]}: {reason}",
             "Nothing was sent or billed. Look at the network and BELUGA_BASE_URL, or unset"
@@ -163,6 +184,10 @@ class Line:
         )
 
     async def _read(self, request: httpx.Request, auth: _Bearer | None, limit: int) -> Reply:
+        with discreet(request.method, str(request.url)):
+            return await self._heard(request, auth, limit)
+
+    async def _heard(self, request: httpx.Request, auth: _Bearer | None, limit: int) -> Reply:
         response = await self.client.send(request, auth=auth, stream=True, follow_redirects=False)
         try:
             raw = bytearray()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import NoReturn
 
 from beluga_nb.errors import SettingsError
 
 VARIABLE = "BELUGA_API_KEY"
 
+_SERVICE = "beluga_nb"  # our name in the keyring
 _TYPED_KEY = re.compile(r"bapi_[A-Za-z0-9_-]{16,}")
 _SHAPE = re.compile(r"[!-~]{8,512}")
 
@@ -50,15 +53,90 @@ class Secret:
         raise TypeError("A key is not copied or pickled.")
 
 
-def find(environ: Mapping[str, str], *, explicit: str | None = None) -> Secret | None:
-    """Return the key that was given, else the environment's, else None.
+Vault = Callable[[], str | None]
+"""Where a key may be kept: it returns the key, or None, and raises nothing."""
 
-    Raises `SettingsError`, without the key, where it is malformed (research/reliability.md, S05).
+
+def colab() -> str | None:
+    """Return the key among Colab's secrets, where this is Colab and the notebook may read it."""
+    if "google.colab" not in sys.modules:
+        return None
+    try:
+        value = import_module("google.colab.userdata").get(VARIABLE)
+    except Exception:  # not there, not granted, nobody to grant it: three of Colab's own classes
+        return None
+    return value if isinstance(value, str) else None
+
+
+def keyring() -> str | None:
+    """Return the key that `%beluga login --keep` put into the system's keyring, where there is one."""
+    try:
+        value = import_module("keyring").get_password(_SERVICE, VARIABLE)
+    except Exception:  # not installed, no backend, locked
+        return None
+    return value if isinstance(value, str) else None
+
+
+VAULTS: Mapping[str, Vault] = {"Colab's secrets": colab, "the system's keyring": keyring}
+
+
+def keep(secret: Secret) -> None:
+    """Put the key into the system's keyring; raise `SettingsError` where that cannot be done."""
+    reason = ""
+    try:
+        import_module("keyring").set_password(_SERVICE, VARIABLE, secret.reveal())
+    except Exception as error:
+        reason = type(error).__name__
+    if reason:  # raised here, since an error that a keyring raised may hold the key
+        raise SettingsError(
+            f"The key is not kept: there is no usable keyring ({reason}).",
+            "Install beluga_nb[keyring], or set BELUGA_API_KEY. This kernel uses the key all the same.",
+        )
+
+
+class Finder:
+    """Looks for the key: the one typed or given, the environment's, a vault's, in this order.
+
+    The vaults are asked once: they may ask back.
     """
-    if explicit is not None:
-        return Secret(checked(explicit, "the key given in code"), "code")
-    value = environ.get(VARIABLE)
-    return Secret(checked(value, VARIABLE), VARIABLE) if value is not None and value.strip() else None
+
+    def __init__(
+        self, environ: Mapping[str, str], *, explicit: str | None = None, vaults: Mapping[str, Vault] = {}
+    ) -> None:
+        # In closures, where no listing of attributes shows a key.
+        self._explicit: Callable[[], str | None] = lambda: explicit
+        self._environ: Callable[[], Mapping[str, str]] = lambda: environ
+        self._vaults = vaults
+        self._typed: Secret | None = None
+        self._kept: Secret | None = None
+        self._asked = False
+
+    def __call__(self) -> Secret | None:
+        """Return the key, or None.
+
+        Raises `SettingsError`, without the key, where it is malformed (research/reliability.md, S05).
+        """
+        if self._typed:
+            return self._typed
+        if (given := self._explicit()) is not None:
+            return Secret(checked(given, "the key given in code"), "code")
+        if (value := self._environ().get(VARIABLE, "")).strip():
+            return Secret(checked(value, VARIABLE), VARIABLE)
+        if self._kept is None and not self._asked:
+            self._asked = True
+            self._kept = self._from_vaults()
+        return self._kept
+
+    def take(self, typed: str) -> Secret:
+        """Use a key that was typed, in place of all others; raise `SettingsError` where it is malformed."""
+        self._typed = Secret(checked(typed, "the key that was typed"), "%beluga login")
+        return self._typed
+
+    def _from_vaults(self) -> Secret | None:
+        for name, vault in self._vaults.items():
+            if (value := vault()) and value.strip():
+                return Secret(checked(value, name), name)
+        return None
 
 
 def made_up() -> Secret:

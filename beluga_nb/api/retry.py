@@ -8,26 +8,34 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from beluga_nb.core import Engine, Request, Result
-from beluga_nb.errors import EngineError, Overloaded, Unreachable
+from beluga_nb.errors import EngineError, Overloaded, Unreachable, Untrusted
+from beluga_nb.wire import LONGEST_WAIT
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How often and how long; times in seconds (research/reliability.md, R05 and R08)."""
+    """How often and how long; times in seconds (research/reliability.md, R05, R06 and R08).
+
+    `spare` is how many requests all calls together may send again; each that succeeds gives one back.
+    """
 
     attempts: int = 3
     first: float = 0.5
     longest: float = 8.0
-    budget: float = 60.0
+    budget: float = LONGEST_WAIT
+    spare: int = 10
 
 
 def may_send_again(error: EngineError) -> bool:
     """Whether the request provably was not executed: never connected, 429, or 503 with Retry-After.
 
-    Anything else may have been billed, and is never sent again by itself.
+    Anything else may have been billed, and is never sent again by itself; a certificate that cannot be
+    trusted will not be better the next time.
     """
+    if isinstance(error, Untrusted):
+        return False
     return isinstance(error, Overloaded | Unreachable) and not error.may_be_billed
 
 
@@ -38,7 +46,10 @@ def pause(error: EngineError, attempt: int, policy: Policy, rng: random.Random) 
 
 
 class Retrying:
-    """Ask again where that is safe, and only there."""
+    """Ask again where that is safe, and only there.
+
+    All calls share one gate, so that who is told to wait holds back the others too.
+    """
 
     def __init__(
         self,
@@ -52,16 +63,41 @@ class Retrying:
         self.policy = policy or Policy()
         self.sleep = sleep
         self.rng = rng or random.Random()
+        self.spare = self.policy.spare
+        self.closed_until = 0.0  # on the running loop's clock
 
     async def __call__(self, request: Request) -> Result:
-        request, slept = request.as_call(), 0.0
-        for attempt in range(self.policy.attempts - 1):
+        request, slept, resume = request.as_call(), 0.0, 0.0
+        for attempt in range(self.policy.attempts):
+            await self._until(max(resume, self.closed_until))
             try:
-                return await self.engine(request)
+                result = await self.engine(request)
             except EngineError as error:
+                error.run = request.run
                 wait = pause(error, attempt, self.policy, self.rng)
-                if not may_send_again(error) or slept + wait > self.policy.budget:
+                slept += wait
+                if not self._go_on(error, attempt, slept):
                     raise
-            slept += wait
+                resume = _now() + wait
+            else:
+                self.spare = min(self.policy.spare, self.spare + 1)
+                return result
+        raise AssertionError("the last attempt returns or raises")
+
+    def _go_on(self, error: EngineError, attempt: int, slept: float) -> bool:
+        last = attempt + 1 == self.policy.attempts
+        if last or not may_send_again(error) or slept > self.policy.budget or not self.spare:
+            return False
+        self.spare -= 1
+        if isinstance(error, Overloaded):
+            self.closed_until = max(self.closed_until, _now() + (error.retry_after or 0.0))
+        return True
+
+    async def _until(self, moment: float) -> None:
+        wait = moment - _now()
+        if wait > 0:
             await self.sleep(wait)
-        return await self.engine(request)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -4,11 +4,23 @@ import copy
 import json
 import pickle
 import pprint
+import sys
 import traceback
+import types
 
 import pytest
 
-from beluga_nb.api.keys import Secret, check_service_key, checked, find, made_up, typed_key
+from beluga_nb.api.keys import (
+    Finder,
+    Secret,
+    check_service_key,
+    checked,
+    colab,
+    keep,
+    keyring,
+    made_up,
+    typed_key,
+)
 from beluga_nb.errors import SettingsError
 
 KEY = "bapi_SENTINEL-SENTINEL-1234"
@@ -27,7 +39,7 @@ def everything_said(error):
 @pytest.mark.parametrize("value", [KEY, f"{KEY}\n", f" {KEY} ", f"\t{KEY}\r\n"])
 def test_blanks_around_a_key_do_no_harm(value):
     assert checked(value, "BELUGA_API_KEY") == KEY
-    assert find({"BELUGA_API_KEY": value}).reveal() == KEY
+    assert Finder({"BELUGA_API_KEY": value})().reveal() == KEY
 
 
 @pytest.mark.parametrize(
@@ -66,23 +78,23 @@ def test_a_key_with_its_header_is_refused_without_being_repeated(value):
 
 
 def test_a_key_given_in_code_outranks_the_environment():
-    secret = find({"BELUGA_API_KEY": "bapi_from-the-environment"}, explicit=KEY)
+    secret = Finder({"BELUGA_API_KEY": "bapi_from-the-environment"}, explicit=KEY)()
     assert (secret.reveal(), secret.source) == (KEY, "code")
 
 
 def test_a_key_from_the_environment_says_so():
-    secret = find({"BELUGA_API_KEY": KEY})
+    secret = Finder({"BELUGA_API_KEY": KEY})()
     assert (secret.source, secret.ending) == ("BELUGA_API_KEY", "1234")
 
 
 @pytest.mark.parametrize("environ", [{}, {"BELUGA_API_KEY": ""}, {"BELUGA_API_KEY": " \n"}])
 def test_no_key_is_none(environ):
-    assert find(environ) is None
+    assert Finder(environ)() is None
 
 
 def test_an_empty_key_given_in_code_is_a_mistake():
     with pytest.raises(SettingsError):
-        find({"BELUGA_API_KEY": KEY}, explicit="")
+        Finder({"BELUGA_API_KEY": KEY}, explicit="")()
 
 
 @pytest.mark.parametrize(
@@ -138,3 +150,52 @@ def test_the_service_takes_only_its_own_keys():
 )
 def test_a_key_that_stands_in_a_text_is_noticed(text, typed):
     assert typed_key(text) is typed
+
+
+# --- vaults
+
+
+def module(monkeypatch, name, **words):
+    """Make a module that is not installed here, as small as what is used of it."""
+    made = types.ModuleType(name)
+    vars(made).update(words)
+    monkeypatch.setitem(sys.modules, name, made)
+    return made
+
+
+def test_where_there_is_no_vault_there_is_no_key(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert (colab(), keyring()) == (None, None)
+
+
+def test_colabs_secret_is_found(monkeypatch):
+    module(monkeypatch, "google.colab")
+    module(monkeypatch, "google.colab.userdata", get={"BELUGA_API_KEY": KEY}.get)
+    assert colab() == KEY
+
+
+def test_a_vault_that_fails_has_no_key(monkeypatch):
+    def locked(*_):
+        raise RuntimeError("locked: bapi_SENTINEL")
+
+    module(monkeypatch, "google.colab")
+    module(monkeypatch, "google.colab.userdata", get=locked)
+    module(monkeypatch, "keyring", get_password=locked, set_password=locked)
+    assert (colab(), keyring()) == (None, None)
+    with pytest.raises(SettingsError) as caught:
+        keep(Secret(KEY, "login"))
+    assert "SENTINEL" not in everything_said(caught.value)
+
+
+def test_what_is_kept_is_found_again(monkeypatch):
+    kept = {}
+    module(
+        monkeypatch,
+        "keyring",
+        get_password=lambda service, name: kept.get((service, name)),
+        set_password=lambda service, name, key: kept.update({(service, name): key}),
+    )
+    assert keyring() is None
+    keep(Secret(KEY, "login"))
+    assert keyring() == KEY
+    assert list(kept) == [("beluga_nb", "BELUGA_API_KEY")]

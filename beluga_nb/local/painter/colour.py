@@ -30,17 +30,17 @@ def plain(colour: RGB) -> RGB:
 
 
 def _clamped(red: float, green: float, blue: float) -> RGB:
-    low, high = 0.0, 255.0
     return (
-        round(min(max(red, low), high)),
-        round(min(max(green, low), high)),
-        round(min(max(blue, low), high)),
+        round(0.0 if red < 0.0 else 255.0 if red > 255.0 else red),
+        round(0.0 if green < 0.0 else 255.0 if green > 255.0 else green),
+        round(0.0 if blue < 0.0 else 255.0 if blue > 255.0 else blue),
     )
 
 
 def mix(a: RGB, b: RGB, t: float) -> RGB:
     """Return the colour that is t of the way from a to b."""
-    return _clamped(*(x + (y - x) * t for x, y in zip(a, b, strict=True)))
+    (x0, y0, z0), (x1, y1, z1) = a, b
+    return _clamped(x0 + (x1 - x0) * t, y0 + (y1 - y0) * t, z0 + (z1 - z0) * t)
 
 
 def light(colour: RGB, t: float) -> RGB:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from beluga_nb.local.painter.colour import RGB, Tone, mix, plain, under
 from beluga_nb.local.painter.noise import fbm, in_fours
-from beluga_nb.local.painter.outline import Outline, turned
+from beluga_nb.local.painter.outline import Outline, even, turned
 from beluga_nb.local.painter.stream import Floats, Stream
 
 Box = tuple[int, int, int, int]
@@ -67,10 +67,20 @@ class Mark(Protocol):
 
 def ramp(colours: Sequence[RGB], places: Floats) -> Image.Image:
     """Return a column of pixels: the colours, evenly spread over 0 to 1, at these places."""
-    stops = np.linspace(0, 1, len(colours))
-    table = np.asarray(colours, dtype=np.float64)
-    column = np.stack([np.interp(places, stops, table[:, c]) for c in range(3)], axis=-1)
-    return Image.fromarray((column + 0.5).astype(np.uint8)[:, None, :])
+    column = np.empty((len(places), 3), np.uint8)
+    for c, channel in enumerate(zip(*colours, strict=True)):
+        column[:, c] = np.interp(places, even(len(colours)), channel) + 0.5
+    return Image.frombytes("RGB", (1, len(places)), column.tobytes())
+
+
+STEPS = 512
+
+
+@lru_cache(maxsize=64)
+def _strip(colours: tuple[RGB, ...], across: bool) -> Image.Image:
+    """Return a gradient in STEPS, with as much of its first and of its last colour before and after it."""
+    column = ramp(colours, np.linspace(-1, 2, 3 * STEPS))
+    return column.transpose(Image.Transpose.TRANSPOSE) if across else column
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +227,11 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Panes:
-    """Many small upright rectangles (left, top, right, bottom): such edges need no smoothing."""
+    """Many upright rectangles (left, top, right, bottom): such edges need no smoothing."""
 
     boxes: tuple[tuple[float, float, float, float], ...]
     colour: RGB
+    alpha: float = 1.0
 
     def put(self, sheet: Sheet) -> None:
         """Fill them."""
@@ -229,7 +240,17 @@ class Panes:
         edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:] - 1)
         colour = sheet.tone(self.colour)
         for pane in edges.tolist():
-            draw.rectangle(pane, colour)
+            if self.alpha < 1:
+                self._shade(sheet.image, pane, colour)
+            else:
+                draw.rectangle(pane, colour)
+
+    def _shade(self, image: Image.Image, pane: Sequence[int], colour: RGB) -> None:
+        left, top = max(0, pane[0]), max(0, pane[1])
+        right, bottom = min(image.width, pane[2] + 1), min(image.height, pane[3] + 1)
+        if left < right and top < bottom:
+            part = image.crop((left, top, right, bottom))
+            image.paste(Image.blend(part, Image.new("RGB", part.size, colour), self.alpha), (left, top))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,7 +280,7 @@ class Shape:
             self._scatter(sheet)
             return
         box, bottom = self._split(sheet, box, ends)
-        mask, paint = self._mask(sheet, box), self._paint(sheet, box, ends)
+        mask, paint = self._mask(sheet, box), self._paint(sheet, (*box[:3], bottom or box[3]), ends)
         lay(sheet.image, paint, box, mask)
         if bottom and mask.getpixel((0, mask.height - 1)) == 255:
             land = (0, box[3] - box[1], box[2] - box[0], bottom - box[1])
@@ -267,8 +288,8 @@ class Shape:
 
     def ends(self) -> tuple[float, float, float, float]:
         """Return left, top, right, bottom."""
-        points = np.concatenate(self.outlines)
-        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        points = np.concatenate(self.outlines).T.copy()  # NumPy is slow along a short axis
+        (left, top), (right, bottom) = points.min(axis=1).tolist(), points.max(axis=1).tolist()
         return left, top, right, bottom
 
     def _split(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> tuple[Box, int]:
@@ -283,7 +304,7 @@ class Shape:
         low, high = np.minimum(a, b), np.maximum(a, b)
         seen = (high[:, 0] >= 0) & (low[:, 0] <= sheet.image.width) & (low[:, 1] <= height)
         row = int(high[seen, 1].max(initial=0.0)) + 3
-        return ((*box[:3], row), height) if box[1] + DEEP < row < height - DEEP else (box, 0)
+        return ((*box[:3], row), height) if box[1] < row < height - DEEP else (box, 0)
 
     def _scattered(self, sheet: Sheet, box: Box) -> bool:
         """Return whether this is many small equal things, far apart, in one colour: drops, flakes, stars."""
@@ -332,14 +353,17 @@ class Shape:
         if len(self.fill) == 1:
             return flat(sheet.tone(self.fill[0]))
         first, last = (0, 2) if self.across else (1, 3)
-        stop = sheet.image.width if self.across else sheet.image.height
-        pixels: Floats = (np.arange(box[first], stop, dtype=np.float64) + 0.5) / sheet.unit
-        places: Floats = (pixels - ends[first]) / max(ends[last] - ends[first], 1e-9)
-        column = ramp([sheet.tone(c) for c in self.fill], places)
-        if self.across:
-            row = column.transpose(Image.Transpose.TRANSPOSE)
-            return lambda part: _stretched(row, (part[0], 0, part[2], 1), part)
-        return lambda part: _stretched(column, (0, part[1], 1, part[3]), part)
+        strip = _strip(tuple(sheet.tone(c) for c in self.fill), self.across)
+        steps = STEPS / max((ends[last] - ends[first]) * sheet.unit, 1e-9)
+        start = STEPS + (box[first] - ends[first] * sheet.unit) * steps
+
+        def paint(part: Box) -> Image.Image:
+            low = min(max(start + part[first] * steps, 0.0), 3 * STEPS - 1.0)
+            high = min(max(start + part[last] * steps, low + 1e-3), 3.0 * STEPS)
+            piece = (low, 0, high, 1) if self.across else (0, low, 1, high)
+            return strip.resize((part[2] - part[0], part[3] - part[1]), Image.Resampling.NEAREST, box=piece)
+
+        return paint
 
     def _contour(self, sheet: Sheet, box: Box, pen: Pen) -> Image.Image:
         grain = sheet.grain
@@ -349,10 +373,6 @@ class Shape:
             draw.line(outline + outline[:4], 255, width)
         mask = mask.reduce(grain)
         return ImageChops.multiply(mask, _hard_mask(self.within, sheet, box, grain)) if self.within else mask
-
-
-def _stretched(ramp: Image.Image, piece: Box, part: Box) -> Image.Image:
-    return ramp.crop(piece).resize((part[2] - part[0], part[3] - part[1]), Image.Resampling.NEAREST)
 
 
 def _grain(sheet: Sheet, box: Box) -> int:
@@ -415,10 +435,10 @@ def placed(
     shapes: Iterable[Shape], x: float, y: float, size: float, *, flip: bool = False, tilt: float = 0.0
 ) -> tuple[Shape, ...]:
     """Return shapes drawn about the origin, moved to (x, y), size times as large, perhaps mirrored."""
-    scale = np.array([-size if flip else size, size])
+    bent, place = turned(np.eye(2), tilt) * (-size if flip else size, size), np.array([x, y])
 
     def moved(outlines: tuple[Outline, ...]) -> tuple[Outline, ...]:
-        return tuple(turned(o, tilt) * scale + (x, y) for o in outlines)
+        return tuple(o @ bent + place for o in outlines)
 
     return tuple(
         replace(

@@ -20,6 +20,8 @@ PENS: Mapping[str, Pen] = {
 }
 
 
+# Strokes show the lights and shades of a small picture at full size.
+PAINTED_LAST = ("oil",)
 MOST_PIXELS = 1_330_000
 DRAWN_PIXELS = 1_150_000
 """Standard quality draws pictures up to the former itself; larger ones are enlarged from the latter."""

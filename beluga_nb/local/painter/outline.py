@@ -1,5 +1,6 @@
 """Outlines: closed polygons as (n, 2) arrays, x to the right, y down."""
 
+import math
 from collections.abc import Sequence
 from functools import cache
 
@@ -9,6 +10,12 @@ from beluga_nb.local.painter.stream import Floats
 
 Outline = Floats
 Points = Sequence[tuple[float, float]] | Floats
+
+
+@cache
+def even(n: int) -> Floats:
+    """Return n numbers evenly spread over 0 to 1, not to be written to."""
+    return np.linspace(0, 1, n)
 
 
 def moved(outline: Outline, x: float, y: float) -> Outline:
@@ -25,12 +32,12 @@ def polygon(points: Points) -> Outline:
 def curve(points: Points, *, closed: bool = True, steps: int = 8) -> Outline:
     """Return a smooth (Catmull-Rom) curve through the points."""
     p = np.asarray(points, dtype=np.float64)
-    padded = np.vstack([p[-1], p, p[:2]]) if closed else np.vstack([p[:1], p, p[-1:]])
+    padded = np.concatenate([p[-1:], p, p[:2]] if closed else [p[:1], p, p[-1:]])
     a, b, c, d = padded[:-3, None], padded[1:-2, None], padded[2:-1, None], padded[3:, None]
-    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
+    t = even(steps + 1)[None, :-1, None]
     bent = b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
     dense = bent.reshape(-1, 2)
-    return dense if closed else np.vstack([dense, p[-1:]])
+    return dense if closed else np.concatenate([dense, p[-1:]])
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, tilt: float = 0.0, n: int = 36) -> Outline:
@@ -42,13 +49,14 @@ def ellipses(
     x: Floats, y: Floats, rx: Floats | float, ry: Floats | float, tilt: Floats | None = None, n: int = 10
 ) -> list[Outline]:
     """Return many ellipses at once; tilt in degrees."""
-    reach = np.stack(np.broadcast_arrays(rx, ry), axis=-1)
-    centres = np.stack(np.broadcast_arrays(x, y), axis=-1)
-    points = _circle(n) * reach[..., None, :]
+    reach, centres = np.empty((len(x), 1, 2)), np.empty((len(x), 1, 2))
+    reach[:, 0, 0], reach[:, 0, 1] = rx, ry
+    centres[:, 0, 0], centres[:, 0, 1] = x, y
+    points = _circle(n) * reach
     if tilt is not None:
         c, s = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
         points = points @ np.stack([c, s, -s, c], axis=-1).reshape(-1, 2, 2)
-    return list(points + centres[:, None, :])
+    return list(points + centres)
 
 
 @cache
@@ -81,17 +89,21 @@ def box(left: float, top: float, right: float, bottom: float, r: float = 0.0) ->
 def ribbon(points: Points, widths: Sequence[float], *, steps: int = 6) -> Outline:
     """Return a band along a smooth line whose width changes on the way: limbs, tails, trunks."""
     line = curve(points, closed=False, steps=steps)
-    along = np.gradient(line, axis=0)
-    length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
-    normal = np.column_stack([-along[:, 1], along[:, 0]]) / length
-    places = np.linspace(0, 1, len(widths))
-    half = np.interp(np.linspace(0, 1, len(line)), places, widths)[:, None] / 2
-    return np.vstack([line + normal * half, (line - normal * half)[::-1]])
+    along = np.empty_like(line)
+    along[1:-1] = (line[2:] - line[:-2]) / 2
+    along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
+    half = np.interp(even(len(line)), even(len(widths)), widths) / 2
+    half /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    aside = along[:, ::-1] * (-1.0, 1.0) * half[:, None]
+    return np.concatenate([line + aside, (line - aside)[::-1]])
 
 
 def rod(a: tuple[float, float], b: tuple[float, float], width: float) -> Outline:
     """Return a straight bar from a to b."""
-    return ribbon([a, b], [width, width], steps=1)
+    along, down = b[0] - a[0], b[1] - a[1]
+    half = width / 2 / max(math.hypot(along, down), 1e-9)
+    x, y = -down * half, along * half
+    return polygon([(a[0] + x, a[1] + y), (b[0] + x, b[1] + y), (b[0] - x, b[1] - y), (a[0] - x, a[1] - y)])
 
 
 def turned(outline: Outline, degrees: float) -> Outline:

@@ -12,7 +12,7 @@ from beluga_nb.local.painter.finish import developed, framed, window
 from beluga_nb.local.painter.layers import Frame, marks
 from beluga_nb.local.painter.look import Look, look_of, tone_of
 from beluga_nb.local.painter.marks import Sheet, cover, simplified
-from beluga_nb.local.painter.media import PENS, easel, enlarged, rendered
+from beluga_nb.local.painter.media import PAINTED_LAST, PENS, easel, enlarged, rendered
 from beluga_nb.local.painter.reading import Reading, read
 from beluga_nb.local.painter.scene import Scene, staged
 from beluga_nb.local.painter.stream import seed_of
@@ -104,9 +104,12 @@ def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Ima
     sheet = Sheet(Image.new("RGB", small), min(small), 3 if fine else 2, PENS.get(scene.medium), tone)
     planned = marks(scene, frame)
     cover(sheet, simplified(planned, round(look.flat)) if look.flat else planned)
-    image = rendered(sheet.image, scene.medium, inner, scene.stream, fine=fine)
-    image = enlarged(developed(image, look), scene.medium, inner)
-    return framed(image, look, size)
+    image = sheet.image
+    if scene.medium in PAINTED_LAST:
+        image = rendered(developed(image, look), scene.medium, inner, scene.stream, fine=fine)
+    else:
+        image = developed(rendered(image, scene.medium, inner, scene.stream, fine=fine), look)
+    return framed(enlarged(image, scene.medium, inner), look, size)
 
 
 def _mood_saturation(moods: Sequence[str]) -> float:

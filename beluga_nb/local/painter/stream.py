@@ -12,6 +12,9 @@ T = TypeVar("T")
 
 Floats = NDArray[np.float64]
 
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
 
 def seed_of(*parts: str | int) -> int:
     """Return the 64-bit seed of these parts; any text will do, lone surrogates too."""
@@ -24,9 +27,9 @@ def seed_of(*parts: str | int) -> int:
 
 def splitmix(start: int, n: int) -> NDArray[np.uint64]:
     """Return n numbers of the splitmix64 sequence that begins at start."""
-    z = np.uint64(start) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = np.uint64(start) + np.arange(1, n + 1, dtype=np.uint64) * GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * FIRST
+    z = (z ^ (z >> np.uint64(27))) * SECOND
     return z ^ (z >> np.uint64(31))
 
 

@@ -82,12 +82,8 @@ def _row(scene: Scene, frame: Frame, street: float, k: int, rows: int) -> Iterat
         mix(tone, scene.palette.haze, 0.3 * (1 - near)),
         ink=near == 1,
     )
-    yield shape(
-        [box(left + (right - left) * 0.62, top, right, foot) for left, top, right, foot in towers],
-        dark(tone, 0.35),
-        alpha=0.5,
-        ink=False,
-    )
+    sides = [(left + (right - left) * 0.62, top, right, foot) for left, top, right, foot in towers]
+    yield Panes(tuple(sides), dark(tone, 0.35), 0.5)
     yield from _windows(scene, stream, towers, tone, near)
     if _lively(scene):
         yield from _signs(scene, stream, towers, near)

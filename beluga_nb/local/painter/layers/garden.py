@@ -21,8 +21,8 @@ def garden(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield the garden, the subject in the middle of it."""
     horizon = frame.h * (0.62 + scene.rise)
     blossom = mix(scene.palette.accent, (250, 160, 192), 0.6)
-    yield from sky(scene, frame, horizon)
-    yield Glow(frame.w * 0.5, horizon * 0.8, frame.w * 0.48, 0.45, light(blossom, 0.55), 0.6)
+    haze = Glow(frame.w * 0.5, horizon * 0.8, frame.w * 0.48, 0.45, light(blossom, 0.55), 0.6)
+    yield from sky(scene, frame, horizon, haze)
     yield from _distance(scene, frame, horizon, blossom)
     yield from _lawn(scene, frame, horizon, blossom)
     yield from _trees(scene, frame, horizon, blossom)
@@ -41,7 +41,7 @@ def _figure(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
 def _distance(scene: Scene, frame: Frame, horizon: float, blossom: RGB) -> Iterator[Mark]:
     p = scene.palette
     hill = profile(scene.stream.child("hill"), frame, horizon - 0.1, 0.08, 1.4, 4)
-    yield shape(below(hill, horizon + 0.1), mix(ground(scene, 1.0), p.sky[0], 0.25), p.haze, ink=False)
+    yield shape(below(hill, horizon + 0.06), mix(ground(scene, 1.0), p.sky[0], 0.25), p.haze, ink=False)
     yield from _pagoda(scene, frame, horizon)
     for k in range(2):
         stream, x = scene.stream.child(f"far{k}"), frame.w * (0.3 + 0.45 * k)

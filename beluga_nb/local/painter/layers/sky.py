@@ -12,9 +12,10 @@ from beluga_nb.local.painter.scene import Scene
 from beluga_nb.local.painter.stream import Stream
 
 
-def sky(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
-    """Yield everything above the horizon."""
+def sky(scene: Scene, frame: Frame, horizon: float, *veils: Mark) -> Iterator[Mark]:
+    """Yield everything above the horizon; veils hang behind sun and clouds, where soft things cost little."""
     yield Wash(scene.palette.sky, 0, horizon + 0.02)
+    yield from veils
     if scene.night and scene.weather == "clear":
         yield from stars(scene.stream.child("stars"), frame, horizon)
     if (

@@ -7,7 +7,7 @@ import numpy as np
 from beluga_nb.local.painter.colour import RGB, light, under
 from beluga_nb.local.painter.layers.frame import Frame
 from beluga_nb.local.painter.marks import Glow, Mark, Mist, shape
-from beluga_nb.local.painter.outline import ellipses, polygon, ribbon
+from beluga_nb.local.painter.outline import Outline, ellipses, polygon, ribbon
 from beluga_nb.local.painter.scene import OUTDOORS, Scene
 
 
@@ -28,23 +28,14 @@ def falling(scene: Scene, frame: Frame) -> Iterator[Mark]:
 def _rain(scene: Scene, frame: Frame) -> Iterator[Mark]:
     stream = scene.stream.child("rain")
     slant = stream.one("slant", 0.1, 0.24) * (1 if scene.flip else -1)
-    for k, (per_unit, length, width, alpha) in enumerate(
-        ((150, 0.05, 0.0014, 0.34), (70, 0.1, 0.0024, 0.42))
-    ):
+    drops: list[Outline] = []
+    for k, (per_unit, length, width) in enumerate(((150, 0.05, 0.0014), (70, 0.1, 0.0024))):
         n = frame.many(per_unit * frame.h)
         x, y = stream.many(f"x{k}", n, -0.1, frame.w + 0.1), stream.many(f"y{k}", n, -0.1, frame.h)
-        drops = [
-            polygon(
-                [
-                    (a, b),
-                    (a + width, b),
-                    (a + slant * length + width, b + length),
-                    (a + slant * length, b + length),
-                ]
-            )
-            for a, b in zip(x, y, strict=True)
-        ]
-        yield shape(drops, light(scene.palette.haze, 0.55), alpha=alpha, ink=False)
+        fall = slant * length
+        drop = polygon([(0, 0), (width, 0), (fall + width, length), (fall, length)])
+        drops += list(drop + np.stack([x, y], axis=-1)[:, None, :])
+    yield shape(drops, light(scene.palette.haze, 0.55), alpha=0.38, ink=False)
 
 
 def _lightning(scene: Scene, frame: Frame) -> Iterator[Mark]:

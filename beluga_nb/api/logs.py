@@ -1,0 +1,42 @@
+"""What the log says of our requests: method and address without its query, by the logger `beluga_nb`.
+
+The libraries below would say more than that: httpx whole addresses at INFO, where a query may be a signature,
+and httpcore the headers of answers at DEBUG, where a server may repeat the key (reliability.md, S07). While a
+request of ours is on its way their lines about it are dropped; those about anyone else's requests stay.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+LIBRARIES = (
+    "httpx",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+)
+
+_log = logging.getLogger("beluga_nb")
+_ours: ContextVar[bool] = ContextVar("ours", default=False)
+
+
+def _not_ours(_: logging.LogRecord) -> bool:
+    return not _ours.get()
+
+
+@contextmanager
+def discreet(method: str, address: str) -> Iterator[None]:
+    """Keep the libraries silent about a request of ours, and say in one line of our own that it is sent."""
+    for name in LIBRARIES:
+        logging.getLogger(name).addFilter(_not_ours)  # the same one again is not added
+    _log.debug("%s %s", method, address.partition("?")[0])
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)

@@ -1,0 +1,211 @@
+"""How much may be spent: caps hold at every instant, and what is unknown is never nothing."""
+
+import asyncio
+import datetime
+import threading
+from decimal import Decimal
+
+import pytest
+from conftest import KEY, Counting, ask, drawing, service
+
+from beluga_nb.budget import Budget, Budgeted, Caps, Prices
+from beluga_nb.core import Incomplete, Request
+from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, SettingsError
+from beluga_nb.session import Session
+from beluga_nb.settings import Settings, load
+
+FOX = Request(prompt="a fox", model="flux-2.0")
+DATE = datetime.date(2026, 11, 1)
+PRICES = Prices.of({"date": DATE, "flux-2.0": "0.08", "gpt-image-2": {"standard": 0.04, "hd": 0.1}})
+
+
+def caps(images=None, cost=None, prices=PRICES):
+    return Caps(images=images, cost=None if cost is None else Decimal(cost), prices=prices)
+
+
+def failing(error):
+    async def engine(request):
+        raise error
+
+    return engine
+
+
+# --- prices
+
+
+@pytest.mark.parametrize(
+    ("said", "each"),
+    [
+        ({"model": "flux-2.0"}, "0.08"),
+        ({"model": "flux-2.0", "quality": "hd"}, "0.08"),
+        ({"model": "gpt-image-2", "quality": "standard"}, "0.04"),
+        ({"model": "gpt-image-2", "quality": "hd"}, "0.1"),
+        ({"model": "gpt-image-2"}, "0.1"),
+        ({"model": "gpt-image-2", "quality": "other"}, None),
+        ({"model": "seedream-4.5"}, None),
+    ],
+    ids=str,
+)
+def test_a_price_is_the_users_own_and_unknown_where_there_is_none(said, each):
+    assert PRICES.each(Request(prompt="a fox", **said)) == (each and Decimal(each))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (None, "has no date"),
+        ({}, "has no date"),
+        ({"date": "2026-11-01"}, "has no date"),
+        ({"date": DATE, "flux-2.0": "cheap"}, "The price of flux-2.0 is 'cheap'"),
+        ({"date": DATE, "flux-2.0": -1}, "The price of flux-2.0 is -1"),
+        ({"date": DATE, "flux-2.0": True}, "The price of flux-2.0 is True"),
+        ({"date": DATE, "flux-2.0": float("nan")}, "The price of flux-2.0 is nan"),
+        ({"date": DATE, "flux-2.0": {"hd": []}}, "The price of flux-2.0 is"),
+    ],
+    ids=str,
+)
+def test_a_price_that_is_none_is_refused(said, words):
+    with pytest.raises(SettingsError, match=words):
+        Prices.of(said)
+
+
+def test_prices_and_caps_stand_in_the_settings_file(tmp_path):
+    (tmp_path / "beluga.toml").write_text(
+        'max_images = 20\nmax_cost = 1.5\n[prices]\ndate = 2026-11-01\ncurrency = "EUR"\n"flux-2.0" = 0.08\n'
+    )
+    found = load({"BELUGA_MAX_IMAGES": "30"}, tmp_path).caps
+    assert (found.images, found.cost) == (30, Decimal("1.5"))
+    assert found.words(found.worst(FOX.part(0, 3))) == "0.24 EUR"
+
+
+@pytest.mark.parametrize(
+    "said", [{"max_images": 1.5}, {"max_images": -1}, {"max_cost": "much"}, {"max_cost": True}]
+)
+def test_a_cap_that_is_none_is_refused(said):
+    with pytest.raises(SettingsError, match=f"The setting {next(iter(said))} is"):
+        Settings(**said)
+
+
+# --- the caps
+
+
+def test_r19_a_cap_on_the_cost_refuses_a_model_without_a_price():
+    counting = Counting()
+    with pytest.raises(OverBudget, match=r"the price of seedream-4\.5 is unknown"):
+        ask(Budgeted(counting, Budget(), caps(cost=9)), Request(prompt="a fox", model="seedream-4.5"))
+    assert counting.requests == []
+
+
+def test_a_request_over_a_cap_is_not_sent():
+    counting, budget = Counting(), Budget()
+    engine = Budgeted(counting, budget, caps(images=3, cost="0.2"))
+    ask(engine, FOX.part(0, 2))
+    with pytest.raises(OverBudget) as caught:
+        ask(engine, FOX.part(2, 1))
+    assert str(caught.value) == (
+        "1 picture for 0.08 USD would be more than max_cost allows: 0.16 USD of 0.2 USD is spent.\n"
+        "Nothing was sent. Raise max_cost, or ask for fewer."
+    )
+    with pytest.raises(OverBudget, match="2 pictures would be more than max_images allows: 2 of 3 are made"):
+        ask(engine, FOX.part(2, 2))
+    assert len(counting.requests) == 1
+
+
+def test_r18_eight_threads_spend_no_more_than_the_cap():
+    counting, budget = Counting(slowly), Budget()
+    engine = Budgeted(counting, budget, caps(cost="1.00"))
+    refused = []
+
+    def ten_calls():
+        for _ in range(10):
+            try:
+                asyncio.run(engine(FOX))
+            except OverBudget as error:
+                refused.append(error)
+
+    threads = [threading.Thread(target=ten_calls) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(counting.requests) == 12
+    assert len(refused) == 68
+    assert (budget.images, budget.cost) == (12, Decimal("0.96"))
+
+
+async def slowly(request):
+    await asyncio.sleep(0.002)
+    return await drawing(request)
+
+
+def test_what_was_not_billed_is_given_back():
+    budget = Budget()
+    with pytest.raises(Refused):
+        ask(Budgeted(failing(Refused("No.", status=402)), budget, caps(cost=1)), FOX.part(0, 4))
+    assert (budget.images, budget.cost) == (0, 0)
+
+
+def test_r20_what_may_have_been_billed_counts_as_spent():
+    budget = Budget()
+    for error in (OutcomeUnknown("Lost.", status=502), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            ask(Budgeted(failing(error), budget, caps(cost=1)), FOX)
+    assert (budget.images, budget.cost) == (2, Decimal("0.16"))
+
+
+def test_of_an_incomplete_answer_only_what_arrived_is_spent():
+    async def two_of_four(request):
+        raise Incomplete((await drawing(request))[:2], [Refused("No.", code="moderation_blocked")])
+
+    budget = Budget()
+    with pytest.raises(Incomplete):
+        ask(Budgeted(two_of_four, budget, caps(cost=1)), FOX.part(0, 4))
+    assert (budget.images, budget.cost) == (2, Decimal("0.16"))
+
+
+# --- through a session
+
+
+@pytest.fixture
+def engine():
+    return Counting()
+
+
+@pytest.fixture
+def session(engine, tmp_path, said):
+    with service(engine) as base_url:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_MODEL": "flux-2.0"}
+        yield Session(
+            environ=environ, folder=tmp_path, notify=said.append, confirm=lambda _: None, max_images=5
+        )
+
+
+def test_a_call_over_the_cap_sends_none_of_its_parts(session, engine):
+    with pytest.raises(OverBudget, match="6 pictures would be more than max_images allows: 0 of 5"):
+        session.generate("a fox", n=6)
+    assert engine.requests == []
+
+
+def test_the_cap_holds_across_calls_and_what_is_recorded_costs_nothing(session, engine):
+    session.generate("a fox", n=4)
+    session.generate("a fox", n=4)
+    session.generate("a fox", n=5)
+    with pytest.raises(OverBudget, match="5 of 5 are made"):
+        session.generate("a whale")
+    assert sum(request.n for request in engine.requests) == 5
+    assert session.status()["spent"] == "5 pictures of 5, the price unknown"
+
+
+def test_the_painter_costs_nothing(tmp_path):
+    session = Session(environ={}, folder=tmp_path, max_images=0, max_cost=0)
+    assert session.generate("a fox", size="3:4").recipe.procedural
+
+
+def test_the_status_calls_an_estimate_an_estimate(engine, tmp_path):
+    with service(engine) as base_url:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
+        session = Session(environ=environ, folder=tmp_path, prices=PRICES, max_cost=1)
+        session.generate("a fox", model="flux-2.0", n=2)
+    assert session.status()["spent"] == (
+        "2 pictures; 0.16 USD of 1 USD by your prices of 2026-11-01 (estimated)"
+    )

@@ -1,0 +1,58 @@
+"""What is shipped and how: few dependencies, a clean wheel, pinned workflows (reliability.md, section 10)."""
+
+import re
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+SHIPPED = re.compile(
+    r"beluga_nb/([\w/]+\.(py|toml)|py\.typed)|beluga_nb-[\w.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt)"
+)
+
+
+def test_s62_the_wheel_holds_the_package_and_nothing_else(tmp_path):
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path))
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert [name for name in names if not SHIPPED.fullmatch(name)] == []
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "beluga_nb").rglob("*.py")}
+    assert sources <= set(names)
+    assert Path(wheel).stat().st_size < 1_000_000
+
+
+def test_s61_every_dependency_has_a_floor_and_its_reason_in_the_readme():
+    table = (
+        (ROOT / "README.md").read_text("utf-8").partition("## What it is built on")[2].partition("\n## ")[0]
+    )
+    for words in PROJECT["dependencies"]:
+        name, _, floor = words.partition(">=")
+        assert re.search(rf"^\| `{name}` ≥ {re.escape(floor)} \| \w", table, re.M), words
+    assert not {"diskcache", "litellm", "vcrpy"} & {words.split(">")[0] for words in PROJECT["dependencies"]}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_s64_actions_are_pinned_by_hash_and_may_only_read(workflow):
+    text = workflow.read_text("utf-8")
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert [each for each in used if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", each)] == []
+    assert "\npermissions:\n  contents: read\n" in text
+    assert "pull_request_target" not in text
+
+
+def test_s63_who_publishes_runs_nothing_else():
+    publish = (ROOT / ".github/workflows/release.yml").read_text("utf-8").partition("\n  publish:")[2]
+    assert "run:" not in publish
+    assert "id-token: write" in publish
+    assert "secrets." not in "".join(path.read_text("utf-8") for path in WORKFLOWS)
+
+
+def test_the_check_of_the_workflows_is_the_one_check():
+    assert all(".ci/run" in path.read_text("utf-8") for path in WORKFLOWS)
