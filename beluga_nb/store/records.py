@@ -243,9 +243,16 @@ class Store:
     def keep(self, data: bytes, media_type: str | None = None) -> Path:
         """Write bytes under their SHA-256, unless they are there, and return where."""
         path = self._blob_path(hashlib.sha256(data).hexdigest(), SUFFIXES.get(media_type or "", ".bin"))
-        if not path.exists() or path.read_bytes() != data:  # else damaged bytes would stay damaged
+        if not self._holds(path, data):  # else damaged bytes would stay damaged
             files.write(path, data, root=self.folder)
         return path
+
+    def _holds(self, path: Path, data: bytes) -> bool:
+        try:
+            files.check_inside(path, self.folder)
+            return path.read_bytes() == data
+        except OSError:
+            return False
 
     def entries(self) -> Iterator[Entry]:
         """Yield every record that can be read, in the order of their keys."""
@@ -304,6 +311,7 @@ class Store:
         of = [hashlib.sha256(part.data).hexdigest() for part in parts]
         path = self._path("sheets", hashlib.sha256(canonical_json(of)).hexdigest(), ".json")
         try:
+            files.check_inside(path, self.folder)
             said = json.loads(path.read_bytes())["sheet"]
             return Preview(self.blob(Blob(said["sha256"], said["media_type"])), said["media_type"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError):
