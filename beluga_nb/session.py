@@ -26,6 +26,7 @@ from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
 from beluga_nb.budget import Budget, Budgeted
+from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.template import filled, names, used
 from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
@@ -35,15 +36,16 @@ from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage, preview, thumbnail
 from beluga_nb.show.recipe import opened
-from beluga_nb.store import pending, runs
+from beluga_nb.store import pending
 from beluga_nb.store.forget import Chosen, Forgotten, choose, forget
 from beluga_nb.store.pack import Packed, pack
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken
-from beluga_nb.store.runs import History, Run
+from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken, runs
+from beluga_nb.store.runs import History, Run, history, previews, recall
 from beluga_nb.store.unpack import Unpacked, unpack
 from beluga_nb.store.verify import Report, verify
+from beluga_nb.wire import request_to_json
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -192,10 +194,11 @@ class Session:
 
         Raises `RequestError` or `SettingsError` before anything is sent, and `EngineError` after.
         """
-        now = self.settings(mode=mode)
-        asked = Request(
-            prompt=prompt if values is None else filled(prompt, values),
-            model=now.model if model is None else model,
+        request, told = self._asked(
+            prompt,
+            values,
+            insist=insist,
+            model=model,
             size=size,
             n=n,
             quality=quality,
@@ -204,8 +207,7 @@ class Session:
             take=take,
             sample=sample,
         )
-        told = (prompt, used(prompt, values)) if values and names(prompt) else (None, {})
-        request = self._checked(asked, insist=insist)
+        now = self.settings(mode=mode)
         store = Store(now.store)
         self._check_many(request, now, store, yes=yes)
         engine, bridge = self._engine(now, store), self._bridge(now)
@@ -217,6 +219,34 @@ class Session:
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
+
+    def plan(
+        self,
+        prompt: str,
+        *,
+        mode: str | None = None,
+        insist: bool = False,
+        values: Mapping[str, object] | None = None,
+        **asked: Any,
+    ) -> Plan:
+        """Return what `generate` with the same arguments would send, and what that would cost; send nothing.
+
+        Raises what `generate` raises before it sends, but for the question whether so many are meant.
+        """
+        request, _ = self._asked(prompt, values, insist=insist, **asked)
+        now, key = self.settings(mode=mode), self._find_key()
+        endpoint = _service(now, key) if key else _embedded(now, self._local_key)
+        known = self._recorded(request, now, Store(now.store))
+        new = [request.part(*run) for run in runs(request.samples, known) if run[0] not in known]
+        requests = [part for run in new for part in catalog.split(run)]
+        how = {"response_format": endpoint.response_format, "extensions": endpoint.extensions}
+        return Plan(
+            requests=requests,
+            bodies=[request_to_json(each, **how) for each in requests],  # type: ignore[arg-type]
+            recorded=len(known),
+            url=f"{endpoint.base_url}/images/generations" if key else "",
+            caps=now.caps,
+        )
 
     def open(self, path: str | Path) -> Result:
         """Return the picture that `save()` wrote, as the result of the request in its recipe.
@@ -264,7 +294,7 @@ class Session:
         Days are as in "2026-11-22", in UTC, both included.
         """
         store = self._store()
-        found = runs.history(store, text, model=model, since=since, until=until, limit=limit)
+        found = history(store, text, model=model, since=since, until=until, limit=limit)
         return replace(found, view=partial(_listed, store))
 
     def recall(self, run: str) -> Result:
@@ -273,7 +303,7 @@ class Session:
         Raises `Refused` where the model had declined.
         """
         store = self._store()
-        return self._own(runs.recall(store, run), View(store, writing=False))
+        return self._own(recall(store, run), View(store, writing=False))
 
     def verify(self, *notebooks: str | Path) -> list[Report]:
         """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
@@ -372,6 +402,15 @@ class Session:
         if not answer:
             raise NotConfirmed(f"{chosen}: not confirmed.", "Nothing was removed.")
 
+    def _asked(
+        self, prompt: str, values: Mapping[str, object] | None, *, insist: bool, **asked: Any
+    ) -> tuple[Request, Told]:
+        if asked.get("model") is None:
+            asked["model"] = self.settings().model
+        text = prompt if values is None else filled(prompt, values)
+        told = (prompt, used(prompt, values)) if values and names(prompt) else (None, {})
+        return self._checked(Request(prompt=text, **asked), insist=insist), told
+
     def _checked(self, asked: Request, *, insist: bool) -> Request:
         if keys.typed_key(asked.prompt):
             raise RequestError(
@@ -384,7 +423,7 @@ class Session:
         return request
 
     def _check_many(self, request: Request, now: Settings, store: Store, *, yes: bool) -> None:
-        new = self._count_new(request, now, store)
+        new = 0 if now.mode == "replay" else request.n - len(self._recorded(request, now, store))
         if new and self._find_key():
             self.budget.check(request.part(0, new), now.caps)
         if yes or new <= ASK_ABOVE:
@@ -398,16 +437,15 @@ class Session:
         if not answer:
             raise NotConfirmed(f"{new} new pictures were not confirmed.", "Nothing was sent.")
 
-    def _count_new(self, request: Request, now: Settings, store: Store) -> int:
-        if now.mode == "replay":
-            return 0
+    def _recorded(self, request: Request, now: Settings, store: Store) -> set[int]:
         if now.mode in {"off", "refresh"}:
-            return request.n
+            return set()
         providers = {now.provider, self._provider(now)}
-        return sum(
-            not any(store.has(request.part(sample), provider=provider) for provider in providers)
+        return {
+            sample
             for sample in request.samples
-        )
+            if any(store.has(request.part(sample), provider=provider) for provider in providers)
+        }
 
     def _provider(self, now: Settings) -> str:
         return now.provider if self._find_key() else LOCAL
@@ -484,7 +522,7 @@ def _listed(store: Store, history: History) -> Bundle:
 
 def _thumbnails(store: Store, run: Run) -> list[Preview]:
     found = []
-    for small in runs.previews(store, run.pictures[:_PICTURED]):
+    for small in previews(store, run.pictures[:_PICTURED]):
         with suppress(BadImage):
             found.append(thumbnail(small))
     return found

@@ -1,8 +1,9 @@
 """Every check there is, in one command, the same for people and machines: `python -m tests`.
 
 Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
-the notebooks, twice, with strict nbval, without a key. It ends at the first that fails. Where there is npm,
-the openai package for Node comes first.
+the notebooks, twice, with strict nbval and with pytest-notebook, from their recordings alone: without a key,
+and without a route to another machine. It ends at the first that fails. Where there is npm, the openai
+package for Node comes first.
 """
 
 import contextlib
@@ -16,7 +17,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PYTEST = ("pytest", "-q")
-NBVAL = (*PYTEST, "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
+ALONE = (*PYTEST, "-p", "no:cacheprovider")
+NBVAL = (*ALONE, "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
+PYTEST_NOTEBOOK = (
+    *(*ALONE, "-p", "no:nbval", "-p", "nb_regression", "--nb-test-files", "--nb-exec-timeout=60"),
+    *("-o", "nb_diff_ignore=/metadata/language_info"),  # which Python ran it; every output counts
+    *("-W", 'ignore:Field "pytest_notebook:UserWarning'),  # it warns as it documents itself
+)
 
 LEFT = Path(tempfile.gettempdir()) / f"beluga_nb-tests-{os.getpid()}"
 """What the tests leave behind: notebooks, stores and logs, searched for their key at the end."""
@@ -27,10 +34,11 @@ CHECKS = {
     "types": ("mypy",),
     "tests": (*PYTEST, f"--basetemp={LEFT}", "tests"),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
-    "notebooks": (*NBVAL, "notebooks"),
-    "notebooks again": (*NBVAL, "notebooks"),
+    "notebooks, nbval": (*NBVAL, "notebooks"),
+    "notebooks, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
+    "notebooks again, nbval": (*NBVAL, "notebooks"),
+    "notebooks again, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
 }
-
 
 NPM = ("install", "--prefix", "tests/node", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
 NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many minutes
@@ -42,6 +50,13 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
 
 
+def without_a_route() -> dict[str, str]:
+    """The environment in which notebooks are checked: what is not recorded is an error there."""
+    clean = environment()
+    path = os.pathsep.join(filter(None, [str(ROOT / "tests/offline"), clean.get("PYTHONPATH")]))
+    return {**clean, "PYTHONPATH": path, "BELUGA_MODE": "replay", "JUPYTER_PREFER_ENV_PATH": "1"}
+
+
 def main() -> int:
     if (npm := shutil.which("npm")) and not (ROOT / "tests/node/node_modules").exists():
         with contextlib.suppress(subprocess.TimeoutExpired):  # the tests that need it say so
@@ -49,7 +64,8 @@ def main() -> int:
     for name, words in CHECKS.items():
         print(f"== {name}: {' '.join(words)}", flush=True)
         began = time.monotonic()
-        status = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=environment()).returncode
+        where = without_a_route() if name.startswith("notebooks") else environment()
+        status = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=where).returncode
         print(
             f"== {name}: {'passed' if status == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s\n",
             flush=True,

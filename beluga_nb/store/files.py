@@ -38,9 +38,9 @@ def claim(folder: Path) -> None:
 
 def write(path: Path, data: bytes, *, root: Path) -> None:
     """Put `data` at `path`, below `root`, for the owner alone to read; all of it or nothing."""
-    make(path.parent)
-    check_inside(path, root)
-    make(root / _PARTS)
+    for folder in (path.parent, root / _PARTS):
+        check_inside(folder, root)
+        make(folder)
     descriptor, part = tempfile.mkstemp(dir=root / _PARTS)  # mode 0600, whatever the umask
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -55,8 +55,8 @@ def write(path: Path, data: bytes, *, root: Path) -> None:
 
 
 def check_inside(path: Path, root: Path) -> None:
-    """Raise `OSError` where a symbolic link leads out of `root`."""
-    if not path.parent.resolve().is_relative_to(root.resolve()):
+    """Raise `OSError` where a symbolic link, on the way or at its end, leads out of `root`."""
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise PermissionError("a link leads out of the store")
 
 
@@ -84,7 +84,11 @@ def sync(folder: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove the temporary files of writers that died over an hour ago."""
+    """Remove the temporary files of writers that died over an hour ago.
+
+    Raises `OSError` where a link leads out of `root`: what is there is not ours to remove.
+    """
+    check_inside(root / _PARTS, root)
     for part in root.glob(f"{_PARTS}/*"):
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > FORGOTTEN_AFTER:

@@ -18,6 +18,7 @@ from typing import Any
 
 from beluga_nb.core import Request
 from beluga_nb.errors import plain
+from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store
 
 LONGEST_CALL = 3600
@@ -110,6 +111,7 @@ def calls(store: Store) -> list[Pending]:
 def _read(store: Store) -> Iterator[Pending]:
     for path in store.folder.glob("pending/*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            files.check_inside(path, store.folder)
             yield _of(json.loads(path.read_bytes()), path.stem)
 
 

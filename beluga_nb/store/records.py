@@ -244,7 +244,7 @@ class Store:
     def keep(self, data: bytes, media_type: str | None = None) -> Path:
         """Write bytes under their SHA-256, unless they are there, and return where."""
         path = self._blob_path(hashlib.sha256(data).hexdigest(), SUFFIXES.get(media_type or "", ".bin"))
-        if not path.exists() or path.read_bytes() != data:  # else damaged bytes would stay damaged
+        if not self._holds(path, data):  # else damaged bytes would stay damaged
             files.write(path, data, root=self.folder)
         return path
 
@@ -259,6 +259,13 @@ class Store:
             for path, data in written.items():
                 if not path.exists():
                     files.write(path, data, root=self.folder)
+
+    def _holds(self, path: Path, data: bytes) -> bool:
+        try:
+            files.check_inside(path, self.folder)
+            return path.read_bytes() == data
+        except OSError:
+            return False
 
     def entries(self) -> Iterator[Entry]:
         """Yield every record that can be read, in the order of their keys."""
@@ -322,6 +329,7 @@ class Store:
         of = [hashlib.sha256(part.data).hexdigest() for part in parts]
         path = self._path("sheets", hashlib.sha256(canonical_json(of)).hexdigest(), ".json")
         try:
+            files.check_inside(path, self.folder)
             said = json.loads(path.read_bytes())["sheet"]
             return Preview(self.blob(Blob(said["sha256"], said["media_type"])), said["media_type"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError):

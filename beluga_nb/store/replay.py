@@ -13,7 +13,7 @@ import contextlib
 import difflib
 import math
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import ParamSpec, TypeVar
@@ -39,7 +39,7 @@ class Replayed:
     async def __call__(self, request: Request) -> Result:
         found = await asyncio.to_thread(self._found, request)
         outcomes: list[Result | BelugaError] = []
-        for sample, n in _runs(request.samples, found):
+        for sample, n in runs(request.samples, found):
             part = request.part(sample, n)
             known = found.get(sample)
             if isinstance(known, Picture):
@@ -56,7 +56,7 @@ class Replayed:
         return {sample: each for sample, each in read.items() if each}
 
 
-def _runs(samples: Sequence[int], known: Mapping[int, object]) -> Iterator[tuple[int, int]]:
+def runs(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, int]]:
     """Yield (first, count): each known sample by itself, and the unknown ones in runs."""
     start = None
     for sample in samples:

@@ -1,0 +1,84 @@
+"""What a call would take, before anything is spent."""
+
+import datetime
+import json
+
+import pytest
+from conftest import KEY, Counting, service
+
+from beluga_nb.budget import Prices
+from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.session import Session
+
+PRICES = Prices.of({"date": datetime.date(2026, 11, 1), "flux-2.0": 0.03})
+
+
+@pytest.fixture
+def engine():
+    return Counting()
+
+
+@pytest.fixture
+def session(engine, tmp_path):
+    with service(engine) as base_url:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
+        yield Session(environ=environ, folder=tmp_path, prices=PRICES)
+
+
+def test_r16_a_plan_counts_and_prices_and_sends_nothing(session, engine, tmp_path):
+    plan = session.plan("a fox", model="flux-2.0", size="1792x1024", n=6)
+    assert engine.requests == []
+    assert list(tmp_path.iterdir()) == []
+    first, second = plan.bodies
+    assert first == {
+        "model": "flux-2.0",
+        "prompt": "a fox",
+        "n": 4,
+        "size": "16:9",
+        "response_format": "b64_json",
+        "take": "",
+        "sample": 0,
+    }
+    assert (second["n"], second["sample"]) == (2, 4)
+    assert str(plan).splitlines() == [
+        "Dry run, nothing was sent: 6 pictures, 0 recorded, 6 to make; at most 0.18 USD by your prices of"
+        " 2026-11-01 (estimated).",
+        f"POST {plan.url}",
+        json.dumps(first),
+        f"POST {plan.url}",
+        json.dumps(second),
+    ]
+
+
+def test_r16_what_is_planned_is_what_is_sent(session, engine):
+    plan = session.plan("a {{animal}}", model="flux-2.0", n=6, values={"animal": "fox"})
+    session.generate("a {{animal}}", model="flux-2.0", n=6, values={"animal": "fox"})
+    assert sorted(engine.requests, key=lambda request: request.sample) == list(plan.requests)
+
+
+def test_what_is_recorded_is_not_in_the_plan(session, engine):
+    session.generate("a fox", model="flux-2.0", n=2)
+    session.generate("a fox", model="flux-2.0", sample=4)
+    plan = session.plan("a fox", model="flux-2.0", n=6)
+    assert [(request.sample, request.n) for request in plan.requests] == [(2, 2), (5, 1)]
+    assert (plan.recorded, plan.images) == (3, 3)
+    assert session.plan("a fox", model="flux-2.0", n=2).cost == 0
+
+
+def test_an_unknown_price_is_said_and_never_nothing(session):
+    plan = session.plan("a fox", model="seedream-4.5")
+    assert plan.cost is None
+    assert "the price is unknown" in str(plan)
+
+
+def test_local_previews_cost_nothing(tmp_path):
+    plan = Session(environ={}, folder=tmp_path).plan("a fox")
+    assert plan.cost == 0
+    assert "local previews, no cost" in str(plan)
+
+
+def test_a_plan_finds_what_cannot_be(session):
+    with pytest.raises(UnknownName, match="Did you mean 'flux-2"):
+        session.plan("a fox", model="flux2")
+    with pytest.raises(RequestError, match="has no size"):
+        session.plan("a fox", model="seedream-4.5", size="21:9")

@@ -1,0 +1,194 @@
+"""Calls that are killed at every step of what they write; `test_crashes.py` runs it as a process of its own.
+
+    python killed.py FOLDER KILLS
+
+One process forks a child for each call. The child asks through the real wrapper and kills itself with
+SIGKILL as it touches the disk for the k-th time, for k = 1, 2, 3 … until a call comes to its end; then the
+next kind of call begins, until there were so many kills. The engine writes down each request, as a server
+would see it, before it answers. After each child all that the store promises is looked at.
+
+Prints one line of JSON.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from conftest import drawing, drawn
+
+from beluga_nb.core import Request
+from beluga_nb.errors import BadImage, BelugaError, OutcomeUnknown, Refused
+from beluga_nb.show.preview import preview
+from beluga_nb.store import pending
+from beluga_nb.store.records import Store
+from beluga_nb.store.replay import Recorded, Replayed
+
+TOUCHES = {"open", "write", "flush", "fsync", "replace", "mkdir", "chmod", "unlink", "close"}
+
+FOX = Request(prompt="a fox", model="flux-2.0")
+
+
+async def declining(request):
+    raise Refused("Declined.", status=400, code="moderation_blocked")
+
+
+async def failing(request):
+    raise OutcomeUnknown("The provider failed.", status=502)
+
+
+async def cut(request):
+    raise BadImage(
+        "The answer's picture is cut short.", "It may have been billed.", data=drawn(request, 0)[:60]
+    )
+
+
+KINDS = [  # who answers, and what
+    (drawing, FOX),
+    (drawing, replace(FOX, n=2)),
+    (declining, replace(FOX, prompt="a fox that no model draws")),
+    (failing, replace(FOX, prompt="a fox without an end")),
+    (cut, replace(FOX, prompt="half a fox")),
+]
+
+
+def call(engine, request, store, log):
+    """Ask through the wrapper, as a session does."""
+
+    async def seen(request):
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(descriptor, f"{request.run} {request.take} {request.n}\n".encode())
+        os.close(descriptor)
+        return await engine(request)
+
+    told = []
+    recorded = Recorded(seen, store, provider="wire", preview=preview, notify=told.append)
+    with contextlib.suppress(BelugaError):
+        asyncio.run(Replayed(recorded, store, provider="wire")(request))
+    os._exit(1 if told else 0)
+
+
+def die_at(step):
+    """Die just before the step-th touch of the disk by the store, which runs on threads of its own."""
+    steps = itertools.count(1)
+
+    def look(frame, event, function):
+        touching = (
+            event == "c_call" and function.__name__ in TOUCHES and "import" not in frame.f_code.co_filename
+        )
+        if touching and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.setprofile(look)
+
+
+def forked(engine, request, store, log, step):
+    """Return how a call ended that dies at that step: by which signal, or 0."""
+    child = os.fork()
+    if not child:
+        try:
+            die_at(step)
+            call(engine, request, store, log)
+        finally:
+            os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return signal.SIGKILL
+    assert os.WEXITSTATUS(status) == 0, "a call that was not killed failed, or said something"
+    return 0
+
+
+class Ledger:
+    """What was asked for so far, and what must be true of the store after each call."""
+
+    def __init__(self, store, log):
+        self.store = store
+        self.log = log
+        self.asked = {}  # take -> (engine, request)
+        self.whole = {}  # key -> bytes of each file that was ever seen complete
+
+    def look(self):
+        """Check the store, as someone does who starts anew after the crash."""
+        entries = {entry.key: entry for entry in self.store.entries()}
+        paths = self.store.record_paths()
+        assert [path.stem for path in paths] == sorted(entries), "a record is half written"
+        for key, entry in entries.items():
+            if entry.image:
+                assert self.store.picture(entry).data == drawn(entry.request, entry.request.sample)
+            text = self.store.record_path(key).read_bytes()
+            assert self.whole.setdefault(key, text) == text, "an older record has changed"
+        assert self.whole.keys() == entries.keys(), "an older record is gone"
+        waiting = {one.run for one in pending.calls(self.store)}
+        assert len(list(self.store.folder.glob("pending/*"))) == len(waiting), "half a line in the journal"
+        for line in self.seen():
+            run, take, n = line.split()
+            _, request = self.asked[take]
+            parts = [request.part(sample) for sample in request.samples]
+            answers = [self.store.read(part, provider="wire") for part in parts]
+            assert all(answers) or run in waiting, "a request that was sent has neither record nor entry"
+            assert int(n) <= request.n
+        return entries, waiting
+
+    def check_ended(self, take):
+        """Check that a call that came to its end is recorded, or is known to have none."""
+        engine, request = self.asked[take]
+        waiting = [one.why for one in pending.calls(self.store) if one.request.take == take]
+        if engine in (drawing, declining):
+            assert all(self.store.has(request.part(sample), provider="wire") for sample in request.samples)
+            assert not waiting
+        else:
+            assert len(waiting) == 1
+            assert waiting[0], "why the call has no known end"
+
+    def seen(self):
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+def main(folder, kills):
+    died, rounds, steps = 0, 0, []
+    fresh = folder / "fresh"
+    lasting = Ledger(Store(folder / "lasting"), folder / "lasting.log")
+    while died < kills:
+        for number, (engine, kind) in enumerate(KINDS):
+            for step in itertools.count(1):
+                take = f"{rounds}.{number}.{step}"
+                request = replace(kind, take=take)
+                # The first round has a store of its own for each call: it dies while the folder is made.
+                ledger = lasting
+                if rounds == 0 and number == 0:
+                    ledger = Ledger(Store(fresh / take), folder / f"{take}.log")
+                ledger.asked[take] = (engine, request)
+                how = forked(engine, request, ledger.store, ledger.log, step)
+                ledger.look()
+                if not how:
+                    ledger.check_ended(take)
+                    break
+                died += 1
+            steps.append(step - 1)
+        rounds += 1
+    entries, waiting = lasting.look()
+    print(
+        json.dumps(
+            {
+                "kills": died,
+                "steps": steps,
+                "seen": len(lasting.seen()),
+                "runs": len({line.split()[0] for line in lasting.seen()}),
+                "takes": len({line.split()[1] for line in lasting.seen()}),
+                "asked": len(lasting.asked),
+                "records": len(entries),
+                "waiting": len(waiting),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,115 @@
+"""How the committed notebooks are checked: without a route or a key, and so that a wrong byte is noticed."""
+
+import errno
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import KEY
+from kernels import Kernel
+
+ROOT = Path(__file__).parent.parent
+CHECKED = runpy.run_path(str(ROOT / "tests/__main__.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def checked(how, folder):
+    """Check the notebooks in a folder as `python -m tests` does."""
+    words = [sys.executable, "-m", *CHECKED[how], "-c", str(ROOT / "pyproject.toml"), str(folder)]
+    environ = CHECKED["without_a_route"]()
+    environ["PYTHONPATH"] += os.pathsep + str(ROOT)
+    return subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return Path(shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks"))
+
+
+@pytest.mark.parametrize("how", ["NBVAL", "PYTEST_NOTEBOOK"])
+def test_one_flipped_byte_in_one_picture_fails_the_notebook(copy, how):
+    blob = max(copy.glob("beluga_store/blobs/*/*.png"), key=lambda path: path.stat().st_size)
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.write_bytes(data)
+    done = checked(how, copy)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "its bytes are not the ones that were recorded" in done.stdout + done.stderr
+
+
+SHOWN = {"text/plain": "a whale", "text/html": "<p>a whale</p>", "image/jpeg": "/9j/aAAA"}
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("NBVAL", "2 failed, 2 passed"),  # it looks at no image, only at the text, which has its SHA-256
+        ("PYTEST_NOTEBOOK", "3 failed, 1 passed"),
+    ],
+)
+def test_one_other_character_in_an_output_fails_the_notebook(tmp_path, how, told):
+    (tmp_path / "same.ipynb").write_text(notebook(SHOWN))
+    for kind, text in SHOWN.items():
+        other = SHOWN | {kind: text.replace("a", "b", 1)}
+        (tmp_path / f"{kind.replace('/', '-')}.ipynb").write_text(notebook(other))
+    done = checked(how, tmp_path)
+    assert done.stdout.splitlines()[-1].startswith(told), done.stdout + done.stderr
+    assert not [line for line in done.stdout.splitlines() if line.startswith("FAILED") and "same" in line]
+
+
+def notebook(stored):
+    """A notebook of one cell that shows SHOWN, and stores that it showed something else."""
+    code = f"from IPython.display import display\ndisplay({SHOWN!r}, raw=True)"
+    output = {"output_type": "display_data", "data": stored, "metadata": {}}
+    cell = {"cell_type": "code", "id": "one", "execution_count": 1, "metadata": {}}
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    return json.dumps(
+        {
+            "cells": [{**cell, "source": code, "outputs": [output]}],
+            "metadata": {"kernelspec": kernel},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+    )
+
+
+REACHING = """
+import socket
+def reached(what):
+    try:
+        what()
+    except OSError as error:
+        return str(error)
+    return "reached"
+
+listening = socket.create_server(("127.0.0.1", 0))
+print(reached(lambda: socket.create_connection(listening.getsockname(), 5)))
+print(reached(lambda: socket.create_connection(("192.0.2.1", 443), 5)))
+print(reached(lambda: socket.create_connection(("2001:db8::1", 443), 5)))
+print(reached(lambda: socket.getaddrinfo("example.org", 443)))
+print(reached(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"?", ("192.0.2.1", 53))))
+"""
+
+
+def test_where_notebooks_are_checked_there_is_no_route_and_no_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("BELUGA_API_KEY", KEY)
+    environ = CHECKED["without_a_route"]()
+    assert {name for name in environ if name.startswith("BELUGA_")} == {"BELUGA_MODE"}
+    with Kernel(tmp_path, PYTHONPATH=environ["PYTHONPATH"]) as kernel:
+        here, *others = kernel.run(REACHING).stdout.splitlines()
+    assert here == "reached"
+    assert others == [f"[Errno {errno.ENETUNREACH}] Network is unreachable (tests/offline)"] * 4
+
+
+def test_each_notebook_is_checked_twice_by_each_checker_without_a_route():
+    assert NOTEBOOKS
+    names = [name for name in CHECKED["CHECKS"] if name.startswith("notebooks")]
+    commands = [CHECKED["CHECKS"][name] for name in names]
+    for how in ("NBVAL", "PYTEST_NOTEBOOK"):
+        assert commands.count((*CHECKED[how], "notebooks")) == 2
+    assert len(commands) == 4
