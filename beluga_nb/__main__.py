@@ -19,7 +19,7 @@ usage: python -m beluga_nb COMMAND ...
   verify   what is recorded is whole, and what notebooks show is recorded
   history  what is recorded, the newest first
   forget   remove recordings, until nothing of them is left in the store
-  pack     a notebook and the recordings that it shows, as one zip
+  pack     a notebook and the recordings that it needs, as one zip
   unpack   … and back, every byte checked
 
   COMMAND --help says more"""

@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     forget.add_argument("--all", action="store_true", help="everything that is recorded")
     forget.add_argument("--yes", action="store_true", help="do not ask")
 
-    pack = command("pack", _pack, "Write a notebook and the recordings that it shows to one zip.")
+    pack = command("pack", _pack, "Write a notebook and the recordings that it needs to one zip.")
     pack.add_argument("notebook", metavar="NOTEBOOK")
     pack.add_argument("-o", "--output", metavar="FILE", help="the zip; beside the notebook unless given")
 

@@ -335,7 +335,7 @@ class Session:
         return forget(store, chosen)
 
     def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
-        """Write a notebook and the recordings that it shows to a zip: beside it, unless said otherwise."""
+        """Write a notebook and the recordings that it needs to a zip: beside it, unless said otherwise."""
         notebook = Path(notebook).expanduser()
         return pack(self._store(notebook.parent), notebook, Path(to).expanduser() if to else None)
 

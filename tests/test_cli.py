@@ -108,7 +108,7 @@ def test_forget_leaves_nothing_of_the_prompt(folder, words):
 def test_pack_and_unpack(folder):
     status, out, err = run(folder, "pack", "whales.ipynb", "-o", "sent.zip")
     assert (status, err) == (0, "")
-    assert out.startswith("sent.zip: whales.ipynb and 2 pictures that it shows (")
+    assert out.startswith("sent.zip: whales.ipynb and 2 pictures that it needs (")
     status, out, err = run(folder, "unpack", "sent.zip", "--into", "there")
     assert (status, err) == (0, "")
     assert run(folder / "there", "verify", "whales.ipynb")[0] == 0

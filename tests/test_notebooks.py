@@ -13,6 +13,10 @@ import pytest
 from conftest import KEY
 from kernels import Kernel
 
+from beluga_nb.store.pack import pack
+from beluga_nb.store.records import Store
+from beluga_nb.store.unpack import unpack
+
 ROOT = Path(__file__).parent.parent
 CHECKED = runpy.run_path(str(ROOT / "tests/__main__.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -40,6 +44,17 @@ def test_one_flipped_byte_in_one_picture_fails_the_notebook(copy, how):
     done = checked(how, copy)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "its bytes are not the ones that were recorded" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_packed_notebook_replays_elsewhere(copy, tmp_path, path):
+    """Cells that assign and show nothing too: whoever gets the one file can run all of it."""
+    store = Store(copy / "beluga_store")
+    sent = pack(store, copy / path.name, tmp_path / "sent.zip")
+    there = tmp_path / "there"
+    unpack(sent.path, Store(there / "beluga_store"), into=there)
+    done = checked("NBVAL", there)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 SHOWN = {"text/plain": "a whale", "text/html": "<p>a whale</p>", "image/jpeg": "/9j/aAAA"}

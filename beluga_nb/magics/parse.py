@@ -107,7 +107,7 @@ COMMANDS = {
         _RUNS,
     ),
     "pack": Command(
-        "a notebook and the recordings that it shows, as one zip",
+        "a notebook and the recordings that it needs, as one zip",
         (Option(("-o", "--output"), "to", "FILE", "the zip; beside the notebook unless given"),),
         _NOTEBOOKS._replace(metavar="NOTEBOOK"),
     ),

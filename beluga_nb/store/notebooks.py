@@ -1,4 +1,4 @@
-"""What a notebook's outputs say of recordings: the hashes they name, and the small pictures they show."""
+"""What a notebook says of recordings: the hashes in its outputs, and the prompts in its cells."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from beluga_nb.errors import StoreError
+from beluga_nb.store.records import Entry
+
+_FILLED = re.compile(r"\{\{\s*[^\W\d]\w*\s*\}\}")
+_BEFORE, _BEHIND = r"(?:^|(?<=[\s\"']))", r"(?=\s*$|[\"'\n])"
+
+_NOTHING_YET = re.compile(r"(^|[\"']|beluga(\s+-\S+(\s+[^-\s]\S*)?)*)\s*$")  # of a prompt
 
 _NAMED = re.compile(r"sha256:([0-9a-f]{64})(?![0-9a-f])")
 _TEXTS = ("text/plain", "text/html")
@@ -38,10 +44,59 @@ class Output:
         return f"cell {self.cell}, output {self.number}"
 
 
-def outputs(path: Path) -> list[Output]:
-    """Return the outputs of a notebook that name recorded pictures; raise `StoreError` for no notebook."""
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook that was read: what its outputs show, and the source of its code cells."""
+
+    outputs: tuple[Output, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def hashes(self) -> set[str]:
+        """The pictures that its outputs name."""
+        return {name for output in self.outputs for name in output.hashes}
+
+    def needs(self, entry: Entry) -> bool:
+        """Whether an output shows what is recorded, or a cell asks for it."""
+        shown = entry.image is not None and entry.image.sha256 in self.hashes
+        return shown or self.asks_for(entry.request.prompt)
+
+    def asks_for(self, prompt: str) -> bool:
+        """Whether a cell holds a prompt, as it stands or with `{{name}}` in it for any text.
+
+        A cell that assigns shows nothing, and a prompt that was declined has no picture: of these the
+        outputs tell nothing.
+        """
+        text = prompt.strip()
+        return any(_holds(piece, text) for source in self.sources for piece in _pieces(source))
+
+
+def _pieces(source: str) -> list[str]:
+    return [source, *(line for line in source.splitlines() if _FILLED.search(line))]
+
+
+def _holds(source: str, prompt: str) -> bool:
+    if re.search(rf"{_BEFORE}{re.escape(prompt)}{_BEHIND}", source):
+        return True
+    first, *others = _FILLED.split(source)
+    if not others:
+        return False
+    last = others.pop()
+    ends = {last.rstrip(), re.split(r"[\"'\n]", last)[0]}
+    between = "".join(f".*?{re.escape(each)}" for each in others)
+    return any(
+        re.fullmatch(f"{between}.*?{re.escape(end)}", prompt[len(first) - start.end() :], re.DOTALL)
+        for start in re.finditer(_BEFORE, first)
+        if prompt.startswith(first[start.end() :])
+        and (start.end() < len(first) or _NOTHING_YET.search(first))
+        for end in ends
+    )
+
+
+def read(path: Path) -> Notebook:
+    """Return what a notebook says of recordings; raise `StoreError` for what is no notebook."""
     try:
-        return outputs_of(path.read_bytes())
+        return read_bytes(path.read_bytes())
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be read: {error.strerror or error}.", "Name a notebook."
@@ -52,13 +107,15 @@ def outputs(path: Path) -> list[Output]:
         ) from None
 
 
-def outputs_of(data: bytes) -> list[Output]:
+def read_bytes(data: bytes) -> Notebook:
     """Return the same from a notebook's bytes; raise `ValueError` for other bytes."""
     try:
         notebook = json.loads(data)
         if notebook["nbformat"] != 4:
             raise ValueError(f"its format is {notebook['nbformat']}, not 4")
-        return list(_outputs(notebook))
+        cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        sources = tuple(_joined(cell["source"]) for cell in cells)
+        return Notebook(tuple(_outputs(notebook)), sources)
     except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(type(error).__name__) from None
 

@@ -1,4 +1,4 @@
-"""Packing: a notebook, and just the recordings that its outputs show, as one zip.
+"""Packing: a notebook, and just the recordings that its outputs show and its cells ask for, as one zip.
 
     whales.ipynb
     beluga_store/store.json
@@ -24,7 +24,7 @@ from typing import IO
 
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheets
-from beluga_nb.store.notebooks import Output, outputs
+from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
 
 LARGEST_FILE = 64 * 2**20
@@ -52,7 +52,7 @@ class Packed:
 
     def __str__(self) -> str:
         count = f"{self.pictures} picture{'s' * (self.pictures != 1)}"
-        return f"{self.path}: {self.notebook} and {count} that it shows ({self.path.stat().st_size:,} bytes)"
+        return f"{self.path}: {self.notebook} and {count} that it needs ({self.path.stat().st_size:,} bytes)"
 
 
 def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
@@ -61,17 +61,24 @@ def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
     Raises `StoreError` where the notebook shows what is not recorded, or the zip cannot be written.
     """
     to = to or notebook.with_suffix(".zip")
-    shown = outputs(notebook)
+    said = read(notebook)
     if not NOTEBOOK.fullmatch(notebook.name):
         raise StoreError(
             f"'{plain(notebook.name, 80)}' cannot be packed.", "Name a file that ends in .ipynb."
         )
-    entries = _shown_in(notebook.name, shown, list(store.entries()))
+    entries = _needed_by(notebook.name, said, list(store.entries()))
     _check_free(to)
     with _replacing(to) as file, zipfile.ZipFile(file, "w") as zipped:
-        for name, read in sorted(_files(store, notebook, entries).items()):
-            _add(zipped, name, read())
-    return Packed(to, notebook.name, len({entry.image for entry in entries}))
+        for name, contents in sorted(_files(store, notebook, entries).items()):
+            _add(zipped, name, contents())
+    return Packed(to, notebook.name, len({entry.image for entry in entries if entry.image}))
+
+
+def _needed_by(notebook: str, said: Notebook, entries: Sequence[Entry]) -> list[Entry]:
+    shown = _shown_in(notebook, said.outputs, entries)
+    asked = [entry for entry in entries if said.asks_for(entry.request.prompt)]
+    found = {entry.key: entry for entry in (*shown, *asked)}
+    return [found[key] for key in sorted(found)]
 
 
 def _shown_in(notebook: str, shown: Iterable[Output], entries: Sequence[Entry]) -> list[Entry]:
@@ -85,8 +92,7 @@ def _shown_in(notebook: str, shown: Iterable[Output], entries: Sequence[Entry]) 
             f"{notebook} shows pictures that are not recorded here:{''.join(missing)}",
             "Run these cells again, or clear their outputs.",
         )
-    found = {entry.key: entry for output, name in named for entry in _meant(output, by_hash[name])}
-    return [found[key] for key in sorted(found)]
+    return [entry for output, name in named for entry in _meant(output, by_hash[name])]
 
 
 def _meant(output: Output, entries: Sequence[Entry]) -> Sequence[Entry]:

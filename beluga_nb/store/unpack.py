@@ -20,7 +20,7 @@ from typing import TypeVar
 from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheet_of
-from beluga_nb.store.notebooks import outputs_of
+from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.pack import LARGEST_FILE, LARGEST_PACK, NOTEBOOK, STORE, STORE_JSON
 from beluga_nb.store.records import Blob, Entry, Store, Unusable, entry_of
 
@@ -49,7 +49,7 @@ class Unpacked:
     recordings: int
 
     def __str__(self) -> str:
-        return f"{self.path}, and {self.recordings} recording{'s' * (self.recordings != 1)} that it shows"
+        return f"{self.path}, and {self.recordings} recording{'s' * (self.recordings != 1)} that it needs"
 
 
 @dataclass
@@ -170,13 +170,15 @@ def _check(right: bool, info: zipfile.ZipInfo) -> None:
 
 
 def _check_whole(contents: _Contents) -> None:
-    """Check that the notebook shows every record, and that all bytes are there and no others."""
+    """Check that the notebook needs every record, and that all bytes are there and no others."""
     try:
-        shown = {name for output in outputs_of(contents.cells) for name in output.hashes}
+        notebook = read_bytes(contents.cells)
     except ValueError:
         raise _Rejected("it holds no notebook") from None
-    if shown != {entry.image.sha256 if entry.image else "" for entry in contents.entries}:
-        raise _Rejected("its records are not the ones that its notebook shows")
+    if not notebook.hashes <= {entry.image.sha256 for entry in contents.entries if entry.image}:
+        raise _Rejected("it lacks records of what its notebook shows")
+    if not all(notebook.needs(entry) for entry in contents.entries):
+        raise _Rejected("its records are not the ones that its notebook needs")
     previews = {entry.preview.sha256 for entry in contents.entries if entry.preview}
     if any(not previews.issuperset(sheet.of) for sheet in contents.sheets):
         raise _Rejected("its sheets are of other pictures")
@@ -208,7 +210,7 @@ def _fits(path: Path, data: bytes) -> bool:
 
 
 def _write(contents: _Contents, zipped: zipfile.ZipFile, store: Store, into: Path) -> None:
-    # The notebook last: it is there only if all that it shows is.
+    # The notebook last: it is there only if all that it needs is.
     blobs = ((zipped.read(info), blob.media_type) for blob, info in contents.blobs.items())
     try:
         store.put(blobs, {_path(store, name): data for name, data in contents.written.items()})

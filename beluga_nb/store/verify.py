@@ -9,7 +9,7 @@ from pathlib import Path
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store import pending
 from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
-from beluga_nb.store.notebooks import Output, outputs
+from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Blob, Entry, NotPulled, Store, Unusable
 from beluga_nb.store.runs import SHOWN_NAME, Run, runs
@@ -21,7 +21,7 @@ _LISTED = 20
 class Report:
     """What was found: `problems`, and what is no problem but worth knowing.
 
-    `unused` are recordings that none of the given notebooks shows, `unnamed` files that no record names.
+    `unused` are recordings that none of the given notebooks needs, `unnamed` files that no record names.
     """
 
     checked: str
@@ -111,26 +111,26 @@ def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
             yield f"{place}: {error.message.partition(': ')[2]}"
 
 
-def _shown(notebooks: Iterable[Path]) -> tuple[dict[Path, list[Output]], list[str]]:
-    shown: dict[Path, list[Output]] = {}
+def _shown(notebooks: Iterable[Path]) -> tuple[dict[Path, Notebook], list[str]]:
+    shown: dict[Path, Notebook] = {}
     unread: list[str] = []
     for path in notebooks:
         try:
-            shown[path] = outputs(path)
+            shown[path] = read(path)
         except StoreError as error:
             unread.append(error.message)
     return shown, unread
 
 
 def _not_recorded(
-    shown: Mapping[Path, Sequence[Output]], entries: Iterable[Entry], whole: Sequence[Sheet]
+    shown: Mapping[Path, Notebook], entries: Iterable[Entry], whole: Sequence[Sheet]
 ) -> Iterator[str]:
     previews: dict[str, set[str]] = {}
     for entry in entries:
         if entry.image:
             of = previews.setdefault(entry.image.sha256, set())
             of |= {entry.preview.sha256} if entry.preview else set()
-    for path, output in ((path, output) for path, found in shown.items() for output in found):
+    for path, output in ((path, output) for path, found in shown.items() for output in found.outputs):
         for name in output.hashes:
             if name not in previews:
                 yield f"{path.name}, {output.place}: sha256:{name} is not recorded"
@@ -153,10 +153,11 @@ def _is_of(sheet: Sheet, parts: Sequence[Collection[str]]) -> bool:
     )
 
 
-def _unused(store: Store, shown: Mapping[Path, Sequence[Output]]) -> Iterator[Run]:
-    used = {name for found in shown.values() for output in found for name in output.hashes}
+def _unused(store: Store, shown: Mapping[Path, Notebook]) -> Iterator[Run]:
     for run in runs(store):
-        rest = tuple(entry for entry in run.pictures if entry.image and entry.image.sha256 not in used)
+        rest = tuple(
+            entry for entry in run.pictures if not any(found.needs(entry) for found in shown.values())
+        )
         if rest:
             yield replace(run, entries=rest)
 

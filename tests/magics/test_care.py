@@ -64,8 +64,8 @@ def test_the_life_of_a_recording(kernel, folder):
     assert kernel.run("x == night").texts == ["True"]
 
     shown = kernel.run("%beluga pack whales.ipynb -o sent.zip\n%beluga unpack sent.zip --into there")
-    assert shown.stdout.startswith("sent.zip: whales.ipynb and 3 pictures that it shows (")
-    assert "there/whales.ipynb, and 3 recordings that it shows\n" in shown.stdout
+    assert shown.stdout.startswith("sent.zip: whales.ipynb and 3 pictures that it needs (")
+    assert "there/whales.ipynb, and 3 recordings that it needs\n" in shown.stdout
     assert kernel.run("%beluga verify there/whales.ipynb").status == "ok"
 
     shown = kernel.run("%beluga forget --prompt skyline", answers=["n"])

@@ -15,10 +15,11 @@ from conftest import ask
 from stores import SENTINEL, everything, mentions, notebook, record
 
 from beluga_nb.core import Request
-from beluga_nb.errors import StoreError
+from beluga_nb.errors import Refused, StoreError
 from beluga_nb.store import pending
 from beluga_nb.store import unpack as unpacking
 from beluga_nb.store.folder import sheet_of
+from beluga_nb.store.notebooks import Notebook
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Replayed, Unrecorded
@@ -331,15 +332,16 @@ def test_a_format_that_this_version_does_not_read_is_refused(packed, there):
 def test_what_is_missing_is_refused(packed, there, room):
     files = entries(packed)
     del files[next(name for name in files if f"/{room}/" in name)]
-    refused(written(packed, files.items()), there, "are not the ones that its")
+    told = {"records": "it lacks records of what its notebook shows"}
+    refused(written(packed, files.items()), there, told.get(room, "are not the ones that its"))
 
 
-def test_a_record_that_the_notebook_does_not_show_is_refused(store, packed, there):
+def test_a_record_that_the_notebook_does_not_need_is_refused(store, packed, there):
     record(store, "planted")
     path = next(path for path in store.record_paths() if "planted" in path.read_text())
     name = f"beluga_store/{path.relative_to(store.folder).as_posix()}"
     written(packed, [*entries(packed).items(), (name, path.read_bytes())])
-    refused(packed, there, "its records are not the ones that its notebook shows")
+    refused(packed, there, "its records are not the ones that its notebook needs")
 
 
 def test_bytes_that_no_record_names_are_refused(store, packed, there):
@@ -432,3 +434,53 @@ def test_a_dangling_link_of_the_notebooks_name_is_not_followed(packed, there, tm
     with pytest.raises(StoreError, match=r"whales\.ipynb cannot be written"):
         arrived(packed, there)
     assert not (tmp_path / "planted").exists()
+
+
+# --- what a notebook asks for and does not show
+
+
+@pytest.mark.parametrize(
+    ("source", "prompt", "asked"),
+    [
+        ("x = %beluga -s 4:3 three balloons", "three balloons", True),
+        ("%%beluga -o x\nthree\nballoons\n", "three\nballoons", True),
+        ("for x in y:\n    %beluga -s 4:3 a fox, {{x}}\n", "a fox, in snow", True),
+        ("%beluga {{x}} fox", "a red fox", True),
+        ("%%beluga\na {{x}} and\na {{y}}, please", "a fox and\na cat, please", True),
+        ('b.generate("a fox", n=2)', "a fox", True),
+        ("b.generate('a {{x}} fox', values={'x': 1})", "a red fox", True),
+        ("%beluga three balloons", "balloons in three", False),
+        ("%beluga three balloons", "hree balloons", False),
+        ("%beluga three balloons at dawn", "three balloons", False),
+        ("%beluga a fox, {{x}}", "a whale, in snow", False),
+        ("%beluga a {{x}} fox", "a red whale", False),
+        ("x = 1", "a fox", False),
+    ],
+)
+def test_a_cell_asks_for_the_prompt_that_it_holds(source, prompt, asked):
+    assert Notebook((), (source,)).asks_for(prompt) is asked
+
+
+def test_what_a_cell_asks_for_and_does_not_show_is_packed_too(store, tmp_path, there):
+    (tmp_path / "a").mkdir()
+    path = notebook(tmp_path / "a" / "quiet.ipynb", record(store, "a whale"))
+    said = json.loads(path.read_text())
+    cell = {"cell_type": "code", "metadata": {}, "execution_count": 1, "outputs": []}
+    said["cells"].append(cell | {"source": ["fox = %beluga a silent fox"]})
+    path.write_text(json.dumps(said))
+    for prompt in ("a silent fox", "nobody's business"):
+        record(store, prompt)
+    store.write_refusal(
+        Request(prompt="a silent fox", model="flux-2.0", take="declined"),
+        Refused("No.", code="moderation_blocked"),
+        provider="wire",
+        created=1,
+    )
+    packed = pack(store, path)
+    assert packed.pictures == 2
+    arriving = arrived(packed.path, there)
+    assert sorted(entry.request.prompt for entry in arriving.entries()) == [
+        "a silent fox",
+        "a silent fox",
+        "a whale",
+    ]
