@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.display import display
 
 from beluga_nb.core import Bundle, Incomplete, Result
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.magics.fate import thrown_away
-from beluga_nb.magics.parse import EXAMPLES, Call, help_text, parse
+from beluga_nb.magics.parse import EXAMPLES, Call, Options, help_text, parse
 from beluga_nb.session import default
 from beluga_nb.show.catalogue import models_table, sizes_table
 from beluga_nb.show.markup import status_lines
@@ -32,6 +32,8 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
         return _served(**call.said)
     elif call.command is not None and call.command in _CARE:
         return _CARE[call.command](call, shell.user_ns)
+    elif call.command == "login":
+        print(f"The key that ends in {default.login(**call.said)} is used from now on.")
     elif call.command == "open":
         return _opened(shell, call.file)
     elif call.command is not None:
@@ -108,14 +110,21 @@ def _cell(result: Result) -> str:
         return f"import beluga_nb\n\n{result.to_python()}"
 
 
-def _generated(call: Call, names: dict[str, object], local_ns: Mapping[str, object]) -> Result:
+def _generated(call: Call, names: dict[str, object], local_ns: Mapping[str, object]) -> Result | None:
+    values = None if call.raw else {**names, **local_ns}
+    if call.dry_run:
+        print(default.plan(call.prompt, values=values, **_planned(call.options)))
+        return None
     try:
-        values = None if call.raw else {**names, **local_ns}
         result = default.generate(call.prompt, values=values, **call.options)
     except Incomplete as error:
         _display(_kept(call, error.result, names))
         raise
     return _shown(_kept(call, result, names))
+
+
+def _planned(options: Options) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name != "yes"}
 
 
 def _kept(call: Call, result: Result, names: dict[str, object]) -> Result:

@@ -37,6 +37,7 @@ OPTIONS = (
     Option(("--sample",), "sample", "N", "the number of the first picture within its take, from 0 on"),
     Option(("--raw",), "raw", "", "leave {{name}} in the prompt as it is"),
     Option(("--mode",), "mode", "MODE", "auto, replay, refresh or off: may the store answer?"),
+    Option(("--dry-run",), "dry_run", "", "show what would be sent and what it would cost, and send nothing"),
     Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures"),
     Option(("--insist",), "insist", "", "send a model id that the catalogue does not know"),
     Option(("--help",), "help", "", "show this"),
@@ -76,6 +77,10 @@ COMMANDS = {
     "models": Command("list the models, their sizes and pictures per request"),
     "sizes": Command("list the size labels and what they are good for"),
     "open": Command("show a saved picture, and put the cell that asks for it into the notebook", file="FILE"),
+    "login": Command(
+        "type the key unseen, for this kernel",
+        (Option(("--keep",), "keep", "", "and keep it in the system's keyring"),),
+    ),
     "serve": Command(
         "serve the image API on this machine, for any OpenAI client",
         (
@@ -151,6 +156,7 @@ class Call(NamedTuple):
     output: str | None = None
     help: bool = False
     raw: bool = False
+    dry_run: bool = False
     options: Options = Options()
 
 
@@ -166,9 +172,14 @@ def parse(line: str, cell: str | None = None) -> Call:
     output = options.pop("output", None)
     if options.pop("help", False):
         return Call(help=True)
-    raw = bool(options.pop("raw", False))
-    output = cast("str | None", output)
-    return Call(prompt=_prompt(rest, cell), output=output, raw=raw, options=cast(Options, options))
+    raw, dry_run = bool(options.pop("raw", False)), bool(options.pop("dry_run", False))
+    return Call(
+        prompt=_prompt(rest, cell),
+        output=cast("str | None", output),
+        raw=raw,
+        dry_run=dry_run,
+        options=cast(Options, options),
+    )
 
 
 def _command(line: str) -> Call | None:

@@ -1,5 +1,7 @@
 """`%beluga` in a real kernel, without a key: the embedded BelugAPI answers."""
 
+import json
+
 import pytest
 from kernels import Kernel
 
@@ -151,3 +153,33 @@ def test_reloading_and_unloading_leave_nothing_behind(tmp_path):
         kernel.run("%unload_ext beluga_nb")
         assert kernel.run(count).stdout == before
     assert [path.name for path in tmp_path.iterdir()] == [".ipython"]
+
+
+def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(kernel):
+    shown = kernel.run("%beluga --dry-run -m flux-2.0 -s 1792x1024 -n 6 a dry whale")
+    assert shown.bundles == []
+    lines = shown.stdout.splitlines()
+    assert lines[1] == (
+        "Dry run, nothing was sent: 6 pictures, 0 recorded, 6 to make; local previews, no cost."
+    )
+    assert lines[2] == "POST the embedded BelugAPI"
+    assert json.loads(lines[3])["prompt"] == "a dry whale"
+    assert kernel.run("%beluga --mode replay -m flux-2.0 -s 1792x1024 a dry whale").status == "error"
+
+
+def test_a_key_is_typed_unseen_and_shown_nowhere(kernel):
+    shown = kernel.run("%beluga login", answers=["bapi_typed-unseen-0123456789wxyz"])
+    assert shown.stdout == "The key that ends in wxyz is used from now on.\n"
+    [status] = kernel.run("%beluga").texts
+    assert "%beluga login, ending in wxyz" in status
+    assert "0123456789" not in shown.everything + status
+    kernel.run("from beluga_nb.session import default; default._find_key._typed = None")
+
+
+def test_where_nobody_can_type_a_login_is_two_lines(kernel):
+    assert len(kernel.run("%beluga login").error) == 2
+
+
+def test_a_prompt_may_begin_with_a_commands_name(kernel):
+    shown = kernel.run("%beluga --dry-run login screen of a game\n%beluga --dry-run open sea at night")
+    assert shown.stdout.count("Dry run") == 2

@@ -191,7 +191,7 @@ def test_the_help_names_every_option_of_a_command():
         "%beluga open FILE show a saved picture, and put the cell that asks for it into the notebook",
         "A line is a command only if nothing else follows: %beluga open sea at night is a prompt.",
         "%beluga forget [RUN …] remove recordings: those that all of this is true of",
-        "%beluga pack NOTEBOOK a notebook and the recordings that it shows, as one zip",
+        "%beluga pack NOTEBOOK a notebook and the recordings that it needs, as one zip",
         "%beluga unpack FILE.zip … and back, every byte checked",
     }
 
