@@ -11,7 +11,7 @@ import pytest
 from conftest import ask, drawing, drawn
 
 from beluga_nb.core import Picture, Preview, Recipe, Request, Result
-from beluga_nb.errors import BadImage, StoreError
+from beluga_nb.errors import BadImage, Refused, StoreError
 from beluga_nb.store.records import Store, canonical_json, key
 
 FOX = Request(prompt="a fox", model="flux-2.0")
@@ -103,6 +103,51 @@ def test_a_record_and_its_blobs_never_change(tmp_path):
         "blobs/43/431ced6916a2a21a156e38701afe55bbd7f88969fbbfc56d7fe099d47f265460.png": PIXEL,
         "blobs/59/5975cf1bba432391c94667f5886225f69377c0aa8b9fa21fddfb21c89bcf9092.jpg": b"preview",
     }
+
+
+REFUSAL = """\
+{
+ "image": null,
+ "inputs": [],
+ "key": "6611bcbd3494efff81a08a51785f4b8f28bf1d04a0e99e3e38bd22888fced06e",
+ "op": "images.generate",
+ "preview": null,
+ "provider": "belugapi",
+ "refusal": {
+  "code": "moderation_blocked",
+  "hint": "Say it otherwise.",
+  "message": "No.",
+  "param": "prompt",
+  "request_id": "req_1",
+  "status": 400,
+  "type": "invalid_request_error"
+ },
+ "request": {
+  "model": "flux-2.0",
+  "prompt": "a fox"
+ },
+ "response": {
+  "created": 1750000000,
+  "engine": "belugapi",
+  "revised_prompt": null
+ },
+ "sample": 0,
+ "schema": 1,
+ "take": ""
+}
+"""
+
+DECLINED = {"status": 400, "type": "invalid_request_error", "code": "moderation_blocked", "param": "prompt"}
+
+
+def test_a_recorded_refusal_never_changes_and_is_read_for_ever(tmp_path):
+    store = Store(tmp_path)
+    refusal = Refused("No.", "Say it otherwise.", request_id="req_1", **DECLINED)
+    store.write_refusal(FOX, refusal, provider="belugapi", created=1_750_000_000)
+    path = tmp_path / "records/66/6611bcbd3494efff81a08a51785f4b8f28bf1d04a0e99e3e38bd22888fced06e.json"
+    assert path.read_text("utf-8") == REFUSAL
+    read = store.read(FOX, provider="belugapi")
+    assert (str(read), vars(read)) == (str(refusal), vars(refusal))
 
 
 def test_a_recording_of_today_is_read_for_ever(tmp_path):
