@@ -26,14 +26,14 @@ from beluga_nb.api.retry import Retrying
 from beluga_nb.compare.template import filled
 from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
-from beluga_nb.errors import NotConfirmed, RequestError, SettingsError
+from beluga_nb.errors import Address, NotConfirmed, RequestError, SettingsError
 from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage, preview
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken
+from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -269,11 +269,13 @@ class Session:
             engine: Engine = Replayed(Unrecorded(store), store, provider=provider)
         else:
             engine, gate = self._source(now, key), self._gate(now)
-            if now.mode != "off":
-                engine = Recorded(engine, store, provider=provider, preview=preview, notify=self.notify)
-            engine = Limited(engine, gate)
-            if now.mode != "off":
-                engine = Replayed(engine, store, provider=provider)
+            if now.mode == "off":
+                engine = Limited(engine, gate)
+            else:
+                recorded = Recorded(engine, store, provider=provider, preview=preview, notify=self.notify)
+                engine = Replayed(Limited(recorded, gate), store, provider=provider)
+                if key:
+                    engine = Refetched(engine, recorded, partial(_fetched, _service(now, key)))
         if not key and now.mode in {"auto", "replay"}:
             # A notebook that was made with a key is read by people without one.
             engine = Replayed(engine, store, provider=now.provider)
@@ -361,6 +363,12 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
         create = partial(create_app, key=endpoint.key.reveal())
         app = faulty(previews, create) if faults else create(previews)
     return Retrying(Http(endpoint, app=app))
+
+
+async def _fetched(endpoint: Endpoint, request: Request, left: Address) -> Result:
+    from beluga_nb.api.http import fetched  # in its place, as above
+
+    return await fetched(endpoint, request, left)
 
 
 def _shortest(path: Path, folder: Path | None) -> str:

@@ -6,11 +6,10 @@ import gzip
 import json
 import logging
 import socket
-import traceback
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import drawn
+from conftest import drawn, everything_said
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import MAX_IMAGE
@@ -276,17 +275,19 @@ def test_a_redirect_is_not_followed(status):
 
     failed, api, elsewhere = asyncio.run(run())
     assert (type(failed), failed.status) == (Refused, status)
-    assert failed.message == "The base URL redirects elsewhere; redirects are not followed."
+    assert failed.message == f"The base URL redirects to {elsewhere.here[7:]}; redirects are not followed."
     assert (len(api.heard), len(elsewhere.heard)) == (1, 0)
 
 
-def test_a_download_follows_no_redirect():
+def test_a_download_follows_redirects():
     def reply(heard):
-        return images({"url": "/a.png"}) if heard.method == "POST" else error(302, location="{here}/b.png")
+        if heard.method == "POST":
+            return images({"url": "/a.png?sig=1"})
+        return error(302, location="../b.png?sig=2") if heard.path == "/a.png?sig=1" else http(PNG)
 
-    failed, wire = exchange(reply)
-    assert type(failed) is BadReply
-    assert [each.path for each in wire.heard] == ["/v1/images/generations", "/a.png"]
+    result, wire = exchange(reply)
+    assert result.pictures[0].data == PNG
+    assert [each.path for each in wire.heard] == ["/v1/images/generations", "/a.png?sig=1", "/b.png?sig=2"]
 
 
 # --- failures, each of which is one POST
@@ -359,26 +360,6 @@ def test_every_failure_is_one_post_one_error_and_no_key(reply, kind, message, ca
     assert wire.count("POST") == 1
     assert KEY not in everything_said(failed)
     assert KEY not in caplog.text
-
-
-def everything_said(failed):
-    """All that an error, its causes and what they hold can show."""
-    said, seen, todo = "".join(traceback.format_exception(failed)), set(), [failed]
-    while todo:
-        thing = todo.pop()
-        if id(thing) in seen or len(seen) > 5000:
-            continue
-        seen.add(id(thing))
-        said += repr(thing)
-        if isinstance(thing, BaseException):
-            todo += [thing.args, vars(thing), thing.__cause__, thing.__context__]
-        elif isinstance(thing, dict):
-            todo += [*thing, *thing.values()]
-        elif isinstance(thing, list | tuple | set):
-            todo += thing
-        elif hasattr(thing, "__dict__"):
-            todo.append(vars(thing))
-    return said
 
 
 def test_what_the_service_says_about_an_error_is_kept():
@@ -479,7 +460,8 @@ def test_a_download_that_fails_for_good_says_where_the_picture_lies(replies, get
     failed, wire = exchange(downloading(*replies))
     assert type(failed) is BadReply
     assert failed.message == f"The picture was made but cannot be fetched from {wire.here}/a.png"
-    assert failed.hint == "It has probably been billed: open the address now, before it expires."
+    assert failed.hint.startswith("It has probably been billed. Ask again soon: ")
+    assert [each.url for each in failed.addresses] == [f"{wire.here}/a.png?sig=SECRET"]
     assert (wire.count("POST"), wire.count("GET")) == (1, gets)
 
 
