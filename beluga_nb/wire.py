@@ -295,7 +295,7 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
         return Overloaded(message, advice, retry_after=wait, **fields)
     if status == 504:
         return TimedOut(message, f"{advice} {_NOT_SENT_AGAIN}", **fields)  # type: ignore[arg-type]
-    if status != 501 and (status >= 500 or status == 408):
+    if status >= 500 or status == 408:
         return OutcomeUnknown(message, _NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
     if status < 400:
         advice = "Set BELUGA_BASE_URL to the address that is meant."

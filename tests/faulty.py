@@ -17,7 +17,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE = 20.0
@@ -295,7 +295,9 @@ def certificate(folder: Path, host: str = "localhost", *, until: str = "20991231
     (folder / "ca.cnf").write_text(_AUTHORITY.format(host=host))
     (folder / "index.txt").touch()
     new = "req -new -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -keyout key -out csr"
-    sign = "ca -selfsign -batch -create_serial -notext -keyfile key -in csr -out crt -startdate 20200101000000Z"
+    sign = (
+        "ca -selfsign -batch -create_serial -notext -keyfile key -in csr -out crt -startdate 20200101000000Z"
+    )
     for words in (f"{new} -config ca.cnf -subj /CN={host}", f"{sign} -config ca.cnf -enddate {until}"):
         subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True)
     pem = folder / "both.pem"

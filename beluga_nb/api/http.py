@@ -164,8 +164,15 @@ class Line:
                 answer = await self._answer(item, deadline)
             except BadReply as error:
                 if error.url and isinstance(item, Item):
-                    words, where = item.revised_prompt, {"sample": part.sample, "url": error.url}
-                    left.append(Address(**where, engine=engine, created=created, revised_prompt=words))
+                    left.append(
+                        Address(
+                            sample=part.sample,
+                            url=error.url,
+                            engine=engine,
+                            created=created,
+                            revised_prompt=item.revised_prompt,
+                        )
+                    )
                 raise
             return Result.of(part, [answer], engine=engine, created=created)
 
@@ -478,4 +485,7 @@ def _too_large(limit: int) -> BadReply:
 
 
 def _too_few(arrived: int, wanted: int) -> EngineError:
-    return BadReply(f"The service sent {arrived} of {wanted}.", "The model may have declined the others; they may have been billed.")
+    return BadReply(
+        f"The service sent {arrived} of {wanted}.",
+        "The model may have declined the others; they may have been billed.",
+    )

@@ -135,7 +135,9 @@ class Recorded:
         kept = [self._kept("a further picture", each.data, each.media_type) for each in result.extra]
         if names := ", ".join(name for name in kept if name):
             sent = len(result) + len(result.extra)
-            self._tell(f"The service sent {sent} pictures where {len(result)} were asked for; also kept: {names}.")
+            self._tell(
+                f"The service sent {sent} pictures where {len(result)} were asked for; also kept: {names}."
+            )
 
     def _failed(self, request: Request, call: Pending | None, error: BaseException) -> None:
         if isinstance(error, Incomplete):
