@@ -8,6 +8,7 @@ import logging
 import socket
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 from conftest import drawn, everything_said
 
@@ -496,3 +497,41 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_not_unpacked():
     failed, _ = exchange(downloading(http(bomb, content_encoding="gzip")))
     assert type(failed) is BadReply
     assert failed.message == "The answer is larger than 32 MiB."
+
+
+# --- what others log
+
+
+def test_nothing_that_is_logged_holds_a_signed_query_a_cookie_or_the_key(caplog):
+    caplog.set_level(logging.DEBUG)
+
+    def reply(heard):
+        if heard.method == "POST":
+            body = json.dumps({"data": [{"url": "/a.png?sig=SECRET"}]}).encode()
+            return http(body, set_cookie="session=SECRET", x_request_id=KEY)
+        if heard.path.startswith("/a"):
+            return error(302, location="/b.png?sig=SECRET")
+        return http(PNG)
+
+    result, _ = exchange(reply)
+    assert result.pictures[0].data == PNG
+    assert "GET http://127.0.0.1" in caplog.text
+    assert "SECRET" not in caplog.text
+    assert KEY not in caplog.text
+
+
+def test_what_others_log_of_their_own_requests_is_as_it_was(caplog):
+    caplog.set_level(logging.DEBUG)
+
+    async def theirs():
+        async with (
+            Wire(lambda _: http(b"", x_theirs="seen")) as wire,
+            httpx.AsyncClient(trust_env=False) as client,
+        ):
+            await asked(f"{wire.here}/v1")
+            caplog.clear()
+            await client.get(f"{wire.here}/a?theirs=1")
+
+    asyncio.run(theirs())
+    assert "a?theirs=1" in caplog.text
+    assert "x-theirs" in caplog.text
