@@ -108,7 +108,7 @@ def openai_package(base_url: str) -> str:
         Image.open(io.BytesIO(data)).load()
     except Exception as failed:
         return type(failed).__name__
-    return "a picture" if data == PNG else "a picture, and not the one that was made"
+    return "a picture" if data == PNG else "a picture, cut short"
 
 
 def main() -> None:

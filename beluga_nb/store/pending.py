@@ -133,8 +133,15 @@ def _of(said: Mapping[str, Any], run: str) -> Pending:
         provider=said["provider"],
         request=Request(**said["request"], **words, run=run),
         **{name: said[name] for name in ("started", "host", "pid", "why")},
-        addresses=tuple(Address(**each) for each in said.get("addresses", ())),
+        addresses=tuple(_address(**each) for each in said.get("addresses", ())),
     )
+
+
+def _address(**said: Any) -> Address:
+    for name, kind in (("sample", int), ("url", str), ("engine", str), ("created", int)):
+        if not isinstance(said[name], kind):
+            raise TypeError(name)
+    return Address(**said)
 
 
 def _path(store: Store, run: str) -> Path:
