@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urljoin
 from urllib.request import getproxies, proxy_bypass
@@ -86,10 +87,11 @@ class Line:
         self.sleep = sleep
         self.auth = _Bearer(endpoint.key, endpoint.base_url) if endpoint.key else None
         self.app = app
-        context = httpx.create_ssl_context()
         client = partial(
             httpx.AsyncClient,
-            verify=context,
+            verify=True if app else httpx.create_ssl_context(),
+            # Neither kept nor sent: two hosts may have one address.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             # A new connection each time: the answer to a POST on one that the server has just closed
             # would be unknown, and it may be billed.
             limits=httpx.Limits(max_keepalive_connections=0),
@@ -102,8 +104,10 @@ class Line:
             # What stays on this machine passes no proxy, whatever the environment says.
             mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),
         )
-        self.direct = client(trust_env=False)  # to an address that was looked up and checked here
-        logging.getLogger("httpcore.http11").addFilter(_DISCREET)
+        # To an address that was looked up and checked here.
+        self.direct = self.client if app else client(trust_env=False)
+        for name in ("httpx", "httpcore.http11", "httpcore.proxy"):
+            logging.getLogger(name).addFilter(_DISCREET)
 
     async def post(self, request: Request, deadline: float) -> Reply:
         """Ask for pictures and return the answer, if it is one; raise `EngineError` for anything else."""
@@ -251,22 +255,17 @@ class Line:
 
     async def _fetched(self, address: str) -> Reply:
         url = httpx.URL(address)
-        if self.app:
+        if self.app or _proxied(url):  # it is the proxy that looks the name up, and connects
             return await self._read(self.client, self.client.build_request("GET", url), None, MAX_IMAGE)
-        # httpx logs the URL, and that of a picture is often signed: its query goes another way.
-        shown = url.copy_with(query=None, fragment=None)
-        if _proxied(url):  # and it is the proxy that looks the name up
-            request = self.client.build_request("GET", shown, extensions={"target": url.raw_path})
-            return await self._read(self.client, request, None, MAX_IMAGE)
         looked_up = await self._addresses(url)
         check_addresses(address, self.endpoint.base_url, looked_up)
         # Connected to by number: looked up once more, the name might lead elsewhere.
         for number, ip in enumerate(looked_up, 1):
             request = self.direct.build_request(
                 "GET",
-                shown.copy_with(host=ip),
+                url.copy_with(host=ip),
                 headers={"host": url.netloc.decode()},
-                extensions={"target": url.raw_path, "sni_hostname": url.raw_host.decode()},
+                extensions={"sni_hostname": url.raw_host.decode()},
             )
             try:
                 return await self._read(self.direct, request, None, MAX_IMAGE)
@@ -438,15 +437,23 @@ def _discreet() -> Iterator[None]:
 
 
 class _Discreet(logging.Filter):
-    """Leaves out the headers that httpcore logs of answers to us, and to nobody else (S07).
+    """Leaves out of what is logged of our own requests, and nobody else's, what is secret (S07).
 
-    There are signed addresses among them, cookies, and at times the key.
+    httpx logs addresses, whose queries are often signatures, and httpcore the headers of answers: there are
+    signed addresses among them too, cookies, and at times the key.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if _ours.get() and record.args in {None, ()}:
-            record.msg = str(record.msg).partition(", [(")[0]
+        if _ours.get():
+            if isinstance(record.args, tuple) and record.args:
+                record.args = tuple(map(_without_query, record.args))
+            else:
+                record.msg = str(record.msg).partition(", [(")[0]
         return True
+
+
+def _without_query(said: object) -> object:
+    return said.copy_with(query=None, fragment=None) if isinstance(said, httpx.URL) else said
 
 
 _DISCREET = _Discreet()

@@ -535,3 +535,32 @@ def test_what_others_log_of_their_own_requests_is_as_it_was(caplog):
     asyncio.run(theirs())
     assert "a?theirs=1" in caplog.text
     assert "x-theirs" in caplog.text
+
+
+def test_a_picture_comes_through_a_proxy_which_looks_its_name_up(monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    async def run():
+        async with Wire(lambda _: http(PNG)) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", proxy.here)
+            monkeypatch.setenv("http_proxy", proxy.here)
+            link = {"url": "http://images.invalid/a.png?sig=SECRET"}
+            async with Wire(lambda _: images(link)) as wire:
+                return await asked(f"{wire.here}/v1"), proxy
+
+    result, proxy = asyncio.run(run())
+    assert result.pictures[0].data == PNG
+    assert [each.path for each in proxy.heard] == ["http://images.invalid/a.png?sig=SECRET"]
+    assert "authorization" not in proxy.heard[0].headers
+    assert "SECRET" not in caplog.text
+
+
+def test_a_cookie_is_not_sent_back():
+    def reply(heard):
+        if heard.method == "POST":
+            return http(json.dumps({"data": [b64(), {"url": "/a.png"}]}).encode(), set_cookie="a=1; Path=/")
+        return http(PNG, set_cookie="b=2; Path=/")
+
+    result, wire = exchange(reply, FOX.part(0, 2))
+    assert len(result) == 2
+    assert not any("cookie" in each.headers for each in wire.heard)
