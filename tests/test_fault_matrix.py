@@ -561,8 +561,8 @@ def test_b01_what_was_left_and_has_expired_for_good_is_bought_again_as_the_user_
 
 @pytest.mark.parametrize(
     "step",
-    [error(500), http(PNG)[:-30], http(PNG[:-20]), reset_after(http(PNG)[:150])],
-    ids=["500", "cut", "cut with its length", "cut by a reset"],
+    [error(500), http(PNG[:-20]), reset_after(http(PNG)[:150])],
+    ids=["500", "cut", "reset"],
 )
 def test_b02_a_download_that_fails_twice(play, step):
     result = play(ONE, [step, step, http(PNG)]).done(gets=3)
@@ -748,7 +748,6 @@ ENCODED = {kind: picture(3, kind) for kind in ("PNG", "JPEG", "WEBP")} | {
 @pytest.mark.parametrize(
     ("kind", "left"),
     [
-        ("PNG", -1),
         ("PNG", -20),
         ("JPEG", 0.5),
         ("progressive", 0.7),
@@ -764,7 +763,7 @@ def test_b11_a_picture_that_is_cut(play, kind, left):
     fetched_later(played)
 
 
-@pytest.mark.parametrize("place", range(60, 380, 40))
+@pytest.mark.parametrize("place", range(60, 380, 80))
 def test_b12_flipped_bits(play, place):
     data = bytearray(picture(7, "JPEG"))
     data[place] ^= 0x10
