@@ -278,6 +278,8 @@ class Line:
         loop, host = asyncio.get_running_loop(), url.raw_host.decode()
         port = url.port or {"http": 80, "https": 443}[url.scheme]
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # IPv4 first: where there is none it fails at once, while IPv6 may hang where it only seems to be.
+        found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     async def _read(

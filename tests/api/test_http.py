@@ -564,3 +564,25 @@ def test_a_cookie_is_not_sent_back():
     result, wire = exchange(reply, FOX.part(0, 2))
     assert len(result) == 2
     assert not any("cookie" in each.headers for each in wire.heard)
+
+
+def test_a_host_with_several_addresses_is_tried_at_each(monkeypatch):
+    real = socket.getaddrinfo
+
+    def several(host, port, *more, **how):
+        if host != "images.example":
+            return real(host, port, *more, **how)
+        inet = (socket.SOCK_STREAM, 6, "")
+        return [(socket.AF_INET6, *inet, ("::1", port, 0, 0))] + [
+            (socket.AF_INET, *inet, (address, port)) for address in ("127.0.0.9", "127.0.0.1")
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", several)
+
+    def reply(heard):
+        port = heard.headers["host"].rpartition(":")[2]
+        return images({"url": f"http://images.example:{port}/a"}) if heard.method == "POST" else http(PNG)
+
+    result, wire = exchange(reply)
+    assert result.pictures[0].data == PNG
+    assert wire.heard[1].headers["host"].startswith("images.example:")
