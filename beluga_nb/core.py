@@ -54,6 +54,9 @@ SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 RECIPE_SCHEMA = 1
 """The format of the recipe in a saved file."""
 
+MAX_SIDE = 16_384
+"""Pixels of a side above which a picture is not decoded (research/reliability.md, S25)."""
+
 PROCEDURAL = "procedural"
 """The `engine` of pictures that the built-in painter drew: previews, not model output."""
 
@@ -374,11 +377,14 @@ def _on_white(image: Image) -> Image:
 def decode(data: bytes) -> Image:
     """Return `data` as a loaded image.
 
-    Only PNG, JPEG and WebP are tried, and nothing above 40 million pixels; else `BadImage`.
+    Only PNG, JPEG and WebP are tried, of one that moves only the first frame, and nothing above 40 million
+    pixels or with a side above 16,384; else `BadImage`.
     """
     image = _opened(data)
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(data)
+    if max(image.size) > MAX_SIDE:
+        raise _too_large(data, f"a side above {MAX_SIDE:,} pixels")
     try:
         image.load()
     except Exception as error:  # a decoder fails in at least six ways on damaged data
@@ -397,9 +403,9 @@ def _opened(data: bytes) -> Image:
         raise _bad_image(data, error) from None
 
 
-def _too_large(data: bytes) -> BadImage:
+def _too_large(data: bytes, what: str = f"more than {MAX_PIXELS // 1_000_000} million pixels") -> BadImage:
     return BadImage(
-        f"The picture has more than {MAX_PIXELS // 1_000_000} million pixels.",
+        f"The picture has {what}.",
         "It is not decoded; its bytes are kept as they came.",
         data=data,
     )
@@ -422,13 +428,15 @@ class Result(Sequence["Image"]):
 
     `result[0]`, `for image in result` and `len(result)` speak of `PIL.Image.Image`; `.pictures` are the
     same with their bytes and recipes. A slice is a Result again. How it shows itself in a notebook, and
-    who is asked again, is given by the session as `view` and `ask`.
+    who is asked again, is given by the session as `view` and `ask`. `extra` is what the service sent beyond
+    what was asked for.
     """
 
     request: Request
     pictures: tuple[Picture, ...]
     view: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
     ask: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
+    extra: tuple[Answer, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def of(cls, request: Request, answers: Iterable[Answer], *, engine: str, created: int = 0) -> Result:

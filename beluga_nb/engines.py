@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from beluga_nb.core import Engine, Incomplete, Request, Result
-from beluga_nb.errors import BelugaError, NotRecorded
+from beluga_nb.errors import BelugaError, EngineError, NotRecorded
 
 
 class Spread:
@@ -120,7 +120,9 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
     )
     result = Result(request, tuple(picture for each in results for picture in each.pictures))
     if causes:
-        raise Incomplete(result, causes)
+        incomplete = Incomplete(result, causes)
+        incomplete.run = next((error.run for error in errors if isinstance(error, EngineError)), "")
+        raise incomplete
     return result
 
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
@@ -153,12 +154,23 @@ class MetadataError(BelugaError):
     """A file holds no recipe that can be read, or none can be put into it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a picture lies that was made and did not arrive: sample `sample` of its request, at `url`."""
+
+    sample: int
+    url: str = field(repr=False)
+    engine: str
+    created: int = 0
+    revised_prompt: str | None = None
+
+
 class EngineError(BelugaError):
     """An engine gave no pictures.
 
     `status`, `type`, `code`, `param` and `request_id` are what the service said (`answered`), or what
     the embedded server says when an engine behind it raises this. `run` is the id of the call, its
-    `Idempotency-Key`.
+    `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive.
     """
 
     default_status: int = 500
@@ -183,6 +195,7 @@ class EngineError(BelugaError):
         self.param = param
         self.request_id = request_id
         self.run = ""
+        self.addresses: tuple[Address, ...] = ()
 
     def _render_traceback_(self) -> list[str]:
         first, *rest = super()._render_traceback_()
@@ -246,9 +259,13 @@ class TimedOut(OutcomeUnknown):
 
 
 class BadReply(EngineError):
-    """The answer is not what the contract promises: it may have been billed."""
+    """The answer is not what the contract promises: it may have been billed.
+
+    `url` is where its picture may be fetched later, which costs nothing.
+    """
 
     default_status = 502
+    url: str = ""
 
 
 class BadImage(BadReply):

@@ -30,7 +30,7 @@ from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.template import filled, names, used
 from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
-from beluga_nb.errors import BadImage, NotConfirmed, RequestError, SettingsError, UnknownName
+from beluga_nb.errors import Address, BadImage, NotConfirmed, RequestError, SettingsError, UnknownName
 from beluga_nb.settings import Settings
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
@@ -41,7 +41,7 @@ from beluga_nb.store.forget import Chosen, Forgotten, choose, forget
 from beluga_nb.store.pack import Packed, pack
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken, runs
+from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken, runs
 from beluga_nb.store.runs import History, Run, history, previews, recall
 from beluga_nb.store.unpack import Unpacked, unpack
 from beluga_nb.store.verify import Report, verify
@@ -457,13 +457,17 @@ class Session:
             engine: Engine = Replayed(Unrecorded(store), store, provider=provider)
         else:
             engine, gate = self._source(now, key), self._gate(now)
+            asked = engine
             if now.mode != "off":
-                engine = Recorded(engine, store, provider=provider, preview=preview, notify=self.notify)
+                recorded = Recorded(engine, store, provider=provider, preview=preview, notify=self.notify)
+                asked = recorded
             if key:
-                engine = Budgeted(engine, self.budget, now.caps)
-            engine = Limited(engine, gate)
+                asked = Budgeted(asked, self.budget, now.caps)
+            engine = Limited(asked, gate)
             if now.mode != "off":
                 engine = Replayed(engine, store, provider=provider)
+                if key:
+                    engine = Refetched(engine, recorded, partial(_fetched, _service(now, key)))
         if not key and now.mode in {"auto", "replay"}:
             # A notebook that was made with a key is read by people without one.
             engine = Replayed(engine, store, provider=now.provider)
@@ -588,6 +592,12 @@ def _with_true_template(result: Result) -> Result:
     except UnknownName:
         true = False
     return result if true else result.from_template(None, {})
+
+
+async def _fetched(endpoint: Endpoint, request: Request, left: Address) -> Result:
+    from beluga_nb.api.http import fetched  # in its place, as above
+
+    return await fetched(endpoint, request, left)
 
 
 def _shortest(path: Path, folder: Path | None) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pybase64
 
@@ -270,7 +271,18 @@ def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> Eng
         "param": _word(said.get("param")),
         "request_id": _word(headers.get(REQUEST_ID_HEADER)),
     }
+    if status < 400:
+        message = f"The base URL redirects to {_host(headers)}; redirects are not followed."
     return _error_of(status, message, retry_after(headers), fields)
+
+
+def _host(headers: Mapping[str, str]) -> str:
+    # The rest of the address may be signed.
+    try:
+        host = urlsplit(headers.get("location", "")).netloc.rpartition("@")[2]
+    except ValueError:
+        host = ""
+    return plain(host, 80) or "another address"
 
 
 def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str, object]) -> EngineError:
@@ -278,17 +290,15 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
     if status in {429, 503}:
         if wait and wait > LONGEST_WAIT:
             advice = f"The service asks to come again in {_duration(wait)}. Nothing is billed."
+        if status == 503 and wait is None:  # it may have come in the middle of the work
+            advice = f"{advice} {_NOT_SENT_AGAIN}"
         return Overloaded(message, advice, retry_after=wait, **fields)
     if status == 504:
         return TimedOut(message, f"{advice} {_NOT_SENT_AGAIN}", **fields)  # type: ignore[arg-type]
     if status >= 500 or status == 408:
         return OutcomeUnknown(message, _NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
     if status < 400:
-        return Refused(
-            "The base URL redirects elsewhere; redirects are not followed.",
-            "Set BELUGA_BASE_URL to the address that is meant.",
-            **fields,  # type: ignore[arg-type]
-        )
+        advice = "Set BELUGA_BASE_URL to the address that is meant."
     return Refused(message, advice or "Nothing is billed.", **fields)  # type: ignore[arg-type]
 
 

@@ -5,6 +5,7 @@ import contextlib
 import io
 import socket
 import threading
+import traceback
 
 import pytest
 import uvicorn
@@ -79,6 +80,26 @@ def on_a_port(app, log_level="error"):
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+def everything_said(failed):
+    """All that an error, its causes and what they hold can show."""
+    said, seen, todo = "".join(traceback.format_exception(failed)), set(), [failed]
+    while todo:
+        thing = todo.pop()
+        if id(thing) in seen or len(seen) > 5000:
+            continue
+        seen.add(id(thing))
+        said += repr(thing)
+        if isinstance(thing, BaseException):
+            todo += [thing.args, vars(thing), thing.__cause__, thing.__context__]
+        elif isinstance(thing, dict):
+            todo += [*thing, *thing.values()]
+        elif isinstance(thing, list | tuple | set):
+            todo += thing
+        elif hasattr(thing, "__dict__"):
+            todo.append(vars(thing))
+    return said
 
 
 @pytest.fixture

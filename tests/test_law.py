@@ -2,8 +2,8 @@
 
 For every request and engine, the client in front of the server in front of the engine, in process and over a
 real port, a service that is polled, a server that fails on demand and was not asked to, the recording, its
-replay, the retrying, the limited, the spread and the per-loop engine all give what the engine gives, to the
-byte.
+replay, what was left and is fetched later, the retrying, the limited, the spread and the per-loop engine all
+give what the engine gives, to the byte.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.errors import (
+    Address,
     BelugaError,
     OutcomeUnknown,
     Overloaded,
@@ -35,8 +36,9 @@ from beluga_nb.local.app import create_app
 from beluga_nb.local.faults import faulty
 from beluga_nb.local.previews import previews
 from beluga_nb.show.preview import preview
+from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed, Unrecorded
+from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded
 
 
 async def in_jpeg_and_webp(request: Request) -> Result:
@@ -101,6 +103,26 @@ async def no_time(_seconds):
     await asyncio.sleep(0)
 
 
+def refetched(engine, store):
+    async def fetch(part, address):
+        return await engine(part)
+
+    keeping = Recorded(engine, store, provider="law", preview=preview, notify=pytest.fail)
+    return Refetched(Replayed(keeping, store, provider="law"), keeping, fetch)
+
+
+def left_and_refetched(engine, store):
+    """As if an earlier call had left all its pictures at their addresses."""
+
+    async def ask_again(request):
+        call = pending.begin(store, request.as_call(), provider="law")
+        left = [Address(sample=sample, url="https://x.example/", engine="x") for sample in request.samples]
+        pending.lose(store, call, "It was not fetched.", left)
+        return await refetched(engine, store)(request)
+
+    return ask_again
+
+
 def replayed(engine, store):
     async def twice(request):
         with contextlib.suppress(Refused):  # what a model declines is recorded too
@@ -131,6 +153,8 @@ WRAPPERS = {
     ),
     "recorded": recorded,
     "replayed": replayed,
+    "refetched": refetched,
+    "left and refetched": left_and_refetched,
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
     "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, Gate(2))),
     "budgeted": lambda engine, _: Budgeted(engine, Budget(), Caps(images=9)),

@@ -384,7 +384,7 @@ def test_a_message_carries_no_codes_for_terminals_and_stays_short():
 def test_a_redirect_is_refused_and_not_quoted():
     error = error_from_json(307, {"location": "https://elsewhere.example"}, b"see there")
     assert str(error) == (
-        "The base URL redirects elsewhere; redirects are not followed.\n"
+        "The base URL redirects to elsewhere.example; redirects are not followed.\n"
         "Set BELUGA_BASE_URL to the address that is meant."
     )
 

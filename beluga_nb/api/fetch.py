@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.core import MEDIA_TYPES, decode
@@ -31,7 +33,8 @@ def picture_url(url: str, base_url: str) -> str:
     """Return the absolute URL of a picture; raise `BadReply` for one that is not fetched.
 
     https from a host with a name, or the API's own origin; plain http and this machine's own addresses
-    only when the API itself is there (research/reliability.md, S20).
+    only when the API itself is there (research/reliability.md, S20). What the name leads to is for
+    `check_addresses`.
     """
     home = origin(base_url)
     try:
@@ -49,6 +52,38 @@ def picture_url(url: str, base_url: str) -> str:
     return absolute
 
 
+def check_addresses(url: str, base_url: str, addresses: Collection[str]) -> None:
+    """Raise `BadReply` unless each address that the URL's host has may be connected to.
+
+    That is the open internet, and this machine where the API itself is on it. Where the API is, its own
+    origin is too, whatever the address (research/reliability.md, S21).
+    """
+    home = origin(base_url)
+    if origin(url) == home:
+        return
+    here = home[1] in _LOOPBACK
+    if not all(is_public(each) or (here and ipaddress.ip_address(each).is_loopback) for each in addresses):
+        raise _unsafe(url)
+
+
+def is_public(address: str) -> bool:
+    """Whether a numeric address is global unicast, and no other address in disguise.
+
+    >>> is_public("93.184.216.34"), is_public("10.0.0.5"), is_public("64:ff9b::a00:5")
+    (True, False, False)
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address) and (ip not in _UNICAST or ip.sixtofour):
+        return False  # with them go the mapped and translated ones, which reach IPv4
+    return ip.is_global and not ip.is_multicast
+
+
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+
+
 def _unsafe(url: str) -> BadReply:
     shown = re.sub("//[^/]*@", "//…@", url.partition("?")[0])
     return BadReply(
@@ -59,20 +94,48 @@ def _unsafe(url: str) -> BadReply:
 
 def media_type(data: bytes) -> str:
     """Return the media type of a picture that is whole and decodes; else raise `BadImage`."""
-    image = decode(data)
-    if not _whole(data, str(image.format)):
+    if cut_short(data):  # Pillow loads some that are, such as a PNG that lacks its last twenty bytes
         raise BadImage(
             "The answer's picture is cut short.",
             "It may have been billed; the bytes are kept as they came.",
             data=data,
         )
-    return MEDIA_TYPES[str(image.format)]
+    return MEDIA_TYPES[str(decode(data).format)]
 
 
-def _whole(data: bytes, kind: str) -> bool:
-    # Pillow loads a PNG that lacks its last twenty bytes; what it loads of a JPEG is whole.
-    if kind == "PNG":
-        return b"\x00\x00\x00\x00IEND\xaeB`\x82" in data
-    if kind == "WEBP":
-        return len(data) >= 8 + int.from_bytes(data[4:8], "little")
-    return True
+def cut_short(data: bytes) -> bool:
+    """Whether a PNG, JPEG or WebP ends before its end; what is none of them is not cut.
+
+    A PNG ends with IEND, a JPEG with EOI, and a WebP is as long as its RIFF header says
+    (research/reliability.md, S27). What follows the end does not matter.
+    """
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return not _ends_as_png(data)
+    if data.startswith(b"\xff\xd8\xff"):
+        return not _ends_as_jpeg(data)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return len(data) < 8 + int.from_bytes(data[4:8], "little")
+    return False
+
+
+def _ends_as_png(data: bytes) -> bool:
+    at = 8
+    while at + 12 <= len(data):
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return False
+
+
+_EOI = 0xD9
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # not stuffed, and no restart
+
+
+def _ends_as_jpeg(data: bytes) -> bool:
+    at = 2
+    while found := _MARKER.search(data, at):
+        if found[1][0] == _EOI:
+            return True
+        # A segment is passed over, or the thumbnail in it would end the picture; a scan is searched.
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return False

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import zlib
 from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urljoin
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.fetch import MAX_ANSWER, MAX_IMAGE, media_type, origin, picture_url
+from beluga_nb.api.fetch import (
+    MAX_ANSWER,
+    MAX_IMAGE,
+    check_addresses,
+    cut_short,
+    media_type,
+    origin,
+    picture_url,
+)
 from beluga_nb.api.keys import Secret
 from beluga_nb.api.logs import discreet
 from beluga_nb.core import Answer, Request, Result
 from beluga_nb.engines import joined, outcome
 from beluga_nb.errors import (
+    Address,
+    BadImage,
     BadReply,
     BelugaError,
     EngineError,
@@ -27,6 +43,7 @@ from beluga_nb.errors import (
     Untrusted,
     plain,
 )
+from beluga_nb.settings import LOOPBACK
 from beluga_nb.wire import (
     ENGINE_HEADER,
     Item,
@@ -47,6 +64,11 @@ Sleep = Callable[[float], Awaitable[None]]
 DOWNLOADS = 3
 """How often a picture is fetched that does not arrive whole; a GET costs nothing."""
 
+REDIRECTS = 3
+"""How many redirects of a picture's address are followed (research/reliability.md, S20)."""
+
+_REDIRECTED = {301, 302, 303, 307, 308}
+
 _BAD_URL = (httpx.InvalidURL, UnicodeError)
 """What httpx raises for an address that it cannot even try."""
 
@@ -63,10 +85,12 @@ class Line:
         self.endpoint = endpoint
         self.sleep = sleep
         self.auth = _Bearer(endpoint.key, endpoint.base_url) if endpoint.key else None
-        self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, raise_app_exceptions=False) if app else None,
-            # What stays on this machine passes no proxy, whatever the environment says.
-            mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),
+        self.app = app
+        client = partial(
+            httpx.AsyncClient,
+            verify=True if app else httpx.create_ssl_context(),
+            # Neither kept nor sent: two hosts may have one address.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             # A new connection each time: the answer to a POST on one that the server has just closed
             # would be unknown, and it may be billed.
             limits=httpx.Limits(max_keepalive_connections=0),
@@ -74,6 +98,13 @@ class Line:
             timeout=httpx.Timeout(None, connect=endpoint.connect_timeout),
             headers={"accept-encoding": "identity", "user-agent": "beluga_nb"},
         )
+        self.client = client(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False) if app else None,
+            # What stays on this machine passes no proxy, whatever the environment says.
+            mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),
+        )
+        # To an address that was looked up and checked here.
+        self.direct = self.client if app else client(trust_env=False)
 
     async def post(self, request: Request, deadline: float) -> Reply:
         """Ask for pictures and return the answer, if it is one; raise `EngineError` for anything else."""
@@ -104,7 +135,7 @@ class Line:
             address = f"{self.endpoint.base_url}{path}"
             request = self.client.build_request(method, address, json=body, headers=headers)
             async with asyncio.timeout_at(deadline):
-                reply = await self._read(request, self.auth, MAX_ANSWER)
+                reply = await self._read(self.client, request, self.auth, MAX_ANSWER)
         except TimeoutError:
             return TimedOut(f"No answer within {self.endpoint.timeout:g} s.", _NOT_SENT_AGAIN)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, *_BAD_URL) as error:
@@ -122,25 +153,54 @@ class Line:
         items: Sequence[Item | BadReply],
         deadline: float,
         *,
-        said: Reply,
+        engine: str,
         created: int,
     ) -> Result:
         """Fetch the pictures of an answer and return them as the result of `request`.
 
-        Raises `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good.
+        Raises `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good; the error's
+        `addresses` are those of pictures that may be fetched later.
         """
-        engine = plain(said.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
         parts = [request.part(sample) for sample in request.samples]
+        left: list[Address] = []
 
         async def arrive(part: Request) -> Result:
-            answer = await self._answer(items[part.sample - request.sample], deadline)
+            item = items[part.sample - request.sample]
+            try:
+                answer = await self._answer(item, deadline)
+            except BadReply as error:
+                if error.url and isinstance(item, Item):
+                    left.append(
+                        Address(
+                            sample=part.sample,
+                            url=error.url,
+                            engine=engine,
+                            created=created,
+                            revised_prompt=item.revised_prompt,
+                        )
+                    )
+                raise
             return Result.of(part, [answer], engine=engine, created=created)
 
         arriving = [outcome(arrive, part) for part in parts[: len(items)]]
         outcomes: list[Result | BelugaError] = list(await asyncio.gather(*arriving))
         if len(items) < request.n:
             outcomes.append(_too_few(len(items), request.n))
-        return joined(request, outcomes)
+        try:
+            return replace(joined(request, outcomes), extra=await self._extra(items[request.n :], deadline))
+        except EngineError as error:
+            error.addresses = tuple(left)
+            raise
+
+    async def _extra(self, items: Sequence[Item | BadReply], deadline: float) -> tuple[Answer, ...]:
+        arrived = await asyncio.gather(
+            *(self._answer(item, deadline) for item in items), return_exceptions=True
+        )
+        return tuple(each for each in arrived if isinstance(each, Answer))
+
+    def engine_of(self, reply: Reply) -> str:
+        """Return the name of what answered."""
+        return plain(reply.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = plain(str(error), 120) or type(error).__name__
@@ -165,32 +225,80 @@ class Line:
         if url.startswith("data:"):
             return decoded(url)
         address = picture_url(url, self.endpoint.base_url)
+        cut = b""
         for attempt in range(DOWNLOADS):
             try:
                 async with asyncio.timeout_at(deadline):
                     await self.sleep(0.4 * attempt)
-                    reply = await self._read(self.client.build_request("GET", address), None, MAX_IMAGE)
-            except httpx.HTTPError:
-                continue
+                    reply = await self._followed(address)
             except (TimeoutError, *_BAD_URL):
                 break
-            if reply.status == 200:
+            except (httpx.HTTPError, OSError):
+                continue
+            if reply.status == 200 and not cut_short(reply.content):
                 return reply.content
-            if reply.status < 500:
+            if reply.status == 200:
+                cut = reply.content
+            elif reply.status < 500:
                 break
+        raise _not_fetched(address, cut)
+
+    async def _followed(self, address: str) -> Reply:
+        for _ in range(REDIRECTS + 1):
+            reply = await self._fetched(address)
+            location = reply.headers.get("location", "")
+            if reply.status not in _REDIRECTED or not location:
+                return reply
+            address = picture_url(_next(address, location), self.endpoint.base_url)
         raise BadReply(
-            f"The picture was made but cannot be fetched from {plain(address.partition('?')[0], 120)}",
-            "It has probably been billed: open the address now, before it expires.",
+            f"The answer's picture lies behind more than {REDIRECTS} redirects; it is not fetched.",
+            "It may have been billed; ask the service for response_format b64_json.",
         )
 
-    async def _read(self, request: httpx.Request, auth: _Bearer | None, limit: int) -> Reply:
-        with discreet(request.method, str(request.url)):
-            return await self._heard(request, auth, limit)
+    async def _fetched(self, address: str) -> Reply:
+        url = httpx.URL(address)
+        if self.app or _proxied(url):  # it is the proxy that looks the name up, and connects
+            return await self._read(self.client, self.client.build_request("GET", url), None, MAX_IMAGE)
+        looked_up = await self._addresses(url)
+        check_addresses(address, self.endpoint.base_url, looked_up)
+        # Connected to by number: looked up once more, the name might lead elsewhere.
+        for number, ip in enumerate(looked_up, 1):
+            request = self.direct.build_request(
+                "GET",
+                url.copy_with(host=ip),
+                headers={"host": url.netloc.decode()},
+                extensions={"sni_hostname": url.raw_host.decode()},
+            )
+            try:
+                return await self._read(self.direct, request, None, MAX_IMAGE)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if number == len(looked_up):
+                    raise
+        raise httpx.ConnectError("the name has no address")
 
-    async def _heard(self, request: httpx.Request, auth: _Bearer | None, limit: int) -> Reply:
-        response = await self.client.send(request, auth=auth, stream=True, follow_redirects=False)
+    async def _addresses(self, url: httpx.URL) -> list[str]:
+        loop, host = asyncio.get_running_loop(), url.raw_host.decode()
+        port = url.port or {"http": 80, "https": 443}[url.scheme]
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # IPv4 first: where there is none it fails at once, while IPv6 may hang where it only seems to be.
+        found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    async def _read(
+        self, client: httpx.AsyncClient, request: httpx.Request, auth: _Bearer | None, limit: int
+    ) -> Reply:
+        where = f"{request.url.scheme}://{request.headers['host']}{request.url.path}"
+        with discreet(request.method, where):
+            return await self._heard(client, request, auth, limit)
+
+    async def _heard(
+        self, client: httpx.AsyncClient, request: httpx.Request, auth: _Bearer | None, limit: int
+    ) -> Reply:
+        response = await client.send(request, auth=auth, stream=True, follow_redirects=False)
         try:
             raw = bytearray()
+            if int(response.headers.get("content-length", 0)) > limit:
+                raise _too_large(limit)
             async for chunk in response.aiter_raw():
                 raw += chunk
                 if len(raw) > limit:
@@ -210,6 +318,7 @@ class Line:
     async def aclose(self) -> None:
         """Close the connections."""
         await self.client.aclose()
+        await self.direct.aclose()
 
 
 class Http:
@@ -227,11 +336,26 @@ class Http:
         deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
         reply = await self.line.post(request, deadline)
         created, items = await asyncio.to_thread(items_from_json, reply.content)
-        return await self.line.result(request, items, deadline, said=reply, created=created)
+        engine = self.line.engine_of(reply)
+        return await self.line.result(request, items, deadline, engine=engine, created=created)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self.line.aclose()
+
+
+async def fetched(endpoint: Endpoint, request: Request, left: Address) -> Result:
+    """Return the picture of `request` from where it was left; nothing is asked for but that.
+
+    Raises `BadReply` or `BadImage` where it cannot be had.
+    """
+    line = Line(endpoint)
+    deadline = asyncio.get_running_loop().time() + endpoint.timeout
+    item = Item(url=left.url, revised_prompt=left.revised_prompt)
+    try:
+        return await line.result(request, [item], deadline, engine=left.engine, created=left.created)
+    finally:
+        await line.aclose()
 
 
 def good(sent: Reply | EngineError) -> Reply:
@@ -255,7 +379,12 @@ class Reply:
         """Return the reply without the key, which some services repeat when they refuse it."""
         if key is None:
             return self
-        return replace(self, content=self.content.replace(key.reveal().encode(), b"(your key)"))
+        value, instead = key.reveal(), "(your key)"
+        content = self.content.replace(value.encode(), instead.encode())
+        if b"\\" in content:  # JSON has more than one way to spell it
+            content = re.sub(_spelt_in_json(value), instead.encode(), content)
+        headers = [(name, said.replace(value, instead)) for name, said in self.headers.multi_items()]
+        return replace(self, content=content, headers=httpx.Headers(headers))
 
 
 class _Bearer(httpx.Auth):
@@ -271,21 +400,64 @@ class _Bearer(httpx.Auth):
         yield request
 
 
+def _spelt_in_json(value: str) -> bytes:
+    letters = ((re.escape(letter), ord(letter)) for letter in value)
+    return "".join(rf"(?:\\?{letter}|\\u(?i:{number:04x}))" for letter, number in letters).encode()
+
+
+def _not_fetched(address: str, cut: bytes) -> BadReply:
+    error: BadReply
+    if cut:
+        error = BadImage("The answer's picture is cut short.", "It may have been billed.", data=cut)
+    else:
+        error = BadReply(
+            f"The picture was made but cannot be fetched from {plain(address.partition('?')[0], 120)}",
+            "It has probably been billed. Ask again soon: the address is tried first, and nothing is bought.",
+        )
+    error.url = address
+    return error
+
+
+def _next(address: str, location: str) -> str:
+    try:
+        return urljoin(address, location)
+    except ValueError:
+        return location  # which is refused
+
+
+def _proxied(url: httpx.URL) -> bool:
+    if url.host in LOOPBACK:
+        return False
+    proxies = getproxies()
+    return (url.scheme in proxies or "all" in proxies) and not proxy_bypass(url.host)
+
+
+# --- what a compressed answer holds
+
+
 def _inflated(raw: bytes, encoding: str, limit: int) -> bytes:
     # We ask for identity. Who compresses all the same is read within the same limit: it is paid for.
     if encoding.lower() in {"", "identity"}:
         return raw
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    if encoding.lower() not in {"gzip", "x-gzip", "deflate"}:
+        raise _unasked(encoding)
+    content, inflater = bytearray(), zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
-        content = inflater.decompress(raw, limit)
+        while raw and not inflater.eof:
+            content += inflater.decompress(raw, 2**20)
+            if len(content) > limit:
+                raise _too_large(limit)
+            raw = inflater.unconsumed_tail
     except zlib.error:
-        raise BadReply(
-            f"The answer is in an encoding that was not asked for ({plain(encoding, 40)}).",
-            "It may have been billed.",
-        ) from None
-    if inflater.unconsumed_tail:
-        raise _too_large(limit)
-    return content
+        raise _unasked(encoding) from None
+    return bytes(content)
+
+
+def _unasked(encoding: str) -> BadReply:
+    return BadReply(
+        f"The answer is in an encoding that was not asked for ({plain(encoding, 40)}).",
+        "It may have been billed.",
+    )
 
 
 def _too_large(limit: int) -> BadReply:
@@ -293,4 +465,7 @@ def _too_large(limit: int) -> BadReply:
 
 
 def _too_few(arrived: int, wanted: int) -> EngineError:
-    return BadReply(f"The service sent {arrived} of {wanted}.", "The model may have declined the others.")
+    return BadReply(
+        f"The service sent {arrived} of {wanted}.",
+        "The model may have declined the others; they may have been billed.",
+    )

@@ -30,11 +30,11 @@ def _not_ours(_: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def discreet(method: str, address: str) -> Iterator[None]:
+def discreet(method: str, where: str) -> Iterator[None]:
     """Keep the libraries silent about a request of ours, and say in one line of our own that it is sent."""
     for name in LIBRARIES:
         logging.getLogger(name).addFilter(_not_ours)  # the same one again is not added
-    _log.debug("%s %s", method, address.partition("?")[0])
+    _log.debug("%s %s", method, where)
     token = _ours.set(True)
     try:
         yield

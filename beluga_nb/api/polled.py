@@ -79,7 +79,8 @@ class Polled:
             raise Refused(f"The service cancelled task {name}.", NOT_BILLED, status=409, code="cancelled")
         if not task.items:
             raise BadReply(f"Task {name} is completed and holds no picture.", "It may have been billed.")
-        return await self.line.result(request, task.items, deadline, said=reply, created=task.created)
+        engine = self.line.engine_of(reply)
+        return await self.line.result(request, task.items, deadline, engine=engine, created=task.created)
 
     async def _ended(self, name: str, deadline: float) -> tuple[Reply, Task]:
         known = 0.0

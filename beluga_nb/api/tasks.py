@@ -90,7 +90,7 @@ def _said(body: Mapping[str, object]) -> Mapping[str, object]:
 
 def _percent(value: object) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return min(100.0, max(0.0, float(value))) if number else 0.0  # type: ignore[arg-type]
+    return float(min(100, max(0, value))) if number else 0.0  # type: ignore[call-overload]
 
 
 def _whole_number(value: object) -> int:

@@ -11,13 +11,13 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from beluga_nb.core import Request
-from beluga_nb.errors import plain
+from beluga_nb.errors import Address, plain
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store
 
@@ -30,6 +30,7 @@ class Pending:
     """A call without a known end. `run` is its id, sent as `Idempotency-Key`; `started` is Unix time.
 
     `why` says how it was lost; while it is empty, the process `pid` on `host` may be waiting for it still.
+    `addresses` are those of pictures that were made and not fetched.
     """
 
     run: str
@@ -39,6 +40,7 @@ class Pending:
     host: str
     pid: int
     why: str = ""
+    addresses: tuple[Address, ...] = ()
 
     @property
     def on_its_way(self) -> bool:
@@ -63,7 +65,7 @@ class Pending:
             "host": self.host,
             "pid": self.pid,
             "why": self.why,
-        }
+        } | ({"addresses": [asdict(each) for each in self.addresses]} if self.addresses else {})
 
 
 def _alive(pid: int) -> bool:
@@ -92,9 +94,20 @@ def begin(store: Store, request: Request, *, provider: str) -> Pending:
     return call
 
 
-def lose(store: Store, call: Pending, why: str) -> None:
-    """Write down that a call has no known end, and why; raise `StoreError` where that fails."""
-    store.write_json(path_of(store, call.run), replace(call, why=plain(why, 200)).to_json())
+def lose(store: Store, call: Pending, why: str, addresses: Sequence[Address] = ()) -> None:
+    """Write down that a call has no known end, and why; raise `StoreError` where that fails.
+
+    Pictures that were made and not fetched are left at `addresses`.
+    """
+    lost = replace(call, why=plain(why, 200), addresses=tuple(addresses))
+    store.write_json(path_of(store, call.run), lost.to_json())
+
+
+def left(store: Store, request: Request, *, provider: str) -> Iterator[tuple[Pending, Address]]:
+    """Yield where pictures of a request were left, whose call is paid for, the oldest first."""
+    for call in calls(store):
+        if call.provider == provider and call.request.part(0) == request.part(0):
+            yield from ((call, each) for each in call.addresses if each.sample in request.samples)
 
 
 def cross_out(store: Store, run: str) -> None:
@@ -122,7 +135,15 @@ def _of(said: Mapping[str, Any], run: str) -> Pending:
         provider=said["provider"],
         request=Request(**said["request"], **words, run=run),
         **{name: said[name] for name in ("started", "host", "pid", "why")},
+        addresses=tuple(_address(**each) for each in said.get("addresses", ())),
     )
+
+
+def _address(**said: Any) -> Address:
+    for name, kind in (("sample", int), ("url", str), ("engine", str), ("created", int)):
+        if not isinstance(said[name], kind):
+            raise TypeError(name)
+    return Address(**said)
 
 
 def path_of(store: Store, run: str) -> Path:

@@ -1,6 +1,7 @@
 """Recording and replaying: two wrappers around an engine, and the modes that they make.
 
-auto     Replayed(Recorded(engine))     what is recorded answers, the rest is asked and recorded
+auto     Replayed(Recorded(engine))     what is recorded answers, the rest is asked and recorded;
+                                        `Refetched` around it first fetches what was paid for and left
 replay   Replayed(unrecorded)           what is not recorded is an error
 refresh  auto, as a new take            everything is asked again, nothing is destroyed
 off      engine                         nothing is read or written
@@ -13,14 +14,23 @@ import contextlib
 import difflib
 import math
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import ParamSpec, TypeVar
 
 from beluga_nb.core import Engine, Incomplete, Picture, Preview, Request, Result
 from beluga_nb.engines import joined, outcome
-from beluga_nb.errors import BadImage, BelugaError, NotRecorded, Refused, StoreError, plain
+from beluga_nb.errors import (
+    Address,
+    BadImage,
+    BelugaError,
+    EngineError,
+    NotRecorded,
+    Refused,
+    StoreError,
+    plain,
+)
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
@@ -104,22 +114,34 @@ class Recorded:
         except BaseException as error:
             await _finished(self._failed, request, call, error)
             raise
-        return replace(result, pictures=await _finished(self._arrived, result.pictures, request.run))
+        return await _finished(self._arrived, result, request.run)
 
     def _begun(self, request: Request) -> Pending | None:
         with self._told_once():
             return pending.begin(self.store, request, provider=self.provider)
         return None
 
-    def _arrived(self, pictures: Sequence[Picture], run: str) -> tuple[Picture, ...]:
-        kept = tuple(self._written(picture) for picture in pictures)
+    def _arrived(self, result: Result, run: str) -> Result:
+        kept = self.written(result)
+        self._keep_extra(result)
         pending.cross_out(self.store, run)
         return kept
 
+    def written(self, result: Result) -> Result:
+        """Return the result with its pictures recorded."""
+        return replace(result, pictures=tuple(self._written(picture) for picture in result.pictures))
+
+    def _keep_extra(self, result: Result) -> None:
+        kept = [self._kept("a further picture", each.data, each.media_type) for each in result.extra]
+        if names := ", ".join(name for name in kept if name):
+            sent = len(result) + len(result.extra)
+            self._tell(
+                f"The service sent {sent} pictures where {len(result)} were asked for; also kept: {names}."
+            )
+
     def _failed(self, request: Request, call: Pending | None, error: BaseException) -> None:
         if isinstance(error, Incomplete):
-            pictures = tuple(self._written(picture) for picture in error.result.pictures)
-            error.result = replace(error.result, pictures=pictures)
+            error.result = self.written(error.result)
         for cause in error.causes if isinstance(error, Incomplete) else [error]:
             if isinstance(cause, BadImage) and cause.data:
                 self._keep_bytes(cause)
@@ -163,17 +185,21 @@ class Recorded:
         if call is None:
             return
         why = error.message if isinstance(error, BelugaError) else "It was interrupted."
+        addresses = error.addresses if isinstance(error, EngineError) else ()
         with self._told_once():
-            pending.lose(self.store, call, why)
+            pending.lose(self.store, call, why, addresses)
 
     def _keep_bytes(self, error: BadImage) -> None:
+        if name := self._kept("a broken picture", error.data):
+            error.hint = f"It may have been billed; its bytes are kept as {name}."
+
+    def _kept(self, what: str, data: bytes, media_type: str | None = None) -> str:
         try:
-            path = self.store.keep(error.data)
+            path = self.store.keep(data, media_type)
         except OSError as failed:
-            self._tell(f"The bytes of a broken picture are not kept: {failed.strerror or failed}.")
-            return
-        name = path.relative_to(self.store.folder.parent).as_posix()
-        error.hint = f"It may have been billed; its bytes are kept as {name}."
+            self._tell(f"The bytes of {what} are not kept: {failed.strerror or failed}.")
+            return ""
+        return path.relative_to(self.store.folder.parent).as_posix()
 
     @contextlib.contextmanager
     def _told_once(self) -> Iterator[None]:
@@ -186,6 +212,42 @@ class Recorded:
         if words not in self.told:
             self.told.add(words)
             self.notify(words)
+
+
+Fetch = Callable[[Request, Address], Awaitable[Result]]
+"""Gets the picture of a request from where it was left; it raises `EngineError` where that fails."""
+
+
+class Refetched:
+    """Fetch what earlier calls for the same left behind, which costs nothing, before the engine is asked.
+
+    A call is crossed out when all its pictures are recorded. What cannot be fetched now either is for the
+    engine, which buys it.
+    """
+
+    def __init__(self, engine: Engine, recorded: Recorded, fetch: Fetch) -> None:
+        self.engine = engine
+        self.recorded = recorded
+        self.fetch = fetch
+
+    async def __call__(self, request: Request) -> Result:
+        for call, address in await asyncio.to_thread(self._left, request):
+            part = request.part(address.sample)
+            with contextlib.suppress(EngineError):
+                await _finished(self._arrived, call, await self.fetch(part, address))
+        return await self.engine(request)
+
+    def _left(self, request: Request) -> list[tuple[Pending, Address]]:
+        left = pending.left(self.recorded.store, request, provider=self.recorded.provider)
+        return [(call, address) for call, address in left if not self._has(request.part(address.sample))]
+
+    def _arrived(self, call: Pending, result: Result) -> None:
+        self.recorded.written(result)
+        if all(self._has(call.request.part(sample)) for sample in call.request.samples):
+            pending.cross_out(self.recorded.store, call.run)
+
+    def _has(self, part: Request) -> bool:
+        return self.recorded.store.has(part, provider=self.recorded.provider)
 
 
 P = ParamSpec("P")

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from beluga_nb.api.fetch import media_type, origin, picture_url
+from beluga_nb.api.fetch import check_addresses, cut_short, is_public, media_type, origin, picture_url
 from beluga_nb.errors import BadImage, BadReply
 
 SERVICE = "https://api.belugapi.com/v1"
@@ -177,3 +177,98 @@ def test_an_end_mark_in_the_middle_does_not_make_a_picture_whole():
     text = PNG[:33] + b"\x00\x00\x00\x00IEND\xaeB`\x82" + PNG[33:-20]
     with pytest.raises(BadImage):
         media_type(text)
+
+
+def test_a_picture_may_be_followed_by_anything():
+    assert not cut_short(PNG + PNG[:50])
+    assert not cut_short(JPEG + JPEG[:50])
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_a_jpeg():
+    thumbnail = b"\xff\xe1" + (2 + len(JPEG)).to_bytes(2, "big") + JPEG
+    picture = JPEG[:2] + thumbnail + JPEG[2:]
+    assert not cut_short(picture)
+    assert cut_short(picture[: len(thumbnail) + 200])
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg/>", b"RIFF\xff\xff\xff\xffAVI "])
+def test_what_is_no_picture_of_ours_is_not_cut(data):
+    assert not cut_short(data)
+
+
+# --- addresses
+
+INSIDE = [
+    "127.0.0.1",
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.0.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "0.0.0.0",
+    "0.1.2.3",
+    "192.0.2.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:8.8.8.8",
+    "64:ff9b::a00:1",
+    "64:ff9b::808:808",
+    "64:ff9b:1::1",
+    "2002:a00:1::1",
+    "2001::1",
+    "2001:db8::1",
+    "fc00::1",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fec0::1",
+    "ff02::1",
+    "images.example",
+    "",
+]
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_an_address_that_is_not_of_the_open_internet(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "8.8.8.8", "2606:2800:220:1::1", "2001:4860:4860::8888"]
+)
+def test_an_address_of_the_open_internet(address):
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url", "addresses"),
+    [
+        ("https://cdn.example/a.png", SERVICE, ["93.184.216.34", "2606:2800:220:1::1"]),
+        ("https://api.belugapi.com/a.png", SERVICE, ["10.0.0.5"]),
+        ("https://10.0.0.5:8443/a.png", "https://10.0.0.5:8443/v1", ["10.0.0.5"]),
+        ("http://localhost:9000/a.png", HERE, ["127.0.0.1", "::1"]),
+        ("https://cdn.example/a.png", HERE, ["93.184.216.34"]),
+    ],
+)
+def test_an_address_that_is_connected_to(url, base_url, addresses):
+    check_addresses(url, base_url, addresses)
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url", "addresses"),
+    [
+        ("https://cdn.example/a.png", SERVICE, ["127.0.0.1"]),
+        ("https://cdn.example/a.png", SERVICE, ["93.184.216.34", "10.0.0.1"]),
+        ("https://cdn.example/a.png", "https://10.0.0.5:8443/v1", ["10.0.0.6"]),
+        ("https://10.0.0.5/a.png", "https://10.0.0.5:8443/v1", ["10.0.0.5"]),
+        ("http://cdn.example/a.png", HERE, ["10.0.0.1"]),
+        ("http://cdn.example/a.png", HERE, ["169.254.169.254"]),
+    ],
+)
+def test_an_address_that_is_not_connected_to(url, base_url, addresses):
+    with pytest.raises(BadReply, match="lies at an address that is not fetched"):
+        check_addresses(url, base_url, addresses)

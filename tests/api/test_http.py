@@ -6,11 +6,11 @@ import gzip
 import json
 import logging
 import socket
-import traceback
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
-from conftest import drawn
+from conftest import drawn, everything_said
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import MAX_IMAGE
@@ -276,17 +276,19 @@ def test_a_redirect_is_not_followed(status):
 
     failed, api, elsewhere = asyncio.run(run())
     assert (type(failed), failed.status) == (Refused, status)
-    assert failed.message == "The base URL redirects elsewhere; redirects are not followed."
+    assert failed.message == f"The base URL redirects to {elsewhere.here[7:]}; redirects are not followed."
     assert (len(api.heard), len(elsewhere.heard)) == (1, 0)
 
 
-def test_a_download_follows_no_redirect():
+def test_a_download_follows_redirects():
     def reply(heard):
-        return images({"url": "/a.png"}) if heard.method == "POST" else error(302, location="{here}/b.png")
+        if heard.method == "POST":
+            return images({"url": "/a.png?sig=1"})
+        return error(302, location="../b.png?sig=2") if heard.path == "/a.png?sig=1" else http(PNG)
 
-    failed, wire = exchange(reply)
-    assert type(failed) is BadReply
-    assert [each.path for each in wire.heard] == ["/v1/images/generations", "/a.png"]
+    result, wire = exchange(reply)
+    assert result.pictures[0].data == PNG
+    assert [each.path for each in wire.heard] == ["/v1/images/generations", "/a.png?sig=1", "/b.png?sig=2"]
 
 
 # --- failures, each of which is one POST
@@ -359,26 +361,6 @@ def test_every_failure_is_one_post_one_error_and_no_key(reply, kind, message, ca
     assert wire.count("POST") == 1
     assert KEY not in everything_said(failed)
     assert KEY not in caplog.text
-
-
-def everything_said(failed):
-    """All that an error, its causes and what they hold can show."""
-    said, seen, todo = "".join(traceback.format_exception(failed)), set(), [failed]
-    while todo:
-        thing = todo.pop()
-        if id(thing) in seen or len(seen) > 5000:
-            continue
-        seen.add(id(thing))
-        said += repr(thing)
-        if isinstance(thing, BaseException):
-            todo += [thing.args, vars(thing), thing.__cause__, thing.__context__]
-        elif isinstance(thing, dict):
-            todo += [*thing, *thing.values()]
-        elif isinstance(thing, list | tuple | set):
-            todo += thing
-        elif hasattr(thing, "__dict__"):
-            todo.append(vars(thing))
-    return said
 
 
 def test_what_the_service_says_about_an_error_is_kept():
@@ -479,7 +461,8 @@ def test_a_download_that_fails_for_good_says_where_the_picture_lies(replies, get
     failed, wire = exchange(downloading(*replies))
     assert type(failed) is BadReply
     assert failed.message == f"The picture was made but cannot be fetched from {wire.here}/a.png"
-    assert failed.hint == "It has probably been billed: open the address now, before it expires."
+    assert failed.hint.startswith("It has probably been billed. Ask again soon: ")
+    assert [each.url for each in failed.addresses] == [f"{wire.here}/a.png?sig=SECRET"]
     assert (wire.count("POST"), wire.count("GET")) == (1, gets)
 
 
@@ -514,3 +497,92 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_not_unpacked():
     failed, _ = exchange(downloading(http(bomb, content_encoding="gzip")))
     assert type(failed) is BadReply
     assert failed.message == "The answer is larger than 32 MiB."
+
+
+# --- what others log
+
+
+def test_nothing_that_is_logged_holds_a_signed_query_a_cookie_or_the_key(caplog):
+    caplog.set_level(logging.DEBUG)
+
+    def reply(heard):
+        if heard.method == "POST":
+            body = json.dumps({"data": [{"url": "/a.png?sig=SECRET"}]}).encode()
+            return http(body, set_cookie="session=SECRET", x_request_id=KEY)
+        if heard.path.startswith("/a"):
+            return error(302, location="/b.png?sig=SECRET")
+        return http(PNG)
+
+    result, _ = exchange(reply)
+    assert result.pictures[0].data == PNG
+    assert "GET http://127.0.0.1" in caplog.text
+    assert "SECRET" not in caplog.text
+    assert KEY not in caplog.text
+
+
+def test_what_others_log_of_their_own_requests_is_as_it_was(caplog):
+    caplog.set_level(logging.DEBUG)
+
+    async def theirs():
+        async with (
+            Wire(lambda _: http(b"", x_theirs="seen")) as wire,
+            httpx.AsyncClient(trust_env=False) as client,
+        ):
+            await asked(f"{wire.here}/v1")
+            caplog.clear()
+            await client.get(f"{wire.here}/a?theirs=1")
+
+    asyncio.run(theirs())
+    assert "a?theirs=1" in caplog.text
+    assert "x-theirs" in caplog.text
+
+
+def test_a_picture_comes_through_a_proxy_which_looks_its_name_up(monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    async def run():
+        async with Wire(lambda _: http(PNG)) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", proxy.here)
+            monkeypatch.setenv("http_proxy", proxy.here)
+            link = {"url": "http://images.invalid/a.png?sig=SECRET"}
+            async with Wire(lambda _: images(link)) as wire:
+                return await asked(f"{wire.here}/v1"), proxy
+
+    result, proxy = asyncio.run(run())
+    assert result.pictures[0].data == PNG
+    assert [each.path for each in proxy.heard] == ["http://images.invalid/a.png?sig=SECRET"]
+    assert "authorization" not in proxy.heard[0].headers
+    assert "SECRET" not in caplog.text
+
+
+def test_a_cookie_is_not_sent_back():
+    def reply(heard):
+        if heard.method == "POST":
+            return http(json.dumps({"data": [b64(), {"url": "/a.png"}]}).encode(), set_cookie="a=1; Path=/")
+        return http(PNG, set_cookie="b=2; Path=/")
+
+    result, wire = exchange(reply, FOX.part(0, 2))
+    assert len(result) == 2
+    assert not any("cookie" in each.headers for each in wire.heard)
+
+
+def test_a_host_with_several_addresses_is_tried_at_each(monkeypatch):
+    real = socket.getaddrinfo
+
+    def several(host, port, *more, **how):
+        if host != "images.example":
+            return real(host, port, *more, **how)
+        inet = (socket.SOCK_STREAM, 6, "")
+        return [(socket.AF_INET6, *inet, ("::1", port, 0, 0))] + [
+            (socket.AF_INET, *inet, (address, port)) for address in ("127.0.0.9", "127.0.0.1")
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", several)
+
+    def reply(heard):
+        port = heard.headers["host"].rpartition(":")[2]
+        return images({"url": f"http://images.example:{port}/a"}) if heard.method == "POST" else http(PNG)
+
+    result, wire = exchange(reply)
+    assert result.pictures[0].data == PNG
+    assert wire.heard[1].headers["host"].startswith("images.example:")

@@ -1,0 +1,141 @@
+"""Pictures that were made and did not arrive: where they lie is written down, and there they are fetched."""
+
+import json
+
+import pytest
+from conftest import Counting, ask, drawing, drawn
+
+from beluga_nb.core import Answer, Incomplete, Request, Result
+from beluga_nb.errors import Address, BadReply, BelugaError, OutcomeUnknown
+from beluga_nb.store import pending
+from beluga_nb.store.records import Store
+from beluga_nb.store.replay import Recorded, Refetched, Replayed
+
+FOX = Request(prompt="a fox", model="flux-2.0")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def address(sample, **said):
+    return Address(**{"sample": sample, "url": f"https://cdn.example/{sample}", "engine": "wire"} | said)
+
+
+async def unfetched(request):
+    """An engine: what it makes lies somewhere, and cannot be fetched."""
+    failed = BadReply("It cannot be fetched.")
+    failed.addresses = tuple(address(sample) for sample in request.samples)
+    raise failed
+
+
+async def half_fetched(request):
+    failed = Incomplete((await drawing(request.part(0))), [BadReply("It cannot be fetched.")])
+    failed.addresses = (address(1),)
+    raise failed
+
+
+class Fetching:
+    """Fetches what `has` says, and remembers what was asked for."""
+
+    def __init__(self, *has):
+        self.has = has
+        self.asked = []
+
+    async def __call__(self, part, left):
+        self.asked.append(left.url)
+        if left.sample not in self.has:
+            raise BadReply("It has expired.")
+        return Result.of(part, [Answer(drawn(part, part.sample))], engine=left.engine, created=left.created)
+
+
+def refetched(engine, store, fetch, provider="wire"):
+    keeping = Recorded(engine, store, provider=provider, preview=lambda _: None, notify=pytest.fail)
+    return Refetched(Replayed(keeping, store, provider=provider), keeping, fetch)
+
+
+def left(engine, store, request=FOX):
+    """Ask an engine that leaves pictures behind."""
+    with pytest.raises(BelugaError):
+        ask(refetched(engine, store, Fetching()), request)
+
+
+def test_what_was_left_is_fetched_when_the_same_is_asked_again_and_nothing_is_bought(store):
+    left(unfetched, store, FOX.part(0, 2))
+    engine, fetch = Counting(), Fetching(0, 1)
+    result = ask(refetched(engine, store, fetch), FOX.part(0, 2))
+    assert [picture.data for picture in result.pictures] == [drawn(FOX, 0), drawn(FOX, 1)]
+    assert fetch.asked == ["https://cdn.example/0", "https://cdn.example/1"]
+    assert engine.requests == []
+    assert pending.calls(store) == []
+
+
+def test_beside_what_arrived_only_what_was_left_is_fetched(store):
+    left(half_fetched, store, FOX.part(0, 2))
+    engine, fetch = Counting(), Fetching(0, 1)
+    assert len(ask(refetched(engine, store, fetch), FOX.part(0, 2))) == 2
+    assert fetch.asked == ["https://cdn.example/1"]
+    assert engine.requests == []
+    assert pending.calls(store) == []
+
+
+def test_what_has_expired_is_bought_and_the_first_call_stays_in_the_journal(store):
+    left(unfetched, store, FOX.part(0, 2))
+    engine = Counting()
+    ask(refetched(engine, store, Fetching(0)), FOX.part(0, 2))
+    assert [request.sample for request in engine.requests] == [1]
+    assert len(pending.calls(store)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [FOX.part(1), Request(prompt="a fox", model="flux-2.0", take="2"), Request(prompt="a", model="flux-2.0")],
+    ids=["another sample", "another take", "another prompt"],
+)
+def test_what_was_left_answers_nothing_else(store, other):
+    left(unfetched, store)
+    fetch = Fetching(0, 1)
+    ask(refetched(Counting(), store, fetch), other)
+    assert fetch.asked == []
+
+
+def test_what_was_left_by_one_provider_is_not_anothers(store):
+    left(unfetched, store)
+    fetch = Fetching(0)
+    ask(refetched(Counting(), store, fetch, provider="another"), FOX)
+    assert fetch.asked == []
+
+
+def test_what_was_said_of_a_picture_stays_with_it(store):
+    call = pending.begin(store, FOX.as_call(), provider="wire")
+    words = {"engine": "procedural", "created": 7, "revised_prompt": "a red fox"}
+    pending.lose(store, call, "It was not fetched.", [address(0, **words)])
+    assert pending.calls(store)[0].addresses == (address(0, **words),)
+    result = ask(refetched(Counting(), store, Fetching(0)), FOX)
+    assert result.recipe.procedural, "a local preview stays one"
+
+
+def test_a_call_without_an_address_is_written_as_before(store):
+    async def broken(request):
+        raise OutcomeUnknown("The provider failed.")
+
+    left(broken, store)
+    [path] = store.folder.glob("pending/*.json")
+    assert "addresses" not in json.loads(path.read_bytes())
+    assert pending.calls(store)[0].addresses == ()
+
+
+@pytest.mark.parametrize(
+    "addresses", [7, [7], [{}], [{"sample": 0}], {"a": 1}, [{"sample": 0, "url": 7, "engine": "x"}]]
+)
+def test_a_journal_that_was_tampered_with_is_passed_over(store, addresses):
+    left(unfetched, store)
+    [path] = store.folder.glob("pending/*.json")
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"addresses": addresses}))
+    assert pending.calls(store) == []
+    assert len(ask(refetched(Counting(), store, Fetching(0)), FOX)) == 1
+
+
+def test_the_address_does_not_stand_in_a_repr():
+    assert "cdn.example" not in repr(address(0))
