@@ -18,7 +18,9 @@ HEAD = ("run", "when (UTC)", "model", "pictures", "prompt", "")
 _CELL = "text-align:left;padding:4px 14px 4px 0;vertical-align:top"
 _UNBROKEN = f"{_CELL};white-space:nowrap"
 _PROMPT = f"{_CELL};white-space:normal;min-width:16em;max-width:36em;overflow-wrap:anywhere"
-_IMAGE = "max-height:64px;width:auto;border-radius:3px;display:inline-block;margin:0 4px 0 0"
+_IMAGES = f"{_CELL};min-width:190px"
+# Notebooks bound pictures by their cell, and in a table that would be by nothing.
+_IMAGE = "max-height:64px;width:auto;max-width:none;border-radius:3px;display:inline-block;margin:0 4px 4px 0"
 _NAME_LENGTH = 12
 
 
@@ -85,7 +87,7 @@ def _when(created: int) -> str:
 def _line(run: Listed, thumbnails: Sequence[Preview]) -> str:
     name, when, model, pictures, prompt, note = map(escape, _row(run, longest=160))
     cells = (
-        ("".join(_images(thumbnails)), _UNBROKEN),
+        ("".join(_images(thumbnails)), _IMAGES),
         (f"<code>{name}</code>", _UNBROKEN),
         (when, _UNBROKEN),
         (model, _UNBROKEN),
