@@ -2,8 +2,11 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -119,7 +122,7 @@ def test_every_module_can_be_imported_by_itself():
 HEAVY = ("httpx", "PIL", "numpy", "starlette", "uvicorn", "IPython", "ipywidgets", "nest_asyncio")
 
 
-def test_importing_the_package_imports_no_heavy_library_opens_no_socket_and_writes_nothing(tmp_path):
+def test_s52_importing_the_package_imports_no_heavy_library_opens_no_socket_and_writes_nothing(tmp_path):
     probe = f"""
 import socket, sys
 def never(*_): raise AssertionError("a socket was opened")
@@ -133,3 +136,37 @@ print([name for name in {HEAVY} if name in sys.modules])
     assert done.stdout.strip() == "[]"
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+BANNED = {"pickle", "marshal", "shelve", "dbm", "sqlite3", "mmap", "fcntl", "msvcrt", "yaml", "ctypes"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_s37_r32_nothing_stored_is_executed_and_nothing_locks(module):
+    """No lock, no map of memory and no database is needed for correctness, and no data becomes code."""
+    assert {name.split(".")[0] for name in imports(module)} & BANNED == set()
+    tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+    called = {
+        each.func.id for each in ast.walk(tree) if isinstance(each, ast.Call) and hasattr(each.func, "id")
+    }
+    assert called & {"eval", "exec", "compile", "__import__"} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_s04_the_environment_is_read_where_nothing_can_fail(module):
+    """`os.environ[...]` in an expression that fails would show the whole environment in a traceback."""
+    tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+    reads = [
+        each
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Subscript | ast.Call) and ast.unparse(each).startswith("os.environ")
+    ]
+    assert reads == []
+
+
+def test_s60_what_is_installed_is_at_least_the_floor():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    for words in project["dependencies"]:
+        name, _, floor = words.partition(">=")
+        installed = tuple(map(int, re.findall(r"\d+", version(name))[:2]))
+        assert installed >= tuple(map(int, floor.split("."))), words

@@ -278,7 +278,7 @@ def test_an_empty_picture_is_a_bad_image():
 
 
 @pytest.mark.parametrize(("width", "height"), [(8000, 5001), (10_000, 10_000), (20_000, 20_000)])
-def test_a_picture_above_forty_megapixels_is_not_decoded(width, height):
+def test_s25_a_picture_above_forty_megapixels_is_not_decoded(width, height):
     data = png_header(width, height)
     with pytest.raises(BadImage) as caught:
         decode(data)

@@ -108,7 +108,7 @@ def test_our_own_server_on_a_port_is_known_as_procedural(tmp_path, said):
         assert keyed(base_url, tmp_path, said).generate("a fox").recipe.procedural
 
 
-def test_replay_asks_nobody_imports_no_client_and_opens_no_socket(tmp_path, local):
+def test_r21_replay_asks_nobody_imports_no_client_and_opens_no_socket(tmp_path, local):
     local.generate("a fox")
     probe = (
         "import socket, sys; from pathlib import Path; from beluga_nb.session import Session\n"
@@ -152,7 +152,7 @@ def test_off_neither_reads_nor_writes(local, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_many_pictures_need_a_yes_where_nobody_can_answer(local):
+def test_r17_many_pictures_need_a_yes_where_nobody_can_answer(local):
     with pytest.raises(NotConfirmed, match="11 new pictures are more than 10, and nobody can be asked here"):
         local.generate("a fox", n=ASK_ABOVE + 1)
 
@@ -192,7 +192,7 @@ def test_bad_input_is_refused_before_anything_is_sent(local, tmp_path, options, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_prompt_that_holds_a_key_is_not_sent(local, tmp_path):
+def test_s09_a_prompt_that_holds_a_key_is_not_sent(local, tmp_path):
     with pytest.raises(RequestError) as caught:
         local.generate("use bapi_0123456789abcdefXYZ please")
     assert "0123456789" not in str(caught.value)
@@ -362,7 +362,7 @@ def test_the_settings_faults_are_the_childs_too(tmp_path):
         session.stop_serving()
 
 
-def test_one_call_has_one_id_however_often_it_is_sent(tmp_path, said):
+def test_r01_one_call_has_one_id_however_often_it_is_sent(tmp_path, said):
     seen = []
 
     async def app(scope, receive, send):
@@ -445,7 +445,7 @@ def test_where_nobody_can_type_a_login_says_what_to_do_instead(tmp_path):
         session.login()
 
 
-def test_a_key_of_a_vault_is_found_after_the_environments(tmp_path):
+def test_s01_a_key_of_a_vault_is_found_after_the_environments(tmp_path):
     asked = []
 
     def vault():

@@ -246,7 +246,7 @@ def test_a_safe_base_url_is_taken_without_its_last_slash(url, checked):
         ("http://10.0.0.5/v1", "The base URL leads to 10.0.0.5 without encryption."),
     ],
 )
-def test_an_unsafe_base_url_is_refused_without_repeating_a_password(url, message):
+def test_s13_an_unsafe_base_url_is_refused_without_repeating_a_password(url, message):
     with pytest.raises(SettingsError) as caught:
         checked_base_url(url)
     assert caught.value.message == message

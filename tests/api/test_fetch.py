@@ -28,7 +28,7 @@ HERE = "http://127.0.0.1:8000/v1"
         ("https://cdn.example/a.png", HERE, "https://cdn.example/a.png"),
     ],
 )
-def test_a_picture_is_fetched_over_https_or_from_where_the_api_is(url, base_url, fetched):
+def test_s20_a_picture_is_fetched_over_https_or_from_where_the_api_is(url, base_url, fetched):
     assert picture_url(url, base_url) == fetched
 
 
@@ -233,7 +233,7 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_an_address_that_is_not_of_the_open_internet(address):
+def test_s21_an_address_that_is_not_of_the_open_internet(address):
     assert not is_public(address)
 
 

@@ -80,7 +80,7 @@ def told_by(read, data: bytes) -> object:
 
 
 @pytest.mark.parametrize("kind", SEEDS)
-def test_a_mutated_picture_is_a_picture_or_a_bad_image(kind):
+def test_s26_a_mutated_picture_is_a_picture_or_a_bad_image(kind):
     rng, good = random.Random(kind), 0
     assert media_type(SEEDS[kind]) in MEDIA_TYPES.values()
     for number in range(PICTURES):
@@ -94,7 +94,7 @@ def test_a_mutated_picture_is_a_picture_or_a_bad_image(kind):
 
 
 @pytest.mark.parametrize("kind", SEEDS)
-def test_a_picture_cut_anywhere_is_never_a_good_one(kind):
+def test_s27_a_picture_cut_anywhere_is_never_a_good_one(kind):
     data = SEEDS[kind]
     for length in range(len(data)):
         with pytest.raises(BadImage):
@@ -183,7 +183,7 @@ READERS = [
 @pytest.mark.parametrize(
     ("answer", "read"), READERS, ids=["answer", "error", "detail", "submitted", "polled"]
 )
-def test_a_mutated_answer_is_read_or_is_an_error_of_ours(answer, read):
+def test_s23_a_mutated_answer_is_read_or_is_an_error_of_ours(answer, read):
     rng = random.Random(str(answer))
     for number, body in enumerate(bodies(answer, ANSWERS, rng)):
         told = told_by(read, body)

@@ -252,7 +252,7 @@ def test_an_error_in_an_encoding_that_we_cannot_read_is_that_error(status, kind)
 # --- whose the key is
 
 
-def test_the_key_goes_to_the_api_and_to_no_other_origin():
+def test_s12_the_key_goes_to_the_api_and_to_no_other_origin():
     async def run():
         cdn = Wire(lambda _: http(PNG))
         api = Wire(lambda _: images({"url": f"{cdn.here}/a.png?sig=1"}))
@@ -267,7 +267,7 @@ def test_the_key_goes_to_the_api_and_to_no_other_origin():
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(status):
+def test_s11_a_redirect_is_not_followed(status):
     async def run():
         elsewhere = Wire(lambda _: images(b64()))
         api = Wire(lambda _: error(status, location=f"{elsewhere.here}/v1"))
@@ -352,7 +352,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("reply", "kind", "message"), FAILURES, ids=lambda value: str(value)[:60])
-def test_every_failure_is_one_post_one_error_and_no_key(reply, kind, message, caplog):
+def test_s06_every_failure_is_one_post_one_error_and_no_key(reply, kind, message, caplog):
     caplog.set_level(logging.DEBUG)
     failed, wire = exchange(reply, timeout=0.3 if reply is silent else 10, retrying=True)
     assert type(failed) is kind

@@ -59,7 +59,7 @@ def test_blanks_around_a_key_do_no_harm(value):
         "bapi_" + "x" * 600,
     ],
 )
-def test_a_malformed_key_is_refused_without_being_repeated(value):
+def test_s05_a_malformed_key_is_refused_without_being_repeated(value):
     with pytest.raises(SettingsError) as caught:
         checked(value, "BELUGA_API_KEY")
     assert str(caught.value) == (
@@ -110,7 +110,7 @@ def test_nothing_shows_a_key(show):
     [copy.copy, copy.deepcopy, pickle.dumps, json.dumps, vars, lambda secret: format(secret, ">60")],
     ids=["copy", "deepcopy", "pickle", "json", "vars", "format"],
 )
-def test_nothing_gives_a_key_away(give):
+def test_s02_nothing_gives_a_key_away(give):
     with pytest.raises(TypeError) as caught:
         give(Secret(KEY, "code"))
     assert "SENTINEL" not in everything_said(caught.value)

@@ -80,7 +80,7 @@ def retried(engine, policy=None, seed=1):
     ],
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}",
 )
-def test_only_what_provably_was_not_executed_is_sent_again(error, again):
+def test_r02_only_what_provably_was_not_executed_is_sent_again(error, again):
     assert may_send_again(error) is again
     answer, attempts, _ = retried(Failing(error))
     assert attempts == (2 if again else 1)
@@ -92,7 +92,7 @@ def test_an_answer_is_passed_on_at_once():
     assert (len(answer), attempts, pauses) == (1, 1, [])
 
 
-def test_there_are_three_attempts_at_most_and_the_last_error_is_raised():
+def test_r05_there_are_three_attempts_at_most_and_the_last_error_is_raised():
     errors = [Unreachable(str(number)) for number in range(5)]
     answer, attempts, pauses = retried(Failing(*errors))
     assert (answer, attempts, len(pauses)) == (errors[2], 3, 2)
@@ -126,7 +126,7 @@ def test_a_refused_request_is_not_retried():
 
 
 @pytest.mark.parametrize(("attempt", "highest"), [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (9, 8.0)])
-def test_pauses_are_spread_over_the_whole_interval(attempt, highest):
+def test_r08_pauses_are_spread_over_the_whole_interval(attempt, highest):
     rng = random.Random(7)
     draws = [pause(Unreachable("x"), attempt, Policy(), rng) for _ in range(10_000)]
     assert min(draws) >= 0

@@ -34,7 +34,7 @@ def shown_by_us(notebook):
 
 
 @pytest.mark.parametrize("template", ["lab", "classic"])
-def test_html_keeps_every_picture_and_its_text_alternative(notebook, template):
+def test_r52_html_keeps_every_picture_and_its_text_alternative(notebook, template):
     text, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
     pictures = [each for each in Pictures(text).found if each.get("alt", "").endswith("not model output)")]
     expected = [each for bundle in shown_by_us(notebook) for each in Pictures(bundle["text/html"]).found]

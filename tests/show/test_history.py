@@ -56,7 +56,7 @@ def test_an_empty_history_says_so():
     assert history_html([], []) == "<p>Nothing is recorded.</p>"
 
 
-def test_outside_text_is_escaped_and_nothing_is_active():
+def test_s30_outside_text_is_escaped_and_nothing_is_active():
     nasty = Line(name="<b>" + NASTY, request=Request(prompt=NASTY, model=NASTY, take=NASTY[:-1]), note=NASTY)
     html = history_html([nasty], [[small(), small(1)]], more=1)
     tags = set(re.findall(r"<(\w+)", html))

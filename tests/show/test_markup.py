@@ -84,7 +84,7 @@ def test_outside_text_is_escaped_wherever_it_stands():
 
 
 @pytest.mark.parametrize("kind", ["text/html", "text/plain"])
-def test_what_is_shown_carries_no_codes_for_terminals(kind):
+def test_s33_what_is_shown_carries_no_codes_for_terminals(kind):
     request = asked(HOSTILE, model=HOSTILE, quality=HOSTILE, take=HOSTILE)
     shown = bundle(ask(painting, request))[kind]
     assert not {"\x1b", "\x00", "\u202e"} & set(shown)
@@ -139,7 +139,7 @@ def test_one_picture_is_one_picture():
 
 
 @pytest.mark.parametrize("n", [1, 2, 4, 7])
-def test_a_bundle_is_html_one_image_and_text_and_the_same_each_time(n):
+def test_s31_a_bundle_is_html_one_image_and_text_and_the_same_each_time(n):
     shown = bundle(ask(drawing, asked(n=n)))
     assert list(shown) == ["text/html", "image/jpeg", "text/plain"]
     assert shown == bundle(ask(drawing, asked(n=n)))

@@ -88,7 +88,7 @@ def test_a_noisy_picture_has_a_preview_of_at_most_72000_bytes(mode, size):
     assert decode(small.data).width >= 128
 
 
-def test_a_preview_carries_nothing_of_the_original_but_its_pixels():
+def test_s28_a_preview_carries_nothing_of_the_original_but_its_pixels():
     image = Image.new("RGB", (600, 400), "red")
     exif = image.getexif()
     exif[0x010E] = "<script>SENTINEL</script>"

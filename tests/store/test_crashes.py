@@ -39,7 +39,7 @@ def replayed(store, request):
 # --- kill -9
 
 
-def test_a_kill_at_every_step_of_a_call_loses_only_that_call_and_leaves_it_in_the_journal(tmp_path):
+def test_r30_a_kill_at_every_step_of_a_call_loses_only_that_call_and_leaves_it_in_the_journal(tmp_path):
     [line] = printed(started(Path(__file__).with_name("killed.py"), tmp_path, KILLS))
     told = json.loads(line)
     assert told["kills"] >= KILLS
@@ -74,7 +74,7 @@ print(said)
 """
 
 
-def test_six_processes_record_twelve_hundred_pictures_in_one_store_and_none_is_lost(tmp_path):
+def test_r33_six_processes_record_twelve_hundred_pictures_in_one_store_and_none_is_lost(tmp_path):
     takes = [f"writer {number}" for number in range(WRITERS)]
     writers = [started(WRITER, tmp_path / "store", take, EACH) for take in takes]
     assert [printed(writer) for writer in writers] == [["[]"]] * WRITERS, "what they had to say"

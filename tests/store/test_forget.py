@@ -54,7 +54,7 @@ def begun(store, run, *, why="It was interrupted.", prompt=SENTINEL):
 # --- nothing is left
 
 
-def test_nothing_of_a_prompt_is_left_in_the_folder(store, tmp_path):
+def test_s51_nothing_of_a_prompt_is_left_in_the_folder(store, tmp_path):
     record(store, f"a {SENTINEL} in the snow", n=3)
     record(store, f"{SENTINEL} “quoted”\nand broken", take="2")
     request = Request(prompt=f"{SENTINEL} declined", model="flux-2.0")

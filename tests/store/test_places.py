@@ -149,7 +149,7 @@ def own_disk(folder):
     return None
 
 
-def test_on_a_full_disk_the_picture_is_returned_and_one_line_says_so(tmp_path):
+def test_r34_on_a_full_disk_the_picture_is_returned_and_one_line_says_so(tmp_path):
     if disk := own_disk(tmp_path):
         child = started(COMMON + SMALL_DISK + FULL, tmp_path / "store", before=disk)
         reason = "No space left on device"
@@ -215,7 +215,7 @@ def public():
         yield Path(name)
 
 
-def test_in_a_read_only_store_hits_are_replayed_and_what_is_new_is_returned_with_one_line(public):
+def test_r35_in_a_read_only_store_hits_are_replayed_and_what_is_new_is_returned_with_one_line(public):
     child = started(COMMON + AS_SOMEONE + READ_ONLY, public / "store", SOMEONE)
     assert printed(child) == [f"Pictures cannot be recorded: Permission denied (store). {HINT}"]
 
@@ -234,7 +234,7 @@ for path in [store.folder.parent, store.folder, *store.folder.rglob("*")]:
 """
 
 
-def test_under_any_umask_folders_and_files_are_for_their_owner_alone(tmp_path):
+def test_s36_under_any_umask_folders_and_files_are_for_their_owner_alone(tmp_path):
     told = set(printed(started(COMMON + OPEN_HANDED, tmp_path / "made too" / "store")))
     assert told == {"folder 0o700", "file 0o600"}
 

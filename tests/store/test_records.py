@@ -301,7 +301,7 @@ def full(*_):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_write_that_fails_leaves_the_old_record_and_no_part_of_the_new(written, monkeypatch):
+def test_r31_a_write_that_fails_leaves_the_old_record_and_no_part_of_the_new(written, monkeypatch):
     before = files(written.folder)
     monkeypatch.setattr(os, "replace", full)
     other = Picture(drawn(FOX, 7), "image/png", Recipe(request=FOX, engine="other"))
@@ -419,7 +419,7 @@ def test_writing_the_right_bytes_again_mends_a_damaged_picture(written):
     [b"", b"{", b"null", b"[]", b"7", b'"text"', b"{}", b"\xff\xfe", b"<<<<<<< HEAD\n", b"[" * 100_000],
     ids=lambda data: str(data[:12]),
 )
-def test_an_unreadable_record_is_named(written, data):
+def test_r36_an_unreadable_record_is_named(written, data):
     path = record_path(written)
     path.write_bytes(data)
     with pytest.raises(StoreError) as caught:
@@ -464,7 +464,7 @@ def changed(store, *names, value):
     ],
     ids=str,
 )
-def test_a_record_with_a_field_that_cannot_be_is_damaged(written, names, value):
+def test_s38_a_record_with_a_field_that_cannot_be_is_damaged(written, names, value):
     changed(written, *names, value=value)
     with pytest.raises(StoreError, match=r"cannot be used: it is damaged"):
         read(written)

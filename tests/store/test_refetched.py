@@ -61,7 +61,7 @@ def left(engine, store, request=FOX):
         ask(refetched(engine, store, Fetching()), request)
 
 
-def test_what_was_left_is_fetched_when_the_same_is_asked_again_and_nothing_is_bought(store):
+def test_r11_what_was_left_is_fetched_when_the_same_is_asked_again_and_nothing_is_bought(store):
     left(unfetched, store, FOX.part(0, 2))
     engine, fetch = Counting(), Fetching(0, 1)
     result = ask(refetched(engine, store, fetch), FOX.part(0, 2))
