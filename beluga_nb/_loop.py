@@ -12,10 +12,13 @@ import asyncio
 import contextlib
 import contextvars
 import os
+import signal
 import sys
 import threading
+import time
 import weakref
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from types import FrameType
 from typing import Any, Generic, Protocol, TypeVar
 
 from beluga_nb.errors import RequestError, SettingsError
@@ -43,6 +46,30 @@ class Bridge(Protocol):
     """A place where coroutines run."""
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]: ...
+
+
+@contextlib.contextmanager
+def _interrupts(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Have `handler` called for interrupts, in place of Python's own or that of a loop which waits for us.
+
+    A handler of an event loop in this thread (that of an `await` cell, say) could do nothing before we end.
+    """
+    in_charge = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if in_charge else None
+    if not callable(before) or (before is not signal.default_int_handler and not _in_a_loop()):
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _in_a_loop() -> bool:
+    with contextlib.suppress(RuntimeError):
+        return asyncio.get_running_loop() is not None
+    return False
 
 
 class Thread:
@@ -132,8 +159,9 @@ class _ThreadJob(Generic[T]):
                 'Await agenerate() there, or use the setting bridge = "nested".',
             )
         try:
-            while not self._finished.wait(HEARTBEAT):
-                pass
+            with _interrupts(signal.default_int_handler):
+                while not self._finished.wait(HEARTBEAT):
+                    pass
         except BaseException:
             self.cancel()
             self._finished.wait(GRACE)
@@ -203,6 +231,8 @@ class _NestedJob(Generic[T]):
     def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> None:
         self._loop = loop
         self._task: asyncio.Task[T] = loop.create_task(coroutine)
+        self._pressed: float | None = None  # when Stop was
+        self._heard = False
 
     def done(self) -> bool:
         """Whether the job has ended."""
@@ -216,11 +246,28 @@ class _NestedJob(Generic[T]):
         """Run the job to its end; an interrupt cancels it and waits for its clean-up."""
         self._beat()
         try:
-            return self._loop.run_until_complete(self._task)
+            with _interrupts(self._press):
+                self._loop.run_until_complete(asyncio.wait({self._task}))
         except KeyboardInterrupt:
             self._task.cancel()
             self._loop.run_until_complete(asyncio.wait({self._task}, timeout=GRACE))
             raise
+        if self._pressed is not None:
+            raise KeyboardInterrupt
+        return self._task.result()
+
+    def _press(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  as signal handlers are
+        # Raised here, KeyboardInterrupt would land anywhere in the loop or a clean-up. It does where a job
+        # keeps the loop from hearing of it, or takes too long to end.
+        if self._pressed is None:
+            self._pressed = time.monotonic()
+            self._loop.call_soon_threadsafe(self._stop)
+        elif not self._heard or time.monotonic() - self._pressed > GRACE:
+            raise KeyboardInterrupt
+
+    def _stop(self) -> None:
+        self._heard = True
+        self._task.cancel()
 
     def _beat(self) -> None:
         # A loop that waits for the network alone sees no interrupt where signals wake no select().
