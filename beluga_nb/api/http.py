@@ -6,7 +6,8 @@ import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypedDict
 
 import httpx
 
@@ -14,8 +15,8 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import MAX_ANSWER, MAX_IMAGE, media_type, origin, picture_url
 from beluga_nb.api.keys import Secret
 from beluga_nb.api.logs import discreet
-from beluga_nb.core import Answer, Request, Result
-from beluga_nb.engines import joined, outcome
+from beluga_nb.core import Request, Result, Stopped
+from beluga_nb.engines import joined, outcome, side_by_side
 from beluga_nb.errors import (
     BadReply,
     BelugaError,
@@ -127,20 +128,34 @@ class Line:
     ) -> Result:
         """Fetch the pictures of an answer and return them as the result of `request`.
 
-        Raises `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good.
+        Raises `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good, and `Stopped` with
+        those that are there.
         """
-        engine = plain(said.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
-        parts = [request.part(sample) for sample in request.samples]
+        here, parts = list(items), [request.part(sample) for sample in request.samples]
+        by = self._by(said, created)
 
         async def arrive(part: Request) -> Result:
-            answer = await self._answer(items[part.sample - request.sample], deadline)
-            return Result.of(part, [answer], engine=engine, created=created)
+            place = part.sample - request.sample
+            here[place] = item = await self._fetched(here[place], deadline)
+            return await asyncio.to_thread(_checked, part, item, by)
 
         arriving = [outcome(arrive, part) for part in parts[: len(items)]]
-        outcomes: list[Result | BelugaError] = list(await asyncio.gather(*arriving))
+        try:
+            outcomes = await side_by_side(arriving)
+        except asyncio.CancelledError:
+            raise Stopped(partial(_arrived, request, here, by)) from None
         if len(items) < request.n:
             outcomes.append(_too_few(len(items), request.n))
         return joined(request, outcomes)
+
+    def arrived(self, request: Request, said: Reply) -> list[Result | BelugaError]:
+        """Return those pictures of an answer that need not be fetched, or what is wrong with them."""
+        created, items = items_from_json(said.content)
+        return _arrived(request, items, self._by(said, created))
+
+    def _by(self, said: Reply, created: int) -> _By:
+        engine = plain(said.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
+        return _By(engine=engine, created=created)
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = plain(str(error), 120) or type(error).__name__
@@ -155,11 +170,12 @@ class Line:
             " BELUGA_API_KEY to go on with local previews.",
         )
 
-    async def _answer(self, item: Item | BadReply, deadline: float) -> Answer:
+    async def _fetched(self, item: Item | BadReply, deadline: float) -> Item:
         if isinstance(item, BadReply):
             raise item
-        data = item.data if item.data is not None else await self._download(str(item.url), deadline)
-        return item.answer(data, await asyncio.to_thread(media_type, data))
+        if item.data is not None:
+            return item
+        return replace(item, data=await self._download(str(item.url), deadline))
 
     async def _download(self, url: str, deadline: float) -> bytes:
         if url.startswith("data:"):
@@ -226,7 +242,10 @@ class Http:
     async def __call__(self, request: Request) -> Result:
         deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
         reply = await self.line.post(request, deadline)
-        created, items = await asyncio.to_thread(items_from_json, reply.content)
+        try:
+            created, items = await asyncio.to_thread(items_from_json, reply.content)
+        except asyncio.CancelledError:
+            raise Stopped(partial(self.line.arrived, request, reply)) from None
         return await self.line.result(request, items, deadline, said=reply, created=created)
 
     async def aclose(self) -> None:
@@ -269,6 +288,27 @@ class _Bearer(httpx.Auth):
         if origin(str(request.url)) == self.home:
             request.headers["Authorization"] = f"Bearer {self.key.reveal()}"
         yield request
+
+
+class _By(TypedDict):
+    engine: str
+    created: int
+
+
+def _checked(part: Request, item: Item, by: _By) -> Result:
+    assert item.data is not None
+    return Result.of(part, [item.answer(item.data, media_type(item.data))], **by)
+
+
+def _arrived(request: Request, items: Sequence[Item | BadReply], by: _By) -> list[Result | BelugaError]:
+    outcomes: list[Result | BelugaError] = []
+    for sample, item in zip(request.samples, items, strict=False):
+        if isinstance(item, Item) and item.data is not None:
+            try:
+                outcomes.append(_checked(request.part(sample), item, by))
+            except BelugaError as error:
+                outcomes.append(error)
+    return outcomes
 
 
 def _inflated(raw: bytes, encoding: str, limit: int) -> bytes:

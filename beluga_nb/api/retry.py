@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from beluga_nb.core import Engine, Request, Result
+from beluga_nb.core import Engine, Request, Result, Stopped
 from beluga_nb.errors import EngineError, Overloaded, Unreachable, Untrusted
 from beluga_nb.wire import LONGEST_WAIT
 
@@ -96,7 +96,10 @@ class Retrying:
     async def _until(self, moment: float) -> None:
         wait = moment - _now()
         if wait > 0:
-            await self.sleep(wait)
+            try:
+                await self.sleep(wait)
+            except asyncio.CancelledError:  # each attempt until here has provably come to nothing
+                raise Stopped(may_be_billed=False) from None
 
 
 def _now() -> float:
