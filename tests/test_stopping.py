@@ -1,0 +1,224 @@
+"""Stop, in a real kernel and with both bridges: whatever a call does, the cell ends soon, nothing is lost.
+
+The bounds here are loose: they catch a cell that waits for the network, the machine may be busy.
+"""
+
+import base64
+import json
+import threading
+import time
+
+import pytest
+from conftest import KEY, drawn, on_a_port
+from kernels import Kernel
+
+from beluga_nb.core import Request
+
+SOON = 4
+"""Seconds: no call that is not stopped ends before."""
+
+A_MOMENT = 0.5
+"""Seconds in which the client has read what was sent to it."""
+
+LOST = "1 call may have been charged without a result"
+
+SLOW_DECODING = """
+import threading
+import beluga_nb.api.fetch as fetch
+decode, decoding = fetch.decode, threading.Event()
+def slowly(data):
+    print("decoding", flush=True)
+    decoding.wait(2.5)
+    return decode(data)
+"""
+
+
+class Service:
+    """The API, which does as the prompt says, and remembers what it was asked and who hung up."""
+
+    def __init__(self):
+        self.posts, self.reached, self.left = [], threading.Event(), threading.Event()
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            self.receive, self.send = receive, send
+            await (self.download(scope["path"]) if scope["method"] == "GET" else self.post(scope))
+
+    async def post(self, scope):
+        body = b""
+        while (message := await self.receive()).get("more_body"):
+            body += message["body"]
+        asked = json.loads(body + message["body"])
+        self.posts.append(asked["prompt"])
+        if "silent" in asked["prompt"]:
+            await self.stall()
+        elif "busy" in asked["prompt"]:
+            await self.answer(429, b'{"error": {"message": "Later."}}', (b"retry-after", b"30"))
+            self.reached.set()
+        elif "link" in asked["prompt"]:
+            host = dict(scope["headers"])[b"host"].decode()
+            urls = [f"http://{host}/{name}.png" for name in ("good", "stalled")]
+            await self.answer(
+                200, json.dumps({"created": 1, "data": [{"url": url} for url in urls]}).encode()
+            )
+        else:
+            said = {"b64_json": base64.b64encode(PICTURE).decode()}
+            await self.answer(200, json.dumps({"created": 1, "data": [said]}).encode())
+
+    async def download(self, path):
+        if path == "/good.png":
+            return await self.answer(200, PICTURE)
+        headers = [(b"content-length", str(len(PICTURE)).encode())]
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self.send({"type": "http.response.body", "body": PICTURE[:100], "more_body": True})
+        await self.stall()
+
+    async def answer(self, status, body, *headers):
+        headers = [*headers, (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def stall(self):
+        self.reached.set()
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        self.left.set()
+
+
+PICTURE = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
+
+
+@pytest.fixture(scope="module", params=["thread", "nested"])
+def kernel(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "beluga.toml").write_text(f'bridge = "{request.param}"')
+    with Kernel(folder, BELUGA_API_KEY=KEY, BELUGA_MODEL="flux-2.0") as running:
+        assert running.run("%load_ext beluga_nb\nimport asyncio, os, beluga_nb").status == "ok"
+        yield running
+
+
+@pytest.fixture
+def service(kernel, tmp_path):
+    service = Service()
+    with on_a_port(service) as base_url:
+        kernel.store = tmp_path / "store"
+        said = {"BELUGA_BASE_URL": base_url, "BELUGA_STORE": str(kernel.store)}
+        assert kernel.run(f"os.environ.update({said})").status == "ok"
+        yield service
+
+
+def stopped(kernel, cell, reached, *, presses=1, apart=0.05):
+    """Run a cell, press Stop once it got there, and return what it showed; `seconds` count from the press."""
+    number = kernel.start(cell)
+    assert reached.wait(30)
+    time.sleep(A_MOMENT)
+    pressed = time.monotonic()
+    for press in range(presses):
+        time.sleep(apart if press else 0)
+        kernel.manager.interrupt_kernel()
+    shown = kernel.finish(number)
+    shown.seconds = time.monotonic() - pressed
+    print(f"idle after {shown.seconds:.2f} s")
+    assert shown.status == "error"
+    assert any(name in "".join(shown.error) for name in ("KeyboardInterrupt", "CancelledError"))
+    assert shown.seconds < SOON
+    return shown
+
+
+def unfinished(kernel):
+    """What `%beluga` says of calls without a known end."""
+    [text] = kernel.run("%beluga").texts
+    return [line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith("unfinished")]
+
+
+def recorded(kernel):
+    return [json.loads(path.read_text())["sample"] for path in kernel.store.glob("records/**/*.json")]
+
+
+def goes_on(kernel, service):
+    """The next call works, and no request was sent but that one."""
+    before = list(service.posts)
+    assert kernel.run("len(beluga_nb.generate('the next one'))").texts == ["1"]
+    assert service.posts == [*before, "the next one"]
+    threads = kernel.run("import threading; print(sum(t.name == 'beluga-io' for t in threading.enumerate()))")
+    assert int(threads.stdout) <= 1
+
+
+CALLS = {
+    "magic": "%beluga {}",
+    "sync cell": "beluga_nb.generate('{}')",
+    "async cell": "await beluga_nb.agenerate('{}')",
+    "blocking in an async cell": "await asyncio.sleep(0)\nbeluga_nb.generate('{}')",
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_r41_an_interrupted_post_is_closed_and_marked(kernel, service, call):
+    stopped(kernel, call.format("silent"), service.reached)
+    assert service.left.wait(SOON)
+    assert unfinished(kernel) == [LOST]
+    assert service.posts == ["silent"]
+    goes_on(kernel, service)
+
+
+def test_r41_two_interrupts_at_once_are_as_one(kernel, service):
+    stopped(kernel, "beluga_nb.generate('silent')", service.reached, presses=2)
+    assert service.left.wait(SOON)
+    assert unfinished(kernel) == [LOST]
+    goes_on(kernel, service)
+
+
+def test_r42_an_interrupted_download_keeps_the_picture_that_had_arrived(kernel, service):
+    stopped(kernel, "beluga_nb.generate('link', n=2)", service.reached)
+    assert service.left.wait(SOON)
+    assert recorded(kernel) == [0]
+    assert unfinished(kernel) == [LOST]
+    assert service.posts == ["link"]
+    goes_on(kernel, service)
+
+
+def test_r42_a_picture_whose_decoding_was_interrupted_is_kept(kernel, service):
+    kernel.run(SLOW_DECODING)
+    number = kernel.start("fetch.decode = slowly\nbeluga_nb.generate('a fox')")
+    shown = kernel.finish(number, interrupt_when="decoding")
+    assert "KeyboardInterrupt" in "".join(shown.error)
+    idle = time.monotonic() - shown.interrupted_at
+    print(f"idle after {idle:.2f} s")
+    assert idle < SOON
+    kernel.run("fetch.decode = decode; decoding.set()")
+    while not recorded(kernel):
+        assert time.monotonic() < shown.interrupted_at + 10
+    assert kernel.run("len(beluga_nb.generate('a fox'))").texts == ["1"]
+    assert unfinished(kernel) == []
+    assert service.posts == ["a fox"]
+    goes_on(kernel, service)
+
+
+def test_r41_an_interrupted_back_off_was_not_billed(kernel, service):
+    before = int(kernel.run("beluga_nb.session.default.budget.images").texts[0])
+    stopped(kernel, "beluga_nb.generate('busy')", service.reached)
+    assert unfinished(kernel) == []
+    assert service.posts == ["busy"]
+    assert kernel.run("beluga_nb.session.default.budget.images").texts == [str(before)]
+
+
+def test_r41_an_interrupted_question_sends_nothing(kernel, service):
+    number = kernel.start("beluga_nb.generate('a fox', n=11)", answers=[])
+    kernel.client.get_stdin_msg(timeout=30)
+    pressed = time.monotonic()
+    kernel.manager.interrupt_kernel()
+    shown = kernel.finish(number)
+    print(f"idle after {time.monotonic() - pressed:.2f} s")
+    assert "KeyboardInterrupt" in "".join(shown.error)
+    assert (unfinished(kernel), service.posts) == ([], [])
+    goes_on(kernel, service)
+
+
+def test_r42_an_interrupted_loop_keeps_what_is_finished_and_asks_no_more(kernel, service):
+    loop = "for what in ('one', 'two', 'silent', 'four'):\n    beluga_nb.generate(what)"
+    stopped(kernel, loop, service.reached)
+    assert service.left.wait(SOON)
+    assert service.posts == ["one", "two", "silent"]
+    assert recorded(kernel) == [0, 0]
+    assert unfinished(kernel) == [LOST]
+    goes_on(kernel, service)
