@@ -75,7 +75,7 @@ def _in_a_loop() -> bool:
 class Thread:
     """One event loop on a daemon thread, started by the first job, and anew in a forked child.
 
-    It ends when nobody holds this object or one of its jobs any more, or when Python does.
+    It ends when nobody holds this object or a job of its that is under way, or when Python does.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,9 @@ class _LoopThread:
         self._started.wait()
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:  # which cancels what is under way when it ends
+        # A Runner cancels what is under way when it ends. As Python itself ends, it cannot start the thread
+        # that would wait for the executor's threads, which have ended by then.
+        with contextlib.suppress(RuntimeError), asyncio.Runner() as runner:
             self.loop = runner.get_loop()
             self._stopped = asyncio.Event()
             self._started.set()
@@ -121,7 +123,7 @@ class _LoopThread:
 
 class _ThreadJob(Generic[T]):
     def __init__(self, bridge: Thread, home: _LoopThread, coroutine: Coroutine[Any, Any, T]) -> None:
-        self._bridge = bridge  # held, so that the loop lives as long as the job
+        self._bridge: Thread | None = bridge  # held, so that the loop lives until the job has ended
         self._home = home
         self._finished = threading.Event()
         self._cancelled = False
@@ -140,6 +142,7 @@ class _ThreadJob(Generic[T]):
         if not task.cancelled():
             task.exception()  # looked at, so that a job nobody waits for is not reported as forgotten
         self._finished.set()
+        self._bridge = None
 
     def done(self) -> bool:
         """Whether the job has ended."""
@@ -187,16 +190,16 @@ class _ThreadJob(Generic[T]):
 
 
 class Nested:
-    """nest_asyncio on a private loop for each calling thread: a job may block on another job."""
+    """nest_asyncio on a private loop for each calling thread and process: a job may block on another job."""
 
     def __init__(self) -> None:
         self._loops = threading.local()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
         """Return the job; it runs on the calling thread while that waits for it."""
-        if not hasattr(self._loops, "own"):
+        if getattr(self._loops, "pid", None) != os.getpid():  # a forked child would share its sockets
             try:
-                self._loops.own = _nested_loop()
+                self._loops.own, self._loops.pid = _nested_loop(), os.getpid()
             except SettingsError:
                 coroutine.close()
                 raise
@@ -206,9 +209,14 @@ class Nested:
 class _PrivateLoop(asyncio.SelectorEventLoop):
     """A class of its own: nest_asyncio patches classes, and the kernel's must stay as it is."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._pid = os.getpid()
+
     def __del__(self) -> None:
-        # It ends with its thread, without the warning that asks somebody to close it.
-        if not self.is_closed():
+        # It ends with its thread, without the warning that asks somebody to close it. In a forked child
+        # closing it would take it out of the parent's selector too.
+        if not self.is_closed() and self._pid == os.getpid():
             self.close()
 
 
