@@ -270,6 +270,14 @@ class Session:
         server.stop()
         return True
 
+    def close(self) -> None:
+        """End the server, and the threads that calls run on as soon as none is under way.
+
+        The next call starts anew.
+        """
+        self.stop_serving()
+        self._bridges.clear()
+
     def login(self, *, keep: bool = False) -> str:
         """Ask for the key, unseen, and use it until this session ends; return its last four characters.
 
