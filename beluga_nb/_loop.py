@@ -130,7 +130,12 @@ class _ThreadJob(Generic[T]):
         self._task: asyncio.Task[T] | None = None
         # The caller's context: what the job prints belongs to the cell that started it.
         context = contextvars.copy_context()
-        home.loop.call_soon_threadsafe(self._start, coroutine, context)
+        try:
+            home.loop.call_soon_threadsafe(self._start, coroutine, context)
+        except KeyboardInterrupt:  # nobody will have this job, which may be under way
+            home.loop.call_soon_threadsafe(self._abandon, coroutine)
+            self._finished.wait(GRACE)
+            raise
 
     def _start(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context) -> None:
         self._task = self._home.loop.create_task(coroutine, context=context)
@@ -143,6 +148,13 @@ class _ThreadJob(Generic[T]):
             task.exception()  # looked at, so that a job nobody waits for is not reported as forgotten
         self._finished.set()
         self._bridge = None
+
+    def _abandon(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        if self._task:
+            self._task.cancel()
+        else:
+            coroutine.close()
+            self._finished.set()
 
     def done(self) -> bool:
         """Whether the job has ended."""
@@ -233,6 +245,20 @@ def _nested_loop() -> asyncio.AbstractEventLoop:
     loop = _PrivateLoop()
     nest.apply(loop)
     return loop
+
+
+def cost_of_a_patch() -> str:
+    """Return what a nest_asyncio costs that someone applied to this thread's own loop, or nothing.
+
+    Measured on ipykernel (research/feasibility.md, 3a): since 7.1 what arrives during a nested run is lost;
+    nest_asyncio2 keeps it for later.
+    """
+    loop = type(asyncio.get_running_loop()) if _in_a_loop() else None
+    if loop is None or issubclass(loop, _PrivateLoop) or not hasattr(loop, "_nest_patched"):
+        return ""
+    if hasattr(loop, "_nest_asyncio2"):
+        return "queued cells and clicks then wait for the end of a cell that uses it"
+    return "on ipykernel 7.1 and later such a cell loses queued cells (“Run All”) and clicks"
 
 
 class _NestedJob(Generic[T]):

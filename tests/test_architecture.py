@@ -133,3 +133,34 @@ print([name for name in {HEAVY} if name in sys.modules])
     assert done.stdout.strip() == "[]"
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def swallows(handler):
+    """Whether an `except` clause may keep an interrupt: it takes any, and does not raise it again."""
+    named = [node.id for node in ast.walk(handler.type or ast.Tuple([])) if isinstance(node, ast.Name)]
+    named += [
+        node.attr for node in ast.walk(handler.type or ast.Tuple([])) if isinstance(node, ast.Attribute)
+    ]
+    takes_all = handler.type is None or "BaseException" in named or "KeyboardInterrupt" in named
+    last = handler.body[-1]
+    return takes_all and not (isinstance(last, ast.Raise) and last.exc is None)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_r43_no_except_keeps_an_interrupt_to_itself(module):
+    for node in ast.walk(ast.parse((PACKAGE / module).read_text("utf-8"))):
+        if isinstance(node, ast.ExceptHandler):
+            assert not swallows(node), f"{module}, line {node.lineno}"
+
+
+def test_r43_what_keeps_an_interrupt_to_itself_would_be_found():
+    told = (
+        "except:\n  pass",
+        "except BaseException:\n  print()",
+        "except (OSError, KeyboardInterrupt):\n  pass",
+    )
+    for words in told:
+        [clause] = ast.parse(f"try:\n  pass\n{words}").body[0].handlers
+        assert swallows(clause)
+    [clause] = ast.parse("try:\n  pass\nexcept BaseException:\n  print()\n  raise").body[0].handlers
+    assert not swallows(clause)
