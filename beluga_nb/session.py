@@ -484,7 +484,7 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
 
         create = partial(create_app, key=endpoint.key.reveal())
         app = faulty(previews, create) if faults else create(previews)
-    return Retrying(Http(endpoint, app=app))
+    return Retrying(Http(endpoint, app=app), timeout=endpoint.timeout)
 
 
 def _with_true_template(result: Result) -> Result:

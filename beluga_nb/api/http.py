@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 import httpx
 
-from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.endpoint import DEADLINE, Endpoint
 from beluga_nb.api.fetch import MAX_ANSWER, MAX_IMAGE, media_type, origin, picture_url
 from beluga_nb.api.keys import Secret
 from beluga_nb.api.logs import discreet
@@ -240,7 +240,7 @@ class Http:
         self.line = Line(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
+        deadline = min(DEADLINE.get(), asyncio.get_running_loop().time() + self.endpoint.timeout)
         reply = await self.line.post(request, deadline)
         try:
             created, items = await asyncio.to_thread(items_from_json, reply.content)
