@@ -43,49 +43,49 @@ class Service:
         self.posts, self.reached, self.left = [], threading.Event(), threading.Event()
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] == "http":
-            self.receive, self.send = receive, send
-            await (self.download(scope["path"]) if scope["method"] == "GET" else self.post(scope))
+        if scope["type"] == "http" and scope["method"] == "GET":
+            await self.download(scope["path"], receive, send)
+        elif scope["type"] == "http":
+            await self.post(scope, receive, send)
 
-    async def post(self, scope):
+    async def post(self, scope, receive, send):
         body = b""
-        while (message := await self.receive()).get("more_body"):
+        while (message := await receive()).get("more_body"):
             body += message["body"]
-        asked = json.loads(body + message["body"])
-        self.posts.append(asked["prompt"])
-        if "silent" in asked["prompt"]:
-            await self.stall()
-        elif "busy" in asked["prompt"]:
-            await self.answer(429, b'{"error": {"message": "Later."}}', (b"retry-after", b"30"))
+        prompt = json.loads(body + message["body"])["prompt"]
+        self.posts.append(prompt)
+        if "silent" in prompt:
+            await self.stall(receive)
+        elif "busy" in prompt:
+            await answer(send, 429, b'{"error": {"message": "Later."}}', (b"retry-after", b"30"))
             self.reached.set()
-        elif "link" in asked["prompt"]:
+        elif "link" in prompt:
             host = dict(scope["headers"])[b"host"].decode()
-            urls = [f"http://{host}/{name}.png" for name in ("good", "stalled")]
-            await self.answer(
-                200, json.dumps({"created": 1, "data": [{"url": url} for url in urls]}).encode()
-            )
+            items = [{"url": f"http://{host}/{name}.png"} for name in ("good", "stalled")]
+            await answer(send, 200, json.dumps({"created": 1, "data": items}).encode())
         else:
-            said = {"b64_json": base64.b64encode(PICTURE).decode()}
-            await self.answer(200, json.dumps({"created": 1, "data": [said]}).encode())
+            items = [{"b64_json": base64.b64encode(PICTURE).decode()}]
+            await answer(send, 200, json.dumps({"created": 1, "data": items}).encode())
 
-    async def download(self, path):
+    async def download(self, path, receive, send):
         if path == "/good.png":
-            return await self.answer(200, PICTURE)
+            return await answer(send, 200, PICTURE)
         headers = [(b"content-length", str(len(PICTURE)).encode())]
-        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self.send({"type": "http.response.body", "body": PICTURE[:100], "more_body": True})
-        await self.stall()
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": PICTURE[:100], "more_body": True})
+        await self.stall(receive)
 
-    async def answer(self, status, body, *headers):
-        headers = [*headers, (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
-
-    async def stall(self):
+    async def stall(self, receive):
         self.reached.set()
-        while (await self.receive())["type"] != "http.disconnect":
+        while (await receive())["type"] != "http.disconnect":
             pass
         self.left.set()
+
+
+async def answer(send, status, body, *headers):
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 PICTURE = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
