@@ -101,7 +101,10 @@ def kernel(bridge, tmp_path_factory):
     folder = tmp_path_factory.mktemp(bridge)
     (folder / "beluga.toml").write_text(f'bridge = "{bridge}"')
     with Kernel(folder, BELUGA_API_KEY=KEY, BELUGA_MODEL="flux-2.0") as running:
-        assert running.run("%load_ext beluga_nb\nimport asyncio, os, beluga_nb").status == "ok"
+        assert (
+            running.run("%load_ext beluga_nb\nimport asyncio, os, beluga_nb, beluga_nb.session").status
+            == "ok"
+        )
         yield running
 
 
