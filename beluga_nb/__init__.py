@@ -99,9 +99,9 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take them away again, and end what `%beluga serve` started: what `%unload_ext beluga_nb` calls."""
+    """Take them away again, and end what they started: what `%unload_ext beluga_nb` calls."""
     from beluga_nb.magics import unregister
     from beluga_nb.session import default
 
     unregister(shell)
-    default.stop_serving()
+    default.close()

@@ -12,10 +12,13 @@ import asyncio
 import contextlib
 import contextvars
 import os
+import signal
 import sys
 import threading
+import time
 import weakref
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from types import FrameType
 from typing import Any, Generic, Protocol, TypeVar
 
 from beluga_nb.errors import RequestError, SettingsError
@@ -45,10 +48,34 @@ class Bridge(Protocol):
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]: ...
 
 
+@contextlib.contextmanager
+def _interrupts(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Have `handler` called for interrupts, in place of Python's own or that of a loop which waits for us.
+
+    A handler of an event loop in this thread (that of an `await` cell, say) could do nothing before we end.
+    """
+    in_charge = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if in_charge else None
+    if not callable(before) or (before is not signal.default_int_handler and not _in_a_loop()):
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _in_a_loop() -> bool:
+    with contextlib.suppress(RuntimeError):
+        return asyncio.get_running_loop() is not None
+    return False
+
+
 class Thread:
     """One event loop on a daemon thread, started by the first job, and anew in a forked child.
 
-    It ends when nobody holds this object or one of its jobs any more, or when Python does.
+    It ends when nobody holds this object or a job of its that is under way, or when Python does.
     """
 
     def __init__(self) -> None:
@@ -73,7 +100,9 @@ class _LoopThread:
         self._started.wait()
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:  # which cancels what is under way when it ends
+        # A Runner cancels what is under way when it ends. As Python itself ends, it cannot start the thread
+        # that would wait for the executor's threads, which have ended by then.
+        with contextlib.suppress(RuntimeError), asyncio.Runner() as runner:
             self.loop = runner.get_loop()
             self._stopped = asyncio.Event()
             self._started.set()
@@ -94,14 +123,19 @@ class _LoopThread:
 
 class _ThreadJob(Generic[T]):
     def __init__(self, bridge: Thread, home: _LoopThread, coroutine: Coroutine[Any, Any, T]) -> None:
-        self._bridge = bridge  # held, so that the loop lives as long as the job
+        self._bridge: Thread | None = bridge  # held, so that the loop lives until the job has ended
         self._home = home
         self._finished = threading.Event()
         self._cancelled = False
         self._task: asyncio.Task[T] | None = None
         # The caller's context: what the job prints belongs to the cell that started it.
         context = contextvars.copy_context()
-        home.loop.call_soon_threadsafe(self._start, coroutine, context)
+        try:
+            home.loop.call_soon_threadsafe(self._start, coroutine, context)
+        except KeyboardInterrupt:  # nobody will have this job, which may be under way
+            home.loop.call_soon_threadsafe(self._abandon, coroutine)
+            self._finished.wait(GRACE)
+            raise
 
     def _start(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context) -> None:
         self._task = self._home.loop.create_task(coroutine, context=context)
@@ -113,6 +147,14 @@ class _ThreadJob(Generic[T]):
         if not task.cancelled():
             task.exception()  # looked at, so that a job nobody waits for is not reported as forgotten
         self._finished.set()
+        self._bridge = None
+
+    def _abandon(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        if self._task:
+            self._task.cancel()
+        else:
+            coroutine.close()
+            self._finished.set()
 
     def done(self) -> bool:
         """Whether the job has ended."""
@@ -132,8 +174,9 @@ class _ThreadJob(Generic[T]):
                 'Await agenerate() there, or use the setting bridge = "nested".',
             )
         try:
-            while not self._finished.wait(HEARTBEAT):
-                pass
+            with _interrupts(signal.default_int_handler):
+                while not self._finished.wait(HEARTBEAT):
+                    pass
         except BaseException:
             self.cancel()
             self._finished.wait(GRACE)
@@ -159,16 +202,16 @@ class _ThreadJob(Generic[T]):
 
 
 class Nested:
-    """nest_asyncio on a private loop for each calling thread: a job may block on another job."""
+    """nest_asyncio on a private loop for each calling thread and process: a job may block on another job."""
 
     def __init__(self) -> None:
         self._loops = threading.local()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
         """Return the job; it runs on the calling thread while that waits for it."""
-        if not hasattr(self._loops, "own"):
+        if getattr(self._loops, "pid", None) != os.getpid():  # a forked child would share its sockets
             try:
-                self._loops.own = _nested_loop()
+                self._loops.own, self._loops.pid = _nested_loop(), os.getpid()
             except SettingsError:
                 coroutine.close()
                 raise
@@ -178,9 +221,14 @@ class Nested:
 class _PrivateLoop(asyncio.SelectorEventLoop):
     """A class of its own: nest_asyncio patches classes, and the kernel's must stay as it is."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._pid = os.getpid()
+
     def __del__(self) -> None:
-        # It ends with its thread, without the warning that asks somebody to close it.
-        if not self.is_closed():
+        # It ends with its thread, without the warning that asks somebody to close it. In a forked child
+        # closing it would take it out of the parent's selector too.
+        if not self.is_closed() and self._pid == os.getpid():
             self.close()
 
 
@@ -199,10 +247,26 @@ def _nested_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def cost_of_a_patch() -> str:
+    """Return what a nest_asyncio costs that someone applied to this thread's own loop, or nothing.
+
+    Measured on ipykernel (research/feasibility.md, 3a): since 7.1 what arrives during a nested run is lost;
+    nest_asyncio2 keeps it for later.
+    """
+    loop = type(asyncio.get_running_loop()) if _in_a_loop() else None
+    if loop is None or issubclass(loop, _PrivateLoop) or not hasattr(loop, "_nest_patched"):
+        return ""
+    if hasattr(loop, "_nest_asyncio2"):
+        return "queued cells and clicks then wait for the end of a cell that uses it"
+    return "on ipykernel 7.1 and later such a cell loses queued cells (“Run All”) and clicks"
+
+
 class _NestedJob(Generic[T]):
     def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> None:
         self._loop = loop
         self._task: asyncio.Task[T] = loop.create_task(coroutine)
+        self._pressed: float | None = None  # when Stop was
+        self._heard = False
 
     def done(self) -> bool:
         """Whether the job has ended."""
@@ -216,11 +280,28 @@ class _NestedJob(Generic[T]):
         """Run the job to its end; an interrupt cancels it and waits for its clean-up."""
         self._beat()
         try:
-            return self._loop.run_until_complete(self._task)
+            with _interrupts(self._press):
+                self._loop.run_until_complete(asyncio.wait({self._task}))
         except KeyboardInterrupt:
             self._task.cancel()
             self._loop.run_until_complete(asyncio.wait({self._task}, timeout=GRACE))
             raise
+        if self._pressed is not None:
+            raise KeyboardInterrupt
+        return self._task.result()
+
+    def _press(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  as signal handlers are
+        # Raised here, KeyboardInterrupt would land anywhere in the loop or a clean-up. It does where a job
+        # keeps the loop from hearing of it, or takes too long to end.
+        if self._pressed is None:
+            self._pressed = time.monotonic()
+            self._loop.call_soon_threadsafe(self._stop)
+        elif not self._heard or time.monotonic() - self._pressed > GRACE:
+            raise KeyboardInterrupt
+
+    def _stop(self) -> None:
+        self._heard = True
+        self._task.cancel()
 
     def _beat(self) -> None:
         # A loop that waits for the network alone sees no interrupt where signals wake no select().

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from beluga_nb.core import Engine, Incomplete, Request, Result
+from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError, plain
 
 ZERO = Decimal(0)
@@ -111,7 +111,7 @@ class Budget:
         worst = self._reserve(request, caps)
         try:
             yield
-        except BelugaError as error:
+        except (BelugaError, Stopped) as error:
             arrived = len(error.result) if isinstance(error, Incomplete) else 0
             if not error.may_be_billed:
                 self._settle(request, worst, arrived)

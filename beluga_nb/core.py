@@ -6,6 +6,7 @@ and never changes the answer.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -571,3 +572,21 @@ class Incomplete(EngineError):
             f"{cause.hint} Running it again asks only for what is missing.".strip(),
         )
         self.may_be_billed = any(cause.may_be_billed for cause in self.causes)
+
+
+class Stopped(asyncio.CancelledError):
+    """A call was stopped, and more is known of it than that it was.
+
+    `arrived` checks the pictures whose bytes were there, which takes a while, and returns them, or what is
+    wrong with them. `may_be_billed` is false where nothing was on its way, as between two attempts.
+    """
+
+    def __init__(
+        self,
+        arrived: Callable[[], Sequence[Result | BelugaError]] = tuple,
+        *,
+        may_be_billed: bool = True,
+    ) -> None:
+        super().__init__()
+        self.arrived = arrived
+        self.may_be_billed = may_be_billed

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.errors import BelugaError, EngineError, NotRecorded
+
+T = TypeVar("T")
 
 
 class Spread:
@@ -25,7 +28,7 @@ class Spread:
         parts = self.split(request)
         if len(parts) == 1:
             return await self.engine(request)
-        return joined(request, await asyncio.gather(*(outcome(self.engine, part) for part in parts)))
+        return joined(request, await side_by_side(outcome(self.engine, part) for part in parts))
 
 
 class Gate:
@@ -95,6 +98,19 @@ class PerLoop:
         if engine is None:
             engine = self.engines[loop] = self.make()
         return await engine(request)
+
+
+async def side_by_side(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return what they return, in order; if one fails or all are stopped, it shows when each has ended."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            if not task.cancelling():  # once: the second time would cut its clean-up short
+                task.cancel()
+        await asyncio.wait(tasks)  # gather() would leave connections open behind it
+        raise
 
 
 async def outcome(engine: Engine, request: Request) -> Result | BelugaError:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
-from beluga_nb._loop import Bridge, Job, Nested, Thread
+from beluga_nb._loop import Bridge, Job, Nested, Thread, cost_of_a_patch
 from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
@@ -165,6 +165,7 @@ class Session:
         self._reserved: set[Request] = set()
         self._local_key = keys.made_up()
         self._server: Server | None = None
+        self._told_of_patch = False
 
     def submit(
         self,
@@ -211,6 +212,7 @@ class Session:
         store = Store(now.store)
         self._check_many(request, now, store, yes=yes)
         engine, bridge = self._engine(now, store), self._bridge(now)
+        self._tell_of_patch()
         view = View(store, writing=now.mode != "replay") if now.mode != "off" else bundle
         if now.mode == "refresh":
             request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
@@ -344,6 +346,14 @@ class Session:
         into = Path(into).expanduser()
         return unpack(Path(file).expanduser(), self._store(into), into=into)
 
+    def close(self) -> None:
+        """End the server, and the threads that calls run on as soon as none is under way.
+
+        The next call starts anew.
+        """
+        self.stop_serving()
+        self._bridges.clear()
+
     def login(self, *, keep: bool = False) -> str:
         """Ask for the key, unseen, and use it until this session ends; return its last four characters.
 
@@ -410,6 +420,11 @@ class Session:
         text = prompt if values is None else filled(prompt, values)
         told = (prompt, used(prompt, values)) if values and names(prompt) else (None, {})
         return self._checked(Request(prompt=text, **asked), insist=insist), told
+
+    def _tell_of_patch(self) -> None:
+        if not self._told_of_patch and "ipykernel" in sys.modules and (cost := cost_of_a_patch()):
+            self._told_of_patch = True
+            self.notify(f"nest_asyncio is applied to this kernel's event loop: {cost}. beluga_nb needs none.")
 
     def _checked(self, asked: Request, *, insist: bool) -> Request:
         if keys.typed_key(asked.prompt):
@@ -581,7 +596,7 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
 
         create = partial(create_app, key=endpoint.key.reveal())
         app = faulty(previews, create) if faults else create(previews)
-    return Retrying(Http(endpoint, app=app))
+    return Retrying(Http(endpoint, app=app), timeout=endpoint.timeout)
 
 
 def _with_true_template(result: Result) -> Result:

@@ -170,3 +170,38 @@ def test_s60_what_is_installed_is_at_least_the_floor():
         name, _, floor = words.partition(">=")
         installed = tuple(map(int, re.findall(r"\d+", version(name))[:2]))
         assert installed >= tuple(map(int, floor.split("."))), words
+
+
+def swallows(handler):
+    """Whether an `except` clause may keep an interrupt: it takes any, and does not raise it again."""
+    named = [node.id for node in ast.walk(handler.type or ast.Tuple([])) if isinstance(node, ast.Name)]
+    named += [
+        node.attr for node in ast.walk(handler.type or ast.Tuple([])) if isinstance(node, ast.Attribute)
+    ]
+    takes_all = handler.type is None or "BaseException" in named or "KeyboardInterrupt" in named
+    last = handler.body[-1]
+    return takes_all and not (isinstance(last, ast.Raise) and last.exc is None)
+
+
+# Ctrl-C in a terminal ends the command, with the status that shells know.
+ENDS_THERE = {"cli.py"}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))
+def test_r43_no_except_keeps_an_interrupt_to_itself(module):
+    for node in ast.walk(ast.parse((PACKAGE / module).read_text("utf-8"))):
+        if isinstance(node, ast.ExceptHandler):
+            assert not swallows(node), f"{module}, line {node.lineno}"
+
+
+def test_r43_what_keeps_an_interrupt_to_itself_would_be_found():
+    told = (
+        "except:\n  pass",
+        "except BaseException:\n  print()",
+        "except (OSError, KeyboardInterrupt):\n  pass",
+    )
+    for words in told:
+        [clause] = ast.parse(f"try:\n  pass\n{words}").body[0].handlers
+        assert swallows(clause)
+    [clause] = ast.parse("try:\n  pass\nexcept BaseException:\n  print()\n  raise").body[0].handlers
+    assert not swallows(clause)

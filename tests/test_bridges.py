@@ -55,6 +55,33 @@ def test_the_kernels_own_loop_is_left_as_it_was(kernel):
     assert shown.stdout == "False\n"
 
 
+PATCHED = """
+try:
+    import nest_asyncio as nest
+except ImportError:
+    import nest_asyncio2 as nest
+nest.apply()
+"""
+
+
+@pytest.mark.parametrize("mode", ["thread", "nested"])
+def test_nest_asyncio_on_the_kernels_loop_is_told_of_once(tmp_path, mode):
+    (tmp_path / "beluga.toml").write_text(f'bridge = "{mode}"')
+    with Kernel(tmp_path, BELUGA_MODE="off") as kernel:
+        kernel.run("import beluga_nb\n%load_ext beluga_nb")
+        assert kernel.run("beluga_nb.generate('a fox')").stdout == ""
+        kernel.run(PATCHED)
+        told = kernel.run("%beluga a fox").stdout
+        assert told.startswith("nest_asyncio is applied to this kernel's event loop: ")
+        assert told.endswith(" beluga_nb needs none.\n")
+        for cell in (
+            "%beluga a fox",
+            "await beluga_nb.agenerate('a fox')",
+            "%reload_ext beluga_nb\n%beluga a fox",
+        ):
+            assert kernel.run(cell).stdout == ""
+
+
 def test_an_interrupted_await_stops_within_a_second(tmp_path):
     with Kernel(tmp_path) as kernel:
         kernel.run(SETUP.format(bridge="Thread"))

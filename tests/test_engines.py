@@ -8,7 +8,7 @@ from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.catalog import split
 from beluga_nb.core import Incomplete, Request
-from beluga_nb.engines import Gate, Limited, PerLoop, Spread, joined, outcome
+from beluga_nb.engines import Gate, Limited, PerLoop, Spread, joined, outcome, side_by_side
 from beluga_nb.errors import Refused, Unreachable
 
 ONE = Request(prompt="a fox", model="gpt-image-2")
@@ -173,3 +173,50 @@ def test_per_loop_lets_go_of_the_engine_of_a_loop_that_is_gone():
     per_loop = PerLoop(Counting)
     ask(per_loop, ONE)
     assert len(per_loop.engines) == 0
+
+
+# --- what runs side by side ends together
+
+
+class Holding:
+    """A coroutine that holds until it is stopped, and takes its time to clean up."""
+
+    def __init__(self):
+        self.clean = False
+
+    async def __call__(self):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            self.clean = True
+
+
+def test_what_is_stopped_side_by_side_has_cleaned_up_when_that_shows():
+    holding = [Holding(), Holding()]
+
+    async def stopped():
+        task = asyncio.ensure_future(side_by_side(each() for each in holding))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return [each.clean for each in holding]
+
+    assert asyncio.run(stopped()) == [True, True]
+
+
+def test_one_that_fails_stops_the_others_and_waits_for_their_clean_up():
+    holding = Holding()
+
+    async def failing():
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    async def failed():
+        with pytest.raises(ZeroDivisionError):
+            await side_by_side([holding(), failing()])
+        return holding.clean
+
+    assert asyncio.run(failed())

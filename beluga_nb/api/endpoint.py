@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from beluga_nb.api.keys import Secret
+
+DEADLINE: ContextVar[float] = ContextVar("DEADLINE", default=math.inf)
+"""When the whole call must have ended, on the running loop's clock, however often it is tried."""
 
 
 @dataclass(frozen=True, kw_only=True)

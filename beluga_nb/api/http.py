@@ -6,17 +6,17 @@ import asyncio
 import re
 import socket
 import zlib
-from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urljoin
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.endpoint import DEADLINE, Endpoint
 from beluga_nb.api.fetch import (
     MAX_ANSWER,
     MAX_IMAGE,
@@ -28,8 +28,8 @@ from beluga_nb.api.fetch import (
 )
 from beluga_nb.api.keys import Secret
 from beluga_nb.api.logs import discreet
-from beluga_nb.core import Answer, Request, Result
-from beluga_nb.engines import joined, outcome
+from beluga_nb.core import Answer, Request, Result, Stopped
+from beluga_nb.engines import joined, outcome, side_by_side
 from beluga_nb.errors import (
     Address,
     BadImage,
@@ -158,32 +158,27 @@ class Line:
     ) -> Result:
         """Fetch the pictures of an answer and return them as the result of `request`.
 
-        Raises `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good; the error's
-        `addresses` are those of pictures that may be fetched later.
+        Raises `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good, whose `addresses`
+        are those of pictures that may be fetched later; and `Stopped` with those that are there.
         """
-        parts = [request.part(sample) for sample in request.samples]
+        here, parts = list(items), [request.part(sample) for sample in request.samples]
+        by = _By(engine=engine, created=created)
         left: list[Address] = []
 
         async def arrive(part: Request) -> Result:
-            item = items[part.sample - request.sample]
+            place = part.sample - request.sample
             try:
-                answer = await self._answer(item, deadline)
+                here[place] = item = await self._filled(here[place], deadline)
+                return await asyncio.to_thread(_checked, part, item, by)
             except BadReply as error:
-                if error.url and isinstance(item, Item):
-                    left.append(
-                        Address(
-                            sample=part.sample,
-                            url=error.url,
-                            engine=engine,
-                            created=created,
-                            revised_prompt=item.revised_prompt,
-                        )
-                    )
+                left.extend(_left(part, here[place], error, by))
                 raise
-            return Result.of(part, [answer], engine=engine, created=created)
 
         arriving = [outcome(arrive, part) for part in parts[: len(items)]]
-        outcomes: list[Result | BelugaError] = list(await asyncio.gather(*arriving))
+        try:
+            outcomes = await side_by_side(arriving)
+        except asyncio.CancelledError:
+            raise Stopped(partial(_arrived, request, here, by)) from None
         if len(items) < request.n:
             outcomes.append(_too_few(len(items), request.n))
         try:
@@ -194,13 +189,18 @@ class Line:
 
     async def _extra(self, items: Sequence[Item | BadReply], deadline: float) -> tuple[Answer, ...]:
         arrived = await asyncio.gather(
-            *(self._answer(item, deadline) for item in items), return_exceptions=True
+            *(self._filled(item, deadline) for item in items), return_exceptions=True
         )
-        return tuple(each for each in arrived if isinstance(each, Answer))
+        return tuple(_answer(each) for each in arrived if isinstance(each, Item))
 
     def engine_of(self, reply: Reply) -> str:
         """Return the name of what answered."""
         return plain(reply.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
+
+    def arrived(self, request: Request, said: Reply) -> list[Result | BelugaError]:
+        """Return those pictures of an answer that need not be fetched, or what is wrong with them."""
+        created, items = items_from_json(said.content)
+        return _arrived(request, items, _By(engine=self.engine_of(said), created=created))
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = plain(str(error), 120) or type(error).__name__
@@ -215,11 +215,12 @@ class Line:
             " BELUGA_API_KEY to go on with local previews.",
         )
 
-    async def _answer(self, item: Item | BadReply, deadline: float) -> Answer:
+    async def _filled(self, item: Item | BadReply, deadline: float) -> Item:
         if isinstance(item, BadReply):
             raise item
-        data = item.data if item.data is not None else await self._download(str(item.url), deadline)
-        return item.answer(data, await asyncio.to_thread(media_type, data))
+        if item.data is not None:
+            return item
+        return replace(item, data=await self._download(str(item.url), deadline))
 
     async def _download(self, url: str, deadline: float) -> bytes:
         if url.startswith("data:"):
@@ -333,9 +334,12 @@ class Http:
         self.line = Line(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
+        deadline = min(DEADLINE.get(), asyncio.get_running_loop().time() + self.endpoint.timeout)
         reply = await self.line.post(request, deadline)
-        created, items = await asyncio.to_thread(items_from_json, reply.content)
+        try:
+            created, items = await asyncio.to_thread(items_from_json, reply.content)
+        except asyncio.CancelledError:
+            raise Stopped(partial(self.line.arrived, request, reply)) from None
         engine = self.line.engine_of(reply)
         return await self.line.result(request, items, deadline, engine=engine, created=created)
 
@@ -398,6 +402,36 @@ class _Bearer(httpx.Auth):
         if origin(str(request.url)) == self.home:
             request.headers["Authorization"] = f"Bearer {self.key.reveal()}"
         yield request
+
+
+class _By(TypedDict):
+    engine: str
+    created: int
+
+
+def _answer(item: Item) -> Answer:
+    assert item.data is not None
+    return item.answer(item.data, media_type(item.data))
+
+
+def _checked(part: Request, item: Item, by: _By) -> Result:
+    return Result.of(part, [_answer(item)], **by)
+
+
+def _left(part: Request, item: Item | BadReply, error: BadReply, by: _By) -> Iterator[Address]:
+    if error.url and isinstance(item, Item):
+        yield Address(sample=part.sample, url=error.url, revised_prompt=item.revised_prompt, **by)
+
+
+def _arrived(request: Request, items: Sequence[Item | BadReply], by: _By) -> list[Result | BelugaError]:
+    outcomes: list[Result | BelugaError] = []
+    for sample, item in zip(request.samples, items, strict=False):
+        if isinstance(item, Item) and item.data is not None:
+            try:
+                outcomes.append(_checked(request.part(sample), item, by))
+            except BelugaError as error:
+                outcomes.append(error)
+    return outcomes
 
 
 def _spelt_in_json(value: str) -> bytes:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from beluga_nb.core import Engine, Request, Result
+from beluga_nb.api.endpoint import DEADLINE
+from beluga_nb.core import Engine, Request, Result, Stopped
 from beluga_nb.errors import EngineError, Overloaded, Unreachable, Untrusted
 from beluga_nb.wire import LONGEST_WAIT
 
@@ -46,7 +49,7 @@ def pause(error: EngineError, attempt: int, policy: Policy, rng: random.Random) 
 
 
 class Retrying:
-    """Ask again where that is safe, and only there.
+    """Ask again where that is safe, and only there, and until `timeout` seconds after it was first asked.
 
     All calls share one gate, so that who is told to wait holds back the others too.
     """
@@ -58,8 +61,10 @@ class Retrying:
         *,
         sleep: Sleep = asyncio.sleep,
         rng: random.Random | None = None,
+        timeout: float = math.inf,
     ) -> None:
         self.engine = engine
+        self.timeout = timeout
         self.policy = policy or Policy()
         self.sleep = sleep
         self.rng = rng or random.Random()
@@ -67,18 +72,21 @@ class Retrying:
         self.closed_until = 0.0  # on the running loop's clock
 
     async def __call__(self, request: Request) -> Result:
-        request, slept, resume = request.as_call(), 0.0, 0.0
+        request, slept, resume, deadline = request.as_call(), 0.0, 0.0, math.inf
         for attempt in range(self.policy.attempts):
             await self._until(max(resume, self.closed_until))
+            deadline = min(deadline, _now() + self.timeout)
             try:
-                result = await self.engine(request)
+                with _ending(deadline):
+                    result = await self.engine(request)
             except EngineError as error:
                 error.run = request.run
                 wait = pause(error, attempt, self.policy, self.rng)
                 slept += wait
-                if not self._go_on(error, attempt, slept):
-                    raise
                 resume = _now() + wait
+                late = max(resume, self.closed_until) >= deadline
+                if late or not self._go_on(error, attempt, slept):
+                    raise
             else:
                 self.spare = min(self.policy.spare, self.spare + 1)
                 return result
@@ -96,7 +104,19 @@ class Retrying:
     async def _until(self, moment: float) -> None:
         wait = moment - _now()
         if wait > 0:
-            await self.sleep(wait)
+            try:
+                await self.sleep(wait)
+            except asyncio.CancelledError:  # each attempt until here has provably come to nothing
+                raise Stopped(may_be_billed=False) from None
+
+
+@contextmanager
+def _ending(deadline: float) -> Iterator[None]:
+    token = DEADLINE.set(deadline)
+    try:
+        yield
+    finally:
+        DEADLINE.reset(token)
 
 
 def _now() -> float:

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import difflib
 import math
+import threading
 import time
 from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import ParamSpec, TypeVar
 
-from beluga_nb.core import Engine, Incomplete, Picture, Preview, Request, Result
+from beluga_nb.core import Engine, Incomplete, Picture, Preview, Request, Result, Stopped
 from beluga_nb.engines import joined, outcome
 from beluga_nb.errors import (
     Address,
@@ -34,6 +37,9 @@ from beluga_nb.errors import (
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
+
+PATIENCE = 0.5
+"""Seconds that a stopped call waits for its pictures to be recorded."""
 
 _COMPARED = 500  # characters of two prompts
 
@@ -108,18 +114,35 @@ class Recorded:
 
     async def __call__(self, request: Request) -> Result:
         request = request.as_call()
-        call = await asyncio.to_thread(self._begun, request)
+        call = await self._begin(request)
         try:
             result = await self.engine(request)
-        except BaseException as error:
-            await _finished(self._failed, request, call, error)
+        except asyncio.CancelledError as error:
+            # Checking pictures cannot be cut off. Who pressed Stop need not wait for it: it goes on.
+            await asyncio.wait([_at_work(self._failed, request, call, error)], timeout=PATIENCE)
             raise
-        return await _finished(self._arrived, result, request.run)
+        except BaseException as error:
+            await asyncio.shield(_at_work(self._failed, request, call, error))
+            raise
+        # Shielded: an interrupt between arrival and disk would lose what was paid for.
+        return await asyncio.shield(_at_work(self._arrived, result, request.run))
 
-    def _begun(self, request: Request) -> Pending | None:
+    async def _begin(self, request: Request) -> Pending | None:
+        withdrawn = threading.Event()
+        try:
+            return await asyncio.to_thread(self._begun, request, withdrawn)
+        except asyncio.CancelledError:
+            withdrawn.set()  # whichever of the two comes last removes it: nothing was sent
+            pending.cross_out(self.store, request.run)
+            raise Stopped(may_be_billed=False) from None
+
+    def _begun(self, request: Request, withdrawn: threading.Event) -> Pending | None:
+        call = None
         with self._told_once():
-            return pending.begin(self.store, request, provider=self.provider)
-        return None
+            call = pending.begin(self.store, request, provider=self.provider)
+        if withdrawn.is_set():
+            pending.cross_out(self.store, request.run)
+        return call
 
     def _arrived(self, result: Result, run: str) -> Result:
         kept = self.written(result)
@@ -147,10 +170,23 @@ class Recorded:
                 self._keep_bytes(cause)
         if isinstance(error, Refused) and error.declined:
             self._declined(request, error)
-        if not isinstance(error, BelugaError) or error.may_be_billed:
+        if not isinstance(error, BelugaError | Stopped) or error.may_be_billed:
             self._lost(call, error)
         else:
             pending.cross_out(self.store, request.run)
+        if isinstance(error, Stopped) and self._rescued(error) == request.n:
+            pending.cross_out(self.store, request.run)
+
+    def _rescued(self, stopped: Stopped) -> int:
+        """Return how many pictures a stopped call had brought; they are recorded now."""
+        kept = 0
+        with contextlib.suppress(BelugaError):
+            for each in stopped.arrived():
+                if isinstance(each, Result):
+                    kept += len([self._written(picture) for picture in each.pictures])
+                elif isinstance(each, BadImage) and each.data:
+                    self._keep_bytes(each)
+        return kept
 
     def _written(self, picture: Picture) -> Picture:
         picture = replace(picture, preview=self._small(picture))
@@ -234,7 +270,7 @@ class Refetched:
         for call, address in await asyncio.to_thread(self._left, request):
             part = request.part(address.sample)
             with contextlib.suppress(EngineError):
-                await _finished(self._arrived, call, await self.fetch(part, address))
+                await asyncio.shield(_at_work(self._arrived, call, await self.fetch(part, address)))
         return await self.engine(request)
 
     def _left(self, request: Request) -> list[tuple[Pending, Address]]:
@@ -254,9 +290,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def _finished(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    # Shielded: an interrupt between arrival and disk would lose what was paid for.
-    return await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs)))
+def _at_work(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    """Start the work on a thread, where it comes to its end even if the event loop runs no more."""
+    there = partial(contextvars.copy_context().run, work, *args, **kwargs)
+    return asyncio.get_running_loop().run_in_executor(None, there)
 
 
 @dataclass(frozen=True)

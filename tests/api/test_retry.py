@@ -8,7 +8,7 @@ import pytest
 from conftest import Counting, drawing
 
 from beluga_nb.api.retry import Policy, Retrying, may_send_again, pause
-from beluga_nb.core import Incomplete, Request, Result
+from beluga_nb.core import Incomplete, Request, Result, Stopped
 from beluga_nb.errors import (
     BadImage,
     BadReply,
@@ -208,3 +208,13 @@ def test_r03_what_fails_carries_the_id_of_its_call():
     assert error._render_traceback_()[0] == f"OutcomeUnknown: Lost. (status 502, call {error.run[:8]})"
     refused, _, _ = retried(Failing(Refused("No.", status=402)))
     assert refused._render_traceback_() == ["Refused: No. (status 402)"]
+
+
+def test_who_stops_between_two_attempts_was_not_billed():
+    async def stopping(seconds):
+        raise asyncio.CancelledError
+
+    engine = Retrying(Failing(Overloaded("Later.", retry_after=9)), sleep=stopping)
+    with pytest.raises(Stopped) as caught:
+        asyncio.run(engine(FOX))
+    assert not caught.value.may_be_billed

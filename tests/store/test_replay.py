@@ -8,7 +8,7 @@ import threading
 import pytest
 from conftest import Counting, ask, drawing, drawn
 
-from beluga_nb.core import Answer, Incomplete, Preview, Request, Result
+from beluga_nb.core import Answer, Incomplete, Preview, Request, Result, Stopped
 from beluga_nb.engines import InTurn, Queue
 from beluga_nb.errors import (
     BadImage,
@@ -503,6 +503,50 @@ def test_an_interrupted_call_is_marked_as_interrupted(store):
     asyncio.run(interrupted())
     [call] = pending.calls(store)
     assert call.why == "It was interrupted."
+
+
+def test_what_had_arrived_of_a_stopped_call_is_recorded_and_the_rest_may_have_been_charged(store):
+    async def stopped_in_the_middle(request):
+        raise Stopped(lambda: [drawn_result])
+
+    drawn_result = ask(drawing, asked(3).part(1))
+    with pytest.raises(asyncio.CancelledError):
+        ask(auto(stopped_in_the_middle, store), asked(3))
+    assert [entry.request.sample for entry in store.entries()] == [1]
+    assert [call.why for call in pending.calls(store)] == ["It was interrupted."]
+
+
+def test_a_stopped_call_that_had_brought_everything_has_a_known_end(store):
+    async def stopped_at_the_end(request):
+        raise Stopped(lambda: [drawn_result])
+
+    drawn_result = ask(drawing, FOX)
+    with pytest.raises(asyncio.CancelledError):
+        ask(auto(stopped_at_the_end, store), FOX)
+    assert ask(replaying(store), FOX) == drawn_result
+    assert pending.calls(store) == []
+
+
+def test_a_call_that_is_stopped_while_it_is_written_down_leaves_no_mark(store):
+    writing, go_on = threading.Event(), threading.Event()
+
+    class Slow(Store):
+        def write_json(self, path, said):
+            writing.set()
+            assert go_on.wait(10)
+            super().write_json(path, said)
+
+    async def interrupted():
+        asking = asyncio.create_task(auto(drawing, Slow(store.folder))(FOX))
+        await asyncio.to_thread(writing.wait, 10)
+        asking.cancel()
+        with pytest.raises(Stopped) as caught:
+            await asking
+        go_on.set()
+        return caught.value
+
+    assert not asyncio.run(interrupted()).may_be_billed
+    assert pending.calls(store) == []
 
 
 # --- two who ask for the same

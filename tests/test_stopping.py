@@ -1,0 +1,287 @@
+"""Stop, in a real kernel and with both bridges: whatever a call does, the cell ends soon, nothing is lost.
+
+The bounds here are loose: they catch a cell that waits for the network, the machine may be busy.
+"""
+
+import base64
+import json
+import os
+import threading
+import time
+
+import pytest
+from conftest import KEY, drawn, on_a_port
+from kernels import Kernel
+
+from beluga_nb.core import Request
+from beluga_nb.store import pending
+from beluga_nb.store.records import Store
+
+SOON = 4
+"""Seconds: no call that is not stopped ends before."""
+
+A_MOMENT = 0.5
+"""Seconds in which the client has read what was sent to it."""
+
+LOST = "1 call may have been charged without a result"
+
+SLOW_DECODING = """
+import threading
+import beluga_nb.api.fetch as fetch
+decode, decoding = fetch.decode, threading.Event()
+def slowly(data):
+    print("decoding", flush=True)
+    decoding.wait(2.5)
+    return decode(data)
+"""
+
+
+class Service:
+    """The API, which does as the prompt says, and remembers what it was asked and who hung up."""
+
+    def __init__(self):
+        self.posts, self.reached, self.left = [], threading.Event(), threading.Event()
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and scope["method"] == "GET":
+            await self.download(scope["path"], receive, send)
+        elif scope["type"] == "http":
+            await self.post(scope, receive, send)
+
+    async def post(self, scope, receive, send):
+        body = b""
+        while (message := await receive()).get("more_body"):
+            body += message["body"]
+        prompt = json.loads(body + message["body"])["prompt"]
+        self.posts.append(prompt)
+        if "silent" in prompt:
+            await self.stall(receive)
+        elif "busy" in prompt:
+            await answer(send, 429, b'{"error": {"message": "Later."}}', (b"retry-after", b"30"))
+            self.reached.set()
+        elif "link" in prompt:
+            host = dict(scope["headers"])[b"host"].decode()
+            items = [{"url": f"http://{host}/{name}.png"} for name in ("good", "stalled")]
+            await answer(send, 200, json.dumps({"created": 1, "data": items}).encode())
+        else:
+            items = [{"b64_json": base64.b64encode(PICTURE).decode()}]
+            await answer(send, 200, json.dumps({"created": 1, "data": items}).encode())
+
+    async def download(self, path, receive, send):
+        if path == "/good.png":
+            return await answer(send, 200, PICTURE)
+        headers = [(b"content-length", str(len(PICTURE)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": PICTURE[:100], "more_body": True})
+        await self.stall(receive)
+
+    async def stall(self, receive):
+        self.reached.set()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.left.set()
+
+
+async def answer(send, status, body, *headers):
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+PICTURE = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
+
+
+@pytest.fixture(scope="module", params=["thread", "nested"])
+def bridge(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def kernel(bridge, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(bridge)
+    (folder / "beluga.toml").write_text(f'bridge = "{bridge}"')
+    with Kernel(folder, BELUGA_API_KEY=KEY, BELUGA_MODEL="flux-2.0") as running:
+        assert (
+            running.run("%load_ext beluga_nb\nimport asyncio, os, beluga_nb, beluga_nb.session").status
+            == "ok"
+        )
+        yield running
+
+
+@pytest.fixture
+def service(kernel, tmp_path):
+    service = Service()
+    with on_a_port(service) as base_url:
+        kernel.store = tmp_path / "store"
+        said = {"BELUGA_BASE_URL": base_url, "BELUGA_STORE": str(kernel.store)}
+        assert kernel.run(f"os.environ.update({said})").status == "ok"
+        yield service
+
+
+def stopped(kernel, cell, reached, *, presses=1, apart=0.05):
+    """Run a cell, press Stop once it got there, and return what it showed; `seconds` count from the press."""
+    number = kernel.start(cell)
+    assert reached.wait(30)
+    time.sleep(A_MOMENT)
+    pressed = time.monotonic()
+    for press in range(presses):
+        time.sleep(apart if press else 0)
+        kernel.manager.interrupt_kernel()
+    shown = kernel.finish(number)
+    shown.seconds = time.monotonic() - pressed
+    print(f"idle after {shown.seconds:.2f} s")
+    assert shown.seconds < SOON
+    if presses > 1:  # the second may come while IPython is still writing down the first
+        return shown
+    assert shown.status == "error"
+    assert any(name in "".join(shown.error) for name in ("KeyboardInterrupt", "CancelledError"))
+    return shown
+
+
+def unfinished(kernel):
+    """What `%beluga` says of calls without a known end."""
+    [text] = kernel.run("%beluga").texts
+    return [line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith("unfinished")]
+
+
+def recorded(kernel):
+    return [json.loads(path.read_text())["sample"] for path in kernel.store.glob("records/**/*.json")]
+
+
+def goes_on(kernel, service):
+    """The next call works, and no request was sent but that one."""
+    before = list(service.posts)
+    assert kernel.run(f"len(beluga_nb.generate('the next one', take='{len(before)}'))").texts == ["1"]
+    assert service.posts == [*before, "the next one"]
+    threads = kernel.run("import threading; print(sum(t.name == 'beluga-io' for t in threading.enumerate()))")
+    assert int(threads.stdout) <= 1
+
+
+CALLS = {
+    "magic": "%beluga {}",
+    "sync cell": "beluga_nb.generate('{}')",
+    "async cell": "await beluga_nb.agenerate('{}')",
+    "blocking in an async cell": "await asyncio.sleep(0)\nbeluga_nb.generate('{}')",
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_r41_an_interrupted_post_is_closed_and_marked(kernel, service, call):
+    stopped(kernel, call.format("silent"), service.reached)
+    assert service.left.wait(SOON)
+    assert unfinished(kernel) == [LOST]
+    assert service.posts == ["silent"]
+    goes_on(kernel, service)
+
+
+def test_r41_two_interrupts_at_once_are_as_one(kernel, service):
+    stopped(kernel, "beluga_nb.generate('silent')", service.reached, presses=2)
+    assert service.left.wait(SOON)
+    assert unfinished(kernel) == [LOST]
+    goes_on(kernel, service)
+
+
+def test_r42_an_interrupted_download_keeps_the_picture_that_had_arrived(kernel, service):
+    stopped(kernel, "beluga_nb.generate('link', n=2)", service.reached)
+    assert service.left.wait(SOON)
+    assert recorded(kernel) == [0]
+    assert unfinished(kernel) == [LOST]
+    assert service.posts == ["link"]
+    goes_on(kernel, service)
+
+
+def test_r42_a_picture_whose_decoding_was_interrupted_is_kept(kernel, service):
+    kernel.run(SLOW_DECODING)
+    number = kernel.start("fetch.decode = slowly\nbeluga_nb.generate('a fox')")
+    shown = kernel.finish(number, interrupt_when="decoding")
+    assert "KeyboardInterrupt" in "".join(shown.error)
+    idle = time.monotonic() - shown.interrupted_at
+    print(f"idle after {idle:.2f} s")
+    assert idle < SOON
+    kernel.run("fetch.decode = decode; decoding.set()")
+    while not recorded(kernel):
+        assert time.monotonic() < shown.interrupted_at + 10
+    assert kernel.run("len(beluga_nb.generate('a fox'))").texts == ["1"]
+    assert unfinished(kernel) == []
+    assert service.posts == ["a fox"]
+    goes_on(kernel, service)
+
+
+def test_r41_an_interrupted_back_off_was_not_billed(kernel, service):
+    before = int(kernel.run("beluga_nb.session.default.budget.images").texts[0])
+    stopped(kernel, "beluga_nb.generate('busy')", service.reached)
+    assert unfinished(kernel) == []
+    assert service.posts == ["busy"]
+    assert kernel.run("beluga_nb.session.default.budget.images").texts == [str(before)]
+
+
+def test_r41_an_interrupted_question_sends_nothing(kernel, service):
+    number = kernel.start("beluga_nb.generate('a fox', n=11)", answers=[])
+    kernel.client.get_stdin_msg(timeout=30)
+    pressed = time.monotonic()
+    kernel.manager.interrupt_kernel()
+    shown = kernel.finish(number)
+    print(f"idle after {time.monotonic() - pressed:.2f} s")
+    assert "KeyboardInterrupt" in "".join(shown.error)
+    assert (unfinished(kernel), service.posts) == ([], [])
+    goes_on(kernel, service)
+
+
+def test_r42_an_interrupted_loop_keeps_what_is_finished_and_asks_no_more(kernel, service):
+    loop = "for what in ('one', 'two', 'silent', 'four'):\n    beluga_nb.generate(what)"
+    stopped(kernel, loop, service.reached)
+    assert service.left.wait(SOON)
+    assert service.posts == ["one", "two", "silent"]
+    assert recorded(kernel) == [0, 0]
+    assert unfinished(kernel) == [LOST]
+    goes_on(kernel, service)
+
+
+def test_r45_a_kernel_that_is_shut_down_ends_with_four_calls_in_flight(bridge, tmp_path):
+    service = Service()
+    (tmp_path / "beluga.toml").write_text(f'bridge = "{bridge}"')
+    with (
+        on_a_port(service) as base_url,
+        Kernel(tmp_path, BELUGA_API_KEY=KEY, BELUGA_BASE_URL=base_url) as kernel,
+    ):
+        pid = int(kernel.run("import beluga_nb, os; os.getpid()").texts[0])
+        kernel.start("beluga_nb.generate('silent', n=4, model='gpt-image-2')")  # which gives one per request
+        until = time.monotonic() + 30
+        while len(service.posts) < 4:
+            assert time.monotonic() < until
+        began = time.monotonic()
+        kernel.manager.shutdown_kernel()
+        print(f"ended after {time.monotonic() - began:.2f} s")
+        assert time.monotonic() - began < 5
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    store = Store(tmp_path / "beluga_store")
+    assert sorted(call.request.sample for call in pending.calls(store)) == [0, 1, 2, 3]
+    assert not any(call.on_its_way for call in pending.calls(store))
+
+
+def test_r48_unloading_leaves_no_thread_hook_or_log_handler(kernel, service):
+    kernel.run("%unload_ext beluga_nb\n%reset -f out")
+    left = (
+        "import gc, logging, threading, time; gc.collect(); print([t.name for t in threading.enumerate()"
+        " if t.name == 'beluga-io'], [name for name, logger in logging.Logger.manager.loggerDict.items()"
+        " if name.startswith(('beluga', 'http')) and getattr(logger, 'handlers', ())],"
+        " 'beluga' in get_ipython().magics_manager.magics['line'])"
+    )
+    assert kernel.run(left).stdout == "[] [] False\n"
+    kernel.run("%load_ext beluga_nb")
+    goes_on(kernel, service)
+    kernel.run("%reload_ext beluga_nb")
+    goes_on(kernel, service)
+
+
+@pytest.mark.parametrize(
+    "bridge", ["thread"], indirect=True
+)  # with the other a job runs while it is waited for
+def test_r48_reloading_while_a_call_is_on_its_way_ends_nothing(kernel, service):
+    kernel.run("job = beluga_nb.submit('silent')")
+    assert service.reached.wait(30)
+    kernel.run("%reload_ext beluga_nb")
+    assert kernel.run("print(job.done()); job.cancel()").stdout == "False\n"
+    assert service.left.wait(SOON)
+    goes_on(kernel, service)
