@@ -1,6 +1,6 @@
 """The composition root: settings, engines and wrappers come together here, and nowhere else.
 
-    request → Spread → Replayed → Limited → Recorded → Retrying → Http → the service
+    request → InTurn → Spread → Refetched → Replayed → Limited → Budgeted → Recorded → Retrying → Http → service
 
 Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
 what the service once answered is replayed first.
@@ -8,13 +8,11 @@ what the service once answered is replayed first.
 
 from __future__ import annotations
 
-import getpass
 import inspect
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -26,25 +24,21 @@ from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
 from beluga_nb.budget import Budget, Budgeted
+from beluga_nb.care import Care, View
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.template import filled, names, used
-from beluga_nb.core import Bundle, Engine, Incomplete, Preview, Request, Result
+from beluga_nb.core import Bundle, Engine, Incomplete, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
-from beluga_nb.errors import Address, BadImage, NotConfirmed, RequestError, SettingsError, UnknownName
+from beluga_nb.errors import Address, RequestError, SettingsError, UnknownName
+from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.settings import Settings
-from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
-from beluga_nb.show.preview import montage, preview, thumbnail
+from beluga_nb.show.preview import preview
 from beluga_nb.show.recipe import opened
 from beluga_nb.store import pending
-from beluga_nb.store.forget import Chosen, Forgotten, choose, forget
-from beluga_nb.store.pack import Packed, pack
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken, runs
-from beluga_nb.store.runs import History, Run, history, previews, recall
-from beluga_nb.store.unpack import Unpacked, unpack
-from beluga_nb.store.verify import Report, verify
 from beluga_nb.wire import request_to_json
 
 if TYPE_CHECKING:
@@ -63,36 +57,7 @@ ASK_ABOVE = 10
 
 NO_KEY = f"none: set {keys.VARIABLE}, or %beluga login"
 
-_NAMED = 20  # runs that are named before they are forgotten
-_PICTURED = 4  # pictures of a run in the history
-
 _LOCAL_URL = "http://127.0.0.1/v1"  # nothing listens there: the app is called in this process
-
-
-def tell(words: str) -> None:
-    """Say something to the person at the notebook or terminal."""
-    # In a notebook stderr looks like an alarm; in a script stdout belongs to the script.
-    print(words, file=sys.stdout if "ipykernel" in sys.modules else sys.stderr)
-
-
-def ask(question: str) -> bool | None:
-    """Return the answer to a yes-or-no question, or None where nobody can answer."""
-    if not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
-        return None
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
-    except (EOFError, NotImplementedError):  # a kernel that nobody types into raises the latter
-        return None
-
-
-def ask_hidden(question: str) -> str | None:
-    """Return what is typed unseen, or None where nobody can type."""
-    if not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
-        return None  # where there is no terminal, getpass would show what is typed
-    try:
-        return getpass.getpass(question)
-    except (EOFError, NotImplementedError):
-        return None
 
 
 def blocking(
@@ -127,7 +92,7 @@ def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
     return wait
 
 
-class Session:
+class Session(Care):
     """Everything that answers requests, put together from settings.
 
     Settings are read anew at each call: defaults < `beluga.toml` < `BELUGA_*` < what is given here
@@ -282,70 +247,6 @@ class Session:
         server.stop()
         return True
 
-    def history(
-        self,
-        text: str = "",
-        *,
-        model: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        limit: int = 50,
-    ) -> History:
-        """Return the newest recorded runs: those with a text in the prompt, of a model, from a day to a day.
-
-        Days are as in "2026-11-22", in UTC, both included.
-        """
-        store = self._store()
-        found = history(store, text, model=model, since=since, until=until, limit=limit)
-        return replace(found, view=partial(_listed, store))
-
-    def recall(self, run: str) -> Result:
-        """Return the recorded pictures of a run, by its name in the history, or how that begins.
-
-        Raises `Refused` where the model had declined.
-        """
-        store = self._store()
-        return self._own(recall(store, run), View(store, writing=False))
-
-    def verify(self, *notebooks: str | Path) -> list[Report]:
-        """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
-        if not notebooks:
-            return [verify(self._store())]
-        by_store: dict[Path, list[Path]] = {}
-        for path in (Path(each).expanduser() for each in notebooks):
-            by_store.setdefault(self._store(path.parent).folder, []).append(path)
-        return [verify(Store(folder), paths) for folder, paths in by_store.items()]
-
-    def forget(
-        self,
-        *names: str,
-        older: str | None = None,
-        prompt: str | None = None,
-        everything: bool = False,
-        yes: bool = False,
-    ) -> Forgotten:
-        """Remove runs from the store, by name, age ("90d", "12w") or a text in the prompt; all that is said.
-
-        Asks first, unless `yes`. Notebooks, git's history and IPython's history are not touched.
-        """
-        store = self._store()
-        chosen = choose(store, names, older=older, prompt=prompt, everything=everything)
-        if not chosen:
-            return Forgotten(chosen)
-        if not yes:
-            self._ask_before_forgetting(chosen)
-        return forget(store, chosen)
-
-    def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
-        """Write a notebook and the recordings that it needs to a zip: beside it, unless said otherwise."""
-        notebook = Path(notebook).expanduser()
-        return pack(self._store(notebook.parent), notebook, Path(to).expanduser() if to else None)
-
-    def unpack(self, file: str | Path, *, into: str | Path = ".") -> Unpacked:
-        """Put a packed notebook into a folder and its recordings into that folder's store, all checked."""
-        into = Path(into).expanduser()
-        return unpack(Path(file).expanduser(), self._store(into), into=into)
-
     def close(self) -> None:
         """End the server, and the threads that calls run on as soon as none is under way.
 
@@ -379,9 +280,7 @@ class Session:
         now, key = self.settings(), self._find_key()
         told = {
             "answers": now.base_url if key else "the built-in painter: procedural previews, not model output",
-            "key": f"{key.source}, ending in {key.ending}"
-            if key
-            else "none: set BELUGA_API_KEY, or %beluga login",
+            "key": f"{key.source}, ending in {key.ending}" if key else NO_KEY,
             "model": now.model,
             "mode": now.mode,
             "store": _shortest(now.store, self._folder),
@@ -399,18 +298,6 @@ class Session:
         if folder is None:
             return Store(self.settings().store)
         return Store(settings.load(self._environment(), folder).with_(**self._said).store)
-
-    def _ask_before_forgetting(self, chosen: Chosen) -> None:
-        if chosen.runs:
-            self.notify(history_text(chosen.runs[:_NAMED], more=len(chosen.runs) - _NAMED))
-        answer = self.confirm(f"Forget {chosen}?")
-        if answer is None:
-            raise NotConfirmed(
-                f"{chosen}: to be forgotten, and nobody can be asked here.",
-                "Say so in advance: --yes, or yes=True in Python. Nothing was removed.",
-            )
-        if not answer:
-            raise NotConfirmed(f"{chosen}: not confirmed.", "Nothing was removed.")
 
     def _asked(
         self, prompt: str, values: Mapping[str, object] | None, *, insist: bool, **asked: Any
@@ -443,14 +330,12 @@ class Session:
             self.budget.check(request.part(0, new), now.caps)
         if yes or new <= ASK_ABOVE:
             return
-        answer = self.confirm(f"{new} new pictures of {request.model}: go on?")
-        if answer is None:
-            raise NotConfirmed(
-                f"{new} new pictures are more than {ASK_ABOVE}, and nobody can be asked here.",
-                "Say so in advance: --yes, or yes=True in Python. Nothing was sent.",
-            )
-        if not answer:
-            raise NotConfirmed(f"{new} new pictures were not confirmed.", "Nothing was sent.")
+        check_yes(
+            self.confirm(f"{new} new pictures of {request.model}: go on?"),
+            unasked=f"{new} new pictures are more than {ASK_ABOVE}, and nobody can be asked here.",
+            declined=f"{new} new pictures were not confirmed.",
+            nothing="Nothing was sent.",
+        )
 
     def _recorded(self, request: Request, now: Settings, store: Store) -> set[int]:
         if now.mode in {"off", "refresh"}:
@@ -515,36 +400,6 @@ class Session:
         if now.bridge not in self._bridges:
             self._bridges[now.bridge] = Nested() if now.bridge == "nested" else Thread()
         return self._bridges[now.bridge]
-
-
-@dataclass(frozen=True)
-class View:
-    """How a session's results show themselves: several at once as the sheet that the store keeps of them."""
-
-    store: Store
-    writing: bool
-
-    def __call__(self, result: Result) -> Bundle:
-        return bundle(result, self._sheet)
-
-    def _sheet(self, parts: Sequence[Preview]) -> Preview:
-        return self.store.sheet(parts, lambda: montage(parts), writing=self.writing)
-
-
-def _listed(store: Store, history: History) -> Bundle:
-    shown = [_thumbnails(store, run) for run in history.runs]
-    return {
-        "text/html": history_html(history.runs, shown, more=history.more),
-        "text/plain": history_text(history.runs, more=history.more),
-    }
-
-
-def _thumbnails(store: Store, run: Run) -> list[Preview]:
-    found = []
-    for small in previews(store, run.pictures[:_PICTURED]):
-        with suppress(BadImage):
-            found.append(thumbnail(small))
-    return found
 
 
 def _unfinished(calls: Sequence[Pending]) -> str:

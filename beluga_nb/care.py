@@ -1,0 +1,142 @@
+"""Looking after the store: what is recorded can be listed, brought back, checked, forgotten, sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from beluga_nb.core import Bundle, Preview, Result
+from beluga_nb.errors import BadImage
+from beluga_nb.person import check_yes
+from beluga_nb.show.history import history_html, history_text
+from beluga_nb.show.markup import bundle
+from beluga_nb.show.preview import montage, thumbnail
+from beluga_nb.store.forget import Chosen, Forgotten, choose, forget
+from beluga_nb.store.pack import Packed, pack
+from beluga_nb.store.records import Store
+from beluga_nb.store.runs import History, Run, history, previews, recall
+from beluga_nb.store.unpack import Unpacked, unpack
+from beluga_nb.store.verify import Report, verify
+
+_NAMED = 20  # runs that are named before they are forgotten
+_PICTURED = 4  # pictures of a run in the history
+
+
+class Care:
+    """The part of a session that looks after what is recorded; it asks nobody for pictures."""
+
+    notify: Callable[[str], None]
+    confirm: Callable[[str], bool | None]
+
+    def history(
+        self,
+        text: str = "",
+        *,
+        model: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 50,
+    ) -> History:
+        """Return the newest recorded runs: those with a text in the prompt, of a model, from a day to a day.
+
+        Days are as in "2026-11-22", in UTC, both included.
+        """
+        store = self._store()
+        found = history(store, text, model=model, since=since, until=until, limit=limit)
+        return replace(found, view=partial(_listed, store))
+
+    def recall(self, run: str) -> Result:
+        """Return the recorded pictures of a run, by its name in the history, or how that begins.
+
+        Raises `Refused` where the model had declined.
+        """
+        store = self._store()
+        return self._own(recall(store, run), View(store, writing=False))
+
+    def verify(self, *notebooks: str | Path) -> list[Report]:
+        """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
+        if not notebooks:
+            return [verify(self._store())]
+        by_store: dict[Path, list[Path]] = {}
+        for path in (Path(each).expanduser() for each in notebooks):
+            by_store.setdefault(self._store(path.parent).folder, []).append(path)
+        return [verify(Store(folder), paths) for folder, paths in by_store.items()]
+
+    def forget(
+        self,
+        *names: str,
+        older: str | None = None,
+        prompt: str | None = None,
+        everything: bool = False,
+        yes: bool = False,
+    ) -> Forgotten:
+        """Remove runs from the store, by name, age ("90d", "12w") or a text in the prompt; all that is said.
+
+        Asks first, unless `yes`. Notebooks, git's history and IPython's history are not touched.
+        """
+        store = self._store()
+        chosen = choose(store, names, older=older, prompt=prompt, everything=everything)
+        if not chosen:
+            return Forgotten(chosen)
+        if not yes:
+            self._check_forgetting(chosen)
+        return forget(store, chosen)
+
+    def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
+        """Write a notebook and the recordings that it needs to a zip: beside it, unless said otherwise."""
+        notebook = Path(notebook).expanduser()
+        return pack(self._store(notebook.parent), notebook, Path(to).expanduser() if to else None)
+
+    def unpack(self, file: str | Path, *, into: str | Path = ".") -> Unpacked:
+        """Put a packed notebook into a folder and its recordings into that folder's store, all checked."""
+        into = Path(into).expanduser()
+        return unpack(Path(file).expanduser(), self._store(into), into=into)
+
+    def _check_forgetting(self, chosen: Chosen) -> None:
+        if chosen.runs:
+            self.notify(history_text(chosen.runs[:_NAMED], more=len(chosen.runs) - _NAMED))
+        check_yes(
+            self.confirm(f"Forget {chosen}?"),
+            unasked=f"{chosen}: to be forgotten, and nobody can be asked here.",
+            declined=f"{chosen}: not confirmed.",
+            nothing="Nothing was removed.",
+        )
+
+    def _store(self, folder: Path | None = None) -> Store:
+        raise NotImplementedError
+
+    def _own(self, result: Result, view: Callable[[Result], Bundle] = bundle) -> Result:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class View:
+    """How a session's results show themselves: several at once as the sheet that the store keeps of them."""
+
+    store: Store
+    writing: bool
+
+    def __call__(self, result: Result) -> Bundle:
+        return bundle(result, self._sheet)
+
+    def _sheet(self, parts: Sequence[Preview]) -> Preview:
+        return self.store.sheet(parts, lambda: montage(parts), writing=self.writing)
+
+
+def _listed(store: Store, history: History) -> Bundle:
+    shown = [_thumbnails(store, run) for run in history.runs]
+    return {
+        "text/html": history_html(history.runs, shown, more=history.more),
+        "text/plain": history_text(history.runs, more=history.more),
+    }
+
+
+def _thumbnails(store: Store, run: Run) -> list[Preview]:
+    found = []
+    for small in previews(store, run.pictures[:_PICTURED]):
+        with suppress(BadImage):
+            found.append(thumbnail(small))
+    return found

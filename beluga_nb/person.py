@@ -1,0 +1,42 @@
+"""The person at the notebook or terminal: what they are told, and what they are asked."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+
+from beluga_nb.errors import NotConfirmed
+
+
+def tell(words: str) -> None:
+    """Say something to the person at the notebook or terminal."""
+    # In a notebook stderr looks like an alarm; in a script stdout belongs to the script.
+    print(words, file=sys.stdout if "ipykernel" in sys.modules else sys.stderr)
+
+
+def ask(question: str) -> bool | None:
+    """Return the answer to a yes-or-no question, or None where nobody can answer."""
+    if not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
+        return None
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    except (EOFError, NotImplementedError):  # a kernel that nobody types into raises the latter
+        return None
+
+
+def ask_hidden(question: str) -> str | None:
+    """Return what is typed unseen, or None where nobody can type."""
+    if not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
+        return None  # where there is no terminal, getpass would show what is typed
+    try:
+        return getpass.getpass(question)
+    except (EOFError, NotImplementedError):
+        return None
+
+
+def check_yes(answer: bool | None, *, unasked: str, declined: str, nothing: str) -> None:
+    """Raise `NotConfirmed` unless the answer is yes; None means that nobody could be asked."""
+    if answer is None:
+        raise NotConfirmed(unasked, f"Say so in advance: --yes, or yes=True in Python. {nothing}")
+    if not answer:
+        raise NotConfirmed(declined, nothing)
