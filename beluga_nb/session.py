@@ -1,6 +1,6 @@
 """The composition root: settings, engines and wrappers come together here, and nowhere else.
 
-    request → InTurn → Spread → Refetched → Replayed → Limited → Budgeted → Recorded → Retrying → Http → service
+    request → InTurn → Spread → Refetched → Replayed → Limited → Budgeted → Recorded → Retrying → Http
 
 Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
 what the service once answered is replayed first.
@@ -351,28 +351,27 @@ class Session(Care):
         return now.provider if self._find_key() else LOCAL
 
     def _engine(self, now: Settings, store: Store) -> Engine:
-        key = self._find_key()
-        provider = self._provider(now)
+        if now.mode == "off":
+            return Spread(self._within_bounds(self._source(now), now), catalog.split)
         if now.mode == "replay":
-            engine: Engine = Replayed(Unrecorded(store), store, provider=provider)
+            engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
         else:
-            engine, gate = self._source(now, key), self._gate(now)
-            asked = engine
-            if now.mode != "off":
-                recorded = Recorded(engine, store, provider=provider, preview=preview, notify=self.notify)
-                asked = recorded
-            if key:
-                asked = Budgeted(asked, self.budget, now.caps)
-            engine = Limited(asked, gate)
-            if now.mode != "off":
-                engine = Replayed(engine, store, provider=provider)
-                if key:
-                    engine = Refetched(engine, recorded, partial(_fetched, _service(now, key)))
-        if not key and now.mode in {"auto", "replay"}:
+            engine = self._recording(now, store)
+        if not self._find_key() and now.mode in {"auto", "replay"}:
             # A notebook that was made with a key is read by people without one.
             engine = Replayed(engine, store, provider=now.provider)
-        engine = Spread(engine, catalog.split)
-        return engine if now.mode == "off" else InTurn(engine, self._queue)
+        return InTurn(Spread(engine, catalog.split), self._queue)
+
+    def _recording(self, now: Settings, store: Store) -> Engine:
+        key, provider = self._find_key(), self._provider(now)
+        recorded = Recorded(self._source(now), store, provider=provider, preview=preview, notify=self.notify)
+        replayed = Replayed(self._within_bounds(recorded, now), store, provider=provider)
+        return Refetched(replayed, recorded, partial(_fetched, _service(now, key))) if key else replayed
+
+    def _within_bounds(self, engine: Engine, now: Settings) -> Engine:
+        if self._find_key():
+            engine = Budgeted(engine, self.budget, now.caps)
+        return Limited(engine, self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
 
     async def _answered(self, request: Request, engine: Engine, view: Show, told: Told) -> Result:
         try:
@@ -386,15 +385,13 @@ class Session(Care):
     def _own(self, result: Result, view: Show = bundle) -> Result:
         return replace(result, view=view, ask=self.generate)
 
-    def _source(self, now: Settings, key: keys.Secret | None) -> Engine:
+    def _source(self, now: Settings) -> Engine:
+        key = self._find_key()
         endpoint = _service(now, key) if key else _embedded(now, self._local_key)
         source = (endpoint, now.faults)
         if source not in self._sources:
             self._sources[source] = PerLoop(partial(_connected, *source))
         return self._sources[source]
-
-    def _gate(self, now: Settings) -> Gate:
-        return self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight))
 
     def _bridge(self, now: Settings) -> Bridge:
         if now.bridge not in self._bridges:
