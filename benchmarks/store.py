@@ -4,7 +4,7 @@
 
 The pictures are PNGs of 96 x 64, so that the store is measured and no codec; milliseconds, median. Each first
 hit is a fresh process's `generate`, in mode "replay"; the two stores take turns. A miss in that mode looks at
-every recording for the nearest.
+every recording for the nearest; so does the history, for the newest.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from beluga_nb.core import Answer, Engine, Picture, Preview, Recipe, Request, Re
 from beluga_nb.errors import NotRecorded
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed, Unrecorded
+from beluga_nb.store.runs import history
 
 PROMPT = "a benchmark, number {} of very many: {} in the snow, at dusk, as a woodcut"
 ANIMALS = ("a fox", "a whale", "a heron", "two wolves", "an old badger", "a lynx")
@@ -87,6 +88,12 @@ async def timed(engine: Callable[[Request], Awaitable[object]], asked: Request) 
     return (time.perf_counter() - began) * 1000
 
 
+def timed_listing(store: Store) -> float:
+    began = time.perf_counter()
+    history(store)
+    return (time.perf_counter() - began) * 1000
+
+
 def main(recordings: int = 10_000, rounds: int = 15) -> None:
     with tempfile.TemporaryDirectory() as folder:
         one, many = (
@@ -107,6 +114,8 @@ def main(recordings: int = 10_000, rounds: int = 15) -> None:
         unrecorded = [replace(request(number), size="16:9") for number in range(0, 6)]
         misses = milliseconds(Replayed(Unrecorded(many), many, provider="local"), unrecorded)
         print(f"miss, {recordings:6,} recordings          {statistics.median(misses):8.1f} ms")
+        listings = [timed_listing(many) for _ in range(5)]
+        print(f"history, {recordings:6,} recordings       {statistics.median(listings):8.1f} ms")
         report_recording(Store(Path(folder) / "new"), rounds * 10)
 
 

@@ -45,7 +45,7 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
 
 def _told(command: str) -> Bundle:
     tables = {"models": models_table, "sizes": sizes_table}
-    return tables[command]() if command else status_lines(default.status(), EXAMPLES)
+    return tables[command]() if command in tables else status_lines(default.status(), EXAMPLES)
 
 
 def _served(*, stop: bool = False, port: int | None = None) -> object:

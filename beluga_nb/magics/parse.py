@@ -74,6 +74,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "status": Command("who would answer, where pictures are kept, which calls have no known end"),
     "models": Command("list the models, their sizes and pictures per request"),
     "sizes": Command("list the size labels and what they are good for"),
     "open": Command("show a saved picture, and put the cell that asks for it into the notebook", file="FILE"),

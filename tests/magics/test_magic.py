@@ -117,6 +117,7 @@ def test_yes_is_enough_where_nobody_can_answer(kernel):
 
 def test_the_bare_magic_tells_the_state_and_three_examples(kernel):
     [text] = kernel.run("%beluga").texts
+    assert kernel.run("%beluga status").texts == [text]
     assert "the built-in painter: procedural previews, not model output" in text
     assert "none: set BELUGA_API_KEY, or %beluga login" in text
     examples = text.partition("\nTry\n")[2].splitlines()

@@ -1,7 +1,5 @@
 """What is recorded, as runs: how they are named, ordered, filtered and brought back."""
 
-import time
-
 import pytest
 from conftest import ask, drawing
 from stores import DAY, MONDAY, record
@@ -183,17 +181,15 @@ def test_a_call_without_a_known_end_has_nothing_to_bring_back(store):
         recall(store, "3f2a")
 
 
-def test_ten_thousand_recordings_are_listed_in_about_a_second(store):
-    _many(store, 10_000)
-    began = time.perf_counter()
+def test_of_very_many_recordings_the_newest_are_listed(store):
+    _many(store, 1_000)
     found = history(store)
-    took = time.perf_counter() - began
-    assert (len(found.runs), found.more) == (50, 4_950)
-    assert took < 3, took  # about 1 s where nothing else runs
+    assert (len(found.runs), found.more) == (50, 450)
+    assert [run.request.prompt for run in found.runs[:2]] == ["fox 499", "fox 498"]
 
 
 def _many(store, count):
-    # Written directly: what is durable takes longer, and is not what is measured.
+    # Written directly: what is durable takes longer, and is shown elsewhere.
     from beluga_nb.store.records import canonical_json, record_of
 
     for number in range(count):
