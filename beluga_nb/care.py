@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from beluga_nb.core import Bundle, Preview, Result
 from beluga_nb.errors import BadImage
@@ -14,12 +15,15 @@ from beluga_nb.person import check_yes
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage, thumbnail
-from beluga_nb.store.forget import Chosen, Forgotten, choose, forget
-from beluga_nb.store.pack import Packed, pack
 from beluga_nb.store.records import Store
-from beluga_nb.store.runs import History, Run, history, previews, recall
-from beluga_nb.store.unpack import Unpacked, unpack
-from beluga_nb.store.verify import Report, verify
+
+# What is wanted now and then is imported there: the first picture of a kernel waits for none of it.
+if TYPE_CHECKING:
+    from beluga_nb.store.forget import Chosen, Forgotten
+    from beluga_nb.store.pack import Packed
+    from beluga_nb.store.runs import History, Run
+    from beluga_nb.store.unpack import Unpacked
+    from beluga_nb.store.verify import Report
 
 _NAMED = 20  # runs that are named before they are forgotten
 _PICTURED = 4  # pictures of a run in the history
@@ -44,6 +48,8 @@ class Care:
 
         Days are as in "2026-11-22", in UTC, both included.
         """
+        from beluga_nb.store.runs import history
+
         store = self._store()
         found = history(store, text, model=model, since=since, until=until, limit=limit)
         return replace(found, view=partial(_listed, store))
@@ -53,11 +59,15 @@ class Care:
 
         Raises `Refused` where the model had declined.
         """
+        from beluga_nb.store.runs import recall
+
         store = self._store()
         return self._own(recall(store, run), View(store, writing=False))
 
     def verify(self, *notebooks: str | Path) -> list[Report]:
         """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
+        from beluga_nb.store.verify import verify
+
         if not notebooks:
             return [verify(self._store())]
         by_store: dict[Path, list[Path]] = {}
@@ -77,6 +87,8 @@ class Care:
 
         Asks first, unless `yes`. Notebooks, git's history and IPython's history are not touched.
         """
+        from beluga_nb.store.forget import Forgotten, choose, forget
+
         store = self._store()
         chosen = choose(store, names, older=older, prompt=prompt, everything=everything)
         if not chosen:
@@ -87,11 +99,15 @@ class Care:
 
     def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
         """Write a notebook and the recordings that it needs to a zip: beside it, unless said otherwise."""
+        from beluga_nb.store.pack import pack
+
         notebook = Path(notebook).expanduser()
         return pack(self._store(notebook.parent), notebook, Path(to).expanduser() if to else None)
 
     def unpack(self, file: str | Path, *, into: str | Path = ".") -> Unpacked:
         """Put a packed notebook into a folder and its recordings into that folder's store, all checked."""
+        from beluga_nb.store.unpack import unpack
+
         into = Path(into).expanduser()
         return unpack(Path(file).expanduser(), self._store(into), into=into)
 
@@ -135,6 +151,8 @@ def _listed(store: Store, history: History) -> Bundle:
 
 
 def _thumbnails(store: Store, run: Run) -> list[Preview]:
+    from beluga_nb.store.runs import previews
+
     found = []
     for small in previews(store, run.pictures[:_PICTURED]):
         with suppress(BadImage):

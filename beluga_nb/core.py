@@ -28,7 +28,6 @@ from beluga_nb.errors import (
     StoreError,
     plain,
 )
-from beluga_nb.metadata import files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -305,6 +304,8 @@ class Picture:
         even where it makes a signature (C2PA) invalid; "sidecar", a file `whale.png.xmp` beside it; or
         "none". A warning says where "auto" had to take a sidecar. `data` and `sha256` stay as they are.
         """
+        from beluga_nb.metadata import files  # in its place: who replays waits for no parser of XML
+
         path = Path(path)
         if not path.suffix:
             path = path.with_suffix(SUFFIXES[self.media_type])

@@ -34,7 +34,6 @@ from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview
-from beluga_nb.show.recipe import opened
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
@@ -221,6 +220,8 @@ class Session(Care):
         Its bytes are the ones that came from the service, unless the file was changed or converted.
         Raises `MetadataError` for a file that holds no recipe.
         """
+        from beluga_nb.show.recipe import opened  # in its place, like all that is wanted now and then
+
         return self._own(_with_true_template(opened(Path(path))))
 
     def serve(self, *, port: int | None = None) -> Server:
