@@ -217,7 +217,7 @@ class Untrusted(Unreachable):
 
 
 DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}
-"""The codes of a prompt that a model does not draw (contract.md: Errors; research/gateway.md 1.3)."""
+"""The codes by which services say that a model does not draw a prompt; the API's contract names none."""
 
 
 class Refused(EngineError):

@@ -31,8 +31,6 @@ from beluga_nb.errors import (
     plain,
 )
 
-Json = Mapping[str, object]
-
 ENGINE_HEADER = "x-beluga-engine"
 SIZE_HEADER = "x-beluga-size"
 PROCESSING_HEADER = "openai-processing-ms"

@@ -32,6 +32,13 @@ class Shown:
     def texts(self):
         return [bundle["text/plain"] for bundle in self.bundles]
 
+    def fails_with(self, first, second):
+        """Check that the cell has failed in two lines: how the first starts, what the second says."""
+        assert self.status == "error"
+        assert len(self.error) == 2, self.error
+        assert self.error[0].startswith(first)
+        assert second in self.error[1]
+
     @property
     def everything(self):
         return repr((self.stdout, self.stderr, self.bundles, self.error))

@@ -98,16 +98,11 @@ def _one(call: Call) -> str:
 
 
 def _opened(shell: InteractiveShell, file: str) -> Result:
+    from beluga_nb.show.recipe import cell_of  # in its place: no other cell reads files
+
     result = default.open(Path(file).expanduser())
-    shell.set_next_input(_cell(result))
+    shell.set_next_input(cell_of(result))
     return _shown(result)
-
-
-def _cell(result: Result) -> str:
-    try:
-        return result.to_magic()
-    except RequestError:  # what only Python can say
-        return f"import beluga_nb\n\n{result.to_python()}"
 
 
 def _generated(call: Call, names: dict[str, object], local_ns: Mapping[str, object]) -> Result | None:

@@ -1,4 +1,4 @@
-"""A saved file becomes the result again that it was saved from."""
+"""A saved file becomes the result again that it was saved from, and a result the cell that asks for it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from beluga_nb.core import Picture, Recipe, Result
+from beluga_nb.errors import RequestError
 from beluga_nb.metadata import files
 
 
@@ -20,3 +21,11 @@ def opened(path: Path) -> Result:
     own = [recipe for recipe, original in told if original == sha256]
     recipe, data = (own[0], saved.bare) if own else (told[0][0], saved.data)
     return Result(recipe.request, (Picture(data, saved.media_type, recipe),))
+
+
+def cell_of(result: Result) -> str:
+    """Return the cell that asks for a result: a magic, or Python where only that can say it all."""
+    try:
+        return result.to_magic()
+    except RequestError:
+        return f"import beluga_nb\n\n{result.to_python()}"

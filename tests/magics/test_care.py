@@ -110,9 +110,7 @@ def test_where_nobody_can_be_asked_nothing_is_forgotten_without_yes(kernel):
 )
 def test_an_error_takes_two_lines(shared, cell, first, second):
     shown = shared.run(cell)
-    assert len(shown.error) == 2
-    assert shown.error[0].startswith(first)
-    assert second in shown.error[1]
+    shown.fails_with(first, second)
 
 
 @pytest.fixture(scope="module")

@@ -93,10 +93,7 @@ def test_a_failure_takes_two_lines_and_the_cell_has_failed(kernel, engine, call,
     with service(engine) as base_url:
         point_at(kernel, base_url)
         shown = kernel.run(f"%beluga --mode auto --take {engine.__name__} {call}")
-    assert shown.status == "error"
-    assert len(shown.error) == 2
-    assert shown.error[0].startswith(first)
-    assert second in shown.error[1]
+    shown.fails_with(first, second)
 
 
 def test_a_revoked_key(kernel):

@@ -88,10 +88,7 @@ def test_a_function_knows_its_own_names(kernel):
 )
 def test_an_error_takes_two_lines_and_the_cell_has_failed(kernel, cell, first, second):
     shown = kernel.run(cell)
-    assert shown.status == "error"
-    assert len(shown.error) == 2
-    assert shown.error[0].startswith(first)
-    assert second in shown.error[1]
+    shown.fails_with(first, second)
     assert shown.bundles == []
 
 
