@@ -100,6 +100,8 @@ class Budget:
         self.images = 0
         self.cost = ZERO
         self.unpriced = 0  # pictures among them whose price is unknown
+        self.replayed = 0  # pictures that the store had, and need not be made again
+        self.saved = ZERO
         self._lock = threading.Lock()
 
     @contextmanager
@@ -121,6 +123,19 @@ class Budget:
         """Raise `OverBudget` where a request would go over the caps; reserve nothing."""
         with self._lock:
             self._fitting(request, caps)
+
+    def save(self, request: Request, caps: Caps) -> None:
+        """Count pictures that came from the store instead of being made again."""
+        with self._lock:
+            self.replayed += request.n
+            self.saved += caps.worst(request) or ZERO
+
+    def saved_words(self, caps: Caps) -> str:
+        """Return what came from the store and what that saved, as people read it."""
+        made = f"{_pictures(self.replayed)} came from the store"
+        if not caps.prices or not self.saved:
+            return made
+        return f"{made}; {caps.words(self.saved)} by your prices of {caps.prices.date} (estimated)"
 
     def words(self, caps: Caps) -> str:
         """Return what this session has made and what that cost, as people read it.

@@ -180,6 +180,43 @@ def models() -> tuple[Model, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Listing:
+    """Models, those that only the service has (`others`), and a line about it."""
+
+    models: Sequence[Model]
+    others: Sequence[Model] = ()
+    note: str = ""
+
+
+def matching(
+    text: str = "", *, provider: str = "", size: str = "", among: Sequence[Model] | None = None
+) -> list[Model]:
+    """Return the models with all words of `text` in id, name or provider, of a provider, that have a size.
+
+    >>> [model.id for model in matching("flux", size="21:9")]
+    ['flux-kontext', 'flux-2.0']
+    """
+    among = models() if among is None else among
+    return [model for model in among if _matches(model, text, provider) and size in {"", *model.sizes}]
+
+
+def compared(
+    found: Sequence[Model], found_there: Sequence[Model], there: Sequence[Model], *, service: str
+) -> Listing:
+    """Return what was found here and at a service that lists `there`; what that lacks is said."""
+    ids = {model.id for model in there}
+    lacking = [model.id for model in found if model.id not in ids]
+    note = f"{service} does not list {', '.join(lacking)}." if lacking else f"{service} lists all of these."
+    return Listing(found, [model for model in found_there if model.id not in _by_id()], note)
+
+
+def _matches(model: Model, text: str, provider: str) -> bool:
+    told = f"{model.id} {model.name} {model.provider}".casefold()
+    words = text.casefold().split()
+    return provider.casefold() in {"", model.provider.casefold()} and all(word in told for word in words)
+
+
 @cache
 def _by_id() -> dict[str, Model]:
     return {model.id: model for model in models()}

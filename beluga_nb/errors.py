@@ -24,6 +24,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -66,6 +67,7 @@ class BelugaError(Exception):
     """
 
     may_be_billed: bool = False
+    traced: bool = False  # whether a notebook shows the whole trace
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
@@ -77,6 +79,9 @@ class BelugaError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this before it builds a traceback; %tb still shows the frames.
+        return "".join(traceback.format_exception(self)).splitlines() if self.traced else self._lines()
+
+    def _lines(self) -> list[str]:
         return [f"{type(self).__name__}: {self.message}", *([self.hint] if self.hint else [])]
 
 
@@ -197,8 +202,8 @@ class EngineError(BelugaError):
         self.run = ""
         self.addresses: tuple[Address, ...] = ()
 
-    def _render_traceback_(self) -> list[str]:
-        first, *rest = super()._render_traceback_()
+    def _lines(self) -> list[str]:
+        first, *rest = super()._lines()
         said = [f"status {self.status}"] if self.answered else []
         said += [f"request {self.request_id}"] if self.request_id else []
         said += [f"call {self.run[:SHORT_ID]}"] if self.run and self.may_be_billed else []

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,15 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
 from beluga_nb.budget import Budget, Budgeted
 from beluga_nb.care import Care, View
+from beluga_nb.catalog import Listing
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.template import filled, names, used
+from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
+from beluga_nb.compare.template import names, used
 from beluga_nb.core import Bundle, Engine, Incomplete, Request, Result
 from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
-from beluga_nb.errors import Address, RequestError, SettingsError, UnknownName
+from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
+from beluga_nb.preferences import Preferences
 from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview
@@ -119,13 +122,13 @@ class Session(Care):
         if vaults is None:  # an environment of one's own has no vaults
             vaults = keys.VAULTS if environ is os.environ else {}
         self._find_key = keys.Finder(environ, explicit=api_key, vaults=vaults)
-        self._folder = folder
-        self._said = said
+        self.preferences = Preferences(self._environment, folder, said)
         self._bridges: dict[str, Bridge] = {}
         self._sources: dict[tuple[Endpoint, bool], Engine] = {}
         self._gates: dict[int, Gate] = {}
         self._queue = Queue()
         self.budget = Budget()
+        self.latest: Result | None = None
         self._reserved: set[Request] = set()
         self._local_key = keys.made_up()
         self._server: Server | None = None
@@ -137,7 +140,7 @@ class Session(Care):
         *,
         model: str | None = None,
         size: str | None = None,
-        n: int = 1,
+        n: int | None = None,
         quality: str | None = None,
         output_format: str | None = None,
         output_compression: int | None = None,
@@ -148,8 +151,9 @@ class Session(Care):
         insist: bool = False,
         values: Mapping[str, object] | None = None,
     ) -> Job[Result]:
-        """Start asking for `n` pictures of a prompt.
+        """Start asking for `n` pictures of a prompt: one, unless an alias says more.
 
+        `model` is an id or an alias (`Settings.aliases`), whose parts the other arguments outrank.
         `size` is a label such as "16:9", "auto", or pixels such as "1024x1024", which become the
         model's nearest label; `quality` is "standard" or "hd"; `output_format` is "png", "jpeg" or "webp",
         and `output_compression` is 0 to 100. What is recorded is replayed: `take` labels another sampling,
@@ -181,7 +185,7 @@ class Session(Care):
         if now.mode == "refresh":
             request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
             self._reserved.add(request.part(0))  # until its end, or two made at once would be one
-        return bridge.submit(self._answered(request, engine, view, told))
+        return bridge.submit(self._counted(request, now, self._answered(request, engine, view, told)))
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -223,6 +227,18 @@ class Session(Care):
         from beluga_nb.show.recipe import opened  # in its place, like all that is wanted now and then
 
         return self._own(_with_true_template(opened(Path(path))))
+
+    def last(self) -> Result:
+        """Return the newest result: this session's, or else the newest that the store has.
+
+        Raises `RequestError` where there is none.
+        """
+        if self.latest is not None:
+            return self.latest
+        run = next((run for run in self.history().runs if run.pictures), None)
+        if run is None:
+            raise RequestError("There is no picture yet.", "Ask for one: %beluga a red bicycle on a beach")
+        return self.recall(run.name)
 
     def serve(self, *, port: int | None = None) -> Server:
         """Return the image API as a process of its own on this machine: the running one, or a new one.
@@ -272,9 +288,22 @@ class Session(Care):
 
     def settings(self, **said: object) -> Settings:
         """Return the settings as they stand now, with what the call says."""
-        if self._folder is None:
-            self._folder = Path.cwd()
-        return settings.load(self._environment(), self._folder).with_(**self._said).with_(**said)
+        return self.preferences.settings(None, **said)
+
+    def models(self, text: str = "", *, provider: str = "", size: str = "") -> Listing:
+        """Return the models with a text in id, name or provider, of a provider, that have a size.
+
+        With a key, and unless the mode is "replay", the service is asked what it has.
+        """
+        now, key = self.settings(), self._find_key()
+        find = partial(catalog.matching, text, provider=provider, size=size)
+        if not key or now.mode == "replay":
+            return Listing(find())
+        try:
+            there = self._bridge(now).submit(_listed(_service(now, key))).result()
+        except EngineError as error:
+            return Listing(find(), note=f"{now.provider} did not say what it has. {error.message}")
+        return catalog.compared(find(), find(among=there), there, service=now.provider)
 
     def status(self) -> dict[str, str]:
         """Return, in words, who would answer now and where pictures are kept."""
@@ -284,10 +313,12 @@ class Session(Care):
             "key": f"{key.source}, ending in {key.ending}" if key else NO_KEY,
             "model": now.model,
             "mode": now.mode,
-            "store": _shortest(now.store, self._folder),
+            "store": _shortest(now.store, self.preferences.folder),
         }
         if self.budget.images or now.max_images is not None or now.max_cost is not None:
             told["spent"] = self.budget.words(now.caps)
+        if self.budget.replayed:
+            told["saved"] = self.budget.saved_words(now.caps)
         if now.faults and not key:
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(Store(now.store))):
@@ -296,18 +327,15 @@ class Session(Care):
 
     def _store(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or of what lies in another folder."""
-        if folder is None:
-            return Store(self.settings().store)
-        return Store(settings.load(self._environment(), folder).with_(**self._said).store)
+        return Store(self.preferences.settings(folder).store)
 
     def _asked(
         self, prompt: str, values: Mapping[str, object] | None, *, insist: bool, **asked: Any
     ) -> tuple[Request, Told]:
-        if asked.get("model") is None:
-            asked["model"] = self.settings().model
         text = prompt if values is None else filled(prompt, values)
         told = (prompt, used(prompt, values)) if values and names(prompt) else (None, {})
-        return self._checked(Request(prompt=text, **asked), insist=insist), told
+        meant: dict[str, Any] = self.preferences.meant(asked)
+        return self._checked(Request(prompt=text, **meant), insist=insist), told
 
     def _tell_of_patch(self) -> None:
         if not self._told_of_patch and "ipykernel" in sys.modules and (cost := cost_of_a_patch()):
@@ -338,10 +366,12 @@ class Session(Care):
             nothing="Nothing was sent.",
         )
 
-    def _recorded(self, request: Request, now: Settings, store: Store) -> set[int]:
+    def _recorded(
+        self, request: Request, now: Settings, store: Store, *, providers: Set[str] = frozenset()
+    ) -> set[int]:
         if now.mode in {"off", "refresh"}:
             return set()
-        providers = {now.provider, self._provider(now)}
+        providers = providers or {now.provider, self._provider(now)}
         return {
             sample
             for sample in request.samples
@@ -373,6 +403,13 @@ class Session(Care):
         if self._find_key():
             engine = Budgeted(engine, self.budget, now.caps)
         return Limited(engine, self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
+
+    async def _counted(self, request: Request, now: Settings, answer: Awaitable[Result]) -> Result:
+        kept = self._recorded(request, now, Store(now.store), providers={now.provider})
+        self.latest = result = await answer
+        if kept:
+            self.budget.save(request.part(request.sample, len(kept)), now.caps)
+        return result
 
     async def _answered(self, request: Request, engine: Engine, view: Show, told: Told) -> Result:
         try:
@@ -460,6 +497,12 @@ def _with_true_template(result: Result) -> Result:
     except UnknownName:
         true = False
     return result if true else result.from_template(None, {})
+
+
+async def _listed(endpoint: Endpoint) -> list[catalog.Model]:
+    from beluga_nb.api.http import models  # in its place, as above
+
+    return await models(endpoint)
 
 
 async def _fetched(endpoint: Endpoint, request: Request, left: Address) -> Result:

@@ -1,4 +1,4 @@
-"""Settings: defaults < `beluga.toml` < `BELUGA_*` in the environment < what the call says.
+"""Settings: defaults < IPython's profile < `beluga.toml` < `BELUGA_*` < what the notebook says < the call.
 
 The key is not among them: it comes from the environment or from code (`api/keys.py`), never from a
 file that may be committed.
@@ -35,6 +35,16 @@ _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
 
 
+Alias = Mapping[str, str | int]
+"""What an alias stands for: a model, and maybe a size, a quality and how many, by the API's names."""
+
+ALIASED = ("model", "size", "quality", "n")
+"""The parts of an alias; it has a model at least."""
+
+_ALIAS = re.compile(r"[A-Za-z][\w.-]*")
+_LIKE_AN_ALIAS = 'In beluga.toml, under [aliases]: poster = { model = "flux-2.0", size = "3:4" }'
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a session needs to know; times are in seconds.
@@ -42,6 +52,7 @@ class Settings:
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
     `max_images` and `max_cost` bound what one session has made for a key, pictures and money by the user's
     own `prices`. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
+    `aliases` are names that stand for a model and what is asked of it.
     `origin` says where `base_url` came from, since a file that came with a notebook may not send the
     user's key elsewhere.
     """
@@ -59,6 +70,7 @@ class Settings:
     max_cost: Decimal | None = None
     prices: Prices | None = None
     faults: bool = False
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
     origin: str = field(default="default", repr=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +91,7 @@ class Settings:
         object.__setattr__(self, "max_cost", _cap("max_cost", self.max_cost))
         if self.prices is not None and not isinstance(self.prices, Prices):
             object.__setattr__(self, "prices", Prices.of(self.prices))
+        object.__setattr__(self, "aliases", _checked_aliases(self.aliases))
 
     @property
     def caps(self) -> Caps:
@@ -98,17 +111,22 @@ class Settings:
     def with_(self, **said: object) -> Settings:
         """Return the settings with what the call says; None says nothing."""
         heard = {name: value for name, value in said.items() if value is not None}
-        _check_names(heard)
+        check_names(heard)
         if "base_url" in heard:
             heard["origin"] = "call"
         return replace(self, **heard) if heard else self  # type: ignore[arg-type]
 
 
-def _check_names(said: Mapping[str, object]) -> None:
-    known = {each.name for each in fields(Settings)} - {"origin"}
+def names() -> list[str]:
+    """Return the names of all settings."""
+    return [each.name for each in fields(Settings) if each.name != "origin"]
+
+
+def check_names(said: Mapping[str, object]) -> None:
+    """Raise `UnknownName`, naming the nearest, for a name that is no setting's."""
     for name in said:
-        if name not in known:
-            raise UnknownName("setting", name, sorted(known))
+        if name not in names():
+            raise UnknownName("setting", name, sorted(names()))
 
 
 def _check_positive(name: str, value: object) -> None:
@@ -116,6 +134,26 @@ def _check_positive(name: str, value: object) -> None:
         raise SettingsError(f"The setting {name} is {value!r}.", "Give a number above 0.")
     if name == "max_in_flight" and not isinstance(value, int):
         raise SettingsError(f"The setting {name} is {value!r}.", "Give a whole number above 0.")
+
+
+def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
+    if not isinstance(aliases, Mapping):
+        raise SettingsError(f"The setting aliases is {plain(repr(aliases), 40)}.", _LIKE_AN_ALIAS)
+    for name, alias in aliases.items():
+        if not _ALIAS.fullmatch(str(name)):
+            raise SettingsError(f"'{plain(str(name), 40)}' is no name for an alias.", _LIKE_AN_ALIAS)
+        if not isinstance(alias, Mapping) or "model" not in alias:
+            raise SettingsError(f"The alias {name} stands for no model.", _LIKE_AN_ALIAS)
+        for part, value in alias.items():
+            _check_part(str(name), str(part), value)
+    return dict(aliases)
+
+
+def _check_part(name: str, part: str, value: object) -> None:
+    if part not in ALIASED:
+        raise UnknownName(f"part of the alias {name}", part, ALIASED)
+    if isinstance(value, bool) or not isinstance(value, int if part == "n" else str):
+        raise SettingsError(f"The {part} of the alias {name} is {plain(repr(value), 40)}.", _LIKE_AN_ALIAS)
 
 
 def _cap(name: str, value: object, *, whole: bool = False) -> object:
@@ -164,16 +202,43 @@ def _split(url: object) -> SplitResult | None:
         return None
 
 
-def load(environ: Mapping[str, str], folder: Path) -> Settings:
-    """Return the settings of a folder (its `beluga.toml`, or its project's) and an environment.
+Layer = tuple[str, Mapping[str, object]]
+"""Where settings come from, in words, and what is said there."""
 
-    Under `CI` the mode is "replay" unless said otherwise: a pipeline buys nothing by accident.
+
+def layers(
+    environ: Mapping[str, str], folder: Path, profile: Mapping[str, object] | None = None
+) -> list[Layer]:
+    """Return what each place says, the weightiest last.
+
+    `profile` is what the user's IPython profile says. The file is `beluga.toml` of the folder, or of its
+    project. Under `CI` the mode is "replay" unless said otherwise: a pipeline buys nothing by accident.
     """
-    folder = folder.absolute()
-    said: dict[str, object] = {"mode": "replay"} if environ.get("CI", "").lower() not in _NO else {}
-    said |= _from_file(folder) | _from_environment(environ)
+    in_ci = environ.get("CI", "").lower() not in _NO
+    return [
+        ("the environment (CI)", {"mode": "replay"} if in_ci else {}),
+        ("IPython's profile", _with_origin(_known(profile or {}), "profile")),
+        (FILE, _from_file(folder.absolute())),
+        ("the environment", _with_origin(_from_environment(environ), "environment")),
+    ]
+
+
+def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of all `layers`; a store is a folder beside the notebook unless it says more."""
+    said: dict[str, object] = {}
+    for _, layer in layers(environ, folder, profile):
+        said |= layer
     settings = replace(Settings(), **said)  # type: ignore[arg-type]  # checked by Settings itself
-    return replace(settings, store=folder / settings.store)
+    return replace(settings, store=folder.absolute() / settings.store)
+
+
+def _known(said: Mapping[str, object]) -> dict[str, object]:
+    check_names(said)
+    return dict(said)
+
+
+def _with_origin(said: dict[str, object], origin: str) -> dict[str, object]:
+    return said | {"origin": origin} if "base_url" in said else said
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
@@ -181,7 +246,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     said: dict[str, object] = {name: value for name, value in found.items() if value}
     if faults := environ.get("BELUGA_FAULTS", "").strip():
         said["faults"] = _claim("BELUGA_FAULTS", faults)
-    return said | {"origin": "environment"} if "base_url" in said else said
+    return said
 
 
 def _claim(name: str, text: str) -> bool:
@@ -198,7 +263,7 @@ def _from_file(folder: Path) -> dict[str, object]:
         said = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path.name} cannot be read: {error}", "Mend it or remove it.") from None
-    return _checked_names(said, path) | ({"origin": "file"} if "base_url" in said else {})
+    return _with_origin(_checked_names(said, path), "file")
 
 
 def _project(folder: Path) -> Sequence[Path]:
@@ -215,6 +280,6 @@ def _checked_names(said: dict[str, object], path: Path) -> dict[str, object]:
                 f"{path.name} holds a key ('{plain(name, 80)}').",
                 "Files get committed: set BELUGA_API_KEY instead.",
             )
-    _check_names(said)
+    check_names(said)
     store = said.get("store")
     return said | {"store": path.parent / store} if isinstance(store, str) else said

@@ -97,6 +97,24 @@ def parameter_to_json(parameter: catalog.Parameter) -> dict[str, object]:
     }
 
 
+def models_from_json(text: bytes) -> list[catalog.Model]:
+    """Return the models that a service lists, as far as it names them; raise `BadReply` for no list.
+
+    >>> models_from_json(b'{"data": [{"id": "flux-3.0", "owned_by": "Various"}]}')
+    [Model(id='flux-3.0', name='', provider='Various', sizes=(), n_max=1)]
+    """
+    listed = body.get("data") if isinstance(body := _parsed(text), Mapping) else None
+    if not isinstance(listed, list):
+        raise BadReply("The answer is no list of models.")
+    return [_model(each) for each in listed if isinstance(each, Mapping) and _word(each.get("id"))]
+
+
+def _model(said: Mapping[str, object]) -> catalog.Model:
+    provider = said.get("provider") or said.get("owned_by")
+    id_, name, provider = (_word(each) or "" for each in (said["id"], said.get("name"), provider))
+    return catalog.Model(id=id_, name=name, provider=provider, sizes=(), n_max=1)
+
+
 # --- results
 
 

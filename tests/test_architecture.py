@@ -23,7 +23,7 @@ LAYERS = [
     {"engines", "catalog", "budget", "person", "_loop"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
-    {"care"},
+    {"care", "preferences"},
     {"session"},
     {"magics", "panel", "cli"},
     {"__init__", "__main__"},
@@ -33,6 +33,7 @@ LAYERS = [
 LIBRARIES = {
     "httpx": {"api/http.py"},
     "IPython": {"magics/", "__init__.py"},  # there, for type checkers only
+    "traitlets": {"magics/registered.py", "panel/"},  # what IPython and ipywidgets are configured by
     "ipywidgets": {"panel/"},
     "starlette": {"local/"},
     "uvicorn": {"local/"},

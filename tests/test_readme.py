@@ -7,12 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 
 from kernels import Kernel, clean_environment
+from reference import with_reference
 from stores import mentions, notebook, record
 
 from beluga_nb.catalog import find, supported_parameters
 from beluga_nb.local.app import create_app
 from beluga_nb.local.previews import previews
-from beluga_nb.magics.parse import OPTIONS, parse
+from beluga_nb.magics.parse import parse
 from beluga_nb.metadata.files import WAYS
 from beluga_nb.settings import MODES, Settings
 from beluga_nb.store.records import Store
@@ -73,9 +74,8 @@ def test_every_way_to_keep_a_recipe_is_named():
     assert re.findall(r'^\| `"(.*?)"` \|', README, re.MULTILINE) == list(WAYS)
 
 
-def test_every_option_and_no_other_is_in_the_table():
-    rows = re.findall(r"^\| (`-.*?) \|", README, re.MULTILINE)
-    assert rows == [", ".join(f"`{flag}`" for flag in option.flags) for option in OPTIONS]
+def test_the_reference_is_that_of_the_grammar():
+    assert with_reference(README) == README, "python -m tests.reference writes it"
 
 
 def test_every_setting_and_mode_is_named():

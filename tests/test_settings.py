@@ -129,7 +129,7 @@ def test_an_unknown_name_in_a_file_is_refused_with_the_one_that_was_meant(projec
     with pytest.raises(UnknownName) as caught:
         load({}, project)
     assert caught.value.message == "No setting 'modell'."
-    assert caught.value.hint.startswith("Did you mean 'model'? There are: base_url, bridge, connect_timeout,")
+    assert caught.value.hint.startswith("Did you mean 'model'? There are: aliases, base_url, bridge,")
 
 
 def test_a_file_may_not_say_where_its_base_url_came_from(project):

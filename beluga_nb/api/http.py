@@ -28,6 +28,7 @@ from beluga_nb.api.fetch import (
 )
 from beluga_nb.api.keys import Secret
 from beluga_nb.api.logs import discreet
+from beluga_nb.catalog import Model
 from beluga_nb.core import Answer, Request, Result, Stopped
 from beluga_nb.engines import joined, outcome, side_by_side
 from beluga_nb.errors import (
@@ -50,6 +51,7 @@ from beluga_nb.wire import (
     decoded,
     error_from_json,
     items_from_json,
+    models_from_json,
     request_to_json,
 )
 
@@ -358,6 +360,20 @@ async def fetched(endpoint: Endpoint, request: Request, left: Address) -> Result
     item = Item(url=left.url, revised_prompt=left.revised_prompt)
     try:
         return await line.result(request, [item], deadline, engine=left.engine, created=left.created)
+    finally:
+        await line.aclose()
+
+
+async def models(endpoint: Endpoint) -> list[Model]:
+    """Return the image models that the service lists, which needs no key.
+
+    Raises `EngineError` where it does not answer with a list in `connect_timeout`.
+    """
+    line = Line(replace(endpoint, key=None, timeout=endpoint.connect_timeout))
+    deadline = asyncio.get_running_loop().time() + endpoint.connect_timeout
+    try:
+        reply = good(await line.sent("GET", "/models?category=image", deadline))
+        return models_from_json(reply.content)
     finally:
         await line.aclose()
 

@@ -207,19 +207,9 @@ async def _cancel_when_gone(http: HttpRequest, job: Job) -> None:
 async def _models(http: HttpRequest) -> Response:
     """Answer `GET /v1/models`, in OpenAI's shape; `?category=`, `?provider=` and `?q=` filter."""
     said = http.query_params
-    return _json(
-        {"object": "list", "data": [_record(each) for each in catalog.models() if _fits(each, said)]}
-    )
-
-
-def _fits(model: catalog.Model, said: Mapping[str, str]) -> bool:
-    category, provider = said.get("category") or "image", said.get("provider") or model.provider
-    text = f"{model.id} {model.name} {model.provider}".casefold()
-    return (
-        category.casefold() == "image"
-        and provider.casefold() == model.provider.casefold()
-        and all(word in text for word in said.get("q", "").casefold().split())
-    )
+    found = catalog.matching(said.get("q", ""), provider=said.get("provider", ""))
+    images = (said.get("category") or "image").casefold() == "image"
+    return _json({"object": "list", "data": [_record(each) for each in found if images]})
 
 
 def _record(model: catalog.Model) -> dict[str, object]:

@@ -1,24 +1,39 @@
 """What becomes of the value that a magic returns.
 
 IPython shows the value of a cell's last line, and only that: in a loop, or on any other line, what a magic
-returns is thrown away unseen. There the magic shows it itself, which it knows from the instruction that
-follows its call: POP_TOP.
+returns is thrown away unseen; in an assignment it is kept. The instruction that follows the call tells.
 """
 
 from __future__ import annotations
 
 import dis
+from enum import Enum
 from types import FrameType
 
 
-def thrown_away(frame: FrameType | None) -> bool:
-    """Whether the cell's code drops the value of the magic that this frame belongs to."""
+class Fate(Enum):
+    """The value is dropped unseen, shown by IPython, or kept by the code that asked for it."""
+
+    DROPPED = "dropped"
+    SHOWN = "shown"
+    KEPT = "kept"
+
+
+_FATES = {"POP_TOP": Fate.DROPPED, "PRINT_EXPR": Fate.SHOWN, "INTRINSIC_PRINT": Fate.SHOWN}
+
+
+def fate(frame: FrameType | None) -> Fate:
+    """Return what the cell's code does with the value of the magic that this frame belongs to."""
     while frame is not None and _is_machinery(frame):
         frame = frame.f_back
     if frame is None:
-        return False
+        return Fate.KEPT
     following = (each for each in dis.get_instructions(frame.f_code) if each.offset > frame.f_lasti)
-    return next((each.opname for each in following), "") == "POP_TOP"
+    instruction = next(following, None)
+    if instruction is None:
+        return Fate.KEPT
+    # Since Python 3.12 printing is one of several intrinsics, named by the argument.
+    return _FATES.get(instruction.opname, _FATES.get(instruction.argrepr, Fate.KEPT))
 
 
 def _is_machinery(frame: FrameType) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from beluga_nb.catalog import labels, models, sizes
+from beluga_nb.catalog import Listing, find, labels, sizes
 from beluga_nb.core import Bundle
-from beluga_nb.show.markup import table
+from beluga_nb.show.markup import noted, table
 
 
-def models_table() -> Bundle:
+def models_table(listing: Listing) -> Bundle:
     """Return the models: id, name, provider, size labels, pictures per request."""
     rows = [
         (
@@ -17,12 +17,16 @@ def models_table() -> Bundle:
             "all 13, auto" if model.sizes == labels() else " ".join(model.sizes) + ", auto",
             str(model.n_max),
         )
-        for model in models()
+        for model in listing.models
     ]
-    return table(rows, ("model", "name", "provider", "sizes", "per request"))
+    rows += [(each.id, each.name, each.provider, "not known here: --insist", "") for each in listing.others]
+    return noted(table(rows, ("model", "name", "provider", "sizes", "per request")), listing.note)
 
 
-def sizes_table() -> Bundle:
-    """Return the size labels: pixels of the local previews, and what each is good for."""
-    rows = [(size.label, "{} × {}".format(*size.pixels), size.best_for) for size in sizes()]
+def sizes_table(model: str = "") -> Bundle:
+    """Return the size labels, or those of a model: pixels of local previews, and what each is good for."""
+    own = find(model).sizes if model else labels()
+    rows = [
+        (size.label, "{} × {}".format(*size.pixels), size.best_for) for size in sizes() if size.label in own
+    ]
     return table([*rows, ("auto", "", "the model decides")], ("size", "local preview", "best for"))

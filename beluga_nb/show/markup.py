@@ -122,6 +122,16 @@ def _line(cells: Sequence[str], tag: str) -> str:
     return f"<tr>{inner}</tr>"
 
 
+def noted(shown: Bundle, note: str) -> Bundle:
+    """Return what is shown with a line below it, if there is one."""
+    if not note:
+        return shown
+    return {
+        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">{escape(plain(note))}</p>',
+        "text/plain": f"{shown['text/plain']}\n{plain(note)}",
+    }
+
+
 def status_lines(facts: Mapping[str, str], examples: Sequence[str]) -> Bundle:
     """Return the state of a session, and examples to go on with."""
     shown = table(list(facts.items()))

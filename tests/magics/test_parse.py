@@ -1,7 +1,8 @@
 import pytest
 
 from beluga_nb.errors import RequestError, UnknownName
-from beluga_nb.magics.parse import OPTIONS, Call, help_text, parse
+from beluga_nb.magics.grammar import OPTIONS, help_text
+from beluga_nb.magics.parse import Call, parse
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,6 @@ def test_a_command_may_have_options_of_its_own(line, said):
         ("serve - a waiter", "serve - a waiter"),
         ("serve -- a match", "serve -- a match"),
         ("serves --stop", "serves --stop"),
-        ("models --stop", "models --stop"),
         ("-n 2 serve", "serve"),
         ("-- serve --stop", "serve --stop"),
     ],
@@ -148,7 +148,7 @@ def test_a_raw_prompt_is_marked_and_is_no_argument():
     ],
 )
 def test_the_name_of_a_picture_after_open_is_one(line, file):
-    assert parse(line) == Call(command="open", file=file)
+    assert parse(line) == Call(command="open", words=(file,))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_the_name_of_a_picture_after_open_is_one(line, file):
 )
 def test_open_before_anything_else_begins_a_prompt(line):
     call = parse(line)
-    assert (call.command, call.file) == (None, "")
+    assert (call.command, call.words) == (None, ())
     assert line.endswith(call.prompt)
 
 

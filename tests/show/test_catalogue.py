@@ -1,10 +1,11 @@
 """The catalogue as people see it."""
 
+from beluga_nb.catalog import Listing, Model, models
 from beluga_nb.show.catalogue import models_table, sizes_table
 
 
 def test_the_models_are_listed_with_what_they_take():
-    lines = models_table()["text/plain"].splitlines()
+    lines = models_table(Listing(models()))["text/plain"].splitlines()
     assert len(lines) == 18
     assert lines[0].split() == ["model", "name", "provider", "sizes", "per", "request"]
     assert " ".join(lines[1].split()) == "gpt-image-2 GPT-Image-2 OpenAI all 13, auto 1"
@@ -19,5 +20,19 @@ def test_the_sizes_are_listed_with_what_they_are_good_for():
 
 
 def test_both_tables_are_html_too():
-    assert models_table()["text/html"].count("<tr>") == 18
+    assert models_table(Listing(models()))["text/html"].count("<tr>") == 18
     assert sizes_table()["text/html"].count("<tr>") == 15
+
+
+def test_the_sizes_of_a_model_are_its_own():
+    lines = sizes_table("seedream-4.5")["text/plain"].splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["1:1", "16:9", "9:16", "4:3", "3:4", "auto"]
+
+
+def test_a_model_that_the_catalogue_lacks_is_listed_with_how_to_ask_for_it():
+    other = Model(id="flux-9", name="<b>Flux</b>", provider="Various", sizes=(), n_max=1)
+    shown = models_table(Listing([], [other], "One line more."))
+    assert shown["text/plain"].splitlines()[1].split()[:3] == ["flux-9", "<b>Flux</b>", "Various"]
+    assert "not known here: --insist" in shown["text/plain"]
+    assert shown["text/plain"].endswith("\nOne line more.")
+    assert "<b>" not in shown["text/html"]

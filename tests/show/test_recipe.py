@@ -18,7 +18,7 @@ from beluga_nb.core import Answer, Picture, Recipe, Request, Result
 from beluga_nb.errors import MetadataError, RequestError, UnknownName
 from beluga_nb.local.painter.painting import paint
 from beluga_nb.magics.parse import parse
-from beluga_nb.magics.question import keep_questions
+from beluga_nb.magics.verbatim import Verbatim
 from beluga_nb.metadata import files
 from beluga_nb.metadata.embedding import embed, extract
 from beluga_nb.session import Session
@@ -42,7 +42,7 @@ def saved(result, path, **how):
 def asked_by(cell):
     """The request that IPython and our parser make of a cell, and whether its prompt is filled."""
     manager, calls = TransformerManager(), []
-    manager.line_transforms.append(keep_questions)
+    manager.token_transformers.append(Verbatim)
     shell = types.SimpleNamespace(run_cell_magic=lambda *args: calls.append(args))
     exec(manager.transform_cell(cell), {"get_ipython": lambda: shell})
     [(name, line, body)] = calls

@@ -1,0 +1,223 @@
+"""What `%beluga` understands: one table of options and one of commands.
+
+The parser, the help, the completion and the README's reference are all read off them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """An option: its flags, the argument it sets, what its value is called, and its line of help.
+
+    `kind` says what the value is, for the completion: a model, a size, a variable …
+    """
+
+    flags: tuple[str, ...]
+    name: str
+    metavar: str
+    help: str
+    kind: str = ""
+
+
+_MODEL = Option(
+    ("-m", "--model"), "model", "ID", "the model, or an alias; %beluga models lists them", "model"
+)
+_SIZE = Option(
+    ("-s", "--size"), "size", "SIZE", "a label such as 16:9, auto, or pixels such as 1024x1024", "size"
+)
+_COUNT = Option(("-n",), "n", "N", "how many pictures", "count")
+_QUALITY = Option(("-q", "--quality"), "quality", "Q", "standard or hd", "quality")
+_OUTPUT = Option(("-o", "--output"), "output", "NAME", "the variable that gets the result", "variable")
+_YES = Option(("--yes",), "yes", "", "do not ask")
+_DEBUG = Option(("--debug",), "debug", "", "show the whole trace of an error")
+
+OPTIONS = (
+    _MODEL,
+    _SIZE,
+    _COUNT,
+    _QUALITY,
+    _OUTPUT,
+    Option(("--take",), "take", "LABEL", "another sampling of the same request"),
+    Option(("--sample",), "sample", "N", "the number of the first picture within its take, from 0 on"),
+    Option(("--raw",), "raw", "", "leave {{name}} as it is, in the prompt and in options"),
+    Option(("--mode",), "mode", "MODE", "auto, replay, refresh or off: may the store answer?", "mode"),
+    Option(("--dry-run",), "dry_run", "", "show what would be sent and what it would cost, and send nothing"),
+    Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures"),
+    Option(("--insist",), "insist", "", "send a model id that the catalogue does not know"),
+    Option(("--quiet",), "quiet", "", "show nothing; on a line, a ; at its end does the same"),
+    _DEBUG,
+    Option(("--help",), "help", "", "show this"),
+)
+
+ALIASED = (_MODEL, _SIZE, _QUALITY, _COUNT)
+"""What an alias can stand for."""
+
+
+class Words(NamedTuple):
+    """What a command may be followed by: how it is called, what the whole of it looks like, and each word."""
+
+    metavar: str
+    whole: re.Pattern[str]
+    each: re.Pattern[str]
+
+
+class Rest(NamedTuple):
+    """What the rest of a command's line may be, as one piece: how it is called, and what it looks like."""
+
+    metavar: str
+    pattern: re.Pattern[str]
+    needed: bool = False
+
+
+_RUN = r"(?=[0-9a-f-]*\d)[0-9a-f][0-9a-f-]{3,63}"
+_RUNS = Words("[RUN …]", re.compile(rf"{_RUN}(\s+{_RUN})*"), re.compile(_RUN))
+_NOTEBOOKS = Words(
+    "[NOTEBOOK …]", re.compile(r""".*\.ipynb["']?""", re.DOTALL), re.compile(r".*\.ipynb", re.DOTALL)
+)
+_ZIP = Words("FILE.zip", re.compile(r""".*\.zip["']?""", re.DOTALL), re.compile(r".*\.zip", re.DOTALL))
+_PICTURE = Rest(
+    "FILE", re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGNORECASE), needed=True
+)
+_SETTING = r"""\w+=(?:"[^"]*"|'[^']*'|\S*)"""
+_SETTINGS = Rest("[NAME=VALUE …]", re.compile(rf"{_SETTING}(?:\s+{_SETTING})*"))
+_ALIAS = Rest("[NAME=OPTIONS]", re.compile(r"[A-Za-z][\w.-]*=(?:|\s*-.*)"))
+
+
+class Command(NamedTuple):
+    """A command: its line of help, and its own options, which set arguments of the session's methods.
+
+    One with a `rest` takes the rest of the line as one piece, if it looks like that. One with `words` takes
+    these, before its options or after. Where anything else follows its name, it is a prompt.
+    """
+
+    help: str
+    options: tuple[Option, ...] = ()
+    words: Words | None = None
+    rest: Rest | None = None
+
+
+_LIMIT = Option(("--limit",), "limit", "N", "at most so many; 50 unless given")
+
+COMMANDS = {
+    "status": Command("who would answer, where pictures are kept, what this session spent and saved"),
+    "models": Command(
+        "list the models, their sizes and pictures per request; with a key, those of the service too",
+        (
+            Option(("--search",), "search", "TEXT", "only with this text in id, name or provider"),
+            Option(("--provider",), "provider", "NAME", "only of this provider", "provider"),
+            Option(("-s", "--size"), "size", "LABEL", "only those that have this size", "size"),
+        ),
+    ),
+    "sizes": Command(
+        "list the size labels and what they are good for",
+        (Option(("-m", "--model"), "model", "ID", "only those of this model", "model"),),
+    ),
+    "config": Command("show the settings, or set them for this kernel; NAME= takes one back", rest=_SETTINGS),
+    "alias": Command("list the aliases, or set one: alias poster=-m flux-2.0 -s 3:4", rest=_ALIAS),
+    "login": Command(
+        "type the key unseen, for this kernel",
+        (Option(("--keep",), "keep", "", "and keep it in the system's keyring"),),
+    ),
+    "last": Command("show the newest result again", (_OUTPUT,)),
+    "open": Command(
+        "show a saved picture, and put the cell that asks for it into the notebook", rest=_PICTURE
+    ),
+    "history": Command(
+        "list what is recorded, the newest first; or bring a run back",
+        (
+            Option(("--text",), "text", "TEXT", "only prompts with this text"),
+            Option(("--model",), "model", "ID", "only this model", "model"),
+            Option(("--since",), "since", "DATE", "from this day on, as in 2026-11-22 (UTC)"),
+            Option(("--until",), "until", "DATE", "up to this day"),
+            _LIMIT,
+            _OUTPUT._replace(help="the variable that gets the run's result"),
+        ),
+        _RUNS,
+    ),
+    "verify": Command("check that recordings are whole, and that notebooks show them", words=_NOTEBOOKS),
+    "forget": Command(
+        "remove recordings: those that all of this is true of",
+        (
+            Option(("--older",), "older", "AGE", "older than this, as in 90d or 12w"),
+            Option(("--prompt",), "prompt", "TEXT", "with this text in the prompt"),
+            Option(("--all",), "everything", "", "everything that is recorded"),
+            _YES,
+        ),
+        _RUNS,
+    ),
+    "pack": Command(
+        "a notebook and the recordings that it needs, as one zip",
+        (Option(("-o", "--output"), "to", "FILE", "the zip; beside the notebook unless given"),),
+        _NOTEBOOKS._replace(metavar="NOTEBOOK"),
+    ),
+    "unpack": Command(
+        "… and back, every byte checked",
+        (Option(("--into",), "into", "FOLDER", "the current folder unless given"),),
+        _ZIP,
+    ),
+    "serve": Command(
+        "serve the image API on this machine, for any OpenAI client",
+        (
+            Option(("--port",), "port", "N", "on this port, instead of a free one"),
+            Option(("--stop",), "stop", "", "end it"),
+        ),
+    ),
+    "cheatsheet": Command("the whole kit on one card"),
+}
+
+_USAGE = (
+    "%beluga [options] prompt       a picture of the prompt, which goes to the end of the line",
+    "%%beluga [options]             a picture of the prompt in the lines below",
+    "result = %beluga [options] …   the same, kept and not shown",
+    "",
+    "A prompt is sent as it is typed; only {{name}} is replaced, by the variable of that name.",
+    "The result is a sequence of PIL images with .pictures, .recipe and .save().",
+    "A line is a command only if nothing else follows: %beluga open sea at night is a prompt.",
+)
+
+EXAMPLES = (
+    "%beluga a red bicycle on a beach",
+    "%beluga -m flux-2.0 -s 16:9 -o night a skyline at night",
+    "fox = %beluga -n 4 a fox in the snow",
+)
+"""What the bare `%beluga` shows."""
+
+
+def help_text() -> str:
+    """Return the help of `%beluga`."""
+    options, commands = [(_flags(option), option.help) for option in OPTIONS], list(_command_lines())
+    width = max(len(what) for what, _ in [*options, *commands])
+    lines = [[f"  {what.ljust(width)}  {told}" for what, told in each] for each in (options, commands)]
+    return "\n".join([*_USAGE, "", "Options, before the prompt:", *lines[0], "", "Commands:", *lines[1]])
+
+
+def reference() -> str:
+    """Return the same as Markdown: a table of the options and one of the commands."""
+    options = [(_code(_flags(option)), option.help) for option in OPTIONS]
+    commands = [(_code(what), told) for what, told in _command_lines()]
+    return f"{_markdown('option', options)}\n\n{_markdown('command', commands)}"
+
+
+def _flags(option: Option) -> str:
+    return ", ".join(option.flags) + (f" {option.metavar}" if option.metavar else "")
+
+
+def _command_lines() -> Iterator[tuple[str, str]]:
+    for name, command in COMMANDS.items():
+        takes = command.words or command.rest
+        yield f"%beluga {name} {takes.metavar if takes else ''}".rstrip(), command.help
+        for option in command.options:
+            yield f"%beluga {name} {_flags(option)}", f"… {option.help}"
+
+
+def _markdown(head: str, rows: list[tuple[str, str]]) -> str:
+    lines = (f"| {what} | {told.replace('{{', '`{{').replace('}}', '}}`')} |" for what, told in rows)
+    return "\n".join([f"| {head} | what it does |", "|---|---|", *lines])
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"

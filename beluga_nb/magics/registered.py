@@ -1,0 +1,89 @@
+"""What IPython knows of us: the magic itself, and the settings that `%config BelugaMagics` shows and sets.
+
+Nothing else of the package is imported before the first use: loading the extension takes no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+from traitlets import HasTraits, TraitType
+
+from beluga_nb.errors import UnknownName
+from beluga_nb.magics.grammar import help_text
+
+
+class Setting(TraitType[Any, Any]):
+    """A setting of the session, as a trait of IPython's: read from there, and set there."""
+
+    info_text = "a setting of beluga_nb"
+
+    def get(self, obj: HasTraits, cls: object = None) -> Any:  # noqa: ARG002  as traitlets calls it
+        """Return the value that holds now, wherever it was said."""
+        return getattr(_default().settings(), str(self.name))
+
+    def set(self, obj: HasTraits, value: object) -> None:
+        """Set it for this kernel; while the extension is loading it is the profile that speaks."""
+        if isinstance(obj, BelugaMagics) and obj.loading:
+            _default().preferences.profile[str(self.name)] = value
+        else:
+            _default().preferences.set(**{str(self.name): value})
+
+
+def _default() -> Any:
+    from beluga_nb.session import default
+
+    return default
+
+
+def _setting(told: str) -> Any:
+    return Setting(help=told, allow_none=True).tag(config=True)
+
+
+@magics_class
+class BelugaMagics(Magics):
+    """%beluga and %%beluga, and the settings behind them; `beluga.toml` and BELUGA_* say the same."""
+
+    loading = True
+
+    base_url = _setting("Where the API is.")
+    mode = _setting("May the store answer: auto, replay, refresh or off.")
+    store = _setting("The folder of recordings.")
+    model = _setting("The model where none is named.")
+    response_format = _setting("How pictures are asked for: b64_json or url.")
+    bridge = _setting("Where coroutines run: thread, or nested (nest_asyncio).")
+    timeout = _setting("Seconds for a whole call, downloads included.")
+    connect_timeout = _setting("Seconds for making a connection.")
+    max_in_flight = _setting("How many requests may be on their way at once.")
+    max_images = _setting("How many pictures one session may have made for a key.")
+    max_cost = _setting("How much money one session may spend, by your own prices.")
+    prices = _setting("Your own prices, with their date and currency.")
+    faults = _setting("Whether a prompt may ask the embedded BelugAPI for a failure.")
+    aliases = _setting("Names that stand for a model and what is asked of it.")
+
+    def __init__(self, **ours: Any) -> None:
+        super().__init__(**ours)
+        self.loading = False
+
+    def _load_config(self, cfg: Any, *args: Any, **more: Any) -> None:
+        # traitlets itself takes a name that does not exist without a word.
+        said = cfg.get(type(self).__name__, {})
+        known = self.trait_names(config=True)
+        if unknown := [name for name in said if name not in known]:
+            raise UnknownName("setting", unknown[0], known)
+        super()._load_config(cfg, *args, **more)
+
+    @line_cell_magic
+    @needs_local_scope
+    @no_var_expand
+    def beluga(
+        self, line: str, cell: str | None = None, local_ns: Mapping[str, object] | None = None
+    ) -> object:
+        from beluga_nb.magics.beluga import answer
+
+        assert self.shell is not None
+        return answer(self.shell, line, cell, local_ns or {})
+
+    beluga.__doc__ = help_text()  # what %beluga? shows

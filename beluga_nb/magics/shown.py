@@ -1,0 +1,38 @@
+"""What a magic gives: shown where IPython would not show it, kept under a name where one is given."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TypeVar
+
+import IPython.display
+
+from beluga_nb.core import Result
+from beluga_nb.magics.fate import Fate, fate
+from beluga_nb.magics.parse import Call
+
+T = TypeVar("T")
+
+
+def shown(thing: T) -> T:
+    """Return what IPython shows as the value of the last line, and show it anywhere else."""
+    if fate(inspect.currentframe()) is Fate.DROPPED:
+        display(thing)
+    return thing
+
+
+def silent(thing: T) -> T | None:
+    """Return what is kept, and nothing where IPython would show it."""
+    return None if fate(inspect.currentframe()) is Fate.SHOWN else thing
+
+
+def kept(call: Call, result: Result, names: dict[str, object]) -> Result:
+    """Put the result under the name that the call gives, if it gives one, and return it."""
+    if call.output:
+        names[call.output] = result
+    return result
+
+
+def display(thing: object, *, raw: bool = False) -> None:
+    """Show something in the cell."""
+    IPython.display.display(thing, raw=raw)  # type: ignore[no-untyped-call]  # IPython's own

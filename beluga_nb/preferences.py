@@ -1,0 +1,107 @@
+"""What a session goes by: the settings of all places, and what its notebook changes while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import beluga_nb.catalog as catalog
+import beluga_nb.settings as settings
+from beluga_nb.core import Request
+from beluga_nb.errors import RequestError, SettingsError, UnknownName
+from beluga_nb.settings import Settings
+
+HERE = "this notebook"
+
+
+class Preference(NamedTuple):
+    """A setting as it stands: its name, its value, and the place that said it."""
+
+    name: str
+    value: object
+    place: str
+
+
+class Preferences:
+    """Settings, read anew whenever they are asked for.
+
+    The folder is the one that is current at the first time; a later change of folder moves no store.
+    `profile` is what IPython's configuration says.
+    """
+
+    def __init__(
+        self, environment: Callable[[], Mapping[str, str]], folder: Path | None, said: Mapping[str, object]
+    ) -> None:
+        self._environment = environment
+        self._folder = folder
+        self._said = dict(said)
+        self.profile: dict[str, object] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the notebook."""
+        if self._folder is None:
+            self._folder = Path.cwd()
+        return self._folder
+
+    def settings(self, folder: Path | None = None, /, **said: object) -> Settings:
+        """Return the settings as they stand, here or in another folder, with what a call says."""
+        loaded = settings.load(self._environment(), folder or self.folder, self.profile)
+        return loaded.with_(**self._said).with_(**said)
+
+    def set(self, **said: object) -> None:
+        """Set settings until the session ends; None takes one back.
+
+        Raises `UnknownName` or `SettingsError` for what is none, and changes nothing then.
+        """
+        before = dict(self._said)
+        self._said |= said
+        try:
+            settings.check_names(said)
+            self.settings()
+        except (SettingsError, UnknownName):
+            self._said = before
+            raise
+        self._said = {name: value for name, value in self._said.items() if value is not None}
+
+    def listed(self) -> list[Preference]:
+        """Return every setting with its value and the place that said it."""
+        now = self.settings()
+        layers = [*settings.layers(self._environment(), self.folder, self.profile), (HERE, self._said)]
+        places = {name: place for place, layer in layers for name in layer}
+        return [
+            Preference(name, getattr(now, name), places.get(name, "default")) for name in settings.names()
+        ]
+
+    def alias(self, name: str, **parts: str | int) -> None:
+        """Let a name stand for a model and what is asked of it; without parts, for nothing any more.
+
+        Raises `RequestError` or `SettingsError` for what the model does not take.
+        """
+        if name in _known():
+            raise RequestError(f"'{name}' is a model already.", "Choose another name for the alias.")
+        aliases = dict(self.settings().aliases)
+        if parts:
+            meant: dict[str, Any] = {"model": self.settings().model} | parts
+            catalog.canonical(Request(prompt=name, **meant))
+            self.set(aliases=aliases | {name: meant})
+        elif aliases.pop(name, None):
+            self.set(aliases=aliases)
+        else:
+            raise UnknownName("alias", name, aliases, hint="%beluga alias lists them." if aliases else "")
+
+    def meant(self, asked: Mapping[str, object]) -> dict[str, object]:
+        """Return what is asked for with the alias in place of its name, and what goes without saying.
+
+        A part that the call says itself outranks the alias's; no alias hides a model of the catalogue.
+        """
+        now = self.settings()
+        said = {name: value for name, value in asked.items() if value is not None}
+        model = str(said.setdefault("model", now.model))
+        alias = {} if model in _known() else now.aliases.get(model, {})
+        return {"n": 1} | {**alias, **said, "model": alias.get("model", model)}
+
+
+def _known() -> set[str]:
+    return {model.id for model in catalog.models()}

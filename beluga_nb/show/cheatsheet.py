@@ -1,0 +1,67 @@
+"""The whole kit on one card."""
+
+from __future__ import annotations
+
+from html import escape
+
+from beluga_nb.core import Bundle
+
+CARD = (
+    (
+        "A picture",
+        (
+            ("%beluga a red bicycle on a beach", "a line; the prompt goes to its end"),
+            ("%%beluga -m flux-2.0 -s 16:9", "a cell; the lines below are the prompt"),
+            ("fox = %beluga -n 4 a fox", "four, kept and not shown"),
+            ("%beluga -o owl an owl", "shown, and kept as owl"),
+            ("%beluga a {{colour}} car", "filled from the variable colour"),
+            ("%beluga --take 2 a fox", "another sampling of the same"),
+            ("%beluga --dry-run -n 8 a fox", "what would be sent, and its price by your table"),
+        ),
+    ),
+    (
+        "What comes of it",
+        (
+            ("fox[0].resize((256, 256))", "each is a PIL image"),
+            ("fox.save('fox.png')", "the exact bytes, with the recipe inside"),
+            ("fox.rerun(size='16:9')", "the same, changed"),
+            ("print(fox.to_magic())", "the cell that asks for it"),
+        ),
+    ),
+    (
+        "What there is",
+        (
+            ("%beluga models --search flux", "models; %beluga sizes, their sizes"),
+            ("%beluga alias poster=-m flux-2.0 -s 3:4", "then -m poster"),
+            ("%beluga config mode=replay", "settings; %beluga status, what holds now"),
+            ("%beluga history --text fox", "what is recorded; %beluga last, the newest"),
+        ),
+    ),
+)
+"""What can be typed and what it does, by section."""
+
+_HEAD = "text-align:left;padding:10px 0 2px;font-weight:600"
+_CODE = "text-align:left;padding:1px 18px 1px 0;white-space:nowrap;vertical-align:top"
+_TOLD = "text-align:left;padding:1px 0;opacity:.8"
+
+
+def cheatsheet() -> Bundle:
+    """Return the card as a table and as text."""
+    width = max(len(code) for _, lines in CARD for code, _ in lines)
+    text = "\n\n".join(
+        "\n".join([title, *(f"  {code.ljust(width)}  {told}" for code, told in lines)])
+        for title, lines in CARD
+    )
+    return {
+        "text/html": f"<table>{''.join(map(_section, *zip(*CARD, strict=True)))}</table>",
+        "text/plain": text,
+    }
+
+
+def _section(title: str, lines: tuple[tuple[str, str], ...]) -> str:
+    rows = "".join(
+        f'<tr><td style="{_CODE}"><code>{escape(code)}</code></td>'
+        f'<td style="{_TOLD}">{escape(told)}</td></tr>'
+        for code, told in lines
+    )
+    return f'<tr><th colspan="2" style="{_HEAD}">{escape(title)}</th></tr>{rows}'
