@@ -23,10 +23,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from types import FrameType
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
@@ -60,6 +62,14 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     return by_fold[close[0]] if close else None
 
 
+def _is_asked_by_tb(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "tb" and "IPython" in str(frame.f_globals.get("__name__")):
+            return True
+        frame = frame.f_back
+    return False
+
+
 class BelugaError(Exception):
     """Any error of this package: `message` says what happened, `hint` what to do.
 
@@ -78,8 +88,9 @@ class BelugaError(Exception):
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
     def _render_traceback_(self) -> list[str]:
-        # IPython asks for this before it builds a traceback; %tb still shows the frames.
-        return "".join(traceback.format_exception(self)).splitlines() if self.traced else self._lines()
+        # IPython asks for this before it builds a traceback, for %tb too.
+        whole = self.traced or _is_asked_by_tb(inspect.currentframe())
+        return "".join(traceback.format_exception(self)).splitlines() if whole else self._lines()
 
     def _lines(self) -> list[str]:
         return [f"{type(self).__name__}: {self.message}", *([self.hint] if self.hint else [])]

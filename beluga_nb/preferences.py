@@ -89,7 +89,7 @@ class Preferences:
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
         else:
-            raise UnknownName("alias", name, aliases, hint="%beluga alias lists them." if aliases else "")
+            raise UnknownName("alias", name, aliases, hint="%beluga alias lists them.")
 
     def meant(self, asked: Mapping[str, object]) -> dict[str, object]:
         """Return what is asked for with the alias in place of its name, and what goes without saying.

@@ -230,7 +230,7 @@ _ADVICE = {
     404: "%beluga models lists what there is; look at the base URL too. Nothing is billed.",
     429: "Wait a little and run it again. Nothing is billed.",
     503: "The service or the model is unavailable just now: try again later, or another model.",
-    504: "Making the picture took the service more than five minutes; it may have been billed.",
+    504: "Making the picture took the service more than five minutes.",
 }
 
 _NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
@@ -315,7 +315,10 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
         return OutcomeUnknown(message, _NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
     if status < 400:
         advice = "Set BELUGA_BASE_URL to the address that is meant."
-    return Refused(message, advice or "Nothing is billed.", **fields)  # type: ignore[arg-type]
+    refused = Refused(message, advice or "Nothing is billed.", **fields)  # type: ignore[arg-type]
+    if refused.declined:
+        refused.hint = "Put it in other words, or ask another model. Nothing is billed."
+    return refused
 
 
 def _said(text: bytes) -> Mapping[str, object]:

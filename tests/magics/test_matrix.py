@@ -1,0 +1,126 @@
+"""Forty ways to fail: two lines each, the cell has failed, and its class can be caught."""
+
+import pytest
+from kernels import Kernel
+
+LONG = "a" * 32_001
+
+MATRIX = [
+    # cell, class, how the first line goes on, what the second says
+    ("%beluga -m flux2 a cat", "UnknownName", "No model 'flux2'.", "Did you mean 'flux-2.0'?"),
+    (
+        "%beluga -m seedream-4.5 -s 21:9 a cat",
+        "RequestError",
+        "seedream-4.5 has no size '21:9'.",
+        "It takes 1:1",
+    ),
+    ("%beluga -s huge a cat", "UnknownName", "No size 'huge'.", "pixels such as 1024x1024"),
+    ("%beluga -q ultra a cat", "UnknownName", "No quality 'ultra'.", "There are: standard, hd."),
+    ("%beluga -n 0 a cat", "RequestError", "n is 0.", "Give n as a whole number from 1 on."),
+    ("%beluga -n two cats", "RequestError", "-n is 'two'.", "for example -n 4"),
+    ("%beluga --sample -1 a cat", "RequestError", "sample is -1.", "from 0 on"),
+    ("%beluga --sise 1:1 a cat", "UnknownName", "No option '--sise'.", "Did you mean '--size'?"),
+    ("%beluga -m", "RequestError", "--model has no value.", "%beluga models lists them"),
+    ("%beluga -o my-cat a cat", "RequestError", "'my-cat' is no name for a variable.", "-o whale"),
+    ("%beluga --mode later a cat", "UnknownName", "No mode 'later'.", "There are: auto, replay"),
+    ("%%beluga\n   \n", "RequestError", "The prompt is empty.", "Describe the picture"),
+    ("%%beluga black\na cat", "RequestError", "'black' on the first line of the cell", "the lines below are"),
+    (f"%beluga {LONG}", "RequestError", "The prompt has 32,001 characters", "32,000"),
+    ("%beluga a {{kat}}", "UnknownName", "No value for '{{kat}}'.", "Set it first"),
+    ("%beluga -m {{modle}} a cat", "UnknownName", "No value for '{{modle}}'.", "Set it first"),
+    (
+        "%beluga my key is bapi_0123456789abcdefghij",
+        "RequestError",
+        "The prompt holds something",
+        "make a new key",
+    ),
+    ("%beluga -n 11 a giraffe", "NotConfirmed", "11 new pictures are more than 10", "--yes"),
+    ("%beluga --mode replay a new one", "NotRecorded", "Not recorded:", "Use --mode auto"),
+    ("%beluga config modle=flux-2.0", "UnknownName", "No setting 'modle'.", "There are: aliases, base_url"),
+    ("%beluga config mode=later", "UnknownName", "No mode 'later'.", "There are: auto, replay"),
+    (
+        "%beluga config timeout=soon",
+        "SettingsError",
+        "The setting timeout is 'soon'.",
+        "Give a number above 0.",
+    ),
+    (
+        "%beluga config base_url=http://example.com/v1",
+        "SettingsError",
+        "The base URL leads to",
+        "Use https://",
+    ),
+    ("%beluga alias flux-2.0=-s 3:4", "RequestError", "'flux-2.0' is a model already.", "another name"),
+    (
+        "%beluga alias tall=-m seedream-4.5 -s 9:21",
+        "RequestError",
+        "seedream-4.5 has no size",
+        "It takes 1:1",
+    ),
+    ("%beluga alias nobody=", "UnknownName", "No alias 'nobody'.", "%beluga alias"),
+    ("%beluga sizes -m flux2", "UnknownName", "No model 'flux2'.", "Did you mean 'flux-2.0'?"),
+    ("%beluga last", "RequestError", "There is no picture yet.", "Ask for one"),
+    ("%beluga login", "SettingsError", "Nobody can type a key here.", "Set BELUGA_API_KEY"),
+    ("%beluga open gone.png", "MetadataError", "There is no file", "."),
+    ("%beluga history 0123abcd", "RequestError", "There is no run", "The history lists them."),
+    (
+        "%beluga history 0123abcd 4567abcd",
+        "RequestError",
+        "One run can be brought back.",
+        "%beluga history -o",
+    ),
+    ("%beluga verify gone.ipynb", "StoreError", "", ""),
+    ("%beluga pack gone.ipynb", "StoreError", "", ""),
+    ("%beluga unpack gone.zip", "StoreError", "", ""),
+    ("%beluga fault: 401 | a cat", "Refused", "", "key"),
+    ("%beluga fault: 402 | a cat", "Refused", "", "Top up the balance"),
+    ("%beluga fault: 403 | a cat", "Refused", "", ""),
+    ("%beluga fault: 500 | a cat", "OutcomeUnknown", "", "may have been billed"),
+    ("%beluga fault: 502 | a cat", "OutcomeUnknown", "", "may have been billed"),
+    ("%beluga fault: 504 | a cat", "TimedOut", "", "may have been billed"),
+    ("%beluga fault: moderation | a cat", "Refused", "", "Put it in other words"),
+    ("%beluga fault: cut | a cat", "OutcomeUnknown", "The connection broke", "may have been billed"),
+    (
+        "%beluga -m flux-2.0 -n 2 fault: some pictures=1 | a cat",
+        "Incomplete",
+        "1 of 2 pictures arrived",
+        "again",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    with Kernel(tmp_path_factory.mktemp("matrix"), BELUGA_FAULTS="1") as running:
+        running.run("%load_ext beluga_nb\nimport sys, beluga_nb\nfrom beluga_nb.core import Incomplete")
+        yield running
+
+
+@pytest.mark.parametrize(("cell", "name", "first", "second"), MATRIX, ids=[row[0][:40] for row in MATRIX])
+def test_a_failure_takes_two_lines_that_name_the_fix_and_its_class_can_be_caught(
+    kernel, cell, name, first, second
+):
+    shown = kernel.run(cell)
+    shown.fails_with(f"{name}: {first}", second)
+    assert shown.stderr == ""
+    assert kernel.run(f"isinstance(sys.last_value, beluga_nb.{name})").texts == ["True"]
+
+
+def test_the_whole_trace_is_there_for_who_asks(kernel):
+    short = kernel.run("%beluga -m flux2 a cat")
+    traced = kernel.run("%tb")
+    assert "catalog.py" in traced.stdout + "\n".join(traced.error)
+    shown = kernel.run("%beluga --debug -m flux2 a cat")
+    assert len(shown.error) > 10
+    assert shown.error[0].startswith("Traceback")
+    assert shown.error[-2:] == [
+        short.error[0].replace("UnknownName", "beluga_nb.errors.UnknownName"),
+        short.error[1],
+    ]
+
+
+def test_what_arrived_before_the_failure_is_shown_and_kept_unless_it_is_to_be_quiet(kernel):
+    call = "-m flux-2.0 -n 2 -o pair fault: some pictures=1 | a"
+    assert len(kernel.run(f"%beluga {call} dog").bundles) == 1
+    assert kernel.run(f"%beluga --quiet {call} horse").bundles == []
+    assert kernel.run("len(pair), pair.request.prompt").texts == ["(1, 'fault: some pictures=1 | a horse')"]
