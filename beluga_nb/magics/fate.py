@@ -32,6 +32,8 @@ def fate(frame: FrameType | None) -> Fate:
     instruction = next(following, None)
     if instruction is None:
         return Fate.KEPT
+    if instruction.opname == "RETURN_VALUE" and frame.f_code.co_name == "<module>":
+        return Fate.SHOWN  # %%time and such evaluate the last line, and return its value to IPython
     # Since Python 3.12 printing is one of several intrinsics, named by the argument.
     return _FATES.get(instruction.opname, _FATES.get(instruction.argrepr, Fate.KEPT))
 

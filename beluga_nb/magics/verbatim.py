@@ -46,9 +46,9 @@ class Verbatim:
 
 
 def _starts(line: Sequence[TokenInfo]) -> Iterator[tuple[int, int]]:
-    for sign, name in pairwise(line):
+    for place, (sign, name) in enumerate(pairwise(line)):
         if sign.string == "%" and name.string == _NAME and sign.end == name.start and _has_prompt(name):
-            before = [each for each in line if each.end <= sign.start and each.type not in {INDENT, DEDENT}]
+            before = [each for each in line[:place] if each.type not in {INDENT, DEDENT}]
             if not before or _is_assignment(before):
                 yield sign.start
             return

@@ -20,6 +20,7 @@ def call(text):
         ("%beluga a cat, really?", call("a cat, really?")),
         ("for i in range(2):\n    %beluga it's a cat?\n", "for i in range(2):\n    " + call("it's a cat?")),
         ("x = %beluga hello?", f"x = {call('hello?')}"),
+        ("x = %beluga in C:\\cats ", "x = " + call("in C:\\cats ")),
         ("x = y =%beluga hello", f"x = y ={call('hello')}"),
         ("x[1], y.z = %beluga hello", f"x[1], y.z = {call('hello')}"),
         ("%beluga why??  ", call("why??  ")),
