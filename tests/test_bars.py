@@ -248,6 +248,7 @@ DIFFERS = {
 """Bars that hold in another shape, which the design or the contract asks for."""
 
 TESTS = Path(__file__).parent
+README = (TESTS.parent / "README.md").read_text("utf-8")
 NAMES = {
     name
     for path in TESTS.rglob("test_*.py")
@@ -264,3 +265,11 @@ def test_a_bar_of_first_priority_is_shown_or_says_to_what_it_yields(bar):
 
 def test_nothing_differs_that_is_no_bar():
     assert set(DIFFERS) | set(YIELDS) | set(SHOWN) <= set(FIRST.split())
+
+
+def test_every_promise_of_the_readme_names_bars_that_are_shown():
+    section = README.partition("## What is promised")[2].partition("\n## ")[0]
+    promises = re.findall(r"^\| .+ \| ([RS]\d.*) \|$", section, re.MULTILINE)
+    assert len(promises) == 10
+    for bars in promises:
+        assert set(bars.split(", ")) <= set(SHOWN)
