@@ -70,9 +70,15 @@ class Preferences:
         now = self.settings()
         layers = [*settings.layers(self._environment(), self.folder, self.profile), (HERE, self._said)]
         places = {name: place for place, layer in layers for name in layer}
+        shown = {"store": self.shortest(now.store)}
         return [
-            Preference(name, getattr(now, name), places.get(name, "default")) for name in settings.names()
+            Preference(name, shown.get(name, getattr(now, name)), places.get(name, "default"))
+            for name in settings.names()
         ]
+
+    def shortest(self, path: Path) -> Path:
+        """Return a path as it is from the notebook, or whole where it lies elsewhere."""
+        return path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
 
     def alias(self, name: str, **parts: str | int) -> None:
         """Let a name stand for a model and what is asked of it; without parts, for nothing any more.

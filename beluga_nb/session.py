@@ -313,7 +313,7 @@ class Session(Care):
             "key": f"{key.source}, ending in {key.ending}" if key else NO_KEY,
             "model": now.model,
             "mode": now.mode,
-            "store": _shortest(now.store, self.preferences.folder),
+            "store": str(self.preferences.shortest(now.store)),
         }
         if self.budget.images or now.max_images is not None or now.max_cost is not None:
             told["spent"] = self.budget.words(now.caps)
@@ -509,10 +509,6 @@ async def _fetched(endpoint: Endpoint, request: Request, left: Address) -> Resul
     from beluga_nb.api.http import fetched  # in its place, as above
 
     return await fetched(endpoint, request, left)
-
-
-def _shortest(path: Path, folder: Path | None) -> str:
-    return str(path.relative_to(folder)) if folder and path.is_relative_to(folder) else str(path)
 
 
 default = Session()

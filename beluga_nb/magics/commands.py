@@ -57,7 +57,9 @@ def _value(text: str) -> object:
 
 
 def _spelt(value: object) -> str:
-    return "" if value is None or value == {} else str(value)
+    if value is None or value == {}:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _alias(_: InteractiveShell, call: Call) -> None:

@@ -27,6 +27,8 @@ def test_a_setting_holds_until_it_is_taken_back_and_says_who_said_it(kernel):
     listed = rows(kernel.run("%beluga config"))
     assert listed["model"] == ["flux-2.0", "beluga.toml"]
     assert listed["mode"] == ["auto", "default"]
+    assert listed["store"] == ["beluga_store", "default"], "no folder of this machine"
+    assert listed["max_cost"] == ["none", "default"]
     assert rows(kernel.run("%beluga config model=seedream-4.5 max_cost=2.50 timeout=60"))["model"] == [
         "seedream-4.5",
         "this notebook",
