@@ -82,6 +82,20 @@ def on_a_port(app, log_level="error"):
             thread.join(10)
 
 
+@contextlib.contextmanager
+def deaf():
+    """A base URL whose queue is full: whoever connects waits."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+
 def everything_said(failed):
     """All that an error, its causes and what they hold can show."""
     said, seen, todo = "".join(traceback.format_exception(failed)), set(), [failed]

@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from conftest import KEY, drawn, on_a_port
+from conftest import KEY, deaf, drawn, on_a_port
 from kernels import Kernel
 
 from beluga_nb.core import Request
@@ -213,6 +213,19 @@ def test_r41_an_interrupted_back_off_was_not_billed(kernel, service):
     assert unfinished(kernel) == []
     assert service.posts == ["busy"]
     assert kernel.run("beluga_nb.session.default.budget.images").texts == [str(before)]
+
+
+def test_r41_an_interrupted_connecting_has_sent_nothing(kernel, service):
+    before = int(kernel.run("beluga_nb.session.default.budget.images").texts[0])
+    with deaf() as base_url:
+        kernel.run(f"os.environ['BELUGA_BASE_URL'], kept = {base_url!r}, os.environ['BELUGA_BASE_URL']")
+        connecting = threading.Event()
+        threading.Timer(A_MOMENT, connecting.set).start()
+        stopped(kernel, "beluga_nb.generate('a fox')", connecting)
+        kernel.run("os.environ['BELUGA_BASE_URL'] = kept")
+    assert (unfinished(kernel), service.posts) == ([], [])
+    assert kernel.run("beluga_nb.session.default.budget.images").texts == [str(before)]
+    goes_on(kernel, service)
 
 
 def test_r41_an_interrupted_question_sends_nothing(kernel, service):

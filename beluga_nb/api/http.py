@@ -133,12 +133,21 @@ class Line:
         """Send one request and return what came back, or the error that says why nothing did."""
         # Errors are returned, not raised: raised here they would carry httpx's own, whose request
         # has the key in its headers, as their context.
+        departure = _Departure(certain=self.app is None)
         try:
             address = f"{self.endpoint.base_url}{path}"
-            request = self.client.build_request(method, address, json=body, headers=headers)
+            request = self.client.build_request(
+                method, address, json=body, headers=headers, extensions={"trace": departure}
+            )
             async with asyncio.timeout_at(deadline):
                 reply = await self._read(self.client, request, self.auth, MAX_ANSWER)
+        except asyncio.CancelledError:
+            if departure.pending:
+                raise Stopped(may_be_billed=False) from None
+            raise
         except TimeoutError:
+            if departure.pending:
+                return self._unreachable(TimeoutError("too slow"))
             return TimedOut(f"No answer within {self.endpoint.timeout:g} s.", _NOT_SENT_AGAIN)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, *_BAD_URL) as error:
             return self._unreachable(error)
@@ -405,6 +414,17 @@ class Reply:
             content = re.sub(_spelt_in_json(value), instead.encode(), content)
         headers = [(name, said.replace(value, instead)) for name, said in self.headers.multi_items()]
         return replace(self, content=content, headers=httpx.Headers(headers))
+
+
+class _Departure:
+    """Whether a request is still to be sent, as httpcore's trace tells; without one nothing is `certain`."""
+
+    def __init__(self, *, certain: bool) -> None:
+        self.pending = certain
+
+    async def __call__(self, event: str, info: Mapping[str, object]) -> None:  # noqa: ARG002  as it is called
+        if ".send_request" in event:
+            self.pending = False
 
 
 class _Bearer(httpx.Auth):
