@@ -97,6 +97,26 @@ class Preferences:
         else:
             raise UnknownName("alias", name, aliases, hint="%beluga alias lists them.")
 
+    def choices(self, kind: str, model: str = "") -> list[str]:
+        """Return what there is of a kind: models and aliases, the sizes or qualities of a model, modes …"""
+        now = self.settings()
+        alias = now.aliases.get(model or now.model, {})
+        known = {each.id: each for each in catalog.models()}
+        own = known.get(str(alias.get("model", model or now.model)), catalog.models()[0])
+        match kind:
+            case "model":
+                return [*known, *now.aliases]
+            case "size" | "quality":
+                takes = catalog.supported_parameters(own)[kind]
+                return list(takes.values) if isinstance(takes, catalog.Enum) else []
+            case "count":
+                return [str(n) for n in range(1, own.n_max + 1)]
+            case "provider":
+                return list(dict.fromkeys(each.provider for each in known.values()))
+            case "setting":
+                return settings.names()
+        return list(settings.CHOICES.get(kind, ()))
+
     def meant(self, asked: Mapping[str, object]) -> dict[str, object]:
         """Return what is asked for with the alias in place of its name, and what goes without saying.
 

@@ -28,7 +28,9 @@ FILE = "beluga.toml"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 """The hosts that are this machine."""
 
-_CHOICES = {"mode": MODES, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
+CHOICES = {"mode": MODES, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
+"""The settings that are one of a few words."""
+
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "max_images", "max_cost")
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
@@ -74,7 +76,7 @@ class Settings:
     origin: str = field(default="default", repr=False)
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UnknownName(name.replace("_", " "), str(getattr(self, name)), choices)
         if not isinstance(self.model, str):

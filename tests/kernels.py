@@ -74,6 +74,15 @@ class Kernel:
         shown.seconds = time.monotonic() - began
         return shown
 
+    def complete(self, code, position=None):
+        """What is offered in a cell (at its end, unless said): matches, from where to where, types."""
+        number = self.client.complete(code, len(code) if position is None else position)
+        while (reply := self.client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != number:
+            pass
+        said = reply["content"]
+        types = {each["type"] for each in said["metadata"].get("_jupyter_types_experimental", ())}
+        return said["matches"], (said["cursor_start"], said["cursor_end"]), types
+
     def finish(self, number, *, answers=None, interrupt_when=None):
         shown, until = Shown(), time.monotonic() + PATIENCE
         waiting = list(answers or [])

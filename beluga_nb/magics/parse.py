@@ -10,7 +10,9 @@ from beluga_nb.errors import RequestError, UnknownName
 from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, Command, Option
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
-_WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\w*\s*\}\}|\S)+)""")
+WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\w*\s*\}\}|\S)+)""")
+"""A word of options, or a text in quotes; a `{{name}}` may hold blanks."""
+
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
 _PAIR = re.compile(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""")
 # On a line, as in all of IPython: show nothing. An entity such as &gt; ends so as well.
@@ -140,7 +142,7 @@ def _fits(text: str, command: Command) -> bool:
 def _words(name: str, text: str) -> tuple[list[str], str]:
     kind, found = COMMANDS[name].words, []
     while kind and text and not text.startswith("-"):
-        match = _WORD.match(text)
+        match = WORD.match(text)
         assert match is not None
         word = _unquoted(match[1])
         if not kind.each.fullmatch(word):
@@ -164,7 +166,7 @@ Typed = list[tuple[Option, str]]
 def _typed(rest: str, table: Sequence[Option]) -> tuple[Typed, str]:
     typed: Typed = []
     while rest.startswith("-"):
-        match = _WORD.match(rest)
+        match = WORD.match(rest)
         assert match is not None
         word, after = match[1], rest[match.end() :]
         if word == "--":
@@ -192,7 +194,7 @@ def _option(flag: str, table: Sequence[Option]) -> Option:
 
 
 def _value(option: Option, after: str) -> tuple[str, str]:
-    match = _WORD.match(after)
+    match = WORD.match(after)
     if match is None:
         raise RequestError(f"{option.flags[-1]} has no value.", f"It takes {option.metavar}: {option.help}.")
     return match[1], after[match.end() :]
