@@ -33,12 +33,19 @@ GRACE = 5.0
 """Seconds that a cancelled job gets to close its connections."""
 
 
+def _nothing() -> None:
+    """What a heartbeat does unless someone wants more."""
+
+
 class Job(Protocol[T_co]):
-    """Work under way: wait for it with `result()` or `await`; `cancel()` stops it, from any thread."""
+    """Work under way: wait for it with `result()` or `await`; `cancel()` stops it, from any thread.
+
+    While `result` waits it calls `beat`, some twenty times a second and on the calling thread.
+    """
 
     def done(self) -> bool: ...
     def cancel(self) -> None: ...
-    def result(self) -> T_co: ...
+    def result(self, beat: Callable[[], None] = ...) -> T_co: ...
     def __await__(self) -> Generator[Any, None, T_co]: ...
 
 
@@ -165,7 +172,7 @@ class _ThreadJob(Generic[T]):
         self._cancelled = True
         self._home.loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
 
-    def result(self) -> T:
+    def result(self, beat: Callable[[], None] = _nothing) -> T:
         """Wait and return what the job returns; an interrupt cancels it and waits for its clean-up."""
         if threading.current_thread() is self._home.thread:
             self.cancel()
@@ -176,7 +183,7 @@ class _ThreadJob(Generic[T]):
         try:
             with _interrupts(signal.default_int_handler):
                 while not self._finished.wait(HEARTBEAT):
-                    pass
+                    beat()
         except BaseException:
             self.cancel()
             self._finished.wait(GRACE)
@@ -276,9 +283,9 @@ class _NestedJob(Generic[T]):
         """Stop the job; it closes its connections first."""
         self._loop.call_soon_threadsafe(self._task.cancel)
 
-    def result(self) -> T:
+    def result(self, beat: Callable[[], None] = _nothing) -> T:
         """Run the job to its end; an interrupt cancels it and waits for its clean-up."""
-        self._beat()
+        self._beat(beat)
         try:
             with _interrupts(self._press):
                 self._loop.run_until_complete(asyncio.wait({self._task}))
@@ -303,10 +310,11 @@ class _NestedJob(Generic[T]):
         self._heard = True
         self._task.cancel()
 
-    def _beat(self) -> None:
+    def _beat(self, beat: Callable[[], None]) -> None:
         # A loop that waits for the network alone sees no interrupt where signals wake no select().
         if not self._task.done():
-            self._loop.call_later(HEARTBEAT, self._beat)
+            beat()
+            self._loop.call_later(HEARTBEAT, self._beat, beat)
 
     def __await__(self) -> Generator[Any, None, T]:
         return self.result()

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Callable
+from contextvars import ContextVar
 
 from beluga_nb.errors import NotConfirmed
+
+MAKE_ROOM: ContextVar[Callable[[], None]] = ContextVar("MAKE_ROOM", default=lambda: None)
+"""What is done before a word is said or asked: a line of progress goes out of the way."""
 
 
 def tell(words: str) -> None:
     """Say something to the person at the notebook or terminal."""
+    MAKE_ROOM.get()()
     # In a notebook stderr looks like an alarm; in a script stdout belongs to the script.
     print(words, file=sys.stdout if "ipykernel" in sys.modules else sys.stderr)
 
 
 def ask(question: str) -> bool | None:
     """Return the answer to a yes-or-no question, or None where nobody can answer."""
+    MAKE_ROOM.get()()
     if not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
         return None
     try:

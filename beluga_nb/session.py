@@ -1,6 +1,7 @@
 """The composition root: settings, engines and wrappers come together here, and nowhere else.
 
-    request → InTurn → Spread → Refetched → Replayed → Limited → Budgeted → Recorded → Retrying → Http
+    request → InTurn → Spread → Refetched → Replayed → Counted → Limited → Budgeted → Recorded
+            → Retrying → Http
 
 Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
 what the service once answered is replayed first.
@@ -11,7 +12,8 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,8 +32,10 @@ from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
 from beluga_nb.compare.template import names, used
 from beluga_nb.core import Bundle, Engine, Incomplete, Request, Result
-from beluga_nb.engines import Gate, InTurn, Limited, PerLoop, Queue, Spread
+from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
+from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
 from beluga_nb.settings import Settings
@@ -402,7 +406,7 @@ class Session(Care):
     def _within_bounds(self, engine: Engine, now: Settings) -> Engine:
         if self._find_key():
             engine = Budgeted(engine, self.budget, now.caps)
-        return Limited(engine, self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
+        return Counted(Limited(engine, self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight))))
 
     async def _counted(self, request: Request, now: Settings, answer: Awaitable[Result]) -> Result:
         kept = self._recorded(request, now, Store(now.store), providers={now.provider})
@@ -435,6 +439,17 @@ class Session(Care):
         if now.bridge not in self._bridges:
             self._bridges[now.bridge] = Nested() if now.bridge == "nested" else Thread()
         return self._bridges[now.bridge]
+
+
+@contextmanager
+def counted() -> Iterator[Tally]:
+    """Count what the calls that start in here ask for, and what of it arrives."""
+    tally = Tally()
+    token = TALLY.set(tally)
+    try:
+        yield tally
+    finally:
+        TALLY.reset(token)
 
 
 def _unfinished(calls: Sequence[Pending]) -> str:

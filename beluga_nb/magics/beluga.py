@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from beluga_nb.core import Incomplete, Result
 from beluga_nb.errors import BelugaError
 from beluga_nb.magics.grammar import help_text
 from beluga_nb.magics.parse import Call, Options, parse
+from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, kept, shown, silent
 from beluga_nb.session import default, filled
 
@@ -28,23 +30,26 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
 
         return run(shell, call)
     try:
-        return _generated(call, shell.user_ns, None if call.raw else values)
+        return _generated(shell, call, None if call.raw else values)
     except BelugaError as error:
         error.traced = call.debug
         raise
 
 
-def _generated(call: Call, names: dict[str, object], values: Mapping[str, object] | None) -> Result | None:
+def _generated(shell: InteractiveShell, call: Call, values: Mapping[str, object] | None) -> Result | None:
     if call.dry_run:
         print(default.plan(call.prompt, values=values, **_planned(call.options)))
         return None
+    model = call.options.get("model") or default.settings().model
     try:
-        result = kept(call, default.generate(call.prompt, values=values, **call.options), names)
+        with progress(shell, model, inspect.currentframe()) as beat:
+            result = default.submit(call.prompt, values=values, **call.options).result(beat)
     except Incomplete as error:
-        kept(call, error.result, names)
+        kept(call, error.result, shell.user_ns)
         if not call.quiet:
             display(error.result)
         raise
+    kept(call, result, shell.user_ns)
     return silent(result) if call.quiet else shown(result)
 
 

@@ -24,8 +24,7 @@ _FATES = {"POP_TOP": Fate.DROPPED, "PRINT_EXPR": Fate.SHOWN, "INTRINSIC_PRINT": 
 
 def fate(frame: FrameType | None) -> Fate:
     """Return what the cell's code does with the value of the magic that this frame belongs to."""
-    while frame is not None and _is_machinery(frame):
-        frame = frame.f_back
+    frame = caller(frame)
     if frame is None:
         return Fate.KEPT
     following = (each for each in dis.get_instructions(frame.f_code) if each.offset > frame.f_lasti)
@@ -36,6 +35,13 @@ def fate(frame: FrameType | None) -> Fate:
         return Fate.SHOWN  # %%time and such evaluate the last line, and return its value to IPython
     # Since Python 3.12 printing is one of several intrinsics, named by the argument.
     return _FATES.get(instruction.opname, _FATES.get(instruction.argrepr, Fate.KEPT))
+
+
+def caller(frame: FrameType | None) -> FrameType | None:
+    """Return the frame of the code that called the magic which this frame belongs to."""
+    while frame is not None and _is_machinery(frame):
+        frame = frame.f_back
+    return frame
 
 
 def _is_machinery(frame: FrameType) -> bool:

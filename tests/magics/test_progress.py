@@ -1,0 +1,123 @@
+"""The line that says how far a call is: there while someone looks, and gone without a trace."""
+
+import re
+import time
+
+import pytest
+from kernels import PATIENCE, Kernel
+from test_manners import FRONT_ENDS, in_a_terminal
+
+from beluga_nb.engines import Tally
+from beluga_nb.magics.progress import Progress
+
+PROGRESS = re.compile(r"[\w.-]+: \d+ of \d+ pictures?, \d+ s")
+LINE = "progress"
+SLOW = "fault: slow seconds=1.3 |"
+
+
+class Paper:
+    """A pen that remembers."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def draw(self, words):
+        self.drawn.append(words)
+
+    def erase(self):
+        self.drawn.append("")
+
+
+def test_it_is_drawn_after_half_a_second_and_anew_only_where_it_says_something_else():
+    now, paper, tally = [0.0], Paper(), Tally(asked=4)
+    line = Progress(paper, tally, "flux-2.0", clock=lambda: now[0])
+    for moment, arrived in ((0.1, 0), (0.49, 0), (0.6, 0), (0.9, 0), (1.2, 0), (2.2, 2), (2.3, 2), (12.4, 3)):
+        now[0], tally.arrived = moment, arrived
+        line.beat()
+    line.end()
+    line.end()
+    line.beat()
+    assert paper.drawn == [
+        "flux-2.0: 0 of 4 pictures, 1 s",
+        "flux-2.0: 2 of 4 pictures, 2 s",
+        "flux-2.0: 3 of 4 pictures, 12 s",
+        "",
+    ]
+
+
+def test_nothing_is_drawn_for_what_nobody_is_asked_for():
+    now, paper = [0.0], Paper()
+    line = Progress(paper, Tally(), "flux-2.0", clock=lambda: now[0])
+    now[0] = 9.0
+    line.beat()
+    line.end()
+    assert paper.drawn == []
+
+
+@pytest.fixture(scope="module", params=["thread", "nested"])
+def kernel(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "beluga.toml").write_text(f'bridge = "{request.param}"')
+    with Kernel(folder, BELUGA_FAULTS="1") as running:
+        running.run("%load_ext beluga_nb")
+        yield running
+
+
+def seen(kernel, code, *, someone=True, stop=False):
+    """The kinds of messages that a cell sends, and the line of progress, however often it was drawn."""
+    number = kernel.client.execute(code, allow_stdin=someone)
+    found, until = [], time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        message = kernel.client.get_iopub_msg(timeout=PATIENCE)
+        if message["parent_header"].get("msg_id") != number:
+            continue
+        kind, content = message["header"]["msg_type"], message["content"]
+        if kind == "status" and content["execution_state"] == "idle":
+            return found
+        if kind not in {"status", "execute_input"}:
+            words = content["data"]["text/plain"] if "data" in content else ""
+            found.append(LINE if PROGRESS.fullmatch(words) else kind)
+            if found[-2:] == [LINE, LINE]:
+                found.pop()
+            elif stop and found == [LINE]:
+                kernel.manager.interrupt_kernel()
+    raise TimeoutError(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "messages"),
+    [
+        (f"%beluga {SLOW} a cat", [LINE, "clear_output", "execute_result"]),
+        (f"%beluga {SLOW} a cat", ["execute_result"]),  # from the store
+        (f"%%beluga -m flux-2.0 -n 2\n{SLOW} a cat", [LINE, "clear_output", "execute_result"]),
+        (f"# a remark\n\nx = %beluga {SLOW} a dog", [LINE, "clear_output"]),
+        (f"y = 1\n%beluga {SLOW} a fox", ["execute_result"]),
+        (f"for _ in 'a':\n    %beluga {SLOW} an owl", ["display_data"]),
+        (f"%beluga -s 1024x1000 {SLOW} a bee", ["stream", "execute_result"]),
+        (f"%beluga --mode replay {SLOW} a hen", ["error"]),
+    ],
+)
+def test_it_is_drawn_only_where_it_can_be_taken_away_without_loss(kernel, code, messages):
+    assert seen(kernel, code) == messages
+
+
+def test_it_is_gone_before_an_error(kernel):
+    kernel.run("%beluga config timeout=1")
+    assert seen(kernel, "%beluga fault: slow seconds=20 | a hare") == [LINE, "clear_output", "error"]
+    kernel.run("%beluga config timeout=")
+
+
+def test_nothing_is_drawn_where_nobody_looks(kernel):
+    assert seen(kernel, f"%beluga {SLOW} a swan", someone=False) == ["execute_result"]
+
+
+def test_stop_takes_it_away(kernel):
+    code = "%beluga fault: slow seconds=20 | a seal"
+    assert seen(kernel, code, stop=True)[:3] == [LINE, "clear_output", "error"]
+
+
+def test_in_a_terminal_it_is_one_line_that_is_wiped(tmp_path):
+    (tmp_path / "beluga.toml").write_text("faults = true")
+    typed = ["%load_ext beluga_nb", f"%beluga {SLOW} a cat", "exit()"]
+    _, shown, _ = in_a_terminal(FRONT_ENDS["ipython"], tmp_path, typed)
+    assert "\r\x1b[Kgpt-image-2: 0 of 1 picture, 1 s\r\x1b[K" in shown
