@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from beluga_nb.core import Engine
 
-CARE = ("verify", "history", "forget", "pack", "unpack")
+CARE = ("verify", "weight", "history", "forget", "pack", "unpack")
 
 USAGE = """\
 usage: python -m beluga_nb COMMAND ...
 
   serve    the image API on this machine, for any OpenAI client
   verify   what is recorded is whole, and what notebooks show is recorded
+  weight   what the pictures in notebooks weigh
   history  what is recorded, the newest first
   forget   remove recordings, until nothing of them is left in the store
   pack     a notebook and the recordings that it needs, as one zip

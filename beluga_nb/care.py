@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from beluga_nb.core import Bundle, Preview, Result
+from beluga_nb.core import Bundle, Picture, Preview, Result
 from beluga_nb.errors import BadImage
 from beluga_nb.person import check_yes
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage, thumbnail
-from beluga_nb.store.records import Store
+from beluga_nb.store.records import Blob, Store
 
 # What is wanted now and then is imported there: the first picture of a kernel waits for none of it.
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from beluga_nb.store.runs import History, Run
     from beluga_nb.store.unpack import Unpacked
     from beluga_nb.store.verify import Report
+    from beluga_nb.store.weight import Weight
 
 _NAMED = 20  # runs that are named before they are forgotten
 _PICTURED = 4  # pictures of a run in the history
@@ -62,7 +65,7 @@ class Care:
         from beluga_nb.store.runs import recall
 
         store = self._store()
-        return self._own(recall(store, run), View(store, writing=False))
+        return self._own(recall(store, run), self._view(store, writing=False))
 
     def verify(self, *notebooks: str | Path) -> list[Report]:
         """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
@@ -124,22 +127,46 @@ class Care:
     def _store(self, folder: Path | None = None) -> Store:
         raise NotImplementedError
 
+    def weight(self, *notebooks: str | Path) -> list[Weight]:
+        """Return what the pictures in some notebooks weigh, or in all of the folder's."""
+        from beluga_nb.store.weight import weigh
+
+        paths = [Path(each).expanduser() for each in notebooks]
+        return [weigh(path) for path in paths or sorted(self._folder().glob("*.ipynb"))]
+
+    def _folder(self) -> Path:
+        raise NotImplementedError
+
+    def _view(self, store: Store, *, writing: bool) -> Callable[[Result], Bundle]:
+        raise NotImplementedError
+
     def _own(self, result: Result, view: Callable[[Result], Bundle] = bundle) -> Result:
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class View:
-    """How a session's results show themselves: several at once as the sheet that the store keeps of them."""
+    """How a session's results show themselves: several at once as the sheet that the store keeps of them.
+
+    `embed` is the setting; links lead from the notebook's `folder` into the store.
+    """
 
     store: Store
     writing: bool
+    embed: str = "preview"
+    folder: Path | None = None
 
     def __call__(self, result: Result) -> Bundle:
-        return bundle(result, self._sheet)
+        return bundle(result, self._sheet, embed=self.embed, link=self._link)
 
     def _sheet(self, parts: Sequence[Preview]) -> Preview:
         return self.store.sheet(parts, lambda: montage(parts), writing=self.writing)
+
+    def _link(self, picture: Picture) -> str:
+        path = self.store.blob_path(Blob(picture.sha256, picture.media_type))
+        if self.folder is None or not path.is_file():
+            return ""
+        return quote(Path(os.path.relpath(path, self.folder)).as_posix())
 
 
 def _listed(store: Store, history: History) -> Bundle:

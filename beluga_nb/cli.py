@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     verify = command("verify", _verify, "Check that recordings are whole; exit status 1 where one is not.")
     verify.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="what it shows must be recorded")
 
+    weight = command("weight", _weight, "Say what the pictures in notebooks weigh.")
+    weight.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="all of the folder unless given")
+
     history = command("history", _history, "List what is recorded, the newest first.")
     history.add_argument("text", nargs="?", default="", metavar="TEXT", help="only prompts with this text")
     history.add_argument("--model", metavar="ID", help="only this model")
@@ -91,6 +94,11 @@ def _verify(session: Session, said: argparse.Namespace) -> int:
     reports = session.verify(*said.notebooks)
     print("\n".join(map(str, reports)))
     return FINE if all(report.fine for report in reports) else PROBLEMS
+
+
+def _weight(session: Session, said: argparse.Namespace) -> int:
+    print("\n".join(map(str, session.weight(*said.notebooks))) or "There is no notebook in this folder.")
+    return FINE
 
 
 def _history(session: Session, said: argparse.Namespace) -> int:

@@ -151,6 +151,7 @@ class Session(Care):
         take: str = "",
         sample: int = 0,
         mode: str | None = None,
+        embed: str | None = None,
         yes: bool = False,
         insist: bool = False,
         values: Mapping[str, object] | None = None,
@@ -162,6 +163,7 @@ class Session(Care):
         model's nearest label; `quality` is "standard" or "hd"; `output_format` is "png", "jpeg" or "webp",
         and `output_compression` is 0 to 100. What is recorded is replayed: `take` labels another sampling,
         `sample` is the number of its first picture, and `mode` is "auto", "replay", "refresh" or "off".
+        `embed` is what a notebook holds of it: "preview", "original", "link" or "none".
         More than ten new pictures need `yes`. `insist` sends a model id that the catalogue does not know.
         With `values`, each `{{name}}` in the prompt is filled from them.
 
@@ -180,12 +182,14 @@ class Session(Care):
             take=take,
             sample=sample,
         )
-        now = self.settings(mode=mode)
+        now = self.settings(mode=mode, embed=embed)
         store = Store(now.store)
         self._check_many(request, now, store, yes=yes)
         engine, bridge = self._engine(now, store), self._bridge(now)
         self._tell_of_patch()
-        view = View(store, writing=now.mode != "replay") if now.mode != "off" else bundle
+        view: Show = partial(bundle, embed=now.embed)
+        if now.mode != "off":
+            view = self._view(store, writing=now.mode != "replay", embed=now.embed)
         if now.mode == "refresh":
             request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
             self._reserved.add(request.part(0))  # until its end, or two made at once would be one
@@ -423,6 +427,13 @@ class Session(Care):
             raise
         finally:
             self._reserved.discard(request.part(0))
+
+    def _folder(self) -> Path:
+        return self.preferences.folder
+
+    def _view(self, store: Store, *, writing: bool, embed: str | None = None) -> Show:
+        embed = embed or self.settings().embed
+        return View(store, writing=writing, embed=embed, folder=self.preferences.folder)
 
     def _own(self, result: Result, view: Show = bundle) -> Result:
         return replace(result, view=view, ask=self.generate)

@@ -23,15 +23,16 @@ SERVICE = "https://api.belugapi.com/v1"
 MODES = ("auto", "replay", "refresh", "off")
 BRIDGES = ("thread", "nested")
 RESPONSE_FORMATS = ("b64_json", "url")
+EMBEDS = ("preview", "original", "link", "none")
 FILE = "beluga.toml"
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 """The hosts that are this machine."""
 
-CHOICES = {"mode": MODES, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
+CHOICES = {"mode": MODES, "embed": EMBEDS, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
 """The settings that are one of a few words."""
 
-_ENVIRONMENT = ("base_url", "mode", "store", "model", "max_images", "max_cost")
+_ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost")
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
@@ -52,6 +53,7 @@ class Settings:
     """What a session needs to know; times are in seconds.
 
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
+    `embed` says what a notebook holds of its pictures (show/markup.py).
     `max_images` and `max_cost` bound what one session has made for a key, pictures and money by the user's
     own `prices`. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
     `aliases` are names that stand for a model and what is asked of it.
@@ -63,6 +65,7 @@ class Settings:
     mode: str = "auto"
     store: Path = Path("beluga_store")
     model: str = "gpt-image-2"
+    embed: str = "preview"
     response_format: str = "b64_json"
     bridge: str = "thread"
     timeout: float = 330.0

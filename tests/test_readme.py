@@ -15,7 +15,7 @@ from beluga_nb.local.app import create_app
 from beluga_nb.local.previews import previews
 from beluga_nb.magics.parse import parse
 from beluga_nb.metadata.files import WAYS
-from beluga_nb.settings import MODES, Settings
+from beluga_nb.settings import EMBEDS, MODES, Settings
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
 
@@ -85,7 +85,7 @@ def test_every_setting_and_mode_is_named():
             or f"`{setting.name}`" in README
             or f"BELUGA_{setting.name.upper()}" in README
         )
-    for mode in MODES:
+    for mode in (*MODES, *EMBEDS):
         assert f"| `{mode}` |" in README
 
 
@@ -118,7 +118,7 @@ def care():
     """The rows of "Looking after the store": what to write in a cell, and in a terminal."""
     section = README.partition("## Looking after the store")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(.+?)` \| (?:`(.+?)` )?\| ", section, re.MULTILINE)
-    assert len(rows) == 6
+    assert len(rows) == 7
     return rows
 
 

@@ -106,6 +106,10 @@ def _verified(_: InteractiveShell, call: Call) -> None:
         raise StoreError(f"Problems: {problems}, listed above.", "Nothing was changed.")
 
 
+def _weighed(_: InteractiveShell, call: Call) -> None:
+    print("\n".join(map(str, default.weight(*call.words))) or "There is no notebook in this folder.")
+
+
 def _forgotten(_: InteractiveShell, call: Call) -> None:
     print(default.forget(*call.words, **call.said))
 
@@ -148,6 +152,7 @@ _COMMANDS: dict[str, Callable[[InteractiveShell, Call], object]] = {
     "open": _opened,
     "history": _recorded,
     "verify": _verified,
+    "weight": _weighed,
     "forget": _forgotten,
     "pack": _packed,
     "unpack": _unpacked,

@@ -24,6 +24,7 @@ _OPEN_NAME = re.compile(r"\{\{\s*(?P<name>\w*)$")
 _LAST_WORD = re.compile(r"\S*$")
 _FILES = {
     "verify": (".ipynb",),
+    "weight": (".ipynb",),
     "pack": (".ipynb",),
     "unpack": (".zip",),
     "open": (".png", ".jpg", ".jpeg", ".webp"),

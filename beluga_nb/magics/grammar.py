@@ -45,6 +45,13 @@ OPTIONS = (
     Option(("--sample",), "sample", "N", "the number of the first picture within its take, from 0 on"),
     Option(("--raw",), "raw", "", "leave {{name}} as it is, in the prompt and in options"),
     Option(("--mode",), "mode", "MODE", "auto, replay, refresh or off: may the store answer?", "mode"),
+    Option(
+        ("--embed",),
+        "embed",
+        "WHAT",
+        "what the notebook holds of it: preview, original, link or none",
+        "embed",
+    ),
     Option(("--dry-run",), "dry_run", "", "show what would be sent and what it would cost, and send nothing"),
     Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures"),
     Option(("--insist",), "insist", "", "send a model id that the catalogue does not know"),
@@ -139,6 +146,9 @@ COMMANDS = {
         _RUNS,
     ),
     "verify": Command("check that recordings are whole, and that notebooks show them", words=_NOTEBOOKS),
+    "weight": Command(
+        "what the pictures in notebooks weigh: in these, or all of the folder", words=_NOTEBOOKS
+    ),
     "forget": Command(
         "remove recordings: those that all of this is true of",
         (

@@ -31,6 +31,7 @@ class Options(TypedDict, total=False):
     take: str
     sample: int
     mode: str
+    embed: str
     yes: bool
     insist: bool
 

@@ -52,6 +52,7 @@ class BelugaMagics(Magics):
     mode = _setting("May the store answer: auto, replay, refresh or off.")
     store = _setting("The folder of recordings.")
     model = _setting("The model where none is named.")
+    embed = _setting("What a notebook holds of its pictures: preview, original, link or none.")
     response_format = _setting("How pictures are asked for: b64_json or url.")
     bridge = _setting("Where coroutines run: thread, or nested (nest_asyncio).")
     timeout = _setting("Seconds for a whole call, downloads included.")

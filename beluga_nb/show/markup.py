@@ -20,6 +20,15 @@ LOCAL_PREVIEW = "local preview, not model output"
 
 NOT_HERE = "the original is not here: git lfs pull"
 
+Link = Callable[[Picture], str]
+"""Where a picture lies, seen from the notebook; empty where that cannot be said."""
+
+
+def nowhere(_: Picture) -> str:
+    """Return no link."""
+    return ""
+
+
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start"
 _FIGURE = "margin:0;max-width:100%"
 _IMAGE = "max-width:100%;height:auto;border-radius:4px;display:block;margin:0"
@@ -28,37 +37,59 @@ _CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top"
 _WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 256
 
 
-def bundle(result: Result, sheet: Callable[[Sequence[Preview]], Preview] = montage) -> Bundle:
+def bundle(
+    result: Result,
+    sheet: Callable[[Sequence[Preview]], Preview] = montage,
+    *,
+    embed: str = "preview",
+    link: Link = nowhere,
+) -> Bundle:
     """Return what Jupyter's display protocol takes: HTML, one PNG or JPEG, and plain text.
 
-    `sheet` makes one preview of several, for what shows a single image only.
+    `sheet` makes one preview of several, for what shows a single image only. `embed` says what the HTML
+    holds: each picture's "preview"; the "original", to the byte; a "link" to where `link` says that it
+    lies, if it does; or "none", the words alone.
     """
-    previews = [picture.preview or preview(picture) for picture in result.pictures]
-    if not previews:
+    if not result.pictures:
         return {"text/plain": text(result)}
+    if embed == "none":
+        return {"text/html": html(result, [""] * len(result)), "text/plain": text(result)}
+    links = [link(picture) for picture in result.pictures] if embed == "link" else []
+    if links and all(links):
+        return {"text/html": html(result, links), "text/plain": text(result, links)}
+    previews = [picture.preview or preview(picture) for picture in result.pictures]
     single = previews[0] if len(previews) == 1 else sheet(previews)
+    shown = map(_original, result.pictures, previews) if embed == "original" else previews
     return {
-        "text/html": html(result, previews),
+        "text/html": html(result, [_data_uri(each) for each in shown]),
         single.media_type: _base64(single),
         "text/plain": text(result),
     }
 
 
-def html(result: Result, previews: Sequence[Preview]) -> str:
-    """Return one figure for each picture, in a grid that wraps."""
-    widest = _WIDEST_SINGLE if len(previews) == 1 else _WIDEST_OF_MANY
+def _original(picture: Picture, small: Preview) -> Preview:
+    return small if isinstance(picture, Absent) else Preview(picture.data, picture.media_type)
+
+
+def html(result: Result, sources: Sequence[str]) -> str:
+    """Return one figure for each picture, shown from its source, if it has one, in a grid that wraps."""
+    widest = _WIDEST_SINGLE if len(sources) == 1 else _WIDEST_OF_MANY
     figures = "".join(
-        _figure(picture, shown, widest) for picture, shown in zip(result.pictures, previews, strict=True)
+        _figure(picture, source, widest) for picture, source in zip(result.pictures, sources, strict=True)
     )
     return f'<div style="{_GRID}">{figures}</div>'
 
 
-def _figure(picture: Picture, shown: Preview, widest: int) -> str:
+def _figure(picture: Picture, source: str, widest: int) -> str:
     width, height = _fitted(picture.size, widest)
+    words = escape(alt(picture))
+    image = (
+        f'<img src="{escape(source)}" alt="{words}" width="{width}" height="{height}" style="{_IMAGE}">'
+        if source
+        else f"<div>{words}</div>"
+    )
     return (
-        f'<figure style="{_FIGURE};width:{width}px">'
-        f'<img src="data:{shown.media_type};base64,{_base64(shown)}" alt="{escape(alt(picture))}"'
-        f' width="{width}" height="{height}" style="{_IMAGE}">'
+        f'<figure style="{_FIGURE};width:{width}px">{image}'
         f'<figcaption style="{_CAPTION}">{escape(caption(picture))}</figcaption></figure>'
     )
 
@@ -87,12 +118,16 @@ def caption(picture: Picture) -> str:
     return " · ".join(words)
 
 
-def text(result: Result) -> str:
-    """Return the result as text: the prompt, and a line with the SHA-256 for each picture."""
+def text(result: Result, links: Sequence[str] = ()) -> str:
+    """Return the result as text: the prompt, and a line with the SHA-256 for each picture, and its link."""
     count = f"{len(result)} picture" + ("s" if len(result) != 1 else "")
     lines = [f"{count} of “{plain(result.request.prompt, 200)}”"]
     lines += [f"{caption(picture)} · sha256:{picture.sha256}" for picture in result.pictures]
-    return "\n".join(lines)
+    return "\n".join([*lines, *links])
+
+
+def _data_uri(shown: Preview) -> str:
+    return f"data:{shown.media_type};base64,{_base64(shown)}"
 
 
 def _base64(shown: Preview) -> str:

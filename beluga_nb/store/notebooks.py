@@ -7,13 +7,15 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from beluga_nb.errors import StoreError
 from beluga_nb.store.records import Entry
+
+T = TypeVar("T")
 
 _FILLED = re.compile(r"\{\{\s*[^\W\d]\w*\s*\}\}")
 _BEFORE, _BEHIND = r"(?:^|(?<=[\s\"']))", r"(?=\s*$|[\"'\n])"
@@ -95,8 +97,13 @@ def _holds(source: str, prompt: str) -> bool:
 
 def read(path: Path) -> Notebook:
     """Return what a notebook says of recordings; raise `StoreError` for what is no notebook."""
+    return loaded(path, read_bytes)
+
+
+def loaded(path: Path, of: Callable[[bytes], T]) -> T:
+    """Return what `of` makes of a notebook's bytes; raise `StoreError` where it raises `ValueError`."""
     try:
-        return read_bytes(path.read_bytes())
+        return of(path.read_bytes())
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be read: {error.strerror or error}.", "Name a notebook."
@@ -108,26 +115,48 @@ def read(path: Path) -> Notebook:
 
 
 def read_bytes(data: bytes) -> Notebook:
-    """Return the same from a notebook's bytes; raise `ValueError` for other bytes."""
+    """Return what a notebook says, from its bytes; raise `ValueError` for other bytes."""
+    return _parsed(data, _read)
+
+
+def outputs_of(data: bytes) -> list[tuple[int, Mapping[str, str]]]:
+    """Return every output of a notebook as its cell's number, from 1, and its contents by media type.
+
+    Raises `ValueError` for other bytes.
+    """
+    return _parsed(data, lambda notebook: [(cell, shown) for cell, _, shown in _shown(notebook)])
+
+
+def _parsed(data: bytes, of: Callable[[Mapping[str, Any]], T]) -> T:
     try:
         notebook = json.loads(data)
         if notebook["nbformat"] != 4:
             raise ValueError(f"its format is {notebook['nbformat']}, not 4")
-        cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-        sources = tuple(_joined(cell["source"]) for cell in cells)
-        return Notebook(tuple(_outputs(notebook)), sources)
+        return of(notebook)
     except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(type(error).__name__) from None
 
 
-def _outputs(notebook: Mapping[str, Any]) -> Iterator[Output]:
+def _read(notebook: Mapping[str, Any]) -> Notebook:
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    sources = tuple(_joined(cell["source"]) for cell in cells)
+    return Notebook(tuple(_outputs(notebook)), sources)
+
+
+def _shown(notebook: Mapping[str, Any]) -> Iterator[tuple[int, int, Mapping[str, str]]]:
     for cell, said in enumerate(notebook["cells"], 1):
         for number, output in enumerate(said.get("outputs", ()), 1):
-            shown = output.get("data", {})
-            text = "\n".join(_joined(shown.get(kind, "")) for kind in _TEXTS)
-            if hashes := tuple(dict.fromkeys(_NAMED.findall(text))):
-                images = tuple(_sha256(_joined(shown[kind])) for kind in _IMAGES if kind in shown)
-                yield Output(cell=cell, number=number, text=text, hashes=hashes, images=images)
+            contents = output.get("data", {}).items()
+            texts = {kind: _joined(content) for kind, content in contents if isinstance(content, str | list)}
+            yield cell, number, texts
+
+
+def _outputs(notebook: Mapping[str, Any]) -> Iterator[Output]:
+    for cell, number, shown in _shown(notebook):
+        text = "\n".join(shown.get(kind, "") for kind in _TEXTS)
+        if hashes := tuple(dict.fromkeys(_NAMED.findall(text))):
+            images = tuple(_sha256(shown[kind]) for kind in _IMAGES if kind in shown)
+            yield Output(cell=cell, number=number, text=text, hashes=hashes, images=images)
 
 
 def _joined(text: str | list[str]) -> str:
