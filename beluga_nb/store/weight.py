@@ -33,7 +33,7 @@ class Weight:
         return sum(self.by_cell.values())
 
     def __str__(self) -> str:
-        size = f"{self.name}: {_megabytes(self.size)}"
+        size = f"{self.name}, as it was saved: {_megabytes(self.size)}"
         if not self.pictures:
             return f"{size}, no pictures"
         share = f"{_megabytes(self.weight)} are {self.pictures} picture{'s' * (self.pictures != 1)}"

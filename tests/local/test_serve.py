@@ -302,5 +302,5 @@ def test_no_words_print_the_usage(words):
 
 
 def test_an_unknown_command_is_one_line_and_status_2():
-    known = "serve, verify, history, forget, pack, unpack"
+    known = "serve, verify, weight, history, forget, pack, unpack"
     assert run("sevre") == (2, "", f"python -m beluga_nb: no command 'sevre'; there are: {known}\n")
