@@ -1,5 +1,6 @@
 """Settings, aliases, lists, the newest result, the card: in a real kernel, without a key."""
 
+import contextlib
 import re
 
 import pytest
@@ -148,26 +149,34 @@ def test_models_and_sizes_are_narrowed(kernel):
     assert listed("sizes -m seedream-4.5") == ["1:1", "16:9", "9:16", "4:3", "3:4", "auto"]
 
 
-def test_with_a_key_the_service_says_what_it_has(kernel):
-    with service(drawing) as base_url:
-        kernel.run(f"import os\nos.environ |= {{'BELUGA_API_KEY': {KEY!r}, 'BELUGA_BASE_URL': {base_url!r}}}")
+@contextlib.contextmanager
+def a_kernel_with_a_key(folder, base_url):
+    # In its environment: a key that a cell sets would stand in IPython's history.
+    with Kernel(folder, BELUGA_API_KEY=KEY, BELUGA_BASE_URL=base_url) as running:
+        running.run("%load_ext beluga_nb")
+        yield running
+
+
+def test_with_a_key_the_service_says_what_it_has(tmp_path):
+    with contextlib.ExitStack() as stack:
+        with service(drawing) as base_url:
+            kernel = stack.enter_context(a_kernel_with_a_key(tmp_path, base_url))
+            [text] = kernel.run("%beluga models").texts
+            assert text.splitlines()[-1] == "127.0.0.1 lists all of these."
+            [text] = kernel.run("%beluga config mode=replay\n%beluga models").texts[1:]
+            assert len(text.splitlines()) == 18, "who replays asks nobody"
+            kernel.run("%beluga config mode=")
         [text] = kernel.run("%beluga models").texts
-        assert text.splitlines()[-1] == "127.0.0.1 lists all of these."
-        [text] = kernel.run("%beluga config mode=replay\n%beluga models").texts[1:]
-        assert len(text.splitlines()) == 18, "who replays asks nobody"
-        kernel.run("%beluga config mode=")
-    [text] = kernel.run("%beluga models").texts
     assert text.splitlines()[-1].startswith("127.0.0.1 did not say what it has. No connection to 127.0.0.1")
     assert len(text.splitlines()) == 19
 
 
-def test_the_status_tells_what_the_store_has_saved(kernel):
-    (kernel.folder / "beluga.toml").write_text('[prices]\ndate = 2026-11-01\n"flux-2.0" = 0.03\n')
-    with service(drawing) as base_url:
-        kernel.run(f"import os\nos.environ |= {{'BELUGA_API_KEY': {KEY!r}, 'BELUGA_BASE_URL': {base_url!r}}}")
+def test_the_status_tells_what_the_store_has_saved(tmp_path):
+    (tmp_path / "beluga.toml").write_text('[prices]\ndate = 2026-11-01\n"flux-2.0" = 0.03\n')
+    with service(drawing) as base_url, a_kernel_with_a_key(tmp_path, base_url) as kernel:
         kernel.run("%beluga -m flux-2.0 -n 2 a cat")
         kernel.run("%beluga -m flux-2.0 -n 3 a cat")
-    listed = rows(kernel.run("%beluga status"))
+        listed = rows(kernel.run("%beluga status"))
     assert listed["spent"] == ["3 pictures; 0.09 USD by your prices of 2026-11-01 (estimated)"]
     assert listed["saved"] == [
         "2 pictures came from the store; 0.06 USD by your prices of 2026-11-01 (estimated)"
