@@ -177,6 +177,7 @@ COMMANDS = {
         ),
     ),
     "cheatsheet": Command("the whole kit on one card"),
+    "help": Command("every option and command"),
 }
 
 _USAGE = (
