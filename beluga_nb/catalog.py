@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -182,11 +182,12 @@ def models() -> tuple[Model, ...]:
 
 @dataclass(frozen=True)
 class Listing:
-    """Models, those that only the service has (`others`), and a line about it."""
+    """Models, those that only the service has (`others`), those of `named` servers, and a line about it."""
 
     models: Sequence[Model]
     others: Sequence[Model] = ()
     note: str = ""
+    named: Sequence[Model] = ()
 
 
 def matching(
@@ -305,6 +306,45 @@ def canonical(request: Request, *, insist: bool = False) -> Request:
         return request
     takes, said = supported_parameters(find(request.model)), request.said
     return replace(request, **{name: _taken(takes[name], name, said) for name in takes if name in said})
+
+
+def of_another_server(request: Request) -> Request:
+    """Return the request for a model that no catalogue knows, its pixels spelt as `WxH`.
+
+    Raises `UnknownName` or `RequestError` for what no model takes at all.
+    """
+    takes = supported_parameters(models()[0])
+    quality = Enum(about="", values=(*QUALITIES, *OPENAI_QUALITIES))
+    if request.quality is not None:
+        quality.taken("quality", request.quality, request.model)
+    for name in ("output_format", "output_compression"):
+        if name in request.said:
+            _taken(takes[name], name, request.said)
+    if request.size is None or request.size in {*labels(), AUTO}:
+        return request
+    if match := re.fullmatch(_PIXELS, request.size):
+        return replace(request, size=f"{match[1]}x{match[2]}")
+    hint = "There are the 13 labels of %beluga sizes, auto, and pixels such as 1024x1024."
+    raise UnknownName("size", request.size, (*labels(), AUTO), hint=hint, param="size")
+
+
+OFF_RATIO = 0.02
+"""How far a picture's width over height may be from what was asked before that is said (gateway.md, 2.2)."""
+
+
+def off_ratio(request: Request, came: Iterable[tuple[int, int]]) -> str:
+    """Say in words, if it is so, that pictures came in another shape than was asked for.
+
+    >>> off_ratio(Request(prompt="a fox", model="lab:sd", size="16:9"), [(512, 512)])
+    'lab:sd gave 512 × 512 where 16:9 was asked for.'
+    """
+    match = re.fullmatch(r"(\d+)[:x](\d+)", request.size or "")
+    if match is None:
+        return ""
+    wanted = int(match[1]) / int(match[2])
+    off = [size for size in came if all(size) and abs(size[0] / size[1] / wanted - 1) > OFF_RATIO]
+    sizes = " and ".join(f"{width} × {height}" for width, height in dict.fromkeys(off))
+    return f"{request.model} gave {sizes} where {request.size} was asked for." if off else ""
 
 
 def check_count(request: Request) -> None:

@@ -70,7 +70,8 @@ class Preferences:
         now = self.settings()
         layers = [*settings.layers(self._environment(), self.folder, self.profile), (HERE, self._said)]
         places = {name: place for place, layer in layers for name in layer}
-        shown = {"store": self.shortest(now.store)}
+        endpoints = ", ".join(now.endpoints) or None
+        shown = {"store": self.shortest(now.store), "endpoints": endpoints}
         return [
             Preference(name, shown.get(name, getattr(now, name)), places.get(name, "default"))
             for name in settings.names()
@@ -90,7 +91,7 @@ class Preferences:
         aliases = dict(self.settings().aliases)
         if parts:
             meant: dict[str, Any] = {"model": self.settings().model} | parts
-            catalog.canonical(Request(prompt=name, **meant))
+            self.canonical(Request(prompt=name, **meant))
             self.set(aliases=aliases | {name: meant})
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
@@ -105,7 +106,10 @@ class Preferences:
         own = known.get(str(alias.get("model", model or now.model)), catalog.models()[0])
         match kind:
             case "model":
-                return [*known, *now.aliases]
+                others = [named.prefix + named.model for named in now.endpoints.values()]
+                return [*known, *now.aliases, *others]
+            case "endpoint":
+                return list(now.endpoints)
             case "size" | "quality":
                 takes = catalog.supported_parameters(own)[kind]
                 return list(takes.values) if isinstance(takes, catalog.Enum) else []
@@ -124,9 +128,22 @@ class Preferences:
         """
         now = self.settings()
         said = {name: value for name, value in asked.items() if value is not None}
+        endpoint, typed = said.pop("endpoint", None), said.get("model")
         model = str(said.setdefault("model", now.model))
         alias = {} if model in _known() else now.aliases.get(model, {})
-        return {"n": 1} | {**alias, **said, "model": alias.get("model", model)}
+        model = str(alias.get("model", model))
+        if endpoint is not None:
+            model = now.model_of(str(endpoint), model if typed else None)
+        elif model.endswith(":") and model[:-1] in now.endpoints:
+            model = now.model_of(model[:-1], None)
+        return {"n": 1} | {**alias, **said, "model": model}
+
+    def canonical(self, request: Request, *, insist: bool = False) -> Request:
+        """Return the request in the catalogue's words, or as another server's: see `catalog`."""
+        named = self.settings().at(request.model).named
+        if named and (named.known or not insist):
+            return catalog.of_another_server(request)
+        return catalog.canonical(request, insist=insist)
 
 
 def _known() -> set[str]:

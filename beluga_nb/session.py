@@ -23,7 +23,10 @@ import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
 from beluga_nb._loop import Bridge, Job, Nested, Thread, cost_of_a_patch
 from beluga_nb.api import keys
+from beluga_nb.api.dialects import find as find_dialect
 from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.named import endpoint_of, key_of
+from beluga_nb.api.named import told as described
 from beluga_nb.api.retry import Retrying
 from beluga_nb.budget import Budget, Budgeted
 from beluga_nb.care import Care, View
@@ -32,6 +35,7 @@ from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
 from beluga_nb.compare.template import names, used
 from beluga_nb.core import Bundle, Engine, Incomplete, Request, Result
+from beluga_nb.endpoints import Named
 from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
@@ -45,7 +49,6 @@ from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken, runs
-from beluga_nb.wire import request_to_json
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -143,6 +146,7 @@ class Session(Care):
         prompt: str,
         *,
         model: str | None = None,
+        endpoint: str | None = None,
         size: str | None = None,
         n: int | None = None,
         quality: str | None = None,
@@ -158,7 +162,8 @@ class Session(Care):
     ) -> Job[Result]:
         """Start asking for `n` pictures of a prompt: one, unless an alias says more.
 
-        `model` is an id or an alias (`Settings.aliases`), whose parts the other arguments outrank.
+        `model` is an id or an alias (`Settings.aliases`), whose parts the other arguments outrank; "lab:sd"
+        is the model sd of the server that `beluga.toml` names lab, and so is "sd" with `endpoint="lab"`.
         `size` is a label such as "16:9", "auto", or pixels such as "1024x1024", which become the
         model's nearest label; `quality` is "standard" or "hd"; `output_format` is "png", "jpeg" or "webp",
         and `output_compression` is 0 to 100. What is recorded is replayed: `take` labels another sampling,
@@ -174,6 +179,7 @@ class Session(Care):
             values,
             insist=insist,
             model=model,
+            endpoint=endpoint,
             size=size,
             n=n,
             quality=quality,
@@ -182,7 +188,7 @@ class Session(Care):
             take=take,
             sample=sample,
         )
-        now = self.settings(mode=mode, embed=embed)
+        now = self.settings(mode=mode, embed=embed).at(request.model)
         store = Store(now.store)
         self._check_many(request, now, store, yes=yes)
         engine, bridge = self._engine(now, store), self._bridge(now)
@@ -212,17 +218,18 @@ class Session(Care):
         Raises what `generate` raises before it sends, but for the question whether so many are meant.
         """
         request, _ = self._asked(prompt, values, insist=insist, **asked)
-        now, key = self.settings(mode=mode), self._find_key()
-        endpoint = _service(now, key) if key else _embedded(now, self._local_key)
+        now = self.settings(mode=mode).at(request.model)
         known = self._recorded(request, now, Store(now.store))
         new = [request.part(*run) for run in runs(request.samples, known) if run[0] not in known]
+        if new:
+            _check_known(now, request)
         requests = [part for run in new for part in catalog.split(run)]
-        how = {"response_format": endpoint.response_format, "extensions": endpoint.extensions}
+        endpoint = self._endpoint(now) if new or not now.named else None
         return Plan(
             requests=requests,
-            bodies=[request_to_json(each, **how) for each in requests],  # type: ignore[arg-type]
+            bodies=[endpoint.body(each) for each in requests] if endpoint else [],
             recorded=len(known),
-            url=f"{endpoint.base_url}/images/generations" if key else "",
+            url=f"{endpoint.base_url}{endpoint.dialect.path}" if endpoint and not self._local(now) else "",
             caps=now.caps,
         )
 
@@ -298,13 +305,23 @@ class Session(Care):
         """Return the settings as they stand now, with what the call says."""
         return self.preferences.settings(None, **said)
 
-    def models(self, text: str = "", *, provider: str = "", size: str = "") -> Listing:
+    def models(self, text: str = "", *, provider: str = "", size: str = "", endpoint: str = "") -> Listing:
         """Return the models with a text in id, name or provider, of a provider, that have a size.
 
-        With a key, and unless the mode is "replay", the service is asked what it has.
+        With a key, and unless the mode is "replay", the service is asked what it has. Servers that
+        `beluga.toml` names stand below, and `endpoint` asks one of them for its own.
         """
-        now, key = self.settings(), self._find_key()
+        now = self.settings()
         find = partial(catalog.matching, text, provider=provider, size=size)
+        if endpoint:
+            there = now.at(now.endpoint(endpoint).prefix + "any")
+            listed = self._bridge(now).submit(_listed(self._endpoint(there))).result()
+            return Listing([], named=[replace(each, provider=endpoint) for each in find(among=listed)])
+        listing = self._compared(now, find)
+        return replace(listing, named=find(among=[_others(named) for named in now.endpoints.values()]))
+
+    def _compared(self, now: Settings, find: Callable[..., list[catalog.Model]]) -> Listing:
+        key = self._find_key()
         if not key or now.mode == "replay":
             return Listing(find())
         try:
@@ -327,6 +344,8 @@ class Session(Care):
             told["spent"] = self.budget.words(now.caps)
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
+        for named in now.endpoints.values():
+            told[f"endpoint {named.name}"] = described(named, self._environment())
         if now.faults and not key:
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(Store(now.store))):
@@ -356,14 +375,20 @@ class Session(Care):
                 "The prompt holds something that looks like a BelugAPI key; it was not sent.",
                 "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
             )
-        request = catalog.canonical(asked, insist=insist)
-        for words in catalog.conversions(asked, request):
+        request = self.preferences.canonical(asked, insist=insist)
+        named = self.settings().at(request.model).named
+        if named and named.known:
+            for words in find_dialect(named.dialect).remarks(request):
+                self.notify(words)
+        for words in () if named else catalog.conversions(asked, request):
             self.notify(f"{words}, the nearest that {request.model} has.")
         return request
 
     def _check_many(self, request: Request, now: Settings, store: Store, *, yes: bool) -> None:
         new = 0 if now.mode == "replay" else request.n - len(self._recorded(request, now, store))
-        if new and self._find_key():
+        if new:
+            _check_known(now, request)
+        if new and self._key(now):
             self.budget.check(request.part(0, new), now.caps)
         if yes or new <= ASK_ABOVE:
             return
@@ -387,34 +412,52 @@ class Session(Care):
         }
 
     def _provider(self, now: Settings) -> str:
-        return now.provider if self._find_key() else LOCAL
+        return LOCAL if self._local(now) else now.provider
+
+    def _local(self, now: Settings) -> bool:
+        return not now.named and not self._find_key()
+
+    def _key(self, now: Settings) -> keys.Secret | None:
+        if now.named is None:
+            return self._find_key()
+        return key_of(now.named, self._environment()) if now.named.known else None
+
+    def _endpoint(self, now: Settings) -> Endpoint:
+        key = self._key(now)
+        if now.named:
+            return endpoint_of(now, now.named, key)
+        return _service(now, key) if key else _embedded(now, self._local_key)
 
     def _engine(self, now: Settings, store: Store) -> Engine:
         if now.mode == "off":
             return Spread(self._within_bounds(self._source(now), now), catalog.split)
-        if now.mode == "replay":
+        if now.mode == "replay" or (now.named and not now.named.known):
             engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
         else:
             engine = self._recording(now, store)
-        if not self._find_key() and now.mode in {"auto", "replay"}:
+        if self._local(now) and now.mode in {"auto", "replay"}:
             # A notebook that was made with a key is read by people without one.
             engine = Replayed(engine, store, provider=now.provider)
         return InTurn(Spread(engine, catalog.split), self._queue)
 
     def _recording(self, now: Settings, store: Store) -> Engine:
-        key, provider = self._find_key(), self._provider(now)
+        provider = self._provider(now)
         recorded = Recorded(self._source(now), store, provider=provider, preview=preview, notify=self.notify)
         replayed = Replayed(self._within_bounds(recorded, now), store, provider=provider)
-        return Refetched(replayed, recorded, partial(_fetched, _service(now, key))) if key else replayed
+        if self._local(now):
+            return replayed
+        return Refetched(replayed, recorded, partial(_fetched, self._endpoint(now)))
 
     def _within_bounds(self, engine: Engine, now: Settings) -> Engine:
-        if self._find_key():
+        if self._key(now):
             engine = Budgeted(engine, self.budget, now.caps)
         return Counted(Limited(engine, self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight))))
 
     async def _counted(self, request: Request, now: Settings, answer: Awaitable[Result]) -> Result:
         kept = self._recorded(request, now, Store(now.store), providers={now.provider})
         self.latest = result = await answer
+        if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
+            self.notify(words)
         if kept:
             self.budget.save(request.part(request.sample, len(kept)), now.caps)
         return result
@@ -439,9 +482,7 @@ class Session(Care):
         return replace(result, view=view, ask=self.generate)
 
     def _source(self, now: Settings) -> Engine:
-        key = self._find_key()
-        endpoint = _service(now, key) if key else _embedded(now, self._local_key)
-        source = (endpoint, now.faults)
+        source = (self._endpoint(now), now.faults)
         if source not in self._sources:
             self._sources[source] = PerLoop(partial(_connected, *source))
         return self._sources[source]
@@ -468,6 +509,24 @@ def _unfinished(calls: Sequence[Pending]) -> str:
     waiting = len(calls) - lost
     words = [f"{lost} call{'s' * (lost > 1)} may have been charged without a result"] if lost else []
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
+
+
+def _check_known(now: Settings, request: Request) -> None:
+    if now.named and not now.named.known:
+        raise UnknownName(
+            "model",
+            request.model,
+            [model.id for model in catalog.models()],
+            hint="%beluga models lists all; another server stands in beluga.toml,"
+            f" as [endpoints.{now.provider}].",
+            param="model",
+            code="model_not_found",
+        )
+
+
+def _others(named: Named) -> catalog.Model:
+    sizes = catalog.labels()
+    return catalog.Model(id=named.prefix + named.model, name="", provider=named.name, sizes=sizes, n_max=1)
 
 
 def _service(now: Settings, key: keys.Secret) -> Endpoint:

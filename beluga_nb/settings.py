@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from beluga_nb.budget import Caps, Prices
-from beluga_nb.errors import SettingsError, UnknownName, plain
+from beluga_nb.endpoints import Named, named_in, only_named
+from beluga_nb.errors import RequestError, SettingsError, UnknownName, plain
 
 SERVICE = "https://api.belugapi.com/v1"
 """The service's base URL (contract.md: Endpoints)."""
@@ -56,9 +57,9 @@ class Settings:
     `embed` says what a notebook holds of its pictures (show/markup.py).
     `max_images` and `max_cost` bound what one session has made for a key, pictures and money by the user's
     own `prices`. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
-    `aliases` are names that stand for a model and what is asked of it.
+    `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
     `origin` says where `base_url` came from, since a file that came with a notebook may not send the
-    user's key elsewhere.
+    user's key elsewhere; `named` is the endpoint that `base_url` belongs to, if it is one of these.
     """
 
     base_url: str = SERVICE
@@ -76,7 +77,9 @@ class Settings:
     prices: Prices | None = None
     faults: bool = False
     aliases: Mapping[str, Alias] = field(default_factory=dict)
+    endpoints: Mapping[str, Named] = field(default_factory=dict)
     origin: str = field(default="default", repr=False)
+    named: Named | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -97,6 +100,7 @@ class Settings:
         if self.prices is not None and not isinstance(self.prices, Prices):
             object.__setattr__(self, "prices", Prices.of(self.prices))
         object.__setattr__(self, "aliases", _checked_aliases(self.aliases))
+        object.__setattr__(self, "endpoints", _checked_endpoints(self.endpoints))
 
     @property
     def caps(self) -> Caps:
@@ -105,13 +109,46 @@ class Settings:
 
     @property
     def provider(self) -> str:
-        """Who answers, as recordings name it: "belugapi", or the host of another base URL."""
+        """Who answers, as recordings name it: "belugapi", an endpoint, or the host of another base URL."""
+        if self.named:
+            return self.named.name
         return "belugapi" if self.base_url == SERVICE else str(urlsplit(self.base_url).hostname)
 
     @property
     def loopback(self) -> bool:
         """Whether the base URL is on this machine."""
         return urlsplit(self.base_url).hostname in LOOPBACK
+
+    def at(self, model: str) -> Settings:
+        """Return the settings as they hold for a model: those of its endpoint, where it names one.
+
+        >>> Settings(endpoints={"lab": {"base_url": "https://lab.example/v1"}}).at("lab:sd").provider
+        'lab'
+        """
+        named = self.endpoints.get(model.partition(":")[0]) if ":" in model else None
+        named = named or only_named(model)
+        return replace(self, named=named, base_url=named.base_url or SERVICE) if named else self
+
+    def endpoint(self, name: str) -> Named:
+        """Return the endpoint of that name; raise `UnknownName` where there is none."""
+        if name not in self.endpoints:
+            hint = "Servers are named in beluga.toml, as [endpoints.lab]."
+            raise UnknownName("endpoint", name, self.endpoints, hint=hint)
+        return self.endpoints[name]
+
+    def model_of(self, endpoint: str, model: str | None) -> str:
+        """Return the name here of an endpoint's model, or of the one that it has where none is named."""
+        # One that is not here may have been recorded: whoever reads its notebook replays it.
+        unknown = endpoint not in self.endpoints
+        named = (unknown and only_named(f"{endpoint}:{model or ''}")) or self.endpoint(endpoint)
+        meant = (model or "").removeprefix(named.prefix) or named.model
+        if not meant:
+            raise RequestError(
+                f"The endpoint {endpoint} has no model of its own.",
+                f"Say which: -m {endpoint}:NAME, or model = … under [endpoints.{endpoint}].",
+                param="model",
+            )
+        return named.prefix + meant
 
     def with_(self, **said: object) -> Settings:
         """Return the settings with what the call says; None says nothing."""
@@ -124,7 +161,7 @@ class Settings:
 
 def names() -> list[str]:
     """Return the names of all settings."""
-    return [each.name for each in fields(Settings) if each.name != "origin"]
+    return [each.name for each in fields(Settings) if each.name not in {"origin", "named"}]
 
 
 def check_names(said: Mapping[str, object]) -> None:
@@ -152,6 +189,12 @@ def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
         for part, value in alias.items():
             _check_part(str(name), str(part), value)
     return dict(aliases)
+
+
+def _checked_endpoints(said: object) -> Mapping[str, Named]:
+    endpoints = named_in(said)
+    checked = {each: named.base_url and checked_base_url(named.base_url) for each, named in endpoints.items()}
+    return {name: replace(named, base_url=checked[name]) for name, named in endpoints.items()}
 
 
 def _check_part(name: str, part: str, value: object) -> None:
@@ -234,7 +277,13 @@ def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object]
     for _, layer in layers(environ, folder, profile):
         said |= layer
     settings = replace(Settings(), **said)  # type: ignore[arg-type]  # checked by Settings itself
-    return replace(settings, store=folder.absolute() / settings.store)
+    endpoints = {name: _said_by(environ, each) for name, each in settings.endpoints.items()}
+    return replace(settings, store=folder.absolute() / settings.store, endpoints=endpoints)
+
+
+def _said_by(environ: Mapping[str, str], named: Named) -> Named:
+    base_url = environ.get(named.variable("BASE_URL"), "").strip()
+    return replace(named, base_url=base_url, own=True) if base_url else named
 
 
 def _known(said: Mapping[str, object]) -> dict[str, object]:
@@ -279,12 +328,21 @@ def _project(folder: Path) -> Sequence[Path]:
 
 
 def _checked_names(said: dict[str, object], path: Path) -> dict[str, object]:
-    for name in said:
+    for name in _all_names(said):
         if "key" in name.lower():
             raise SettingsError(
                 f"{path.name} holds a key ('{plain(name, 80)}').",
                 "Files get committed: set BELUGA_API_KEY instead.",
             )
     check_names(said)
+    if "endpoints" in said:
+        said |= {"endpoints": named_in(said["endpoints"], own=False)}
     store = said.get("store")
     return said | {"store": path.parent / store} if isinstance(store, str) else said
+
+
+def _all_names(said: Mapping[str, object]) -> Iterator[str]:
+    endpoints = said.get("endpoints")
+    yield from said
+    for parts in endpoints.values() if isinstance(endpoints, Mapping) else ():
+        yield from parts if isinstance(parts, Mapping) else ()

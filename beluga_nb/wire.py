@@ -155,6 +155,10 @@ def items_from_json(text: bytes) -> tuple[int, list[Item | BadReply]]:
     """
     body = _parsed(text)
     data = body.get("data") if isinstance(body, Mapping) else None
+    if isinstance(body, Mapping) and data is None and {"error", "detail"} & set(body):
+        # Some gateways send the head of an answer before they know that there is none.
+        words = plain(str(_said(text).get("message") or "")) or "it does not say which"
+        raise BadReply(f"The service answered with an error: {words}", "It may have been billed.")
     if not isinstance(body, Mapping) or not isinstance(data, list):
         raise BadReply(
             f"The answer is not the API's: {plain(text[:200].decode(errors='replace'), 80) or 'it is empty'}",
@@ -326,16 +330,23 @@ def _said(text: bytes) -> Mapping[str, object]:
     if not isinstance(body, Mapping):
         words = text[:2000].decode(errors="replace")
         return {} if "<" in words else {"message": words}
-    error = body.get("error", body.get("detail", body))
+    error = next((body[name] for name in ("error", "detail", "errors") if body.get(name)), body)
+    if isinstance(error, Mapping) and not isinstance(error.get("message"), str):
+        error = error | {"message": _words(error)} if isinstance(error, dict) else error
     if isinstance(error, Mapping):
         return error
     if isinstance(error, list):
-        return {"message": "; ".join(str(_detail(each)) for each in error)}
+        return {"message": "; ".join(_words(each) for each in error)}
     return {"message": error}
 
 
-def _detail(entry: object) -> object:
-    return entry.get("msg", entry) if isinstance(entry, Mapping) else entry
+def _words(entry: object) -> str:
+    # As deep as anyone has been seen to hide them.
+    for _ in range(3):
+        if isinstance(entry, Mapping):
+            names = ("message", "msg", "error", "detail", "title")
+            entry = next((entry[name] for name in names if entry.get(name)), "")
+    return entry if isinstance(entry, str) else ""
 
 
 def _word(value: object) -> str | None:

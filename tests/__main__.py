@@ -34,6 +34,7 @@ CHECKS = {
     "lint": ("ruff", "check", "."),
     "types": ("mypy",),
     "tests": (*PYTEST, *TWO_AT_A_TIME, f"--basetemp={LEFT}", "tests"),
+    "tests in other environments": (*PYTEST, f"--basetemp={LEFT}-environments", "-m", "environment", "tests"),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
     "notebooks, nbval": (*NBVAL, "notebooks"),
     "notebooks, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
@@ -73,7 +74,8 @@ def main() -> int:
         )
         if status:
             return status
-    shutil.rmtree(LEFT, ignore_errors=True)
+    for left in (LEFT, f"{LEFT}-environments"):
+        shutil.rmtree(left, ignore_errors=True)
     return 0
 
 

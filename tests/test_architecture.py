@@ -20,7 +20,7 @@ LAYERS = [
     {"errors"},
     {"metadata", "cells"},
     {"core"},
-    {"engines", "catalog", "budget", "person", "_loop"},
+    {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
     {"care", "preferences"},

@@ -147,8 +147,15 @@ SHOWN = {
         "a24_a_redirect_to_another_host",
         "s11_a_redirect_is_not_followed",
     ),
-    "S12": ("s12_the_key_goes_to_the_api_and_to_no_other_origin",),
-    "S13": ("s13_an_unsafe_base_url_is_refused_without_repeating_a_password",),
+    "S12": (
+        "s12_the_key_goes_to_the_api_and_to_no_other_origin",
+        "s12_a_file_that_came_with_a_notebook_gets_no_key",
+        "s12_no_key_but_its_own_goes_to_an_endpoint",
+    ),
+    "S13": (
+        "s13_an_unsafe_base_url_is_refused_without_repeating_a_password",
+        "s13_plain_http_is_for_this_machine_only",
+    ),
     "S14": ("s13_an_unsafe_base_url_is_refused_without_repeating_a_password",),
     "S15": (
         "a03_a_certificate_that_cannot_be_trusted",

@@ -1,20 +1,22 @@
 """The law: wrapping never changes the answer.
 
 For every request and engine, the client in front of the server in front of the engine, in process and over a
-real port, a service that is polled, a server that fails on demand and was not asked to, the recording, its
-replay, what was left and is fetched later, the retrying, the limited, the spread and the per-loop engine all
-give what the engine gives, to the byte.
+real port, a server that wants another dialect, a service that is polled, a server that fails on demand and
+was not asked to, the recording, its replay, what was left and is fetched later, the retrying, the limited,
+the spread and the per-loop engine all give what the engine gives, to the byte.
 """
 
 import asyncio
 import contextlib
 import random
+from dataclasses import replace
 from functools import partial
 
 import pytest
 from conftest import KEY, ask, drawing, drawn, service
 from upstream import Upstream
 
+from beluga_nb.api.dialects import OPENAI
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.api.keys import Secret
@@ -90,6 +92,12 @@ def client(base_url, response_format, app=None):
     )
 
 
+def in_openais_words(engine):
+    """Pixels, OpenAI's qualities, and no word on how pictures come back."""
+    spoken = replace(in_process(engine).endpoint, dialect=OPENAI, prefix="lab:")
+    return Http(spoken, app=create_app(engine, key=KEY))
+
+
 def in_process(engine, response_format="b64_json"):
     return client("http://127.0.0.1/v1", response_format, create_app(engine, key=KEY))
 
@@ -146,6 +154,7 @@ def polled(engine):
 WRAPPERS = {
     "in process, url": lambda engine, _: in_process(engine, "url"),
     "in process, b64_json": lambda engine, _: in_process(engine, "b64_json"),
+    "in OpenAI's words": lambda engine, _: in_openais_words(engine),
     "polled": lambda engine, _: polled(engine),
     "polled, behind the server": lambda engine, _: in_process(PerLoop(lambda: polled(engine))),
     "faulty": lambda engine, _: client(

@@ -10,11 +10,13 @@ from kernels import Kernel, clean_environment
 from reference import with_reference
 from stores import mentions, notebook, record
 
+from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.catalog import find, supported_parameters
 from beluga_nb.local.app import create_app
 from beluga_nb.local.previews import previews
 from beluga_nb.magics.parse import parse
 from beluga_nb.metadata.files import WAYS
+from beluga_nb.session import Session
 from beluga_nb.settings import EMBEDS, MODES, Settings
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
@@ -81,12 +83,25 @@ def test_the_reference_is_that_of_the_grammar():
 def test_every_setting_and_mode_is_named():
     for setting in fields(Settings):
         assert (
-            setting.name == "origin"
+            setting.name in {"origin", "named"}
             or f"`{setting.name}`" in README
             or f"BELUGA_{setting.name.upper()}" in README
         )
     for mode in (*MODES, *EMBEDS):
         assert f"| `{mode}` |" in README
+
+
+def test_every_dialect_is_in_the_table():
+    section = README.partition("## Other servers")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[a-z].*?) \|", section, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall("`(.+?)`", row)) == sorted(DIALECTS)
+
+
+def test_the_endpoint_of_the_readme_is_one(tmp_path):
+    [text] = [block for block in blocks("toml") if "[endpoints." in block]
+    (tmp_path / "beluga.toml").write_text(text)
+    session = Session(environ={"BELUGA_LAB_BASE_URL": "https://my.example/v1"}, folder=tmp_path)
+    assert session.plan("a fox", endpoint="lab").url == "https://my.example/v1/images/generations"
 
 
 def test_the_two_commands_are_there_once_each():

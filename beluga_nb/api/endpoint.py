@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from beluga_nb.api.dialects import BELUGA, Dialect
 from beluga_nb.api.keys import Secret
+from beluga_nb.core import Request
 
 DEADLINE: ContextVar[float] = ContextVar("DEADLINE", default=math.inf)
 """When the whole call must have ended, on the running loop's clock, however often it is tried."""
@@ -17,7 +19,8 @@ class Endpoint:
     """An OpenAI-compatible base URL and what belongs to it; times in seconds.
 
     `provider` is its name in results and recordings. `extensions` sends the take and the sample number
-    too, which our own server understands and others ignore.
+    too, which our own server understands and others ignore. `dialect` is what it expects, and `prefix` is
+    what the names of its models begin with here, and not there.
     """
 
     base_url: str
@@ -27,3 +30,10 @@ class Endpoint:
     extensions: bool = False
     timeout: float = 330.0
     connect_timeout: float = 10.0
+    dialect: Dialect = BELUGA
+    prefix: str = ""
+
+    def body(self, request: Request) -> dict[str, object]:
+        """Return what is posted for a request."""
+        there = replace(request, model=request.model.removeprefix(self.prefix))
+        return self.dialect.body(there, response_format=self.response_format, extensions=self.extensions)

@@ -50,9 +50,7 @@ from beluga_nb.wire import (
     Item,
     decoded,
     error_from_json,
-    items_from_json,
     models_from_json,
-    request_to_json,
 )
 
 Message = MutableMapping[str, Any]
@@ -75,6 +73,12 @@ _BAD_URL = (httpx.InvalidURL, UnicodeError)
 """What httpx raises for an address that it cannot even try."""
 
 _NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
+
+_ELSEWHERE = {
+    402: "Top up the balance at {}. Nothing is billed.",
+    404: "%beluga models --endpoint {} lists what it has; look at its base_url too. Nothing is billed.",
+}
+"""What to do about a refusal of a server that `beluga.toml` names."""
 
 
 class Line:
@@ -110,16 +114,16 @@ class Line:
 
     async def post(self, request: Request, deadline: float) -> Reply:
         """Ask for pictures and return the answer, if it is one; raise `EngineError` for anything else."""
-        body = request_to_json(
-            request, response_format=self.endpoint.response_format, extensions=self.endpoint.extensions
-        )
+        body = self.endpoint.body(request)
         # Whoever receives the same call twice can tell by its key, and need not bill it twice.
         headers = {"Idempotency-Key": request.as_call().run}
         try:
-            return good(await self.sent("POST", "/images/generations", deadline, body, headers))
+            return good(await self.sent("POST", self.endpoint.dialect.path, deadline, body, headers))
         except Refused as error:
             if error.status == 401 and (key := self.endpoint.key):
                 error.hint = f"The key comes from {key.source} and ends in {key.ending}. {error.hint}"
+            if error.status in _ELSEWHERE and self.endpoint.prefix:
+                error.hint = _ELSEWHERE[error.status].format(self.endpoint.provider)
             raise
 
     async def sent(
@@ -210,7 +214,7 @@ class Line:
 
     def arrived(self, request: Request, said: Reply) -> list[Result | BelugaError]:
         """Return those pictures of an answer that need not be fetched, or what is wrong with them."""
-        created, items = items_from_json(said.content)
+        created, items = self.endpoint.dialect.answers(said.content)
         return _arrived(request, items, _By(engine=self.engine_of(said), created=created))
 
     def _unreachable(self, error: Exception) -> Unreachable:
@@ -218,13 +222,17 @@ class Line:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):  # httpx keeps no more of it than the words
             return Untrusted(
                 f"The certificate of {origin(self.endpoint.base_url)[1]} cannot be trusted: {reason}",
-                "Nothing was sent or billed. Look at BELUGA_BASE_URL; SSL_CERT_FILE names a CA bundle.",
+                f"Nothing was sent or billed. Look at {self._place}; SSL_CERT_FILE names a CA bundle.",
             )
         return Unreachable(
             f"No connection to {origin(self.endpoint.base_url)[1]}: {reason}",
-            "Nothing was sent or billed. Look at the network and BELUGA_BASE_URL, or unset"
-            " BELUGA_API_KEY to go on with local previews.",
+            f"Nothing was sent or billed. Look at the network and {self._place}"
+            + ("." if self.endpoint.prefix else ", or unset BELUGA_API_KEY to go on with local previews."),
         )
+
+    @property
+    def _place(self) -> str:
+        return f"[endpoints.{self.endpoint.provider}]" if self.endpoint.prefix else "BELUGA_BASE_URL"
 
     async def _filled(self, item: Item | BadReply, deadline: float) -> Item:
         if isinstance(item, BadReply):
@@ -348,7 +356,8 @@ class Http:
         deadline = min(DEADLINE.get(), asyncio.get_running_loop().time() + self.endpoint.timeout)
         reply = await self.line.post(request, deadline)
         try:
-            created, items = await asyncio.to_thread(items_from_json, reply.content)
+            answers = self.endpoint.dialect.answers
+            created, items = await asyncio.to_thread(answers, reply.content)
         except asyncio.CancelledError:
             raise Stopped(partial(self.line.arrived, request, reply)) from None
         engine = self.line.engine_of(reply)
@@ -374,15 +383,17 @@ async def fetched(endpoint: Endpoint, request: Request, left: Address) -> Result
 
 
 async def models(endpoint: Endpoint) -> list[Model]:
-    """Return the image models that the service lists, which needs no key.
+    """Return the image models that the service lists, as they are named here; BelugAPI needs no key for it.
 
     Raises `EngineError` where it does not answer with a list in `connect_timeout`.
     """
-    line = Line(replace(endpoint, key=None, timeout=endpoint.connect_timeout))
+    key, dialect = endpoint.key if endpoint.prefix else None, endpoint.dialect
+    line = Line(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
     deadline = asyncio.get_running_loop().time() + endpoint.connect_timeout
     try:
-        reply = good(await line.sent("GET", "/models?category=image", deadline))
-        return models_from_json(reply.content)
+        reply = good(await line.sent("GET", f"{dialect.models}?category=image", deadline))
+        listed = models_from_json(reply.content)
+        return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
     finally:
         await line.aclose()
 

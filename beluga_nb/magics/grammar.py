@@ -41,6 +41,13 @@ OPTIONS = (
     _COUNT,
     _QUALITY,
     _OUTPUT,
+    Option(
+        ("--endpoint",),
+        "endpoint",
+        "NAME",
+        "a server that beluga.toml names; -m lab:sd says both",
+        "endpoint",
+    ),
     Option(("--take",), "take", "LABEL", "another sampling of the same request"),
     Option(("--sample",), "sample", "N", "the number of the first picture within its take, from 0 on"),
     Option(("--raw",), "raw", "", "leave {{name}} as it is, in the prompt and in options"),
@@ -117,6 +124,9 @@ COMMANDS = {
             Option(("--search",), "search", "TEXT", "only with this text in id, name or provider"),
             Option(("--provider",), "provider", "NAME", "only of this provider", "provider"),
             Option(("-s", "--size"), "size", "LABEL", "only those that have this size", "size"),
+            Option(
+                ("--endpoint",), "endpoint", "NAME", "ask this server of beluga.toml what it has", "endpoint"
+            ),
         ),
     ),
     "sizes": Command(

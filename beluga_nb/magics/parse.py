@@ -25,6 +25,7 @@ class Options(TypedDict, total=False):
     """The arguments of `Session.submit` that a line can set."""
 
     model: str
+    endpoint: str
     size: str
     n: int
     quality: str

@@ -63,6 +63,7 @@ class BelugaMagics(Magics):
     prices = _setting("Your own prices, with their date and currency.")
     faults = _setting("Whether a prompt may ask the embedded BelugAPI for a failure.")
     aliases = _setting("Names that stand for a model and what is asked of it.")
+    endpoints = _setting("Other servers by name: base_url, dialect, model, timeout.")
 
     def __init__(self, **ours: Any) -> None:
         super().__init__(**ours)

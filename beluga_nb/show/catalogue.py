@@ -20,6 +20,9 @@ def models_table(listing: Listing) -> Bundle:
         for model in listing.models
     ]
     rows += [(each.id, each.name, each.provider, "not known here: --insist", "") for each in listing.others]
+    rows += [
+        (each.id, each.name, each.provider, "what that server makes of it", "") for each in listing.named
+    ]
     return noted(table(rows, ("model", "name", "provider", "sizes", "per request")), listing.note)
 
 

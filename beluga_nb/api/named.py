@@ -1,0 +1,76 @@
+"""A server that `beluga.toml` names, as an `Endpoint`: its address, its dialect, and its own key.
+
+A key goes to one origin: BELUGA_LAB_API_KEY to the address of `lab`, if that is the user's own word or on
+this machine, and a service's own key (OPENAI_API_KEY …) to that service alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from beluga_nb.api.dialects import BELUGA, Dialect, find
+from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.fetch import origin
+from beluga_nb.api.keys import Secret, checked
+from beluga_nb.endpoints import Named
+from beluga_nb.errors import SettingsError
+from beluga_nb.settings import LOOPBACK, Settings
+
+
+def key_of(named: Named, environ: Mapping[str, str]) -> Secret | None:
+    """Return the key for a server, or None; raise `SettingsError` where it would go where it should not."""
+    dialect = find(named.dialect)
+    variable = dialect.variable if _is_service(named, dialect) else named.variable("API_KEY")
+    said = environ.get(variable, "")
+    if not said.strip():
+        return None
+    host = urlsplit(_base_url(named, dialect)).hostname
+    if not (_is_service(named, dialect) or named.own or host in LOOPBACK):
+        raise SettingsError(
+            f"beluga.toml wants to send your {variable} to {host}.",
+            f"If you trust that address, say so yourself: set {named.variable('BASE_URL')}={named.base_url}",
+        )
+    return Secret(checked(said, variable), variable)
+
+
+def endpoint_of(now: Settings, named: Named, key: Secret | None) -> Endpoint:
+    """Return where requests to a server go, and how; raise `SettingsError` where it cannot be known."""
+    dialect = find(named.dialect)
+    if _is_service(named, dialect) and key is None:
+        raise SettingsError(f"There is no key for the endpoint {named.name}.", f"Set {dialect.variable}.")
+    return Endpoint(
+        base_url=_base_url(named, dialect),
+        provider=named.name,
+        key=key,
+        response_format=now.response_format,
+        extensions=dialect is BELUGA and now.loopback,
+        timeout=named.timeout or dialect.timeout or now.timeout,
+        connect_timeout=now.connect_timeout,
+        dialect=dialect,
+        prefix=named.prefix,
+    )
+
+
+def told(named: Named, environ: Mapping[str, str]) -> str:
+    """Return, in words, what a server is, and whether there is a key for it."""
+    try:
+        dialect = find(named.dialect)
+        address, key = _base_url(named, dialect), key_of(named, environ)
+    except ValueError as error:  # all of what is said wrongly is one
+        return str(error.args[0])
+    held = f"key from {key.source}, ending in {key.ending}" if key else "no key"
+    return f"{dialect.name} at {address}, {held}"
+
+
+def _base_url(named: Named, dialect: Dialect) -> str:
+    if base_url := named.base_url or dialect.service:
+        return base_url
+    raise SettingsError(
+        f"The endpoint {named.name} has no base_url.",
+        f"Say it in beluga.toml, under [endpoints.{named.name}].",
+    )
+
+
+def _is_service(named: Named, dialect: Dialect) -> bool:
+    return bool(dialect.service) and origin(_base_url(named, dialect)) == origin(dialect.service)

@@ -1,0 +1,88 @@
+"""Other servers by name, as `[endpoints.NAME]` in `beluga.toml` says: `lab:sd-turbo` is a model of `lab`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from beluga_nb.errors import SettingsError, UnknownName, plain
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_TAKEN = {"belugapi", "local", "localhost"}
+"""What recordings call the service, the embedded BelugAPI, and a host that has no dot in its name."""
+
+_EXAMPLE = 'For example: [endpoints.lab] base_url = "https://lab.example/v1", dialect = "localai"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A server under a name of its own, which is its provider name in recordings too.
+
+    `dialect` says what it expects (api/dialects.py), `model` is the one where none is named, and `timeout` is
+    in seconds. `own` is whether the address is the user's own word, and not just a file's that may have come
+    with a notebook. One without `known` is only named by a model: what is recorded of it can be replayed.
+    """
+
+    name: str
+    base_url: str = ""
+    dialect: str = "generic"
+    model: str = ""
+    timeout: float | None = None
+    own: bool = True
+    known: bool = True
+
+    def __post_init__(self) -> None:
+        for part in ("base_url", "dialect", "model"):
+            if not isinstance(getattr(self, part), str):
+                raise SettingsError(f"The {part} of the endpoint {self.name} is no text.", _EXAMPLE)
+        late = self.timeout
+        if late is not None and (isinstance(late, bool) or not isinstance(late, int | float) or not late > 0):
+            raise SettingsError(
+                f"The timeout of the endpoint {self.name} is {plain(repr(late), 40)}.", _EXAMPLE
+            )
+
+    @property
+    def prefix(self) -> str:
+        """What its models' names begin with."""
+        return f"{self.name}:"
+
+    def variable(self, what: str) -> str:
+        """Return the environment variable that says something of it.
+
+        >>> Named(name="lab").variable("API_KEY")
+        'BELUGA_LAB_API_KEY'
+        """
+        return f"BELUGA_{self.name.upper().replace('-', '_')}_{what}"
+
+
+PARTS = [each.name for each in fields(Named) if each.name not in {"name", "own", "known"}]
+"""What can be said of an endpoint."""
+
+
+def named_in(said: object, *, own: bool = True) -> dict[str, Named]:
+    """Return the endpoints of a table; raise `SettingsError` or `UnknownName` for what is none."""
+    if not isinstance(said, Mapping):
+        raise SettingsError(f"The setting endpoints is {plain(repr(said), 40)}.", _EXAMPLE)
+    return {
+        str(name): each if isinstance(each, Named) else _named(name, each, own) for name, each in said.items()
+    }
+
+
+def _named(name: object, parts: object, own: bool) -> Named:
+    if not _NAME.fullmatch(str(name)) or str(name).lower() in _TAKEN:
+        raise SettingsError(f"'{plain(str(name), 40)}' is no name for an endpoint.", _EXAMPLE)
+    if not isinstance(parts, Mapping):
+        raise SettingsError(f"The endpoint {name} is {plain(repr(parts), 40)}.", _EXAMPLE)
+    for part in parts:
+        if part not in PARTS:
+            raise UnknownName(f"part of the endpoint {name}", str(part), PARTS)
+    return Named(name=str(name), own=own, **parts)
+
+
+def only_named(model: str) -> Named | None:
+    """Return the endpoint that a model such as `lab:sd-turbo` names, of which nothing else is known."""
+    name, colon, rest = model.partition(":")
+    if not colon or not rest or not _NAME.fullmatch(name) or name.lower() in _TAKEN:
+        return None
+    return Named(name=name, known=False)

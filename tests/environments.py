@@ -1,0 +1,53 @@
+"""Environments of their own, for what must be tried beside other libraries than those that are here."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from kernels import clean_environment
+
+PATIENCE = 240  # seconds for one installation
+
+
+class Environment:
+    """A new virtual environment with what pip installs; without a package index the test is skipped."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.folder = folder
+        self.bin = folder / Path(sysconfig.get_path("scripts")).name
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        if words:
+            self.install(*words)
+
+    def install(self, *words: str) -> None:
+        # Compiled on demand: most of it is never imported.
+        pip = [self.python, "-m", "pip", "install", "--quiet", "--no-compile", *words]
+        done = subprocess.run(pip, capture_output=True, text=True, timeout=PATIENCE)
+        said = done.stdout + done.stderr
+        if "Failed to establish a new connection" in said or "NewConnectionError" in said:
+            pytest.skip("There is no way to a package index.")
+        assert done.returncode == 0, said
+
+    @property
+    def python(self) -> str:
+        return str(self.bin / "python")
+
+    def run(self, *words: str, cwd: Path, status: int = 0, **environ: str) -> str:
+        """Run Python with these words and return what it said; its status is the one that is expected."""
+        done = subprocess.run(
+            [self.python, *words],
+            cwd=cwd,
+            env=self.environ(**environ),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def environ(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in clean_environment().items() if name != "PYTHONPATH"}
+        return kept | {"PATH": f"{self.bin}{os.pathsep}{kept['PATH']}"} | more
