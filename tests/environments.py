@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kernels import clean_environment
 
-PATIENCE = 240  # seconds for one installation
+PATIENCE = 600  # seconds for one installation, or for the tests that run in one
 
 
 class Environment:

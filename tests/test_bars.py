@@ -229,7 +229,10 @@ SHOWN = {
     "S50": ("off_neither_reads_nor_writes",),
     "S51": ("s51_nothing_of_a_prompt_is_left_in_the_folder",),
     "S52": ("s52_importing_the_package_imports_no_heavy_library_opens_no_socket_and_writes_nothing",),
-    "S60": ("s60_what_is_installed_is_at_least_the_floor",),
+    "S60": (
+        "s60_what_is_installed_is_at_least_the_floor",
+        "s60_the_core_works_with_the_lowest_versions_that_are_allowed",
+    ),
     "S61": ("s61_every_dependency_has_a_floor_and_its_reason_in_the_readme",),
     "S62": ("s62_the_wheel_holds_the_package_and_nothing_else",),
     "S63": ("s63_who_publishes_runs_nothing_else",),

@@ -94,8 +94,7 @@ def test_what_comes_through_the_proxy_is_what_the_engine_gave(lab, size, quality
     said = {name: value for name, value in {"size": size, "quality": quality}.items() if value}
     # Ours is the default size of the API, which LiteLLM does not say.
     expected = ask(drawing, Request(prompt="a whale, really?", model="flux-2.0", **said))
-    told = []
-    result = session(lab, notify=told.append).generate("a whale, really?", endpoint="lab", mode="off", **said)
+    result = session(lab).generate("a whale, really?", endpoint="lab", mode="off", **said)
     assert [picture.data for picture in result.pictures] == [picture.data for picture in expected.pictures]
     assert result.recipe.request.model == "lab:whale"
 

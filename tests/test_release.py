@@ -1,0 +1,162 @@
+"""What is released: it builds, is described, installs where nothing else is, and its floors are real."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from environments import Environment
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    # The sdist, and the wheel out of it, as the release workflow builds them; from what is installed.
+    words = ["-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=120)
+    return folder
+
+
+def test_what_is_built_is_what_the_package_index_takes(built):
+    words = ["-m", "twine", "check", "--strict", *map(str, built.iterdir())]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 2
+
+
+def test_the_licence_is_in_both_and_the_tests_are_in_the_sdist(built):
+    [wheel], [sdist] = built.glob("*.whl"), built.glob("*.tar.gz")
+    assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    assert {"LICENSE", "CHANGELOG.md", "CITATION.cff", "README.md", "tests/test_law.py"} <= set(names)
+    assert [name for name in names if name.startswith(("notebooks/", ".git/", "benchmarks/"))] == []
+
+
+def test_one_version_is_said_everywhere():
+    said = PROJECT["version"]
+    assert re.search(rf"^## {re.escape(said)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert f"\nversion: {said}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+    assert sys.version_info[:2] >= (3, 11)
+
+
+def test_every_python_that_ci_tries_is_a_classifier():
+    tried = re.findall(r'"(3\.\d+)"', (ROOT / ".github/workflows/check.yml").read_text("utf-8"))
+    named = [each.rpartition(" ")[2] for each in PROJECT["classifiers"] if ":: 3." in each]
+    assert tried == named
+
+
+SMOKE = """
+import beluga_nb
+whale = beluga_nb.generate("a beluga whale", size="16:9")
+assert whale[0].size == (1536, 864), whale[0].size
+assert beluga_nb.generate("a beluga whale", size="16:9", mode="replay") == whale
+whale.save("whale.png")
+assert beluga_nb.open("whale.png").recipe.request.prompt == "a beluga whale"
+print(beluga_nb.__file__)
+"""
+
+NOTEBOOK = """
+%load_ext beluga_nb
+%beluga -o fox a fox in the snow
+print(len(fox), fox.recipe.procedural)
+"""
+
+
+@pytest.mark.environment
+def test_the_wheel_works_where_nothing_else_is(built, tmp_path):
+    [wheel] = built.glob("*.whl")
+    empty = Environment(tmp_path / "env", str(wheel))
+    work = tmp_path / "work"
+    work.mkdir()
+    assert str(tmp_path / "env") in empty.run("-W", "error", "-c", SMOKE, cwd=work)
+    (work / "cell.ipy").write_text(NOTEBOOK)
+    assert "1 True" in empty.run("-m", "IPython", "--no-banner", "cell.ipy", cwd=work, IPYTHONDIR=str(work))
+    assert "beluga_nb" in empty.run("-m", "beluga_nb", "--help", cwd=work)
+    assert "every recording is whole" not in empty.run("-m", "beluga_nb", "verify", cwd=work)
+    empty.run("-m", "pip", "check", cwd=work)
+
+
+TRIED = {
+    "dependencies": PROJECT["dependencies"],
+    **{extra: PROJECT["optional-dependencies"][extra] for extra in ("server", "nested", "keyring")},
+}
+"""What is installed at its floor; front ends and what only tests use are as new as they come."""
+
+CORE = [
+    "core",
+    "wire",
+    "catalog",
+    "settings",
+    "session",
+    "engines",
+    "loop",
+    "bridges",
+    "endpoints",
+    "metadata",
+    "api/dialects",
+    "api/http",
+    "api/keys",
+    "api/retry",
+    "show/markup",
+    "show/preview",
+    "show/recipe",
+    "store/records",
+    "store/replay",
+    "local/painter",
+    "local/jobs",
+    "local/guard",
+    "local/child",
+    "magics/magic",
+    "magics/parse",
+    "magics/completion",
+]
+"""The tests that need no library but those of the package, pytest and a kernel."""
+
+
+def floors():
+    """Each requirement with its lowest version in place of its range."""
+    for words in (each for group in TRIED.values() for each in group):
+        requirement, _, marker = words.partition(";")
+        name, _, floor = requirement.strip().partition(">=")
+        yield f"{name}=={floor}{'; ' + marker.strip() if marker else ''}"
+
+
+def test_s60_every_dependency_of_users_has_a_floor_that_is_tried():
+    assert all(re.match(r"[\w.-]+==\d+(\.\d+)*(;|$)", each) for each in floors())
+    assert {each.partition(">=")[0] for each in PROJECT["dependencies"]} <= {
+        each.partition("==")[0] for each in floors()
+    }
+    assert all((ROOT / "tests" / path).exists() for path in core_tests())
+
+
+def core_tests():
+    return [re.sub(r"(\w+)$", r"test_\1.py", each) for each in CORE]
+
+
+@pytest.mark.environment
+def test_s60_the_core_works_with_the_lowest_versions_that_are_allowed(tmp_path):
+    lowest = Environment(tmp_path / "env")
+    (tmp_path / "floors.txt").write_text("\n".join(floors()))
+    extras = ",".join(name for name in TRIED if name != "dependencies")
+    kernel = ("ipykernel>=6.31", "nbformat", "defusedxml", "pytest")
+    lowest.install("-c", str(tmp_path / "floors.txt"), "-e", f"{ROOT}[{extras}]", *kernel)
+    for words in PROJECT["dependencies"]:
+        name, _, floor = words.partition(">=")
+        said = lowest.run("-c", f"from importlib.metadata import version; print(version({name!r}))", cwd=ROOT)
+        assert re.fullmatch(rf"{re.escape(floor)}(\.0)*", said.strip()), (name, said)
+    said = lowest.run(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not two_thousand"),
+        f"--basetemp={tmp_path / 'tests'}",
+        *(f"tests/{path}" for path in core_tests()),
+        cwd=ROOT,
+    )
+    assert " passed" in said.splitlines()[-1]
+    assert "skipped" not in said.splitlines()[-1]
