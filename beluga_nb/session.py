@@ -27,6 +27,7 @@ from beluga_nb.api.retry import Retrying
 from beluga_nb.budget import Budget, Budgeted
 from beluga_nb.care import Care, View
 from beluga_nb.catalog import Listing
+from beluga_nb.compare.grid import Grid as Grid  # for the magics, which know only the session
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
 from beluga_nb.compare.template import names, used

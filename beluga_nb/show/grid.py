@@ -29,7 +29,7 @@ _RULE = "1px solid rgba(128,128,128,.35)"
 _LABEL = "text-align:left;padding:4px 10px 4px 0;font-weight:600;vertical-align:top"
 _TOP = f"{_LABEL};{_BACKGROUND};position:sticky;top:0;z-index:2;padding-left:6px"
 _LEFT = f"{_LABEL};{_BACKGROUND};position:sticky;left:0;z-index:1;min-width:72px;max-width:200px"
-_CORNER = f"{_TOP};left:0;z-index:3;font-weight:400;opacity:.75;padding-left:0"
+_CORNER = f"{_TOP};left:0;z-index:3;font-weight:400;padding-left:0;white-space:nowrap"
 _CELL = f"text-align:left;vertical-align:top;padding:6px;border-top:{_RULE};white-space:normal"
 _NOTE = "max-width:240px;overflow-wrap:anywhere;font-size:90%;opacity:.85"
 _SMALL = "font-size:80%;opacity:.7;padding-top:2px"
@@ -166,7 +166,8 @@ def _row_html(part: Part, row: str) -> str:
 def _square_html(square: Square) -> str:
     wide = 168 if len(square.figures) == 1 else 128
     figures = "".join(_figure_html(each, wide) for each in square.figures)
-    return f"{figures}{note_html(square, _NOTE)}"
+    line = f'<div style="white-space:nowrap">{figures}</div>' if figures else ""
+    return f"{line}{note_html(square, _NOTE)}"
 
 
 def note_html(square: Square, style: str) -> str:
@@ -215,7 +216,7 @@ def recipe_lines(picture: Described) -> list[tuple[str, str]]:
         "quality": plain(request.quality or "", 40),
         "take": plain(request.take, 60),
         "sample": str(request.sample),
-        "as the service put it": plain(recipe.revised_prompt or "", _LONGEST_PROMPT),
+        "revised prompt": plain(recipe.revised_prompt or "", _LONGEST_PROMPT),
         "sha256": picture.sha256,
     }
     return [(name, text) for name, text in said.items() if text]

@@ -25,13 +25,14 @@ table { border-collapse: separate; border-spacing: 0 }
 th { text-align: left; font-weight: 600; vertical-align: top; padding: 6px 12px 6px 6px }
 th { background: Canvas; max-width: 16em }
 thead th { position: sticky; top: 0; z-index: 2 } tbody th { position: sticky; left: 0; z-index: 1 }
-thead th:first-child { left: 0; z-index: 3; font-weight: 400; opacity: .8 }
+thead th:first-child { left: 0; z-index: 3; font-weight: 400; white-space: nowrap }
 td, tbody th { border-top: 1px solid #8886; vertical-align: top; padding: 6px }
 td > div { max-width: 26em; overflow-wrap: anywhere }
+td > div.line { max-width: none; white-space: nowrap }
 figure { display: inline-block; margin: 0 6px 4px 0; vertical-align: top }
 figure button { all: unset; cursor: zoom-in; display: block }
 figure button:focus-visible { outline: 2px solid Highlight }
-figure img { width: 180px; height: auto; display: block; border-radius: 4px }
+figure img { width: 168px; height: auto; display: block; border-radius: 4px }
 figcaption { font-size: 12px; opacity: .7 }
 figure template { display: none }
 dialog { border: 0; border-radius: 8px; padding: 14px; max-width: 94vw; max-height: 94vh }
@@ -160,7 +161,9 @@ def _facet(table: Table, name: str, label: str) -> str:
 
 
 def _square(square: Square) -> str:
-    return "".join(_figure(figure) for figure in square.figures) + note_html(square, "")
+    figures = "".join(map(_figure, square.figures))
+    line = f'<div class="line">{figures}</div>' if figures else ""
+    return f"{line}{note_html(square, '')}"
 
 
 def _figure(figure: Figure) -> str:
