@@ -24,6 +24,7 @@ LAYERS = [
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
     {"care", "preferences"},
+    {"comparing"},
     {"session"},
     {"magics", "workbench", "cli"},
     {"__init__", "__main__"},
@@ -41,8 +42,10 @@ LIBRARIES = {
     "starlette": {"local/"},
     "uvicorn": {"local/"},
     "numpy": {"local/painter/"},
-    "PIL": {"core.py", "show/", "local/painter/"},
+    "PIL": {"core.py", "show/", "local/painter/", "comparing.py"},  # the last, for type checkers only
     "pybase64": {"wire.py", "show/"},
+    "pandas": {"show/frame.py", "compare/grid.py", "comparing.py"},  # in the latter, for type checkers only
+    "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"_loop.py"},
     "nest_asyncio2": {"_loop.py"},
 }

@@ -101,7 +101,8 @@ def test_the_endpoint_of_the_readme_is_one(tmp_path):
     [text] = [block for block in blocks("toml") if "[endpoints." in block]
     (tmp_path / "beluga.toml").write_text(text)
     session = Session(environ={"BELUGA_LAB_BASE_URL": "https://my.example/v1"}, folder=tmp_path)
-    assert session.plan("a fox", endpoint="lab").url == "https://my.example/v1/images/generations"
+    [post] = session.plan("a fox", endpoint="lab").posts
+    assert post.url == "https://my.example/v1/images/generations"
 
 
 def test_the_two_commands_are_there_once_each():

@@ -211,16 +211,27 @@ class Store:
 
         Raises `StoreError` where it is recorded and its bytes are missing or not the recorded ones.
         """
+        entry = self.entry(request, provider=provider)
+        if entry is None:
+            return None
+        return entry.refusal or self.picture(entry)
+
+    def preview(self, request: Request, *, provider: str) -> Preview | None:
+        """Return the small copy of the first picture of a request, if one is recorded; as `read`."""
+        entry = self.entry(request, provider=provider)
+        small = entry and entry.preview
+        return Preview(self.blob(small), small.media_type) if small else None
+
+    def entry(self, request: Request, *, provider: str) -> Entry | None:
+        """Return the record of the first picture of a request, or None: not recorded; as `read`."""
         path = self.record_path(key(request, provider=provider))
         try:
             entry = self._entry(path)
-            if entry is None:
-                return None
-            if entry.key != path.stem:
+            if entry is not None and entry.key != path.stem:
                 raise Unusable("it is damaged (the answer to another request)")
         except Unusable as unusable:
             raise unreadable(path, str(unusable)) from None
-        return entry.refusal or self.picture(entry)
+        return entry
 
     def has(self, request: Request, *, provider: str) -> bool:
         """Whether the first picture of a request is recorded, or was declined."""
