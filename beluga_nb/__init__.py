@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         Unreachable,
         Untrusted,
     )
-    from beluga_nb.session import Session, agenerate, generate, open, submit  # noqa: A004
+    from beluga_nb.session import Session, agenerate, gallery, generate, open, submit  # noqa: A004
     from beluga_nb.settings import Settings
 
 __version__ = "0.1.0"
@@ -67,6 +67,7 @@ __all__ = [
     "Unreachable",
     "Untrusted",
     "agenerate",
+    "gallery",
     "generate",
     "load_ipython_extension",
     "open",

@@ -35,6 +35,7 @@ from beluga_nb.core import Bundle, Engine, Incomplete, Request, Result
 from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.judging import Judging, Voting
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
@@ -98,7 +99,7 @@ def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
     return wait
 
 
-class Session(Care):
+class Session(Care, Judging):
     """Everything that answers requests, put together from settings.
 
     Settings are read anew at each call: defaults < `beluga.toml` < `BELUGA_*` < what is given here
@@ -333,6 +334,11 @@ class Session(Care):
             told["unfinished"] = unfinished
         return told
 
+    def _booth(self, voting: Voting) -> object:
+        from beluga_nb.workbench.booth import Booth  # the one door to what needs ipywidgets
+
+        return Booth(voting)
+
     def _store(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or of what lies in another folder."""
         return Store(self.preferences.settings(folder).store)
@@ -543,4 +549,5 @@ default = Session()
 generate = default.generate
 agenerate = default.agenerate
 submit = default.submit
+gallery = default.gallery
 open = default.open  # noqa: A001  as in PIL.Image.open

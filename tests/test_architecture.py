@@ -23,7 +23,7 @@ LAYERS = [
     {"engines", "catalog", "budget", "person", "_loop"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
-    {"care", "preferences"},
+    {"care", "judging", "preferences"},
     {"session"},
     {"magics", "workbench", "cli"},
     {"__init__", "__main__"},
@@ -35,15 +35,16 @@ DOOR = ("session", "workbench")
 # Where a library may be imported; what is not named here may be imported nowhere.
 LIBRARIES = {
     "httpx": {"api/http.py"},
-    "IPython": {"magics/", "__init__.py"},  # there, for type checkers only
+    # In __init__ for type checkers only; the booth has its cell show the ranking in its place.
+    "IPython": {"magics/", "__init__.py", "workbench/booth.py"},
     "traitlets": {"magics/registered.py", "workbench/"},  # what IPython and ipywidgets are configured by
     "ipywidgets": {"workbench/"},
     "starlette": {"local/"},
     "uvicorn": {"local/"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
     "numpy": {"local/painter/", "compare/measure.py", "compare/rank.py"},
-    "PIL": {"core.py", "show/", "local/painter/"},
-    "pybase64": {"wire.py", "show/"},
+    "PIL": {"core.py", "show/", "local/painter/", "compare/measure.py"},
+    "pybase64": {"wire.py", "show/", "workbench/booth.py"},
     "nest_asyncio": {"_loop.py"},
     "nest_asyncio2": {"_loop.py"},
 }
