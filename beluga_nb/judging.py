@@ -6,7 +6,7 @@ What measures and ranks is imported where it is wanted: the first picture of a k
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +16,6 @@ from beluga_nb.compare.sample import Sample
 from beluga_nb.core import Absent, Bundle, Recipe, Result
 from beluga_nb.errors import RequestError, StoreError, plain
 from beluga_nb.settings import Settings
-from beluga_nb.show.markup import LOCAL_PREVIEW
 from beluga_nb.store.records import Store
 
 if TYPE_CHECKING:
@@ -63,10 +62,11 @@ class Judging:
         if metric is None and built_in and version is None:
             metric, version = built_in.function, built_in.version
         scoring = _Scoring(self._keeping(), name, str(version or "1"), metric)
-        rows = scoring.rows(samples, executor=executor, in_flight=in_flight)
+        seen = _Seen()
+        rows = scoring.rows(samples, seen, executor=executor, in_flight=in_flight)
         for problem in scoring.problems[:1]:
             self.notify(problem)
-        return Scores(name, scoring.version, rows, view=scores_bundle)
+        return Scores(name, scoring.version, rows, seen.caveat, view=scores_bundle)
 
     def _mapped(
         self,
@@ -96,7 +96,7 @@ class Judging:
         rows = [row for row in scores.rows if row.value is not None]
         groups = alike([int(row.value or 0) for row in rows], within=within)
         found = tuple(tuple(rows[number] for number in group) for group in groups)
-        return Duplicates(found, view=duplicates_bundle)
+        return Duplicates(found, scores.caveat, view=duplicates_bundle)
 
     def _ranking_of(self, samples: Sequence[Sample], *, by: str) -> Ranking:
         from beluga_nb.compare.rank import ranking
@@ -104,10 +104,10 @@ class Judging:
         from beluga_nb.show.ranking import ranking_bundle, ranking_svg
         from beluga_nb.store.votes import votes
 
-        samples = list(samples)
-        counted = list(duels(votes(self._store()), pairs(samples, by=by)))
-        names = dict.fromkeys(sample.labels[by] for sample in samples)
-        return replace(ranking(counted, by=by, names=names), view=ranking_bundle, draw=ranking_svg)
+        seen = _Seen(by)
+        counted = duels(votes(self._store()), pairs(seen.passing(samples), by=by))
+        found = ranking(counted, by=by, names=seen.labels)
+        return replace(found, caveat=seen.caveat, view=ranking_bundle, draw=ranking_svg)
 
     def _leaderboard_of(
         self, samples: Sequence[Sample], metrics: Sequence[str | Scores], *, by: str
@@ -134,9 +134,11 @@ class Judging:
         if mode == "off":
             raise RequestError('Mode "off" keeps nothing, and votes would be lost.', "Use mode auto to vote.")
         rng = random.Random(seed)
-        ballot = Ballot.of(pairs(samples, by=by), by_whom=voter, votes=votes(store), rng=rng)
+        seen = _Seen(by)
+        among = pairs(seen.passing(samples), by=by)
+        ballot = Ballot.of(among, by_whom=voter, votes=votes(store), rng=rng)
         ranked = lambda: self._ranking_of(samples, by=by)  # noqa: E731  what Voting asks at its end
-        return self._booth(Voting(samples, ballot, box=Box(store, voter), rng=rng, by=by, ranked=ranked))
+        return self._booth(Voting(samples, ballot, seen, box=Box(store, voter), rng=rng, ranked=ranked))
 
     def _keeping(self) -> _Keeping:
         mode = self.settings().mode
@@ -146,6 +148,29 @@ class Judging:
 
     def _store(self) -> Store:
         raise NotImplementedError
+
+
+@dataclass
+class _Seen:
+    """What pictures are, noticed as they go by, since many are not held in memory."""
+
+    by: str = ""
+    labels: dict[str, None] = field(default_factory=dict)
+    drawn: set[bool] = field(default_factory=set)
+
+    def passing(self, samples: Sequence[Sample]) -> Iterator[Sample]:
+        for sample in samples:
+            if self.by in sample.labels:
+                self.labels[sample.labels[self.by]] = None
+            self.drawn.add(sample.picture.recipe.procedural)
+            yield sample
+
+    @property
+    def caveat(self) -> str:
+        """That no model made these, in a sentence; nothing where models did."""
+        if True not in self.drawn:
+            return ""
+        return f"{'Some are l' if False in self.drawn else 'L'}ocal previews, not model output."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +193,7 @@ class _Scoring:
     problems: list[str] = field(default_factory=list)
 
     def rows(
-        self, samples: Sequence[Sample], *, executor: Workers | None, in_flight: int
+        self, samples: Sequence[Sample], seen: _Seen, *, executor: Workers | None, in_flight: int
     ) -> tuple[Scored, ...]:
         from beluga_nb.compare.measure import of_bytes, takes_recipe
 
@@ -176,7 +201,7 @@ class _Scoring:
         known: dict[tuple[str, str], float | Exception] = {}
         rows: list[tuple[Mapping[str, str], int, tuple[str, str]]] = []
         missing: dict[tuple[str, str], int] = {}
-        for place, sample in enumerate(samples):
+        for place, sample in enumerate(seen.passing(samples)):
             of = (sample.picture.sha256, _asked(sample.picture.recipe) if both else "")
             rows.append((sample.labels, sample.number, of))
             if of not in known and of not in missing:
@@ -271,21 +296,19 @@ class Voting:
         self,
         samples: Sequence[Sample],
         ballot: Ballot,
+        seen: _Seen,
         *,
         box: Box,
         rng: random.Random,
-        by: str,
         ranked: Callable[[], Ranking],
     ) -> None:
         self._samples = samples
         self._ballot = ballot
         self._box = box
         self._rng = rng
-        self._by = by
+        self._seen = seen
         self._ranked = ranked
         self._votes: list[Vote | None] = []
-        self._labels = {sample.labels[by] for sample in samples}
-        self._drawn = [sample.picture.recipe.procedural for sample in samples]
 
     @property
     def pictures(self) -> tuple[bytes, bytes] | None:
@@ -305,17 +328,15 @@ class Voting:
             return ""
         left, right = self._samples[question.left.place], self._samples[question.right.place]
         prompts = {each.picture.recipe.request.prompt for each in (left, right)}
-        common = [label for name, label in left.labels.items() if name != self._by]
+        common = [label for name, label in left.labels.items() if name != self._seen.by]
         words = prompts.pop() if len(prompts) == 1 else " · ".join(common)
         return "" if self._reveals(words) else plain(words, LONGEST_PROMPT)
 
     @property
     def progress(self) -> str:
         """How far it is, and whether what is shown are previews."""
-        words = [f"{len(self._ballot.answers)} of {self._ballot.total} compared"]
-        # Said of all, since of one side it would tell something.
-        words += [LOCAL_PREVIEW if all(self._drawn) else "some are local previews"] * any(self._drawn)
-        return " · ".join(words)
+        told = f"{len(self._ballot.answers)} of {self._ballot.total} compared."
+        return f"{told} {self._seen.caveat}".rstrip()  # of all, since of one side it would tell something
 
     @property
     def undoable(self) -> bool:
@@ -350,4 +371,4 @@ class Voting:
         return self._samples[entrant.place].picture.image
 
     def _reveals(self, words: str) -> bool:
-        return any(label.casefold() in words.casefold() for label in self._labels if label)
+        return any(label.casefold() in words.casefold() for label in self._seen.labels if label)

@@ -416,3 +416,23 @@ def test_what_is_shown_says_nothing_that_differs_between_two(session):
     styles = [session.generate(f"a fox in {style}", model="flux-2.0") for style in ("oil", "ink")]
     opened = session.gallery(*styles).vote(by="prompt")
     assert "oil" not in opened.pictures.value.split("base64")[0]
+
+
+def test_local_previews_are_called_so_in_all_that_is_said_of_them(tmp_path):
+    local = Session(environ={}, folder=tmp_path)
+    gallery = local.gallery(*(local.generate("a fox", model=model) for model in MODELS[:2]))
+    for shown in (gallery.score("contrast"), gallery.ranking(), gallery.leaderboard("contrast")):
+        for told in shown._repr_mimebundle_().values():
+            assert "Local previews, not model output." in told
+    assert "Local previews, not model output." in gallery.vote().status.value
+
+
+def test_where_some_are_local_previews_no_side_is_called_one(session, tmp_path):
+    local = Session(environ={}, folder=tmp_path / "local")
+    mixed = session.gallery(
+        session.generate("a fox", model=MODELS[0]), local.generate("a fox", model=MODELS[1])
+    )
+    opened = mixed.vote()
+    assert "Some are local previews, not model output." in opened.status.value
+    assert "preview" not in opened.pictures.value.split("base64")[0]
+    assert "preview" not in foxes(session).ranking().note

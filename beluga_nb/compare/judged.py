@@ -44,6 +44,7 @@ class Scores(Sequence[float | None]):
     name: str
     version: str
     rows: tuple[Scored, ...]
+    caveat: str = ""
     view: Callable[[Scores], Bundle] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -80,6 +81,7 @@ class Duplicates(Sequence[Sequence[Scored]]):
     """Groups of pictures that look nearly the same; each picture's `value` is its fingerprint."""
 
     groups: tuple[tuple[Scored, ...], ...]
+    caveat: str = ""
     view: Callable[[Duplicates], Bundle] | None = field(default=None, compare=False, repr=False)
 
     @overload

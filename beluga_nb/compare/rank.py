@@ -66,7 +66,8 @@ class Ranking:
     """Names by how they fared in votes, sorted by the lower bound: who was hardly compared does not lead.
 
     `wins[i][j]` is how often the standing `i` won against `j`, a tie as half. `alike` are neighbours that the
-    votes do not tell apart; `votes` are those that compare, and `bad` those that found both bad.
+    votes do not tell apart; `votes` are those that compare, and `bad` those that found both bad. `caveat`
+    says what else is to be known.
     """
 
     by: str
@@ -75,6 +76,7 @@ class Ranking:
     votes: int
     bad: int = 0
     alike: tuple[tuple[str, str], ...] = ()
+    caveat: str = ""
     view: Callable[[Ranking], Bundle] | None = field(default=None, compare=False, repr=False)
     draw: Callable[[Ranking], str] | None = field(default=None, compare=False, repr=False)
 
@@ -91,18 +93,21 @@ class Ranking:
     @property
     def note(self) -> str:
         """What the votes are good for, in words."""
+        return " ".join(filter(None, [self._told(), self._bad(), self.caveat]))
+
+    def _told(self) -> str:
         if not self.votes:
-            return "No votes yet: nothing can be said." + self._bad()
+            return "No votes yet: nothing can be said."
         told = f"{_count(self.votes, 'vote')}."
         if self.too_few:
             widest = max((each.high - each.low) / 2 for each in self.standings)
             told = f"Too few votes: {self.votes} leave up to ±{widest:.0f} Elo points."
         if self.alike:
             told += " Not told apart: " + "; ".join(f"{one} and {other}" for one, other in self.alike) + "."
-        return told + self._bad()
+        return told
 
     def _bad(self) -> str:
-        return f" {_count(self.bad, 'vote')} found both bad, which ranks nobody." if self.bad else ""
+        return f"{_count(self.bad, 'vote')} found both bad, which ranks nobody." if self.bad else ""
 
     def to_svg(self) -> str:
         """Return the strengths and their intervals as an SVG picture; empty where nobody draws it."""

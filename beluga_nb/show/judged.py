@@ -41,6 +41,8 @@ class Scored(Protocol):
     def version(self) -> str: ...
     @property
     def rows(self) -> Sequence[Row]: ...
+    @property
+    def caveat(self) -> str: ...
 
 
 class Grouped(Protocol):
@@ -48,6 +50,8 @@ class Grouped(Protocol):
 
     @property
     def groups(self) -> Sequence[Sequence[Row]]: ...
+    @property
+    def caveat(self) -> str: ...
 
 
 class Board(Protocol):
@@ -92,6 +96,8 @@ def _told(scores: Scored) -> Iterator[str]:
         yield f"… and {more:,} more."
     if failed:
         yield f"{failed} of {len(scores.rows)} failed."
+    if scores.caveat:
+        yield scores.caveat
 
 
 def duplicates_bundle(duplicates: Grouped) -> Bundle:
@@ -102,7 +108,8 @@ def duplicates_bundle(duplicates: Grouped) -> Bundle:
     rows = [(number, row) for number, group in enumerate(duplicates.groups, 1) for row in group]
     names = list(dict.fromkeys(name for _, row in rows for name in row.labels))
     head = ("group", *(plain(name, _LONGEST) for name in names), "number", "picture")
-    return table([(str(number), *_labels(row, names)) for number, row in rows[:LISTED]], head)
+    lines = [(str(number), *_labels(row, names)) for number, row in rows[:LISTED]]
+    return noted(table(lines, head), duplicates.caveat)
 
 
 def leaderboard_bundle(board: Board) -> Bundle:
