@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Unreachable,
         Untrusted,
     )
-    from beluga_nb.session import Session, agenerate, generate, grid, open, submit  # noqa: A004
+    from beluga_nb.session import Session, agenerate, gallery, generate, grid, open, submit  # noqa: A004
     from beluga_nb.settings import Settings
 
 __version__ = "0.1.0"
@@ -75,6 +75,7 @@ __all__ = [
     "Untrusted",
     "agenerate",
     "expand",
+    "gallery",
     "generate",
     "grid",
     "load_ipython_extension",

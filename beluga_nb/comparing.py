@@ -39,6 +39,7 @@ from beluga_nb.errors import (
     StoreError,
     plain,
 )
+from beluga_nb.judging import Judging
 from beluga_nb.person import check_yes
 from beluga_nb.preferences import Preferences
 from beluga_nb.settings import Settings
@@ -77,7 +78,7 @@ class Frame(Protocol):
     def to_dict(self, orient: Literal["records"]) -> list[Mapping[str, object]]: ...
 
 
-class Comparing:
+class Comparing(Judging):
     """The part of a session that compares: it makes grids, and is what they ask."""
 
     notify: Callable[[str], None]

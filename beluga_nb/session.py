@@ -40,6 +40,7 @@ from beluga_nb.endpoints import Named
 from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.judging import Voting
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
@@ -300,6 +301,11 @@ class Session(Care, Comparing):
         if unfinished := _unfinished(pending.calls(Store(now.store))):
             told["unfinished"] = unfinished
         return told
+
+    def _booth(self, voting: Voting) -> object:
+        from beluga_nb.workbench.booth import Booth  # the one door to what needs ipywidgets
+
+        return Booth(voting)
 
     def _store(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or of what lies in another folder."""
@@ -590,4 +596,5 @@ generate = default.generate
 agenerate = default.agenerate
 submit = default.submit
 grid = default.grid
+gallery = default.gallery
 open = default.open  # noqa: A001  as in PIL.Image.open

@@ -490,3 +490,18 @@ def test_a_stopped_call_of_another_kernel_is_unknown_and_not_lost(session, tmp_p
     cell = grid.cells[3]
     pending.begin(Store(tmp_path / "beluga_store"), cell.request.as_call(), provider="127.0.0.1")
     assert grid.counts == {"done": 0, "failed": 0, "unknown": 1, "not sent": 7}
+
+
+def test_a_grid_is_scored_voted_on_and_ranked_by_any_axis(session, tmp_path):
+    grid = study(session)
+    grid.run()
+    scores = grid.score("brightness")
+    assert len(scores) == len(grid.samples) == 8
+    assert {row.labels["model"] for row in scores.rows} == set(MODELS)
+    booth = grid.vote(by="style", voter="me", seed=1)
+    booth._shown_at = 0.0  # the pictures have been looked at
+    booth.press("left")
+    assert set(grid.ranking(by="style").names) == set(STYLES)
+    assert list((tmp_path / "beluga_store" / "votes").glob("*.jsonl"))
+    cats = grid.where(animal="cat").score("brightness")
+    assert list(cats) == [row.value for row in scores.rows if row.labels["animal"] == "cat"]
