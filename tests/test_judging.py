@@ -280,6 +280,26 @@ def test_an_interrupt_while_an_executor_works_leaves_it_open(session):
         assert executor.submit(len, "abc").result() == 3
 
 
+def test_what_cannot_be_sent_to_another_process_stays_with_its_picture(session):
+    with spawned() as executor:
+        scores = foxes(session).score("local", lambda _: 1, executor=executor)
+        assert len(scores.errors) == 12
+        assert "pickle" in str(scores.errors[0].error).lower()
+
+
+def test_a_score_needs_a_name_and_an_axis_that_is_there(session):
+    with pytest.raises(RequestError, match="The score has no name"):
+        foxes(session).score(" ", Counted())
+    with pytest.raises(UnknownName, match="modle"):
+        foxes(session).leaderboard("contrast", by="modle")
+
+
+def test_where_nothing_differs_nobody_votes(session):
+    with pytest.raises(RequestError) as caught:
+        session.gallery(session.generate("a fox", model=MODELS[0], n=2)).vote()
+    assert caught.value.message == "No two of these pictures differ in 'model' alone."
+
+
 def test_near_duplicates_are_groups_of_pictures(session):
     twin = session.generate("a fox", model="flux-2.0")
     again = replace(
