@@ -58,6 +58,8 @@ class Judging:
         from beluga_nb.compare.measure import FINGERPRINT, MEASURES
         from beluga_nb.show.judged import scores_bundle
 
+        if not name.strip():
+            raise RequestError("The score has no name.", 'Give it one: score("width", function)')
         built_in = FINGERPRINT if name == "fingerprint" else MEASURES.get(name)
         if metric is None and built_in and version is None:
             metric, version = built_in.function, built_in.version
@@ -136,6 +138,11 @@ class Judging:
         rng = random.Random(seed)
         seen = _Seen(by)
         among = pairs(seen.passing(samples), by=by)
+        if not among:
+            raise RequestError(
+                f"No two of these pictures differ in '{plain(by, 60)}' alone.",
+                "Vote by another axis, or ask for the same with another value of this one.",
+            )
         ballot = Ballot.of(among, by_whom=voter, votes=votes(store), rng=rng)
         ranked = lambda: self._ranking_of(samples, by=by)  # noqa: E731  what Voting asks at its end
         return self._booth(Voting(samples, ballot, seen, box=Box(store, voter), rng=rng, ranked=ranked))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import KEY, drawing, service
+from kernels import Kernel
 
 from beluga_nb.compare.judged import Gallery, Judged
 from beluga_nb.compare.sample import Sample
@@ -278,6 +279,52 @@ def test_an_interrupt_while_an_executor_works_leaves_it_open(session):
             gallery.map(waiting, executor=executor, in_flight=2)
         assert begun.is_set()
         assert executor.submit(len, "abc").result() == 3
+
+
+def test_what_cannot_be_sent_to_another_process_stays_with_its_picture(session):
+    with spawned() as executor:
+        scores = foxes(session).score("local", lambda _: 1, executor=executor)
+        assert len(scores.errors) == 12
+        assert "pickle" in str(scores.errors[0].error).lower()
+
+
+def test_a_score_needs_a_name_and_an_axis_that_is_there(session):
+    with pytest.raises(RequestError, match="The score has no name"):
+        foxes(session).score(" ", Counted())
+    with pytest.raises(UnknownName, match="modle"):
+        foxes(session).leaderboard("contrast", by="modle")
+
+
+def test_where_nothing_differs_nobody_votes(session):
+    with pytest.raises(RequestError) as caught:
+        session.gallery(session.generate("a fox", model=MODELS[0], n=2)).vote()
+    assert caught.value.message == "No two of these pictures differ in 'model' alone."
+
+
+STOPPED = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import beluga_nb
+pictures = beluga_nb.gallery(beluga_nb.generate("a fox", n=4))
+pool, go_on, asked = ThreadPoolExecutor(1), threading.Event(), []
+def waiting(image):
+    asked.append(image)
+    print("begun", flush=True)
+    go_on.wait(60)
+    return 1
+"""
+
+
+def test_stop_ends_a_cell_that_measures_on_an_executor_and_leaves_the_executor_open(tmp_path):
+    with Kernel(tmp_path) as kernel:
+        assert kernel.run(STOPPED).status == "ok"
+        stopped = kernel.run(
+            "pictures.score('slow', waiting, executor=pool, in_flight=3)", interrupt_when="begun"
+        )
+        assert stopped.status == "error"
+        assert "KeyboardInterrupt" in stopped.error[-1]
+        after = kernel.run("go_on.set(); print(pool.submit(len, 'abc').result(), len(asked))")
+        assert after.stdout.endswith("3 1\n")  # the other two, which waited, were never begun
 
 
 def test_near_duplicates_are_groups_of_pictures(session):
