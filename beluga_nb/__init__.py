@@ -34,7 +34,14 @@ if TYPE_CHECKING:
         Unreachable,
         Untrusted,
     )
-    from beluga_nb.session import Session, agenerate, generate, open, submit  # noqa: A004
+    from beluga_nb.session import (
+        Session,
+        agenerate,
+        generate,
+        open,  # noqa: A004
+        panel,
+        submit,
+    )
     from beluga_nb.settings import Settings
 
 __version__ = "0.1.0"
@@ -70,6 +77,7 @@ __all__ = [
     "generate",
     "load_ipython_extension",
     "open",
+    "panel",
     "submit",
     "unload_ipython_extension",
 ]

@@ -21,13 +21,18 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
-from beluga_nb._loop import Bridge, Job, Nested, Thread, cost_of_a_patch
+from beluga_nb._loop import Bridge, Nested, Thread, cost_of_a_patch
+from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.retry import Retrying
+from beluga_nb.bench import Bench
+from beluga_nb.bench import Found as Found  # for the workbench, which knows only the session
 from beluga_nb.budget import Budget, Budgeted
 from beluga_nb.care import Care, View
 from beluga_nb.catalog import Listing
+from beluga_nb.catalog import Model as Model  # for the workbench
+from beluga_nb.catalog import Size as Size
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
 from beluga_nb.compare.template import names, used
@@ -35,6 +40,7 @@ from beluga_nb.core import Bundle, Engine, Incomplete, Request, Result
 from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
@@ -42,6 +48,7 @@ from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
+from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken, runs
@@ -49,6 +56,7 @@ from beluga_nb.wire import request_to_json
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
+    from beluga_nb.workbench.panel import Panel
 
 Show = Callable[[Result], Bundle]
 Told = tuple[str | None, Mapping[str, str]]  # a template and the values that it was filled with
@@ -98,7 +106,7 @@ def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
     return wait
 
 
-class Session(Care):
+class Session(Care, Bench):
     """Everything that answers requests, put together from settings.
 
     Settings are read anew at each call: defaults < `beluga.toml` < `BELUGA_*` < what is given here
@@ -152,6 +160,7 @@ class Session(Care):
         sample: int = 0,
         mode: str | None = None,
         embed: str | None = None,
+        bridge: str | None = None,
         yes: bool = False,
         insist: bool = False,
         values: Mapping[str, object] | None = None,
@@ -163,7 +172,8 @@ class Session(Care):
         model's nearest label; `quality` is "standard" or "hd"; `output_format` is "png", "jpeg" or "webp",
         and `output_compression` is 0 to 100. What is recorded is replayed: `take` labels another sampling,
         `sample` is the number of its first picture, and `mode` is "auto", "replay", "refresh" or "off".
-        `embed` is what a notebook holds of it: "preview", "original", "link" or "none".
+        `embed` is what a notebook holds of it: "preview", "original", "link" or "none". `bridge` is where it
+        runs: "thread" or "nested".
         More than ten new pictures need `yes`. `insist` sends a model id that the catalogue does not know.
         With `values`, each `{{name}}` in the prompt is filled from them.
 
@@ -182,10 +192,10 @@ class Session(Care):
             take=take,
             sample=sample,
         )
-        now = self.settings(mode=mode, embed=embed)
+        now = self.settings(mode=mode, embed=embed, bridge=bridge)
         store = Store(now.store)
         self._check_many(request, now, store, yes=yes)
-        engine, bridge = self._engine(now, store), self._bridge(now)
+        engine, home = self._engine(now, store), self._bridge(now)
         self._tell_of_patch()
         view: Show = partial(bundle, embed=now.embed)
         if now.mode != "off":
@@ -193,7 +203,7 @@ class Session(Care):
         if now.mode == "refresh":
             request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
             self._reserved.add(request.part(0))  # until its end, or two made at once would be one
-        return bridge.submit(self._counted(request, now, self._answered(request, engine, view, told)))
+        return home.submit(self._counted(request, now, self._answered(request, engine, view, told)))
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -272,6 +282,12 @@ class Session(Care):
         server.stop()
         return True
 
+    def panel(self) -> Panel:
+        """Return the panel: a workbench of widgets for those who would rather click."""
+        from beluga_nb.workbench.panel import open_panel  # a door that is opened when someone knocks
+
+        return open_panel(self)
+
     def close(self) -> None:
         """End the server, and the threads that calls run on as soon as none is under way.
 
@@ -332,6 +348,9 @@ class Session(Care):
         if unfinished := _unfinished(pending.calls(Store(now.store))):
             told["unfinished"] = unfinished
         return told
+
+    def _key(self) -> keys.Secret | None:
+        return self._find_key()
 
     def _store(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or of what lies in another folder."""
@@ -542,5 +561,6 @@ default = Session()
 
 generate = default.generate
 agenerate = default.agenerate
+panel = default.panel
 submit = default.submit
 open = default.open  # noqa: A001  as in PIL.Image.open

@@ -23,7 +23,7 @@ LAYERS = [
     {"engines", "catalog", "budget", "person", "_loop"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
-    {"care", "preferences"},
+    {"care", "bench", "preferences"},
     {"session"},
     {"magics", "workbench", "cli"},
     {"__init__", "__main__"},
@@ -35,7 +35,8 @@ DOOR = ("session", "workbench")
 # Where a library may be imported; what is not named here may be imported nowhere.
 LIBRARIES = {
     "httpx": {"api/http.py"},
-    "IPython": {"magics/", "__init__.py"},  # there, for type checkers only
+    # In the package's root for type checkers only; the panel keeps the picture of itself in the notebook.
+    "IPython": {"magics/", "workbench/panel.py", "__init__.py"},
     "traitlets": {"magics/registered.py", "workbench/"},  # what IPython and ipywidgets are configured by
     "ipywidgets": {"workbench/"},
     "starlette": {"local/"},

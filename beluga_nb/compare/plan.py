@@ -48,9 +48,11 @@ class Plan:
             f"{self.recorded} recorded",
             f"{self.images} to make",
         ]
-        return f"Dry run, nothing was sent: {', '.join(words)}; {self._price()}."
+        return f"Dry run, nothing was sent: {', '.join(words)}; {self.price}."
 
-    def _price(self) -> str:
+    @property
+    def price(self) -> str:
+        """What that costs, in words."""
         if not self.requests:
             return "no cost"
         if not self.url:

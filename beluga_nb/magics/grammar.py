@@ -176,6 +176,7 @@ COMMANDS = {
             Option(("--stop",), "stop", "", "end it"),
         ),
     ),
+    "panel": Command("the workbench: all of this for those who would rather click"),
     "cheatsheet": Command("the whole kit on one card"),
 }
 

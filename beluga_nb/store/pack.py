@@ -2,7 +2,7 @@
 
     whales.ipynb
     beluga_store/store.json
-    beluga_store/records/1c/1c7ff8a6….json     and blobs, and sheets, as in a store (store/records.py)
+    beluga_store/records/1c/1c7ff8a6….json     and blobs, sheets and marks, as in a store (store/records.py)
 
 The same notebook always gives the same bytes: sorted, without times, nothing compressed, since pictures are
 already and other versions of zlib would give other bytes.
@@ -24,6 +24,7 @@ from typing import IO
 
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheets
+from beluga_nb.store.marks import Mark, scan
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
 
@@ -107,6 +108,8 @@ def _files(store: Store, notebook: Path, entries: Sequence[Entry]) -> Mapping[st
     within = [(path, sheet) for path, sheet in described if previews.issuperset(sheet.of)]
     blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for _, sheet in within}
     paths = [store.record_path(entry.key) for entry in entries] + [path for path, _ in within]
+    pictures = {entry.image.sha256 for entry in entries if entry.image}
+    paths += [path for path, said in scan(store) if isinstance(said, Mark) and said.picture in pictures]
     return {
         notebook.name: notebook.read_bytes,
         STORE: lambda: STORE_JSON,

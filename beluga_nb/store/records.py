@@ -5,6 +5,7 @@
       records/1c/1c7ff8a6….json one sample: what was asked, what came, allow-listed fields only
       blobs/77/77610d44….png    the bytes as they came, and the small preview that was made once
       sheets/a0/a0c1….json      several previews as one picture, made once for what shows only one
+      marks/77/77610d44….json   what a person says of a picture (store/marks.py)
       pending/….json            calls without a known end (store/pending.py); not for git
       tmp/                      files being written; not for git
 

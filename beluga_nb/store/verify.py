@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from beluga_nb.errors import StoreError, plain
-from beluga_nb.store import pending
+from beluga_nb.store import marks, pending
 from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
+from beluga_nb.store.marks import Mark
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Blob, Entry, NotPulled, Store, Unusable
@@ -70,18 +71,19 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
     entries = [said for _, said in scanned if isinstance(said, Entry)]
     described = list(sheets(store))
     whole = [said for _, said in described if isinstance(said, Sheet)]
+    marked = list(marks.scan(store))
     blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for sheet in whole}
     shown, unread = _shown(notebooks)
     return Report(
         checked=_checked(store, entries, notebooks),
         problems=(
-            *_unusable(store, [*scanned, *described]),
+            *_unusable(store, [*scanned, *described, *marked]),
             *_damaged(store, blobs),
             *unread,
             *_not_recorded(shown, entries, whole),
         ),
         unused=tuple(_unused(store, shown)) if notebooks else (),
-        unnamed=tuple(_unnamed(store, blobs, [*scanned, *described])),
+        unnamed=(*_unnamed(store, blobs, [*scanned, *described]), *_of_nothing(store, blobs, marked)),
         calls=tuple(pending.calls(store)),
     )
 
@@ -91,7 +93,7 @@ def _checked(store: Store, entries: Sequence[Entry], notebooks: Sequence[Path]) 
     return ", ".join([f"{store.folder.name} ({count})", *(path.name for path in notebooks)])
 
 
-_Scanned = Sequence[tuple[Path, Entry | Sheet | Unusable]]
+_Scanned = Sequence[tuple[Path, Entry | Sheet | Mark | Unusable]]
 
 
 def _unusable(store: Store, scanned: _Scanned) -> Iterator[str]:
@@ -168,3 +170,10 @@ def _unnamed(store: Store, blobs: Iterable[Blob], scanned: _Scanned) -> Iterator
     named |= named_in([path for path, said in scanned if isinstance(said, Unusable)])
     for path in [*(path for path in blob_paths(store) if hash_of(path) not in named), *part_paths(store)]:
         yield path.relative_to(store.folder).as_posix()
+
+
+def _of_nothing(store: Store, blobs: Iterable[Blob], marked: _Scanned) -> Iterator[str]:
+    recorded = {blob.sha256 for blob in blobs}
+    for path, said in marked:
+        if isinstance(said, Mark) and said.picture not in recorded:
+            yield path.relative_to(store.folder).as_posix()
