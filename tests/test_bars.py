@@ -141,6 +141,10 @@ SHOWN = {
         "s07_a_signed_address_and_the_answers_headers_are_not_logged",
         "s10_the_key_is_nowhere",
     ),
+    "S08": (
+        "s08_no_synced_trait_ever_holds_a_key",
+        "s08_what_nbclient_saves_of_a_panel_holds_no_key",
+    ),
     "S09": ("s09_a_prompt_that_holds_a_key_is_not_sent",),
     "S10": ("s10_the_key_is_nowhere",),
     "S11": (
@@ -192,6 +196,7 @@ SHOWN = {
     "S29": ("b15_what_is_no_png_jpeg_or_webp",),
     "S30": ("s30_outside_text_is_escaped_and_nothing_is_active",),
     "S31": ("s31_a_bundle_is_html_one_image_and_text_and_the_same_each_time",),
+    "S32": ("s32_text_from_outside_is_in_no_html_widget",),
     "S33": (
         "s33_what_is_shown_carries_no_codes_for_terminals",
         "a27_an_error_message_that_attacks",
@@ -231,8 +236,6 @@ SHOWN = {
 
 YIELDS = {
     "R14": "there are no sweeps yet: it comes with the comparison",
-    "S08": "there are no widgets yet: it comes with the panel; no trait of ours exists",
-    "S32": "the same",
 }
 """Bars without a test of their own, and why."""
 

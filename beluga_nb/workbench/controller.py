@@ -60,6 +60,7 @@ class Controller:
         self._numbers = itertools.count(1)
         self._calls: dict[int, tuple[dict[str, Any], Job[None]]] = {}
         self._newest: dict[str, Job[None]] = {}
+        self._started: list[Job[None]] = []
         self._decoded: comparison.Decoded = {}
         self._offer()
         self._pick_model(session.settings().model)
@@ -366,6 +367,11 @@ class Controller:
 
     # How things are done.
 
+    @property
+    def jobs(self) -> list[Job[None]]:
+        """What is under way."""
+        return [job for job in self._started if not job.done()]
+
     def _soon(self, what: str, work: Doing) -> Job[None]:
         """Start something that makes what was started before of its kind needless."""
         if older := self._newest.get(what):
@@ -376,7 +382,9 @@ class Controller:
     def _start(self, work: Doing, *, quietly: bool = False) -> Job[None]:
         if not quietly:
             self.state.trouble = ()
-        return self.session.beside(self._guarded(work))
+        job = self.session.beside(self._guarded(work))
+        self._started = [*self.jobs, job]
+        return job
 
     async def _guarded(self, work: Doing) -> None:
         LISTENER.set(self._hear)
