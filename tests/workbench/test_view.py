@@ -19,7 +19,7 @@ from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
 from beluga_nb.workbench.panel import WIDGET
 
-CELL = "The cell that asks for this; copy it where none was inserted"
+CELL = "Its cell (copy it if none appeared)"
 
 ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'>"
 

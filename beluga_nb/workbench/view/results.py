@@ -139,7 +139,7 @@ def _note(state: State, controller: Controller) -> widgets.DOMWidget:
 
 
 def _cell(state: State) -> widgets.DOMWidget:
-    cell = widgets.Textarea(description="The cell that asks for this; copy it where none was inserted")
+    cell = widgets.Textarea(description="Its cell (copy it if none appeared)")
     traitlets.dlink((state, "cell"), (cell, "value"))
     visible(cell, state, "cell_shown")
     return field(cell, name="cell")
