@@ -38,7 +38,16 @@ if TYPE_CHECKING:
         Unreachable,
         Untrusted,
     )
-    from beluga_nb.session import Session, agenerate, gallery, generate, grid, open, submit  # noqa: A004
+    from beluga_nb.session import (
+        Session,
+        agenerate,
+        gallery,
+        generate,
+        grid,
+        open,  # noqa: A004
+        panel,
+        submit,
+    )
     from beluga_nb.settings import Settings
 
 __version__ = "0.1.0"
@@ -80,6 +89,7 @@ __all__ = [
     "grid",
     "load_ipython_extension",
     "open",
+    "panel",
     "submit",
     "unload_ipython_extension",
 ]

@@ -92,9 +92,10 @@ class BelugaError(Exception):
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this before it builds a traceback, for %tb too.
         whole = self.traced or _is_asked_by_tb(inspect.currentframe())
-        return "".join(traceback.format_exception(self)).splitlines() if whole else self._lines()
+        return "".join(traceback.format_exception(self)).splitlines() if whole else self.lines()
 
-    def _lines(self) -> list[str]:
+    def lines(self) -> list[str]:
+        """Return what is shown of it: what happened, and what to do."""
         return [f"{type(self).__name__}: {self.message}", *([self.hint] if self.hint else [])]
 
 
@@ -234,8 +235,9 @@ class EngineError(BelugaError):
         self.run = ""
         self.addresses: tuple[Address, ...] = ()
 
-    def _lines(self) -> list[str]:
-        first, *rest = super()._lines()
+    def lines(self) -> list[str]:
+        """Return the same, with what the service said of it."""
+        first, *rest = super().lines()
         said = [f"status {self.status}"] if self.answered else []
         said += [f"request {self.request_id}"] if self.request_id else []
         said += [f"call {self.run[:SHORT_ID]}"] if self.run and self.may_be_billed else []

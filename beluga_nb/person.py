@@ -12,9 +12,15 @@ from beluga_nb.errors import NotConfirmed
 MAKE_ROOM: ContextVar[Callable[[], None]] = ContextVar("MAKE_ROOM", default=lambda: None)
 """What is done before a word is said or asked: a line of progress goes out of the way."""
 
+LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("LISTENER", default=None)
+"""Who hears, in place of the notebook, what a call says: a panel has no cell to say it in."""
+
 
 def tell(words: str) -> None:
     """Say something to the person at the notebook or terminal."""
+    if listener := LISTENER.get():
+        listener(words)
+        return
     MAKE_ROOM.get()()
     # In a notebook stderr looks like an alarm; in a script stdout belongs to the script.
     print(words, file=sys.stdout if "ipykernel" in sys.modules else sys.stderr)
@@ -23,7 +29,7 @@ def tell(words: str) -> None:
 def ask(question: str) -> bool | None:
     """Return the answer to a yes-or-no question, or None where nobody can answer."""
     MAKE_ROOM.get()()
-    if not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
+    if LISTENER.get() or not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
         return None
     try:
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}

@@ -20,16 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
-from beluga_nb._loop import Bridge, Job, Nested, Thread, awaitable, blocking, cost_of_a_patch
+from beluga_nb._loop import Bridge, Nested, Thread, awaitable, blocking, cost_of_a_patch
+from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.named import endpoint_of, key_of
 from beluga_nb.api.named import told as described
 from beluga_nb.api.retry import Retrying
+from beluga_nb.bench import Bench
+from beluga_nb.bench import Found as Found  # for the workbench, which knows only the session
 from beluga_nb.budget import Budget, Budgeted
 from beluga_nb.care import Care, View
 from beluga_nb.catalog import Listing
+from beluga_nb.catalog import Model as Model  # for the workbench
+from beluga_nb.catalog import Size as Size
 from beluga_nb.compare.grid import Grid as Grid  # for the magics, which know only the session
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
@@ -41,6 +46,7 @@ from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Qu
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
+from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
@@ -48,12 +54,14 @@ from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
+from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken, runs
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
+    from beluga_nb.workbench.panel import Panel
 
 
 LOCAL = "local"
@@ -68,7 +76,7 @@ def _as_it_is(engine: Engine) -> Engine:
     return engine
 
 
-class Session(Care, Comparing):
+class Session(Care, Comparing, Bench):
     """Everything that answers requests, put together from settings.
 
     Settings are read anew at each call: defaults < `beluga.toml` < `BELUGA_*` < what is given here
@@ -123,6 +131,7 @@ class Session(Care, Comparing):
         sample: int = 0,
         mode: str | None = None,
         embed: str | None = None,
+        bridge: str | None = None,
         yes: bool = False,
         insist: bool = False,
         values: Mapping[str, object] | None = None,
@@ -135,7 +144,8 @@ class Session(Care, Comparing):
         model's nearest label; `quality` is "standard" or "hd"; `output_format` is "png", "jpeg" or "webp",
         and `output_compression` is 0 to 100. What is recorded is replayed: `take` labels another sampling,
         `sample` is the number of its first picture, and `mode` is "auto", "replay", "refresh" or "off".
-        `embed` is what a notebook holds of it: "preview", "original", "link" or "none".
+        `embed` is what a notebook holds of it: "preview", "original", "link" or "none". `bridge` is where it
+        runs: "thread" or "nested".
         More than ten new pictures need `yes`. `insist` sends a model id that the catalogue does not know.
         With `values`, each `{{name}}` in the prompt is filled from them.
 
@@ -155,14 +165,14 @@ class Session(Care, Comparing):
             take=take,
             sample=sample,
         )
-        now = self.settings(mode=mode, embed=embed).at(request.model)
+        now = self.settings(mode=mode, embed=embed, bridge=bridge).at(request.model)
         store = Store(now.store)
         self._check_many(request, now, store, yes=yes)
-        engine, bridge = self._engine(now, store), self._bridge(now)
+        engine, home = self._engine(now, store), self._bridge(now)
         self._tell_of_patch()
         request = self._fresh(request, now, store)
         view = self._view_of(now, store)
-        return bridge.submit(self._counted(request, now, self._answered(request, engine, view, told)))
+        return home.submit(self._counted(request, now, self._answered(request, engine, view, told)))
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -228,6 +238,12 @@ class Session(Care, Comparing):
             return False
         server.stop()
         return True
+
+    def panel(self) -> Panel:
+        """Return the panel: a workbench of widgets for those who would rather click."""
+        from beluga_nb.workbench.panel import open_panel  # a door that is opened when someone knocks
+
+        return open_panel(self)
 
     def close(self) -> None:
         """End the server, and the threads that calls run on as soon as none is under way.
@@ -594,6 +610,7 @@ default = Session()
 
 generate = default.generate
 agenerate = default.agenerate
+panel = default.panel
 submit = default.submit
 grid = default.grid
 gallery = default.gallery

@@ -23,7 +23,7 @@ LAYERS = [
     {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
-    {"care", "judging", "preferences"},
+    {"care", "judging", "bench", "preferences"},
     {"comparing"},
     {"session"},
     {"magics", "workbench", "cli"},
@@ -36,8 +36,9 @@ DOOR = ("session", "workbench")
 # Where a library may be imported; what is not named here may be imported nowhere.
 LIBRARIES = {
     "httpx": {"api/http.py"},
-    # In __init__ for type checkers only; the booth has its cell show the ranking in its place.
-    "IPython": {"magics/", "__init__.py", "workbench/booth.py"},
+    # In the package's root for type checkers only; what stands in a cell is kept up to date, as a saved
+    # notebook shows it.
+    "IPython": {"magics/", "__init__.py", "workbench/panel.py", "workbench/booth.py"},
     "traitlets": {"magics/registered.py", "workbench/"},  # what IPython and ipywidgets are configured by
     "ipywidgets": {"workbench/"},
     "starlette": {"local/"},

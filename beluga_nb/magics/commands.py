@@ -129,6 +129,10 @@ def _served(_: InteractiveShell, call: Call) -> object:
     return shown(default.serve(**call.said))
 
 
+def _panel(_: InteractiveShell, __: Call) -> object:
+    return shown(default.panel())
+
+
 def _cheatsheet(_: InteractiveShell, __: Call) -> None:
     from beluga_nb.show.cheatsheet import cheatsheet  # in its place, as above
 
@@ -161,6 +165,7 @@ _COMMANDS: dict[str, Callable[[InteractiveShell, Call], object]] = {
     "pack": _packed,
     "unpack": _unpacked,
     "serve": _served,
+    "panel": _panel,
     "cheatsheet": _cheatsheet,
     "help": _help,
 }

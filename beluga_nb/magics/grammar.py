@@ -224,6 +224,7 @@ COMMANDS = {
             Option(("--stop",), "stop", "", "end it"),
         ),
     ),
+    "panel": Command("the workbench: all of this for those who would rather click"),
     "cheatsheet": Command("the whole kit on one card"),
     "help": Command("every option and command"),
 }

@@ -15,9 +15,11 @@ import pybase64
 
 from beluga_nb.core import Absent, Bundle, Picture, Preview, Recipe, Result
 from beluga_nb.errors import plain
-from beluga_nb.show.preview import montage, preview
+from beluga_nb.show.preview import montage, preview, thumbnail
 
 LOCAL_PREVIEW = "local preview, not model output"
+
+NO_PICTURE = "No picture yet."
 
 NOT_HERE = "the original is not here: git lfs pull"
 
@@ -81,6 +83,27 @@ def bundle(
 
 def _original(picture: Picture, small: Preview) -> Preview:
     return small if isinstance(picture, Absent) else Preview(picture.data, picture.media_type)
+
+
+def still(results: Sequence[Result], sheet: Callable[[Sequence[Preview]], Preview] = montage) -> Bundle:
+    """Return several results at once: small pictures as HTML, one sheet of them, and their texts."""
+    results = [result for result in results if result.pictures]
+    pictures = [picture for result in results for picture in result.pictures]
+    if len(pictures) == 1:
+        return bundle(results[0])
+    if not pictures:
+        return {"text/plain": NO_PICTURE}
+    previews = [picture.preview or preview(picture) for picture in pictures]
+    sources = [data_uri(thumbnail(each, _WIDEST_OF_MANY)) for each in previews]
+    figures = "".join(
+        _figure(picture, source, _WIDEST_OF_MANY) for picture, source in zip(pictures, sources, strict=True)
+    )
+    single = sheet(previews)
+    return {
+        "text/html": f'<div style="{_GRID}">{figures}</div>',
+        single.media_type: _base64(single),
+        "text/plain": "\n".join(text(result) for result in results),
+    }
 
 
 def html(result: Result, sources: Sequence[str]) -> str:

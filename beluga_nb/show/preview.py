@@ -17,6 +17,12 @@ EDGE = 512
 HEAVIEST = 72_000
 """Bytes of one preview: in base64, as HTML and as an image, it adds less than 0.2 MB to a notebook."""
 
+ENLARGED_EDGE = 1024
+"""The same of a picture that is looked at by itself."""
+
+HEAVIEST_ENLARGED = 400_000
+"""Bytes of that; it is looked at, and goes into no notebook."""
+
 LISTED_EDGE = 96
 """The same of a picture in a list."""
 
@@ -35,9 +41,14 @@ def preview(picture: Picture) -> Preview:
     return _encoded(_small(picture.image, EDGE))
 
 
-def thumbnail(picture: Preview) -> Preview:
+def enlarged(picture: Picture) -> Preview:
+    """Return a copy of at most 1024 pixels a side."""
+    return _encoded(_small(picture.image, ENLARGED_EDGE), HEAVIEST_ENLARGED)
+
+
+def thumbnail(picture: Preview, edge: int = LISTED_EDGE) -> Preview:
     """Return a copy of at most 96 pixels a side, for lists; raise `BadImage` where it cannot be decoded."""
-    return _encoded(_small(decode(picture.data), LISTED_EDGE))
+    return _encoded(_small(decode(picture.data), edge))
 
 
 def tile(picture: Preview) -> Preview:
@@ -92,10 +103,10 @@ def flat(image: Image) -> Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
-def _encoded(image: Image) -> Preview:
+def _encoded(image: Image, heaviest: int = HEAVIEST) -> Preview:
     media_type = "image/png" if image.mode == "RGBA" else "image/jpeg"
     for data in _lighter_and_lighter(image):
-        if len(data) <= HEAVIEST:
+        if len(data) <= heaviest:
             break
     return Preview(data, media_type)
 

@@ -25,6 +25,7 @@ from beluga_nb.store.folder import (
     sheet_paths,
     text,
 )
+from beluga_nb.store.marks import mark_paths
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import Run, find, runs
 from beluga_nb.store.scores import score_paths
@@ -154,6 +155,7 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     sheets = [path for path in sheet_paths(store) if named_in([path]) & lost]
     gone |= named_in(sheets)
     removal.unlink(sheets)
+    removal.unlink(path for path in mark_paths(store) if chosen.everything or hash_of(path) in lost)
     removal.unlink(_set_aside(store, gone - _needed(store)))
     removal.unlink(part_paths(store))
     if removal.failed:

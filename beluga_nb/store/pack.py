@@ -2,7 +2,7 @@
 
     whales.ipynb
     beluga_store/store.json
-    beluga_store/records/1c/1c7ff8a6….json     and blobs, sheets and scores, as in a store (store/records.py)
+    beluga_store/records/1c/1c7ff8a6….json     and blobs, sheets, scores and marks, as in a store
     beluga_store/votes/5e0c9f1a….jsonl         the votes on these pictures, named by their own SHA-256
 
 The same notebook always gives the same bytes: sorted, without times, nothing compressed, since pictures are
@@ -26,6 +26,7 @@ from typing import IO
 
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheets
+from beluga_nb.store.marks import Mark, scan
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
@@ -111,8 +112,9 @@ def _files(store: Store, notebook: Path, entries: Sequence[Entry]) -> Mapping[st
     within = [(path, sheet) for path, sheet in described if previews.issuperset(sheet.of)]
     blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for _, sheet in within}
     images = {entry.image.sha256 for entry in entries if entry.image}
-    scored = [path for path, said in scores(store) if isinstance(said, Score) and said.image in images]
-    paths = [store.record_path(entry.key) for entry in entries] + [path for path, _ in within] + scored
+    paths = [store.record_path(entry.key) for entry in entries] + [path for path, _ in within]
+    paths += [path for path, said in scores(store) if isinstance(said, Score) and said.image in images]
+    paths += [path for path, said in scan(store) if isinstance(said, Mark) and said.picture in images]
     return {
         notebook.name: notebook.read_bytes,
         STORE: lambda: STORE_JSON,

@@ -7,6 +7,7 @@
       sheets/a0/a0c1….json      several previews as one picture, made once for what shows only one
       scores/5e/5e0c9f1a….json  what a metric gave for a picture (store/scores.py)
       votes/….jsonl             which of two pictures somebody preferred (store/votes.py)
+      marks/77/77610d44….json   what a person says of a picture (store/marks.py)
       pending/….json            calls without a known end (store/pending.py); not for git
       tmp/                      files being written; not for git
 

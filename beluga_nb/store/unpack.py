@@ -20,6 +20,7 @@ from typing import TypeVar
 from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheet_of
+from beluga_nb.store.marks import Mark, mark_of
 from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.pack import LARGEST_FILE, LARGEST_PACK, NOTEBOOK, STORE, STORE_JSON
 from beluga_nb.store.records import Blob, Entry, Store, Unusable, entry_of
@@ -33,7 +34,8 @@ HIGHEST_RATIO = 200
 """How much larger than in the zip a file may be, from a megabyte on."""
 
 _STORED = re.compile(
-    r"beluga_store/(?P<room>records|blobs|sheets|scores)/(?P<head>[0-9a-f]{2})/(?P<name>(?P=head)[0-9a-f]{62})"
+    r"beluga_store/(?P<room>records|blobs|sheets|scores|marks)/"
+    r"(?P<head>[0-9a-f]{2})/(?P<name>(?P=head)[0-9a-f]{62})"
     r"(?P<suffix>\.json|\.png|\.jpg|\.webp)"
 )
 _VOTES = re.compile(r"beluga_store/votes/(?P<name>[0-9a-f]{64})\.jsonl")
@@ -70,6 +72,7 @@ class _Contents:
     images: set[str] = field(default_factory=set)  # that scores and votes name
     entries: list[Entry] = field(default_factory=list)
     sheets: list[Sheet] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     blobs: dict[Blob, zipfile.ZipInfo] = field(default_factory=dict)
 
 
@@ -159,6 +162,10 @@ def _read_into(contents: _Contents, zipped: zipfile.ZipFile, info: zipfile.ZipIn
         _check(hashlib.sha256(data).hexdigest() == votes["name"], info)
         contents.images |= _parsed(info, data, _voted_on)
         contents.judged[name] = data
+    elif stored and stored["room"] == "marks":
+        contents.marks.append(mark := _parsed(info, data, mark_of))
+        _check(mark.picture == stored["name"], info)
+        contents.written[name] = data
     elif stored:
         contents.sheets.append(sheet := _parsed(info, data, sheet_of))
         _check(sheet.name == stored["name"], info)
@@ -208,13 +215,18 @@ def _check_whole(contents: _Contents) -> None:
     previews = {entry.preview.sha256 for entry in contents.entries if entry.preview}
     if any(not previews.issuperset(sheet.of) for sheet in contents.sheets):
         raise _Rejected("its sheets are of other pictures")
+    pictures = {entry.image.sha256 for entry in contents.entries if entry.image}
+    if any(mark.picture not in pictures for mark in contents.marks):
+        raise _Rejected("its marks are of other pictures")
     named = {blob for entry in contents.entries for blob in entry.blobs}
     if named | {sheet.blob for sheet in contents.sheets} != contents.blobs.keys():
         raise _Rejected("its bytes are not the ones that its records name")
 
 
 def _check_free(contents: _Contents, store: Store, into: Path) -> None:
-    taken = [name for name, data in contents.written.items() if not _fits(_path(store, name), data)]
+    # A mark that is here already stays: it is what this reader says of the picture.
+    answers = {name: data for name, data in contents.written.items() if "/marks/" not in name}
+    taken = [name for name, data in answers.items() if not _fits(_path(store, name), data)]
     if taken:
         raise _Rejected(f"{len(taken)} of its requests are recorded here with another answer")
     notebook = into / contents.notebook

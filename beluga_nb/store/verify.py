@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from beluga_nb.errors import StoreError, plain
-from beluga_nb.store import pending
+from beluga_nb.store import marks, pending
 from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
+from beluga_nb.store.marks import Mark
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Blob, Entry, NotPulled, Store, Unusable
@@ -72,20 +73,20 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
     entries = [said for _, said in scanned if isinstance(said, Entry)]
     described = list(sheets(store))
     whole = [said for _, said in described if isinstance(said, Sheet)]
-    scored = list(scores(store))
+    scored, marked = list(scores(store)), list(marks.scan(store))
     blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for sheet in whole}
     shown, unread = _shown(notebooks)
     return Report(
         checked=_checked(store, entries, notebooks),
         problems=(
-            *_unusable(store, [*scanned, *described, *scored]),
+            *_unusable(store, [*scanned, *described, *scored, *marked]),
             *_unusable_votes(store),
             *_damaged(store, blobs),
             *unread,
             *_not_recorded(shown, entries, whole),
         ),
         unused=tuple(_unused(store, shown)) if notebooks else (),
-        unnamed=tuple(_unnamed(store, blobs, [*scanned, *described, *scored])),
+        unnamed=tuple(_unnamed(store, blobs, [*scanned, *described, *scored, *marked])),
         calls=tuple(pending.calls(store)),
     )
 
@@ -95,7 +96,7 @@ def _checked(store: Store, entries: Sequence[Entry], notebooks: Sequence[Path]) 
     return ", ".join([f"{store.folder.name} ({count})", *(path.name for path in notebooks)])
 
 
-_Scanned = Sequence[tuple[Path, Entry | Sheet | Score | Unusable]]
+_Scanned = Sequence[tuple[Path, Entry | Sheet | Score | Mark | Unusable]]
 
 
 def _unusable(store: Store, scanned: _Scanned) -> Iterator[str]:
@@ -177,7 +178,12 @@ def _unnamed(store: Store, blobs: Iterable[Blob], scanned: _Scanned) -> Iterator
     # What cannot be read may name some as well, such as a record of a newer format.
     named |= named_in([path for path, said in scanned if isinstance(said, Unusable)])
     images = {said.image.sha256 for _, said in scanned if isinstance(said, Entry) and said.image}
-    of_nothing = [path for path, said in scanned if isinstance(said, Score) and said.image not in images]
+    about = {path: _image_of(said) for path, said in scanned if isinstance(said, Score | Mark)}
+    of_nothing = [path for path, image in about.items() if image not in images]
     left = [path for path in blob_paths(store) if hash_of(path) not in named]
     for path in [*left, *of_nothing, *part_paths(store)]:
         yield path.relative_to(store.folder).as_posix()
+
+
+def _image_of(said: Score | Mark) -> str:
+    return said.image if isinstance(said, Score) else said.picture

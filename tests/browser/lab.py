@@ -5,6 +5,7 @@ Nothing of the user's own configuration takes part: every Jupyter folder is a te
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import nbformat
 from kernels import clean_environment
 from nbformat.reader import NotJSONError
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -31,11 +33,17 @@ _QUIET = [
     "--disable-sync",
 ]
 _SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
-_PATIENCE = 60
+_PATIENCE = 20
 
 
 class Lab:
-    """One JupyterLab on a free port with one notebook open, its outputs untrusted as a stranger's are."""
+    """One JupyterLab on a free port with one notebook open, its outputs untrusted as a stranger's are.
+
+    `open` puts another notebook in its place, on the same server and in the same browser.
+    """
+
+    app = "lab"
+    path = "lab/tree/{}?reset&token=test"
 
     def __init__(self, notebook, *, files=(), settings=None, size=(1280, 1000), **environment):
         self.folder = Path(tempfile.mkdtemp(prefix="beluga-lab-"))
@@ -46,9 +54,7 @@ class Lab:
         for path in files:
             shutil.copytree(path, self.work / path.name)
         for plugin, values in (_SETTINGS | (settings or {})).items():
-            file = self.folder / "settings" / f"{plugin}.jupyterlab-settings"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(values))
+            self.set(plugin, values)
         self.size = size
         self.environment = clean_environment(
             **{f"JUPYTER_{name}_DIR": str(self.folder / name) for name in ("CONFIG", "DATA", "RUNTIME")},
@@ -79,7 +85,7 @@ class Lab:
 
     def _start_server(self):
         words = [
-            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+            *(sys.executable, "-m", "jupyter", self.app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
             *("--port=0", "--IdentityProvider.token=test", f"--ServerApp.root_dir={self.work}"),
         ]
         self.log = open(self.folder / "server.log", "w")  # noqa: SIM115  closed at the end of the block
@@ -108,9 +114,43 @@ class Lab:
         width, height = self.size
         self.page = self.browser.new_page(viewport={"width": width, "height": height})
         self.page.set_default_timeout(_PATIENCE * 1000)
-        self.page.goto(f"{self.url}lab/tree/{self.notebook.name}?reset&token=test")
+        self.page.on("dialog", lambda dialog: dialog.accept())  # whether to leave what is not saved
+        self.visit()
+
+    def open(self, notebook, name):
+        """Show another notebook, which gets a kernel of its own."""
+        self.notebook = self.work / name
+        nbformat.write(notebook, self.notebook)
+        self.visit()
+
+    def set(self, plugin, values):
+        """Write settings, which hold from the next visit on."""
+        file = self.folder / "settings" / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+
+    def visit(self):
+        """Load the page of the notebook."""
+        self.page.goto(self.url + self.path.format(self.notebook.name))
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        self._wait_for_kernel()
+
+    def _wait_for_kernel(self):
         self.page.get_by_text("| Idle").first.wait_for()  # the status bar: the kernel is connected
+
+    def cell(self, number):
+        """The cell of that number, from 0."""
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(number)
+
+    def start(self, number):
+        """Run a cell."""
+        self.cell(number).locator(".cm-content").first.click()
+        self.page.keyboard.press("Control+Enter")
+
+    def run(self, number):
+        """Run a cell and wait for its end."""
+        self.start(number)
+        self.cell(number).locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).first.wait_for()
 
     def run_all(self):
         """Run every cell and wait until the last code cell has its number."""
@@ -140,3 +180,20 @@ class Lab:
     def picture(self, path):
         """Write a screenshot."""
         self.page.screenshot(path=str(path))
+
+
+class Notebook7(Lab):
+    """The same in Notebook 7, which has no status bar to say that the kernel is there."""
+
+    app = "notebook"
+    path = "notebooks/{}?token=test"
+
+    def _wait_for_kernel(self):
+        # A key that comes before the kernel is lost: the first cell is tried until it has a number.
+        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()
+        number = self.cell(0).locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).first
+        for _ in range(10):
+            self.start(0)
+            with contextlib.suppress(PlaywrightTimeout):
+                return number.wait_for(timeout=5000)
+        raise TimeoutError("the kernel does not answer")

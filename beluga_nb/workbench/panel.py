@@ -1,0 +1,96 @@
+"""The panel itself: the three rooms put together, and how it stands in a notebook, alive or saved."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+from IPython.core.getipython import get_ipython
+from IPython.display import DisplayHandle, display
+
+from beluga_nb.core import Result
+from beluga_nb.session import Session
+from beluga_nb.show.markup import NO_PICTURE
+from beluga_nb.workbench.controller import Controller
+from beluga_nb.workbench.state import State
+from beluga_nb.workbench.view.comparison import comparison
+from beluga_nb.workbench.view.form import form
+from beluga_nb.workbench.view.history import history
+from beluga_nb.workbench.view.page import ROOT, page
+from beluga_nb.workbench.view.results import gallery
+from beluga_nb.workbench.view.work import Bench, told, trouble
+
+_SAVED = "The panel of beluga_nb: run this cell to use it."
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class Panel:
+    """A workbench of widgets; shown where it is the last thing in a cell.
+
+    `result` is the newest `Result`, the same object that the magic would give, and `selected` the chosen
+    picture as a `Result` of its own.
+    """
+
+    def __init__(self, session: Session, names: dict[str, object] | None = None) -> None:
+        self.state = State()
+        self.controller = Controller(session, self.state, names=names)
+        self._still: DisplayHandle | None = None
+        self.box = widgets.VBox()
+        self.box.add_class(ROOT)
+        self._class = f"beluga-still-{self.box.model_id}"
+        self.box.children = self._parts(session)
+        self.state.observe(lambda _: self._update(), "still")
+        self.controller.open()
+
+    @property
+    def result(self) -> Result | None:
+        """The newest result, or None before the first."""
+        return self.state.result
+
+    @property
+    def selected(self) -> Result | None:
+        """The chosen picture as a result, or None."""
+        return self.state.chosen.alone if self.state.chosen else None
+
+    @property
+    def failure(self) -> Exception | None:
+        """The last fault that is no error of ours, if there was one."""
+        return self.controller.failure
+
+    def _parts(self, session: Session) -> list[widgets.DOMWidget]:
+        state, controller = self.state, self.controller
+        tabs = widgets.Tab(
+            [gallery(state, controller), comparison(state, controller), history(state, controller)],
+            titles=["Pictures", "Compare", "History"],
+        )
+        return [
+            page(session.sizes_of(""), still=self._class),
+            form(state, controller),
+            Bench(state, controller).box,
+            told(state),
+            trouble(state),
+            tabs,
+        ]
+
+    def _ipython_display_(self) -> None:
+        # Two outputs: the panel, and what a saved notebook shows in its place. The second is hidden while the
+        # first lives, and renewed by itself, so that the panel is never drawn anew while someone types.
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
+        display({WIDGET: view, "text/plain": _SAVED}, raw=True)  # type: ignore[no-untyped-call]
+        self._still = DisplayHandle()  # type: ignore[no-untyped-call]
+        self._still.display(self._bundle(), raw=True)  # type: ignore[no-untyped-call]
+
+    def _update(self) -> None:
+        if self._still is not None:
+            self._still.update(self._bundle(), raw=True)  # type: ignore[no-untyped-call]
+
+    def _bundle(self) -> dict[str, str]:
+        shown = dict(self.state.still) or {"text/plain": NO_PICTURE, "text/html": f"<p>{NO_PICTURE}</p>"}
+        if "text/html" in shown:
+            shown["text/html"] = f'<div class="{self._class}">{shown["text/html"]}</div>'
+        return shown
+
+
+def open_panel(session: Session) -> Panel:
+    """Return a new panel on a session, in the notebook that runs, if one does."""
+    shell = get_ipython()
+    return Panel(session, shell.user_ns if shell else None)

@@ -1,0 +1,107 @@
+// What core widgets cannot do by themselves. `this` is the panel's own <style>; nothing is loaded from anywhere.
+const root = this.closest('.beluga-panel');
+if (root && !root.belugaReady) {
+  root.belugaReady = true;
+  const all = (selector) => [...root.querySelectorAll(selector)];
+  const click = (selector) => root.querySelector(selector)?.click();
+
+  // Names for screen readers, which core widgets leave out.
+  const attribute = (element, name, value) => {
+    if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
+  };
+  const name = () => {
+    for (const tile of all('.beluga-tile')) {
+      const button = tile.querySelector('button');
+      attribute(tile.querySelector('img'), 'alt', '');
+      attribute(button, 'aria-label', button?.title);
+      attribute(button, 'aria-pressed', String(tile.classList.contains('beluga-chosen')));
+    }
+    for (const shown of all('.beluga-named')) {
+      const image = shown.querySelector('img');
+      attribute(image, 'alt', shown.querySelector('.beluga-alt')?.textContent || '');
+    }
+    for (const slider of all('.widget-slider')) {
+      const label = slider.querySelector('.widget-label')?.textContent || '';
+      attribute(slider.querySelector('[role=slider]'), 'aria-label', label);
+      const readout = slider.querySelector('.widget-readout');
+      attribute(readout, 'role', 'textbox');
+      attribute(readout, 'aria-label', label + ' as a number');
+    }
+    for (const box of all('.beluga-sizes')) {
+      attribute(box, 'role', 'radiogroup');
+      attribute(box, 'aria-label', 'Size');
+      for (const radio of box.querySelectorAll('input')) radio.name = root.belugaName;
+    }
+    for (const [selector, role] of [['.beluga-told', 'status'], ['.beluga-trouble', 'alert'], ['.beluga-work', 'status']])
+      for (const element of all(selector)) attribute(element, 'role', role);
+    for (const panel of all('.widget-tab-contents > *')) attribute(panel, 'role', 'tabpanel');
+    for (const tab of all('.lm-TabBar-tab')) attribute(tab, 'aria-label', tab.textContent);
+    attribute(root, 'role', 'region');
+    attribute(root, 'aria-label', 'beluga_nb panel');
+    for (const link of all('.beluga-download a:not([data-seen])')) {
+      link.dataset.seen = 'yes';
+      link.click();
+    }
+  };
+  root.belugaName = 'size-' + Math.random().toString(36).slice(2);
+  new MutationObserver(name).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
+  name();
+
+  // Keys: Ctrl or Cmd with Enter generates, arrows walk through pictures.
+  root.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && event.target.closest('.beluga-form')) {
+      event.preventDefault();
+      event.stopPropagation();
+      event.target.dispatchEvent(new Event('input', {bubbles: true}));
+      click('.beluga-generate');
+    }
+    const tiles = event.target.closest('.beluga-tiles');
+    const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: 'down', ArrowUp: 'up', Home: 'home', End: 'end'}[event.key];
+    if (tiles && step) {
+      const buttons = [...tiles.querySelectorAll('button')];
+      const columns = getComputedStyle(tiles).gridTemplateColumns.split(' ').length;
+      const here = buttons.indexOf(event.target.closest('button'));
+      const next = {down: here + columns, up: here - columns, home: 0, end: buttons.length - 1}[step] ?? here + step;
+      event.preventDefault();
+      event.stopPropagation();
+      buttons[Math.max(0, Math.min(buttons.length - 1, next))]?.focus();
+    }
+  }, true);
+
+  // The clipboard, where the page may use it.
+  const copy = async (text) => {
+    try { await navigator.clipboard.writeText(text); }
+    catch { /* the text stands in a field, to be copied by hand */ }
+  };
+
+  // A new cell below the panel's, made as a person makes one: the key B, and a paste.
+  const insert = async (text) => {
+    const cell = root.closest('.jp-Cell');
+    const notebook = cell?.closest('.jp-Notebook');
+    if (!notebook) return false;
+    const before = new Set(notebook.querySelectorAll('.jp-Cell'));
+    cell.querySelector('.jp-InputPrompt')?.click();
+    cell.focus();
+    document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'b', code: 'KeyB', keyCode: 66, bubbles: true, cancelable: true}));
+    for (let turn = 0; turn < 40; turn++) {
+      await new Promise((done) => setTimeout(done, 50));
+      const fresh = [...notebook.querySelectorAll('.jp-Cell')].filter((each) => !before.has(each));
+      const editor = fresh.length === 1 && fresh[0].querySelector('.cm-content');
+      if (editor) {
+        const data = new DataTransfer();
+        data.setData('text/plain', text);
+        editor.focus();
+        editor.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true}));
+        fresh[0].scrollIntoView({block: 'nearest'});
+        return true;
+      }
+    }
+    return false;
+  };
+
+  root.addEventListener('click', (event) => {
+    const button = event.target.closest('button');
+    if (button?.classList.contains('beluga-copy')) copy(root.querySelector('.beluga-words textarea').value);
+    if (button?.classList.contains('beluga-insert')) insert(root.querySelector('.beluga-cell textarea').value);
+  });
+}

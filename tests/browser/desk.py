@@ -1,0 +1,103 @@
+"""The panel as a person uses it, in whatever page it stands."""
+
+import asyncio
+import threading
+from contextlib import contextmanager
+
+import nbformat
+from conftest import KEY, drawing, on_a_port
+
+from beluga_nb.errors import Refused
+from beluga_nb.local.app import create_app
+
+PANEL = "%load_ext beluga_nb\nimport beluga_nb\npanel = beluga_nb.panel()\npanel"
+
+
+def notebook(*cells):
+    """A notebook with a panel in its first cell."""
+    return nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(each) for each in (PANEL, *cells)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+
+
+class Service:
+    """An engine that draws; never answers what is slow, but notices who leaves; refuses what is bad."""
+
+    def __init__(self):
+        self.asked, self.left, self.requests = threading.Semaphore(0), threading.Semaphore(0), []
+
+    async def __call__(self, request):
+        self.requests.append(request)
+        if "bad" in request.prompt:
+            raise Refused("The prompt was refused.", "Write another.", status=400)
+        if "slow" in request.prompt:
+            self.asked.release()
+            try:
+                await asyncio.sleep(120)
+            finally:
+                self.left.release()
+        return await drawing(request)
+
+
+@contextmanager
+def serving():
+    """A service on a real port, and what a kernel's environment says of it."""
+    service = Service()
+    with on_a_port(create_app(service, key=KEY)) as base_url:
+        yield service, {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
+
+
+class Desk:
+    """What a person does at a panel."""
+
+    def __init__(self, page):
+        self.page = page
+        self.panel = page.locator(".beluga-panel")
+        self.tiles = page.locator(".lm-TabPanel-tabContents, .widget-tab-contents").locator(
+            ".beluga-tile:visible"
+        )
+
+    def ready(self):
+        self.button("Generate").wait_for()
+        self.panel.get_by_text("Answers:").wait_for()
+        return self
+
+    def button(self, words):
+        return self.panel.get_by_role("button", name=words, exact=True)
+
+    def type(self, prompt):
+        self.panel.get_by_role("textbox", name="Prompt", exact=True).fill(prompt)
+
+    def model(self, name):
+        self.panel.get_by_role("listbox", name="Model").select_option(value=None, label=name)
+
+    def sizes(self):
+        return self.panel.locator(".beluga-sizes label:has(input)").all_inner_texts()
+
+    def count(self, n):
+        self.panel.get_by_text(f"up to {n}").or_(self.panel.get_by_text("4 pictures per request")).wait_for()
+        self.panel.get_by_role("spinbutton", name="Pictures").fill(str(n))
+        self.page.keyboard.press("Tab")
+
+    def generate(self, prompt, *, n=1):
+        """Make pictures, and wait until they are there."""
+        self.type(prompt)
+        if n > 1:
+            self.model("flux-2.0  (Various)")
+            self.count(n)
+        self.panel.get_by_text(f"{n} to buy").or_(self.panel.get_by_text("already in the store")).wait_for()
+        self.button("Generate").click()
+        words = f"{n} picture{'s' * (n > 1)} of “{prompt}”."
+        self.panel.locator(".beluga-told").get_by_text(words).first.wait_for()
+
+    def tab(self, words):
+        self.panel.get_by_role("tab", name=words).click()
+
+    def loaded(self):
+        """The text alternatives of the pictures in tiles that are loaded."""
+        return self.panel.evaluate(
+            """panel => [...panel.querySelectorAll('.beluga-tile')]
+                .filter(tile => tile.offsetParent && tile.querySelector('img').naturalWidth > 20)
+                .map(tile => tile.querySelector('button').title)"""
+        )

@@ -1,0 +1,275 @@
+"""The panel in a real JupyterLab, in a real browser: typed, clicked, saved, and read by who cannot see it."""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from desk import Desk, notebook, serving
+from lab import CHROMIUM, Lab
+from playwright.sync_api import expect
+
+AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="no Chromium on this machine; in CI this fails instead",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def service_and_lab():
+    with serving() as (service, environment):
+        # Without windowing, what is below the window is drawn too.
+        settings = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
+        with Lab(notebook(), settings=settings, size=(1280, 1500), **environment) as lab:
+            yield service, lab
+
+
+@pytest.fixture
+def service(service_and_lab):
+    return service_and_lab[0]
+
+
+@pytest.fixture
+def lab(service_and_lab):
+    return service_and_lab[1]
+
+
+@pytest.fixture
+def opened(lab, request):
+    """Open a notebook with a panel and these cells below it, run the panel, and return its desk."""
+
+    def with_cells(*cells):
+        lab.open(notebook(*cells), f"{request.node.name.split('[')[0]}.ipynb")
+        lab.run(0)
+        return Desk(lab.page).ready()
+
+    return with_cells
+
+
+def violations(page, what):
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=str(AXE))
+    found = page.evaluate("async () => (await axe.run('.beluga-panel')).violations")
+    return [(what, each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
+
+
+def test_a_prompt_is_typed_and_generated_with_the_keyboard_alone(opened, lab, tmp_path):
+    desk = opened("panel.selected[0].size")
+    keys = lab.page.keyboard
+    desk.panel.get_by_role("textbox", name="Prompt", exact=True).focus()
+    keys.type("a red fox")
+    keys.press("Control+Enter")
+    expect(desk.tiles).to_have_count(1)
+    order = []
+    for _ in range(60):
+        keys.press("Tab")
+        order.append(
+            lab.page.evaluate(
+                """() => { const it = document.activeElement;
+                    return it.getAttribute('aria-label') || it.labels?.[0]?.innerText || it.innerText; }"""
+            )
+        )
+        if order[-1].startswith("Picture 1"):
+            break
+    named = ["Search models", "Model", "default", "Quality", "Pictures", "Take", "Generate"]
+    places = [order.index(each) for each in named]
+    assert places == sorted(places)
+    assert order[-1].startswith("Picture 1: a red fox")
+    keys.press("Enter")
+    desk.generate("two foxes", n=2)
+    desk.tiles.first.get_by_role("button").focus()
+    keys.press("ArrowRight")
+    keys.press("Enter")
+    expect(desk.tiles.nth(1)).to_have_class(re.compile("beluga-chosen"))
+    lab.picture(tmp_path / "keyboard.png")
+
+
+def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, service, lab, tmp_path):
+    desk = opened("import time\nprint('asleep')\ntime.sleep(20)")
+    for prompt in ("a slow fox", "a slow whale"):
+        desk.type(prompt)
+        desk.panel.get_by_text("1 to buy").wait_for()
+        desk.button("Generate").click()
+        assert service.asked.acquire(timeout=30)
+    stops = desk.panel.get_by_role("button", name="Stop")
+    expect(stops).to_have_count(2)
+    lab.start(1)
+    lab.cell(1).get_by_text("asleep").last.wait_for()
+    lab.picture(tmp_path / "two at once.png")
+    stops.first.click()
+    assert service.left.acquire(timeout=10)
+    expect(stops).to_have_count(1)
+    assert "*" in lab.cell(1).locator(".jp-InputPrompt").inner_text(), "the cell still runs"
+    stops.first.click()
+    expect(stops).to_have_count(0)
+    assert service.left.acquire(timeout=10)
+    expect(desk.panel.locator(".beluga-told").first).to_contain_text("Stopped")
+    lab.page.keyboard.press("Escape")
+
+
+def test_the_sizes_change_with_the_model(opened):
+    desk = opened()
+    assert len(desk.sizes()) == 15
+    desk.panel.get_by_role("textbox", name="Search models").fill("seedream 4.5")
+    desk.panel.get_by_role("listbox", name="Model").get_by_text("seedream-4.5").wait_for()
+    desk.model("seedream-4.5  (ByteDance)")
+    desk.panel.get_by_text("Seedream 4.5, by ByteDance: 5 sizes, 4 pictures per request.").wait_for()
+    assert desk.sizes() == ["default", "1:1", "16:9", "9:16", "4:3", "3:4", "auto"]
+    desk.panel.get_by_label("16:9").check(force=True)
+    desk.panel.get_by_text("16:9, best for thumbnails").wait_for()
+
+
+def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_path, lab):
+    desk = opened()
+    desk.type("a bad fox")
+    desk.panel.get_by_text("1 to buy").wait_for()
+    desk.button("Generate").click()
+    trouble = desk.panel.get_by_role("alert")
+    expect(trouble).to_contain_text("Refused: The prompt was refused.")
+    lab.picture(tmp_path / "error.png")
+    desk.generate("a good fox")
+    expect(trouble).to_be_hidden()
+    assert len(desk.loaded()) == 1
+
+
+def test_a_cell_is_inserted_runs_and_gives_the_same(opened, service, lab):
+    desk = opened("panel.result.pictures[0].sha256")
+    desk.generate('a fox, "quoted" (really)?')
+    asked = len(service.requests)
+    desk.button("Insert as cell").click()
+    inserted = lab.cell(1)
+    expect(inserted.locator(".cm-content")).to_contain_text('a fox, "quoted" (really)?')
+    lab.run(1)
+    lab.run(2)
+    assert len(service.requests) == asked, "it is replayed"
+    saved = lab.save()
+    assert saved.cells[1].source == '%%beluga -m gpt-image-2\na fox, "quoted" (really)?'
+    sha256 = saved.cells[2].outputs[0].data["text/plain"].strip("'")
+    assert f"sha256:{sha256}" in saved.cells[1].outputs[0].data["text/plain"]
+
+
+def test_a_picture_is_enlarged_compared_and_downloaded(opened, lab, tmp_path):
+    desk = opened("print(panel.selected.pictures[0].sha256)")
+    desk.generate("foxes to compare", n=3)
+    desk.tiles.nth(1).get_by_role("button").click()
+    large = desk.panel.locator("img.beluga-shown")
+    expect(large).to_have_attribute("alt", "foxes to compare")
+    with lab.page.expect_download() as downloading:
+        desk.button("Download").click()
+    data = Path(downloading.value.path()).read_bytes()
+    lab.run(1)
+    assert hashlib.sha256(data).hexdigest() in lab.cell(1).locator(".jp-OutputArea").inner_text()
+    for number in (0, 1):
+        desk.tiles.nth(number).get_by_role("button").click()
+        expect(desk.tiles.nth(number)).to_have_class(re.compile("beluga-chosen"))
+        desk.button("Compare").click()
+    desk.tab("Compare")
+    sights = desk.panel.locator(".beluga-sights img")
+    expect(sights).to_have_count(2)
+    before = [each.get_attribute("src") for each in sights.all()]
+    desk.panel.get_by_role("slider", name="Zoom").focus()
+    lab.page.keyboard.press("PageUp")
+    for place, sight in enumerate(before):
+        expect(sights.nth(place)).not_to_have_attribute("src", sight)
+    lab.picture(tmp_path / "side by side.png")
+    desk.panel.get_by_label("How", exact=True).select_option("slider")
+    expect(sights).to_have_count(1)
+    whole = sights.first.get_attribute("src")
+    desk.panel.get_by_role("slider", name="Split").focus()
+    lab.page.keyboard.press("ArrowRight")
+    expect(sights.first).not_to_have_attribute("src", whole)
+    lab.picture(tmp_path / "slider.png")
+
+
+def test_after_a_restart_the_history_is_there(opened, lab, tmp_path):
+    desk = opened()
+    desk.generate("a fox for ever", n=2)
+    desk.button("☆ Favourite").click()
+    desk.button("★ Favourite").wait_for()
+    lab.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    lab.page.get_by_role("menuitem", name="Restart Kernel…").click()
+    lab.page.get_by_role("button", name="Restart", exact=True).or_(
+        lab.page.get_by_role("button", name="Confirm Kernel Restart")
+    ).click()
+    lab.page.get_by_text("| Idle").first.wait_for()
+    lab.run(0)
+    desk = Desk(lab.page).ready()
+    assert desk.loaded() == []
+    desk.tab("History")
+    desk.panel.get_by_role("checkbox", name="Favourites only").check()
+    desk.panel.get_by_role("textbox", name="Search prompts").fill("FOR EVER")
+    expect(desk.tiles).to_have_count(1)
+    lab.picture(tmp_path / "history.png")
+    desk.tiles.first.get_by_role("button").click()
+    desk.tab("Pictures")
+    expect(desk.tiles).to_have_count(2)
+
+
+STILL = """() => [...document.querySelectorAll('.jp-OutputArea figure img')]
+    .filter(image => image.offsetParent && image.naturalWidth > 20).map(image => image.alt)"""
+
+
+def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(opened, lab, tmp_path):
+    desk = opened()
+    desk.generate("a fox to keep", n=2)
+    lab.page.wait_for_function("document.querySelectorAll('.jp-OutputArea figure img').length == 2")
+    assert lab.page.evaluate(STILL) == [], "the panel itself is there to be looked at"
+    saved = lab.save()
+    assert len(json.dumps(saved)) < 250_000
+    lab.visit()
+    expect(Desk(lab.page).ready().tiles).to_have_count(2)
+    assert lab.page.evaluate(STILL) == [], "while its kernel lives, the panel itself comes back"
+    lab.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    lab.page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+    expect(lab.page.get_by_text("| Idle")).to_have_count(0)
+    lab.visit()
+    lab.page.wait_for_function(f"({STILL})().length == 2")
+    lab.picture(tmp_path / "reopened.png")
+    foreign = nbformat.from_dict(saved)
+    foreign.cells.append(nbformat.v4.new_markdown_cell("from elsewhere"))
+    lab.open(foreign, "foreign.ipynb")
+    lab.page.wait_for_function(f"({STILL})().length == 2")
+    assert lab.page.evaluate(STILL) == ["a fox to keep"] * 2
+    assert lab.page.locator(".beluga-panel").count() == 0
+    lab.picture(tmp_path / "untrusted.png")
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(opened, lab, theme, tmp_path):
+    assert AXE.exists(), "npm install in tests/node brings it"
+    lab.set("@jupyterlab/apputils-extension/themes", {"theme": theme})
+    desk = opened()
+    lab.page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+    desk.generate("foxes for all", n=2)
+    desk.button("Insert as cell").click()
+    for number in (0, 1):
+        desk.tiles.nth(number).get_by_role("button").click()
+        expect(desk.tiles.nth(number)).to_have_class(re.compile("beluga-chosen"))
+        desk.button("Compare").click()
+    found = []
+    for what in ("Pictures", "Compare", "History"):
+        desk.tab(what)
+        found += violations(lab.page, what)
+        lab.picture(tmp_path / f"{what} in {theme}.png")
+    assert found == []
+    lab.page.keyboard.press("Control+b")
+    lab.page.set_viewport_size({"width": 400, "height": 1500})
+    desk.tab("Pictures")
+    lab.picture(tmp_path / f"narrow in {theme}.png")
+    outside = desk.panel.evaluate(
+        """panel => [...panel.querySelectorAll('button, input, select, textarea, img')]
+            .filter(each => each.offsetParent && !each.closest('.beluga-sizes')
+                && each.getBoundingClientRect().right > panel.getBoundingClientRect().right + 2)
+            .map(each => each.outerHTML.slice(0, 120))"""
+    )
+    lab.page.set_viewport_size({"width": 1280, "height": 1500})
+    lab.page.keyboard.press("Control+b")
+    assert outside == []
