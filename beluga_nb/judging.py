@@ -36,7 +36,7 @@ class Judging:
 
     def gallery(self, *results: Result) -> Gallery:
         """Return some results side by side, to be scored, voted on and ranked."""
-        return Gallery(results, referee=self)
+        return Gallery(results, jury=self)
 
     def settings(self, **said: object) -> Settings:
         """Return the settings as they stand now."""

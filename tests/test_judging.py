@@ -136,7 +136,7 @@ def test_the_mode_says_whether_scores_are_read_and_written(session, open_session
     for mode, calls in (("auto", 0), ("replay", 0), ("off", 12)):
         width = Counted()
         gallery = Gallery(
-            [session.recall(run.name) for run in session.history().runs], referee=open_session(mode=mode)
+            [session.recall(run.name) for run in session.history().runs], jury=open_session(mode=mode)
         )
         gallery.score("width", width)
         assert (mode, width.calls) == (mode, calls)
@@ -182,7 +182,7 @@ class Study(Judged):
     """Whatever has samples: five lines."""
 
     def __init__(self, samples, session):
-        self._samples, self._referee = samples, session
+        self._samples, self._jury = samples, session
 
     @property
     def samples(self):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
 from beluga_nb._loop import Job, awaitable, blocking
 from beluga_nb.compare.axes import Axis, Study
-from beluga_nb.compare.judged import Judged, Referee
+from beluga_nb.compare.judged import Judged, Jury
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import SUFFIXES, Bundle, Incomplete, Picture, Preview, Recipe, Request, Result
@@ -68,7 +68,7 @@ class Outcome:
     error: BelugaError | None = None
 
 
-class Desk(Referee, Protocol):
+class Desk(Jury, Protocol):
     """The session, as a grid knows it."""
 
     def _plan_of(self, cells: Sequence[Cell], *, mode: str | None) -> Plan: ...
@@ -111,7 +111,7 @@ class Grid(Judged):
     ) -> None:
         self.study = study
         self.cells = tuple(cells)
-        self._desk = self._referee = desk
+        self._desk = self._jury = desk
         self._cells_of = cells_of  # None in a part of a grid
         self._outcomes: dict[Cell, Outcome] = {}
         self._places = {cell.key: cell for cell in self.cells}

@@ -120,7 +120,7 @@ class Leaderboard:
         return self.view(self) if self.view else {"text/plain": repr(self)}
 
 
-class Referee(Protocol):
+class Jury(Protocol):
     """The session, as far as judging asks it."""
 
     def _scores_of(
@@ -152,7 +152,7 @@ class Referee(Protocol):
 class Judged:
     """What has `samples`, and a session behind it, can be scored, voted on and ranked."""
 
-    _referee: Referee
+    _jury: Jury
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -175,7 +175,7 @@ class Judged:
         and "brightness". `executor` is a `concurrent.futures.Executor` or a `dask.distributed.Client`: at
         most `in_flight` pictures are under way there, and it is never shut down.
         """
-        return self._referee._scores_of(
+        return self._jury._scores_of(
             self.samples, name, metric, version=version, executor=executor, in_flight=in_flight
         )
 
@@ -186,11 +186,11 @@ class Judged:
 
         Nothing is kept. Raises what the function raises. `executor` is as in `score`.
         """
-        return self._referee._mapped(self.samples, function, executor=executor, in_flight=in_flight)
+        return self._jury._mapped(self.samples, function, executor=executor, in_flight=in_flight)
 
     def duplicates(self, *, within: int = NEAR) -> Duplicates:
         """Return the groups of pictures that look nearly the same: at most `within` bits of 64 apart."""
-        return self._referee._duplicates_of(self.samples, within=within)
+        return self._jury._duplicates_of(self.samples, within=within)
 
     def vote(self, *, by: str = "model", voter: str = "", seed: int | None = None) -> object:
         """Return a booth for blind votes on pictures that differ in `by` alone: which of two is better.
@@ -198,22 +198,22 @@ class Judged:
         Nothing that reaches the browser says which is which before the end. Votes are recorded one by one,
         with the name that the `voter` chooses. In mode "replay" nobody votes, and it is the ranking.
         """
-        return self._referee._booth_of(self.samples, by=by, voter=voter, seed=seed)
+        return self._jury._booth_of(self.samples, by=by, voter=voter, seed=seed)
 
     def ranking(self, *, by: str = "model") -> Ranking:
         """Return the ranking that everybody's votes on these pictures make."""
-        return self._referee._ranking_of(self.samples, by=by)
+        return self._jury._ranking_of(self.samples, by=by)
 
     def leaderboard(self, *metrics: str | Scores, by: str = "model") -> Leaderboard:
         """Return the ranking with the means of some metrics beside it: names of built-in ones, or scores."""
-        return self._referee._leaderboard_of(self.samples, metrics, by=by)
+        return self._jury._leaderboard_of(self.samples, metrics, by=by)
 
 
 class Gallery(Judged):
     """Results side by side, to be judged: each picture is labelled by what was asked for."""
 
-    def __init__(self, results: Iterable[Result], *, referee: Referee) -> None:
-        self._referee = referee
+    def __init__(self, results: Iterable[Result], *, jury: Jury) -> None:
+        self._jury = jury
         self._pictures = [picture for result in results for picture in result.pictures]
 
     @property
