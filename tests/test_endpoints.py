@@ -150,6 +150,7 @@ def test_the_status_and_the_list_of_models_name_the_endpoints(tmp_path):
         told = asked.status()["endpoint lab"]
         assert told.startswith("localai at http://127.0.0.1:")
         assert told.endswith("key from BELUGA_LAB_API_KEY, ending in only")
+        assert session(tmp_path).status()["endpoint lab"].endswith("no key (BELUGA_LAB_API_KEY)")
         assert [model.id for model in asked.models().named] == ["lab:sd-turbo"]
         assert [model.id for model in asked.models("flux").named] == []
         assert app.keys == []  # neither asks anyone
