@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from beluga_nb.compare.dynamic import expand
+    from beluga_nb.compare.grid import Grid
     from beluga_nb.core import Engine, Incomplete, Picture, Recipe, Request, Result
     from beluga_nb.errors import (
         BadImage,
         BadReply,
         BelugaError,
         EngineError,
+        Impossible,
         MetadataError,
         NotConfirmed,
         NotRecorded,
+        NotSent,
         OutcomeUnknown,
         OverBudget,
         Overloaded,
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
         Unreachable,
         Untrusted,
     )
-    from beluga_nb.session import Session, agenerate, generate, open, submit  # noqa: A004
+    from beluga_nb.session import Session, agenerate, gallery, generate, grid, open, submit  # noqa: A004
     from beluga_nb.settings import Settings
 
 __version__ = "0.1.0"
@@ -45,10 +49,13 @@ __all__ = [
     "BelugaError",
     "Engine",
     "EngineError",
+    "Grid",
+    "Impossible",
     "Incomplete",
     "MetadataError",
     "NotConfirmed",
     "NotRecorded",
+    "NotSent",
     "OutcomeUnknown",
     "OverBudget",
     "Overloaded",
@@ -67,14 +74,17 @@ __all__ = [
     "Unreachable",
     "Untrusted",
     "agenerate",
+    "expand",
+    "gallery",
     "generate",
+    "grid",
     "load_ipython_extension",
     "open",
     "submit",
     "unload_ipython_extension",
 ]
 
-_HOMES = ("session", "settings", "core", "errors")
+_HOMES = ("session", "settings", "core", "errors", "compare.grid", "compare.dynamic")
 
 
 def __getattr__(name: str) -> object:

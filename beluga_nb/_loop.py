@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import os
 import signal
 import sys
@@ -19,12 +20,15 @@ import time
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from types import FrameType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from beluga_nb.errors import RequestError, SettingsError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+P = ParamSpec("P")
+S = TypeVar("S")
+F = TypeVar("F", bound=Callable[..., Any])
 
 HEARTBEAT = 0.05
 """Seconds between looks at a job that is waited for, so that an interrupt is seen on every system."""
@@ -77,6 +81,36 @@ def _in_a_loop() -> bool:
     with contextlib.suppress(RuntimeError):
         return asyncio.get_running_loop() is not None
     return False
+
+
+def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[Concatenate[S, P], T]:
+    """Derive the method of that name, which waits, from the one that starts a job."""
+
+    def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return start(self, *args, **kwargs).result()
+
+    return _named(name, wait, start, "Return")
+
+
+def awaitable(
+    name: str, start: Callable[Concatenate[S, P], Job[T]]
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Derive the coroutine method of that name from the one that starts a job."""
+
+    async def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await start(self, *args, **kwargs)
+
+    return _named(name, wait, start, "Await")
+
+
+def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
+    owner, _, _ = start.__qualname__.rpartition(".")
+    signature = inspect.signature(start)
+    given = str(signature.return_annotation).removeprefix("Job[").removesuffix("]")
+    wait.__name__, wait.__qualname__ = name, f"{owner}.{name}"
+    wait.__doc__ = (start.__doc__ or "").replace("Start asking for", f"{verb} the `{given}` of asking for", 1)
+    wait.__signature__ = signature.replace(return_annotation=given)  # type: ignore[attr-defined]
+    return wait
 
 
 class Thread:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -119,10 +119,10 @@ class Budget:
                 self._settle(request, worst, arrived)
             raise
 
-    def check(self, request: Request, caps: Caps) -> None:
-        """Raise `OverBudget` where a request would go over the caps; reserve nothing."""
+    def check(self, requests: Sequence[Request], caps: Caps) -> None:
+        """Raise `OverBudget` where requests together would go over the caps; reserve nothing."""
         with self._lock:
-            self._fitting(request, caps)
+            self._fitting(requests, caps)
 
     def save(self, request: Request, caps: Caps) -> None:
         """Count pictures that came from the store instead of being made again."""
@@ -153,30 +153,33 @@ class Budget:
 
     def _reserve(self, request: Request, caps: Caps) -> Decimal | None:
         with self._lock:
-            worst = self._fitting(request, caps)
+            worst = self._fitting([request], caps)
             self.images += request.n
             self.cost += worst or ZERO
             self.unpriced += request.n if worst is None else 0
             return worst
 
-    def _fitting(self, request: Request, caps: Caps) -> Decimal | None:
-        worst = caps.worst(request)
-        if caps.images is not None and self.images + request.n > caps.images:
+    def _fitting(self, requests: Sequence[Request], caps: Caps) -> Decimal | None:
+        count = sum(request.n for request in requests)
+        costs = [caps.worst(request) for request in requests]
+        worst = None if None in costs else sum((cost for cost in costs if cost is not None), ZERO)
+        if caps.images is not None and self.images + count > caps.images:
             raise OverBudget(
-                f"{_pictures(request.n)} would be more than max_images allows:"
+                f"{_pictures(count)} would be more than max_images allows:"
                 f" {self.images} of {caps.images} are made.",
                 "Nothing was sent. Raise max_images, or ask for fewer.",
             )
         if caps.cost is None:
             return worst
         if worst is None:
+            unknown = dict.fromkeys(each.model for each in requests if caps.worst(each) is None)
             raise OverBudget(
-                f"There is a cap on the cost, and the price of {plain(request.model, 80)} is unknown.",
+                f"There is a cap on the cost, and the price of {plain(', '.join(unknown), 80)} is unknown.",
                 "Nothing was sent. Add it to [prices] in beluga.toml, or take max_cost away.",
             )
         if self.cost + worst > caps.cost:
             raise OverBudget(
-                f"{_pictures(request.n)} for {caps.words(worst)} would be more than max_cost allows:"
+                f"{_pictures(count)} for {caps.words(worst)} would be more than max_cost allows:"
                 f" {caps.words(self.cost)} of {caps.words(caps.cost)} is spent.",
                 "Nothing was sent. Raise max_cost, or ask for fewer.",
             )

@@ -16,7 +16,7 @@ from beluga_nb.errors import BadImage
 from beluga_nb.person import check_yes
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
-from beluga_nb.show.preview import montage, thumbnail
+from beluga_nb.show.preview import montage, thumbnail, tile
 from beluga_nb.store.records import Blob, Store
 
 # What is wanted now and then is imported there: the first picture of a kernel waits for none of it.
@@ -162,8 +162,16 @@ class View:
     def _sheet(self, parts: Sequence[Preview]) -> Preview:
         return self.store.sheet(parts, lambda: montage(parts), writing=self.writing)
 
+    def tile(self, small: Preview) -> Preview:
+        """Return the copy of a preview that grids show: a sheet of one, which the store keeps."""
+        return self.store.sheet([small], lambda: tile(small), writing=self.writing)
+
     def _link(self, picture: Picture) -> str:
-        path = self.store.blob_path(Blob(picture.sha256, picture.media_type))
+        return self.link(Blob(picture.sha256, picture.media_type))
+
+    def link(self, blob: Blob) -> str:
+        """Return the way from the notebook to recorded bytes, or nothing where there is none."""
+        path = self.store.blob_path(blob)
         if self.folder is None or not path.is_file():
             return ""
         return quote(Path(os.path.relpath(path, self.folder)).as_posix())

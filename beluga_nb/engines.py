@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from beluga_nb.core import Engine, Incomplete, Request, Result
-from beluga_nb.errors import BelugaError, EngineError, NotRecorded
+from beluga_nb.errors import BelugaError, EngineError, NotRecorded, NotSent
 
 T = TypeVar("T")
 
@@ -55,6 +55,28 @@ class Limited:
     async def __call__(self, request: Request) -> Result:
         async with self.gate.here():
             return await self.engine(request)
+
+
+class UntilStopped:
+    """Ask the engine until an error says that all others would end alike; then nobody is asked any more.
+
+    What is on its way then comes to its own end. `cause` is that error, once there is one.
+    """
+
+    def __init__(self, engine: Engine, stops: Callable[[BelugaError], bool]) -> None:
+        self.engine = engine
+        self.stops = stops
+        self.cause: BelugaError | None = None
+
+    async def __call__(self, request: Request) -> Result:
+        if self.cause:
+            raise NotSent(self.cause)
+        try:
+            return await self.engine(request)
+        except BelugaError as error:
+            if self.cause is None and self.stops(error):
+                self.cause = error
+            raise
 
 
 @dataclass

@@ -5,8 +5,10 @@
     * UnknownName         no such model, size, quality, option … with the nearest that exists
     * NotConfirmed        many pictures, or something to be forgotten, and nobody said yes
     * OverBudget          more than max_images or max_cost allows
+    * Impossible          combinations of a grid that cannot be asked for, all at once
   * SettingsError         a setting, a key or `beluga.toml` is unusable (also a ValueError)
   * NotRecorded           mode "replay", and the store has no answer
+  * NotSent               an earlier answer has stopped the run that this belongs to
   * StoreError            the store cannot be read or written
   * MetadataError         a file holds no recipe that can be read, or can take none
   * EngineError           an engine gave no pictures
@@ -141,6 +143,18 @@ class OverBudget(RequestError):
     """It would cost more than the user's own caps allow; nothing was sent."""
 
 
+class Impossible(RequestError):
+    """Combinations of a grid that cannot be asked for; `reasons` has a line for each kind."""
+
+    def __init__(self, count: int, total: int, reasons: Iterable[str]) -> None:
+        self.reasons = tuple(reasons)
+        lines = "".join(f"\n  {reason}" for reason in self.reasons)
+        super().__init__(
+            f"{count} of {total} combinations are impossible:{lines}",
+            "Nothing was sent. Take these values away, or ask for them in a grid of their own.",
+        )
+
+
 class SettingsError(BelugaError, ValueError):
     """A setting, the key or `beluga.toml` is unusable; nothing was sent."""
 
@@ -160,6 +174,13 @@ class NotRecorded(BelugaError):
         else:
             lines = "".join(f"\n  {line}" for line in missing)
             super().__init__(f"{head}{len(missing)} requests.{lines}", advice.replace("it", "them"))
+
+
+class NotSent(BelugaError):
+    """What belongs to a run that an earlier answer has stopped; nothing was sent for it."""
+
+    def __init__(self, cause: BelugaError) -> None:
+        super().__init__(f"Not sent, since the run was stopped: {cause.message}", cause.hint)
 
 
 class StoreError(BelugaError):

@@ -9,19 +9,18 @@ what the service once answered is replayed first.
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
-from beluga_nb._loop import Bridge, Job, Nested, Thread, cost_of_a_patch
+from beluga_nb._loop import Bridge, Job, Nested, Thread, awaitable, blocking, cost_of_a_patch
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
 from beluga_nb.api.endpoint import Endpoint
@@ -31,14 +30,17 @@ from beluga_nb.api.retry import Retrying
 from beluga_nb.budget import Budget, Budgeted
 from beluga_nb.care import Care, View
 from beluga_nb.catalog import Listing
-from beluga_nb.compare.plan import Plan
+from beluga_nb.compare.grid import Grid as Grid  # for the magics, which know only the session
+from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
 from beluga_nb.compare.template import names, used
-from beluga_nb.core import Bundle, Engine, Incomplete, Request, Result
+from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
+from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.endpoints import Named
 from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.judging import Voting
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
@@ -53,55 +55,20 @@ from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, re
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
 
-Show = Callable[[Result], Bundle]
-Told = tuple[str | None, Mapping[str, str]]  # a template and the values that it was filled with
-P = ParamSpec("P")
-R = TypeVar("R")
 
 LOCAL = "local"
 """The provider name of pictures from the embedded BelugAPI, as recordings have it."""
-
-ASK_ABOVE = 10
-"""More new pictures than this are asked for only after a yes."""
 
 NO_KEY = f"none: set {keys.VARIABLE}, or %beluga login"
 
 _LOCAL_URL = "http://127.0.0.1/v1"  # nothing listens there: the app is called in this process
 
 
-def blocking(
-    name: str, start: Callable[Concatenate[Session, P], Job[R]]
-) -> Callable[Concatenate[Session, P], R]:
-    """Derive the function of that name, which waits, from the one that starts a job."""
-
-    def wait(self: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return start(self, *args, **kwargs).result()
-
-    return _named(name, wait, start, "Return")
+def _as_it_is(engine: Engine) -> Engine:
+    return engine
 
 
-def awaitable(
-    name: str, start: Callable[Concatenate[Session, P], Job[R]]
-) -> Callable[Concatenate[Session, P], Coroutine[Any, Any, R]]:
-    """Derive the coroutine function of that name from the one that starts a job."""
-
-    async def wait(self: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await start(self, *args, **kwargs)
-
-    return _named(name, wait, start, "Await")
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
-    wait.__name__, wait.__qualname__ = name, f"Session.{name}"
-    wait.__doc__ = (start.__doc__ or "").replace("Start asking for", f"{verb} the `Result` of asking for", 1)
-    wait.__signature__ = inspect.signature(start).replace(return_annotation=Result)  # type: ignore[attr-defined]
-    return wait
-
-
-class Session(Care):
+class Session(Care, Comparing):
     """Everything that answers requests, put together from settings.
 
     Settings are read anew at each call: defaults < `beluga.toml` < `BELUGA_*` < what is given here
@@ -193,12 +160,8 @@ class Session(Care):
         self._check_many(request, now, store, yes=yes)
         engine, bridge = self._engine(now, store), self._bridge(now)
         self._tell_of_patch()
-        view: Show = partial(bundle, embed=now.embed)
-        if now.mode != "off":
-            view = self._view(store, writing=now.mode != "replay", embed=now.embed)
-        if now.mode == "refresh":
-            request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
-            self._reserved.add(request.part(0))  # until its end, or two made at once would be one
+        request = self._fresh(request, now, store)
+        view = self._view_of(now, store)
         return bridge.submit(self._counted(request, now, self._answered(request, engine, view, told)))
 
     generate = blocking("generate", submit)
@@ -218,20 +181,7 @@ class Session(Care):
         Raises what `generate` raises before it sends, but for the question whether so many are meant.
         """
         request, _ = self._asked(prompt, values, insist=insist, **asked)
-        now = self.settings(mode=mode).at(request.model)
-        known = self._recorded(request, now, Store(now.store))
-        new = [request.part(*run) for run in runs(request.samples, known) if run[0] not in known]
-        if new:
-            _check_known(now, request)
-        requests = [part for run in new for part in catalog.split(run)]
-        endpoint = self._endpoint(now) if new or not now.named else None
-        return Plan(
-            requests=requests,
-            bodies=[endpoint.body(each) for each in requests] if endpoint else [],
-            recorded=len(known),
-            url=f"{endpoint.base_url}{endpoint.dialect.path}" if endpoint and not self._local(now) else "",
-            caps=now.caps,
-        )
+        return self._planned([request], self.settings(mode=mode))
 
     def open(self, path: str | Path) -> Result:
         """Return the picture that `save()` wrote, as the result of the request in its recipe.
@@ -352,6 +302,11 @@ class Session(Care):
             told["unfinished"] = unfinished
         return told
 
+    def _booth(self, voting: Voting) -> object:
+        from beluga_nb.workbench.booth import Booth  # the one door to what needs ipywidgets
+
+        return Booth(voting)
+
     def _store(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or of what lies in another folder."""
         return Store(self.preferences.settings(folder).store)
@@ -364,32 +319,59 @@ class Session(Care):
         meant: dict[str, Any] = self.preferences.meant(asked)
         return self._checked(Request(prompt=text, **meant), insist=insist), told
 
+    def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:
+        store = Store(now.store)
+        places = [now.at(request.model) for request in asked]
+        known = [self._recorded(request, at, store) for request, at in zip(asked, places, strict=True)]
+        posts = [post for each in zip(asked, known, places, strict=True) for post in self._posts(*each)]
+        return Plan(posts=posts, recorded=sum(map(len, known)), caps=now.caps)
+
+    def _posts(self, request: Request, known: Set[int], now: Settings) -> Iterator[Post]:
+        new = [run for run in runs(request.samples, known) if run[0] not in known]
+        if not new:
+            return
+        _check_known(now, request)
+        endpoint = self._endpoint(now)
+        url = "" if self._local(now) else f"{endpoint.base_url}{endpoint.dialect.path}"
+        for part in (part for run in new for part in catalog.split(request.part(*run))):
+            yield Post(request=part, body=endpoint.body(part), url=url)
+
+    def _fresh(self, request: Request, now: Settings, store: Store) -> Request:
+        if now.mode != "refresh":
+            return request
+        request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
+        self._reserved.add(request.part(0))  # until its end, or two made at once would be one
+        return request
+
     def _tell_of_patch(self) -> None:
         if not self._told_of_patch and "ipykernel" in sys.modules and (cost := cost_of_a_patch()):
             self._told_of_patch = True
             self.notify(f"nest_asyncio is applied to this kernel's event loop: {cost}. beluga_nb needs none.")
 
     def _checked(self, asked: Request, *, insist: bool) -> Request:
+        request, words = self._canonical(asked, insist=insist)
+        for each in words:
+            self.notify(each)
+        return request
+
+    def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
         if keys.typed_key(asked.prompt):
             raise RequestError(
                 "The prompt holds something that looks like a BelugAPI key; it was not sent.",
                 "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
             )
         request = self.preferences.canonical(asked, insist=insist)
-        named = self.settings().at(request.model).named
-        if named and named.known:
-            for words in find_dialect(named.dialect).remarks(request):
-                self.notify(words)
-        for words in () if named else catalog.conversions(asked, request):
-            self.notify(f"{words}, the nearest that {request.model} has.")
-        return request
+        if named := self.settings().at(request.model).named:
+            return request, find_dialect(named.dialect).remarks(request) if named.known else []
+        converted = catalog.conversions(asked, request)
+        return request, [f"{words}, the nearest that {request.model} has." for words in converted]
 
     def _check_many(self, request: Request, now: Settings, store: Store, *, yes: bool) -> None:
         new = 0 if now.mode == "replay" else request.n - len(self._recorded(request, now, store))
         if new:
             _check_known(now, request)
-        if new and self._key(now):
-            self.budget.check(request.part(0, new), now.caps)
+        if new and self._bounded(now):
+            self.budget.check([request.part(0, new)], now.caps)
         if yes or new <= ASK_ABOVE:
             return
         check_yes(
@@ -428,30 +410,33 @@ class Session(Care):
             return endpoint_of(now, now.named, key)
         return _service(now, key) if key else _embedded(now, self._local_key)
 
-    def _engine(self, now: Settings, store: Store) -> Engine:
+    def _engine(self, now: Settings, store: Store, within: Wrap = _as_it_is) -> Engine:
+        """Return the engine of a call; what it is asked at the gate goes `within` another wrapper."""
         if now.mode == "off":
-            return Spread(self._within_bounds(self._source(now), now), catalog.split)
+            return Spread(self._within_bounds(self._source(now), now, within), catalog.split)
         if now.mode == "replay" or (now.named and not now.named.known):
             engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
         else:
-            engine = self._recording(now, store)
+            engine = self._recording(now, store, within)
         if self._local(now) and now.mode in {"auto", "replay"}:
             # A notebook that was made with a key is read by people without one.
             engine = Replayed(engine, store, provider=now.provider)
         return InTurn(Spread(engine, catalog.split), self._queue)
 
-    def _recording(self, now: Settings, store: Store) -> Engine:
+    def _recording(self, now: Settings, store: Store, within: Wrap) -> Engine:
         provider = self._provider(now)
         recorded = Recorded(self._source(now), store, provider=provider, preview=preview, notify=self.notify)
-        replayed = Replayed(self._within_bounds(recorded, now), store, provider=provider)
+        replayed = Replayed(self._within_bounds(recorded, now, within), store, provider=provider)
         if self._local(now):
             return replayed
         return Refetched(replayed, recorded, partial(_fetched, self._endpoint(now)))
 
-    def _within_bounds(self, engine: Engine, now: Settings) -> Engine:
-        if self._key(now):
+    def _within_bounds(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
+        if self._bounded(now):
             engine = Budgeted(engine, self.budget, now.caps)
-        return Counted(Limited(engine, self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight))))
+        return Counted(
+            Limited(within(engine), self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
+        )
 
     async def _counted(self, request: Request, now: Settings, answer: Awaitable[Result]) -> Result:
         kept = self._recorded(request, now, Store(now.store), providers={now.provider})
@@ -471,12 +456,20 @@ class Session(Care):
         finally:
             self._reserved.discard(request.part(0))
 
+    def _bounded(self, now: Settings) -> bool:
+        return bool(self._key(now))
+
     def _folder(self) -> Path:
         return self.preferences.folder
 
-    def _view(self, store: Store, *, writing: bool, embed: str | None = None) -> Show:
+    def _view(self, store: Store, *, writing: bool, embed: str | None = None) -> View:
         embed = embed or self.settings().embed
         return View(store, writing=writing, embed=embed, folder=self.preferences.folder)
+
+    def _view_of(self, now: Settings, store: Store) -> Show:
+        if now.mode == "off":
+            return partial(bundle, embed=now.embed)
+        return self._view(store, writing=now.mode != "replay", embed=now.embed)
 
     def _own(self, result: Result, view: Show = bundle) -> Result:
         return replace(result, view=view, ask=self.generate)
@@ -602,4 +595,6 @@ default = Session()
 generate = default.generate
 agenerate = default.agenerate
 submit = default.submit
+grid = default.grid
+gallery = default.gallery
 open = default.open  # noqa: A001  as in PIL.Image.open

@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PYTEST = ("pytest", "-q")
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile")
 ALONE = (*PYTEST, "-p", "no:cacheprovider")
 NBVAL = (*ALONE, "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
 PYTEST_NOTEBOOK = (
@@ -32,7 +33,7 @@ CHECKS = {
     "formatting": ("ruff", "format", "--check", "."),
     "lint": ("ruff", "check", "."),
     "types": ("mypy",),
-    "tests": (*PYTEST, f"--basetemp={LEFT}", "tests"),
+    "tests": (*PYTEST, *TWO_AT_A_TIME, f"--basetemp={LEFT}", "tests"),
     "tests in other environments": (*PYTEST, f"--basetemp={LEFT}-environments", "-m", "environment", "tests"),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
     "notebooks, nbval": (*NBVAL, "notebooks"),

@@ -23,7 +23,8 @@ LAYERS = [
     {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
-    {"care", "preferences"},
+    {"care", "judging", "preferences"},
+    {"comparing"},
     {"session"},
     {"magics", "workbench", "cli"},
     {"__init__", "__main__"},
@@ -35,14 +36,19 @@ DOOR = ("session", "workbench")
 # Where a library may be imported; what is not named here may be imported nowhere.
 LIBRARIES = {
     "httpx": {"api/http.py"},
-    "IPython": {"magics/", "__init__.py"},  # there, for type checkers only
+    # In __init__ for type checkers only; the booth has its cell show the ranking in its place.
+    "IPython": {"magics/", "__init__.py", "workbench/booth.py"},
     "traitlets": {"magics/registered.py", "workbench/"},  # what IPython and ipywidgets are configured by
     "ipywidgets": {"workbench/"},
     "starlette": {"local/"},
     "uvicorn": {"local/"},
-    "numpy": {"local/painter/"},
-    "PIL": {"core.py", "show/", "local/painter/"},
-    "pybase64": {"wire.py", "show/"},
+    # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
+    "numpy": {"local/painter/", "compare/measure.py", "compare/rank.py"},
+    # In comparing.py for type checkers only.
+    "PIL": {"core.py", "show/", "local/painter/", "compare/measure.py", "comparing.py"},
+    "pybase64": {"wire.py", "show/", "workbench/booth.py"},
+    "pandas": {"show/frame.py", "compare/grid.py", "comparing.py"},  # in the latter, for type checkers only
+    "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"_loop.py"},
     "nest_asyncio2": {"_loop.py"},
 }

@@ -60,12 +60,23 @@ SHOWN = {
         "r13_who_is_told_to_wait_holds_back_the_others",
         "limited_lets_no_more_go_than_it_may",
     ),
-    "R16": ("r16_a_plan_counts_and_prices_and_sends_nothing",),
+    "R14": (
+        "r14_a_key_a_balance_or_a_permission_that_is_missing_stops_the_sweep",
+        "r14_a_failure_stays_in_its_cell_and_the_counts_add_up",
+    ),
+    "R16": (
+        "r16_a_plan_counts_and_prices_and_sends_nothing",
+        "r16_a_plan_of_a_grid_counts_prices_and_sends_nothing",
+    ),
     "R17": (
+        "r17_a_large_grid_asks_first",
         "r17_many_pictures_need_a_yes_where_nobody_can_answer",
         "many_pictures_ask_where_someone_can_answer",
     ),
-    "R18": ("r18_eight_threads_spend_no_more_than_the_cap",),
+    "R18": (
+        "r18_eight_threads_spend_no_more_than_the_cap",
+        "r18_a_cap_refuses_the_whole_grid_before_anything_is_sent",
+    ),
     "R19": (
         "r19_a_cap_on_the_cost_refuses_a_model_without_a_price",
         "the_status_calls_an_estimate_an_estimate",
@@ -240,7 +251,6 @@ SHOWN = {
 }
 
 YIELDS = {
-    "R14": "there are no sweeps yet: it comes with the comparison",
     "S08": "there are no widgets yet: it comes with the panel; no trait of ours exists",
     "S32": "the same",
 }

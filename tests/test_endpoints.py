@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from conftest import KEY, on_a_port
+from conftest import KEY, on_a_port, service
 from kernels import Kernel
 from leaks import leaks
 from servers import App, localai, sglang, square
@@ -13,7 +13,7 @@ import beluga_nb.settings as settings
 from beluga_nb.catalog import off_ratio
 from beluga_nb.core import Request
 from beluga_nb.endpoints import Named
-from beluga_nb.errors import NotRecorded, OverBudget, RequestError, SettingsError, UnknownName
+from beluga_nb.errors import NotRecorded, OverBudget, Refused, RequestError, SettingsError, UnknownName
 from beluga_nb.session import Session
 
 LAB = '[endpoints.lab]\nbase_url = "{}"\ndialect = "{}"\nmodel = "sd-turbo"\n'
@@ -140,7 +140,7 @@ def test_a_plan_shows_what_would_be_sent_and_where(tmp_path):
     with lab(tmp_path) as app:
         plan = session(tmp_path).plan("a fox", endpoint="lab", size="3:4", n=2)
         assert [body["size"] for body in plan.bodies] == ["768x1024", "768x1024"]
-        assert plan.url.startswith("http://127.0.0.1:")
+        assert all(post.url.startswith("http://127.0.0.1:") for post in plan.posts)
     assert app.bodies == []
 
 
@@ -343,3 +343,27 @@ def test_in_a_notebook_it_is_chosen_listed_and_completed(tmp_path):
         assert "http" in kernel.run("%beluga --dry-run -m lab:sd-turbo a boat").stdout
         shown = kernel.run("%beluga -m lab: -q nothing a fox")
         shown.fails_with("UnknownName: No quality 'nothing'", "There are: standard, hd")
+
+
+def test_a_grid_asks_each_server_and_one_that_refuses_stops_no_other(tmp_path):
+    poor = Refused("Your balance is too low.", status=402)
+
+    async def refusing(request):
+        raise poor
+
+    with lab(tmp_path) as app, service(refusing) as base_url:
+        asked = Session(
+            environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url},
+            folder=tmp_path,
+            notify=lambda _: None,
+        )
+        grid = asked.grid("a {{animal}}", animal=["fox", "hen"], model=["flux-2.0", "lab:sd-turbo"])
+        plan = grid.plan()
+        assert [post.url.rpartition("/v1")[0] == base_url.removesuffix("/v1") for post in plan.posts] == [
+            post.request.model == "flux-2.0" for post in plan.posts
+        ]
+        with pytest.raises(Refused, match="balance"):
+            grid.run()
+        assert sorted(body["prompt"] for body in app.bodies) == ["a fox", "a hen"]
+        assert len(grid["fox", "lab:sd-turbo"]) == 1
+        assert app.keys == [None, None]

@@ -162,7 +162,7 @@ def play(tmp_path, caplog, said):
     with contextlib.ExitStack() as servers:
 
         def played(
-            post=GOOD, get=b"", *, base_url=None, certificate=None, ask=None, timeout=5.0, connect_timeout=0.4
+            post=GOOD, get=b"", *, base_url=None, certificate=None, ask=None, timeout=5.0, connect_timeout=4.0
         ):
             server = servers.enter_context(Faulty(post, get, certificate=certificate))
             environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url or server.url}
@@ -211,7 +211,7 @@ def test_a01_a_name_that_does_not_resolve(play, monkeypatch):
 
 def test_a02_a_connection_that_hangs(play):
     with faulty.full() as base_url:
-        played = play(base_url=base_url)
+        played = play(base_url=base_url, connect_timeout=0.4)
         played.failed(Unreachable, "No connection to 127.0.0.1: ConnectTimeout", billed=False, posts=0)
 
 

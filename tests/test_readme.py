@@ -12,6 +12,7 @@ from stores import mentions, notebook, record
 
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.catalog import find, supported_parameters
+from beluga_nb.compare.judged import Judged
 from beluga_nb.local.app import create_app
 from beluga_nb.local.previews import previews
 from beluga_nb.magics.parse import parse
@@ -20,6 +21,7 @@ from beluga_nb.session import Session
 from beluga_nb.settings import EMBEDS, MODES, Settings
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
+from beluga_nb.workbench.booth import KEYS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -38,13 +40,24 @@ def test_the_first_cells_run_as_they_stand(tmp_path):
 
 
 def test_the_python_runs_as_it_stands(tmp_path):
-    [code] = blocks("python")
+    code = blocks("python")[0]
     subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=clean_environment(), check=True, capture_output=True
     )
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [
         f"fox-{number}.png" for number in (1, 2, 3, 4)
     ]
+
+
+def test_what_judges_runs_as_it_stands(tmp_path):
+    [code] = [block for block in blocks("python") if ".vote(" in block]
+    with Kernel(tmp_path) as kernel:
+        assert kernel.run(code).texts == [kernel.run("pictures.ranking()").texts[0]]
+        assert kernel.run("pictures.score('red')").texts[0].startswith("prompt ")
+    section = README.partition("## Judging")[2].partition("\n## ")[0]
+    for name in re.findall(r"^\| `\.(\w+)\(", section, re.MULTILINE):
+        assert callable(getattr(Judged, name))
+    assert {f"<kbd>{key}</kbd>" for key in KEYS} <= set(re.findall("<kbd>.</kbd>", section))
 
 
 def test_the_served_api_is_an_object_in_the_notebook(tmp_path):
@@ -101,7 +114,8 @@ def test_the_endpoint_of_the_readme_is_one(tmp_path):
     [text] = [block for block in blocks("toml") if "[endpoints." in block]
     (tmp_path / "beluga.toml").write_text(text)
     session = Session(environ={"BELUGA_LAB_BASE_URL": "https://my.example/v1"}, folder=tmp_path)
-    assert session.plan("a fox", endpoint="lab").url == "https://my.example/v1/images/generations"
+    [post] = session.plan("a fox", endpoint="lab").posts
+    assert post.url == "https://my.example/v1/images/generations"
 
 
 def test_the_two_commands_are_there_once_each():

@@ -10,20 +10,53 @@ from decimal import Decimal
 from beluga_nb.budget import Caps
 from beluga_nb.core import Request
 
+LISTED = 20
+"""Requests that are shown word for word; all of them are in the plan."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Post:
+    """One POST: what it asks for, its exact JSON, and where it would go.
+
+    `url` is empty where the built-in painter would draw, which costs nothing.
+    """
+
+    request: Request
+    body: Mapping[str, object]
+    url: str
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a call would send: nothing of it was sent.
+    """What a call or a whole grid would send: nothing of it was sent.
 
-    `requests` are the POSTs in order, with their exact JSON in `bodies`; `recorded` pictures are in the
-    store already. `url` is empty where the built-in painter would draw, which costs nothing.
+    `recorded` pictures are in the store already. `cells` is how many combinations a grid has, and 0 for a
+    single call.
     """
 
-    requests: Sequence[Request]
-    bodies: Sequence[Mapping[str, object]]
+    posts: Sequence[Post]
     recorded: int
-    url: str
     caps: Caps
+    cells: int = 0
+
+    @property
+    def requests(self) -> Sequence[Request]:
+        """What the POSTs ask for, in order."""
+        return [post.request for post in self.posts]
+
+    @property
+    def bodies(self) -> Sequence[Mapping[str, object]]:
+        """The exact JSON of each."""
+        return [post.body for post in self.posts]
+
+    @property
+    def local(self) -> bool:
+        """Whether the built-in painter would draw all of it."""
+        return not self._sold
+
+    @property
+    def _sold(self) -> Sequence[Request]:
+        return [post.request for post in self.posts if post.url]
 
     @property
     def images(self) -> int:
@@ -33,32 +66,61 @@ class Plan:
     @property
     def cost(self) -> Decimal | None:
         """What they cost at worst, by the user's own prices, or None where one is unknown."""
-        if not self.url:
-            return Decimal(0)
-        costs = [self.caps.worst(request) for request in self.requests]
-        return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
+        return None if self.unpriced else self._priced
+
+    @property
+    def unpriced(self) -> Sequence[Request]:
+        """The requests whose price is unknown."""
+        return [each for each in self._sold if self.caps.worst(each) is None]
+
+    @property
+    def _priced(self) -> Decimal:
+        known = [self.caps.worst(request) for request in self._sold]
+        return sum((cost for cost in known if cost is not None), Decimal(0))
+
+    @property
+    def models(self) -> list[str]:
+        """The models that would be asked."""
+        return list(dict.fromkeys(request.model for request in self.requests))
 
     def __str__(self) -> str:
         return "\n".join([self._summary(), *self._sent()])
 
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        return {"text/plain": str(self)}
+
     def _summary(self) -> str:
         total = self.images + self.recorded
-        words = [
+        words = [f"{self.cells} combination{'s' * (self.cells != 1)}"] if self.cells else []
+        words += [
             f"{total} picture{'s' * (total != 1)}",
             f"{self.recorded} recorded",
             f"{self.images} to make",
         ]
-        return f"Dry run, nothing was sent: {', '.join(words)}; {self._price()}."
+        return f"Dry run, nothing was sent: {', '.join(words)}; {self.price}."
 
-    def _price(self) -> str:
+    @property
+    def price(self) -> str:
+        """What it costs, in words: an estimate, unknown, or nothing."""
         if not self.requests:
             return "no cost"
-        if not self.url:
+        if self.local:
             return "local previews, no cost"
-        if self.cost is None or self.caps.prices is None:
+        if self.caps.prices is None or len(self.unpriced) == len(self._sold):
             return "the price is unknown"
-        return f"at most {self.caps.words(self.cost)} by your prices of {self.caps.prices.date} (estimated)"
+        words = (
+            f"at most {self.caps.words(self._priced)} by your prices of {self.caps.prices.date} (estimated)"
+        )
+        if not self.unpriced:
+            return words
+        count = sum(request.n for request in self.unpriced)
+        unknown = ", ".join(dict.fromkeys(request.model for request in self.unpriced))
+        return f"{words}, and {count} of {unknown}, whose price is unknown"
 
     def _sent(self) -> list[str]:
-        where = self.url or "the embedded BelugAPI"
-        return [f"POST {where}\n{json.dumps(body, ensure_ascii=False)}" for body in self.bodies]
+        shown = [
+            f"POST {post.url or 'the embedded BelugAPI'}\n{json.dumps(post.body, ensure_ascii=False)}"
+            for post in self.posts[:LISTED]
+        ]
+        more = len(self.posts) - LISTED
+        return [*shown, f"… and {more:,} more, all in .bodies"] if more > 0 else shown

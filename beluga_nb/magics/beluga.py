@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from beluga_nb.core import Incomplete, Result
@@ -25,12 +25,20 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
     if call.help:
         print(help_text())
         return None
+    if call.prompts:
+        from beluga_nb.magics.comparing import compared  # in its place, as below
+
+        return _traced(call, lambda: compared(shell, call, values))
     if call.command is not None:
         from beluga_nb.magics.commands import run  # in its place: a picture waits for none of it
 
         return run(shell, call)
+    return _traced(call, lambda: _generated(shell, call, None if call.raw else values))
+
+
+def _traced(call: Call, answered: Callable[[], object]) -> object:
     try:
-        return _generated(shell, call, None if call.raw else values)
+        return answered()
     except BelugaError as error:
         error.traced = call.debug
         raise

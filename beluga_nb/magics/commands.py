@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.core import Result
 from beluga_nb.errors import RequestError, StoreError
-from beluga_nb.magics.grammar import EXAMPLES
+from beluga_nb.magics.grammar import EXAMPLES, help_text
 from beluga_nb.magics.parse import Call
 from beluga_nb.magics.shown import display, kept, shown
 from beluga_nb.session import default
@@ -135,6 +135,10 @@ def _cheatsheet(_: InteractiveShell, __: Call) -> None:
     display(cheatsheet(), raw=True)
 
 
+def _help(_: InteractiveShell, __: Call) -> None:
+    print(help_text())
+
+
 def _one(call: Call) -> str:
     if len(call.words) != 1:
         raise RequestError(f"%beluga {call.command} takes one file.", "%beluga --help shows how it is named.")
@@ -158,4 +162,5 @@ _COMMANDS: dict[str, Callable[[InteractiveShell, Call], object]] = {
     "unpack": _unpacked,
     "serve": _served,
     "cheatsheet": _cheatsheet,
+    "help": _help,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, Option
-from beluga_nb.magics.parse import WORD
+from beluga_nb.magics.parse import AXIS, WORD
 
 _LINE = re.compile(
     r"""\s*(?:[^%#'"]*[^%#'"=!<>+*/&|^@-]=\s*)?%beluga[ \t]+(?P<typed>.*)""",
@@ -63,9 +63,19 @@ def offer(before: str, after: str, known: Known) -> Offer | None:
     if cell := _CELL.fullmatch(before):
         if cell["body"] is not None:
             return _in_prompt(before, after, known)
-        return _in_options(cell["typed"].lstrip(), after, known, OPTIONS) if cell["typed"] else None
+        return _in_cell(cell["typed"].lstrip(), after, known) if cell["typed"] else None
     line = _LINE.fullmatch(before.rpartition("\n")[2])
     return _in_line(line["typed"], after, known) if line else None
+
+
+def _in_cell(typed: str, after: str, known: Known) -> Offer:
+    name, blank, rest = typed.partition(" ")
+    with_prompt = [each for each, command in COMMANDS.items() if command.prompt]
+    if blank and name in with_prompt:
+        return _in_options(rest.lstrip(), after, known, COMMANDS[name].options)
+    if name and not blank and not name.startswith("-"):
+        return _starting(name, with_prompt, "command")
+    return _in_options(typed, after, known, OPTIONS)
 
 
 def _in_line(typed: str, after: str, known: Known) -> Offer:
@@ -116,7 +126,7 @@ def _in_options(typed: str, after: str, known: Known, table: Sequence[Option]) -
         if word == "--" or option is None:
             return _in_prompt(typed, after, known)
         if option.metavar and not equals:
-            match = WORD.match(rest)
+            match = (AXIS if option.kind == "axis" else WORD).match(rest)
             value, rest = (match[1], rest[match.end() :]) if match else ("", "")
         if option.metavar and not rest:
             return _in_value(option, value, given.get("model", ""), after, known)
@@ -128,14 +138,27 @@ def _in_options(typed: str, after: str, known: Known, table: Sequence[Option]) -
 
 
 def _not_given(table: Iterable[Option], given: Iterable[str]) -> list[str]:
-    return [flag for option in table if option.name not in given for flag in option.flags]
+    return [flag for option in table if option.many or option.name not in given for flag in option.flags]
 
 
 def _in_value(option: Option, value: str, model: str, after: str, known: Known) -> Offer:
     if _OPEN_NAME.search(value):
         return _in_prompt(value, after, known)
+    if option.kind == "axis":
+        return _in_axis(value, known)
+    if option.metavar.endswith(",…"):
+        value = value.rpartition(",")[2]
     choices = known.variables if option.kind == "variable" else known.choices(option.kind, model)
     return _starting(value, choices, option.kind)
+
+
+def _in_axis(value: str, known: Known) -> Offer:
+    name, equals, given = value.partition("=")
+    if not equals:
+        return _starting(name, [f"{each}=" for each in known.variables], "variable")
+    if given.startswith("@"):
+        return _starting(given[1:], [*known.variables, *_files(known.folder, (".csv",))], "variable")
+    return _nothing(given)
 
 
 def _in_prompt(text: str, after: str, known: Known) -> Offer:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 class Option(NamedTuple):
     """An option: its flags, the argument it sets, what its value is called, and its line of help.
 
-    `kind` says what the value is, for the completion: a model, a size, a variable …
+    `kind` says what the value is, for the completion: a model, a size, a variable … One that may stand
+    several times counts as `many`.
     """
 
     flags: tuple[str, ...]
@@ -21,6 +22,7 @@ class Option(NamedTuple):
     metavar: str
     help: str
     kind: str = ""
+    many: bool = False
 
 
 _MODEL = Option(
@@ -104,6 +106,7 @@ _ALIAS = Rest("[NAME=OPTIONS]", re.compile(r"[A-Za-z][\w.-]*=(?:|\s*-.*)"))
 class Command(NamedTuple):
     """A command: its line of help, and its own options, which set arguments of the session's methods.
 
+    One with a `prompt` takes it after its options: on the line, or as the cell below it.
     One with a `rest` takes the rest of the line as one piece, if it looks like that. One with `words` takes
     these, before its options or after. Where anything else follows its name, it is a prompt.
     """
@@ -112,6 +115,7 @@ class Command(NamedTuple):
     options: tuple[Option, ...] = ()
     words: Words | None = None
     rest: Rest | None = None
+    prompt: bool = False
 
 
 _LIMIT = Option(("--limit",), "limit", "N", "at most so many; 50 unless given")
@@ -132,6 +136,40 @@ COMMANDS = {
     "sizes": Command(
         "list the size labels and what they are good for",
         (Option(("-m", "--model"), "model", "ID", "only those of this model", "model"),),
+    ),
+    "compare": Command(
+        "a grid of pictures, for every combination of the axes; whole prompts stand between lines of ---",
+        (
+            _MODEL._replace(metavar="ID,…", help="the models, or aliases"),
+            _SIZE._replace(metavar="SIZE,…", help="the sizes"),
+            _QUALITY._replace(metavar="Q,…", help="the qualities"),
+            Option(("--take",), "take", "LABEL,…", "the takes"),
+            _COUNT._replace(help="how many pictures of each combination"),
+            Option(
+                ("--axis",),
+                "axes",
+                "NAME=A,B",
+                'fills {{name}}: red,"a, b",label:"a text"; or @variable, @file.csv with rows',
+                "axis",
+                many=True,
+            ),
+            Option(
+                ("--replace",), "replace", "TERM=A,B", "puts others in place of a term too", "axis", many=True
+            ),
+            Option(("--pairs",), "pairs", "NAME,NAME", "these axes advance together", many=True),
+            Option(("--sample",), "sample", "N", "so many combinations of all, drawn by the seed"),
+            Option(("--seed",), "seed", "N", "the seed, for the same ones again"),
+            Option(("--max-images",), "max_images", "N", "at most so many new pictures, or nothing is sent"),
+            Option(("--max-cost",), "max_cost", "AMOUNT", "… and at most so much, by your own prices"),
+            Option(("--mode",), "mode", "MODE", "auto, replay, refresh or off", "mode"),
+            _OUTPUT._replace(help="the variable that gets the grid"),
+            Option(("--dry-run",), "dry_run", "", "show the plan, and send nothing"),
+            Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures"),
+            Option(("--insist",), "insist", "", "send a model id that the catalogue does not know"),
+            Option(("--quiet",), "quiet", "", "show nothing"),
+            _DEBUG,
+        ),
+        prompt=True,
     ),
     "config": Command("show the settings, or set them for this kernel; NAME= takes one back", rest=_SETTINGS),
     "alias": Command("list the aliases, or set one: alias poster=-m flux-2.0 -s 3:4", rest=_ALIAS),
@@ -187,12 +225,14 @@ COMMANDS = {
         ),
     ),
     "cheatsheet": Command("the whole kit on one card"),
+    "help": Command("every option and command"),
 }
 
 _USAGE = (
     "%beluga [options] prompt       a picture of the prompt, which goes to the end of the line",
     "%%beluga [options]             a picture of the prompt in the lines below",
     "result = %beluga [options] …   the same, kept and not shown",
+    "%%beluga compare [options]     a grid of pictures of the prompts in the lines below",
     "",
     "A prompt is sent as it is typed; only {{name}} is replaced, by the variable of that name.",
     "The result is a sequence of PIL images with .pictures, .recipe and .save().",
@@ -229,9 +269,12 @@ def _flags(option: Option) -> str:
 def _command_lines() -> Iterator[tuple[str, str]]:
     for name, command in COMMANDS.items():
         takes = command.words or command.rest
-        yield f"%beluga {name} {takes.metavar if takes else ''}".rstrip(), command.help
+        metavar = takes.metavar if takes else "[options] prompt" if command.prompt else ""
+        sign = "%%" if command.prompt else "%"
+        yield f"{sign}beluga {name} {metavar}".rstrip(), command.help
         for option in command.options:
-            yield f"%beluga {name} {_flags(option)}", f"… {option.help}"
+            told = option.help if option.help.startswith("…") else f"… {option.help}"
+            yield f"{sign}beluga {name} {_flags(option)}", told
 
 
 def _markdown(head: str, rows: list[tuple[str, str]]) -> str:

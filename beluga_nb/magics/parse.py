@@ -13,12 +13,21 @@ _ESCAPED = re.compile(r"""\\(["'\\])""")
 WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\w*\s*\}\}|\S)+)""")
 """A word of options, or a text in quotes; a `{{name}}` may hold blanks."""
 
+AXIS = re.compile(r"""\s*((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{\s*[^\W\d]\w*\s*\}\}|[^\s"'])+)""")
+"""The same of an axis, in which texts in quotes may stand anywhere."""
+
+_VALUE = re.compile(
+    r"""\s*(?:(?P<label>[^,:"']*):(?=["']))?(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?!\s*["'])[^,]*)\s*(?:,|$)"""
+)
+_RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
+
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
 _PAIR = re.compile(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""")
 # On a line, as in all of IPython: show nothing. An entity such as &gt; ends so as well.
 _ENTITY = re.compile(r"&#?\w+;$")
 
-_WHOLE_NUMBERS = {"n", "port", "sample", "limit"}
+_WHOLE_NUMBERS = {"n", "port", "sample", "limit", "seed", "max_images"}
+_LISTS = ("model", "size", "quality", "take")
 
 
 class Options(TypedDict, total=False):
@@ -48,6 +57,7 @@ class Call(NamedTuple):
     command: str | None = None
     words: tuple[str, ...] = ()
     said: Said = Said()
+    prompts: tuple[str, ...] = ()
     output: str | None = None
     help: bool = False
     raw: bool = False
@@ -68,6 +78,8 @@ def parse(line: str, cell: str | None = None, *, fill: Callable[[str], str] = st
     quiet = cell is None and _is_silenced(line)
     if quiet:
         line = line.rstrip().removesuffix(";")
+    if (compared := _compared(line, cell, fill)) is not None:
+        return compared._replace(quiet=compared.quiet or quiet)
     if cell is None and (command := _command(line.strip())) is not None:
         return command._replace(quiet=quiet)
     typed, rest = _typed(line.lstrip() if cell is None else line.strip(), OPTIONS)
@@ -112,6 +124,91 @@ def _command(line: str) -> Call | None:
     options = _converted(typed)
     output = cast("str | None", options.pop("output", None))
     return Call(command=name, words=(*words, *more), output=output, said=options)
+
+
+def _compared(line: str, cell: str | None, fill: Callable[[str], str]) -> Call | None:
+    name, _, after = line.strip().partition(" ") if cell is not None else line.lstrip().partition(" ")
+    command = COMMANDS.get(name)
+    if command is None or not command.prompt or not (cell is not None or _fits(after.lstrip(), command)):
+        return None
+    typed, rest = _typed(after.lstrip(), command.options)
+    said = _converted(typed, fill=fill)
+    prompts = prompts_of(_prompt(rest, cell))
+    if not any(prompt.strip() for prompt in prompts):
+        raise RequestError(
+            f"There is nothing to {name}.",
+            "Put the prompt below, for example: a {{animal}}, with --axis animal=cat,fox",
+        )
+    axes = _repeated(typed, "axes", fill)
+    grid: Said = {
+        **{each: texts(said[each]) for each in _LISTS if each in said},
+        **{each: said[each] for each in ("n", "sample", "seed", "insist") if each in said},
+        "pairs": [texts(fill(text)) for option, text in typed if option.name == "pairs"],
+        "replace": _repeated(typed, "replace", fill),
+    }
+    run = {each: said[each] for each in ("max_images", "max_cost", "mode", "yes") if each in said}
+    return Call(
+        command=name,
+        prompts=tuple(prompts),
+        said={"axes": axes, "grid": {each: value for each, value in grid.items() if value}, "run": run},
+        output=said.get("output"),
+        dry_run=bool(said.get("dry_run")),
+        quiet=bool(said.get("quiet")),
+        debug=bool(said.get("debug")),
+    )
+
+
+def prompts_of(text: str) -> list[str]:
+    """Return the whole prompts that stand between lines of three dashes.
+
+    >>> prompts_of("a fox\\n---\\nan owl, -- really\\n")
+    ['a fox', 'an owl, -- really\\n']
+    """
+    pieces = _RULE.split(text)
+    return [piece.removesuffix("\n") for piece in pieces[:-1]] + pieces[-1:]
+
+
+def _repeated(typed: Typed, name: str, fill: Callable[[str], str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for option, text in typed:
+        if option.name == name:
+            key, equals, values = text.partition("=")
+            key = _unquoted(key.strip())
+            if not key or not equals:
+                raise RequestError(f"{option.flags[0]} is '{text[:60]}'.", f"It takes {option.metavar}.")
+            if key in found:
+                raise RequestError(f"{option.flags[0]} {key[:60]} stands there twice.", "Keep one.")
+            found[key] = values if values.startswith("@") else labelled(fill(values))
+    return found
+
+
+def texts(value: str) -> list[str]:
+    """Return the texts between commas; those in quotes may hold commas themselves."""
+    return list(labelled(value)) if value else []
+
+
+def labelled(values: str) -> dict[str, str]:
+    """Return the values of an axis by their labels.
+
+    >>> labelled('red, 16:9, "a, b", oil:"thick oil paint, impasto"')
+    {'red': 'red', '16:9': '16:9', 'a, b': 'a, b', 'oil': 'thick oil paint, impasto'}
+    """
+    found: dict[str, str] = {}
+    rest = values
+    while rest:
+        match = _VALUE.match(rest)
+        if match is None or not match["text"].strip():
+            raise RequestError(
+                f"'{values[:80]}' is no list of values.",
+                'Put commas between them; what holds a comma stands in quotes: red,"a, b",oil:"thick, old".',
+            )
+        text = _unquoted(match["text"].strip())
+        label = (match["label"] or "").strip() or text
+        if label in found:
+            raise RequestError(f"'{label[:60]}' stands there twice.", "Each value stands once.")
+        found[label] = text
+        rest = rest[match.end() :]
+    return found
 
 
 def _with_rest(name: str, text: str) -> Call:
@@ -175,9 +272,11 @@ def _typed(rest: str, table: Sequence[Option]) -> tuple[Typed, str]:
             return typed, after.removeprefix(" ")
         flag, equals, value = word.partition("=")
         option = _option(flag, table)
+        if equals and option.kind == "axis":
+            value, after = _value(option, rest[match.start(1) + len(flag) + 1 :])
         if option.metavar and not equals:
             value, after = _value(option, after)
-        typed.append((option, _unquoted(value)))
+        typed.append((option, value if option.kind == "axis" else _unquoted(value)))
         rest = after.lstrip()
     return typed, rest
 
@@ -196,14 +295,18 @@ def _option(flag: str, table: Sequence[Option]) -> Option:
 
 
 def _value(option: Option, after: str) -> tuple[str, str]:
-    match = WORD.match(after)
+    match = (AXIS if option.kind == "axis" else WORD).match(after)
     if match is None:
         raise RequestError(f"{option.flags[-1]} has no value.", f"It takes {option.metavar}: {option.help}.")
     return match[1], after[match.end() :]
 
 
 def _converted(typed: Typed, *, fill: Callable[[str], str] = str) -> Said:
-    return {option.name: _value_of(option, fill(text)) if option.metavar else True for option, text in typed}
+    return {
+        option.name: _value_of(option, fill(text)) if option.metavar else True
+        for option, text in typed
+        if option.kind != "axis"
+    }
 
 
 def _value_of(option: Option, value: str) -> str | int:

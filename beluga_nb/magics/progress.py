@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,10 +27,14 @@ PATIENCE = 0.5
 """Seconds that nobody needs to be told of."""
 
 
+SLOWLY = 10
+"""How many times as long as it takes to draw a grid is waited before it is drawn again."""
+
+
 class Pen(Protocol):
     """Draws a line in place of the one before, and takes it away."""
 
-    def draw(self, words: str) -> None: ...
+    def draw(self, words: str, html: str = "") -> None: ...
     def erase(self) -> None: ...
 
 
@@ -39,9 +44,11 @@ class InCell:
     def __init__(self) -> None:
         self._handle: DisplayHandle | None = None
 
-    def draw(self, words: str) -> None:
-        """Show the words."""
+    def draw(self, words: str, html: str = "") -> None:
+        """Show the words, and below them what there is of a grid."""
         bundle = {"text/plain": words}
+        if html:
+            bundle["text/html"] = f"<div>{escape(words)}</div>{html}"
         if self._handle is None:
             self._handle = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython's own
             self._handle.display(bundle, raw=True)  # type: ignore[no-untyped-call]
@@ -56,7 +63,7 @@ class InCell:
 class InTerminal:
     """Draws over the last line of a terminal."""
 
-    def draw(self, words: str) -> None:
+    def draw(self, words: str, html: str = "") -> None:  # noqa: ARG002  a terminal shows none
         """Show the words."""
         print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
 
@@ -66,10 +73,21 @@ class InTerminal:
 
 
 class Progress:
-    """What is drawn at a heartbeat, and when."""
+    """What is drawn at a heartbeat, and when.
+
+    Of a grid it is known how many pictures are `wanted`, and so how long it may take; `html` returns what
+    there is of it.
+    """
 
     def __init__(
-        self, pen: Pen | None, tally: Tally, model: str, clock: Callable[[], float] = time.monotonic
+        self,
+        pen: Pen | None,
+        tally: Tally,
+        model: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        wanted: int = 0,
+        html: Callable[[], str] = str,
     ) -> None:
         self._pen = pen
         self._tally = tally
@@ -77,17 +95,29 @@ class Progress:
         self._clock = clock
         self._began = clock()
         self._drawn = ""
+        self._wanted = wanted
+        self._html = html
+        self._next = 0.0  # on that clock, when a grid may be drawn again
 
     def beat(self) -> None:
         """Draw the line anew if it says something else by now; nothing for what the store has."""
         elapsed = self._clock() - self._began
         if self._pen is None or elapsed < PATIENCE or not self._tally.asked:
             return
-        count = f"{self._tally.arrived} of {self._tally.asked} picture{'s' * (self._tally.asked != 1)}"
-        words = f"{self._model}: {count}, {max(1, round(elapsed))} s"
-        if words != self._drawn:
+        asked = max(self._wanted, self._tally.asked)
+        count = f"{self._tally.arrived} of {asked} picture{'s' * (asked != 1)}"
+        words = f"{self._model}: {count}, {max(1, round(elapsed))} s{self._left(asked, elapsed)}"
+        began = self._clock()
+        if words != self._drawn and began >= self._next:
             self._drawn = words
-            self._pen.draw(words)
+            self._pen.draw(words, self._html())
+            self._next = began + SLOWLY * (self._clock() - began)
+
+    def _left(self, asked: int, elapsed: float) -> str:
+        arrived = self._tally.arrived
+        if not self._wanted or not arrived or arrived >= asked:
+            return ""
+        return f", about {max(1, round(elapsed / arrived * (asked - arrived)))} s left"
 
     def end(self) -> None:
         """Take the line away, and draw no other."""
@@ -99,17 +129,34 @@ class Progress:
 @contextmanager
 def progress(shell: InteractiveShell, model: str, frame: FrameType | None) -> Iterator[Callable[[], None]]:
     """Show how far the calls in here are, where someone looks; yield what each heartbeat is to call."""
-    with counted() as tally:
-        line = Progress(_pen(shell, frame), tally, model)
-        token = MAKE_ROOM.set(line.end)
-        try:
-            yield line.beat
-        finally:
-            line.end()
-            MAKE_ROOM.reset(token)
+    with counted() as tally, drawn(Progress(pen_for(shell, frame), tally, model)) as beat:
+        yield beat
 
 
-def _pen(shell: InteractiveShell, frame: FrameType | None) -> Pen | None:
+@contextmanager
+def drawn(line: Progress) -> Iterator[Callable[[], None]]:
+    """Draw a line until the end of the block, or until a word is said; yield its heartbeat."""
+    token = MAKE_ROOM.set(line.end)
+    try:
+        yield line.beat
+    finally:
+        line.end()
+        MAKE_ROOM.reset(token)
+
+
+@contextmanager
+def listening() -> Iterator[Callable[[], bool]]:
+    """Yield whether a word was said in the block, which taking the cell's output away would lose."""
+    said: list[bool] = []
+    token = MAKE_ROOM.set(lambda: said.append(True))
+    try:
+        yield lambda: bool(said)
+    finally:
+        MAKE_ROOM.reset(token)
+
+
+def pen_for(shell: InteractiveShell, frame: FrameType | None) -> Pen | None:
+    """Return what draws where someone looks, if something does and nothing can have been shown before."""
     parent = getattr(shell, "get_parent", None)  # a kernel's shell has one: the message that it executes
     if parent is None:
         return InTerminal() if sys.stderr and sys.stderr.isatty() else None

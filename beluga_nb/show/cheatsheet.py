@@ -20,6 +20,15 @@ CARD = (
         ),
     ),
     (
+        "A comparison",
+        (
+            ("%%beluga compare -m flux-2.0,gpt-image-2", "a grid of the prompt in the lines below"),
+            ("g = %beluga compare --axis animal=cat,fox a {{animal}}", "every combination of the axes, kept"),
+            ("g.retry()", "only what failed; g.run() goes on after Stop"),
+            ("g.to_html('cats.html')", "one page to share; g.sheet('cats.png'), g.to_frame()"),
+        ),
+    ),
+    (
         "What comes of it",
         (
             ("fox[0].resize((256, 256))", "each is a PIL image"),

@@ -21,6 +21,7 @@ _PROMPT = f"{_CELL};white-space:normal;min-width:16em;max-width:36em;overflow-wr
 _IMAGES = f"{_CELL};min-width:190px"
 # Notebooks bound pictures by their cell, and in a table that would be by nothing.
 _IMAGE = "max-height:64px;width:auto;max-width:none;border-radius:3px;display:inline-block;margin:0 4px 4px 0"
+_NOTE = "opacity:.75"
 _NAME_LENGTH = 12
 
 
@@ -53,7 +54,7 @@ def history_html(runs: Sequence[Listed], thumbnails: Sequence[Sequence[Preview]]
     """Return the runs as a table, each with its small pictures."""
     if not runs:
         return "<p>Nothing is recorded.</p>"
-    top = "".join(f'<th style="{_CELL}">{escape(each)}</th>' for each in ("", *HEAD))
+    top = "".join(f'<th style="{_CELL}">{escape(each)}</th>' for each in ("", *HEAD[:-1]))
     lines = "".join(_line(run, shown) for run, shown in zip(runs, thumbnails, strict=True))
     rest = f"<p>{escape(_more(more))}</p>" if more > 0 else ""
     return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{rest}"
@@ -92,8 +93,8 @@ def _line(run: Listed, thumbnails: Sequence[Preview]) -> str:
         (when, _UNBROKEN),
         (model, _UNBROKEN),
         (pictures, _CELL),
-        (prompt, _PROMPT),
-        (note, _CELL),
+        # Below the prompt: as a column of its own a narrow notebook would cut it off.
+        (f'{prompt}<div style="{_NOTE}">{note}</div>' if note else prompt, _PROMPT),
     )
     return "<tr>" + "".join(f'<td style="{style}">{cell}</td>' for cell, style in cells) + "</tr>"
 

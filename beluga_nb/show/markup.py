@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from typing import Protocol
 
 import pybase64
 
-from beluga_nb.core import Absent, Bundle, Picture, Preview, Result
+from beluga_nb.core import Absent, Bundle, Picture, Preview, Recipe, Result
 from beluga_nb.errors import plain
 from beluga_nb.show.preview import montage, preview
 
@@ -22,6 +23,17 @@ NOT_HERE = "the original is not here: git lfs pull"
 
 Link = Callable[[Picture], str]
 """Where a picture lies, seen from the notebook; empty where that cannot be said."""
+
+
+class Described(Protocol):
+    """A picture, as far as words tell of it."""
+
+    @property
+    def recipe(self) -> Recipe: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def sha256(self) -> str: ...
 
 
 def nowhere(_: Picture) -> str:
@@ -61,7 +73,7 @@ def bundle(
     single = previews[0] if len(previews) == 1 else sheet(previews)
     shown = map(_original, result.pictures, previews) if embed == "original" else previews
     return {
-        "text/html": html(result, [_data_uri(each) for each in shown]),
+        "text/html": html(result, [data_uri(each) for each in shown]),
         single.media_type: _base64(single),
         "text/plain": text(result),
     }
@@ -100,13 +112,13 @@ def _fitted(size: tuple[int, int], widest: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def alt(picture: Picture) -> str:
+def alt(picture: Described) -> str:
     """Return the text alternative: what was asked for, and whether a model made it."""
     prompt = plain(picture.recipe.request.prompt, 300)
     return f"{prompt} ({LOCAL_PREVIEW})" if picture.recipe.procedural else prompt
 
 
-def caption(picture: Picture) -> str:
+def caption(picture: Described) -> str:
     """Return the line under a picture: model, pixels, and a warning where no model made it."""
     request = picture.recipe.request
     width, height = picture.size
@@ -126,7 +138,8 @@ def text(result: Result, links: Sequence[str] = ()) -> str:
     return "\n".join([*lines, *links])
 
 
-def _data_uri(shown: Preview) -> str:
+def data_uri(shown: Preview) -> str:
+    """Return a picture as an address that holds it."""
     return f"data:{shown.media_type};base64,{_base64(shown)}"
 
 

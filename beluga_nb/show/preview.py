@@ -20,6 +20,9 @@ HEAVIEST = 72_000
 LISTED_EDGE = 96
 """The same of a picture in a list."""
 
+TILE_EDGE = 256
+"""The same of a picture in a grid."""
+
 _QUALITIES = (85, 75, 60, 45, 30)
 _GAP = 8
 
@@ -37,11 +40,16 @@ def thumbnail(picture: Preview) -> Preview:
     return _encoded(_small(decode(picture.data), LISTED_EDGE))
 
 
+def tile(picture: Preview) -> Preview:
+    """Return a copy of at most 256 pixels a side, for grids; raise `BadImage` where it cannot be decoded."""
+    return _encoded(_small(decode(picture.data), TILE_EDGE))
+
+
 def montage(pictures: Sequence[Preview]) -> Preview:
     """Return several previews side by side as one picture, for what shows a single image only."""
     columns = 2 if len(pictures) in {2, 4} else 3
     edge = (2 * EDGE - _GAP * (columns - 1)) // columns
-    images = [_flat(_small(decode(picture.data), edge)) for picture in pictures]
+    images = [flat(_small(decode(picture.data), edge)) for picture in pictures]
     rows = [images[start : start + columns] for start in range(0, len(images), columns)]
     return _encoded(_stacked(rows))
 
@@ -75,7 +83,8 @@ def _opaque(image: Image) -> bool:
     return image.getchannel("A").getextrema() == (255, 255)
 
 
-def _flat(image: Image) -> Image:
+def flat(image: Image) -> Image:
+    """Return the image on white where it is transparent."""
     from PIL import Image
 
     if image.mode != "RGBA":

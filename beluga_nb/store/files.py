@@ -8,6 +8,7 @@ kernels may write at once. Nothing locks, since locks are what shared home folde
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -51,6 +52,23 @@ def write(path: Path, data: bytes, *, root: Path) -> None:
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
+    sync(path.parent)
+
+
+def add(path: Path, line: bytes, *, root: Path) -> None:
+    """Add a line at the end of a file, below `root`, and wait until it is on the disk."""
+    check_inside(path, root)
+    make(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+        # What a full disk had cut off stays a line of its own.
+        whole = line if not size or file.read(1) == b"\n" else b"\n" + line
+        if file.write(whole) != len(whole):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
     sync(path.parent)
 
 

@@ -27,6 +27,8 @@ from beluga_nb.store.folder import (
 )
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import Run, find, runs
+from beluga_nb.store.scores import score_paths
+from beluga_nb.store.votes import blank, vote_paths
 
 NOT_TOUCHED = (
     "Notebooks, git's history and IPython's history are not touched: they may still hold the prompt."
@@ -139,7 +141,7 @@ def _damaged(store: Store, prompt: str) -> Iterator[Path]:
 
 
 def forget(store: Store, chosen: Chosen) -> Forgotten:
-    """Remove what was chosen, and the bytes and sheets that no other recording needs.
+    """Remove what was chosen, and the bytes, sheets, scores and votes that no other recording needs.
 
     Raises `StoreError` where something cannot be removed; the rest is removed all the same.
     """
@@ -148,6 +150,7 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     gone = named_in(doomed) | _unclaimed(store, chosen)
     removal.unlink(doomed)
     lost = gone - named_in(store.record_paths())
+    _forget_judgements(store, lost | _unrecorded(store, chosen), removal)
     sheets = [path for path in sheet_paths(store) if named_in([path]) & lost]
     gone |= named_in(sheets)
     removal.unlink(sheets)
@@ -181,6 +184,31 @@ class _Removal:
                 self.failed.append(f"{path.name} ({error.strerror or error})")
             else:
                 self.files, self.bytes = self.files + 1, self.bytes + size
+
+    def blank(self, paths: Iterable[Path], names: set[str]) -> None:
+        """Blank the votes on some pictures, and unlink files where nothing else is."""
+        for path in paths:
+            try:
+                files.check_inside(path, self.folder)
+                empty = blank(path, names)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self.failed.append(f"{path.name} ({error.strerror or error})")
+            else:
+                self.unlink([path] * empty)
+
+
+def _forget_judgements(store: Store, images: set[str], removal: _Removal) -> None:
+    """Remove the scores of pictures, and the votes on them."""
+    removal.unlink(path for path in score_paths(store) if named_in([path]) & images)
+    removal.blank((path for path in vote_paths(store) if named_in([path]) & images), images)
+
+
+def _unrecorded(store: Store, chosen: Chosen) -> set[str]:
+    if not chosen.everything:
+        return set()
+    return named_in([*score_paths(store), *vote_paths(store)]) - named_in(store.record_paths())
 
 
 def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:

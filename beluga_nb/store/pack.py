@@ -2,7 +2,8 @@
 
     whales.ipynb
     beluga_store/store.json
-    beluga_store/records/1c/1c7ff8a6….json     and blobs, and sheets, as in a store (store/records.py)
+    beluga_store/records/1c/1c7ff8a6….json     and blobs, sheets and scores, as in a store (store/records.py)
+    beluga_store/votes/5e0c9f1a….jsonl         the votes on these pictures, named by their own SHA-256
 
 The same notebook always gives the same bytes: sorted, without times, nothing compressed, since pictures are
 already and other versions of zlib would give other bytes.
@@ -10,6 +11,7 @@ already and other versions of zlib would give other bytes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -26,6 +28,8 @@ from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheets
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
+from beluga_nb.store.scores import Score, scores
+from beluga_nb.store.votes import packed, votes
 
 LARGEST_FILE = 64 * 2**20
 """Bytes of one file in a pack."""
@@ -106,13 +110,22 @@ def _files(store: Store, notebook: Path, entries: Sequence[Entry]) -> Mapping[st
     described = [(path, said) for path, said in sheets(store) if isinstance(said, Sheet)]
     within = [(path, sheet) for path, sheet in described if previews.issuperset(sheet.of)]
     blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for _, sheet in within}
-    paths = [store.record_path(entry.key) for entry in entries] + [path for path, _ in within]
+    images = {entry.image.sha256 for entry in entries if entry.image}
+    scored = [path for path, said in scores(store) if isinstance(said, Score) and said.image in images]
+    paths = [store.record_path(entry.key) for entry in entries] + [path for path, _ in within] + scored
     return {
         notebook.name: notebook.read_bytes,
         STORE: lambda: STORE_JSON,
         **{_name(store, path): path.read_bytes for path in paths},
+        **_votes(store, images),
         **{_name(store, store.blob_path(blob)): partial(store.blob, blob) for blob in blobs},
     }
+
+
+def _votes(store: Store, images: set[str]) -> Mapping[str, Callable[[], bytes]]:
+    written = packed(votes(store), images)
+    name = f"beluga_store/votes/{hashlib.sha256(written).hexdigest()}.jsonl"
+    return {name: lambda: written} if written else {}
 
 
 def _name(store: Store, path: Path) -> str:

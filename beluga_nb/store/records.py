@@ -5,6 +5,8 @@
       records/1c/1c7ff8a6….json one sample: what was asked, what came, allow-listed fields only
       blobs/77/77610d44….png    the bytes as they came, and the small preview that was made once
       sheets/a0/a0c1….json      several previews as one picture, made once for what shows only one
+      scores/5e/5e0c9f1a….json  what a metric gave for a picture (store/scores.py)
+      votes/….jsonl             which of two pictures somebody preferred (store/votes.py)
       pending/….json            calls without a known end (store/pending.py); not for git
       tmp/                      files being written; not for git
 
@@ -211,16 +213,27 @@ class Store:
 
         Raises `StoreError` where it is recorded and its bytes are missing or not the recorded ones.
         """
+        entry = self.entry(request, provider=provider)
+        if entry is None:
+            return None
+        return entry.refusal or self.picture(entry)
+
+    def preview(self, request: Request, *, provider: str) -> Preview | None:
+        """Return the small copy of the first picture of a request, if one is recorded; as `read`."""
+        entry = self.entry(request, provider=provider)
+        small = entry and entry.preview
+        return Preview(self.blob(small), small.media_type) if small else None
+
+    def entry(self, request: Request, *, provider: str) -> Entry | None:
+        """Return the record of the first picture of a request, or None: not recorded; as `read`."""
         path = self.record_path(key(request, provider=provider))
         try:
             entry = self._entry(path)
-            if entry is None:
-                return None
-            if entry.key != path.stem:
+            if entry is not None and entry.key != path.stem:
                 raise Unusable("it is damaged (the answer to another request)")
         except Unusable as unusable:
             raise unreadable(path, str(unusable)) from None
-        return entry.refusal or self.picture(entry)
+        return entry
 
     def has(self, request: Request, *, provider: str) -> bool:
         """Whether the first picture of a request is recorded, or was declined."""
@@ -346,6 +359,11 @@ class Store:
         """Write a JSON file of the store; raise `StoreError` where that fails."""
         with self._writing():
             files.write(path, _pretty(value), root=self.folder)
+
+    def add_line(self, path: Path, line: bytes) -> None:
+        """Add a line to a file of the store; raise `StoreError` where that fails."""
+        with self._writing():
+            files.add(path, line, root=self.folder)
 
     def record_path(self, name: str) -> Path:
         """Where the record of that key is, or would be."""

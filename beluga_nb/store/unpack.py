@@ -23,6 +23,8 @@ from beluga_nb.store.folder import Sheet, sheet_of
 from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.pack import LARGEST_FILE, LARGEST_PACK, NOTEBOOK, STORE, STORE_JSON
 from beluga_nb.store.records import Blob, Entry, Store, Unusable, entry_of
+from beluga_nb.store.scores import score_of
+from beluga_nb.store.votes import Vote, said_of
 
 MOST_FILES = 100_000
 """Files in a pack."""
@@ -31,9 +33,10 @@ HIGHEST_RATIO = 200
 """How much larger than in the zip a file may be, from a megabyte on."""
 
 _STORED = re.compile(
-    r"beluga_store/(?P<room>records|blobs|sheets)/(?P<head>[0-9a-f]{2})/(?P<name>(?P=head)[0-9a-f]{62})"
+    r"beluga_store/(?P<room>records|blobs|sheets|scores)/(?P<head>[0-9a-f]{2})/(?P<name>(?P=head)[0-9a-f]{62})"
     r"(?P<suffix>\.json|\.png|\.jpg|\.webp)"
 )
+_VOTES = re.compile(r"beluga_store/votes/(?P<name>[0-9a-f]{64})\.jsonl")
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 1
 _MEDIA_TYPES = {suffix: kind for kind, suffix in SUFFIXES.items()}
@@ -54,11 +57,17 @@ class Unpacked:
 
 @dataclass
 class _Contents:
-    """A pack that was read and checked: JSON as it is written, blobs by their place in the zip."""
+    """A pack that was read and checked: JSON as it is written, blobs by their place in the zip.
+
+    What is `judged` of pictures differs from machine to machine and voter to voter: where it is there
+    already, that stays.
+    """
 
     notebook: str = ""
     cells: bytes = b""
     written: dict[str, bytes] = field(default_factory=dict)
+    judged: dict[str, bytes] = field(default_factory=dict)
+    images: set[str] = field(default_factory=set)  # that scores and votes name
     entries: list[Entry] = field(default_factory=list)
     sheets: list[Sheet] = field(default_factory=list)
     blobs: dict[Blob, zipfile.ZipInfo] = field(default_factory=dict)
@@ -115,7 +124,8 @@ def _checked(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
 def _check_entry(info: zipfile.ZipInfo) -> None:
     # As it is written in the zip: zipfile cuts names at a NUL.
     name = info.orig_filename
-    if not (name == STORE or NOTEBOOK.fullmatch(name) or _STORED.fullmatch(name)):
+    known = NOTEBOOK.fullmatch(name) or _STORED.fullmatch(name) or _VOTES.fullmatch(name)
+    if not (name == STORE or known):
         raise _Rejected(f"it holds {_quoted(info)}, which is no file of a pack")
     if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
         raise _Rejected(f"{_quoted(info)} is no plain file")
@@ -140,6 +150,15 @@ def _read_into(contents: _Contents, zipped: zipfile.ZipFile, info: zipfile.ZipIn
         contents.entries.append(entry := _parsed(info, data, entry_of))
         _check(entry.key == stored["name"], info)
         contents.written[name] = data
+    elif stored and stored["room"] == "scores":
+        score = _parsed(info, data, score_of)
+        _check(score.name == stored["name"], info)
+        contents.images.add(score.image)
+        contents.judged[name] = data
+    elif votes := _VOTES.fullmatch(name):
+        _check(hashlib.sha256(data).hexdigest() == votes["name"], info)
+        contents.images |= _parsed(info, data, _voted_on)
+        contents.judged[name] = data
     elif stored:
         contents.sheets.append(sheet := _parsed(info, data, sheet_of))
         _check(sheet.name == stored["name"], info)
@@ -155,6 +174,11 @@ def _read_into(contents: _Contents, zipped: zipfile.ZipFile, info: zipfile.ZipIn
 def _blob(info: zipfile.ZipInfo, data: bytes, stored: re.Match[str]) -> Blob:
     _check(hashlib.sha256(data).hexdigest() == stored["name"] and stored["suffix"] in _MEDIA_TYPES, info)
     return Blob(stored["name"], _MEDIA_TYPES[stored["suffix"]])
+
+
+def _voted_on(lines: bytes) -> set[str]:
+    said = [said_of(line) for line in lines.splitlines()]
+    return {name for vote in said if isinstance(vote, Vote) for name in (vote.left, vote.right)}
 
 
 def _parsed(info: zipfile.ZipInfo, data: bytes, read: Callable[[bytes], T]) -> T:
@@ -179,6 +203,8 @@ def _check_whole(contents: _Contents) -> None:
         raise _Rejected("it lacks records of what its notebook shows")
     if not all(notebook.needs(entry) for entry in contents.entries):
         raise _Rejected("its records are not the ones that its notebook needs")
+    if not contents.images <= {entry.image.sha256 for entry in contents.entries if entry.image}:
+        raise _Rejected("its scores or votes are of other pictures")
     previews = {entry.preview.sha256 for entry in contents.entries if entry.preview}
     if any(not previews.issuperset(sheet.of) for sheet in contents.sheets):
         raise _Rejected("its sheets are of other pictures")
@@ -213,7 +239,8 @@ def _write(contents: _Contents, zipped: zipfile.ZipFile, store: Store, into: Pat
     # The notebook last: it is there only if all that it needs is.
     blobs = ((zipped.read(info), blob.media_type) for blob, info in contents.blobs.items())
     try:
-        store.put(blobs, {_path(store, name): data for name, data in contents.written.items()})
+        written = contents.written | contents.judged
+        store.put(blobs, {_path(store, name): data for name, data in written.items()})
     except StoreError as error:
         raise StoreError(error.message, "Mend the folder, or set BELUGA_STORE, and unpack again.") from None
     _write_new(into / contents.notebook, contents.cells)

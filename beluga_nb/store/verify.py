@@ -13,6 +13,8 @@ from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Blob, Entry, NotPulled, Store, Unusable
 from beluga_nb.store.runs import SHOWN_NAME, Run, runs
+from beluga_nb.store.scores import Score, scores
+from beluga_nb.store.votes import lines
 
 _LISTED = 20
 
@@ -70,18 +72,20 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
     entries = [said for _, said in scanned if isinstance(said, Entry)]
     described = list(sheets(store))
     whole = [said for _, said in described if isinstance(said, Sheet)]
+    scored = list(scores(store))
     blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for sheet in whole}
     shown, unread = _shown(notebooks)
     return Report(
         checked=_checked(store, entries, notebooks),
         problems=(
-            *_unusable(store, [*scanned, *described]),
+            *_unusable(store, [*scanned, *described, *scored]),
+            *_unusable_votes(store),
             *_damaged(store, blobs),
             *unread,
             *_not_recorded(shown, entries, whole),
         ),
         unused=tuple(_unused(store, shown)) if notebooks else (),
-        unnamed=tuple(_unnamed(store, blobs, [*scanned, *described])),
+        unnamed=tuple(_unnamed(store, blobs, [*scanned, *described, *scored])),
         calls=tuple(pending.calls(store)),
     )
 
@@ -91,13 +95,19 @@ def _checked(store: Store, entries: Sequence[Entry], notebooks: Sequence[Path]) 
     return ", ".join([f"{store.folder.name} ({count})", *(path.name for path in notebooks)])
 
 
-_Scanned = Sequence[tuple[Path, Entry | Sheet | Unusable]]
+_Scanned = Sequence[tuple[Path, Entry | Sheet | Score | Unusable]]
 
 
 def _unusable(store: Store, scanned: _Scanned) -> Iterator[str]:
     for path, said in scanned:
         if isinstance(said, Unusable):
             yield f"{path.relative_to(store.folder).as_posix()}: {said}"
+
+
+def _unusable_votes(store: Store) -> Iterator[str]:
+    for path, number, said in lines(store):
+        if isinstance(said, Unusable):
+            yield f"{path.relative_to(store.folder).as_posix()}, line {number}: {said}"
 
 
 def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
@@ -166,5 +176,8 @@ def _unnamed(store: Store, blobs: Iterable[Blob], scanned: _Scanned) -> Iterator
     named = {blob.sha256 for blob in blobs}
     # What cannot be read may name some as well, such as a record of a newer format.
     named |= named_in([path for path, said in scanned if isinstance(said, Unusable)])
-    for path in [*(path for path in blob_paths(store) if hash_of(path) not in named), *part_paths(store)]:
+    images = {said.image.sha256 for _, said in scanned if isinstance(said, Entry) and said.image}
+    of_nothing = [path for path, said in scanned if isinstance(said, Score) and said.image not in images]
+    left = [path for path in blob_paths(store) if hash_of(path) not in named]
+    for path in [*left, *of_nothing, *part_paths(store)]:
         yield path.relative_to(store.folder).as_posix()

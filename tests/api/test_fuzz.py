@@ -11,6 +11,8 @@ import struct
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from beluga_nb.api import tasks
@@ -188,6 +190,36 @@ def test_s23_a_mutated_answer_is_read_or_is_an_error_of_ours(answer, read):
     for number, body in enumerate(bodies(answer, ANSWERS, rng)):
         told = told_by(read, body)
         assert not isinstance(told, EngineError) or told.message, number
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
+NAMES = st.sampled_from(["created", "data", "b64_json", "url", "error", "message", "code"]) | st.text(
+    max_size=8
+)
+ANYTHING = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=12)
+BODIES = st.binary(max_size=200) | ANYTHING.map(lambda value: json.dumps(value).encode())
+SEEDED = settings(max_examples=500, deadline=None, derandomize=True, database=None)
+
+
+@SEEDED
+@given(body=BODIES)
+def test_s23_whatever_an_answer_is_it_is_read_or_is_an_error_of_ours(body):
+    for read in (read_answer, read_error, tasks.submitted, tasks.read):
+        told_by(read, body)
+
+
+@SEEDED
+@given(data=st.binary(max_size=300), head=st.sampled_from([b"", *(each[:40] for each in SEEDS.values())]))
+def test_s26_whatever_a_picture_is_it_is_one_or_a_bad_image(data, head):
+    told = told_by(media_type, head + data)
+    assert told in MEDIA_TYPES.values() or type(told) is BadImage
+
+
+@SEEDED
+@given(url=st.text(max_size=60) | st.from_regex(r"(https?:)?//[\w.@:\[\]%-]*(/.*)?", fullmatch=True))
+def test_s20_whatever_an_address_is_it_is_fetched_over_https_or_not_at_all(url):
+    told = told_by(lambda text: picture_url(text, "https://api.belugapi.com/v1"), url)
+    assert isinstance(told, BadReply) or told.startswith("https://")
 
 
 def test_there_are_more_than_40_000_of_them():

@@ -351,7 +351,11 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("reply", "kind", "message"), FAILURES, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("reply", "kind", "message"),
+    FAILURES,
+    ids=[f"{number} {message}"[:60] for number, (*_, message) in enumerate(FAILURES)],
+)
 def test_s06_every_failure_is_one_post_one_error_and_no_key(reply, kind, message, caplog):
     caplog.set_level(logging.DEBUG)
     failed, wire = exchange(reply, timeout=0.3 if reply is silent else 10, retrying=True)

@@ -84,3 +84,22 @@ def test_it_runs_where_nothing_is_recorded(notebook):
         lab.run_all()
         assert words(lab.save()) == words(fresh)
         assert list((lab.work / "beluga_store" / "records").rglob("*.json"))
+
+
+@pytest.mark.parametrize("bridge", ["thread", "nested"])
+def test_run_all_runs_every_cell_whichever_bridge_waits(notebook, bridge):
+    cells = [
+        f"%load_ext beluga_nb\n%beluga config bridge={bridge}",
+        "%beluga --quiet -o slow fault: slow seconds=1.5 | a cat",
+        "import beluga_nb\nslower = beluga_nb.generate('fault: slow seconds=1 | a dog')",
+        "awaited = await beluga_nb.agenerate('a fox')",
+        "len(slow), len(slower), len(awaited)",
+    ]
+    fresh = nbformat.v4.new_notebook(
+        cells=list(map(nbformat.v4.new_code_cell, cells)), metadata=notebook.metadata
+    )
+    with Lab(fresh, BELUGA_FAULTS="1") as lab:
+        lab.run_all()
+        saved = lab.save()
+        assert [cell.execution_count for cell in saved.cells] == [1, 2, 3, 4, 5]
+        assert saved.cells[-1].outputs[0].data["text/plain"] == "(1, 1, 1)"

@@ -43,9 +43,9 @@ def test_r16_a_plan_counts_and_prices_and_sends_nothing(session, engine, tmp_pat
     assert str(plan).splitlines() == [
         "Dry run, nothing was sent: 6 pictures, 0 recorded, 6 to make; at most 0.18 USD by your prices of"
         " 2026-11-01 (estimated).",
-        f"POST {plan.url}",
+        f"POST {plan.posts[0].url}",
         json.dumps(first),
-        f"POST {plan.url}",
+        f"POST {plan.posts[0].url}",
         json.dumps(second),
     ]
 

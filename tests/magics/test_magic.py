@@ -133,6 +133,7 @@ def test_help_is_printed_and_is_what_the_question_mark_shows(kernel):
     shown = kernel.run("%beluga --help")
     assert shown.stdout.startswith("%beluga [options] prompt")
     assert kernel.run("print(get_ipython().find_line_magic('beluga').__doc__)").stdout == shown.stdout
+    assert kernel.run("%beluga help").stdout == shown.stdout
 
 
 def test_reloading_and_unloading_leave_nothing_behind(tmp_path):

@@ -10,7 +10,7 @@ from test_manners import FRONT_ENDS, in_a_terminal
 from beluga_nb.engines import Tally
 from beluga_nb.magics.progress import Progress
 
-PROGRESS = re.compile(r"[\w.-]+: \d+ of \d+ pictures?, \d+ s")
+PROGRESS = re.compile(r"[\w.-]+: \d+ of \d+ pictures?, \d+ s(, about \d+ s left)?")
 LINE = "progress"
 SLOW = "fault: slow seconds=1.3 |"
 
@@ -21,8 +21,8 @@ class Paper:
     def __init__(self):
         self.drawn = []
 
-    def draw(self, words):
-        self.drawn.append(words)
+    def draw(self, words, html=""):
+        self.drawn.append(words + html)
 
     def erase(self):
         self.drawn.append("")
@@ -41,6 +41,26 @@ def test_it_is_drawn_after_half_a_second_and_anew_only_where_it_says_something_e
         "flux-2.0: 0 of 4 pictures, 1 s",
         "flux-2.0: 2 of 4 pictures, 2 s",
         "flux-2.0: 3 of 4 pictures, 12 s",
+        "",
+    ]
+
+
+def test_a_grid_is_drawn_as_it_fills_and_its_line_says_how_long_it_may_take():
+    now, paper, tally = [0.0], Paper(), Tally(asked=2)
+
+    def html():
+        now[0] += 0.3  # it takes a while, and is not drawn again for ten times as long
+        return f" <{tally.arrived}>"
+
+    line = Progress(paper, tally, "grid", clock=lambda: now[0], wanted=8, html=html)
+    for moment, arrived in ((0.6, 0), (2.0, 1), (4.0, 2), (5.0, 3), (9.0, 8)):
+        now[0], tally.arrived = moment, arrived
+        line.beat()
+    line.end()
+    assert paper.drawn == [
+        "grid: 0 of 8 pictures, 1 s <0>",
+        "grid: 2 of 8 pictures, 4 s, about 12 s left <2>",
+        "grid: 8 of 8 pictures, 9 s <8>",
         "",
     ]
 
@@ -95,6 +115,12 @@ def seen(kernel, code, *, someone=True, stop=False):
         (f"for _ in 'a':\n    %beluga {SLOW} an owl", ["display_data"]),
         (f"%beluga -s 1024x1000 {SLOW} a bee", ["stream", "execute_result"]),
         (f"%beluga --mode replay {SLOW} a hen", ["error"]),
+        (
+            f"%%beluga compare --axis a=1,2 -o g\n{SLOW} {{{{a}}}} cats",
+            [LINE, "clear_output", "execute_result"],
+        ),
+        (f"%%beluga compare --axis a=1,2 -o g\n{SLOW} {{{{a}}}} cats", ["execute_result"]),
+        (f"%%beluga compare -s 1024x1000 --axis a=1,2\n{SLOW} {{{{a}}}} eels", ["stream", "execute_result"]),
     ],
 )
 def test_it_is_drawn_only_where_it_can_be_taken_away_without_loss(kernel, code, messages):

@@ -60,7 +60,7 @@ def test_s30_outside_text_is_escaped_and_nothing_is_active():
     nasty = Line(name="<b>" + NASTY, request=Request(prompt=NASTY, model=NASTY, take=NASTY[:-1]), note=NASTY)
     html = history_html([nasty], [[small(), small(1)]], more=1)
     tags = set(re.findall(r"<(\w+)", html))
-    assert tags == {"table", "thead", "tbody", "tr", "th", "td", "code", "img", "p"}
+    assert tags == {"table", "thead", "tbody", "tr", "th", "td", "code", "div", "img", "p"}
     assert set(re.findall(r"<\w+ ([\w-]+)=", html)) == {"style", "src"}
     assert not re.search(r"<[^>]*\bon\w+=|\bclass=|\bhref=|https?:|\x1b|\u202e", html)
     assert html.count('<img src="data:image/jpeg;base64,') == html.count(' alt="picture ') == 2

@@ -1,0 +1,307 @@
+"""Named axes become combinations: whole products, zipped axes, or a sample that a seed draws again.
+
+Pure: lists, rows and files are read by whoever knows where they lie.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from beluga_nb.compare.template import filled, names, used
+from beluga_nb.errors import RequestError, UnknownName, plain
+
+PARAMETERS = ("size", "quality", "take", "model")
+"""The axes that set a parameter of the request; the model comes last, which makes it the columns."""
+
+PROMPT = "prompt"
+"""The axis of whole prompts."""
+
+LABEL = "label"
+"""The column of rows that names them."""
+
+LONGEST_LABEL = 60
+"""Characters of a label that nobody has written."""
+
+LARGEST = 10_000
+"""Combinations above which a grid is surely not meant."""
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One value of an axis: its label, and what it says by name: variables, parameters, a prompt, a term."""
+
+    label: str
+    says: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A name and its values; with `replaces` they take the place of a term in the prompt."""
+
+    name: str
+    choices: tuple[Choice, ...]
+    replaces: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of its values."""
+        return tuple(choice.label for choice in self.choices)
+
+    @property
+    def says(self) -> set[str]:
+        """Every name that its values say something of."""
+        return {name for choice in self.choices for name in choice.says}
+
+
+def axis(name: str, given: object) -> Axis:
+    """Return the axis of some values, of a mapping from labels to values, or of rows that set several names.
+
+    >>> axis("animal", ["cat", "fox"]).labels
+    ('cat', 'fox')
+    >>> axis("style", {"oil": "thick oil paint, impasto"}).choices[0].says
+    {'style': 'thick oil paint, impasto'}
+    """
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise RequestError(f"The axis {name} is {plain(repr(given), 60)}.", "Give its values in a list.")
+    if isinstance(given, Mapping):
+        pairs = [(str(label), {name: _text(name, value)}) for label, value in given.items()]
+    else:
+        pairs = [_named(name, value) for value in given]
+    return checked(Axis(name=name, choices=tuple(Choice(label=label, says=says) for label, says in pairs)))
+
+
+def replacing(term: str, given: object) -> Axis:
+    """Return the axis of a term and what takes its place; the term itself comes first.
+
+    >>> replacing("watercolour", ["oil", "ink"]).labels
+    ('watercolour', 'oil', 'ink')
+    """
+    if not term:
+        raise RequestError("The term to be replaced is empty.", "Name some words of the prompt.")
+    others = axis(term, given)
+    same = Choice(label=term, says={term: term})
+    return checked(replace(others, choices=(same, *others.choices), replaces=True))
+
+
+def checked(axis: Axis) -> Axis:
+    """Return the axis; raise `RequestError` where it has no values, or one of them twice."""
+    if not axis.choices:
+        raise RequestError(f"The axis {axis.name} has no values.", "Give at least one, or take it away.")
+    for label in axis.labels:
+        if axis.labels.count(label) > 1:
+            raise RequestError(
+                f"The axis {axis.name} has '{plain(label, 60)}' twice.",
+                "Each value stands once; n= asks for several pictures of each.",
+            )
+    return axis
+
+
+def _named(name: str, value: object) -> tuple[str, dict[str, str]]:
+    if not isinstance(value, Mapping):
+        text = _text(name, value)
+        return plain(text, LONGEST_LABEL), {name: text}
+    says = {str(column): _text(f"{name}, {column}", each) for column, each in value.items()}
+    label = says.pop(LABEL, None) or says.get(name) or " · ".join(says.values())
+    return plain(label, LONGEST_LABEL), says
+
+
+def _text(name: str, value: object) -> str:
+    if value is None or value != value:  # as tables say that nothing is there
+        raise RequestError(f"A value of the axis {name} is missing.", "Fill it in, or leave the row out.")
+    return str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combination:
+    """One value of each axis: its labels, the prompt as it was typed, and what is said for it."""
+
+    labels: Mapping[str, str]
+    template: str
+    values: Mapping[str, str]
+    asked: Mapping[str, str]
+
+    @property
+    def prompt(self) -> str:
+        """The prompt with each `{{name}}` filled."""
+        return filled(self.template, self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Axes, and which of their combinations are meant.
+
+    The axes that `pairs` names together advance together. Of all combinations `sample` takes so many, which
+    `seed` draws. `values` fill what is the same everywhere.
+    """
+
+    prompt: str = ""
+    axes: tuple[Axis, ...] = ()
+    pairs: tuple[tuple[str, ...], ...] = ()
+    sample: int | None = None
+    seed: int | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._check_names()
+        self._check_pairs()
+        self._check_prompts()
+        self._check_count()
+
+    @property
+    def prompts(self) -> list[str]:
+        """Every prompt, as it was typed."""
+        whole = [
+            choice.says[PROMPT] for axis in self.axes for choice in axis.choices if PROMPT in choice.says
+        ]
+        return whole or [self.prompt]
+
+    @property
+    def dimensions(self) -> list[tuple[Axis, ...]]:
+        """The axes, those that advance together as one."""
+        together = {name: pair for pair in self.pairs for name in pair}
+        groups = dict.fromkeys(together.get(axis.name, (axis.name,)) for axis in self.axes)
+        by_name = {axis.name: axis for axis in self.axes}
+        return [tuple(by_name[name] for name in group) for group in groups]
+
+    @property
+    def total(self) -> int:
+        """How many combinations there are, before any are sampled."""
+        return math.prod(len(axes[0].choices) for axes in self.dimensions)
+
+    def combinations(self) -> Iterator[Combination]:
+        """Yield the combinations in the order of the axes, the last of them changing fastest."""
+        numbers: Iterable[int] = range(self.total)
+        if self.sample is not None and self.sample < self.total:
+            numbers = sorted(random.Random(self.seed).sample(range(self.total), self.sample))
+        return map(self._combination, numbers)
+
+    def extended(self, more: Mapping[str, Axis]) -> Study:
+        """Return the study with further values on some of its axes; raise `RequestError` for other names."""
+        if self.sample is not None:
+            raise RequestError(
+                "A random sample has no place for further values.",
+                "Make a new grid with them, or without sample.",
+            )
+        for name in more:
+            if name not in {axis.name for axis in self.axes}:
+                raise UnknownName("axis", name, [axis.name for axis in self.axes])
+        longer = [
+            checked(replace(axis, choices=axis.choices + more[axis.name].choices))
+            if axis.name in more
+            else axis
+            for axis in self.axes
+        ]
+        return replace(self, axes=tuple(longer))
+
+    def _combination(self, number: int) -> Combination:
+        chosen: list[tuple[Axis, Choice]] = []
+        for axes in reversed(self.dimensions):
+            number, place = divmod(number, len(axes[0].choices))
+            chosen[:0] = [(axis, axis.choices[place]) for axis in axes]
+        by_name = {axis.name: choice for axis, choice in chosen}
+        said = {
+            name: text for axis, choice in chosen if not axis.replaces for name, text in choice.says.items()
+        }
+        terms = {name: text for axis, choice in chosen if axis.replaces for name, text in choice.says.items()}
+        template = _replaced(said.pop(PROMPT, self.prompt), terms)
+        asked = {name: said.pop(name) for name in PARAMETERS if name in said}
+        return Combination(
+            labels={axis.name: by_name[axis.name].label for axis in self.axes},
+            template=template,
+            values=used(template, {**self.values, **said}),
+            asked=asked,
+        )
+
+    def _check_names(self) -> None:
+        seen: dict[str, str] = {}
+        for axis in self.axes:
+            for name in axis.says | {axis.name}:
+                if name in seen:
+                    raise RequestError(
+                        f"Two axes say something of {plain(name, 60)}.", "Keep one, or make rows of both."
+                    )
+                seen[name] = axis.name
+
+    def _check_pairs(self) -> None:
+        by_name = {axis.name: axis for axis in self.axes}
+        paired = [name for pair in self.pairs for name in pair]
+        for name in paired:
+            if name not in by_name:
+                raise UnknownName("axis", name, by_name)
+            if paired.count(name) > 1:
+                raise RequestError(f"The axis {name} is paired twice.", "Name each axis once in pairs.")
+        for pair in self.pairs:
+            lengths = {name: len(by_name[name].choices) for name in pair}
+            if len(set(lengths.values())) > 1:
+                told = ", ".join(f"{name} has {count}" for name, count in lengths.items())
+                raise RequestError(
+                    f"Axes that advance together differ in length: {told}.", "Give each as many values."
+                )
+
+    def _check_prompts(self) -> None:
+        known = {name for prompt in self.prompts for name in names(prompt)}
+        for axis in self.axes:
+            if axis.replaces:
+                for prompt in self.prompts:
+                    if axis.name not in prompt:
+                        raise RequestError(
+                            f"'{plain(axis.name, 60)}' is to be replaced, and is not in the prompt"
+                            f" “{plain(prompt, 60)}”.",
+                            "Write it as it stands there, capitals included.",
+                        )
+            elif not axis.says & (known | {*PARAMETERS, PROMPT}):
+                raise RequestError(
+                    f"There is an axis {axis.name}, and no {{{{{axis.name}}}}} in the prompt.",
+                    f"Write {{{{{axis.name}}}}} where its values belong, or take the axis away.",
+                )
+        said = {name for axis in self.axes if not axis.replaces for name in axis.says} | self.values.keys()
+        for name in (name for prompt in self.prompts for name in names(prompt)):
+            if name not in said:
+                raise UnknownName(
+                    "axis or value for",
+                    f"{{{{{name}}}}}",
+                    [each for each in said if not each.startswith("_")],
+                    hint=f"Give it values, for example: --axis {name}=red,blue",
+                )
+
+    def _check_count(self) -> None:
+        if self.sample is not None:
+            if isinstance(self.sample, bool) or self.sample < 1:
+                raise RequestError(f"sample is {self.sample!r}.", "Give a whole number from 1 on.")
+            if self.seed is None:
+                raise RequestError(
+                    "A random sample has no seed.", "Give one, such as seed=1, so that it comes again."
+                )
+        count = min(self.total, self.sample or self.total)
+        if count > LARGEST:
+            raise RequestError(
+                f"The axes make {count:,} combinations.",
+                f"At most {LARGEST:,} are possible: take values away, or a random sample of them.",
+            )
+
+
+def _replaced(prompt: str, terms: Mapping[str, str]) -> str:
+    if not terms:
+        return prompt
+    # At once, the longest first: what was put in is not looked at again.
+    pattern = "|".join(map(re.escape, sorted(terms, key=len, reverse=True)))
+    return re.sub(pattern, lambda match: terms[match[0]], prompt)
+
+
+def whole_prompts(given: Sequence[str] | Mapping[str, str]) -> Axis:
+    """Return the axis of whole prompts; what two of them would be called alike is numbered."""
+    if isinstance(given, Mapping):
+        return axis(PROMPT, given)
+    labels = [plain(prompt, LONGEST_LABEL) for prompt in given]
+    if len(set(labels)) < len(set(given)):
+        labels = [f"{number}: {label}" for number, label in enumerate(labels, 1)]
+    choices = tuple(
+        Choice(label=label, says={PROMPT: prompt}) for label, prompt in zip(labels, given, strict=True)
+    )
+    return checked(Axis(name=PROMPT, choices=choices))

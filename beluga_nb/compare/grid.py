@@ -1,0 +1,391 @@
+"""The grid: a result for each combination of named axes, asked for when it is run, and once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar, overload
+
+from beluga_nb._loop import Job, awaitable, blocking
+from beluga_nb.compare.axes import Axis, Study
+from beluga_nb.compare.judged import Bench, Judged
+from beluga_nb.compare.plan import Plan
+from beluga_nb.compare.sample import Sample
+from beluga_nb.core import SUFFIXES, Bundle, Incomplete, Picture, Preview, Recipe, Request, Result
+from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, UnknownName
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
+
+T = TypeVar("T")
+
+DONE, FAILED, UNKNOWN, NOT_SENT = STATES = ("done", "failed", "unknown", "not sent")
+"""How a cell stands: "unknown" may have been billed, and what nobody has asked for yet was not sent."""
+
+_NO_NAME = re.compile(r"[^\w.-]+")
+_LONGEST_NAME = 40
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cell:
+    """One combination: its labels by axis, the request, and the template that its prompt was filled from."""
+
+    labels: Mapping[str, str]
+    request: Request
+    template: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its labels in the order of the axes."""
+        return tuple(self.labels.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A picture without its bytes: what is known of it, and how it and its preview are read again.
+
+    A grid of a thousand pictures does not hold them in memory.
+    """
+
+    sha256: str
+    media_type: str
+    size: tuple[int, int]
+    recipe: Recipe
+    load: Callable[[], Picture]
+    preview: Callable[[], Preview | None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What has come of a cell: the pictures that arrived, and why others did not."""
+
+    pictures: tuple[Kept, ...] = ()
+    error: BelugaError | None = None
+
+
+class Desk(Bench, Protocol):
+    """The session, as a grid knows it."""
+
+    def _plan_of(self, cells: Sequence[Cell], *, mode: str | None) -> Plan: ...
+    def _ask_for(
+        self,
+        cells: Sequence[Cell],
+        arrived: Callable[[Cell, Outcome], None],
+        ended: Callable[[BelugaError | None], T],
+        *,
+        max_images: int | None,
+        max_cost: float | None,
+        mode: str | None,
+        yes: bool,
+    ) -> Job[T]: ...
+    def _axis_of(self, name: str, given: object) -> Axis: ...
+    def _open_calls(self) -> set[Request]: ...
+    def _result_of(self, request: Request, pictures: Sequence[Picture]) -> Result: ...
+    def _bundle_of(self, grid: Grid) -> Bundle: ...
+    def _frame_of(self, grid: Grid) -> DataFrame: ...
+    def _style_of(self, grid: Grid) -> Styler: ...
+    def _write_sheet(self, grid: Grid, path: Path, *, edge: int, limit: int) -> None: ...
+    def _write_page(self, grid: Grid, path: Path, *, originals: bool) -> None: ...
+
+
+class Grid(Judged):
+    """A `Result` per combination of named axes; nothing is asked before it is run.
+
+    `run()` asks for what is missing, shows itself and keeps what arrives: a cell that fails does not sink the
+    others, and running again, after Stop or in another kernel, buys only what is not there. `grid[labels]` is
+    the result of a cell, by its labels in the order of the axes, or in a mapping.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        cells: Sequence[Cell],
+        *,
+        desk: Desk,
+        cells_of: Callable[[Study], Sequence[Cell]] | None = None,
+    ) -> None:
+        self.study = study
+        self.cells = tuple(cells)
+        self._desk = self._bench = desk
+        self._cells_of = cells_of  # None in a part of a grid
+        self._outcomes: dict[Cell, Outcome] = {}
+        self._places = {cell.key: cell for cell in self.cells}
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """The labels of each axis, those that have a cell."""
+        return {
+            axis.name: tuple(
+                label for label in axis.labels if any(cell.labels[axis.name] == label for cell in self.cells)
+            )
+            for axis in self.study.axes
+        }
+
+    def plan(self, *, mode: str | None = None) -> Plan:
+        """Return what `run` would send, and what that would cost, the recorded subtracted; send nothing."""
+        return self._desk._plan_of(self._missing(), mode=mode)
+
+    def submit(
+        self,
+        *,
+        max_images: int | None = None,
+        max_cost: float | None = None,
+        mode: str | None = None,
+        yes: bool = False,
+        failed: bool = False,
+    ) -> Job[Grid]:
+        """Start asking for what is missing, or only for what has `failed`.
+
+        `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need `yes`.
+        An answer that the others would get too (401, 402, 403) stops the run and is raised; any other error
+        stays in its cell. Raises `OverBudget` or `NotConfirmed` before anything is sent.
+        """
+        cells = [cell for cell in self._missing() if not failed or self.outcome(cell).error]
+        return self._desk._ask_for(
+            cells,
+            self._outcomes.__setitem__,
+            self._ended,
+            max_images=max_images,
+            max_cost=max_cost,
+            mode=mode,
+            yes=yes,
+        )
+
+    run = blocking("run", submit)
+    arun = awaitable("arun", submit)
+
+    def submit_retry(
+        self,
+        *,
+        max_images: int | None = None,
+        max_cost: float | None = None,
+        mode: str | None = None,
+        yes: bool = False,
+    ) -> Job[Grid]:
+        """Start asking for what has failed, and for nothing else."""
+        return self.submit(max_images=max_images, max_cost=max_cost, mode=mode, yes=yes, failed=True)
+
+    retry = blocking("retry", submit_retry)
+    aretry = awaitable("aretry", submit_retry)
+
+    def outcome(self, cell: Cell) -> Outcome:
+        """Return what has come of a cell so far."""
+        return self._outcomes.get(cell, Outcome())
+
+    @property
+    def errors(self) -> dict[tuple[str, ...], BelugaError]:
+        """Why cells have failed, by their labels."""
+        found = ((cell.key, self.outcome(cell).error) for cell in self.cells)
+        return {key: error for key, error in found if error}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cells are done, have failed, are unknown (they may have been billed), were not sent."""
+        counted = Counter(self.states().values())
+        return {state: counted[state] for state in STATES}
+
+    def states(self) -> dict[Cell, str]:
+        """Return how each cell stands."""
+        left = [cell for cell in self.cells if cell not in self._outcomes]
+        calls = self._desk._open_calls() if left else set()
+        return {cell: self._state(cell, calls) for cell in self.cells}
+
+    def _state(self, cell: Cell, calls: set[Request]) -> str:
+        error = self.outcome(cell).error
+        if cell in self._outcomes and error is None:
+            return DONE
+        if isinstance(error, NotSent):
+            return NOT_SENT
+        if error is not None:
+            return UNKNOWN if error.may_be_billed else FAILED
+        return UNKNOWN if cell.request.part(0) in calls else NOT_SENT
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """Every picture that arrived, with the labels of its cell; each is read when it is looked at."""
+        return _Samples(
+            [
+                (cell.labels, kept.recipe.request.sample - cell.request.sample, kept)
+                for cell in self.cells
+                for kept in self.outcome(cell).pictures
+            ]
+        )
+
+    def __getitem__(self, labels: str | tuple[str, ...] | Mapping[str, str]) -> Result:
+        cell = self._cell(labels)
+        outcome = self.outcome(cell)
+        if not outcome.pictures:
+            raise outcome.error or RequestError(
+                f"The cell {' · '.join(cell.key)} has no pictures yet.", "Ask for them: run()"
+            )
+        return self._desk._result_of(cell.request, [kept.load() for kept in outcome.pictures])
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def items(self) -> Iterator[tuple[tuple[str, ...], Result]]:
+        """Yield the labels and the result of each cell that has pictures."""
+        return ((cell.key, self[cell.key]) for cell in self.cells if self.outcome(cell).pictures)
+
+    def where(self, **labels: str | Sequence[str]) -> Grid:
+        """Return the part of the grid that has these labels: `where(model=["flux-2.0"], animal="fox")`."""
+        wanted = {name: {each} if isinstance(each, str) else set(each) for name, each in labels.items()}
+        for name, chosen in wanted.items():
+            self._check_labels(name, chosen)
+        cells = [
+            cell for cell in self.cells if all(cell.labels[name] in chosen for name, chosen in wanted.items())
+        ]
+        return self._with(Grid(self.study, cells, desk=self._desk))
+
+    def extend(self, **more: object) -> Grid:
+        """Return the grid with further values on its axes; running it asks only for the new cells."""
+        if self._cells_of is None:
+            raise RequestError("This is a part of a grid.", "Extend the whole one.")
+        study = self.study.extended({name: self._desk._axis_of(name, given) for name, given in more.items()})
+        return self._with(Grid(study, self._cells_of(study), desk=self._desk, cells_of=self._cells_of))
+
+    def to_frame(self) -> DataFrame:
+        """Return a table of the pictures and failures as a pandas DataFrame; needs `beluga_nb[pandas]`."""
+        return self._desk._frame_of(self)
+
+    def style(self) -> Styler:
+        """Return the same table with the pictures in it, for a notebook to show."""
+        return self._desk._style_of(self)
+
+    def sheet(self, path: str | Path, *, edge: int = 512, limit: int = 40_000_000) -> Path:
+        """Write the grid as one labelled picture and return where.
+
+        Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`.
+        """
+        path = Path(path).expanduser()
+        self._desk._write_sheet(self, path, edge=edge, limit=limit)
+        return path
+
+    def to_html(self, path: str | Path, *, originals: bool = False) -> Path:
+        """Write the grid as one page that needs nothing else, and return where.
+
+        It holds previews of 512 pixels, or with `originals` the exact pictures.
+        """
+        path = Path(path).expanduser()
+        self._desk._write_page(self, path, originals=originals)
+        return path
+
+    def export(self, folder: str | Path, *, metadata: str = "auto") -> list[Path]:
+        """Write each picture to a file of its own, named after its labels, and return where.
+
+        `metadata` says where the recipe goes, as in `Picture.save`.
+        """
+        folder = Path(folder).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        samples = self.samples
+        assert isinstance(samples, _Samples)
+        return [
+            sample.picture.save(folder / name, metadata=metadata)
+            for name, sample in zip(samples.names, samples, strict=True)
+        ]
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
+        return f"<Grid of {len(self)} cell{'s' * (len(self) != 1)}: {told}>"
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return self._desk._bundle_of(self)
+
+    def _missing(self) -> list[Cell]:
+        return [
+            cell for cell in self.cells if cell not in self._outcomes or self.outcome(cell).error is not None
+        ]
+
+    def _ended(self, cause: BelugaError | None) -> Grid:
+        """Return the grid at the end of a run; raise what stopped it, or what nothing arrived for."""
+        if cause:
+            raise cause
+        errors = list(self.errors.values())
+        if missing := [each for each in map(_cause, errors) if isinstance(each, NotRecorded)]:
+            raise NotRecorded(*dict.fromkeys(line for error in missing for line in error.missing))
+        if errors and not any(outcome.pictures for outcome in self._outcomes.values()):
+            raise errors[0]
+        return self
+
+    def _cell(self, labels: str | tuple[str, ...] | Mapping[str, str]) -> Cell:
+        names = [axis.name for axis in self.study.axes]
+        if isinstance(labels, Mapping):
+            if set(labels) != set(names):
+                raise RequestError(
+                    f"A cell has {len(names)} labels: {', '.join(names)}.", "Give each of them."
+                )
+            labels = tuple(labels[name] for name in names)
+        key = (labels,) if isinstance(labels, str) else labels
+        if len(key) != len(names):
+            raise RequestError(
+                f"A cell has {len(names)} labels: {', '.join(names)}.",
+                "Give them in that order, or use where().",
+            )
+        for name, label in zip(names, key, strict=True):
+            self._check_labels(name, {label})
+        if key not in self._places:
+            raise RequestError(
+                f"There is no cell {' · '.join(key)}.", "Not every combination is in this grid."
+            )
+        return self._places[key]
+
+    def _check_labels(self, name: str, labels: Iterable[str]) -> None:
+        known = {axis.name: axis for axis in self.study.axes}
+        if name not in known:
+            raise UnknownName("axis", name, known)
+        for label in labels:
+            if label not in known[name].labels:
+                raise UnknownName(name, label, known[name].labels)
+
+    def _with(self, grid: Grid) -> Grid:
+        known = {(cell.key, cell.request): outcome for cell, outcome in self._outcomes.items()}
+        grid._outcomes = {
+            cell: known[cell.key, cell.request] for cell in grid.cells if (cell.key, cell.request) in known
+        }
+        return grid
+
+
+def _cause(error: BelugaError) -> BelugaError:
+    return error.causes[0] if isinstance(error, Incomplete) else error
+
+
+class _Samples(Sequence[Sample]):
+    def __init__(self, of: Sequence[tuple[Mapping[str, str], int, Kept]]) -> None:
+        self._of = of
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(index, slice):
+            return _Samples(self._of[index])
+        labels, number, kept = self._of[index]
+        return Sample(labels=labels, number=number, picture=kept.load())
+
+    @property
+    def names(self) -> list[str]:
+        """A file name for each: its labels, and its number where there are several."""
+        several = any(number for _, number, _ in self._of)
+        words = [
+            "-".join(filter(None, [*map(_slug, labels.values()), str(number + 1) if several else ""]))
+            or "picture"
+            for labels, number, _ in self._of
+        ]
+        twice = {name for name, count in Counter(map(str.casefold, words)).items() if count > 1}
+        named = [
+            f"{place:03}-{name}" if name.casefold() in twice else name for place, name in enumerate(words, 1)
+        ]
+        return [name + SUFFIXES[kept.media_type] for name, (_, _, kept) in zip(named, self._of, strict=True)]
+
+
+def _slug(label: str) -> str:
+    return _NO_NAME.sub("-", label).strip("-.")[:_LONGEST_NAME].rstrip("-.")

@@ -1,0 +1,178 @@
+"""Measures of a picture that need numpy and Pillow alone: numbers, each with its source.
+
+They look at a copy of at most 512 pixels a side, so that pictures of several sizes compare, transparent ones
+on white. Of good pictures and bad ones they know nothing: they tell blurred from crisp, grey from colourful.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from beluga_nb.core import Recipe, decode
+from beluga_nb.errors import RequestError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+EDGE = 512
+"""Pixels of the longer edge of what is measured."""
+
+NEAR = 6
+"""Bits of a fingerprint, of 64, in which near-duplicates differ at most."""
+
+_SIDE, _KEPT = 32, 8  # pixels of what a fingerprint is made of, and frequencies of it in each direction
+
+
+def sharpness(image: Image) -> float:
+    """Return the variance of the Laplacian, 0 to about 260,000: higher is crisper, and noisier.
+
+    Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a comparative study", ICPR 2000.
+    """
+    grey = _grey(image)
+    if min(grey.shape) < 3:
+        return 0.0
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+    return float(laplacian.var())
+
+
+def colourfulness(image: Image) -> float:
+    """Return how colourful a picture is: 0 is grey, 15 slightly, 33 moderately, 59 quite, 109 extremely so.
+
+    Hasler and Süsstrunk, "Measuring colourfulness in natural images", Human Vision and Electronic Imaging
+    VIII, SPIE 5007, 2003: deviation and mean of the opponent channels red - green and yellow - blue.
+    """
+    red, green, blue = np.moveaxis(_rgb(image), -1, 0)
+    one, other = red - green, (red + green) / 2 - blue
+    spread = math.hypot(float(one.std()), float(other.std()))
+    return spread + 0.3 * math.hypot(float(one.mean()), float(other.mean()))
+
+
+def contrast(image: Image) -> float:
+    """Return the deviation of the grey values, 0 to 0.5 (RMS contrast).
+
+    Peli, "Contrast in complex images", Journal of the Optical Society of America A 7, 1990.
+    """
+    return float(_grey(image).std() / 255)
+
+
+def brightness(image: Image) -> float:
+    """Return the mean grey value: 0 is black, 1 is white.
+
+    Grey is the luma of ITU-R BT.601, as everywhere here.
+    """
+    return float(_grey(image).mean() / 255)
+
+
+def fingerprint(image: Image) -> int:
+    """Return 64 bits that nearly stay when a picture is scaled, compressed or slightly changed.
+
+    Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010: which of the 64 lowest
+    frequencies of the discrete cosine transform are above their median. It sees shapes, not colours.
+    ImageHash has the same and more, and would bring 122 MB along with it.
+    """
+    small = np.asarray(_flat(image).convert("L").resize((_SIDE, _SIDE)), dtype=np.float64)
+    cosines = _cosines()
+    low = (cosines @ small @ cosines.T).round(3)  # else an even picture's bits would be those of rounding
+    bits = (low > np.median(low)).ravel()
+    return int("".join("1" if bit else "0" for bit in bits), 2)
+
+
+def _cosines() -> NDArray[np.float64]:
+    rows, columns = np.arange(_KEPT)[:, None], np.arange(_SIDE)[None, :]
+    waves: NDArray[np.float64] = np.cos(np.pi * rows * (2 * columns + 1) / (2 * _SIDE))
+    return waves
+
+
+def alike(fingerprints: Sequence[int], *, within: int = NEAR) -> list[list[int]]:
+    """Return the groups, by number, of what differs in at most so many bits from another of its group.
+
+    >>> alike([0b1111, 0b1110, 0b0000], within=1)
+    [[0, 1]]
+    """
+    group = list(range(len(fingerprints)))
+    for one, bits in enumerate(fingerprints):
+        for other in range(one):
+            if (bits ^ fingerprints[other]).bit_count() <= within and group[one] != group[other]:
+                group = [group[other] if each == group[one] else each for each in group]
+    found: dict[int, list[int]] = {}
+    for number, name in enumerate(group):
+        found.setdefault(name, []).append(number)
+    return [members for members in found.values() if len(members) > 1]
+
+
+def _flat(image: Image) -> Image:
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):  # Pillow clips 16 bits to 8 where we want them scaled
+        image = image.point(lambda value: value * (1 / 256)).convert("L")
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+    return image.convert("RGB")
+
+
+def _rgb(image: Image) -> NDArray[np.float64]:
+    small = _flat(image)
+    small.thumbnail((EDGE, EDGE))
+    return np.asarray(small, dtype=np.float64)
+
+
+def _grey(image: Image) -> NDArray[np.float64]:
+    grey: NDArray[np.float64] = _rgb(image) @ np.array([0.299, 0.587, 0.114])
+    return grey
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A function of a picture, and the version of what it gives."""
+
+    function: Callable[[Image], float]
+    version: str
+
+
+FINGERPRINT = Measure(fingerprint, "built-in 1")
+
+MEASURES: Mapping[str, Measure] = {
+    each.__name__: Measure(each, "built-in 1") for each in (sharpness, colourfulness, contrast, brightness)
+}
+"""The measures that are built in, by name; a changed one gets a new version."""
+
+
+def takes_recipe(function: Callable[..., object]) -> bool:
+    """Whether a function takes a picture and its recipe, not the picture alone."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # a built-in one, which does not say
+        return False
+    needed = [
+        each
+        for each in parameters
+        if each.default is each.empty and each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD}
+    ]
+    return len(needed) > 1
+
+
+def of_bytes(function: Callable[..., object], data: bytes, recipe: Recipe | None) -> object:
+    """Return what a function gives for a picture: what an executor calls, wherever it is."""
+    return function(decode(data)) if recipe is None else function(decode(data), recipe)
+
+
+def number(value: object) -> float:
+    """Return what a metric gave as a number; raise `RequestError` for what is none."""
+    try:
+        found = value if isinstance(value, int) else float(value)  # type: ignore[arg-type]  # or it raises
+    except (TypeError, ValueError):
+        found = math.nan
+    if isinstance(value, bool | str) or not math.isfinite(found):
+        raise RequestError(
+            f"The metric gave {type(value).__name__} {str(value)[:40]!r}, which is no number.",
+            "Have it return a float.",
+        )
+    return found

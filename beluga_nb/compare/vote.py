@@ -1,0 +1,170 @@
+"""Blind votes: which two pictures are asked about next, and what votes say of what they differ in.
+
+Two pictures are a pair when their labels agree in all but one, `by`, and they have the same number. Nothing
+here shows anything, reads a clock or draws lots but with the `rng` that is given.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Protocol
+
+from beluga_nb.compare.sample import Sample
+from beluga_nb.errors import RequestError, UnknownName
+
+LEFT, RIGHT, TIE, BOTH_BAD = ANSWERS = ("left", "right", "tie", "both bad")
+"""What can be said of two pictures."""
+
+SKIP = "skip"
+
+
+class Cast(Protocol):
+    """A vote, as far as it is counted: two pictures by their SHA-256, and the answer."""
+
+    @property
+    def left(self) -> str: ...
+    @property
+    def right(self) -> str: ...
+    @property
+    def answer(self) -> str: ...
+    @property
+    def voter(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A picture in a vote: its place among the samples, its SHA-256, and its label on the axis `by`."""
+
+    place: int
+    sha256: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures; as a question, `left` is shown on the left."""
+
+    left: Entrant
+    right: Entrant
+
+    @property
+    def pictures(self) -> frozenset[str]:
+        """Which pictures these are, whatever their sides."""
+        return frozenset({self.left.sha256, self.right.sha256})
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """What they stand for, whatever their sides."""
+        return frozenset({self.left.label, self.right.label})
+
+    def drawn(self, rng: random.Random) -> Pair:
+        """Return the pair with its sides drawn."""
+        return Pair(self.right, self.left) if rng.random() < 0.5 else self
+
+
+@dataclass(frozen=True)
+class Duel:
+    """A vote that was counted: the labels of both sides, and the answer."""
+
+    left: str
+    right: str
+    answer: str
+
+
+def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
+    """Return every pair of pictures that differ in `by` alone; the same bytes twice are none.
+
+    Raises `UnknownName` where a picture has no label of that name.
+    """
+    found: dict[tuple[object, ...], list[Entrant]] = {}
+    for place, sample in enumerate(samples):
+        if by not in sample.labels:
+            raise UnknownName("axis", by, sample.labels)
+        others = sorted((name, label) for name, label in sample.labels.items() if name != by)
+        entrant = Entrant(place, sample.picture.sha256, sample.labels[by])
+        found.setdefault((*others, sample.number), []).append(entrant)
+    return [
+        Pair(*two)
+        for entrants in found.values()
+        for two in combinations(entrants, 2)
+        if two[0].label != two[1].label and two[0].sha256 != two[1].sha256
+    ]
+
+
+def duels(votes: Iterable[Cast], among: Iterable[Pair]) -> Iterator[Duel]:
+    """Yield what votes say of some pairs; votes on other pictures say nothing here."""
+    labels: dict[tuple[str, str], tuple[str, str]] = {}
+    for pair in among:
+        left, right = pair.left, pair.right
+        labels.setdefault((left.sha256, right.sha256), (left.label, right.label))
+        labels.setdefault((right.sha256, left.sha256), (right.label, left.label))
+    for vote in votes:
+        if known := labels.get((vote.left, vote.right)):
+            yield Duel(*known, vote.answer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ballot:
+    """A voting session: the `question` to be shown, what was answered so far, and what is left.
+
+    The pair comes next whose labels were compared least, by anybody; what was skipped comes again at the end.
+    `before` counts the votes that were there when the session began.
+
+    >>> ballot = Ballot.of([], by_whom="", votes=[], rng=random.Random(1))
+    >>> ballot.question is None
+    True
+    """
+
+    left: tuple[Pair, ...]
+    before: Mapping[frozenset[str], int] = field(default_factory=dict)
+    given: tuple[tuple[Pair, str], ...] = ()
+    question: Pair | None = None
+
+    @classmethod
+    def of(cls, among: Sequence[Pair], *, by_whom: str, votes: Iterable[Cast], rng: random.Random) -> Ballot:
+        """Begin a session of someone who is not asked again about what they have judged."""
+        votes = list(votes)
+        judged = {frozenset({vote.left, vote.right}) for vote in votes if vote.voter == by_whom}
+        fresh = [pair for pair in among if pair.pictures not in judged]
+        rng.shuffle(fresh)
+        before = Counter(frozenset({duel.left, duel.right}) for duel in duels(votes, among))
+        return cls(left=tuple(fresh), before=before)._asking(rng)
+
+    @property
+    def answers(self) -> list[tuple[Pair, str]]:
+        """What was answered, in order; what was skipped is no answer."""
+        return [(pair, answer) for pair, answer in self.given if answer != SKIP]
+
+    @property
+    def total(self) -> int:
+        """How many pairs the session has, answered or not."""
+        return len(self.left)
+
+    def answered(self, answer: str, rng: random.Random) -> Ballot:
+        """Return the ballot after an answer, or `SKIP`, to its question."""
+        if answer not in {*ANSWERS, SKIP}:
+            raise UnknownName("answer", answer, [*ANSWERS, SKIP])
+        if self.question is None:
+            raise RequestError("There is nothing left to compare.", "The ranking shows what was said.")
+        return replace(self, given=(*self.given, (self.question, answer)))._asking(rng)
+
+    def undone(self) -> Ballot:
+        """Return the ballot before its last answer, or skip: the same question, on the same sides."""
+        if not self.given:
+            return self
+        *given, (question, _) = self.given
+        return replace(self, given=tuple(given), question=question)
+
+    def _asking(self, rng: random.Random) -> Ballot:
+        done = {pair.pictures for pair, _ in self.answers}
+        skipped = Counter(pair.pictures for pair, answer in self.given if answer == SKIP)
+        compared = Counter(self.before) + Counter(pair.labels for pair, _ in self.answers)
+        rest = [pair for pair in self.left if pair.pictures not in done]
+        chosen = min(
+            rest, key=lambda pair: (skipped[pair.pictures], compared[pair.labels]), default=None
+        )  # of equals the first, in the order that was drawn
+        return replace(self, question=chosen and chosen.drawn(rng))

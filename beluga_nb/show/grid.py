@@ -1,0 +1,247 @@
+"""A grid as a notebook shows it: a table with words for labels, one for each facet where there are many axes.
+
+A picture grows when it is clicked, and tells its recipe: `<details>` does that without a script. Where styles
+are taken away, as in a notebook that nobody trusts yet, it is a plain table. Pure functions of what they get.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from beluga_nb.core import Bundle
+from beluga_nb.errors import BelugaError, plain
+from beluga_nb.show.markup import LOCAL_PREVIEW, Described, alt, caption
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_COLUMNS = 6
+"""Values of an only axis that stand side by side; more stand one below the other."""
+
+_LONGEST_PROMPT = 2000
+_BACKGROUND = "background-color:var(--jp-layout-color1,var(--vscode-editor-background,Canvas))"
+_RULE = "1px solid rgba(128,128,128,.35)"
+_LABEL = "text-align:left;padding:4px 10px 4px 0;font-weight:600;vertical-align:top"
+_TOP = f"{_LABEL};{_BACKGROUND};position:sticky;top:0;z-index:2;padding-left:6px"
+_LEFT = f"{_LABEL};{_BACKGROUND};position:sticky;left:0;z-index:1;min-width:72px;max-width:200px"
+_CORNER = f"{_TOP};left:0;z-index:3;font-weight:400;padding-left:0;white-space:nowrap"
+_CELL = f"text-align:left;vertical-align:top;padding:6px;border-top:{_RULE};white-space:normal"
+_NOTE = "max-width:240px;overflow-wrap:anywhere;font-size:90%;opacity:.85"
+_SMALL = "font-size:80%;opacity:.7;padding-top:2px"
+_RECIPE = "width:440px;padding:6px 2px;white-space:normal;overflow-wrap:anywhere;font-size:90%"
+_DETAILS = "display:inline-block;vertical-align:top;margin:0 6px 4px 0"
+_SUMMARY = "display:block;list-style:none;cursor:pointer;margin:0"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture of a grid: what is known of it, where a page gets it from, and how it is opened."""
+
+    picture: Described
+    source: str
+    image: Callable[[], Image]
+
+
+@dataclass(frozen=True)
+class Square:
+    """What one cell of a grid shows: its pictures, and a note where some are missing."""
+
+    figures: tuple[Figure, ...] = ()
+    note: str = ""
+    error: BelugaError | None = None
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A name and its labels; axes that advance together are one."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
+NOTHING = Dimension("", ("",))
+ABSENT = Square(note="not in this grid")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table: which facet it is, its rows and columns, and what stands in it."""
+
+    facets: tuple[tuple[str, str], ...]
+    rows: Dimension
+    columns: Dimension
+    squares: Mapping[tuple[str, str], Square]
+
+    @property
+    def title(self) -> str:
+        """Which facet it is, in words."""
+        return ", ".join(f"{name}: {label}" for name, label in self.facets)
+
+    def at(self, row: str, column: str) -> Square:
+        """Return what stands there."""
+        return self.squares.get((row, column), ABSENT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A grid to be shown: a line about it, its prompts, its dimensions, and a square for each combination."""
+
+    head: str
+    prompts: tuple[str, ...]
+    dimensions: tuple[Dimension, ...]
+    squares: Mapping[tuple[str, ...], Square]
+
+    @property
+    def parts(self) -> Iterator[Part]:
+        """The tables: the last dimension makes the columns, the one before it the rows, the others facets."""
+        facets, rows, columns = self._split()
+        for labels in itertools.product(*(each.labels for each in facets)):
+            squares = {
+                (row, column): square
+                for row in rows.labels
+                for column in columns.labels
+                if (square := self.squares.get(self._key(labels, row, column)))
+            }
+            if squares:
+                named = zip((each.name for each in facets), labels, strict=True)
+                yield Part(tuple(named), rows, columns, squares)
+
+    def _split(self) -> tuple[tuple[Dimension, ...], Dimension, Dimension]:
+        match self.dimensions:
+            case ():
+                return (), NOTHING, NOTHING
+            case (only,) if len(only.labels) <= MOST_COLUMNS:
+                return (), NOTHING, only
+            case (only,):
+                return (), only, NOTHING
+        return self.dimensions[:-2], self.dimensions[-2], self.dimensions[-1]
+
+    def _key(self, facets: tuple[str, ...], row: str, column: str) -> tuple[str, ...]:
+        if len(self.dimensions) > 1:
+            return (*facets, row, column)
+        return (row or column,) if self.dimensions else ()
+
+
+def grid_bundle(table: Table, *, more: str = "") -> Bundle:
+    """Return the table as HTML and as text, with a line about what is left out, if anything is."""
+    return {"text/html": grid_html(table, more=more), "text/plain": grid_text(table)}
+
+
+def grid_html(table: Table, *, more: str = "") -> str:
+    """Return the tables one below the other, in a frame that scrolls under their heads."""
+    prompts = "".join(f"<div>{escape(plain(prompt, 300))}</div>" for prompt in table.prompts)
+    rest = f"<p>{escape(plain(more))}</p>" if more else ""
+    return (
+        f'<div style="margin-bottom:8px">{prompts}<div style="{_SMALL}">{escape(plain(table.head))}</div>'
+        "</div>"
+        f'<div style="max-height:760px;overflow:auto">{"".join(map(_part_html, table.parts))}</div>{rest}'
+    )
+
+
+def _part_html(part: Part) -> str:
+    title = f'<div style="font-weight:600;padding:10px 0 2px">{escape(plain(part.title))}</div>'
+    head = "".join(f'<th style="{_TOP}">{escape(plain(label))}</th>' for label in part.columns.labels)
+    corner = " ↓ · ".join(filter(None, [plain(part.rows.name), plain(part.columns.name)]))
+    lines = "".join(_row_html(part, row) for row in part.rows.labels)
+    return (
+        f"{title if part.title else ''}"
+        '<table style="border-collapse:separate;border-spacing:0;table-layout:auto;margin:0 0 12px 0">'
+        f'<thead><tr><th style="{_CORNER}">{escape(corner)}{" →" if part.columns.name else ""}</th>'
+        f"{head}</tr></thead><tbody>{lines}</tbody></table>"
+    )
+
+
+def _row_html(part: Part, row: str) -> str:
+    cells = "".join(
+        f'<td style="{_CELL}">{_square_html(part.at(row, column))}</td>' for column in part.columns.labels
+    )
+    return f'<tr><th style="{_LEFT};border-top:{_RULE}">{escape(plain(row))}</th>{cells}</tr>'
+
+
+def _square_html(square: Square) -> str:
+    wide = 168 if len(square.figures) == 1 else 128
+    figures = "".join(_figure_html(each, wide) for each in square.figures)
+    line = f'<div style="white-space:nowrap">{figures}</div>' if figures else ""
+    return f"{line}{note_html(square, _NOTE)}"
+
+
+def note_html(square: Square, style: str) -> str:
+    """Return what a square says in place of pictures: why there are none, or not all."""
+    if square.error:
+        name = type(square.error).__name__
+        lines = [f"<b>{escape(name)}</b>", *map(escape, _error_lines(square.error))]
+        return f'<div style="{style}">{"<br>".join(lines)}</div>'
+    return f'<div style="{style}">{escape(square.note)}</div>' if square.note else ""
+
+
+def _error_lines(error: BelugaError) -> list[str]:
+    return [plain(line) for line in str(error).splitlines() if line.strip()]
+
+
+def _figure_html(figure: Figure, wide: int) -> str:
+    words = escape(alt(figure.picture))
+    # Its width is a label's while it is closed; opened, the recipe is wider, and the picture grows along.
+    image = (
+        f'<img src="{escape(figure.source)}" alt="{words}" width="{wide}" '
+        f'style="width:{wide}px;min-width:100%;max-width:none;height:auto;display:block;margin:0;border-radius:3px">'
+        if figure.source
+        else f'<div style="width:{wide}px">{words}</div>'
+    )
+    mark = f'<div style="{_SMALL}">local preview</div>' if figure.picture.recipe.procedural else ""
+    lines = "".join(
+        f'<div style="padding:1px 0"><span style="opacity:.65">{escape(name)}</span> {escape(said)}</div>'
+        for name, said in recipe_lines(figure.picture)
+    )
+    return (
+        f'<details style="{_DETAILS}"><summary style="{_SUMMARY}">{image}{mark}</summary>'
+        f'<div style="{_RECIPE}">{lines}</div></details>'
+    )
+
+
+def recipe_lines(picture: Described) -> list[tuple[str, str]]:
+    """Return how a picture came about, line by line: what is said, and what it is called."""
+    recipe, request = picture.recipe, picture.recipe.request
+    width, height = picture.size
+    said = {
+        "prompt": plain(request.prompt, _LONGEST_PROMPT),
+        "model": f"{plain(request.model, 80)} ({LOCAL_PREVIEW})"
+        if recipe.procedural
+        else plain(request.model, 80),
+        "size": f"{plain(request.size or 'default', 20)}, {width} × {height} pixels",
+        "quality": plain(request.quality or "", 40),
+        "take": plain(request.take, 60),
+        "sample": str(request.sample),
+        "revised prompt": plain(recipe.revised_prompt or "", _LONGEST_PROMPT),
+        "sha256": picture.sha256,
+    }
+    return [(name, text) for name, text in said.items() if text]
+
+
+def grid_text(table: Table) -> str:
+    """Return the grid as text: a line for each picture, with its labels and its SHA-256."""
+    lines = [*(f"“{plain(prompt, 200)}”" for prompt in table.prompts), plain(table.head)]
+    for key, square in table.squares.items():
+        place = " · ".join(plain(label, 60) for label in key if label) or "the only cell"
+        lines += [
+            f"{place}: {caption(figure.picture)} · sha256:{figure.picture.sha256}"
+            for figure in square.figures
+        ]
+        if square.error:
+            lines.append(f"{place}: {type(square.error).__name__}: {' '.join(_error_lines(square.error))}")
+        elif square.note:
+            lines.append(f"{place}: {square.note}")
+    return "\n".join(lines)
+
+
+def across(count: int) -> int:
+    """Return how many pictures of a cell stand side by side where it is drawn as one.
+
+    >>> [across(count) for count in (1, 2, 3, 4, 9)]
+    [1, 2, 2, 2, 3]
+    """
+    return max(1, math.isqrt(count - 1) + 1) if count else 1

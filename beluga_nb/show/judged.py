@@ -1,0 +1,133 @@
+"""Scores, near-duplicates and leaderboards as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from beluga_nb.core import Bundle
+from beluga_nb.errors import plain
+from beluga_nb.show.markup import noted, table
+from beluga_nb.show.ranking import Ranked, ranking_bundle
+
+LISTED = 200
+"""Pictures that a table lists."""
+
+_HASH = 12  # digits of a hash that are shown
+_LONGEST = 60
+
+
+class Row(Protocol):
+    """A picture, and what a metric gave for it."""
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def error(self) -> Exception | None: ...
+
+
+class Scored(Protocol):
+    """What a metric gave for some pictures."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def rows(self) -> Sequence[Row]: ...
+    @property
+    def caveat(self) -> str: ...
+
+
+class Grouped(Protocol):
+    """Groups of pictures."""
+
+    @property
+    def groups(self) -> Sequence[Sequence[Row]]: ...
+    @property
+    def caveat(self) -> str: ...
+
+
+class Board(Protocol):
+    """A ranking, and the means of some metrics."""
+
+    @property
+    def by(self) -> str: ...
+    @property
+    def ranking(self) -> Ranked: ...
+    @property
+    def means(self) -> Mapping[str, Mapping[str, float]]: ...
+
+
+def scores_bundle(scores: Scored) -> Bundle:
+    """Return a line for each picture: its labels, and its score or why there is none."""
+    names = list(dict.fromkeys(name for row in scores.rows for name in row.labels))
+    head = (*(plain(name, _LONGEST) for name in names), "number", "picture", plain(scores.name, _LONGEST))
+    lines = [(*_labels(row, names), _score(row)) for row in scores.rows[:LISTED]]
+    return noted(table(lines, head), " ".join(_told(scores)))
+
+
+def _labels(row: Row, names: Sequence[str]) -> tuple[str, ...]:
+    labels = (plain(row.labels.get(name, ""), _LONGEST) for name in names)
+    return (*labels, str(row.number), row.sha256[:_HASH])
+
+
+def _score(row: Row) -> str:
+    if row.value is None:
+        return plain(f"{type(row.error).__name__}: {row.error}", 160)
+    return _figures(row.value)
+
+
+def _figures(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def _told(scores: Scored) -> Iterator[str]:
+    failed = sum(row.value is None for row in scores.rows)
+    more = len(scores.rows) - LISTED
+    yield f"Version {plain(scores.version, _LONGEST)}."
+    if more > 0:
+        yield f"… and {more:,} more."
+    if failed:
+        yield f"{failed} of {len(scores.rows)} failed."
+    if scores.caveat:
+        yield scores.caveat
+
+
+def duplicates_bundle(duplicates: Grouped) -> Bundle:
+    """Return a line for each picture that looks like another one, group by group."""
+    if not duplicates.groups:
+        words = "No two pictures look nearly the same."
+        return {"text/html": f"<p>{words}</p>", "text/plain": words}
+    rows = [(number, row) for number, group in enumerate(duplicates.groups, 1) for row in group]
+    names = list(dict.fromkeys(name for _, row in rows for name in row.labels))
+    head = ("group", *(plain(name, _LONGEST) for name in names), "number", "picture")
+    lines = [(str(number), *_labels(row, names)) for number, row in rows[:LISTED]]
+    return noted(table(lines, head), duplicates.caveat)
+
+
+def leaderboard_bundle(board: Board) -> Bundle:
+    """Return the means of each metric for each name, in the order of the ranking, above the ranking."""
+    ranked = ranking_bundle(board.ranking)
+    if not board.means:
+        return ranked
+    names = [standing.name for standing in board.ranking.standings]
+    head = (plain(board.by, _LONGEST), *(plain(f"mean {metric}", _LONGEST) for metric in board.means))
+    lines = [
+        (
+            plain(name, _LONGEST),
+            *(_figures(means[name]) if name in means else "" for means in board.means.values()),
+        )
+        for name in names
+    ]
+    means = table(lines, head)
+    return {
+        kind: f"{means[kind]}{between}{ranked[kind]}"
+        for kind, between in (("text/html", '<div style="height:1em"></div>'), ("text/plain", "\n\n"))
+    }

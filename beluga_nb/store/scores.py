@@ -1,0 +1,129 @@
+"""Scores of pictures: one small file per picture, metric and version, so that they replay without the metric.
+
+    scores/5e/5e0c9f1a….json   {"schema": 1, "image": "77610d44…", "metric": "sharpness", "version": "1", …}
+
+The file is named by the SHA-256 of what the score is of. It holds no prompt: where a metric looks at the
+recipe too, `asked` is the SHA-256 of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from beluga_nb.core import Recipe
+from beluga_nb.errors import StoreError
+from beluga_nb.store import files
+from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What a metric, in a version, gave for a picture, and for a recipe if it looks at that."""
+
+    image: str
+    metric: str
+    version: str
+    value: float
+    asked: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return _name(self.image, self.metric, self.version, self.asked)
+
+
+def _name(image: str, metric: str, version: str, asked: str) -> str:
+    return hashlib.sha256(canonical_json([image, metric, version, asked])).hexdigest()
+
+
+def asked_of(recipe: Recipe) -> str:
+    """Return the SHA-256 of what a recipe asks for."""
+    return hashlib.sha256(canonical_json(recipe.request.said)).hexdigest()
+
+
+def path_of(store: Store, name: str) -> Path:
+    """Where a score is, or would be."""
+    return store.folder / "scores" / name[:2] / f"{name}.json"
+
+
+def read(store: Store, image: str, *, metric: str, version: str, asked: str = "") -> float | None:
+    """Return a score, or None where it is not recorded, or not to be read: it is measured again then."""
+    path = path_of(store, _name(image, metric, version, asked))
+    try:
+        files.check_inside(path, store.folder)
+        score = score_of(path.read_bytes())
+    except (OSError, Unusable):
+        return None
+    return score.value if score.name == path.stem else None
+
+
+def write(store: Store, score: Score) -> None:
+    """Record a score; raise `StoreError` where that fails."""
+    with told_of("Scores"):
+        store.write_json(path_of(store, score.name), {"schema": SCHEMA, **asdict(score)})
+
+
+@contextmanager
+def told_of(what: str) -> Iterator[None]:
+    """Have a store that cannot be written say what is not recorded."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(
+            error.message.replace("Pictures", what, 1), "Mend the folder, or set BELUGA_STORE."
+        ) from None
+
+
+def score_of(written: bytes) -> Score:
+    """Return a score as it is written; raise `Unusable` where it is damaged or of a newer format."""
+    try:
+        said = json.loads(written)
+        if said["schema"] != SCHEMA:
+            raise Unusable(f"it has format {said['schema']}, and this version reads {SCHEMA}")
+        return _checked(said)
+    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
+        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+
+
+def _checked(said: Mapping[str, object]) -> Score:
+    image, metric, version, asked = (said[name] for name in ("image", "metric", "version", "asked"))
+    value = said["value"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("no number")
+    for text in (image, metric, version, asked):
+        if not isinstance(text, str):
+            raise TypeError("no text")
+    if not _SHA256.fullmatch(str(image)) or (asked and not _SHA256.fullmatch(str(asked))):
+        raise ValueError("no SHA-256")
+    return Score(image=str(image), metric=str(metric), version=str(version), value=value, asked=str(asked))
+
+
+def score_paths(store: Store) -> list[Path]:
+    """Return where scores are."""
+    return sorted(store.folder.glob("scores/*/*.json"))
+
+
+def scores(store: Store) -> Iterator[tuple[Path, Score | Unusable]]:
+    """Yield where each score is, and what it says or why it is unusable."""
+    for path in score_paths(store):
+        try:
+            files.check_inside(path, store.folder)
+            score = score_of(path.read_bytes())
+        except FileNotFoundError:  # someone else has just forgotten it
+            continue
+        except OSError as error:
+            yield path, Unusable(error.strerror or str(error))
+        except Unusable as unusable:
+            yield path, unusable
+        else:
+            right = path.stem == score.name and path.parent.name == path.name[:2]
+            yield path, score if right else Unusable("it is damaged (the score of another)")

@@ -1,0 +1,1 @@
+"""What one works with in a browser: widgets, and what they do."""

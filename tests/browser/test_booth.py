@@ -1,0 +1,112 @@
+"""The booth in a real JupyterLab: keys and clicks, undo, the ranking at the end, and what is saved."""
+
+import json
+import os
+
+import nbformat
+import pytest
+from lab import CHROMIUM, Lab
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="no Chromium on this machine; in CI this fails instead",
+    ),
+]
+
+MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
+CELLS = [
+    "import beluga_nb\n"
+    f"pictures = [beluga_nb.generate('a fox in the snow', model=model, n=2) for model in {MODELS}]\n"
+    "gallery = beluga_nb.gallery(*pictures)",
+    "gallery.vote(voter='Ada', seed=1)",
+]
+
+
+SOURCES = "[...document.querySelectorAll('.jp-OutputArea figure img')].map(image => image.src).join()"
+
+
+def notebook():
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def compared(page, count):
+    page.get_by_text(f"{count} of 6 compared").wait_for()
+    page.wait_for_timeout(350)  # nobody has looked at new pictures sooner
+
+
+def shown(page):
+    return page.locator(".jp-OutputArea figure img").evaluate_all(
+        "images => images.map(image => [image.alt, image.naturalWidth, image.src.length])"
+    )
+
+
+def votes(lab):
+    lines = [line for path in lab.work.glob("beluga_store/votes/*") for line in path.read_text().splitlines()]
+    return [said.get("answer", "undo") for said in map(json.loads, lines)]
+
+
+def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking():
+    with Lab(notebook(), size=(1280, 1100)) as lab:
+        page = lab.page
+        lab.run_all()
+        compared(page, 0)
+        [left, right] = shown(page)
+        assert [left[0], right[0]] == ["left picture", "right picture"]
+        assert left[1:] == right[1:]
+        cells = page.locator(".jp-Cell").count()
+        html = page.locator(".jp-OutputArea").last.inner_html()
+        assert not any(model in html for model in MODELS)
+
+        # The field has the focus as soon as there are pictures: no click before the first key.
+        assert page.evaluate("document.activeElement.placeholder") == "keys: 1 2 t b s u"
+        if folder := os.environ.get("BOOTH_PICTURES"):
+            lab.picture(f"{folder}/booth-1.png")
+        page.keyboard.press("1")
+        compared(page, 1)
+        page.keyboard.press("2")
+        compared(page, 2)
+        page.keyboard.press("u")
+        compared(page, 1)
+        page.keyboard.press("b")
+        compared(page, 2)
+        page.get_by_role("button", name="t · tie").click()
+        compared(page, 3)
+        # After a click the keys go on.
+        skipped = page.evaluate(SOURCES)
+        page.keyboard.press("s")
+        page.wait_for_function(f"skipped => {SOURCES} !== skipped", arg=skipped)
+        page.wait_for_timeout(350)
+        page.keyboard.press("1")
+        compared(page, 4)
+        assert votes(lab) == ["left", "right", "undo", "both bad", "tie", "left"]
+        assert page.locator(".jp-Cell").count() == cells  # JupyterLab's own keys did nothing
+        if folder:
+            lab.picture(f"{folder}/booth-2.png")
+
+        page.get_by_role("button", name="End and reveal").click()
+        table = page.locator(".jp-OutputArea table").first
+        table.wait_for()
+        for model in MODELS:
+            assert table.get_by_text(model).count()
+        page.locator(".jp-OutputArea img[alt^='Elo points']").wait_for()
+        assert page.get_by_role("button", name="t · tie").count() == 0
+        page.wait_for_timeout(300)
+        if folder:
+            lab.picture(f"{folder}/booth-3.png")
+        saved = lab.save()
+
+    [output] = saved.cells[1].outputs
+    assert set(output.data) == {"text/html", "text/plain"}
+    assert "Too few votes: 3 leave up to" in output.data["text/plain"]
+    assert "1 vote found both bad" in output.data["text/plain"]
+
+    # Whoever opens the saved notebook sees the ranking, without running anything.
+    with Lab(saved) as lab:
+        lab.page.locator(".jp-OutputArea table").first.wait_for()
+        assert lab.page.get_by_text("Too few votes").count() == 1
+        if folder:
+            lab.picture(f"{folder}/booth-4.png")

@@ -1,0 +1,507 @@
+"""Grids against a server on a real port: planned, run, stopped, resumed, retried, extended, looked at."""
+
+import asyncio
+import csv
+import datetime
+import threading
+
+import pytest
+from conftest import KEY, Counting, drawing, service
+
+from beluga_nb.budget import Prices
+from beluga_nb.compare.grid import Grid
+from beluga_nb.core import Picture, decode
+from beluga_nb.errors import (
+    Impossible,
+    NotConfirmed,
+    NotRecorded,
+    OutcomeUnknown,
+    OverBudget,
+    Refused,
+    RequestError,
+    UnknownName,
+)
+from beluga_nb.session import Session
+from beluga_nb.store import pending
+from beluga_nb.store.records import Store
+
+PRICES = Prices.of({"date": datetime.date(2026, 11, 1), "flux-2.0": 0.03})
+MODELS = ["gpt-image-2", "flux-2.0"]
+TEMPLATE = "a {{animal}} in {{style}}"
+STYLES = {"oil": "oil paint", "ink": "ink, on paper"}
+
+
+class Choosy(Counting):
+    """An engine that fails for prompts with a word, in the way that is set, and counts."""
+
+    def __init__(self, **failures):
+        super().__init__(self.answer)
+        self.failures = failures
+        self.most = self.now = 0
+
+    async def answer(self, request):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.002)
+        self.now -= 1
+        for word, error in self.failures.items():
+            if word in request.prompt:
+                raise error
+        return await drawing(request)
+
+
+@pytest.fixture
+def engine():
+    return Choosy()
+
+
+@pytest.fixture
+def session(engine, tmp_path, said):
+    with service(engine) as base_url:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
+        yield Session(
+            environ=environ, folder=tmp_path, prices=PRICES, notify=said.append, confirm=lambda _: None
+        )
+
+
+def study(session, **more):
+    return session.grid(TEMPLATE, **{"animal": ["cat", "fox"], "style": STYLES, "model": MODELS} | more)
+
+
+def bought(engine):
+    return sum(request.n for request in engine.requests)
+
+
+def test_a_grid_asks_for_every_combination_once_and_keeps_the_labels(session, engine):
+    grid = study(session)
+    assert engine.requests == []
+    assert len(grid) == 8
+    grid.run()
+    assert sorted(request.prompt for request in engine.requests if request.model == "flux-2.0") == [
+        "a cat in ink, on paper",
+        "a cat in oil paint",
+        "a fox in ink, on paper",
+        "a fox in oil paint",
+    ]
+    assert grid.counts == {"done": 8, "failed": 0, "unknown": 0, "not sent": 0}
+    fox = grid["fox", "ink", "flux-2.0"]
+    assert fox.request.prompt == "a fox in ink, on paper"
+    assert fox.recipe.template == TEMPLATE
+    assert grid[{"model": "flux-2.0", "style": "ink", "animal": "fox"}] == fox
+    assert grid.axes == {"animal": ("cat", "fox"), "style": ("oil", "ink"), "model": tuple(MODELS)}
+    assert fox == session.generate(
+        TEMPLATE, values={"animal": "fox", "style": "ink, on paper"}, model="flux-2.0"
+    )
+    assert bought(engine) == 8
+
+
+def test_running_again_and_in_another_session_buys_nothing(session, engine):
+    first = study(session, n=2).run(yes=True)
+    assert bought(engine) == 16
+    first.run()
+    again = study(session, n=2).run()
+    assert bought(engine) == 16
+    assert [each.picture for each in again.samples] == [each.picture for each in first.samples]
+
+
+def test_samples_carry_labels_and_numbers_and_are_read_when_they_are_looked_at(session):
+    samples = study(session, n=2).run(yes=True).samples
+    assert len(samples) == 16
+    assert samples[3].labels == {"animal": "cat", "style": "oil", "model": "flux-2.0"}
+    assert [each.number for each in samples[2:4]] == [0, 1]
+    assert isinstance(samples[3].picture, Picture)
+    assert samples[3].picture is not samples[3].picture, "nothing is held"
+
+
+def test_r16_a_plan_of_a_grid_counts_prices_and_sends_nothing(session, engine, tmp_path):
+    grid = study(session, n=2, model=["flux-2.0"])
+    plan = grid.plan()
+    assert (plan.cells, plan.images, plan.recorded, str(plan.cost)) == (4, 8, 0, "0.24")
+    assert [body["prompt"] for body in plan.bodies][:2] == ["a cat in oil paint", "a cat in ink, on paper"]
+    assert str(plan).splitlines()[0] == (
+        "Dry run, nothing was sent: 4 combinations, 8 pictures, 0 recorded, 8 to make;"
+        " at most 0.24 USD by your prices of 2026-11-01 (estimated)."
+    )
+    assert engine.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_recorded_is_subtracted_and_what_is_planned_is_sent(session, engine):
+    session.generate("a cat in oil paint", model="flux-2.0")
+    grid = study(session, n=2, model=["flux-2.0"])
+    plan = grid.plan()
+    assert (plan.recorded, plan.images) == (1, 7)
+    engine.requests.clear()
+    grid.run()
+    assert sorted(engine.requests, key=repr) == sorted(plan.requests, key=repr)
+
+
+def test_n_over_the_limit_of_a_model_is_sent_as_several_requests(session):
+    plan = session.grid("a fox", n=6, model=MODELS).plan()
+    assert [(request.model, request.n) for request in plan.requests] == [
+        *[("gpt-image-2", 1)] * 6,
+        ("flux-2.0", 4),
+        ("flux-2.0", 2),
+    ]
+
+
+def test_an_unknown_price_is_said_beside_the_known_ones(session):
+    plan = study(session).plan()
+    assert plan.cost is None
+    assert "at most 0.12 USD" in str(plan)
+    assert "and 4 of gpt-image-2, whose price is unknown" in str(plan)
+
+
+def test_impossible_combinations_are_found_at_once_and_all_of_them(session, engine):
+    with pytest.raises(Impossible) as failed:
+        study(session, model=["seedream-4.5", "flux-2.0", "flux2"], size=["21:9", "1:1"])
+    assert failed.value.message.startswith("12 of 24 combinations are impossible:")
+    assert len(failed.value.reasons) == 2
+    assert "size 21:9, model seedream-4.5 and 3 more: seedream-4.5 has no size '21:9'" in str(failed.value)
+    assert "and 7 more: No model 'flux2'. Did you mean 'flux-2.0'" in str(failed.value)
+    assert engine.requests == []
+
+
+def test_a_size_that_becomes_another_is_said_once_before_anything_is_sent(session, said):
+    study(session, size="1792x1024", model=["flux-2.0"])
+    assert said == ["size 1792x1024 is asked for as 16:9, the nearest that flux-2.0 has."]
+
+
+def test_r17_a_large_grid_asks_first(session, engine):
+    asked = []
+    session.confirm = lambda question: asked.append(question)
+    with pytest.raises(NotConfirmed):
+        study(session, n=2).run()
+    assert engine.requests == []
+    [question] = asked
+    assert question.startswith("16 new pictures of gpt-image-2, flux-2.0, at most 0.24 USD")
+    session.confirm = lambda _: True
+    assert study(session, n=2).run().counts["done"] == 8
+
+
+def test_r18_a_cap_refuses_the_whole_grid_before_anything_is_sent(session, engine):
+    grid = study(session, model=["flux-2.0"], n=2)
+    with pytest.raises(OverBudget, match=r"8 pictures for 0\.24 USD would be more than max_cost"):
+        grid.run(max_cost=0.2)
+    with pytest.raises(OverBudget, match="max_images"):
+        grid.run(max_images=7)
+    assert engine.requests == []
+    grid.run(max_cost=0.24, max_images=8)
+    assert bought(engine) == 8
+    grid.run(max_cost=0)
+    study(session, model=["flux-2.0"], n=2).run(max_images=0)
+
+
+def test_r19_a_cap_on_the_cost_refuses_a_model_without_a_price(session, engine):
+    with pytest.raises(OverBudget, match="the price of gpt-image-2 is unknown"):
+        study(session).run(max_cost=100)
+    assert engine.requests == []
+
+
+def test_the_caps_of_the_session_hold_for_grids_too(session, engine):
+    session.preferences.set(max_images=5)
+    with pytest.raises(OverBudget, match="8 pictures would be more than max_images"):
+        study(session).run()
+    assert engine.requests == []
+
+
+def test_no_more_are_on_their_way_than_may_be(session, engine):
+    study(session, animal=list("abcdefgh"), model=["flux-2.0"]).run(yes=True)
+    assert bought(engine) == 16
+    assert 1 < engine.most <= 4
+
+
+def test_r14_a_failure_stays_in_its_cell_and_the_counts_add_up(session, engine):
+    engine.failures = {
+        "cat in oil": Refused("No such thing.", status=400, code="moderation_blocked"),
+        "fox in ink": OutcomeUnknown("The provider failed.", status=502),
+    }
+    grid = study(session)
+    grid.run()
+    assert grid.counts == {"done": 4, "failed": 2, "unknown": 2, "not sent": 0}
+    assert sum(grid.counts.values()) == len(grid)
+    assert set(grid.errors) == {("cat", "oil", m) for m in MODELS} | {("fox", "ink", m) for m in MODELS}
+    with pytest.raises(Refused):
+        grid["cat", "oil", "flux-2.0"]
+    assert len(grid.samples) == 4
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_r14_a_key_a_balance_or_a_permission_that_is_missing_stops_the_sweep(session, engine, status):
+    engine.failures = {"a ": Refused("Not you.", status=status)}
+    grid = study(session, animal=list("abcdefgh"))
+    with pytest.raises(Refused):
+        grid.run(yes=True)
+    assert len(engine.requests) <= 4
+    counts = grid.counts
+    assert counts["failed"] == len(engine.requests)
+    assert counts["failed"] + counts["not sent"] == len(grid) == 32
+
+
+def test_what_is_recorded_is_shown_though_the_run_is_stopped(session, engine):
+    study(session, animal=["fox"]).run()
+    engine.failures = {"a ": Refused("Not you.", status=402)}
+    grid = study(session, animal=[*"abcdefgh", "fox"])
+    with pytest.raises(Refused):
+        grid.run(yes=True)
+    assert grid.counts["done"] == 4
+
+
+def test_after_the_balance_is_filled_up_the_same_run_continues(session, engine):
+    engine.failures = {"fox": Refused("Too little.", status=402)}
+    grid = study(session)
+    with pytest.raises(Refused):
+        grid.run()
+    engine.failures = {}
+    sent = bought(engine)
+    done = grid.counts["done"]
+    grid.run()
+    assert grid.counts["done"] == 8
+    assert bought(engine) == sent + 8 - done
+
+
+def test_retry_asks_for_the_failed_and_for_nothing_else(session, engine):
+    engine.failures = {"fox": OutcomeUnknown("The provider failed.", status=502)}
+    grid = study(session).run()
+    engine.failures = {}
+    engine.requests.clear()
+    grid.retry()
+    assert {request.prompt for request in engine.requests} == {"a fox in oil paint", "a fox in ink, on paper"}
+    assert grid.errors == {}
+    fresh = study(session, animal=["cat", "fox", "owl"])
+    fresh.retry()
+    assert bought(engine) == 4, "nothing has failed here yet"
+
+
+def test_part_of_a_cell_is_kept_and_only_the_rest_is_asked_for_again(session, engine):
+    real = engine.answer
+
+    async def second_fails(request):
+        if request.sample == 1 and request.model == "gpt-image-2":
+            raise OutcomeUnknown("The provider failed.", status=502)
+        return await real(request)
+
+    engine.engine = second_fails
+    grid = study(session, n=2, model=["gpt-image-2"]).run()
+    assert len(grid.errors) == 4
+    assert len(grid.samples) == 4
+    engine.engine = real
+    engine.requests.clear()
+    grid.retry()
+    assert {request.sample for request in engine.requests} == {1}
+    assert len(grid.samples) == 8
+
+
+def test_where_everything_fails_the_run_fails(session, engine):
+    engine.failures = {"a ": OutcomeUnknown("The provider failed.", status=502)}
+    with pytest.raises(OutcomeUnknown):
+        study(session).run()
+
+
+def test_replay_lists_all_that_is_missing(session, engine):
+    study(session, animal=["cat"]).run()
+    with pytest.raises(NotRecorded) as failed:
+        study(session).run(mode="replay")
+    assert len(failed.value.missing) == 4
+    study(session, animal=["cat"]).run(mode="replay")
+    assert bought(engine) == 4
+
+
+def test_refresh_is_another_take_of_each(session, engine):
+    first = study(session).run()
+    again = study(session).run(mode="refresh")
+    assert bought(engine) == 16
+    assert {each.picture.recipe.request.take for each in again.samples} == {"2"}
+    assert {each.picture.sha256 for each in again.samples}.isdisjoint(
+        each.picture.sha256 for each in first.samples
+    )
+
+
+def test_off_writes_nothing_and_the_pictures_are_there(session, tmp_path):
+    grid = study(session).run(mode="off")
+    assert list(tmp_path.iterdir()) == []
+    assert grid["fox", "ink", "flux-2.0"][0].size == (96, 64)
+    assert len(grid.samples) == 8
+
+
+def test_stop_keeps_what_arrived_and_the_same_run_continues(session, engine):
+    started = threading.Event()
+
+    async def held(request):
+        if "fox" in request.prompt:
+            started.set()
+            await asyncio.sleep(60)
+        return await drawing(request)
+
+    engine.engine = held
+    grid = study(session)
+    job = grid.submit()
+    assert started.wait(20)
+    while grid.counts["done"] < 4:
+        pass
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        job.result()
+    counts = grid.counts
+    assert counts["done"] == 4
+    assert counts["unknown"] == len([r for r in engine.requests if "fox" in r.prompt])
+    assert counts["unknown"] + counts["not sent"] == 4
+    engine.engine = drawing
+    engine.requests.clear()
+    grid.run()
+    assert grid.counts["done"] == 8
+    assert {request.prompt for request in engine.requests} == {"a fox in oil paint", "a fox in ink, on paper"}
+
+
+def test_an_extended_grid_buys_only_the_new_cells(session, engine):
+    grid = study(session).run()
+    wider = grid.extend(animal=["owl"])
+    assert wider.counts == {"done": 8, "failed": 0, "unknown": 0, "not sent": 4}
+    engine.requests.clear()
+    wider.run()
+    assert {request.prompt for request in engine.requests} == {"a owl in oil paint", "a owl in ink, on paper"}
+    assert len(grid) == 8
+    with pytest.raises(UnknownName, match="No axis 'place'"):
+        grid.extend(place=["town"])
+    with pytest.raises(RequestError, match="a part of a grid"):
+        grid.where(animal="fox").extend(animal=["hen"])
+
+
+def test_a_part_of_a_grid_has_what_the_whole_one_has(session, engine):
+    grid = study(session).run()
+    part = grid.where(animal="fox", model=["flux-2.0"])
+    assert list(part.axes.values()) == [("fox",), ("oil", "ink"), ("flux-2.0",)]
+    assert part.counts["done"] == 2
+    assert part["fox", "oil", "flux-2.0"] == grid["fox", "oil", "flux-2.0"]
+    with pytest.raises(UnknownName, match="No animal 'fix'"):
+        grid.where(animal="fix")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (("fox", "ink"), "3 labels: animal, style, model"),
+        (("fix", "ink", "flux-2.0"), "No animal 'fix'"),
+        ("fox", "3 labels"),
+        ({"animal": "fox"}, "3 labels"),
+    ],
+)
+def test_a_wrong_label_says_what_there_is(session, labels, message):
+    with pytest.raises(RequestError, match=message):
+        study(session)[labels]
+
+
+def test_a_cell_that_nobody_asked_for_says_so(session):
+    with pytest.raises(RequestError, match="no pictures yet"):
+        study(session)["fox", "ink", "flux-2.0"]
+
+
+def test_the_same_request_in_two_cells_is_bought_once_and_planned_once(session, engine):
+    grid = session.grid(["a fox", "a {{animal}}"], animal=["fox", "cat"], model="flux-2.0")
+    assert (grid.plan().images, len(grid)) == (2, 4)
+    grid.run()
+    assert bought(engine) == 2
+    assert grid.counts["done"] == 4
+
+
+def test_rows_come_from_a_frame_a_list_or_a_file(session, tmp_path):
+    import pandas
+
+    rows = [{"animal": "cat", "style": "oil, thick"}, {"animal": "fox", "style": "ink"}]
+    with open(tmp_path / "scenes.csv", "w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, ["animal", "style"])
+        writer.writeheader()
+        writer.writerows(rows)
+    told = [
+        [cell.request.prompt for cell in session.grid(TEMPLATE, scene=given, model="flux-2.0").cells]
+        for given in (rows, pandas.DataFrame(rows), type(tmp_path)("scenes.csv"))
+    ]
+    assert told == [["a cat in oil, thick", "a fox in ink"]] * 3
+    [series] = {
+        tuple(
+            session.grid("a {{animal}}", animal=pandas.Series(["cat", "fox"]), model="flux-2.0").axes[
+                "animal"
+            ]
+        )
+    }
+    assert series == ("cat", "fox")
+
+
+def test_an_alias_is_a_model_with_all_that_it_stands_for(session):
+    session.preferences.alias("poster", model="flux-2.0", size="3:4")
+    grid = session.grid("a fox", model=["poster", "gpt-image-2"])
+    assert [(cell.key, cell.request.model, cell.request.size) for cell in grid.cells] == [
+        (("poster",), "flux-2.0", "3:4"),
+        (("gpt-image-2",), "gpt-image-2", None),
+    ]
+
+
+def test_the_frame_has_a_line_for_each_picture_and_each_failure(session, engine):
+    engine.failures = {"cat in oil": Refused("No <b>such</b> thing.", status=400)}
+    grid = study(session, n=2, model=["flux-2.0"]).run()
+    frame = grid.to_frame()
+    assert list(frame.columns[:3]) == ["animal", "style", "model"]
+    assert len(frame) == 7
+    failed = frame[frame["error"].notna()]
+    assert list(failed["animal"]) == ["cat"]
+    assert failed["sha256"].isna().all()
+    done = frame[frame["error"].isna()]
+    assert list(done["sha256"]) == [each.picture.sha256 for each in grid.samples]
+    assert set(done["width"]) == {96}
+    html = grid.style().to_html()
+    assert html == grid.style().to_html()
+    assert html.count('<img src="data:image/') == 6
+    assert "<b>" not in html
+
+
+def test_the_sheet_is_a_labelled_png_and_scales_down_to_its_limit(session, tmp_path):
+    grid = study(session, n=2).run(yes=True)
+    whole = decode(grid.sheet(tmp_path / "sheet.png").read_bytes()).size
+    small = decode(grid.sheet(tmp_path / "small.png", limit=60_000).read_bytes()).size
+    assert small[0] * small[1] <= 60_000 < whole[0] * whole[1]
+    with pytest.raises(RequestError, match="does not fit into 100 pixels"):
+        grid.sheet(tmp_path / "none.png", limit=100)
+
+
+def test_an_export_is_a_folder_of_lone_pictures_with_names_and_recipes(session, tmp_path):
+    grid = study(session, n=2, animal={"cat": "cat", "../é fox?": "fox"}).run(yes=True)
+    paths = grid.export(tmp_path / "out")
+    assert [path.name for path in paths][:2] == ["cat-oil-gpt-image-2-1.png", "cat-oil-gpt-image-2-2.png"]
+    assert [path.name for path in paths][-1] == "é-fox-ink-flux-2.0-2.png"
+    assert len(set(paths)) == 16
+    assert all(path.parent == tmp_path / "out" for path in paths)
+    again = session.open(paths[-1])
+    assert again.pictures[0].sha256 == grid.samples[15].picture.sha256
+    assert again.recipe.template == TEMPLATE
+
+
+def test_a_grid_is_the_same_from_a_thread_a_job_and_a_coroutine(session):
+    async def awaited():
+        return await study(session).arun()
+
+    grid = asyncio.run(awaited())
+    assert isinstance(grid, Grid)
+    assert grid.counts["done"] == 8
+    assert study(session).submit().result().counts["done"] == 8
+
+
+def test_a_stopped_call_of_another_kernel_is_unknown_and_not_lost(session, tmp_path):
+    grid = study(session)
+    cell = grid.cells[3]
+    pending.begin(Store(tmp_path / "beluga_store"), cell.request.as_call(), provider="127.0.0.1")
+    assert grid.counts == {"done": 0, "failed": 0, "unknown": 1, "not sent": 7}
+
+
+def test_a_grid_is_scored_voted_on_and_ranked_by_any_axis(session, tmp_path):
+    grid = study(session)
+    grid.run()
+    scores = grid.score("brightness")
+    assert len(scores) == len(grid.samples) == 8
+    assert {row.labels["model"] for row in scores.rows} == set(MODELS)
+    booth = grid.vote(by="style", voter="me", seed=1)
+    booth._shown_at = 0.0  # the pictures have been looked at
+    booth.press("left")
+    assert set(grid.ranking(by="style").names) == set(STYLES)
+    assert list((tmp_path / "beluga_store" / "votes").glob("*.jsonl"))
+    cats = grid.where(animal="cat").score("brightness")
+    assert list(cats) == [row.value for row in scores.rows if row.labels["animal"] == "cat"]

@@ -1,0 +1,96 @@
+"""A grid whose process is killed again and again: what it has is kept, and nothing is bought twice."""
+
+import asyncio
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
+
+from conftest import KEY, drawing, service
+from kernels import clean_environment
+
+from beluga_nb.compare.grid import STATES
+from beluga_nb.session import Session
+from beluga_nb.store import pending
+from beluga_nb.store.records import Store
+
+KILLS = 10
+AT_ONCE = 4
+
+RUN = """
+from beluga_nb.session import Session
+session = Session(max_in_flight=4)
+grid = session.grid(
+    "a {{animal}}, {{style}}",
+    animal=["cat", "fox", "owl", "hen"],
+    style=["oil", "ink", "chalk"],
+    model=["flux-2.0", "gpt-image-2"],
+)
+grid.run(yes=True)
+print(grid.counts["done"])
+"""
+
+
+class Murderous:
+    """An engine that counts what it is asked for, and at a random moment kills who asks."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.asked = Counter()
+        self.arm(None)
+
+    def arm(self, victim):
+        self.victim, self.left = victim, self.random.randint(1, 4)
+        self.struck = threading.Event()
+
+    async def __call__(self, request):
+        self.asked[request.prompt, request.model, request.sample] += 1
+        self.left -= 1
+        if self.left == 0 and self.victim:
+            asyncio.get_running_loop().call_later(self.random.uniform(0, 0.06), self.strike)
+        await asyncio.sleep(self.random.uniform(0, 0.04))
+        return await drawing(request)
+
+    def strike(self):
+        self.victim.kill()
+        self.struck.set()
+
+
+def test_a_grid_that_is_killed_ten_times_buys_its_cells_and_what_was_on_its_way(tmp_path):
+    engine = Murderous(seed=8)
+    store = Store(tmp_path / "beluga_store")
+    with service(engine) as base_url:
+        environment = clean_environment(BELUGA_API_KEY=KEY, BELUGA_BASE_URL=base_url)
+        for kill in range(1, KILLS + 1):
+            before = engine.asked.total(), len(pending.calls(store))
+            child = subprocess.Popen([sys.executable, "-c", RUN], cwd=tmp_path, env=environment)
+            engine.arm(child)
+            assert engine.struck.wait(60)
+            assert child.wait(60) == -9, "it came to its end before it was killed"
+            lost = len(pending.calls(store)) - before[1]
+            assert lost <= AT_ONCE
+            recorded = len(list(store.entries()))
+            assert recorded + len(pending.calls(store)) >= engine.asked.total(), kill
+        done = subprocess.run(
+            [sys.executable, "-c", RUN], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.stdout == "24\n", done.stderr
+        calls = Counter(
+            (call.request.prompt, call.request.model, call.request.sample) for call in pending.calls(store)
+        )
+        # Written down before it is sent: one that was killed between the two is in the journal alone.
+        on_their_way = Counter({cell: count - 1 for cell, count in engine.asked.items()})
+        assert engine.asked.total() == 24 + on_their_way.total()
+        assert on_their_way <= calls
+        assert 0 < on_their_way.total() <= KILLS * AT_ONCE
+        total = engine.asked.total()
+        session = Session(environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}, folder=tmp_path)
+        grid = session.grid(
+            "a {{animal}}, {{style}}",
+            animal=["cat", "fox", "owl", "hen"],
+            style=["oil", "ink", "chalk"],
+            model=["flux-2.0", "gpt-image-2"],
+        ).run()
+        assert engine.asked.total() == total, "a third run asks nobody"
+        assert grid.counts == dict.fromkeys(STATES, 0) | {"done": 24}

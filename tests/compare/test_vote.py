@@ -1,0 +1,136 @@
+"""Blind votes: which pairs there are, which comes next, and what is undone."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from conftest import drawn
+
+from beluga_nb.compare.sample import Sample
+from beluga_nb.compare.vote import ANSWERS, BOTH_BAD, LEFT, RIGHT, SKIP, TIE, Ballot, Duel, duels, pairs
+from beluga_nb.core import Picture, Recipe, Request
+from beluga_nb.errors import RequestError, UnknownName
+
+MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
+
+
+def sample(model, animal="fox", number=0, data=None):
+    request = Request(prompt=f"a {animal}", model=model, sample=number)
+    picture = Picture(data or drawn(request, number), "image/png", Recipe(request=request, engine="drawing"))
+    return Sample(labels={"animal": animal, "model": model}, number=number, picture=picture)
+
+
+@pytest.fixture
+def samples():
+    return [
+        sample(model, animal, number) for model in MODELS for animal in ("fox", "cat") for number in (0, 1)
+    ]
+
+
+@dataclass(frozen=True)
+class Said:
+    left: str
+    right: str
+    answer: str
+    voter: str = ""
+
+
+def begun(samples, votes=(), seed=1, by_whom=""):
+    return Ballot.of(pairs(samples, by="model"), by_whom=by_whom, votes=votes, rng=random.Random(seed))
+
+
+def test_a_pair_differs_in_one_axis_and_in_nothing_else(samples):
+    found = pairs(samples, by="model")
+    assert len(found) == 3 * 2 * 2  # pairs of models, animals, numbers
+    for pair in found:
+        one, other = samples[pair.left.place], samples[pair.right.place]
+        assert one.labels["model"] != other.labels["model"]
+        assert (one.labels["animal"], one.number) == (other.labels["animal"], other.number)
+
+
+def test_an_axis_that_is_not_there_is_named(samples):
+    with pytest.raises(UnknownName, match="modle"):
+        pairs(samples, by="modle")
+
+
+def test_the_same_bytes_twice_are_no_question():
+    assert pairs([sample("a", data=b"same"), sample("b", data=b"same")], by="model") == []
+
+
+def test_least_compared_pairs_come_first(samples):
+    ballot, rng, asked = begun(samples), random.Random(2), []
+    while ballot.question:
+        asked.append(ballot.question.labels)
+        ballot = ballot.answered(LEFT, rng)
+    assert len(asked) == ballot.total == 12
+    for begin in (0, 3, 6, 9):  # each three questions are about each pair of models once
+        assert len(set(asked[begin : begin + 3])) == 3
+
+
+def test_what_others_have_compared_comes_later(samples):
+    known = next(pair for pair in pairs(samples, by="model") if pair.labels == {"flux-2.0", "gpt-image-2"})
+    votes = [Said(known.left.sha256, known.right.sha256, TIE, "Ada")] * 5
+    ballot, rng, asked = begun(samples, votes), random.Random(2), []
+    while ballot.question:
+        asked.append(ballot.question.labels)
+        ballot = ballot.answered(RIGHT, rng)
+    assert {"flux-2.0", "gpt-image-2"} not in asked[:8]
+    assert len(asked) == 12
+
+
+def test_nobody_is_asked_twice_about_the_same_pictures(samples):
+    known = pairs(samples, by="model")[0]
+    vote = Said(known.right.sha256, known.left.sha256, TIE, "Ada")
+    assert begun(samples, [vote], by_whom="Ada").total == 11
+    assert begun(samples, [vote], by_whom="Bo").total == 12
+
+
+def test_sides_are_drawn_by_the_given_rng_and_even():
+    one, other = sample("a"), sample("b")
+    sides = Counter(begun([one, other], seed=seed).question.left.label for seed in range(200))
+    assert 70 < sides["a"] < 130
+    assert begun([one, other], seed=5) == begun([one, other], seed=5)
+
+
+def test_a_skipped_pair_comes_again_at_the_end_and_counts_for_nothing(samples):
+    rng = random.Random(3)
+    first = begun(samples)
+    ballot = first.answered(SKIP, rng)
+    assert ballot.answers == []
+    while len(ballot.answers) < 11:
+        assert ballot.question.pictures != first.question.pictures
+        ballot = ballot.answered(TIE, rng)
+    assert ballot.question.pictures == first.question.pictures
+    assert ballot.answered(SKIP, rng).question.pictures == first.question.pictures
+
+
+def test_undo_brings_back_the_question_with_its_sides(samples):
+    rng = random.Random(4)
+    first = begun(samples)
+    later = first.answered(LEFT, rng).answered(SKIP, rng).answered(BOTH_BAD, rng)
+    assert later.undone().undone().undone() == first
+    assert first.undone() == first
+
+
+def test_answers_are_the_four_that_there_are(samples):
+    with pytest.raises(UnknownName, match="both bed"):
+        begun(samples).answered("both bed", random.Random(1))
+    with pytest.raises(RequestError, match="nothing left"):
+        begun([]).answered(LEFT, random.Random(1))
+    assert ANSWERS == ("left", "right", "tie", "both bad")
+
+
+def test_votes_name_pictures_and_count_for_what_these_stand_for(samples):
+    found = pairs(samples, by="model")
+    pair = found[0]
+    votes = [
+        Said(pair.left.sha256, pair.right.sha256, LEFT),
+        Said(pair.right.sha256, pair.left.sha256, LEFT),
+        Said(pair.left.sha256, "0" * 64, LEFT),
+    ]
+    assert list(duels(votes, found)) == [
+        Duel(pair.left.label, pair.right.label, LEFT),
+        Duel(pair.right.label, pair.left.label, LEFT),
+    ]
+    assert list(duels(votes, pairs(samples, by="animal"))) == []

@@ -1,0 +1,28 @@
+"""Functions that an executor's processes can import."""
+
+import os
+
+
+def red(image):
+    """The mean red of a picture."""
+    return image.convert("RGB").resize((1, 1)).getpixel((0, 0))[0]
+
+
+def failing(image):
+    """Fails for pictures of one kind."""
+    if image.width > 100:
+        raise ValueError("too wide for me")
+    return image.width
+
+
+def where(image):
+    """The process that looks at a picture."""
+    return os.getpid()
+
+
+def twice(value):
+    return 2 * value
+
+
+def dying(value):
+    os._exit(1)

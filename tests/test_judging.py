@@ -1,0 +1,485 @@
+"""Scores, near-duplicates, votes and rankings of a session's pictures, and of anything that has samples."""
+
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from conftest import KEY, drawing, service
+from kernels import Kernel
+
+from beluga_nb.compare.judged import Gallery, Judged
+from beluga_nb.compare.sample import Sample
+from beluga_nb.core import Absent
+from beluga_nb.errors import RequestError, StoreError, UnknownName
+from beluga_nb.session import Session
+from beluga_nb.store.votes import votes
+
+MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
+
+
+@pytest.fixture(scope="module")
+def base_url():
+    with service(drawing) as url:
+        yield url
+
+
+@pytest.fixture
+def open_session(base_url, tmp_path):
+    def opened(**said):
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
+        return Session(environ=environ, folder=tmp_path, **said)
+
+    return opened
+
+
+@pytest.fixture
+def session(open_session):
+    return open_session()
+
+
+def foxes(session):
+    return session.gallery(
+        *(session.generate(f"a {animal}", model=model, n=2) for animal in ("fox", "cat") for model in MODELS)
+    )
+
+
+class Counted:
+    """A metric that knows how often it was asked."""
+
+    def __init__(self, of=lambda image: image.width):
+        self.of, self.calls = of, 0
+
+    def __call__(self, image):
+        self.calls += 1
+        return self.of(image)
+
+
+def test_any_function_of_an_image_is_a_metric_and_is_asked_once_for_each_picture(session):
+    width = Counted()
+    scores = foxes(session).score("width", width)
+    assert list(scores) == [96] * 12
+    assert (scores.name, scores.version, width.calls) == ("width", "1", 12)
+    assert list(foxes(session).score("width", width)) == [96] * 12
+    assert width.calls == 12
+
+
+def test_scores_replay_without_the_metric_and_in_another_session(session, open_session):
+    foxes(session).score("clip", lambda _: 0.25, version="ViT-B/32")
+    reading = open_session(mode="replay")
+    before = sorted(reading._store().folder.rglob("*"))
+
+    def torch_is_not_here(image):
+        raise ModuleNotFoundError("torch")
+
+    for metric in (torch_is_not_here, None):
+        assert list(foxes(reading).score("clip", metric, version="ViT-B/32")) == [0.25] * 12
+    assert sorted(reading._store().folder.rglob("*")) == before
+
+
+def test_another_version_is_measured_anew_and_the_old_one_stays(session):
+    width = Counted()
+    foxes(session).score("width", width)
+    foxes(session).score("width", width, version="2")
+    assert width.calls == 24
+    assert foxes(session).score("width", version="1")[0] == 96
+
+
+def test_without_a_function_what_is_not_recorded_is_an_error_that_counts(session):
+    with pytest.raises(RequestError) as caught:
+        foxes(session).score("clip")
+    assert caught.value.message == "No score 'clip' of version 1 is recorded for 12 of 12 pictures."
+    assert caught.value.hint == "Give the function that measures it: score(name, function)."
+
+
+def test_a_metric_may_look_at_the_recipe_and_is_kept_for_that_recipe(session):
+    def length(image, recipe):
+        return len(recipe.request.prompt)
+
+    assert set(foxes(session).score("length", length)) == {5}
+    assert list(foxes(session).score("length")) == [5] * 12
+    [whale] = session.gallery(session.generate("a whale", model="flux-2.0")).score("length", length)
+    assert whale == 7
+
+
+def test_an_exception_stays_with_its_picture_and_is_not_recorded(session):
+    failing = Counted(lambda image: 1 / (image.getpixel((95, 63))[2] % 2))
+    scores = foxes(session).score("odd", failing)
+    failed = [row for row in scores.rows if row.value is None]
+    assert 0 < len(failed) < 12
+    assert all(isinstance(row.error, ZeroDivisionError) for row in failed)
+    assert scores.errors == failed
+    told = scores._repr_mimebundle_()["text/plain"]
+    assert "ZeroDivisionError: division by zero" in told
+    assert f"{len(failed)} of 12 failed." in told
+    foxes(session).score("odd", failing)
+    assert failing.calls == 12 + len(failed)
+
+
+def test_what_is_no_number_stays_with_its_picture(session):
+    [score, *_] = foxes(session).score("words", lambda _: "sharp").rows
+    assert score.error.message == "The metric gave str 'sharp', which is no number."
+
+
+def test_what_is_built_in_needs_no_function_and_does_not_mix_with_ones_own(session):
+    gallery = foxes(session)
+    for name in ("sharpness", "colourfulness", "contrast", "brightness"):
+        assert gallery.score(name).version == "built-in 1"
+    assert list(gallery.score("sharpness", lambda _: 7)) == [7] * 12
+    assert gallery.score("sharpness")[0] != 7
+
+
+def test_the_mode_says_whether_scores_are_read_and_written(session, open_session):
+    foxes(session).score("width", Counted())
+    for mode, calls in (("auto", 0), ("replay", 0), ("off", 12)):
+        width = Counted()
+        gallery = Gallery(
+            [session.recall(run.name) for run in session.history().runs], bench=open_session(mode=mode)
+        )
+        gallery.score("width", width)
+        assert (mode, width.calls) == (mode, calls)
+
+
+def test_a_store_that_cannot_be_written_costs_one_line(session, said, monkeypatch):
+    gallery = foxes(session)
+    session.notify = said.append
+    monkeypatch.setattr("beluga_nb.store.files.write", lambda *_, **__: exec_error())
+    assert list(gallery.score("width", Counted())) == [96] * 12
+    assert len(said) == 1
+    assert said[0].startswith("Scores cannot be recorded: ")
+
+
+def exec_error():
+    raise OSError(28, "No space left on device")
+
+
+def test_a_picture_that_git_lfs_has_not_fetched_replays_and_is_not_measured(session):
+    gallery = foxes(session)
+    samples = gallery.samples
+    gallery.score("width", Counted())
+    away = [replace_bytes(sample) for sample in samples]
+    assert list(Study(away, session).score("width")) == [96] * 12
+    scores = Study(away, session).score("sharpness")
+    assert {type(row.error) for row in scores.rows} == {StoreError}
+
+
+def replace_bytes(sample):
+    picture = sample.picture
+    absent = Absent(
+        b"pointer",
+        picture.media_type,
+        picture.recipe,
+        picture.preview,
+        digest=picture.sha256,
+        pixels=(96, 64),
+    )
+    return replace(sample, picture=absent)
+
+
+class Study(Judged):
+    """Whatever has samples: five lines."""
+
+    def __init__(self, samples, session):
+        self._samples, self._bench = samples, session
+
+    @property
+    def samples(self):
+        return self._samples
+
+
+def test_whatever_has_samples_can_be_judged(session):
+    pictures = foxes(session).samples
+    styled = [
+        Sample(labels={"style": style}, number=0, picture=sample.picture)
+        for style, sample in zip(("oil", "ink"), pictures, strict=False)
+    ]
+    study = Study(styled, session)
+    assert set(study.score("sharpness").mean(by="style")) == {"oil", "ink"}
+    assert study.ranking(by="style").names == ["ink", "oil"]
+    with pytest.raises(UnknownName, match="model"):
+        study.ranking(by="model")
+
+
+def spawned():
+    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+
+
+@pytest.mark.parametrize("pool", [spawned, lambda: ThreadPoolExecutor(2)], ids=["processes", "threads"])
+def test_pictures_are_measured_on_any_executor_in_order_and_it_stays_open(session, pool):
+    from dots import failing, red, where
+
+    gallery = foxes(session)
+    here = [image.convert("RGB").resize((1, 1)).getpixel((0, 0))[0] for image in gallery.map(lambda i: i)]
+    with pool() as executor:
+        assert list(gallery.score("red", red, executor=executor, in_flight=3)) == here
+        assert gallery.map(red, executor=executor) == here
+        assert gallery.map(failing, executor=executor) == [96] * 12
+        assert {os.getpid()} != set(gallery.map(where, executor=executor)) or isinstance(
+            executor, ThreadPoolExecutor
+        )
+        assert executor.submit(os.getpid).result()
+
+
+def test_map_raises_what_the_function_raises_and_says_for_which_picture(session):
+    with pytest.raises(ZeroDivisionError) as caught:
+        foxes(session).map(lambda _: 1 / 0)
+    assert caught.value.__notes__ == ["It was raised for a fox · flux-2.0 · number 0."]
+
+
+def test_pictures_are_measured_on_two_workers_of_a_dask_cluster(session):
+    from dask.distributed import Client, LocalCluster
+    from dots import red, where
+
+    gallery = foxes(session)
+    here = gallery.map(red)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(2)
+        assert list(gallery.score("red", red, executor=client, in_flight=4)) == here
+        assert gallery.map(red, executor=client) == here
+        workers = set(gallery.map(where, executor=client))
+        assert len(workers) == 2
+        assert os.getpid() not in workers
+        # A function of the notebook's own is sent along, and nothing was shut down.
+        local = Counted(lambda image: image.height)
+        assert list(gallery.score("height", local.of, executor=client)) == [64] * 12
+        assert client.status == "running"
+        assert len(client.scheduler_info()["workers"]) == 2
+
+
+def test_an_interrupt_keeps_what_was_measured_and_cancels_the_rest(session):
+    gallery, seen = foxes(session), []
+
+    def stopped(image):
+        seen.append(image)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return 1
+
+    with pytest.raises(KeyboardInterrupt):
+        gallery.score("slow", stopped)
+    again = Counted(lambda _: 1)
+    gallery.score("slow", again)
+    assert again.calls == 9
+
+
+def test_an_interrupt_while_an_executor_works_leaves_it_open(session):
+    gallery, begun = foxes(session), threading.Event()
+
+    def waiting(image):
+        begun.set()
+        raise KeyboardInterrupt  # what Stop raises in the thread that waits
+
+    with ThreadPoolExecutor(1) as executor:
+        with pytest.raises(KeyboardInterrupt):
+            gallery.map(waiting, executor=executor, in_flight=2)
+        assert begun.is_set()
+        assert executor.submit(len, "abc").result() == 3
+
+
+def test_what_cannot_be_sent_to_another_process_stays_with_its_picture(session):
+    with spawned() as executor:
+        scores = foxes(session).score("local", lambda _: 1, executor=executor)
+        assert len(scores.errors) == 12
+        assert "pickle" in str(scores.errors[0].error).lower()
+
+
+def test_a_score_needs_a_name_and_an_axis_that_is_there(session):
+    with pytest.raises(RequestError, match="The score has no name"):
+        foxes(session).score(" ", Counted())
+    with pytest.raises(UnknownName, match="modle"):
+        foxes(session).leaderboard("contrast", by="modle")
+
+
+def test_where_nothing_differs_nobody_votes(session):
+    with pytest.raises(RequestError) as caught:
+        session.gallery(session.generate("a fox", model=MODELS[0], n=2)).vote()
+    assert caught.value.message == "No two of these pictures differ in 'model' alone."
+
+
+STOPPED = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import beluga_nb
+pictures = beluga_nb.gallery(beluga_nb.generate("a fox", n=4))
+pool, go_on, asked = ThreadPoolExecutor(1), threading.Event(), []
+def waiting(image):
+    asked.append(image)
+    print("begun", flush=True)
+    go_on.wait(60)
+    return 1
+"""
+
+
+def test_stop_ends_a_cell_that_measures_on_an_executor_and_leaves_the_executor_open(tmp_path):
+    with Kernel(tmp_path) as kernel:
+        assert kernel.run(STOPPED).status == "ok"
+        stopped = kernel.run(
+            "pictures.score('slow', waiting, executor=pool, in_flight=3)", interrupt_when="begun"
+        )
+        assert stopped.status == "error"
+        assert "KeyboardInterrupt" in stopped.error[-1]
+        after = kernel.run("go_on.set(); print(pool.submit(len, 'abc').result(), len(asked))")
+        assert after.stdout.endswith("3 1\n")  # the other two, which waited, were never begun
+
+
+def test_near_duplicates_are_groups_of_pictures(session):
+    twin = session.generate("a fox", model="flux-2.0")
+    again = replace(
+        twin.pictures[0], recipe=replace(twin.recipe, request=replace(twin.request, prompt="a vixen"))
+    )
+    gallery = session.gallery(twin, replace(twin, pictures=(again,)))
+    [group] = gallery.duplicates(within=0)
+    assert [row.labels["prompt"] for row in group] == ["a fox", "a vixen"]
+    assert "a vixen" in gallery.duplicates()._repr_mimebundle_()["text/plain"]
+    alone = session.gallery(twin).duplicates()
+    assert (len(alone), alone._repr_mimebundle_()["text/plain"]) == (
+        0,
+        "No two pictures look nearly the same.",
+    )
+
+
+# --- votes
+
+
+def booth(session, **said):
+    """A booth whose clock always lets a second pass."""
+    opened, ticks = foxes(session).vote(**said), iter(range(10_000))
+    opened._clock, opened._shown_at = lambda: next(ticks), -1.0
+    return opened
+
+
+def typed(opened, keys):
+    for key in keys:
+        opened.keys.value = key
+
+
+def test_keys_and_buttons_vote_and_votes_are_records(session):
+    opened = booth(session, voter="Ada", seed=1)
+    typed(opened, "12")
+    opened.buttons["tie"].click()
+    opened.buttons["both bad"].click()
+    cast = votes(session._store())
+    assert sorted(vote.answer for vote in cast) == ["both bad", "left", "right", "tie"]
+    assert {vote.voter for vote in cast} == {"Ada"}
+    assert opened.status.value.count("4 of 12 compared") == 1
+    assert foxes(session).ranking().votes == 3
+
+
+def test_undo_takes_the_last_vote_back_and_shows_the_same_question(session):
+    opened = booth(session, seed=2)
+    first = opened.pictures.value
+    assert opened.buttons["undo"].disabled
+    typed(opened, "1")
+    assert opened.pictures.value != first
+    typed(opened, "u")
+    assert opened.pictures.value == first
+    assert votes(session._store()) == []
+    typed(opened, "su")
+    assert opened.pictures.value == first
+
+
+def test_other_keys_do_nothing_and_capitals_count(session):
+    opened = booth(session, seed=3)
+    typed(opened, "x3 ?")
+    assert votes(session._store()) == []
+    typed(opened, "T")
+    assert [vote.answer for vote in votes(session._store())] == ["tie"]
+    assert opened.keys.value == ""
+
+
+def test_a_key_that_is_held_down_votes_once(session):
+    opened = foxes(session).vote(seed=4)
+    opened._clock = lambda: 1000.0
+    opened._shown_at = 0.0
+    typed(opened, "1111")
+    assert len(votes(session._store())) == 1
+
+
+def test_a_session_ends_when_all_is_compared_and_a_new_one_asks_the_same_voter_nothing(session):
+    opened = booth(session, voter="Ada", seed=5)
+    typed(opened, "12" * 6)
+    assert opened.pictures.value == "<p>That was all.</p>"
+    assert all(button.disabled for answer, button in opened.buttons.items() if answer != "undo")
+    typed(opened, "1")
+    assert len(votes(session._store())) == 12
+    assert booth(session, voter="Ada").pictures.value == "<p>That was all.</p>"
+    assert "0 of 12 compared" in booth(session, voter="Bo").status.value
+
+
+def test_a_vote_that_cannot_be_recorded_is_not_counted_and_says_so(session, monkeypatch):
+    opened = booth(session, seed=6)
+    first = opened.pictures.value
+    monkeypatch.setattr("beluga_nb.store.files.add", lambda *_, **__: exec_error())
+    typed(opened, "1")
+    assert opened.pictures.value == first
+    assert "Not recorded. Votes cannot be recorded: No space left on device" in opened.status.value
+
+
+def test_after_the_reveal_nothing_is_changed(session):
+    opened = booth(session, seed=7)
+    typed(opened, "1")
+    opened.reveal()
+    typed(opened, "u2")
+    assert len(votes(session._store())) == 1
+
+
+def test_in_mode_replay_nobody_votes_and_the_ranking_is_the_same_to_the_byte(session, open_session):
+    typed(booth(session, seed=8), "1212tb")
+    shown = foxes(session).ranking()._repr_mimebundle_()
+    reading = open_session(mode="replay")
+    assert foxes(reading).vote()._repr_mimebundle_() == shown
+    assert foxes(reading).ranking()._repr_mimebundle_() == shown
+
+
+def test_where_nothing_is_kept_nobody_votes(session, open_session):
+    results = [session.generate("a fox", model=model) for model in MODELS]
+    with pytest.raises(RequestError, match='Mode "off" keeps nothing'):
+        open_session(mode="off").gallery(*results).vote()
+
+
+def test_a_leaderboard_has_scores_beside_votes(session):
+    typed(booth(session, seed=9), "1" * 12)
+    gallery = foxes(session)
+    board = gallery.leaderboard("contrast", gallery.score("width", Counted()))
+    assert set(board.means) == {"contrast", "width"}
+    assert set(board.means["width"].values()) == {96}
+    told = board._repr_mimebundle_()
+    assert "mean contrast" in told["text/plain"]
+    assert "won against" in told["text/plain"]
+    assert "mean width" in told["text/html"]
+
+
+def test_what_is_shown_says_nothing_that_differs_between_two(session):
+    """A caption is what both have in common, unless it names what is to be hidden."""
+    results = [session.generate("as flux-2.0 would draw it", model=model) for model in MODELS[:2]]
+    opened = session.gallery(*results).vote()
+    assert "flux" not in opened.pictures.value
+    assert "<figure" in opened.pictures.value
+    styles = [session.generate(f"a fox in {style}", model="flux-2.0") for style in ("oil", "ink")]
+    opened = session.gallery(*styles).vote(by="prompt")
+    assert "oil" not in opened.pictures.value.split("base64")[0]
+
+
+def test_local_previews_are_called_so_in_all_that_is_said_of_them(tmp_path):
+    local = Session(environ={}, folder=tmp_path)
+    gallery = local.gallery(*(local.generate("a fox", model=model) for model in MODELS[:2]))
+    for shown in (gallery.score("contrast"), gallery.ranking(), gallery.leaderboard("contrast")):
+        for told in shown._repr_mimebundle_().values():
+            assert "Local previews, not model output." in told
+    assert "Local previews, not model output." in gallery.vote().status.value
+
+
+def test_where_some_are_local_previews_no_side_is_called_one(session, tmp_path):
+    local = Session(environ={}, folder=tmp_path / "local")
+    mixed = session.gallery(
+        session.generate("a fox", model=MODELS[0]), local.generate("a fox", model=MODELS[1])
+    )
+    opened = mixed.vote()
+    assert "Some are local previews, not model output." in opened.status.value
+    assert "preview" not in opened.pictures.value.split("base64")[0]
+    assert "preview" not in foxes(session).ranking().note
