@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
+import beluga_nb.catalog as catalog
 from beluga_nb._loop import Bridge, Job
 from beluga_nb.budget import Budget, Budgeted, Caps
 from beluga_nb.care import View
@@ -207,15 +208,19 @@ class Comparing(Judging):
         engines = {there.provider: engine_at(there) for there in places.values()}
 
         async def run() -> T:
-            todo = iter(cells)
+            todo, off = iter(cells), set[str]()
 
             async def work() -> None:
                 for cell in todo:
                     there = places[cell.request.model]
-                    arrived(cell, await self._outcome_of(cell, engines[there.provider], there, store))
+                    outcome = await self._outcome_of(cell, engines[there.provider], there, store)
+                    off.add(catalog.off_ratio(cell.request, (kept.size for kept in outcome.pictures)))
+                    arrived(cell, outcome)
 
             # Twice as many as may be on their way, so that some look into the store meanwhile.
             await side_by_side(work() for _ in range(min(2 * now.max_in_flight, len(cells))))
+            for words in sorted(off - {""}):  # each once, in an order that a replay has too
+                self.notify(words)
             return ended(next((each.cause for each in asking.values() if each.cause), None))
 
         return self._bridge(now).submit(run())

@@ -112,6 +112,24 @@ def test_a_picture_of_another_shape_than_was_asked_for_is_said_each_time(tmp_pat
     assert told == again == ["lab:sd-turbo gave 512 × 512 where 16:9 was asked for."]
 
 
+def test_in_a_grid_another_shape_is_said_once_for_each_model_and_size(tmp_path):
+    told, again = [], []
+    with lab(tmp_path, square, "generic"):
+        for said in (told, again):
+            session(tmp_path, said).grid(
+                "a {{animal}}",
+                animal=["fox", "boat"],
+                model=["lab:sd-turbo", "lab:flux"],
+                size=["1:1", "16:9", "4:3"],
+            ).run(yes=True)
+    assert told == again
+    assert told == [
+        f"lab:{model} gave 512 × 512 where {size} was asked for."
+        for model in ("flux", "sd-turbo")
+        for size in ("16:9", "4:3")
+    ]
+
+
 @pytest.mark.parametrize(
     ("size", "came", "said"),
     [
@@ -150,6 +168,7 @@ def test_the_status_and_the_list_of_models_name_the_endpoints(tmp_path):
         told = asked.status()["endpoint lab"]
         assert told.startswith("localai at http://127.0.0.1:")
         assert told.endswith("key from BELUGA_LAB_API_KEY, ending in only")
+        assert session(tmp_path).status()["endpoint lab"].endswith("no key (BELUGA_LAB_API_KEY)")
         assert [model.id for model in asked.models().named] == ["lab:sd-turbo"]
         assert [model.id for model in asked.models("flux").named] == []
         assert app.keys == []  # neither asks anyone

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import KEY
-from kernels import Kernel
+from kernels import Kernel, clean_environment
 
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
@@ -55,6 +56,74 @@ def test_a_packed_notebook_replays_elsewhere(copy, tmp_path, path):
     unpack(sent.path, Store(there / "beluga_store"), into=there)
     done = checked("NBVAL", there)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_opens_with_what_it_teaches_and_how_long_it_takes_and_is_light(path):
+    first = json.loads(path.read_text("utf-8"))["cells"][0]
+    opening = "".join(first["source"])
+    assert first["cell_type"] == "markdown"
+    assert opening.startswith("# ")
+    assert re.search(r"\b(takes|in)\b.*\bminutes\b", opening, re.DOTALL)
+    assert path.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("number", ["03", "04", "05"])
+def test_a_lesson_and_its_recordings_are_below_a_megabyte(tmp_path, number):
+    [path] = (ROOT / "notebooks").glob(f"{number}-*.ipynb")
+    sent = pack(Store(path.parent / "beluga_store"), path, tmp_path / "sent.zip")
+    assert sent.path.stat().st_size < 1_000_000
+
+
+# --- the report, as it says of itself
+
+
+REPORT = "05-reproducible-report.ipynb"
+
+
+def in_a_terminal(command, folder, status=0, **environ):
+    words = [sys.executable, "-m", *command.split()]
+    done = subprocess.run(
+        words, cwd=folder, env=clean_environment(**environ), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def pictures(page):
+    return re.findall(r'<img[^>]* src="(data:image/jpeg;base64,[^"]+)"', page)
+
+
+def test_the_report_that_anyone_runs_again_shows_the_same_bytes(copy):
+    """papermill, nbconvert, and from recordings alone; the committed notebook gives the same page."""
+    [papermill, nbconvert] = re.findall(
+        r"^(?:jupyter )?((?:papermill|nbconvert) .*report\.ipynb)$", commands(), re.M
+    )
+    in_a_terminal(papermill, copy, BELUGA_MODE="replay")
+    in_a_terminal(nbconvert, copy)
+    in_a_terminal(f"nbconvert --to html --no-input --output committed.html {REPORT}", copy)
+    again, committed = ((copy / name).read_text("utf-8") for name in ("report.html", "committed.html"))
+    assert pictures(again) == pictures(committed)
+    assert len(pictures(again)) == 3
+    assert again.count("local preview") == committed.count("local preview") >= 6
+    assert "report.ipynb: all well" in in_a_terminal("beluga_nb verify report.ipynb", copy)
+
+
+def test_the_report_with_other_parameters_is_another_and_asks_for_what_is_not_recorded(copy):
+    [other] = re.findall(r"^papermill .* boat\.ipynb .*$", commands(), re.MULTILINE)
+    words = other.replace('"a sailing boat on a lake"', "boats")
+    said = in_a_terminal(words, copy, status=1, BELUGA_MODE="replay")
+    assert "NotRecorded" in said
+    in_a_terminal(words, copy)
+    in_a_terminal("nbconvert --to html boat.ipynb", copy)
+    page = (copy / "boat.html").read_text("utf-8")
+    assert len(pictures(page)) == 3
+    assert "boats" in page
+
+
+def commands():
+    cells = json.loads((ROOT / "notebooks" / REPORT).read_text("utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells)
 
 
 SHOWN = {"text/plain": "a whale", "text/html": "<p>a whale</p>", "image/jpeg": "/9j/aAAA"}

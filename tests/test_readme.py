@@ -184,6 +184,11 @@ def test_what_looks_after_the_store_works_as_it_stands_in_a_terminal(tmp_path):
     assert mentions(tmp_path / "there" / "beluga_store", "a whale") != []
 
 
+def test_every_notebook_is_in_the_table():
+    named = re.findall(r"^\| \[[\w-]+\]\((notebooks/[\w-]+\.ipynb)\)", README, re.MULTILINE)
+    assert named == sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("notebooks/*.ipynb"))
+
+
 def test_every_file_that_is_linked_is_there():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("https://") or (ROOT / target).exists(), target

@@ -75,6 +75,7 @@ _BAD_URL = (httpx.InvalidURL, UnicodeError)
 _NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
 
 _ELSEWHERE = {
+    401: "{} wants a key of its own: %beluga status says where one is looked for. Nothing is billed.",
     402: "Top up the balance at {}. Nothing is billed.",
     404: "%beluga models --endpoint {} lists what it has; look at its base_url too. Nothing is billed.",
 }
@@ -122,7 +123,7 @@ class Line:
         except Refused as error:
             if error.status == 401 and (key := self.endpoint.key):
                 error.hint = f"The key comes from {key.source} and ends in {key.ending}. {error.hint}"
-            if error.status in _ELSEWHERE and self.endpoint.prefix:
+            elif error.status in _ELSEWHERE and self.endpoint.prefix:
                 error.hint = _ELSEWHERE[error.status].format(self.endpoint.provider)
             raise
 

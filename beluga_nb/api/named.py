@@ -21,7 +21,7 @@ from beluga_nb.settings import LOOPBACK, Settings
 def key_of(named: Named, environ: Mapping[str, str]) -> Secret | None:
     """Return the key for a server, or None; raise `SettingsError` where it would go where it should not."""
     dialect = find(named.dialect)
-    variable = dialect.variable if _is_service(named, dialect) else named.variable("API_KEY")
+    variable = _variable(named, dialect)
     said = environ.get(variable, "")
     if not said.strip():
         return None
@@ -59,7 +59,9 @@ def told(named: Named, environ: Mapping[str, str]) -> str:
         address, key = _base_url(named, dialect), key_of(named, environ)
     except ValueError as error:  # all of what is said wrongly is one
         return str(error.args[0])
-    held = f"key from {key.source}, ending in {key.ending}" if key else "no key"
+    held = (
+        f"key from {key.source}, ending in {key.ending}" if key else f"no key ({_variable(named, dialect)})"
+    )
     return f"{dialect.name} at {address}, {held}"
 
 
@@ -70,6 +72,10 @@ def _base_url(named: Named, dialect: Dialect) -> str:
         f"The endpoint {named.name} has no base_url.",
         f"Say it in beluga.toml, under [endpoints.{named.name}].",
     )
+
+
+def _variable(named: Named, dialect: Dialect) -> str:
+    return dialect.variable if _is_service(named, dialect) else named.variable("API_KEY")
 
 
 def _is_service(named: Named, dialect: Dialect) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 from conftest import KEY, ask, on_a_port
@@ -147,6 +148,17 @@ def test_a_server_that_repeats_itself_gets_another_seed_for_each_sample_and_take
     assert len(set(seeds)) == 3
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert body("sglang", WHALE.part(1)) == body("sglang", WHALE.part(1))
+
+
+def test_a_server_that_wants_a_key_says_where_it_is_looked_for():
+    with served(lambda _: (401, {"detail": "Not authenticated"})) as (_, base_url):
+        keyless = replace(endpoint(base_url, "generic"), key=None)
+        with pytest.raises(Refused, match="Not authenticated") as failed:
+            ask(Http(keyless), WHALE)
+        assert failed.value.hint.startswith("lab wants a key of its own: %beluga status says where")
+        with pytest.raises(Refused) as failed:
+            ask(client(base_url, "generic"), WHALE)
+        assert failed.value.hint.startswith("The key comes from a test and ends in only.")
 
 
 ERRORS = [

@@ -1,0 +1,42 @@
+"""The lessons in JupyterLab, as a stranger opens them: Run All, offline, and every picture is to be seen."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from lab import CHROMIUM, Lab
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="no Chromium on this machine; in CI this fails instead",
+    ),
+]
+
+SEEN = {"03-teaching-demo": 6, "04-image-processing": 7, "05-reproducible-report": 3}
+"""How many pictures a person sees in each."""
+
+LOADED = """seen => [...document.querySelectorAll('.jp-OutputArea img')]
+    .filter(image => image.complete && image.naturalWidth > 100).length >= seen"""
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_a_lesson_runs_in_the_browser_and_shows_all_of_its_pictures(name, tmp_path):
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    whole = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
+    files = [NOTEBOOKS / "beluga_store"]
+    with Lab(notebook, files=files, settings=whole, size=(1100, 5600), BELUGA_MODE="replay") as lab:
+        lab.run_all()
+        shown = lab.page.locator(".jp-OutputArea img")
+        lab.page.wait_for_function(LOADED, arg=SEEN[name])
+        lab.picture(tmp_path / "seen.png")
+        assert shown.count() == SEEN[name]
+        assert lab.page.locator(".jp-OutputArea-output[data-mime-type$='error']").count() == 0
+        assert lab.page.locator(".jp-OutputArea-output[data-mime-type$='stderr']").count() == 0
