@@ -41,7 +41,7 @@ from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
 from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
-from beluga_nb.show.preview import preview
+from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
@@ -386,7 +386,9 @@ class Session(Care, Comparing):
 
     def _recording(self, now: Settings, store: Store, within: Wrap) -> Engine:
         key, provider = self._find_key(), self._provider(now)
-        recorded = Recorded(self._source(now), store, provider=provider, preview=preview, notify=self.notify)
+        recorded = Recorded(
+            self._source(now), store, provider=provider, preview=preview, notify=self.notify, small=small
+        )
         replayed = Replayed(self._within_bounds(recorded, now, within), store, provider=provider)
         return Refetched(replayed, recorded, partial(_fetched, _service(now, key))) if key else replayed
 

@@ -32,7 +32,12 @@ def preview(picture: Picture) -> Preview:
 
     WebP is not used: nbconvert loses it.
     """
-    return _encoded(_small(picture.image, EDGE))
+    return small(picture.image)
+
+
+def small(image: Image) -> Preview:
+    """Return the same of a decoded picture, which is left as it is."""
+    return _encoded(_small(image, EDGE))
 
 
 def thumbnail(picture: Preview) -> Preview:
@@ -74,7 +79,7 @@ def _small(image: Image, edge: int) -> Image:
     if image.mode.startswith("I;16"):  # Pillow clips 16 bits to 8 where we want them scaled
         image = image.point(lambda value: value * (1 / 256)).convert("L")
     small = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    small.thumbnail((edge, edge), reducing_gap=2.0)
+    small.thumbnail((edge, edge), reducing_gap=1.0)
     small.info.clear()  # comments and profiles of the original, which encoders would carry on
     return small.convert("RGB") if small.mode == "RGBA" and _opaque(small) else small
 
