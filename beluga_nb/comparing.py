@@ -488,6 +488,9 @@ def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...
 
 
 def _head(grid: Grid) -> str:
+    if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
+        wanted = sum(cell.request.n for cell in grid.cells)
+        return f"{len(grid)} cells, {wanted} pictures; nothing is asked before run()"
     pictures = [kept for cell in grid.cells for kept in grid.outcome(cell).pictures]
     local = sum(kept.recipe.procedural for kept in pictures)
     told = [f"{count} {state}" for state, count in grid.counts.items() if count]
