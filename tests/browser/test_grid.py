@@ -1,4 +1,4 @@
-"""A grid in a real browser: in JupyterLab, untrusted and run; converted; and as a page of its own, offline."""
+"""A grid in a real browser: in JupyterLab, untrusted and run; converted; as a page of its own, offline."""
 
 import os
 import subprocess
@@ -84,9 +84,9 @@ FILLING = """%%beluga compare -m flux-2.0 --axis seconds=1,4,5 -o g
 fault: slow seconds={{seconds}} | a cat asleep"""
 
 
-def test_cells_fill_as_they_arrive_and_leave_nothing_but_the_grid():
+def test_cells_fill_as_they_arrive_and_leave_nothing_but_the_grid(notebook):
     cells = [nbformat.v4.new_code_cell(code) for code in ("%load_ext beluga_nb", FILLING)]
-    fresh = nbformat.v4.new_notebook(cells=cells)
+    fresh = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
     with Lab(fresh, BELUGA_FAULTS="1") as lab:
         lab.page.get_by_role("menuitem", name="Run", exact=True).click()
         lab.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
