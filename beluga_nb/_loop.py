@@ -19,6 +19,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
@@ -32,6 +33,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 HEARTBEAT = 0.05
 """Seconds between looks at a job that is waited for, so that an interrupt is seen on every system."""
+
+WORKERS = 12
+"""Threads that pictures are checked and recorded on; each is started when it is wanted."""
 
 GRACE = 5.0
 """Seconds that a cancelled job gets to close its connections."""
@@ -145,6 +149,8 @@ class _LoopThread:
         # that would wait for the executor's threads, which have ended by then.
         with contextlib.suppress(RuntimeError), asyncio.Runner() as runner:
             self.loop = runner.get_loop()
+            # Of the work on threads, half waits for the disk: asyncio's own few would wait for one another.
+            self.loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="beluga-work"))
             self._stopped = asyncio.Event()
             self._started.set()
             while not self._stopped.is_set():

@@ -15,7 +15,7 @@ from beluga_nb._loop import Bridge, Job
 from beluga_nb.budget import Budget, Budgeted, Caps
 from beluga_nb.care import View
 from beluga_nb.compare.axes import PROMPT, Axis, Combination, Study, axis, replacing, whole_prompts
-from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, Cell, Grid, Kept, Outcome
+from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Cell, Grid, Kept, Outcome
 from beluga_nb.compare.plan import Plan
 from beluga_nb.core import (
     Absent,
@@ -273,8 +273,10 @@ class Comparing(Judging):
         # It is nowhere else: nothing was to be written, or nothing could be.
         return kept(load=lambda: picture, preview=lambda: picture.preview or preview(picture))
 
-    def _open_calls(self) -> set[Request]:
-        return {call.request.part(0) for call in pending.calls(self._store())}
+    def _open_calls(self) -> Mapping[Request, bool]:
+        """Return what was asked for and has no known end, and whether someone is waiting for it still."""
+        calls = sorted(pending.calls(self._store()), key=lambda call: call.on_its_way)
+        return {call.request.part(0): call.on_its_way for call in calls}
 
     def _result_of(self, request: Request, pictures: Sequence[Picture]) -> Result:
         now = self.preferences.settings()
@@ -479,7 +481,11 @@ def _table(grid: Grid, source: Callable[[Kept], str] = _no_source, *, edge: int 
     )
 
 
-_NOTES = {UNKNOWN: "asked for, and its end is not known", NOT_SENT: "not asked for yet"}
+_NOTES = {
+    UNKNOWN: "asked for, and its end is not known",
+    NOT_SENT: "not asked for yet",
+    WAITING: "on its way",
+}
 
 
 def _place(study: Study, cell: Cell) -> tuple[str, ...]:
@@ -498,6 +504,9 @@ def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...
 
 
 def _head(grid: Grid) -> str:
+    if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
+        wanted = sum(cell.request.n for cell in grid.cells)
+        return f"{len(grid)} cells, {wanted} pictures; nothing is asked before run()"
     pictures = [kept for cell in grid.cells for kept in grid.outcome(cell).pictures]
     local = sum(kept.recipe.procedural for kept in pictures)
     told = [f"{count} {state}" for state, count in grid.counts.items() if count]

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -453,6 +454,7 @@ class Result(Sequence["Image"]):
                     revised_prompt=answer.revised_prompt,
                     created=created,
                 ),
+                answer.preview,
             )
             for sample, answer in zip(request.samples, answers, strict=False)
         )
@@ -550,6 +552,17 @@ class Answer:
     data: bytes = field(repr=False)
     media_type: str = "image/png"
     revised_prompt: str | None = None
+    preview: Preview | None = field(default=None, compare=False, repr=False)
+
+
+Small = Callable[["Image"], Preview]
+"""Makes the small copy of a picture that is decoded, which it leaves as it is."""
+
+SMALL: ContextVar[Small | None] = ContextVar("SMALL", default=None)
+"""What makes the small copy of a picture, where one will be wanted.
+
+Who decodes a picture to see that it is whole makes it on the way: decoding is the most of the work.
+"""
 
 
 class Engine(Protocol):

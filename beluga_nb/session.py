@@ -52,7 +52,7 @@ from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
 from beluga_nb.settings import Settings
 from beluga_nb.show.markup import bundle
-from beluga_nb.show.preview import preview
+from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
@@ -441,7 +441,9 @@ class Session(Care, Comparing, Bench):
 
     def _recording(self, now: Settings, store: Store, within: Wrap) -> Engine:
         provider = self._provider(now)
-        recorded = Recorded(self._source(now), store, provider=provider, preview=preview, notify=self.notify)
+        recorded = Recorded(
+            self._source(now), store, provider=provider, preview=preview, notify=self.notify, small=small
+        )
         replayed = Replayed(self._within_bounds(recorded, now, within), store, provider=provider)
         if self._local(now):
             return replayed

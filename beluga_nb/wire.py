@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pybase64
 
 import beluga_nb.catalog as catalog
-from beluga_nb.core import Answer, Picture, Request, Result
+from beluga_nb.core import Answer, Picture, Preview, Request, Result
 from beluga_nb.errors import (
     BadReply,
     BelugaError,
@@ -126,9 +126,9 @@ class Item:
     url: str | None = None
     revised_prompt: str | None = None
 
-    def answer(self, data: bytes, media_type: str) -> Answer:
+    def answer(self, data: bytes, media_type: str, preview: Preview | None = None) -> Answer:
         """Return this as an engine's answer, now that its bytes are there."""
-        return Answer(data, media_type, self.revised_prompt)
+        return Answer(data, media_type, self.revised_prompt, preview)
 
 
 def result_to_json(result: Result, *, link: Callable[[Picture], str] | None = None) -> dict[str, object]:

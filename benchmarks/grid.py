@@ -2,17 +2,18 @@
 
     python -m benchmarks.grid [cells] [rounds]
 
-A server in a process of its own answers each POST after 200 ms with one canned PNG of 1024 x 1024, in base64;
-64 are on their way at once. Both download each picture, decode it once to see that it is whole, and keep it: its
-bytes are on the disk, synced, when it counts as done. The bare client is `httpx.AsyncClient`, a semaphore, and
-threads for decoding and writing; it keeps its connections, and holds no picture. Each subject is a fresh
-process, and they take turns; seconds, and how much the process grew between a quarter of the cells and the end.
+A server in a process of its own answers each POST after 200 ms with one canned PNG of 1024 x 1024, in
+base64; 64 are on their way at once. Both download each picture, decode it once to see that it is whole, and
+keep it: when it counts as done, its bytes are on the disk, synced. The bare client is `httpx.AsyncClient`, a
+semaphore, and threads for decoding and writing; it keeps its connections, and holds no picture. Each subject
+is a fresh process, and they take turns. Prints seconds, median, the seconds of CPU, and the memory of the
+process after a quarter of the cells and at the end.
 """
 
 import asyncio
 import base64
-import functools
 import io
+import itertools
 import json
 import os
 import socket
@@ -41,17 +42,18 @@ class Growth:
     """How large the process is after a quarter of the cells, and at the end."""
 
     def __init__(self, cells: int) -> None:
-        self.left = cells
-        self.early, self.quarter = 0.0, cells - cells // 4
+        self.began = time.perf_counter()
+        self.quarter = cells // 4
+        self.early = 0.0
 
-    def step(self) -> None:
-        self.left -= 1
-        if self.left == self.quarter:
+    def look(self, done: int) -> None:
+        if not self.early and done >= self.quarter:
             self.early = memory()
 
-    def print(self, began: float) -> None:
-        seconds = time.perf_counter() - began
-        print(json.dumps({"seconds": seconds, "early": self.early, "end": memory()}))
+    def print(self) -> None:
+        seconds = time.perf_counter() - self.began
+        said = {"seconds": seconds, "cpu": time.process_time(), "early": self.early, "end": memory()}
+        print(json.dumps(said))
 
 
 def prompt(number: int) -> str:
@@ -62,7 +64,7 @@ def bare(base_url: str, folder: Path, cells: int) -> None:
     import httpx
     from PIL import Image
 
-    growth = Growth(cells)
+    growth, done = Growth(cells), itertools.count(1)
 
     def keep(number: int, text: str) -> None:
         data = base64.b64decode(text)
@@ -78,7 +80,7 @@ def bare(base_url: str, folder: Path, cells: int) -> None:
             answer = await client.post(f"{base_url}/images/generations", json=body)
             text = answer.raise_for_status().json()["data"][0]["b64_json"]
             await asyncio.to_thread(keep, number, text)
-            growth.step()
+            growth.look(next(done))
 
     async def all_of_them() -> None:
         limits = httpx.Limits(max_connections=AT_ONCE)
@@ -87,34 +89,19 @@ def bare(base_url: str, folder: Path, cells: int) -> None:
         async with httpx.AsyncClient(limits=limits, headers=headers, timeout=120) as client:
             await asyncio.gather(*(one(client, gate, number) for number in range(cells)))
 
-    began = time.perf_counter()
     asyncio.run(all_of_them())
-    growth.print(began)
+    growth.print()
 
 
 def ours(base_url: str, folder: Path, cells: int) -> None:
     from beluga_nb.session import Session
 
-    growth = Growth(cells)
     environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
     session = Session(environ=environ, folder=folder, max_in_flight=AT_ONCE)
-    began = time.perf_counter()
+    growth = Growth(cells)
     grid = session.grid("a benchmark, number {{number}}", number=range(cells), model=MODEL)
-    outcomes = grid._outcomes.__setitem__
-    del outcomes
-    watched = session._ask_for
-
-    @functools.wraps(watched)
-    def watching(cells, arrived, ended, **how):  # type: ignore[no-untyped-def]
-        def step(cell, outcome):  # type: ignore[no-untyped-def]
-            arrived(cell, outcome)
-            growth.step()
-
-        return watched(cells, step, ended, **how)
-
-    session._ask_for = watching  # type: ignore[method-assign]
-    grid.run(yes=True)
-    growth.print(began)
+    grid.submit(yes=True).result(lambda: growth.look(len(grid._outcomes)))
+    growth.print()
     assert grid.counts["done"] == cells, grid
 
 
@@ -137,7 +124,7 @@ def serve(descriptor: int) -> None:
     print(len(answer), flush=True)
 
     async def app(
-        scope: dict[str, object], receive: Callable[[], Awaitable[dict[str, object]]], send: object
+        _: dict[str, object], receive: Callable[[], Awaitable[dict[str, object]]], send: object
     ) -> None:
         more = True
         while more:
@@ -190,12 +177,15 @@ def main(cells: int = 1000, rounds: int = 3) -> None:
 
 
 def report(told: dict[str, list[dict[str, float]]]) -> None:
-    seconds = {name: statistics.median(run["seconds"] for run in runs) for name, runs in told.items()}
+    def median(name: str, what: str) -> float:
+        return statistics.median(run[what] for run in told[name])
+
     for name, runs in told.items():
-        spread = ", ".join(f"{run['seconds']:.2f}" for run in runs)
+        spread = ", ".join(f"{run['seconds']:.1f}" for run in runs)
         grown = ", ".join(f"{run['early']:.0f} to {run['end']:.0f}" for run in runs)
-        ratio = seconds[name] / seconds["bare"]
-        print(f"{name:5} {seconds[name]:7.2f} s  x {ratio:.2f}  ({spread})  MiB: {grown}")
+        ratio = median(name, "seconds") / median("bare", "seconds")
+        print(f"{name:5} {median(name, 'seconds'):6.1f} s  x {ratio:.2f}  ({spread})")
+        print(f"      {median(name, 'cpu'):6.1f} s of CPU;  MiB: {grown}")
 
 
 if __name__ == "__main__":

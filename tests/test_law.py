@@ -25,7 +25,7 @@ from beluga_nb.api.retry import Retrying
 from beluga_nb.budget import Budget, Budgeted, Caps
 from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Request, Result
-from beluga_nb.engines import Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
+from beluga_nb.engines import Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread, UntilStopped
 from beluga_nb.errors import (
     Address,
     BelugaError,
@@ -167,6 +167,7 @@ WRAPPERS = {
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
     "counted": lambda engine, _: Counted(engine),
     "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, Gate(2))),
+    "until stopped": lambda engine, _: UntilStopped(engine, lambda _error: True),
     "budgeted": lambda engine, _: Budgeted(engine, Budget(), Caps(images=9)),
     "in turn": lambda engine, _: InTurn(engine, Queue()),
     "spread": lambda engine, _: Spread(engine, split),

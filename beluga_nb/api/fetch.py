@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
-from beluga_nb.core import MEDIA_TYPES, decode
+from beluga_nb.core import MEDIA_TYPES, SMALL, Preview, decode
 from beluga_nb.errors import BadImage, BadReply, plain
 
 MAX_ANSWER = 64 * 2**20
@@ -92,15 +93,23 @@ def _unsafe(url: str) -> BadReply:
     )
 
 
-def media_type(data: bytes) -> str:
-    """Return the media type of a picture that is whole and decodes; else raise `BadImage`."""
+def looked_at(data: bytes) -> tuple[str, Preview | None]:
+    """Return the media type of a picture that is whole and decodes; else raise `BadImage`.
+
+    Where a small copy will be wanted, it is returned too (`core.SMALL`).
+    """
     if cut_short(data):  # Pillow loads some that are, such as a PNG that lacks its last twenty bytes
         raise BadImage(
             "The answer's picture is cut short.",
             "It may have been billed; the bytes are kept as they came.",
             data=data,
         )
-    return MEDIA_TYPES[str(decode(data).format)]
+    image, make = decode(data), SMALL.get()
+    kind, small = MEDIA_TYPES[str(image.format)], None
+    if make:
+        with contextlib.suppress(Exception):  # a codec's; who wants the copy tries again, and says so
+            small = make(image)
+    return kind, small
 
 
 def cut_short(data: bytes) -> bool:

@@ -22,7 +22,7 @@ from beluga_nb.api.fetch import (
     MAX_IMAGE,
     check_addresses,
     cut_short,
-    media_type,
+    looked_at,
     origin,
     picture_url,
 )
@@ -459,7 +459,7 @@ class _By(TypedDict):
 
 def _answer(item: Item) -> Answer:
     assert item.data is not None
-    return item.answer(item.data, media_type(item.data))
+    return item.answer(item.data, *looked_at(item.data))
 
 
 def _checked(part: Request, item: Item, by: _By) -> Result:

@@ -26,6 +26,9 @@ T = TypeVar("T")
 DONE, FAILED, UNKNOWN, NOT_SENT = STATES = ("done", "failed", "unknown", "not sent")
 """How a cell stands: "unknown" may have been billed, and what nobody has asked for yet was not sent."""
 
+WAITING = "on its way"
+"""… and what someone is waiting for, which ends as one of them."""
+
 _NO_NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 40
 
@@ -84,7 +87,7 @@ class Desk(Jury, Protocol):
         yes: bool,
     ) -> Job[T]: ...
     def _axis_of(self, name: str, given: object) -> Axis: ...
-    def _open_calls(self) -> set[Request]: ...
+    def _open_calls(self) -> Mapping[Request, bool]: ...
     def _result_of(self, request: Request, pictures: Sequence[Picture]) -> Result: ...
     def _bundle_of(self, grid: Grid) -> Bundle: ...
     def _frame_of(self, grid: Grid) -> DataFrame: ...
@@ -185,17 +188,21 @@ class Grid(Judged):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many cells are done, have failed, are unknown (they may have been billed), were not sent."""
+        """How many cells are done, have failed, are unknown (they may have been billed), were not sent.
+
+        While it runs, also how many are on their way.
+        """
         counted = Counter(self.states().values())
-        return {state: counted[state] for state in STATES}
+        waiting = {WAITING: counted[WAITING]} if counted[WAITING] else {}
+        return {state: counted[state] for state in STATES} | waiting
 
     def states(self) -> dict[Cell, str]:
         """Return how each cell stands."""
         left = [cell for cell in self.cells if cell not in self._outcomes]
-        calls = self._desk._open_calls() if left else set()
+        calls = self._desk._open_calls() if left else {}
         return {cell: self._state(cell, calls) for cell in self.cells}
 
-    def _state(self, cell: Cell, calls: set[Request]) -> str:
+    def _state(self, cell: Cell, calls: Mapping[Request, bool]) -> str:
         error = self.outcome(cell).error
         if cell in self._outcomes and error is None:
             return DONE
@@ -203,7 +210,8 @@ class Grid(Judged):
             return NOT_SENT
         if error is not None:
             return UNKNOWN if error.may_be_billed else FAILED
-        return UNKNOWN if cell.request.part(0) in calls else NOT_SENT
+        waiting = calls.get(cell.request.part(0))
+        return NOT_SENT if waiting is None else WAITING if waiting else UNKNOWN
 
     @property
     def samples(self) -> Sequence[Sample]:

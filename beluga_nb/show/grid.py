@@ -164,7 +164,7 @@ def _row_html(part: Part, row: str) -> str:
 
 
 def _square_html(square: Square) -> str:
-    wide = 168 if len(square.figures) == 1 else 128
+    wide = 168 if len(square.figures) == 1 else 104
     figures = "".join(_figure_html(each, wide) for each in square.figures)
     line = f'<div style="white-space:nowrap">{figures}</div>' if figures else ""
     return f"{line}{note_html(square, _NOTE)}"

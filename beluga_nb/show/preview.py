@@ -38,7 +38,12 @@ def preview(picture: Picture) -> Preview:
 
     WebP is not used: nbconvert loses it.
     """
-    return _encoded(_small(picture.image, EDGE))
+    return small(picture.image)
+
+
+def small(image: Image) -> Preview:
+    """Return the same of a decoded picture, which is left as it is."""
+    return _encoded(_small(image, EDGE))
 
 
 def enlarged(picture: Picture) -> Preview:
@@ -84,10 +89,16 @@ def _stacked(rows: Sequence[Sequence[Image]]) -> Image:
 def _small(image: Image, edge: int) -> Image:
     if image.mode.startswith("I;16"):  # Pillow clips 16 bits to 8 where we want them scaled
         image = image.point(lambda value: value * (1 / 256)).convert("L")
-    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    small.thumbnail((edge, edge), reducing_gap=2.0)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    whole = image if image.mode == mode else image.convert(mode)
+    small = whole.resize(_within(whole.size, edge), reducing_gap=1.0)  # a copy in any case
     small.info.clear()  # comments and profiles of the original, which encoders would carry on
     return small.convert("RGB") if small.mode == "RGBA" and _opaque(small) else small
+
+
+def _within(size: tuple[int, int], edge: int) -> tuple[int, int]:
+    scale = min(1.0, edge / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _opaque(image: Image) -> bool:

@@ -105,7 +105,7 @@ def lose(store: Store, call: Pending, why: str, addresses: Sequence[Address] = (
 
 def left(store: Store, request: Request, *, provider: str) -> Iterator[tuple[Pending, Address]]:
     """Yield where pictures of a request were left, whose call is paid for, the oldest first."""
-    for call in calls(store):
+    for call in calls(store, with_text=b'"addresses"'):
         if call.provider == provider and call.request.part(0) == request.part(0):
             yield from ((call, each) for each in call.addresses if each.sample in request.samples)
 
@@ -116,16 +116,22 @@ def cross_out(store: Store, run: str) -> None:
         path_of(store, run).unlink()
 
 
-def calls(store: Store) -> list[Pending]:
-    """Return the calls without a known end, the oldest first."""
-    return sorted(_read(store), key=lambda call: (call.started, call.run))
+def calls(store: Store, *, with_text: bytes = b"") -> list[Pending]:
+    """Return the calls without a known end, the oldest first: those whose file has a text in it."""
+    return sorted(_read(store, with_text), key=lambda call: (call.started, call.run))
 
 
-def _read(store: Store) -> Iterator[Pending]:
-    for path in store.folder.glob("pending/*.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            files.check_inside(path, store.folder)
-            yield _of(json.loads(path.read_bytes()), path.stem)
+def _read(store: Store, with_text: bytes) -> Iterator[Pending]:
+    # Before each call of a large grid, all that are on their way are looked through.
+    with contextlib.suppress(OSError):
+        files.check_inside(store.folder / "pending" / "any", store.folder)
+        for path in store.folder.glob("pending/*.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+                if path.is_symlink():
+                    files.check_inside(path, store.folder)
+                data = path.read_bytes()
+                if with_text in data:
+                    yield _of(json.loads(data), path.stem)
 
 
 def _of(said: Mapping[str, Any], run: str) -> Pending:

@@ -22,7 +22,7 @@ from functools import partial
 from itertools import count
 from typing import ParamSpec, TypeVar
 
-from beluga_nb.core import Engine, Incomplete, Picture, Preview, Request, Result, Stopped
+from beluga_nb.core import SMALL, Engine, Incomplete, Picture, Preview, Request, Result, Small, Stopped
 from beluga_nb.engines import joined, outcome
 from beluga_nb.errors import (
     Address,
@@ -91,9 +91,9 @@ class Recorded:
     """Write down each call before it is sent, and under `provider` whatever arrives, before anyone sees it.
 
     `preview` makes the small copy that goes into notebooks; it is made once and kept, since encoders
-    differ between machines. A prompt that the model declines is recorded too; a call without a known end
-    stays in the journal. A store that cannot be written is told to `notify`, in one line, and the pictures
-    are passed on all the same.
+    differ between machines. `small` makes the same of what an engine has decoded anyway. A prompt that
+    the model declines is recorded too; a call without a known end stays in the journal. A store that
+    cannot be written is told to `notify`, in one line, and the pictures are passed on all the same.
     """
 
     def __init__(
@@ -104,17 +104,20 @@ class Recorded:
         provider: str,
         preview: Callable[[Picture], Preview],
         notify: Callable[[str], None],
+        small: Small | None = None,
     ) -> None:
         self.engine = engine
         self.store = store
         self.provider = provider
         self.preview = preview
+        self.small = small
         self.notify = notify
         self.told: set[str] = set()
 
     async def __call__(self, request: Request) -> Result:
         request = request.as_call()
         call = await self._begin(request)
+        token = SMALL.set(self.small)
         try:
             result = await self.engine(request)
         except asyncio.CancelledError as error:
@@ -124,6 +127,8 @@ class Recorded:
         except BaseException as error:
             await asyncio.shield(_at_work(self._failed, request, call, error))
             raise
+        finally:
+            SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
         return await asyncio.shield(_at_work(self._arrived, result, request.run))
 
@@ -207,7 +212,7 @@ class Recorded:
 
     def _small(self, picture: Picture) -> Preview | None:
         try:
-            return self.preview(picture)
+            return picture.preview or self.preview(picture)
         except Exception as error:  # a codec's: no reason to lose the picture itself
             reason = f"{type(error).__name__}: {plain(str(error), 120)}"
             self._tell(f"A picture has no preview ({reason}). It is recorded all the same.")

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from beluga_nb.api.fetch import check_addresses, cut_short, is_public, media_type, origin, picture_url
+from beluga_nb.api.fetch import check_addresses, cut_short, is_public, looked_at, origin, picture_url
 from beluga_nb.errors import BadImage, BadReply
 
 SERVICE = "https://api.belugapi.com/v1"
@@ -130,7 +130,7 @@ PNG, JPEG, WEBP = (encoded(kind) for kind in ("PNG", "JPEG", "WEBP"))
     ids=["png", "jpeg", "webp", "png and more", "jpeg and more", "webp and more"],
 )
 def test_the_media_type_is_read_from_the_bytes(data, kind):
-    assert media_type(data) == kind
+    assert looked_at(data)[0] == kind
 
 
 @pytest.mark.parametrize(
@@ -164,19 +164,19 @@ def test_the_media_type_is_read_from_the_bytes(data, kind):
 )
 def test_a_picture_that_is_cut_short_is_a_bad_image_with_its_bytes(data):
     with pytest.raises(BadImage) as caught:
-        media_type(data)
+        looked_at(data)
     assert caught.value.data == data
 
 
 def test_a_picture_that_loads_and_yet_is_cut_short_is_called_so():
     with pytest.raises(BadImage, match=r"The answer's picture is cut short\."):
-        media_type(PNG[:-1])
+        looked_at(PNG[:-1])
 
 
 def test_an_end_mark_in_the_middle_does_not_make_a_picture_whole():
     text = PNG[:33] + b"\x00\x00\x00\x00IEND\xaeB`\x82" + PNG[33:-20]
     with pytest.raises(BadImage):
-        media_type(text)
+        looked_at(text)
 
 
 def test_a_picture_may_be_followed_by_anything():

@@ -172,6 +172,34 @@ def test_what_arrived_is_shown_and_kept_where_the_run_is_stopped(kernel):
     assert "not sent" in kernel.run("s").texts[0] or "failed" in kernel.run("s").texts[0]
 
 
+STOPPER = """
+import os, signal, threading
+
+def stop():
+    while "w" not in globals() or w.counts["done"] < 1:
+        threading.Event().wait(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=stop, daemon=True).start()
+"""
+
+
+def test_stop_keeps_and_shows_what_arrived_and_the_same_cell_goes_on(kernel):
+    kernel.run(STOPPER)
+    code = "%%beluga compare --axis kind='a hare','fault: slow seconds=30 | a hare' -o w\n{{kind}} at noon\n"
+    shown = kernel.run(code)
+    assert shown.status == "error"
+    assert "KeyboardInterrupt" in shown.error[-1]
+    assert shown.bundles[-1]["text/plain"].count("sha256:") == 1
+    assert kernel.run("w.counts").texts == ["{'done': 1, 'failed': 0, 'unknown': 1, 'not sent': 0}"]
+    kernel.run("%beluga config timeout=1")
+    again = kernel.run("w.run()")
+    kernel.run("%beluga config timeout=")
+    assert again.status == "ok"
+    assert again.bundles[-1]["text/plain"].count("sha256:") == 1
+    assert "TimedOut" in again.bundles[-1]["text/html"]
+
+
 @pytest.mark.parametrize(
     ("line", "first", "second"),
     [

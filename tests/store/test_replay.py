@@ -689,3 +689,33 @@ def test_a_damaged_sheet_is_made_anew(store, damage):
     new = Preview(b"new", "image/jpeg")
     assert store.sheet(parts, lambda: new, writing=True) == new
     assert store.sheet(parts, pytest.fail, writing=True) == new
+
+
+def test_the_small_copy_is_made_where_the_picture_is_decoded_anyway(tmp_path):
+    """Decoding is the most of the work; who checks a picture makes its small copy on the way."""
+    from beluga_nb.core import SMALL
+
+    made = []
+
+    async def checking(request):
+        made.append(SMALL.get())
+        result = await drawing(request)
+        small = Preview(b"on the way", "image/jpeg")
+        pictures = (dataclasses.replace(each, preview=small) for each in result.pictures)
+        return dataclasses.replace(result, pictures=tuple(pictures))
+
+    store = Store(tmp_path)
+    recorded = Recorded(
+        checking,
+        store,
+        provider="wire",
+        preview=lambda _: None,
+        notify=made.append,
+        small=lambda _: None,
+    )
+    request = Request(prompt="a fox", model="flux-2.0")
+    [picture] = ask(recorded, request).pictures
+    assert callable(made[0])
+    assert SMALL.get() is None
+    assert picture.preview.data == b"on the way"
+    assert store.preview(request, provider="wire") == picture.preview

@@ -1,0 +1,190 @@
+"""A grid in a real browser: in JupyterLab, untrusted and run; converted; as a page of its own, offline."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from lab import _QUIET, CHROMIUM, Lab
+from playwright.sync_api import sync_playwright
+from test_quickstart import lab_with, outputs
+
+from beluga_nb.session import Session
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="no Chromium on this machine; in CI this fails instead",
+    ),
+]
+
+IN_GRID = """() => [...document.querySelectorAll('details summary img')]
+    .filter(image => image.complete && image.naturalWidth > 100).map(image => image.alt)"""
+
+# A head that sticks: where it is once its frame has been scrolled, from the top of the frame.
+STUCK = """() => {
+    const table = document.querySelector('details summary img').closest('table');
+    const head = [...table.querySelectorAll('th')].find(each => each.innerText === 'flux-2.0');
+    let frame = head.parentElement;
+    while (getComputedStyle(frame).maxHeight === 'none') frame = frame.parentElement;
+    frame.scrollTop = 60;
+    return [frame.scrollTop, head.getBoundingClientRect().top - frame.getBoundingClientRect().top];
+}"""
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return nbformat.read(NOTEBOOKS / "02-prompt-comparison.ipynb", 4)
+
+
+def enlarged(page):
+    """Click a picture of the grid; return how wide it was and is, and what it tells."""
+    figure = page.locator("details", has=page.locator("summary img")).nth(3)
+    image = figure.locator("img")
+    image.scroll_into_view_if_needed()
+    before = image.bounding_box()["width"]
+    figure.locator("summary").click()
+    return before, image.bounding_box()["width"], figure.inner_text()
+
+
+def test_a_stranger_sees_the_grid_and_enlarges_a_picture_before_running_anything(notebook):
+    with lab_with(notebook) as lab:
+        lab.page.wait_for_timeout(1000)
+        pictures = lab.page.evaluate(IN_GRID)
+        assert len(pictures) == 24
+        assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
+        before, after, told = enlarged(lab.page)
+        assert after > 2 * before
+        assert "prompt A lighthouse in fog, a flat illustration" in told
+        assert "sha256" in told
+        heads = lab.page.locator("th").all_inner_texts()
+        assert {"gpt-image-2", "flux-2.0", "seedream-4.5", "flat", "ink"} <= set(heads)
+
+
+def test_running_the_study_again_gives_the_same_bytes_and_the_heads_stick(notebook):
+    with lab_with(notebook) as lab:
+        before = sorted((lab.work / "beluga_store").rglob("*"))
+        lab.run_all()
+        lab.page.wait_for_timeout(500)
+        assert len(lab.page.evaluate(IN_GRID)) == 24
+        enlarged(lab.page)
+        scrolled, top = lab.page.evaluate(STUCK)
+        assert scrolled == 60
+        assert abs(top) < 2
+        assert outputs(lab.save()) == outputs(notebook)
+        assert sorted((lab.work / "beluga_store").rglob("*")) == before
+
+
+FILLING = """%%beluga compare -m flux-2.0 --axis seconds=1,4,5 -o g
+fault: slow seconds={{seconds}} | a cat asleep"""
+
+
+def test_cells_fill_as_they_arrive_and_leave_nothing_but_the_grid(notebook):
+    cells = [nbformat.v4.new_code_cell(code) for code in ("%load_ext beluga_nb", FILLING)]
+    fresh = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+    with Lab(fresh, BELUGA_FAULTS="1") as lab:
+        lab.page.get_by_role("menuitem", name="Run", exact=True).click()
+        lab.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        lab.page.get_by_text("1 of 3 pictures").wait_for()
+        lab.page.locator("details summary img").first.wait_for()
+        assert lab.page.locator("details summary img").count() == 1
+        assert lab.page.get_by_text("s left").count() == 1
+        lab.page.wait_for_function("() => document.querySelectorAll('details summary img').length === 3")
+        lab.page.get_by_text("3 cells: 3 done").wait_for()
+        [shown] = lab.save().cells[1].outputs
+        assert shown.output_type == "execute_result"
+        assert "pictures, " not in shown.data["text/html"].replace("3 pictures; all", "")
+
+
+@pytest.fixture
+def browser():
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
+        yield running
+        running.close()
+
+
+def test_a_converted_notebook_has_the_grid_and_its_recipes(tmp_path, browser):
+    words = ["nbconvert", "--to", "html", "--output-dir", str(tmp_path)]
+    subprocess.run(
+        [sys.executable, "-m", *words, str(NOTEBOOKS / "02-prompt-comparison.ipynb")],
+        check=True,
+        capture_output=True,
+    )
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto((tmp_path / "02-prompt-comparison.html").as_uri())
+    assert len(page.evaluate(IN_GRID)) == 24
+    before, after, told = enlarged(page)
+    assert after > 2 * before
+    assert "A lighthouse in fog" in told
+    context.close()
+
+
+PROMPT = "A {{subject}} in fog, {{style}}"
+
+
+@pytest.fixture
+def exported(tmp_path):
+    store = NOTEBOOKS / "beluga_store"
+    session = Session(environ={}, folder=tmp_path, store=store, mode="replay")
+    grid = session.grid(
+        PROMPT,
+        subject=["lighthouse", "sailing boat"],
+        style={"flat": "a flat illustration", "ink": "an ink drawing"},
+        model=["gpt-image-2", "flux-2.0", "seedream-4.5"],
+        n=2,
+        size="16:9",
+        output_format="webp",
+        output_compression=20,
+    )
+    return grid.run().to_html(tmp_path / "fog.html")
+
+
+def test_the_exported_page_filters_hides_columns_and_enlarges_without_a_network(exported, browser):
+    context = browser.new_context(offline=True)
+    page, said, asked = context.new_page(), [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(exported.as_uri())
+    seen = page.locator("figure img:visible")
+    assert seen.count() == 24
+    page.get_by_label("flux-2.0").uncheck()
+    assert seen.count() == 16
+    assert page.locator("th:visible", has_text="flux-2.0").count() == 0
+    page.get_by_label("ink").uncheck()
+    assert seen.count() == 8
+    page.get_by_label("flux-2.0").check()
+    page.get_by_role("searchbox").fill("sailing flat")
+    assert seen.count() == 6
+    page.get_by_role("searchbox").fill("nothing like it")
+    assert seen.count() == 0
+    page.get_by_role("searchbox").fill("")
+    seen.nth(1).click()
+    dialog = page.get_by_role("dialog")
+    assert "A lighthouse in fog, a flat illustration" in dialog.inner_text()
+    assert dialog.locator("img").bounding_box()["width"] > 400
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    context.close()
+
+
+def test_what_a_stranger_wrote_stays_text_on_the_exported_page(tmp_path, browser):
+    session = Session(environ={}, folder=tmp_path, notify=print)
+    evil = "<img src=x onerror=document.title='gone'></template><script>document.title='gone'</script>\"'"
+    grid = session.grid("a {{kind}}", kind=[evil, "fox"], model=["flux-2.0"]).run()
+    page = browser.new_page()
+    page.goto(grid.to_html(tmp_path / "evil.html").as_uri())
+    page.locator("figure button").first.click()
+    assert page.title() == "evil"
+    assert page.locator("script").count() == 1
+    assert evil in page.get_by_role("dialog").inner_text()
+    page.close()

@@ -1,0 +1,142 @@
+"""What a grid shows: labels as words, facets, recipes, failures that can be read, nothing active."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from beluga_nb.core import Recipe, Request
+from beluga_nb.errors import Refused
+from beluga_nb.show.grid import Dimension, Figure, Square, Table, across, grid_bundle, grid_html
+from beluga_nb.show.page import page
+
+EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m" onclick="alert(3)'
+
+
+class Seen:
+    """A picture, as far as words tell of it."""
+
+    def __init__(self, engine="drawing", **said):
+        self.recipe = Recipe(
+            request=Request(**{"prompt": "a fox", "model": "flux-2.0"} | said), engine=engine
+        )
+        self.size = (1024, 768)
+        self.sha256 = "ab" * 32
+
+
+def square(count=1, **said):
+    return Square(tuple(Figure(Seen(**said), "data:image/png;base64,AAAA", str) for _ in range(count)))
+
+
+def table(*lengths, squares=None, **more):
+    dimensions = tuple(
+        Dimension(f"axis{number}", tuple(f"{number}.{value}" for value in range(length)))
+        for number, length in enumerate(lengths)
+    )
+    keys = [()]
+    for dimension in dimensions:
+        keys = [(*key, label) for key in keys for label in dimension.labels]
+    said = {"head": "a head", "prompts": ("a {{x}}",), "dimensions": dimensions}
+    return Table(**said | {"squares": squares or {key: square() for key in keys}} | more)
+
+
+def shape(shown):
+    return [(part.title, part.rows.labels, part.columns.labels) for part in shown.parts]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "parts"),
+    [
+        ((), [("", ("",), ("",))]),
+        ((3,), [("", ("",), ("0.0", "0.1", "0.2"))]),
+        ((7,), [("", tuple(f"0.{n}" for n in range(7)), ("",))]),
+        ((2, 1), [("", ("0.0", "0.1"), ("1.0",))]),
+        ((2, 1, 1), [("axis0: 0.0", ("1.0",), ("2.0",)), ("axis0: 0.1", ("1.0",), ("2.0",))]),
+        (
+            (1, 2, 1, 1),
+            [
+                ("axis0: 0.0, axis1: 1.0", ("2.0",), ("3.0",)),
+                ("axis0: 0.0, axis1: 1.1", ("2.0",), ("3.0",)),
+            ],
+        ),
+    ],
+)
+def test_the_last_two_axes_make_a_table_and_the_others_one_for_each_value(lengths, parts):
+    shown = table(*lengths)
+    assert shape(shown) == parts
+    assert grid_html(shown).count("<img ") == len(shown.squares)
+
+
+def test_a_facet_of_a_sample_that_has_no_cell_is_not_shown_and_a_missing_cell_is_said():
+    shown = table(2, 2, 2, squares={("0.0", "1.0", "2.1"): square()})
+    assert [title for title, _, _ in shape(shown)] == ["axis0: 0.0"]
+    assert grid_html(shown).count("not in this grid") == 3
+
+
+class Tags(HTMLParser):
+    """What there is in a page: tags, and the names of their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.names = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.names |= {name for name, _ in attributes}
+
+
+def evil():
+    failed = Square(error=Refused(EVIL, EVIL, status=400))
+    labels = Dimension(EVIL, (EVIL, "plain"))
+    squares = {(EVIL,): square(2, prompt=EVIL, take=EVIL, engine="procedural"), ("plain",): failed}
+    return Table(head=EVIL, prompts=(EVIL,), dimensions=(labels,), squares=squares)
+
+
+def test_s30_outside_text_in_a_grid_is_escaped_and_nothing_is_active():
+    bundle = grid_bundle(evil(), more=EVIL)
+    seen = Tags(bundle["text/html"])
+    assert not set(seen.tags) & {"script", "style", "iframe", "a", "form", "link", "object", "svg"}
+    assert seen.names <= {"style", "src", "alt", "width"}
+    assert "\x1b" not in bundle["text/html"] + bundle["text/plain"]
+    shown = Tags(page(evil(), title=EVIL))
+    assert shown.tags.count("script") == 1
+    assert [name for name in shown.names if name.startswith("on")] == []
+    assert shown.tags.count("img") == 2
+
+
+def test_the_page_allows_its_own_script_and_no_other_address():
+    text = page(table(2, 2), title="t")
+    assert re.search(
+        r"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-",
+        text.replace("&#x27;", "'"),
+    )
+    assert re.findall(r"(?:https?:)?//[a-z]", text) == []
+
+
+def test_a_failure_can_be_read_and_a_preview_is_called_one():
+    html = grid_html(evil())
+    assert "<b>Refused</b>" in html
+    assert html.count("local preview, not model output") == 4, "twice in words, twice in the alternatives"
+    assert html.count(">local preview<") == 2
+
+
+def test_the_text_has_a_line_for_each_picture_with_its_hash():
+    text = grid_bundle(table(2, squares={("0.0",): square(2), ("0.1",): Square(note="not asked for yet")}))[
+        "text/plain"
+    ]
+    assert text.splitlines() == [
+        "“a {{x}}”",
+        "a head",
+        f"0.0: flux-2.0 · 1024 × 768 · sha256:{'ab' * 32}",
+        f"0.0: flux-2.0 · 1024 × 768 · sha256:{'ab' * 32}",
+        "0.1: not asked for yet",
+    ]
+
+
+def test_what_is_beyond_the_limit_is_said():
+    assert "40 more pictures" in grid_html(table(1), more="40 more pictures are not shown here.")
+
+
+def test_pictures_of_a_cell_stand_in_a_square():
+    assert [across(count) for count in (0, 1, 2, 4, 5, 9, 10)] == [1, 1, 2, 2, 3, 3, 4]
