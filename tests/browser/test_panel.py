@@ -8,11 +8,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from desk import Desk, notebook, serving
+from desk import STILL, Desk, needs_axe, notebook, serving, violations
 from lab import CHROMIUM, Lab
 from playwright.sync_api import expect
-
-AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = [
     pytest.mark.browser,
@@ -52,13 +50,6 @@ def opened(lab, request):
         return Desk(lab.page).ready()
 
     return with_cells
-
-
-def violations(page, what):
-    if not page.evaluate("'axe' in window"):
-        page.add_script_tag(path=str(AXE))
-    found = page.evaluate("async () => (await axe.run('.beluga-panel')).violations")
-    return [(what, each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
 
 
 def test_a_prompt_is_typed_and_generated_with_the_keyboard_alone(opened, lab, tmp_path):
@@ -226,10 +217,6 @@ def test_after_a_restart_the_history_is_there(opened, lab, tmp_path):
     expect(desk.tiles).to_have_count(2)
 
 
-STILL = """() => [...document.querySelectorAll('.jp-OutputArea figure img')]
-    .filter(image => image.offsetParent && image.naturalWidth > 20).map(image => image.alt)"""
-
-
 def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(opened, lab, tmp_path):
     desk = opened()
     desk.generate("a fox to keep", n=2)
@@ -255,10 +242,7 @@ def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(open
     lab.picture(tmp_path / "untrusted.png")
 
 
-@pytest.mark.skipif(
-    not AXE.exists() and not os.environ.get("CI"),
-    reason="axe-core is missing (npm install in tests/node); in CI this fails instead",
-)
+@needs_axe
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(opened, lab, theme, tmp_path):
     lab.set("@jupyterlab/apputils-extension/themes", {"theme": theme})
@@ -280,12 +264,7 @@ def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(ope
     lab.page.set_viewport_size({"width": 400, "height": 1500})
     desk.tab("Pictures")
     lab.picture(tmp_path / f"narrow in {theme}.png")
-    outside = desk.panel.evaluate(
-        """panel => [...panel.querySelectorAll('button, input, select, textarea, img')]
-            .filter(each => each.offsetParent && !each.closest('.beluga-sizes')
-                && each.getBoundingClientRect().right > panel.getBoundingClientRect().right + 2)
-            .map(each => each.outerHTML.slice(0, 120))"""
-    )
+    outside = desk.outside()
     lab.page.set_viewport_size({"width": 1280, "height": 1500})
     lab.page.keyboard.press("Control+b")
     assert outside == []
