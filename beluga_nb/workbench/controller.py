@@ -19,14 +19,17 @@ from typing import Any
 
 from beluga_nb.core import SUFFIXES, Absent, Bundle, Incomplete, Picture, Preview, Result
 from beluga_nb.errors import BelugaError, RequestError, plain
-from beluga_nb.session import LISTENER, Found, Job, Mark, Session, counted
+from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, counted
 from beluga_nb.show import comparison
-from beluga_nb.show.preview import enlarged, preview
+from beluga_nb.show.preview import enlarged, preview, thumbnail
 from beluga_nb.show.recipe import cell_of
 from beluga_nb.workbench.state import CURTAIN, PER_MODEL, Original, Piece, State, Work
 
 MOST_SHOWN = 20
 """Pictures in the gallery; older ones are in the history."""
+
+TILE_EDGE = 256
+"""Pixels of the longer side of a picture in the gallery."""
 
 BEAT = 0.05
 """Seconds between looks at a call that is under way."""
@@ -61,9 +64,10 @@ class Controller:
         self._calls: dict[int, tuple[dict[str, Any], Job[None]]] = {}
         self._newest: dict[str, Job[None]] = {}
         self._started: list[Job[None]] = []
+        self.failure: Exception | None = None
         self._decoded: comparison.Decoded = {}
         self._offer()
-        self._pick_model(session.settings().model)
+        self._start_with(session.settings())
         state.observe(lambda _: self._offer(), "search")
         state.observe(lambda change: self._pick_model(change.new), "model")
         state.observe(lambda _: self._describe_size(), "size")
@@ -72,6 +76,15 @@ class Controller:
         state.observe(lambda _: self.seek(), _FILTERS)
 
     # Opening, and choosing.
+
+    def _start_with(self, now: Settings) -> None:
+        alias = now.aliases.get(now.model, {})
+        self._pick_model(str(alias.get("model", now.model)))
+        sizes = {PER_MODEL, "auto", *(size.label for size in self.state.sizes)}
+        if (size := str(alias.get("size", PER_MODEL))) in sizes:
+            self.state.size = size
+        self.state.quality = str(alias.get("quality", PER_MODEL))
+        self.state.n = min(int(str(alias.get("n", 1))), self.state.most)
 
     def open(self) -> Job[None]:
         """Say who answers, and bring the history from the store."""
@@ -93,6 +106,7 @@ class Controller:
         model = next((each for each in self.session.offered() if each.id == name), None)
         if model is None:
             model = self.session.offered()[0]
+            state.told = f"The panel has no model '{plain(name, 80)}': {model.id} is chosen."
         state.model = model.id
         state.sizes = tuple(self.session.sizes_of(model.id))
         if state.size not in {PER_MODEL, "auto", *model.sizes}:
@@ -178,7 +192,9 @@ class Controller:
             await self._take_in(error.result)
             raise
         except asyncio.CancelledError:
-            self.state.told = f"Stopped: “{plain(work.prompt, 60)}”. What had arrived is in the store."
+            facts = await asyncio.to_thread(self.session.status)
+            lost = f" {facts['unfinished']}." if "unfinished" in facts else ""
+            self.state.told = f"Stopped: “{plain(work.prompt, 60)}”. What had arrived is in the store.{lost}"
             raise
         finally:
             self._calls.pop(number, None)
@@ -216,6 +232,7 @@ class Controller:
             self.choose(fresh[0])
         self._soon("still", self._be_still)
         self._soon("outlook", self._look_ahead)
+        self._soon("answers", self._say_who_answers)
         self.seek()
 
     async def _be_still(self) -> None:
@@ -397,8 +414,6 @@ class Controller:
             self._fail(BelugaError(f"{type(error).__name__} in the panel.", "panel.failure holds it."))
             self.failure = error
 
-    failure: Exception | None = None
-
     def _hear(self, words: str) -> None:
         self.state.told = plain(words)
 
@@ -407,7 +422,7 @@ class Controller:
 
 
 def _small(picture: Picture) -> Preview:
-    return picture.preview or preview(picture)
+    return thumbnail(picture.preview or preview(picture), TILE_EDGE)
 
 
 def _pictures(count: int) -> str:
@@ -420,5 +435,5 @@ def _recipe(piece: Piece) -> str:
     said = [f"{name}: {plain(str(value))}" for name, value in request.said.items() if name != "prompt"]
     said += [f"take: {plain(request.take, 80)}"] if request.take else []
     said += [f"sample: {request.sample}", f"engine: {plain(recipe.engine, 80)}"]
-    said += [f"the service's own words: {plain(recipe.revised_prompt, 400)}"] if recipe.revised_prompt else []
+    said += [f"revised prompt: {plain(recipe.revised_prompt, 400)}"] if recipe.revised_prompt else []
     return "\n".join([*said, f"sha256: {piece.picture.sha256}"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import ipywidgets as widgets
 from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, display
@@ -33,7 +35,7 @@ class Panel:
     def __init__(self, session: Session, names: dict[str, object] | None = None) -> None:
         self.state = State()
         self.controller = Controller(session, self.state, names=names)
-        self._still: DisplayHandle | None = None
+        self._stills: list[DisplayHandle] = []
         self.box = widgets.VBox()
         self.box.add_class(ROOT)
         self._class = f"beluga-still-{self.box.model_id}"
@@ -76,18 +78,18 @@ class Panel:
         # first lives, and renewed by itself, so that the panel is never drawn anew while someone types.
         view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
         display({WIDGET: view, "text/plain": _SAVED}, raw=True)  # type: ignore[no-untyped-call]
-        self._still = DisplayHandle()  # type: ignore[no-untyped-call]
-        self._still.display(self._bundle(), raw=True)  # type: ignore[no-untyped-call]
+        still = DisplayHandle()  # type: ignore[no-untyped-call]
+        still.display(self._bundle(), raw=True)  # type: ignore[no-untyped-call]
+        self._stills.append(still)
 
     def _update(self) -> None:
-        if self._still is not None:
-            self._still.update(self._bundle(), raw=True)  # type: ignore[no-untyped-call]
+        for still in self._stills:
+            still.update(self._bundle(), raw=True)  # type: ignore[no-untyped-call]
 
     def _bundle(self) -> dict[str, str]:
-        shown = dict(self.state.still) or {"text/plain": NO_PICTURE, "text/html": f"<p>{NO_PICTURE}</p>"}
-        if "text/html" in shown:
-            shown["text/html"] = f'<div class="{self._class}">{shown["text/html"]}</div>'
-        return shown
+        shown = dict(self.state.still) or {"text/plain": NO_PICTURE}
+        html = shown.get("text/html") or f"<pre>{escape(shown['text/plain'])}</pre>"
+        return {**shown, "text/html": f'<div class="{self._class}">{html}</div>'}
 
 
 def open_panel(session: Session) -> Panel:

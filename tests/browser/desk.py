@@ -1,10 +1,13 @@
 """The panel as a person uses it, in whatever page it stands."""
 
 import asyncio
+import os
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import nbformat
+import pytest
 from conftest import KEY, drawing, on_a_port
 
 from beluga_nb.errors import Refused
@@ -19,6 +22,25 @@ def notebook(*cells):
         cells=[nbformat.v4.new_code_cell(each) for each in (PANEL, *cells)],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
+
+
+STILL = """() => [...document.querySelectorAll('.jp-OutputArea figure img')]
+    .filter(image => image.offsetParent && image.naturalWidth > 20).map(image => image.alt)"""
+"""The text alternatives of the pictures that are seen in a panel's place."""
+
+AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
+
+needs_axe = pytest.mark.skipif(
+    not AXE.exists() and not os.environ.get("CI"),
+    reason="axe-core is missing (npm install in tests/node); in CI this fails instead",
+)
+
+
+def violations(page, what):
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=str(AXE))
+    found = page.evaluate("async () => (await axe.run('.beluga-panel')).violations")
+    return [(what, each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
 
 
 class Service:
@@ -100,4 +122,13 @@ class Desk:
             """panel => [...panel.querySelectorAll('.beluga-tile')]
                 .filter(tile => tile.offsetParent && tile.querySelector('img').naturalWidth > 20)
                 .map(tile => tile.querySelector('button').title)"""
+        )
+
+    def outside(self):
+        """What reaches beyond the right edge of the panel."""
+        return self.panel.evaluate(
+            """panel => [...panel.querySelectorAll('button, input, select, textarea, img')]
+                .filter(each => each.offsetParent && !each.closest('.beluga-sizes')
+                    && each.getBoundingClientRect().right > panel.getBoundingClientRect().right + 2)
+                .map(each => each.outerHTML.slice(0, 120))"""
         )

@@ -33,7 +33,7 @@ _QUIET = [
     "--disable-sync",
 ]
 _SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
-_PATIENCE = 20
+_PATIENCE = 60
 
 
 class Lab:

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from desk import Desk, notebook, serving
+from desk import STILL, Desk, needs_axe, notebook, serving, violations
 from lab import CHROMIUM, Lab
 from playwright.sync_api import expect
-
-AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = [
     pytest.mark.browser,
@@ -52,13 +50,6 @@ def opened(lab, request):
         return Desk(lab.page).ready()
 
     return with_cells
-
-
-def violations(page, what):
-    if not page.evaluate("'axe' in window"):
-        page.add_script_tag(path=str(AXE))
-    found = page.evaluate("async () => (await axe.run('.beluga-panel')).violations")
-    return [(what, each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
 
 
 def test_a_prompt_is_typed_and_generated_with_the_keyboard_alone(opened, lab, tmp_path):
@@ -162,6 +153,9 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, lab, tmp_path):
     desk.tiles.nth(1).get_by_role("button").click()
     large = desk.panel.locator("img.beluga-shown")
     expect(large).to_have_attribute("alt", "foxes to compare")
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    desk.button("Copy prompt").click()
+    assert lab.page.evaluate("navigator.clipboard.readText()") == "foxes to compare"
     with lab.page.expect_download() as downloading:
         desk.button("Download").click()
     data = Path(downloading.value.path()).read_bytes()
@@ -179,6 +173,16 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, lab, tmp_path):
     lab.page.keyboard.press("PageUp")
     for place, sight in enumerate(before):
         expect(sights.nth(place)).not_to_have_attribute("src", sight)
+    zoom = desk.panel.locator(".beluga-zoom .widget-readout")
+    before, pressed = sights.last.get_attribute("src"), zoom.inner_text()
+    sights.first.hover()
+    lab.page.mouse.wheel(0, -100)
+    expect(zoom).not_to_have_text(pressed)
+    expect(sights.last).not_to_have_attribute("src", before)
+    lab.page.mouse.down()
+    lab.page.mouse.move(500, 900, steps=4)
+    lab.page.mouse.up()
+    expect(desk.panel.locator(".beluga-across .widget-readout")).not_to_have_text("0.50")
     lab.picture(tmp_path / "side by side.png")
     desk.panel.get_by_label("How", exact=True).select_option("slider")
     expect(sights).to_have_count(1)
@@ -213,10 +217,6 @@ def test_after_a_restart_the_history_is_there(opened, lab, tmp_path):
     expect(desk.tiles).to_have_count(2)
 
 
-STILL = """() => [...document.querySelectorAll('.jp-OutputArea figure img')]
-    .filter(image => image.offsetParent && image.naturalWidth > 20).map(image => image.alt)"""
-
-
 def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(opened, lab, tmp_path):
     desk = opened()
     desk.generate("a fox to keep", n=2)
@@ -242,9 +242,9 @@ def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(open
     lab.picture(tmp_path / "untrusted.png")
 
 
+@needs_axe
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(opened, lab, theme, tmp_path):
-    assert AXE.exists(), "npm install in tests/node brings it"
     lab.set("@jupyterlab/apputils-extension/themes", {"theme": theme})
     desk = opened()
     lab.page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
@@ -264,12 +264,7 @@ def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(ope
     lab.page.set_viewport_size({"width": 400, "height": 1500})
     desk.tab("Pictures")
     lab.picture(tmp_path / f"narrow in {theme}.png")
-    outside = desk.panel.evaluate(
-        """panel => [...panel.querySelectorAll('button, input, select, textarea, img')]
-            .filter(each => each.offsetParent && !each.closest('.beluga-sizes')
-                && each.getBoundingClientRect().right > panel.getBoundingClientRect().right + 2)
-            .map(each => each.outerHTML.slice(0, 120))"""
-    )
+    outside = desk.outside()
     lab.page.set_viewport_size({"width": 1280, "height": 1500})
     lab.page.keyboard.press("Control+b")
     assert outside == []

@@ -1,12 +1,15 @@
 """The same panel in Notebook 7, and in a page that Voilà makes of a notebook: one server for both."""
 
 import os
+from pathlib import Path
 
 import nbformat
 import pytest
-from desk import Desk, notebook, serving
+from desk import STILL, Desk, needs_axe, notebook, serving, violations
 from lab import CHROMIUM, Notebook7
 from playwright.sync_api import expect
+
+from beluga_nb.core import decode
 
 pytestmark = [
     pytest.mark.browser,
@@ -55,6 +58,44 @@ def test_in_notebook_7_it_generates_stops_inserts_a_cell_and_compares(service_an
     desk.tab("Compare")
     expect(desk.panel.locator(".beluga-sights img")).to_have_count(2)
     app.picture(tmp_path / "notebook 7.png")
+
+
+@needs_axe
+def test_in_notebook_7_it_shows_errors_downloads_and_can_be_used_by_all(service_and_app, tmp_path):
+    _, app = service_and_app
+    app.visit()
+    desk = Desk(app.page).ready()
+    desk.type("a bad fox")
+    desk.panel.get_by_text("1 to buy").wait_for()
+    desk.button("Generate").click()
+    expect(desk.panel.get_by_role("alert")).to_contain_text("Refused: The prompt was refused.")
+    desk.model("seedream-4.5  (ByteDance)")
+    desk.panel.get_by_text("Seedream 4.5, by ByteDance: 5 sizes").wait_for()
+    assert desk.sizes() == ["default", "1:1", "16:9", "9:16", "4:3", "3:4", "auto"]
+    desk.tab("History")  # from the store: this page knows nothing of the one before
+    desk.tiles.first.get_by_role("button").click()
+    desk.tab("Pictures")
+    expect(desk.panel.locator("img.beluga-shown")).to_have_attribute("alt", "foxes")
+    with app.page.expect_download() as downloading:
+        desk.button("Download").click()
+    assert decode(Path(downloading.value.path()).read_bytes()).size == (96, 64)
+    found = []
+    for what in ("Pictures", "Compare", "History"):
+        desk.tab(what)
+        found += violations(app.page, what)
+    assert found == []
+    app.page.set_viewport_size({"width": 400, "height": 1500})
+    desk.tab("Pictures")
+    app.picture(tmp_path / "narrow.png")
+    assert desk.outside() == []
+    app.page.set_viewport_size({"width": 1280, "height": 1500})
+    foreign = nbformat.from_dict(app.save())
+    foreign.cells.append(nbformat.v4.new_markdown_cell("from elsewhere"))
+    nbformat.write(foreign, app.work / "foreign.ipynb")
+    app.page.goto(f"{app.url}notebooks/foreign.ipynb?token=test")
+    app.page.wait_for_function(f"({STILL})().length >= 2")
+    assert set(app.page.evaluate(STILL)) == {"foxes"}
+    assert app.page.locator(".beluga-panel").count() == 0
 
 
 def test_voila_shows_the_same_panel(service_and_app, tmp_path):

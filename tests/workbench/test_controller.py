@@ -16,6 +16,8 @@ from beluga_nb.workbench.state import CURTAIN
 
 PATIENCE = 20
 
+LOST = "1 call may have been charged without a result"
+
 
 @pytest.fixture(scope="module")
 def base_url():
@@ -50,6 +52,21 @@ def test_the_sizes_and_the_count_are_those_of_the_model(panel):
     state.model = "gpt-image-2"
     assert (state.most, state.n) == (1, 1)
     assert state.about_model == "GPT-Image-2, by OpenAI: 13 sizes, 1 picture per request."
+
+
+def test_it_starts_with_the_model_of_the_settings(base_url, tmp_path):
+    (tmp_path / "beluga.toml").write_text(
+        'model = "poster"\n[aliases]\nposter = {model = "flux-2.0", size = "3:4", quality = "hd", n = 2}\n'
+    )
+    asked = panel_at(base_url, tmp_path).controller.asked
+    assert {name: asked[name] for name in ("model", "size", "quality", "n")} == {
+        "model": "flux-2.0",
+        "size": "3:4",
+        "quality": "hd",
+        "n": 2,
+    }
+    told = panel_at(base_url, tmp_path, BELUGA_MODEL="new-model").state.told
+    assert told == "The panel has no model 'new-model': gpt-image-2 is chosen."
 
 
 def test_a_search_narrows_the_models_and_keeps_the_chosen_one(panel):
@@ -140,8 +157,11 @@ def test_stop_closes_the_connection_and_leaves_the_others_running(tmp_path):
         [fox, _] = panel.state.work
         threading.Thread(target=panel.controller.stop, args=[fox.number]).start()  # as in a subshell
         assert engine.left.wait(PATIENCE)
+        heard = []
+        panel.state.observe(lambda change: heard.append(change.new), "told")
         engine.answering.set()
         settled(panel)
+    assert LOST in " ".join([*heard, panel.state.told])
     assert [piece.picture.recipe.request.prompt for piece in panel.state.gallery] == ["a whale"]
     assert panel.state.work == ()
     assert panel.state.trouble == ()

@@ -213,6 +213,14 @@ def test_an_exported_notebook_shows_it_too(saved, exporter):
     assert "run this cell" in page
 
 
+def test_where_nothing_of_the_pictures_may_leave_the_still_is_words(base_url, tmp_path):
+    panel = ask(panel_at(base_url, tmp_path, BELUGA_EMBED="none"), "a <fox>")
+    assert list(panel.state.still) == ["text/plain"]
+    bundle = panel._bundle()
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert "1 picture of “a &lt;fox&gt;”" in bundle["text/html"]
+
+
 def test_the_command_and_the_function_open_a_panel(tmp_path):
     with Kernel(tmp_path) as kernel:
         kernel.run("%load_ext beluga_nb")

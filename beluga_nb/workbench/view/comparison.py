@@ -23,16 +23,22 @@ def comparison(state: State, controller: Controller) -> widgets.VBox:
 
     state.observe(follow, "how")
     follow()
+    sliders = widgets.VBox(
+        [
+            split,
+            _slider(state, "zoom", "Zoom", 1.0, 8.0, 0.1),
+            _slider(state, "across", "Across", 0.0, 1.0, 0.01),
+            _slider(state, "down", "Down", 0.0, 1.0, 0.01),
+        ]
+    )
+    sliders.add_class("beluga-sliders")
     return widgets.VBox(
         [
             row(
                 field(how, width="140px"),
                 button("Clear", controller.clear_comparison, told="Compare nothing"),
             ),
-            split,
-            _slider(state, "zoom", "Zoom", 1.0, 8.0, 0.1),
-            _slider(state, "across", "Across", 0.0, 1.0, 0.01),
-            _slider(state, "down", "Down", 0.0, 1.0, 0.01),
+            sliders,
             _sights(state),
         ]
     )
@@ -45,6 +51,7 @@ def _slider(
         description=words, min=least, max=most, step=step, value=getattr(state, trait), readout_format=".2f"
     )
     slider.add_class("beluga-slider")
+    slider.add_class(f"beluga-{trait}")
     slider.layout.width = "100%"
     traitlets.link((state, trait), (slider, "value"))
     return slider

@@ -68,6 +68,39 @@ if (root && !root.belugaReady) {
     }
   }, true);
 
+  // In the comparison the wheel zooms and dragging pans all pictures at once, or moves the slider: by the keys
+  // of the sliders above, which a person could press as well.
+  const press = (name, steps) => {
+    const handle = all('.beluga-sliders [role=slider]').find((each) => each.getAttribute('aria-label') === name);
+    const key = steps > 0 ? 'ArrowRight' : 'ArrowLeft';
+    for (let step = 0; step < Math.abs(steps); step++)
+      handle?.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
+  };
+  root.addEventListener('wheel', (event) => {
+    if (!event.target.closest('.beluga-sights')) return;
+    event.preventDefault();
+    press('Zoom', event.deltaY < 0 ? 3 : -3);
+  }, {passive: false});
+  let held = null;
+  root.addEventListener('pointerdown', (event) => {
+    const image = event.target.closest('.beluga-sights img');
+    if (!image) return;
+    event.preventDefault();
+    held = {x: event.clientX, y: event.clientY, width: image.clientWidth, height: image.clientHeight, image};
+    image.setPointerCapture(event.pointerId);
+  });
+  root.addEventListener('pointermove', (event) => {
+    if (!held) return;
+    const zoom = Number(root.querySelector('.beluga-zoom .widget-readout').textContent);
+    const curtain = all('.beluga-split').some((each) => each.offsetParent) && zoom === 1;
+    const scale = curtain ? -100 : 100 / Math.max(zoom - 1, 0.1);
+    const across = Math.trunc((held.x - event.clientX) / held.width * scale);
+    const down = curtain ? 0 : Math.trunc((held.y - event.clientY) / held.height * scale);
+    if (across) { press(curtain ? 'Split' : 'Across', across); held.x = event.clientX; }
+    if (down) { press('Down', down); held.y = event.clientY; }
+  });
+  for (const end of ['pointerup', 'pointercancel']) root.addEventListener(end, () => { held = null; });
+
   // The clipboard, where the page may use it.
   const copy = async (text) => {
     try { await navigator.clipboard.writeText(text); }
