@@ -18,7 +18,7 @@ from beluga_nb.workbench.view.form import form
 from beluga_nb.workbench.view.history import history
 from beluga_nb.workbench.view.page import ROOT, page
 from beluga_nb.workbench.view.results import gallery
-from beluga_nb.workbench.view.work import Bench, told, trouble
+from beluga_nb.workbench.view.work import UnderWay, told, trouble
 
 _SAVED = "The panel of beluga_nb: run this cell to use it."
 
@@ -67,7 +67,7 @@ class Panel:
         return [
             page(session.sizes_of(""), still=self._class),
             form(state, controller),
-            Bench(state, controller).box,
+            UnderWay(state, controller).box,
             told(state),
             trouble(state),
             tabs,

@@ -10,7 +10,7 @@ from beluga_nb.workbench.state import State, Work
 from beluga_nb.workbench.view.parts import line
 
 
-class Bench:
+class UnderWay:
     """A line for each call under way; its widgets are used again."""
 
     def __init__(self, state: State, controller: Controller) -> None:
