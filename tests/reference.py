@@ -6,7 +6,7 @@ from pathlib import Path
 from beluga_nb.magics.grammar import reference
 
 README = Path(__file__).parent.parent / "README.md"
-SECTION = re.compile(r"(?<=\n## Every option and command\n\n).*?(?=\n\n## )", re.DOTALL)
+SECTION = re.compile(r"(?<=\n## Every option and command\n\n).*?(?=\n\n## |\n\Z)", re.DOTALL)
 
 
 def with_reference(text):

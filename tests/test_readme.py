@@ -3,10 +3,13 @@
 import re
 import subprocess
 import sys
+import urllib.request
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
 from kernels import Kernel, clean_environment
+from leaks import KEY
 from reference import with_reference
 from stores import mentions, notebook, record
 
@@ -25,10 +28,16 @@ from beluga_nb.workbench.booth import KEYS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = {
+    path: path.read_text("utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+DOCS = "\n".join(PAGES.values())
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    """The blocks of code in a language, which may be a pattern, as they follow one another."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+    return [code for named, code in fenced if re.fullmatch(language, named)]
 
 
 def test_the_first_cells_run_as_they_stand(tmp_path):
@@ -54,14 +63,14 @@ def test_what_judges_runs_as_it_stands(tmp_path):
     with Kernel(tmp_path) as kernel:
         assert kernel.run(code).texts == [kernel.run("pictures.ranking()").texts[0]]
         assert kernel.run("pictures.score('red')").texts[0].startswith("prompt ")
-    section = README.partition("## Judging")[2].partition("\n## ")[0]
+    section = DOCS.partition("## Judging")[2].partition("\n## ")[0]
     for name in re.findall(r"^\| `\.(\w+)\(", section, re.MULTILINE):
         assert callable(getattr(Judged, name))
     assert {f"<kbd>{key}</kbd>" for key in KEYS} <= set(re.findall("<kbd>.</kbd>", section))
 
 
 def test_the_served_api_is_an_object_in_the_notebook(tmp_path):
-    [serve] = re.findall("`(server = %beluga serve)`", README)
+    [serve] = re.findall("`(server = %beluga serve)`", DOCS)
     with Kernel(tmp_path) as kernel:
         kernel.run(blocks("")[0])
         assert kernel.run(serve).everything == repr(("", "", [], []))
@@ -85,8 +94,75 @@ def test_the_saved_file_gives_back_what_is_shown(tmp_path):
         assert kernel.run("whale.to_python()").texts[0].startswith('"beluga_nb.generate(')
 
 
+def test_the_comparison_runs_as_it_stands(tmp_path):
+    [cell] = [block for block in blocks("") if block.startswith("%%beluga compare")]
+    with Kernel(tmp_path) as kernel:
+        kernel.run(f"{blocks('')[0]}\nstyles = {{'oil': 'oil paint', 'ink': 'ink on paper'}}")
+        assert kernel.run(cell, answers=["y"]).status == "ok"
+        assert kernel.run("g.counts['done'], len(g.samples)").texts == ["(12, 24)"]
+
+
+def test_the_settings_are_read_as_they_stand(tmp_path):
+    texts = [block for block in blocks("toml") if "[endpoints." not in block]
+    (tmp_path / "beluga.toml").write_text("\n".join(reversed(texts)))  # tables come last
+    now = Session(environ={}, folder=tmp_path).settings()
+    assert now.aliases["poster"] == {"model": "flux-2.0", "size": "3:4", "quality": "hd"}
+    assert (now.max_images, str(now.max_cost), str(now.prices.date)) == (100, "5.0", "2026-11-01")
+
+
+@pytest.mark.parametrize("command", [block for block in blocks("sh") if " serve" in block])
+def test_the_server_starts_as_it_stands(tmp_path, command):
+    *environ, words = command.partition("python -m beluga_nb ")
+    key = {"BELUGA_UPSTREAM_KEY": KEY} if environ[0] else {}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "beluga_nb", *words.split()],
+        cwd=tmp_path,
+        env=clean_environment(**key),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = re.search(r"http://127\.0\.0\.1:\d+/v1", server.stdout.readline())[0]
+        assert urllib.request.urlopen(f"{url}/health", timeout=20).read() == b'{"status": "ok"}'
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)
+
+
+RUN_BY = {
+    "%load_ext": "the_first_cells_run_as_they_stand",
+    "%%beluga -m": "the_first_cells_run_as_they_stand",
+    "python3 -m venv .venv && .venv/bin/python -m pip install -q -e '.[lab]'": (
+        "a_stranger_sees_every_picture_before_running_anything"
+    ),
+    "python3 -m venv .venv && .venv/bin/python -m pip install -q -e '.[test]'": (
+        "the_two_commands_are_there_once_each"  # CI reads it there, and runs it
+    ),
+    "%pip": "the_cell_for_colab_installs_and_runs_and_finds_the_key",
+    "import beluga_nb\n\nfoxes": "the_python_runs_as_it_stands",
+    "import beluga_nb\n\nmodels": "what_judges_runs_as_it_stands",
+    "%%beluga compare": "the_comparison_runs_as_it_stands",
+    "[endpoints.lab]": "the_endpoint_of_the_readme_is_one",
+    "[aliases]": "the_settings_are_read_as_they_stand",
+    "max_images": "the_settings_are_read_as_they_stand",
+    "python -m beluga_nb serve": "the_server_starts_as_it_stands",
+    "BELUGA_UPSTREAM_KEY": "the_server_starts_as_it_stands",
+    ">>> whale": "the_saved_file_gives_back_what_is_shown",
+}
+"""The test that runs each block of code, by how the block begins."""
+
+
+@pytest.mark.parametrize("block", blocks(r"\w*"), ids=lambda block: block.split("\n")[0][:40])
+def test_every_block_of_code_is_run_by_a_test(block):
+    [name] = [name for start, name in RUN_BY.items() if block.startswith(start)]
+    assert f"def test_{name}(" in "".join(path.read_text("utf-8") for path in TESTS)
+
+
+TESTS = [path for path in (ROOT / "tests").rglob("test_*.py") if "node_modules" not in path.parts]
+
+
 def test_every_way_to_keep_a_recipe_is_named():
-    assert re.findall(r'^\| `"(.*?)"` \|', README, re.MULTILINE) == list(WAYS)
+    assert re.findall(r'^\| `"(.*?)"` \|', DOCS, re.MULTILINE) == list(WAYS)
 
 
 def test_the_reference_is_that_of_the_grammar():
@@ -97,15 +173,15 @@ def test_every_setting_and_mode_is_named():
     for setting in fields(Settings):
         assert (
             setting.name in {"origin", "named"}
-            or f"`{setting.name}`" in README
-            or f"BELUGA_{setting.name.upper()}" in README
+            or f"`{setting.name}`" in DOCS
+            or f"BELUGA_{setting.name.upper()}" in DOCS
         )
     for mode in (*MODES, *EMBEDS):
-        assert f"| `{mode}` |" in README
+        assert f"| `{mode}` |" in DOCS
 
 
 def test_every_dialect_is_in_the_table():
-    section = README.partition("## Other servers")[2].partition("\n## ")[0]
+    section = DOCS.partition("## Other servers")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`[a-z].*?) \|", section, re.MULTILINE)
     assert sorted(name for row in rows for name in re.findall("`(.+?)`", row)) == sorted(DIALECTS)
 
@@ -120,16 +196,14 @@ def test_the_endpoint_of_the_readme_is_one(tmp_path):
 
 def test_the_two_commands_are_there_once_each():
     assert (
-        len(
-            re.findall(r"^python3 -m venv .*jupyter lab notebooks/01-quickstart.ipynb$", README, re.MULTILINE)
-        )
+        len(re.findall(r"^python3 -m venv .*jupyter lab notebooks/01-quickstart.ipynb$", DOCS, re.MULTILINE))
         == 1
     )
-    assert len(re.findall(r"^python3 -m venv .*-m tests$", README, re.MULTILINE)) == 1
+    assert len(re.findall(r"^python3 -m venv .*-m tests$", DOCS, re.MULTILINE)) == 1
 
 
 def test_the_server_has_the_addresses_and_formats_that_are_named():
-    rows = re.findall(r"^\| (`(?:GET|POST) /.*?`) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| (`(?:GET|POST) /.*?`) \|", DOCS, re.MULTILINE)
     named = {tuple(words.split()) for row in rows for words in re.findall("`(.+?)`", row)}
     routes = {(method, route.path) for route in create_app(previews).routes for method in route.methods}
     assert named == {(method, path) for method, path in routes if method != "HEAD"} - {
@@ -138,14 +212,14 @@ def test_the_server_has_the_addresses_and_formats_that_are_named():
     takes = supported_parameters(find("flux-2.0"))
     for name in ("response_format", "output_format"):
         *others, last = (f"`{value}`" for value in takes[name].values)
-        assert f"`{name}` ({', '.join(others)} or {last})" in README
+        assert f"`{name}` ({', '.join(others)} or {last})" in DOCS
     compression = takes["output_compression"]
-    assert f"`output_compression` ({compression.least} to {compression.most}," in " ".join(README.split())
+    assert f"`output_compression` ({compression.least} to {compression.most}," in " ".join(DOCS.split())
 
 
 def care():
     """The rows of "Looking after the store": what to write in a cell, and in a terminal."""
-    section = README.partition("## Looking after the store")[2].partition("\n## ")[0]
+    section = DOCS.partition("## Looking after the store")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(.+?)` \| (?:`(.+?)` )?\| ", section, re.MULTILINE)
     assert len(rows) == 7
     return rows
@@ -163,7 +237,7 @@ def test_what_looks_after_the_store_works_as_it_stands_in_a_cell(tmp_path):
             shown = kernel.run(f"%beluga {command}", answers=["y"] if "forget" in command else None)
             assert (command, shown.status) == (command, "ok"), shown
     assert mentions(store.folder, "whale") == []
-    [prompt] = re.findall("`%beluga (history of the world)`", README)
+    [prompt] = re.findall("`%beluga (history of the world)`", DOCS)
     assert parse(prompt).prompt == prompt
 
 
@@ -185,10 +259,11 @@ def test_what_looks_after_the_store_works_as_it_stands_in_a_terminal(tmp_path):
 
 
 def test_every_notebook_is_in_the_table():
-    named = re.findall(r"^\| \[[\w-]+\]\((notebooks/[\w-]+\.ipynb)\)", README, re.MULTILINE)
+    named = re.findall(r"^\| \[[\w-]+\]\((notebooks/[\w-]+\.ipynb)\)", DOCS, re.MULTILINE)
     assert named == sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("notebooks/*.ipynb"))
 
 
 def test_every_file_that_is_linked_is_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
+            assert target.startswith("https://") or (page.parent / target).exists(), (page.name, target)

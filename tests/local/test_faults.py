@@ -26,7 +26,7 @@ from beluga_nb.local.app import create_app
 from beluga_nb.local.faults import FAULTS, Faulty, faulty, ordered, table
 from beluga_nb.session import Session
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "servers.md").read_text("utf-8")
 
 ERRORS = {
     "401": (Refused, 401, "authentication_error", "invalid_api_key", None),
@@ -225,4 +225,4 @@ def test_a_session_by_itself_takes_an_order_for_a_prompt(tmp_path, said):
 
 
 def test_the_readmes_table_is_the_one_that_is_read():
-    assert f"\n\n{table()}\n\n" in README
+    assert f"\n\n{table()}\n" in PAGE
