@@ -12,6 +12,7 @@ from beluga_nb._loop import Bridge, Job, Thread
 from beluga_nb.catalog import Model, Size
 from beluga_nb.core import Bundle, Picture, Preview, Result
 from beluga_nb.errors import BadImage
+from beluga_nb.preferences import Preferences
 from beluga_nb.show.markup import still
 from beluga_nb.show.preview import montage, thumbnail
 from beluga_nb.store import marks
@@ -52,17 +53,17 @@ class Bench:
         """
         return self._bridges.setdefault("thread", Thread()).submit(coroutine)
 
-    def answering(self) -> str:
-        """Return who answers, in which mode, and where a key was found; of the key itself nothing."""
+    def answering(self, model: str = "") -> str:
+        """Return who answers for a model, in which mode, and where a key was found; of the key nothing."""
         now = self.settings()
-        now = now.at(now.model)
+        now = now.at(model or now.model)
         key = self._key(now)
         who = now.base_url if key or now.named else "the built-in painter: previews, not model output"
         return f"Answers: {who}. Mode: {now.mode}. Key: {key.source if key else 'none'}."
 
     def offered(self, text: str = "") -> list[Model]:
-        """Return the models of the catalogue with all words of a text in id, name or provider."""
-        return catalog.matching(text)
+        """Return the models with all words of a text in id, name or provider, other servers' among them."""
+        return catalog.matching(text, among=[*catalog.models(), *self.preferences.elsewhere()])
 
     def sizes_of(self, model: str) -> list[Size]:
         """Return the sizes that a model has, all of them for one that the catalogue does not know."""
@@ -111,6 +112,7 @@ class Bench:
 
     # What the session itself has.
 
+    preferences: Preferences
     _bridges: dict[str, Bridge]
     history: Callable[..., History]
 

@@ -98,6 +98,16 @@ class Preferences:
         else:
             raise UnknownName("alias", name, aliases, hint="%beluga alias lists them.")
 
+    def elsewhere(self) -> list[catalog.Model]:
+        """Return the models that `beluga.toml` names at other servers: no more than that is known of them."""
+        named = self.settings().endpoints.values()
+        return [
+            catalog.Model(
+                id=each.prefix + each.model, name="", provider=each.name, sizes=catalog.labels(), n_max=1
+            )
+            for each in named
+        ]
+
     def choices(self, kind: str, model: str = "") -> list[str]:
         """Return what there is of a kind: models and aliases, the sizes or qualities of a model, modes …"""
         now = self.settings()
@@ -106,8 +116,7 @@ class Preferences:
         own = known.get(str(alias.get("model", model or now.model)), catalog.models()[0])
         match kind:
             case "model":
-                others = [named.prefix + named.model for named in now.endpoints.values()]
-                return [*known, *now.aliases, *others]
+                return [*known, *now.aliases, *(each.id for each in self.elsewhere())]
             case "endpoint":
                 return list(now.endpoints)
             case "size" | "quality":

@@ -41,7 +41,6 @@ from beluga_nb.compare.template import filled as filled  # for the magics, which
 from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
 from beluga_nb.core import Engine, Incomplete, Request, Result
-from beluga_nb.endpoints import Named
 from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
@@ -284,7 +283,7 @@ class Session(Care, Comparing, Bench):
             listed = self._bridge(now).submit(_listed(self._endpoint(there))).result()
             return Listing([], named=[replace(each, provider=endpoint) for each in find(among=listed)])
         listing = self._compared(now, find)
-        return replace(listing, named=find(among=[_others(named) for named in now.endpoints.values()]))
+        return replace(listing, named=find(among=self.preferences.elsewhere()))
 
     def _compared(self, now: Settings, find: Callable[..., list[catalog.Model]]) -> Listing:
         key = self._find_key()
@@ -533,11 +532,6 @@ def _check_known(now: Settings, request: Request) -> None:
             param="model",
             code="model_not_found",
         )
-
-
-def _others(named: Named) -> catalog.Model:
-    sizes = catalog.labels()
-    return catalog.Model(id=named.prefix + named.model, name="", provider=named.name, sizes=sizes, n_max=1)
 
 
 def _service(now: Settings, key: keys.Secret) -> Endpoint:

@@ -69,7 +69,7 @@ class Controller:
         self._offer()
         self._start_with(session.settings())
         state.observe(lambda _: self._offer(), "search")
-        state.observe(lambda change: self._pick_model(change.new), "model")
+        state.observe(lambda change: self._picked(change.new), "model")
         state.observe(lambda _: self._describe_size(), "size")
         state.observe(lambda _: self._soon("outlook", self._look_ahead), _FORM)
         state.observe(lambda _: self._soon("sights", self._look), _VIEWED)
@@ -92,7 +92,7 @@ class Controller:
         return self._soon("answers", self._say_who_answers)
 
     async def _say_who_answers(self) -> None:
-        self.state.answers = await asyncio.to_thread(self.session.answering)
+        self.state.answers = await asyncio.to_thread(self.session.answering, self.state.model)
 
     def _offer(self) -> None:
         state, fitting = self.state, self.session.offered(self.state.search)
@@ -100,6 +100,10 @@ class Controller:
         state.models = (*own, *fitting)  # what is chosen stays in sight
         if not fitting:
             state.told = f"No model has “{plain(state.search, 60)}” in its id, name or provider."
+
+    def _picked(self, name: str) -> None:
+        self._pick_model(name)
+        self._soon("answers", self._say_who_answers)
 
     def _pick_model(self, name: str) -> None:
         state = self.state
@@ -115,7 +119,7 @@ class Controller:
         state.most, state.n = model.n_max, min(state.n, model.n_max)
         sizes = f"{len(state.sizes)} sizes"
         state.about_model = (
-            f"{model.name}, by {model.provider}: {sizes}, {_pictures(model.n_max)} per request."
+            f"{model.name or model.id}, by {model.provider}: {sizes}, {_pictures(model.n_max)} per request."
         )
         self._describe_size()
 

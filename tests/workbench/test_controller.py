@@ -388,3 +388,17 @@ def test_the_still_names_every_picture_and_weighs_little(panel):
     assert still["text/plain"].count("sha256:") == 20
     assert still["text/html"].count("<img") == 20
     assert len(json.dumps(still)) < 2_000_000
+
+
+def test_a_server_of_the_file_is_among_the_models_and_is_asked(base_url, tmp_path):
+    (tmp_path / "beluga.toml").write_text(
+        f'[endpoints.lab]\nbase_url = "{base_url}"\ndialect = "generic"\nmodel = "flux-2.0"\n'
+    )
+    panel = panel_at(base_url, tmp_path, BELUGA_LAB_API_KEY=KEY)
+    panel.state.search = "lab"
+    assert [model.id for model in panel.state.models] == ["gpt-image-2", "lab:flux-2.0"]
+    ask(panel, model="lab:flux-2.0", size="16:9")
+    assert panel.state.about_model == "lab:flux-2.0, by lab: 13 sizes, 1 picture per request."
+    assert panel.state.answers.endswith("Key: BELUGA_LAB_API_KEY.")
+    assert panel.result.request.model == "lab:flux-2.0"
+    assert panel.state.cell.startswith("%%beluga -m lab:flux-2.0 -s 16:9")
