@@ -22,6 +22,8 @@ from beluga_nb.workbench.view.work import UnderWay, told, trouble
 
 _SAVED = "The panel of beluga_nb: run this cell to use it."
 
+_STILL = "beluga-still"
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -38,7 +40,6 @@ class Panel:
         self._stills: list[DisplayHandle] = []
         self.box = widgets.VBox()
         self.box.add_class(ROOT)
-        self._class = f"beluga-still-{self.box.model_id}"
         self.box.children = self._parts(session)
         self.state.observe(lambda _: self._update(), "still")
         self.controller.open()
@@ -65,7 +66,7 @@ class Panel:
             titles=["Pictures", "Compare", "History"],
         )
         return [
-            page(session.sizes_of(""), still=self._class),
+            page(session.sizes_of(""), still=_STILL),
             form(state, controller),
             UnderWay(state, controller).box,
             told(state),
@@ -89,7 +90,7 @@ class Panel:
     def _bundle(self) -> dict[str, str]:
         shown = dict(self.state.still) or {"text/plain": NO_PICTURE}
         html = shown.get("text/html") or f"<pre>{escape(shown['text/plain'])}</pre>"
-        return {**shown, "text/html": f'<div class="{self._class}">{html}</div>'}
+        return {**shown, "text/html": f'<div class="{_STILL}">{html}</div>'}
 
 
 def open_panel(session: Session) -> Panel:

@@ -18,13 +18,18 @@ ROOT = "beluga-panel"
 
 
 def page(sizes: Sequence[Size], *, still: str) -> widgets.HTML:
-    """Return the widget that brings the look; `still` is the class of what it hides while it lives."""
+    """Return the widget that brings the look; `still` is the class of what it hides beside itself."""
     script, style = (files("beluga_nb.workbench.view").joinpath(name).read_text("utf-8") for name in _FILES)
     rules = "".join(_ratio(size) for size in sizes)
-    html = f'<style onload="{escape(script)}">{style}{rules}.{still}{{display:none}}</style>'
+    html = f'<style onload="{escape(script)}">{style}{rules}{_hidden(still)}</style>'
     look = widgets.HTML(html)
     look.add_class("beluga-page")
     return look
+
+
+def _hidden(still: str) -> str:
+    # By its place and not by a name of its own, which would be another one in each run of the notebook.
+    return f".jp-OutputArea:has(.{ROOT}) .{still}{{display:none}}"
 
 
 _FILES = ("page.js", "page.css")
