@@ -145,10 +145,12 @@ class Grid(Judged):
         """Start asking for what is missing, or only for what has `failed`.
 
         `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need `yes`.
+        Mode "refresh" asks for all of it anew.
         An answer that the others would get too (401, 402, 403) stops the run and is raised; any other error
         stays in its cell. Raises `OverBudget` or `NotConfirmed` before anything is sent.
         """
-        cells = [cell for cell in self._missing() if not failed or self.outcome(cell).error]
+        wanted = self.cells if mode == "refresh" else self._missing()
+        cells = [cell for cell in wanted if not failed or self.outcome(cell).error]
         return self._desk._ask_for(
             cells,
             self._outcomes.__setitem__,

@@ -312,6 +312,9 @@ def test_refresh_is_another_take_of_each(session, engine):
     again = study(session).run(mode="refresh")
     assert bought(engine) == 16
     assert {each.picture.recipe.request.take for each in again.samples} == {"2"}
+    again.run(mode="refresh")
+    assert bought(engine) == 24
+    assert {each.picture.recipe.request.take for each in again.samples} == {"3"}
     assert {each.picture.sha256 for each in again.samples}.isdisjoint(
         each.picture.sha256 for each in first.samples
     )
