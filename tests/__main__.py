@@ -22,7 +22,8 @@ ALONE = (*PYTEST, "-p", "no:cacheprovider")
 NBVAL = (*ALONE, "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
 PYTEST_NOTEBOOK = (
     *(*ALONE, "-p", "no:nbval", "-p", "nb_regression", "--nb-test-files", "--nb-exec-timeout=60"),
-    *("-o", "nb_diff_ignore=/metadata/language_info"),  # which Python ran it; every output counts
+    # Which Python ran it, and the states of widgets, which have new names each time; every output counts.
+    *("-o", "nb_diff_ignore=/metadata/language_info\n/metadata/widgets"),
     *("-W", 'ignore:Field "pytest_notebook:UserWarning'),  # it warns as it documents itself
 )
 

@@ -17,7 +17,7 @@ pytestmark = [
     ),
 ]
 
-SEEN = {"03-teaching-demo": 6, "04-image-processing": 7, "05-reproducible-report": 3}
+SEEN = {"03-teaching-demo": 6, "04-image-processing": 7, "05-reproducible-report": 3, "06-panel": 3}
 """How many pictures a person sees in each."""
 
 LOADED = """seen => [...document.querySelectorAll('.jp-OutputArea img')]
