@@ -83,6 +83,22 @@ def test_a_prompt_is_typed_and_generated_with_the_keyboard_alone(opened, lab, tm
     lab.picture(tmp_path / "keyboard.png")
 
 
+def test_what_is_sent_is_what_was_typed_however_fast(opened, lab):
+    desk = opened("panel.result.request.take")
+    for turn in range(4):
+        prompt, take = f"{turn}: a fox that jumps over the lazy dog", f"take {turn}"
+        desk.panel.get_by_role("textbox", name="Take", exact=True).focus()
+        lab.page.keyboard.press("Control+a")
+        lab.page.keyboard.type(take)
+        desk.panel.get_by_role("textbox", name="Prompt", exact=True).focus()
+        lab.page.keyboard.press("Control+a")
+        lab.page.keyboard.type(prompt)
+        lab.page.keyboard.press("Control+Enter")
+        desk.panel.locator(".beluga-told").get_by_text(f"1 picture of “{prompt}”.").wait_for()
+    lab.run(1)
+    assert "'take 3'" in lab.cell(1).inner_text()
+
+
 def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, service, lab, tmp_path):
     desk = opened("import time\nprint('asleep')\ntime.sleep(20)")
     for prompt in ("a slow fox", "a slow whale"):

@@ -28,10 +28,11 @@ def form(state: State, controller: Controller) -> widgets.VBox:
             row(_model(state), _size(state)),
             row(_quality(state), _count(state), _take(state)),
             row(generate, line(state, "outlook")),
+            *(_heard(state, name) for name in ("prompt", "take")),
         ]
     )
     made.add_class("beluga-form")
-    made.children[-1].children[-1].layout.width = "auto"
+    made.children[4].children[-1].layout.width = "auto"
     return made
 
 
@@ -86,4 +87,13 @@ def _count(state: State) -> widgets.DOMWidget:
 def _take(state: State) -> widgets.DOMWidget:
     take = widgets.Text(description="Take", placeholder="a label for another sampling")
     traitlets.link((state, "take"), (take, "value"))
-    return field(take, width="200px")
+    return field(take, width="200px", name="take")
+
+
+def _heard(state: State, name: str) -> widgets.Textarea:
+    # A widget sends what is typed only when the kernel has taken what was typed before, and a click overtakes
+    # it. By this the page knows what has arrived, and holds the click back until all of it has.
+    heard = widgets.Textarea(layout={"display": "none"})
+    heard.add_class(f"beluga-heard-{name}")
+    traitlets.dlink((state, name), (heard, "value"))
+    return heard

@@ -47,6 +47,24 @@ if (root && !root.belugaReady) {
   new MutationObserver(name).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
   name();
 
+  // A click on Generate waits until the kernel has heard all that was typed before it.
+  const typed = (name) => root.querySelector(`.beluga-${name} :is(textarea, input)`)?.value;
+  const heard = (name) => root.querySelector(`.beluga-heard-${name} textarea`)?.value;
+  const unheard = () => ['prompt', 'take'].some((name) => typed(name) !== heard(name));
+  let waiting = 0;
+  root.addEventListener('click', (event) => {
+    const button = event.target.closest('.beluga-generate');
+    if (!button || !unheard()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    clearInterval(waiting);
+    waiting = setInterval(() => {
+      if (root.isConnected && unheard()) return;
+      clearInterval(waiting);
+      if (root.isConnected) button.click();
+    }, 20);
+  }, true);
+
   // Keys: Ctrl or Cmd with Enter generates, arrows walk through pictures.
   root.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && event.target.closest('.beluga-form')) {
