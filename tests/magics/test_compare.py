@@ -162,7 +162,7 @@ def test_a_cell_that_fails_is_readable_in_the_grid(kernel):
 
 
 def test_what_arrived_is_shown_and_kept_where_the_run_is_stopped(kernel):
-    kernel.run("%beluga config max_in_flight=1")
+    kernel.run("%beluga config max_in_flight=1\n%beluga --quiet a dog, night")  # so that one arrives
     shown = kernel.run(
         "%%beluga compare --axis kind='a dog','fault: 401 | a cat',bee -o s\n{{kind}}, night\n"
     )
