@@ -5,6 +5,7 @@ Nothing of the user's own configuration takes part: every Jupyter folder is a te
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,12 +16,22 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
+import pytest
 from kernels import clean_environment
 from nbformat.reader import NotJSONError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+IN_A_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="no Chromium on this machine; in CI this fails instead",
+    ),
+]
+"""The marks of what is tested in a browser."""
 
 # Chromium calls home at start otherwise, which a closed network refuses many times a second.
 _QUIET = [

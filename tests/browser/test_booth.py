@@ -4,16 +4,9 @@ import json
 import os
 
 import nbformat
-import pytest
-from lab import CHROMIUM, Lab
+from lab import IN_A_BROWSER, Lab
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="no Chromium on this machine; in CI this fails instead",
-    ),
-]
+pytestmark = IN_A_BROWSER
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 CELLS = [

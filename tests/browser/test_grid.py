@@ -1,13 +1,12 @@
 """A grid in a real browser: in JupyterLab, untrusted and run; converted; as a page of its own, offline."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from lab import _QUIET, CHROMIUM, Lab
+from lab import _QUIET, CHROMIUM, IN_A_BROWSER, Lab
 from playwright.sync_api import sync_playwright
 from test_quickstart import lab_with, outputs
 
@@ -15,13 +14,7 @@ from beluga_nb.session import Session
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="no Chromium on this machine; in CI this fails instead",
-    ),
-]
+pytestmark = IN_A_BROWSER
 
 IN_GRID = """() => [...document.querySelectorAll('details summary img')]
     .filter(image => image.complete && image.naturalWidth > 100).map(image => image.alt)"""

@@ -1,21 +1,14 @@
 """The lessons in JupyterLab, as a stranger opens them: Run All, offline, and every picture is to be seen."""
 
-import os
 from pathlib import Path
 
 import nbformat
 import pytest
-from lab import CHROMIUM, Lab
+from lab import IN_A_BROWSER, Lab
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="no Chromium on this machine; in CI this fails instead",
-    ),
-]
+pytestmark = IN_A_BROWSER
 
 SEEN = {"03-teaching-demo": 6, "04-image-processing": 7, "05-reproducible-report": 3, "06-panel": 4}
 """How many pictures a person sees in each."""

@@ -2,23 +2,16 @@
 
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from desk import STILL, Desk, needs_axe, notebook, serving, violations
-from lab import CHROMIUM, Lab
+from lab import IN_A_BROWSER, Lab
 from playwright.sync_api import expect
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="no Chromium on this machine; in CI this fails instead",
-    ),
-]
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")

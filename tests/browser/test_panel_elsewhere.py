@@ -1,23 +1,16 @@
 """The same panel in Notebook 7, and in a page that Voilà makes of a notebook: one server for both."""
 
-import os
 from pathlib import Path
 
 import nbformat
 import pytest
 from desk import STILL, Desk, needs_axe, notebook, serving, violations
-from lab import CHROMIUM, Notebook7
+from lab import IN_A_BROWSER, Notebook7
 from playwright.sync_api import expect
 
 from beluga_nb.core import decode
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="no Chromium on this machine; in CI this fails instead",
-    ),
-]
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,15 @@
 """The quickstart in a real JupyterLab in a real browser: opened untrusted, run, saved, and compared."""
 
-import os
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
-from lab import CHROMIUM, Lab
+from lab import IN_A_BROWSER, Lab
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="no Chromium on this machine; in CI this fails instead",
-    ),
-]
+pytestmark = IN_A_BROWSER
 
 LOADED_PICTURES = """() => [...document.querySelectorAll('.jp-OutputArea figure img')]
     .filter(image => image.complete && image.naturalWidth > 100).map(image => image.alt)"""
