@@ -7,6 +7,7 @@ package for Node comes first.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -60,8 +61,15 @@ def without_a_route() -> dict[str, str]:
     return {**clean, "PYTHONPATH": path, "BELUGA_MODE": "replay", "JUPYTER_PREFER_ENV_PATH": "1"}
 
 
+def packages_are_missing() -> bool:
+    """Whether a package for Node that tests need is not installed."""
+    node = ROOT / "tests/node"
+    needed = json.loads((node / "package.json").read_text("utf-8"))["dependencies"]
+    return not all((node / "node_modules" / name).exists() for name in needed)
+
+
 def main() -> int:
-    if (npm := shutil.which("npm")) and not (ROOT / "tests/node/node_modules").exists():
+    if (npm := shutil.which("npm")) and packages_are_missing():
         with contextlib.suppress(subprocess.TimeoutExpired):  # the tests that need it say so
             subprocess.run([npm, *NPM], cwd=ROOT, timeout=NPM_PATIENCE)
     for name, words in CHECKS.items():

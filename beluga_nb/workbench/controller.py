@@ -190,8 +190,8 @@ class Controller:
         try:
             self._show(work)
             result = await self._answer(work, asked)
-            self.state.told = f"{_pictures(len(result))} of “{plain(work.prompt, 60)}”."
             await self._take_in(result)
+            self.state.told = f"{_pictures(len(result))} of “{plain(work.prompt, 60)}”."
         except Incomplete as error:
             await self._take_in(error.result)
             raise
