@@ -200,7 +200,7 @@ class Session(Care, Comparing, Bench):
         """
         from beluga_nb.show.recipe import opened  # in its place, like all that is wanted now and then
 
-        return self._own(_with_true_template(opened(Path(path))))
+        return self._own(_with_true_template(opened(Path(os.path.expanduser(path)))))
 
     def last(self) -> Result:
         """Return the newest result: this session's, or else the newest that the store has.

@@ -15,7 +15,7 @@ from beluga_nb.compare.judged import Judged, Jury
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import SUFFIXES, Bundle, Incomplete, Picture, Preview, Recipe, Request, Result
-from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, UnknownName
+from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, StoreError, UnknownName
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -291,7 +291,13 @@ class Grid(Judged):
         `metadata` says where the recipe goes, as in `Picture.save`.
         """
         folder = Path(folder).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"The folder '{folder.name}' cannot be made: {error.strerror or error}.",
+                "Name another folder.",
+            ) from None
         samples = self.samples
         assert isinstance(samples, _Samples)
         return [

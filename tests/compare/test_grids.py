@@ -19,6 +19,7 @@ from beluga_nb.errors import (
     OverBudget,
     Refused,
     RequestError,
+    StoreError,
     UnknownName,
 )
 from beluga_nb.session import Session
@@ -476,6 +477,25 @@ def test_an_export_is_a_folder_of_lone_pictures_with_names_and_recipes(session, 
     again = session.open(paths[-1])
     assert again.pictures[0].sha256 == grid.samples[15].picture.sha256
     assert again.recipe.template == TEMPLATE
+
+
+def test_an_export_to_what_is_no_folder_fails_in_two_lines(session, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(StoreError) as failed:
+        study(session).run(yes=True).export(tmp_path / "out")
+    assert failed.value.message == "The folder 'out' cannot be made: File exists."
+
+
+def test_one_cell_with_one_picture_is_told_of_in_the_singular(session):
+    grid = session.grid("a {{animal}}", animal=["cat"])
+    assert "1 cell, 1 picture; nothing is asked before run()" in grid._repr_mimebundle_()["text/plain"]
+    assert "1 cell: 1 done; 1 picture\n" in grid.run()._repr_mimebundle_()["text/plain"]
+
+
+def test_one_impossible_combination_is_told_of_in_the_singular(session):
+    with pytest.raises(Impossible) as failed:
+        session.grid("a cat", model=["seedream-4.5", "flux-2.0"], size=["1:1", "21:9"])
+    assert failed.value.message.startswith("1 of 4 combinations is impossible:")
 
 
 def test_a_grid_is_the_same_from_a_thread_a_job_and_a_coroutine(session):
