@@ -181,6 +181,7 @@ class Session(Care, Comparing, Bench):
         prompt: str,
         *,
         mode: str | None = None,
+        embed: str | None = None,
         insist: bool = False,
         values: Mapping[str, object] | None = None,
         **asked: Any,
@@ -190,7 +191,7 @@ class Session(Care, Comparing, Bench):
         Raises what `generate` raises before it sends, but for the question whether so many are meant.
         """
         request, _ = self._asked(prompt, values, insist=insist, **asked)
-        return self._planned([request], self.settings(mode=mode))
+        return self._planned([request], self.settings(mode=mode, embed=embed))
 
     def open(self, path: str | Path) -> Result:
         """Return the picture that `save()` wrote, as the result of the request in its recipe.

@@ -395,6 +395,21 @@ def test_a_wrong_label_says_what_there_is(session, labels, message):
         study(session)[labels]
 
 
+def test_a_label_that_is_a_number_is_found_as_it_was_given(session):
+    grid = session.grid("{{count}} foxes", count=[1, 2, 10]).run()
+    assert grid[10] == grid["10"] == grid[{"count": 10}]
+    assert len(grid.where(count=10)) == 1
+    assert len(grid.where(count=[1, 2])) == 2
+
+
+def test_one_label_or_none_is_told_of_as_such(session):
+    with pytest.raises(RequestError, match=r"A cell has 1 label: animal\.\nGive it alone\."):
+        session.grid("a {{animal}}", animal=["cat"])["cat", "dog"]
+    with pytest.raises(RequestError, match=r"has no label\.\nIts result is grid\[\(\)\]\."):
+        session.grid("a cat")["cat"]
+    assert len(session.grid("a cat").run()[()]) == 1
+
+
 def test_a_cell_that_nobody_asked_for_says_so(session):
     with pytest.raises(RequestError, match="no pictures yet"):
         study(session)["fox", "ink", "flux-2.0"]
