@@ -229,6 +229,8 @@ class Comparing(Judging):
         if now.mode == "replay":
             return
         plan = self._planned(_requests(cells), now)
+        # What this run may make is the caller's own word, and holds for previews too.
+        Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
             self.budget.check(bounded, now.caps)
             Budget().check(bounded, caps)

@@ -171,7 +171,7 @@ class Session(Care, Comparing, Bench):
         self._tell_of_patch()
         request = self._fresh(request, now, store)
         view = self._view_of(now, store)
-        return home.submit(self._counted(request, now, self._answered(request, engine, view, told)))
+        return home.submit(self._counted(request, now, lambda: self._answered(request, engine, view, told)))
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -456,9 +456,11 @@ class Session(Care, Comparing, Bench):
             Limited(within(engine), self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
         )
 
-    async def _counted(self, request: Request, now: Settings, answer: Awaitable[Result]) -> Result:
+    async def _counted(
+        self, request: Request, now: Settings, answered: Callable[[], Awaitable[Result]]
+    ) -> Result:
         kept = self._recorded(request, now, Store(now.store), providers={now.provider})
-        self.latest = result = await answer
+        self.latest = result = await answered()
         if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
             self.notify(words)
         if kept:

@@ -274,6 +274,8 @@ class Grid(Judged):
         Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`.
         """
         path = Path(path).expanduser()
+        if not path.suffix:
+            path = path.with_suffix(".png")
         self._desk._write_sheet(self, path, edge=edge, limit=limit)
         return path
 

@@ -19,6 +19,7 @@ AXIS = re.compile(r"""\s*((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{\s*[^\W\d]\
 _VALUE = re.compile(
     r"""\s*(?:(?P<label>[^,:"']*):(?=["']))?(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?!\s*["'])[^,]*)\s*(?:,|$)"""
 )
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
@@ -172,6 +173,8 @@ def _repeated(typed: Typed, name: str, fill: Callable[[str], str]) -> dict[str, 
     found: dict[str, Any] = {}
     for option, text in typed:
         if option.name == name:
+            if _QUOTED.fullmatch(text):  # as in a shell: --axis "animal=cat, fox"
+                text = _unquoted(text)
             key, equals, values = text.partition("=")
             key = _unquoted(key.strip())
             if not key or not equals:

@@ -109,7 +109,7 @@ def sidecar(path: Path) -> Path:
 def _bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise MetadataError(f"'{path.name}' is a folder.", "Give the name of a picture in it.")
+            raise MetadataError(f"'{path.name or path}' is a folder.", "Give the name of a picture in it.")
         if path.stat().st_size > LARGEST:
             raise MetadataError(f"'{path.name}' is too large.", f"At most {LARGEST:,} bytes are read.")
         return path.read_bytes()

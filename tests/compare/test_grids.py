@@ -470,6 +470,9 @@ def test_the_frame_has_a_line_for_each_picture_and_each_failure(session, engine)
     html = grid.style().to_html()
     assert html == grid.style().to_html()
     assert html.count('<img src="data:image/') == 6
+    assert (
+        html.count('width="128" style="max-width:none"') == 6
+    )  # a notebook would make it as narrow as its head
     assert "<b>" not in html
 
 
@@ -505,6 +508,25 @@ def test_one_cell_with_one_picture_is_told_of_in_the_singular(session):
     grid = session.grid("a {{animal}}", animal=["cat"])
     assert "1 cell, 1 picture; nothing is asked before run()" in grid._repr_mimebundle_()["text/plain"]
     assert "1 cell: 1 done; 1 picture\n" in grid.run()._repr_mimebundle_()["text/plain"]
+
+
+def test_the_plan_of_a_finished_grid_says_that_nothing_is_missing(session):
+    grid = study(session).run(yes=True)
+    assert str(grid.plan()) == "Dry run, nothing was sent: nothing is missing."
+
+
+def test_r18_a_cap_on_the_pictures_of_a_run_holds_for_previews_too(tmp_path):
+    grid = study(Session(environ={}, folder=tmp_path))
+    with pytest.raises(OverBudget, match=r"8 pictures would be more than max_images allows: 0 of 7"):
+        grid.run(max_images=7)
+    assert grid.counts["not sent"] == 8
+
+
+def test_a_sheet_is_called_what_it_is(session, tmp_path):
+    grid = session.grid("a cat").run()
+    assert grid.sheet(tmp_path / "cats") == tmp_path / "cats.png"
+    with pytest.raises(RequestError, match=r"'cats\.jpg' is no name for a sheet"):
+        grid.sheet(tmp_path / "cats.jpg")
 
 
 def test_one_impossible_combination_is_told_of_in_the_singular(session):
