@@ -518,9 +518,12 @@ def counted() -> Iterator[Tally]:
 
 
 def _unfinished(calls: Sequence[Pending]) -> str:
-    lost = sum(not call.on_its_way for call in calls)
-    waiting = len(calls) - lost
+    ended = [call for call in calls if not call.on_its_way]
+    waiting = len(calls) - len(ended)
+    free = sum(call.provider == LOCAL for call in ended)
+    lost = len(ended) - free
     words = [f"{lost} call{'s' * (lost > 1)} may have been charged without a result"] if lost else []
+    words += [f"{free} local call{'s' * (free > 1)} without a result, at no cost"] if free else []
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
 
 

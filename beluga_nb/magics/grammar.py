@@ -100,7 +100,22 @@ _PICTURE = Rest(
     "FILE", re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGNORECASE), needed=True
 )
 _SETTING = r"""\w+=(?:"[^"]*"|'[^']*'|\S*)"""
-_SETTINGS = Rest("[NAME=VALUE …]", re.compile(rf"{_SETTING}(?:\s+{_SETTING})*"))
+SETTINGS = (
+    *("base_url", "mode", "store", "model", "embed", "response_format", "bridge", "timeout"),
+    *(
+        "connect_timeout",
+        "max_in_flight",
+        "max_images",
+        "max_cost",
+        "prices",
+        "faults",
+        "aliases",
+        "endpoints",
+    ),
+)
+"""The names of the settings: one alone asks what it is, and is no prompt."""
+
+_SETTINGS = Rest("[NAME=VALUE …]", re.compile(rf"{'|'.join(SETTINGS)}|{_SETTING}(?:\s+{_SETTING})*"))
 _ALIAS = Rest("[NAME=OPTIONS]", re.compile(r"[A-Za-z][\w.-]*=(?:|\s*-.*)"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypedDict, cast
 
 from beluga_nb.errors import RequestError, UnknownName
-from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, Command, Option
+from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, SETTINGS, Command, Option
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
 WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\w*\s*\}\}|\S)+)""")
@@ -215,6 +215,8 @@ def labelled(values: str) -> dict[str, str]:
 
 
 def _with_rest(name: str, text: str) -> Call:
+    if name == "config" and text in SETTINGS:
+        return Call(command=name, words=(text,))
     if name == "config":
         return Call(command=name, said={each: _unquoted(value) for each, value in _PAIR.findall(text)})
     if name == "alias":

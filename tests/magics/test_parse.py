@@ -1,8 +1,9 @@
 import pytest
 
 from beluga_nb.errors import RequestError, UnknownName
-from beluga_nb.magics.grammar import OPTIONS, help_text
+from beluga_nb.magics.grammar import OPTIONS, SETTINGS, help_text
 from beluga_nb.magics.parse import Call, parse
+from beluga_nb.settings import names
 
 
 @pytest.mark.parametrize(
@@ -195,6 +196,14 @@ def test_the_help_names_every_option_of_a_command():
         "%beluga unpack FILE.zip … and back, every byte checked",
     }:
         assert line in told
+
+
+def test_a_setting_alone_is_no_prompt_and_asks_what_it_is():
+    assert set(names()) == set(SETTINGS)
+    for name in names():
+        call = parse(f"config {name}")
+        assert (call.command, call.words, call.said) == ("config", (name,), {})
+    assert parse("config mode of a robot").prompt == "config mode of a robot"
 
 
 def test_no_line_of_the_help_is_broken_by_a_notebook():
