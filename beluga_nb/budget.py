@@ -44,6 +44,11 @@ class Prices:
         currency = plain(str(said.get("currency", "USD")), 12)
         return cls(date=said["date"], currency=currency, table=table)
 
+    @property
+    def words(self) -> str:
+        """What is in the table, in words."""
+        return f"of {self.date}, in {self.currency}: {', '.join(self.table) or 'none'}"
+
     def each(self, request: Request) -> Decimal | None:
         """Return the price of one picture, at worst, or None where it is unknown."""
         prices = self.table.get(request.model, {})

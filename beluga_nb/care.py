@@ -180,8 +180,8 @@ class View:
 def _listed(store: Store, history: History) -> Bundle:
     shown = [_thumbnails(store, run) for run in history.runs]
     return {
-        "text/html": history_html(history.runs, shown, more=history.more),
-        "text/plain": history_text(history.runs, more=history.more),
+        "text/html": history_html(history.runs, shown, more=history.more, all=history.all),
+        "text/plain": history_text(history.runs, more=history.more, all=history.all),
     }
 
 

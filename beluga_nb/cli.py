@@ -103,7 +103,7 @@ def _weight(session: Session, said: argparse.Namespace) -> int:
 
 def _history(session: Session, said: argparse.Namespace) -> int:
     found = session.history(said.text, model=said.model, since=said.since, until=said.until, limit=said.limit)
-    print(history_text(found.runs, more=found.more))
+    print(history_text(found.runs, more=found.more, all=found.all))
     return FINE
 
 

@@ -229,6 +229,8 @@ class Comparing(Judging):
         if now.mode == "replay":
             return
         plan = self._planned(_requests(cells), now)
+        # What this run may make is the caller's own word, and holds for previews too.
+        Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
             self.budget.check(bounded, now.caps)
             Budget().check(bounded, caps)
@@ -383,7 +385,8 @@ class Tiles:
     def more(self) -> str:
         """What is left out, in words."""
         left = self.count - MOST_SHOWN
-        return f"{left:,} more pictures are not shown here: to_html() shows all of them." if left > 0 else ""
+        are = "picture is" if left == 1 else "pictures are"
+        return f"{left:,} more {are} not shown here: to_html() shows all of them." if left > 0 else ""
 
     def _tile(self, kept: Kept) -> str:
         with suppress(BadImage):
@@ -506,18 +509,28 @@ def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...
 def _head(grid: Grid) -> str:
     if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
         wanted = sum(cell.request.n for cell in grid.cells)
-        return f"{len(grid)} cells, {wanted} pictures; nothing is asked before run()"
+        return f"{_count(len(grid), 'cell')}, {_count(wanted, 'picture')}; nothing is asked before run()"
     pictures = [kept for cell in grid.cells for kept in grid.outcome(cell).pictures]
     local = sum(kept.recipe.procedural for kept in pictures)
     told = [f"{count} {state}" for state, count in grid.counts.items() if count]
-    words = [f"{len(grid)} cell{'s' * (len(grid) != 1)}: {', '.join(told)}", f"{len(pictures)} pictures"]
+    words = [f"{_count(len(grid), 'cell')}: {', '.join(told)}", _count(len(pictures), "picture")]
     if local:
         words.append(
-            "all of them local previews, not model output"
+            _all_local(local)
             if local == len(pictures)
             else f"{local} of them local previews, not model output"
         )
     return "; ".join(words)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _all_local(count: int) -> str:
+    return (
+        "a local preview, not model output" if count == 1 else "all of them local previews, not model output"
+    )
 
 
 _KNOWN = ("model", "size", "quality", "take")

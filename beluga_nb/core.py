@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
@@ -307,7 +308,7 @@ class Picture:
         """
         from beluga_nb.metadata import files  # in its place: who replays waits for no parser of XML
 
-        path = Path(path)
+        path = _named(path)
         if not path.suffix:
             path = path.with_suffix(SUFFIXES[self.media_type])
         suffix = path.suffix.lower()
@@ -352,6 +353,13 @@ class Absent(Picture):
             f"The picture {self.digest[:12]}… is not here, only its Git LFS pointer.",
             "Fetch it: git lfs pull",
         )
+
+
+def _named(path: str | Path) -> Path:
+    path = Path(os.path.expanduser(path))  # one that begins with ~ and is nobody's home stays as it is
+    if path.name in {"", ".."}:
+        raise RequestError(f"'{path}' names no file.", "Give the picture a name: save('whale.png')")
+    return path
 
 
 def _converted(image: Image, path: Path) -> bytes:
@@ -498,7 +506,7 @@ class Result(Sequence["Image"]):
 
         `metadata` says where their recipes go, as in `Picture.save`.
         """
-        path = Path(path)
+        path = _named(path)
         if len(self) == 1:
             return [self.pictures[0].save(path, metadata=metadata)]
         return [

@@ -150,8 +150,9 @@ class Impossible(RequestError):
     def __init__(self, count: int, total: int, reasons: Iterable[str]) -> None:
         self.reasons = tuple(reasons)
         lines = "".join(f"\n  {reason}" for reason in self.reasons)
+        verb = "is" if count == 1 else "are"
         super().__init__(
-            f"{count} of {total} combinations are impossible:{lines}",
+            f"{count} of {total} combination{'s' * (total != 1)} {verb} impossible:{lines}",
             "Nothing was sent. Take these values away, or ask for them in a grid of their own.",
         )
 

@@ -14,7 +14,7 @@ from beluga_nb.compare.executors import Workers, each
 from beluga_nb.compare.judged import Duplicates, Gallery, Leaderboard, Metric, Scored, Scores
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import Absent, Bundle, Recipe, Result
-from beluga_nb.errors import RequestError, StoreError, plain
+from beluga_nb.errors import RequestError, StoreError, nearest, plain
 from beluga_nb.settings import Settings
 from beluga_nb.store.records import Store
 
@@ -228,10 +228,14 @@ class _Scoring:
 
     def _check_can_measure(self, missing: int, total: int) -> None:
         if missing and self.metric is None:
+            from beluga_nb.compare.measure import MEASURES
+
+            like = nearest(self.name, MEASURES)
+            meant = f"Did you mean '{like}'? " if like and like != self.name else ""
             raise RequestError(
                 f"No score '{plain(self.name, 60)}' of version {plain(self.version, 60)} is recorded"
-                f" for {missing} of {total} pictures.",
-                "Give the function that measures it: score(name, function).",
+                f" for {missing} of {total} picture{'s' * (total != 1)}.",
+                f"{meant}Give the function that measures it: score(name, function).",
             )
 
     def _recorded(self, sample: Sample) -> float | None:

@@ -71,7 +71,12 @@ class Preferences:
         layers = [*settings.layers(self._environment(), self.folder, self.profile), (HERE, self._said)]
         places = {name: place for place, layer in layers for name in layer}
         endpoints = ", ".join(now.endpoints) or None
-        shown = {"store": self.shortest(now.store), "endpoints": endpoints}
+        shown = {
+            "store": self.shortest(now.store),
+            "endpoints": endpoints,
+            "aliases": ", ".join(now.aliases) or None,
+            "prices": now.prices and now.prices.words,
+        }
         return [
             Preference(name, shown.get(name, getattr(now, name)), places.get(name, "default"))
             for name in settings.names()

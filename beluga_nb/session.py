@@ -171,7 +171,7 @@ class Session(Care, Comparing, Bench):
         self._tell_of_patch()
         request = self._fresh(request, now, store)
         view = self._view_of(now, store)
-        return home.submit(self._counted(request, now, self._answered(request, engine, view, told)))
+        return home.submit(self._counted(request, now, lambda: self._answered(request, engine, view, told)))
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -181,6 +181,7 @@ class Session(Care, Comparing, Bench):
         prompt: str,
         *,
         mode: str | None = None,
+        embed: str | None = None,
         insist: bool = False,
         values: Mapping[str, object] | None = None,
         **asked: Any,
@@ -190,7 +191,7 @@ class Session(Care, Comparing, Bench):
         Raises what `generate` raises before it sends, but for the question whether so many are meant.
         """
         request, _ = self._asked(prompt, values, insist=insist, **asked)
-        return self._planned([request], self.settings(mode=mode))
+        return self._planned([request], self.settings(mode=mode, embed=embed))
 
     def open(self, path: str | Path) -> Result:
         """Return the picture that `save()` wrote, as the result of the request in its recipe.
@@ -200,7 +201,7 @@ class Session(Care, Comparing, Bench):
         """
         from beluga_nb.show.recipe import opened  # in its place, like all that is wanted now and then
 
-        return self._own(_with_true_template(opened(Path(path))))
+        return self._own(_with_true_template(opened(Path(os.path.expanduser(path)))))
 
     def last(self) -> Result:
         """Return the newest result: this session's, or else the newest that the store has.
@@ -455,9 +456,11 @@ class Session(Care, Comparing, Bench):
             Limited(within(engine), self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
         )
 
-    async def _counted(self, request: Request, now: Settings, answer: Awaitable[Result]) -> Result:
+    async def _counted(
+        self, request: Request, now: Settings, answered: Callable[[], Awaitable[Result]]
+    ) -> Result:
         kept = self._recorded(request, now, Store(now.store), providers={now.provider})
-        self.latest = result = await answer
+        self.latest = result = await answered()
         if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
             self.notify(words)
         if kept:
@@ -515,9 +518,12 @@ def counted() -> Iterator[Tally]:
 
 
 def _unfinished(calls: Sequence[Pending]) -> str:
-    lost = sum(not call.on_its_way for call in calls)
-    waiting = len(calls) - lost
+    ended = [call for call in calls if not call.on_its_way]
+    waiting = len(calls) - len(ended)
+    free = sum(call.provider == LOCAL for call in ended)
+    lost = len(ended) - free
     words = [f"{lost} call{'s' * (lost > 1)} may have been charged without a result"] if lost else []
+    words += [f"{free} local call{'s' * (free > 1)} without a result, at no cost"] if free else []
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
 
 

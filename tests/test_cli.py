@@ -78,7 +78,7 @@ def test_history_lists_and_filters(folder):
     assert len(out.splitlines()) == 1 + 3
     assert "no known end: It was interrupted." in out
     assert len(run(folder, "history", "whale")[1].splitlines()) == 2
-    assert run(folder, "history", "--model", "flux")[1] == "Nothing is recorded.\n"
+    assert run(folder, "history", "--model", "flux")[1] == "Nothing that fits is recorded.\n"
     assert SENTINEL in run(folder, "history", "--until", "2001-09-09")[1]
     assert run(folder, "history", "--limit", "1")[1].endswith("… and 2 more\n")
 

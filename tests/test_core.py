@@ -13,7 +13,7 @@ from conftest import ask, drawing, drawn
 from PIL import Image
 
 from beluga_nb.core import Answer, Incomplete, Picture, Recipe, Request, Result, decode
-from beluga_nb.errors import BadImage, EngineError, RequestError, Unreachable
+from beluga_nb.errors import BadImage, EngineError, RequestError, StoreError, Unreachable
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 FOXES = Request(prompt="a fox", model="flux-2.0", n=3, sample=2)
@@ -213,6 +213,35 @@ def test_several_pictures_are_numbered(tmp_path, foxes, name):
     paths = [tmp_path / f"fox-{number}.png" for number in (1, 2, 3)]
     assert foxes.save(tmp_path / name, metadata="none") == paths
     assert (tmp_path / "fox-2.png").read_bytes() == drawn(FOXES, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("nowhere/fox.png", "No such file or directory"), ("fo\0x.png", "no file can have that name")],
+)
+def test_a_picture_that_cannot_be_written_fails_in_two_lines(tmp_path, name, reason):
+    with pytest.raises(StoreError) as caught:
+        ask(drawing, FOX).save(tmp_path / name)
+    assert caught.value.message.endswith(f"x.png' cannot be written: {reason}.")
+    assert caught.value.hint == "Name another file."
+
+
+@pytest.mark.parametrize("name", [".", "", ".."])
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_name_that_is_none_is_refused(name, n):
+    with pytest.raises(RequestError, match="names no file"):
+        ask(drawing, dataclasses.replace(FOX, n=n)).save(name)
+
+
+def test_a_picture_is_saved_below_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ask(drawing, FOX).save("~/fox.png") == [tmp_path / "fox.png"]
+
+
+def test_a_name_that_begins_like_a_home_folder_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ask(drawing, FOX).save("~1.png")
+    assert (tmp_path / "~1.png").is_file()
 
 
 def test_an_unknown_suffix_is_refused_and_leaves_nothing(tmp_path):

@@ -188,6 +188,16 @@ def test_tab_and_the_settings_know_them(tmp_path):
         assert (row.value, row.place) == ("lab", "beluga.toml")
 
 
+def test_aliases_and_prices_are_listed_in_words(tmp_path):
+    (tmp_path / "beluga.toml").write_text(
+        '[aliases]\nposter = { model = "flux-2.0" }\nquick = { model = "z-image-turbo" }\n'
+        '[prices]\ndate = 2026-11-01\ncurrency = "EUR"\n"flux-2.0" = 0.03\n'
+    )
+    values = {each.name: each.value for each in session(tmp_path).preferences.listed()}
+    assert values["aliases"] == "poster, quick"
+    assert values["prices"] == "of 2026-11-01, in EUR: flux-2.0"
+
+
 def test_an_alias_may_stand_for_an_endpoints_model(tmp_path):
     with lab(tmp_path):
         asked = session(tmp_path)

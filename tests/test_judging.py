@@ -94,6 +94,19 @@ def test_without_a_function_what_is_not_recorded_is_an_error_that_counts(session
     assert caught.value.hint == "Give the function that measures it: score(name, function)."
 
 
+def test_a_built_in_score_that_is_misspelt_is_told_of(session):
+    with pytest.raises(RequestError) as caught:
+        session.gallery(session.generate("a fox")).score("sharpnes")
+    assert caught.value.message == "No score 'sharpnes' of version 1 is recorded for 1 of 1 picture."
+    assert caught.value.hint.startswith("Did you mean 'sharpness'? Give the function")
+
+
+@pytest.mark.parametrize("wrong", [3, "fox", ["fox"]])
+def test_a_gallery_of_what_is_no_result_says_what_it_takes(session, wrong):
+    with pytest.raises(RequestError, match="A gallery is made of results, and this is a "):
+        session.gallery(wrong)
+
+
 def test_a_metric_may_look_at_the_recipe_and_is_kept_for_that_recipe(session):
     def length(image, recipe):
         return len(recipe.request.prompt)

@@ -368,3 +368,15 @@ def test_a_missing_nest_asyncio_is_a_settings_error():
         "bridge = \"nested\" needs nest_asyncio, which is not installed.\npip install 'beluga_nb[nested]'\n"
     )
     assert done.stderr == ""
+
+
+def test_a_call_that_needs_what_is_missing_leaves_no_warning():
+    start = MISSING.partition("async def")[0]
+    call = (
+        "from beluga_nb import Session\n"
+        "try:\n    Session(environ={}).generate('a fox', bridge='nested')\n"
+        "except SettingsError as error:\n    print(error.message)\n"
+    )
+    done = run(start + call)
+    assert done.stdout == 'bridge = "nested" needs nest_asyncio, which is not installed.\n'
+    assert done.stderr == ""

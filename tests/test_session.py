@@ -393,6 +393,13 @@ def test_status_says_how_many_calls_may_have_been_charged_without_a_result(tmp_p
     assert session.status()["unfinished"] == "2 calls may have been charged without a result"
 
 
+def test_a_lost_local_call_is_not_said_to_have_been_charged(tmp_path, said):
+    session = Session(environ={}, folder=tmp_path, notify=said.append, faults=True)
+    with pytest.raises(OutcomeUnknown):
+        session.generate("fault: 500 | a fox")
+    assert session.status()["unfinished"] == "1 local call without a result, at no cost"
+
+
 def test_two_that_refresh_at_once_are_two_takes(tmp_path, said):
     with service(drawing) as base_url:
         session = keyed(base_url, tmp_path, said)

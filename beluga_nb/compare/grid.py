@@ -15,7 +15,7 @@ from beluga_nb.compare.judged import Judged, Jury
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import SUFFIXES, Bundle, Incomplete, Picture, Preview, Recipe, Request, Result
-from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, UnknownName
+from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, StoreError, UnknownName
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,6 +29,7 @@ DONE, FAILED, UNKNOWN, NOT_SENT = STATES = ("done", "failed", "unknown", "not se
 WAITING = "on its way"
 """… and what someone is waiting for, which ends as one of them."""
 
+_ONLY = "Its result is grid[()]."
 _NO_NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 40
 
@@ -226,7 +227,7 @@ class Grid(Judged):
             ]
         )
 
-    def __getitem__(self, labels: str | tuple[str, ...] | Mapping[str, str]) -> Result:
+    def __getitem__(self, labels: object) -> Result:
         cell = self._cell(labels)
         outcome = self.outcome(cell)
         if not outcome.pictures:
@@ -242,9 +243,9 @@ class Grid(Judged):
         """Yield the labels and the result of each cell that has pictures."""
         return ((cell.key, self[cell.key]) for cell in self.cells if self.outcome(cell).pictures)
 
-    def where(self, **labels: str | Sequence[str]) -> Grid:
+    def where(self, **labels: object) -> Grid:
         """Return the part of the grid that has these labels: `where(model=["flux-2.0"], animal="fox")`."""
-        wanted = {name: {each} if isinstance(each, str) else set(each) for name, each in labels.items()}
+        wanted = {name: _labels(given) for name, given in labels.items()}
         for name, chosen in wanted.items():
             self._check_labels(name, chosen)
         cells = [
@@ -273,6 +274,8 @@ class Grid(Judged):
         Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`.
         """
         path = Path(path).expanduser()
+        if not path.suffix:
+            path = path.with_suffix(".png")
         self._desk._write_sheet(self, path, edge=edge, limit=limit)
         return path
 
@@ -291,7 +294,13 @@ class Grid(Judged):
         `metadata` says where the recipe goes, as in `Picture.save`.
         """
         folder = Path(folder).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"The folder '{folder.name}' cannot be made: {error.strerror or error}.",
+                "Name another folder.",
+            ) from None
         samples = self.samples
         assert isinstance(samples, _Samples)
         return [
@@ -322,20 +331,16 @@ class Grid(Judged):
             raise errors[0]
         return self
 
-    def _cell(self, labels: str | tuple[str, ...] | Mapping[str, str]) -> Cell:
+    def _cell(self, labels: object) -> Cell:
         names = [axis.name for axis in self.study.axes]
         if isinstance(labels, Mapping):
             if set(labels) != set(names):
-                raise RequestError(
-                    f"A cell has {len(names)} labels: {', '.join(names)}.", "Give each of them."
-                )
+                raise RequestError(_named(names), "Give each of them." if names else _ONLY)
             labels = tuple(labels[name] for name in names)
-        key = (labels,) if isinstance(labels, str) else labels
+        key = tuple(map(str, labels)) if isinstance(labels, tuple) else (str(labels),)
         if len(key) != len(names):
-            raise RequestError(
-                f"A cell has {len(names)} labels: {', '.join(names)}.",
-                "Give them in that order, or use where().",
-            )
+            order = "Give them in that order, or use where()." if len(names) > 1 else "Give it alone."
+            raise RequestError(_named(names), order if names else _ONLY)
         for name, label in zip(names, key, strict=True):
             self._check_labels(name, {label})
         if key not in self._places:
@@ -358,6 +363,19 @@ class Grid(Judged):
             cell: known[cell.key, cell.request] for cell in grid.cells if (cell.key, cell.request) in known
         }
         return grid
+
+
+def _named(axes: Sequence[str]) -> str:
+    if not axes:
+        return "The only cell of this grid has no label."
+    return f"A cell has {len(axes)} label{'s' * (len(axes) > 1)}: {', '.join(axes)}."
+
+
+def _labels(given: object) -> set[str]:
+    # A value that is no text, such as a number, has its text as its label.
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return {str(given)}
+    return set(map(str, given))
 
 
 def _cause(error: BelugaError) -> BelugaError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import Bundle, Picture, Result
-from beluga_nb.errors import UnknownName
+from beluga_nb.errors import RequestError, UnknownName
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -214,7 +214,7 @@ class Gallery(Judged):
 
     def __init__(self, results: Iterable[Result], *, jury: Jury) -> None:
         self._jury = jury
-        self._pictures = [picture for result in results for picture in result.pictures]
+        self._pictures = [picture for result in results for picture in _pictures_of(result)]
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -226,6 +226,15 @@ class Gallery(Judged):
     def __repr__(self) -> str:
         count = len(self._pictures)
         return f"<Gallery of {count} picture{'s' * (count != 1)}>"
+
+
+def _pictures_of(result: object) -> Sequence[Picture]:
+    if isinstance(result, Result):
+        return result.pictures
+    raise RequestError(
+        f"A gallery is made of results, and this is a {type(result).__name__}.",
+        "Give what generate() returned, each by itself: gallery(*results). A grid is judged as it is.",
+    )
 
 
 _LABELS = ("prompt", "model", "size", "quality", "take")

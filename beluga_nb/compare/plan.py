@@ -91,6 +91,8 @@ class Plan:
 
     def _summary(self) -> str:
         total = self.images + self.recorded
+        if not total:
+            return "Dry run, nothing was sent: nothing is missing."
         words = [f"{self.cells} combination{'s' * (self.cells != 1)}"] if self.cells else []
         words += [
             f"{total} picture{'s' * (total != 1)}",

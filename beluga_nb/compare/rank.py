@@ -101,7 +101,8 @@ class Ranking:
         told = f"{_count(self.votes, 'vote')}."
         if self.too_few:
             widest = max((each.high - each.low) / 2 for each in self.standings)
-            told = f"Too few votes: {self.votes} leave up to ±{widest:.0f} Elo points."
+            leave = "leaves" if self.votes == 1 else "leave"
+            told = f"Too few votes: {self.votes} {leave} up to ±{widest:.0f} Elo points."
         if self.alike:
             told += " Not told apart: " + "; ".join(f"{one} and {other}" for one, other in self.alike) + "."
         return told

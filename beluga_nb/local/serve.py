@@ -168,6 +168,11 @@ def _serve(run: Run, app: ASGIApp, listener: socket.socket, key: str, announce: 
     return 0
 
 
+def _not_asked_for(record: logging.LogRecord) -> bool:
+    # An answer that is cut off on demand (faults.py) is no failure of this server's.
+    return not (record.exc_info and isinstance(record.exc_info[1], ConnectionAbortedError))
+
+
 def _print(who: str, url: str, key: str) -> None:
     print(f"BelugAPI ({who}) on {url}  key {key}", flush=True)
 
@@ -216,6 +221,7 @@ def _server(connections: int) -> Run:
             await super().shutdown(sockets)
 
     def run(app: ASGIApp, listener: socket.socket, begun: Callable[[], None]) -> None:
+        logging.getLogger("uvicorn.error").addFilter(_not_asked_for)
         config = uvicorn.Config(
             app,
             http=Bounded,

@@ -62,4 +62,4 @@ def _generated(shell: InteractiveShell, call: Call, values: Mapping[str, object]
 
 
 def _planned(options: Options) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name not in {"yes", "embed"}}
+    return {name: value for name, value in options.items() if name != "yes"}

@@ -40,7 +40,8 @@ def _sizes(_: InteractiveShell, call: Call) -> None:
 def _config(_: InteractiveShell, call: Call) -> None:
     if call.said:
         default.preferences.set(**{name: _value(text) for name, text in call.said.items()})
-    listed = [each for each in default.preferences.listed() if not call.said or each.name in call.said]
+    asked = {*call.said, *call.words}
+    listed = [each for each in default.preferences.listed() if not asked or each.name in asked]
     display(table([(each.name, _spelt(each.value), each.place) for each in listed], _PLACES), raw=True)
 
 

@@ -6,6 +6,7 @@ The parser, the help, the completion and the README's reference are all read off
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -99,7 +100,22 @@ _PICTURE = Rest(
     "FILE", re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGNORECASE), needed=True
 )
 _SETTING = r"""\w+=(?:"[^"]*"|'[^']*'|\S*)"""
-_SETTINGS = Rest("[NAME=VALUE …]", re.compile(rf"{_SETTING}(?:\s+{_SETTING})*"))
+SETTINGS = (
+    *("base_url", "mode", "store", "model", "embed", "response_format", "bridge", "timeout"),
+    *(
+        "connect_timeout",
+        "max_in_flight",
+        "max_images",
+        "max_cost",
+        "prices",
+        "faults",
+        "aliases",
+        "endpoints",
+    ),
+)
+"""The names of the settings: one alone asks what it is, and is no prompt."""
+
+_SETTINGS = Rest("[NAME=VALUE …]", re.compile(rf"{'|'.join(SETTINGS)}|{_SETTING}(?:\s+{_SETTING})*"))
 _ALIAS = Rest("[NAME=OPTIONS]", re.compile(r"[A-Za-z][\w.-]*=(?:|\s*-.*)"))
 
 
@@ -240,6 +256,9 @@ _USAGE = (
     "A line is a command only if nothing else follows: %beluga open sea at night is a prompt.",
 )
 
+HELP_WIDTH = 104
+"""Characters of a line of the help: what fits into a notebook."""
+
 EXAMPLES = (
     "%beluga a red bicycle on a beach",
     "%beluga -m flux-2.0 -s 16:9 -o night a skyline at night",
@@ -252,8 +271,17 @@ def help_text() -> str:
     """Return the help of `%beluga`."""
     options, commands = [(_flags(option), option.help) for option in OPTIONS], list(_command_lines())
     width = max(len(what) for what, _ in [*options, *commands])
-    lines = [[f"  {what.ljust(width)}  {told}" for what, told in each] for each in (options, commands)]
+    lines = [
+        [line for what, told in each for line in _help_lines(what, told, width)]
+        for each in (options, commands)
+    ]
     return "\n".join([*_USAGE, "", "Options, before the prompt:", *lines[0], "", "Commands:", *lines[1]])
+
+
+def _help_lines(what: str, told: str, width: int) -> list[str]:
+    # Notebooks break longer lines anywhere, in the middle of words.
+    first, *others = textwrap.wrap(told, HELP_WIDTH - width - 4, break_on_hyphens=False)
+    return [f"  {what.ljust(width)}  {first}", *(f"  {'':{width}}  {line}" for line in others)]
 
 
 def reference() -> str:

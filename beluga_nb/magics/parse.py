@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypedDict, cast
 
 from beluga_nb.errors import RequestError, UnknownName
-from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, Command, Option
+from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, SETTINGS, Command, Option
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
 WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\w*\s*\}\}|\S)+)""")
@@ -19,6 +19,7 @@ AXIS = re.compile(r"""\s*((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{\s*[^\W\d]\
 _VALUE = re.compile(
     r"""\s*(?:(?P<label>[^,:"']*):(?=["']))?(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?!\s*["'])[^,]*)\s*(?:,|$)"""
 )
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
@@ -172,6 +173,8 @@ def _repeated(typed: Typed, name: str, fill: Callable[[str], str]) -> dict[str, 
     found: dict[str, Any] = {}
     for option, text in typed:
         if option.name == name:
+            if _QUOTED.fullmatch(text):  # as in a shell: --axis "animal=cat, fox"
+                text = _unquoted(text)
             key, equals, values = text.partition("=")
             key = _unquoted(key.strip())
             if not key or not equals:
@@ -212,6 +215,8 @@ def labelled(values: str) -> dict[str, str]:
 
 
 def _with_rest(name: str, text: str) -> Call:
+    if name == "config" and text in SETTINGS:
+        return Call(command=name, words=(text,))
     if name == "config":
         return Call(command=name, said={each: _unquoted(value) for each, value in _PAIR.findall(text)})
     if name == "alias":

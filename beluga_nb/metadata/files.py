@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from beluga_nb.errors import MetadataError, UnknownName
+from beluga_nb.errors import MetadataError, StoreError, UnknownName
 from beluga_nb.metadata import xmp
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
 
@@ -25,16 +25,20 @@ def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str
     """Write a picture with its metadata.
 
     What cannot be embedded goes into a sidecar, and a warning says why. Raises `UnknownName` for
-    another way than those of `WAYS`.
+    another way than those of `WAYS`, and `StoreError` where nothing can be written.
     """
     if how not in WAYS:
         raise UnknownName("way to save metadata", str(how), WAYS)
     data, why = _prepared(data, media_type, properties, how)
-    path.write_bytes(data)
-    if why or how == "sidecar":
-        _write_sidecar(sidecar(path), properties)
-    else:
-        _forget_sidecar(sidecar(path))
+    try:
+        path.write_bytes(data)
+        if why or how == "sidecar":
+            _write_sidecar(sidecar(path), properties)
+        else:
+            _forget_sidecar(sidecar(path))
+    except (OSError, ValueError) as error:  # the latter for a name with a NUL
+        reason = getattr(error, "strerror", None) or "no file can have that name"
+        raise StoreError(f"'{path.name}' cannot be written: {reason}.", "Name another file.") from None
     if why:
         # Named in it is the line that called Result.save().
         warnings.warn(f"{why} The recipe is in {sidecar(path).name}.", stacklevel=4)
@@ -105,7 +109,7 @@ def sidecar(path: Path) -> Path:
 def _bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise MetadataError(f"'{path.name}' is a folder.", "Give the name of a picture in it.")
+            raise MetadataError(f"'{path.name or path}' is a folder.", "Give the name of a picture in it.")
         if path.stat().st_size > LARGEST:
             raise MetadataError(f"'{path.name}' is too large.", f"At most {LARGEST:,} bytes are read.")
         return path.read_bytes()

@@ -29,7 +29,9 @@ def frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> DataF
 def styled(table: DataFrame, sources: Sequence[str], alts: Sequence[str]) -> Styler:
     """Return the table with a column of pictures before the others; outside text is escaped."""
     images = [
-        f'<img src="{escape(source)}" alt="{escape(words)}" width="128">' if source else ""
+        f'<img src="{escape(source)}" alt="{escape(words)}" width="128" style="max-width:none">'
+        if source
+        else ""
         for source, words in zip(sources, alts, strict=True)
     ]
     shown = table.copy()

@@ -42,22 +42,32 @@ class Listed(Protocol):
     def note(self) -> str: ...
 
 
-def history_text(runs: Sequence[Listed], *, more: int = 0) -> str:
+def history_text(runs: Sequence[Listed], *, more: int = 0, all: bool = True) -> str:  # noqa: A002  as in History
     """Return the runs as aligned text."""
     if not runs:
-        return "Nothing is recorded."
+        return _nothing(all)
     lines = table([_row(run, longest=80) for run in runs], HEAD)["text/plain"]
     return f"{lines}\n{_more(more)}" if more > 0 else lines
 
 
-def history_html(runs: Sequence[Listed], thumbnails: Sequence[Sequence[Preview]], *, more: int = 0) -> str:
+def history_html(
+    runs: Sequence[Listed],
+    thumbnails: Sequence[Sequence[Preview]],
+    *,
+    more: int = 0,
+    all: bool = True,  # noqa: A002  as in History
+) -> str:
     """Return the runs as a table, each with its small pictures."""
     if not runs:
-        return "<p>Nothing is recorded.</p>"
+        return f"<p>{_nothing(all)}</p>"
     top = "".join(f'<th style="{_CELL}">{escape(each)}</th>' for each in ("", *HEAD[:-1]))
     lines = "".join(_line(run, shown) for run, shown in zip(runs, thumbnails, strict=True))
     rest = f"<p>{escape(_more(more))}</p>" if more > 0 else ""
     return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{rest}"
+
+
+def _nothing(everything: bool) -> str:
+    return "Nothing is recorded." if everything else "Nothing that fits is recorded."
 
 
 def _more(count: int) -> str:

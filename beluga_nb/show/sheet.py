@@ -61,6 +61,8 @@ def write_sheet(path: Path, table: Table, *, edge: int, limit: int) -> None:
 
     Raises `RequestError` for a limit below what can be seen, `StoreError` where it cannot be written.
     """
+    if path.suffix.lower() != ".png":
+        raise RequestError(f"'{path.name}' is no name for a sheet.", "It is a PNG: sheet('cats.png')")
     layout = _fitting(table, edge, limit)
     image = layout.drawn()
     try:

@@ -68,10 +68,11 @@ class Run:
 
 @dataclass(frozen=True)
 class History:
-    """Some runs, the newest first, and how many `more` there are."""
+    """Some runs, the newest first, how many `more` there are, and whether `all` of them were asked for."""
 
     runs: tuple[Run, ...]
     more: int = 0
+    all: bool = True
     view: Callable[[History], Bundle] | None = field(default=None, compare=False, repr=False)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
@@ -128,7 +129,8 @@ def history(
         and (model is None or run.request.model == model)
         and start <= run.created < end
     ]
-    return History(tuple(found[:limit]), more=max(0, len(found) - limit))
+    everything = not (text or model or since or until)
+    return History(tuple(found[:limit]), more=max(0, len(found) - limit), all=everything)
 
 
 def _midnight(day: str) -> float:

@@ -72,7 +72,7 @@ class Booth:
         self._shown_at = float("-inf")
         self._handles: list[DisplayHandle] = []
         self._ended: Bundle | None = None
-        self.pictures = widgets.HTML(layout=widgets.Layout(width="100%", max_width="1300px"))
+        self.pictures = widgets.HTML(layout=widgets.Layout(width="auto", max_width="1300px"))
         self.status = widgets.HTML()
         self.keys = widgets.Text(
             placeholder="keys: 1 2 t b s u",

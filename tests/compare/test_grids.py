@@ -19,6 +19,7 @@ from beluga_nb.errors import (
     OverBudget,
     Refused,
     RequestError,
+    StoreError,
     UnknownName,
 )
 from beluga_nb.session import Session
@@ -394,6 +395,21 @@ def test_a_wrong_label_says_what_there_is(session, labels, message):
         study(session)[labels]
 
 
+def test_a_label_that_is_a_number_is_found_as_it_was_given(session):
+    grid = session.grid("{{count}} foxes", count=[1, 2, 10]).run()
+    assert grid[10] == grid["10"] == grid[{"count": 10}]
+    assert len(grid.where(count=10)) == 1
+    assert len(grid.where(count=[1, 2])) == 2
+
+
+def test_one_label_or_none_is_told_of_as_such(session):
+    with pytest.raises(RequestError, match=r"A cell has 1 label: animal\.\nGive it alone\."):
+        session.grid("a {{animal}}", animal=["cat"])["cat", "dog"]
+    with pytest.raises(RequestError, match=r"has no label\.\nIts result is grid\[\(\)\]\."):
+        session.grid("a cat")["cat"]
+    assert len(session.grid("a cat").run()[()]) == 1
+
+
 def test_a_cell_that_nobody_asked_for_says_so(session):
     with pytest.raises(RequestError, match="no pictures yet"):
         study(session)["fox", "ink", "flux-2.0"]
@@ -454,6 +470,9 @@ def test_the_frame_has_a_line_for_each_picture_and_each_failure(session, engine)
     html = grid.style().to_html()
     assert html == grid.style().to_html()
     assert html.count('<img src="data:image/') == 6
+    assert (
+        html.count('width="128" style="max-width:none"') == 6
+    )  # a notebook would make it as narrow as its head
     assert "<b>" not in html
 
 
@@ -476,6 +495,44 @@ def test_an_export_is_a_folder_of_lone_pictures_with_names_and_recipes(session, 
     again = session.open(paths[-1])
     assert again.pictures[0].sha256 == grid.samples[15].picture.sha256
     assert again.recipe.template == TEMPLATE
+
+
+def test_an_export_to_what_is_no_folder_fails_in_two_lines(session, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(StoreError) as failed:
+        study(session).run(yes=True).export(tmp_path / "out")
+    assert failed.value.message == "The folder 'out' cannot be made: File exists."
+
+
+def test_one_cell_with_one_picture_is_told_of_in_the_singular(session):
+    grid = session.grid("a {{animal}}", animal=["cat"])
+    assert "1 cell, 1 picture; nothing is asked before run()" in grid._repr_mimebundle_()["text/plain"]
+    assert "1 cell: 1 done; 1 picture\n" in grid.run()._repr_mimebundle_()["text/plain"]
+
+
+def test_the_plan_of_a_finished_grid_says_that_nothing_is_missing(session):
+    grid = study(session).run(yes=True)
+    assert str(grid.plan()) == "Dry run, nothing was sent: nothing is missing."
+
+
+def test_r18_a_cap_on_the_pictures_of_a_run_holds_for_previews_too(tmp_path):
+    grid = study(Session(environ={}, folder=tmp_path))
+    with pytest.raises(OverBudget, match=r"8 pictures would be more than max_images allows: 0 of 7"):
+        grid.run(max_images=7)
+    assert grid.counts["not sent"] == 8
+
+
+def test_a_sheet_is_called_what_it_is(session, tmp_path):
+    grid = session.grid("a cat").run()
+    assert grid.sheet(tmp_path / "cats") == tmp_path / "cats.png"
+    with pytest.raises(RequestError, match=r"'cats\.jpg' is no name for a sheet"):
+        grid.sheet(tmp_path / "cats.jpg")
+
+
+def test_one_impossible_combination_is_told_of_in_the_singular(session):
+    with pytest.raises(Impossible) as failed:
+        session.grid("a cat", model=["seedream-4.5", "flux-2.0"], size=["1:1", "21:9"])
+    assert failed.value.message.startswith("1 of 4 combinations is impossible:")
 
 
 def test_a_grid_is_the_same_from_a_thread_a_job_and_a_coroutine(session):

@@ -69,6 +69,10 @@ def test_few_votes_are_said_to_be_few_and_many_are_not():
     assert (many.too_few, many.alike, many.note) == (False, (), "200 votes.")
 
 
+def test_one_vote_is_told_of_in_the_singular():
+    assert ranking([Duel("a", "b", LEFT)], by="model").note.startswith("Too few votes: 1 leaves up to ±")
+
+
 def test_no_votes_are_no_ranking():
     found = ranking([], by="model", names=["a", "b"])
     assert found.note == "No votes yet: nothing can be said."

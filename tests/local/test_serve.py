@@ -205,6 +205,17 @@ def test_a_key_of_ones_own_is_used_and_printed():
     assert line.endswith("  key bapi_mine\n")
 
 
+def test_an_answer_that_is_cut_off_on_demand_leaves_no_trace_in_the_terminal():
+    with process("serve", "--port", "0", "--faults") as running:
+        base_url, key = re.search(r"on (\S+/v1)  key (\S+)", running.stdout.readline()).groups()
+        asked = {"model": "gpt-image-2", "prompt": "fault: cut | a fox"}
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.post(
+                f"{base_url}/images/generations", json=asked, headers={"Authorization": f"Bearer {key}"}
+            )
+        assert interrupted(running) == (0, "", "")
+
+
 def test_two_servers_have_different_keys_and_ports():
     with process("serve", "--port", "0") as one, process("serve", "--port", "0") as other:
         lines = [LINE.fullmatch(each.stdout.readline()).groups() for each in (one, other)]

@@ -154,6 +154,12 @@ def test_reloading_and_unloading_leave_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [".ipython"]
 
 
+def test_a_dry_run_notices_a_wrong_option_as_the_run_does(kernel):
+    kernel.run("%beluga --dry-run --embed small a dry whale").fails_with(
+        "UnknownName: No embed 'small'.", "There are: preview, original, link, none."
+    )
+
+
 def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(kernel):
     shown = kernel.run("%beluga --dry-run -m flux-2.0 -s 1792x1024 -n 6 a dry whale")
     assert shown.bundles == []

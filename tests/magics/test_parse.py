@@ -1,8 +1,9 @@
 import pytest
 
 from beluga_nb.errors import RequestError, UnknownName
-from beluga_nb.magics.grammar import OPTIONS, help_text
+from beluga_nb.magics.grammar import OPTIONS, SETTINGS, help_text
 from beluga_nb.magics.parse import Call, parse
+from beluga_nb.settings import names
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_the_help_names_every_option_and_command():
     told = help_text()
     for option in OPTIONS:
         assert all(flag in told for flag in option.flags)
-        assert option.help in told
+        assert option.help in " ".join(told.split())
     assert "%beluga models" in told
     assert "%beluga sizes" in told
 
@@ -183,8 +184,8 @@ def test_words_after_the_options_of_a_command_are_an_error_and_no_picture():
 
 
 def test_the_help_names_every_option_of_a_command():
-    lines = {" ".join(line.split()) for line in help_text().splitlines()}
-    assert lines >= {
+    told = " ".join(help_text().split())
+    for line in {
         "%beluga serve serve the image API on this machine, for any OpenAI client",
         "%beluga serve --port N … on this port, instead of a free one",
         "%beluga serve --stop … end it",
@@ -193,6 +194,28 @@ def test_the_help_names_every_option_of_a_command():
         "%beluga forget [RUN …] remove recordings: those that all of this is true of",
         "%beluga pack NOTEBOOK a notebook and the recordings that it needs, as one zip",
         "%beluga unpack FILE.zip … and back, every byte checked",
+    }:
+        assert line in told
+
+
+def test_a_setting_alone_is_no_prompt_and_asks_what_it_is():
+    assert set(names()) == set(SETTINGS)
+    for name in names():
+        call = parse(f"config {name}")
+        assert (call.command, call.words, call.said) == ("config", (name,), {})
+    assert parse("config mode of a robot").prompt == "config mode of a robot"
+
+
+def test_no_line_of_the_help_is_broken_by_a_notebook():
+    assert max(map(len, help_text().splitlines())) <= 104
+
+
+@pytest.mark.parametrize(
+    "given", ['"animal=cat, fox"', "'animal=cat, fox'", 'animal="cat", fox'.replace(" ", "")]
+)
+def test_an_axis_may_stand_in_quotes_as_in_a_shell(given):
+    assert parse(f"compare --axis {given}", "a {{animal}}").said["axes"] == {
+        "animal": {"cat": "cat", "fox": "fox"}
     }
 
 

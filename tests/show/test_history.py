@@ -53,6 +53,8 @@ def test_what_is_left_out_is_counted():
 
 def test_an_empty_history_says_so():
     assert history_text([]) == "Nothing is recorded."
+    assert history_text([], all=False) == "Nothing that fits is recorded."
+    assert history_html([], [], all=False) == "<p>Nothing that fits is recorded.</p>"
     assert history_html([], []) == "<p>Nothing is recorded.</p>"
 
 

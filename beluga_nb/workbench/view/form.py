@@ -87,7 +87,7 @@ def _count(state: State) -> widgets.DOMWidget:
 def _take(state: State) -> widgets.DOMWidget:
     take = widgets.Text(description="Take", placeholder="a label for another sampling")
     traitlets.link((state, "take"), (take, "value"))
-    return field(take, width="200px", name="take")
+    return field(take, width="240px", name="take")
 
 
 def _heard(state: State, name: str) -> widgets.Textarea:
