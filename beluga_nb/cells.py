@@ -21,10 +21,13 @@ FLAGS: Mapping[str, str] = {
 """The magic's option for each argument that it can say, in the order in which they are written."""
 
 _WORD = re.compile(r"[\w.:/+-]+")
-# Text that a cell would change on its way: IPython takes away prompts that were pasted with code, and
-# frontends have their own minds about line ends and control characters.
+# Text that a cell would change on its way: IPython takes away prompts that were pasted with code and the
+# blanks of lines that hold nothing else, and frontends have their own minds about line ends and control
+# characters.
 _CHANGED = re.compile(
-    r"^[^\S\n]*(?:>>>|\.{3}|(?:\[(?:nav|ins)\] )?In \[)|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\U0010ffff]", re.M
+    r"^[^\S\n]+$|^[^\S\n]*(?:>>>|\.{3}|(?:\[(?:nav|ins)\] )?In \[)"
+    r"|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\U0010ffff]",
+    re.M,
 )
 
 

@@ -16,6 +16,7 @@ from beluga_nb.magics.parse import OPTIONS
         ("a\nfox\n", {"model": "x"}, "%%beluga -m x\na\nfox\n\n"),
         ("a fox", {"take": 'the "best" \\'}, '%%beluga --take "the \\"best\\" \\\\"\na fox'),
         (">>> a fox", {"model": "x"}, "get_ipython().run_cell_magic('beluga', '-m x', '>>> a fox\\n')"),
+        ("a\n  \nfox", {}, "get_ipython().run_cell_magic('beluga', '', 'a\\n  \\nfox\\n')"),
         ("a\r\nfox", {}, "get_ipython().run_cell_magic('beluga', '', 'a\\r\\nfox\\n')"),
     ],
 )

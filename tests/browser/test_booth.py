@@ -37,6 +37,14 @@ def shown(page):
     )
 
 
+ROOM = """(() => {
+    const image = document.querySelector('img[alt="right picture"]');
+    const frame = image.closest('.jp-OutputArea-output');
+    return frame.getBoundingClientRect().right - image.getBoundingClientRect().right;
+})()"""
+"""Pixels to the right of the right picture."""
+
+
 def votes(lab):
     lines = [line for path in lab.work.glob("beluga_store/votes/*") for line in path.read_text().splitlines()]
     return [said.get("answer", "undo") for said in map(json.loads, lines)]
@@ -50,6 +58,7 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         [left, right] = shown(page)
         assert [left[0], right[0]] == ["left picture", "right picture"]
         assert left[1:] == right[1:]
+        assert page.evaluate(ROOM) >= 0  # neither picture is cut off
         cells = page.locator(".jp-Cell").count()
         html = page.locator(".jp-OutputArea").last.inner_html()
         assert not any(model in html for model in MODELS)
