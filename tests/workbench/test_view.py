@@ -96,7 +96,10 @@ def test_every_click_does_what_its_words_say(base_url, tmp_path):
 
 def test_every_control_has_a_name(panel):
     ask(panel, "a fox", n=2)
+    unseen = list(heard(panel).values())  # which the next test shows
     for each in all_widgets(panel):
+        if each in unseen:
+            continue
         if isinstance(each, widgets.Button):
             assert each.description
             assert each.tooltip or each.description == "Stop"
@@ -104,6 +107,36 @@ def test_every_control_has_a_name(panel):
             each, widgets.HTML | widgets.Label | widgets.Image | widgets.IntProgress
         ):
             assert each.description, each
+
+
+def heard(panel):
+    """The fields that tell the page what the kernel has heard, by the names of what they repeat."""
+    return {
+        name.removeprefix("beluga-heard-"): each
+        for each in all_widgets(panel)
+        for name in getattr(each, "_dom_classes", ())
+        if name.startswith("beluga-heard-")
+    }
+
+
+def test_what_the_kernel_has_heard_is_the_prompt_and_the_take_and_is_never_seen(panel):
+    fields, blank = heard(panel), widgets.Textarea().get_state()
+    assert set(fields) == {"prompt", "take"}
+    ask(panel, "a fox", take="b", n=2)
+    for click in (panel.controller.favour, panel.controller.download, panel.controller.again):
+        click().result()
+    settled(panel)
+    for words in ({"prompt": "a whale\nin the <night>", "take": " c "}, {"prompt": "", "take": ""}):
+        fill(panel, **words)
+        assert {name: field.value for name, field in fields.items()} == words
+    for name, field in fields.items():
+        field.value = "from the page"
+        assert getattr(panel.state, name) == "", "it repeats, and is not asked"
+        said = {trait for trait, value in field.get_state().items() if value != blank[trait]}
+        assert said == {"value", "_dom_classes", "layout", "style"}
+        drawn = {trait for trait, value in field.layout.get_state().items() if value is not None}
+        assert {trait for trait in drawn if not trait.startswith("_")} == {"display"}
+        assert field.layout.display == "none"
 
 
 def test_only_core_widgets_and_none_that_swallows_errors(panel):
