@@ -18,6 +18,7 @@ from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
 from beluga_nb.workbench.panel import WIDGET
+from beluga_nb.workbench.state import Work
 
 CELL = "Its cell (copy it if none appeared)"
 
@@ -92,6 +93,19 @@ def test_every_click_does_what_its_words_say(base_url, tmp_path):
     settled(panel)
     widget(panel, "Edit").click()
     assert panel.state.n == 2
+
+
+def test_a_line_for_each_call_says_how_many_pictures_have_arrived(panel):
+    panel.state.work = (
+        Work(7, "a <fox>", "gpt-image-2", 3, arrived=2, seconds=9),
+        Work(8, "a whale", "flux-2.0", 1),
+    )
+    [lines] = [each for each in all_widgets(panel) if "beluga-work" in getattr(each, "_dom_classes", ())]
+    seen = [(bar.value, bar.max, words.value) for bar, words, _ in (line.children for line in lines.children)]
+    assert seen == [
+        (2, 3, "gpt-image-2: 2 of 3 pictures, 9 s, “a <fox>”"),
+        (0, 1, "flux-2.0: 0 of 1 picture, 0 s, “a whale”"),
+    ]
 
 
 def test_every_control_has_a_name(panel):
