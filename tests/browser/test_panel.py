@@ -3,6 +3,7 @@
 In JupyterLab and in Notebook 7 alike: one server and one browser for each, one after the other.
 """
 
+import datetime
 import hashlib
 import json
 import re
@@ -239,6 +240,36 @@ def test_after_a_restart_the_history_is_there(opened, app, tmp_path):
     app.picture(tmp_path / "history.png")
     desk.tiles.first.get_by_role("button").click()
     desk.tab("Pictures")
+    expect(desk.tiles).to_have_count(2)
+
+
+@in_lab
+def test_the_history_is_narrowed_by_model_and_by_day(opened, app, tmp_path):
+    desk = opened()
+    desk.generate("a snow fox")
+    desk.generate("snow foxes", n=2)
+    desk.tab("History")
+    desk.panel.get_by_role("textbox", name="Search prompts").fill("snow")
+    expect(desk.tiles).to_have_count(2)
+    model = desk.panel.get_by_label("Of model", exact=True)
+    model.select_option("flux-2.0")
+    expect(desk.tiles).to_have_count(1)
+    said = desk.tiles.first.get_by_role("button").get_attribute("title")
+    assert said.startswith("Bring back 2 of “snow foxes”, flux-2.0, ")
+    day = datetime.date.fromisoformat(said.split()[-2])
+    first, last = (desk.panel.get_by_label(words, exact=True) for words in ("From", "Until"))
+    nothing = desk.panel.get_by_text("Nothing that fits is recorded.")
+    for field, beyond in ((first, 1), (last, -1)):
+        field.fill(str(day + datetime.timedelta(days=beyond)))
+        nothing.wait_for()
+        field.fill(str(day))
+        expect(desk.tiles).to_have_count(1)
+    model.select_option("every model")
+    expect(desk.tiles).to_have_count(2)
+    app.picture(tmp_path / "filtered.png")
+    last.fill(str(day - datetime.timedelta(days=1)))
+    nothing.wait_for()
+    last.fill("")
     expect(desk.tiles).to_have_count(2)
 
 
