@@ -57,6 +57,18 @@ class Patient:
         return await drawing(request)
 
 
+class OneByOne:
+    """An engine that answers one request each time that it is let."""
+
+    def __init__(self):
+        self.let = threading.Semaphore(0)
+
+    async def __call__(self, request):
+        while not self.let.acquire(blocking=False):
+            await asyncio.sleep(0.01)
+        return await drawing(request)
+
+
 def all_widgets(panel):
     """Every widget of a panel, with layouts and styles."""
     found, todo = {}, [panel.box]

@@ -210,7 +210,10 @@ class Controller:
             job = self.session.submit(**asked, yes=True, bridge="thread")
         try:
             while not job.done():
-                self._show(replace(work, arrived=tally.arrived, seconds=int(self._clock() - began)))
+                seconds = int(self._clock() - began)
+                # What the store has is not asked for, and does not arrive.
+                asked_for = tally.asked or work.asked
+                self._show(replace(work, asked=asked_for, arrived=tally.arrived, seconds=seconds))
                 await asyncio.sleep(BEAT)
         except asyncio.CancelledError:
             job.cancel()

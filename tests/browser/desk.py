@@ -28,6 +28,11 @@ STILL = """() => [...document.querySelectorAll('.jp-OutputArea figure img')]
     .filter(image => image.offsetParent && image.naturalWidth > 20).map(image => image.alt)"""
 """The text alternatives of the pictures that are seen in a panel's place."""
 
+LOADED = """() => [...document.querySelectorAll('.beluga-panel .beluga-tile')]
+    .filter(tile => tile.offsetParent && tile.querySelector('img').naturalWidth > 20)
+    .map(tile => tile.querySelector('button').title)"""
+"""The words of the tiles that are seen with their pictures."""
+
 AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
 
 needs_axe = pytest.mark.skipif(
@@ -112,17 +117,17 @@ class Desk:
         self.button("Generate").click()
         words = f"{n} picture{'s' * (n > 1)} of “{prompt}”."
         self.panel.locator(".beluga-told").get_by_text(words).first.wait_for()
+        self.page.wait_for_function(
+            f"([prompt, n]) => ({LOADED})().filter(words => words.includes(prompt)).length >= n",
+            arg=[prompt, n],
+        )
 
     def tab(self, words):
         self.panel.get_by_role("tab", name=words).click()
 
     def loaded(self):
         """The text alternatives of the pictures in tiles that are loaded."""
-        return self.panel.evaluate(
-            """panel => [...panel.querySelectorAll('.beluga-tile')]
-                .filter(tile => tile.offsetParent && tile.querySelector('img').naturalWidth > 20)
-                .map(tile => tile.querySelector('button').title)"""
-        )
+        return self.page.evaluate(LOADED)
 
     def outside(self):
         """What reaches beyond the right edge of the panel."""

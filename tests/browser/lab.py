@@ -19,7 +19,6 @@ import nbformat
 import pytest
 from kernels import clean_environment
 from nbformat.reader import NotJSONError
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -144,10 +143,43 @@ class Lab:
         """Load the page of the notebook."""
         self.page.goto(self.url + self.path.format(self.notebook.name))
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        self._wait_for_kernel()
+        self._connected().wait_for(state="attached")
 
-    def _wait_for_kernel(self):
-        self.page.get_by_text("| Idle").first.wait_for()  # the status bar: the kernel is connected
+    def _connected(self):
+        return self.page.get_by_text("| Idle").first  # in the status bar
+
+    def menu(self, name, entry):
+        """Choose an entry of a menu."""
+        for words in (name, entry):
+            self.page.get_by_role("menuitem", name=words, exact=True).click()
+
+    def restart(self):
+        """Restart the kernel, and clear all that it had shown."""
+        self.menu("Kernel", "Restart Kernel and Clear Outputs of All Cells…")
+        self.page.get_by_role("button", name="Restart", exact=True).or_(
+            self.page.get_by_role("button", name="Confirm Kernel Restart")
+        ).click()
+        self.page.wait_for_function(
+            "![...document.querySelectorAll('.jp-InputPrompt')].some(each => /\\d/.test(each.innerText))"
+        )
+        self._connected().wait_for(state="attached")
+
+    def shut_down(self):
+        """End the kernel; the next visit begins another."""
+        self.menu("Kernel", "Shut Down Kernel")
+        self._connected().wait_for(state="detached")
+
+    @contextlib.contextmanager
+    def at_width(self, width):
+        """Make the window this wide for a while, with nothing beside the notebook."""
+        self._turn_side_bar()
+        self.page.set_viewport_size({"width": width, "height": self.size[1]})
+        yield
+        self.page.set_viewport_size({"width": self.size[0], "height": self.size[1]})
+        self._turn_side_bar()
+
+    def _turn_side_bar(self):
+        self.page.keyboard.press("Control+b")
 
     def cell(self, number):
         """The cell of that number, from 0."""
@@ -165,8 +197,7 @@ class Lab:
 
     def run_all(self):
         """Run every cell and wait until the last code cell has its number."""
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.menu("Run", "Run All Cells")
         self.page.wait_for_function(
             """() => {
                 const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
@@ -194,17 +225,15 @@ class Lab:
 
 
 class Notebook7(Lab):
-    """The same in Notebook 7, which has no status bar to say that the kernel is there."""
+    """The same in Notebook 7, which has no status bar, and nothing beside the notebook."""
 
     app = "notebook"
     path = "notebooks/{}?token=test"
 
-    def _wait_for_kernel(self):
-        # A key that comes before the kernel is lost: the first cell is tried until it has a number.
-        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()
-        number = self.cell(0).locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).first
-        for _ in range(10):
-            self.start(0)
-            with contextlib.suppress(PlaywrightTimeout):
-                return number.wait_for(timeout=5000)
-        raise TimeoutError("the kernel does not answer")
+    def _connected(self):
+        # Its word on the kernel fades once there is a kernel to speak to.
+        state = ".jp-NotebookKernelStatus"
+        return self.page.locator(f"{state}-fade:not({state}-info, {state}-warn, {state}-error)")
+
+    def _turn_side_bar(self):
+        pass

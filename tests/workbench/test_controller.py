@@ -2,9 +2,11 @@
 
 import json
 import threading
+from functools import partial
+from queue import SimpleQueue
 
 import pytest
-from benches import Patient, ask, fill, panel_at, settled
+from benches import OneByOne, Patient, ask, fill, panel_at, settled
 from conftest import KEY, Counting, drawing, service
 
 from beluga_nb.core import Result
@@ -177,6 +179,28 @@ def test_progress_says_what_has_arrived_and_how_long_it_takes(tmp_path):
         ask(panel, "foxes", model="flux-2.0", n=4)
     assert (seen[0].model, seen[0].asked, seen[0].arrived, seen[0].seconds) == ("flux-2.0", 4, 0, 0)
     assert seen[-1].seconds > 0
+
+
+def test_progress_counts_each_picture_that_is_bought_as_it_arrives(tmp_path):
+    engine, seen = OneByOne(), SimpleQueue()
+
+    def arrive(job, *, asked):
+        for arrived in range(asked):
+            for _ in iter(partial(seen.get, timeout=PATIENCE), (arrived, asked)):
+                pass
+            engine.let.release()
+        job.result()
+        return len(settled(panel).result)
+
+    with service(engine) as base_url:
+        panel = panel_at(base_url, tmp_path)
+        panel.controller._clock = lambda: 0.0  # else each second would be seen too
+        panel.state.observe(lambda change: [seen.put((it.arrived, it.asked)) for it in change.new], "work")
+        engine.let.release()
+        panel.controller.session.generate("foxes", model="gpt-image-2")
+        foxes = {"prompt": "foxes", "model": "gpt-image-2", "n": 3}
+        assert arrive(panel.controller._ask(foxes), asked=2) == 3, "one is in the store"
+        assert arrive(panel.controller.again(), asked=3) == 3
 
 
 async def broken(request):

@@ -18,6 +18,7 @@ from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
 from beluga_nb.workbench.panel import WIDGET
+from beluga_nb.workbench.state import Work
 
 CELL = "Its cell (copy it if none appeared)"
 
@@ -94,9 +95,25 @@ def test_every_click_does_what_its_words_say(base_url, tmp_path):
     assert panel.state.n == 2
 
 
+def test_a_line_for_each_call_says_how_many_pictures_have_arrived(panel):
+    panel.state.work = (
+        Work(7, "a <fox>", "gpt-image-2", 3, arrived=2, seconds=9),
+        Work(8, "a whale", "flux-2.0", 1),
+    )
+    [lines] = [each for each in all_widgets(panel) if "beluga-work" in getattr(each, "_dom_classes", ())]
+    seen = [(bar.value, bar.max, words.value) for bar, words, _ in (line.children for line in lines.children)]
+    assert seen == [
+        (2, 3, "gpt-image-2: 2 of 3 pictures, 9 s, “a <fox>”"),
+        (0, 1, "flux-2.0: 0 of 1 picture, 0 s, “a whale”"),
+    ]
+
+
 def test_every_control_has_a_name(panel):
     ask(panel, "a fox", n=2)
+    unseen = list(heard(panel).values())  # which the next test shows
     for each in all_widgets(panel):
+        if each in unseen:
+            continue
         if isinstance(each, widgets.Button):
             assert each.description
             assert each.tooltip or each.description == "Stop"
@@ -104,6 +121,36 @@ def test_every_control_has_a_name(panel):
             each, widgets.HTML | widgets.Label | widgets.Image | widgets.IntProgress
         ):
             assert each.description, each
+
+
+def heard(panel):
+    """The fields that tell the page what the kernel has heard, by the names of what they repeat."""
+    return {
+        name.removeprefix("beluga-heard-"): each
+        for each in all_widgets(panel)
+        for name in getattr(each, "_dom_classes", ())
+        if name.startswith("beluga-heard-")
+    }
+
+
+def test_what_the_kernel_has_heard_is_the_prompt_and_the_take_and_is_never_seen(panel):
+    fields, blank = heard(panel), widgets.Textarea().get_state()
+    assert set(fields) == {"prompt", "take"}
+    ask(panel, "a fox", take="b", n=2)
+    for click in (panel.controller.favour, panel.controller.download, panel.controller.again):
+        click().result()
+    settled(panel)
+    for words in ({"prompt": "a whale\nin the <night>", "take": " c "}, {"prompt": "", "take": ""}):
+        fill(panel, **words)
+        assert {name: field.value for name, field in fields.items()} == words
+    for name, field in fields.items():
+        field.value = "from the page"
+        assert getattr(panel.state, name) == "", "it repeats, and is not asked"
+        said = {trait for trait, value in field.get_state().items() if value != blank[trait]}
+        assert said == {"value", "_dom_classes", "layout", "style"}
+        drawn = {trait for trait, value in field.layout.get_state().items() if value is not None}
+        assert {trait for trait in drawn if not trait.startswith("_")} == {"display"}
+        assert field.layout.display == "none"
 
 
 def test_only_core_widgets_and_none_that_swallows_errors(panel):

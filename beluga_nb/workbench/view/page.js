@@ -65,6 +65,17 @@ if (root && !root.belugaReady) {
     }, 20);
   }, true);
 
+  // Arrows and the like belong to the control that has the focus. The notebook would move its own cursor by
+  // them, and Notebook 7 before the panel hears of them: the window hears first, and asks it to leave them.
+  const steps = ['ArrowRight', 'ArrowLeft', 'ArrowDown', 'ArrowUp', 'Home', 'End', 'PageUp', 'PageDown'];
+  const claim = (element, own) => element?.toggleAttribute('data-lm-suppress-shortcuts', own);
+  const hear = (event) => {
+    const alone = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (root.contains(event.target)) claim(event.target, alone && steps.includes(event.key));
+  };
+  root.addEventListener('focusin', () => window.addEventListener('keydown', hear, true));
+  root.addEventListener('focusout', () => window.removeEventListener('keydown', hear, true));
+
   // Keys: Ctrl or Cmd with Enter generates, arrows walk through pictures.
   root.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && event.target.closest('.beluga-form')) {
@@ -88,10 +99,11 @@ if (root && !root.belugaReady) {
 
   // In the comparison the wheel zooms and dragging pans all pictures at once, or moves the slider: by the keys
   // of the sliders above, which a person could press as well.
-  const press = (name, steps) => {
+  const press = (name, times) => {
     const handle = all('.beluga-sliders [role=slider]').find((each) => each.getAttribute('aria-label') === name);
-    const key = steps > 0 ? 'ArrowRight' : 'ArrowLeft';
-    for (let step = 0; step < Math.abs(steps); step++)
+    const key = times > 0 ? 'ArrowRight' : 'ArrowLeft';
+    claim(handle, true);
+    for (let time = 0; time < Math.abs(times); time++)
       handle?.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
   };
   root.addEventListener('wheel', (event) => {
