@@ -298,7 +298,7 @@ def test_what_cannot_be_sent_to_another_process_stays_with_its_picture(session):
     with spawned() as executor:
         scores = foxes(session).score("local", lambda _: 1, executor=executor)
         assert len(scores.errors) == 12
-        assert "pickle" in str(scores.errors[0].error).lower()
+        assert "lambda" in str(scores.errors[0].error)  # Pythons differ in the other words
 
 
 def test_a_score_needs_a_name_and_an_axis_that_is_there(session):
