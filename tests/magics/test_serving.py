@@ -131,7 +131,7 @@ def test_after_the_stop_a_new_one_has_another_key(kernel):
 
 def test_one_that_has_died_is_replaced(kernel):
     _, _, pid = served(kernel)
-    kernel.run("import os, signal\nos.kill(server.pid, signal.SIGKILL)")
+    kernel.run("import os, signal\nos.kill(server.pid, signal.SIGKILL)\nwhile server.running:\n    pass")
     assert gone(pid)
     url, _, _ = served(kernel)
     assert healthy(url)

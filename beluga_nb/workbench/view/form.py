@@ -93,7 +93,7 @@ def _take(state: State) -> widgets.DOMWidget:
 def _heard(state: State, name: str) -> widgets.Textarea:
     # A widget sends what is typed only when the kernel has taken what was typed before, and a click overtakes
     # it. By this the page knows what has arrived, and holds the click back until all of it has.
-    heard = widgets.Textarea(description=f"{name} as heard", layout={"display": "none"})
+    heard = widgets.Textarea(layout={"display": "none"})
     heard.add_class(f"beluga-heard-{name}")
     traitlets.dlink((state, name), (heard, "value"))
     return heard
