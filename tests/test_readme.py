@@ -149,7 +149,11 @@ RUN_BY = {
     "BELUGA_UPSTREAM_KEY": "the_server_starts_as_it_stands",
     ">>> whale": "the_saved_file_gives_back_what_is_shown",
 }
-"""The test that runs each block of code, by how the block begins."""
+"""The test that runs each block of code, by how the block begins.
+
+The two commands that install are not run by a test: CI runs the second as it stands, and the notebook that
+the first opens is opened by a browser test.
+"""
 
 
 @pytest.mark.parametrize("block", blocks(r"\w*"), ids=lambda block: block.split("\n")[0][:40])
