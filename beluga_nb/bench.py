@@ -83,7 +83,7 @@ class Bench:
         """Return the newest recorded runs that have pictures and fit, and how many more there are."""
         marked = self.marks()
         history = self.history(text, model=model, since=since, until=until, limit=_ALL)
-        runs = [run for run in history.runs if run.pictures]
+        runs = [run for run in history.runs if run.count]
         if favourites:
             runs = [run for run in runs if _favourite(run, marked)]
         store = self._store()
@@ -138,12 +138,11 @@ def _found(store: Store, run: Run, marked: Mapping[str, Mark]) -> Found:
         prompt=run.request.prompt,
         model=run.request.model,
         created=run.created,
-        count=len(run.pictures),
+        count=run.count,
         favourite=_favourite(run, marked),
         preview=small,
     )
 
 
 def _favourite(run: Run, marked: Mapping[str, Mark]) -> bool:
-    own = (entry.image.sha256 for entry in run.pictures if entry.image)
-    return any(name in marked and marked[name].favourite for name in own)
+    return any(name in marked and marked[name].favourite for name in run.images)

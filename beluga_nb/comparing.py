@@ -194,7 +194,7 @@ class Comparing(Judging):
         now = self._now(mode)
         caps = dataclasses.replace(now, max_images=max_images, max_cost=max_cost).caps  # type: ignore[arg-type]
         self._check_plan(cells, now, caps, yes=yes)
-        store, own = Store(now.store), Budget()
+        store, own = self._store_of(now), Budget()
         asking: dict[str, UntilStopped] = {}  # by who answers: a key that one refuses another may take
 
         def engine_at(there: Settings) -> Engine:
@@ -324,6 +324,9 @@ class Comparing(Judging):
     # What the session gives.
 
     def _store(self, folder: Path | None = None) -> Store:
+        raise NotImplementedError
+
+    def _store_of(self, now: Settings) -> Store:
         raise NotImplementedError
 
     def _bridge(self, now: Settings) -> Bridge:

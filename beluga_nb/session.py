@@ -112,6 +112,7 @@ class Session(Care, Comparing, Bench):
         self.latest: Result | None = None
         self._reserved: set[Request] = set()
         self._local_key = keys.made_up()
+        self._stores: dict[tuple[Path, bool], Store] = {}
         self._server: Server | None = None
         self._told_of_patch = False
 
@@ -165,7 +166,7 @@ class Session(Care, Comparing, Bench):
             sample=sample,
         )
         now = self.settings(mode=mode, embed=embed, bridge=bridge).at(request.model)
-        store = Store(now.store)
+        store = self._store_of(now)
         self._check_many(request, now, store, yes=yes)
         engine, home = self._engine(now, store), self._bridge(now)
         self._tell_of_patch()
@@ -210,7 +211,7 @@ class Session(Care, Comparing, Bench):
         """
         if self.latest is not None:
             return self.latest
-        run = next((run for run in self.history().runs if run.pictures), None)
+        run = next((run for run in self.history().runs if run.count), None)
         if run is None:
             raise RequestError("There is no picture yet.", "Ask for one: %beluga a red bicycle on a beach")
         return self.recall(run.name)
@@ -314,7 +315,7 @@ class Session(Care, Comparing, Bench):
             told[f"endpoint {named.name}"] = described(named, self._environment())
         if now.faults and not key:
             told["faults"] = "on: a prompt may ask for a failure"
-        if unfinished := _unfinished(pending.calls(Store(now.store))):
+        if unfinished := _unfinished(pending.calls(self._store_of(now))):
             told["unfinished"] = unfinished
         return told
 
@@ -325,7 +326,13 @@ class Session(Care, Comparing, Bench):
 
     def _store(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or of what lies in another folder."""
-        return Store(self.preferences.settings(folder).store)
+        now = self.preferences.settings(folder)
+        return Store(now.store) if folder else self._store_of(now)
+
+    def _store_of(self, now: Settings) -> Store:
+        """Return the store of some settings: the same as before, which knows what it has read."""
+        indexing = now.mode in {"auto", "refresh"}
+        return self._stores.setdefault((now.store, indexing), Store(now.store, indexing=indexing))
 
     def _asked(
         self, prompt: str, values: Mapping[str, object] | None, *, insist: bool, **asked: Any
@@ -336,7 +343,7 @@ class Session(Care, Comparing, Bench):
         return self._checked(Request(prompt=text, **meant), insist=insist), told
 
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:
-        store = Store(now.store)
+        store = self._store_of(now)
         places = [now.at(request.model) for request in asked]
         known = [self._recorded(request, at, store) for request, at in zip(asked, places, strict=True)]
         posts = [post for each in zip(asked, known, places, strict=True) for post in self._posts(*each)]
@@ -459,7 +466,7 @@ class Session(Care, Comparing, Bench):
     async def _counted(
         self, request: Request, now: Settings, answered: Callable[[], Awaitable[Result]]
     ) -> Result:
-        kept = self._recorded(request, now, Store(now.store), providers={now.provider})
+        kept = self._recorded(request, now, self._store_of(now), providers={now.provider})
         self.latest = result = await answered()
         if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
             self.notify(words)

@@ -37,8 +37,11 @@ def claim(folder: Path) -> None:
         folder.chmod(stat.S_IMODE(state.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
 
 
-def write(path: Path, data: bytes, *, root: Path) -> None:
-    """Put `data` at `path`, below `root`, for the owner alone to read; all of it or nothing."""
+def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
+    """Put `data` at `path`, below `root`, for the owner alone to read; all of it or nothing.
+
+    What can be made again need not be `durable`, and is not waited for.
+    """
     for folder in (path.parent, root / _PARTS):
         check_inside(folder, root)
         make(folder)
@@ -46,13 +49,15 @@ def write(path: Path, data: bytes, *, root: Path) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(part, path)
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
 def add(path: Path, line: bytes, *, root: Path) -> None:

@@ -56,7 +56,7 @@ class Chosen:
     def __str__(self) -> str:
         words = [
             _count(len(self.runs), "run"),
-            _count(sum(len(run.pictures) for run in self.runs), "picture"),
+            _count(sum(run.count for run in self.runs), "picture"),
         ]
         words += [_count(len(self.damaged), "damaged file")] if self.damaged else []
         words += ["not " + _count(self.staying, "call") + " on the way"] if self.staying else []
@@ -133,7 +133,7 @@ def age(text: str) -> timedelta:
 def _damaged(store: Store, prompt: str) -> Iterator[Path]:
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
     readable = {pending.path_of(store, call.run) for call in pending.calls(store)}
-    unusable = [path for path, said in store.scan() if isinstance(said, Exception)]
+    unusable = [path for path, row in store.index.table().scan(store) if row.unusable]
     unusable += [path for path in store.folder.glob("pending/*") if path not in readable]
     for path in unusable:
         written = text(path).decode("utf-8", "replace").casefold()
@@ -150,6 +150,7 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     doomed = [*_paths(store, chosen.runs), *chosen.damaged]
     gone = named_in(doomed) | _unclaimed(store, chosen)
     removal.unlink(doomed)
+    removal.unlink(store.index.disagreeing())
     lost = gone - named_in(store.record_paths())
     _forget_judgements(store, lost | _unrecorded(store, chosen), removal)
     sheets = [path for path in sheet_paths(store) if named_in([path]) & lost]
@@ -215,7 +216,7 @@ def _unrecorded(store: Store, chosen: Chosen) -> set[str]:
 
 def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
     for run in chosen:
-        yield from (store.record_path(entry.key) for entry in run.entries)
+        yield from map(store.record_path, run.keys)
         if run.call:
             yield pending.path_of(store, run.call.run)
 

@@ -71,7 +71,7 @@ def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
         raise StoreError(
             f"'{plain(notebook.name, 80)}' cannot be packed.", "Name a file that ends in .ipynb."
         )
-    entries = _needed_by(notebook.name, said, list(store.entries()))
+    entries = _needed_by(notebook.name, said, [row.entry for row in store.index.table().rows])
     _check_free(to)
     with _replacing(to) as file, zipfile.ZipFile(file, "w") as zipped:
         for name, contents in sorted(_files(store, notebook, entries).items()):

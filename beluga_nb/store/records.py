@@ -9,6 +9,7 @@
       votes/….jsonl             which of two pictures somebody preferred (store/votes.py)
       marks/77/77610d44….json   what a person says of a picture (store/marks.py)
       pending/….json            calls without a known end (store/pending.py); not for git
+      index/1c.idx              what the records say, for speed only (store/index.py); not for git
       tmp/                      files being written; not for git
 
 A record is written after its blobs (store/files.py), and two git branches that both recorded merge. What a
@@ -24,14 +25,18 @@ import json
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
 from beluga_nb.errors import Refused, StoreError
 from beluga_nb.store import files
+
+if TYPE_CHECKING:
+    from beluga_nb.store.index import Index
 
 SCHEMA = 1
 OPERATION = "images.generate"
@@ -105,7 +110,7 @@ def record_of_refusal(
         "image": None,
         "preview": None,
         "response": {"engine": provider, "created": created, "revised_prompt": None},
-        "refusal": {name: getattr(refusal, name) for name in _REFUSAL},
+        "refusal": words_of(refusal),
     }
 
 
@@ -172,6 +177,9 @@ def entry_of(text: bytes) -> Entry:
 def _read_first(record: Mapping[str, Any]) -> Entry:
     image, preview, response = record["image"], record["preview"], record["response"]
     request = Request(**record["request"], take=record["take"], sample=record["sample"])
+    for text in (record["provider"], response["engine"], response["revised_prompt"] or ""):
+        if not isinstance(text, str):
+            raise TypeError("no text")
     entry = Entry(
         key=key(request, provider=record["provider"]),
         provider=record["provider"],
@@ -184,14 +192,20 @@ def _read_first(record: Mapping[str, Any]) -> Entry:
         image=image and Blob(image["sha256"], image["media_type"]),
         preview=preview and Blob(preview["sha256"], preview["media_type"]),
         size=(image["width"], image["height"]) if image else (0, 0),
-        refusal=None if image else _refusal(record["refusal"]),
+        refusal=None if image else refusal_of(record["refusal"]),
     )
     if entry.key != record["key"]:
         raise ValueError("the answer to another request")
     return entry
 
 
-def _refusal(said: Mapping[str, Any]) -> Refused:
+def words_of(refusal: Refused) -> dict[str, object]:
+    """Return what is written of a refusal."""
+    return {name: getattr(refusal, name) for name in _REFUSAL}
+
+
+def refusal_of(said: Mapping[str, Any]) -> Refused:
+    """Return a refusal of which `words_of` is written."""
     words = {name: said[name] for name in _REFUSAL}
     return Refused(words.pop("message"), words.pop("hint"), **words)
 
@@ -205,9 +219,23 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of records and blobs. Reading makes nothing; the first write makes the folder."""
+    """A folder of records and blobs. Reading makes nothing; the first write makes the folder.
+
+    With `indexing` what is read of many records is kept in its index, too.
+    """
 
     folder: Path
+    indexing: bool = field(default=False, kw_only=True, compare=False, repr=False)
+
+    @cached_property
+    def index(self) -> Index:
+        """What the records say, without reading each anew."""
+        from beluga_nb.store.index import Index  # in its place: a hit needs none
+
+        return Index(self)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"folder": self.folder, "indexing": self.indexing}
 
     def read(self, request: Request, *, provider: str) -> Picture | Refused | None:
         """Return the first picture of a request, the refusal that came instead, or None: not recorded.
@@ -288,10 +316,28 @@ class Store:
     def scan(self) -> Iterator[tuple[Path, Entry | Unusable]]:
         """Yield where each record is, in the order of their keys, and what it says or why it is unusable."""
         for folder, paths in groupby(self.record_paths(), key=lambda path: path.parent):
-            outside = self._outside(folder)
+            outside = self.outside(folder)
             for path in paths:
                 with contextlib.suppress(FileNotFoundError):  # someone else has just forgotten it
-                    yield path, outside or _scanned(path)
+                    yield path, outside or self.record_at(path)[1]
+
+    def record_at(self, path: Path) -> tuple[bytes, Entry | Unusable]:
+        """Return the text of a record file, and what it says or why it is unusable.
+
+        Raises `FileNotFoundError` where it is not there any more.
+        """
+        written = b""
+        try:
+            if path.is_symlink():
+                files.check_inside(path, self.folder)
+            written = path.read_bytes()
+            return written, _in_its_place(entry_of(written), path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            return written, Unusable(error.strerror or str(error))
+        except Unusable as unusable:
+            return written, unusable
 
     def record_paths(self) -> list[Path]:
         """Return where the records are, in the order of their keys."""
@@ -321,11 +367,15 @@ class Store:
             )
         return Picture(data, entry.image.media_type, entry.recipe, preview)
 
-    def blob(self, blob: Blob) -> bytes:
-        """Return recorded bytes; raise `StoreError` unless they are the recorded ones."""
+    def blob(self, blob: Blob, *, inside: bool = False) -> bytes:
+        """Return recorded bytes; raise `StoreError` unless they are the recorded ones.
+
+        Unless they are known to be `inside` the store, links are followed to see that.
+        """
         path = self.blob_path(blob)
         try:
-            files.check_inside(path, self.folder)
+            if not inside:
+                files.check_inside(path, self.folder)
             data = path.read_bytes()
         except OSError as error:
             raise unreadable(path, error.strerror or str(error)) from None
@@ -374,7 +424,8 @@ class Store:
         """Where bytes are, or would be."""
         return self._blob_path(blob.sha256, SUFFIXES[blob.media_type])
 
-    def _outside(self, folder: Path) -> Unusable | None:
+    def outside(self, folder: Path) -> Unusable | None:
+        """Return why nothing in a folder of the store is read, if a link leads out of it."""
         # Once for each folder: following links takes longer than reading a record.
         try:
             files.check_inside(folder / "any", self.folder)
@@ -422,18 +473,12 @@ class Store:
             ) from None
 
 
-def _scanned(path: Path) -> Entry | Unusable:
-    try:
-        entry = entry_of(path.read_bytes())
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        return Unusable(error.strerror or str(error))
-    except Unusable as unusable:
-        return unusable
+def _in_its_place(entry: Entry, path: Path) -> Entry:
     if entry.key != path.stem:
-        return Unusable("it is damaged (the answer to another request)")
-    return entry if path.parent.name == path.name[:2] else Unusable("it is in the wrong folder")
+        raise Unusable("it is damaged (the answer to another request)")
+    if path.parent.name != path.name[:2]:
+        raise Unusable("it is in the wrong folder")
+    return entry
 
 
 def _pretty(value: Mapping[str, object]) -> bytes:

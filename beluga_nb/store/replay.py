@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import difflib
-import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
@@ -40,8 +38,6 @@ from beluga_nb.store.records import Store
 
 PATIENCE = 0.5
 """Seconds that a stopped call waits for its pictures to be recorded."""
-
-_COMPARED = 500  # characters of two prompts
 
 
 class Replayed:
@@ -313,31 +309,11 @@ class Unrecorded:
     def _missing(self, request: Request) -> str:
         last = f" to {request.samples[-1]}" if request.n > 1 else ""
         asked = f"{request.model}, {request.size or 'default size'}, sample {request.sample}{last}"
+        from beluga_nb.store.nearest import nearest  # in its place: a hit needs none
+
         near = nearest(request, self.store)
         told = f"nearest recording: {_differences(request, near)}" if near else "the store is empty"
         return f"{asked}, “{plain(request.prompt, 60)}”; {told}"
-
-
-def nearest(request: Request, store: Store) -> Request | None:
-    """Return the recorded request that is most like this one."""
-    best, most = None, -math.inf
-    matcher = difflib.SequenceMatcher(b=request.prompt[:_COMPARED])  # it remembers its second text
-    for other in (entry.request for entry in store.entries()):
-        matcher.set_seq1(other.prompt[:_COMPARED])
-        differences = _different_parameters(request, other) + abs(request.sample - other.sample) / 1e6
-        # The full comparison is slow; most are ruled out by bounds that are not.
-        for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio):
-            likeness = 4 * ratio() - differences
-            if likeness <= most:
-                break
-        else:
-            best, most = other, likeness
-    return best
-
-
-def _different_parameters(request: Request, other: Request) -> int:
-    names = (request.said.keys() | other.said.keys() | {"take"}) - {"prompt"}
-    return sum(getattr(request, name) != getattr(other, name) for name in names)
 
 
 def _differences(request: Request, other: Request) -> str:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
-from beluga_nb.core import Bundle, Preview, Request, Result
+from beluga_nb.core import PROCEDURAL, Bundle, Preview, Request, Result
 from beluga_nb.errors import RequestError, StoreError, plain
 from beluga_nb.store import pending
+from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Entry, Store, key
 
@@ -30,20 +31,55 @@ ON_ITS_WAY = "on its way"
 class Run:
     """The recordings of a request, in the order of their samples; or its `call`, which has no known end.
 
-    `created` is when the newest of them came, in Unix seconds; 0 where that is not known.
+    `created` is when the newest of them came, in Unix seconds; 0 where that is not known. `rows` are what the
+    index says of the recordings.
     """
 
     name: str
     provider: str
-    request: Request
     created: int
-    entries: tuple[Entry, ...] = ()
+    rows: tuple[Row, ...] = field(default=(), repr=False)
     call: Pending | None = None
+
+    @cached_property
+    def request(self) -> Request:
+        """What was asked for."""
+        return self.call.request if self.call else self.rows[0].request.part(0)
+
+    @property
+    def prompt(self) -> str:
+        """The prompt that was asked for."""
+        return self.call.request.prompt if self.call else self.rows[0].prompt
+
+    @property
+    def model(self) -> str:
+        """The model that was asked for."""
+        return self.call.request.model if self.call else self.rows[0].model
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the recordings."""
+        return tuple(row.key for row in self.rows)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The pictures by their SHA-256."""
+        return tuple(row.image for row in self.rows if row.image)
+
+    @property
+    def count(self) -> int:
+        """How many pictures there are."""
+        return len(self.images)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The recordings."""
+        return tuple(row.entry for row in self.rows)
 
     @property
     def pictures(self) -> tuple[Entry, ...]:
         """The recordings that are pictures, not refusals."""
-        return tuple(entry for entry in self.entries if entry.image)
+        return tuple(row.entry for row in self.rows if row.image)
 
     @cached_property
     def note(self) -> str:
@@ -52,18 +88,18 @@ class Run:
             return (
                 ON_ITS_WAY if self.call.on_its_way else f"no known end: {self.call.why or 'its kernel died'}"
             )
-        refusals = [entry.refusal for entry in self.entries if entry.refusal]
-        return f"refused: {refusals[0].message}" if refusals else ""
+        refusals = [row.refusal for row in self.rows if row.refused]
+        return f"refused: {refusals[0].message}" if refusals and refusals[0] else ""
 
     @property
     def procedural(self) -> bool:
         """Whether the built-in painter drew any of it."""
-        return any(entry.recipe.procedural for entry in self.entries)
+        return any(row.engine == PROCEDURAL for row in self.rows)
 
     def mentions(self, text: str) -> bool:
         """Whether the prompt, or what the service made of it, holds a text; capitals do not matter."""
-        revised = (entry.recipe.revised_prompt or "" for entry in self.entries)
-        return any(text.casefold() in each.casefold() for each in (self.request.prompt, *revised))
+        revised = (row.revised_prompt or "" for row in self.rows)
+        return any(text.casefold() in each.casefold() for each in (self.prompt, *revised))
 
 
 @dataclass(frozen=True)
@@ -81,28 +117,38 @@ class History:
 
 def runs(store: Store) -> list[Run]:
     """Return every run of a store, the newest first."""
-    by_request: dict[tuple[str, Request], list[Entry]] = {}
-    for entry in store.entries():
-        by_request.setdefault((entry.provider, entry.request.part(0)), []).append(entry)
-    found = [_recorded(*of, entries) for of, entries in by_request.items()]
-    found += [_unfinished(call) for call in pending.calls(store)]
-    return sorted(found, key=lambda run: (-run.created, run.name))
+    found = store.index.table().once(_recorded) + [_unfinished(call) for call in pending.calls(store)]
+    return sorted(found, key=_newest_first)
 
 
-def _recorded(provider: str, request: Request, entries: list[Entry]) -> Run:
-    entries.sort(key=lambda entry: entry.request.sample)
-    first = entries[0]
+def _newest_first(run: Run) -> tuple[int, str]:
+    return -run.created, run.name
+
+
+def _recorded(table: Table) -> list[Run]:
+    by_request: dict[tuple[object, ...], list[Row]] = {}
+    for row in table.rows:
+        by_request.setdefault(row.asked, []).append(row)
+    return sorted(map(_of, by_request.values()), key=_newest_first)
+
+
+def _of(rows: list[Row]) -> Run:
+    rows.sort(key=_sample)
+    first = rows[0]
     return Run(
-        name=key(request, provider=provider) if first.request.sample else first.key,
-        provider=provider,
-        request=request,
-        created=max(entry.recipe.created for entry in entries),
-        entries=tuple(entries),
+        name=key(first.request.part(0), provider=first.provider) if first.sample else first.key,
+        provider=first.provider,
+        created=max(row.created for row in rows),
+        rows=tuple(rows),
     )
 
 
+def _sample(row: Row) -> int:
+    return row.sample
+
+
 def _unfinished(call: Pending) -> Run:
-    return Run(name=call.run, provider=call.provider, request=call.request, created=call.started, call=call)
+    return Run(name=call.run, provider=call.provider, created=call.started, call=call)
 
 
 def history(
@@ -125,8 +171,8 @@ def history(
     found = [
         run
         for run in runs(store)
-        if text.casefold() in run.request.prompt.casefold()
-        and (model is None or run.request.model == model)
+        if text.casefold() in run.prompt.casefold()
+        and (model is None or run.model == model)
         and start <= run.created < end
     ]
     everything = not (text or model or since or until)
@@ -173,7 +219,7 @@ def recall(store: Store, name: str) -> Result:
         )
     pictures = tuple(store.picture(entry) for entry in run.pictures)
     if not pictures:
-        raise next(entry.refusal for entry in run.entries if entry.refusal)
+        raise next(refusal for row in run.rows if (refusal := row.refusal))
     return Result(run.request.part(pictures[0].recipe.request.sample, len(pictures)), pictures)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store import marks, pending
 from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
+from beluga_nb.store.index import Row
 from beluga_nb.store.marks import Mark
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.pending import Pending
-from beluga_nb.store.records import Blob, Entry, NotPulled, Store, Unusable
+from beluga_nb.store.records import Blob, NotPulled, Store, Unusable
 from beluga_nb.store.runs import SHOWN_NAME, Run, runs
 from beluga_nb.store.scores import Score, scores
 from beluga_nb.store.votes import lines
@@ -54,9 +56,9 @@ class Report:
 
 
 def _told(run: Run) -> str:
-    count = len(run.pictures)
+    count = run.count
     pictures = f"{count} picture{'s' * (count != 1)}"
-    return f"{run.name[:SHOWN_NAME]}  {pictures} of “{plain(run.request.prompt, 60)}”"
+    return f"{run.name[:SHOWN_NAME]}  {pictures} of “{plain(run.prompt, 60)}”"
 
 
 def _listed(what: str, lines: Sequence[str]) -> Iterator[str]:
@@ -69,21 +71,21 @@ def _listed(what: str, lines: Sequence[str]) -> Iterator[str]:
 
 def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
     """Return what is wrong with a store, and with what notebooks show of it."""
-    scanned = list(store.scan())
-    entries = [said for _, said in scanned if isinstance(said, Entry)]
+    scanned = [(path, Unusable(row.unusable) if row.unusable else row) for path, row in store.index.scan()]
+    rows = [said for _, said in scanned if isinstance(said, Row)]
     described = list(sheets(store))
     whole = [said for _, said in described if isinstance(said, Sheet)]
     scored, marked = list(scores(store)), list(marks.scan(store))
-    blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for sheet in whole}
+    blobs = {blob for row in rows for blob in row.blobs} | {sheet.blob for sheet in whole}
     shown, unread = _shown(notebooks)
     return Report(
-        checked=_checked(store, entries, notebooks),
+        checked=_checked(store, rows, notebooks),
         problems=(
             *_unusable(store, [*scanned, *described, *scored, *marked]),
             *_unusable_votes(store),
             *_damaged(store, blobs),
             *unread,
-            *_not_recorded(shown, entries, whole),
+            *_not_recorded(shown, rows, whole),
         ),
         unused=tuple(_unused(store, shown)) if notebooks else (),
         unnamed=tuple(_unnamed(store, blobs, [*scanned, *described, *scored, *marked])),
@@ -91,12 +93,12 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
     )
 
 
-def _checked(store: Store, entries: Sequence[Entry], notebooks: Sequence[Path]) -> str:
-    count = f"{len(entries)} recording{'s' * (len(entries) != 1)}"
+def _checked(store: Store, rows: Sequence[Row], notebooks: Sequence[Path]) -> str:
+    count = f"{len(rows)} recording{'s' * (len(rows) != 1)}"
     return ", ".join([f"{store.folder.name} ({count})", *(path.name for path in notebooks)])
 
 
-_Scanned = Sequence[tuple[Path, Entry | Sheet | Score | Mark | Unusable]]
+_Scanned = Sequence[tuple[Path, Row | Sheet | Score | Mark | Unusable]]
 
 
 def _unusable(store: Store, scanned: _Scanned) -> Iterator[str]:
@@ -112,14 +114,17 @@ def _unusable_votes(store: Store) -> Iterator[str]:
 
 
 def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
-    for blob in sorted(blobs, key=lambda blob: blob.sha256):
-        place = store.blob_path(blob).relative_to(store.folder).as_posix()
-        try:
-            store.blob(blob)
-        except NotPulled:
-            yield f"{place}: only its Git LFS pointer is here: git lfs pull"
-        except StoreError as error:
-            yield f"{place}: {error.message.partition(': ')[2]}"
+    paths = sorted((store.blob_path(blob), blob) for blob in blobs)
+    for folder, some in groupby(paths, key=lambda each: each[0].parent):
+        inside = store.outside(folder) is None
+        for path, blob in some:
+            place = path.relative_to(store.folder).as_posix()
+            try:
+                store.blob(blob, inside=inside and not path.is_symlink())
+            except NotPulled:
+                yield f"{place}: only its Git LFS pointer is here: git lfs pull"
+            except StoreError as error:
+                yield f"{place}: {error.message.partition(': ')[2]}"
 
 
 def _shown(notebooks: Iterable[Path]) -> tuple[dict[Path, Notebook], list[str]]:
@@ -134,13 +139,13 @@ def _shown(notebooks: Iterable[Path]) -> tuple[dict[Path, Notebook], list[str]]:
 
 
 def _not_recorded(
-    shown: Mapping[Path, Notebook], entries: Iterable[Entry], whole: Sequence[Sheet]
+    shown: Mapping[Path, Notebook], rows: Iterable[Row], whole: Sequence[Sheet]
 ) -> Iterator[str]:
     previews: dict[str, set[str]] = {}
-    for entry in entries:
-        if entry.image:
-            of = previews.setdefault(entry.image.sha256, set())
-            of |= {entry.preview.sha256} if entry.preview else set()
+    for row in rows:
+        if row.image:
+            of = previews.setdefault(row.image, set())
+            of |= {row.preview} if row.preview else set()
     for path, output in ((path, output) for path, found in shown.items() for output in found.outputs):
         for name in output.hashes:
             if name not in previews:
@@ -167,17 +172,19 @@ def _is_of(sheet: Sheet, parts: Sequence[Collection[str]]) -> bool:
 def _unused(store: Store, shown: Mapping[Path, Notebook]) -> Iterator[Run]:
     for run in runs(store):
         rest = tuple(
-            entry for entry in run.pictures if not any(found.needs(entry) for found in shown.values())
+            row
+            for row in run.rows
+            if row.image and not any(found.needs(row.entry) for found in shown.values())
         )
         if rest:
-            yield replace(run, entries=rest)
+            yield replace(run, rows=rest)
 
 
 def _unnamed(store: Store, blobs: Iterable[Blob], scanned: _Scanned) -> Iterator[str]:
     named = {blob.sha256 for blob in blobs}
     # What cannot be read may name some as well, such as a record of a newer format.
     named |= named_in([path for path, said in scanned if isinstance(said, Unusable)])
-    images = {said.image.sha256 for _, said in scanned if isinstance(said, Entry) and said.image}
+    images = {said.image for _, said in scanned if isinstance(said, Row)}
     about = {path: _image_of(said) for path, said in scanned if isinstance(said, Score | Mark)}
     of_nothing = [path for path, image in about.items() if image not in images]
     left = [path for path in blob_paths(store) if hash_of(path) not in named]

@@ -22,8 +22,9 @@ from beluga_nb.errors import (
 )
 from beluga_nb.show.markup import bundle
 from beluga_nb.store import pending
+from beluga_nb.store.nearest import nearest
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, nearest, retaken
+from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 HALF = drawn(FOX, 0)[:60]

@@ -1,0 +1,380 @@
+"""The index: what records say, kept together, so that a store of many need not be read file by file.
+
+    beluga_store/index/1c.idx   what the records in records/1c/ say
+    beluga_store/index/.gitignore
+
+An index file is a line of format and checksum, and then JSON. It is a cache and never the truth: each use
+lists the records, and reads each again whose signature (times, size, inode) is not the one that was noted.
+So what is absent, damaged, of another version or of another folder is replaced by what the records say. Only
+a store with `indexing` writes it, and only if it holds many records; deleting it loses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
+
+from beluga_nb.core import Recipe, Request
+from beluga_nb.errors import Refused
+from beluga_nb.store import files
+from beluga_nb.store.records import Blob, Entry, Store, Unusable, refusal_of, words_of
+
+FORMAT = 1
+"""Changes with what a row says, and with how records are read."""
+
+WRITTEN_FROM = 500
+"""Records from which on an index is written."""
+
+SETTLED_AFTER = 2.0
+"""Seconds after which another change of a file gives it other times, on every file system."""
+
+T = TypeVar("T")
+
+Signature = list[int]
+
+_NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
+_FOLDER = re.compile(r"[0-9a-f]{2}")
+_LARGEST = 2**28  # bytes of an index file that is read
+_WHEN_CHANGED = "st_mtime_ns" if os.name == "nt" else "st_ctime_ns"  # which nobody can set
+
+
+class Row(NamedTuple):
+    """What a record file says: `digest` is the SHA-256 of its text, `unusable` why it cannot be read.
+
+    A picture and its preview are named by SHA-256 and media type; `refused` are the words of a refusal.
+    """
+
+    name: str
+    digest: str
+    unusable: str | None = None
+    provider: str = ""
+    prompt: str = ""
+    model: str = ""
+    size: str | None = None
+    quality: str | None = None
+    output_format: str | None = None
+    output_compression: int | None = None
+    take: str = ""
+    sample: int = 0
+    n: int = 1
+    engine: str = ""
+    revised_prompt: str | None = None
+    created: int = 0
+    image: str | None = None
+    image_type: str = ""
+    width: int = 0
+    height: int = 0
+    preview: str | None = None
+    preview_type: str = ""
+    refused: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the record, which its file is named by."""
+        return self.name.removesuffix(".json")
+
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """The provider and all that was asked of it, whatever the sample."""
+        return self[_ASKED]
+
+    @property
+    def request(self) -> Request:
+        """What was asked for, for this one sample."""
+        return Request(**{name: getattr(self, name) for name in _REQUEST})
+
+    @property
+    def blobs(self) -> list[Blob]:
+        """The bytes that belong to it."""
+        named = ((self.image, self.image_type), (self.preview, self.preview_type))
+        return [Blob(sha256, media_type) for sha256, media_type in named if sha256]
+
+    @property
+    def refusal(self) -> Refused | None:
+        """What the model said instead, as a new error each time."""
+        return None if self.refused is None else refusal_of(self.refused)
+
+    @property
+    def entry(self) -> Entry:
+        """The record, as it is read from its file."""
+        return Entry(
+            key=self.key,
+            provider=self.provider,
+            recipe=Recipe(
+                request=self.request,
+                engine=self.engine,
+                revised_prompt=self.revised_prompt,
+                created=self.created,
+            ),
+            image=Blob(self.image, self.image_type) if self.image else None,
+            preview=Blob(self.preview, self.preview_type) if self.preview else None,
+            size=(self.width, self.height),
+            refusal=self.refusal,
+        )
+
+
+_REQUEST = [each.name for each in fields(Request) if each.name != "run"]
+_ASKED = slice(Row._fields.index("provider"), Row._fields.index("sample"))
+_HEAD = f"beluga_nb index {FORMAT} {','.join(Row._fields)}"
+
+
+def row_of(name: str, written: bytes, said: Entry | Unusable) -> Row:
+    """Return what the index keeps of a record file, of its text, and of what that says."""
+    digest = hashlib.sha256(written).hexdigest()
+    if isinstance(said, Unusable):
+        return Row(name, digest, str(said))
+    request, recipe, refusal = said.request, said.recipe, said.refusal
+    return Row(
+        name,
+        digest,
+        None,
+        said.provider,
+        request.prompt,
+        request.model,
+        request.size,
+        request.quality,
+        request.output_format,
+        request.output_compression,
+        request.take,
+        request.sample,
+        request.n,
+        recipe.engine,
+        recipe.revised_prompt,
+        recipe.created,
+        said.image and said.image.sha256,
+        said.image.media_type if said.image else "",
+        *said.size,
+        said.preview and said.preview.sha256,
+        said.preview.media_type if said.preview else "",
+        refusal and words_of(refusal),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What the records of one folder say, by the names of their files; and the signatures of the files.
+
+    One that cannot be read, is a link or has changed just now has no signature, and is read each time.
+    """
+
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What all records of a store say, by their folders."""
+
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    _made: dict[Callable[[Table], object], object] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The records that can be read, in the order of their keys."""
+        return [row for part in self.parts.values() for row in part.rows.values() if row.unusable is None]
+
+    def scan(self, store: Store) -> Iterator[tuple[Path, Row]]:
+        """Yield where each record is, in the order of their keys, and what it says."""
+        for folder, part in self.parts.items():
+            place = store.folder / "records" / folder
+            for name, row in part.rows.items():
+                yield place / name, row
+
+    def once(self, make: Callable[[Table], T]) -> T:
+        """Return what a function makes of this table, which is made once."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast(T, self._made[make])
+
+
+class Index:
+    """What the records of a store say, as far as that is known without reading them."""
+
+    def __init__(self, store: Store, *, clock: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self.clock = clock
+        self._table = Table()
+        self._written: dict[str, Mapping[str, Signature]] = {}  # as last seen in the index files
+        self._lock = threading.Lock()
+        self._turns = count()
+        self._listed = -1
+
+    def table(self) -> Table:
+        """Return what the records say now; the same table while nothing changes."""
+        asked = next(self._turns)
+        with self._lock:
+            if self._listed < asked:  # else somebody listed them while this call waited
+                self._listed = next(self._turns)
+                self._refresh()
+            return self._table
+
+    def scan(self) -> Iterator[tuple[Path, Row]]:
+        """Yield where each record is, in the order of their keys, and what it says: each is read anew."""
+        for path, row in self.table().scan(self.store):
+            with contextlib.suppress(FileNotFoundError):  # someone else has just forgotten it
+                yield path, row if _says(path, row) else self._row(path, self.store.outside(path.parent))
+
+    def disagreeing(self) -> list[Path]:
+        """Return the index files that name what is not there as it was: they may hold what is forgotten."""
+        there = self._listing()
+        return [path for path in self._paths() if not _agrees(_read(path), there.get(path.stem, {}))]
+
+    def _refresh(self) -> None:
+        parts = {folder: self._part(folder, there) for folder, there in self._listing().items()}
+        if parts != self._table.parts:
+            self._table = Table(parts)
+        if self.store.indexing:
+            with contextlib.suppress(OSError, ValueError, RecursionError):  # there is none then
+                self._write(parts)
+
+    def _listing(self) -> dict[str, dict[str, Signature | None]]:
+        return {folder: self._listing_of(folder) for folder in _folders(self.store.folder / "records")}
+
+    def _listing_of(self, folder: str) -> dict[str, Signature | None]:
+        records = self.store.folder / "records"
+        # Where a link leads may change, and nothing that is there with it.
+        linked = records.is_symlink() or (records / folder).is_symlink()
+        return _listed(records / folder, 0 if linked else int((self.clock() - SETTLED_AFTER) * 1e9))
+
+    def _part(self, folder: str, there: Mapping[str, Signature | None]) -> Part:
+        known = self._table.parts.get(folder) or self._loaded(folder)
+        same = known.signatures == there and known.rows.keys() == there.keys()
+        return known if same else self._read_anew(folder, there, known)
+
+    def _loaded(self, folder: str) -> Part:
+        part = _read(self._path(folder))
+        self._written[folder] = part.signatures
+        return part
+
+    def _read_anew(self, folder: str, there: Mapping[str, Signature | None], known: Part) -> Part:
+        place = self.store.folder / "records" / folder
+        outside = self.store.outside(place)
+        rows, signatures = dict[str, Row](), dict[str, Signature]()
+        for name, signature in sorted(there.items()):
+            if signature and known.signatures.get(name) == signature:
+                rows[name] = known.rows[name]
+            else:
+                with contextlib.suppress(FileNotFoundError):  # someone else has just forgotten it
+                    rows[name] = self._row(place / name, outside)
+            if signature and name in rows and rows[name].unusable is None:
+                signatures[name] = signature
+        return Part(rows, signatures)
+
+    def _row(self, path: Path, outside: Unusable | None) -> Row:
+        return row_of(path.name, *((b"", outside) if outside else self.store.record_at(path)))
+
+    def _write(self, parts: Mapping[str, Part]) -> None:
+        if not self._is_ours():
+            return
+        there = {path.stem for path in self._paths()}
+        many = sum(len(part.rows) for part in parts.values()) >= WRITTEN_FROM
+        wanted = {name: part for name, part in parts.items() if many and _is_wanted(name, part)}
+        for name in there - wanted.keys():
+            self._path(name).unlink(missing_ok=True)
+        for name, part in wanted.items():
+            if name not in there or self._written.get(name) != part.signatures:
+                self._replace(name, part)
+
+    def _replace(self, folder: str, part: Part) -> None:
+        root = self.store.folder
+        if not (root / "index" / ".gitignore").exists():
+            files.write(root / "index" / ".gitignore", b"*\n", root=root, durable=False)
+        path = self._path(folder)
+        files.write(path, _packed(part), root=root, durable=False)
+        self._written[folder] = part.signatures
+        # What another kernel has forgotten meanwhile must not come back: it removes records first, then this.
+        if not _agrees(part, self._listing_of(folder)):
+            path.unlink(missing_ok=True)
+
+    def _is_ours(self) -> bool:
+        root = self.store.folder
+        own = not hasattr(os, "geteuid") or root.stat().st_uid == os.geteuid()
+        return own and (root / "store.json").is_file()
+
+    def _path(self, folder: str) -> Path:
+        return self.store.folder / "index" / f"{folder}.idx"
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.store.folder.glob("index/*.idx"))
+
+
+def _says(path: Path, row: Row) -> bool:
+    """Whether a file has the very text that a row was made of."""
+    try:
+        return row.unusable is None and hashlib.sha256(path.read_bytes()).hexdigest() == row.digest
+    except OSError:
+        return False
+
+
+def _is_wanted(folder: str, part: Part) -> bool:
+    return bool(part.signatures and _FOLDER.fullmatch(folder))
+
+
+def _agrees(part: Part, there: Mapping[str, Signature | None]) -> bool:
+    """Whether a part says anything, and all of it of files as they are."""
+    return bool(part.signatures) and all(there.get(name) == each for name, each in part.signatures.items())
+
+
+def _folders(records: Path) -> list[str]:
+    try:
+        with os.scandir(records) as entries:
+            return sorted(each.name for each in entries if each.is_dir())
+    except _NOT_THERE:
+        return []
+
+
+def _listed(folder: Path, settled: int) -> dict[str, Signature | None]:
+    try:
+        with os.scandir(folder) as entries:
+            return {each.name: _signature(each, settled) for each in entries if each.name.endswith(".json")}
+    except _NOT_THERE:
+        return {}
+
+
+def _signature(file: os.DirEntry[str], settled: int) -> Signature | None:
+    """Return what changes with a file; None for a link, and for what may change again at the same time."""
+    try:
+        state = file.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    if getattr(state, _WHEN_CHANGED) >= settled or stat.S_ISLNK(state.st_mode):
+        return None
+    return [state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino]
+
+
+def _packed(part: Part) -> bytes:
+    said = [list(part.signatures.values()), [part.rows[name] for name in part.signatures]]
+    body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return _head(body) + b"\n" + body
+
+
+def _head(body: bytes) -> bytes:
+    return f"{_HEAD} {hashlib.sha256(body).hexdigest()}".encode()
+
+
+def _read(path: Path) -> Part:
+    """Return what an index file says; nothing where it is absent, damaged or of another version."""
+    try:
+        state = path.lstat()
+        if not stat.S_ISREG(state.st_mode) or state.st_size > _LARGEST:
+            return Part()
+        head, _, body = path.read_bytes().partition(b"\n")
+        if head != _head(body):
+            return Part()
+        signatures, said = json.loads(body)
+        rows = {row.name: row for row in map(Row._make, said)}
+        return Part(rows, dict(zip(rows, signatures, strict=True)))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return Part()
