@@ -42,12 +42,9 @@ SETTLED_AFTER = 2.0
 
 T = TypeVar("T")
 
-Signature = list[int]
-
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _LARGEST = 2**28  # bytes of an index file that is read
-_WHEN_CHANGED = "st_mtime_ns" if os.name == "nt" else "st_ctime_ns"  # which nobody can set
 
 
 class Row(NamedTuple):
@@ -170,7 +167,7 @@ class Part:
     """
 
     rows: Mapping[str, Row] = field(default_factory=dict)
-    signatures: Mapping[str, Signature] = field(default_factory=dict)
+    signatures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +203,7 @@ class Index:
         self.store = store
         self.clock = clock
         self._table = Table()
-        self._written: dict[str, Mapping[str, Signature]] = {}  # as last seen in the index files
+        self._written: dict[str, Mapping[str, str]] = {}  # as last seen in the index files
         self._lock = threading.Lock()
         self._turns = count()
         self._listed = -1
@@ -239,16 +236,16 @@ class Index:
             with contextlib.suppress(OSError, ValueError, RecursionError):  # there is none then
                 self._write(parts)
 
-    def _listing(self) -> dict[str, dict[str, Signature | None]]:
+    def _listing(self) -> dict[str, dict[str, str | None]]:
         return {folder: self._listing_of(folder) for folder in _folders(self.store.folder / "records")}
 
-    def _listing_of(self, folder: str) -> dict[str, Signature | None]:
+    def _listing_of(self, folder: str) -> dict[str, str | None]:
         records = self.store.folder / "records"
         # Where a link leads may change, and nothing that is there with it.
         linked = records.is_symlink() or (records / folder).is_symlink()
         return _listed(records / folder, 0 if linked else int((self.clock() - SETTLED_AFTER) * 1e9))
 
-    def _part(self, folder: str, there: Mapping[str, Signature | None]) -> Part:
+    def _part(self, folder: str, there: Mapping[str, str | None]) -> Part:
         known = self._table.parts.get(folder) or self._loaded(folder)
         same = known.signatures == there and known.rows.keys() == there.keys()
         return known if same else self._read_anew(folder, there, known)
@@ -258,10 +255,10 @@ class Index:
         self._written[folder] = part.signatures
         return part
 
-    def _read_anew(self, folder: str, there: Mapping[str, Signature | None], known: Part) -> Part:
+    def _read_anew(self, folder: str, there: Mapping[str, str | None], known: Part) -> Part:
         place = self.store.folder / "records" / folder
         outside = self.store.outside(place)
-        rows, signatures = dict[str, Row](), dict[str, Signature]()
+        rows, signatures = dict[str, Row](), dict[str, str]()
         for name, signature in sorted(there.items()):
             if signature and known.signatures.get(name) == signature:
                 rows[name] = known.rows[name]
@@ -322,7 +319,7 @@ def _is_wanted(folder: str, part: Part) -> bool:
     return bool(part.signatures and _FOLDER.fullmatch(folder))
 
 
-def _agrees(part: Part, there: Mapping[str, Signature | None]) -> bool:
+def _agrees(part: Part, there: Mapping[str, str | None]) -> bool:
     """Whether a part says anything, and all of it of files as they are."""
     return bool(part.signatures) and all(there.get(name) == each for name, each in part.signatures.items())
 
@@ -335,7 +332,7 @@ def _folders(records: Path) -> list[str]:
         return []
 
 
-def _listed(folder: Path, settled: int) -> dict[str, Signature | None]:
+def _listed(folder: Path, settled: int) -> dict[str, str | None]:
     try:
         with os.scandir(folder) as entries:
             return {each.name: _signature(each, settled) for each in entries if each.name.endswith(".json")}
@@ -343,20 +340,24 @@ def _listed(folder: Path, settled: int) -> dict[str, Signature | None]:
         return {}
 
 
-def _signature(file: os.DirEntry[str], settled: int) -> Signature | None:
+def _signature(file: os.DirEntry[str], settled: int) -> str | None:
     """Return what changes with a file; None for a link, and for what may change again at the same time."""
     try:
         state = file.stat(follow_symlinks=False)
     except OSError:
         return None
-    if getattr(state, _WHEN_CHANGED) >= settled or stat.S_ISLNK(state.st_mode):
+    modified, changed = state.st_mtime_ns, state.st_ctime_ns
+    if modified >= settled or changed >= settled or stat.S_ISLNK(state.st_mode):
         return None
-    return [state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino]
+    return f"{modified} {changed} {state.st_size} {state.st_ino}"
 
 
 def _packed(part: Part) -> bytes:
-    said = [list(part.signatures.values()), [part.rows[name] for name in part.signatures]]
-    body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    columns = [
+        list(part.signatures.values()),
+        *zip(*map(part.rows.__getitem__, part.signatures), strict=True),
+    ]
+    body = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return _head(body) + b"\n" + body
 
 
@@ -373,8 +374,8 @@ def _read(path: Path) -> Part:
         head, _, body = path.read_bytes().partition(b"\n")
         if head != _head(body):
             return Part()
-        signatures, said = json.loads(body)
-        rows = {row.name: row for row in map(Row._make, said)}
+        signatures, *columns = json.loads(body)
+        rows = {row.name: row for row in map(Row._make, zip(*columns, strict=True))}
         return Part(rows, dict(zip(rows, signatures, strict=True)))
     except (OSError, ValueError, TypeError, RecursionError):
         return Part()

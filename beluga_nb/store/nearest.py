@@ -2,63 +2,69 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Sequence
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from beluga_nb.core import Request
 from beluga_nb.store.index import Row
 from beluga_nb.store.records import Store
 
 _COMPARED = 500  # characters of two prompts
+_WITH_ORDER = 200  # recordings whose letters are compared in their order, which takes longer
 _PARAMETERS = ("model", "size", "quality", "output_format", "output_compression", "take")
 
 
 def nearest(request: Request, store: Store) -> Request | None:
     """Return the recorded request that is most like this one; of equals the one with the first key."""
-    rows = store.index.table().rows
-    matcher = difflib.SequenceMatcher(b=request.prompt[:_COMPARED])  # it remembers its second text
-    best, most = None, 0.0
-    for bound, place, differences in sorted(_bounds(request, rows)):
-        if best is not None and -bound < most:
-            break
-        matcher.set_seq1(rows[place].prompt[:_COMPARED])
-        likeness = 4 * matcher.ratio() - differences
-        if best is None or (likeness, -place) > (most, -best):
-            best, most = place, likeness
-    return None if best is None else rows[best].request
+    rows, prompt = store.index.table().rows, request.prompt[:_COMPARED]
+
+    def distance(place: int, differences: float) -> float:
+        row = rows[place]
+        return differences - 4 * _ratio(_in_order(prompt, row.prompt[:_COMPARED]), prompt, row)
+
+    nearer = heapq.nsmallest(_WITH_ORDER, _distances(request, rows))
+    exact = [(distance(place, differences), place) for _, place, differences in nearer]
+    return rows[min(exact)[1]].request if exact else None
 
 
-def _bounds(request: Request, rows: Sequence[Row]) -> Iterator[tuple[float, int, float]]:
-    """Yield what the likeness of each row cannot exceed, negative; its place; and how many parameters differ.
-
-    A full comparison is slow; this rules most out.
-    """
+def _distances(request: Request, rows: Sequence[Row]) -> Iterator[tuple[float, int, float]]:
+    """Yield how far each row is at least, in letters and parameters; its place; how far in parameters."""
     asked = tuple(getattr(request, name) for name in _PARAMETERS)
-    prompts: dict[str, float] = {}
-    parameters: dict[tuple[object, ...], int] = {}
+    letters = Counter(request.prompt[:_COMPARED])
+    alike: dict[str, float] = {}
+    different: dict[tuple[object, ...], int] = {}
     for place, row in enumerate(rows):
-        if (ratio := prompts.get(row.prompt)) is None:
-            ratio = prompts[row.prompt] = _most_alike(request.prompt[:_COMPARED], row.prompt[:_COMPARED])
+        prompt = row.prompt
+        if prompt not in alike:
+            alike[prompt] = _ratio(_letters(letters, prompt[:_COMPARED]), request.prompt, row)
         own = (row.model, row.size, row.quality, row.output_format, row.output_compression, row.take)
-        if (different := parameters.get(own)) is None:
-            different = parameters[own] = sum(one != other for one, other in zip(asked, own, strict=True))
-        differences = different + abs(request.sample - row.sample) / 1e6
-        yield differences - 4 * ratio, place, differences
+        if own not in different:
+            different[own] = sum(one != other for one, other in zip(asked, own, strict=True))
+        differences = different[own] + abs(request.sample - row.sample) / 1e6
+        yield differences - 4 * alike[prompt], place, differences
 
 
-def _most_alike(one: str, other: str) -> float:
-    """Return what the ratio of two texts cannot exceed: ends in common, and equal characters between."""
-    length = len(one) + len(other)
-    start = _same(one, other)
-    one, other = one[start:], other[start:]
-    end = _same(one[::-1], other[::-1])
-    one, other = one[: len(one) - end], other[: len(other) - end]
-    between = sum(min(one.count(each), other.count(each)) for each in set(one))
-    return 2.0 * (start + end + between) / length
+def _ratio(same: int, prompt: str, row: Row) -> float:
+    return 2 * same / (min(len(prompt), _COMPARED) + min(len(row.prompt), _COMPARED))
 
 
-def _same(one: str, other: str) -> int:
-    """Return how many characters at the start are the same."""
-    if one[: len(other)] == other[: len(one)]:
-        return min(len(one), len(other))
-    return next(place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+def _letters(letters: Mapping[str, int], text: str) -> int:
+    """Return how many letters of a text there are, in whatever order."""
+    same = 0
+    for letter, most in letters.items():
+        found = text.count(letter)
+        same += found if found < most else most
+    return same
+
+
+def _in_order(one: str, other: str) -> int:
+    """Return how long the longest common subsequence is (Hyyrö 2004, a bit for each letter)."""
+    places: dict[str, int] = {}
+    for place, letter in enumerate(one):
+        places[letter] = places.get(letter, 0) | 1 << place
+    rest = everything = (1 << len(one)) - 1
+    for letter in other:
+        found = rest & places.get(letter, 0)
+        rest = (rest + found) | (rest - found)
+    return len(one) - (rest & everything).bit_count()

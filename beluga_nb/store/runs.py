@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
 
 from beluga_nb.core import PROCEDURAL, Bundle, Preview, Request, Result
 from beluga_nb.errors import RequestError, StoreError, plain
@@ -27,7 +26,7 @@ SHORTEST_NAME = 4
 ON_ITS_WAY = "on its way"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
     """The recordings of a request, in the order of their samples; or its `call`, which has no known end.
 
@@ -41,7 +40,7 @@ class Run:
     rows: tuple[Row, ...] = field(default=(), repr=False)
     call: Pending | None = None
 
-    @cached_property
+    @property
     def request(self) -> Request:
         """What was asked for."""
         return self.call.request if self.call else self.rows[0].request.part(0)
@@ -81,7 +80,7 @@ class Run:
         """The recordings that are pictures, not refusals."""
         return tuple(row.entry for row in self.rows if row.image)
 
-    @cached_property
+    @property
     def note(self) -> str:
         """What is out of the ordinary: a refusal, or an end that is not known."""
         if self.call:
