@@ -177,7 +177,8 @@ def entry_of(text: bytes) -> Entry:
 def _read_first(record: Mapping[str, Any]) -> Entry:
     image, preview, response = record["image"], record["preview"], record["response"]
     request = Request(**record["request"], take=record["take"], sample=record["sample"])
-    for text in (record["provider"], response["engine"], response["revised_prompt"] or ""):
+    revised = response["revised_prompt"]
+    for text in (record["provider"], response["engine"], "" if revised is None else revised):
         if not isinstance(text, str):
             raise TypeError("no text")
     entry = Entry(
@@ -186,7 +187,7 @@ def _read_first(record: Mapping[str, Any]) -> Entry:
         recipe=Recipe(
             request=request,
             engine=response["engine"],
-            revised_prompt=response["revised_prompt"],
+            revised_prompt=revised,
             created=operator.index(response["created"]),
         ),
         image=image and Blob(image["sha256"], image["media_type"]),
