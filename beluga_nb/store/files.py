@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 import tempfile
@@ -58,6 +59,29 @@ def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
         raise
     if durable:
         sync(path.parent)
+
+
+def read(path: Path | str) -> bytes:
+    """Return a whole file: in one piece, which for very many small ones is faster than with a buffer."""
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+def holds(path: Path | str, sha256: str) -> bool:
+    """Whether a file has the bytes with this SHA-256."""
+    try:
+        return hashlib.sha256(read(path)).hexdigest() == sha256
+    except OSError:
+        return False
+
+
+def names(folder: Path, *, links: bool = True) -> list[str]:
+    """Return what a folder lists, also the `links` in it or not; nothing where it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return [each.name for each in entries if links or not each.is_symlink()]
+    except OSError:
+        return []
 
 
 def add(path: Path, line: bytes, *, root: Path) -> None:

@@ -221,7 +221,8 @@ class Index:
         """Yield where each record is, in the order of their keys, and what it says: each is read anew."""
         for path, row in self.table().scan(self.store):
             with contextlib.suppress(FileNotFoundError):  # someone else has just forgotten it
-                yield path, row if _says(path, row) else self._row(path, self.store.outside(path.parent))
+                same = row.unusable is None and files.holds(path, row.digest)
+                yield path, row if same else self._row(path, self.store.outside(path.parent))
 
     def disagreeing(self) -> list[Path]:
         """Return the index files that name what is not there as it was: they may hold what is forgotten."""
@@ -305,14 +306,6 @@ class Index:
 
     def _paths(self) -> list[Path]:
         return sorted(self.store.folder.glob("index/*.idx"))
-
-
-def _says(path: Path, row: Row) -> bool:
-    """Whether a file has the very text that a row was made of."""
-    try:
-        return row.unusable is None and hashlib.sha256(path.read_bytes()).hexdigest() == row.digest
-    except OSError:
-        return False
 
 
 def _is_wanted(folder: str, part: Part) -> bool:

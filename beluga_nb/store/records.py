@@ -331,7 +331,7 @@ class Store:
         try:
             if path.is_symlink():
                 files.check_inside(path, self.folder)
-            written = path.read_bytes()
+            written = files.read(path)
             return written, _in_its_place(entry_of(written), path)
         except FileNotFoundError:
             raise
@@ -368,16 +368,12 @@ class Store:
             )
         return Picture(data, entry.image.media_type, entry.recipe, preview)
 
-    def blob(self, blob: Blob, *, inside: bool = False) -> bytes:
-        """Return recorded bytes; raise `StoreError` unless they are the recorded ones.
-
-        Unless they are known to be `inside` the store, links are followed to see that.
-        """
+    def blob(self, blob: Blob) -> bytes:
+        """Return recorded bytes; raise `StoreError` unless they are the recorded ones."""
         path = self.blob_path(blob)
         try:
-            if not inside:
-                files.check_inside(path, self.folder)
-            data = path.read_bytes()
+            files.check_inside(path, self.folder)
+            data = files.read(path)
         except OSError as error:
             raise unreadable(path, error.strerror or str(error)) from None
         if hashlib.sha256(data).hexdigest() == blob.sha256:
@@ -455,7 +451,7 @@ class Store:
         return self._path("blobs", name, suffix)
 
     def _path(self, room: str, name: str, suffix: str) -> Path:
-        return self.folder / room / name[:2] / f"{name}{suffix}"
+        return self.folder.joinpath(room, name[:2], f"{name}{suffix}")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
+from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError, plain
-from beluga_nb.store import marks, pending
-from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
+from beluga_nb.store import files, marks, pending
+from beluga_nb.store.folder import Sheet, named_in, part_paths, sheets
 from beluga_nb.store.index import Row
 from beluga_nb.store.marks import Mark
 from beluga_nb.store.notebooks import Notebook, Output, read
@@ -114,17 +116,26 @@ def _unusable_votes(store: Store) -> Iterator[str]:
 
 
 def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
-    paths = sorted((store.blob_path(blob), blob) for blob in blobs)
-    for folder, some in groupby(paths, key=lambda each: each[0].parent):
-        inside = store.outside(folder) is None
-        for path, blob in some:
-            place = path.relative_to(store.folder).as_posix()
+    ordered = sorted(blobs, key=lambda blob: (blob.sha256, blob.media_type))
+    for _, some in groupby(ordered, key=lambda blob: blob.sha256[:2]):
+        for blob in _not_whole(store, list(some)):
+            place = store.blob_path(blob).relative_to(store.folder).as_posix()
             try:
-                store.blob(blob, inside=inside and not path.is_symlink())
+                store.blob(blob)
             except NotPulled:
                 yield f"{place}: only its Git LFS pointer is here: git lfs pull"
             except StoreError as error:
                 yield f"{place}: {error.message.partition(': ')[2]}"
+
+
+def _not_whole(store: Store, blobs: Sequence[Blob]) -> Iterator[Blob]:
+    """Yield the blobs of one folder that are not plain files with the right bytes, read and hashed anew."""
+    folder = store.blob_path(blobs[0]).parent
+    there = set() if store.outside(folder) else set(files.names(folder, links=False))
+    for blob in blobs:
+        name = blob.sha256 + SUFFIXES[blob.media_type]
+        if name not in there or not files.holds(f"{folder}{os.sep}{name}", blob.sha256):
+            yield blob
 
 
 def _shown(notebooks: Iterable[Path]) -> tuple[dict[Path, Notebook], list[str]]:
@@ -187,8 +198,9 @@ def _unnamed(store: Store, blobs: Iterable[Blob], scanned: _Scanned) -> Iterator
     images = {said.image for _, said in scanned if isinstance(said, Row)}
     about = {path: _image_of(said) for path, said in scanned if isinstance(said, Score | Mark)}
     of_nothing = [path for path, image in about.items() if image not in images]
-    left = [path for path in blob_paths(store) if hash_of(path) not in named]
-    for path in [*left, *of_nothing, *part_paths(store)]:
+    folders = store.folder.glob("blobs/*")
+    left = (folder / name for folder in folders for name in files.names(folder) if name[:64] not in named)
+    for path in [*sorted(left), *of_nothing, *part_paths(store)]:
         yield path.relative_to(store.folder).as_posix()
 
 
