@@ -117,13 +117,15 @@ output_format=None, output_compression=None, take='', sample=0)
     @property
     def said(self) -> dict[str, str | int]:
         """What the user set that each picture depends on, by the API's names."""
-        names = [each.name for each in fields(self) if each.name not in _WHICH_PICTURES]
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        return {name: value for name in _SAID if (value := getattr(self, name)) is not None}
 
     @property
     def samples(self) -> range:
         """The numbers of the pictures that are asked for."""
         return range(self.sample, self.sample + self.n)
+
+
+_SAID = [each.name for each in fields(Request) if each.name not in _WHICH_PICTURES]
 
 
 def _check_text(name: str, value: object) -> None:

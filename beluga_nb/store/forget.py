@@ -133,7 +133,7 @@ def age(text: str) -> timedelta:
 def _damaged(store: Store, prompt: str) -> Iterator[Path]:
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
     readable = {pending.path_of(store, call.run) for call in pending.calls(store)}
-    unusable = [path for path, row in store.index.table().scan(store) if row.unusable]
+    unusable = [path for path, _ in store.index.table().scan(store, usable=False)]
     unusable += [path for path in store.folder.glob("pending/*") if path not in readable]
     for path in unusable:
         written = text(path).decode("utf-8", "replace").casefold()

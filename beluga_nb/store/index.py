@@ -85,7 +85,7 @@ class Row(NamedTuple):
     @property
     def asked(self) -> tuple[object, ...]:
         """The provider and all that was asked of it, whatever the sample."""
-        return self[_ASKED]
+        return tuple(self)[_ASKED]
 
     @property
     def request(self) -> Request:
@@ -132,7 +132,7 @@ def row_of(name: str, written: bytes, said: Entry | Unusable) -> Row:
     digest = hashlib.sha256(written).hexdigest()
     if isinstance(said, Unusable):
         return Row(name, digest, str(said))
-    request, recipe, refusal = said.request, said.recipe, said.refusal
+    request, recipe = said.request, said.recipe
     return Row(
         name,
         digest,
@@ -150,12 +150,12 @@ def row_of(name: str, written: bytes, said: Entry | Unusable) -> Row:
         recipe.engine,
         recipe.revised_prompt,
         recipe.created,
-        said.image and said.image.sha256,
+        said.image.sha256 if said.image else None,
         said.image.media_type if said.image else "",
         *said.size,
-        said.preview and said.preview.sha256,
+        said.preview.sha256 if said.preview else None,
         said.preview.media_type if said.preview else "",
-        refusal and words_of(refusal),
+        words_of(said.refusal) if said.refusal else None,
     )
 
 
@@ -182,12 +182,13 @@ class Table:
         """The records that can be read, in the order of their keys."""
         return [row for part in self.parts.values() for row in part.rows.values() if row.unusable is None]
 
-    def scan(self, store: Store) -> Iterator[tuple[Path, Row]]:
-        """Yield where each record is, in the order of their keys, and what it says."""
+    def scan(self, store: Store, *, usable: bool = True) -> Iterator[tuple[Path, Row]]:
+        """Yield where each record is, in the order of their keys, and what it says; also what is `usable`."""
         for folder, part in self.parts.items():
             place = store.folder / "records" / folder
             for name, row in part.rows.items():
-                yield place / name, row
+                if usable or row.unusable:
+                    yield place / name, row
 
     def once(self, make: Callable[[Table], T]) -> T:
         """Return what a function makes of this table, which is made once."""

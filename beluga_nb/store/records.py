@@ -50,13 +50,15 @@ _FILES = {
     ".gitignore": "pending/\ntmp/\n",
 }
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST_POINTER = 1024  # bytes, as Git LFS specifies
 
 
 def canonical_json(value: object) -> bytes:
     """Return the one spelling of a JSON value that keys are made of: sorted, no blanks, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def key(request: Request, *, provider: str) -> str:

@@ -97,8 +97,9 @@ class Run:
 
     def mentions(self, text: str) -> bool:
         """Whether the prompt, or what the service made of it, holds a text; capitals do not matter."""
+        folded = text.casefold()
         revised = (row.revised_prompt or "" for row in self.rows)
-        return any(text.casefold() in each.casefold() for each in (self.prompt, *revised))
+        return any(folded in each.casefold() for each in (self.prompt, *revised))
 
 
 @dataclass(frozen=True)
@@ -167,10 +168,11 @@ def history(
         raise RequestError(f"The limit is {limit}.", "Give a whole number from 1 on.")
     start = _midnight(since) if since else 0.0
     end = _midnight(until) + timedelta(days=1).total_seconds() if until else float("inf")
+    folded = text.casefold()
     found = [
         run
         for run in runs(store)
-        if text.casefold() in run.prompt.casefold()
+        if folded in run.prompt.casefold()
         and (model is None or run.model == model)
         and start <= run.created < end
     ]
