@@ -52,10 +52,10 @@ def file_by_file(store):
 def file_by_file_with_pictures(store):
     return [store.blob(blob) for entry in store.entries() for blob in entry.blobs]
 
-folder, indexing = sys.argv[1:]
+folder, indexing, times = sys.argv[1:]
 store = Store(Path(folder), indexing=bool(indexing))
-NAME = next(store.folder.glob("records/1c/*")).stem 
-for _ in range(2):
+NAME = next(store.folder.glob("records/1c/*")).stem
+for _ in range(int(times)):
     began = time.perf_counter()
     try:
         QUERY
@@ -95,24 +95,23 @@ def _files(picture: Picture, small: Preview, record: dict[str, object]) -> Itera
     yield f"blobs/{preview[:2]}/{preview}.jpg", small.data
 
 
-def seconds(folder: Path, query: str, *, indexing: bool = False) -> tuple[float, float]:
-    """Return how long a query took in a fresh process, and how long the second time."""
+def seconds(folder: Path, query: str, *, times: int = 1, indexing: bool = False) -> list[float]:
+    """Return how long a query took in a fresh process, each time."""
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))}
     code = PROBE.replace("QUERY", query)
-    command = [sys.executable, "-c", code, str(folder), "yes" * indexing]
+    command = [sys.executable, "-c", code, str(folder), "yes" * indexing, str(times)]
     said = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
-    first, second = map(float, said.split())
-    return first, second
+    return [float(each) for each in said.split()]
 
 
-def measured(folder: Path, query: str, before: str) -> tuple[float, float, float, float]:
+def measured(folder: Path, query: str, before: str) -> list[float]:
     """Return the seconds of: file by file, no index, a new process with the index, again in that process."""
     aside = folder / "index.aside"
-    file_by_file, _ = seconds(folder, before)
+    file_by_file = seconds(folder, before)
     (folder / "index").rename(aside)
-    without, _ = seconds(folder, query)
+    without = seconds(folder, query)
     aside.rename(folder / "index")
-    return file_by_file, without, *seconds(folder, query)
+    return [*file_by_file, *without, *seconds(folder, query, times=2)]
 
 
 def main(records: int = 50_000, rounds: int = 3) -> None:

@@ -44,6 +44,7 @@ T = TypeVar("T")
 
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
 _FOLDER = re.compile(r"[0-9a-f]{2}")
+_FILE = re.compile(r"[0-9a-f]{2}\.idx")
 _LARGEST = 2**28  # bytes of an index file that is read
 
 
@@ -306,7 +307,9 @@ class Index:
         return self.store.folder / "index" / f"{folder}.idx"
 
     def _paths(self) -> list[Path]:
-        return sorted(self.store.folder.glob("index/*.idx"))
+        index = self.store.folder / "index"
+        names = [] if index.is_symlink() else files.names(index)
+        return [index / name for name in sorted(names) if _FILE.fullmatch(name)]
 
 
 def _is_wanted(folder: str, part: Part) -> bool:

@@ -438,8 +438,9 @@ def test_an_index_that_is_stale_or_damaged_does_not_keep_it_either(store):
     record(store, "another")
     store.index.table()
     stale = store.folder / "index" / f"{path.parent.name}.idx"
-    stale.rename(stale.with_name("zz.idx"))
-    (store.folder / "index" / "yy.idx").write_bytes(b"damaged " + SENTINEL.encode())
+    unused = [name for name in ("00", "01", "02", "03") if not (store.folder / "records" / name).exists()]
+    stale.rename(stale.with_name(f"{unused[0]}.idx"))
+    stale.with_name(f"{unused[1]}.idx").write_bytes(b"damaged " + SENTINEL.encode())
     reader = opened(store.folder, writing=False)
     forget(reader, choose(reader, prompt=SENTINEL))
     assert mentions(store.folder, SENTINEL) == []
@@ -460,6 +461,23 @@ def test_what_is_forgotten_while_another_kernel_writes_its_index_does_not_come_b
     monkeypatch.setattr(indexing.files, "write", raced)
     store.index.table()
     assert mentions(store.folder, SENTINEL) == []
+
+
+def test_no_file_is_removed_that_is_not_an_index_by_its_place_and_name(store, tmp_path):
+    path = indexed(store)
+    own = path.with_name("notes.idx")
+    own.write_text("mine")
+    record(store, f"a {SENTINEL}")
+    forget(store, choose(store, everything=True))
+    assert own.read_text() == "mine"
+    path.parent.rename(tmp_path / "elsewhere")
+    path.parent.symlink_to(tmp_path / "elsewhere")
+    other = tmp_path / "elsewhere" / "00.idx"
+    other.write_text("another's")
+    record(store)
+    check(store)
+    forget(store, choose(store, everything=True))
+    assert other.read_text() == "another's"
 
 
 # --- every query, with and without
