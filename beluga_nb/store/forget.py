@@ -25,6 +25,7 @@ from beluga_nb.store.folder import (
     sheet_paths,
     text,
 )
+from beluga_nb.store.index import Table
 from beluga_nb.store.marks import mark_paths
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import Run, find, runs
@@ -103,16 +104,17 @@ def choose(
             "Nothing says what to forget.", "Name runs, or give --older 90d, --prompt TEXT or --all."
         )
     before = time.time() - age(older).total_seconds() if older is not None else None
+    table = store.index.table()
     found = [
         run
-        for run in (find(store, names) if names else runs(store))
+        for run in (find(store, names, table) if names else runs(store, table))
         if (before is None or 0 < run.created < before) and (not prompt or run.mentions(prompt))
     ]
     staying = [] if names else [run for run in found if run.call and run.call.on_its_way]
     alone = not names and older is None
     return Chosen(
         runs=tuple(run for run in found if run not in staying),
-        damaged=tuple(_damaged(store, prompt or "")) if alone else (),
+        damaged=tuple(_damaged(store, table, prompt or "")) if alone else (),
         everything=everything and alone and not prompt,
         staying=len(staying),
     )
@@ -130,10 +132,10 @@ def age(text: str) -> timedelta:
     return timedelta(days=int(number) * (7 if unit == "w" else 1))
 
 
-def _damaged(store: Store, prompt: str) -> Iterator[Path]:
+def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
     readable = {pending.path_of(store, call.run) for call in pending.calls(store)}
-    unusable = [path for path, _ in store.index.table().scan(store, usable=False)]
+    unusable = [path for path, _ in table.scan(store, usable=False)]
     unusable += [path for path in store.folder.glob("pending/*") if path not in readable]
     for path in unusable:
         written = text(path).decode("utf-8", "replace").casefold()

@@ -115,9 +115,11 @@ class History:
         return self.view(self) if self.view else {"text/plain": repr(self)}
 
 
-def runs(store: Store) -> list[Run]:
-    """Return every run of a store, the newest first."""
-    found = store.index.table().once(_recorded) + [_unfinished(call) for call in pending.calls(store)]
+def runs(store: Store, table: Table | None = None) -> list[Run]:
+    """Return every run of a store, the newest first, of what its index says now or has said."""
+    found = (table or store.index.table()).once(_recorded) + [
+        _unfinished(call) for call in pending.calls(store)
+    ]
     return sorted(found, key=_newest_first)
 
 
@@ -188,9 +190,9 @@ def _midnight(day: str) -> float:
     return datetime(then.year, then.month, then.day, tzinfo=UTC).timestamp()
 
 
-def find(store: Store, names: Sequence[str]) -> list[Run]:
+def find(store: Store, names: Sequence[str], table: Table | None = None) -> list[Run]:
     """Return the runs of these names or beginnings of names; raise `RequestError` where one is not clear."""
-    everything = runs(store)
+    everything = runs(store, table)
     return [_only(name, everything) for name in names]
 
 
