@@ -302,6 +302,26 @@ def test_a_link_within_the_store_is_followed_each_time(store):
     check(store)
 
 
+def test_what_cannot_be_read_is_in_no_index_since_another_version_may_read_it(store):
+    path = record(store)
+    path.write_bytes(path.read_bytes().replace(b'"schema": 1', b'"schema": 2'))
+    other = record(store, "a wolf")
+    check(store)
+    assert [each.stem for each in index_files(store)] == [other.parent.name]
+    assert path.name.encode() not in index_files(store)[0].read_bytes()
+
+
+def test_an_index_that_is_deleted_while_a_kernel_runs_is_written_again(store):
+    path = indexed(store)
+    path.unlink()
+    check(store)
+    assert path.exists()
+    shutil.rmtree(path.parent)
+    check(store)
+    assert path.exists()
+    assert (path.parent / ".gitignore").exists()
+
+
 # --- every position of damage
 
 
