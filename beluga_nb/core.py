@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import beluga_nb.cells as cells
 from beluga_nb.errors import (
+    Address,
     BadImage,
     BelugaError,
     EngineError,
@@ -62,7 +63,7 @@ MAX_SIDE = 16_384
 PROCEDURAL = "procedural"
 """The `engine` of pictures that the built-in painter drew: previews, not model output."""
 
-_WHICH_PICTURES = {"n", "take", "sample", "run"}
+_WHICH_PICTURES = {"n", "take", "sample", "run", "spool"}
 
 Bundle = Mapping[str, str]
 """Media type to content, as Jupyter's display protocol takes it."""
@@ -76,7 +77,8 @@ class Request:
     `FORMATS`, and `output_compression` is how good a JPEG or WebP is to be, from 0 to 100.
     `take` and `sample` never reach the service. A take is a label for "sample it all again", and
     `sample` is the number of the first of the `n` pictures within its take. `run` is the id of one call,
-    the same however often it is sent (its `Idempotency-Key`).
+    the same however often it is sent (its `Idempotency-Key`), and `spool` is the file that its raw answer
+    is written to as it arrives.
 
     >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
     Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, \
@@ -93,6 +95,7 @@ output_format=None, output_compression=None, take='', sample=0)
     take: str = ""
     sample: int = 0
     run: str = field(default="", compare=False, repr=False)
+    spool: Path | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("prompt", "model", "take"):
@@ -103,6 +106,8 @@ output_format=None, output_compression=None, take='', sample=0)
         _check_prompt_length(self.prompt)
         _check_count("n", self.n, least=1)
         _check_count("sample", self.sample, least=0)
+        if not isinstance(self.spool, Path | None):  # a file from outside may claim one
+            raise RequestError("A request names the file of its own answer.", "Leave spool out.")
         if self.output_compression is not None:
             _check_count("output_compression", self.output_compression, least=0)
 
@@ -124,6 +129,10 @@ output_format=None, output_compression=None, take='', sample=0)
     def samples(self) -> range:
         """The numbers of the pictures that are asked for."""
         return range(self.sample, self.sample + self.n)
+
+
+PARAMETERS = tuple(each.name for each in fields(Request) if each.compare)
+"""What can be said of a request from outside: all of it but what belongs to one call alone."""
 
 
 def _check_text(name: str, value: object) -> None:
@@ -240,9 +249,7 @@ class Recipe:
 
 
 def _recipe_from(record: Mapping[str, Any]) -> Recipe:
-    said = {
-        each.name: record["request"][each.name] for each in fields(Request) if each.name in record["request"]
-    }
+    said = {name: record["request"][name] for name in PARAMETERS if name in record["request"]}
     template, values, revised = record.get("template"), record.get("values", {}), record["revised_prompt"]
     for text in (record["engine"], *values, *values.values(), template or "", revised or ""):
         _check_text("recipe", text)
@@ -593,7 +600,7 @@ class Incomplete(EngineError):
             f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
             f"{cause.hint} Running it again asks only for what is missing.".strip(),
         )
-        self.may_be_billed = any(cause.may_be_billed for cause in self.causes)
+        self.outcome = "unknown" if any(cause.may_be_billed for cause in self.causes) else "refused"
 
 
 class Stopped(asyncio.CancelledError):
@@ -601,6 +608,7 @@ class Stopped(asyncio.CancelledError):
 
     `arrived` checks the pictures whose bytes were there, which takes a while, and returns them, or what is
     wrong with them. `may_be_billed` is false where nothing was on its way, as between two attempts.
+    `addresses` says where pictures lie that were made and not fetched yet.
     """
 
     def __init__(
@@ -608,7 +616,9 @@ class Stopped(asyncio.CancelledError):
         arrived: Callable[[], Sequence[Result | BelugaError]] = tuple,
         *,
         may_be_billed: bool = True,
+        addresses: Sequence[Address] = (),
     ) -> None:
         super().__init__()
         self.arrived = arrived
         self.may_be_billed = may_be_billed
+        self.addresses = tuple(addresses)

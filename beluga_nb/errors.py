@@ -14,9 +14,9 @@
   * EngineError           an engine gave no pictures
     * Unreachable         no connection was made: nothing was sent
       * Untrusted         … since the certificate cannot be trusted
-    * Refused             the service said no (4xx)
+    * Refused             the service said no, by a status that proves it
     * Overloaded          the service said later (429, 503)
-    * OutcomeUnknown      sent, but no answer came back: it may have been billed
+    * OutcomeUnknown      sent, and no answer says what came of it: it may have been billed
       * TimedOut          … within the time limit
     * BadReply            the answer is not what the contract promises
       * BadImage          … a picture in it cannot be decoded; its bytes are kept
@@ -31,6 +31,7 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Literal
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
@@ -204,16 +205,24 @@ class Address:
     revised_prompt: str | None = None
 
 
+Outcome = Literal["not_sent", "refused", "unknown"]
+"""What came of a request: it did not leave this machine, a status proves that it was not executed, or neither."""
+
+
 class EngineError(BelugaError):
     """An engine gave no pictures.
 
-    `status`, `type`, `code`, `param` and `request_id` are what the service said (`answered`), or what
-    the embedded server says when an engine behind it raises this. `run` is the id of the call, its
-    `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive.
+    `outcome` says whether the request may have been billed: only "unknown" may. It is set where the request
+    is sent (api/transport.py), and everyone else reads it. `temporary` says that the same request may
+    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service said
+    (`answered`), or what the embedded server says when an engine behind it raises this. `run` is the id of
+    the call, its `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive,
+    and `job` is the service's own name for the work that it has accepted.
     """
 
     default_status: int = 500
-    may_be_billed = True  # so wherever nobody said otherwise
+    outcome: Outcome = "unknown"
+    temporary: bool = False
 
     def __init__(
         self,
@@ -234,7 +243,13 @@ class EngineError(BelugaError):
         self.param = param
         self.request_id = request_id
         self.run = ""
+        self.job = ""
         self.addresses: tuple[Address, ...] = ()
+
+    @property
+    def may_be_billed(self) -> bool:  # type: ignore[override]  # of other errors it is always false
+        """Whether pictures may have been charged that did not arrive."""
+        return self.outcome == "unknown"
 
     def lines(self) -> list[str]:
         """Return the same, with what the service said of it."""
@@ -249,11 +264,14 @@ class Unreachable(EngineError):
     """No connection was made: nothing was sent, nothing is billed."""
 
     default_status = 502
-    may_be_billed = False
+    outcome = "not_sent"
+    temporary = True
 
 
 class Untrusted(Unreachable):
     """The server's certificate cannot be trusted: nothing was sent, nothing is billed."""
+
+    temporary = False
 
 
 DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}
@@ -261,10 +279,10 @@ DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content
 
 
 class Refused(EngineError):
-    """The service refused the request (a 4xx status); it is not billed."""
+    """The service refused the request, by a status that proves it; it is not billed."""
 
     default_status = 400
-    may_be_billed = False
+    outcome = "refused"
 
     @property
     def declined(self) -> bool:
@@ -283,7 +301,8 @@ class Overloaded(EngineError):
         super().__init__(message, hint, **said)  # type: ignore[arg-type]  # the fields of EngineError
         self.retry_after = retry_after
         # A 503 that does not say when to come again may have come in the middle of the work.
-        self.may_be_billed = self.status != 429 and retry_after is None
+        self.outcome = "refused" if self.status == 429 or retry_after is not None else "unknown"
+        self.temporary = True
 
 
 class OutcomeUnknown(EngineError):
