@@ -206,7 +206,7 @@ class Address:
 
 
 Outcome = Literal["not_sent", "refused", "unknown"]
-"""What came of a request: it did not leave this machine, a status proves that it was not executed, or neither."""
+"""What came of a request: it did not leave, a status proves that it was not executed, or neither is known."""
 
 
 class EngineError(BelugaError):

@@ -1,6 +1,6 @@
 """The composition root: settings, engines and wrappers come together here, and nowhere else.
 
-    request → InTurn → Spread → Refetched → Replayed → Counted → Limited → Budgeted → Recorded
+    request → InTurn → Claimed → Spread → Recovering → Replayed → Counted → Limited → Budgeted → Recorded
             → Retrying → Http
 
 Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
@@ -53,10 +53,11 @@ from beluga_nb.settings import Settings as Settings  # for the workbench, too
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
+from beluga_nb.store.claims import Claimed
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken, runs
+from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken, runs
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -437,17 +438,26 @@ class Session(Care, Comparing, Bench):
         if self._local(now) and now.mode in {"auto", "replay"}:
             # A notebook that was made with a key is read by people without one.
             engine = Replayed(engine, store, provider=now.provider)
-        return InTurn(Spread(engine, catalog.split), self._queue)
+        engine = Spread(engine, catalog.split)
+        if now.mode != "replay" and not self._local(now):  # what is drawn here costs nothing
+            engine = Claimed(engine, store, provider=self._provider(now), notify=self.notify)
+        return InTurn(engine, self._queue)
 
     def _recording(self, now: Settings, store: Store, within: Wrap) -> Engine:
-        provider = self._provider(now)
+        provider, endpoint = self._provider(now), self._endpoint(now)
         recorded = Recorded(
-            self._source(now), store, provider=provider, preview=preview, notify=self.notify, small=small
+            self._source(now),
+            store,
+            provider=provider,
+            preview=preview,
+            notify=self.notify,
+            small=small,
+            body=endpoint.digest,
         )
         replayed = Replayed(self._within_bounds(recorded, now, within), store, provider=provider)
         if self._local(now):
             return replayed
-        return Refetched(replayed, recorded, partial(_fetched, self._endpoint(now)))
+        return Recovering(replayed, recorded, partial(_recovered, endpoint))
 
     def _within_bounds(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
         if self._bounded(now):
@@ -601,10 +611,10 @@ async def _listed(endpoint: Endpoint) -> list[catalog.Model]:
     return await models(endpoint)
 
 
-async def _fetched(endpoint: Endpoint, request: Request, left: Address) -> Result:
-    from beluga_nb.api.http import fetched  # in its place, as above
+async def _recovered(endpoint: Endpoint, request: Request, left: Address | Path) -> Result:
+    from beluga_nb.api.http import recovered  # in its place, as above
 
-    return await fetched(endpoint, request, left)
+    return await recovered(endpoint, request, left)
 
 
 default = Session()

@@ -36,7 +36,7 @@ DOOR = ("session", "workbench")
 
 # Where a library may be imported; what is not named here may be imported nowhere.
 LIBRARIES = {
-    "httpx": {"api/http.py"},
+    "httpx": {"api/transport.py"},
     # In the package's root for type checkers only; what stands in a cell is kept up to date, as a saved
     # notebook shows it.
     "IPython": {"magics/", "__init__.py", "workbench/panel.py", "workbench/booth.py"},
@@ -48,7 +48,7 @@ LIBRARIES = {
     "numpy": {"local/painter/", "compare/measure.py", "compare/rank.py"},
     # In comparing.py for type checkers only.
     "PIL": {"core.py", "show/", "local/painter/", "compare/measure.py", "comparing.py"},
-    "pybase64": {"wire.py", "show/", "workbench/booth.py"},
+    "pybase64": {"wire.py", "api/answers.py", "show/", "workbench/booth.py"},
     "pandas": {"show/frame.py", "compare/grid.py", "comparing.py"},  # in the latter, for type checkers only
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"_loop.py"},

@@ -40,7 +40,7 @@ from beluga_nb.local.previews import previews
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded
+from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded
 
 
 async def in_jpeg_and_webp(request: Request) -> Result:
@@ -111,22 +111,22 @@ async def no_time(_seconds):
     await asyncio.sleep(0)
 
 
-def refetched(engine, store):
+def recovering(engine, store):
     async def fetch(part, address):
         return await engine(part)
 
     keeping = Recorded(engine, store, provider="law", preview=preview, notify=pytest.fail)
-    return Refetched(Replayed(keeping, store, provider="law"), keeping, fetch)
+    return Recovering(Replayed(keeping, store, provider="law"), keeping, fetch)
 
 
-def left_and_refetched(engine, store):
+def left_and_recovered(engine, store):
     """As if an earlier call had left all its pictures at their addresses."""
 
     async def ask_again(request):
         call = pending.begin(store, request.as_call(), provider="law")
         left = [Address(sample=sample, url="https://x.example/", engine="x") for sample in request.samples]
         pending.lose(store, call, "It was not fetched.", left)
-        return await refetched(engine, store)(request)
+        return await recovering(engine, store)(request)
 
     return ask_again
 
@@ -162,8 +162,8 @@ WRAPPERS = {
     ),
     "recorded": recorded,
     "replayed": replayed,
-    "refetched": refetched,
-    "left and refetched": left_and_refetched,
+    "recovering": recovering,
+    "left and recovered": left_and_recovered,
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
     "counted": lambda engine, _: Counted(engine),
     "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, Gate(2))),

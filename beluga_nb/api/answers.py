@@ -11,13 +11,13 @@ import binascii
 import contextlib
 import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
 import pybase64
 
+from beluga_nb.api.inflate import inflated
 from beluga_nb.errors import BadReply, plain
 from beluga_nb.wire import Item, error_words, whole
 
@@ -26,9 +26,6 @@ MOST_ITEMS = 64
 
 MOST_PARTS = 200_000
 """Objects, lists, members and strings of one answer; no service that draws pictures sends as many."""
-
-MOST_INFLATED = 64 * 2**20
-"""Bytes that a compressed answer may become; nobody is asked to compress."""
 
 _LONG = 256  # bytes of a string above which it is taken out before JSON is parsed
 _MOST_DOCUMENTS = 1000
@@ -65,7 +62,7 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None) -> ParsedAnswer
     (Item(data=None, url='/files/1.png', revised_prompt=None),)
     """
     headers = headers or {}
-    body = _inflated(body, headers.get("content-encoding", ""))
+    body = inflated(body, headers.get("content-encoding", ""))
     if _is_picture(body):
         return ParsedAnswer(items=(Item(data=body),))
     if parts := _multipart(body, headers.get("content-type", "")):
@@ -74,6 +71,8 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None) -> ParsedAnswer
     for document in _documents(body, reader.strings):
         reader.read(document)
     if not reader.items:
+        reader.search(body)
+    if not reader.items or (reader.job and not any(map(_is_of_use, reader.items))):
         raise _nothing(body, reader)
     return ParsedAnswer(
         items=tuple(reader.items[:MOST_ITEMS]),
@@ -147,29 +146,6 @@ def _multipart(body: bytes, content_type: str) -> list[bytes]:
     return [payload for payload in payloads if _is_picture(payload)]
 
 
-def _inflated(body: bytes, encoding: str) -> bytes:
-    asked = encoding.strip().lower()
-    if not (asked in {"gzip", "x-gzip", "deflate"} or body.startswith(b"\x1f\x8b")):
-        if asked in {"", "identity"}:
-            return body
-        raise BadReply(
-            f"The answer is in an encoding that was not asked for ({plain(encoding, 40)}).",
-            "It may have been billed.",
-        )
-    for bits in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):
-        inflater = zlib.decompressobj(wbits=bits)
-        try:
-            content = inflater.decompress(body, MOST_INFLATED)
-        except zlib.error:
-            continue
-        if inflater.unconsumed_tail:
-            raise BadReply(
-                f"The answer inflates to more than {MOST_INFLATED // 2**20} MiB.", "It may have been billed."
-            )
-        return content
-    return body  # it only claims to be compressed
-
-
 # --- documents
 
 
@@ -213,7 +189,9 @@ def _documents(body: bytes, strings: _Strings) -> Iterator[object]:
 
 
 def _too_many() -> BadReply:
-    return BadReply(f"The answer has more than {MOST_PARTS:,} parts; it is not read.", "It may have been billed.")
+    return BadReply(
+        f"The answer has more than {MOST_PARTS:,} parts; it is not read.", "It may have been billed."
+    )
 
 
 def _short(body: bytes, strings: _Strings) -> Iterator[bytes]:
@@ -248,12 +226,15 @@ _FIELD = re.compile(r"^(?:data|event|id|retry)(?::|$)|^:", re.MULTILINE)
 
 def _events(text: str) -> list[str]:
     """Return the data of server-sent events; nothing where the text is none."""
-    first = text[:1000].lstrip("\ufeff \t\r\n")
-    if not _FIELD.match(first):
+    if not _FIELD.match(_start(text[:1000].encode("utf-8", "replace"))):
         return []
     events = re.split(r"\r\n\r\n|\n\n|\r\r", text)
     lines = ([line[5:].strip() for line in each.splitlines() if line.startswith("data:")] for each in events)
     return ["\n".join(each) for each in lines if each]
+
+
+def _start(body: bytes) -> str:
+    return body[:1000].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
 
 
 _START = re.compile(r"[{\[]")
@@ -308,6 +289,11 @@ class _Reader:
         if isinstance(document, Mapping):
             self._head(document)
         self._walk(document, "", 0)
+
+    def search(self, body: bytes) -> None:
+        """Take the pictures of a body that is cut off from its long strings, whatever they are in."""
+        for number in range(len(self.strings.cut) if not _FIELD.match(_start(body)) else 0):
+            self._string(f"\x01{number}\x01", "cut")
 
     def _head(self, document: Mapping[str, object]) -> None:
         created = document.get("created")
@@ -375,18 +361,20 @@ class _Reader:
 
     def _encodes(self, value: str) -> bool:
         raw = self.strings.raw(value)
-        start = (raw[:200] if isinstance(raw, str) else bytes(raw[:200]).decode("ascii", "replace")).lstrip()
-        if start.startswith("data:image/"):
-            return True
-        start = start.replace("\\", "")
-        return start.startswith(_ENCODED_SIGNATURES) or start.lower().startswith(_HEX_SIGNATURES)
+        start = raw[:200] if isinstance(raw, str) else bytes(raw[:200]).decode("ascii", "replace")
+        start = start.lstrip().replace("\\", "")
+        return start.startswith(("data:image/", *_ENCODED_SIGNATURES)) or start.lower().startswith(
+            _HEX_SIGNATURES
+        )
 
     def _addresses(self, said: Mapping[str, object]) -> Iterator[str]:
         for name in _ADDRESSES:
             value = said.get(name)
             for each in value if isinstance(value, list) else [value]:
                 inner = each.get("url") if isinstance(each, Mapping) else each
-                if isinstance(inner, str) and inner and (not isinstance(value, list) or _is_address(inner)):
+                if not isinstance(inner, str) or not inner or self._encodes(inner):
+                    continue
+                if not isinstance(value, list) or _is_address(inner):
                     yield self.strings.text(inner)
 
     def _string(self, value: str, name: str) -> None:
@@ -397,6 +385,10 @@ class _Reader:
                 self.items.append(error)
         elif name in {*_LISTS, *_ADDRESSES} and _is_address(text := self.strings.text(value)):
             self.items.append(Item(url=text))
+
+
+def _is_of_use(item: Item | BadReply) -> bool:
+    return isinstance(item, Item) or item.message != _none_of_both().message
 
 
 def _is_address(text: str) -> bool:

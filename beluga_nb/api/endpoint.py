@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -37,3 +39,12 @@ class Endpoint:
         """Return what is posted for a request."""
         there = replace(request, model=request.model.removeprefix(self.prefix))
         return self.dialect.body(there, response_format=self.response_format, extensions=self.extensions)
+
+    def content(self, request: Request) -> bytes:
+        """Return the same as the bytes that are sent."""
+        body = json.dumps(self.body(request), ensure_ascii=False, separators=(",", ":"))
+        return body.encode()
+
+    def digest(self, request: Request) -> str:
+        """Return the SHA-256 of the same: two calls with one digest are one to the service."""
+        return hashlib.sha256(self.content(request)).hexdigest()
