@@ -15,6 +15,7 @@ import platform
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from beluga_nb.errors import plain
 from beluga_nb.store import files
 from beluga_nb.store.pending import is_alive
 from beluga_nb.store.records import Store, key
+from beluga_nb.store.work import revocable
 
 HEARTBEAT = 5.0
 """Seconds between two signs of life of who holds a claim."""
@@ -78,7 +80,7 @@ class Claimed:
         waiting, pause = _Waiting(), 0.05
         while True:
             try:
-                return await self._taking(path)
+                return await revocable(partial(Claim.take, path, self.store.folder), Claim.release)
             except FileExistsError:
                 pass
             except OSError:  # a store that nobody can write: who records there says so
@@ -90,14 +92,6 @@ class Claimed:
                 self.notify(words)
             await self.sleep(pause)
             pause = min(1.0, pause * 1.5)
-
-    async def _taking(self, path: Path) -> Claim:
-        taking = asyncio.ensure_future(asyncio.to_thread(Claim.take, path, self.store.folder))
-        try:
-            return await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            taking.add_done_callback(_given_up)
-            raise
 
     async def _beat(self, claim: Claim) -> None:
         while True:
@@ -184,11 +178,6 @@ def _owner(data: bytes) -> tuple[str, int, str]:
         return str(said["host"]), int(said["pid"]), str(said["token"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "", 0, ""  # half written, or by nobody of ours
-
-
-def _given_up(taking: asyncio.Future[Claim]) -> None:
-    if not taking.cancelled() and not taking.exception():
-        taking.result().release()
 
 
 def _remove(path: Path, token: str) -> None:

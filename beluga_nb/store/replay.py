@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import difflib
 import math
-import threading
 import time
 from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from beluga_nb.core import SMALL, Engine, Incomplete, Picture, Preview, Request, Result, Small, Stopped
 from beluga_nb.engines import joined, outcome
@@ -38,6 +35,7 @@ from beluga_nb.errors import (
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
+from beluga_nb.store.work import at_work, revocable
 
 PATIENCE = 0.5
 """Seconds that a stopped call waits for its pictures to be recorded."""
@@ -126,26 +124,30 @@ class Recorded:
             result = await self.engine(request)
         except asyncio.CancelledError as error:
             # Checking pictures cannot be cut off. Who pressed Stop need not wait for it: it goes on.
-            await asyncio.wait([_at_work(self._failed, call, error)], timeout=PATIENCE)
+            await asyncio.wait([at_work(self._failed, call, error)], timeout=PATIENCE)
             raise
         except BaseException as error:
-            await asyncio.shield(_at_work(self._failed, call, error))
+            await asyncio.shield(at_work(self._failed, call, error))
             raise
         finally:
             SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
-        return await asyncio.shield(_at_work(self._arrived, result, request.run))
+        return await asyncio.shield(at_work(self._arrived, result, request.run))
 
     async def _begin(self, request: Request) -> _Call:
-        beginning = _Beginning()
         try:
-            return await asyncio.to_thread(self._begun, request, beginning)
+            return await revocable(partial(self._begun, request), self._withdraw)
         except asyncio.CancelledError:
-            if call := beginning.stop():
-                self._withdraw(call)
             raise Stopped(may_be_billed=False) from None  # nothing was sent
+        except Exception as error:  # of a thread that cannot be started, say
+            failed = EngineError(
+                f"The call could not be written down ({type(error).__name__}: {plain(str(error), 120)}).",
+                "Nothing was sent or billed.",
+            )
+            failed.outcome = "not_sent"
+            raise failed from error
 
-    def _begun(self, request: Request, beginning: _Beginning) -> _Call:
+    def _begun(self, request: Request) -> _Call:
         call = _Call(request)
         with self._told_once():
             body = self.body(request)
@@ -154,8 +156,6 @@ class Recorded:
             written = pending.begin(self.store, request, provider=self.provider, body=body)
             spool = pending.path_of(self.store, request.run).with_suffix("")
             call = _Call(replace(request, spool=spool), written, before)
-        if not beginning.end(call):
-            self._withdraw(call)
         return call
 
     def _withdraw(self, call: _Call) -> None:
@@ -283,27 +283,6 @@ class _Call:
     before: Pending | None = None
 
 
-class _Beginning:
-    """Who takes a call back that is stopped while a thread writes it down: the later of the two."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._stopped = False
-        self._call: _Call | None = None
-
-    def end(self, call: _Call) -> bool:
-        """Say that it is written; return whether it goes on."""
-        with self._lock:
-            self._call = call
-            return not self._stopped
-
-    def stop(self) -> _Call | None:
-        """Say that it is stopped; return what has been written by then."""
-        with self._lock:
-            self._stopped = True
-            return self._call
-
-
 def _job(error: BaseException) -> str:
     errors = error.causes if isinstance(error, Incomplete) else [error]
     return next((each.job for each in errors if isinstance(each, EngineError) and each.job), "")
@@ -345,7 +324,7 @@ class Recovering:
             result, addresses = getattr(error, "result", result), error.addresses
             if isinstance(left, Path):
                 self.recorded.tell(f"An answer that was paid for is kept, and of no use yet: {error.message}")
-        await asyncio.shield(_at_work(self._arrived, call, result))
+        await asyncio.shield(at_work(self._arrived, call, result))
         return addresses
 
     def _lost(self, request: Request) -> list[Pending]:
@@ -367,16 +346,6 @@ class Recovering:
     def _missing(self, request: Request) -> set[int]:
         store, provider = self.recorded.store, self.recorded.provider
         return {each for each in request.samples if not store.has(request.part(each), provider=provider)}
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _at_work(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-    """Start the work on a thread, where it comes to its end even if the event loop runs no more."""
-    there = partial(contextvars.copy_context().run, work, *args, **kwargs)
-    return asyncio.get_running_loop().run_in_executor(None, there)
 
 
 @dataclass(frozen=True)
