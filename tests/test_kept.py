@@ -43,11 +43,15 @@ class User:
             return error
 
     @property
-    def kept(self):
-        """The bodies of the answers that are kept."""
+    def kept_in(self):
+        """The files of the answers that are kept."""
         calls = pending.calls(self.store)
-        paths = [path for call in calls for path in pending.answers(self.store, call.run)]
-        return [spool.read(path, 2**30)[2] for path in paths]
+        return [path for call in calls for path in pending.answers(self.store, call.run)]
+
+    @property
+    def kept(self):
+        """The bodies of the same."""
+        return [spool.read(path, 2**30)[2] for path in self.kept_in]
 
 
 @pytest.fixture
@@ -134,6 +138,7 @@ def test_an_answer_that_cannot_be_read_is_kept_and_asked_for_again_under_its_own
         told = user.ask(server)
         assert told.may_be_billed
         assert user.kept == [unreadable.partition(b"\r\n\r\n")[2]]
+        assert [path.suffix for path in user.kept_in] == [".answer"]
         assert user.session.budget.images == 1
         assert user.ask(server).pictures[0].data == PNG
         first, second = server.asked("POST")
@@ -230,9 +235,9 @@ def test_a_kernel_that_is_killed_as_the_answer_is_there_has_bought_it(user, answ
 def test_what_is_kept_is_for_its_owner_alone_and_holds_no_key(user):
     with Faulty(http(f"no form that is known, {KEY}".encode(), x_echo=KEY)) as server:
         user.ask(server)
-    paths = [path for path in (user.store.folder / "pending").iterdir() if path.name.endswith(".answer")]
-    assert [path.stat().st_mode & 0o777 for path in paths] == [0o600]
-    assert all(KEY.encode() not in path.read_bytes() for path in paths)
+    [path] = user.kept_in
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert KEY.encode() not in path.read_bytes()
 
 
 @pytest.mark.parametrize(

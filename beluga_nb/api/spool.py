@@ -82,11 +82,10 @@ class Spool:
     def _open(self) -> None:
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         with self._lock:
-            for number in count(1):
-                whole = self._name.with_name(f"{self._name.name}-{number}{SUFFIX}")
+            numbers = count(1)
+            while not self._closed and self._file is None:
+                whole = self._name.with_name(f"{self._name.name}-{next(numbers)}{SUFFIX}")
                 self.path = whole.with_name(whole.name + PART)
-                if self._closed or self._file is not None:
-                    return
                 with contextlib.suppress(FileExistsError):
                     self._file = None if whole.exists() else os.open(self.path, how, 0o600)
 
