@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import zlib
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
@@ -26,7 +25,6 @@ from beluga_nb.api.fetch import (
     origin,
     picture_url,
 )
-from beluga_nb.api.keys import Secret
 from beluga_nb.api.logs import discreet
 from beluga_nb.catalog import Model
 from beluga_nb.core import Answer, Request, Result, Stopped
@@ -45,6 +43,7 @@ from beluga_nb.errors import (
     plain,
 )
 from beluga_nb.settings import LOOPBACK
+from beluga_nb.text import Secret, redact, redact_bytes
 from beluga_nb.wire import (
     ENGINE_HEADER,
     Item,
@@ -161,7 +160,7 @@ class Line:
                 f"The connection broke before the answer was complete ({type(error).__name__}).",
                 _NOT_SENT_AGAIN,
             )
-        return reply.without(self.endpoint.key)
+        return reply.without_keys()
 
     async def result(
         self,
@@ -416,16 +415,10 @@ class Reply:
     headers: httpx.Headers
     content: bytes
 
-    def without(self, key: Secret | None) -> Reply:
-        """Return the reply without the key, which some services repeat when they refuse it."""
-        if key is None:
-            return self
-        value, instead = key.reveal(), "(your key)"
-        content = self.content.replace(value.encode(), instead.encode())
-        if b"\\" in content:  # JSON has more than one way to spell it
-            content = re.sub(_spelt_in_json(value), instead.encode(), content)
-        headers = [(name, said.replace(value, instead)) for name, said in self.headers.multi_items()]
-        return replace(self, content=content, headers=httpx.Headers(headers))
+    def without_keys(self) -> Reply:
+        """Return the reply without any key, which some services repeat when they refuse it."""
+        headers = [(name, redact(said)) for name, said in self.headers.multi_items()]
+        return replace(self, content=redact_bytes(self.content), headers=httpx.Headers(headers))
 
 
 class _Departure:
@@ -480,11 +473,6 @@ def _arrived(request: Request, items: Sequence[Item | BadReply], by: _By) -> lis
             except BelugaError as error:
                 outcomes.append(error)
     return outcomes
-
-
-def _spelt_in_json(value: str) -> bytes:
-    letters = ((re.escape(letter), ord(letter)) for letter in value)
-    return "".join(rf"(?:\\?{letter}|\\u(?i:{number:04x}))" for letter, number in letters).encode()
 
 
 def _not_fetched(address: str, cut: bytes) -> BadReply:
