@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,9 +41,10 @@ from beluga_nb.compare.template import filled as filled  # for the magics, which
 from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
 from beluga_nb.core import Engine, Incomplete, Request, Result
+from beluga_nb.endpoints import Named
 from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
-from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
 from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
@@ -377,7 +378,10 @@ class Session(Care, Comparing, Bench):
 
     def watch(self) -> None:
         """Look at every key that may be in use, so that no output from here on holds one."""
-        self._find_key.watch(variables(self.settings().endpoints.values()))
+        endpoints: Collection[Named] = ()
+        with suppress(BelugaError):  # settings that are wrong say so where they are wanted
+            endpoints = self.settings().endpoints.values()
+        self._find_key.watch(variables(endpoints))
 
     def _no_key(self) -> str:
         withheld = self._find_key.withheld

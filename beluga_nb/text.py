@@ -225,71 +225,87 @@ class _Live:
 # --- reading through escapes
 
 _UNPRINTED = bytes(number for number in range(256) if not 0x21 <= number <= 0x7E)
-_IGNORED = _UNPRINTED + b"\\"
 
 # Each may be escaped itself, by whoever has put an answer into another.
 _NUMBERED = rb"""
       (?<!\\)\\++(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8}))
     | %(?:25)*([0-9a-fA-F]{2})
-    | &(?:amp;)*(?:\#0*([0-9]{1,7});?|\#[xX]0*([0-9a-fA-F]{1,6});?|([a-zA-Z]{2,31});)
+    | &(?:amp;)*\#0*([0-9]{1,7})(?:;|(?![0-9\\]))
+    | &(?:amp;)*\#[xX]0*([0-9a-fA-F]{1,6})(?:;|(?![0-9a-fA-F\\]))
+    | &(?:amp;)*([a-zA-Z]{2,31});
 """
 _CONTROLS = rb"|(?<!\\)\\++[nrtbf]"
-_PLAIN = rb"[!-$'-\[\]-~]++|[%&]"  # a run without escapes, or a sign that begins none
+_BASES = (16, 16, 16, 16, 10, 16)
+_SIGNS = (b"\\", b"%", b"&")
+_ROUNDS = 3
+"""How deep escapes of different kinds may stand in one another."""
 
 _ESCAPES = [re.compile(each, re.VERBOSE) for each in (_NUMBERED, _NUMBERED + _CONTROLS)]
 """What is read: without, and with those that a word after a backslash may be mistaken for."""
 
+_RUN = re.compile(rb"(?P<run>[!-~]++)")
+_BARE_RUN = re.compile(rb"(?P<run>[!-\[\]-~]++)")
 _PIECES = [
-    re.compile(rb"[!-\[\]-~]++"),
-    *(re.compile(each.pattern + b"|" + _PLAIN, re.VERBOSE) for each in _ESCAPES),
+    re.compile(each.pattern + rb"|(?P<run>[!-$'-\[\]-~]++|[%&\\])", re.VERBOSE)  # the latter begin no escape
+    for each in _ESCAPES
 ]
-"""The pieces that data is read in: as it stands, and in either of these ways."""
-
-_BASES = (16, 16, 16, 16, 10, 16)
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
     """Return the printable ASCII character that an escape stands for, or nothing."""
-    *numbers, name = escape.groups()
+    *numbers, name = escape.groups()[: len(_BASES) + 1]
     if name:
         return _entity(name.decode())
-    digits = next(((each, base) for each, base in zip(numbers, _BASES, strict=True) if each), None)
-    number = int(*digits) if digits else 0
-    return bytes((number,)).translate(None, _IGNORED) if number < 0x7F else b""
+    number = next((int(each, base) for each, base in zip(numbers, _BASES, strict=True) if each), 0)
+    return bytes((number,)).translate(None, _UNPRINTED) if number < 0x7F else b""
 
 
 @lru_cache(256)
 def _entity(name: str) -> bytes:
     from html.entities import html5  # in its place: a long table that few texts need
 
-    return html5.get(f"{name};", "").encode("ascii", "ignore").translate(None, _IGNORED)
+    return html5.get(f"{name};", "").encode("ascii", "ignore").translate(None, _UNPRINTED)
 
 
 def _readings(data: bytes) -> Iterator[bytes]:
     """Yield what is left of data as it stands, and what is left when its escapes are read."""
-    yield data.translate(None, _IGNORED)
-    if any(sign in data for sign in (b"\\", b"%", b"&")):
-        yield from (escapes.sub(_character, data).translate(None, _IGNORED) for escapes in _ESCAPES)
+    thin = data.translate(None, _UNPRINTED)
+    yield thin.replace(b"\\", b"") if b"\\" in thin else thin
+    if any(sign in thin for sign in _SIGNS):
+        for escapes in _ESCAPES[: 1 + (b"\\" in thin)]:
+            read = thin
+            for _ in range(_ROUNDS):
+                read, before = escapes.sub(_character, read), read
+                if read == before:
+                    break
+                yield read.replace(b"\\", b"")
 
 
 class _Reading:
-    """What is left of data, and where each character of it stood."""
+    """What is left of data when it is read in pieces, and where each character of it stood."""
 
-    def __init__(self, data: bytes, pieces: re.Pattern[bytes]) -> None:
+    def __init__(self, data: bytes, pieces: re.Pattern[bytes], of: _Reading | None = None) -> None:
         read = bytearray()
+        self.of = of
         self.at: list[int] = []
         self.pieces: list[tuple[int, int]] = []
         for piece in pieces.finditer(data):
-            plain = piece.lastindex is None and piece[0][:1] != b"\\"
-            run = piece[0] if plain else _character(piece)
-            if run:
+            if said := piece["run"] or _character(piece):
                 self.at.append(len(read))
                 self.pieces.append(piece.span())
-                read += run
+                read += said
         self.read = bytes(read)
 
-    def place(self, index: int) -> tuple[int, int]:
-        """Return from where to where the character at an index stood."""
+    def through(self, pieces: re.Pattern[bytes]) -> _Reading:
+        """Return what is left of this when it is read again."""
+        return _Reading(self.read, pieces, self)
+
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Return where in the data that was read first some characters stood."""
+        start, end = self._piece(start)[0], self._piece(end - 1)[1]
+        return self.of.place(start, end) if self.of else (start, end)
+
+    def _piece(self, index: int) -> tuple[int, int]:
         number = bisect_right(self.at, index) - 1
         start, end = self.pieces[number]
         following = self.at[number + 1] if number + 1 < len(self.at) else len(self.read)
@@ -298,16 +314,25 @@ class _Reading:
         return start + index - self.at[number], start + index - self.at[number] + 1
 
 
+def _placed(data: bytes) -> Iterator[_Reading]:
+    """Yield the same as `_readings`, with places."""
+    thin = _Reading(data, _RUN)
+    yield thin.through(_BARE_RUN)
+    for pieces in _PIECES[: 1 + (b"\\" in thin.read)]:
+        reading = thin
+        for _ in range(_ROUNDS):
+            before, reading = reading, reading.through(pieces)
+            if reading.read == before.read:
+                break
+            yield reading.through(_BARE_RUN)
+
+
 def _keys_in(data: bytes, forms: Iterable[_Form]) -> list[tuple[int, int]]:
     """Return from where to where keys stand in data, in order and apart."""
-    found: list[tuple[int, int]] = []
-    for pieces in _PIECES:
-        reading = _Reading(data, pieces)
-        for form in forms:
-            for start, end in form.spans(reading.read):
-                found.append((reading.place(start)[0], reading.place(end - 1)[1]))
+    readings = list(_placed(data))
+    spans = [each.place(*span) for each in readings for form in forms for span in form.spans(each.read)]
     apart: list[tuple[int, int]] = []
-    for start, end in sorted(found):
+    for start, end in sorted(spans):
         if apart and start < apart[-1][1]:
             apart[-1] = apart[-1][0], max(end, apart[-1][1])
         else:

@@ -12,6 +12,7 @@ from beluga_nb.magics.grammar import help_text
 from beluga_nb.magics.parse import Call, Options, parse
 from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, kept, say, shown, silent
+from beluga_nb.magics.typed import check_no_key
 from beluga_nb.session import default, filled
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mapping[str, object]) -> object:
     """Do what a line or cell asks for; return what it gives, which IPython shows if it is the last line."""
+    check_no_key(shell, line, cell)
     values = {**shell.user_ns, **local_ns}
     call = parse(line, cell, fill=lambda text: filled(text, values))
     if call.help:
