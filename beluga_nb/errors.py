@@ -31,7 +31,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import FrameType
 
-from beluga_nb.text import nearest, redact, sanitize
+from beluga_nb.text import nearest, redact, redact_bytes, sanitize
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
@@ -74,12 +74,14 @@ class BelugaError(Exception):
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this before it builds a traceback, for %tb too.
         whole = self.traced or _is_asked_by_tb(inspect.currentframe())
-        lines = "".join(traceback.format_exception(self)).splitlines() if whole else self.lines()
-        return [redact(line) for line in lines]
+        return redact("".join(traceback.format_exception(self))).splitlines() if whole else self.lines()
 
     def lines(self) -> list[str]:
         """Return what is shown of it: what happened, and what to do."""
-        return [f"{type(self).__name__}: {redact(self.message)}", *([redact(self.hint)] if self.hint else [])]
+        return [redact(line) for line in self._lines()]
+
+    def _lines(self) -> list[str]:
+        return [f"{type(self).__name__}: {self.message}", *([self.hint] if self.hint else [])]
 
 
 def _again(kind: type[BelugaError], *args: str) -> BelugaError:
@@ -224,9 +226,8 @@ class EngineError(BelugaError):
         self.run = ""
         self.addresses: tuple[Address, ...] = ()
 
-    def lines(self) -> list[str]:
-        """Return the same, with what the service said of it."""
-        first, *rest = super().lines()
+    def _lines(self) -> list[str]:
+        first, *rest = super()._lines()
         said = [f"status {self.status}"] if self.answered else []
         said += [f"request {self.request_id}"] if self.request_id else []
         said += [f"call {self.run[:SHORT_ID]}"] if self.run and self.may_be_billed else []
@@ -301,4 +302,4 @@ class BadImage(BadReply):
 
     def __init__(self, message: str, hint: str = "", *, data: bytes = b"") -> None:
         super().__init__(message, hint)
-        self.data = data
+        self.data = redact_bytes(data)  # which are no picture, and may say anything

@@ -58,7 +58,7 @@ from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken, runs
-from beluga_nb.text import Environment, Secret, holds_key
+from beluga_nb.text import Environment, Secret, holds_key, redact
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -97,7 +97,7 @@ class Session(Care, Comparing, Bench):
         vaults: Mapping[str, keys.Vault] | None = None,
         **said: object,
     ) -> None:
-        self.notify = notify
+        self.notify: Callable[[str], None] = lambda words: notify(redact(words))
         self.confirm = confirm
         self.hidden = hidden
         if vaults is None:  # an environment of one's own has no vaults

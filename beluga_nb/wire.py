@@ -30,9 +30,12 @@ from beluga_nb.errors import (
     TimedOut,
     plain,
 )
+from beluga_nb.text import redact_bytes
 
 ENGINE_HEADER = "x-beluga-engine"
 SIZE_HEADER = "x-beluga-size"
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
+
 PROCESSING_HEADER = "openai-processing-ms"
 REQUEST_ID_HEADER = "x-request-id"
 
@@ -204,11 +207,12 @@ def decoded(encoded: str) -> bytes:
     """Return the bytes of strict base64, with or without a `data:` prefix; else raise `BadReply`."""
     _, _, payload = encoded.rpartition(",") if encoded.startswith("data:") else ("", "", encoded)
     try:
-        return pybase64.b64decode(payload, validate=True)
+        data = pybase64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError):
         raise BadReply(
             "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
         ) from None
+    return data if data.startswith(_SIGNATURES) else redact_bytes(data)  # no picture, so it may say anything
 
 
 # --- errors

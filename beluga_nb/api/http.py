@@ -326,7 +326,7 @@ class Line:
             if len(raw) < int(response.headers.get("content-length", 0)):
                 # A connection would have broken; an app in this process has none.
                 raise httpx.RemoteProtocolError("fewer bytes than the answer's own length")
-            content = _inflated(bytes(raw), response.headers.get("content-encoding", ""), limit)
+            content = _inflated(bytes(raw), redact(response.headers.get("content-encoding", "")), limit)
         except BadReply:
             if response.is_success:
                 raise
