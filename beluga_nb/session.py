@@ -621,7 +621,7 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
         from beluga_nb.local.faults import faulty
         from beluga_nb.local.previews import previews
 
-        create = partial(create_app, key=endpoint.key.reveal())
+        create = partial(create_app, key=endpoint.key)
         app = faulty(previews, create) if faults else create(previews)
     return Retrying(Http(endpoint, app=app), timeout=endpoint.timeout)
 
