@@ -70,24 +70,27 @@ def _forget(shell: InteractiveShell) -> bool:
     history = shell.history_manager
     if history is None or not history.input_hist_raw:
         return False
+    typed = history.input_hist_raw[-1]
     history.input_hist_raw[-1] = history.input_hist_parsed[-1] = history._i00 = _INSTEAD
-    shell.user_ns[f"_i{shell.execution_count}"] = _INSTEAD
+    names = [name for name, value in shell.user_ns.items() if name.startswith("_i") and value == typed]
+    shell.user_ns.update(dict.fromkeys(names, _INSTEAD))
     try:
-        _forget_on_disk(history, shell.execution_count)
+        _forget_on_disk(history, typed)
     except Exception:  # of IPython's database, which may be another thread's, locked, or not there
         return False
     return True
 
 
-def _forget_on_disk(history: HistoryManager, number: int) -> None:
+def _forget_on_disk(history: HistoryManager, typed: str) -> None:
     with getattr(history, "db_input_cache_lock", contextlib.nullcontext()):  # its own thread writes there
-        kept = [each for each in history.db_input_cache if each[0] != number]
-        history.db_input_cache = [*kept, (number, _INSTEAD, _INSTEAD)] if history.db_input_cache else []
-        if not history.enabled:
-            return
-        with history.db:
-            history.db.execute("PRAGMA secure_delete = ON")
-            history.db.execute(
-                "UPDATE history SET source = ?, source_raw = ? WHERE session = ? AND line = ?",
-                (_INSTEAD, _INSTEAD, history.session_number, number),
-            )
+        history.db_input_cache = [
+            (number, _INSTEAD, _INSTEAD) if raw == typed else (number, source, raw)
+            for number, source, raw in history.db_input_cache
+        ]
+        if history.enabled:
+            with history.db:
+                history.db.execute("PRAGMA secure_delete = ON")
+                history.db.execute(
+                    "UPDATE history SET source = ?, source_raw = ? WHERE session = ? AND source_raw = ?",
+                    (_INSTEAD, _INSTEAD, history.session_number, typed),
+                )
