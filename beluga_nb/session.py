@@ -337,6 +337,7 @@ class Session(Care, Comparing, Bench):
 
     def _store(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or of what lies in another folder."""
+        self.watch()
         return Store(self.preferences.settings(folder).store)
 
     def _asked(
