@@ -10,6 +10,7 @@ import io
 import json
 import pickle
 import socket
+import sys
 import traceback
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from beluga_nb.api.named import endpoint_of, key_of
 from beluga_nb.api.upstream import upstream
 from beluga_nb.errors import BelugaError, Unreachable
 from beluga_nb.local.app import create_app
+from beluga_nb.local.child import Server
 from beluga_nb.session import Session, default
 from beluga_nb.text import Environment, Secret
 
@@ -122,6 +124,9 @@ FAILURES = {
     "not the service's": lambda: always(asking("https://api.belugapi.com/v1", key=f"sk-{KEY}")),
     "a bad address": lambda: always(asking("http://lab.example/v1")),
     "a bad setting": lambda: always(asking(BELUGA_MODE="later")),
+    "a server that does not start": lambda: always(
+        lambda _: Server.start(command=(sys.executable, "-c", "import sys; sys.exit(3)"))
+    ),
     "no such file": lambda: always(lambda folder: session_of(folder).open("none.png")),
     "no such model": lambda: always(lambda folder: session_of(folder).generate("a fox", model="none")),
     "an upstream": lambda: always(lambda _: upstream("ftp://x", {"BELUGA_UPSTREAM_KEY": KEY}, advance=print)),
@@ -217,7 +222,8 @@ SHOWN = {"Python": as_python_shows_it, "rich": as_rich_shows_it, "Sentry": as_se
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_no_variable_of_a_frame_holds_the_key(name, tmp_path):
+def test_no_variable_of_a_frame_holds_the_key(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("BELUGA_API_KEY", KEY)  # no frame has the process's environment either
     error = failure(name, tmp_path)
     if error is None:  # some echoes are pictures
         assert name.startswith("an echo")

@@ -50,7 +50,7 @@ class Server:
         port: int = 0,
         faults: bool = False,
         patience: float = _PATIENCE,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
     ) -> Server:
         """Return a new server once it listens; port 0 takes a free one.
@@ -64,7 +64,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=_environment(environ),
+            env=_environment(os.environ if environ is None else environ),
             start_new_session=True,  # the notebook's Interrupt is not for it
         )
         try:
