@@ -20,9 +20,9 @@ from beluga_nb.store.marks import Mark
 from beluga_nb.store.records import Store
 
 if TYPE_CHECKING:
-    from beluga_nb.api.keys import Secret
     from beluga_nb.settings import Settings
     from beluga_nb.store.runs import History, Run
+    from beluga_nb.text import Secret
 
 T = TypeVar("T")
 

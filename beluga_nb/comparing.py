@@ -49,6 +49,7 @@ from beluga_nb.show.markup import alt, bundle, data_uri
 from beluga_nb.show.preview import EDGE, preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Blob, Store
+from beluga_nb.text import holds_key, redact
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -157,6 +158,7 @@ class Comparing(Judging):
     def _cells_of(self, study: Study, *, fixed: Mapping[str, object], insist: bool) -> list[Cell]:
         cells: list[Cell] = []
         told: list[str] = []
+        _check_labels(study)
         impossible: dict[str, list[Combination]] = {}
         combinations = list(study.combinations())
         for each in combinations:
@@ -312,7 +314,7 @@ class Comparing(Judging):
 
         written = page(_table(grid, _original if originals else _small), title=path.stem)
         try:
-            path.write_text(written, "utf-8")
+            path.write_text(redact(written), "utf-8")
         except OSError as error:
             raise StoreError(
                 f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
@@ -493,6 +495,14 @@ _NOTES = {
 
 def _place(study: Study, cell: Cell) -> tuple[str, ...]:
     return tuple(_joined(cell.labels[axis.name] for axis in axes) for axes in study.dimensions)
+
+
+def _check_labels(study: Study) -> None:
+    if any(holds_key(text) for axis in study.axes for text in (axis.name, *axis.labels)):
+        raise RequestError(
+            "A label of the grid holds a key, or what looks like one; nothing was sent.",
+            "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
+        )
 
 
 def _joined(labels: Iterable[str]) -> str:

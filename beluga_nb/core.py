@@ -31,6 +31,7 @@ from beluga_nb.errors import (
     StoreError,
     plain,
 )
+from beluga_nb.text import redact, redacted_bundle
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -213,7 +214,8 @@ class Recipe:
             said["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
         if created := _iso(self.created):
             said["xmp:CreateDate"] = created
-        return said | {"beluga:recipe": self.to_json(sha256)}
+        said["beluga:recipe"] = self.to_json(sha256)
+        return {name: redact(value) for name, value in said.items()}
 
     def to_json(self, sha256: str) -> str:
         """Return the recipe as a saved file holds it, with the SHA-256 of the picture as it came."""
@@ -557,7 +559,7 @@ class Result(Sequence["Image"]):
         return recipe.template, recipe.arguments | {"values": dict(recipe.values)}
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.view(self) if self.view else {"text/plain": repr(self)}
+        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from beluga_nb.compare.executors import Workers, each
 from beluga_nb.compare.judged import Duplicates, Gallery, Leaderboard, Metric, Scored, Scores
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import Absent, Bundle, Recipe, Result
-from beluga_nb.errors import RequestError, StoreError, nearest, plain
+from beluga_nb.errors import RequestError, StoreError, plain
 from beluga_nb.settings import Settings
 from beluga_nb.store.records import Store
+from beluga_nb.text import nearest
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.named import endpoint_of, key_of
+from beluga_nb.api.named import endpoint_of, key_of, variables
 from beluga_nb.api.named import told as described
 from beluga_nb.api.retry import Retrying
 from beluga_nb.bench import Bench
@@ -41,9 +41,10 @@ from beluga_nb.compare.template import filled as filled  # for the magics, which
 from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
 from beluga_nb.core import Engine, Incomplete, Request, Result
+from beluga_nb.endpoints import Named
 from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
-from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
 from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
@@ -58,6 +59,7 @@ from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken, runs
+from beluga_nb.text import Environment, Secret, holds_key, redact
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -88,7 +90,7 @@ class Session(Care, Comparing, Bench):
         self,
         *,
         api_key: str | None = None,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
         notify: Callable[[str], None] = tell,
         confirm: Callable[[str], bool | None] = ask,
@@ -96,14 +98,15 @@ class Session(Care, Comparing, Bench):
         vaults: Mapping[str, keys.Vault] | None = None,
         **said: object,
     ) -> None:
-        self.notify = notify
+        self.notify: Callable[[str], None] = lambda words: notify(redact(words))
         self.confirm = confirm
         self.hidden = hidden
-        # In closures, so that no listing of this object's attributes shows a key.
-        self._environment: Callable[[], Mapping[str, str]] = lambda: environ
         if vaults is None:  # an environment of one's own has no vaults
-            vaults = keys.VAULTS if environ is os.environ else {}
-        self._find_key = keys.Finder(environ, explicit=api_key, vaults=vaults)
+            vaults = keys.VAULTS if environ is None or environ is os.environ else {}
+        self._environment = Environment(os.environ if environ is None else environ)
+        given = None if api_key is None else Secret(api_key, "code")
+        del api_key, environ  # a traceback may show the variables of its frames
+        self._find_key = keys.Finder(self._environment, explicit=given, vaults=vaults)
         self.preferences = Preferences(self._environment, folder, said)
         self._bridges: dict[str, Bridge] = {}
         self._sources: dict[tuple[Endpoint, bool], Engine] = {}
@@ -115,6 +118,12 @@ class Session(Care, Comparing, Bench):
         self._local_key = keys.made_up()
         self._server: Server | None = None
         self._told_of_patch = False
+        self._told_of_withheld = False
+
+    def __reduce__(self) -> str:
+        if self is not default:
+            raise TypeError("A session is not copied or pickled: make one where it is wanted.")
+        return "default"  # the same there, with the key and the settings of that place
 
     def submit(
         self,
@@ -170,6 +179,7 @@ class Session(Care, Comparing, Bench):
         self._check_many(request, now, store, yes=yes)
         engine, home = self._engine(now, store), self._bridge(now)
         self._tell_of_patch()
+        self._tell_of_withheld(now)
         request = self._fresh(request, now, store)
         view = self._view_of(now, store)
         return home.submit(self._counted(request, now, lambda: self._answered(request, engine, view, told)))
@@ -260,7 +270,7 @@ class Session(Care, Comparing, Bench):
         With `keep` it goes into the system's keyring too, where later sessions find it. Raises
         `SettingsError` where nobody can type, or what was typed is no key.
         """
-        typed = self.hidden("BelugAPI key (not shown): ")
+        typed = _typed(self.hidden)
         if typed is None:
             raise SettingsError("Nobody can type a key here.", f"Set {keys.VARIABLE} in the environment.")
         secret = self._find_key.take(typed)
@@ -299,10 +309,12 @@ class Session(Care, Comparing, Bench):
 
     def status(self) -> dict[str, str]:
         """Return, in words, who would answer now and where pictures are kept."""
+        self.watch()
+        self._find_key.ask_again()
         now, key = self.settings(), self._find_key()
         told = {
             "answers": now.base_url if key else "the built-in painter: procedural previews, not model output",
-            "key": f"{key.source}, ending in {key.ending}" if key else NO_KEY,
+            "key": f"{key.source}, ending in {key.ending}" if key else self._no_key(),
             "model": now.model,
             "mode": now.mode,
             "store": str(self.preferences.shortest(now.store)),
@@ -312,7 +324,7 @@ class Session(Care, Comparing, Bench):
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
         for named in now.endpoints.values():
-            told[f"endpoint {named.name}"] = described(named, self._environment())
+            told[f"endpoint {named.name}"] = described(named, self._environment)
         if now.faults and not key:
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(Store(now.store))):
@@ -326,6 +338,7 @@ class Session(Care, Comparing, Bench):
 
     def _store(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or of what lies in another folder."""
+        self.watch()
         return Store(self.preferences.settings(folder).store)
 
     def _asked(
@@ -365,6 +378,23 @@ class Session(Care, Comparing, Bench):
             self._told_of_patch = True
             self.notify(f"nest_asyncio is applied to this kernel's event loop: {cost}. beluga_nb needs none.")
 
+    def watch(self) -> None:
+        """Look at every key that may be in use, so that no output from here on holds one."""
+        endpoints: Collection[Named] = ()
+        with suppress(BelugaError):  # settings that are wrong say so where they are wanted
+            endpoints = self.settings().endpoints.values()
+        self._find_key.watch(variables(endpoints))
+
+    def _no_key(self) -> str:
+        withheld = self._find_key.withheld
+        return f"none: {withheld.why} {withheld.hint}" if withheld else NO_KEY
+
+    def _tell_of_withheld(self, now: Settings) -> None:
+        withheld = self._find_key.withheld
+        if withheld and not self._told_of_withheld and self._local(now) and now.mode != "replay":
+            self._told_of_withheld = True
+            self.notify(f"{withheld.why} {withheld.hint} Until then the built-in painter answers.")
+
     def _checked(self, asked: Request, *, insist: bool) -> Request:
         request, words = self._canonical(asked, insist=insist)
         for each in words:
@@ -372,11 +402,8 @@ class Session(Care, Comparing, Bench):
         return request
 
     def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
-        if keys.typed_key(asked.prompt):
-            raise RequestError(
-                "The prompt holds something that looks like a BelugAPI key; it was not sent.",
-                "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
-            )
+        self.watch()
+        check_no_key(asked)
         request = self.preferences.canonical(asked, insist=insist)
         if named := self.settings().at(request.model).named:
             return request, find_dialect(named.dialect).remarks(request) if named.known else []
@@ -416,10 +443,10 @@ class Session(Care, Comparing, Bench):
     def _local(self, now: Settings) -> bool:
         return not now.named and not self._find_key()
 
-    def _key(self, now: Settings) -> keys.Secret | None:
+    def _key(self, now: Settings) -> Secret | None:
         if now.named is None:
             return self._find_key()
-        return key_of(now.named, self._environment()) if now.named.known else None
+        return key_of(now.named, self._environment) if now.named.known else None
 
     def _endpoint(self, now: Settings) -> Endpoint:
         key = self._key(now)
@@ -537,6 +564,21 @@ def _unfinished(calls: Sequence[Pending]) -> str:
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
 
 
+def check_no_key(request: Request) -> None:
+    """Raise `RequestError` where a key, in whatever form, stands in what would be sent, shown and stored."""
+    for name, value in request.said.items() | {("take", request.take)}:
+        if isinstance(value, str) and holds_key(value):
+            raise RequestError(
+                f"The {name.replace('_', ' ')} holds a key, or what looks like one; nothing was sent.",
+                "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
+                param=name,
+            )
+
+
+def _typed(hidden: Callable[[str], str | None]) -> Secret | None:
+    return None if (typed := hidden("BelugAPI key (not shown): ")) is None else Secret(typed, "%beluga login")
+
+
 def _check_known(now: Settings, request: Request) -> None:
     if now.named and not now.named.known:
         raise UnknownName(
@@ -550,7 +592,7 @@ def _check_known(now: Settings, request: Request) -> None:
         )
 
 
-def _service(now: Settings, key: keys.Secret) -> Endpoint:
+def _service(now: Settings, key: Secret) -> Endpoint:
     if now.base_url == settings.SERVICE:
         keys.check_service_key(key)
     elif now.origin == "file" and not now.loopback:
@@ -569,7 +611,7 @@ def _service(now: Settings, key: keys.Secret) -> Endpoint:
     )
 
 
-def _embedded(now: Settings, key: keys.Secret) -> Endpoint:
+def _embedded(now: Settings, key: Secret) -> Endpoint:
     return Endpoint(
         base_url=_LOCAL_URL,
         provider=LOCAL,
@@ -590,7 +632,7 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
         from beluga_nb.local.faults import faulty
         from beluga_nb.local.previews import previews
 
-        create = partial(create_app, key=endpoint.key.reveal())
+        create = partial(create_app, key=endpoint.key)
         app = faulty(previews, create) if faults else create(previews)
     return Retrying(Http(endpoint, app=app), timeout=endpoint.timeout)
 

@@ -17,6 +17,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
+    {"text"},
     {"errors"},
     {"metadata", "cells"},
     {"core"},
@@ -107,11 +108,11 @@ def test_the_session_opens_the_workbench_only_when_someone_knocks():
     assert not [name for name in at_the_top if str(name).startswith(f"beluga_nb.{other}")]
 
 
-def test_magics_and_workbench_know_only_session_show_and_core():
+def test_magics_and_workbench_know_only_session_show_core_and_what_is_below():
     for module in MODULES:
         if room(module) in {"magics", "workbench"}:
             inner = {name.split(".")[1] for name in imports(module) if name.startswith("beluga_nb.")}
-            assert inner <= {"session", "show", "core", "errors", room(module)}, module
+            assert inner <= {"session", "show", "core", "errors", "text", room(module)}, module
 
 
 def test_every_exported_name_exists_and_has_one_home():

@@ -19,6 +19,7 @@ import pybase64
 
 from beluga_nb.api.inflate import inflated
 from beluga_nb.errors import BadReply, plain
+from beluga_nb.text import redact_bytes
 from beluga_nb.wire import Item, error_words, whole
 
 MOST_ITEMS = 64
@@ -86,19 +87,24 @@ def decoded(encoded: str | bytes | memoryview) -> bytes:
 
     Line breaks and blanks, JSON's escapes, the URL-safe alphabet and missing padding are understood.
     """
-    head = bytes(encoded[:256].encode("utf-8", "replace") if isinstance(encoded, str) else encoded[:256])
     try:
-        if head.startswith(b"data:"):
-            return _of_data_url(encoded)
-        if head[:16].lower().startswith(tuple(each.encode() for each in _HEX_SIGNATURES)):
-            return binascii.unhexlify(encoded)
-        with contextlib.suppress(binascii.Error, ValueError):
-            return pybase64.b64decode(encoded, validate=True)
-        return pybase64.b64decode(_plain_base64(_bytes(encoded)), validate=True)
+        data = _decoded(encoded)
     except (binascii.Error, ValueError):
         raise BadReply(
             "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
         ) from None
+    return data if _is_picture(data) else redact_bytes(data)  # which may say anything
+
+
+def _decoded(encoded: str | bytes | memoryview) -> bytes:
+    head = bytes(encoded[:256].encode("utf-8", "replace") if isinstance(encoded, str) else encoded[:256])
+    if head.startswith(b"data:"):
+        return _of_data_url(encoded)
+    if head[:16].lower().startswith(tuple(each.encode() for each in _HEX_SIGNATURES)):
+        return binascii.unhexlify(encoded)
+    with contextlib.suppress(binascii.Error, ValueError):
+        return pybase64.b64decode(encoded, validate=True)
+    return pybase64.b64decode(_plain_base64(_bytes(encoded)), validate=True)
 
 
 def _bytes(text: str | bytes | memoryview) -> bytes:

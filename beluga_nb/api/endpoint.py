@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from beluga_nb.api.dialects import BELUGA, Dialect
-from beluga_nb.api.keys import Secret
 from beluga_nb.core import Request
+from beluga_nb.text import Secret
 
 DEADLINE: ContextVar[float] = ContextVar("DEADLINE", default=math.inf)
 """When the whole call must have ended, on the running loop's clock, however often it is tried."""

@@ -6,24 +6,25 @@ this machine, and a service's own key (OPENAI_API_KEY …) to that service alone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from beluga_nb.api.dialects import BELUGA, Dialect, find
+from beluga_nb.api.dialects import BELUGA, DIALECTS, Dialect, find
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import origin
-from beluga_nb.api.keys import Secret, checked
+from beluga_nb.api.keys import checked
 from beluga_nb.endpoints import Named
 from beluga_nb.errors import SettingsError
 from beluga_nb.settings import LOOPBACK, Settings
+from beluga_nb.text import Secret
 
 
 def key_of(named: Named, environ: Mapping[str, str]) -> Secret | None:
     """Return the key for a server, or None; raise `SettingsError` where it would go where it should not."""
     dialect = find(named.dialect)
     variable = _variable(named, dialect)
-    said = environ.get(variable, "")
-    if not said.strip():
+    secret = Secret(environ.get(variable, ""), variable)
+    if not secret:
         return None
     host = urlsplit(_base_url(named, dialect)).hostname
     if not (_is_service(named, dialect) or named.own or host in LOOPBACK):
@@ -31,7 +32,7 @@ def key_of(named: Named, environ: Mapping[str, str]) -> Secret | None:
             f"beluga.toml wants to send your {variable} to {host}.",
             f"If you trust that address, say so yourself: set {named.variable('BASE_URL')}={named.base_url}",
         )
-    return Secret(checked(said, variable), variable)
+    return checked(secret)
 
 
 def endpoint_of(now: Settings, named: Named, key: Secret | None) -> Endpoint:
@@ -50,6 +51,13 @@ def endpoint_of(now: Settings, named: Named, key: Secret | None) -> Endpoint:
         dialect=dialect,
         prefix=named.prefix,
     )
+
+
+def variables(endpoints: Iterable[Named]) -> set[str]:
+    """Return the variables that may hold a key of a server, the services' own among them."""
+    return {each.variable("API_KEY") for each in endpoints} | {
+        each.variable for each in DIALECTS.values() if each.variable
+    }
 
 
 def told(named: Named, environ: Mapping[str, str]) -> str:

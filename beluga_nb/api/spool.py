@@ -1,8 +1,8 @@
 """Raw answers on disk: status, headers and body as they arrive, before anyone tries to understand them.
 
 An answer to a POST is paid for, so it is kept first. `<name>-1.answer.part` grows with what arrives and
-becomes `<name>-1.answer` when it is whole. Both are HTTP messages without a transfer coding. A disk that
-takes no more spoils no call: what arrived is in memory too.
+becomes `<name>-1.answer` when it is whole. Both are HTTP messages without a transfer coding, and without
+keys. A disk that takes no more spoils no call: what arrived is in memory too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import time
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
+
+from beluga_nb.text import RedactedStream
 
 SUFFIX = ".answer"
 PART = ".part"
@@ -37,6 +39,7 @@ class Spool:
         self._closed = False
         self._left = MAX_KEPT
         self._waiting = bytearray()
+        self._redacted = RedactedStream()
         self._written = 0.0
         self._lock = threading.Lock()
 
@@ -48,7 +51,7 @@ class Spool:
 
     async def write(self, chunk: bytes) -> bool:
         """Add to the file; return whether it has taken all until now."""
-        self._waiting += chunk
+        self._waiting += self._redacted.feed(chunk)
         self._left -= len(chunk)
         if self._file is None or self._left < 0:
             self._waiting.clear()
@@ -67,6 +70,8 @@ class Spool:
 
     def close(self) -> None:
         """Write what has arrived, and close the file."""
+        if not self._closed:
+            self._waiting += self._redacted.finish()
         self._write()
         with self._lock:
             self._closed = True

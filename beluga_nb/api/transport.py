@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,12 @@ import httpx
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import origin
 from beluga_nb.api.inflate import inflated
-from beluga_nb.api.keys import Secret
 from beluga_nb.api.logs import discreet
 from beluga_nb.api.spool import Spool
 from beluga_nb.core import Stopped
 from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, TimedOut, Unreachable, Untrusted, plain
 from beluga_nb.settings import LOOPBACK
+from beluga_nb.text import redact, redact_bytes
 from beluga_nb.wire import NOT_SENT_AGAIN
 
 Message = MutableMapping[str, Any]
@@ -117,7 +116,7 @@ class Transport:
         # Raised here, an error has no frame of the libraries in its context, which hold the key.
         if isinstance(ended, asyncio.CancelledError):
             raise ended
-        return arrival.response(ended, self.endpoint.key) or ended or _broken("there was none")
+        return arrival.response(ended) or ended or _broken("there was none")
 
     async def _exchange(self, outgoing: Outgoing, departure: _Departure, arrival: _Arrival) -> None:
         response = await self._transport(outgoing).handle_async_request(self._request(outgoing, departure))
@@ -264,7 +263,7 @@ class _Arrival:
         if self.spool:
             self.spool.close()
 
-    def response(self, broken: EngineError | None, key: Secret | None) -> Response | None:
+    def response(self, broken: EngineError | None) -> Response | None:
         """Return the answer as far as it arrived; None where not even its head did."""
         if not self.status:
             return None
@@ -274,11 +273,11 @@ class _Arrival:
             broken = self._too_large()
         content, headers = bytes(self.content), dict(self.headers)
         try:
-            content = inflated(content, headers.pop("content-encoding", ""))
+            content = inflated(content, redact(headers.pop("content-encoding", "")))
         except BadReply as error:
             broken = broken or error.with_traceback(None)  # whose frames hold what was inflated
-        said = Response(status=self.status, headers=headers, content=content, broken=broken)
-        return _without(key, said) if key else said
+        headers = {name: redact(said) for name, said in headers.items()}  # some services repeat the key
+        return Response(status=self.status, headers=headers, content=redact_bytes(content), broken=broken)
 
     def _too_large(self) -> BadReply:
         kept = (
@@ -333,21 +332,3 @@ def _context(file: str | None, folder: str | None, changed: float) -> ssl.SSLCon
     if file or folder:
         return ssl.create_default_context(cafile=file, capath=folder)
     return httpx.create_ssl_context(trust_env=False)
-
-
-# --- the key in an answer
-
-
-def _without(key: Secret, response: Response) -> Response:
-    """Return the answer without the key, which some services repeat when they refuse it."""
-    value, instead = key.reveal(), "(your key)"
-    content = response.content.replace(value.encode(), instead.encode())
-    if b"\\" in content:  # JSON has more than one way to spell it
-        content = re.sub(_spelt_in_json(value), instead.encode(), content)
-    headers = {name: said.replace(value, instead) for name, said in response.headers.items()}
-    return replace(response, content=content, headers=headers)
-
-
-def _spelt_in_json(value: str) -> bytes:
-    letters = ((re.escape(letter), ord(letter)) for letter in value)
-    return "".join(rf"(?:\\?{letter}|\\u(?i:{number:04x}))" for letter, number in letters).encode()

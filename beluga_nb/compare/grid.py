@@ -16,6 +16,7 @@ from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import SUFFIXES, Bundle, Incomplete, Picture, Preview, Recipe, Request, Result
 from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, StoreError, UnknownName
+from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -313,7 +314,7 @@ class Grid(Judged):
         return f"<Grid of {len(self)} cell{'s' * (len(self) != 1)}: {told}>"
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self._desk._bundle_of(self)
+        return redacted_bundle(self._desk._bundle_of(self))
 
     def _missing(self) -> list[Cell]:
         return [

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from beluga_nb.budget import Caps
 from beluga_nb.core import Request
+from beluga_nb.text import redacted_bundle
 
 LISTED = 20
 """Requests that are shown word for word; all of them are in the plan."""
@@ -87,7 +88,7 @@ class Plan:
         return "\n".join([self._summary(), *self._sent()])
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        return {"text/plain": str(self)}
+        return redacted_bundle({"text/plain": str(self)})
 
     def _summary(self) -> str:
         total = self.images + self.recorded

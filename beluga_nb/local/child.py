@@ -13,12 +13,13 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from beluga_nb.errors import BelugaError, plain
+from beluga_nb.text import Secret
 
 COMMAND = (sys.executable, "-P", "-m", "beluga_nb", "serve", "--ready-fd", "1", "--parent-fd", "0")
 
@@ -37,8 +38,7 @@ class Server:
     def __init__(self, process: subprocess.Popen[bytes], log: BinaryIO, *, url: str, key: str) -> None:
         self.url = url
         self.pid = process.pid
-        # In a closure, so that no listing of this object's attributes shows the key.
-        self._reveal: Callable[[], str] = lambda: key
+        self._secret = Secret(key, "the server")
         self._process = process
         self._log = log
         self._end = weakref.finalize(self, _end, process, log, os.getpid())
@@ -50,7 +50,7 @@ class Server:
         port: int = 0,
         faults: bool = False,
         patience: float = _PATIENCE,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
     ) -> Server:
         """Return a new server once it listens; port 0 takes a free one.
@@ -64,7 +64,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=_environment(environ),
+            env=_environment(os.environ if environ is None else environ),
             start_new_session=True,  # the notebook's Interrupt is not for it
         )
         try:
@@ -94,7 +94,7 @@ class Server:
     @property
     def key(self) -> str:
         """The key that this server was started with, for this time only."""
-        return self._reveal()
+        return self._secret.reveal()
 
     @property
     def port(self) -> int:

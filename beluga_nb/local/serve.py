@@ -28,6 +28,7 @@ from beluga_nb.local.app import create_app
 from beluga_nb.local.faults import faulty
 from beluga_nb.local.guard import HEAD_LIMIT, Guard
 from beluga_nb.local.previews import previews
+from beluga_nb.text import redact_record
 
 Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
 """Serves an app on a listening socket until Ctrl-C, and says when it has begun."""
@@ -221,7 +222,8 @@ def _server(connections: int) -> Run:
             await super().shutdown(sockets)
 
     def run(app: ASGIApp, listener: socket.socket, begun: Callable[[], None]) -> None:
-        logging.getLogger("uvicorn.error").addFilter(_not_asked_for)
+        for each in (_not_asked_for, redact_record):
+            logging.getLogger("uvicorn.error").addFilter(each)
         config = uvicorn.Config(
             app,
             http=Bounded,

@@ -31,6 +31,7 @@ from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
 from beluga_nb.store.votes import packed, votes
+from beluga_nb.text import redact_bytes
 
 LARGEST_FILE = 64 * 2**20
 """Bytes of one file in a pack."""
@@ -39,6 +40,7 @@ LARGEST_PACK = 2 * 2**30
 """Bytes of all files in a pack."""
 
 STORE = "beluga_store/store.json"
+_BLOBS = "beluga_store/blobs/"
 STORE_JSON = f'{{"schema":{SCHEMA}}}\n'.encode()
 NOTEBOOK = re.compile(r"[^/\\:\x00-\x1f\x7f]{1,200}\.ipynb")
 
@@ -135,6 +137,8 @@ def _name(store: Store, path: Path) -> str:
 
 
 def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
+    if not name.startswith(_BLOBS):  # a notebook may hold a key that somebody has typed
+        data = redact_bytes(data)
     if len(data) > LARGEST_FILE:
         raise StoreError(f"{name} has {len(data):,} bytes.", f"At most {LARGEST_FILE:,} can be packed.")
     info = zipfile.ZipInfo(name, _LONG_AGO)

@@ -32,6 +32,7 @@ from typing import Any
 from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
 from beluga_nb.errors import Refused, StoreError
 from beluga_nb.store import files
+from beluga_nb.text import redact_bytes
 
 SCHEMA = 1
 OPERATION = "images.generate"
@@ -364,7 +365,7 @@ class Store:
     def add_line(self, path: Path, line: bytes) -> None:
         """Add a line to a file of the store; raise `StoreError` where that fails."""
         with self._writing():
-            files.add(path, line, root=self.folder)
+            files.add(path, redact_bytes(line), root=self.folder)
 
     def record_path(self, name: str) -> Path:
         """Where the record of that key is, or would be."""
@@ -437,7 +438,8 @@ def _scanned(path: Path) -> Entry | Unusable:
 
 
 def _pretty(value: Mapping[str, object]) -> bytes:
-    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+    written = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    return redact_bytes(written.encode())
 
 
 def unreadable(path: Path, reason: str) -> StoreError:

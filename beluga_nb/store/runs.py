@@ -16,6 +16,7 @@ from beluga_nb.errors import RequestError, StoreError, plain
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Entry, Store, key
+from beluga_nb.text import redacted_bundle
 
 SHOWN_NAME = 12
 """Characters of a run's name that are shown."""
@@ -76,7 +77,7 @@ class History:
     view: Callable[[History], Bundle] | None = field(default=None, compare=False, repr=False)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.view(self) if self.view else {"text/plain": repr(self)}
+        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
 
 def runs(store: Store) -> list[Run]:
