@@ -164,7 +164,7 @@ SHOWN = {
     ),
     "S12": (
         "s12_the_key_goes_to_the_api_and_to_no_other_origin",
-        "s12_a_file_that_came_with_a_notebook_gets_no_key",
+        "s12_a_server_that_only_a_file_names_is_sent_nothing_be_it_on_this_machine",
         "s12_no_key_but_its_own_goes_to_an_endpoint",
     ),
     "S13": (
