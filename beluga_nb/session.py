@@ -473,9 +473,12 @@ class Session(Care, Comparing, Bench):
         """Raise `BelugaError` where something new is not to be asked for as things stand."""
         _check_known(now, request)
         self._tell_of_file(now)
+        if recording := now.mode in {"auto", "refresh"}:
+            Store(now.store).check_ours()
+        # Elsewhere than meant it would be bought anew, or recorded where nobody looks for it.
+        serious = {"base_url", "store"} if recording else {"base_url"}
         for each in now.ignored:
-            # Elsewhere than meant it would be bought anew, or recorded where nobody looks for it.
-            if each.name in {"base_url", "store"} and now.mode != "off" and self._bounded(now):
+            if each.name in serious and now.mode != "replay" and self._bounded(now):
                 raise SettingsError(f"{each.message} Nothing was sent.", each.remedy)
 
     async def _counted(
