@@ -69,7 +69,7 @@ def is_ours(store: Store, path: Path, *, named: Collection[Path] = ()) -> bool:
 def _is_json_of(room: str, path: Path) -> bool:
     written = text(path)
     first = _FIRST_NAME.match(written)
-    begins = bool(first) and first[1].decode() in _FIRST_NAMES.get(room, ())
+    begins = first is not None and first[1].decode() in _FIRST_NAMES.get(room, ())
     return begins or (room in _FIRST_NAMES and f'"{path.stem}"'.encode() in written)
 
 
