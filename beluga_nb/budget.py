@@ -180,7 +180,8 @@ class Budget:
             unknown = dict.fromkeys(each.model for each in requests if caps.worst(each) is None)
             raise OverBudget(
                 f"There is a cap on the cost, and the price of {plain(', '.join(unknown), 80)} is unknown.",
-                "Nothing was sent. Add it to [prices] in beluga.toml, or take max_cost away.",
+                "Nothing was sent. Add it to [prices] in beluga.toml (where the cap is your own: in one that"
+                " BELUGA_TRUST names), or take max_cost away.",
             )
         if self.cost + worst > caps.cost:
             raise OverBudget(

@@ -172,7 +172,7 @@ class View:
     def link(self, blob: Blob) -> str:
         """Return the way from the notebook to recorded bytes, or nothing where there is none."""
         path = self.store.blob_path(blob)
-        if self.folder is None or not path.is_file():
+        if self.folder is None or not os.path.isfile(path):
             return ""
         return quote(Path(os.path.relpath(path, self.folder)).as_posix())
 

@@ -194,7 +194,7 @@ class Comparing(Judging):
         yes: bool,
     ) -> Job[T]:
         now = self._now(mode)
-        caps = dataclasses.replace(now, max_images=max_images, max_cost=max_cost).caps  # type: ignore[arg-type]
+        caps = now.own_caps(images=max_images, cost=max_cost)
         self._check_plan(cells, now, caps, yes=yes)
         store, own = Store(now.store), Budget()
         asking: dict[str, UntilStopped] = {}  # by who answers: a key that one refuses another may take
@@ -249,7 +249,7 @@ class Comparing(Judging):
     async def _outcome_of(self, cell: Cell, engine: Engine, now: Settings, store: Store) -> Outcome:
         request = self._fresh(cell.request, now, store)
         answer = self._answered(request, engine, bundle, (cell.template, cell.values))
-        replayed = self._recorded(request, now, store, providers={now.provider})
+        replayed = self._recorded(request, now, store, providers=set(now.providers))
         try:
             result, error = await answer, None
         except Incomplete as incomplete:
@@ -268,7 +268,7 @@ class Comparing(Judging):
         kept = partial(
             Kept, sha256=picture.sha256, media_type=picture.media_type, size=picture.size, recipe=recipe
         )
-        for provider in (now.provider, self._provider(now)) if now.mode != "off" else ():
+        for provider in (*now.providers, self._provider(now)) if now.mode != "off" else ():
             if store.has(recipe.request, provider=provider):
                 return kept(
                     load=partial(_loaded, store, provider, picture.sha256, recipe),

@@ -47,7 +47,7 @@ class Preferences:
     def settings(self, folder: Path | None = None, /, **said: object) -> Settings:
         """Return the settings as they stand, here or in another folder, with what a call says."""
         loaded = settings.load(self._environment, folder or self.folder, self.profile)
-        return loaded.with_(**self._said).with_(**said)
+        return loaded.with_(HERE, **self._said).with_(**said)
 
     def set(self, **said: object) -> None:
         """Set settings until the session ends; None takes one back.
@@ -67,8 +67,6 @@ class Preferences:
     def listed(self) -> list[Preference]:
         """Return every setting with its value and the place that said it."""
         now = self.settings()
-        layers = [*settings.layers(self._environment, self.folder, self.profile), (HERE, self._said)]
-        places = {name: place for place, layer in layers for name in layer}
         endpoints = ", ".join(now.endpoints) or None
         shown = {
             "store": self.shortest(now.store),
@@ -77,7 +75,7 @@ class Preferences:
             "prices": now.prices and now.prices.words,
         }
         return [
-            Preference(name, shown.get(name, getattr(now, name)), places.get(name, "default"))
+            Preference(name, shown.get(name, getattr(now, name)), now.places.get(name, "default"))
             for name in settings.names()
         ]
 

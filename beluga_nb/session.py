@@ -25,7 +25,7 @@ from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.named import endpoint_of, key_of, variables
+from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
 from beluga_nb.api.named import told as described
 from beluga_nb.api.retry import Retrying
 from beluga_nb.bench import Bench
@@ -119,6 +119,7 @@ class Session(Care, Comparing, Bench):
         self._server: Server | None = None
         self._told_of_patch = False
         self._told_of_withheld = False
+        self._told_of_file: set[str] = set()
 
     def __reduce__(self) -> str:
         if self is not default:
@@ -325,6 +326,8 @@ class Session(Care, Comparing, Bench):
             told["saved"] = self.budget.saved_words(now.caps)
         for named in now.endpoints.values():
             told[f"endpoint {named.name}"] = described(named, self._environment)
+        if now.ignored:
+            told["not used"] = " ".join(map(str, now.ignored))
         if now.faults and not key:
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(Store(now.store))):
@@ -360,7 +363,7 @@ class Session(Care, Comparing, Bench):
         new = [run for run in runs(request.samples, known) if run[0] not in known]
         if not new:
             return
-        _check_known(now, request)
+        self._check_asking(now, request)
         endpoint = self._endpoint(now)
         url = "" if self._local(now) else f"{endpoint.base_url}{endpoint.dialect.path}"
         for part in (part for run in new for part in catalog.split(request.part(*run))):
@@ -411,9 +414,12 @@ class Session(Care, Comparing, Bench):
         return request, [f"{words}, the nearest that {request.model} has." for words in converted]
 
     def _check_many(self, request: Request, now: Settings, store: Store, *, yes: bool) -> None:
-        new = 0 if now.mode == "replay" else request.n - len(self._recorded(request, now, store))
+        missing = request.n - len(self._recorded(request, now, store))
+        if missing:
+            self._tell_of_file(now)
+        new = 0 if now.mode == "replay" else missing
         if new:
-            _check_known(now, request)
+            self._check_asking(now, request)
         if new and self._bounded(now):
             self.budget.check([request.part(0, new)], now.caps)
         if yes or new <= ASK_ABOVE:
@@ -430,7 +436,7 @@ class Session(Care, Comparing, Bench):
     ) -> set[int]:
         if now.mode in {"off", "refresh"}:
             return set()
-        providers = providers or {now.provider, self._provider(now)}
+        providers = providers or {*now.providers, self._provider(now)}
         return {
             sample
             for sample in request.samples
@@ -462,9 +468,10 @@ class Session(Care, Comparing, Bench):
             engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
         else:
             engine = self._recording(now, store, within)
-        if self._local(now) and now.mode in {"auto", "replay"}:
-            # A notebook that was made with a key is read by people without one.
-            engine = Replayed(engine, store, provider=now.provider)
+        if now.mode in {"auto", "replay"}:
+            # A notebook that was made with a key, or at another address, is read by people without.
+            for provider in (each for each in now.providers if each != self._provider(now)):
+                engine = Replayed(engine, store, provider=provider)
         engine = Spread(engine, catalog.split)
         if now.mode != "replay" and not self._local(now):  # what is drawn here costs nothing
             engine = Claimed(engine, store, provider=self._provider(now), notify=self.notify)
@@ -493,10 +500,28 @@ class Session(Care, Comparing, Bench):
             Limited(within(engine), self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
         )
 
+    def _tell_of_file(self, now: Settings) -> None:
+        for words in map(str, now.ignored):
+            if words not in self._told_of_file:
+                self._told_of_file.add(words)
+                self.notify(words)
+
+    def _check_asking(self, now: Settings, request: Request) -> None:
+        """Raise `BelugaError` where something new is not to be asked for as things stand."""
+        _check_known(now, request)
+        self._tell_of_file(now)
+        if recording := now.mode in {"auto", "refresh"}:
+            Store(now.store).check_ours()
+        # Elsewhere than meant it would be bought anew, or recorded where nobody looks for it.
+        serious = {"base_url", "store"} if recording else {"base_url"}
+        for each in now.ignored:
+            if each.name in serious and now.mode != "replay" and self._bounded(now):
+                raise SettingsError(f"{each.message} Nothing was sent.", each.remedy)
+
     async def _counted(
         self, request: Request, now: Settings, answered: Callable[[], Awaitable[Result]]
     ) -> Result:
-        kept = self._recorded(request, now, Store(now.store), providers={now.provider})
+        kept = self._recorded(request, now, Store(now.store), providers=set(now.providers))
         self.latest = result = await answered()
         if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
             self.notify(words)
@@ -580,7 +605,9 @@ def _typed(hidden: Callable[[str], str | None]) -> Secret | None:
 
 
 def _check_known(now: Settings, request: Request) -> None:
-    if now.named and not now.named.known:
+    if now.named and now.named.name in now.endpoints:
+        check_named(now.named)
+    elif now.named and not now.named.known:
         raise UnknownName(
             "model",
             request.model,
@@ -595,11 +622,6 @@ def _check_known(now: Settings, request: Request) -> None:
 def _service(now: Settings, key: Secret) -> Endpoint:
     if now.base_url == settings.SERVICE:
         keys.check_service_key(key)
-    elif now.origin == "file" and not now.loopback:
-        raise SettingsError(
-            f"beluga.toml wants to send your key to {now.provider}.",
-            f"If you trust that address, say so yourself: set BELUGA_BASE_URL={now.base_url}",
-        )
     return Endpoint(
         base_url=now.base_url,
         provider=now.provider,

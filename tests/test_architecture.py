@@ -22,6 +22,7 @@ LAYERS = [
     {"metadata", "cells"},
     {"core"},
     {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
+    {"project"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
     {"preferences"},

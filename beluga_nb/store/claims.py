@@ -23,7 +23,7 @@ from beluga_nb.core import Engine, Request, Result
 from beluga_nb.errors import plain
 from beluga_nb.store import files
 from beluga_nb.store.pending import is_alive
-from beluga_nb.store.records import Store, key
+from beluga_nb.store.records import SCHEMA, Store, key
 from beluga_nb.store.work import revocable
 
 HEARTBEAT = 5.0
@@ -109,8 +109,9 @@ class Claim:
     @classmethod
     def take(cls, path: Path, root: Path) -> Claim:
         """Make a claim; raise `FileExistsError` where there is one, and `OSError` where none can be made."""
+        files.claim(root, SCHEMA)
         files.check_inside(path.parent, root)
-        files.make(path.parent)
+        files.make(path.parent, root)
         token = str(uuid4())
         said = json.dumps({"host": platform.node(), "pid": os.getpid(), "token": token})
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.errors import RequestError
 from beluga_nb.store.files import check_inside
 from beluga_nb.store.records import SCHEMA, Blob, Store, Unusable
 
@@ -55,7 +55,7 @@ def path_of(store: Store, picture: str) -> Path:
 
 def mark_paths(store: Store) -> list[Path]:
     """Return where marks are, in the order of their pictures."""
-    return sorted(store.folder.glob("marks/*/*.json"))
+    return store.paths("marks", depth=2, suffix=".json")
 
 
 def scan(store: Store) -> Iterator[tuple[Path, Mark | Unusable]]:
@@ -90,11 +90,4 @@ def write(store: Store, mark: Mark) -> None:
         said = {"schema": SCHEMA, "picture": mark.picture, "favourite": mark.favourite, "note": mark.note}
         store.write_json(path, said)
         return
-    try:
-        check_inside(path, store.folder)
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"The mark cannot be taken away: {error.strerror or error} ({store.folder.name}).",
-            "Mend the folder, then try again.",
-        ) from None
+    store.remove(path)

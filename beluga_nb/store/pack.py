@@ -147,7 +147,7 @@ def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _check_free(to: Path) -> None:
-    if to.exists() and not _is_pack(to):
+    if os.path.lexists(to) and not _is_pack(to):
         raise StoreError(f"{to.name} is there already, and is no pack.", "Name another file: -o other.zip")
 
 

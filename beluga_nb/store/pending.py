@@ -26,7 +26,8 @@ from beluga_nb.store.records import SCHEMA, Store
 LONGEST_CALL = 3600
 """Seconds after which nobody is waiting for a call any more; process numbers are used again."""
 
-_ANSWER = re.compile(r"-[0-9]{1,9}\.answer(\.part)?")
+_ANSWER = re.compile(r"-[0-9]{1,9}\.answer(\.part)?\Z")
+_CLAIM = re.compile(r"[0-9a-f]{64}\.claim(\.[0-9a-f]{32})?")
 _REPLAYED = b"\r\nidempotent-replayed: true\r\n"
 
 
@@ -147,6 +148,29 @@ def repeatable(store: Store, request: Request, *, provider: str, body: str) -> P
 def _repeated(store: Store, call: Pending) -> bool:
     kept = answers(store, call.run)
     return len(kept) > 1 or any(map(_was_replayed, kept))
+
+
+def leftovers(store: Store) -> list[Path]:
+    """Return the answers whose call is crossed out, and the claims, which end with their calls."""
+    found = store.paths("pending", depth=1)
+    runs = {path.stem for path in found if path.suffix == ".json"}
+    return [
+        path for path in found if is_claim(path.name) or (is_answer(path.name) and _run_of(path) not in runs)
+    ]
+
+
+def is_answer(name: str) -> bool:
+    """Whether a file holds an answer, by its name."""
+    return bool(_ANSWER.search(name))
+
+
+def is_claim(name: str) -> bool:
+    """Whether a file is a claim (store/claims.py), by its name."""
+    return bool(_CLAIM.fullmatch(name))
+
+
+def _run_of(answer: Path) -> str:
+    return _ANSWER.sub("", answer.name)
 
 
 def answers(store: Store, run: str) -> list[Path]:

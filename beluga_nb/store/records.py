@@ -41,12 +41,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REFUSAL = ("message", "hint", "status", "type", "code", "param", "request_id")
 
 _FILES = {
-    "store.json": json.dumps({"schema": SCHEMA}, separators=(",", ":")) + "\n",
     ".gitattributes": "blobs/** -text\n",
     ".gitignore": "pending/\ntmp/\n",
 }
 
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST_POINTER = 1024  # bytes, as Git LFS specifies
 
 
@@ -238,26 +237,42 @@ class Store:
         return entry
 
     def has(self, request: Request, *, provider: str) -> bool:
-        """Whether the first picture of a request is recorded, or was declined."""
-        return self.record_path(key(request, provider=provider)).exists()
+        """Whether the first picture of a request is recorded, or was declined.
+
+        Raises `StoreError` where that cannot be seen: what may be there is not to be bought again.
+        """
+        with self._reading(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self.record_path(key(request, provider=provider)).stat()
+            return True
+        return False
+
+    def check_ours(self) -> None:
+        """Raise `StoreError` where the folder holds something else than a store, so that nothing is kept."""
+        try:
+            files.check(self.folder, SCHEMA)
+        except files.NotAStoreError as error:
+            raise _not_a_store(self.folder, error) from None
+        except OSError:  # it may be read all the same, and what cannot be written is told then
+            pass
 
     def write(self, picture: Picture, preview: Preview | None, *, provider: str) -> None:
         """Record a picture, blobs first; raise `StoreError` where that fails."""
         record = record_of(picture, preview, provider=provider)
-        with self._writing():
+        with self.writing():
             self._keep(picture, preview)
             self._write_record(record)
             self._keep(picture, preview)  # until now another kernel may have forgotten the same bytes
 
     def write_refusal(self, request: Request, refusal: Refused, *, provider: str, created: int) -> None:
         """Record that each sample of a request was declined; raise `StoreError` where that fails."""
-        with self._writing():
+        with self.writing():
             for sample in request.samples:
                 part = request.part(sample)
                 self._write_record(record_of_refusal(part, refusal, provider=provider, created=created))
 
     def keep(self, data: bytes, media_type: str | None = None) -> Path:
-        """Write bytes under their SHA-256, unless they are there, and return where."""
+        """Write bytes under their SHA-256, unless they are there, and return where; raise `OSError`."""
+        files.claim(self.folder, SCHEMA)
         path = self._blob_path(hashlib.sha256(data).hexdigest(), SUFFIXES.get(media_type or "", ".bin"))
         if not self._holds(path, data):  # else damaged bytes would stay damaged
             files.write(path, data, root=self.folder)
@@ -268,7 +283,7 @@ class Store:
 
         Raises `StoreError` where that fails.
         """
-        with self._writing():
+        with self.writing():
             for data, media_type in blobs:
                 self.keep(data, media_type)
             for path, data in written.items():
@@ -296,7 +311,20 @@ class Store:
 
     def record_paths(self) -> list[Path]:
         """Return where the records are, in the order of their keys."""
-        return sorted(self.folder.glob("records/*/*.json"))
+        return self.paths("records", depth=2, suffix=".json")
+
+    def paths(self, room: str, *, depth: int, suffix: str = "") -> list[Path]:
+        """Return what lies so deep in a room, in order; raise `StoreError` where that cannot be read.
+
+        In a room that is for its owner alone, others see nothing.
+        """
+        with self._reading():
+            try:
+                return files.listed(self.folder / room, depth, suffix)
+            except PermissionError:
+                if room in files.PRIVATE:
+                    return []
+                raise
 
     def picture(self, entry: Entry) -> Picture:
         """Return the picture of a record, its bytes checked.
@@ -329,10 +357,10 @@ class Store:
             files.check_inside(path, self.folder)
             data = path.read_bytes()
         except OSError as error:
-            raise unreadable(path, error.strerror or str(error)) from None
+            raise self._unreadable(path, error) from None
         if hashlib.sha256(data).hexdigest() == blob.sha256:
             return data
-        if data.startswith(_LFS_POINTER) and len(data) < _LONGEST_POINTER and blob.sha256.encode() in data:
+        if data.startswith(LFS_POINTER) and len(data) < _LONGEST_POINTER and blob.sha256.encode() in data:
             raise NotPulled(path, data)
         raise unreadable(path, "its bytes are not the ones that were recorded")
 
@@ -350,7 +378,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError):
             made = make()
         if writing:
-            with contextlib.suppress(StoreError), self._writing():
+            with contextlib.suppress(StoreError), self.writing():
                 kept = self.keep(made.data, made.media_type)
                 said = {"sha256": kept.stem, "media_type": made.media_type}
                 sheet = {"schema": SCHEMA, "of": of, "sheet": said}
@@ -359,12 +387,18 @@ class Store:
 
     def write_json(self, path: Path, value: Mapping[str, object]) -> None:
         """Write a JSON file of the store; raise `StoreError` where that fails."""
-        with self._writing():
+        with self.writing():
             files.write(path, _pretty(value), root=self.folder)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file of the store, if it is there; raise `StoreError` where that fails."""
+        with self.writing():
+            files.check_inside(path, self.folder)
+            path.unlink(missing_ok=True)
 
     def add_line(self, path: Path, line: bytes) -> None:
         """Add a line to a file of the store; raise `StoreError` where that fails."""
-        with self._writing():
+        with self.writing():
             files.add(path, redact_bytes(line), root=self.folder)
 
     def record_path(self, name: str) -> Path:
@@ -390,7 +424,24 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
+            if files.is_closed(error):
+                raise self._unreadable(path, error) from None
             raise Unusable(error.strerror or str(error)) from None
+
+    def _unreadable(self, path: Path, error: OSError) -> StoreError:
+        if not files.is_closed(error):
+            return unreadable(path, error.strerror or str(error))
+        return StoreError(
+            f"The store {self.folder.name} cannot be read: {error.strerror}.",
+            "Ask its owner for the right to read it (chmod -R a+rX), or set BELUGA_STORE to another folder.",
+        )
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._unreadable(self.folder, error) from None
 
     def _keep(self, *parts: Picture | Preview | None) -> None:
         for part in parts:
@@ -407,14 +458,17 @@ class Store:
         return self.folder / room / name[:2] / f"{name}{suffix}"
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Make the folder a store where it is empty; have what fails within raise `StoreError`."""
         try:
-            files.claim(self.folder)
+            files.claim(self.folder, SCHEMA)
             for name, text in _FILES.items():
                 if not (self.folder / name).exists():
                     files.write(self.folder / name, text.encode(), root=self.folder)
             files.sweep(self.folder)
             yield
+        except files.NotAStoreError as error:
+            raise _not_a_store(self.folder, error) from None
         except (OSError, UnicodeEncodeError) as error:  # the latter: an engine's words, half a character
             reason = getattr(error, "strerror", None) or error
             raise StoreError(
@@ -440,6 +494,13 @@ def _scanned(path: Path) -> Entry | Unusable:
 def _pretty(value: Mapping[str, object]) -> bytes:
     written = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
     return redact_bytes(written.encode())
+
+
+def _not_a_store(folder: Path, error: files.NotAStoreError) -> StoreError:
+    return StoreError(
+        f"The folder {folder.name} is no store: {error}. Nothing was written or removed there.",
+        f"Set BELUGA_STORE to an empty or a new folder, or bring {files.MARK} back (git checkout).",
+    )
 
 
 def unreadable(path: Path, reason: str) -> StoreError:

@@ -78,6 +78,8 @@ def told_of(what: str) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
+        if not error.message.startswith("Pictures"):
+            raise
         raise StoreError(
             error.message.replace("Pictures", what, 1), "Mend the folder, or set BELUGA_STORE."
         ) from None
@@ -109,7 +111,7 @@ def _checked(said: Mapping[str, object]) -> Score:
 
 def score_paths(store: Store) -> list[Path]:
     """Return where scores are."""
-    return sorted(store.folder.glob("scores/*/*.json"))
+    return store.paths("scores", depth=2, suffix=".json")
 
 
 def scores(store: Store) -> Iterator[tuple[Path, Score | Unusable]]:

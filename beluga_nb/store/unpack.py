@@ -82,6 +82,7 @@ def unpack(file: Path, store: Store, *, into: Path) -> Unpacked:
     What is there already and equal stays as it is. Raises `StoreError` where anything is there that
     differs, or anything in the pack is not as it should be: then nothing is written.
     """
+    store.check_ours()
     with _opened(file) as zipped:
         contents = _Contents()
         for info in _checked(zipped.infolist()):

@@ -32,6 +32,7 @@ ANSWERS = {"left", "right", "tie", "both bad"}
 LONGEST_VOTER = 80
 """Characters of a voter's name."""
 
+_VOTE = b'{"answer":'  # how a vote begins, as it is written
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -104,7 +105,7 @@ class Box:
 
 def vote_paths(store: Store) -> list[Path]:
     """Return where votes are."""
-    return sorted(store.folder.glob("votes/*.jsonl"))
+    return store.paths("votes", depth=1, suffix=".jsonl")
 
 
 def said_of(line: bytes) -> Vote | Undone:
@@ -185,7 +186,7 @@ def blank(path: Path, names: Collection[str]) -> bool:
         written, rest, start = file.read(), False, 0
         for line in written.splitlines(keepends=True):
             bare = line.rstrip(b"\r\n")
-            if any(name in bare for name in wanted):
+            if bare.startswith(_VOTE) and any(name in bare for name in wanted):
                 file.seek(start)
                 file.write(b" " * len(bare))
             else:

@@ -421,6 +421,7 @@ def test_a_file_that_is_not_there_is_an_error_of_two_lines(there):
 def test_a_folder_of_the_store_that_leads_elsewhere_is_not_followed(packed, there, tmp_path):
     (there / "beluga_store").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
+    (there / "beluga_store" / "store.json").write_text('{"schema":1}\n')
     (there / "beluga_store" / "blobs").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="a link leads out of the store"):
         arrived(packed, there)

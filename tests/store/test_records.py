@@ -268,10 +268,6 @@ def test_another_provider_take_or_sample_is_not_recorded(written):
     assert written.read(FOX.part(1), provider="wire") is None
 
 
-def test_the_folder_is_for_its_owner_only(written):
-    assert oct(written.folder.stat().st_mode)[-3:] == "700"
-
-
 def test_the_same_bytes_are_kept_once(written):
     written.write(one(FOX.part(1)), PREVIEW, provider="wire")
     same = Picture(drawn(FOX, 0), "image/png", Recipe(request=FOX.part(2), engine="x"))

@@ -418,7 +418,7 @@ def test_a_server_of_the_file_is_among_the_models_and_is_asked(base_url, tmp_pat
     (tmp_path / "beluga.toml").write_text(
         f'[endpoints.lab]\nbase_url = "{base_url}"\ndialect = "generic"\nmodel = "flux-2.0"\n'
     )
-    panel = panel_at(base_url, tmp_path, BELUGA_LAB_API_KEY=KEY)
+    panel = panel_at(base_url, tmp_path, BELUGA_LAB_API_KEY=KEY, BELUGA_TRUST=str(tmp_path))
     panel.state.search = "lab"
     assert [model.id for model in panel.state.models] == ["gpt-image-2", "lab:flux-2.0"]
     ask(panel, model="lab:flux-2.0", size="16:9")
