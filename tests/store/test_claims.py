@@ -14,9 +14,9 @@ from conftest import Counting, ask, drawing, drawn
 from faulty import Faulty, after, b64, images
 
 from beluga_nb.core import Request
-from beluga_nb.store import claims
+from beluga_nb.store import claims, files
 from beluga_nb.store.claims import Claim, Claimed
-from beluga_nb.store.records import Store, key
+from beluga_nb.store.records import SCHEMA, Store, key
 from beluga_nb.store.replay import Recorded, Replayed
 
 FOX = Request(prompt="a fox", model="flux-2.0")
@@ -24,7 +24,9 @@ FOX = Request(prompt="a fox", model="flux-2.0")
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "store")
+    store = Store(tmp_path / "store")
+    files.claim(store.folder, SCHEMA)
+    return store
 
 
 def path_of(store, request=FOX):
