@@ -1,111 +1,200 @@
-"""Where a key may be kept: what each vault says when it has none, has one, or does not give it."""
+"""Keys: where they come from, what is malformed, and that nothing shows them."""
 
+import copy
+import json
+import pickle
+import pprint
 import sys
-from textwrap import dedent
+import traceback
+import types
 
 import pytest
-from conftest import KEY
 
-from beluga_nb.api import keys
-from beluga_nb.api.keys import Finder, Withheld, colab, kaggle
-from beluga_nb.session import NO_KEY, Session
-from beluga_nb.text import Environment, Secret, redact
-
-# As these services' own modules raise: googlecolab/colabtools and Kaggle/docker-python.
-COLAB = """
-class NotebookAccessError(Exception): ...
-class SecretNotFoundError(Exception): ...
-class TimeoutException(Exception): ...
-def get(key):
-    {does}
-"""
-KAGGLE = """
-class CredentialError(Exception): ...
-class BackendError(Exception): ...
-class UserSecretsClient:
-    def get_secret(self, label):
-        {does}
-"""
-NO_SECRET = (
-    "{'errors': ['No user secrets exist for kernel id 1 and label BELUGA_API_KEY.'], 'error': {'code': 5}}"
+from beluga_nb.api.keys import (
+    Finder,
+    check_service_key,
+    checked,
+    colab,
+    keep,
+    keyring,
+    made_up,
 )
+from beluga_nb.errors import SettingsError
+from beluga_nb.text import Secret, holds_key
 
-OUTCOMES = {
-    "Colab gives it": (colab, f"return {KEY!r}", KEY),
-    "Colab has none": (colab, "raise SecretNotFoundError(key)", None),
-    "Colab's is not granted": (colab, "raise NotebookAccessError(key)", "may not read it"),
-    "nobody answers Colab's question": (colab, "raise TimeoutException(key)", "nobody answered"),
-    "Colab fails in another way": (colab, "raise RuntimeError(key)", None),
-    "Kaggle gives it": (kaggle, f"return {KEY!r}", KEY),
-    "none is attached in Kaggle": (kaggle, f"raise BackendError({NO_SECRET!r})", None),
-    "Kaggle does not give it": (kaggle, "raise BackendError({'error': {'code': 7}})", "do not give"),
-    "Kaggle refuses": (kaggle, "raise CredentialError('403')", "does not let this notebook"),
-    "Kaggle cannot be reached": (kaggle, "raise ConnectionError('internet')", "there is no connection"),
-}
+KEY = "bapi_SENTINEL-SENTINEL-1234"
 
 
-@pytest.fixture
-def vault(request, tmp_path, monkeypatch):
-    """A vault of a service, whose module does what the test says."""
-    asked, does, _ = OUTCOMES[request.param]
-    package = tmp_path / "google" / "colab"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "userdata.py").write_text(dedent(COLAB).replace("{does}", does))
-    (tmp_path / "kaggle_secrets.py").write_text(dedent(KAGGLE).replace("{does}", does))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for name in [name for name in sys.modules if name.split(".")[0] in {"google", "kaggle_secrets"}]:
-        monkeypatch.delitem(sys.modules, name)
-    if asked is colab:
-        __import__("google.colab")
-    yield asked
-    for name in [name for name in sys.modules if name.startswith(("google.colab", "kaggle_secrets"))]:
-        del sys.modules[name]
+def everything_said(error):
+    """All that an exception and its causes can show, apart from the frames."""
+    said = []
+    while error is not None:
+        said += [repr(error), str(error), repr(error.args), repr(vars(error))]
+        said += traceback.format_exception_only(error)
+        error = error.__cause__ or error.__context__
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize("value", [KEY, f"{KEY}\n", f" {KEY} ", f"\t{KEY}\r\n"])
+def test_blanks_around_a_key_do_no_harm(value):
+    assert checked(Secret(value, "BELUGA_API_KEY")).reveal() == KEY
+    assert Finder({"BELUGA_API_KEY": value})().reveal() == KEY
 
 
 @pytest.mark.parametrize(
-    ("vault", "name"), [(name, name) for name in OUTCOMES], indirect=["vault"], ids=OUTCOMES
+    "value",
+    [
+        "",
+        "   ",
+        "short",
+        "bapi_ke y-SENTINEL",
+        "bapi_key\0SENTINEL",
+        "bapi_key\nSENTINEL",
+        "bapi_key\tSENTINEL",
+        "bapi_SENTINEL…",
+        "bapi_SENTINEL\u200b",
+        "bapi_SENTINEL\x7f",
+        "bapi_é-SENTINEL",
+        "bapi_" + "x" * 600,
+    ],
 )
-def test_a_key_that_is_withheld_is_told_from_one_that_is_not_there(vault, name, tmp_path, said):
-    _, _, outcome = OUTCOMES[name]
-    found = vault()
-    session = Session(environ={}, folder=tmp_path, vaults={"a vault": vault}, notify=said.append)
-    key = session.status()["key"]
-    if outcome in {KEY, None}:
-        assert found == outcome
-        assert key == ("a vault, ending in only" if outcome else NO_KEY)
-        return
-    assert isinstance(found, Withheld)
-    assert outcome in found.why
-    assert key == f"none: {found.why} {found.hint}"
-    for _ in range(2):
-        session.generate("a fox", model="flux-2.0")
-    assert said == [f"{found.why} {found.hint} Until then the built-in painter answers."], "once"
+def test_s05_a_malformed_key_is_refused_without_being_repeated(value):
+    with pytest.raises(SettingsError) as caught:
+        checked(Secret(value, "BELUGA_API_KEY"))
+    assert str(caught.value) == (
+        "BELUGA_API_KEY is malformed: it has blanks, invisible or non-ASCII characters, or is too short.\n"
+        "Copy the key again: bapi_… and nothing else. Nothing was sent."
+    )
+    assert "SENTINEL" not in everything_said(caught.value)
 
 
-def test_where_neither_service_is_no_vault_has_a_key():
-    assert (colab(), kaggle()) == (None, None)
+@pytest.mark.parametrize("value", [f"Bearer {KEY}", f"bearer {KEY}", f" BEARER {KEY}"])
+def test_a_key_with_its_header_is_refused_without_being_repeated(value):
+    with pytest.raises(SettingsError) as caught:
+        checked(Secret(value, "code"))
+    assert str(caught.value) == ("the key given in code starts with 'Bearer'.\nGive the key alone: bapi_…")
+    assert "SENTINEL" not in everything_said(caught.value)
 
 
-def test_a_vault_that_withheld_a_key_is_asked_again_when_the_status_is_asked_for():
-    answers = [Withheld("It may not be read.", "Grant it."), KEY]
-    finder = Finder(Environment({}), vaults={"a vault": lambda: answers.pop(0)})
-    assert (finder(), finder()) == (None, None), "asked once"
-    finder.ask_again()
-    assert finder() == Secret(KEY, "a vault")
-    assert finder.withheld is None
+def test_a_key_given_in_code_outranks_the_environment():
+    secret = Finder({"BELUGA_API_KEY": "bapi_from-the-environment"}, explicit=Secret(KEY, "code"))()
+    assert (secret.reveal(), secret.source) == (KEY, "code")
 
 
-def test_a_key_that_the_environment_had_is_taken_out_of_what_leaves_until_the_session_ends():
-    environ = {"BELUGA_API_KEY": KEY}
-    finder = Finder(Environment(environ))
-    assert finder() == Secret(KEY, "BELUGA_API_KEY")
-    environ["BELUGA_API_KEY"] = "bapi_another-key-of-the-same"
-    assert finder() == Secret("bapi_another-key-of-the-same", "BELUGA_API_KEY")
-    assert redact(f"{KEY} bapi_another-key-of-the-same") == "(your key) (your key)"
-    del finder
-    assert redact(KEY) == KEY
+def test_a_key_from_the_environment_says_so():
+    secret = Finder({"BELUGA_API_KEY": KEY})()
+    assert (secret.source, secret.ending) == ("BELUGA_API_KEY", "1234")
 
 
-def test_all_vaults_are_asked_in_one_order():
-    assert list(keys.VAULTS) == ["Colab's secrets", "Kaggle's secrets", "the system's keyring"]
+@pytest.mark.parametrize("environ", [{}, {"BELUGA_API_KEY": ""}, {"BELUGA_API_KEY": " \n"}])
+def test_no_key_is_none(environ):
+    assert Finder(environ)() is None
+
+
+def test_an_empty_key_given_in_code_is_a_mistake():
+    with pytest.raises(SettingsError):
+        Finder({"BELUGA_API_KEY": KEY}, explicit=Secret("", "code"))()
+
+
+@pytest.mark.parametrize(
+    "show",
+    [repr, str, "{}".format, "{!r:>60}".format, pprint.pformat, lambda secret: f"{[secret]} {secret!a}", dir],
+)
+def test_nothing_shows_a_key(show):
+    assert "SENTINEL" not in str(show(Secret(KEY, "code")))
+
+
+@pytest.mark.parametrize(
+    "give",
+    [copy.copy, copy.deepcopy, pickle.dumps, json.dumps, vars, lambda secret: format(secret, ">60")],
+    ids=["copy", "deepcopy", "pickle", "json", "vars", "format"],
+)
+def test_s02_nothing_gives_a_key_away(give):
+    with pytest.raises(TypeError) as caught:
+        give(Secret(KEY, "code"))
+    assert "SENTINEL" not in everything_said(caught.value)
+
+
+def test_two_secrets_are_equal_when_their_keys_are():
+    assert Secret(KEY, "code") == Secret(KEY, "BELUGA_API_KEY")
+    assert hash(Secret(KEY, "code")) == hash(Secret(KEY, "BELUGA_API_KEY"))
+    assert Secret(KEY, "code") != Secret(KEY + "x", "code")
+    assert Secret(KEY, "code") != KEY
+
+
+def test_a_made_up_key_is_well_formed_and_new_each_time():
+    one, other = made_up(), made_up()
+    assert checked(one) is one
+    assert one.reveal().startswith("bapi_")
+    assert one != other
+
+
+def test_the_service_takes_only_its_own_keys():
+    check_service_key(Secret(KEY, "code"))
+    with pytest.raises(SettingsError) as caught:
+        check_service_key(Secret("sk-SENTINEL-SENTINEL", "BELUGA_API_KEY"))
+    assert caught.value.message == "BELUGA_API_KEY is malformed: BelugAPI's keys start with bapi_."
+    assert "SENTINEL" not in everything_said(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        (f"a fox with {KEY}, please", True),
+        (f"({KEY})", True),
+        ("bapi_short", False),
+        ("a fox", False),
+        ("bapi_ is how keys start", False),
+    ],
+)
+def test_a_key_that_stands_in_a_text_is_noticed(text, typed):
+    assert holds_key(text) is typed
+
+
+# --- vaults
+
+
+def module(monkeypatch, name, **words):
+    """Make a module that is not installed here, as small as what is used of it."""
+    made = types.ModuleType(name)
+    vars(made).update(words)
+    monkeypatch.setitem(sys.modules, name, made)
+    return made
+
+
+def test_where_there_is_no_vault_there_is_no_key(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert (colab(), keyring()) == (None, None)
+
+
+def test_colabs_secret_is_found(monkeypatch):
+    module(monkeypatch, "google.colab")
+    module(monkeypatch, "google.colab.userdata", get={"BELUGA_API_KEY": KEY}.get)
+    assert colab() == KEY
+
+
+def test_a_vault_that_fails_has_no_key(monkeypatch):
+    def locked(*_):
+        raise RuntimeError("locked: bapi_SENTINEL")
+
+    module(monkeypatch, "google.colab")
+    module(monkeypatch, "google.colab.userdata", get=locked)
+    module(monkeypatch, "keyring", get_password=locked, set_password=locked)
+    assert (colab(), keyring()) == (None, None)
+    with pytest.raises(SettingsError) as caught:
+        keep(Secret(KEY, "login"))
+    assert "SENTINEL" not in everything_said(caught.value)
+
+
+def test_what_is_kept_is_found_again(monkeypatch):
+    kept = {}
+    module(
+        monkeypatch,
+        "keyring",
+        get_password=lambda service, name: kept.get((service, name)),
+        set_password=lambda service, name, key: kept.update({(service, name): key}),
+    )
+    assert keyring() is None
+    keep(Secret(KEY, "login"))
+    assert keyring() == KEY
+    assert list(kept) == [("beluga_nb", "BELUGA_API_KEY")]
