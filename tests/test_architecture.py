@@ -49,7 +49,7 @@ LIBRARIES = {
     # In comparing.py for type checkers only.
     "PIL": {"core.py", "show/", "local/painter/", "compare/measure.py", "comparing.py"},
     "pybase64": {"wire.py", "show/", "workbench/booth.py"},
-    "pandas": {"show/frame.py", "compare/grid.py", "comparing.py"},  # in the latter, for type checkers only
+    "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "comparing.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"_loop.py"},
     "nest_asyncio2": {"_loop.py"},

@@ -146,13 +146,56 @@ def test_the_longest_prompts_are_in_a_png_and_beside_a_jpeg(prompt, tmp_path):
 
 
 PIECES = st.sampled_from(
-    ["{{animal}}", "{{ animal }}", "{{", "}}", "{x}", "$x", "$HOME", "\\", '"', "'", '"""', "\n", "\r", "\t", "\0"]
-    + ["-", "--", "-m", "--raw", "%", "%%beluga", "!ls", "?", "#", ";", ",", "=", "@x", "&gt;", "<b>", ">>> ", " "]
-    + ["\x1b[31m", "\x85", "\u2028", "\u2029", "\ufeff", "\u202e", "\u200b", "🦊", "é", "\ufffe", "a", "0"]
+    [
+        "{{animal}}",
+        "{{ animal }}",
+        "{{",
+        "}}",
+        "{x}",
+        "$x",
+        "$HOME",
+        "\\",
+        '"',
+        "'",
+        '"""',
+        "\n",
+        "\r",
+        "\t",
+        "\x00",
+        "-",
+        "--",
+        "-m",
+        "--raw",
+        "%",
+        "%%beluga",
+        "!ls",
+        "?",
+        "#",
+        ";",
+        ",",
+        "=",
+        "@x",
+        "&gt;",
+        "<b>",
+        ">>> ",
+        " ",
+        "\x1b[31m",
+        "\x85",
+        "\u2028",
+        "\u2029",
+        "\ufeff",
+        "\u202e",
+        "\u200b",
+        "🦊",
+        "é",
+        "\ufffe",
+        "a",
+        "0",
+    ]
 )
 HOSTILE = st.one_of(st.lists(PIECES, max_size=8).map("".join), st.text(max_size=20))
 PROMPTS = st.tuples(HOSTILE, st.sampled_from(["a fox", "-", "{{animal}}"]), HOSTILE).map("".join)
-TEXTS = {name: HOSTILE for name in ("model", "size", "quality", "take")}
+TEXTS = dict.fromkeys(("model", "size", "quality", "take"), HOSTILE)
 
 
 def sent(result):
@@ -184,7 +227,9 @@ def test_no_field_of_a_file_is_filled_or_read_as_anything_else(request):
 
 
 @pytest.mark.parametrize("name", ["prompt", "model", "size", "quality", "take", "output_format"])
-@pytest.mark.parametrize("said", ["{{animal}}", "{{ animal }}", "a{{animal}}b", '"{{animal}}"', "{{animal}}\n"])
+@pytest.mark.parametrize(
+    "said", ["{{animal}}", "{{ animal }}", "a{{animal}}b", '"{{animal}}"', "{{animal}}\n"]
+)
 def test_a_name_in_braces_in_any_field_of_a_file_stays_as_it_is(name, said, tmp_path):
     request = Request(**{"prompt": "a fox", "model": "flux-2.0", name: said})
     result = opened(saved(result_of(request), tmp_path / "fox.png"))
