@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.pieces import in_order
 from beluga_nb.store.records import Entry
-from beluga_nb.untrusted import load_json
+from beluga_nb.untrusted import DAMAGE, load_json
 
 T = TypeVar("T")
 
@@ -186,10 +186,16 @@ def _parsed(data: bytes, of: Callable[[Mapping[str, Any]], T]) -> T:
     try:
         notebook = load_json(data)
         if notebook["nbformat"] != 4:
-            raise ValueError(f"its format is {plain(str(notebook['nbformat']), 20)}, not 4")
+            raise _Other(f"its format is {plain(str(notebook['nbformat']), 20)}, not 4")
         return of(notebook)
-    except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError) as error:
+    except _Other:
+        raise
+    except DAMAGE as error:
         raise ValueError(type(error).__name__) from None
+
+
+class _Other(ValueError):
+    """A notebook of another format."""
 
 
 def _read(notebook: Mapping[str, Any]) -> Notebook:

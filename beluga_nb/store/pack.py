@@ -60,7 +60,8 @@ class Packed:
 
     def __str__(self) -> str:
         count = f"{self.pictures} picture{'s' * (self.pictures != 1)}"
-        return f"{plain(str(self.path), 400)}: {plain(self.notebook, 200)} and {count} that it needs ({self.path.stat().st_size:,} bytes)"
+        size = f"{self.path.stat().st_size:,} bytes"
+        return f"{plain(str(self.path), 400)}: {plain(self.notebook, 200)} and {count} that it needs ({size})"
 
 
 def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:

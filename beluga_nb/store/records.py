@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +28,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import beluga_nb.untrusted as untrusted
 from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
-from beluga_nb.errors import Refused, StoreError
+from beluga_nb.errors import Refused, StoreError, plain
 from beluga_nb.store import files
 
 SCHEMA = 1
@@ -159,41 +159,51 @@ class Entry:
 
 def entry_of(text: bytes) -> Entry:
     """Return a record as it is written; raise `Unusable` where it is damaged or of a newer format."""
-    try:
-        record = json.loads(text)
-        reader = _READERS.get(record["schema"])
-        if reader is None:
-            raise Unusable(f"it has format {record['schema']}, and this version reads {SCHEMA}")
-        return reader(record)
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
-        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+    record = json_of(text)
+    with damage_told():
+        return _READERS[record["schema"]](record)
 
 
 def _read_first(record: Mapping[str, Any]) -> Entry:
-    image, preview, response = record["image"], record["preview"], record["response"]
-    request = Request(**record["request"], take=record["take"], sample=record["sample"])
+    image, preview, response = record["image"], record["preview"], untrusted.members(record["response"])
+    provider, said = untrusted.text(record["provider"]), untrusted.members(record["request"])
+    if said.keys() & {"n", "run"}:
+        raise ValueError("a record is of one picture")
+    sample = untrusted.whole(record["sample"], least=0, most=untrusted.MOST)
+    request = Request(**said, take=record["take"], sample=sample)
     entry = Entry(
-        key=key(request, provider=record["provider"]),
-        provider=record["provider"],
+        key=key(request, provider=provider),
+        provider=provider,
         recipe=Recipe(
             request=request,
-            engine=response["engine"],
-            revised_prompt=response["revised_prompt"],
-            created=operator.index(response["created"]),
+            engine=untrusted.text(response["engine"]),
+            revised_prompt=untrusted.text_or_none(response["revised_prompt"]),
+            created=untrusted.whole(response["created"]),
         ),
-        image=image and Blob(image["sha256"], image["media_type"]),
-        preview=preview and Blob(preview["sha256"], preview["media_type"]),
-        size=(image["width"], image["height"]) if image else (0, 0),
-        refusal=None if image else _refusal(record["refusal"]),
+        image=None if image is None else _blob(image),
+        preview=None if preview is None else _blob(preview),
+        size=(0, 0) if image is None else (_edge(image["width"]), _edge(image["height"])),
+        refusal=_refusal(untrusted.members(record["refusal"])) if image is None else None,
     )
     if entry.key != record["key"]:
         raise ValueError("the answer to another request")
     return entry
 
 
+def _blob(said: object) -> Blob:
+    said = untrusted.members(said)
+    return Blob(untrusted.text(said["sha256"]), untrusted.text(said["media_type"]))
+
+
+def _edge(value: object) -> int:
+    return untrusted.whole(value, least=1, most=untrusted.MOST)  # no picture is 0 pixels wide
+
+
 def _refusal(said: Mapping[str, Any]) -> Refused:
-    words = {name: said[name] for name in _REFUSAL}
-    return Refused(words.pop("message"), words.pop("hint"), **words)
+    words = {name: untrusted.text_or_none(said[name]) for name in _REFUSAL if name != "status"}
+    message, hint = untrusted.text(words.pop("message")), untrusted.text(words.pop("hint"))
+    status = None if said["status"] is None else untrusted.whole(said["status"], least=0, most=999)
+    return Refused(message, hint, status=status, **words)
 
 
 _READERS: Mapping[int, Callable[[Mapping[str, Any]], Entry]] = {1: _read_first}
@@ -201,6 +211,25 @@ _READERS: Mapping[int, Callable[[Mapping[str, Any]], Entry]] = {1: _read_first}
 
 class Unusable(Exception):
     """A file of the store cannot be used; the text says why."""
+
+
+@contextlib.contextmanager
+def damage_told() -> Iterator[None]:
+    """Have everything that is wrong in what anybody may have written raise `Unusable`."""
+    try:
+        yield
+    except untrusted.DAMAGE as error:
+        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+
+
+def json_of(written: bytes) -> Mapping[str, Any]:
+    """Return what a JSON file of the store says; raise `Unusable` where it is of a newer format, or none."""
+    with damage_told():
+        said = untrusted.members(untrusted.load_json(written))
+        if said["schema"] not in _READERS:
+            schema = plain(str(said["schema"]), 20)
+            raise Unusable(f"it has format {schema}, and this version reads {SCHEMA}")
+        return said
 
 
 @dataclass(frozen=True)
@@ -344,14 +373,14 @@ class Store:
         path = self._path("sheets", hashlib.sha256(canonical_json(of)).hexdigest(), ".json")
         try:
             files.check_inside(path, self.folder)
-            said = json.loads(path.read_bytes())["sheet"]
-            return Preview(self.blob(Blob(said["sha256"], said["media_type"])), said["media_type"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError):
+            kept = _blob(json_of(path.read_bytes())["sheet"])
+            return Preview(self.blob(kept), kept.media_type)
+        except (OSError, *untrusted.DAMAGE, Unusable, StoreError):
             made = make()
         if writing:
             with contextlib.suppress(StoreError), self._writing():
-                kept = self.keep(made.data, made.media_type)
-                said = {"sha256": kept.stem, "media_type": made.media_type}
+                path_of_it = self.keep(made.data, made.media_type)
+                said = {"sha256": path_of_it.stem, "media_type": made.media_type}
                 sheet = {"schema": SCHEMA, "of": of, "sheet": said}
                 files.write(path, _pretty(sheet), root=self.folder)
         return made

@@ -30,7 +30,7 @@ from beluga_nb.store.pack import LARGEST_FILE, LARGEST_JSON, LARGEST_PACK, NOTEB
 from beluga_nb.store.records import Blob, Entry, Store, Unusable, entry_of
 from beluga_nb.store.scores import score_of
 from beluga_nb.store.votes import Vote, said_of
-from beluga_nb.untrusted import load_json
+from beluga_nb.untrusted import DAMAGE, load_json
 
 MOST_FILES = 100_000
 """Files in a pack."""
@@ -68,7 +68,8 @@ class Unpacked:
     recordings: int
 
     def __str__(self) -> str:
-        return f"{plain(str(self.path), 400)}, and {self.recordings} recording{'s' * (self.recordings != 1)} that it needs"
+        count = f"{self.recordings} recording{'s' * (self.recordings != 1)}"
+        return f"{plain(str(self.path), 400)}, and {count} that it needs"
 
 
 @dataclass
@@ -293,7 +294,7 @@ def _fits(path: Path, data: bytes) -> bool:
         return bool(load_json(path.read_bytes()) == load_json(data))
     except FileNotFoundError:
         return True
-    except (ValueError, OSError):
+    except (*DAMAGE, OSError):
         return False
 
 
