@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 MOST_CONTAINERS = 2_000_000
 """Objects and lists of a text; each takes far more room in memory than in the text."""
 
 
-def load_json(data: bytes | str) -> Any:
+def load_json(data: bytes | str, joined: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """Return what a JSON text says; raise `ValueError` for any other text.
 
     That is also one with NaN or an infinity, which JSON does not have, and one of more than
-    `MOST_CONTAINERS` objects and lists. One that is nested too deeply raises `RecursionError`.
+    `MOST_CONTAINERS` objects and lists. One that is nested too deeply raises `RecursionError`. `joined` makes
+    an object of its names and values, where the last of a name is not always meant.
 
     >>> load_json('{"a": [1, null]}')
     {'a': [1, None]}
@@ -23,7 +24,7 @@ def load_json(data: bytes | str) -> Any:
     signs: tuple[Any, Any] = (b"{", b"[") if isinstance(data, bytes) else ("{", "[")
     if sum(data.count(sign) for sign in signs) > MOST_CONTAINERS:
         raise ValueError("it holds too many objects")
-    return json.loads(data, parse_constant=_refuse)
+    return json.loads(data, parse_constant=_refuse, object_pairs_hook=joined)
 
 
 def _refuse(name: str) -> NoReturn:

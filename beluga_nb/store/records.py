@@ -11,9 +11,10 @@
       pending/….json            calls without a known end (store/pending.py); not for git
       tmp/                      files being written; not for git
 
-A record is written after its blobs (store/files.py), and two git branches that both recorded merge. What a
-model declined is recorded too, and declined again on replay. The format is frozen by golden vectors in
-tests/store; `SCHEMA` changes with it, and a reader for each older one stays.
+A record is written after its blobs (store/files.py). Two git branches that both recorded merge, also where
+it was the same: such a record says twice when it came (`_joined`). What a model declined is recorded too, and
+declined again on replay. The format is frozen by golden vectors in tests/store; `SCHEMA` changes with it, and
+a reader for each older one stays.
 """
 
 from __future__ import annotations
@@ -41,9 +42,15 @@ _REFUSAL = ("message", "hint", "status", "type", "code", "param", "request_id")
 
 _FILES = {
     "store.json": json.dumps({"schema": SCHEMA}, separators=(",", ":")) + "\n",
-    ".gitattributes": "blobs/** -text\n",
+    ".gitattributes": "blobs/** -text\nrecords/** merge=union\n",
     ".gitignore": "pending/\ntmp/\n",
 }
+
+_OLDER_FILES = {".gitattributes": "blobs/** -text\n"}  # as they were written once
+
+# Two git branches that recorded the same bytes for the same request differ in these alone. Git keeps both
+# lines (`merge=union`), and the lesser value counts, whichever branch was merged into the other.
+_DIFFERING = {"created", "request_id"}
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST_POINTER = 1024  # bytes, as Git LFS specifies
@@ -225,11 +232,23 @@ def damage_told() -> Iterator[None]:
 def json_of(written: bytes) -> Mapping[str, Any]:
     """Return what a JSON file of the store says; raise `Unusable` where it is of a newer format, or none."""
     with damage_told():
-        said = untrusted.members(untrusted.load_json(written))
+        said = untrusted.members(untrusted.load_json(written, _joined))
         if said["schema"] not in _READERS:
             schema = plain(str(said["schema"]), 20)
             raise Unusable(f"it has format {schema}, and this version reads {SCHEMA}")
         return said
+
+
+def _joined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    said = dict(pairs)
+    if len(said) == len(pairs):
+        return said
+    for name in said:
+        values = [value for each, value in pairs if each == name]
+        if any(value != values[0] for value in values) and name not in _DIFFERING:
+            raise ValueError("two answers in one file")
+        said[name] = min(values) if name in _DIFFERING else values[0]
+    return said
 
 
 @dataclass(frozen=True)
@@ -439,7 +458,7 @@ class Store:
         try:
             files.claim(self.folder)
             for name, text in _FILES.items():
-                if not (self.folder / name).exists():
+                if _is_missing(self.folder / name):
                     files.write(self.folder / name, text.encode(), root=self.folder)
             files.sweep(self.folder)
             yield
@@ -449,6 +468,12 @@ class Store:
                 f"Pictures cannot be recorded: {reason} ({self.folder.name}).",
                 "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE.",
             ) from None
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether a file of the store is not there, or is as an older version wrote it."""
+    older = _OLDER_FILES.get(path.name, "").encode()
+    return not path.exists() or (bool(older) and path.read_bytes() == older)
 
 
 def _scanned(path: Path) -> Entry | Unusable:
