@@ -51,6 +51,15 @@ def plain(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def printable(text: str) -> str:
+    """Return outside text with its lines, without control, bidi and terminal codes.
+
+    >>> printable("red\\x1b[2J\\nblue")
+    'red[2J\\nblue'
+    """
+    return _CONTROL.sub("", text)
+
+
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """Return the choice a person most likely meant, or None.
 
@@ -82,6 +91,8 @@ class BelugaError(Exception):
     traced: bool = False  # whether a notebook shows the whole trace
 
     def __init__(self, message: str, hint: str = "") -> None:
+        # Names of files, what a server says, a damaged record: it all ends up on somebody's screen.
+        message, hint = printable(message), printable(hint)
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
