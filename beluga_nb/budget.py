@@ -47,7 +47,7 @@ class Prices:
     @property
     def words(self) -> str:
         """What is in the table, in words."""
-        return f"of {self.date}, in {self.currency}: {', '.join(self.table) or 'none'}"
+        return f"of {self.date}, in {self.currency}: {', '.join(map(plain, self.table)) or 'none'}"
 
     def each(self, request: Request) -> Decimal | None:
         """Return the price of one picture, at worst, or None where it is unknown."""

@@ -418,11 +418,17 @@ def _rows(path: Path) -> list[Mapping[str, object]]:
 
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return [dict(row) for row in csv.DictReader(file, restval=None)]  # what is missing is an error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
+            rows: list[Mapping[str, object]] = [
+                dict(row)
+                for row in csv.DictReader(file, restval=None)  # what is missing is an error
+            ]
+        if any(None in row for row in rows):
+            raise ValueError("a line has more cells than there are names")
+        return rows
+    except (OSError, ValueError, csv.Error) as error:  # the second for a name with a NUL too
+        reason = getattr(error, "strerror", None) or plain(str(error), 80)
         raise RequestError(
-            f"{path.name} cannot be read: {reason}.", "Name a CSV file with a line of names."
+            f"{plain(path.name, 120)} cannot be read: {reason}.", "Name a CSV file with a line of names."
         ) from None
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 from uuid import uuid4
 
 import beluga_nb.cells as cells
+import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import (
     Address,
     BadImage,
@@ -237,29 +238,31 @@ class Recipe:
     def from_json(cls, text: str) -> tuple[Recipe, str]:
         """Return the recipe and the SHA-256 that `to_json` wrote; raise `MetadataError` for anything else."""
         try:
-            record = json.loads(text)
+            record = untrusted.members(untrusted.load_json(text))
             if record["schema"] != RECIPE_SCHEMA:
                 raise MetadataError(
                     "The recipe was written by another version of beluga_nb.",
                     f"This one reads format {RECIPE_SCHEMA}.",
                 )
-            return _recipe_from(record), str(record["sha256"])
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            return _recipe_from(record), untrusted.text(record["sha256"])
+        except untrusted.DAMAGE:
             raise MetadataError(
                 "The recipe in the file is damaged.", "PIL.Image.open() opens the picture itself."
             ) from None
 
 
 def _recipe_from(record: Mapping[str, Any]) -> Recipe:
-    said = {name: record["request"][name] for name in PARAMETERS if name in record["request"]}
-    template, values, revised = record.get("template"), record.get("values", {}), record["revised_prompt"]
-    for text in (record["engine"], *values, *values.values(), template or "", revised or ""):
+    asked = untrusted.members(record["request"])
+    said = {name: asked[name] for name in PARAMETERS if name in asked}
+    template, values = untrusted.text_or_none(record.get("template")), record.get("values", {})
+    for name, text in untrusted.members(values).items():
+        _check_text("recipe", name)
         _check_text("recipe", text)
     return Recipe(
         request=Request(**said | {"n": 1, "take": record["take"], "sample": record["sample"]}),
-        engine=record["engine"],
-        revised_prompt=revised,
-        created=int(record["created"]),
+        engine=untrusted.text(record["engine"]),
+        revised_prompt=untrusted.text_or_none(record["revised_prompt"]),
+        created=untrusted.whole(record["created"]),
         template=template,
         values=values if template is not None else {},
     )

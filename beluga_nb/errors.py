@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal
 
-from beluga_nb.text import nearest, redact, redact_bytes, sanitize
+from beluga_nb.text import nearest, printable, redact, redact_bytes, sanitize
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
@@ -58,7 +58,8 @@ class BelugaError(Exception):
     traced: bool = False  # whether a notebook shows the whole trace
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(redact(message), redact(hint))
+        # Names of files, what a server says, a damaged record: it all ends up on somebody's screen.
+        super().__init__(redact(printable(message)), redact(printable(hint)))
         self.message, self.hint = self.args
 
     def __str__(self) -> str:

@@ -54,6 +54,15 @@ def sanitize(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def printable(text: str) -> str:
+    """Return outside text with its lines, without control, bidi and zero-width codes.
+
+    >>> printable("red\\x1b[2J\\nblue")
+    'red[2J\\nblue'
+    """
+    return _UNSEEN_CHARACTER.sub("", text)
+
+
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """Return the choice a person most likely meant, or None.
 

@@ -18,7 +18,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
     {"text"},
-    {"errors"},
+    {"errors", "pieces", "untrusted"},
     {"metadata", "cells"},
     {"core"},
     {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
@@ -51,7 +51,7 @@ LIBRARIES = {
     # In comparing.py for type checkers only.
     "PIL": {"core.py", "show/", "local/painter/", "compare/measure.py", "comparing.py"},
     "pybase64": {"wire.py", "api/answers.py", "show/", "workbench/booth.py"},
-    "pandas": {"show/frame.py", "compare/grid.py", "comparing.py"},  # in the latter, for type checkers only
+    "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "comparing.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"_loop.py"},
     "nest_asyncio2": {"_loop.py"},

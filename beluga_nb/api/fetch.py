@@ -14,7 +14,7 @@ from beluga_nb.errors import BadImage, BadReply, plain
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 # IPv6, or what a resolver reads as IPv4 however it is spelt (127.1, 0x7f000001), or this machine.
-_NO_NAME = re.compile(r".*:.*|(.*\.)?(\d+|0x[0-9a-f]*|localhost)\.?")
+_NO_NAME = re.compile(r"[^:]*:.*|(.*\.)?(\d+|0x[0-9a-f]*|localhost)\.?")
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -5,7 +5,6 @@ Only what we wrote is ever removed: `is_ours` says of which files that is known.
 
 from __future__ import annotations
 
-import json
 import re
 import stat
 import time
@@ -17,7 +16,16 @@ from pathlib import Path
 from beluga_nb.core import SUFFIXES
 from beluga_nb.store import files
 from beluga_nb.store.pending import Pending, is_answer, is_claim
-from beluga_nb.store.records import LFS_POINTER, SCHEMA, Blob, Store, Unusable, canonical_json
+from beluga_nb.store.records import (
+    LFS_POINTER,
+    Blob,
+    Store,
+    Unusable,
+    canonical_json,
+    damage_told,
+    json_of,
+)
+from beluga_nb.untrusted import items
 
 ABANDONED_AFTER = 60
 """Seconds after which what no record names is taken to be nobody's: who records takes less."""
@@ -141,14 +149,10 @@ class Sheet:
 
 def sheet_of(written: bytes) -> Sheet:
     """Return a sheet as it is written; raise `Unusable` where it is damaged or of a newer format."""
-    try:
-        said = json.loads(written)
-        if said["schema"] != SCHEMA:
-            raise Unusable(f"it has format {said['schema']}, and this version reads {SCHEMA}")
+    said = json_of(written)
+    with damage_told():
         blob = Blob(said["sheet"]["sha256"], said["sheet"]["media_type"])
-        return Sheet(tuple(Blob(each, blob.media_type).sha256 for each in said["of"]), blob)
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
-        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+        return Sheet(tuple(Blob(each, blob.media_type).sha256 for each in items(said["of"])), blob)
 
 
 def sheets(store: Store) -> Iterator[tuple[Path, Sheet | Unusable]]:

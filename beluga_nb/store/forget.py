@@ -201,7 +201,7 @@ class _Removal:
             except FileNotFoundError:  # another kernel forgets the same
                 continue
             except OSError as error:
-                self.failed.append(f"{path.name} ({error.strerror or error})")
+                self.failed.append(f"{plain(path.name)} ({error.strerror or error})")
             else:
                 self.files, self.bytes = self.files + 1, self.bytes + size
 
@@ -214,7 +214,7 @@ class _Removal:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self.failed.append(f"{path.name} ({error.strerror or error})")
+                self.failed.append(f"{plain(path.name)} ({error.strerror or error})")
             else:
                 self.unlink([path] * empty)
 

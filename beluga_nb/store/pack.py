@@ -36,6 +36,9 @@ from beluga_nb.text import redact_bytes
 LARGEST_FILE = 64 * 2**20
 """Bytes of one file in a pack."""
 
+LARGEST_JSON = 4 * 2**20
+"""Bytes of a record, a sheet, a score or a mark in a pack."""
+
 LARGEST_PACK = 2 * 2**30
 """Bytes of all files in a pack."""
 
@@ -59,7 +62,8 @@ class Packed:
 
     def __str__(self) -> str:
         count = f"{self.pictures} picture{'s' * (self.pictures != 1)}"
-        return f"{self.path}: {self.notebook} and {count} that it needs ({self.path.stat().st_size:,} bytes)"
+        size = f"{self.path.stat().st_size:,} bytes"
+        return f"{plain(str(self.path), 400)}: {plain(self.notebook, 200)} and {count} that it needs ({size})"
 
 
 def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:

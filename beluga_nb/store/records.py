@@ -11,9 +11,10 @@
       pending/….json            calls without a known end (store/pending.py); not for git
       tmp/                      files being written; not for git
 
-A record is written after its blobs (store/files.py), and two git branches that both recorded merge. What a
-model declined is recorded too, and declined again on replay. The format is frozen by golden vectors in
-tests/store; `SCHEMA` changes with it, and a reader for each older one stays.
+A record is written after its blobs (store/files.py). Two git branches that both recorded merge, also where
+it was the same: such a record says twice when it came (`_joined`). What a model declined is recorded too, and
+declined again on replay. The format is frozen by golden vectors in tests/store; `SCHEMA` changes with it, and
+a reader for each older one stays.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +29,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import beluga_nb.untrusted as untrusted
 from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
-from beluga_nb.errors import Refused, StoreError
+from beluga_nb.errors import Refused, StoreError, plain
 from beluga_nb.store import files
 from beluga_nb.text import redact_bytes
 
@@ -41,9 +42,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REFUSAL = ("message", "hint", "status", "type", "code", "param", "request_id")
 
 _FILES = {
-    ".gitattributes": "blobs/** -text\n",
+    ".gitattributes": "blobs/** -text\nrecords/** merge=union\n",
     ".gitignore": "pending/\ntmp/\n",
 }
+
+_OLDER_FILES = {".gitattributes": "blobs/** -text\n"}  # as they were written once
+
+# Two git branches that recorded the same bytes for the same request differ in these alone. Git keeps both
+# lines (`merge=union`), and the lesser value counts, whichever branch was merged into the other.
+_DIFFERING = {"created", "request_id"}
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST_POINTER = 1024  # bytes, as Git LFS specifies
@@ -159,41 +166,51 @@ class Entry:
 
 def entry_of(text: bytes) -> Entry:
     """Return a record as it is written; raise `Unusable` where it is damaged or of a newer format."""
-    try:
-        record = json.loads(text)
-        reader = _READERS.get(record["schema"])
-        if reader is None:
-            raise Unusable(f"it has format {record['schema']}, and this version reads {SCHEMA}")
-        return reader(record)
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
-        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+    record = json_of(text)
+    with damage_told():
+        return _READERS[record["schema"]](record)
 
 
 def _read_first(record: Mapping[str, Any]) -> Entry:
-    image, preview, response = record["image"], record["preview"], record["response"]
-    request = Request(**record["request"], take=record["take"], sample=record["sample"])
+    image, preview, response = record["image"], record["preview"], untrusted.members(record["response"])
+    provider, said = untrusted.text(record["provider"]), untrusted.members(record["request"])
+    if said.keys() & {"n", "run"}:
+        raise ValueError("a record is of one picture")
+    sample = untrusted.whole(record["sample"], least=0, most=untrusted.MOST)
+    request = Request(**said, take=record["take"], sample=sample)
     entry = Entry(
-        key=key(request, provider=record["provider"]),
-        provider=record["provider"],
+        key=key(request, provider=provider),
+        provider=provider,
         recipe=Recipe(
             request=request,
-            engine=response["engine"],
-            revised_prompt=response["revised_prompt"],
-            created=operator.index(response["created"]),
+            engine=untrusted.text(response["engine"]),
+            revised_prompt=untrusted.text_or_none(response["revised_prompt"]),
+            created=untrusted.whole(response["created"]),
         ),
-        image=image and Blob(image["sha256"], image["media_type"]),
-        preview=preview and Blob(preview["sha256"], preview["media_type"]),
-        size=(image["width"], image["height"]) if image else (0, 0),
-        refusal=None if image else _refusal(record["refusal"]),
+        image=None if image is None else _blob(image),
+        preview=None if preview is None else _blob(preview),
+        size=(0, 0) if image is None else (_edge(image["width"]), _edge(image["height"])),
+        refusal=_refusal(untrusted.members(record["refusal"])) if image is None else None,
     )
     if entry.key != record["key"]:
         raise ValueError("the answer to another request")
     return entry
 
 
+def _blob(said: object) -> Blob:
+    said = untrusted.members(said)
+    return Blob(untrusted.text(said["sha256"]), untrusted.text(said["media_type"]))
+
+
+def _edge(value: object) -> int:
+    return untrusted.whole(value, least=1, most=untrusted.MOST)  # no picture is 0 pixels wide
+
+
 def _refusal(said: Mapping[str, Any]) -> Refused:
-    words = {name: said[name] for name in _REFUSAL}
-    return Refused(words.pop("message"), words.pop("hint"), **words)
+    words = {name: untrusted.text_or_none(said[name]) for name in _REFUSAL if name != "status"}
+    message, hint = untrusted.text(words.pop("message")), untrusted.text(words.pop("hint"))
+    status = None if said["status"] is None else untrusted.whole(said["status"], least=0, most=999)
+    return Refused(message, hint, status=status, **words)
 
 
 _READERS: Mapping[int, Callable[[Mapping[str, Any]], Entry]] = {1: _read_first}
@@ -201,6 +218,37 @@ _READERS: Mapping[int, Callable[[Mapping[str, Any]], Entry]] = {1: _read_first}
 
 class Unusable(Exception):
     """A file of the store cannot be used; the text says why."""
+
+
+@contextlib.contextmanager
+def damage_told() -> Iterator[None]:
+    """Have everything that is wrong in what anybody may have written raise `Unusable`."""
+    try:
+        yield
+    except untrusted.DAMAGE as error:
+        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+
+
+def json_of(written: bytes) -> Mapping[str, Any]:
+    """Return what a JSON file of the store says; raise `Unusable` where it is of a newer format, or none."""
+    with damage_told():
+        said = untrusted.members(untrusted.load_json(written, _joined))
+        if said["schema"] not in _READERS:
+            schema = plain(str(said["schema"]), 20)
+            raise Unusable(f"it has format {schema}, and this version reads {SCHEMA}")
+        return said
+
+
+def _joined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    said = dict(pairs)
+    if len(said) == len(pairs):
+        return said
+    for name in said:
+        values = [value for each, value in pairs if each == name]
+        if any(value != values[0] for value in values) and name not in _DIFFERING:
+            raise ValueError("two answers in one file")
+        said[name] = min(values) if name in _DIFFERING else values[0]
+    return said
 
 
 @dataclass(frozen=True)
@@ -373,14 +421,14 @@ class Store:
         path = self._path("sheets", hashlib.sha256(canonical_json(of)).hexdigest(), ".json")
         try:
             files.check_inside(path, self.folder)
-            said = json.loads(path.read_bytes())["sheet"]
-            return Preview(self.blob(Blob(said["sha256"], said["media_type"])), said["media_type"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError):
+            kept = _blob(json_of(path.read_bytes())["sheet"])
+            return Preview(self.blob(kept), kept.media_type)
+        except (OSError, *untrusted.DAMAGE, Unusable, StoreError):
             made = make()
         if writing:
             with contextlib.suppress(StoreError), self.writing():
-                kept = self.keep(made.data, made.media_type)
-                said = {"sha256": kept.stem, "media_type": made.media_type}
+                path_of_it = self.keep(made.data, made.media_type)
+                said = {"sha256": path_of_it.stem, "media_type": made.media_type}
                 sheet = {"schema": SCHEMA, "of": of, "sheet": said}
                 files.write(path, _pretty(sheet), root=self.folder)
         return made
@@ -463,7 +511,7 @@ class Store:
         try:
             files.claim(self.folder, SCHEMA)
             for name, text in _FILES.items():
-                if not (self.folder / name).exists():
+                if _is_missing(self.folder / name):
                     files.write(self.folder / name, text.encode(), root=self.folder)
             files.sweep(self.folder)
             yield
@@ -475,6 +523,12 @@ class Store:
                 f"Pictures cannot be recorded: {reason} ({self.folder.name}).",
                 "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE.",
             ) from None
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether a file of the store is not there, or is as an older version wrote it."""
+    older = _OLDER_FILES.get(path.name, "").encode()
+    return not path.exists() or (bool(older) and path.read_bytes() == older)
 
 
 def _scanned(path: Path) -> Entry | Unusable:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import ipywidgets as widgets
 from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, display
 
 from beluga_nb.core import Result
 from beluga_nb.session import Session
-from beluga_nb.show.markup import NO_PICTURE
+from beluga_nb.show.markup import NO_PICTURE, outside
 from beluga_nb.workbench.controller import Controller
 from beluga_nb.workbench.state import State
 from beluga_nb.workbench.view.comparison import comparison
@@ -89,7 +87,10 @@ class Panel:
 
     def _bundle(self) -> dict[str, str]:
         shown = dict(self.state.still) or {"text/plain": NO_PICTURE}
-        html = shown.get("text/html") or f"<pre>{escape(shown['text/plain'])}</pre>"
+        html = (
+            shown.get("text/html")
+            or f"<pre>{'<br>'.join(map(outside, shown['text/plain'].splitlines()))}</pre>"
+        )
         return {**shown, "text/html": f'<div class="{_STILL}">{html}</div>'}
 
 
