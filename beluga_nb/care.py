@@ -174,7 +174,10 @@ class View:
         path = self.store.blob_path(blob)
         if self.folder is None or not path.is_file():
             return ""
-        return quote(Path(os.path.relpath(path, self.folder)).as_posix())
+        try:
+            return quote(Path(os.path.relpath(path, self.folder)).as_posix())
+        except ValueError:  # on another drive
+            return ""
 
 
 def _listed(store: Store, history: History) -> Bundle:

@@ -1,6 +1,6 @@
 """When a child ends: no process that is started here outlives the one that started it.
 
-Nothing in this module is particular to one system: a pipe is read to its end, and a parent's number is compared.
+It is the same on every system: a pipe is read to its end, and a parent's number is compared.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ _USE = (
 
 
 class Log:
-    """The last of what a process complains about, read as it comes: no file, whose position both would share."""
+    """The last of what a process complains about, read as it comes."""
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         assert pipe is not None

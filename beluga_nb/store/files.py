@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from beluga_nb.store.moves import replace
+
 FORGOTTEN_AFTER = 3600
 """Seconds after which a temporary file belongs to nobody: its writer is dead."""
 
@@ -48,7 +50,7 @@ def write(path: Path, data: bytes, *, root: Path) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        replace(part, path)
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise

@@ -27,6 +27,7 @@ from typing import IO
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheets
 from beluga_nb.store.marks import Mark, scan
+from beluga_nb.store.moves import replace
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
@@ -165,7 +166,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        replace(part, path)
         part = None
     except OSError as error:
         raise StoreError(

@@ -184,6 +184,7 @@ threading.Thread(target=stop, daemon=True).start()
 """
 
 
+@pytest.mark.posix
 def test_stop_keeps_and_shows_what_arrived_and_the_same_cell_goes_on(kernel):
     kernel.run(STOPPER)
     code = "%%beluga compare --axis kind='a hare','fault: slow seconds=30 | a hare' -o w\n{{kind}} at noon\n"
