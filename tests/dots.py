@@ -33,3 +33,11 @@ def resting(seconds):
     """Keeps its process busy for a while, so that another one takes the next call."""
     time.sleep(seconds)
     return os.getpid()
+
+
+def dying_once(path, value):
+    """Ends its process if it is the first that is asked."""
+    if os.path.exists(path):
+        os.unlink(path)
+        os._exit(1)
+    return value

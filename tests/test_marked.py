@@ -8,7 +8,7 @@ import pytest
 TESTS = Path(__file__).parent
 
 ATTRIBUTES = {
-    "os": "fork geteuid getuid setuid getpgid getpgrp getsid setsid kill killpg mkfifo openpty WTERMSIG WIFSIGNALED",
+    "os": "fork geteuid getuid setuid getpgid getpgrp getsid setsid kill killpg mkfifo openpty WTERMSIG",
     "signal": "SIGKILL SIGHUP SIGUSR1 setitimer alarm pthread_kill ITIMER_REAL",
 }
 MODULES = {"resource", "pty", "fcntl", "termios", "pexpect", "pwd"}

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Protocol, runtime_checkable
 
@@ -81,13 +83,16 @@ class Workers:
             for module in sorted(set().union(*map(modules_of, self._functions))):
                 self._check_module(module, sorted(workers))
             self._check_rest(sorted(workers))
-            self._known |= workers
+            self._known |= workers & self._present()
         return workers
 
     def _run(
         self, workers: list[str], function: Callable[..., object], *words: object
     ) -> Mapping[str, object]:
-        return self._cluster.run(function, *words, workers=workers, on_error="return")
+        found = self._cluster.run(function, *words, workers=workers, on_error="return")
+        gone = set(found) - self._present() if any(map(_is_error, found.values())) else set()
+        # That one has ended, or cannot be reached, is no answer of its own.
+        return {name: value for name, value in found.items() if name not in gone and not _is_dasks(value)}
 
     def _check_package(self, workers: list[str]) -> None:
         own = import_module(PACKAGE)
@@ -102,8 +107,8 @@ class Workers:
             raise RequestError(f"{PACKAGE} is {which} on {where}; here it is {here}.", install)
 
     def _check_module(self, module: str, workers: list[str]) -> None:
-        remedy = f"Install it where the workers run, or send it: client.upload_file('{module}.py')."
-        _refuse_failed(self._run(workers, import_module, module), f"The module '{module}' is missing", remedy)
+        found = self._run(workers, import_module, module)
+        _refuse_failed(found, f"The module '{module}' is missing", _remedy(module))
 
     def _check_rest(self, workers: list[str]) -> None:
         for function in self._functions:
@@ -139,8 +144,23 @@ def _module_of(value: object) -> str:
     return home if isinstance(home, str) and home not in {"__main__", "builtins"} else ""
 
 
+def _is_error(value: object) -> bool:
+    return isinstance(value, BaseException)
+
+
+def _is_dasks(value: object) -> bool:
+    return _is_error(value) and type(value).__module__.startswith("distributed.")
+
+
+def _remedy(module: str) -> str:
+    file = Path(getattr(sys.modules.get(module), "__file__", None) or "")
+    own = file.name == f"{module}.py" and "site-packages" not in file.parts
+    send = f", or send it: client.upload_file('{file.name}')" if own else ""
+    return f"Install it where the workers run{send}."
+
+
 def _refuse_failed(found: Mapping[str, object], what: str, remedy: str) -> None:
-    failed = [each for each in found.values() if isinstance(each, BaseException)]
+    failed = [each for each in found.values() if _is_error(each)]
     if failed:
         why = plain(str(failed[0]), 200) or type(failed[0]).__name__
         raise RequestError(f"{what} on {len(failed)} of {len(found)} workers of the cluster: {why}.", remedy)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 PAUSES = (0.01, 0.03, 0.1, 0.3, 0.6) if os.name == "nt" else ()
-"""Seconds between attempts. On Windows a file that another process reads cannot be replaced in that moment."""
+"""Seconds between attempts: on Windows a file that another process reads cannot be replaced."""
 
 
 def replace(
