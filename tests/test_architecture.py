@@ -27,7 +27,7 @@ LAYERS = [
     {"care", "judging", "bench"},
     {"comparing"},
     {"session"},
-    {"magics", "workbench", "cli"},
+    {"magics", "workbench", "cli", "lab"},
     {"__init__", "__main__"},
 ]
 
@@ -44,6 +44,7 @@ LIBRARIES = {
     "ipywidgets": {"workbench/"},
     "starlette": {"local/"},
     "uvicorn": {"local/"},
+    "jupyterlab": {"lab.py"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
     "numpy": {"local/painter/", "compare/measure.py", "compare/rank.py"},
     # In comparing.py for type checkers only.
@@ -204,7 +205,7 @@ def swallows(handler):
 
 
 # Ctrl-C in a terminal ends the command, with the status that shells know.
-ENDS_THERE = {"cli.py"}
+ENDS_THERE = {"cli.py", "lab.py"}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))

@@ -201,6 +201,7 @@ def test_a_worker_that_dies_is_started_again_and_its_picture_has_an_error(worker
     workers.start("", "--nanny")
     found = [outcome for _, outcome in each(dots.dying, [(1,)], executor=workers.client)]
     assert [type(each).__name__ for each in found] == ["KilledWorker"]
+    workers.client.wait_for_workers(1, timeout=60)
     assert len(measured(workers.client, sharpness)) == 6
 
 
