@@ -46,6 +46,15 @@ def test_one_version_is_said_everywhere():
     assert f"\nversion: {said}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
+def test_the_system_that_is_claimed_is_the_one_that_everything_was_run_on():
+    """And Windows and macOS have a job each, which says so once it has run."""
+    claimed = [each for each in PROJECT["classifiers"] if each.startswith("Operating System")]
+    assert claimed == ["Operating System :: POSIX :: Linux"]
+    jobs = (ROOT / ".github/workflows/platforms.yml").read_text("utf-8")
+    assert re.search(r"system: \[windows-\d+, macos-\d+\]", jobs)
+    assert "| Windows, macOS | types alone" in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_every_python_that_ci_tries_is_a_classifier():
     tried = re.findall(r'"(3\.\d+)"', (ROOT / ".github/workflows/check.yml").read_text("utf-8"))
     named = [each.rpartition(" ")[2] for each in PROJECT["classifiers"] if ":: 3." in each]
