@@ -166,6 +166,12 @@ class View:
         """Return the copy of a preview that grids show: a sheet of one, which the store keeps."""
         return self.store.sheet([small], lambda: tile(small), writing=self.writing)
 
+    def labelled(
+        self, parts: Sequence[Preview], make: Callable[[], Preview], words: Sequence[str]
+    ) -> Preview:
+        """Return the sheet of a grid, which the store keeps."""
+        return self.store.sheet(parts, make, writing=self.writing, words=words)
+
     def _link(self, picture: Picture) -> str:
         return self.link(Blob(picture.sha256, picture.media_type))
 
