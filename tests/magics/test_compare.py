@@ -119,7 +119,7 @@ def test_a_cell_shows_a_grid_and_keeps_it_and_again_with_the_same_bytes(kernel):
     shown = kernel.run(FIRST)
     assert shown.status == "ok", shown.everything
     [bundle] = shown.bundles
-    assert set(bundle) == {"text/html", "text/plain"}
+    assert set(bundle) == {"text/html", "image/jpeg", "text/plain"}
     assert bundle["text/html"].count("<img ") == 8
     assert "<script" not in bundle["text/html"]
     assert bundle["text/plain"].count("sha256:") == 8

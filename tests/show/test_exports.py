@@ -110,7 +110,7 @@ def test_nbconvert_with_pandoc_writes_latex_with_every_image_that_it_names(tmp_p
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / f"{path.stem}.tex").read_text("utf-8")
-    named = re.findall(r"\\adjustimage\{.*?\}\{(.+?)\}", text)
+    named = re.findall(r"\\adjustimage\{.*?\}\}\{(.+?)\}", text)
     outputs = [
         out for cell in json.loads(path.read_text("utf-8"))["cells"] for out in cell.get("outputs", [])
     ]
