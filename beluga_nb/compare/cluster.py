@@ -25,8 +25,8 @@ PACKAGE = __name__.partition(".")[0]
 LOOK_EVERY = 1.0
 """Seconds between looks at who works there."""
 
-NOBODY_FOR = 15.0
-"""Seconds that a cluster may be without workers: one that died is started again in a few."""
+NOBODY_FOR = 60.0
+"""Seconds that a cluster may be without workers: one that died is started again meanwhile."""
 
 
 @runtime_checkable
