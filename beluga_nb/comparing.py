@@ -286,10 +286,13 @@ class Comparing(Judging):
         now = self.preferences.settings()
         return self._own(Result(request, tuple(pictures)), self._view_of(now, self._store()))
 
-    def _bundle_of(self, grid: Grid) -> Bundle:
+    def _bundle_of(self, grid: Grid, *, sheet: bool) -> Bundle:
         now = self.preferences.settings()
-        tiles = Tiles(self._view(self._store(), writing=now.mode not in {"replay", "off"}, embed=now.embed))
-        return grid_bundle(_table(grid, tiles), more=tiles.more)
+        view = self._view(self._store(), writing=now.mode not in {"replay", "off"}, embed=now.embed)
+        tiles = Tiles(view)
+        table = _table(grid, tiles)
+        embedded = sheet and now.embed in {"preview", "original"} and tiles.count <= MOST_SHOWN
+        return grid_bundle(table, more=tiles.more, sheet=_sheet(grid, table, view) if embedded else None)
 
     def _frame_of(self, grid: Grid) -> DataFrame:
         from beluga_nb.show.frame import frame  # in its place: no other cell waits for it
@@ -497,6 +500,21 @@ _NOTES = {
     NOT_SENT: "not asked for yet",
     WAITING: "on its way",
 }
+
+
+def _sheet(grid: Grid, table: Table, view: View) -> Preview | None:
+    """Return all pictures of a grid as one, with its labels; nothing where one of them cannot be shown."""
+    from beluga_nb.show.sheet import (
+        small_sheet,
+        words_of,
+    )  # in its place: a grid without pictures waits for none
+
+    with suppress(BadImage, StoreError, RequestError):
+        small = [kept.preview() for cell in grid.cells for kept in grid.outcome(cell).pictures]
+        parts = [each for each in small if each]
+        if parts and len(parts) == len(small):
+            return view.labelled(parts, lambda: small_sheet(table), words_of(table))
+    return None
 
 
 def _place(study: Study, cell: Cell) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ class Judging:
         both = takes_recipe(function)
         calls = ((function, *_sent(samples[place], both)) for place in range(len(samples)))
         found: dict[int, Any] = {}
-        for place, outcome in each(of_bytes, calls, executor=executor, in_flight=in_flight):
+        for place, outcome in each(of_bytes, calls, executor=executor, in_flight=in_flight, metric=function):
             if isinstance(outcome, Exception):
                 outcome.add_note(f"It was raised for {_words(samples[place])}.")
                 raise outcome
@@ -223,7 +223,9 @@ class _Scoring:
         self._check_can_measure(len(missing), len(rows))
         calls = ((self.metric, *_sent(samples[place], both)) for place in missing.values())
         todo = list(missing)
-        for number, outcome in each(of_bytes, calls, executor=executor, in_flight=in_flight):
+        for number, outcome in each(
+            of_bytes, calls, executor=executor, in_flight=in_flight, metric=self.metric
+        ):
             known[todo[number]] = self._kept(todo[number], outcome)
         return tuple(_scored(labels, number, of[0], known[of]) for labels, number, of in rows)
 

@@ -19,7 +19,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"text"},
     {"errors", "pieces", "untrusted"},
-    {"metadata", "cells"},
+    {"metadata", "cells", "lifetime"},
     {"core"},
     {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
     {"project"},
@@ -29,7 +29,7 @@ LAYERS = [
     {"care", "judging", "bench"},
     {"comparing"},
     {"session"},
-    {"magics", "workbench", "cli"},
+    {"magics", "workbench", "cli", "lab"},
     {"__init__", "__main__"},
 ]
 
@@ -46,6 +46,7 @@ LIBRARIES = {
     "ipywidgets": {"workbench/"},
     "starlette": {"local/"},
     "uvicorn": {"local/"},
+    "jupyterlab": {"lab.py"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
     "numpy": {"local/painter/", "compare/measure.py", "compare/rank.py"},
     # In comparing.py for type checkers only.
@@ -206,7 +207,7 @@ def swallows(handler):
 
 
 # Ctrl-C in a terminal ends the command, with the status that shells know.
-ENDS_THERE = {"cli.py"}
+ENDS_THERE = {"cli.py", "lab.py"}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))

@@ -250,7 +250,7 @@ SHOWN = {
         "s60_the_core_works_with_the_lowest_versions_that_are_allowed",
     ),
     "S61": ("s61_every_dependency_has_a_floor_and_its_reason_in_the_readme",),
-    "S62": ("s62_the_wheel_holds_the_package_and_nothing_else",),
+    "S62": ("s62_the_wheel_holds_the_package_and_its_lessons_and_nothing_else",),
     "S63": ("s63_who_publishes_runs_nothing_else",),
     "S64": ("s64_actions_are_pinned_by_hash_and_may_only_read",),
 }

@@ -253,6 +253,7 @@ def test_an_engine_that_exits_ends_its_job_and_not_the_loop(bridge):
     assert bridge.submit(answer()).result() == 42
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_gets_a_loop_of_its_own(bridge):
     assert bridge.submit(answer()).result() == 42

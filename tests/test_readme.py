@@ -199,10 +199,7 @@ def test_the_endpoint_of_the_readme_is_one(tmp_path):
 
 
 def test_the_two_commands_are_there_once_each():
-    assert (
-        len(re.findall(r"^python3 -m venv .*jupyter lab notebooks/01-quickstart.ipynb$", DOCS, re.MULTILINE))
-        == 1
-    )
+    assert len(re.findall(r"^python3 -m venv .*-m beluga_nb lab$", DOCS, re.MULTILINE)) == 1
     assert len(re.findall(r"^python3 -m venv .*-m tests$", DOCS, re.MULTILINE)) == 1
 
 

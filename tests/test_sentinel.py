@@ -134,6 +134,7 @@ def test_s03_no_store_that_is_full_shows_the_key(kernel):
         run(kernel, "del os.environ['BELUGA_STORE']")
 
 
+@pytest.mark.posix
 def test_s17_the_child_does_not_get_the_key(kernel):
     shown = run(kernel, "server = %beluga serve\nfrom pathlib import Path\nprint(server.pid)")
     child = f"/proc/{int(shown.stdout)}"

@@ -9,7 +9,6 @@ import logging
 import os
 import re
 import secrets
-import select
 import socket
 import sys
 import threading
@@ -24,6 +23,7 @@ from starlette.types import ASGIApp
 
 from beluga_nb.core import Engine
 from beluga_nb.errors import SettingsError
+from beluga_nb.lifetime import closed, wait_for_parent
 from beluga_nb.local.app import create_app
 from beluga_nb.local.faults import faulty
 from beluga_nb.local.guard import HEAD_LIMIT, Guard
@@ -189,10 +189,7 @@ def _answering(ready: int) -> Announce:
 
 def _end_with_parent(parent: int) -> None:
     """End this process when its parent does, SIGKILL included, or closes its end of the pipe."""
-    born = os.getppid()
-    # Asked besides: a process that the parent has forked keeps the pipe open.
-    while os.getppid() == born and not select.select([parent], [], [], 0.5)[0]:
-        pass
+    wait_for_parent(closed(parent))
     _thread.interrupt_main()
     time.sleep(_ORPHANS_GRACE)
     os._exit(0)

@@ -45,7 +45,7 @@ def compared(shell: InteractiveShell, call: Call, values: Mapping[str, object]) 
 
 
 def _html(grid: Grid) -> str:
-    return grid._repr_mimebundle_()["text/html"]
+    return grid._repr_mimebundle_(include={"text/html"})["text/html"]
 
 
 def _grid(call: Call, values: Mapping[str, object]) -> Grid:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from beluga_nb.core import Bundle
+import pybase64
+
+from beluga_nb.core import Bundle, Preview
 from beluga_nb.errors import BelugaError, plain
 from beluga_nb.show.markup import LOCAL_PREVIEW, Described, address, alt, caption, outside
 
@@ -126,9 +128,13 @@ class Table:
         return (row or column,) if self.dimensions else ()
 
 
-def grid_bundle(table: Table, *, more: str = "") -> Bundle:
-    """Return the table as HTML and as text, with a line about what is left out, if anything is."""
-    return {"text/html": grid_html(table, more=more), "text/plain": grid_text(table)}
+def grid_bundle(table: Table, *, more: str = "", sheet: Preview | None = None) -> Bundle:
+    """Return the table as HTML and as text, with a line about what is left out, if anything is.
+
+    The sheet, if there is one, is for what shows a single image: LaTeX, PDF, consoles.
+    """
+    image = {sheet.media_type: pybase64.b64encode(sheet.data).decode()} if sheet else {}
+    return {"text/html": grid_html(table, more=more), **image, "text/plain": grid_text(table)}
 
 
 def grid_html(table: Table, *, more: str = "") -> str:

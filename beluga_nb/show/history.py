@@ -77,7 +77,7 @@ def _row(run: Listed, *, longest: int) -> tuple[str, ...]:
     notes = [LOCAL_PREVIEW] * run.procedural + [run.note] * bool(run.note)
     return (
         plain(run.name, _NAME_LENGTH + 1)[:_NAME_LENGTH],
-        _when(run.created),
+        minute(run.created),
         plain(model, 60),
         str(len(run.pictures)),
         plain(request.prompt, longest),
@@ -85,10 +85,11 @@ def _row(run: Listed, *, longest: int) -> tuple[str, ...]:
     )
 
 
-def _when(created: int) -> str:
+def minute(created: int) -> str:
+    """Return Unix time to the minute, in UTC; "unknown" for a number that is no time."""
     try:
         return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M") if created else "unknown"
-    except (ValueError, OverflowError, OSError):  # a number that is no time
+    except (ValueError, OverflowError, OSError):  # which numbers are none depends on the system
         return "unknown"
 
 

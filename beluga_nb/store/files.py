@@ -18,6 +18,8 @@ import stat
 import time
 from pathlib import Path
 
+from beluga_nb.store.moves import replace
+
 MARK = "store.json"
 """The file that makes a folder a store: {"schema": 1}."""
 
@@ -101,7 +103,7 @@ def _write(path: Path, data: bytes, *, part_in: Path, mode: int) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -136,15 +136,16 @@ def text(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Several previews, by their SHA-256, and the one picture that was made of them."""
+    """Several previews, by their SHA-256, and the one picture that was made of them and of words."""
 
     of: tuple[str, ...]
     blob: Blob
+    words: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The name of its file."""
-        return sha256(canonical_json(list(self.of))).hexdigest()
+        return sha256(canonical_json([*self.of, *self.words])).hexdigest()
 
 
 def sheet_of(written: bytes) -> Sheet:
@@ -152,7 +153,11 @@ def sheet_of(written: bytes) -> Sheet:
     said = json_of(written)
     with damage_told():
         blob = Blob(said["sheet"]["sha256"], said["sheet"]["media_type"])
-        return Sheet(tuple(Blob(each, blob.media_type).sha256 for each in items(said["of"])), blob)
+        of, words = (
+            tuple(Blob(each, blob.media_type).sha256 for each in items(hashes))
+            for hashes in (said["of"], said.get("words", []))
+        )
+        return Sheet(of, blob, words)
 
 
 def sheets(store: Store) -> Iterator[tuple[Path, Sheet | Unusable]]:

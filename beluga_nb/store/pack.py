@@ -11,6 +11,7 @@ already and other versions of zlib would give other bytes.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
@@ -27,6 +28,7 @@ from typing import IO
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheets
 from beluga_nb.store.marks import Mark, scan
+from beluga_nb.store.moves import replace
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
@@ -112,10 +114,22 @@ def _meant(output: Output, entries: Sequence[Entry]) -> Sequence[Entry]:
     return meant or entries
 
 
+def _shows(notebook: Path, store: Store, sheet: Sheet) -> bool:
+    """Whether a notebook holds a sheet: the labels of another one may be prompts, which stay at home."""
+    try:
+        return base64.b64encode(store.blob(sheet.blob)) in notebook.read_bytes()
+    except StoreError:
+        return False
+
+
 def _files(store: Store, notebook: Path, entries: Sequence[Entry]) -> Mapping[str, Callable[[], bytes]]:
     previews = {entry.preview.sha256 for entry in entries if entry.preview}
     described = [(path, said) for path, said in sheets(store) if isinstance(said, Sheet)]
-    within = [(path, sheet) for path, sheet in described if previews.issuperset(sheet.of)]
+    within = [
+        (path, sheet)
+        for path, sheet in described
+        if previews.issuperset(sheet.of) and (not sheet.words or _shows(notebook, store, sheet))
+    ]
     blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for _, sheet in within}
     images = {entry.image.sha256 for entry in entries if entry.image}
     paths = [store.record_path(entry.key) for entry in entries] + [path for path, _ in within]
@@ -173,7 +187,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        replace(part, path)
         part = None
     except OSError as error:
         raise StoreError(

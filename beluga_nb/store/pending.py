@@ -81,8 +81,10 @@ class Pending:
 
 def is_alive(pid: int) -> bool:
     """Whether there is a process of that number on this machine, as far as can be seen."""
-    if os.name == "nt" or not 0 < pid < 2**31:  # on Windows, signal 0 would end it
-        return pid == os.getpid()
+    if not 0 < pid < 2**31:
+        return False
+    if os.name == "nt":  # there, signal 0 would end it; as of another machine, nobody knows
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

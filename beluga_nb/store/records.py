@@ -412,13 +412,22 @@ class Store:
             raise NotPulled(path, data)
         raise unreadable(path, "its bytes are not the ones that were recorded")
 
-    def sheet(self, parts: Sequence[Preview], make: Callable[[], Preview], *, writing: bool) -> Preview:
+    def sheet(
+        self,
+        parts: Sequence[Preview],
+        make: Callable[[], Preview],
+        *,
+        writing: bool,
+        words: Sequence[str] = (),
+    ) -> Preview:
         """Return several previews as one: the one that is kept, or else what `make` gives, to be kept.
 
-        Encoders differ between machines; what was encoded once is shown for ever.
+        Encoders and fonts differ between machines; what was drawn once is shown for ever. `words` are what
+        else is drawn, if anything; their hash is kept.
         """
         of = [hashlib.sha256(part.data).hexdigest() for part in parts]
-        path = self._path("sheets", hashlib.sha256(canonical_json(of)).hexdigest(), ".json")
+        labels = [hashlib.sha256(canonical_json(list(words))).hexdigest()] if words else []
+        path = self._path("sheets", hashlib.sha256(canonical_json([*of, *labels])).hexdigest(), ".json")
         try:
             files.check_inside(path, self.folder)
             kept = _blob(json_of(path.read_bytes())["sheet"])
@@ -429,7 +438,7 @@ class Store:
             with contextlib.suppress(StoreError), self.writing():
                 path_of_it = self.keep(made.data, made.media_type)
                 said = {"sha256": path_of_it.stem, "media_type": made.media_type}
-                sheet = {"schema": SCHEMA, "of": of, "sheet": said}
+                sheet = {"schema": SCHEMA, "of": of, "sheet": said} | ({"words": labels} if labels else {})
                 files.write(path, _pretty(sheet), root=self.folder)
         return made
 

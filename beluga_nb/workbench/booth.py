@@ -43,6 +43,7 @@ _FACES = {
     "skip": "s · skip",
     "undo": "u · undo",
 }
+_WORDS = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
 _FIGURE = "margin:0;flex:1 1 0;min-width:0"
 _IMAGE = "width:100%;height:auto;border-radius:4px;display:block;margin:0"
 
@@ -143,12 +144,15 @@ class Booth:
     def _say(self, words: str) -> None:
         self.status.value = f'<span style="opacity:.75">{outside(words)}</span>'
 
+    def __repr__(self) -> str:
+        return _WORDS
+
     def _ipython_display_(self) -> None:
         if self._ended:
             display(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython's
             return
         shown = dict(self.view._repr_mimebundle_())
-        shown["text/plain"] = "A booth for blind votes; the ranking is shown here at its end."
+        shown["text/plain"] = repr(self)
         handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython's
         self._handles.append(handle)
         self.keys.focus()

@@ -18,7 +18,7 @@ from beluga_nb.workbench.view.page import ROOT, page
 from beluga_nb.workbench.view.results import gallery
 from beluga_nb.workbench.view.work import UnderWay, told, trouble
 
-_SAVED = "The panel of beluga_nb: run this cell to use it."
+_SAVED = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
 
 _STILL = "beluga-still"
 
@@ -71,6 +71,9 @@ class Panel:
             trouble(state),
             tabs,
         ]
+
+    def __repr__(self) -> str:
+        return _SAVED
 
     def _ipython_display_(self) -> None:
         # Two outputs: the panel, and what a saved notebook shows in its place. The second is hidden while the

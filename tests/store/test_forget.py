@@ -170,6 +170,7 @@ def test_a_sheet_of_pictures_that_stay_stays(store, tmp_path):
     assert verify(store, [tmp_path / "n.ipynb"]).problems == ()
 
 
+@pytest.mark.posix
 def test_a_link_out_of_the_store_is_not_followed(store, tmp_path):
     record(store, SENTINEL)
     [path] = store.folder.glob("blobs/*/*.png")

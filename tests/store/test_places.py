@@ -20,6 +20,8 @@ from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed
 
+pytestmark = pytest.mark.posix  # a disk, a user and links of its own
+
 FOX = Request(prompt="a fox", model="flux-2.0")
 HINT = "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE."
 
