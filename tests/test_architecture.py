@@ -18,9 +18,9 @@ PACKAGE = Path(beluga_nb.__file__).parent
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
     {"errors"},
-    {"metadata", "cells"},
-    {"core"},
-    {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
+    {"metadata", "cells", "_workers"},
+    {"core", "_loop"},
+    {"engines", "catalog", "budget", "person", "endpoints"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
     {"preferences"},
@@ -203,8 +203,9 @@ def swallows(handler):
     return takes_all and not (isinstance(last, ast.Raise) and last.exc is None)
 
 
-# Ctrl-C in a terminal ends the command, with the status that shells know.
-ENDS_THERE = {"cli.py"}
+# Ctrl-C in a terminal ends the command, with the status that shells know; what ends the work on a thread goes
+# to whoever waits for it.
+ENDS_THERE = {"cli.py", "_workers.py"}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))
