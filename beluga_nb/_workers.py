@@ -42,8 +42,7 @@ class ProcessLock:
 class Holding:
     """What is under way, each with the time until which the process waits for it as Python ends.
 
-    A thread of its own does the waiting, since Python waits for every thread that is not a daemon. Ctrl-C ends
-    the wait.
+    A thread of its own does the waiting: Python waits for every thread that is not a daemon. Ctrl-C ends that.
     """
 
     def __init__(self) -> None:
@@ -137,7 +136,7 @@ class Workers(ThreadPoolExecutor):
             _do(self._waiting.get())
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002, ARG002
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
         """End the threads as soon as they have done what they were given."""
         with self._changing:
             if not self._closed:

@@ -1,8 +1,9 @@
 """The composition root: settings, engines and wrappers come together here, and nowhere else.
 
-    request → InTurn → Spread → Refetched → Replayed → Counted → Limited → Budgeted → Recorded
-            → Retrying → Http
+    request → InRoom → SingleFlight → Spread → Refetched → Replayed → Counted → Limited → Budgeted → Held
+            → Recorded → InTime → Connected → Retrying → Http
 
+Whatever the bridge, all from `InRoom` on runs on the one loop of the process (`engines.EngineRoom`).
 Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
 what the service once answered is replayed first.
 """
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
-from beluga_nb._loop import Bridge, Nested, Thread, awaitable, blocking, cost_of_a_patch
+from beluga_nb._loop import GRACE, Bridge, Nested, awaitable, blocking, cost_of_a_patch
 from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.endpoint import Endpoint, InTime, TimeLimits
 from beluga_nb.api.named import endpoint_of, key_of
 from beluga_nb.api.named import told as described
 from beluga_nb.api.retry import Retrying
@@ -41,7 +42,19 @@ from beluga_nb.compare.template import filled as filled  # for the magics, which
 from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
 from beluga_nb.core import Engine, Incomplete, Request, Result
-from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
+from beluga_nb.engines import (
+    TALLY,
+    ConcurrencyLimit,
+    Connected,
+    Counted,
+    EngineRoom,
+    Held,
+    InRoom,
+    Limited,
+    SingleFlight,
+    Spread,
+    engine_room,
+)
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
@@ -104,13 +117,10 @@ class Session(Care, Comparing, Bench):
             vaults = keys.VAULTS if environ is os.environ else {}
         self._find_key = keys.Finder(environ, explicit=api_key, vaults=vaults)
         self.preferences = Preferences(self._environment, folder, said)
-        self._bridges: dict[str, Bridge] = {}
-        self._sources: dict[tuple[Endpoint, bool], Engine] = {}
-        self._gates: dict[int, Gate] = {}
-        self._queue = Queue()
+        self._nested = Nested()
+        self._entered: EngineRoom | None = None
         self.budget = Budget()
         self.latest: Result | None = None
-        self._reserved: set[Request] = set()
         self._local_key = keys.made_up()
         self._server: Server | None = None
         self._told_of_patch = False
@@ -169,9 +179,9 @@ class Session(Care, Comparing, Bench):
         self._check_many(request, now, store, yes=yes)
         engine, home = self._engine(now, store), self._bridge(now)
         self._tell_of_patch()
-        request = self._fresh(request, now, store)
         view = self._view_of(now, store)
-        return home.submit(self._counted(request, now, lambda: self._answered(request, engine, view, told)))
+        asked = self._ask(request, now, store, lambda fresh: self._answered(fresh, engine, view, told))
+        return home.submit(asked, hold=now.timeout + GRACE)
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -251,7 +261,7 @@ class Session(Care, Comparing, Bench):
         The next call starts anew.
         """
         self.stop_serving()
-        self._bridges.clear()
+        self._entered = None
 
     def login(self, *, keep: bool = False) -> str:
         """Ask for the key, unseen, and use it until this session ends; return its last four characters.
@@ -352,12 +362,19 @@ class Session(Care, Comparing, Bench):
         for part in (part for run in new for part in catalog.split(request.part(*run))):
             yield Post(request=part, body=endpoint.body(part), url=url)
 
-    def _fresh(self, request: Request, now: Settings, store: Store) -> Request:
+    @contextmanager
+    def _fresh(self, request: Request, now: Settings, store: Store) -> Iterator[Request]:
         if now.mode != "refresh":
-            return request
-        request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
-        self._reserved.add(request.part(0))  # until its end, or two made at once would be one
-        return request
+            yield request
+            return
+        takes = self._room.takes(_place(store))
+        with self._room.taking:
+            request = retaken(request, store, provider=self._provider(now), reserved=takes)
+            takes.add(request.part(0))  # until its end, or two made at once would be one
+        try:
+            yield request
+        finally:
+            takes.discard(request.part(0))
 
     def _tell_of_patch(self) -> None:
         if not self._told_of_patch and "ipykernel" in sys.modules and (cost := cost_of_a_patch()):
@@ -429,7 +446,7 @@ class Session(Care, Comparing, Bench):
     def _engine(self, now: Settings, store: Store, within: Wrap = _as_it_is) -> Engine:
         """Return the engine of a call; what it is asked at the gate goes `within` another wrapper."""
         if now.mode == "off":
-            return Spread(self._within_bounds(self._source(now), now, within), catalog.split)
+            return self._in_room(Spread(self._bounded_by(self._source(now), now, within), catalog.split), now)
         if now.mode == "replay" or (now.named and not now.named.known):
             engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
         else:
@@ -437,30 +454,39 @@ class Session(Care, Comparing, Bench):
         if self._local(now) and now.mode in {"auto", "replay"}:
             # A notebook that was made with a key is read by people without one.
             engine = Replayed(engine, store, provider=now.provider)
-        return InTurn(Spread(engine, catalog.split), self._queue)
+        spread = Spread(engine, catalog.split)
+        # One purchase in this process; whatever makes it one among processes goes inside of it.
+        single = SingleFlight(spread, self._room.flights, _place(store), self._provider(now))
+        return self._in_room(single, now)
+
+    def _in_room(self, engine: Engine, now: Settings) -> Engine:
+        return InRoom(engine, self._room, hold=now.timeout + GRACE)
 
     def _recording(self, now: Settings, store: Store, within: Wrap) -> Engine:
         provider = self._provider(now)
         recorded = Recorded(
             self._source(now), store, provider=provider, preview=preview, notify=self.notify, small=small
         )
-        replayed = Replayed(self._within_bounds(recorded, now, within), store, provider=provider)
+        replayed = Replayed(self._bounded_by(recorded, now, within), store, provider=provider)
         if self._local(now):
             return replayed
         return Refetched(replayed, recorded, partial(_fetched, self._endpoint(now)))
 
-    def _within_bounds(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
+    def _bounded_by(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
+        engine = Held(engine, self._room, self._endpoint(now).timeout + GRACE)
         if self._bounded(now):
             engine = Budgeted(engine, self.budget, now.caps)
-        return Counted(
-            Limited(within(engine), self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
-        )
+        return Counted(Limited(within(engine), self._limit(now), now.max_in_flight))
 
-    async def _counted(
-        self, request: Request, now: Settings, answered: Callable[[], Awaitable[Result]]
+    def _limit(self, now: Settings) -> ConcurrencyLimit:
+        return self._room.limit(_LOCAL_URL if self._local(now) else now.base_url)
+
+    async def _ask(
+        self, request: Request, now: Settings, store: Store, answered: Callable[[Request], Awaitable[Result]]
     ) -> Result:
-        kept = self._recorded(request, now, Store(now.store), providers={now.provider})
-        self.latest = result = await answered()
+        with self._fresh(request, now, store) as request:
+            kept = self._recorded(request, now, store, providers={now.provider})
+            self.latest = result = await answered(request)
         if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
             self.notify(words)
         if kept:
@@ -473,8 +499,6 @@ class Session(Care, Comparing, Bench):
         except Incomplete as error:
             error.result = self._own(error.result.from_template(*told), view)
             raise
-        finally:
-            self._reserved.discard(request.part(0))
 
     def _bounded(self, now: Settings) -> bool:
         return bool(self._key(now))
@@ -495,15 +519,22 @@ class Session(Care, Comparing, Bench):
         return replace(result, view=view, ask=self.generate)
 
     def _source(self, now: Settings) -> Engine:
-        source = (self._endpoint(now), now.faults)
-        if source not in self._sources:
-            self._sources[source] = PerLoop(partial(_connected, *source))
-        return self._sources[source]
+        endpoint = self._endpoint(now)
+        limits = TimeLimits(endpoint.timeout, endpoint.connect_timeout)
+        there, faults = endpoint.connection, now.faults
+        source = Connected(
+            self._room, lambda: (there, faults, _proxies()), partial(_connected, there, faults)
+        )
+        return InTime(source, limits)
+
+    @property
+    def _room(self) -> EngineRoom:
+        if self._entered is None:
+            self._entered = engine_room()
+        return self._entered
 
     def _bridge(self, now: Settings) -> Bridge:
-        if now.bridge not in self._bridges:
-            self._bridges[now.bridge] = Nested() if now.bridge == "nested" else Thread()
-        return self._bridges[now.bridge]
+        return self._nested if now.bridge == "nested" else self._room.thread
 
 
 @contextmanager
@@ -582,7 +613,17 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
 
         create = partial(create_app, key=endpoint.key.reveal())
         app = faulty(previews, create) if faults else create(previews)
-    return Retrying(Http(endpoint, app=app), timeout=endpoint.timeout)
+    return Retrying(Http(endpoint, app=app))
+
+
+def _proxies() -> frozenset[tuple[str, str]]:
+    from urllib.request import getproxies  # in its place, as above
+
+    return frozenset(getproxies().items())
+
+
+def _place(store: Store) -> str:
+    return os.path.realpath(store.folder)
 
 
 def _with_true_template(result: Result) -> Result:

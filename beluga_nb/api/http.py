@@ -142,7 +142,12 @@ class Line:
         try:
             address = f"{self.endpoint.base_url}{path}"
             request = self.client.build_request(
-                method, address, json=body, headers=headers, extensions={"trace": departure}
+                method,
+                address,
+                json=body,
+                headers=headers,
+                timeout=httpx.Timeout(None, connect=self.endpoint.limits.connect_timeout),
+                extensions={"trace": departure},
             )
             async with asyncio.timeout_at(deadline):
                 reply = await self._read(self.client, request, self.auth, MAX_ANSWER)
@@ -153,7 +158,7 @@ class Line:
         except TimeoutError:
             if departure.pending:
                 return self._unreachable(TimeoutError("too slow"))
-            return TimedOut(f"No answer within {self.endpoint.timeout:g} s.", _NOT_SENT_AGAIN)
+            return TimedOut(f"No answer within {self.endpoint.limits.timeout:g} s.", _NOT_SENT_AGAIN)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, *_BAD_URL) as error:
             return self._unreachable(error)
         except httpx.HTTPError as error:
@@ -354,7 +359,7 @@ class Http:
         self.line = Line(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = min(DEADLINE.get(), asyncio.get_running_loop().time() + self.endpoint.timeout)
+        deadline = min(DEADLINE.get(), asyncio.get_running_loop().time() + self.endpoint.limits.timeout)
         reply = await self.line.post(request, deadline)
         try:
             answers = self.endpoint.dialect.answers

@@ -66,7 +66,7 @@ class Polled:
         self.line = Line(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
+        deadline = asyncio.get_running_loop().time() + self.endpoint.limits.timeout
         name = tasks.submitted((await self.line.post(request, deadline)).content)
         try:
             async with asyncio.timeout_at(deadline):
@@ -103,7 +103,7 @@ class Polled:
 
     def _late(self, name: str) -> TimedOut:
         return TimedOut(
-            f"Task {name} was not ready within {self.endpoint.timeout:g} s.",
+            f"Task {name} was not ready within {self.endpoint.limits.timeout:g} s.",
             "It may have been billed, so it was not submitted again; the service may still finish it.",
         )
 
