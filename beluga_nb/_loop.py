@@ -250,8 +250,8 @@ class _Waited(Coroutine[Any, Any, T]):
         return self._wait().send(value)
 
     def throw(self, *error: Any) -> Any:
-        """Stop the job where its task was cancelled."""
-        if isinstance(error[0], asyncio.CancelledError) or error[0] is asyncio.CancelledError:
+        """Stop the job where its task was cancelled before it waited."""
+        if asyncio.current_task() not in self._waits:
             self.cancel()
         return self._wait().throw(*error)
 
@@ -366,15 +366,13 @@ class _ThreadJob(_Waited[T]):
     async def ended(self) -> None:
         """Wait until the job has ended, whatever came of it."""
         loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
+        woken: asyncio.Future[None] = loop.create_future()
         with self._changing:
             if not self.done():
-                self._callbacks.append(partial(loop.call_soon_threadsafe, woken.set))
+                self._callbacks.append(partial(loop.call_soon_threadsafe, woken.set_result, None))
         # ipykernel sees the interrupt of an `await` cell only when its loop wakes (ipykernel#881).
         while not self.done():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HEARTBEAT):
-                    await woken.wait()
+            await asyncio.wait({woken}, timeout=HEARTBEAT)
 
     def _outcome(self) -> T:
         if self._task is None:

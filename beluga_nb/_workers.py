@@ -27,7 +27,7 @@ class ProcessLock:
     """A lock that a forked child has for itself, free, whoever held it in the parent."""
 
     def __init__(self) -> None:
-        self._locks: dict[int, threading.RLock] = {}  # type: ignore[valid-type]  # a function on 3.11
+        self._locks: dict[int, threading.RLock] = {}
 
     def __enter__(self) -> None:
         self._own().acquire()
@@ -35,14 +35,14 @@ class ProcessLock:
     def __exit__(self, *_: object) -> None:
         self._own().release()
 
-    def _own(self) -> threading.RLock:  # type: ignore[valid-type]
+    def _own(self) -> threading.RLock:
         return self._locks.setdefault(os.getpid(), threading.RLock())
 
 
 class Holding:
     """What is under way, each with the time until which the process waits for it as Python ends.
 
-    A thread of its own does the waiting: Python waits for every thread that is not a daemon. Ctrl-C ends that.
+    A thread of its own waits, since Python waits for every thread that is not a daemon. Ctrl-C ends that.
     """
 
     def __init__(self) -> None:

@@ -231,7 +231,7 @@ class Comparing(Judging):
         # What this run may make is the caller's own word, and holds for previews too.
         Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
-            self.budget.check(bounded, now.caps)
+            self._budget(now).check(bounded, now.caps)
             Budget().check(bounded, caps)
         if yes or plan.images <= ASK_ABOVE:
             return
@@ -329,6 +329,9 @@ class Comparing(Judging):
         raise NotImplementedError
 
     def _engine(self, now: Settings, store: Store, within: Wrap = ...) -> Engine:
+        raise NotImplementedError
+
+    def _budget(self, now: Settings) -> Budget:
         raise NotImplementedError
 
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:

@@ -66,6 +66,7 @@ from beluga_nb.settings import Settings as Settings  # for the workbench, too
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
+from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
@@ -120,6 +121,7 @@ class Session(Care, Comparing, Bench):
         self._nested = Nested()
         self._entered: EngineRoom | None = None
         self.budget = Budget()
+        self._budgets: dict[str, Budget] = {}  # of stores, by where they are
         self.latest: Result | None = None
         self._local_key = keys.made_up()
         self._server: Server | None = None
@@ -316,8 +318,9 @@ class Session(Care, Comparing, Bench):
             "mode": now.mode,
             "store": str(self.preferences.shortest(now.store)),
         }
-        if self.budget.images or now.max_images is not None or now.max_cost is not None:
-            told["spent"] = self.budget.words(now.caps)
+        budget = self._budget(now)
+        if budget.images or now.max_images is not None or now.max_cost is not None:
+            told["spent"] = budget.words(now.caps)
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
         for named in now.endpoints.values():
@@ -404,7 +407,7 @@ class Session(Care, Comparing, Bench):
         if new:
             _check_known(now, request)
         if new and self._bounded(now):
-            self.budget.check([request.part(0, new)], now.caps)
+            self._budget(now).check([request.part(0, new)], now.caps)
         if yes or new <= ASK_ABOVE:
             return
         check_yes(
@@ -475,8 +478,14 @@ class Session(Care, Comparing, Bench):
     def _bounded_by(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
         engine = Held(engine, self._room, self._endpoint(now).timeout + GRACE)
         if self._bounded(now):
-            engine = Budgeted(engine, self.budget, now.caps)
+            engine = Budgeted(engine, self._budget(now), now.caps)
         return Counted(Limited(within(engine), self._limit(now), now.max_in_flight))
+
+    def _budget(self, now: Settings) -> Budget:
+        if now.budget == "session":
+            return self.budget
+        store = Store(now.store)
+        return self._budgets.setdefault(_place(store), Budget(StoreLedger(store)))
 
     def _limit(self, now: Settings) -> ConcurrencyLimit:
         return self._room.limit(_LOCAL_URL if self._local(now) else now.base_url)

@@ -25,15 +25,22 @@ MODES = ("auto", "replay", "refresh", "off")
 BRIDGES = ("thread", "nested")
 RESPONSE_FORMATS = ("b64_json", "url")
 EMBEDS = ("preview", "original", "link", "none")
+BUDGETS = ("session", "store")
 FILE = "beluga.toml"
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 """The hosts that are this machine."""
 
-CHOICES = {"mode": MODES, "embed": EMBEDS, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
+CHOICES = {
+    "mode": MODES,
+    "embed": EMBEDS,
+    "bridge": BRIDGES,
+    "response_format": RESPONSE_FORMATS,
+    "budget": BUDGETS,
+}
 """The settings that are one of a few words."""
 
-_ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost")
+_ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
@@ -55,8 +62,9 @@ class Settings:
 
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
     `embed` says what a notebook holds of its pictures (show/markup.py).
-    `max_images` and `max_cost` bound what one session has made for a key, pictures and money by the user's
-    own `prices`. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
+    `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
+    by one session and the children that are forked from it, or, as `budget` says, by all that share its store
+    and for good. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
     `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
     `origin` says where `base_url` came from, since a file that came with a notebook may not send the
     user's key elsewhere; `named` is the endpoint that `base_url` belongs to, if it is one of these.
@@ -75,6 +83,7 @@ class Settings:
     max_images: int | None = None
     max_cost: Decimal | None = None
     prices: Prices | None = None
+    budget: str = "session"
     faults: bool = False
     aliases: Mapping[str, Alias] = field(default_factory=dict)
     endpoints: Mapping[str, Named] = field(default_factory=dict)
