@@ -129,9 +129,9 @@ class Budget:
     Checking first and spending later goes over the cap as soon as two threads do it
     (research/reliability.md, R18). A call without a known end counts as spent (R20).
 
-    Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts only
-    where it fits with what stands before it, so that all readers decide alike. What a process leaves behind
-    that is killed stays counted: it may be billed. Forked children go on with the budget of their parent.
+    Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts
+    only where it fits with what stands before it, so that all readers decide alike. What a process leaves
+    behind that is killed stays counted: it may be billed. Forked children go on with their parent's budget.
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 import pytest
 from conftest import KEY, Counting, ask, drawing, drawn, service
-from faulty import Faulty, after, b64, error, images, silence
+from faulty import Faulty, after, b64, images, silence
+from faulty import error as refusal
 
 from beluga_nb.budget import Amount, Budget, Budgeted, Caps, Prices
 from beluga_nb.core import Incomplete, Request
@@ -293,7 +294,7 @@ def test_forked_children_spend_one_budget_with_their_parent(shared, before, when
 
 @forks
 def test_what_children_were_refused_is_given_back_for_all(tmp_path):
-    script = [error(402, "No balance.")] * 6 + [images(b64(drawn(FOX, 0)))]
+    script = [refusal(402, "No balance.")] * 6 + [images(b64(drawn(FOX, 0)))]
     with Faulty(script) as server:
         told = ended(in_process(FORKED, server.url, tmp_path, 3, 5, 1, "children", BELUGA_MAX_IMAGES="4"))
         assert server.count("POST") == 6 + 4

@@ -117,7 +117,7 @@ def ways():
 
 failures = []
 for number, (together, shared, distinct) in enumerate(itertools.product(ways(), SHARED, DISTINCT)):
-    one, barrier = session(), threading.Barrier(CALLERS)
+    one, barrier = session() if shared else None, threading.Barrier(CALLERS)
     def ask(way, prompt, own):
         barrier.wait(30)
         try:
@@ -125,7 +125,7 @@ for number, (together, shared, distinct) in enumerate(itertools.product(ways(), 
         except BaseException as error:
             failures.append((way.__name__, repr(error)))
     threads = [
-        threading.Thread(target=ask, args=(way, f"{number} {caller % distinct}", one if shared else session()))
+        threading.Thread(target=ask, args=(way, f"{number} {caller % distinct}", one or session()))
         for caller, way in enumerate(together)
     ]
     for thread_ in threads:
