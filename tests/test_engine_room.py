@@ -3,19 +3,30 @@
 POSTs are counted by a server of raw sockets. What patches asyncio or ends runs in processes of its own.
 """
 
+import asyncio
+import contextlib
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import tracemalloc
 from collections import Counter
+from functools import partial
 
+import httpx
 import pytest
-from conftest import KEY, drawn
+from conftest import KEY, drawing, drawn, service
 from faulty import Faulty, after, b64, images, silence
 
+from beluga_nb.api import keys
 from beluga_nb.core import Request
+from beluga_nb.engines import ConcurrencyLimit, EngineRoom, KeyedLocks, engine_room
+from beluga_nb.errors import BelugaError
+from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
@@ -233,3 +244,318 @@ def test_a_script_does_not_wait_longer_than_its_calls_may_take(tmp_path):
         code, _, _ = run("session(timeout=1).submit('a fox')\n", server.url, tmp_path)
         assert (code, server.count("POST")) == (0, 1)
         assert time.monotonic() - began < 20
+
+
+# --- connections
+
+
+def session_at(url, folder, **said):
+    environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": url, "BELUGA_MODEL": "flux-2.0"}
+    return Session(environ=environ, folder=folder, notify=lambda _: None, **said)
+
+
+def alive(kind):
+    gc.collect()
+    return sum(isinstance(each, kind) for each in gc.get_objects())
+
+
+CHANGES = {
+    "timeout": lambda session, number: session.preferences.set(timeout=100 + number),
+    "connect_timeout": lambda session, number: session.preferences.set(connect_timeout=10 + number),
+    "max_in_flight": lambda session, number: session.preferences.set(max_in_flight=1 + number),
+    "mode": lambda session, number: session.preferences.set(mode=("auto", "refresh", "off")[number % 3]),
+    "embed": lambda session, number: session.preferences.set(embed=("none", "link")[number % 2]),
+}
+
+
+@pytest.mark.parametrize("setting", CHANGES)
+def test_a_setting_that_makes_no_connection_makes_no_client(setting, tmp_path):
+    with service(drawing) as url:
+        session = session_at(url, tmp_path)
+        for number in range(3):
+            CHANGES[setting](session, number)
+            session.generate(f"first {number}")
+        clients, contexts = alive(httpx.AsyncClient), len(engine_room()._sources)
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(40):
+            CHANGES[setting](session, number)
+            session.generate(f"fox {number}")
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        assert (alive(httpx.AsyncClient), len(engine_room()._sources)) == (clients, contexts)
+        assert grown < 4e6
+
+
+def test_each_call_has_its_own_time_limit_on_one_connection(tmp_path):
+    with Faulty(silence) as server:
+        session = session_at(server.url, tmp_path)
+        clients = set()
+        for seconds in (0.3, 0.2, 0.4):
+            session.preferences.set(timeout=seconds)
+            with pytest.raises(BelugaError, match=f"No answer within {seconds:g} s"):
+                session.generate(f"fox {seconds}")
+            clients.add(alive(httpx.AsyncClient))
+        assert len(clients) == 1
+
+
+def test_of_connections_that_change_only_the_last_few_are_kept(tmp_path):
+    with service(drawing) as url:
+        session = session_at(url, tmp_path, mode="off")
+        counts = []
+        for number in range(24):
+            session._find_key = lambda number=number: keys.Secret(f"bapi_{number:020}", "a test")
+            with contextlib.suppress(BelugaError):  # of another key than the server has
+                session.generate("a fox")
+            counts.append(alive(httpx.AsyncClient))
+        assert counts[-1] == counts[12]
+
+
+# --- nothing is left behind
+
+
+def open_files():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def left(room):
+    """What is under way in a room: tasks, locks, places, held time, and takes that are being made."""
+    home = room.thread._home()
+
+    async def tasks():
+        return len(asyncio.all_tasks()) - 2  # this, and what waits for the loop's end
+
+    count = room.thread.submit(tasks()).result()
+    locks = sum(len(each) for each in room.flights._locks.values())
+    queues = [queue for limit in room._limits.values() for queue in limit._queues.values()]
+    places = sum(queue.on_their_way + len(queue.waiting) for queue in queues)
+    return count, locks, places, len(home.holding._until), sum(map(len, room._takes.values()))
+
+
+def eventually_nothing(room):
+    until = time.monotonic() + 20
+    while (now := left(room)) != (0, 0, 0, 0, 0):
+        gc.collect()
+        assert time.monotonic() < until, now
+        time.sleep(0.05)
+
+
+def generated(session, number):
+    session.generate(f"fox {number}")
+
+
+def cancelled(session, number):
+    job = session.submit(f"fox {number}")
+    time.sleep(0.002 * (number % 8))
+    job.cancel()
+    with contextlib.suppress(BaseException):
+        job.result()
+
+
+def cancelled_in_the_queue(session, number):
+    jobs = [session.submit(f"fox {number}", mode=("auto", "refresh")[number % 2]) for _ in range(6)]
+    time.sleep(0.002 * (number % 8))
+    for job in jobs:
+        job.cancel()
+    for job in jobs:
+        with contextlib.suppress(BaseException):
+            job.result()
+
+
+def awaited(session, number):
+    asyncio.run(session.agenerate(f"fox {number}"))
+
+
+def refreshed(session, number):
+    session.generate("fox", mode="refresh")
+
+
+def gridded(session, number):
+    session.grid("{{what}}", what=[f"fox {number}", f"owl {number}"]).run()
+
+
+def in_a_session_of_its_own(session, number):
+    session_at(session.settings().base_url, session.preferences.folder).generate(f"fox {number}")
+
+
+USES = [
+    generated,
+    cancelled,
+    cancelled_in_the_queue,
+    awaited,
+    refreshed,
+    gridded,
+    in_a_session_of_its_own,
+]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
+@pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
+def test_calls_leave_no_thread_task_descriptor_lock_or_place(use, tmp_path):
+    with service(drawing) as url:
+        session = session_at(url, tmp_path)
+        room = session._room
+        for number in range(16):  # all threads of the pool, and all connections, are there
+            use(session, number)
+        eventually_nothing(room)
+        before = open_files(), {thread.name for thread in threading.enumerate()}
+        for number in range(16, 48):
+            use(session, number)
+        eventually_nothing(room)
+        gc.collect()
+        threads = {thread.name for thread in threading.enumerate()}
+        assert open_files() <= before[0]
+        assert {name for name in threads - before[1] if not name.startswith("beluga-work")} == set()
+        assert sum(name.startswith("beluga-io") for name in threads) == 1
+        assert sum(name.startswith("beluga-work") for name in threads) <= 12
+
+
+def test_the_room_ends_with_its_last_session_and_the_next_makes_another(tmp_path):
+    with service(drawing) as url:
+        first, second = session_at(url, tmp_path), session_at(url, tmp_path)
+        first.generate("a fox"), second.generate("a fox")
+        assert first._room is second._room is engine_room()
+        home = first._room.thread._home()
+        first.close()
+        gc.collect()
+        assert home.thread.is_alive()
+        second.close()
+        del first, second
+        gc.collect()
+        home.thread.join(20)
+        if not home.thread.is_alive():  # else a session of another test holds it
+            assert session_at(url, tmp_path).generate("a fox").recipe.request.prompt == "a fox"
+
+
+# --- stopped anywhere
+
+
+class Cut:
+    """A coroutine that is stopped at its n-th wait."""
+
+    def __init__(self, coroutine, number):
+        self.coroutine = coroutine
+        self.number = number
+        self.reached = False
+
+    def __await__(self):
+        waits, number = self.coroutine.__await__(), 0
+        step = partial(waits.send, None)
+        while True:
+            if number == self.number:
+                self.reached, step = True, partial(waits.throw, asyncio.CancelledError())
+            try:
+                waited = step()
+            except StopIteration as stop:
+                return stop.value
+            try:
+                yield waited
+            except BaseException as error:
+                step = partial(waits.throw, error)
+            else:
+                step = partial(waits.send, None)
+            number += 1
+
+
+async def awaiting(cut):
+    return await cut
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("mode", ["auto", "refresh", "off"])
+def test_a_call_that_is_stopped_at_any_wait_leaves_all_books_true(mode, n, tmp_path):
+    with Faulty(images(*[b64(PICTURE)] * n)) as server:
+        for number in range(200):
+            folder = tmp_path / str(number)
+            session = session_at(server.url, folder, mode=mode, max_images=50)
+            now, store = session.settings(), Store(folder / "beluga_store")
+            request = Request(prompt=f"fox {number}", model="flux-2.0", n=n)
+            before = server.count("POST")
+            cut = Cut(session._engine(now, store)(request), number)
+            with contextlib.suppress(asyncio.CancelledError, BelugaError):
+                engine_room().thread.submit(awaiting(cut)).result()
+            eventually_nothing(session._room)
+            posts = server.count("POST") - before
+            kept = len(list(folder.glob("beluga_store/records/**/*.json")))
+            assert posts <= 1
+            assert session.budget.images == (n if posts else 0), f"stopped at {number}"
+            assert kept in {0, n}
+            if posts and mode != "off":
+                assert kept or len(pending.calls(store)) == 1, f"stopped at {number}: paid, and in no book"
+            if not posts:
+                assert pending.calls(store) == []
+            if not cut.reached:
+                break
+        assert not cut.reached
+        assert number > 8
+
+
+# --- limits and locks
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_limit_holds_whoever_is_stopped_and_lets_them_in_as_they_came(seed):
+    import random
+
+    chance, limit = random.Random(seed), ConcurrencyLimit()
+    inside, most_inside, entered = [], 0, []
+
+    async def caller(number, most):
+        nonlocal most_inside
+        async with limit.place(most):
+            entered.append(number)
+            assert len(inside) < most
+            inside.append(number)
+            most_inside = max(most_inside, len(inside))
+            try:
+                await asyncio.sleep(chance.random() * 0.003)
+            finally:
+                inside.remove(number)
+
+    async def together():
+        tasks = []
+        for number in range(60):
+            tasks.append(asyncio.ensure_future(caller(number, chance.choice([1, 2, 3]))))
+            if chance.random() < 0.3:
+                await asyncio.sleep(0.001)
+            if chance.random() < 0.4:
+                chance.choice(tasks).cancel()
+        await asyncio.wait(tasks)
+        [queue] = limit._queues.values()
+        assert (queue.on_their_way, list(queue.waiting)) == (0, [])
+        for each in tasks:
+            assert each.cancelled() or each.exception() is None
+
+    asyncio.run(together())
+    assert entered == sorted(entered)
+    assert most_inside <= 3
+
+
+def test_a_lock_is_there_while_it_is_wanted():
+    locks = KeyedLocks()
+
+    async def wanted():
+        async with locks.lock("a"), locks.lock("b"):
+            assert len(next(iter(locks._locks.values()))) == 2
+        gc.collect()
+        return len(next(iter(locks._locks.values())))
+
+    assert asyncio.run(wanted()) == 0
+
+
+def test_a_process_has_one_room_however_many_threads_enter_at_once():
+    for _ in range(20):
+        found, together = [], threading.Barrier(8)
+
+        def enter(found=found, together=together):
+            together.wait(20)
+            found.append(engine_room())
+
+        threads = [threading.Thread(target=enter) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert len({id(room) for room in found}) == 1
+        assert isinstance(found[0], EngineRoom)
