@@ -30,6 +30,12 @@ from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
+# A connection whose opening or closing is stopped is closed when its socket is collected, which says so.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
+
 PICTURE = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
 
 SETUP = """
@@ -464,9 +470,6 @@ async def awaiting(cut):
     return await cut
 
 
-# A connection whose closing is stopped, too, is closed when its transport is collected, which says so.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("mode", ["auto", "refresh", "off"])
 def test_a_call_that_is_stopped_at_any_wait_leaves_all_books_true(mode, n, tmp_path):
