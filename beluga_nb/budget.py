@@ -11,12 +11,12 @@ import json
 import os
 import tempfile
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
-from weakref import WeakSet
 
 from beluga_nb._workers import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
@@ -303,20 +303,23 @@ class InheritedLedger:
     """A ledger for the processes that are forked from this one: a file without a name."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(mode="ab", buffering=0)  # noqa: SIM115  children use it, too
+        with tempfile.TemporaryFile(mode="ab") as file:
+            self._descriptor = os.dup(file.fileno())
+        # At the end of Python the system closes it: calls under way are settled until then.
+        weakref.finalize(self, os.close, self._descriptor).atexit = False
 
     def add(self, line: bytes) -> None:
         """Add a line."""
-        self._file.write(line)
+        os.write(self._descriptor, line)
 
     def read(self, start: int) -> bytes:
         """Return what stands from a place on."""
         # What this process or another reads moves nothing: they have one position between them.
-        size = os.fstat(self._file.fileno()).st_size
-        return os.pread(self._file.fileno(), max(0, size - start), start)
+        size = os.fstat(self._descriptor).st_size
+        return os.pread(self._descriptor, max(0, size - start), start)
 
 
-_BUDGETS: WeakSet[Budget] = WeakSet()  # for forks alone
+_BUDGETS: weakref.WeakSet[Budget] = weakref.WeakSet()  # for forks alone
 
 
 def _before_fork() -> None:
