@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
 import beluga_nb.catalog as catalog
-from beluga_nb._loop import Bridge, Job
+from beluga_nb._loop import GRACE, Bridge, Job
 from beluga_nb.budget import Budget, Budgeted, Caps
 from beluga_nb.care import View
 from beluga_nb.compare.axes import PROMPT, Axis, Combination, Study, axis, replacing, whole_prompts
@@ -87,7 +87,6 @@ class Comparing(Judging):
     confirm: Callable[[str], bool | None]
     preferences: Preferences
     budget: Budget
-    _reserved: set[Request]
 
     def grid(
         self,
@@ -225,7 +224,7 @@ class Comparing(Judging):
                 self.notify(words)
             return ended(next((each.cause for each in asking.values() if each.cause), None))
 
-        return self._bridge(now).submit(run())
+        return self._bridge(now).submit(run(), hold=now.timeout + GRACE)
 
     def _check_plan(self, cells: Sequence[Cell], now: Settings, caps: Caps, *, yes: bool) -> None:
         if now.mode == "replay":
@@ -234,7 +233,7 @@ class Comparing(Judging):
         # What this run may make is the caller's own word, and holds for previews too.
         Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
-            self.budget.check(bounded, now.caps)
+            self._budget(now).check(bounded, now.caps)
             Budget().check(bounded, caps)
         if yes or plan.images <= ASK_ABOVE:
             return
@@ -247,15 +246,15 @@ class Comparing(Judging):
         )
 
     async def _outcome_of(self, cell: Cell, engine: Engine, now: Settings, store: Store) -> Outcome:
-        request = self._fresh(cell.request, now, store)
-        answer = self._answered(request, engine, bundle, (cell.template, cell.values))
-        replayed = self._recorded(request, now, store, providers=set(now.providers))
-        try:
-            result, error = await answer, None
-        except Incomplete as incomplete:
-            result, error = incomplete.result, incomplete
-        except BelugaError as failure:
-            return Outcome(error=failure)
+        with self._fresh(cell.request, now, store) as request:
+            answer = self._answered(request, engine, bundle, (cell.template, cell.values))
+            replayed = self._recorded(request, now, store, providers=set(now.providers))
+            try:
+                result, error = await answer, None
+            except Incomplete as incomplete:
+                result, error = incomplete.result, incomplete
+            except BelugaError as failure:
+                return Outcome(error=failure)
         if replayed:
             self.budget.save(request.part(request.sample, len(replayed)), now.caps)
         return Outcome(await asyncio.to_thread(self._keep, result, now, store), error)
@@ -337,13 +336,16 @@ class Comparing(Judging):
     def _engine(self, now: Settings, store: Store, within: Wrap = ...) -> Engine:
         raise NotImplementedError
 
+    def _budget(self, now: Settings) -> Budget:
+        raise NotImplementedError
+
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:
         raise NotImplementedError
 
     def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
         raise NotImplementedError
 
-    def _fresh(self, request: Request, now: Settings, store: Store) -> Request:
+    def _fresh(self, request: Request, now: Settings, store: Store) -> AbstractContextManager[Request]:
         raise NotImplementedError
 
     def _recorded(

@@ -29,6 +29,9 @@ LARGEST_FILE = 2**20
 LOOSER = ("replay", "auto", "refresh", "off")
 """The modes: each may buy more often than those before it, and the last keeps nothing of it."""
 
+WIDER = ("store", "session")
+"""The budgets: of all kernels that share a store, or of each by itself."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -117,6 +120,10 @@ def _not_looser(claim: Claim) -> object:
     return claim.check_not_looser(lambda mode: LOOSER.index(mode) if mode in LOOSER else None)
 
 
+def _not_narrower(claim: Claim) -> object:
+    return claim.check_not_looser(lambda budget: WIDER.index(budget) if budget in WIDER else None)
+
+
 def _number(value: object) -> Decimal | None:
     try:
         return None if (number := Decimal(str(value))).is_nan() else number
@@ -182,6 +189,7 @@ RULES: Mapping[str, Rule] = {
     "timeout": _free,
     "connect_timeout": _free,
     "max_in_flight": _not_higher,
+    "budget": _not_narrower,
     "max_images": _not_higher,
     "max_cost": _not_higher,
     "prices": _without_own_cap,

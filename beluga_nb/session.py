@@ -1,8 +1,9 @@
 """The composition root: settings, engines and wrappers come together here, and nowhere else.
 
-    request → InTurn → Claimed → Spread → Recovering → Replayed → Counted → Limited → Budgeted → Recorded
-            → Retrying → Http
+    request → InRoom → SingleFlight → Claimed → Spread → Recovering → Replayed → Counted → Limited → Budgeted
+            → Held → Recorded → InTime → Connected → Retrying → Http
 
+Whatever the bridge, all from `InRoom` on runs on the one loop of the process (`engines.EngineRoom`).
 Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
 what the service once answered is replayed first.
 """
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
-from beluga_nb._loop import Bridge, Nested, Thread, awaitable, blocking, cost_of_a_patch
+from beluga_nb._loop import GRACE, Bridge, Nested, awaitable, blocking, cost_of_a_patch
 from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.endpoint import Endpoint, InTime, TimeLimits
 from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
 from beluga_nb.api.named import told as described
 from beluga_nb.api.retry import Retrying
@@ -42,7 +43,19 @@ from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
 from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.endpoints import Named
-from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
+from beluga_nb.engines import (
+    TALLY,
+    ConcurrencyLimit,
+    Connected,
+    Counted,
+    EngineRoom,
+    Held,
+    InRoom,
+    Limited,
+    SingleFlight,
+    Spread,
+    engine_room,
+)
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
@@ -55,6 +68,7 @@ from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
 from beluga_nb.store.claims import Claimed
+from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
@@ -108,13 +122,11 @@ class Session(Care, Comparing, Bench):
         del api_key, environ  # a traceback may show the variables of its frames
         self._find_key = keys.Finder(self._environment, explicit=given, vaults=vaults)
         self.preferences = Preferences(self._environment, folder, said)
-        self._bridges: dict[str, Bridge] = {}
-        self._sources: dict[tuple[Endpoint, bool], Engine] = {}
-        self._gates: dict[int, Gate] = {}
-        self._queue = Queue()
+        self._nested = Nested()
+        self._entered: EngineRoom | None = None
         self.budget = Budget()
+        self._budgets: dict[str, Budget] = {}  # of stores, by where they are
         self.latest: Result | None = None
-        self._reserved: set[Request] = set()
         self._local_key = keys.made_up()
         self._server: Server | None = None
         self._told_of_patch = False
@@ -181,9 +193,9 @@ class Session(Care, Comparing, Bench):
         engine, home = self._engine(now, store), self._bridge(now)
         self._tell_of_patch()
         self._tell_of_withheld(now)
-        request = self._fresh(request, now, store)
         view = self._view_of(now, store)
-        return home.submit(self._counted(request, now, lambda: self._answered(request, engine, view, told)))
+        asked = self._ask(request, now, store, lambda fresh: self._answered(fresh, engine, view, told))
+        return home.submit(asked, hold=now.timeout + GRACE)
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -263,7 +275,7 @@ class Session(Care, Comparing, Bench):
         The next call starts anew.
         """
         self.stop_serving()
-        self._bridges.clear()
+        self._entered = None
 
     def login(self, *, keep: bool = False) -> str:
         """Ask for the key, unseen, and use it until this session ends; return its last four characters.
@@ -320,8 +332,9 @@ class Session(Care, Comparing, Bench):
             "mode": now.mode,
             "store": str(self.preferences.shortest(now.store)),
         }
-        if self.budget.images or now.max_images is not None or now.max_cost is not None:
-            told["spent"] = self.budget.words(now.caps)
+        budget = self._budget(now)
+        if budget.images or now.max_images is not None or now.max_cost is not None:
+            told["spent"] = budget.words(now.caps)
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
         for named in now.endpoints.values():
@@ -369,12 +382,19 @@ class Session(Care, Comparing, Bench):
         for part in (part for run in new for part in catalog.split(request.part(*run))):
             yield Post(request=part, body=endpoint.body(part), url=url)
 
-    def _fresh(self, request: Request, now: Settings, store: Store) -> Request:
+    @contextmanager
+    def _fresh(self, request: Request, now: Settings, store: Store) -> Iterator[Request]:
         if now.mode != "refresh":
-            return request
-        request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
-        self._reserved.add(request.part(0))  # until its end, or two made at once would be one
-        return request
+            yield request
+            return
+        takes = self._room.takes(_place(store))
+        with self._room.taking:
+            request = retaken(request, store, provider=self._provider(now), reserved=takes)
+            takes.add(request.part(0))  # until its end, or two made at once would be one
+        try:
+            yield request
+        finally:
+            takes.discard(request.part(0))
 
     def _tell_of_patch(self) -> None:
         if not self._told_of_patch and "ipykernel" in sys.modules and (cost := cost_of_a_patch()):
@@ -421,7 +441,7 @@ class Session(Care, Comparing, Bench):
         if new:
             self._check_asking(now, request)
         if new and self._bounded(now):
-            self.budget.check([request.part(0, new)], now.caps)
+            self._budget(now).check([request.part(0, new)], now.caps)
         if yes or new <= ASK_ABOVE:
             return
         check_yes(
@@ -463,7 +483,7 @@ class Session(Care, Comparing, Bench):
     def _engine(self, now: Settings, store: Store, within: Wrap = _as_it_is) -> Engine:
         """Return the engine of a call; what it is asked at the gate goes `within` another wrapper."""
         if now.mode == "off":
-            return Spread(self._within_bounds(self._source(now), now, within), catalog.split)
+            return self._in_room(Spread(self._bounded_by(self._source(now), now, within), catalog.split), now)
         if now.mode == "replay" or (now.named and not now.named.known):
             engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
         else:
@@ -475,7 +495,11 @@ class Session(Care, Comparing, Bench):
         engine = Spread(engine, catalog.split)
         if now.mode != "replay" and not self._local(now):  # what is drawn here costs nothing
             engine = Claimed(engine, store, provider=self._provider(now), notify=self.notify)
-        return InTurn(engine, self._queue)
+        single = SingleFlight(engine, self._room.flights, _place(store), self._provider(now))
+        return self._in_room(single, now)
+
+    def _in_room(self, engine: Engine, now: Settings) -> Engine:
+        return InRoom(engine, self._room, hold=now.timeout + GRACE)
 
     def _recording(self, now: Settings, store: Store, within: Wrap) -> Engine:
         provider, endpoint = self._provider(now), self._endpoint(now)
@@ -488,17 +512,16 @@ class Session(Care, Comparing, Bench):
             small=small,
             body=endpoint.digest,
         )
-        replayed = Replayed(self._within_bounds(recorded, now, within), store, provider=provider)
+        replayed = Replayed(self._bounded_by(recorded, now, within), store, provider=provider)
         if self._local(now):
             return replayed
         return Recovering(replayed, recorded, partial(_recovered, endpoint))
 
-    def _within_bounds(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
+    def _bounded_by(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
+        engine = Held(engine, self._room, self._endpoint(now).timeout + GRACE)
         if self._bounded(now):
-            engine = Budgeted(engine, self.budget, now.caps)
-        return Counted(
-            Limited(within(engine), self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
-        )
+            engine = Budgeted(engine, self._budget(now), now.caps)
+        return Counted(Limited(within(engine), self._limit(now), now.max_in_flight))
 
     def _tell_of_file(self, now: Settings) -> None:
         for words in map(str, now.ignored):
@@ -518,11 +541,21 @@ class Session(Care, Comparing, Bench):
             if each.name in serious and now.mode != "replay" and self._bounded(now):
                 raise SettingsError(f"{each.message} Nothing was sent.", each.remedy)
 
-    async def _counted(
-        self, request: Request, now: Settings, answered: Callable[[], Awaitable[Result]]
+    def _budget(self, now: Settings) -> Budget:
+        if now.budget == "session":
+            return self.budget
+        store = Store(now.store)
+        return self._budgets.setdefault(_place(store), Budget(StoreLedger(store)))
+
+    def _limit(self, now: Settings) -> ConcurrencyLimit:
+        return self._room.limit(_LOCAL_URL if self._local(now) else now.base_url)
+
+    async def _ask(
+        self, request: Request, now: Settings, store: Store, answered: Callable[[Request], Awaitable[Result]]
     ) -> Result:
-        kept = self._recorded(request, now, Store(now.store), providers=set(now.providers))
-        self.latest = result = await answered()
+        with self._fresh(request, now, store) as request:
+            kept = self._recorded(request, now, store, providers=set(now.providers))
+            self.latest = result = await answered(request)
         if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
             self.notify(words)
         if kept:
@@ -535,8 +568,6 @@ class Session(Care, Comparing, Bench):
         except Incomplete as error:
             error.result = self._own(error.result.from_template(*told), view)
             raise
-        finally:
-            self._reserved.discard(request.part(0))
 
     def _bounded(self, now: Settings) -> bool:
         return bool(self._key(now))
@@ -557,15 +588,22 @@ class Session(Care, Comparing, Bench):
         return replace(result, view=view, ask=self.generate)
 
     def _source(self, now: Settings) -> Engine:
-        source = (self._endpoint(now), now.faults)
-        if source not in self._sources:
-            self._sources[source] = PerLoop(partial(_connected, *source))
-        return self._sources[source]
+        endpoint = self._endpoint(now)
+        limits = TimeLimits(endpoint.timeout, endpoint.connect_timeout)
+        there, faults = endpoint.connection, now.faults
+        source = Connected(
+            self._room, lambda: (there, faults, _proxies()), partial(_connected, there, faults)
+        )
+        return InTime(source, limits)
+
+    @property
+    def _room(self) -> EngineRoom:
+        if self._entered is None:
+            self._entered = engine_room()
+        return self._entered
 
     def _bridge(self, now: Settings) -> Bridge:
-        if now.bridge not in self._bridges:
-            self._bridges[now.bridge] = Nested() if now.bridge == "nested" else Thread()
-        return self._bridges[now.bridge]
+        return self._nested if now.bridge == "nested" else self._room.thread
 
 
 @contextmanager
@@ -656,7 +694,17 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
 
         create = partial(create_app, key=endpoint.key)
         app = faulty(previews, create) if faults else create(previews)
-    return Retrying(Http(endpoint, app=app), timeout=endpoint.timeout)
+    return Retrying(Http(endpoint, app=app))
+
+
+def _proxies() -> frozenset[tuple[str, str]]:
+    from urllib.request import getproxies  # in its place, as above
+
+    return frozenset(getproxies().items())
+
+
+def _place(store: Store) -> str:
+    return os.path.realpath(store.folder)
 
 
 def _with_true_template(result: Result) -> Result:

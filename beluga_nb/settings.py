@@ -26,17 +26,24 @@ MODES = ("auto", "replay", "refresh", "off")
 BRIDGES = ("thread", "nested")
 RESPONSE_FORMATS = ("b64_json", "url")
 EMBEDS = ("preview", "original", "link", "none")
+BUDGETS = ("session", "store")
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 """The hosts that are this machine."""
 
-CHOICES = {"mode": MODES, "embed": EMBEDS, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
+CHOICES = {
+    "mode": MODES,
+    "embed": EMBEDS,
+    "bridge": BRIDGES,
+    "response_format": RESPONSE_FORMATS,
+    "budget": BUDGETS,
+}
 """The settings that are one of a few words."""
 
 _RESOLVED = {"named", "places", "ignored", "claimed"}
 """The fields that nobody says: they follow from what is said."""
 
-_ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost")
+_ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
 _MOST = 10**12  # of anything that is counted, measured or paid
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a drive, which is one letter
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
@@ -61,8 +68,9 @@ class Settings:
 
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
     `embed` says what a notebook holds of its pictures (show/markup.py).
-    `max_images` and `max_cost` bound what one session has made for a key, pictures and money by the user's
-    own `prices`. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
+    `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
+    by one session and the children that are forked from it, or, as `budget` says, by all that share its store
+    and for good. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
     `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
     `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` says who said what,
     and `ignored` what a file that came with a notebook says in vain; `claimed` is the provider whose
@@ -82,6 +90,7 @@ class Settings:
     max_images: int | None = None
     max_cost: Decimal | None = None
     prices: Prices | None = None
+    budget: str = "session"
     faults: bool = False
     aliases: Mapping[str, Alias] = field(default_factory=dict)
     endpoints: Mapping[str, Named] = field(default_factory=dict)

@@ -19,9 +19,9 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"text"},
     {"errors", "pieces", "untrusted"},
-    {"metadata", "cells", "lifetime"},
-    {"core"},
-    {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
+    {"metadata", "cells", "lifetime", "_workers"},
+    {"core", "_loop"},
+    {"engines", "catalog", "budget", "person", "endpoints"},
     {"project"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
@@ -206,8 +206,9 @@ def swallows(handler):
     return takes_all and not (isinstance(last, ast.Raise) and last.exc is None)
 
 
-# Ctrl-C in a terminal ends the command, with the status that shells know.
-ENDS_THERE = {"cli.py", "lab.py"}
+# Ctrl-C in a terminal ends the command, with the status that shells know; what ends the work on a thread goes
+# to whoever waits for it.
+ENDS_THERE = {"cli.py", "lab.py", "_workers.py"}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))

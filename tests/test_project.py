@@ -71,6 +71,7 @@ SAID = {
     "timeout": [1, 10_000],
     "connect_timeout": [1, 1000],
     "max_in_flight": [1, 2, 64],
+    "budget": ["session", "store"],
     "max_images": [0, 1, 5, 10**9, "5", 10**12],
     "max_cost": [0, 0.5, 5.0, 10.0**9, "5", "1e9"],
     "prices": [
@@ -100,6 +101,7 @@ PERSONS = {
     "timeout": [20],
     "connect_timeout": [20],
     "max_in_flight": [1, 32],
+    "budget": ["session", "store"],
     "max_images": [0, 3, 100],
     "max_cost": [0, 3, 100],
     "prices": [{"date": "D", "flux-2.0": 1}],
@@ -110,7 +112,10 @@ PERSONS = {
 """What a person says of each."""
 
 PLACES = ["nowhere", "CI", "the profile", "the environment", "the notebook", "the call", "the session"]
-IN_THE_ENVIRONMENT = {"base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "faults"}
+IN_THE_ENVIRONMENT = {
+    *("base_url", "mode", "store", "model", "embed", "budget", "max_images", "max_cost", "faults")
+}
+BUDGETS = ["store", "session"]  # from the one that counts most
 MODES = ["replay", "auto", "refresh", "off"]  # from the one that buys least
 KEYS = dict.fromkeys(
     (
@@ -185,6 +190,8 @@ def loosened(now, before, folder, said_store):
         yield "base_url"
     if MODES.index(now.mode) > MODES.index(before.mode):
         yield "mode"
+    if BUDGETS.index(now.budget) > BUDGETS.index(before.budget):
+        yield "budget"
     root = Path(os.path.realpath(folder))
     if not said_store and root not in Path(os.path.realpath(now.store)).parents:
         yield "store"

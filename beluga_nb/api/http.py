@@ -171,7 +171,7 @@ class Http:
         self.client = Client(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = min(DEADLINE.get(), asyncio.get_running_loop().time() + self.endpoint.timeout)
+        deadline = min(DEADLINE.get(), asyncio.get_running_loop().time() + self.endpoint.limits.timeout)
         return await self.client.understood(request, await self.client.post(request, deadline), deadline)
 
     async def aclose(self) -> None:

@@ -68,7 +68,7 @@ class Polled:
         self.client = Client(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
+        deadline = asyncio.get_running_loop().time() + self.endpoint.limits.timeout
         reply = await self.client.post(request, deadline)
         try:
             name = tasks.submitted(reply.content)
@@ -116,7 +116,7 @@ class Polled:
 
     def _late(self, name: str) -> TimedOut:
         return TimedOut(
-            f"Task {name} was not ready within {self.endpoint.timeout:g} s.",
+            f"Task {name} was not ready within {self.endpoint.limits.timeout:g} s.",
             "It may have been billed, so it was not submitted again; the service may still finish it.",
         )
 

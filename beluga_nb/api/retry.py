@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from beluga_nb.api.endpoint import DEADLINE
+from beluga_nb.api.endpoint import timeout as time_limit
 from beluga_nb.core import Engine, Request, Result, Stopped
 from beluga_nb.errors import EngineError
 from beluga_nb.wire import LONGEST_WAIT
@@ -73,7 +74,7 @@ class Retrying:
         request, slept, resume, deadline = request.as_call(), 0.0, 0.0, math.inf
         for attempt in range(self.policy.attempts):
             await self._until(max(resume, self.closed_until))
-            deadline = min(deadline, _now() + self.timeout)
+            deadline = min(deadline, _now() + time_limit(self.timeout))
             try:
                 with _ending(deadline):
                     result = await self.engine(request)

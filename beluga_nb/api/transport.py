@@ -129,7 +129,7 @@ class Transport:
         url, headers = httpx.URL(outgoing.url), {"host": httpx.URL(outgoing.url).netloc.decode()}
         extensions: dict[str, Any] = {
             "trace": departure,
-            "timeout": {"connect": self.endpoint.connect_timeout},  # one deadline bounds all the rest
+            "timeout": {"connect": self.endpoint.limits.connect_timeout},  # one deadline bounds all the rest
         }
         if outgoing.ip:
             extensions["sni_hostname"] = url.raw_host.decode()
@@ -167,7 +167,7 @@ class Transport:
         if departure.pending:
             return self._not_sent("too slow" if late else plain(str(error), 120), error)
         if late:
-            return TimedOut(f"No answer within {self.endpoint.timeout:g} s.", NOT_SENT_AGAIN)
+            return TimedOut(f"No answer within {self.endpoint.limits.timeout:g} s.", NOT_SENT_AGAIN)
         return _broken(type(error).__name__)
 
     def _not_sent(self, reason: str, error: Exception) -> Unreachable:
