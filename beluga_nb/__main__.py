@@ -1,4 +1,4 @@
-"""The command line: `python -m beluga_nb serve`, and what looks after the store."""
+"""The command line: `python -m beluga_nb lab` and `serve`, and what looks after the store."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ CARE = ("verify", "weight", "history", "forget", "pack", "unpack")
 USAGE = """\
 usage: python -m beluga_nb COMMAND ...
 
+  lab      JupyterLab on the quickstart, or another of the notebooks
   serve    the image API on this machine, for any OpenAI client
   verify   what is recorded is whole, and what notebooks show is recorded
   weight   what the pictures in notebooks weigh
@@ -29,6 +30,10 @@ usage: python -m beluga_nb COMMAND ...
 def main(words: Sequence[str]) -> int:
     """Run the command and return its exit status; 2 for a command that does not exist."""
     match words:
+        case ["lab", *rest]:
+            from beluga_nb.lab import main as lab
+
+            return lab(rest)
         case ["serve", *rest]:
             from beluga_nb.local.serve import main as serve
 
@@ -41,7 +46,7 @@ def main(words: Sequence[str]) -> int:
             print(USAGE)
             return 0
         case [word, *_]:
-            known = ", ".join(["serve", *CARE])
+            known = ", ".join(["lab", "serve", *CARE])
             print(f"python -m beluga_nb: no command '{word}'; there are: {known}", file=sys.stderr)
     return 2
 

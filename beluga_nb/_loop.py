@@ -1,13 +1,18 @@
 """Where coroutines run, and how Stop stops them.
 
 `Thread` is the default: one event loop on a background thread, whatever loop the caller has. `Nested` is
-opt-in: nest_asyncio on a private loop on the calling thread, for engines and scorers that call the
+opt-in: nest_asyncio on a private loop on the calling thread, for callbacks and scorers that call the
 blocking functions again. Neither touches the kernel's own loop: patching that loses queued cells on
 ipykernel >= 7.1 (research/feasibility.md, 3a).
+
+Whatever the bridge, engines run on the one loop that a process has for them (`engines.EngineRoom`). A nested
+loop runs only while somebody waits for it: an interrupt would leave its locks, its place in the queue and its
+connections to nobody, and every other caller behind them.
 """
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import contextvars
@@ -19,10 +24,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import FrameType
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from beluga_nb._workers import Holding, ProcessLock, Workers
 from beluga_nb.errors import RequestError, SettingsError
 
 T = TypeVar("T")
@@ -52,15 +58,15 @@ class Job(Protocol[T_co]):
     """
 
     def done(self) -> bool: ...
-    def cancel(self) -> None: ...
+    def cancel(self) -> object: ...
     def result(self, beat: Callable[[], None] = ...) -> T_co: ...
     def __await__(self) -> Generator[Any, None, T_co]: ...
 
 
 class Bridge(Protocol):
-    """A place where coroutines run."""
+    """A place where coroutines run; for `hold` seconds at most, Python does not end before the job does."""
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]: ...
+    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]: ...
 
 
 @contextlib.contextmanager
@@ -124,33 +130,77 @@ class Thread:
     """
 
     def __init__(self) -> None:
-        self._starting = threading.Lock()
-        self._running: _LoopThread | None = None
+        self._starting = ProcessLock()
+        # By process: what the parent has stays untouched in a child, which shares its sockets.
+        self._running: dict[int, _LoopThread] = {}
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
+    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> _ThreadJob[T]:
         """Start the coroutine and return its job at once."""
+        try:
+            home = self._home()
+        except BaseException:
+            coroutine.close()
+            raise
+        return _ThreadJob(self, home, coroutine, hold)
+
+    async def run(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> T:
+        """Run the coroutine here and return what it returns, from whatever loop; whoever stops it waits."""
+        home = self._running.get(os.getpid())
+        if home and home.is_current:
+            return await coroutine
+        job = self.submit(coroutine, hold=hold)
+        try:
+            return await job
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await job.ended()
+            raise
+
+    def during(self, seconds: float) -> contextlib.AbstractContextManager[None]:
+        """Keep Python from ending while a block runs on the loop, for at most so many seconds."""
+        return self._home().holding.during(seconds)
+
+    def _home(self) -> _LoopThread:
         with self._starting:
-            if self._running is None or self._running.pid != os.getpid():
-                self._running = _LoopThread()
-                weakref.finalize(self, self._running.stop)
-        return _ThreadJob(self, self._running, coroutine)
+            home = self._running.get(os.getpid())
+            if home is None or not home.thread.is_alive():
+                home = self._running[os.getpid()] = _LoopThread()
+                weakref.finalize(self, home.end)
+            return home
 
 
 class _LoopThread:
     def __init__(self) -> None:
         self.pid = os.getpid()
+        self.holding = Holding()
         self._started = threading.Event()
         self.thread = threading.Thread(target=self._run, name="beluga-io", daemon=True)
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError:
+            raise RequestError(
+                "Python is ending, and starts no thread any more.",
+                "Nothing was sent. Wait for the other threads before the main one ends.",
+            ) from None
         self._started.wait()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the running loop is this one."""
+        if threading.current_thread() is not self.thread:
+            return False
+        if asyncio.get_running_loop() is not self.loop:
+            raise _own_loop()
+        return True
 
     def _run(self) -> None:
         # A Runner cancels what is under way when it ends. As Python itself ends, it cannot start the thread
-        # that would wait for the executor's threads, which have ended by then.
+        # that would wait for the executor's.
         with contextlib.suppress(RuntimeError), asyncio.Runner() as runner:
             self.loop = runner.get_loop()
             # Of the work on threads, half waits for the disk: asyncio's own few would wait for one another.
-            self.loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="beluga-work"))
+            self.loop.set_default_executor(Workers(WORKERS, self.holding, name="beluga-work"))
             self._stopped = asyncio.Event()
             self._started.set()
             while not self._stopped.is_set():
@@ -161,47 +211,115 @@ class _LoopThread:
     async def _until_stopped(self) -> None:
         await self._stopped.wait()
 
-    def stop(self) -> None:
-        if self.pid == os.getpid() and self.thread.is_alive():
+    def end(self) -> None:
+        """Stop the loop; as Python ends, wait first for what is held and has no thread that waits."""
+        if self.pid != os.getpid():
+            return
+        leaving = not threading.main_thread().is_alive()
+        if leaving and not self.holding.is_kept:
+            self.holding.wait()
+        self._stop()
+        if leaving:
+            self.holding.wait(GRACE)  # for what the stopped ones had brought
+
+    def _stop(self) -> None:
+        if self.thread.is_alive():
             self.loop.call_soon_threadsafe(self._stopped.set)
-            if threading.current_thread() is not self.thread:
+            if not threading.current_thread().daemon:  # one of ours would wait for itself
                 self.thread.join(GRACE)
 
 
-class _ThreadJob(Generic[T]):
-    def __init__(self, bridge: Thread, home: _LoopThread, coroutine: Coroutine[Any, Any, T]) -> None:
+class _Waited(Coroutine[Any, Any, T]):
+    """A job as asyncio's tasks drive it: a coroutine, of which each task has its own.
+
+    A task that is cancelled before its first step never gets to `__await__`. It throws into its coroutine all
+    the same, and the job hears of it here.
+    """
+
+    def __init__(self) -> None:
+        self._waits: weakref.WeakKeyDictionary[asyncio.Task[Any], Generator[Any, None, T]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    @abc.abstractmethod
+    def cancel(self) -> None:
+        """Stop the job; it closes its connections first."""
+
+    def send(self, value: Any) -> Any:
+        """Go on waiting."""
+        return self._wait().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Stop the job where its task was cancelled before it waited."""
+        if asyncio.current_task() not in self._waits:
+            self.cancel()
+        return self._wait().throw(*error)
+
+    def close(self) -> None:
+        """Leave the job as it is: a task that is given up stops nothing."""
+
+    def _wait(self) -> Generator[Any, None, T]:
+        task = asyncio.current_task()
+        assert task is not None, "only tasks send and throw"
+        if task not in self._waits:
+            self._waits[task] = self.__await__()
+        return self._waits[task]
+
+
+class _ThreadJob(_Waited[T]):
+    def __init__(
+        self, bridge: Thread, home: _LoopThread, coroutine: Coroutine[Any, Any, T], hold: float
+    ) -> None:
+        super().__init__()
         self._bridge: Thread | None = bridge  # held, so that the loop lives until the job has ended
         self._home = home
+        self._changing = threading.Lock()
         self._finished = threading.Event()
+        self._callbacks: list[Callable[[], object]] = []
         self._cancelled = False
         self._task: asyncio.Task[T] | None = None
+        self._release = home.holding.begin(hold) if hold else _nothing
         # The caller's context: what the job prints belongs to the cell that started it.
         context = contextvars.copy_context()
         try:
             home.loop.call_soon_threadsafe(self._start, coroutine, context)
         except KeyboardInterrupt:  # nobody will have this job, which may be under way
+            self._cancelled = True
             home.loop.call_soon_threadsafe(self._abandon, coroutine)
             self._finished.wait(GRACE)
             raise
+        except RuntimeError:
+            self._abandon(coroutine)
+            raise
 
     def _start(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context) -> None:
+        if self._cancelled:
+            coroutine.close()
+            self._end()
+            return
         self._task = self._home.loop.create_task(coroutine, context=context)
         self._task.add_done_callback(self._finish)
-        if self._cancelled:
-            self._task.cancel()
+
+    def _abandon(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._stop()
+        if self._task is None and not self.done():
+            coroutine.close()
+            self._end()
 
     def _finish(self, task: asyncio.Task[T]) -> None:
         if not task.cancelled():
             task.exception()  # looked at, so that a job nobody waits for is not reported as forgotten
-        self._finished.set()
-        self._bridge = None
+        self._end()
 
-    def _abandon(self, coroutine: Coroutine[Any, Any, T]) -> None:
-        if self._task:
-            self._task.cancel()
-        else:
-            coroutine.close()
+    def _end(self) -> None:
+        with self._changing:
             self._finished.set()
+            callbacks, self._callbacks = self._callbacks, []
+        self._release()
+        self._bridge = None
+        for tell in callbacks:
+            with contextlib.suppress(RuntimeError):  # a loop that has ended hears nothing
+                tell()
 
     def done(self) -> bool:
         """Whether the job has ended."""
@@ -210,16 +328,19 @@ class _ThreadJob(Generic[T]):
     def cancel(self) -> None:
         """Stop the job; it closes its connections first."""
         self._cancelled = True
-        self._home.loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and the job with it
+            self._home.loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._task and not self._task.cancelling():  # once: a second time would cut its clean-up short
+            self._task.cancel()
 
     def result(self, beat: Callable[[], None] = _nothing) -> T:
         """Wait and return what the job returns; an interrupt cancels it and waits for its clean-up."""
-        if threading.current_thread() is self._home.thread:
+        if threading.current_thread() is self._home.thread and not self.done():
             self.cancel()
-            raise RequestError(
-                "A blocking call was made inside a coroutine of its own event loop.",
-                'Await agenerate() there, or use the setting bridge = "nested".',
-            )
+            raise _own_loop()
+        self._check_here()
         try:
             with _interrupts(signal.default_int_handler):
                 while not self._finished.wait(HEARTBEAT):
@@ -234,18 +355,43 @@ class _ThreadJob(Generic[T]):
         return self._awaited().__await__()
 
     async def _awaited(self) -> T:
+        self._check_here()
         try:
-            # ipykernel sees the interrupt of an `await` cell only when its loop wakes (ipykernel#881).
-            while not self._finished.is_set():
-                await asyncio.sleep(HEARTBEAT)
+            await self.ended()
         except asyncio.CancelledError:
             self.cancel()
             raise
         return self._outcome()
 
+    async def ended(self) -> None:
+        """Wait until the job has ended, whatever came of it."""
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        with self._changing:
+            if not self.done():
+                self._callbacks.append(partial(loop.call_soon_threadsafe, woken.set_result, None))
+        # ipykernel sees the interrupt of an `await` cell only when its loop wakes (ipykernel#881).
+        while not self.done():
+            await asyncio.wait({woken}, timeout=HEARTBEAT)
+
     def _outcome(self) -> T:
-        assert self._task is not None
+        if self._task is None:
+            raise asyncio.CancelledError
         return self._task.result()
+
+    def _check_here(self) -> None:
+        if self._home.pid != os.getpid() and not self.done():
+            raise RequestError(
+                "This call was started by the process that this one was forked from.",
+                "Wait for it there, or ask again here.",
+            )
+
+
+def _own_loop() -> RequestError:
+    return RequestError(
+        "A blocking call was made inside a coroutine of its own event loop.",
+        'Await agenerate() there, or use the setting bridge = "nested".',
+    )
 
 
 class Nested:
@@ -254,8 +400,8 @@ class Nested:
     def __init__(self) -> None:
         self._loops = threading.local()
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
-        """Return the job; it runs on the calling thread while that waits for it."""
+    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]:  # noqa: ARG002
+        """Return the job; it runs on the calling thread while that waits for it, and holds nothing else."""
         if getattr(self._loops, "pid", None) != os.getpid():  # a forked child would share its sockets
             try:
                 self._loops.own, self._loops.pid = _nested_loop(), os.getpid()
@@ -290,6 +436,7 @@ def _nested_loop() -> asyncio.AbstractEventLoop:
             'bridge = "nested" needs nest_asyncio, which is not installed.', "pip install 'beluga_nb[nested]'"
         ) from None
     loop = _PrivateLoop()
+    loop.set_default_executor(Workers(WORKERS, Holding(), name="beluga-nested"))
     nest.apply(loop)
     return loop
 
@@ -308,12 +455,20 @@ def cost_of_a_patch() -> str:
     return "on ipykernel 7.1 and later such a cell loses queued cells (“Run All”) and clicks"
 
 
-class _NestedJob(Generic[T]):
+class _NestedJob(_Waited[T]):
     def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> None:
+        super().__init__()
         self._loop = loop
-        self._task: asyncio.Task[T] = loop.create_task(coroutine)
+        self._cancelled = False
+        self._task: asyncio.Task[T] = loop.create_task(self._run(coroutine))
         self._pressed: float | None = None  # when Stop was
         self._heard = False
+
+    async def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._cancelled:  # before anybody has waited for it
+            coroutine.close()
+            raise asyncio.CancelledError
+        return await coroutine
 
     def done(self) -> bool:
         """Whether the job has ended."""
@@ -321,7 +476,12 @@ class _NestedJob(Generic[T]):
 
     def cancel(self) -> None:
         """Stop the job; it closes its connections first."""
-        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._cancelled = True
+        self._loop.call_soon_threadsafe(self._stop_once)
+
+    def _stop_once(self) -> None:
+        if not self._task.cancelling():
+            self._task.cancel()
 
     def result(self, beat: Callable[[], None] = _nothing) -> T:
         """Run the job to its end; an interrupt cancels it and waits for its clean-up."""
@@ -348,7 +508,7 @@ class _NestedJob(Generic[T]):
 
     def _stop(self) -> None:
         self._heard = True
-        self._task.cancel()
+        self._stop_once()
 
     def _beat(self, beat: Callable[[], None]) -> None:
         # A loop that waits for the network alone sees no interrupt where signals wake no select().

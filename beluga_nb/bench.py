@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import beluga_nb.catalog as catalog
-from beluga_nb._loop import Bridge, Job, Thread
+from beluga_nb._loop import Job
 from beluga_nb.catalog import Model, Size
 from beluga_nb.core import Bundle, Picture, Preview, Result
+from beluga_nb.engines import EngineRoom
 from beluga_nb.errors import BadImage
 from beluga_nb.preferences import Preferences
 from beluga_nb.show.markup import still
@@ -20,9 +21,9 @@ from beluga_nb.store.marks import Mark
 from beluga_nb.store.records import Store
 
 if TYPE_CHECKING:
-    from beluga_nb.api.keys import Secret
     from beluga_nb.settings import Settings
     from beluga_nb.store.runs import History, Run
+    from beluga_nb.text import Secret
 
 T = TypeVar("T")
 
@@ -47,11 +48,11 @@ class Bench:
     """The part of a session that a panel works on."""
 
     def beside(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
-        """Start a coroutine on a thread of its own and return its job, whatever the setting `bridge` says.
+        """Start a coroutine on the engines' own thread and return its job, whatever `bridge` says.
 
         What waits for a caller, as "nested" does, would never run behind a click.
         """
-        return self._bridges.setdefault("thread", Thread()).submit(coroutine)
+        return self._room.thread.submit(coroutine)
 
     def answering(self, model: str = "") -> str:
         """Return who answers for a model, in which mode, and where a key was found; of the key nothing."""
@@ -113,7 +114,11 @@ class Bench:
     # What the session itself has.
 
     preferences: Preferences
-    _bridges: dict[str, Bridge]
+
+    @property
+    def _room(self) -> EngineRoom:
+        raise NotImplementedError
+
     history: Callable[..., History]
 
     def settings(self, **said: object) -> Settings:

@@ -7,12 +7,18 @@ estimate, and what is not in the table is unknown, never nothing.
 from __future__ import annotations
 
 import datetime
-import threading
+import json
+import os
+import tempfile
+import uuid
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from typing import Protocol
 
+from beluga_nb._workers import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError, plain
 
@@ -47,7 +53,7 @@ class Prices:
     @property
     def words(self) -> str:
         """What is in the table, in words."""
-        return f"of {self.date}, in {self.currency}: {', '.join(self.table) or 'none'}"
+        return f"of {self.date}, in {self.currency}: {', '.join(map(plain, self.table)) or 'none'}"
 
     def each(self, request: Request) -> Decimal | None:
         """Return the price of one picture, at worst, or None where it is unknown."""
@@ -94,20 +100,71 @@ class Caps:
         return f"{amount.normalize():f} {currency}".strip()
 
 
+@dataclass(frozen=True)
+class Amount:
+    """Pictures, and what they cost at worst; the price of `unpriced` among them is unknown."""
+
+    images: int = 0
+    cost: Decimal = ZERO
+    unpriced: int = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.images + other.images, self.cost + other.cost, self.unpriced + other.unpriced)
+
+    def to_json(self) -> dict[str, object]:
+        """Return what is written of it."""
+        return {"images": self.images, "cost": str(self.cost), "unpriced": self.unpriced}
+
+
+class Ledger(Protocol):
+    """Where several processes write down what they spend, a line at a time, and nothing is ever changed."""
+
+    def add(self, line: bytes) -> None: ...
+    def read(self, start: int) -> bytes | None: ...  # None: it is no longer what was read before
+
+
 class Budget:
     """What was spent, and what is reserved for calls on their way: `spent + reserved <= cap` at any instant.
 
     Checking first and spending later goes over the cap as soon as two threads do it
     (research/reliability.md, R18). A call without a known end counts as spent (R20).
+
+    Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts
+    only where it fits with what stands before it, so that all readers decide alike. What a process leaves
+    behind that is killed stays counted: it may be billed. Forked children go on with their parent's budget.
     """
 
-    def __init__(self) -> None:
-        self.images = 0
-        self.cost = ZERO
-        self.unpriced = 0  # pictures among them whose price is unknown
+    def __init__(self, ledger: Ledger | None = None) -> None:
         self.replayed = 0  # pictures that the store had, and need not be made again
         self.saved = ZERO
-        self._lock = threading.Lock()
+        self._ledger = ledger
+        self._spent = Amount()
+        self._read = 0  # bytes of the ledger
+        self._fitted: dict[str, bool] = {}  # this process's own reservations that are being written
+        self._lock = ProcessLock()
+        _BUDGETS.add(self)
+
+    @property
+    def spent(self) -> Amount:
+        """What was spent and is reserved, by all who share it."""
+        with self._lock:
+            self._catch_up()
+            return self._spent
+
+    @property
+    def images(self) -> int:
+        """How many pictures that is."""
+        return self.spent.images
+
+    @property
+    def cost(self) -> Decimal:
+        """How much money that is, as far as prices are known."""
+        return self.spent.cost
+
+    @property
+    def unpriced(self) -> int:
+        """The price of how many pictures among them is unknown."""
+        return self.spent.unpriced
 
     @contextmanager
     def reserved(self, request: Request, caps: Caps) -> Iterator[None]:
@@ -121,12 +178,13 @@ class Budget:
         except (BelugaError, Stopped) as error:
             arrived = len(error.result) if isinstance(error, Incomplete) else 0
             if not error.may_be_billed:
-                self._settle(request, worst, arrived)
+                self._give_back(request, worst, arrived)
             raise
 
     def check(self, requests: Sequence[Request], caps: Caps) -> None:
         """Raise `OverBudget` where requests together would go over the caps; reserve nothing."""
         with self._lock:
+            self._catch_up()
             self._fitting(requests, caps)
 
     def save(self, request: Request, caps: Caps) -> None:
@@ -147,31 +205,81 @@ class Budget:
 
         A price of the user's own table makes an estimate; without one the cost is unknown.
         """
-        made = _pictures(self.images) + (f" of {caps.images}" if caps.images is not None else "")
-        if not caps.prices or self.unpriced:
-            unknown = f" of {self.unpriced}" if 0 < self.unpriced < self.images else ""
+        spent = self.spent
+        made = _pictures(spent.images) + (f" of {caps.images}" if caps.images is not None else "")
+        if not caps.prices or spent.unpriced:
+            unknown = f" of {spent.unpriced}" if 0 < spent.unpriced < spent.images else ""
             made = f"{made}, the price{unknown} unknown"
         if not caps.prices:
             return made
         limit = f" of {caps.words(caps.cost)}" if caps.cost is not None else ""
-        return f"{made}; {caps.words(self.cost)}{limit} by your prices of {caps.prices.date} (estimated)"
+        return f"{made}; {caps.words(spent.cost)}{limit} by your prices of {caps.prices.date} (estimated)"
 
     def _reserve(self, request: Request, caps: Caps) -> Decimal | None:
+        name = uuid.uuid4().hex
+        limits = {"images": caps.images, "cost": None if caps.cost is None else str(caps.cost)}
         with self._lock:
-            worst = self._fitting([request], caps)
-            self.images += request.n
-            self.cost += worst or ZERO
-            self.unpriced += request.n if worst is None else 0
+            while not self._fitted.pop(name, False):  # until no other process is quicker
+                self._catch_up()
+                worst = self._fitting([request], caps)
+                self._fitted[name] = False
+                self._write(_amount_of(request.n, worst).to_json() | {"id": name, "caps": limits})
             return worst
+
+    def _give_back(self, request: Request, worst: Decimal | None, arrived: int) -> None:
+        missing = request.n - arrived
+        with self._lock:
+            self._write(_amount_of(-missing, worst and worst / request.n * -missing).to_json())
+
+    def _write(self, entry: Mapping[str, object]) -> None:
+        if self._ledger is None:
+            self._count(entry)
+        else:
+            self._ledger.add(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._ledger is None:
+            return
+        text = self._ledger.read(self._read)
+        if text is None:
+            self._forget()
+            text = self._ledger.read(0) or b""
+        whole, newline, _ = text.rpartition(b"\n")
+        self._read += len(whole) + len(newline)
+        for line in whole.splitlines():
+            with suppress(ValueError, TypeError, KeyError, AttributeError, InvalidOperation):  # cut off
+                self._count(json.loads(line))
+
+    def _forget(self) -> None:
+        self._spent, self._read = Amount(), 0
+
+    def _count(self, entry: Mapping[str, object]) -> None:
+        amount = Amount(int(str(entry["images"])), Decimal(str(entry["cost"])), int(str(entry["unpriced"])))
+        limits = entry.get("caps")
+        fits = not isinstance(limits, Mapping) or _within(self._spent + amount, limits)
+        if fits:
+            self._spent += amount
+        if (name := str(entry.get("id"))) in self._fitted:
+            self._fitted[name] = fits
+
+    def _share(self) -> None:
+        """Before this process forks: go on in a file that its children inherit."""
+        with self._lock, suppress(OSError):
+            if self._ledger is None:
+                ledger = InheritedLedger()
+                ledger.add(json.dumps(self._spent.to_json()).encode() + b"\n")
+                self._ledger = ledger
+                self._forget()
 
     def _fitting(self, requests: Sequence[Request], caps: Caps) -> Decimal | None:
         count = sum(request.n for request in requests)
         costs = [caps.worst(request) for request in requests]
         worst = None if None in costs else sum((cost for cost in costs if cost is not None), ZERO)
-        if caps.images is not None and self.images + count > caps.images:
+        if caps.images is not None and self._spent.images + count > caps.images:
             raise OverBudget(
                 f"{_pictures(count)} would be more than max_images allows:"
-                f" {self.images} of {caps.images} are made.",
+                f" {self._spent.images} of {caps.images} are made.",
                 "Nothing was sent. Raise max_images, or ask for fewer.",
             )
         if caps.cost is None:
@@ -180,22 +288,65 @@ class Budget:
             unknown = dict.fromkeys(each.model for each in requests if caps.worst(each) is None)
             raise OverBudget(
                 f"There is a cap on the cost, and the price of {plain(', '.join(unknown), 80)} is unknown.",
-                "Nothing was sent. Add it to [prices] in beluga.toml, or take max_cost away.",
+                "Nothing was sent. Add it to [prices] in beluga.toml (where the cap is your own: in one that"
+                " BELUGA_TRUST names), or take max_cost away.",
             )
-        if self.cost + worst > caps.cost:
+        if self._spent.cost + worst > caps.cost:
             raise OverBudget(
                 f"{_pictures(count)} for {caps.words(worst)} would be more than max_cost allows:"
-                f" {caps.words(self.cost)} of {caps.words(caps.cost)} is spent.",
+                f" {caps.words(self._spent.cost)} of {caps.words(caps.cost)} is spent.",
                 "Nothing was sent. Raise max_cost, or ask for fewer.",
             )
         return worst
 
-    def _settle(self, request: Request, worst: Decimal | None, arrived: int) -> None:
-        missing = request.n - arrived
-        with self._lock:
-            self.images -= missing
-            self.cost -= (worst or ZERO) / request.n * missing
-            self.unpriced -= missing if worst is None else 0
+
+class InheritedLedger:
+    """A ledger for the processes that are forked from this one: a file without a name."""
+
+    def __init__(self) -> None:
+        with tempfile.TemporaryFile(mode="ab") as file:
+            self._descriptor = os.dup(file.fileno())
+        # At the end of Python the system closes it: calls under way are settled until then.
+        weakref.finalize(self, os.close, self._descriptor).atexit = False
+
+    def add(self, line: bytes) -> None:
+        """Add a line."""
+        os.write(self._descriptor, line)
+
+    def read(self, start: int) -> bytes:
+        """Return what stands from a place on."""
+        # What this process or another reads moves nothing: they have one position between them.
+        size = os.fstat(self._descriptor).st_size
+        return os.pread(self._descriptor, max(0, size - start), start)
+
+
+_BUDGETS: weakref.WeakSet[Budget] = weakref.WeakSet()  # for forks alone
+
+
+def _before_fork() -> None:
+    for budget in list(_BUDGETS):
+        budget._share()
+
+
+def _in_child() -> None:
+    for budget in list(_BUDGETS):
+        if budget._ledger is not None:
+            budget._forget()  # another thread may have been at it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_in_child)
+
+
+def _within(amount: Amount, limits: Mapping[str, object]) -> bool:
+    images, cost = limits.get("images"), limits.get("cost")
+    if images is not None and amount.images > int(str(images)):
+        return False
+    return cost is None or amount.cost <= Decimal(str(cost))
+
+
+def _amount_of(images: int, cost: Decimal | None) -> Amount:
+    return Amount(images, cost or ZERO, images if cost is None else 0)
 
 
 def _pictures(n: int) -> str:

@@ -166,15 +166,24 @@ class View:
         """Return the copy of a preview that grids show: a sheet of one, which the store keeps."""
         return self.store.sheet([small], lambda: tile(small), writing=self.writing)
 
+    def labelled(
+        self, parts: Sequence[Preview], make: Callable[[], Preview], words: Sequence[str]
+    ) -> Preview:
+        """Return the sheet of a grid, which the store keeps."""
+        return self.store.sheet(parts, make, writing=self.writing, words=words)
+
     def _link(self, picture: Picture) -> str:
         return self.link(Blob(picture.sha256, picture.media_type))
 
     def link(self, blob: Blob) -> str:
         """Return the way from the notebook to recorded bytes, or nothing where there is none."""
         path = self.store.blob_path(blob)
-        if self.folder is None or not path.is_file():
+        if self.folder is None or not os.path.isfile(path):
             return ""
-        return quote(Path(os.path.relpath(path, self.folder)).as_posix())
+        try:
+            return quote(Path(os.path.relpath(path, self.folder)).as_posix())
+        except ValueError:  # on another drive
+            return ""
 
 
 def _listed(store: Store, history: History) -> Bundle:

@@ -43,8 +43,11 @@ def magic(prompt: str, arguments: Mapping[str, object]) -> str:
             raise RequestError(
                 f"%%beluga has no option for {name}.", "Python has: to_python() gives the call.", param=name
             )
-    options = [f"{flag} {_quoted(str(arguments[name]))}" for name, flag in FLAGS.items() if name in arguments]
-    line = " ".join([*options, "--raw"] if "{{" in prompt else options)
+    said = {flag: str(arguments[name]) for name, flag in FLAGS.items() if name in arguments}
+    options = [f"{flag} {_quoted(value)}" for flag, value in said.items()]
+    line = " ".join(
+        [*options, "--raw"] if any("{{" in each for each in (prompt, *said.values())) else options
+    )
     body = f"{prompt}\n"
     if "\n" in line or _CHANGED.search(line) or _CHANGED.search(prompt):
         return f"get_ipython().run_cell_magic('beluga', {line!r}, {body!r})"

@@ -6,11 +6,12 @@ import argparse
 import io
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from beluga_nb.errors import BelugaError, NotConfirmed
 from beluga_nb.session import Session, default
 from beluga_nb.show.history import history_text
+from beluga_nb.text import redact
 
 PROGRAM = "python -m beluga_nb"
 
@@ -81,42 +82,47 @@ def main(words: Sequence[str], *, session: Session = default) -> int:
         sys.stdout.reconfigure(errors="replace")  # a prompt may hold what the terminal cannot show
     said = parser().parse_args(words)
     try:
+        session.watch()
         run: Run = said.run
         return run(session, said)
     except BelugaError as error:
-        print(f"{PROGRAM} {words[0]}: {error}", file=sys.stderr)
+        _say(f"{PROGRAM} {words[0]}: {error}", file=sys.stderr)
         return PROBLEMS if isinstance(error, NotConfirmed) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
+def _say(words: object, *, file: TextIO | None = None) -> None:
+    print(redact(str(words)), file=file)
+
+
 def _verify(session: Session, said: argparse.Namespace) -> int:
     reports = session.verify(*said.notebooks)
-    print("\n".join(map(str, reports)))
+    _say("\n".join(map(str, reports)))
     return FINE if all(report.fine for report in reports) else PROBLEMS
 
 
 def _weight(session: Session, said: argparse.Namespace) -> int:
-    print("\n".join(map(str, session.weight(*said.notebooks))) or "There is no notebook in this folder.")
+    _say("\n".join(map(str, session.weight(*said.notebooks))) or "There is no notebook in this folder.")
     return FINE
 
 
 def _history(session: Session, said: argparse.Namespace) -> int:
     found = session.history(said.text, model=said.model, since=said.since, until=said.until, limit=said.limit)
-    print(history_text(found.runs, more=found.more, all=found.all))
+    _say(history_text(found.runs, more=found.more, all=found.all))
     return FINE
 
 
 def _forget(session: Session, said: argparse.Namespace) -> int:
-    print(session.forget(*said.runs, older=said.older, prompt=said.prompt, everything=said.all, yes=said.yes))
+    _say(session.forget(*said.runs, older=said.older, prompt=said.prompt, everything=said.all, yes=said.yes))
     return FINE
 
 
 def _pack(session: Session, said: argparse.Namespace) -> int:
-    print(session.pack(said.notebook, to=said.output))
+    _say(session.pack(said.notebook, to=said.output))
     return FINE
 
 
 def _unpack(session: Session, said: argparse.Namespace) -> int:
-    print(session.unpack(said.file, into=said.into))
+    _say(session.unpack(said.file, into=said.into))
     return FINE

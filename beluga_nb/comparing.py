@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
 import beluga_nb.catalog as catalog
-from beluga_nb._loop import Bridge, Job
+from beluga_nb._loop import GRACE, Bridge, Job
 from beluga_nb.budget import Budget, Budgeted, Caps
 from beluga_nb.care import View
 from beluga_nb.compare.axes import PROMPT, Axis, Combination, Study, axis, replacing, whole_prompts
@@ -49,6 +49,7 @@ from beluga_nb.show.markup import alt, bundle, data_uri
 from beluga_nb.show.preview import EDGE, preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Blob, Store
+from beluga_nb.text import holds_key, redact
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -86,7 +87,6 @@ class Comparing(Judging):
     confirm: Callable[[str], bool | None]
     preferences: Preferences
     budget: Budget
-    _reserved: set[Request]
 
     def grid(
         self,
@@ -157,6 +157,7 @@ class Comparing(Judging):
     def _cells_of(self, study: Study, *, fixed: Mapping[str, object], insist: bool) -> list[Cell]:
         cells: list[Cell] = []
         told: list[str] = []
+        _check_labels(study)
         impossible: dict[str, list[Combination]] = {}
         combinations = list(study.combinations())
         for each in combinations:
@@ -192,7 +193,7 @@ class Comparing(Judging):
         yes: bool,
     ) -> Job[T]:
         now = self._now(mode)
-        caps = dataclasses.replace(now, max_images=max_images, max_cost=max_cost).caps  # type: ignore[arg-type]
+        caps = now.own_caps(images=max_images, cost=max_cost)
         self._check_plan(cells, now, caps, yes=yes)
         store, own = self._store_of(now), Budget()
         asking: dict[str, UntilStopped] = {}  # by who answers: a key that one refuses another may take
@@ -223,7 +224,7 @@ class Comparing(Judging):
                 self.notify(words)
             return ended(next((each.cause for each in asking.values() if each.cause), None))
 
-        return self._bridge(now).submit(run())
+        return self._bridge(now).submit(run(), hold=now.timeout + GRACE)
 
     def _check_plan(self, cells: Sequence[Cell], now: Settings, caps: Caps, *, yes: bool) -> None:
         if now.mode == "replay":
@@ -232,7 +233,7 @@ class Comparing(Judging):
         # What this run may make is the caller's own word, and holds for previews too.
         Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
-            self.budget.check(bounded, now.caps)
+            self._budget(now).check(bounded, now.caps)
             Budget().check(bounded, caps)
         if yes or plan.images <= ASK_ABOVE:
             return
@@ -245,15 +246,15 @@ class Comparing(Judging):
         )
 
     async def _outcome_of(self, cell: Cell, engine: Engine, now: Settings, store: Store) -> Outcome:
-        request = self._fresh(cell.request, now, store)
-        answer = self._answered(request, engine, bundle, (cell.template, cell.values))
-        replayed = self._recorded(request, now, store, providers={now.provider})
-        try:
-            result, error = await answer, None
-        except Incomplete as incomplete:
-            result, error = incomplete.result, incomplete
-        except BelugaError as failure:
-            return Outcome(error=failure)
+        with self._fresh(cell.request, now, store) as request:
+            answer = self._answered(request, engine, bundle, (cell.template, cell.values))
+            replayed = self._recorded(request, now, store, providers=set(now.providers))
+            try:
+                result, error = await answer, None
+            except Incomplete as incomplete:
+                result, error = incomplete.result, incomplete
+            except BelugaError as failure:
+                return Outcome(error=failure)
         if replayed:
             self.budget.save(request.part(request.sample, len(replayed)), now.caps)
         return Outcome(await asyncio.to_thread(self._keep, result, now, store), error)
@@ -266,7 +267,7 @@ class Comparing(Judging):
         kept = partial(
             Kept, sha256=picture.sha256, media_type=picture.media_type, size=picture.size, recipe=recipe
         )
-        for provider in (now.provider, self._provider(now)) if now.mode != "off" else ():
+        for provider in (*now.providers, self._provider(now)) if now.mode != "off" else ():
             if store.has(recipe.request, provider=provider):
                 return kept(
                     load=partial(_loaded, store, provider, picture.sha256, recipe),
@@ -284,10 +285,13 @@ class Comparing(Judging):
         now = self.preferences.settings()
         return self._own(Result(request, tuple(pictures)), self._view_of(now, self._store()))
 
-    def _bundle_of(self, grid: Grid) -> Bundle:
+    def _bundle_of(self, grid: Grid, *, sheet: bool) -> Bundle:
         now = self.preferences.settings()
-        tiles = Tiles(self._view(self._store(), writing=now.mode not in {"replay", "off"}, embed=now.embed))
-        return grid_bundle(_table(grid, tiles), more=tiles.more)
+        view = self._view(self._store(), writing=now.mode not in {"replay", "off"}, embed=now.embed)
+        tiles = Tiles(view)
+        table = _table(grid, tiles)
+        embedded = sheet and now.embed in {"preview", "original"} and tiles.count <= MOST_SHOWN
+        return grid_bundle(table, more=tiles.more, sheet=_sheet(grid, table, view) if embedded else None)
 
     def _frame_of(self, grid: Grid) -> DataFrame:
         from beluga_nb.show.frame import frame  # in its place: no other cell waits for it
@@ -312,7 +316,7 @@ class Comparing(Judging):
 
         written = page(_table(grid, _original if originals else _small), title=path.stem)
         try:
-            path.write_text(written, "utf-8")
+            path.write_text(redact(written), "utf-8")
         except OSError as error:
             raise StoreError(
                 f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
@@ -335,13 +339,16 @@ class Comparing(Judging):
     def _engine(self, now: Settings, store: Store, within: Wrap = ...) -> Engine:
         raise NotImplementedError
 
+    def _budget(self, now: Settings) -> Budget:
+        raise NotImplementedError
+
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:
         raise NotImplementedError
 
     def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
         raise NotImplementedError
 
-    def _fresh(self, request: Request, now: Settings, store: Store) -> Request:
+    def _fresh(self, request: Request, now: Settings, store: Store) -> AbstractContextManager[Request]:
         raise NotImplementedError
 
     def _recorded(
@@ -419,11 +426,17 @@ def _rows(path: Path) -> list[Mapping[str, object]]:
 
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return [dict(row) for row in csv.DictReader(file, restval=None)]  # what is missing is an error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
+            rows: list[Mapping[str, object]] = [
+                dict(row)
+                for row in csv.DictReader(file, restval=None)  # what is missing is an error
+            ]
+        if any(None in row for row in rows):
+            raise ValueError("a line has more cells than there are names")
+        return rows
+    except (OSError, ValueError, csv.Error) as error:  # the second for a name with a NUL too
+        reason = getattr(error, "strerror", None) or plain(str(error), 80)
         raise RequestError(
-            f"{path.name} cannot be read: {reason}.", "Name a CSV file with a line of names."
+            f"{plain(path.name, 120)} cannot be read: {reason}.", "Name a CSV file with a line of names."
         ) from None
 
 
@@ -494,8 +507,31 @@ _NOTES = {
 }
 
 
+def _sheet(grid: Grid, table: Table, view: View) -> Preview | None:
+    """Return all pictures of a grid as one, with its labels; nothing where one of them cannot be shown."""
+    from beluga_nb.show.sheet import (
+        small_sheet,
+        words_of,
+    )  # in its place: a grid without pictures waits for none
+
+    with suppress(BadImage, StoreError, RequestError):
+        small = [kept.preview() for cell in grid.cells for kept in grid.outcome(cell).pictures]
+        parts = [each for each in small if each]
+        if parts and len(parts) == len(small):
+            return view.labelled(parts, lambda: small_sheet(table), words_of(table))
+    return None
+
+
 def _place(study: Study, cell: Cell) -> tuple[str, ...]:
     return tuple(_joined(cell.labels[axis.name] for axis in axes) for axes in study.dimensions)
+
+
+def _check_labels(study: Study) -> None:
+    if any(holds_key(text) for axis in study.axes for text in (axis.name, *axis.labels)):
+        raise RequestError(
+            "A label of the grid holds a key, or what looks like one; nothing was sent.",
+            "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
+        )
 
 
 def _joined(labels: Iterable[str]) -> str:

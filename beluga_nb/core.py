@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 from uuid import uuid4
 
 import beluga_nb.cells as cells
+import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import (
+    Address,
     BadImage,
     BelugaError,
     EngineError,
@@ -30,6 +32,7 @@ from beluga_nb.errors import (
     StoreError,
     plain,
 )
+from beluga_nb.text import redact, redacted_bundle
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,7 +65,7 @@ MAX_SIDE = 16_384
 PROCEDURAL = "procedural"
 """The `engine` of pictures that the built-in painter drew: previews, not model output."""
 
-_WHICH_PICTURES = {"n", "take", "sample", "run"}
+_WHICH_PICTURES = {"n", "take", "sample", "run", "spool"}
 
 Bundle = Mapping[str, str]
 """Media type to content, as Jupyter's display protocol takes it."""
@@ -76,7 +79,8 @@ class Request:
     `FORMATS`, and `output_compression` is how good a JPEG or WebP is to be, from 0 to 100.
     `take` and `sample` never reach the service. A take is a label for "sample it all again", and
     `sample` is the number of the first of the `n` pictures within its take. `run` is the id of one call,
-    the same however often it is sent (its `Idempotency-Key`).
+    the same however often it is sent (its `Idempotency-Key`), and `spool` is the file that its raw answer
+    is written to as it arrives.
 
     >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
     Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, \
@@ -93,6 +97,7 @@ output_format=None, output_compression=None, take='', sample=0)
     take: str = ""
     sample: int = 0
     run: str = field(default="", compare=False, repr=False)
+    spool: Path | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("prompt", "model", "take"):
@@ -103,6 +108,8 @@ output_format=None, output_compression=None, take='', sample=0)
         _check_prompt_length(self.prompt)
         _check_count("n", self.n, least=1)
         _check_count("sample", self.sample, least=0)
+        if not isinstance(self.spool, Path | None):  # a file from outside may claim one
+            raise RequestError("A request names the file of its own answer.", "Leave spool out.")
         if self.output_compression is not None:
             _check_count("output_compression", self.output_compression, least=0)
 
@@ -126,6 +133,9 @@ output_format=None, output_compression=None, take='', sample=0)
 
 
 _SAID = [each.name for each in fields(Request) if each.name not in _WHICH_PICTURES]
+
+PARAMETERS = tuple(each.name for each in fields(Request) if each.compare)
+"""What can be said of a request from outside: all of it but what belongs to one call alone."""
 
 
 def _check_text(name: str, value: object) -> None:
@@ -206,7 +216,8 @@ class Recipe:
             said["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
         if created := _iso(self.created):
             said["xmp:CreateDate"] = created
-        return said | {"beluga:recipe": self.to_json(sha256)}
+        said["beluga:recipe"] = self.to_json(sha256)
+        return {name: redact(value) for name, value in said.items()}
 
     def to_json(self, sha256: str) -> str:
         """Return the recipe as a saved file holds it, with the SHA-256 of the picture as it came."""
@@ -228,31 +239,31 @@ class Recipe:
     def from_json(cls, text: str) -> tuple[Recipe, str]:
         """Return the recipe and the SHA-256 that `to_json` wrote; raise `MetadataError` for anything else."""
         try:
-            record = json.loads(text)
+            record = untrusted.members(untrusted.load_json(text))
             if record["schema"] != RECIPE_SCHEMA:
                 raise MetadataError(
                     "The recipe was written by another version of beluga_nb.",
                     f"This one reads format {RECIPE_SCHEMA}.",
                 )
-            return _recipe_from(record), str(record["sha256"])
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            return _recipe_from(record), untrusted.text(record["sha256"])
+        except untrusted.DAMAGE:
             raise MetadataError(
                 "The recipe in the file is damaged.", "PIL.Image.open() opens the picture itself."
             ) from None
 
 
 def _recipe_from(record: Mapping[str, Any]) -> Recipe:
-    said = {
-        each.name: record["request"][each.name] for each in fields(Request) if each.name in record["request"]
-    }
-    template, values, revised = record.get("template"), record.get("values", {}), record["revised_prompt"]
-    for text in (record["engine"], *values, *values.values(), template or "", revised or ""):
+    asked = untrusted.members(record["request"])
+    said = {name: asked[name] for name in PARAMETERS if name in asked}
+    template, values = untrusted.text_or_none(record.get("template")), record.get("values", {})
+    for name, text in untrusted.members(values).items():
+        _check_text("recipe", name)
         _check_text("recipe", text)
     return Recipe(
         request=Request(**said | {"n": 1, "take": record["take"], "sample": record["sample"]}),
-        engine=record["engine"],
-        revised_prompt=revised,
-        created=int(record["created"]),
+        engine=untrusted.text(record["engine"]),
+        revised_prompt=untrusted.text_or_none(record["revised_prompt"]),
+        created=untrusted.whole(record["created"]),
         template=template,
         values=values if template is not None else {},
     )
@@ -552,7 +563,7 @@ class Result(Sequence["Image"]):
         return recipe.template, recipe.arguments | {"values": dict(recipe.values)}
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.view(self) if self.view else {"text/plain": repr(self)}
+        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
 
 @dataclass(frozen=True)
@@ -595,7 +606,7 @@ class Incomplete(EngineError):
             f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
             f"{cause.hint} Running it again asks only for what is missing.".strip(),
         )
-        self.may_be_billed = any(cause.may_be_billed for cause in self.causes)
+        self.outcome = "unknown" if any(cause.may_be_billed for cause in self.causes) else "refused"
 
 
 class Stopped(asyncio.CancelledError):
@@ -603,6 +614,7 @@ class Stopped(asyncio.CancelledError):
 
     `arrived` checks the pictures whose bytes were there, which takes a while, and returns them, or what is
     wrong with them. `may_be_billed` is false where nothing was on its way, as between two attempts.
+    `addresses` says where pictures lie that were made and not fetched yet.
     """
 
     def __init__(
@@ -610,7 +622,9 @@ class Stopped(asyncio.CancelledError):
         arrived: Callable[[], Sequence[Result | BelugaError]] = tuple,
         *,
         may_be_billed: bool = True,
+        addresses: Sequence[Address] = (),
     ) -> None:
         super().__init__()
         self.arrived = arrived
         self.may_be_billed = may_be_billed
+        self.addresses = tuple(addresses)

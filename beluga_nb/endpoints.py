@@ -20,8 +20,8 @@ class Named:
     """A server under a name of its own, which is its provider name in recordings too.
 
     `dialect` says what it expects (api/dialects.py), `model` is the one where none is named, and `timeout` is
-    in seconds. `own` is whether the address is the user's own word, and not just a file's that may have come
-    with a notebook. One without `known` is only named by a model: what is recorded of it can be replayed.
+    in seconds. One without `known` is named by a model only, or by a file that may have come with a notebook:
+    what is recorded of it can be replayed, and nothing is sent to it.
     """
 
     name: str
@@ -29,7 +29,6 @@ class Named:
     dialect: str = "generic"
     model: str = ""
     timeout: float | None = None
-    own: bool = True
     known: bool = True
 
     def __post_init__(self) -> None:
@@ -56,20 +55,21 @@ class Named:
         return f"BELUGA_{self.name.upper().replace('-', '_')}_{what}"
 
 
-PARTS = [each.name for each in fields(Named) if each.name not in {"name", "own", "known"}]
+PARTS = [each.name for each in fields(Named) if each.name not in {"name", "known"}]
 """What can be said of an endpoint."""
 
 
-def named_in(said: object, *, own: bool = True) -> dict[str, Named]:
+def named_in(said: object, *, known: bool = True) -> dict[str, Named]:
     """Return the endpoints of a table; raise `SettingsError` or `UnknownName` for what is none."""
     if not isinstance(said, Mapping):
         raise SettingsError(f"The setting endpoints is {plain(repr(said), 40)}.", _EXAMPLE)
     return {
-        str(name): each if isinstance(each, Named) else _named(name, each, own) for name, each in said.items()
+        str(name): each if isinstance(each, Named) else _named(name, each, known)
+        for name, each in said.items()
     }
 
 
-def _named(name: object, parts: object, own: bool) -> Named:
+def _named(name: object, parts: object, known: bool) -> Named:
     if not _NAME.fullmatch(str(name)) or str(name).lower() in _TAKEN:
         raise SettingsError(f"'{plain(str(name), 40)}' is no name for an endpoint.", _EXAMPLE)
     if not isinstance(parts, Mapping):
@@ -77,7 +77,7 @@ def _named(name: object, parts: object, own: bool) -> Named:
     for part in parts:
         if part not in PARTS:
             raise UnknownName(f"part of the endpoint {name}", str(part), PARTS)
-    return Named(name=str(name), own=own, **parts)
+    return Named(name=str(name), known=known, **parts)
 
 
 def only_named(model: str) -> Named | None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from beluga_nb._loop import Thread
+from beluga_nb._workers import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.errors import BelugaError, EngineError, NotRecorded, NotSent
 
 T = TypeVar("T")
+
+MOST_SOURCES = 8
+"""Connections that are kept ready; each has a TLS context of some 800 kB."""
 
 
 class Spread:
@@ -33,27 +40,62 @@ class Spread:
         return joined(request, await side_by_side(outcome(self.engine, part) for part in parts))
 
 
-class Gate:
-    """Lets at most `most` through at a time, on each event loop."""
+class ConcurrencyLimit:
+    """Lets calls through in the order they came, on each event loop; each says how many there may be."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.free: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+    def __init__(self) -> None:
+        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
 
-    def here(self) -> asyncio.Semaphore:
-        """Return the semaphore of the running loop."""
-        return self.free.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.most))
+    @asynccontextmanager
+    async def place(self, most: int) -> AsyncIterator[None]:
+        """Wait until fewer than `most` are on their way, and be one of them while the block runs."""
+        queue = self._queues.setdefault(asyncio.get_running_loop(), _Queue())
+        await queue.enter(most)
+        try:
+            yield
+        finally:
+            queue.leave()
+
+
+class _Queue:
+    def __init__(self) -> None:
+        self.on_their_way = 0
+        self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def enter(self, most: int) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self.waiting.append((most, turn))
+        self._let()
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():  # let through at the moment it was stopped
+                self.on_their_way -= 1
+            self._let()
+            raise
+
+    def leave(self) -> None:
+        self.on_their_way -= 1
+        self._let()
+
+    def _let(self) -> None:
+        while self.waiting and (self.waiting[0][1].done() or self.on_their_way < self.waiting[0][0]):
+            _, turn = self.waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self.on_their_way += 1
 
 
 class Limited:
-    """Ask the engine through a gate, which several engines may share."""
+    """Ask the engine while fewer than `most` calls are on their way, those of others at this limit too."""
 
-    def __init__(self, engine: Engine, gate: Gate) -> None:
+    def __init__(self, engine: Engine, limit: ConcurrencyLimit, most: int) -> None:
         self.engine = engine
-        self.gate = gate
+        self.limit = limit
+        self.most = most
 
     async def __call__(self, request: Request) -> Result:
-        async with self.gate.here():
+        async with self.limit.place(self.most):
             return await self.engine(request)
 
 
@@ -109,29 +151,33 @@ class Counted:
         return result
 
 
-class Queue:
-    """Who asks for the same pictures, on each event loop: one lock for each request, while it is wanted."""
+class KeyedLocks:
+    """One lock for each key, on each event loop, while it is wanted."""
 
     def __init__(self) -> None:
-        self.locks: WeakKeyDictionary[
-            asyncio.AbstractEventLoop, WeakValueDictionary[Request, asyncio.Lock]
+        self._locks: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, asyncio.Lock]
         ] = WeakKeyDictionary()
 
-    def lock(self, request: Request) -> asyncio.Lock:
-        """Return the lock of a request, however many of its pictures are wanted."""
-        locks = self.locks.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
-        return locks.setdefault(request.part(0), asyncio.Lock())
+    def lock(self, key: Hashable) -> asyncio.Lock:
+        """Return the lock of a key."""
+        locks = self._locks.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+        return locks.setdefault(key, asyncio.Lock())
 
 
-class InTurn:
-    """Answer the same request once at a time, so that the second finds recorded what the first bought."""
+class SingleFlight:
+    """Answer the same request once at a time, so that the second finds recorded what the first bought.
 
-    def __init__(self, engine: Engine, queue: Queue) -> None:
+    The same is what has the same `key` and differs at most in how many of its pictures are wanted.
+    """
+
+    def __init__(self, engine: Engine, locks: KeyedLocks, *key: Hashable) -> None:
         self.engine = engine
-        self.queue = queue
+        self.locks = locks
+        self.key = key
 
     async def __call__(self, request: Request) -> Result:
-        async with self.queue.lock(request):
+        async with self.locks.lock((*self.key, request.part(0))):
             return await self.engine(request)
 
 
@@ -152,6 +198,98 @@ class PerLoop:
         if engine is None:
             engine = self.engines[loop] = self.make()
         return await engine(request)
+
+
+class EngineRoom:
+    """What all sessions of a process share: the loop that engines run on, and who waits for whom there.
+
+    There is one while anybody holds it (`engine_room()`). A forked child has the same object, and in it a
+    loop of its own, with locks and connections that belong to that.
+    """
+
+    def __init__(self) -> None:
+        self.thread = Thread()
+        self.flights = KeyedLocks()
+        self.taking = ProcessLock()
+        self._takes: dict[Hashable, set[Request]] = {}
+        self._limits: WeakValueDictionary[Hashable, ConcurrencyLimit] = WeakValueDictionary()
+        self._sources: dict[Hashable, PerLoop] = {}
+        self._changing = ProcessLock()
+
+    def takes(self, store: Hashable) -> set[Request]:
+        """Return the first samples of the takes that are being made for a store; `taking` guards them."""
+        return self._takes.setdefault(store, set())
+
+    def limit(self, service: Hashable) -> ConcurrencyLimit:
+        """Return the limit of all calls to a service."""
+        return self._limits.setdefault(service, ConcurrencyLimit())
+
+    def source(self, connection: Hashable, make: Callable[[], Engine]) -> Engine:
+        """Return the engine behind a connection; `connection` is all that makes it another one.
+
+        The last few are kept. One that is forgotten lives as long as a call on it.
+        """
+        with self._changing:
+            source = self._sources.pop(connection, None) or PerLoop(make)
+            self._sources[connection] = source
+            for oldest in list(self._sources)[:-MOST_SOURCES]:
+                del self._sources[oldest]
+            return source
+
+
+_ROOMS: WeakValueDictionary[str, EngineRoom] = WeakValueDictionary()  # at most one: it is the process's
+_ENTERING = ProcessLock()
+
+
+def engine_room() -> EngineRoom:
+    """Return the process's engine room: a new one where nobody holds one."""
+    with _ENTERING:
+        room = _ROOMS.get("")
+        if room is None:
+            room = _ROOMS[""] = EngineRoom()
+        return room
+
+
+class Connected:
+    """Ask the room's engine behind a connection, which is looked up only when something is asked for."""
+
+    def __init__(
+        self, room: EngineRoom, connection: Callable[[], Hashable], make: Callable[[], Engine]
+    ) -> None:
+        self.room = room
+        self.connection = connection
+        self.make = make
+
+    async def __call__(self, request: Request) -> Result:
+        return await self.room.source(self.connection(), self.make)(request)
+
+
+class InRoom:
+    """Ask the engine on the room's loop, whatever loop the caller has; the process ends after the answer."""
+
+    def __init__(self, engine: Engine, room: EngineRoom, *, hold: float) -> None:
+        self.engine = engine
+        self.room = room
+        self.hold = hold
+
+    async def __call__(self, request: Request) -> Result:
+        return await self.room.thread.run(self._asked(request), hold=self.hold)
+
+    async def _asked(self, request: Request) -> Result:
+        return await self.engine(request)
+
+
+class Held:
+    """Ask the engine, and do not let Python end before it answers, for at most `seconds` from now."""
+
+    def __init__(self, engine: Engine, room: EngineRoom, seconds: float) -> None:
+        self.engine = engine
+        self.room = room
+        self.seconds = seconds
+
+    async def __call__(self, request: Request) -> Result:
+        with self.room.thread.during(self.seconds):
+            return await self.engine(request)
 
 
 async def side_by_side(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

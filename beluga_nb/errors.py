@@ -14,9 +14,9 @@
   * EngineError           an engine gave no pictures
     * Unreachable         no connection was made: nothing was sent
       * Untrusted         … since the certificate cannot be trusted
-    * Refused             the service said no (4xx)
+    * Refused             the service said no, by a status that proves it
     * Overloaded          the service said later (429, 503)
-    * OutcomeUnknown      sent, but no answer came back: it may have been billed
+    * OutcomeUnknown      sent, and no answer says what came of it: it may have been billed
       * TimedOut          … within the time limit
     * BadReply            the answer is not what the contract promises
       * BadImage          … a picture in it cannot be decoded; its bytes are kept
@@ -26,42 +26,18 @@
 from __future__ import annotations
 
 import inspect
-import re
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Literal
+
+from beluga_nb.text import nearest, printable, redact, redact_bytes, sanitize
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
 
-LONGEST_OUTSIDE_TEXT = 500
-"""Characters of a server's text that enter a message (research/reliability.md, R10)."""
-
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def plain(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
-    """Return outside text in one line, without control, bidi and terminal codes, cut to `longest`.
-
-    >>> plain("50 % off\\x1b[31m!\\n")
-    '50 % off[31m!'
-    """
-    line = " ".join(_CONTROL.sub("", text).split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
-
-
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice a person most likely meant, or None.
-
-    >>> nearest("flux2", ["flux-2.0", "seedream-4.5"])
-    'flux-2.0'
-    """
-    import difflib  # in its place, since this module is part of loading the extension
-
-    by_fold = {choice.casefold(): choice for choice in choices}
-    close = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.5)
-    return by_fold[close[0]] if close else None
+plain = sanitize  # for those who import it from here still
 
 
 def _is_asked_by_tb(frame: FrameType | None) -> bool:
@@ -73,7 +49,7 @@ def _is_asked_by_tb(frame: FrameType | None) -> bool:
 
 
 class BelugaError(Exception):
-    """Any error of this package: `message` says what happened, `hint` what to do.
+    """Any error of this package: `message` says what happened, `hint` what to do; neither holds a key.
 
     `may_be_billed`: pictures may have been charged that did not arrive.
     """
@@ -82,21 +58,37 @@ class BelugaError(Exception):
     traced: bool = False  # whether a notebook shows the whole trace
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        # Names of files, what a server says, a damaged record: it all ends up on somebody's screen.
+        super().__init__(redact(printable(message)), redact(printable(hint)))
+        self.message, self.hint = self.args
 
     def __str__(self) -> str:
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
+        return redact(f"{self.message}\n{self.hint}" if self.hint else self.message)
+
+    def __repr__(self) -> str:
+        return redact(super().__repr__())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Most of them are made from other words than those they say.
+        state = {name: redact(said) if isinstance(said, str) else said for name, said in vars(self).items()}
+        return _again, (type(self), *map(redact, self.args)), state
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this before it builds a traceback, for %tb too.
         whole = self.traced or _is_asked_by_tb(inspect.currentframe())
-        return "".join(traceback.format_exception(self)).splitlines() if whole else self.lines()
+        return redact("".join(traceback.format_exception(self))).splitlines() if whole else self.lines()
 
     def lines(self) -> list[str]:
         """Return what is shown of it: what happened, and what to do."""
+        return [redact(line) for line in self._lines()]
+
+    def _lines(self) -> list[str]:
         return [f"{type(self).__name__}: {self.message}", *([self.hint] if self.hint else [])]
+
+
+def _again(kind: type[BelugaError], *args: str) -> BelugaError:
+    """Return an error as it was pickled, but for its attributes."""
+    return kind.__new__(kind, *args)
 
 
 class RequestError(BelugaError, ValueError):
@@ -204,16 +196,24 @@ class Address:
     revised_prompt: str | None = None
 
 
+Outcome = Literal["not_sent", "refused", "unknown"]
+"""What came of a request: it did not leave, a status proves that it was not executed, or neither is known."""
+
+
 class EngineError(BelugaError):
     """An engine gave no pictures.
 
-    `status`, `type`, `code`, `param` and `request_id` are what the service said (`answered`), or what
-    the embedded server says when an engine behind it raises this. `run` is the id of the call, its
-    `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive.
+    `outcome` says whether the request may have been billed: only "unknown" may. It is set where the request
+    is sent (api/transport.py), and everyone else reads it. `temporary` says that the same request may
+    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service said
+    (`answered`), or what the embedded server says when an engine behind it raises this. `run` is the id of
+    the call, its `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive,
+    and `job` is the service's own name for the work that it has accepted.
     """
 
     default_status: int = 500
-    may_be_billed = True  # so wherever nobody said otherwise
+    outcome: Outcome = "unknown"
+    temporary: bool = False
 
     def __init__(
         self,
@@ -234,11 +234,16 @@ class EngineError(BelugaError):
         self.param = param
         self.request_id = request_id
         self.run = ""
+        self.job = ""
         self.addresses: tuple[Address, ...] = ()
 
-    def lines(self) -> list[str]:
-        """Return the same, with what the service said of it."""
-        first, *rest = super().lines()
+    @property
+    def may_be_billed(self) -> bool:  # type: ignore[override]  # of other errors it is always false
+        """Whether pictures may have been charged that did not arrive."""
+        return self.outcome == "unknown"
+
+    def _lines(self) -> list[str]:
+        first, *rest = super()._lines()
         said = [f"status {self.status}"] if self.answered else []
         said += [f"request {self.request_id}"] if self.request_id else []
         said += [f"call {self.run[:SHORT_ID]}"] if self.run and self.may_be_billed else []
@@ -249,11 +254,14 @@ class Unreachable(EngineError):
     """No connection was made: nothing was sent, nothing is billed."""
 
     default_status = 502
-    may_be_billed = False
+    outcome = "not_sent"
+    temporary = True
 
 
 class Untrusted(Unreachable):
     """The server's certificate cannot be trusted: nothing was sent, nothing is billed."""
+
+    temporary = False
 
 
 DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}
@@ -261,10 +269,10 @@ DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content
 
 
 class Refused(EngineError):
-    """The service refused the request (a 4xx status); it is not billed."""
+    """The service refused the request, by a status that proves it; it is not billed."""
 
     default_status = 400
-    may_be_billed = False
+    outcome = "refused"
 
     @property
     def declined(self) -> bool:
@@ -283,7 +291,8 @@ class Overloaded(EngineError):
         super().__init__(message, hint, **said)  # type: ignore[arg-type]  # the fields of EngineError
         self.retry_after = retry_after
         # A 503 that does not say when to come again may have come in the middle of the work.
-        self.may_be_billed = self.status != 429 and retry_after is None
+        self.outcome = "refused" if self.status == 429 or retry_after is not None else "unknown"
+        self.temporary = True
 
 
 class OutcomeUnknown(EngineError):
@@ -313,4 +322,4 @@ class BadImage(BadReply):
 
     def __init__(self, message: str, hint: str = "", *, data: bytes = b"") -> None:
         super().__init__(message, hint)
-        self.data = data
+        self.data = redact_bytes(data)  # which are no picture, and may say anything

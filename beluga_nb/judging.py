@@ -14,9 +14,10 @@ from beluga_nb.compare.executors import Workers, each
 from beluga_nb.compare.judged import Duplicates, Gallery, Leaderboard, Metric, Scored, Scores
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import Absent, Bundle, Recipe, Result
-from beluga_nb.errors import RequestError, StoreError, nearest, plain
+from beluga_nb.errors import RequestError, StoreError, plain
 from beluga_nb.settings import Settings
 from beluga_nb.store.records import Store
+from beluga_nb.text import nearest
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -83,7 +84,7 @@ class Judging:
         both = takes_recipe(function)
         calls = ((function, *_sent(samples[place], both)) for place in range(len(samples)))
         found: dict[int, Any] = {}
-        for place, outcome in each(of_bytes, calls, executor=executor, in_flight=in_flight):
+        for place, outcome in each(of_bytes, calls, executor=executor, in_flight=in_flight, metric=function):
             if isinstance(outcome, Exception):
                 outcome.add_note(f"It was raised for {_words(samples[place])}.")
                 raise outcome
@@ -222,7 +223,9 @@ class _Scoring:
         self._check_can_measure(len(missing), len(rows))
         calls = ((self.metric, *_sent(samples[place], both)) for place in missing.values())
         todo = list(missing)
-        for number, outcome in each(of_bytes, calls, executor=executor, in_flight=in_flight):
+        for number, outcome in each(
+            of_bytes, calls, executor=executor, in_flight=in_flight, metric=self.metric
+        ):
             known[todo[number]] = self._kept(todo[number], outcome)
         return tuple(_scored(labels, number, of[0], known[of]) for labels, number, of in rows)
 

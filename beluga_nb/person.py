@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from beluga_nb.errors import NotConfirmed
+from beluga_nb.text import redact
 
 MAKE_ROOM: ContextVar[Callable[[], None]] = ContextVar("MAKE_ROOM", default=lambda: None)
 """What is done before a word is said or asked: a line of progress goes out of the way."""
@@ -18,6 +19,7 @@ LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("LISTENER", defa
 
 def tell(words: str) -> None:
     """Say something to the person at the notebook or terminal."""
+    words = redact(words)
     if listener := LISTENER.get():
         listener(words)
         return
@@ -32,7 +34,7 @@ def ask(question: str) -> bool | None:
     if LISTENER.get() or not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
         return None
     try:
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+        return input(f"{redact(question)} [y/N] ").strip().lower() in {"y", "yes"}
     except (EOFError, NotImplementedError):  # a kernel that nobody types into raises the latter
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import beluga_nb.settings as settings
 from beluga_nb.core import Request
 from beluga_nb.errors import RequestError, SettingsError, UnknownName
 from beluga_nb.settings import Settings
+from beluga_nb.text import Environment
 
 HERE = "this notebook"
 
@@ -30,9 +31,7 @@ class Preferences:
     `profile` is what IPython's configuration says.
     """
 
-    def __init__(
-        self, environment: Callable[[], Mapping[str, str]], folder: Path | None, said: Mapping[str, object]
-    ) -> None:
+    def __init__(self, environment: Environment, folder: Path | None, said: Mapping[str, object]) -> None:
         self._environment = environment
         self._folder = folder
         self._said = dict(said)
@@ -47,8 +46,8 @@ class Preferences:
 
     def settings(self, folder: Path | None = None, /, **said: object) -> Settings:
         """Return the settings as they stand, here or in another folder, with what a call says."""
-        loaded = settings.load(self._environment(), folder or self.folder, self.profile)
-        return loaded.with_(**self._said).with_(**said)
+        loaded = settings.load(self._environment, folder or self.folder, self.profile)
+        return loaded.with_(HERE, **self._said).with_(**said)
 
     def set(self, **said: object) -> None:
         """Set settings until the session ends; None takes one back.
@@ -68,8 +67,6 @@ class Preferences:
     def listed(self) -> list[Preference]:
         """Return every setting with its value and the place that said it."""
         now = self.settings()
-        layers = [*settings.layers(self._environment(), self.folder, self.profile), (HERE, self._said)]
-        places = {name: place for place, layer in layers for name in layer}
         endpoints = ", ".join(now.endpoints) or None
         shown = {
             "store": self.shortest(now.store),
@@ -78,7 +75,7 @@ class Preferences:
             "prices": now.prices and now.prices.words,
         }
         return [
-            Preference(name, shown.get(name, getattr(now, name)), places.get(name, "default"))
+            Preference(name, shown.get(name, getattr(now, name)), now.places.get(name, "default"))
             for name in settings.names()
         ]
 

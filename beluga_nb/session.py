@@ -1,8 +1,9 @@
 """The composition root: settings, engines and wrappers come together here, and nowhere else.
 
-    request → InTurn → Spread → Refetched → Replayed → Counted → Limited → Budgeted → Recorded
-            → Retrying → Http
+    request → InRoom → SingleFlight → Claimed → Spread → Recovering → Replayed → Counted → Limited → Budgeted
+            → Held → Recorded → InTime → Connected → Retrying → Http
 
+Whatever the bridge, all from `InRoom` on runs on the one loop of the process (`engines.EngineRoom`).
 Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
 what the service once answered is replayed first.
 """
@@ -11,8 +12,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
-from beluga_nb._loop import Bridge, Nested, Thread, awaitable, blocking, cost_of_a_patch
+from beluga_nb._loop import GRACE, Bridge, Nested, awaitable, blocking, cost_of_a_patch
 from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.named import endpoint_of, key_of
+from beluga_nb.api.endpoint import Endpoint, InTime, TimeLimits
+from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
 from beluga_nb.api.named import told as described
 from beluga_nb.api.retry import Retrying
 from beluga_nb.bench import Bench
@@ -41,9 +42,22 @@ from beluga_nb.compare.template import filled as filled  # for the magics, which
 from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
 from beluga_nb.core import Engine, Incomplete, Request, Result
-from beluga_nb.engines import TALLY, Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread
+from beluga_nb.endpoints import Named
+from beluga_nb.engines import (
+    TALLY,
+    ConcurrencyLimit,
+    Connected,
+    Counted,
+    EngineRoom,
+    Held,
+    InRoom,
+    Limited,
+    SingleFlight,
+    Spread,
+    engine_room,
+)
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
-from beluga_nb.errors import Address, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
 from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
@@ -53,10 +67,13 @@ from beluga_nb.settings import Settings as Settings  # for the workbench, too
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
+from beluga_nb.store.claims import Claimed
+from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken, runs
+from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken, runs
+from beluga_nb.text import Environment, Secret, holds_key, redact
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -87,7 +104,7 @@ class Session(Care, Comparing, Bench):
         self,
         *,
         api_key: str | None = None,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
         notify: Callable[[str], None] = tell,
         confirm: Callable[[str], bool | None] = ask,
@@ -95,26 +112,32 @@ class Session(Care, Comparing, Bench):
         vaults: Mapping[str, keys.Vault] | None = None,
         **said: object,
     ) -> None:
-        self.notify = notify
+        self.notify: Callable[[str], None] = lambda words: notify(redact(words))
         self.confirm = confirm
         self.hidden = hidden
-        # In closures, so that no listing of this object's attributes shows a key.
-        self._environment: Callable[[], Mapping[str, str]] = lambda: environ
         if vaults is None:  # an environment of one's own has no vaults
-            vaults = keys.VAULTS if environ is os.environ else {}
-        self._find_key = keys.Finder(environ, explicit=api_key, vaults=vaults)
+            vaults = keys.VAULTS if environ is None or environ is os.environ else {}
+        self._environment = Environment(os.environ if environ is None else environ)
+        given = None if api_key is None else Secret(api_key, "code")
+        del api_key, environ  # a traceback may show the variables of its frames
+        self._find_key = keys.Finder(self._environment, explicit=given, vaults=vaults)
         self.preferences = Preferences(self._environment, folder, said)
-        self._bridges: dict[str, Bridge] = {}
-        self._sources: dict[tuple[Endpoint, bool], Engine] = {}
-        self._gates: dict[int, Gate] = {}
-        self._queue = Queue()
+        self._nested = Nested()
+        self._entered: EngineRoom | None = None
         self.budget = Budget()
+        self._budgets: dict[str, Budget] = {}  # of stores, by where they are
         self.latest: Result | None = None
-        self._reserved: set[Request] = set()
         self._local_key = keys.made_up()
         self._stores: dict[tuple[Path, bool], Store] = {}
         self._server: Server | None = None
         self._told_of_patch = False
+        self._told_of_withheld = False
+        self._told_of_file: set[str] = set()
+
+    def __reduce__(self) -> str:
+        if self is not default:
+            raise TypeError("A session is not copied or pickled: make one where it is wanted.")
+        return "default"  # the same there, with the key and the settings of that place
 
     def submit(
         self,
@@ -170,9 +193,10 @@ class Session(Care, Comparing, Bench):
         self._check_many(request, now, store, yes=yes)
         engine, home = self._engine(now, store), self._bridge(now)
         self._tell_of_patch()
-        request = self._fresh(request, now, store)
+        self._tell_of_withheld(now)
         view = self._view_of(now, store)
-        return home.submit(self._counted(request, now, lambda: self._answered(request, engine, view, told)))
+        asked = self._ask(request, now, store, lambda fresh: self._answered(fresh, engine, view, told))
+        return home.submit(asked, hold=now.timeout + GRACE)
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
@@ -252,7 +276,7 @@ class Session(Care, Comparing, Bench):
         The next call starts anew.
         """
         self.stop_serving()
-        self._bridges.clear()
+        self._entered = None
 
     def login(self, *, keep: bool = False) -> str:
         """Ask for the key, unseen, and use it until this session ends; return its last four characters.
@@ -260,7 +284,7 @@ class Session(Care, Comparing, Bench):
         With `keep` it goes into the system's keyring too, where later sessions find it. Raises
         `SettingsError` where nobody can type, or what was typed is no key.
         """
-        typed = self.hidden("BelugAPI key (not shown): ")
+        typed = _typed(self.hidden)
         if typed is None:
             raise SettingsError("Nobody can type a key here.", f"Set {keys.VARIABLE} in the environment.")
         secret = self._find_key.take(typed)
@@ -299,20 +323,25 @@ class Session(Care, Comparing, Bench):
 
     def status(self) -> dict[str, str]:
         """Return, in words, who would answer now and where pictures are kept."""
+        self.watch()
+        self._find_key.ask_again()
         now, key = self.settings(), self._find_key()
         told = {
             "answers": now.base_url if key else "the built-in painter: procedural previews, not model output",
-            "key": f"{key.source}, ending in {key.ending}" if key else NO_KEY,
+            "key": f"{key.source}, ending in {key.ending}" if key else self._no_key(),
             "model": now.model,
             "mode": now.mode,
             "store": str(self.preferences.shortest(now.store)),
         }
-        if self.budget.images or now.max_images is not None or now.max_cost is not None:
-            told["spent"] = self.budget.words(now.caps)
+        budget = self._budget(now)
+        if budget.images or now.max_images is not None or now.max_cost is not None:
+            told["spent"] = budget.words(now.caps)
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
         for named in now.endpoints.values():
-            told[f"endpoint {named.name}"] = described(named, self._environment())
+            told[f"endpoint {named.name}"] = described(named, self._environment)
+        if now.ignored:
+            told["not used"] = " ".join(map(str, now.ignored))
         if now.faults and not key:
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(self._store_of(now))):
@@ -326,6 +355,7 @@ class Session(Care, Comparing, Bench):
 
     def _store(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or of what lies in another folder."""
+        self.watch()
         now = self.preferences.settings(folder)
         return Store(now.store) if folder else self._store_of(now)
 
@@ -353,23 +383,47 @@ class Session(Care, Comparing, Bench):
         new = [run for run in runs(request.samples, known) if run[0] not in known]
         if not new:
             return
-        _check_known(now, request)
+        self._check_asking(now, request)
         endpoint = self._endpoint(now)
         url = "" if self._local(now) else f"{endpoint.base_url}{endpoint.dialect.path}"
         for part in (part for run in new for part in catalog.split(request.part(*run))):
             yield Post(request=part, body=endpoint.body(part), url=url)
 
-    def _fresh(self, request: Request, now: Settings, store: Store) -> Request:
+    @contextmanager
+    def _fresh(self, request: Request, now: Settings, store: Store) -> Iterator[Request]:
         if now.mode != "refresh":
-            return request
-        request = retaken(request, store, provider=self._provider(now), reserved=self._reserved)
-        self._reserved.add(request.part(0))  # until its end, or two made at once would be one
-        return request
+            yield request
+            return
+        takes = self._room.takes(_place(store))
+        with self._room.taking:
+            request = retaken(request, store, provider=self._provider(now), reserved=takes)
+            takes.add(request.part(0))  # until its end, or two made at once would be one
+        try:
+            yield request
+        finally:
+            takes.discard(request.part(0))
 
     def _tell_of_patch(self) -> None:
         if not self._told_of_patch and "ipykernel" in sys.modules and (cost := cost_of_a_patch()):
             self._told_of_patch = True
             self.notify(f"nest_asyncio is applied to this kernel's event loop: {cost}. beluga_nb needs none.")
+
+    def watch(self) -> None:
+        """Look at every key that may be in use, so that no output from here on holds one."""
+        endpoints: Collection[Named] = ()
+        with suppress(BelugaError):  # settings that are wrong say so where they are wanted
+            endpoints = self.settings().endpoints.values()
+        self._find_key.watch(variables(endpoints))
+
+    def _no_key(self) -> str:
+        withheld = self._find_key.withheld
+        return f"none: {withheld.why} {withheld.hint}" if withheld else NO_KEY
+
+    def _tell_of_withheld(self, now: Settings) -> None:
+        withheld = self._find_key.withheld
+        if withheld and not self._told_of_withheld and self._local(now) and now.mode != "replay":
+            self._told_of_withheld = True
+            self.notify(f"{withheld.why} {withheld.hint} Until then the built-in painter answers.")
 
     def _checked(self, asked: Request, *, insist: bool) -> Request:
         request, words = self._canonical(asked, insist=insist)
@@ -378,11 +432,8 @@ class Session(Care, Comparing, Bench):
         return request
 
     def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
-        if keys.typed_key(asked.prompt):
-            raise RequestError(
-                "The prompt holds something that looks like a BelugAPI key; it was not sent.",
-                "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
-            )
+        self.watch()
+        check_no_key(asked)
         request = self.preferences.canonical(asked, insist=insist)
         if named := self.settings().at(request.model).named:
             return request, find_dialect(named.dialect).remarks(request) if named.known else []
@@ -390,11 +441,14 @@ class Session(Care, Comparing, Bench):
         return request, [f"{words}, the nearest that {request.model} has." for words in converted]
 
     def _check_many(self, request: Request, now: Settings, store: Store, *, yes: bool) -> None:
-        new = 0 if now.mode == "replay" else request.n - len(self._recorded(request, now, store))
+        missing = request.n - len(self._recorded(request, now, store))
+        if missing:
+            self._tell_of_file(now)
+        new = 0 if now.mode == "replay" else missing
         if new:
-            _check_known(now, request)
+            self._check_asking(now, request)
         if new and self._bounded(now):
-            self.budget.check([request.part(0, new)], now.caps)
+            self._budget(now).check([request.part(0, new)], now.caps)
         if yes or new <= ASK_ABOVE:
             return
         check_yes(
@@ -409,7 +463,7 @@ class Session(Care, Comparing, Bench):
     ) -> set[int]:
         if now.mode in {"off", "refresh"}:
             return set()
-        providers = providers or {now.provider, self._provider(now)}
+        providers = providers or {*now.providers, self._provider(now)}
         return {
             sample
             for sample in request.samples
@@ -422,10 +476,10 @@ class Session(Care, Comparing, Bench):
     def _local(self, now: Settings) -> bool:
         return not now.named and not self._find_key()
 
-    def _key(self, now: Settings) -> keys.Secret | None:
+    def _key(self, now: Settings) -> Secret | None:
         if now.named is None:
             return self._find_key()
-        return key_of(now.named, self._environment()) if now.named.known else None
+        return key_of(now.named, self._environment) if now.named.known else None
 
     def _endpoint(self, now: Settings) -> Endpoint:
         key = self._key(now)
@@ -436,38 +490,79 @@ class Session(Care, Comparing, Bench):
     def _engine(self, now: Settings, store: Store, within: Wrap = _as_it_is) -> Engine:
         """Return the engine of a call; what it is asked at the gate goes `within` another wrapper."""
         if now.mode == "off":
-            return Spread(self._within_bounds(self._source(now), now, within), catalog.split)
+            return self._in_room(Spread(self._bounded_by(self._source(now), now, within), catalog.split), now)
         if now.mode == "replay" or (now.named and not now.named.known):
             engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
         else:
             engine = self._recording(now, store, within)
-        if self._local(now) and now.mode in {"auto", "replay"}:
-            # A notebook that was made with a key is read by people without one.
-            engine = Replayed(engine, store, provider=now.provider)
-        return InTurn(Spread(engine, catalog.split), self._queue)
+        if now.mode in {"auto", "replay"}:
+            # A notebook that was made with a key, or at another address, is read by people without.
+            for provider in (each for each in now.providers if each != self._provider(now)):
+                engine = Replayed(engine, store, provider=provider)
+        engine = Spread(engine, catalog.split)
+        if now.mode != "replay" and not self._local(now):  # what is drawn here costs nothing
+            engine = Claimed(engine, store, provider=self._provider(now), notify=self.notify)
+        single = SingleFlight(engine, self._room.flights, _place(store), self._provider(now))
+        return self._in_room(single, now)
+
+    def _in_room(self, engine: Engine, now: Settings) -> Engine:
+        return InRoom(engine, self._room, hold=now.timeout + GRACE)
 
     def _recording(self, now: Settings, store: Store, within: Wrap) -> Engine:
-        provider = self._provider(now)
+        provider, endpoint = self._provider(now), self._endpoint(now)
         recorded = Recorded(
-            self._source(now), store, provider=provider, preview=preview, notify=self.notify, small=small
+            self._source(now),
+            store,
+            provider=provider,
+            preview=preview,
+            notify=self.notify,
+            small=small,
+            body=endpoint.digest,
         )
-        replayed = Replayed(self._within_bounds(recorded, now, within), store, provider=provider)
+        replayed = Replayed(self._bounded_by(recorded, now, within), store, provider=provider)
         if self._local(now):
             return replayed
-        return Refetched(replayed, recorded, partial(_fetched, self._endpoint(now)))
+        return Recovering(replayed, recorded, partial(_recovered, endpoint))
 
-    def _within_bounds(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
+    def _bounded_by(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
+        engine = Held(engine, self._room, self._endpoint(now).timeout + GRACE)
         if self._bounded(now):
-            engine = Budgeted(engine, self.budget, now.caps)
-        return Counted(
-            Limited(within(engine), self._gates.setdefault(now.max_in_flight, Gate(now.max_in_flight)))
-        )
+            engine = Budgeted(engine, self._budget(now), now.caps)
+        return Counted(Limited(within(engine), self._limit(now), now.max_in_flight))
 
-    async def _counted(
-        self, request: Request, now: Settings, answered: Callable[[], Awaitable[Result]]
+    def _tell_of_file(self, now: Settings) -> None:
+        for words in map(str, now.ignored):
+            if words not in self._told_of_file:
+                self._told_of_file.add(words)
+                self.notify(words)
+
+    def _check_asking(self, now: Settings, request: Request) -> None:
+        """Raise `BelugaError` where something new is not to be asked for as things stand."""
+        _check_known(now, request)
+        self._tell_of_file(now)
+        if recording := now.mode in {"auto", "refresh"}:
+            self._store_of(now).check_ours()
+        # Elsewhere than meant it would be bought anew, or recorded where nobody looks for it.
+        serious = {"base_url", "store"} if recording else {"base_url"}
+        for each in now.ignored:
+            if each.name in serious and now.mode != "replay" and self._bounded(now):
+                raise SettingsError(f"{each.message} Nothing was sent.", each.remedy)
+
+    def _budget(self, now: Settings) -> Budget:
+        if now.budget == "session":
+            return self.budget
+        store = self._store_of(now)
+        return self._budgets.setdefault(_place(store), Budget(StoreLedger(store)))
+
+    def _limit(self, now: Settings) -> ConcurrencyLimit:
+        return self._room.limit(_LOCAL_URL if self._local(now) else now.base_url)
+
+    async def _ask(
+        self, request: Request, now: Settings, store: Store, answered: Callable[[Request], Awaitable[Result]]
     ) -> Result:
-        kept = self._recorded(request, now, self._store_of(now), providers={now.provider})
-        self.latest = result = await answered()
+        with self._fresh(request, now, store) as request:
+            kept = self._recorded(request, now, store, providers=set(now.providers))
+            self.latest = result = await answered(request)
         if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
             self.notify(words)
         if kept:
@@ -480,8 +575,6 @@ class Session(Care, Comparing, Bench):
         except Incomplete as error:
             error.result = self._own(error.result.from_template(*told), view)
             raise
-        finally:
-            self._reserved.discard(request.part(0))
 
     def _bounded(self, now: Settings) -> bool:
         return bool(self._key(now))
@@ -502,15 +595,22 @@ class Session(Care, Comparing, Bench):
         return replace(result, view=view, ask=self.generate)
 
     def _source(self, now: Settings) -> Engine:
-        source = (self._endpoint(now), now.faults)
-        if source not in self._sources:
-            self._sources[source] = PerLoop(partial(_connected, *source))
-        return self._sources[source]
+        endpoint = self._endpoint(now)
+        limits = TimeLimits(endpoint.timeout, endpoint.connect_timeout)
+        there, faults = endpoint.connection, now.faults
+        source = Connected(
+            self._room, lambda: (there, faults, _proxies()), partial(_connected, there, faults)
+        )
+        return InTime(source, limits)
+
+    @property
+    def _room(self) -> EngineRoom:
+        if self._entered is None:
+            self._entered = engine_room()
+        return self._entered
 
     def _bridge(self, now: Settings) -> Bridge:
-        if now.bridge not in self._bridges:
-            self._bridges[now.bridge] = Nested() if now.bridge == "nested" else Thread()
-        return self._bridges[now.bridge]
+        return self._nested if now.bridge == "nested" else self._room.thread
 
 
 @contextmanager
@@ -534,8 +634,25 @@ def _unfinished(calls: Sequence[Pending]) -> str:
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
 
 
+def check_no_key(request: Request) -> None:
+    """Raise `RequestError` where a key, in whatever form, stands in what would be sent, shown and stored."""
+    for name, value in request.said.items() | {("take", request.take)}:
+        if isinstance(value, str) and holds_key(value):
+            raise RequestError(
+                f"The {name.replace('_', ' ')} holds a key, or what looks like one; nothing was sent.",
+                "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
+                param=name,
+            )
+
+
+def _typed(hidden: Callable[[str], str | None]) -> Secret | None:
+    return None if (typed := hidden("BelugAPI key (not shown): ")) is None else Secret(typed, "%beluga login")
+
+
 def _check_known(now: Settings, request: Request) -> None:
-    if now.named and not now.named.known:
+    if now.named and now.named.name in now.endpoints:
+        check_named(now.named)
+    elif now.named and not now.named.known:
         raise UnknownName(
             "model",
             request.model,
@@ -547,14 +664,9 @@ def _check_known(now: Settings, request: Request) -> None:
         )
 
 
-def _service(now: Settings, key: keys.Secret) -> Endpoint:
+def _service(now: Settings, key: Secret) -> Endpoint:
     if now.base_url == settings.SERVICE:
         keys.check_service_key(key)
-    elif now.origin == "file" and not now.loopback:
-        raise SettingsError(
-            f"beluga.toml wants to send your key to {now.provider}.",
-            f"If you trust that address, say so yourself: set BELUGA_BASE_URL={now.base_url}",
-        )
     return Endpoint(
         base_url=now.base_url,
         provider=now.provider,
@@ -566,7 +678,7 @@ def _service(now: Settings, key: keys.Secret) -> Endpoint:
     )
 
 
-def _embedded(now: Settings, key: keys.Secret) -> Endpoint:
+def _embedded(now: Settings, key: Secret) -> Endpoint:
     return Endpoint(
         base_url=_LOCAL_URL,
         provider=LOCAL,
@@ -587,9 +699,19 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
         from beluga_nb.local.faults import faulty
         from beluga_nb.local.previews import previews
 
-        create = partial(create_app, key=endpoint.key.reveal())
+        create = partial(create_app, key=endpoint.key)
         app = faulty(previews, create) if faults else create(previews)
-    return Retrying(Http(endpoint, app=app), timeout=endpoint.timeout)
+    return Retrying(Http(endpoint, app=app))
+
+
+def _proxies() -> frozenset[tuple[str, str]]:
+    from urllib.request import getproxies  # in its place, as above
+
+    return frozenset(getproxies().items())
+
+
+def _place(store: Store) -> str:
+    return os.path.realpath(store.folder)
 
 
 def _with_true_template(result: Result) -> Result:
@@ -608,10 +730,10 @@ async def _listed(endpoint: Endpoint) -> list[catalog.Model]:
     return await models(endpoint)
 
 
-async def _fetched(endpoint: Endpoint, request: Request, left: Address) -> Result:
-    from beluga_nb.api.http import fetched  # in its place, as above
+async def _recovered(endpoint: Endpoint, request: Request, left: Address | Path) -> Result:
+    from beluga_nb.api.http import recovered  # in its place, as above
 
-    return await fetched(endpoint, request, left)
+    return await recovered(endpoint, request, left)
 
 
 default = Session()

@@ -1,22 +1,23 @@
 """Settings: defaults < IPython's profile < `beluga.toml` < `BELUGA_*` < what the notebook says < the call.
 
-The key is not among them: it comes from the environment or from code (`api/keys.py`), never from a
-file that may be committed.
+What is taken of a `beluga.toml` is decided in `project.py`. The key is not among them: it comes from the
+environment or from code (`api/keys.py`), never from a file that may be committed.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+import beluga_nb.project as project
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.endpoints import Named, named_in, only_named
 from beluga_nb.errors import RequestError, SettingsError, UnknownName, plain
+from beluga_nb.project import FILE, OWN_CAP, TRUSTED, Ignored, Project
 
 SERVICE = "https://api.belugapi.com/v1"
 """The service's base URL (contract.md: Endpoints)."""
@@ -25,15 +26,27 @@ MODES = ("auto", "replay", "refresh", "off")
 BRIDGES = ("thread", "nested")
 RESPONSE_FORMATS = ("b64_json", "url")
 EMBEDS = ("preview", "original", "link", "none")
-FILE = "beluga.toml"
+BUDGETS = ("session", "store")
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 """The hosts that are this machine."""
 
-CHOICES = {"mode": MODES, "embed": EMBEDS, "bridge": BRIDGES, "response_format": RESPONSE_FORMATS}
+CHOICES = {
+    "mode": MODES,
+    "embed": EMBEDS,
+    "bridge": BRIDGES,
+    "response_format": RESPONSE_FORMATS,
+    "budget": BUDGETS,
+}
 """The settings that are one of a few words."""
 
-_ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost")
+_RESOLVED = {"named", "places", "ignored", "claimed"}
+"""The fields that nobody says: they follow from what is said."""
+
+_ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
+_MOST = 10**12  # of anything that is counted, measured or paid
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a drive, which is one letter
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
@@ -55,11 +68,13 @@ class Settings:
 
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
     `embed` says what a notebook holds of its pictures (show/markup.py).
-    `max_images` and `max_cost` bound what one session has made for a key, pictures and money by the user's
-    own `prices`. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
+    `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
+    by one session and the children that are forked from it, or, as `budget` says, by all that share its store
+    and for good. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
     `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
-    `origin` says where `base_url` came from, since a file that came with a notebook may not send the
-    user's key elsewhere; `named` is the endpoint that `base_url` belongs to, if it is one of these.
+    `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` says who said what,
+    and `ignored` what a file that came with a notebook says in vain; `claimed` is the provider whose
+    recordings such a file's folder holds, where its `base_url` is not used.
     """
 
     base_url: str = SERVICE
@@ -75,11 +90,14 @@ class Settings:
     max_images: int | None = None
     max_cost: Decimal | None = None
     prices: Prices | None = None
+    budget: str = "session"
     faults: bool = False
     aliases: Mapping[str, Alias] = field(default_factory=dict)
     endpoints: Mapping[str, Named] = field(default_factory=dict)
-    origin: str = field(default="default", repr=False)
     named: Named | None = field(default=None, repr=False)
+    places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    ignored: tuple[Ignored, ...] = field(default=(), repr=False, compare=False)
+    claimed: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -87,9 +105,7 @@ class Settings:
                 raise UnknownName(name.replace("_", " "), str(getattr(self, name)), choices)
         if not isinstance(self.model, str):
             raise SettingsError(f"The setting model is {self.model!r}.", "Give a model's id.")
-        if not isinstance(self.store, str | Path):
-            raise SettingsError(f"The setting store is {self.store!r}.", "Give a folder.")
-        object.__setattr__(self, "store", Path(self.store))
+        object.__setattr__(self, "store", _checked_store(self.store))
         object.__setattr__(self, "base_url", checked_base_url(self.base_url))
         if not isinstance(self.faults, bool):
             raise SettingsError(f"The setting faults is {self.faults!r}.", "Give true or false.")
@@ -112,7 +128,12 @@ class Settings:
         """Who answers, as recordings name it: "belugapi", an endpoint, or the host of another base URL."""
         if self.named:
             return self.named.name
-        return "belugapi" if self.base_url == SERVICE else str(urlsplit(self.base_url).hostname)
+        return _provider_at(self.base_url)
+
+    @property
+    def providers(self) -> list[str]:
+        """Whose recordings answer: those of who would be asked, and of the address that a file claims."""
+        return [self.provider, *([self.claimed] if self.claimed else [])]
 
     @property
     def loopback(self) -> bool:
@@ -127,7 +148,10 @@ class Settings:
         """
         named = self.endpoints.get(model.partition(":")[0]) if ":" in model else None
         named = named or only_named(model)
-        return replace(self, named=named, base_url=named.base_url or SERVICE) if named else self
+        if named is None:
+            return self
+        # The address is the endpoint's: what a file says in vain of another does not matter here.
+        return replace(self._unsaid("base_url"), named=named, base_url=named.base_url or SERVICE)
 
     def endpoint(self, name: str) -> Named:
         """Return the endpoint of that name; raise `UnknownName` where there is none."""
@@ -150,18 +174,44 @@ class Settings:
             )
         return named.prefix + meant
 
-    def with_(self, **said: object) -> Settings:
-        """Return the settings with what the call says; None says nothing."""
+    def with_(self, place: str = "the call", /, **said: object) -> Settings:
+        """Return the settings with what is said in a place that outranks all before; None says nothing."""
         heard = {name: value for name, value in said.items() if value is not None}
         check_names(heard)
-        if "base_url" in heard:
-            heard["origin"] = "call"
-        return replace(self, **heard) if heard else self  # type: ignore[arg-type]
+        return self._saying(place, heard) if heard else self
+
+    def with_file(self, found: Project | None) -> Settings:
+        """Return the settings with what is taken of a `beluga.toml`."""
+        if found is None:
+            return self
+        taken, ignored = found.taken(self)
+        said = self._saying(TRUSTED if found.trusted else FILE, taken)
+        unused = {each.name: each for each in ignored}
+        claimed = _provider_at(checked_base_url(unused["base_url"].said)) if "base_url" in unused else ""
+        return replace(said, ignored=tuple(ignored), claimed=claimed)
+
+    def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
+        """Return the caps of one call: its own word, which no price of a file voids."""
+        capped = replace(self, max_images=images, max_cost=cost)  # type: ignore[arg-type]
+        own = cost is None or self.places.get("prices") != FILE
+        return Caps(images=capped.max_images, cost=capped.max_cost, prices=self.prices if own else None)
+
+    def _saying(self, place: str, said: Mapping[str, object]) -> Settings:
+        heard = replace(self._unsaid(*said), **said)  # type: ignore[arg-type]  # checked by Settings itself
+        heard = replace(heard, places={**self.places, **dict.fromkeys(said, place)})
+        if "max_cost" in said and place != FILE and heard.places.get("prices") == FILE:
+            return replace(heard, prices=None, ignored=(*heard.ignored, Ignored("prices", "", OWN_CAP)))
+        return heard
+
+    def _unsaid(self, *names: str) -> Settings:
+        """Return the settings without what a file says in vain of some, since others decide these."""
+        ignored = tuple(each for each in self.ignored if each.name not in names)
+        return replace(self, ignored=ignored, claimed="" if "base_url" in names else self.claimed)
 
 
 def names() -> list[str]:
     """Return the names of all settings."""
-    return [each.name for each in fields(Settings) if each.name not in {"origin", "named"}]
+    return [each.name for each in fields(Settings) if each.name not in _RESOLVED]
 
 
 def check_names(said: Mapping[str, object]) -> None:
@@ -172,10 +222,26 @@ def check_names(said: Mapping[str, object]) -> None:
 
 
 def _check_positive(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:  # NaN is not either
+    # Neither NaN nor infinity is one.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST:
         raise SettingsError(f"The setting {name} is {value!r}.", "Give a number above 0.")
     if name == "max_in_flight" and not isinstance(value, int):
         raise SettingsError(f"The setting {name} is {value!r}.", "Give a whole number above 0.")
+
+
+def _checked_store(store: object) -> Path:
+    if not isinstance(store, str | Path):
+        raise SettingsError(f"The setting store is {plain(repr(store), 80)}.", "Give a folder.")
+    if _CONTROL.search(str(store)):
+        raise SettingsError(
+            f"The store '{plain(str(store), 80)}' holds control characters.", "Give the path of a folder."
+        )
+    if _SCHEME.match(str(store)):
+        raise SettingsError(
+            f"The store '{plain(str(store), 80)}' is an address, and a store is a folder.",
+            "Give the path of a folder, such as one where that address is mounted.",
+        )
+    return Path(store)
 
 
 def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
@@ -209,12 +275,17 @@ def _cap(name: str, value: object, *, whole: bool = False) -> object:
         return None
     try:
         amount = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):  # the latter: an integer of thousands of digits
         amount = Decimal("NaN")
-    if isinstance(value, bool) or not amount.is_finite() or amount < 0 or (whole and amount % 1):
+    out_of_range = not amount.is_finite() or not 0 <= amount <= _MOST
+    if isinstance(value, bool) or out_of_range or (whole and amount % 1):
         kind = "whole number" if whole else "number"
         raise SettingsError(f"The setting {name} is {plain(repr(value), 40)}.", f"Give a {kind} from 0 on.")
     return int(amount) if whole else amount
+
+
+def _provider_at(base_url: str) -> str:
+    return "belugapi" if base_url == SERVICE else str(urlsplit(base_url).hostname)
 
 
 def checked_base_url(url: str) -> str:
@@ -250,49 +321,25 @@ def _split(url: object) -> SplitResult | None:
         return None
 
 
-Layer = tuple[str, Mapping[str, object]]
-"""Where settings come from, in words, and what is said there."""
-
-
-def layers(
-    environ: Mapping[str, str], folder: Path, profile: Mapping[str, object] | None = None
-) -> list[Layer]:
-    """Return what each place says, the weightiest last.
+def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of all places; a store is a folder beside the notebook unless it says more.
 
     `profile` is what the user's IPython profile says. The file is `beluga.toml` of the folder, or of its
-    project. Under `CI` the mode is "replay" unless said otherwise: a pipeline buys nothing by accident.
+    project. Under `CI` the mode is "replay" unless the person says otherwise: a pipeline buys nothing by
+    accident.
     """
     in_ci = environ.get("CI", "").lower() not in _NO
-    return [
-        ("the environment (CI)", {"mode": "replay"} if in_ci else {}),
-        ("IPython's profile", _with_origin(_known(profile or {}), "profile")),
-        (FILE, _from_file(folder.absolute())),
-        ("the environment", _with_origin(_from_environment(environ), "environment")),
-    ]
-
-
-def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object] | None = None) -> Settings:
-    """Return the settings of all `layers`; a store is a folder beside the notebook unless it says more."""
-    said: dict[str, object] = {}
-    for _, layer in layers(environ, folder, profile):
-        said |= layer
-    settings = replace(Settings(), **said)  # type: ignore[arg-type]  # checked by Settings itself
-    endpoints = {name: _said_by(environ, each) for name, each in settings.endpoints.items()}
-    return replace(settings, store=folder.absolute() / settings.store, endpoints=endpoints)
+    said = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
+    said = said.with_("IPython's profile", **(profile or {}))
+    said = said.with_file(project.find(environ, folder.absolute(), check_names))
+    said = said.with_("the environment", **_from_environment(environ))
+    endpoints = {name: _said_by(environ, each) for name, each in said.endpoints.items()}
+    return replace(said, store=folder.absolute() / said.store, endpoints=endpoints)
 
 
 def _said_by(environ: Mapping[str, str], named: Named) -> Named:
     base_url = environ.get(named.variable("BASE_URL"), "").strip()
-    return replace(named, base_url=base_url, own=True) if base_url else named
-
-
-def _known(said: Mapping[str, object]) -> dict[str, object]:
-    check_names(said)
-    return dict(said)
-
-
-def _with_origin(said: dict[str, object], origin: str) -> dict[str, object]:
-    return said | {"origin": origin} if "base_url" in said else said
+    return replace(named, base_url=base_url, known=True) if base_url else named
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
@@ -307,42 +354,3 @@ def _claim(name: str, text: str) -> bool:
     if text.lower() not in _YES | _NO:
         raise SettingsError(f"{name} is '{plain(text, 40)}'.", "Give 1 or 0.")
     return text.lower() in _YES
-
-
-def _from_file(folder: Path) -> dict[str, object]:
-    path = next((place / FILE for place in _project(folder) if (place / FILE).is_file()), None)
-    if path is None:
-        return {}
-    try:
-        said = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path.name} cannot be read: {error}", "Mend it or remove it.") from None
-    return _with_origin(_checked_names(said, path), "file")
-
-
-def _project(folder: Path) -> Sequence[Path]:
-    # Up to the folder that git knows, never beyond: /tmp and /home are other people's too.
-    upward = (folder, *folder.parents)
-    depth = next((depth for depth, place in enumerate(upward) if (place / ".git").exists()), 0)
-    return upward[: depth + 1]
-
-
-def _checked_names(said: dict[str, object], path: Path) -> dict[str, object]:
-    for name in _all_names(said):
-        if "key" in name.lower():
-            raise SettingsError(
-                f"{path.name} holds a key ('{plain(name, 80)}').",
-                "Files get committed: set BELUGA_API_KEY instead.",
-            )
-    check_names(said)
-    if "endpoints" in said:
-        said |= {"endpoints": named_in(said["endpoints"], own=False)}
-    store = said.get("store")
-    return said | {"store": path.parent / store} if isinstance(store, str) else said
-
-
-def _all_names(said: Mapping[str, object]) -> Iterator[str]:
-    endpoints = said.get("endpoints")
-    yield from said
-    for parts in endpoints.values() if isinstance(endpoints, Mapping) else ():
-        yield from parts if isinstance(parts, Mapping) else ()

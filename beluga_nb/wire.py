@@ -5,12 +5,11 @@ Shapes: contract.md (Request parameters, Errors). Nothing here touches network, 
 
 from __future__ import annotations
 
-import binascii
 import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 import pybase64
 
 import beluga_nb.catalog as catalog
-from beluga_nb.core import Answer, Picture, Preview, Request, Result
+from beluga_nb.core import PARAMETERS, Answer, Picture, Preview, Request, Result
 from beluga_nb.errors import (
     BadReply,
     BelugaError,
@@ -66,7 +65,7 @@ def request_from_json(body: object) -> tuple[Request, str]:
             f"Use {' or '.join(catalog.RESPONSE_FORMAT.values)}.",
             param="response_format",
         )
-    known = {each.name: _number(said[each.name]) for each in fields(Request) if each.name in said}
+    known = {name: _number(said[name]) for name in PARAMETERS if name in said}
     return Request(**known), str(response_format)
 
 
@@ -148,31 +147,6 @@ def _item_to_json(picture: Picture, link: Callable[[Picture], str] | None) -> di
     return item
 
 
-def items_from_json(text: bytes) -> tuple[int, list[Item | BadReply]]:
-    """Return the time of creation and the items of an answer; raise `BadReply` for anything else.
-
-    An item that is no picture is itself a `BadReply` in the list: it spoils none of the others.
-    """
-    body = _parsed(text)
-    data = body.get("data") if isinstance(body, Mapping) else None
-    if isinstance(body, Mapping) and data is None and {"error", "detail"} & set(body):
-        # Some gateways send the head of an answer before they know that there is none.
-        words = plain(str(_said(text).get("message") or "")) or "it does not say which"
-        raise BadReply(f"The service answered with an error: {words}", "It may have been billed.")
-    if not isinstance(body, Mapping) or not isinstance(data, list):
-        raise BadReply(
-            f"The answer is not the API's: {plain(text[:200].decode(errors='replace'), 80) or 'it is empty'}",
-            "Look at the base URL. It may have been billed.",
-        )
-    if not data:
-        raise BadReply(
-            "The answer holds no picture.",
-            "The model may have declined the prompt: put it another way. It may have been billed.",
-        )
-    created = body.get("created")
-    return created if type(created) is int else 0, [_item(item) for item in data]
-
-
 def _parsed(text: bytes) -> object:
     try:
         parsed: object = json.loads(text)
@@ -181,34 +155,9 @@ def _parsed(text: bytes) -> object:
     return parsed
 
 
-def _item(item: object) -> Item | BadReply:
-    said = item if isinstance(item, Mapping) else {}
-    revised, encoded, url = (said.get(name) for name in ("revised_prompt", "b64_json", "url"))
-    words = whole(revised) if isinstance(revised, str) else None
-    if isinstance(encoded, str) and encoded:
-        try:
-            return Item(data=decoded(encoded), revised_prompt=words)
-        except BadReply as error:
-            return error
-    if isinstance(url, str) and url:
-        return Item(url=url, revised_prompt=words)
-    return BadReply("A picture in the answer has neither url nor b64_json.", "It may have been billed.")
-
-
 def whole(text: str) -> str:
     """Return text without half surrogate pairs, which JSON can spell and no file can hold."""
     return text.encode("utf-8", "replace").decode()
-
-
-def decoded(encoded: str) -> bytes:
-    """Return the bytes of strict base64, with or without a `data:` prefix; else raise `BadReply`."""
-    _, _, payload = encoded.rpartition(",") if encoded.startswith("data:") else ("", "", encoded)
-    try:
-        return pybase64.b64decode(payload, validate=True)
-    except (binascii.Error, ValueError):
-        raise BadReply(
-            "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
-        ) from None
 
 
 # --- errors
@@ -237,8 +186,17 @@ _ADVICE = {
     504: "Making the picture took the service more than five minutes.",
 }
 
-_NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
+NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
 
+REFUSALS = frozenset(
+    {400, 401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 428}
+    | {429, 431, 451}
+)
+"""The statuses that prove that a request was not executed (contract.md: Errors; RFC 9110, 6585, 8470, 7725).
+
+Not among them: 408 and 499, where someone had waited; 409, which also says that the same request is being
+executed; 424, which comes in the middle of the work; and whatever else a gateway makes up.
+"""
 
 LONGEST_WAIT = 60.0
 """Seconds that a call sleeps at most in all its pauses (research/reliability.md, R05)."""
@@ -292,7 +250,11 @@ def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> Eng
         "request_id": _word(headers.get(REQUEST_ID_HEADER)),
     }
     if status < 400:
-        message = f"The base URL redirects to {_host(headers)}; redirects are not followed."
+        message = (
+            f"The base URL redirects to {_host(headers)}; redirects are not followed."
+            if status >= 300
+            else f"The service answered with the status {status}, which is no answer to a request."
+        )
     return _error_of(status, message, retry_after(headers), fields)
 
 
@@ -307,22 +269,27 @@ def _host(headers: Mapping[str, str]) -> str:
 
 def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str, object]) -> EngineError:
     advice = _ADVICE.get(status, "")
-    if status in {429, 503}:
+    if status == 429 or status == 503:
         if wait and wait > LONGEST_WAIT:
             advice = f"The service asks to come again in {_duration(wait)}. Nothing is billed."
         if status == 503 and wait is None:  # it may have come in the middle of the work
-            advice = f"{advice} {_NOT_SENT_AGAIN}"
+            advice = f"{advice} {NOT_SENT_AGAIN}"
         return Overloaded(message, advice, retry_after=wait, **fields)
     if status == 504:
-        return TimedOut(message, f"{advice} {_NOT_SENT_AGAIN}", **fields)  # type: ignore[arg-type]
-    if status >= 500 or status == 408:
-        return OutcomeUnknown(message, _NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
-    if status < 400:
-        advice = "Set BELUGA_BASE_URL to the address that is meant."
+        return TimedOut(message, f"{advice} {NOT_SENT_AGAIN}", **fields)  # type: ignore[arg-type]
+    if 300 <= status < 400:
+        advice = f"Set BELUGA_BASE_URL to the address that is meant. {NOT_SENT_AGAIN}"
+    if status not in REFUSALS:
+        return OutcomeUnknown(message, advice or NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
     refused = Refused(message, advice or "Nothing is billed.", **fields)  # type: ignore[arg-type]
     if refused.declined:
         refused.hint = "Put it in other words, or ask another model. Nothing is billed."
     return refused
+
+
+def error_words(body: Mapping[str, object]) -> str:
+    """Return what the body of an error says, in whatever shape."""
+    return str(_said_in(body).get("message") or "")
 
 
 def _said(text: bytes) -> Mapping[str, object]:
@@ -330,6 +297,10 @@ def _said(text: bytes) -> Mapping[str, object]:
     if not isinstance(body, Mapping):
         words = text[:2000].decode(errors="replace")
         return {} if "<" in words else {"message": words}
+    return _said_in(body)
+
+
+def _said_in(body: Mapping[str, object]) -> Mapping[str, object]:
     error = next((body[name] for name in ("error", "detail", "errors") if body.get(name)), body)
     if isinstance(error, Mapping) and not isinstance(error.get("message"), str):
         error = error | {"message": _words(error)} if isinstance(error, dict) else error

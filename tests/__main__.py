@@ -35,6 +35,7 @@ CHECKS = {
     "formatting": ("ruff", "format", "--check", "."),
     "lint": ("ruff", "check", "."),
     "types": ("mypy",),
+    **{f"types, {system}": ("mypy", "--platform", system) for system in ("win32", "darwin", "emscripten")},
     "tests": (*PYTEST, *TWO_AT_A_TIME, f"--basetemp={LEFT}", "tests"),
     "tests in other environments": (*PYTEST, f"--basetemp={LEFT}-environments", "-m", "environment", "tests"),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),

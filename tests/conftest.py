@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import os
 import socket
 import threading
 import traceback
@@ -120,3 +121,10 @@ def everything_said(failed):
 def said():
     """What a session told the person: pass `said.append` as `notify`."""
     return []
+
+
+def pytest_collection_modifyitems(items):
+    if os.name == "nt":
+        for item in items:
+            if item.get_closest_marker("posix"):
+                item.add_marker(pytest.mark.skip(reason="It needs a POSIX system."))

@@ -1,6 +1,7 @@
 """Functions that an executor's processes can import."""
 
 import os
+import time
 
 
 def red(image):
@@ -26,3 +27,17 @@ def twice(value):
 
 def dying(value):
     os._exit(1)
+
+
+def resting(seconds):
+    """Keeps its process busy for a while, so that another one takes the next call."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def dying_once(path, value):
+    """Ends its process if it is the first that is asked."""
+    if os.path.exists(path):
+        os.unlink(path)
+        os._exit(1)
+    return value

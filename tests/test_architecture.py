@@ -17,17 +17,19 @@ PACKAGE = Path(beluga_nb.__file__).parent
 
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
-    {"errors"},
-    {"metadata", "cells"},
-    {"core"},
-    {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
+    {"text"},
+    {"errors", "pieces", "untrusted"},
+    {"metadata", "cells", "lifetime", "_workers"},
+    {"core", "_loop"},
+    {"engines", "catalog", "budget", "person", "endpoints"},
+    {"project"},
     {"wire", "settings"},
     {"api", "local", "store", "compare", "show"},
     {"preferences"},
     {"care", "judging", "bench"},
     {"comparing"},
     {"session"},
-    {"magics", "workbench", "cli"},
+    {"magics", "workbench", "cli", "lab"},
     {"__init__", "__main__"},
 ]
 
@@ -36,7 +38,7 @@ DOOR = ("session", "workbench")
 
 # Where a library may be imported; what is not named here may be imported nowhere.
 LIBRARIES = {
-    "httpx": {"api/http.py"},
+    "httpx": {"api/transport.py"},
     # In the package's root for type checkers only; what stands in a cell is kept up to date, as a saved
     # notebook shows it.
     "IPython": {"magics/", "__init__.py", "workbench/panel.py", "workbench/booth.py"},
@@ -44,12 +46,13 @@ LIBRARIES = {
     "ipywidgets": {"workbench/"},
     "starlette": {"local/"},
     "uvicorn": {"local/"},
+    "jupyterlab": {"lab.py"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
     "numpy": {"local/painter/", "compare/measure.py", "compare/rank.py"},
     # In comparing.py for type checkers only.
     "PIL": {"core.py", "show/", "local/painter/", "compare/measure.py", "comparing.py"},
-    "pybase64": {"wire.py", "show/", "workbench/booth.py"},
-    "pandas": {"show/frame.py", "compare/grid.py", "comparing.py"},  # in the latter, for type checkers only
+    "pybase64": {"wire.py", "api/answers.py", "show/", "workbench/booth.py"},
+    "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "comparing.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"_loop.py"},
     "nest_asyncio2": {"_loop.py"},
@@ -107,11 +110,11 @@ def test_the_session_opens_the_workbench_only_when_someone_knocks():
     assert not [name for name in at_the_top if str(name).startswith(f"beluga_nb.{other}")]
 
 
-def test_magics_and_workbench_know_only_session_show_and_core():
+def test_magics_and_workbench_know_only_session_show_core_and_what_is_below():
     for module in MODULES:
         if room(module) in {"magics", "workbench"}:
             inner = {name.split(".")[1] for name in imports(module) if name.startswith("beluga_nb.")}
-            assert inner <= {"session", "show", "core", "errors", room(module)}, module
+            assert inner <= {"session", "show", "core", "errors", "text", room(module)}, module
 
 
 def test_every_exported_name_exists_and_has_one_home():
@@ -203,8 +206,9 @@ def swallows(handler):
     return takes_all and not (isinstance(last, ast.Raise) and last.exc is None)
 
 
-# Ctrl-C in a terminal ends the command, with the status that shells know.
-ENDS_THERE = {"cli.py"}
+# Ctrl-C in a terminal ends the command, with the status that shells know; what ends the work on a thread goes
+# to whoever waits for it.
+ENDS_THERE = {"cli.py", "lab.py", "_workers.py"}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))

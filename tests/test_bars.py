@@ -164,7 +164,7 @@ SHOWN = {
     ),
     "S12": (
         "s12_the_key_goes_to_the_api_and_to_no_other_origin",
-        "s12_a_file_that_came_with_a_notebook_gets_no_key",
+        "s12_a_server_that_only_a_file_names_is_sent_nothing_be_it_on_this_machine",
         "s12_no_key_but_its_own_goes_to_an_endpoint",
     ),
     "S13": (
@@ -220,7 +220,7 @@ SHOWN = {
         "a27_an_error_message_that_attacks",
     ),
     "S36": (
-        "s36_under_any_umask_folders_and_files_are_for_their_owner_alone",
+        "s36_whom_the_umask_lets_read_a_store_may_and_only_its_owner_writes_or_sees_the_journal",
         "a_store_that_is_another_users_is_read_and_not_written_even_where_it_could_be",
     ),
     "S37": ("s37_r32_nothing_stored_is_executed_and_nothing_locks",),
@@ -250,7 +250,7 @@ SHOWN = {
         "s60_the_core_works_with_the_lowest_versions_that_are_allowed",
     ),
     "S61": ("s61_every_dependency_has_a_floor_and_its_reason_in_the_readme",),
-    "S62": ("s62_the_wheel_holds_the_package_and_nothing_else",),
+    "S62": ("s62_the_wheel_holds_the_package_and_its_lessons_and_nothing_else",),
     "S63": ("s63_who_publishes_runs_nothing_else",),
     "S64": ("s64_actions_are_pinned_by_hash_and_may_only_read",),
 }

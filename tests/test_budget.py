@@ -2,17 +2,25 @@
 
 import asyncio
 import datetime
+import os
+import subprocess
+import sys
 import threading
+import time
 from decimal import Decimal
 
 import pytest
-from conftest import KEY, Counting, ask, drawing, service
+from conftest import KEY, Counting, ask, drawing, drawn, service
+from faulty import Faulty, after, b64, images, silence
+from faulty import error as refusal
 
-from beluga_nb.budget import Budget, Budgeted, Caps, Prices
+from beluga_nb.budget import Amount, Budget, Budgeted, Caps, Prices
 from beluga_nb.core import Incomplete, Request
-from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, SettingsError
+from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, SettingsError, StoreError
 from beluga_nb.session import Session
 from beluga_nb.settings import Settings, load
+from beluga_nb.store.ledger import StoreLedger
+from beluga_nb.store.records import Store
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 DATE = datetime.date(2026, 11, 1)
@@ -209,3 +217,207 @@ def test_the_status_calls_an_estimate_an_estimate(engine, tmp_path):
     assert session.status()["spent"] == (
         "2 pictures; 0.16 USD of 1 USD by your prices of 2026-11-01 (estimated)"
     )
+
+
+# --- a budget of several processes
+
+FORKED = """
+import os, sys
+from pathlib import Path
+from beluga_nb.session import Session
+
+folder, children, calls = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+session = Session(folder=folder, notify=lambda _: None)
+before, when = int(sys.argv[4]), sys.argv[5]
+
+def buy(name, count):
+    bought = 0
+    for number in range(count):
+        try:
+            session.generate(f"{name} {number}")
+            bought += 1
+        except Exception as error:
+            assert type(error).__name__ in {"OverBudget", "Unreachable", "Refused"}, error
+    return bought
+
+buy("parent", before)
+pids = []
+for child in range(children):
+    pid = os.fork()
+    if not pid:
+        if when == "grandchildren" and not os.fork():
+            buy(f"grandchild {child}", calls)
+            os._exit(0)
+        buy(f"child {child}", calls)
+        if when == "grandchildren":
+            os.wait()
+        os._exit(0)
+    pids.append(pid)
+if when == "parent too":
+    buy("parent again", calls)
+for pid in pids:
+    os.waitpid(pid, 0)
+print(session.budget.images, session.status()["spent"])
+"""
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+
+def in_process(script, base_url, folder, *arguments, **more):
+    said = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_MODEL": "flux-2.0"} | more
+    return subprocess.Popen(
+        [sys.executable, "-c", script, str(folder), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **said},
+    )
+
+
+def ended(process):
+    out, err = process.communicate(timeout=90)
+    assert (err, process.returncode) == ("", 0)
+    return out.strip()
+
+
+@forks
+@pytest.mark.parametrize("shared", ["session", "store"])
+@pytest.mark.parametrize("before", [0, 2], ids=["forked before the first call", "forked after two"])
+@pytest.mark.parametrize("when", ["children", "parent too", "grandchildren"])
+def test_forked_children_spend_one_budget_with_their_parent(shared, before, when, tmp_path):
+    with Faulty(after(0.02, images(b64(drawn(FOX, 0))))) as server:
+        more = {"BELUGA_MAX_IMAGES": "5", "BELUGA_BUDGET": shared}
+        told = ended(in_process(FORKED, server.url, tmp_path, 3, 4, before, when, **more))
+        assert server.count("POST") == 5
+    assert told.endswith("5 pictures of 5, the price unknown")
+
+
+@forks
+def test_what_children_were_refused_is_given_back_for_all(tmp_path):
+    script = [refusal(402, "No balance.")] * 6 + [images(b64(drawn(FOX, 0)))]
+    with Faulty(script) as server:
+        told = ended(in_process(FORKED, server.url, tmp_path, 3, 5, 1, "children", BELUGA_MAX_IMAGES="4"))
+        assert server.count("POST") == 6 + 4
+    assert told == "4 4 pictures of 4, the price unknown"
+
+
+SEVERAL = """
+import sys, threading
+from pathlib import Path
+from beluga_nb.session import Session
+
+name, session = sys.argv[2], Session(folder=Path(sys.argv[1]), notify=lambda _: None)
+
+def buy(number):
+    try:
+        session.generate(f"{name} {number}", bridge="thread")
+    except Exception as error:
+        assert type(error).__name__ == "OverBudget", error
+
+threads = [threading.Thread(target=buy, args=(number,)) for number in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_kernels_that_share_a_store_may_share_its_budget_and_so_may_later_ones(tmp_path):
+    with Faulty(after(0.05, images(b64(drawn(FOX, 0))))) as server:
+        more = {"BELUGA_MAX_IMAGES": "7", "BELUGA_BUDGET": "store"}
+        for process in [in_process(SEVERAL, server.url, tmp_path, f"kernel {n}", **more) for n in range(4)]:
+            ended(process)
+        assert server.count("POST") == 7
+        ended(in_process(SEVERAL, server.url, tmp_path, "a later one", **more))
+        assert server.count("POST") == 7
+
+
+KILLED = """
+import os, sys, threading, time
+from pathlib import Path
+from beluga_nb.session import Session
+
+session = Session(folder=Path(sys.argv[1]), notify=lambda _: None)
+session.submit("a fox")
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_had_on_its_way_stays_counted(tmp_path):
+    more = {"BELUGA_MAX_IMAGES": "2", "BELUGA_BUDGET": "store"}
+    with Faulty([silence, images(b64(drawn(FOX, 0)))]) as server:
+        process = in_process(KILLED, server.url, tmp_path, **more)
+        until = time.monotonic() + 30
+        while not server.count("POST"):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        process.kill()
+        process.communicate(timeout=30)
+        ended(in_process(SEVERAL, server.url, tmp_path, "later", **more))
+        assert server.count("POST") == 2
+
+
+# --- the ledger of a store
+
+
+def ledger_of(folder):
+    return StoreLedger(Store(folder))
+
+
+def test_budgets_on_one_ledger_agree_whoever_writes(tmp_path):
+    first, second = Budget(ledger_of(tmp_path)), Budget(ledger_of(tmp_path))
+    with first.reserved(FOX.part(0, 2), caps(images=3)):
+        with (
+            pytest.raises(OverBudget, match="2 of 3 are made"),
+            second.reserved(FOX.part(0, 2), caps(images=3)),
+        ):
+            pytest.fail("two more do not fit")
+        with second.reserved(FOX, caps(images=3)):
+            assert (first.images, second.images) == (3, 3)
+    assert (first.spent, second.spent) == (Amount(3, Decimal("0.24")), Amount(3, Decimal("0.24")))
+
+
+@pytest.mark.parametrize(
+    "rest", [b'{"images":1,"co', b"\xff\x00", b"null", b'{"images":"x","cost":"y"}', b"[]"]
+)
+def test_a_line_that_was_cut_off_is_passed_over(rest, tmp_path):
+    budget = Budget(ledger_of(tmp_path))
+    with budget.reserved(FOX, caps(images=3)):
+        pass
+    with (tmp_path / "pending" / "spent.jsonl").open("ab") as file:
+        file.write(rest)
+    with budget.reserved(FOX, caps(images=3)):
+        pass
+    assert (budget.images, Budget(ledger_of(tmp_path)).images) == (2, 2)
+
+
+def test_a_ledger_that_was_removed_begins_anew(tmp_path):
+    budget = Budget(ledger_of(tmp_path))
+    with budget.reserved(FOX, caps(images=1)):
+        pass
+    (tmp_path / "pending" / "spent.jsonl").unlink()
+    assert budget.images == 0
+    with budget.reserved(FOX, caps(images=1)):
+        assert budget.images == 1
+
+
+def test_a_lock_that_a_dead_process_left_is_nobodys(tmp_path):
+    budget = Budget(ledger_of(tmp_path))
+    with budget.reserved(FOX, caps(images=2)):
+        pass
+    lock = tmp_path / "pending" / "spent.lock"
+    lock.touch()
+    os.utime(lock, (1, 1))
+    with budget.reserved(FOX, caps(images=2)):
+        assert budget.images == 2
+    assert not lock.exists()
+
+
+def test_a_cap_that_cannot_be_written_down_buys_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    counting = Counting()
+    with pytest.raises(StoreError) as caught:
+        ask(Budgeted(counting, Budget(ledger_of(tmp_path / "file" / "store")), caps(images=2)), FOX)
+    assert counting.requests == []
+    assert str(caught.value).startswith("What was spent cannot be written down in spent.jsonl: ")
+    assert caught.value.hint.startswith("Nothing was sent. ")

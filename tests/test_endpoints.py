@@ -10,6 +10,7 @@ from leaks import leaks
 from servers import App, localai, sglang, square
 
 import beluga_nb.settings as settings
+from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.catalog import off_ratio
 from beluga_nb.core import Request
 from beluga_nb.endpoints import Named
@@ -29,6 +30,12 @@ def lab(folder, answer=localai, dialect="localai"):
 
 
 def session(folder, said=None, **environ):
+    """A session of somebody who trusts the folder's beluga.toml."""
+    return stranger(folder, said, **{"BELUGA_TRUST": str(folder)} | environ)
+
+
+def stranger(folder, said=None, **environ):
+    """A session of somebody who has just downloaded the folder."""
     return Session(environ=environ, folder=folder, notify=(said if said is not None else []).append)
 
 
@@ -180,7 +187,7 @@ def test_the_status_and_the_list_of_models_name_the_endpoints(tmp_path):
 
 def test_tab_and_the_settings_know_them(tmp_path):
     with lab(tmp_path):
-        preferences = session(tmp_path).preferences
+        preferences = stranger(tmp_path).preferences
         assert preferences.choices("model")[-1] == "lab:sd-turbo"
         assert preferences.choices("endpoint") == ["lab"]
         assert "21:9" in preferences.choices("size", "lab:sd-turbo")
@@ -237,23 +244,62 @@ def test_an_endpoint_without_a_model_asks_for_one(tmp_path):
 HERE = '[endpoints.lab]\nbase_url = "https://evil.example/v1"\nmodel = "sd"\n'
 
 
-def test_s12_a_file_that_came_with_a_notebook_gets_no_key(tmp_path):
+EVERY_KEY = dict.fromkeys(("BELUGA_API_KEY", "BELUGA_LAB_API_KEY", "OPENAI_API_KEY", "XAI_API_KEY"), KEY)
+
+
+@pytest.mark.parametrize("dialect", [*DIALECTS, "no-dialect"])
+@pytest.mark.parametrize("keys", [{}, EVERY_KEY], ids=["no key", "every key"])
+def test_s12_a_server_that_only_a_file_names_is_sent_nothing_be_it_on_this_machine(tmp_path, dialect, keys):
+    with lab(tmp_path, dialect=dialect) as app:
+        asked = stranger(tmp_path, **keys)
+        for ask in (asked.generate, asked.plan):
+            with pytest.raises((SettingsError, UnknownName)) as failed:
+                ask("a fox", endpoint="lab")
+            assert failed.value.hint
+        with pytest.raises((SettingsError, UnknownName)):
+            asked.models(endpoint="lab")
+        with pytest.raises((SettingsError, UnknownName)):
+            asked.grid("a {{animal}}", animal=["fox"], model=["lab:sd-turbo"]).run()
+        told = asked.status()["endpoint lab"]
+    assert (app.bodies, app.keys) == ([], [])
+    assert told.startswith("beluga.toml names the server lab at http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("dialect", [name for name, each in DIALECTS.items() if each.service])
+def test_s12_a_file_alone_chooses_no_service_and_none_of_its_keys(tmp_path, dialect):
+    (tmp_path / "beluga.toml").write_text(f'[endpoints.ai]\ndialect = "{dialect}"\nmodel = "gpt-image-2"\n')
+    keys = {each.variable: KEY for each in DIALECTS.values() if each.variable}
+    asked = stranger(tmp_path, **keys, BELUGA_AI_API_KEY=KEY)
+    now = asked.settings().at("ai:gpt-image-2")
+    assert asked._key(now) is None
+    with pytest.raises(SettingsError, match="names the server ai at https://"):
+        asked._endpoint(now)
+
+
+def test_s12_the_one_line_says_what_a_file_wants_and_how_to_let_it(tmp_path):
     (tmp_path / "beluga.toml").write_text(HERE)
-    asked = session(tmp_path, BELUGA_LAB_API_KEY=KEY, BELUGA_API_KEY=KEY, OPENAI_API_KEY=KEY)
     with pytest.raises(SettingsError) as failed:
-        asked.generate("a fox", endpoint="lab")
-    assert failed.value.message == "beluga.toml wants to send your BELUGA_LAB_API_KEY to evil.example."
-    assert failed.value.hint.endswith("say so yourself: set BELUGA_LAB_BASE_URL=https://evil.example/v1")
-    assert "wants to send your BELUGA_LAB_API_KEY" in asked.status()["endpoint lab"]
-    with pytest.raises(SettingsError, match="wants to send your BELUGA_LAB_API_KEY"):
-        asked.models(endpoint="lab")
+        stranger(tmp_path, **EVERY_KEY).generate("a fox", endpoint="lab")
+    assert str(failed.value) == (
+        "beluga.toml names the server lab at https://evil.example/v1, and you have not: nothing was sent.\n"
+        "If you trust that address, say so yourself: set BELUGA_LAB_BASE_URL=https://evil.example/v1"
+    )
+
+
+def test_what_a_server_once_gave_replays_for_who_has_not_named_it(tmp_path):
+    with lab(tmp_path) as app:
+        first = session(tmp_path).generate("a fox", endpoint="lab")
+        for mode in ("auto", "replay"):
+            assert stranger(tmp_path, **EVERY_KEY).generate("a fox", endpoint="lab", mode=mode) == first
+    assert len(app.bodies) == 1
 
 
 def test_s12_no_key_but_its_own_goes_to_an_endpoint(tmp_path):
     """Neither BelugAPI's key, however it is given, nor another service's, whatever the dialect says."""
     with lab(tmp_path) as app:
         others = {"BELUGA_API_KEY": KEY, "OPENAI_API_KEY": KEY, "XAI_API_KEY": KEY}
-        Session(api_key=KEY, environ=others, folder=tmp_path).generate("a fox", endpoint="lab")
+        trusting = others | {"BELUGA_TRUST": str(tmp_path)}
+        Session(api_key=KEY, environ=trusting, folder=tmp_path).generate("a fox", endpoint="lab")
         for dialect in ("openai", "xai", "openrouter"):
             text = (tmp_path / "beluga.toml").read_text().replace("localai", dialect)
             (tmp_path / dialect).mkdir()
@@ -279,7 +325,7 @@ def test_s12_whose_address_the_user_has_said_gets_its_key(tmp_path):
     (tmp_path / "beluga.toml").write_text(HERE)
     with on_a_port((app := App(localai)).app) as base_url:
         said = {"BELUGA_LAB_API_KEY": KEY, "BELUGA_LAB_BASE_URL": base_url}
-        session(tmp_path, **said).generate("a fox", endpoint="lab")
+        stranger(tmp_path, **said).generate("a fox", endpoint="lab")
     assert app.keys == [f"Bearer {KEY}"]
     assert leaks(tmp_path) == []
 
@@ -288,7 +334,7 @@ def test_s12_what_the_environment_says_of_another_address_opens_no_door(tmp_path
     """The address in the environment is the one that is used: no file can turn it elsewhere."""
     (tmp_path / "beluga.toml").write_text(HERE)
     said = {"BELUGA_LAB_API_KEY": KEY, "BELUGA_LAB_BASE_URL": "https://lab.example/v1"}
-    asked = session(tmp_path, **said)
+    asked = stranger(tmp_path, **said)
     assert asked._endpoint(asked.settings().at("lab:sd")).base_url == "https://lab.example/v1"
 
 
@@ -357,7 +403,7 @@ def test_asking_an_endpoint_needs_no_loop_of_ones_own(tmp_path):
 
 
 def test_in_a_notebook_it_is_chosen_listed_and_completed(tmp_path):
-    with lab(tmp_path), Kernel(tmp_path) as kernel:
+    with lab(tmp_path), Kernel(tmp_path, BELUGA_TRUST=str(tmp_path)) as kernel:
         kernel.run("%load_ext beluga_nb")
         assert kernel.run("%%beluga -m lab:sd-turbo -s 300x200 -o fox\na fox").status == "ok"
         assert kernel.run("%beluga --endpoint lab -s 300x200 a fox").texts == kernel.run("fox").texts
@@ -381,7 +427,7 @@ def test_a_grid_asks_each_server_and_one_that_refuses_stops_no_other(tmp_path):
 
     with lab(tmp_path) as app, service(refusing) as base_url:
         asked = Session(
-            environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url},
+            environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_TRUST": str(tmp_path)},
             folder=tmp_path,
             notify=lambda _: None,
         )

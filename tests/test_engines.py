@@ -8,7 +8,7 @@ from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.catalog import split
 from beluga_nb.core import Incomplete, Request
-from beluga_nb.engines import Gate, Limited, PerLoop, Spread, joined, outcome, side_by_side
+from beluga_nb.engines import ConcurrencyLimit, Limited, PerLoop, Spread, joined, outcome, side_by_side
 from beluga_nb.errors import Refused, Unreachable
 
 ONE = Request(prompt="a fox", model="gpt-image-2")
@@ -128,7 +128,7 @@ def test_limited_lets_no_more_go_than_it_may(most):
         return await drawing(request)
 
     async def many():
-        limited = Limited(slow, Gate(most))
+        limited = Limited(slow, ConcurrencyLimit(), most)
         await asyncio.gather(*(limited(part) for part in singly(FIVE)))
 
     asyncio.run(many())
@@ -137,7 +137,7 @@ def test_limited_lets_no_more_go_than_it_may(most):
 
 def test_limited_gives_the_place_back_after_an_error():
     async def many():
-        limited = Limited(failing(0), Gate(1))
+        limited = Limited(failing(0), ConcurrencyLimit(), 1)
         return [await outcome(limited, part) for part in singly(FIVE)]
 
     assert [type(each).__name__ for each in asyncio.run(many())] == ["Unreachable", *["Result"] * 4]

@@ -17,7 +17,7 @@ from conftest import KEY, ask, drawing, drawn, service
 from upstream import Upstream
 
 from beluga_nb.api.dialects import OPENAI
-from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.endpoint import Endpoint, InTime, TimeLimits
 from beluga_nb.api.http import Http
 from beluga_nb.api.keys import Secret
 from beluga_nb.api.polled import Pace, Polled
@@ -25,7 +25,21 @@ from beluga_nb.api.retry import Retrying
 from beluga_nb.budget import Budget, Budgeted, Caps
 from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Request, Result
-from beluga_nb.engines import Counted, Gate, InTurn, Limited, PerLoop, Queue, Spread, UntilStopped
+from beluga_nb.engines import (
+    ConcurrencyLimit,
+    Connected,
+    Counted,
+    EngineRoom,
+    Held,
+    InRoom,
+    KeyedLocks,
+    Limited,
+    PerLoop,
+    SingleFlight,
+    Spread,
+    UntilStopped,
+    engine_room,
+)
 from beluga_nb.errors import (
     Address,
     BelugaError,
@@ -40,7 +54,7 @@ from beluga_nb.local.previews import previews
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded
+from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded
 
 
 async def in_jpeg_and_webp(request: Request) -> Result:
@@ -102,31 +116,31 @@ def in_process(engine, response_format="b64_json"):
     return client("http://127.0.0.1/v1", response_format, create_app(engine, key=KEY))
 
 
-def recorded(engine, store, gate=None):
+def recorded(engine, store, limit=None):
     keeping = Recorded(engine, store, provider="law", preview=preview, notify=pytest.fail)
-    return Replayed(Limited(keeping, gate) if gate else keeping, store, provider="law")
+    return Replayed(Limited(keeping, limit, 4) if limit else keeping, store, provider="law")
 
 
 async def no_time(_seconds):
     await asyncio.sleep(0)
 
 
-def refetched(engine, store):
+def recovering(engine, store):
     async def fetch(part, address):
         return await engine(part)
 
     keeping = Recorded(engine, store, provider="law", preview=preview, notify=pytest.fail)
-    return Refetched(Replayed(keeping, store, provider="law"), keeping, fetch)
+    return Recovering(Replayed(keeping, store, provider="law"), keeping, fetch)
 
 
-def left_and_refetched(engine, store):
+def left_and_recovered(engine, store):
     """As if an earlier call had left all its pictures at their addresses."""
 
     async def ask_again(request):
         call = pending.begin(store, request.as_call(), provider="law")
         left = [Address(sample=sample, url="https://x.example/", engine="x") for sample in request.samples]
         pending.lose(store, call, "It was not fetched.", left)
-        return await refetched(engine, store)(request)
+        return await recovering(engine, store)(request)
 
     return ask_again
 
@@ -162,17 +176,22 @@ WRAPPERS = {
     ),
     "recorded": recorded,
     "replayed": replayed,
-    "refetched": refetched,
-    "left and refetched": left_and_refetched,
+    "recovering": recovering,
+    "left and recovered": left_and_recovered,
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
     "counted": lambda engine, _: Counted(engine),
-    "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, Gate(2))),
+    "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, ConcurrencyLimit(), 2)),
     "until stopped": lambda engine, _: UntilStopped(engine, lambda _error: True),
     "budgeted": lambda engine, _: Budgeted(engine, Budget(), Caps(images=9)),
-    "in turn": lambda engine, _: InTurn(engine, Queue()),
+    "single flight": lambda engine, _: SingleFlight(engine, KeyedLocks()),
+    "in the room": lambda engine, _: InRoom(engine, engine_room(), hold=9),
+    "held": lambda engine, _: Held(engine, engine_room(), 9),
+    "connected": lambda engine, _: Connected(EngineRoom(), lambda: "there", lambda: engine),
+    "in time": lambda engine, _: InTime(engine, TimeLimits(30, 30)),
     "spread": lambda engine, _: Spread(engine, split),
     "everything": lambda engine, store: Spread(
-        recorded(PerLoop(lambda: Retrying(in_process(engine), sleep=no_time)), store, Gate(4)), split
+        recorded(PerLoop(lambda: Retrying(in_process(engine), sleep=no_time)), store, ConcurrencyLimit()),
+        split,
     ),
 }
 

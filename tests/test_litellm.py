@@ -85,7 +85,9 @@ def lab(installed, tmp_path_factory):
 
 
 def session(folder, **said):
-    return Session(environ={"BELUGA_LAB_API_KEY": PROXY_KEY}, folder=folder, **said)
+    return Session(
+        environ={"BELUGA_LAB_API_KEY": PROXY_KEY, "BELUGA_TRUST": str(folder)}, folder=folder, **said
+    )
 
 
 @pytest.mark.parametrize("size", [None, "16:9", "3:4", "21:9"])
@@ -118,7 +120,9 @@ def test_the_proxy_lists_what_it_has(lab):
 )
 def test_what_the_proxy_refuses_is_one_error(lab, environ, model, status):
     with pytest.raises(Refused) as failed:
-        Session(environ=environ, folder=lab).generate("a boat", model=model, mode="off")
+        Session(environ=environ | {"BELUGA_TRUST": str(lab)}, folder=lab).generate(
+            "a boat", model=model, mode="off"
+        )
     assert failed.value.status in status
     assert failed.value.message
     assert "\n" not in failed.value.message

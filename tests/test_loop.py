@@ -1,11 +1,13 @@
 """Where coroutines run, and how Stop stops them."""
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -253,6 +255,7 @@ def test_an_engine_that_exits_ends_its_job_and_not_the_loop(bridge):
     assert bridge.submit(answer()).result() == 42
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_gets_a_loop_of_its_own(bridge):
     assert bridge.submit(answer()).result() == 42
@@ -380,3 +383,224 @@ def test_a_call_that_needs_what_is_missing_leaves_no_warning():
     done = run(start + call)
     assert done.stdout == 'bridge = "nested" needs nest_asyncio, which is not installed.\n'
     assert done.stderr == ""
+
+
+# --- a cancellation is heard, however early it comes
+
+
+def check_stopped(job):
+    until = time.monotonic() + 5
+    while not job.done():
+        assert time.monotonic() < until, "it runs on"
+        time.sleep(0.01)
+    with pytest.raises(asyncio.CancelledError):
+        job.result()
+
+
+class Blocked:
+    """A bridge whose loop takes no step until it is let go."""
+
+    def __enter__(self):
+        self.bridge, self.letting = Thread(), threading.Event()
+        self.began = threading.Event()
+
+        async def hold():
+            self.began.set()
+            self.letting.wait(20)
+
+        self.holding = self.bridge.submit(hold())
+        assert self.began.wait(20)
+        return self
+
+    def __exit__(self, *_):
+        self.letting.set()
+        self.holding.result()
+
+
+def cancelled_from(thread):
+    def cancel(job):
+        if not thread:
+            return job.cancel()
+        other = threading.Thread(target=job.cancel)
+        other.start()
+        other.join(20)
+
+    return cancel
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+@pytest.mark.parametrize("thread", [False, True], ids=["here", "in another thread"])
+def test_a_job_that_is_cancelled_while_its_loop_is_blocked_takes_no_step(times, thread):
+    endless = Endless()
+    with Blocked() as blocked:
+        job = blocked.bridge.submit(endless())
+        for _ in range(times):
+            cancelled_from(thread)(job)
+    check_stopped(job)
+    assert (job.done(), endless.begun.is_set()) == (True, False)
+
+
+async def task(job):
+    """A task that waits, cancelled before its first step."""
+    waiting = asyncio.ensure_future(job)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert waiting.cancelled()
+
+
+async def gathered(job):
+    together = asyncio.gather(job, asyncio.sleep(0))
+    together.cancel()
+    await asyncio.gather(together, return_exceptions=True)
+
+
+async def made_a_task(job):
+    waiting = asyncio.get_running_loop().create_task(job)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+
+
+async def timed_out(job):
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(job, 0)
+
+
+async def in_a_group(job):
+    with contextlib.suppress(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(failing())
+            group.create_task(job)
+
+
+EARLY = [task, gathered, made_a_task, timed_out, in_a_group]
+
+
+@pytest.mark.parametrize("cancel", EARLY, ids=lambda cancel: cancel.__name__)
+def test_whoever_is_cancelled_before_it_waits_stops_the_job(cancel, bridge):
+    endless = Endless()
+    job = bridge.submit(endless())
+    asyncio.run(cancel(job))
+    check_stopped(job)
+    assert endless.clean.is_set() or not endless.begun.is_set()
+
+
+@pytest.mark.parametrize("cancel", EARLY, ids=lambda cancel: cancel.__name__)
+def test_whoever_is_cancelled_before_it_waits_stops_a_job_that_has_not_begun(cancel):
+    endless = Endless()
+    with Blocked() as blocked:
+        job = blocked.bridge.submit(endless())
+        asyncio.run(cancel(job))
+    check_stopped(job)
+    assert not endless.begun.is_set()
+
+
+EARLY_NESTED = f"""
+{NESTED}
+async def begins():
+    print("begun")
+
+async def task(job):
+    waiting = asyncio.ensure_future(job)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+async def cancelled(job):
+    job.cancel()
+
+async def elsewhere(job):
+    thread = threading.Thread(target=job.cancel)
+    thread.start()
+    thread.join()
+
+for cancel in (task, cancelled, elsewhere):
+    asyncio.run(cancel(nested.submit(begins())))
+    nested.submit(answer()).result()
+print("end")
+"""
+
+
+def test_a_nested_job_that_is_cancelled_before_anybody_waits_never_begins():
+    done = run(EARLY_NESTED)
+    assert (done.stdout, done.stderr) == ("end\n", "")
+
+
+def test_tasks_that_wait_for_one_job_each_get_its_result(bridge):
+    async def slow():
+        await asyncio.sleep(0.2)  # longer than a heartbeat
+        return 42
+
+    async def several():
+        job = bridge.submit(slow())
+        return await asyncio.gather(job, asyncio.ensure_future(job), asyncio.wait_for(job, 20))
+
+    assert asyncio.run(several()) == [42, 42, 42]
+
+
+@pytest.mark.parametrize("waiting", range(4))
+def test_a_cancelled_task_stops_the_job_wherever_it_waits(waiting, bridge):
+    endless = Endless()
+
+    async def cell():
+        task = asyncio.ensure_future(bridge.submit(endless()))
+        for _ in range(waiting):
+            await asyncio.sleep(0.03)
+        task.cancel()
+        await asyncio.wait({task})
+        return task.cancelled()
+
+    assert asyncio.run(cell())
+    assert not endless.begun.is_set() or endless.clean.wait(20)
+
+
+# --- forks
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_that_waits_for_a_job_of_its_parent_is_told_so(bridge):
+    endless = Endless()
+    job = bridge.submit(endless())
+    assert endless.begun.wait(20)
+    child = os.fork()
+    if not child:
+        try:
+            job.result()
+        except RequestError as error:
+            os._exit(0 if "the process that this one was forked from" in error.message else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    job.cancel()
+
+
+BUSY_FORKS = """
+import warnings
+warnings.simplefilter("ignore")  # of forks beside threads, from Python 3.12 on
+import os, threading
+from beluga_nb._loop import Thread
+
+async def answer():
+    return 42
+
+bridge, going = Thread(), True
+
+def submit():
+    while going:
+        bridge.submit(answer()).result()
+
+threads = [threading.Thread(target=submit) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for _ in range(20):
+    child = os.fork()
+    if not child:
+        os._exit(0 if bridge.submit(answer()).result() == 42 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+going = False
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_of_a_busy_process_has_a_loop_of_its_own_and_no_lock_of_others():
+    done = run(
+        BUSY_FORKS.replace("import os,", "import warnings\nwarnings.simplefilter('ignore')\nimport os,")
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

@@ -37,13 +37,22 @@ def test_the_licence_is_in_both_and_the_tests_are_in_the_sdist(built):
     with tarfile.open(sdist) as archive:
         names = [name.partition("/")[2] for name in archive.getnames()]
     assert {"LICENSE", "CHANGELOG.md", "CITATION.cff", "README.md", "tests/test_law.py"} <= set(names)
-    assert [name for name in names if name.startswith(("notebooks/", ".git/", "benchmarks/"))] == []
+    assert [name for name in names if name.startswith((".git/", "benchmarks/"))] == []
 
 
 def test_one_version_is_said_everywhere():
     said = PROJECT["version"]
     assert re.search(rf"^## {re.escape(said)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert f"\nversion: {said}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+
+
+def test_the_system_that_is_claimed_is_the_one_that_everything_was_run_on():
+    """And Windows and macOS have a job each, which says so once it has run."""
+    claimed = [each for each in PROJECT["classifiers"] if each.startswith("Operating System")]
+    assert claimed == ["Operating System :: POSIX :: Linux"]
+    jobs = (ROOT / ".github/workflows/platforms.yml").read_text("utf-8")
+    assert re.search(r"system: \[windows-\d+, macos-\d+\]", jobs)
+    assert "| Windows, macOS | types alone" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_every_python_that_ci_tries_is_a_classifier():

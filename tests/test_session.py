@@ -240,15 +240,22 @@ def test_an_unreachable_server_says_that_nothing_was_sent(tmp_path, said):
             keyed(base_url, tmp_path, said).generate("a fox")
 
 
-def test_a_file_that_came_with_a_notebook_cannot_send_the_key_elsewhere(tmp_path, said):
-    (tmp_path / "beluga.toml").write_text('base_url = "https://images.example.org/v1"\n')
+@pytest.mark.parametrize("host", ["https://images.example.org", "http://127.0.0.1:9", "http://localhost:9"])
+def test_a_file_that_came_with_a_notebook_cannot_send_the_key_elsewhere(tmp_path, said, host):
+    (tmp_path / "beluga.toml").write_text(f'base_url = "{host}/v1"\n')
     session = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path, notify=said.append)
-    with pytest.raises(SettingsError, match="wants to send your key to images"):
+    with pytest.raises(SettingsError) as failed:
         session.generate("a fox")
+    assert str(failed.value) == (
+        f"beluga.toml: base_url ({host}/v1) is not used: you have not named that address. Nothing was sent.\n"
+        "If you trust that file, set BELUGA_TRUST to its folder."
+    )
+    assert session._endpoint(session.settings()).base_url == "https://api.belugapi.com/v1"
+    assert session.status()["not used"] == said[0]
 
 
 def test_settings_come_from_the_file_the_environment_and_the_call(tmp_path):
-    (tmp_path / "beluga.toml").write_text('model = "flux-2.0"\nstore = "from-file"\nmode = "off"\n')
+    (tmp_path / "beluga.toml").write_text('model = "flux-2.0"\nstore = "from-file"\nmode = "replay"\n')
     session = Session(environ={"BELUGA_MODE": "auto"}, folder=tmp_path, notify=lambda _: None)
     result = session.generate("a fox", size="3:4")
     assert result.request.model == "flux-2.0"

@@ -30,15 +30,15 @@ def test_nothing_said_means_the_service_and_the_defaults(tmp_path):
 
 
 def test_the_file_outranks_the_defaults(project):
-    write(project, 'model = "flux-2.0"\nmode = "off"')
+    write(project, 'model = "flux-2.0"\nmode = "replay"')
     settings = load({}, project)
-    assert (settings.model, settings.mode, settings.response_format) == ("flux-2.0", "off", "b64_json")
+    assert (settings.model, settings.mode, settings.response_format) == ("flux-2.0", "replay", "b64_json")
 
 
 def test_the_environment_outranks_the_file(project):
-    write(project, 'model = "flux-2.0"\nmode = "off"')
+    write(project, 'model = "flux-2.0"\nmode = "replay"')
     settings = load({"BELUGA_MODEL": "seedream-4.5"}, project)
-    assert (settings.model, settings.mode) == ("seedream-4.5", "off")
+    assert (settings.model, settings.mode) == ("seedream-4.5", "replay")
 
 
 def test_the_call_outranks_the_environment(project):
@@ -59,11 +59,12 @@ def test_an_empty_variable_says_nothing(tmp_path, value):
         ({"CI": ""}, "", "auto"),
         ({"CI": "false"}, "", "auto"),
         ({"CI": "0"}, "", "auto"),
-        ({"CI": "true"}, 'mode = "auto"', "auto"),
+        ({"CI": "true"}, 'mode = "auto"', "replay"),
+        ({"CI": "true", "BELUGA_MODE": "auto"}, 'mode = "replay"', "auto"),
         ({"CI": "true", "BELUGA_MODE": "refresh"}, "", "refresh"),
     ],
 )
-def test_under_ci_the_mode_is_replay_unless_it_is_said(project, environ, text, mode):
+def test_under_ci_the_mode_is_replay_unless_the_person_says_otherwise(project, environ, text, mode):
     write(project, text)
     assert load(environ, project).mode == mode
 
@@ -267,13 +268,10 @@ def test_the_provider_is_belugapi_or_the_host(url, provider, loopback):
     assert (settings.provider, settings.loopback) == (provider, loopback)
 
 
-def test_where_the_base_url_came_from_is_known(project):
-    write(project, 'base_url = "https://file.example/v1"')
-    from_file = load({}, project)
-    from_environment = load({"BELUGA_BASE_URL": "https://environment.example/v1"}, project)
-    from_call = from_file.with_(base_url="https://call.example/v1")
-    assert load({}, project / "nowhere" / "else").origin == "file"
-    assert (from_file.origin, from_environment.origin, from_call.origin) == ("file", "environment", "call")
+def test_who_said_what_is_known(project):
+    write(project, 'model = "flux-2.0"')
+    said = load({"BELUGA_MODE": "replay"}, project / "nowhere" / "else").with_(timeout=5)
+    assert said.places == {"model": "beluga.toml", "mode": "the environment", "timeout": "the call"}
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,7 @@ def test_r42_an_interrupted_loop_keeps_what_is_finished_and_asks_no_more(kernel,
     goes_on(kernel, service)
 
 
+@pytest.mark.posix
 def test_r45_a_kernel_that_is_shut_down_ends_with_four_calls_in_flight(bridge, tmp_path):
     service = Service()
     (tmp_path / "beluga.toml").write_text(f'bridge = "{bridge}"')

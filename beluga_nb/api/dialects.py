@@ -1,5 +1,6 @@
-"""What servers that speak OpenAI's Images API, or nearly so, expect and answer: a request becomes a body,
-a body becomes answers. Pure functions around `wire`, told apart by data; the HTTP is one.
+"""What servers that speak OpenAI's Images API, or nearly so, expect: a request becomes a body.
+
+Pure functions around `wire`, told apart by data; the HTTP is one, and so is what an answer may hold.
 
 Sources: research/gateway.md, section 2.1, which read each server's own code or documentation.
 """
@@ -12,8 +13,8 @@ from hashlib import blake2b
 
 import beluga_nb.catalog as catalog
 from beluga_nb.core import Request
-from beluga_nb.errors import BadReply, RequestError, UnknownName
-from beluga_nb.wire import Item, items_from_json, request_to_json
+from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.wire import request_to_json
 
 _AS_TYPED = {word: word for word in (*catalog.QUALITIES, *catalog.OPENAI_QUALITIES)}
 _OPENAI = _AS_TYPED | {"standard": "medium", "hd": "high"}
@@ -65,10 +66,6 @@ class Dialect:
             body["quality"] = self.qualities[str(request.quality)]
         body |= {name: value for name, value in request.said.items() if name in self.takes}
         return body | self._size(request) | ({"seed": _seed(request)} if self.seed else {})
-
-    def answers(self, text: bytes) -> tuple[int, list[Item | BadReply]]:
-        """Return the time of creation and the items of an answer; raise `BadReply` for anything else."""
-        return items_from_json(text)
 
     def remarks(self, request: Request) -> list[str]:
         """Say in words, before it is sent, where something else is asked for than what was typed."""

@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from beluga_nb.api.dialects import BELUGA, Dialect
-from beluga_nb.api.keys import Secret
-from beluga_nb.core import Request
+from beluga_nb.core import Engine, Request, Result
+from beluga_nb.text import Secret
+
+
+class TimeLimits(NamedTuple):
+    """How long a call may take, and connecting; in seconds."""
+
+    timeout: float
+    connect_timeout: float
+
+
+TIME_LIMITS: ContextVar[TimeLimits | None] = ContextVar("TIME_LIMITS", default=None)
+"""Those of the call that is under way. They make no other connection, so they belong to no `Endpoint`."""
+
+
+class InTime:
+    """Ask the engine within time limits."""
+
+    def __init__(self, engine: Engine, limits: TimeLimits) -> None:
+        self.engine = engine
+        self.limits = limits
+
+    async def __call__(self, request: Request) -> Result:
+        token = TIME_LIMITS.set(self.limits)
+        try:
+            return await self.engine(request)
+        finally:
+            TIME_LIMITS.reset(token)
+
+
+def timeout(default: float) -> float:
+    """Return how long the call that is under way may take."""
+    limits = TIME_LIMITS.get()
+    return default if limits is None else limits.timeout
+
 
 DEADLINE: ContextVar[float] = ContextVar("DEADLINE", default=math.inf)
 """When the whole call must have ended, on the running loop's clock, however often it is tried."""
@@ -33,7 +69,26 @@ class Endpoint:
     dialect: Dialect = BELUGA
     prefix: str = ""
 
+    @property
+    def limits(self) -> TimeLimits:
+        """How long the call that is under way may take: what it says itself, or what holds here."""
+        return TIME_LIMITS.get() or TimeLimits(self.timeout, self.connect_timeout)
+
+    @property
+    def connection(self) -> Endpoint:
+        """What makes another connection: the same for all time limits."""
+        return replace(self, timeout=math.inf, connect_timeout=math.inf)
+
     def body(self, request: Request) -> dict[str, object]:
         """Return what is posted for a request."""
         there = replace(request, model=request.model.removeprefix(self.prefix))
         return self.dialect.body(there, response_format=self.response_format, extensions=self.extensions)
+
+    def content(self, request: Request) -> bytes:
+        """Return the same as the bytes that are sent."""
+        body = json.dumps(self.body(request), ensure_ascii=False, separators=(",", ":"))
+        return body.encode()
+
+    def digest(self, request: Request) -> str:
+        """Return the SHA-256 of the same: two calls with one digest are one to the service."""
+        return hashlib.sha256(self.content(request)).hexdigest()

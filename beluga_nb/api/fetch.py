@@ -11,16 +11,10 @@ from urllib.parse import urljoin, urlsplit
 from beluga_nb.core import MEDIA_TYPES, SMALL, Preview, decode
 from beluga_nb.errors import BadImage, BadReply, plain
 
-MAX_ANSWER = 64 * 2**20
-"""Bytes of JSON that are read (research/reliability.md, S22)."""
-
-MAX_IMAGE = 32 * 2**20
-"""Bytes of one picture that are read (research/reliability.md, S22)."""
-
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 # IPv6, or what a resolver reads as IPv4 however it is spelt (127.1, 0x7f000001), or this machine.
-_NO_NAME = re.compile(r".*:.*|(.*\.)?(\d+|0x[0-9a-f]*|localhost)\.?")
+_NO_NAME = re.compile(r"[^:]*:.*|(.*\.)?(\d+|0x[0-9a-f]*|localhost)\.?")
 
 
 def origin(url: str) -> tuple[str, str, int]:
@@ -39,18 +33,26 @@ def picture_url(url: str, base_url: str) -> str:
     """
     home = origin(base_url)
     try:
-        absolute = urljoin(base_url + "/", url)
-        there = origin(absolute)
+        whole = urljoin(base_url + "/", url)
+        there = origin(whole)
     except ValueError:
         raise _unsafe(url) from None
     scheme, host, _ = there
-    if scheme not in {"https", "http"} or not host or "@" in urlsplit(absolute).netloc:
+    if scheme not in {"https", "http"} or not host or "@" in urlsplit(whole).netloc:
         raise _unsafe(url)
-    if not absolute.isprintable() or " " in host:
+    if not whole.isprintable() or " " in host:
         raise _unsafe(url)
     if there != home and home[1] not in _LOOPBACK and (scheme != "https" or _NO_NAME.fullmatch(host)):
         raise _unsafe(url)
-    return absolute
+    return whole
+
+
+def absolute(url: str, base_url: str) -> str:
+    """Return the absolute form of a picture's URL, or what is written where it has none."""
+    try:
+        return urljoin(base_url + "/", url)
+    except ValueError:
+        return url
 
 
 def check_addresses(url: str, base_url: str, addresses: Collection[str]) -> None:

@@ -1,83 +1,103 @@
-"""The key: where it comes from, and an object that does not show it."""
+"""The key: where it comes from, and that it can be one."""
 
 from __future__ import annotations
 
-import hmac
 import re
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from typing import NoReturn
 
 from beluga_nb.errors import SettingsError
+from beluga_nb.text import Environment, Secret
 
 VARIABLE = "BELUGA_API_KEY"
 
 _SERVICE = "beluga_nb"  # our name in the keyring
-_TYPED_KEY = re.compile(r"bapi_[A-Za-z0-9_-]{16,}")
 _SHAPE = re.compile(r"[!-~]{8,512}")
 
 
-class Secret:
-    """A key that no repr, format, copy, JSON or pickle gives away; `source` says where it was found."""
+@dataclass(frozen=True)
+class Withheld:
+    """A vault that may have a key, and does not give it; `why` says what happened, `hint` what to do."""
 
-    __slots__ = ("_reveal", "source")
-
-    def __init__(self, value: str, source: str) -> None:
-        # In a closure, where neither vars() nor a debugger's list of attributes shows it.
-        self._reveal: Callable[[], str] = lambda: value
-        self.source = source
-
-    def reveal(self) -> str:
-        """Return the key itself, for the one header that needs it."""
-        return self._reveal()
-
-    @property
-    def ending(self) -> str:
-        """The last four characters, which tell two keys apart."""
-        return self._reveal()[-4:]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(
-            self.reveal().encode(), other.reveal().encode()
-        )
-
-    def __hash__(self) -> int:
-        return hash(self.reveal())
-
-    def __repr__(self) -> str:
-        return f"<key from {self.source}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("A key is not copied or pickled.")
+    why: str
+    hint: str
 
 
-Vault = Callable[[], str | None]
-"""Where a key may be kept: it returns the key, or None, and raises nothing."""
+Vault = Callable[[], str | Withheld | None]
+"""Where a key may be kept: it returns the key, or why it is not given, or None, and raises nothing."""
+
+# By the names of Colab's own classes (googlecolab/colabtools, google/colab/userdata.py).
+_COLAB = {
+    "NotebookAccessError": Withheld(
+        f"Colab's secrets have {VARIABLE}, but this notebook may not read it.",
+        "Switch on its notebook access, behind the key symbol at the left; then run %beluga.",
+    ),
+    "TimeoutException": Withheld(
+        f"Colab did not say whether its secrets have {VARIABLE}: nobody answered its question in time.",
+        "Run %beluga and grant access, or log in with %beluga login.",
+    ),
+}
+
+# Likewise (Kaggle/docker-python, patches/kaggle_secrets.py). One that is not attached to a notebook
+# is to it as one that does not exist.
+_KAGGLE = {
+    "ConnectionError": Withheld(
+        "Kaggle's secrets cannot be asked for a key: there is no connection.",
+        "Switch on the internet in the notebook's settings, then run %beluga.",
+    ),
+    "CredentialError": Withheld(
+        "Kaggle does not let this notebook read the account's secrets.",
+        f"Attach {VARIABLE} to it under Add-ons, Secrets; then run %beluga.",
+    ),
+    "BackendError": Withheld(
+        f"Kaggle's secrets do not give {VARIABLE} to this notebook.",
+        "Look under Add-ons, Secrets, whether it is attached; then run %beluga.",
+    ),
+}
+_NOT_ATTACHED = "No user secrets exist"
 
 
-def colab() -> str | None:
+def colab() -> str | Withheld | None:
     """Return the key among Colab's secrets, where this is Colab and the notebook may read it."""
     if "google.colab" not in sys.modules:
         return None
     try:
-        value = import_module("google.colab.userdata").get(VARIABLE)
-    except Exception:  # not there, not granted, nobody to grant it: three of Colab's own classes
+        return _only_text(import_module("google.colab.userdata").get(VARIABLE))
+    except Exception as error:  # not there, not granted, nobody to grant it: three of Colab's own classes
+        return _COLAB.get(type(error).__name__)
+
+
+def kaggle() -> str | Withheld | None:
+    """Return the key among Kaggle's secrets, where this is Kaggle and it is attached to the notebook."""
+    try:
+        client = import_module("kaggle_secrets").UserSecretsClient()
+        return _only_text(client.get_secret(VARIABLE))
+    except ImportError:
         return None
-    return value if isinstance(value, str) else None
+    except Exception as error:  # three of Kaggle's own classes
+        return None if _NOT_ATTACHED in str(error) else _KAGGLE.get(type(error).__name__)
 
 
 def keyring() -> str | None:
     """Return the key that `%beluga login --keep` put into the system's keyring, where there is one."""
     try:
-        value = import_module("keyring").get_password(_SERVICE, VARIABLE)
+        return _only_text(import_module("keyring").get_password(_SERVICE, VARIABLE))
     except Exception:  # not installed, no backend, locked
         return None
+
+
+def _only_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-VAULTS: Mapping[str, Vault] = {"Colab's secrets": colab, "the system's keyring": keyring}
+VAULTS: Mapping[str, Vault] = {
+    "Colab's secrets": colab,
+    "Kaggle's secrets": kaggle,
+    "the system's keyring": keyring,
+}
 
 
 def keep(secret: Secret) -> None:
@@ -97,19 +117,20 @@ def keep(secret: Secret) -> None:
 class Finder:
     """Looks for the key: the one typed or given, the environment's, a vault's, in this order.
 
-    The vaults are asked once: they may ask back.
+    The vaults are asked once: they may ask back. `withheld` is what they said where they gave none.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], *, explicit: str | None = None, vaults: Mapping[str, Vault] = {}
+        self, environ: Environment, *, explicit: Secret | None = None, vaults: Mapping[str, Vault] = {}
     ) -> None:
-        # In closures, where no listing of attributes shows a key.
-        self._explicit: Callable[[], str | None] = lambda: explicit
-        self._environ: Callable[[], Mapping[str, str]] = lambda: environ
+        self._environ = environ
+        self._explicit = explicit
         self._vaults = vaults
         self._typed: Secret | None = None
         self._kept: Secret | None = None
         self._asked = False
+        self._used: list[Secret] = []
+        self.withheld: Withheld | None = None
 
     def __call__(self) -> Secret | None:
         """Return the key, or None.
@@ -118,24 +139,49 @@ class Finder:
         """
         if self._typed:
             return self._typed
-        if (given := self._explicit()) is not None:
-            return Secret(checked(given, "the key given in code"), "code")
-        if (value := self._environ().get(VARIABLE, "")).strip():
-            return Secret(checked(value, VARIABLE), VARIABLE)
+        if self._explicit is not None:
+            return checked(self._explicit)
+        if said := self.said(VARIABLE):
+            return checked(said)
         if self._kept is None and not self._asked:
             self._asked = True
             self._kept = self._from_vaults()
         return self._kept
 
-    def take(self, typed: str) -> Secret:
+    def said(self, variable: str) -> Secret | None:
+        """Return the key that a variable of the environment holds.
+
+        What was once in use is taken out of what leaves until the session ends.
+        """
+        secret = Secret(self._environ.get(variable, ""), variable)
+        if secret and secret not in self._used:
+            self._used.append(secret)
+        return secret or None
+
+    def watch(self, variables: Iterable[str]) -> None:
+        """Look at all of these variables, so that no key in them leaves from here on."""
+        for variable in (VARIABLE, *variables):
+            self.said(variable)
+
+    def take(self, typed: Secret) -> Secret:
         """Use a key that was typed, in place of all others; raise `SettingsError` where it is malformed."""
-        self._typed = Secret(checked(typed, "the key that was typed"), "%beluga login")
-        return self._typed
+        self._typed = checked(typed)
+        self._used.append(typed)
+        return typed
+
+    def ask_again(self) -> None:
+        """Let the vaults be asked once more, if they have withheld a key."""
+        self._asked = self._asked and self.withheld is None
+        self.withheld = None
 
     def _from_vaults(self) -> Secret | None:
         for name, vault in self._vaults.items():
-            if (value := vault()) and value.strip():
-                return Secret(checked(value, name), name)
+            found = vault()
+            if isinstance(found, Withheld):
+                self.withheld = self.withheld or found
+            elif secret := Secret(found or "", name):
+                del found
+                return checked(secret)
         return None
 
 
@@ -144,17 +190,24 @@ def made_up() -> Secret:
     return Secret(f"bapi_{secrets.token_urlsafe(24)}", "the embedded server")
 
 
-def checked(value: str, source: str) -> str:
-    """Return the key without outer white space; raise `SettingsError` where it cannot be one."""
-    key = value.strip()
-    if key.lower().startswith("bearer "):
-        raise SettingsError(f"{source} starts with 'Bearer'.", "Give the key alone: bapi_…")
-    if not _SHAPE.fullmatch(key):
+def checked(secret: Secret) -> Secret:
+    """Return the key; raise `SettingsError` where it cannot be one."""
+    # No part of it becomes a variable: a traceback may show them.
+    if secret.reveal().lower().startswith("bearer "):
+        raise SettingsError(f"{_named(secret)} starts with 'Bearer'.", "Give the key alone: bapi_…")
+    if not _SHAPE.fullmatch(secret.reveal()):
         raise SettingsError(
-            f"{source} is malformed: it has blanks, invisible or non-ASCII characters, or is too short.",
+            f"{_named(secret)} is malformed: it has blanks, invisible or non-ASCII characters,"
+            " or is too short.",
             "Copy the key again: bapi_… and nothing else. Nothing was sent.",
         )
-    return key
+    return secret
+
+
+def _named(secret: Secret) -> str:
+    return {"code": "the key given in code", "%beluga login": "the key that was typed"}.get(
+        secret.source, secret.source
+    )
 
 
 def check_service_key(secret: Secret) -> None:
@@ -164,8 +217,3 @@ def check_service_key(secret: Secret) -> None:
             f"{secret.source} is malformed: BelugAPI's keys start with bapi_.",
             "Copy the key again, or set BELUGA_BASE_URL if it is for another service. Nothing was sent.",
         )
-
-
-def typed_key(text: str) -> bool:
-    """Whether a key stands in a text that is about to be sent, shown or stored."""
-    return _TYPED_KEY.search(text) is not None

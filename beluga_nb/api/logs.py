@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from beluga_nb.text import redact_record
+
 LIBRARIES = (
     "httpx",
     "httpcore.connection",
@@ -34,6 +36,7 @@ def discreet(method: str, where: str) -> Iterator[None]:
     """Keep the libraries silent about a request of ours, and say in one line of our own that it is sent."""
     for name in LIBRARIES:
         logging.getLogger(name).addFilter(_not_ours)  # the same one again is not added
+    _log.addFilter(redact_record)
     _log.debug("%s %s", method, where)
     token = _ours.set(True)
     try:

@@ -1,41 +1,45 @@
 """A server that `beluga.toml` names, as an `Endpoint`: its address, its dialect, and its own key.
 
-A key goes to one origin: BELUGA_LAB_API_KEY to the address of `lab`, if that is the user's own word or on
-this machine, and a service's own key (OPENAI_API_KEY …) to that service alone.
+A key goes to one origin: BELUGA_LAB_API_KEY to the address of `lab`, and a service's own key
+(OPENAI_API_KEY …) to that service alone. While a file alone names a server, nothing is sent to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Mapping
 
-from beluga_nb.api.dialects import BELUGA, Dialect, find
+from beluga_nb.api.dialects import BELUGA, DIALECTS, Dialect, find
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import origin
-from beluga_nb.api.keys import Secret, checked
+from beluga_nb.api.keys import checked
 from beluga_nb.endpoints import Named
-from beluga_nb.errors import SettingsError
-from beluga_nb.settings import LOOPBACK, Settings
+from beluga_nb.errors import SettingsError, plain
+from beluga_nb.project import FILE
+from beluga_nb.settings import Settings
+from beluga_nb.text import Secret
 
 
 def key_of(named: Named, environ: Mapping[str, str]) -> Secret | None:
-    """Return the key for a server, or None; raise `SettingsError` where it would go where it should not."""
-    dialect = find(named.dialect)
-    variable = _variable(named, dialect)
-    said = environ.get(variable, "")
-    if not said.strip():
-        return None
-    host = urlsplit(_base_url(named, dialect)).hostname
-    if not (_is_service(named, dialect) or named.own or host in LOOPBACK):
-        raise SettingsError(
-            f"beluga.toml wants to send your {variable} to {host}.",
-            f"If you trust that address, say so yourself: set {named.variable('BASE_URL')}={named.base_url}",
-        )
-    return Secret(checked(said, variable), variable)
+    """Return the key for a server that the person has named, or None."""
+    variable = _variable(named, find(named.dialect))
+    secret = Secret(environ.get(variable, ""), variable)
+    return checked(secret) if named.known and secret else None
+
+
+def check_named(named: Named) -> None:
+    """Raise `SettingsError` where nobody but a file that may have come with a notebook names a server."""
+    if named.known:
+        return
+    address = named.base_url or find(named.dialect).service or "?"
+    raise SettingsError(
+        f"{FILE} names the server {named.name} at {plain(address, 120)}, and you have not: nothing was sent.",
+        f"If you trust that address, say so yourself: set {named.variable('BASE_URL')}={plain(address, 200)}",
+    )
 
 
 def endpoint_of(now: Settings, named: Named, key: Secret | None) -> Endpoint:
-    """Return where requests to a server go, and how; raise `SettingsError` where it cannot be known."""
+    """Return where requests to a server go, and how; raise `SettingsError` where that is not to be used."""
+    check_named(named)
     dialect = find(named.dialect)
     if _is_service(named, dialect) and key is None:
         raise SettingsError(f"There is no key for the endpoint {named.name}.", f"Set {dialect.variable}.")
@@ -52,9 +56,17 @@ def endpoint_of(now: Settings, named: Named, key: Secret | None) -> Endpoint:
     )
 
 
+def variables(endpoints: Iterable[Named]) -> set[str]:
+    """Return the variables that may hold a key of a server, the services' own among them."""
+    return {each.variable("API_KEY") for each in endpoints} | {
+        each.variable for each in DIALECTS.values() if each.variable
+    }
+
+
 def told(named: Named, environ: Mapping[str, str]) -> str:
     """Return, in words, what a server is, and whether there is a key for it."""
     try:
+        check_named(named)
         dialect = find(named.dialect)
         address, key = _base_url(named, dialect), key_of(named, environ)
     except ValueError as error:  # all of what is said wrongly is one

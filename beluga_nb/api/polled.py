@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from beluga_nb.api import tasks
+from beluga_nb.api.download import Sleep
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.http import App, Line, Reply, Sleep
+from beluga_nb.api.http import Client
 from beluga_nb.api.tasks import NOT_BILLED, Task
+from beluga_nb.api.transport import App, Response
 from beluga_nb.core import Request, Result
 from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, Refused, TimedOut
 from beluga_nb.wire import error_from_json
@@ -63,33 +65,44 @@ class Polled:
         self.pace = pace or Pace()
         self.advance = advance
         self.sleep = sleep
-        self.line = Line(endpoint, app=app, sleep=sleep)
+        self.client = Client(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
-        name = tasks.submitted((await self.line.post(request, deadline)).content)
+        deadline = asyncio.get_running_loop().time() + self.endpoint.limits.timeout
+        reply = await self.client.post(request, deadline)
         try:
-            async with asyncio.timeout_at(deadline):
-                reply, task = await self._ended(name, deadline)
-        except TimeoutError:
-            raise self._late(name) from None
+            name = tasks.submitted(reply.content)
+        except BadReply as error:
+            raise reply.broken or error from None
+        try:
+            return await self._completed(request, name, deadline)
+        except EngineError as error:
+            error.job = name
+            raise
+
+    async def _completed(self, request: Request, name: str, deadline: float) -> Result:
+        reply, task = await self._ended(name, deadline)
         if task.error:
             raise task.error
         if task.state == "cancelled":
             raise Refused(f"The service cancelled task {name}.", NOT_BILLED, status=409, code="cancelled")
         if not task.items:
             raise BadReply(f"Task {name} is completed and holds no picture.", "It may have been billed.")
-        engine = self.line.engine_of(reply)
-        return await self.line.result(request, task.items, deadline, engine=engine, created=task.created)
+        engine = self.client.engine_of(reply)
+        return await self.client.result(request, task.items, deadline, engine=engine, created=task.created)
 
-    async def _ended(self, name: str, deadline: float) -> tuple[Reply, Task]:
-        known = 0.0
-        wait = 0.0
+    async def _ended(self, name: str, deadline: float) -> tuple[Response, Task]:
+        known = wait = 0.0
+        clock = asyncio.get_running_loop().time
         for pause in self.pace.waits():
-            await self.sleep(max(pause, wait))
-            patience = min(deadline, asyncio.get_running_loop().time() + self.pace.patience)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self.sleep(max(pause, wait))
+            except TimeoutError:
+                raise self._late(name) from None
+            patience = min(deadline, clock() + self.pace.patience)
             # The language is that of a failure's words (research/gateway.md, 1.3).
-            sent = await self.line.sent("GET", f"/tasks/{name}?language=en", patience)
+            sent = await self.client.get(f"/tasks/{name}?language=en", patience)
             wait = _asked_to_wait(name, sent)
             if isinstance(sent, EngineError) or sent.status != 200:
                 continue
@@ -103,16 +116,16 @@ class Polled:
 
     def _late(self, name: str) -> TimedOut:
         return TimedOut(
-            f"Task {name} was not ready within {self.endpoint.timeout:g} s.",
+            f"Task {name} was not ready within {self.endpoint.limits.timeout:g} s.",
             "It may have been billed, so it was not submitted again; the service may still finish it.",
         )
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self.line.aclose()
+        await self.client.aclose()
 
 
-def _asked_to_wait(name: str, sent: Reply | EngineError) -> float:
+def _asked_to_wait(name: str, sent: Response | EngineError) -> float:
     """Return the seconds that a poll's answer asks for; raise where no later poll will fare better."""
     if isinstance(sent, EngineError) or sent.status == 200:
         return 0.0

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from beluga_nb.api.endpoint import DEADLINE
+from beluga_nb.api.endpoint import timeout as time_limit
 from beluga_nb.core import Engine, Request, Result, Stopped
-from beluga_nb.errors import EngineError, Overloaded, Unreachable, Untrusted
+from beluga_nb.errors import EngineError
 from beluga_nb.wire import LONGEST_WAIT
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -32,14 +33,12 @@ class Policy:
 
 
 def may_send_again(error: EngineError) -> bool:
-    """Whether the request provably was not executed: never connected, 429, or 503 with Retry-After.
+    """Whether the request provably was not executed, and the same may succeed a little later.
 
-    Anything else may have been billed, and is never sent again by itself; a certificate that cannot be
-    trusted will not be better the next time.
+    That is never connected, 429, or 503 with Retry-After. Anything else may have been billed, or would
+    end alike.
     """
-    if isinstance(error, Untrusted):
-        return False
-    return isinstance(error, Overloaded | Unreachable) and not error.may_be_billed
+    return error.outcome != "unknown" and error.temporary
 
 
 def pause(error: EngineError, attempt: int, policy: Policy, rng: random.Random) -> float:
@@ -75,7 +74,7 @@ class Retrying:
         request, slept, resume, deadline = request.as_call(), 0.0, 0.0, math.inf
         for attempt in range(self.policy.attempts):
             await self._until(max(resume, self.closed_until))
-            deadline = min(deadline, _now() + self.timeout)
+            deadline = min(deadline, _now() + time_limit(self.timeout))
             try:
                 with _ending(deadline):
                     result = await self.engine(request)
@@ -97,8 +96,8 @@ class Retrying:
         if last or not may_send_again(error) or slept > self.policy.budget or not self.spare:
             return False
         self.spare -= 1
-        if isinstance(error, Overloaded):
-            self.closed_until = max(self.closed_until, _now() + (error.retry_after or 0.0))
+        wait = getattr(error, "retry_after", None) or 0.0
+        self.closed_until = max(self.closed_until, _now() + wait)
         return True
 
     async def _until(self, moment: float) -> None:

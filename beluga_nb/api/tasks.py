@@ -114,7 +114,7 @@ def _failure(said: Mapping[str, object]) -> EngineError:
     told = error if isinstance(error, Mapping) else {"message": error or "The task failed."}
     body = json.dumps({"error": told}).encode()
     failure = error_from_json(_status(told), {}, body)
-    failure.hint, failure.may_be_billed = NOT_BILLED, False
+    failure.hint, failure.outcome = NOT_BILLED, "refused"
     return failure
 
 

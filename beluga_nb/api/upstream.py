@@ -12,6 +12,7 @@ from beluga_nb.core import Engine, Request, Result
 from beluga_nb.engines import PerLoop
 from beluga_nb.errors import EngineError, Refused
 from beluga_nb.settings import LOOPBACK, checked_base_url
+from beluga_nb.text import Environment, Secret
 
 VARIABLE = "BELUGA_UPSTREAM_KEY"
 
@@ -25,13 +26,14 @@ def upstream(url: str, environ: Mapping[str, str], *, advance: Advance) -> Engin
     Its key comes from BELUGA_UPSTREAM_KEY. Nothing is sent again from here but polls: who asked is told,
     and decides. Raises `SettingsError` for a URL or a key that is unusable.
     """
+    environ = Environment(environ)  # which a traceback with the variables of its frames does not show
     base_url = checked_base_url(url)
     host = str(urlsplit(base_url).hostname)
-    said = environ.get(VARIABLE, "")
+    secret = Secret(environ.get(VARIABLE, ""), VARIABLE)
     endpoint = Endpoint(
         base_url=base_url,
         provider=host,
-        key=keys.Secret(keys.checked(said, VARIABLE), VARIABLE) if said.strip() else None,
+        key=keys.checked(secret) if secret else None,
         response_format="url",
         extensions=host in LOOPBACK,  # there, it may be our own server
         timeout=PATIENCE,

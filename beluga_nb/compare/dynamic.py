@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from beluga_nb.compare.axes import LARGEST
 from beluga_nb.errors import BelugaError, RequestError, plain
+from beluga_nb.pieces import in_order
 
 _SPECIAL = re.compile(r"[#$%_]{2}|[#$]")
 _LITERALLY = "Write the prompt with {{name}} and axes: there, everything else is literal."
@@ -41,9 +42,8 @@ def expand(template: str, *, sample: int | None = None, seed: int | None = None)
         raise RequestError(
             f"There are more than {LARGEST:,} prompts.", "Take a sample of them: sample=, seed=."
         )
-    pattern = re.compile(".*".join(map(re.escape, pieces)), re.DOTALL)
     for prompt in found:
-        if not pattern.fullmatch(prompt):
+        if not in_order(prompt, pieces):
             raise RequestError(f"This syntax would change the prompt to “{plain(prompt, 80)}”.", _LITERALLY)
     return found
 

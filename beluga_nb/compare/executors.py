@@ -6,11 +6,18 @@ and sent as they are needed, not all at once; an interrupt cancels those that ha
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
+from beluga_nb.compare import cluster
+from beluga_nb.compare.cluster import Cluster
 from beluga_nb.errors import RequestError, plain
+from beluga_nb.lifetime import wait_for_parent
 
 T = TypeVar("T")
 
@@ -19,14 +26,6 @@ IN_FLIGHT = 16
 
 HEARTBEAT = 0.1
 """Seconds between looks at what has ended, so that an interrupt is seen on every system."""
-
-
-@runtime_checkable
-class Cluster(Protocol):
-    """What gives an executor, as a `dask.distributed.Client` does."""
-
-    def get_executor(self, *, pure: bool) -> Executor: ...
-
 
 Workers = Executor | Cluster
 """Where calls may go."""
@@ -38,18 +37,53 @@ def each(
     *,
     executor: Workers | None = None,
     in_flight: int = IN_FLIGHT,
+    metric: Callable[..., object] | None = None,
 ) -> Iterator[tuple[int, T | Exception]]:
     """Call a function with each of some arguments; yield the number of each call and what came of it.
 
     They come as they end, an exception in place of a result. Without an executor they run here, one by one.
-    Raises `RequestError` where the executor takes no more.
+    The workers of a cluster are asked first whether they have the function, and the metric that it calls.
+    Raises `RequestError` where the executor takes no more, or a worker cannot work.
     """
     if in_flight < 1:
         raise RequestError(f"in_flight is {in_flight}.", "Give a whole number from 1 on.")
     if executor is None:
         return ((number, _outcome(function, *arguments)) for number, arguments in enumerate(calls))
-    pool = executor.get_executor(pure=False) if isinstance(executor, Cluster) else executor
-    return _under_way(function, calls, pool, in_flight)
+    if isinstance(executor, Cluster):
+        workers = cluster.Workers(executor, function, *([metric] if metric else []))
+        return _under_way(function, calls, executor.get_executor(pure=False), in_flight, workers.look)
+    if _has_processes(executor):
+        function = functools.partial(_while_the_parent_lives, function)
+    return _under_way(function, calls, executor, in_flight)
+
+
+def _has_processes(executor: Executor) -> bool:
+    module = sys.modules.get("concurrent.futures.process")  # whoever made one has imported it
+    return module is not None and isinstance(executor, module.ProcessPoolExecutor)
+
+
+def _while_the_parent_lives(function: Callable[..., T], *arguments: object) -> T:
+    """Call a function in a worker process that ends with its parent: a pool's own would wait for ever."""
+    _end_with_parent()
+    return function(*arguments)
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    threading.Thread(target=_wait_and_end, daemon=True).start()
+
+
+def _wait_and_end() -> None:
+    from multiprocessing import parent_process
+
+    if parent := parent_process():
+
+        def ended(seconds: float) -> bool:
+            parent.join(seconds)
+            return not parent.is_alive()
+
+        wait_for_parent(ended)
+        os._exit(1)
 
 
 def _outcome(function: Callable[..., T], *arguments: object) -> T | Exception:
@@ -60,16 +94,22 @@ def _outcome(function: Callable[..., T], *arguments: object) -> T | Exception:
 
 
 def _under_way(
-    function: Callable[..., T], calls: Iterable[tuple[object, ...]], pool: Executor, in_flight: int
+    function: Callable[..., T],
+    calls: Iterable[tuple[object, ...]],
+    pool: Executor,
+    in_flight: int,
+    look: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, T | Exception]]:
     waiting: dict[Future[T], int] = {}
     try:
         for number, arguments in enumerate(calls):
             while len(waiting) >= in_flight:
                 yield from _ended(waiting)
+                look()
             waiting[_submitted(pool, function, arguments)] = number
         while waiting:
             yield from _ended(waiting)
+            look()
     finally:
         for future in waiting:
             future.cancel()

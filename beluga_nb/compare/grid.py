@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, overload
@@ -16,6 +16,7 @@ from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import SUFFIXES, Bundle, Incomplete, Picture, Preview, Recipe, Request, Result
 from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, StoreError, UnknownName
+from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -90,7 +91,7 @@ class Desk(Jury, Protocol):
     def _axis_of(self, name: str, given: object) -> Axis: ...
     def _open_calls(self) -> Mapping[Request, bool]: ...
     def _result_of(self, request: Request, pictures: Sequence[Picture]) -> Result: ...
-    def _bundle_of(self, grid: Grid) -> Bundle: ...
+    def _bundle_of(self, grid: Grid, *, sheet: bool) -> Bundle: ...
     def _frame_of(self, grid: Grid) -> DataFrame: ...
     def _style_of(self, grid: Grid) -> Styler: ...
     def _write_sheet(self, grid: Grid, path: Path, *, edge: int, limit: int) -> None: ...
@@ -312,8 +313,9 @@ class Grid(Judged):
         told = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
         return f"<Grid of {len(self)} cell{'s' * (len(self) != 1)}: {told}>"
 
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self._desk._bundle_of(self)
+    def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
+        shown = self._desk._bundle_of(self, sheet=include is None)  # who wants less wants no image
+        return redacted_bundle(shown)
 
     def _missing(self) -> list[Cell]:
         return [

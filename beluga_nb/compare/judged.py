@@ -14,6 +14,7 @@ from beluga_nb.compare.executors import IN_FLIGHT, Workers
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import Bundle, Picture, Result
 from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -79,7 +80,7 @@ class Scores(Sequence[float | None]):
         return len(self.rows)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.view(self) if self.view else {"text/plain": repr(self)}
+        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Duplicates(Sequence[Sequence[Scored]]):
         return len(self.groups)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.view(self) if self.view else {"text/plain": repr(self)}
+        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ class Leaderboard:
     view: Callable[[Leaderboard], Bundle] | None = field(default=None, compare=False, repr=False)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.view(self) if self.view else {"text/plain": repr(self)}
+        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
 
 class Jury(Protocol):

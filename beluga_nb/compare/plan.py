@@ -9,6 +9,8 @@ from decimal import Decimal
 
 from beluga_nb.budget import Caps
 from beluga_nb.core import Request
+from beluga_nb.errors import plain
+from beluga_nb.text import printable, redacted_bundle
 
 LISTED = 20
 """Requests that are shown word for word; all of them are in the plan."""
@@ -87,7 +89,7 @@ class Plan:
         return "\n".join([self._summary(), *self._sent()])
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        return {"text/plain": str(self)}
+        return redacted_bundle({"text/plain": str(self)})
 
     def _summary(self) -> str:
         total = self.images + self.recorded
@@ -116,13 +118,19 @@ class Plan:
         if not self.unpriced:
             return words
         count = sum(request.n for request in self.unpriced)
-        unknown = ", ".join(dict.fromkeys(request.model for request in self.unpriced))
+        unknown = ", ".join(dict.fromkeys(plain(request.model, 80) for request in self.unpriced))
         return f"{words}, and {count} of {unknown}, whose price is unknown"
 
     def _sent(self) -> list[str]:
         shown = [
-            f"POST {post.url or 'the embedded BelugAPI'}\n{json.dumps(post.body, ensure_ascii=False)}"
+            f"POST {plain(post.url) or 'the embedded BelugAPI'}\n{_json(post.body)}"
             for post in self.posts[:LISTED]
         ]
         more = len(self.posts) - LISTED
         return [*shown, f"… and {more:,} more, all in .bodies"] if more > 0 else shown
+
+
+def _json(body: Mapping[str, object]) -> str:
+    """Return what is sent, to the letter; where a letter would move a terminal, all of them in ASCII."""
+    text = json.dumps(body, ensure_ascii=False)
+    return text if printable(text) == text else json.dumps(body)

@@ -22,6 +22,7 @@ import numpy as np
 
 from beluga_nb.compare.vote import BOTH_BAD, LEFT, RIGHT, Duel
 from beluga_nb.core import Bundle
+from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,7 +116,7 @@ class Ranking:
         return self.draw(self) if self.draw else ""
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.view(self) if self.view else {"text/plain": repr(self)}
+        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
 
 def _count(number: int, noun: str) -> str:

@@ -31,6 +31,7 @@ from beluga_nb.core import SUFFIXES, Engine, Incomplete, Picture, Request, Resul
 from beluga_nb.errors import BelugaError, EngineError, Overloaded, Refused, RequestError, plain
 from beluga_nb.local.files import Shelf
 from beluga_nb.local.jobs import CLOSED_REQUEST, Job, JobQueue
+from beluga_nb.text import Secret
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body; the longest prompt takes 384 KiB when all of it is escaped."""
@@ -41,7 +42,7 @@ _ID = "beluga.request_id"
 def create_app(
     engine: Engine,
     *,
-    key: str | None = None,
+    key: str | Secret | None = None,
     workers: int = 4,
     limit: int = 64,
     patience: float = 300.0,
@@ -52,8 +53,9 @@ def create_app(
     At most `workers` requests are with the engine and `limit` more wait; one that takes longer than
     `patience` seconds is answered with 504. The app serves one event loop.
     """
+    secret = Secret(key, "this server") if isinstance(key, str) else key
     jobs = JobQueue(engine, workers=workers, limit=limit, patience=patience, clock=clock)
-    service = _Service(jobs, Shelf(clock=clock), key, clock)
+    service = _Service(jobs, Shelf(clock=clock), secret, clock)
     app = Starlette(
         routes=[
             Route("/v1/images/generations", service.generations, methods=["POST"]),
@@ -84,7 +86,7 @@ class _Service:
 
     jobs: JobQueue
     shelf: Shelf
-    key: str | None
+    key: Secret | None
     clock: Callable[[], float]
 
     async def generations(self, http: HttpRequest) -> Response:
@@ -140,17 +142,21 @@ class _Service:
         return _json(openapi.document(secured=self.key is not None))
 
 
-def _check_key(http: HttpRequest, key: str | None) -> None:
+def _check_key(http: HttpRequest, key: Secret | None) -> None:
     if key is None:
         return
-    scheme, _, said = http.headers.get("authorization", "").partition(" ")
-    # Bytes, since compare_digest takes no text beyond ASCII.
-    if scheme.lower() != "bearer" or not hmac.compare_digest(said.strip().encode(), key.encode()):
+    if not _has_key(http, key):
         raise Refused(
             "The API key is missing or wrong. Send it as 'Authorization: Bearer bapi_…'.",
             status=401,
             code="invalid_api_key",
         )
+
+
+def _has_key(http: HttpRequest, key: Secret) -> bool:
+    scheme, _, said = http.headers.get("authorization", "").partition(" ")
+    # Bytes, since compare_digest takes no text beyond ASCII.
+    return scheme.lower() == "bearer" and hmac.compare_digest(said.strip().encode(), key.reveal().encode())
 
 
 async def _body(http: HttpRequest) -> bytes:

@@ -10,15 +10,15 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 from urllib.parse import urlsplit
 
 from beluga_nb.errors import BelugaError, plain
+from beluga_nb.text import Secret
 
 COMMAND = (sys.executable, "-P", "-m", "beluga_nb", "serve", "--ready-fd", "1", "--parent-fd", "0")
 
@@ -34,11 +34,10 @@ class Server:
     It ends as well when nobody holds this object any more, and when this process does.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], log: BinaryIO, *, url: str, key: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Log, *, url: str, key: str) -> None:
         self.url = url
         self.pid = process.pid
-        # In a closure, so that no listing of this object's attributes shows the key.
-        self._reveal: Callable[[], str] = lambda: key
+        self._secret = Secret(key, "the server")
         self._process = process
         self._log = log
         self._end = weakref.finalize(self, _end, process, log, os.getpid())
@@ -50,7 +49,7 @@ class Server:
         port: int = 0,
         faults: bool = False,
         patience: float = _PATIENCE,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
     ) -> Server:
         """Return a new server once it listens; port 0 takes a free one.
@@ -58,15 +57,22 @@ class Server:
         With `faults`, prompts may ask it for failures (`faults.py`).
         Raises `BelugaError` with what the server said when it does not listen within `patience` seconds.
         """
-        log = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the server is; `_end` closes it
-        process = subprocess.Popen(
-            [*command, "--port", str(port), *(["--faults"] if faults else [])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=_environment(environ),
-            start_new_session=True,  # the notebook's Interrupt is not for it
-        )
+        try:
+            process = subprocess.Popen(
+                [*command, "--port", str(port), *(["--faults"] if faults else [])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_environment(os.environ if environ is None else environ),
+                # The notebook's Interrupt is not for it. Of the two, each system knows one.
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except OSError as error:  # as in a browser, where no process can be started
+            raise BelugaError(
+                f"The server did not start: {error.strerror or error}.", "It needs a system with processes."
+            ) from None
+        log = Log(process.stderr)
         try:
             return cls._ready(process, log, patience)
         except BaseException:
@@ -74,7 +80,7 @@ class Server:
             raise
 
     @classmethod
-    def _ready(cls, process: subprocess.Popen[bytes], log: BinaryIO, patience: float) -> Server:
+    def _ready(cls, process: subprocess.Popen[bytes], log: Log, patience: float) -> Server:
         assert process.stdout is not None
         timer = threading.Timer(patience, process.kill)
         timer.start()
@@ -87,14 +93,14 @@ class Server:
             process.kill()
             status = process.wait()
             why = f"It ended with status {status}; it has {patience:g} seconds to start."
-            raise BelugaError("The server did not start.", plain(_last_lines(log)) or why)
+            raise BelugaError("The server did not start.", plain(log.whole(3)) or why)
         said = json.loads(ready)
         return cls(process, log, url=said["url"], key=said["key"])
 
     @property
     def key(self) -> str:
         """The key that this server was started with, for this time only."""
-        return self._reveal()
+        return self._secret.reveal()
 
     @property
     def port(self) -> int:
@@ -109,7 +115,7 @@ class Server:
     @property
     def log(self) -> str:
         """What the server has complained about, the latest of it; gone when it has been stopped."""
-        return "" if self._log.closed else _last_lines(self._log, 1000)
+        return self._log.last(1000)
 
     def stop(self) -> None:
         """End the server, and return when it has ended; at most two seconds."""
@@ -135,13 +141,44 @@ _USE = (
 )
 
 
+class Log:
+    """The last of what a process complains about, read as it comes."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        assert pipe is not None
+        self._said = bytearray()
+        self._reader = threading.Thread(target=_read, args=[pipe, self._said], daemon=True)
+        self._reader.start()
+
+    def last(self, count: int) -> str:
+        """Return the last lines there are now."""
+        return "\n".join(self._said.decode(errors="replace").splitlines()[-count:])
+
+    def whole(self, count: int) -> str:
+        """Return the last lines of a process that has ended."""
+        self._reader.join(_GRACE)
+        return self.last(count)
+
+    def forget(self) -> None:
+        """Drop what was said."""
+        self._reader.join(_GRACE)
+        self._said.clear()
+
+
+def _read(pipe: IO[bytes], said: bytearray) -> None:
+    with pipe:
+        while some := os.read(pipe.fileno(), _LOG_SHOWN):
+            said += some
+            del said[:-_LOG_SHOWN]
+
+
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in environ.items() if not name.startswith(_OURS)}
     # The child imports what this process would, wherever that got its path from.
     return kept | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-def _end(process: subprocess.Popen[bytes], log: BinaryIO, parent: int) -> None:
+def _end(process: subprocess.Popen[bytes], log: Log, parent: int) -> None:
     if os.getpid() != parent:  # a fork of the parent; the server is not its own
         return
     assert process.stdin is not None
@@ -150,11 +187,4 @@ def _end(process: subprocess.Popen[bytes], log: BinaryIO, parent: int) -> None:
         process.wait(_GRACE)
     process.kill()
     process.wait()
-    log.close()
-
-
-def _last_lines(log: BinaryIO, count: int = 3) -> str:
-    # Read by position, since the child writes at the one that both share.
-    size = os.fstat(log.fileno()).st_size
-    said = os.pread(log.fileno(), _LOG_SHOWN, max(0, size - _LOG_SHOWN))
-    return "\n".join(said.decode(errors="replace").splitlines()[-count:])
+    log.forget()

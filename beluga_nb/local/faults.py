@@ -35,7 +35,7 @@ Sleep = Callable[[float], Awaitable[None]]
 Fail = Callable[[float | None], EngineError]
 """Makes an error from the seconds of `retry-after`."""
 
-_ORDER = re.compile(r"\s*fault:([^|]*)\|?(.*)", re.DOTALL | re.IGNORECASE)
+_ORDER = re.compile(r"\s*fault:([^|]*)(?:\|(.*))?", re.DOTALL | re.IGNORECASE)
 _LONGEST = 600.0  # seconds
 _ON_DEMAND = "This failure was asked for."
 
@@ -116,7 +116,7 @@ def ordered(prompt: str) -> Order | None:
     name, *options = found[1].split() or [""]
     if name not in FAULTS:
         raise UnknownName("fault", name, FAULTS, param="prompt", code="unknown_fault")
-    return Order(name, _value(name, FAULTS[name], options), found[2].strip() or prompt)
+    return Order(name, _value(name, FAULTS[name], options), (found[2] or "").strip() or prompt)
 
 
 def _value(name: str, fault: Fault, options: list[str]) -> float | None:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from beluga_nb.core import Engine, Request, Result
 from beluga_nb.errors import BelugaError, EngineError, Overloaded, Refused, TimedOut
+from beluga_nb.text import redact_record
 
 State = Literal["queued", "processing", "completed", "failed", "cancelled"]
 
@@ -22,6 +23,7 @@ CLOSED_REQUEST = 499
 _LONGEST_WAIT = 60.0  # seconds; the OpenAI SDKs ignore a Retry-After above it
 
 _log = logging.getLogger(__name__)
+_log.addFilter(redact_record)
 _running: ContextVar[Job | None] = ContextVar("_running", default=None)
 
 

@@ -9,7 +9,6 @@ import logging
 import os
 import re
 import secrets
-import select
 import socket
 import sys
 import threading
@@ -24,10 +23,12 @@ from starlette.types import ASGIApp
 
 from beluga_nb.core import Engine
 from beluga_nb.errors import SettingsError
+from beluga_nb.lifetime import closed, wait_for_parent
 from beluga_nb.local.app import create_app
 from beluga_nb.local.faults import faulty
 from beluga_nb.local.guard import HEAD_LIMIT, Guard
 from beluga_nb.local.previews import previews
+from beluga_nb.text import redact_record
 
 Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
 """Serves an app on a listening socket until Ctrl-C, and says when it has begun."""
@@ -188,10 +189,7 @@ def _answering(ready: int) -> Announce:
 
 def _end_with_parent(parent: int) -> None:
     """End this process when its parent does, SIGKILL included, or closes its end of the pipe."""
-    born = os.getppid()
-    # Asked besides: a process that the parent has forked keeps the pipe open.
-    while os.getppid() == born and not select.select([parent], [], [], 0.5)[0]:
-        pass
+    wait_for_parent(closed(parent))
     _thread.interrupt_main()
     time.sleep(_ORPHANS_GRACE)
     os._exit(0)
@@ -221,7 +219,8 @@ def _server(connections: int) -> Run:
             await super().shutdown(sockets)
 
     def run(app: ASGIApp, listener: socket.socket, begun: Callable[[], None]) -> None:
-        logging.getLogger("uvicorn.error").addFilter(_not_asked_for)
+        for each in (_not_asked_for, redact_record):
+            logging.getLogger("uvicorn.error").addFilter(each)
         config = uvicorn.Config(
             app,
             http=Bounded,

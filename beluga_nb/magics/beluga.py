@@ -11,7 +11,8 @@ from beluga_nb.errors import BelugaError
 from beluga_nb.magics.grammar import help_text
 from beluga_nb.magics.parse import Call, Options, parse
 from beluga_nb.magics.progress import progress
-from beluga_nb.magics.shown import display, kept, shown, silent
+from beluga_nb.magics.shown import display, kept, say, shown, silent
+from beluga_nb.magics.typed import check_no_key
 from beluga_nb.session import default, filled
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mapping[str, object]) -> object:
     """Do what a line or cell asks for; return what it gives, which IPython shows if it is the last line."""
+    check_no_key(shell, line, cell)
     values = {**shell.user_ns, **local_ns}
     call = parse(line, cell, fill=lambda text: filled(text, values))
     if call.help:
-        print(help_text())
+        say(help_text())
         return None
     if call.prompts:
         from beluga_nb.magics.comparing import compared  # in its place, as below
@@ -46,7 +48,7 @@ def _traced(call: Call, answered: Callable[[], object]) -> object:
 
 def _generated(shell: InteractiveShell, call: Call, values: Mapping[str, object] | None) -> Result | None:
     if call.dry_run:
-        print(default.plan(call.prompt, values=values, **_planned(call.options)))
+        say(default.plan(call.prompt, values=values, **_planned(call.options)))
         return None
     model = call.options.get("model") or default.settings().model
     try:

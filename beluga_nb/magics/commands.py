@@ -10,7 +10,7 @@ from beluga_nb.core import Result
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.magics.grammar import EXAMPLES, help_text
 from beluga_nb.magics.parse import Call
-from beluga_nb.magics.shown import display, kept, shown
+from beluga_nb.magics.shown import display, kept, say, shown
 from beluga_nb.session import default
 from beluga_nb.show.catalogue import models_table, sizes_table
 from beluga_nb.show.markup import status_lines, table
@@ -73,11 +73,11 @@ def _alias(_: InteractiveShell, call: Call) -> None:
     if rows:
         display(table(rows, ("alias", "stands for")), raw=True)
     else:
-        print("There are no aliases. For example: %beluga alias poster=-m flux-2.0 -s 3:4")
+        say("There are no aliases. For example: %beluga alias poster=-m flux-2.0 -s 3:4")
 
 
 def _login(_: InteractiveShell, call: Call) -> None:
-    print(f"The key that ends in {default.login(**call.said)} is used from now on.")
+    say(f"The key that ends in {default.login(**call.said)} is used from now on.")
 
 
 def _last(shell: InteractiveShell, call: Call) -> Result:
@@ -102,30 +102,30 @@ def _recorded(shell: InteractiveShell, call: Call) -> object:
 
 def _verified(_: InteractiveShell, call: Call) -> None:
     reports = default.verify(*call.words)
-    print("\n".join(map(str, reports)))
+    say("\n".join(map(str, reports)))
     if problems := sum(len(report.problems) for report in reports):
         raise StoreError(f"Problems: {problems}, listed above.", "Nothing was changed.")
 
 
 def _weighed(_: InteractiveShell, call: Call) -> None:
-    print("\n".join(map(str, default.weight(*call.words))) or "There is no notebook in this folder.")
+    say("\n".join(map(str, default.weight(*call.words))) or "There is no notebook in this folder.")
 
 
 def _forgotten(_: InteractiveShell, call: Call) -> None:
-    print(default.forget(*call.words, **call.said))
+    say(default.forget(*call.words, **call.said))
 
 
 def _packed(_: InteractiveShell, call: Call) -> None:
-    print(default.pack(_one(call), **call.said))
+    say(default.pack(_one(call), **call.said))
 
 
 def _unpacked(_: InteractiveShell, call: Call) -> None:
-    print(default.unpack(_one(call), **call.said))
+    say(default.unpack(_one(call), **call.said))
 
 
 def _served(_: InteractiveShell, call: Call) -> object:
     if call.said.pop("stop", False):
-        print("The server has ended." if default.stop_serving() else "No server is running.")
+        say("The server has ended." if default.stop_serving() else "No server is running.")
         return None
     return shown(default.serve(**call.said))
 
@@ -141,7 +141,7 @@ def _cheatsheet(_: InteractiveShell, __: Call) -> None:
 
 
 def _help(_: InteractiveShell, __: Call) -> None:
-    print(help_text())
+    say(help_text())
 
 
 def _one(call: Call) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from beluga_nb.errors import RequestError, UnknownName
 from beluga_nb.magics.parse import Call
 from beluga_nb.magics.progress import Progress, drawn, listening, pen_for
-from beluga_nb.magics.shown import display, shown, silent
+from beluga_nb.magics.shown import display, say, shown, silent
 from beluga_nb.session import Grid, counted, default
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def compared(shell: InteractiveShell, call: Call, values: Mapping[str, object]) 
     run = call.said["run"]
     plan = grid.plan(mode=run.get("mode"))
     if call.dry_run:
-        print(plan)
+        say(plan)
         return None
     pen = None if spoken() else pen_for(shell, inspect.currentframe())
     try:
@@ -45,7 +45,7 @@ def compared(shell: InteractiveShell, call: Call, values: Mapping[str, object]) 
 
 
 def _html(grid: Grid) -> str:
-    return grid._repr_mimebundle_()["text/html"]
+    return grid._repr_mimebundle_(include={"text/html"})["text/html"]
 
 
 def _grid(call: Call, values: Mapping[str, object]) -> Grid:

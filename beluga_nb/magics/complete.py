@@ -14,14 +14,11 @@ from typing import NamedTuple
 from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, Option
 from beluga_nb.magics.parse import AXIS, WORD
 
-_LINE = re.compile(
-    r"""\s*(?:[^%#'"]*[^%#'"=!<>+*/&|^@-]=\s*)?%beluga[ \t]+(?P<typed>.*)""",
-    re.DOTALL,
-)
+_LINE = re.compile(r"""(?P<before>[^%#'"]*)%beluga[ \t](?P<typed>.*)""", re.DOTALL)
+_OPERATORS = "=!<>+*/&|^@-"  # before a =, they make another sign of it
 _CELL = re.compile(r"\s*%%beluga(?P<typed>[ \t][^\n]*)?(?P<body>\n.*)?", re.DOTALL)
 _OPTIONS = re.compile(r"(?:^|\s)(-.*)", re.DOTALL)
 _OPEN_NAME = re.compile(r"\{\{\s*(?P<name>\w*)$")
-_LAST_WORD = re.compile(r"\S*$")
 _FILES = {
     "verify": (".ipynb",),
     "weight": (".ipynb",),
@@ -65,7 +62,14 @@ def offer(before: str, after: str, known: Known) -> Offer | None:
             return _in_prompt(before, after, known)
         return _in_cell(cell["typed"].lstrip(), after, known) if cell["typed"] else None
     line = _LINE.fullmatch(before.rpartition("\n")[2])
-    return _in_line(line["typed"], after, known) if line else None
+    if line is None or not _may_stand_behind(line["before"].rstrip()):
+        return None
+    return _in_line(line["typed"].lstrip(" \t"), after, known)
+
+
+def _may_stand_behind(before: str) -> bool:
+    """Whether a magic may follow: at the beginning of a line, and behind a = that assigns."""
+    return not before or (before[-1] == "=" and len(before) > 1 and before[-2] not in _OPERATORS)
 
 
 def _in_cell(typed: str, after: str, known: Known) -> Offer:
@@ -179,8 +183,7 @@ def _nothing(fragment: str) -> Offer:
 
 
 def _last_word(text: str) -> str:
-    match = _LAST_WORD.search(text)
-    return match[0] if match else ""
+    return "" if text[-1:].isspace() else "".join(text.split()[-1:])
 
 
 def _files(folder: Path, endings: Sequence[str]) -> list[str]:

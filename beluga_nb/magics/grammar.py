@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 
@@ -75,31 +75,66 @@ ALIASED = (_MODEL, _SIZE, _QUALITY, _COUNT)
 
 
 class Words(NamedTuple):
-    """What a command may be followed by: how it is called, what the whole of it looks like, and each word."""
+    """What a command may be followed by: its name, and whether the whole of it, or a word, is that."""
 
     metavar: str
-    whole: re.Pattern[str]
-    each: re.Pattern[str]
+    whole: Callable[[str], bool]
+    each: Callable[[str], bool]
 
 
 class Rest(NamedTuple):
-    """What the rest of a command's line may be, as one piece: how it is called, and what it looks like."""
+    """What the rest of a command's line may be, as one piece: its name, and whether a text is that."""
 
     metavar: str
-    pattern: re.Pattern[str]
+    fits: Callable[[str], bool]
     needed: bool = False
 
 
-_RUN = r"(?=[0-9a-f-]*\d)[0-9a-f][0-9a-f-]{3,63}"
-_RUNS = Words("[RUN …]", re.compile(rf"{_RUN}(\s+{_RUN})*"), re.compile(_RUN))
-_NOTEBOOKS = Words(
-    "[NOTEBOOK …]", re.compile(r""".*\.ipynb["']?""", re.DOTALL), re.compile(r".*\.ipynb", re.DOTALL)
-)
-_ZIP = Words("FILE.zip", re.compile(r""".*\.zip["']?""", re.DOTALL), re.compile(r".*\.zip", re.DOTALL))
-_PICTURE = Rest(
-    "FILE", re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGNORECASE), needed=True
-)
-_SETTING = r"""\w+=(?:"[^"]*"|'[^']*'|\S*)"""
+_RUN = re.compile(r"[0-9a-f][0-9a-f-]{3,63}")
+
+
+def _is_run(word: str) -> bool:
+    return _RUN.fullmatch(word) is not None and any(sign.isdecimal() for sign in word)
+
+
+def _are_runs(text: str) -> bool:
+    return all(map(_is_run, text.split()))
+
+
+def _ends(*endings: str) -> Callable[[str], bool]:
+    return lambda text: text.endswith(endings)
+
+
+_RUNS = Words("[RUN …]", _are_runs, _is_run)
+_NOTEBOOKS = Words("[NOTEBOOK …]", _ends(".ipynb", '.ipynb"', ".ipynb'"), _ends(".ipynb"))
+_ZIP = Words("FILE.zip", _ends(".zip", '.zip"', ".zip'"), _ends(".zip"))
+
+
+def _is_picture(text: str) -> bool:
+    quoted = len(text) > 1 and text[0] in "\"'" and text[0] == text[-1]
+    name = text[1:-1] if quoted else text
+    if name[1:].lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
+        return not name[0].isspace()
+    return name.endswith(("/", "\\")) and not any(map(str.isspace, name))
+
+
+_PICTURE = Rest("FILE", _is_picture, needed=True)
+_PAIR = re.compile(r"""(\w+)=("[^"]*"(?!\S)|'[^']*'(?!\S)|\S*)\s*""")
+
+
+def pairs(text: str) -> list[tuple[str, str]]:
+    """Return each NAME=VALUE of a text that holds nothing else; of any other text, nothing.
+
+    >>> pairs("mode=replay store='my pictures'")
+    [('mode', 'replay'), ('store', "'my pictures'")]
+    """
+    found, place = [], 0
+    while match := _PAIR.match(text, place):
+        found.append((match[1], match[2]))
+        place = match.end()
+    return found if place == len(text) else []
+
+
 SETTINGS = (
     *("base_url", "mode", "store", "model", "embed", "response_format", "bridge", "timeout"),
     *(
@@ -115,8 +150,9 @@ SETTINGS = (
 )
 """The names of the settings: one alone asks what it is, and is no prompt."""
 
-_SETTINGS = Rest("[NAME=VALUE …]", re.compile(rf"{'|'.join(SETTINGS)}|{_SETTING}(?:\s+{_SETTING})*"))
-_ALIAS = Rest("[NAME=OPTIONS]", re.compile(r"[A-Za-z][\w.-]*=(?:|\s*-.*)"))
+_NAMED = re.compile(r"[A-Za-z][\w.-]*=(?:\s*-.*)?")
+_SETTINGS = Rest("[NAME=VALUE …]", lambda text: text in SETTINGS or bool(pairs(text)))
+_ALIAS = Rest("[NAME=OPTIONS]", lambda text: _NAMED.fullmatch(text) is not None)
 
 
 class Command(NamedTuple):

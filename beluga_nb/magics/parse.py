@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypedDict, cast
 
 from beluga_nb.errors import RequestError, UnknownName
-from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, SETTINGS, Command, Option
+from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, SETTINGS, Command, Option, pairs
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
 WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\w*\s*\}\}|\S)+)""")
@@ -16,14 +16,11 @@ WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\
 AXIS = re.compile(r"""\s*((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{\s*[^\W\d]\w*\s*\}\}|[^\s"'])+)""")
 """The same of an axis, in which texts in quotes may stand anywhere."""
 
-_VALUE = re.compile(
-    r"""\s*(?:(?P<label>[^,:"']*):(?=["']))?(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?!\s*["'])[^,]*)\s*(?:,|$)"""
-)
+_LABEL = re.compile(r"""\s*([^,:"'\s][^,:"']*)?:(?=["'])""")
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
-_PAIR = re.compile(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""")
 # On a line, as in all of IPython: show nothing. An entity such as &gt; ends so as well.
 _ENTITY = re.compile(r"&#?\w+;$")
 
@@ -113,8 +110,7 @@ def _command(line: str) -> Call | None:
         return None
     command, after = COMMANDS[name], after.strip()
     if command.rest and (after or command.rest.needed):
-        fits = command.rest.pattern.fullmatch(after)
-        return _with_rest(name, after) if fits else None
+        return _with_rest(name, after) if command.rest.fits(after) else None
     if not _fits(after, command):
         return None
     words, rest = _words(name, after)
@@ -197,28 +193,49 @@ def labelled(values: str) -> dict[str, str]:
     {'red': 'red', '16:9': '16:9', 'a, b': 'a, b', 'oil': 'thick oil paint, impasto'}
     """
     found: dict[str, str] = {}
-    rest = values
-    while rest:
-        match = _VALUE.match(rest)
-        if match is None or not match["text"].strip():
+    place = 0
+    while place < len(values):
+        label, text, place = _value_at(values, place)
+        if not text:
             raise RequestError(
                 f"'{values[:80]}' is no list of values.",
                 'Put commas between them; what holds a comma stands in quotes: red,"a, b",oil:"thick, old".',
             )
-        text = _unquoted(match["text"].strip())
-        label = (match["label"] or "").strip() or text
+        text = _unquoted(text)
+        label = label or text
         if label in found:
             raise RequestError(f"'{label[:60]}' stands there twice.", "Each value stands once.")
         found[label] = text
-        rest = rest[match.end() :]
     return found
+
+
+def _value_at(values: str, place: int) -> tuple[str, str, int]:
+    """Return a value's label, its text, which is empty where there is none, and where the next one begins."""
+    named = _LABEL.match(values, place)
+    if named and (quoted := _quoted_at(values, named.end())):
+        return (named[1] or "").strip(), *quoted
+    start = _behind_blanks(values, place)
+    if values[start : start + 1] in {'"', "'"}:
+        return "", *(_quoted_at(values, start) or ("", start))
+    end = values.find(",", start) % (len(values) + 1)  # without a comma, all of it
+    return "", values[start:end].strip(), end + 1
+
+
+def _quoted_at(values: str, place: int) -> tuple[str, int] | None:
+    quoted = _QUOTED.match(values, place)
+    end = _behind_blanks(values, quoted.end()) if quoted else place
+    return (quoted[0], end + 1) if quoted and values[end : end + 1] in {"", ","} else None
+
+
+def _behind_blanks(text: str, place: int) -> int:
+    return len(text) - len(text[place:].lstrip())
 
 
 def _with_rest(name: str, text: str) -> Call:
     if name == "config" and text in SETTINGS:
         return Call(command=name, words=(text,))
     if name == "config":
-        return Call(command=name, said={each: _unquoted(value) for each, value in _PAIR.findall(text)})
+        return Call(command=name, said={each: _unquoted(value) for each, value in pairs(text)})
     if name == "alias":
         alias, _, options = text.partition("=")
         return Call(command=name, words=(alias,), said=_aliased(options.strip()))
@@ -237,7 +254,7 @@ def _aliased(text: str) -> Said:
 def _fits(text: str, command: Command) -> bool:
     words = _BEFORE_OPTIONS.match(text)
     if words and words[0]:
-        return command.words is not None and command.words.whole.fullmatch(words[0]) is not None
+        return command.words is not None and command.words.whole(words[0])
     flags = {flag for option in command.options for flag in option.flags}
     long = bool(command.options) and re.match(r"--\w", text) is not None
     return not text or long or text.partition(" ")[0] in flags
@@ -249,7 +266,7 @@ def _words(name: str, text: str) -> tuple[list[str], str]:
         match = WORD.match(text)
         assert match is not None
         word = _unquoted(match[1])
-        if not kind.each.fullmatch(word):
+        if not kind.each(word):
             raise _no_option(name, text)
         found.append(word)
         text = text[match.end() :].lstrip()

@@ -11,14 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from html import escape
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from IPython.display import DisplayHandle, clear_output
 
+from beluga_nb.errors import plain
 from beluga_nb.magics.fate import caller
 from beluga_nb.session import MAKE_ROOM, Tally, counted
+from beluga_nb.show.markup import outside
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -48,7 +49,7 @@ class InCell:
         """Show the words, and below them what there is of a grid."""
         bundle = {"text/plain": words}
         if html:
-            bundle["text/html"] = f"<div>{escape(words)}</div>{html}"
+            bundle["text/html"] = f"<div>{outside(words)}</div>{html}"
         if self._handle is None:
             self._handle = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython's own
             self._handle.display(bundle, raw=True)  # type: ignore[no-untyped-call]
@@ -91,7 +92,7 @@ class Progress:
     ) -> None:
         self._pen = pen
         self._tally = tally
-        self._model = model
+        self._model = plain(model, 80)
         self._clock = clock
         self._began = clock()
         self._drawn = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import TypeVar
 
 import IPython.display
@@ -10,6 +11,7 @@ import IPython.display
 from beluga_nb.core import Result
 from beluga_nb.magics.fate import Fate, fate
 from beluga_nb.magics.parse import Call
+from beluga_nb.text import redact, redacted_bundle
 
 T = TypeVar("T")
 
@@ -33,6 +35,12 @@ def kept(call: Call, result: Result, names: dict[str, object]) -> Result:
     return result
 
 
+def say(words: object) -> None:
+    """Say something in the cell."""
+    print(redact(str(words)))
+
+
 def display(thing: object, *, raw: bool = False) -> None:
-    """Show something in the cell."""
-    IPython.display.display(thing, raw=raw)  # type: ignore[no-untyped-call]  # IPython's own
+    """Show something in the cell; what is `raw` is a bundle."""
+    shown = redacted_bundle(thing) if raw and isinstance(thing, Mapping) else thing
+    IPython.display.display(shown, raw=raw)  # type: ignore[no-untyped-call]  # IPython's own

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from beluga_nb.core import Bundle
+from beluga_nb.show.markup import outside
 
 CARD = (
     (
@@ -69,8 +68,8 @@ def cheatsheet() -> Bundle:
 
 def _section(title: str, lines: tuple[tuple[str, str], ...]) -> str:
     rows = "".join(
-        f'<tr><td style="{_CODE}"><code>{escape(code)}</code></td>'
-        f'<td style="{_TOLD}">{escape(told)}</td></tr>'
+        f'<tr><td style="{_CODE}"><code>{outside(code)}</code></td>'
+        f'<td style="{_TOLD}">{outside(told)}</td></tr>'
         for code, told in lines
     )
-    return f'<tr><th colspan="2" style="{_HEAD}">{escape(title)}</th></tr>{rows}'
+    return f'<tr><th colspan="2" style="{_HEAD}">{outside(title)}</th></tr>{rows}'

@@ -1,12 +1,12 @@
-"""A grid as a table of pandas; the one module that imports it, when someone asks."""
+"""A grid as a table of pandas; imported with it, when someone asks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import BelugaError
+from beluga_nb.show.markup import address, outside
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -18,25 +18,41 @@ PICTURE = "picture"
 def frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> DataFrame:
     """Return rows as a DataFrame; raise `BelugaError` where pandas is not installed."""
     try:
-        from pandas import DataFrame
+        from beluga_nb.show.spreadsheet import Table
     except ImportError:
         raise BelugaError(
             "A table needs pandas, which is not installed.", "pip install 'beluga_nb[pandas]'"
         ) from None
-    return DataFrame([dict(row) for row in rows], columns=list(columns))
+    return Table([dict(row) for row in rows], columns=list(columns))
 
 
 def styled(table: DataFrame, sources: Sequence[str], alts: Sequence[str]) -> Styler:
     """Return the table with a column of pictures before the others; outside text is escaped."""
     images = [
-        f'<img src="{escape(source)}" alt="{escape(words)}" width="128" style="max-width:none">'
+        f'<img src="{address(source)}" alt="{outside(words)}" width="128" style="max-width:none">'
         if source
         else ""
         for source, words in zip(sources, alts, strict=True)
     ]
     shown = table.copy()
-    shown.insert(0, PICTURE, images)
-    others = [name for name in shown.columns if name != PICTURE]
+    shown.insert(0, "", images)
+    shown.columns = _shown_names(table.columns)
     # The ids of a Styler are random unless they are told, and a notebook would never replay.
-    style = shown.style.format(escape="html", subset=others, na_rep="").format(str, subset=[PICTURE])
-    return style.set_uuid("beluga").hide(axis="index")
+    style = shown.style.format(_shown, subset=list(shown.columns[1:]), na_rep="").format(
+        str, subset=[PICTURE]
+    )
+    return style.format_index(_shown, axis="columns").set_uuid("beluga").hide(axis="index")
+
+
+def _shown(value: object) -> str:
+    return outside(str(value), 2000)
+
+
+def _shown_names(names: Sequence[str]) -> list[str]:
+    # A Styler wants names that differ, and an axis may be called as our own column is.
+    shown = [PICTURE]
+    for name in names:
+        while name in shown:
+            name += " "
+        shown.append(name)
+    return shown

@@ -10,12 +10,13 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
-from beluga_nb.core import Bundle
+import pybase64
+
+from beluga_nb.core import Bundle, Preview
 from beluga_nb.errors import BelugaError, plain
-from beluga_nb.show.markup import LOCAL_PREVIEW, Described, alt, caption
+from beluga_nb.show.markup import LOCAL_PREVIEW, Described, address, alt, caption, outside
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -127,31 +128,35 @@ class Table:
         return (row or column,) if self.dimensions else ()
 
 
-def grid_bundle(table: Table, *, more: str = "") -> Bundle:
-    """Return the table as HTML and as text, with a line about what is left out, if anything is."""
-    return {"text/html": grid_html(table, more=more), "text/plain": grid_text(table)}
+def grid_bundle(table: Table, *, more: str = "", sheet: Preview | None = None) -> Bundle:
+    """Return the table as HTML and as text, with a line about what is left out, if anything is.
+
+    The sheet, if there is one, is for what shows a single image: LaTeX, PDF, consoles.
+    """
+    image = {sheet.media_type: pybase64.b64encode(sheet.data).decode()} if sheet else {}
+    return {"text/html": grid_html(table, more=more), **image, "text/plain": grid_text(table)}
 
 
 def grid_html(table: Table, *, more: str = "") -> str:
     """Return the tables one below the other, in a frame that scrolls under their heads."""
-    prompts = "".join(f"<div>{escape(plain(prompt, 300))}</div>" for prompt in table.prompts)
-    rest = f"<p>{escape(plain(more))}</p>" if more else ""
+    prompts = "".join(f"<div>{outside(prompt, 300)}</div>" for prompt in table.prompts)
+    rest = f"<p>{outside(more)}</p>" if more else ""
     return (
-        f'<div style="margin-bottom:8px">{prompts}<div style="{_SMALL}">{escape(plain(table.head))}</div>'
+        f'<div style="margin-bottom:8px">{prompts}<div style="{_SMALL}">{outside(table.head)}</div>'
         "</div>"
         f'<div style="max-height:760px;overflow:auto">{"".join(map(_part_html, table.parts))}</div>{rest}'
     )
 
 
 def _part_html(part: Part) -> str:
-    title = f'<div style="font-weight:600;padding:10px 0 2px">{escape(plain(part.title))}</div>'
-    head = "".join(f'<th style="{_TOP}">{escape(plain(label))}</th>' for label in part.columns.labels)
+    title = f'<div style="font-weight:600;padding:10px 0 2px">{outside(part.title)}</div>'
+    head = "".join(f'<th style="{_TOP}">{outside(label)}</th>' for label in part.columns.labels)
     corner = " ↓ · ".join(filter(None, [plain(part.rows.name), plain(part.columns.name)]))
     lines = "".join(_row_html(part, row) for row in part.rows.labels)
     return (
         f"{title if part.title else ''}"
         '<table style="border-collapse:separate;border-spacing:0;table-layout:auto;margin:0 0 12px 0">'
-        f'<thead><tr><th style="{_CORNER}">{escape(corner)}{" →" if part.columns.name else ""}</th>'
+        f'<thead><tr><th style="{_CORNER}">{outside(corner)}{" →" if part.columns.name else ""}</th>'
         f"{head}</tr></thead><tbody>{lines}</tbody></table>"
     )
 
@@ -160,7 +165,7 @@ def _row_html(part: Part, row: str) -> str:
     cells = "".join(
         f'<td style="{_CELL}">{_square_html(part.at(row, column))}</td>' for column in part.columns.labels
     )
-    return f'<tr><th style="{_LEFT};border-top:{_RULE}">{escape(plain(row))}</th>{cells}</tr>'
+    return f'<tr><th style="{_LEFT};border-top:{_RULE}">{outside(row)}</th>{cells}</tr>'
 
 
 def _square_html(square: Square) -> str:
@@ -174,9 +179,9 @@ def note_html(square: Square, style: str) -> str:
     """Return what a square says in place of pictures: why there are none, or not all."""
     if square.error:
         name = type(square.error).__name__
-        lines = [f"<b>{escape(name)}</b>", *map(escape, _error_lines(square.error))]
+        lines = [f"<b>{outside(name)}</b>", *map(outside, _error_lines(square.error))]
         return f'<div style="{style}">{"<br>".join(lines)}</div>'
-    return f'<div style="{style}">{escape(square.note)}</div>' if square.note else ""
+    return f'<div style="{style}">{outside(square.note)}</div>' if square.note else ""
 
 
 def _error_lines(error: BelugaError) -> list[str]:
@@ -184,17 +189,18 @@ def _error_lines(error: BelugaError) -> list[str]:
 
 
 def _figure_html(figure: Figure, wide: int) -> str:
-    words = escape(alt(figure.picture))
+    words = outside(alt(figure.picture))
     # Its width is a label's while it is closed; opened, the recipe is wider, and the picture grows along.
     image = (
-        f'<img src="{escape(figure.source)}" alt="{words}" width="{wide}" '
+        f'<img src="{address(figure.source)}" alt="{words}" width="{wide}" '
         f'style="width:{wide}px;min-width:100%;max-width:none;height:auto;display:block;margin:0;border-radius:3px">'
         if figure.source
         else f'<div style="width:{wide}px">{words}</div>'
     )
     mark = f'<div style="{_SMALL}">local preview</div>' if figure.picture.recipe.procedural else ""
     lines = "".join(
-        f'<div style="padding:1px 0"><span style="opacity:.65">{escape(name)}</span> {escape(said)}</div>'
+        f'<div style="padding:1px 0"><span style="opacity:.65">{outside(name)}</span>'
+        f" {outside(said, _LONGEST_PROMPT)}</div>"
         for name, said in recipe_lines(figure.picture)
     )
     return (
@@ -234,7 +240,7 @@ def grid_text(table: Table) -> str:
         if square.error:
             lines.append(f"{place}: {type(square.error).__name__}: {' '.join(_error_lines(square.error))}")
         elif square.note:
-            lines.append(f"{place}: {square.note}")
+            lines.append(f"{place}: {plain(square.note)}")
     return "\n".join(lines)
 
 

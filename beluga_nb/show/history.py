@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from html import escape
 from typing import Protocol
-
-import pybase64
 
 from beluga_nb.core import Preview, Request
 from beluga_nb.errors import plain
-from beluga_nb.show.markup import LOCAL_PREVIEW, table
+from beluga_nb.show.markup import LOCAL_PREVIEW, address, data_uri, outside, table
 
 HEAD = ("run", "when (UTC)", "model", "pictures", "prompt", "")
 
@@ -60,9 +57,9 @@ def history_html(
     """Return the runs as a table, each with its small pictures."""
     if not runs:
         return f"<p>{_nothing(all)}</p>"
-    top = "".join(f'<th style="{_CELL}">{escape(each)}</th>' for each in ("", *HEAD[:-1]))
+    top = "".join(f'<th style="{_CELL}">{outside(each)}</th>' for each in ("", *HEAD[:-1]))
     lines = "".join(_line(run, shown) for run, shown in zip(runs, thumbnails, strict=True))
-    rest = f"<p>{escape(_more(more))}</p>" if more > 0 else ""
+    rest = f"<p>{outside(_more(more))}</p>" if more > 0 else ""
     return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{rest}"
 
 
@@ -80,7 +77,7 @@ def _row(run: Listed, *, longest: int) -> tuple[str, ...]:
     notes = [LOCAL_PREVIEW] * run.procedural + [run.note] * bool(run.note)
     return (
         plain(run.name, _NAME_LENGTH + 1)[:_NAME_LENGTH],
-        _when(run.created),
+        minute(run.created),
         plain(model, 60),
         str(len(run.pictures)),
         plain(request.prompt, longest),
@@ -88,15 +85,16 @@ def _row(run: Listed, *, longest: int) -> tuple[str, ...]:
     )
 
 
-def _when(created: int) -> str:
+def minute(created: int) -> str:
+    """Return Unix time to the minute, in UTC; "unknown" for a number that is no time."""
     try:
         return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M") if created else "unknown"
-    except (ValueError, OverflowError, OSError):  # a number that is no time
+    except (ValueError, OverflowError, OSError):  # which numbers are none depends on the system
         return "unknown"
 
 
 def _line(run: Listed, thumbnails: Sequence[Preview]) -> str:
-    name, when, model, pictures, prompt, note = map(escape, _row(run, longest=160))
+    name, when, model, pictures, prompt, note = map(outside, _row(run, longest=160))
     cells = (
         ("".join(_images(thumbnails)), _IMAGES),
         (f"<code>{name}</code>", _UNBROKEN),
@@ -111,5 +109,4 @@ def _line(run: Listed, thumbnails: Sequence[Preview]) -> str:
 
 def _images(thumbnails: Sequence[Preview]) -> Iterator[str]:
     for number, shown in enumerate(thumbnails, 1):
-        source = f"data:{shown.media_type};base64,{pybase64.b64encode(shown.data).decode()}"
-        yield f'<img src="{source}" alt="picture {number}" style="{_IMAGE}">'
+        yield f'<img src="{address(data_uri(shown))}" alt="picture {number}" style="{_IMAGE}">'

@@ -16,6 +16,7 @@ import pybase64
 from beluga_nb.core import Absent, Bundle, Picture, Preview, Recipe, Result
 from beluga_nb.errors import plain
 from beluga_nb.show.preview import montage, preview, thumbnail
+from beluga_nb.text import LONGEST_OUTSIDE_TEXT
 
 LOCAL_PREVIEW = "local preview, not model output"
 
@@ -38,6 +39,20 @@ class Described(Protocol):
     def sha256(self) -> str: ...
 
 
+def outside(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
+    """Return text from anywhere as it may stand in HTML, between tags or in the quotes of an attribute.
+
+    >>> outside('<b onclick="x()">\\x1b[31m')
+    '&lt;b onclick=&quot;x()&quot;&gt;[31m'
+    """
+    return escape(plain(text, longest))
+
+
+def address(source: str) -> str:
+    """Return where a picture comes from as it may stand in an attribute: what holds it, or a way to it."""
+    return escape(source) if source.startswith("data:") else outside(source, _LONGEST_ADDRESS)
+
+
 def nowhere(_: Picture) -> str:
     """Return no link."""
     return ""
@@ -48,6 +63,7 @@ _FIGURE = "margin:0;max-width:100%"
 _IMAGE = "max-width:100%;height:auto;border-radius:4px;display:block;margin:0"
 _CAPTION = "font-size:85%;opacity:.75;padding-top:4px"
 _CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top"
+_LONGEST_ADDRESS = 4000
 _WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 256
 
 
@@ -117,15 +133,15 @@ def html(result: Result, sources: Sequence[str]) -> str:
 
 def _figure(picture: Picture, source: str, widest: int) -> str:
     width, height = _fitted(picture.size, widest)
-    words = escape(alt(picture))
+    words = outside(alt(picture))
     image = (
-        f'<img src="{escape(source)}" alt="{words}" width="{width}" height="{height}" style="{_IMAGE}">'
+        f'<img src="{address(source)}" alt="{words}" width="{width}" height="{height}" style="{_IMAGE}">'
         if source
         else f"<div>{words}</div>"
     )
     return (
         f'<figure style="{_FIGURE};width:{width}px">{image}'
-        f'<figcaption style="{_CAPTION}">{escape(caption(picture))}</figcaption></figure>'
+        f'<figcaption style="{_CAPTION}">{outside(caption(picture))}</figcaption></figure>'
     )
 
 
@@ -158,12 +174,12 @@ def text(result: Result, links: Sequence[str] = ()) -> str:
     count = f"{len(result)} picture" + ("s" if len(result) != 1 else "")
     lines = [f"{count} of “{plain(result.request.prompt, 200)}”"]
     lines += [f"{caption(picture)} · sha256:{picture.sha256}" for picture in result.pictures]
-    return "\n".join([*lines, *links])
+    return "\n".join([*lines, *(plain(link, _LONGEST_ADDRESS) for link in links)])
 
 
 def data_uri(shown: Preview) -> str:
     """Return a picture as an address that holds it."""
-    return f"data:{shown.media_type};base64,{_base64(shown)}"
+    return f"data:{plain(shown.media_type, 80)};base64,{_base64(shown)}"
 
 
 def _base64(shown: Preview) -> str:
@@ -189,7 +205,7 @@ def _table_html(rows: Iterable[Sequence[str]], head: Sequence[str]) -> str:
 
 
 def _line(cells: Sequence[str], tag: str) -> str:
-    inner = "".join(f'<{tag} style="{_CELL}">{escape(cell)}</{tag}>' for cell in cells)
+    inner = "".join(f'<{tag} style="{_CELL}">{outside(cell)}</{tag}>' for cell in cells)
     return f"<tr>{inner}</tr>"
 
 
@@ -198,7 +214,7 @@ def noted(shown: Bundle, note: str) -> Bundle:
     if not note:
         return shown
     return {
-        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">{escape(plain(note))}</p>',
+        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">{outside(note)}</p>',
         "text/plain": f"{shown['text/plain']}\n{plain(note)}",
     }
 
@@ -206,7 +222,8 @@ def noted(shown: Bundle, note: str) -> Bundle:
 def status_lines(facts: Mapping[str, str], examples: Sequence[str]) -> Bundle:
     """Return the state of a session, and examples to go on with."""
     shown = table(list(facts.items()))
-    tried = "".join(f"<code>{escape(example)}</code><br>" for example in examples)
+    examples = [plain(each) for each in examples]
+    tried = "".join(f"<code>{outside(example)}</code><br>" for example in examples)
     return {
         "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">Try<br>{tried}</p>',
         "text/plain": "\n".join([shown["text/plain"], "", "Try", *(f"  {each}" for each in examples)]),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from html import escape
 
-from beluga_nb.errors import plain
 from beluga_nb.show.grid import Figure, Part, Square, Table, note_html, recipe_lines
-from beluga_nb.show.markup import alt
+from beluga_nb.show.markup import address, alt, outside
+
+_LONGEST_SEARCHED = 200_000  # characters of a cell that its filter looks at
 
 _STYLE = """
 :root { color-scheme: light dark }
@@ -88,26 +88,26 @@ look();
 def page(table: Table, *, title: str) -> str:
     """Return the page; it holds its pictures itself."""
     parts = "".join(_section(table, part) for part in table.parts)
-    prompts = "".join(f"<h1>{escape(plain(prompt, 2000))}</h1>" for prompt in table.prompts)
+    prompts = "".join(f"<h1>{outside(prompt, 2000)}</h1>" for prompt in table.prompts)
     # What is from outside is escaped, and nothing but this very script may run.
     allowed = b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{outside(policy)}">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(plain(title, 120))}</title><style>{_STYLE}</style></head><body>"
-        f'{prompts}<p class="said">{escape(plain(table.head))}</p>{_controls(table)}{parts}'
+        f"<title>{outside(title, 120)}</title><style>{_STYLE}</style></head><body>"
+        f'{prompts}<p class="said">{outside(table.head)}</p>{_controls(table)}{parts}'
         f'<dialog><div class="large"></div></dialog><script>{_SCRIPT}</script></body></html>\n'
     )
 
 
 def _controls(table: Table) -> str:
     axes = "".join(
-        f"<fieldset><legend>{escape(plain(dimension.name))}</legend>"
+        f"<fieldset><legend>{outside(dimension.name)}</legend>"
         + "".join(
             f'<label><input type="checkbox" checked data-axis="{axis}" value="{number}">'
-            f" {escape(plain(label))}</label>"
+            f" {outside(label)}</label>"
             for number, label in enumerate(dimension.labels)
         )
         + "</fieldset>"
@@ -120,9 +120,9 @@ def _controls(table: Table) -> str:
 
 
 def _section(table: Table, part: Part) -> str:
-    title = f"<h2>{escape(plain(part.title))}</h2>" if part.title else ""
+    title = f"<h2>{outside(part.title)}</h2>" if part.title else ""
     head = "".join(
-        f'<th data-of="{_of(table, part.columns.name, column)}">{escape(plain(column))}</th>'
+        f'<th data-of="{_of(table, part.columns.name, column)}">{outside(column)}</th>'
         for column in part.columns.labels
     )
     corner = " · ".join(filter(None, [part.rows.name, part.columns.name]))
@@ -130,7 +130,7 @@ def _section(table: Table, part: Part) -> str:
     facets = " ".join(_facet(table, name, label) for name, label in part.facets)
     return (
         f'<section data-of="{facets}">{title}<div class="frame"><table><thead><tr>'
-        f"<th>{escape(plain(corner))}</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+        f"<th>{outside(corner)}</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 
@@ -141,14 +141,14 @@ def _row(table: Table, part: Part, row: str) -> str:
         for column in part.columns.labels
     )
     of = _of(table, part.rows.name, row)
-    told = escape(f"{part.title} {row}")
-    return f'<tr data-of="{of}" data-text="{told}"><th>{escape(plain(row))}</th>{cells}</tr>'
+    told = outside(f"{part.title} {row}")
+    return f'<tr data-of="{of}" data-text="{told}"><th>{outside(row)}</th>{cells}</tr>'
 
 
 def _text(part: Part, column: str, row: str) -> str:
     square = part.at(row, column)
     prompts = dict.fromkeys(figure.picture.recipe.request.prompt for figure in square.figures)
-    return escape(" ".join([column, *prompts, str(square.error or ""), square.note]))
+    return outside(" ".join([column, *prompts, str(square.error or ""), square.note]), _LONGEST_SEARCHED)
 
 
 def _of(table: Table, name: str, label: str) -> str:
@@ -168,9 +168,11 @@ def _square(square: Square) -> str:
 
 def _figure(figure: Figure) -> str:
     picture = figure.picture
-    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(said)}</dd>" for name, said in recipe_lines(picture))
+    lines = "".join(
+        f"<dt>{outside(name)}</dt><dd>{outside(said, 2000)}</dd>" for name, said in recipe_lines(picture)
+    )
     mark = "<figcaption>local preview</figcaption>" if picture.recipe.procedural else ""
     return (
-        f'<figure><button type="button"><img src="{escape(figure.source)}" alt="{escape(alt(picture))}"'
+        f'<figure><button type="button"><img src="{address(figure.source)}" alt="{outside(alt(picture))}"'
         f' loading="lazy"></button>{mark}<template><dl>{lines}</dl></template></figure>'
     )

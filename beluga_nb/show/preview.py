@@ -43,22 +43,22 @@ def preview(picture: Picture) -> Preview:
 
 def small(image: Image) -> Preview:
     """Return the same of a decoded picture, which is left as it is."""
-    return _encoded(_small(image, EDGE))
+    return encoded(_small(image, EDGE))
 
 
 def enlarged(picture: Picture) -> Preview:
     """Return a copy of at most 1024 pixels a side."""
-    return _encoded(_small(picture.image, ENLARGED_EDGE), HEAVIEST_ENLARGED)
+    return encoded(_small(picture.image, ENLARGED_EDGE), HEAVIEST_ENLARGED)
 
 
 def thumbnail(picture: Preview, edge: int = LISTED_EDGE) -> Preview:
     """Return a copy of at most 96 pixels a side, for lists; raise `BadImage` where it cannot be decoded."""
-    return _encoded(_small(decode(picture.data), edge))
+    return encoded(_small(decode(picture.data), edge))
 
 
 def tile(picture: Preview) -> Preview:
     """Return a copy of at most 256 pixels a side, for grids; raise `BadImage` where it cannot be decoded."""
-    return _encoded(_small(decode(picture.data), TILE_EDGE))
+    return encoded(_small(decode(picture.data), TILE_EDGE))
 
 
 def montage(pictures: Sequence[Preview]) -> Preview:
@@ -67,7 +67,7 @@ def montage(pictures: Sequence[Preview]) -> Preview:
     edge = (2 * EDGE - _GAP * (columns - 1)) // columns
     images = [flat(_small(decode(picture.data), edge)) for picture in pictures]
     rows = [images[start : start + columns] for start in range(0, len(images), columns)]
-    return _encoded(_stacked(rows))
+    return encoded(_stacked(rows))
 
 
 def _stacked(rows: Sequence[Sequence[Image]]) -> Image:
@@ -114,7 +114,8 @@ def flat(image: Image) -> Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
-def _encoded(image: Image, heaviest: int = HEAVIEST) -> Preview:
+def encoded(image: Image, heaviest: int = HEAVIEST) -> Preview:
+    """Return a picture as a JPEG, or as a PNG where it is transparent, of about so many bytes at most."""
     media_type = "image/png" if image.mode == "RGBA" else "image/jpeg"
     for data in _lighter_and_lighter(image):
         if len(data) <= heaviest:

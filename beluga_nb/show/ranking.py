@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import Protocol
 
 import pybase64
 
 from beluga_nb.core import Bundle
 from beluga_nb.errors import plain
-from beluga_nb.show.markup import noted, table
+from beluga_nb.show.markup import noted, outside, table
 
 _LONGEST_NAME = 60
 _LEFT, _WIDTH, _ROW, _RIGHT = 190, 640, 30, 24  # pixels of the plot: names, all, a line, the edge
@@ -114,7 +113,7 @@ def _titled(html: str) -> str:
 def _image(svg: str, alt: str) -> str:
     source = f"data:image/svg+xml;base64,{pybase64.b64encode(svg.encode()).decode()}"
     style = "max-width:100%;height:auto;display:block;margin:.6em 0"
-    return f'<img src="{source}" alt="{escape(alt)}" width="{_WIDTH}" style="{style}">'
+    return f'<img src="{source}" alt="{outside(alt, 4000)}" width="{_WIDTH}" style="{style}">'
 
 
 def _alt(ranking: Ranked) -> str:
@@ -166,9 +165,7 @@ def _axis(ticks: range, across: _Across, height: int) -> Iterator[str]:
 def _bars(standings: Sequence[Stood], across: _Across) -> Iterator[str]:
     for number, each in enumerate(standings):
         y = _ROW * number + _ROW / 2 + 2
-        yield (
-            f'<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{escape(plain(each.name, 24))}</text>'
-        )
+        yield (f'<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{outside(each.name, 24)}</text>')
         yield (
             f'<line x1="{across(each.low)}" x2="{across(each.high)}" y1="{y:.1f}" y2="{y:.1f}"'
             f' stroke="{_BAR}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>'

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beluga_nb.core import MAX_SIDE
+from beluga_nb.core import MAX_SIDE, Preview
 from beluga_nb.errors import RequestError, StoreError, plain
 from beluga_nb.show.grid import Part, Square, Table, across
-from beluga_nb.show.preview import flat
+from beluga_nb.show.preview import encoded, flat
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 SMALLEST = 8
 """Pixels of a picture's longer edge below which nothing can be seen."""
+
+SMALL_EDGE = 168
+"""Pixels of a picture's longer edge in the sheet that a notebook holds; the HTML beside it shows as many."""
+
+SMALL_LIMIT = 4_000_000
+"""Pixels of that sheet."""
 
 _INK, _PALE = "#222222", "#777777"
 _FONTS = ("DejaVuSans.ttf", "Arial.ttf", "Helvetica.ttc")
@@ -71,6 +77,21 @@ def write_sheet(path: Path, table: Table, *, edge: int, limit: int) -> None:
         raise StoreError(
             f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
         ) from None
+
+
+def small_sheet(table: Table) -> Preview:
+    """Return a sheet that is light enough for a notebook: what shows one image, as LaTeX does, gets it."""
+    return encoded(_fitting(table, SMALL_EDGE, SMALL_LIMIT).drawn())
+
+
+def words_of(table: Table) -> list[str]:
+    """Return all that a sheet says, and where, beside its pictures: another text is another sheet."""
+    told = [f"{SMALL_EDGE}", *table.prompts, table.head]
+    for part in table.parts:
+        told += [part.title, part.rows.name, *part.rows.labels, part.columns.name, *part.columns.labels]
+    for square in table.squares.values():
+        told += [str(len(square.figures)), square.error.message if square.error else square.note]
+    return told
 
 
 def _fitting(table: Table, edge: int, limit: int) -> _Layout:

@@ -1,8 +1,9 @@
-"""Files that are whole or not there, in a folder that only its owner writes.
+"""Files that are whole or not there, in a folder that carries our mark.
 
 Each is written under `tmp/`, synced, and renamed to its place: a crash leaves no half file, and many
 kernels may write at once. Nothing locks, since locks are what shared home folders get wrong
-(research/reliability.md, section 5).
+(research/reliability.md, section 5). An empty or missing folder becomes a store; in one that holds anything
+else than a store nothing is written, removed or changed.
 """
 
 from __future__ import annotations
@@ -10,52 +11,106 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
+import re
+import secrets
 import stat
-import tempfile
 import time
 from pathlib import Path
+
+from beluga_nb.store.moves import replace
+
+MARK = "store.json"
+"""The file that makes a folder a store: {"schema": 1}."""
 
 FORGOTTEN_AFTER = 3600
 """Seconds after which a temporary file belongs to nobody: its writer is dead."""
 
+PART = re.compile(r"beluga-[0-9a-f]{32}\.part")
+"""The names of our temporary files."""
+
 _PARTS = "tmp"
+PRIVATE = {"pending", _PARTS}
+"""The rooms of a store that are for its owner alone."""
+
+_LONGEST_MARK = 4096
 _ROOT_USER = 0
 
 
-def claim(folder: Path) -> None:
-    """Make the folder if it is missing, and take from all others the right to write in it.
+class NotAStoreError(PermissionError):
+    """A folder holds files and does not carry our mark."""
 
-    Raises `OSError`, also where it is another user's. Who is root writes anywhere, as ever.
+
+def check(folder: Path, schema: int) -> bool:
+    """Return whether a folder is a store, and not empty or missing.
+
+    Raises `NotAStoreError` for a folder that is neither, `OSError` for one that cannot be read, is another
+    user's, or is a store of a newer format.
     """
-    make(folder)
-    if not hasattr(os, "geteuid"):
-        return
-    state = folder.stat()
-    if os.geteuid() not in {state.st_uid, _ROOT_USER}:
-        raise PermissionError(f"it belongs to another user ({state.st_uid})")
-    if state.st_uid == os.geteuid() and state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        folder.chmod(stat.S_IMODE(state.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
+    with contextlib.suppress(FileNotFoundError):
+        state = folder.stat()
+        if not stat.S_ISDIR(state.st_mode):
+            raise NotADirectoryError(f"{folder.name} is no folder")
+        if hasattr(os, "geteuid") and os.geteuid() not in {state.st_uid, _ROOT_USER}:
+            raise PermissionError(f"it belongs to another user ({state.st_uid})")
+        # The mark is written first: who lists the folder before looks for it, and sees no half a store.
+        found = [name for name in os.listdir(folder) if not PART.fullmatch(name)]
+        if (marked := _mark(folder)) is None and found:
+            raise NotAStoreError(f"it holds files and no {MARK}, so beluga_nb has not made it")
+        if marked is not None and marked > schema:
+            raise PermissionError(f"it has format {marked}, and this version writes {schema}")
+        return marked is not None
+    return False
+
+
+def _mark(folder: Path) -> int | None:
+    """Return the format that a folder's mark names, or None where there is none."""
+    with contextlib.suppress(FileNotFoundError, ValueError, RecursionError):
+        check_inside(folder / MARK, folder)
+        with open(folder / MARK, "rb") as file:
+            said = json.loads(file.read(_LONGEST_MARK))
+        if isinstance(said, dict) and type(said.get("schema")) is int:
+            return int(said["schema"])
+    return None
+
+
+def claim(folder: Path, schema: int) -> None:
+    """Make an empty or missing folder a store; raise as `check` where it is something else."""
+    if not check(folder, schema):
+        make(folder, folder)
+        _write(folder / MARK, b'{"schema":%d}\n' % schema, part_in=folder, mode=_mode(folder / MARK, folder))
+
+
+def _mode(path: Path, root: Path) -> int:
+    """Return who may read and write a file, before the umask: only its owner writes."""
+    private = path.is_relative_to(root) and bool(PRIVATE & set(path.relative_to(root).parts[:1]))
+    return 0o600 if private else 0o644
 
 
 def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
-    """Put `data` at `path`, below `root`, for the owner alone to read; all of it or nothing.
+    """Put `data` at `path`, below `root`; all of it or nothing.
 
     What can be made again need not be `durable`, and is not waited for.
     """
     for folder in (path.parent, root / _PARTS):
         check_inside(folder, root)
-        make(folder)
-    descriptor, part = tempfile.mkstemp(dir=root / _PARTS)  # mode 0600, whatever the umask
+        make(folder, root)
+    _write(path, data, part_in=root / _PARTS, mode=_mode(path, root), durable=durable)
+
+
+def _write(path: Path, data: bytes, *, part_in: Path, mode: int, durable: bool = True) -> None:
+    part = part_in / f"beluga-{secrets.token_hex(16)}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(os.open(part, flags, mode), "wb") as file:
             file.write(data)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(part, path)
+        replace(part, path)
     except BaseException:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
     if durable:
         sync(path.parent)
@@ -87,8 +142,9 @@ def names(folder: Path, *, links: bool = True) -> list[str]:
 def add(path: Path, line: bytes, *, root: Path) -> None:
     """Add a line at the end of a file, below `root`, and wait until it is on the disk."""
     check_inside(path, root)
-    make(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+    make(path.parent, root)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, _mode(path, root))
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         if size:
@@ -107,13 +163,29 @@ def check_inside(path: Path, root: Path) -> None:
         raise PermissionError("a link leads out of the store")
 
 
-def make(folder: Path) -> None:
-    """Make a folder, and those above it, for the owner alone."""
+def is_closed(error: OSError) -> bool:
+    """Whether the system refuses to let us read or write."""
+    return error.errno in {errno.EACCES, errno.EPERM}
+
+
+def listed(folder: Path, depth: int, suffix: str = "") -> list[Path]:
+    """Return what lies so deep in a folder, in order; raise `OSError` where a folder cannot be read."""
+    try:
+        found = sorted(os.scandir(folder), key=lambda each: each.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    if depth == 1:
+        return [folder / each.name for each in found if each.name.endswith(suffix)]
+    return [path for each in found if each.is_dir() for path in listed(folder / each.name, depth - 1, suffix)]
+
+
+def make(folder: Path, root: Path) -> None:
+    """Make a folder, and those above it."""
     if folder.is_dir():
         return
-    make(folder.parent)
+    make(folder.parent, root)
     with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700 if _mode(folder, root) == 0o600 else 0o755)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder.name} is no folder")
     sync(folder.parent)
@@ -131,12 +203,20 @@ def sync(folder: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove the temporary files of writers that died over an hour ago.
+    """Remove our temporary files whose writers died over an hour ago.
 
     Raises `OSError` where a link leads out of `root`: what is there is not ours to remove.
     """
     check_inside(root / _PARTS, root)
-    for part in root.glob(f"{_PARTS}/*"):
+    for part in [*listed(root, 1, ".part"), *listed(root / _PARTS, 1, ".part")]:
         with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > FORGOTTEN_AFTER:
+            if is_part(part, older_than=FORGOTTEN_AFTER):
                 part.unlink()
+
+
+def is_part(path: Path, *, older_than: float) -> bool:
+    """Whether a file is a temporary one of ours that nobody has written for so many seconds."""
+    if not PART.fullmatch(path.name):
+        return False
+    state = path.lstat()
+    return stat.S_ISREG(state.st_mode) and time.time() - state.st_mtime > older_than

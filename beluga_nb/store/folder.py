@@ -1,16 +1,32 @@
-"""What lies in the folder of a store, seen as files: also what is damaged, or of a newer format."""
+"""What lies in the folder of a store, seen as files: also what is damaged, or of a newer format.
+
+Only what we wrote is ever removed: `is_ours` says of which files that is known.
+"""
 
 from __future__ import annotations
 
-import json
 import re
+import stat
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
-from beluga_nb.store.records import SCHEMA, Blob, Store, Unusable, canonical_json
+from beluga_nb.core import SUFFIXES
+from beluga_nb.store import files
+from beluga_nb.store.index import is_written
+from beluga_nb.store.pending import Pending, is_answer, is_claim
+from beluga_nb.store.records import (
+    LFS_POINTER,
+    Blob,
+    Store,
+    Unusable,
+    canonical_json,
+    damage_told,
+    json_of,
+)
+from beluga_nb.untrusted import items
 
 ABANDONED_AFTER = 60
 """Seconds after which what no record names is taken to be nobody's: who records takes less."""
@@ -18,19 +34,81 @@ ABANDONED_AFTER = 60
 _NAME = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
+ASIDE = ".forgotten"
+"""What the name of a blob ends in while it is being forgotten."""
+
+_HASHED = re.compile(r"[0-9a-f]{64}\.json")
+_SUFFIXES = "|".join(map(re.escape, [*SUFFIXES.values(), ".bin"]))
+_BLOB = re.compile(rf"[0-9a-f]{{64}}({_SUFFIXES})({re.escape(ASIDE)})?")
+_CALL = re.compile(r"[\w.-]+\.json")
+_FIRST_NAME = re.compile(rb'\{\s*"(\w+)"\s*:')
+
+_FIRST_NAMES = {
+    "records": {"image"},
+    "sheets": {"of"},
+    "scores": {"asked"},
+    "marks": {"favourite"},
+    "pending": {each.name for each in fields(Pending)},
+}
+"""How the JSON of each room begins, sorted as we write it: so much is left of most that is damaged."""
+
+
+def is_ours(store: Store, path: Path, *, named: Collection[Path] = ()) -> bool:
+    """Whether we wrote a file: its place and name are ours, and so is what is in it.
+
+    `named` are blobs that a record of ours names, which may be damaged. Of all others the bytes must be the
+    ones of the name, or Git LFS's pointer to them.
+    """
+    try:
+        room, *_ = path.relative_to(store.folder).parts
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+    except (OSError, ValueError):
+        return False
+    if room == "blobs":
+        return bool(_BLOB.fullmatch(path.name)) and (_as_recorded(path) in named or _holds_its_name(path))
+    if room == "index":
+        return is_written(path)
+    if room == "tmp":
+        return bool(files.PART.fullmatch(path.name))
+    if room == "pending" and (is_answer(path.name) or is_claim(path.name)):
+        return text(path).startswith((b"HTTP/1.1 ", b'{"host": ')) or not path.stat().st_size
+    if room == "votes":
+        return path.suffix == ".jsonl"  # of which `votes.blank` blanks our lines only
+    shape = _CALL if room == "pending" else _HASHED
+    return bool(shape.fullmatch(path.name)) and _is_json_of(room, path)
+
+
+def _is_json_of(room: str, path: Path) -> bool:
+    written = text(path)
+    first = _FIRST_NAME.match(written)
+    begins = first is not None and first[1].decode() in _FIRST_NAMES.get(room, ())
+    return begins or (room in _FIRST_NAMES and f'"{path.stem}"'.encode() in written)
+
+
+def _as_recorded(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(ASIDE))
+
+
+def _holds_its_name(path: Path) -> bool:
+    data = text(path)
+    pointer = data.startswith(LFS_POINTER) and hash_of(path).encode() in data
+    return pointer or sha256(data).hexdigest() == hash_of(path)
+
+
 def blob_paths(store: Store) -> list[Path]:
     """Return where bytes are."""
-    return sorted(store.folder.glob("blobs/*/*"))
+    return store.paths("blobs", depth=2)
 
 
 def sheet_paths(store: Store) -> list[Path]:
     """Return where sheets are described."""
-    return sorted(store.folder.glob("sheets/*/*.json"))
+    return store.paths("sheets", depth=2, suffix=".json")
 
 
 def part_paths(store: Store) -> list[Path]:
-    """Return the temporary files of writers that have died."""
-    return [path for path in sorted(store.folder.glob("tmp/*")) if abandoned(path)]
+    """Return the temporary files of writers that have died, and whatever else has lain there as long."""
+    return [path for path in store.paths("tmp", depth=1) if abandoned(path)]
 
 
 def abandoned(path: Path) -> bool:
@@ -61,27 +139,28 @@ def text(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Several previews, by their SHA-256, and the one picture that was made of them."""
+    """Several previews, by their SHA-256, and the one picture that was made of them and of words."""
 
     of: tuple[str, ...]
     blob: Blob
+    words: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The name of its file."""
-        return sha256(canonical_json(list(self.of))).hexdigest()
+        return sha256(canonical_json([*self.of, *self.words])).hexdigest()
 
 
 def sheet_of(written: bytes) -> Sheet:
     """Return a sheet as it is written; raise `Unusable` where it is damaged or of a newer format."""
-    try:
-        said = json.loads(written)
-        if said["schema"] != SCHEMA:
-            raise Unusable(f"it has format {said['schema']}, and this version reads {SCHEMA}")
+    said = json_of(written)
+    with damage_told():
         blob = Blob(said["sheet"]["sha256"], said["sheet"]["media_type"])
-        return Sheet(tuple(Blob(each, blob.media_type).sha256 for each in said["of"]), blob)
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
-        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+        of, words = (
+            tuple(Blob(each, blob.media_type).sha256 for each in items(hashes))
+            for hashes in (said["of"], said.get("words", []))
+        )
+        return Sheet(of, blob, words)
 
 
 def sheets(store: Store) -> Iterator[tuple[Path, Sheet | Unusable]]:

@@ -1,6 +1,7 @@
 """Forgetting: what was chosen is unlinked, and then nothing of it is left in the folder.
 
-It only unlinks and renames within a folder, so it works on a full disk. Other kernels may record
+Only what we wrote is removed (`folder.is_ours`), and only in a folder that carries our mark. It only unlinks
+and renames within a folder, so it works on a full disk. Other kernels may record
 meanwhile: bytes are set aside first, come back if a record names them by then, and are unlinked only if none
 does.
 """
@@ -17,9 +18,11 @@ from pathlib import Path
 from beluga_nb.errors import RequestError, StoreError, plain
 from beluga_nb.store import files, pending
 from beluga_nb.store.folder import (
+    ASIDE,
     abandoned,
     blob_paths,
     hash_of,
+    is_ours,
     named_in,
     part_paths,
     sheet_paths,
@@ -27,7 +30,7 @@ from beluga_nb.store.folder import (
 )
 from beluga_nb.store.index import Table
 from beluga_nb.store.marks import mark_paths
-from beluga_nb.store.records import Store
+from beluga_nb.store.records import Blob, Store
 from beluga_nb.store.runs import Run, find, runs
 from beluga_nb.store.scores import score_paths
 from beluga_nb.store.votes import blank, vote_paths
@@ -35,8 +38,6 @@ from beluga_nb.store.votes import blank, vote_paths
 NOT_TOUCHED = (
     "Notebooks, git's history and IPython's history are not touched: they may still hold the prompt."
 )
-
-_ASIDE = ".forgotten"
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,8 @@ def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
     readable = {pending.path_of(store, call.run) for call in pending.calls(store)}
     unusable = [path for path, _ in table.scan(store, usable=False)]
-    unusable += [path for path in store.folder.glob("pending/*") if path not in readable]
-    for path in unusable:
+    unusable += [path for path in store.paths("pending", depth=1) if path not in readable]
+    for path in (each for each in unusable if is_ours(store, each)):
         written = text(path).decode("utf-8", "replace").casefold()
         if any(each in written for each in {*spellings, prompt.casefold()}):
             yield path
@@ -148,7 +149,8 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
 
     Raises `StoreError` where something cannot be removed; the rest is removed all the same.
     """
-    removal = _Removal(store.folder)
+    store.check_ours()
+    removal = _Removal(store, [store.blob_path(blob) for run in chosen.runs for blob in _blobs(run)])
     doomed = [*_paths(store, chosen.runs), *chosen.damaged]
     gone = named_in(doomed) | _unclaimed(store, chosen)
     removal.unlink(doomed)
@@ -159,7 +161,8 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     gone |= named_in(sheets)
     removal.unlink(sheets)
     removal.unlink(path for path in mark_paths(store) if chosen.everything or hash_of(path) in lost)
-    removal.unlink(_set_aside(store, gone - _needed(store)))
+    removal.unlink(_set_aside(store, gone - _needed(store), removal))
+    removal.unlink(path for path in pending.leftovers(store) if abandoned(path))
     removal.unlink(part_paths(store))
     if removal.failed:
         raise StoreError(
@@ -169,24 +172,39 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     return Forgotten(chosen, removal.files, removal.bytes)
 
 
-class _Removal:
-    """Unlinks files below a folder and counts them; where one cannot be unlinked it goes on."""
+def _blobs(run: Run) -> Iterator[Blob]:
+    for entry in run.entries:
+        yield from entry.blobs
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+
+class _Removal:
+    """Unlinks files that we wrote and counts them; where one cannot be unlinked it goes on.
+
+    `named` are blobs that records of ours name.
+    """
+
+    def __init__(self, store: Store, named: Iterable[Path]) -> None:
+        self.store = store
+        self.named = frozenset(named)
         self.files = self.bytes = 0
         self.failed: list[str] = []
+
+    def may(self, path: Path) -> bool:
+        """Whether a file is ours to remove; raise `OSError` where a link leads out of the store."""
+        files.check_inside(path, self.store.folder)
+        return is_ours(self.store, path, named=self.named)
 
     def unlink(self, paths: Iterable[Path]) -> None:
         for path in paths:
             try:
-                files.check_inside(path, self.folder)
+                if not self.may(path):
+                    continue
                 size = path.lstat().st_size
                 path.unlink()
             except FileNotFoundError:  # another kernel forgets the same
                 continue
             except OSError as error:
-                self.failed.append(f"{path.name} ({error.strerror or error})")
+                self.failed.append(f"{plain(path.name)} ({error.strerror or error})")
             else:
                 self.files, self.bytes = self.files + 1, self.bytes + size
 
@@ -194,12 +212,12 @@ class _Removal:
         """Blank the votes on some pictures, and unlink files where nothing else is."""
         for path in paths:
             try:
-                files.check_inside(path, self.folder)
+                files.check_inside(path, self.store.folder)
                 empty = blank(path, names)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self.failed.append(f"{path.name} ({error.strerror or error})")
+                self.failed.append(f"{plain(path.name)} ({error.strerror or error})")
             else:
                 self.unlink([path] * empty)
 
@@ -220,6 +238,7 @@ def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
     for run in chosen:
         yield from map(store.record_path, run.keys)
         if run.call:
+            yield from pending.answers(store, run.call.run)
             yield pending.path_of(store, run.call.run)
 
 
@@ -227,26 +246,27 @@ def _needed(store: Store) -> set[str]:
     return named_in([*store.record_paths(), *sheet_paths(store)])
 
 
-def _set_aside(store: Store, names: set[str]) -> list[Path]:
+def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
     """Rename the bytes of these names, bring back those that are needed by now, and return the others."""
-    aside = [_renamed(path) for path in blob_paths(store) if _is_in(path, names)]
+    aside = [_renamed(path, removal) for path in blob_paths(store) if _is_in(path, names)]
     needed = _needed(store)
     for path in aside:
-        if hash_of(path) in needed:
-            path.replace(path.with_name(path.name.removesuffix(_ASIDE)))
+        if hash_of(path) in needed and path.name.endswith(ASIDE):
+            path.replace(path.with_name(path.name.removesuffix(ASIDE)))
     return [path for path in aside if hash_of(path) not in needed]
 
 
 def _is_in(path: Path, names: set[str]) -> bool:
     # What an earlier forgetting had set aside when it was cut off comes back, or goes, as well.
-    return hash_of(path) in names or (path.name.endswith(_ASIDE) and abandoned(path))
+    return hash_of(path) in names or (path.name.endswith(ASIDE) and abandoned(path))
 
 
-def _renamed(path: Path) -> Path:
-    aside = path.with_name(path.name.removesuffix(_ASIDE) + _ASIDE)
+def _renamed(path: Path, removal: _Removal) -> Path:
+    aside = path.with_name(path.name.removesuffix(ASIDE) + ASIDE)
     try:
-        return path.rename(aside)
-    except OSError:  # it is gone, or the disk has no room for another name: it is unlinked as it is
+        return path.rename(aside) if removal.may(path) else path
+    except OSError:
+        # A link leads out, it is gone, or the disk has no room for another name: it is unlinked as it is.
         return path
 
 

@@ -29,7 +29,9 @@ from typing import Any, NamedTuple, TypeVar, cast
 from beluga_nb.core import Recipe, Request
 from beluga_nb.errors import Refused
 from beluga_nb.store import files
-from beluga_nb.store.records import Blob, Entry, Store, Unusable, refusal_of, words_of
+from beluga_nb.store.records import SCHEMA, Blob, Entry, Store, Unusable, refusal_of, words_of
+from beluga_nb.text import redact_bytes
+from beluga_nb.untrusted import load_json
 
 FORMAT = 1
 """Changes with what a row says, and with how records are read."""
@@ -42,7 +44,7 @@ SETTLED_AFTER = 2.0
 
 T = TypeVar("T")
 
-_NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _FILE = re.compile(r"[0-9a-f]{2}\.idx")
 _LARGEST = 2**28  # bytes of an index file that is read
@@ -125,7 +127,8 @@ class Row(NamedTuple):
 
 _REQUEST = [each.name for each in fields(Request) if each.name != "run"]
 _ASKED = slice(Row._fields.index("provider"), Row._fields.index("sample"))
-_HEAD = f"beluga_nb index {FORMAT} {','.join(Row._fields)}"
+_FIRST_WORDS = "beluga_nb index "
+_HEAD = f"{_FIRST_WORDS}{FORMAT} {','.join(Row._fields)}"
 
 
 def row_of(name: str, written: bytes, said: Entry | Unusable) -> Row:
@@ -240,7 +243,8 @@ class Index:
                 self._write(parts)
 
     def _listing(self) -> dict[str, dict[str, str | None]]:
-        return {folder: self._listing_of(folder) for folder in _folders(self.store.folder / "records")}
+        with self.store.reading():
+            return {folder: self._listing_of(folder) for folder in _folders(self.store.folder / "records")}
 
     def _listing_of(self, folder: str) -> dict[str, str | None]:
         records = self.store.folder / "records"
@@ -282,7 +286,8 @@ class Index:
         many = sum(len(part.rows) for part in parts.values()) >= WRITTEN_FROM
         wanted = {name: part for name, part in parts.items() if many and _is_wanted(name, part)}
         for name in there - wanted.keys():
-            self._path(name).unlink(missing_ok=True)
+            if is_written(self._path(name)):
+                self._path(name).unlink(missing_ok=True)
         for name, part in wanted.items():
             if name not in there or self._written.get(name) != part.signatures:
                 self._replace(name, part)
@@ -291,8 +296,10 @@ class Index:
         root = self.store.folder
         if not (root / "index" / ".gitignore").exists():
             files.write(root / "index" / ".gitignore", b"*\n", root=root, durable=False)
-        path = self._path(folder)
-        files.write(path, _packed(part), root=root, durable=False)
+        path, packed = self._path(folder), _packed(part)
+        if redact_bytes(packed) is not packed:  # as somebody has written it into a record by hand
+            return
+        files.write(path, packed, root=root, durable=False)
         self._written[folder] = part.signatures
         # What another kernel has forgotten meanwhile must not come back: it removes records first, then this.
         if not _agrees(part, self._listing_of(folder)):
@@ -301,7 +308,7 @@ class Index:
     def _is_ours(self) -> bool:
         root = self.store.folder
         own = not hasattr(os, "geteuid") or root.stat().st_uid == os.geteuid()
-        return own and (root / "store.json").is_file()
+        return own and files.check(root, SCHEMA)
 
     def _path(self, folder: str) -> Path:
         return self.store.folder / "index" / f"{folder}.idx"
@@ -358,6 +365,15 @@ def _packed(part: Part) -> bytes:
     return _head(body) + b"\n" + body
 
 
+def is_written(path: Path) -> bool:
+    """Whether a file in `index/` is one of an index, of any version, by its name and how it begins."""
+    if not _FILE.fullmatch(path.name) or not stat.S_ISREG(path.lstat().st_mode):
+        return False
+    with path.open("rb") as file:
+        first = file.read(len(_FIRST_WORDS))
+    return first in {b"", _FIRST_WORDS.encode()}  # of what is not waited for, a power cut may leave nothing
+
+
 def _head(body: bytes) -> bytes:
     return f"{_HEAD} {hashlib.sha256(body).hexdigest()}".encode()
 
@@ -371,7 +387,7 @@ def _read(path: Path) -> Part:
         head, _, body = path.read_bytes().partition(b"\n")
         if head != _head(body):
             return Part()
-        signatures, *columns = json.loads(body)
+        signatures, *columns = load_json(body)
         rows = {row.name: row for row in map(Row._make, zip(*columns, strict=True))}
         return Part(rows, dict(zip(rows, signatures, strict=True)))
     except (OSError, ValueError, TypeError, RecursionError):

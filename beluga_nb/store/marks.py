@@ -8,14 +8,14 @@ merge. It keeps no picture alive: it is forgotten with the last recording of its
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.errors import RequestError
 from beluga_nb.store.files import check_inside
-from beluga_nb.store.records import SCHEMA, Blob, Store, Unusable
+from beluga_nb.store.records import SCHEMA, Blob, Store, Unusable, damage_told, json_of
+from beluga_nb.untrusted import text
 
 LONGEST_NOTE = 4000
 """Characters of a note."""
@@ -35,17 +35,13 @@ class Mark:
 
 def mark_of(written: bytes) -> Mark:
     """Return a mark as it is written; raise `Unusable` where it is damaged or of a newer format."""
-    try:
-        said = json.loads(written)
-        if said["schema"] != SCHEMA:
-            raise Unusable(f"it has format {said['schema']}, and this version reads {SCHEMA}")
-        picture = Blob(said["picture"], "image/png").sha256  # which checks that it is a hash
-        favourite, note = said["favourite"], said["note"]
-        if not isinstance(favourite, bool) or not isinstance(note, str) or len(note) > LONGEST_NOTE:
+    said = json_of(written)
+    with damage_told():
+        picture = Blob(text(said["picture"]), "image/png").sha256  # which checks that it is a hash
+        favourite, note = said["favourite"], text(said["note"])
+        if not isinstance(favourite, bool) or len(note) > LONGEST_NOTE:
             raise ValueError("no mark")
         return Mark(picture=picture, favourite=favourite, note=note)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Unusable(f"it is damaged ({type(error).__name__})") from None
 
 
 def path_of(store: Store, picture: str) -> Path:
@@ -55,7 +51,7 @@ def path_of(store: Store, picture: str) -> Path:
 
 def mark_paths(store: Store) -> list[Path]:
     """Return where marks are, in the order of their pictures."""
-    return sorted(store.folder.glob("marks/*/*.json"))
+    return store.paths("marks", depth=2, suffix=".json")
 
 
 def scan(store: Store) -> Iterator[tuple[Path, Mark | Unusable]]:
@@ -90,11 +86,4 @@ def write(store: Store, mark: Mark) -> None:
         said = {"schema": SCHEMA, "picture": mark.picture, "favourite": mark.favourite, "note": mark.note}
         store.write_json(path, said)
         return
-    try:
-        check_inside(path, store.folder)
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"The mark cannot be taken away: {error.strerror or error} ({store.folder.name}).",
-            "Mend the folder, then try again.",
-        ) from None
+    store.remove(path)

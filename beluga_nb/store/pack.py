@@ -11,6 +11,7 @@ already and other versions of zlib would give other bytes.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
@@ -27,18 +28,24 @@ from typing import IO
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheets
 from beluga_nb.store.marks import Mark, scan
+from beluga_nb.store.moves import replace
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
 from beluga_nb.store.votes import packed, votes
+from beluga_nb.text import redact_bytes
 
 LARGEST_FILE = 64 * 2**20
 """Bytes of one file in a pack."""
+
+LARGEST_JSON = 4 * 2**20
+"""Bytes of a record, a sheet, a score or a mark in a pack."""
 
 LARGEST_PACK = 2 * 2**30
 """Bytes of all files in a pack."""
 
 STORE = "beluga_store/store.json"
+_BLOBS = "beluga_store/blobs/"
 STORE_JSON = f'{{"schema":{SCHEMA}}}\n'.encode()
 NOTEBOOK = re.compile(r"[^/\\:\x00-\x1f\x7f]{1,200}\.ipynb")
 
@@ -57,7 +64,8 @@ class Packed:
 
     def __str__(self) -> str:
         count = f"{self.pictures} picture{'s' * (self.pictures != 1)}"
-        return f"{self.path}: {self.notebook} and {count} that it needs ({self.path.stat().st_size:,} bytes)"
+        size = f"{self.path.stat().st_size:,} bytes"
+        return f"{plain(str(self.path), 400)}: {plain(self.notebook, 200)} and {count} that it needs ({size})"
 
 
 def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
@@ -106,10 +114,22 @@ def _meant(output: Output, entries: Sequence[Entry]) -> Sequence[Entry]:
     return meant or entries
 
 
+def _shows(notebook: Path, store: Store, sheet: Sheet) -> bool:
+    """Whether a notebook holds a sheet: the labels of another one may be prompts, which stay at home."""
+    try:
+        return base64.b64encode(store.blob(sheet.blob)) in notebook.read_bytes()
+    except StoreError:
+        return False
+
+
 def _files(store: Store, notebook: Path, entries: Sequence[Entry]) -> Mapping[str, Callable[[], bytes]]:
     previews = {entry.preview.sha256 for entry in entries if entry.preview}
     described = [(path, said) for path, said in sheets(store) if isinstance(said, Sheet)]
-    within = [(path, sheet) for path, sheet in described if previews.issuperset(sheet.of)]
+    within = [
+        (path, sheet)
+        for path, sheet in described
+        if previews.issuperset(sheet.of) and (not sheet.words or _shows(notebook, store, sheet))
+    ]
     blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for _, sheet in within}
     images = {entry.image.sha256 for entry in entries if entry.image}
     paths = [store.record_path(entry.key) for entry in entries] + [path for path, _ in within]
@@ -135,6 +155,8 @@ def _name(store: Store, path: Path) -> str:
 
 
 def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
+    if not name.startswith(_BLOBS):  # a notebook may hold a key that somebody has typed
+        data = redact_bytes(data)
     if len(data) > LARGEST_FILE:
         raise StoreError(f"{name} has {len(data):,} bytes.", f"At most {LARGEST_FILE:,} can be packed.")
     info = zipfile.ZipInfo(name, _LONG_AGO)
@@ -143,7 +165,7 @@ def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _check_free(to: Path) -> None:
-    if to.exists() and not _is_pack(to):
+    if os.path.lexists(to) and not _is_pack(to):
         raise StoreError(f"{to.name} is there already, and is no pack.", "Name another file: -o other.zip")
 
 
@@ -165,7 +187,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        replace(part, path)
         part = None
     except OSError as error:
         raise StoreError(

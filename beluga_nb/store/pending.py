@@ -1,7 +1,8 @@
 """The journal: each call is written down before its first byte is sent, and crossed out when it ends.
 
 What stays was asked for and has no known end: a kernel died, the connection broke, someone pressed Stop. Such
-a call may have been charged without a result, and only its person can look that up and cross it out.
+a call may have been charged without a result, and only its person can look that up and cross it out. Beside
+it lies what arrived of its answer, as it came (api/spool.py).
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ import contextlib
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from beluga_nb.core import Request
+from beluga_nb.core import PARAMETERS, Request
 from beluga_nb.errors import Address, plain
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store
 
 LONGEST_CALL = 3600
-"""Seconds after which nobody is waiting for a call any more, whoever has its process number by then."""
+"""Seconds after which nobody is waiting for a call any more; process numbers are used again."""
+
+_ANSWER = re.compile(r"-[0-9]{1,9}\.answer(\.part)?\Z")
+_CLAIM = re.compile(r"[0-9a-f]{64}\.claim(\.[0-9a-f]{32})?")
+_REPLAYED = b"\r\nidempotent-replayed: true\r\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +36,8 @@ class Pending:
     """A call without a known end. `run` is its id, sent as `Idempotency-Key`; `started` is Unix time.
 
     `why` says how it was lost; while it is empty, the process `pid` on `host` may be waiting for it still.
-    `addresses` are those of pictures that were made and not fetched.
+    `addresses` are those of pictures that were made and not fetched, and `job` is the service's name for the
+    work that it has accepted. `body` is the SHA-256 of what was posted.
     """
 
     run: str
@@ -41,6 +48,8 @@ class Pending:
     pid: int
     why: str = ""
     addresses: tuple[Address, ...] = ()
+    job: str = ""
+    body: str = ""
 
     @property
     def on_its_way(self) -> bool:
@@ -48,12 +57,12 @@ class Pending:
         if self.why:
             return False
         recent = time.time() - self.started < LONGEST_CALL
-        return recent and (self.host != platform.node() or _alive(self.pid))
+        return recent and (self.host != platform.node() or is_alive(self.pid))
 
     def to_json(self) -> dict[str, object]:
         """Return what is written."""
         request = self.request
-        return {
+        said: dict[str, object] = {
             "schema": SCHEMA,
             "run": self.run,
             "provider": self.provider,
@@ -65,12 +74,17 @@ class Pending:
             "host": self.host,
             "pid": self.pid,
             "why": self.why,
-        } | ({"addresses": [asdict(each) for each in self.addresses]} if self.addresses else {})
+        }
+        later = {"addresses": [asdict(each) for each in self.addresses], "job": self.job, "body": self.body}
+        return said | {name: value for name, value in later.items() if value}
 
 
-def _alive(pid: int) -> bool:
-    if os.name == "nt":  # there, signal 0 would end it
-        return pid == os.getpid()
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of that number on this machine, as far as can be seen."""
+    if not 0 < pid < 2**31:
+        return False
+    if os.name == "nt":  # there, signal 0 would end it; as of another machine, nobody knows
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -80,7 +94,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def begin(store: Store, request: Request, *, provider: str) -> Pending:
+def begin(store: Store, request: Request, *, provider: str, body: str = "") -> Pending:
     """Write down a call, which has an id; raise `StoreError` where that fails."""
     call = Pending(
         run=request.run,
@@ -89,67 +103,137 @@ def begin(store: Store, request: Request, *, provider: str) -> Pending:
         started=int(time.time()),
         host=platform.node(),
         pid=os.getpid(),
+        body=body,
     )
-    store.write_json(path_of(store, call.run), call.to_json())
+    write(store, call)
     return call
 
 
-def lose(store: Store, call: Pending, why: str, addresses: Sequence[Address] = ()) -> None:
+def write(store: Store, call: Pending) -> None:
+    """Write down what is known of a call; raise `StoreError` where that fails."""
+    store.write_json(path_of(store, call.run), call.to_json())
+
+
+def lose(store: Store, call: Pending, why: str, addresses: Sequence[Address] = (), job: str = "") -> None:
     """Write down that a call has no known end, and why; raise `StoreError` where that fails.
 
     Pictures that were made and not fetched are left at `addresses`.
     """
-    lost = replace(call, why=plain(why, 200), addresses=tuple(addresses))
-    store.write_json(path_of(store, call.run), lost.to_json())
+    known = tuple(dict.fromkeys((*call.addresses, *addresses)))
+    write(store, replace(call, why=plain(why, 200), addresses=known, job=job or call.job))
 
 
-def left(store: Store, request: Request, *, provider: str) -> Iterator[tuple[Pending, Address]]:
-    """Yield where pictures of a request were left, whose call is paid for, the oldest first."""
-    for call in calls(store, with_text=b'"addresses"'):
-        if call.provider == provider and call.request.part(0) == request.part(0):
-            yield from ((call, each) for each in call.addresses if each.sample in request.samples)
+def lost(store: Store, request: Request, *, provider: str) -> list[Pending]:
+    """Return the calls for pictures of a request that nobody is waiting for any more, the oldest first."""
+    return [
+        call
+        for call in calls(store)
+        if call.provider == provider
+        and call.request.part(0) == request.part(0)
+        and set(call.request.samples) & set(request.samples)
+        and not call.on_its_way
+    ]
+
+
+def repeatable(store: Store, request: Request, *, provider: str, body: str) -> Pending | None:
+    """Return the lost call that was the very same to the service, whose id it may know again.
+
+    A service that honours an `Idempotency-Key` answers the second call with what it kept of the first, and
+    bills once. One that has done so already would only repeat an answer that is of no use.
+    """
+    for call in lost(store, request, provider=provider):
+        if call.request.samples == request.samples and call.body == body != "" and not _repeated(store, call):
+            return call
+    return None
+
+
+def _repeated(store: Store, call: Pending) -> bool:
+    kept = answers(store, call.run)
+    return len(kept) > 1 or any(map(_was_replayed, kept))
+
+
+def leftovers(store: Store) -> list[Path]:
+    """Return the answers whose call is crossed out, and the claims, which end with their calls."""
+    found = store.paths("pending", depth=1)
+    runs = {path.stem for path in found if path.suffix == ".json"}
+    return [
+        path for path in found if is_claim(path.name) or (is_answer(path.name) and _run_of(path) not in runs)
+    ]
+
+
+def is_answer(name: str) -> bool:
+    """Whether a file holds an answer, by its name."""
+    return bool(_ANSWER.search(name))
+
+
+def is_claim(name: str) -> bool:
+    """Whether a file is a claim (store/claims.py), by its name."""
+    return bool(_CLAIM.fullmatch(name))
+
+
+def _run_of(answer: Path) -> str:
+    return _ANSWER.sub("", answer.name)
+
+
+def answers(store: Store, run: str) -> list[Path]:
+    """Return the files that hold what arrived of a call's answers, the newest first."""
+    found = []
+    with contextlib.suppress(OSError):
+        folder = path_of(store, run).parent
+        files.check_inside(folder / "any", store.folder)
+        found = [each for each in folder.iterdir() if each.name.startswith(run) and not each.is_symlink()]
+    return sorted((each for each in found if _ANSWER.fullmatch(each.name[len(run) :])), reverse=True)
+
+
+def _was_replayed(answer: Path) -> bool:
+    with contextlib.suppress(OSError), answer.open("rb") as file:
+        return _REPLAYED in file.read(64 * 2**10).partition(b"\r\n\r\n")[0].lower() + b"\r\n"
+    return False
 
 
 def cross_out(store: Store, run: str) -> None:
-    """Remove a call whose end is known."""
-    with contextlib.suppress(OSError):
-        path_of(store, run).unlink()
+    """Remove a call whose end is known, and what was kept of its answer."""
+    for path in (*answers(store, run), path_of(store, run)):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
-def calls(store: Store, *, with_text: bytes = b"") -> list[Pending]:
-    """Return the calls without a known end, the oldest first: those whose file has a text in it."""
-    return sorted(_read(store, with_text), key=lambda call: (call.started, call.run))
+def calls(store: Store) -> list[Pending]:
+    """Return the calls without a known end, the oldest first."""
+    return sorted(_read(store), key=lambda call: (call.started, call.run))
 
 
-def _read(store: Store, with_text: bytes) -> Iterator[Pending]:
-    # Before each call of a large grid, all that are on their way are looked through.
+def _read(store: Store) -> Iterator[Pending]:
     with contextlib.suppress(OSError):
         files.check_inside(store.folder / "pending" / "any", store.folder)
         for path in store.folder.glob("pending/*.json"):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
                 if path.is_symlink():
                     files.check_inside(path, store.folder)
-                data = path.read_bytes()
-                if with_text in data:
-                    yield _of(json.loads(data), path.stem)
+                yield _of(json.loads(path.read_bytes()), path.stem)
 
 
 def _of(said: Mapping[str, Any], run: str) -> Pending:
-    words = {name: said[name] for name in ("take", "sample", "n")}
+    known = {"job": "", "body": "", **said}
+    _check(known, provider=str, started=int, host=str, pid=int, why=str, job=str, body=str)
+    asked = {name: said["request"][name] for name in PARAMETERS if name in said["request"]}
     return Pending(
         run=run,
-        provider=said["provider"],
-        request=Request(**said["request"], **words, run=run),
-        **{name: said[name] for name in ("started", "host", "pid", "why")},
+        request=Request(**asked | {name: said[name] for name in ("take", "sample", "n")}, run=run),
+        **{name: known[name] for name in ("provider", "started", "host", "pid", "why", "job", "body")},
         addresses=tuple(_address(**each) for each in said.get("addresses", ())),
     )
 
 
 def _address(**said: Any) -> Address:
-    for name, kind in (("sample", int), ("url", str), ("engine", str), ("created", int)):
-        if not isinstance(said[name], kind):
-            raise TypeError(name)
+    _check(said, sample=int, url=str, engine=str, created=int)
     return Address(**said)
+
+
+def _check(said: Mapping[str, Any], **kinds: type) -> None:
+    for name, kind in kinds.items():
+        if type(said[name]) is not kind:
+            raise TypeError(name)
 
 
 def path_of(store: Store, run: str) -> Path:

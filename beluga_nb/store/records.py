@@ -12,9 +12,10 @@
       index/1c.idx              what the records say, for speed only (store/index.py); not for git
       tmp/                      files being written; not for git
 
-A record is written after its blobs (store/files.py), and two git branches that both recorded merge. What a
-model declined is recorded too, and declined again on replay. The format is frozen by golden vectors in
-tests/store; `SCHEMA` changes with it, and a reader for each older one stays.
+A record is written after its blobs (store/files.py). Two git branches that both recorded merge, also where
+it was the same: such a record says twice when it came (`_joined`). What a model declined is recorded too, and
+declined again on replay. The format is frozen by golden vectors in tests/store; `SCHEMA` changes with it, and
+a reader for each older one stays.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,9 +31,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import beluga_nb.untrusted as untrusted
 from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
-from beluga_nb.errors import Refused, StoreError
+from beluga_nb.errors import Refused, StoreError, plain
 from beluga_nb.store import files
+from beluga_nb.text import redact_bytes
 
 if TYPE_CHECKING:
     from beluga_nb.store.index import Index
@@ -45,14 +47,19 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REFUSAL = ("message", "hint", "status", "type", "code", "param", "request_id")
 
 _FILES = {
-    "store.json": json.dumps({"schema": SCHEMA}, separators=(",", ":")) + "\n",
-    ".gitattributes": "blobs/** -text\n",
+    ".gitattributes": "blobs/** -text\nrecords/** merge=union\n",
     ".gitignore": "pending/\ntmp/\n",
 }
 
+_OLDER_FILES = {".gitattributes": "blobs/** -text\n"}  # as they were written once
+
+# Two git branches that recorded the same bytes for the same request differ in these alone. Git keeps both
+# lines (`merge=union`), and the lesser value counts, whichever branch was merged into the other.
+_DIFFERING = {"created", "request_id"}
+
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST_POINTER = 1024  # bytes, as Git LFS specifies
 
 
@@ -166,36 +173,31 @@ class Entry:
 
 def entry_of(text: bytes) -> Entry:
     """Return a record as it is written; raise `Unusable` where it is damaged or of a newer format."""
-    try:
-        record = json.loads(text)
-        reader = _READERS.get(record["schema"])
-        if reader is None:
-            raise Unusable(f"it has format {record['schema']}, and this version reads {SCHEMA}")
-        return reader(record)
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
-        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+    record = json_of(text)
+    with damage_told():
+        return _READERS[record["schema"]](record)
 
 
 def _read_first(record: Mapping[str, Any]) -> Entry:
-    image, preview, response = record["image"], record["preview"], record["response"]
-    request = Request(**record["request"], take=record["take"], sample=record["sample"])
-    revised = response["revised_prompt"]
-    for text in (record["provider"], response["engine"], "" if revised is None else revised):
-        if not isinstance(text, str):
-            raise TypeError("no text")
+    image, preview, response = record["image"], record["preview"], untrusted.members(record["response"])
+    provider, said = untrusted.text(record["provider"]), untrusted.members(record["request"])
+    if said.keys() & {"n", "run"}:
+        raise ValueError("a record is of one picture")
+    sample = untrusted.whole(record["sample"], least=0, most=untrusted.MOST)
+    request = Request(**said, take=record["take"], sample=sample)
     entry = Entry(
-        key=key(request, provider=record["provider"]),
-        provider=record["provider"],
+        key=key(request, provider=provider),
+        provider=provider,
         recipe=Recipe(
             request=request,
-            engine=response["engine"],
-            revised_prompt=revised,
-            created=operator.index(response["created"]),
+            engine=untrusted.text(response["engine"]),
+            revised_prompt=untrusted.text_or_none(response["revised_prompt"]),
+            created=untrusted.whole(response["created"]),
         ),
-        image=image and Blob(image["sha256"], image["media_type"]),
-        preview=preview and Blob(preview["sha256"], preview["media_type"]),
-        size=(image["width"], image["height"]) if image else (0, 0),
-        refusal=None if image else refusal_of(record["refusal"]),
+        image=None if image is None else _blob(image),
+        preview=None if preview is None else _blob(preview),
+        size=(0, 0) if image is None else (_edge(image["width"]), _edge(image["height"])),
+        refusal=refusal_of(record["refusal"]) if image is None else None,
     )
     if entry.key != record["key"]:
         raise ValueError("the answer to another request")
@@ -207,10 +209,22 @@ def words_of(refusal: Refused) -> dict[str, object]:
     return {name: getattr(refusal, name) for name in _REFUSAL}
 
 
-def refusal_of(said: Mapping[str, Any]) -> Refused:
+def refusal_of(said: object) -> Refused:
     """Return a refusal of which `words_of` is written."""
-    words = {name: said[name] for name in _REFUSAL}
-    return Refused(words.pop("message"), words.pop("hint"), **words)
+    said = untrusted.members(said)
+    words = {name: untrusted.text_or_none(said[name]) for name in _REFUSAL if name != "status"}
+    message, hint = untrusted.text(words.pop("message")), untrusted.text(words.pop("hint"))
+    status = None if said["status"] is None else untrusted.whole(said["status"], least=0, most=999)
+    return Refused(message, hint, status=status, **words)
+
+
+def _blob(said: object) -> Blob:
+    said = untrusted.members(said)
+    return Blob(untrusted.text(said["sha256"]), untrusted.text(said["media_type"]))
+
+
+def _edge(value: object) -> int:
+    return untrusted.whole(value, least=1, most=untrusted.MOST)  # no picture is 0 pixels wide
 
 
 _READERS: Mapping[int, Callable[[Mapping[str, Any]], Entry]] = {1: _read_first}
@@ -218,6 +232,37 @@ _READERS: Mapping[int, Callable[[Mapping[str, Any]], Entry]] = {1: _read_first}
 
 class Unusable(Exception):
     """A file of the store cannot be used; the text says why."""
+
+
+@contextlib.contextmanager
+def damage_told() -> Iterator[None]:
+    """Have everything that is wrong in what anybody may have written raise `Unusable`."""
+    try:
+        yield
+    except untrusted.DAMAGE as error:
+        raise Unusable(f"it is damaged ({type(error).__name__})") from None
+
+
+def json_of(written: bytes) -> Mapping[str, Any]:
+    """Return what a JSON file of the store says; raise `Unusable` where it is of a newer format, or none."""
+    with damage_told():
+        said = untrusted.members(untrusted.load_json(written, _joined))
+        if said["schema"] not in _READERS:
+            schema = plain(str(said["schema"]), 20)
+            raise Unusable(f"it has format {schema}, and this version reads {SCHEMA}")
+        return said
+
+
+def _joined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    said = dict(pairs)
+    if len(said) == len(pairs):
+        return said
+    for name in said:
+        values = [value for each, value in pairs if each == name]
+        if any(value != values[0] for value in values) and name not in _DIFFERING:
+            raise ValueError("two answers in one file")
+        said[name] = min(values) if name in _DIFFERING else values[0]
+    return said
 
 
 @dataclass(frozen=True)
@@ -268,26 +313,42 @@ class Store:
         return entry
 
     def has(self, request: Request, *, provider: str) -> bool:
-        """Whether the first picture of a request is recorded, or was declined."""
-        return self.record_path(key(request, provider=provider)).exists()
+        """Whether the first picture of a request is recorded, or was declined.
+
+        Raises `StoreError` where that cannot be seen: what may be there is not to be bought again.
+        """
+        with self.reading(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self.record_path(key(request, provider=provider)).stat()
+            return True
+        return False
+
+    def check_ours(self) -> None:
+        """Raise `StoreError` where the folder holds something else than a store, so that nothing is kept."""
+        try:
+            files.check(self.folder, SCHEMA)
+        except files.NotAStoreError as error:
+            raise _not_a_store(self.folder, error) from None
+        except OSError:  # it may be read all the same, and what cannot be written is told then
+            pass
 
     def write(self, picture: Picture, preview: Preview | None, *, provider: str) -> None:
         """Record a picture, blobs first; raise `StoreError` where that fails."""
         record = record_of(picture, preview, provider=provider)
-        with self._writing():
+        with self.writing():
             self._keep(picture, preview)
             self._write_record(record)
             self._keep(picture, preview)  # until now another kernel may have forgotten the same bytes
 
     def write_refusal(self, request: Request, refusal: Refused, *, provider: str, created: int) -> None:
         """Record that each sample of a request was declined; raise `StoreError` where that fails."""
-        with self._writing():
+        with self.writing():
             for sample in request.samples:
                 part = request.part(sample)
                 self._write_record(record_of_refusal(part, refusal, provider=provider, created=created))
 
     def keep(self, data: bytes, media_type: str | None = None) -> Path:
-        """Write bytes under their SHA-256, unless they are there, and return where."""
+        """Write bytes under their SHA-256, unless they are there, and return where; raise `OSError`."""
+        files.claim(self.folder, SCHEMA)
         path = self._blob_path(hashlib.sha256(data).hexdigest(), SUFFIXES.get(media_type or "", ".bin"))
         if not self._holds(path, data):  # else damaged bytes would stay damaged
             files.write(path, data, root=self.folder)
@@ -298,7 +359,7 @@ class Store:
 
         Raises `StoreError` where that fails.
         """
-        with self._writing():
+        with self.writing():
             for data, media_type in blobs:
                 self.keep(data, media_type)
             for path, data in written.items():
@@ -344,7 +405,20 @@ class Store:
 
     def record_paths(self) -> list[Path]:
         """Return where the records are, in the order of their keys."""
-        return sorted(self.folder.glob("records/*/*.json"))
+        return self.paths("records", depth=2, suffix=".json")
+
+    def paths(self, room: str, *, depth: int, suffix: str = "") -> list[Path]:
+        """Return what lies so deep in a room, in order; raise `StoreError` where that cannot be read.
+
+        In a room that is for its owner alone, others see nothing.
+        """
+        with self.reading():
+            try:
+                return files.listed(self.folder / room, depth, suffix)
+            except PermissionError:
+                if room in files.PRIVATE:
+                    return []
+                raise
 
     def picture(self, entry: Entry) -> Picture:
         """Return the picture of a record, its bytes checked.
@@ -377,43 +451,58 @@ class Store:
             files.check_inside(path, self.folder)
             data = files.read(path)
         except OSError as error:
-            raise unreadable(path, error.strerror or str(error)) from None
+            raise self._unreadable(path, error) from None
         if hashlib.sha256(data).hexdigest() == blob.sha256:
             return data
-        if data.startswith(_LFS_POINTER) and len(data) < _LONGEST_POINTER and blob.sha256.encode() in data:
+        if data.startswith(LFS_POINTER) and len(data) < _LONGEST_POINTER and blob.sha256.encode() in data:
             raise NotPulled(path, data)
         raise unreadable(path, "its bytes are not the ones that were recorded")
 
-    def sheet(self, parts: Sequence[Preview], make: Callable[[], Preview], *, writing: bool) -> Preview:
+    def sheet(
+        self,
+        parts: Sequence[Preview],
+        make: Callable[[], Preview],
+        *,
+        writing: bool,
+        words: Sequence[str] = (),
+    ) -> Preview:
         """Return several previews as one: the one that is kept, or else what `make` gives, to be kept.
 
-        Encoders differ between machines; what was encoded once is shown for ever.
+        Encoders and fonts differ between machines; what was drawn once is shown for ever. `words` are what
+        else is drawn, if anything; their hash is kept.
         """
         of = [hashlib.sha256(part.data).hexdigest() for part in parts]
-        path = self._path("sheets", hashlib.sha256(canonical_json(of)).hexdigest(), ".json")
+        labels = [hashlib.sha256(canonical_json(list(words))).hexdigest()] if words else []
+        path = self._path("sheets", hashlib.sha256(canonical_json([*of, *labels])).hexdigest(), ".json")
         try:
             files.check_inside(path, self.folder)
-            said = json.loads(path.read_bytes())["sheet"]
-            return Preview(self.blob(Blob(said["sha256"], said["media_type"])), said["media_type"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError):
+            kept = _blob(json_of(path.read_bytes())["sheet"])
+            return Preview(self.blob(kept), kept.media_type)
+        except (OSError, *untrusted.DAMAGE, Unusable, StoreError):
             made = make()
         if writing:
-            with contextlib.suppress(StoreError), self._writing():
-                kept = self.keep(made.data, made.media_type)
-                said = {"sha256": kept.stem, "media_type": made.media_type}
-                sheet = {"schema": SCHEMA, "of": of, "sheet": said}
+            with contextlib.suppress(StoreError), self.writing():
+                path_of_it = self.keep(made.data, made.media_type)
+                said = {"sha256": path_of_it.stem, "media_type": made.media_type}
+                sheet = {"schema": SCHEMA, "of": of, "sheet": said} | ({"words": labels} if labels else {})
                 files.write(path, _pretty(sheet), root=self.folder)
         return made
 
     def write_json(self, path: Path, value: Mapping[str, object]) -> None:
         """Write a JSON file of the store; raise `StoreError` where that fails."""
-        with self._writing():
+        with self.writing():
             files.write(path, _pretty(value), root=self.folder)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file of the store, if it is there; raise `StoreError` where that fails."""
+        with self.writing():
+            files.check_inside(path, self.folder)
+            path.unlink(missing_ok=True)
 
     def add_line(self, path: Path, line: bytes) -> None:
         """Add a line to a file of the store; raise `StoreError` where that fails."""
-        with self._writing():
-            files.add(path, line, root=self.folder)
+        with self.writing():
+            files.add(path, redact_bytes(line), root=self.folder)
 
     def record_path(self, name: str) -> Path:
         """Where the record of that key is, or would be."""
@@ -439,7 +528,25 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
+            if files.is_closed(error):
+                raise self._unreadable(path, error) from None
             raise Unusable(error.strerror or str(error)) from None
+
+    def _unreadable(self, path: Path, error: OSError) -> StoreError:
+        if not files.is_closed(error):
+            return unreadable(path, error.strerror or str(error))
+        return StoreError(
+            f"The store {self.folder.name} cannot be read: {error.strerror}.",
+            "Ask its owner for the right to read it (chmod -R a+rX), or set BELUGA_STORE to another folder.",
+        )
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Have what cannot be read within raise `StoreError`."""
+        try:
+            yield
+        except OSError as error:
+            raise self._unreadable(self.folder, error) from None
 
     def _keep(self, *parts: Picture | Preview | None) -> None:
         for part in parts:
@@ -456,20 +563,29 @@ class Store:
         return self.folder.joinpath(room, name[:2], f"{name}{suffix}")
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Make the folder a store where it is empty; have what fails within raise `StoreError`."""
         try:
-            files.claim(self.folder)
+            files.claim(self.folder, SCHEMA)
             for name, text in _FILES.items():
-                if not (self.folder / name).exists():
+                if _is_missing(self.folder / name):
                     files.write(self.folder / name, text.encode(), root=self.folder)
             files.sweep(self.folder)
             yield
+        except files.NotAStoreError as error:
+            raise _not_a_store(self.folder, error) from None
         except (OSError, UnicodeEncodeError) as error:  # the latter: an engine's words, half a character
             reason = getattr(error, "strerror", None) or error
             raise StoreError(
                 f"Pictures cannot be recorded: {reason} ({self.folder.name}).",
                 "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE.",
             ) from None
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether a file of the store is not there, or is as an older version wrote it."""
+    older = _OLDER_FILES.get(path.name, "").encode()
+    return not path.exists() or (bool(older) and path.read_bytes() == older)
 
 
 def _in_its_place(entry: Entry, path: Path) -> Entry:
@@ -481,7 +597,15 @@ def _in_its_place(entry: Entry, path: Path) -> Entry:
 
 
 def _pretty(value: Mapping[str, object]) -> bytes:
-    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+    written = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    return redact_bytes(written.encode())
+
+
+def _not_a_store(folder: Path, error: files.NotAStoreError) -> StoreError:
+    return StoreError(
+        f"The folder {folder.name} is no store: {error}. Nothing was written or removed there.",
+        f"Set BELUGA_STORE to an empty or a new folder, or bring {files.MARK} back (git checkout).",
+    )
 
 
 def unreadable(path: Path, reason: str) -> StoreError:

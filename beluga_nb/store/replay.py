@@ -1,7 +1,7 @@
 """Recording and replaying: two wrappers around an engine, and the modes that they make.
 
 auto     Replayed(Recorded(engine))     what is recorded answers, the rest is asked and recorded;
-                                        `Refetched` around it first fetches what was paid for and left
+                                        `Recovering` around it first uses what was paid for and left
 replay   Replayed(unrecorded)           what is not recorded is an error
 refresh  auto, as a new take            everything is asked again, nothing is destroyed
 off      engine                         nothing is read or written
@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-import threading
 import time
 from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import ParamSpec, TypeVar
+from pathlib import Path
 
 from beluga_nb.core import SMALL, Engine, Incomplete, Picture, Preview, Request, Result, Small, Stopped
 from beluga_nb.engines import joined, outcome
@@ -35,6 +33,7 @@ from beluga_nb.errors import (
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
+from beluga_nb.store.work import at_work, revocable
 
 PATIENCE = 0.5
 """Seconds that a stopped call waits for its pictures to be recorded."""
@@ -90,6 +89,7 @@ class Recorded:
     differ between machines. `small` makes the same of what an engine has decoded anyway. A prompt that
     the model declines is recorded too; a call without a known end stays in the journal. A store that
     cannot be written is told to `notify`, in one line, and the pictures are passed on all the same.
+    `body` gives the SHA-256 of what is posted: a lost call that was the same goes out again under its own id.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class Recorded:
         preview: Callable[[Picture], Preview],
         notify: Callable[[str], None],
         small: Small | None = None,
+        body: Callable[[Request], str] = lambda _: "",
     ) -> None:
         self.engine = engine
         self.store = store
@@ -108,42 +109,58 @@ class Recorded:
         self.preview = preview
         self.small = small
         self.notify = notify
+        self.body = body
         self.told: set[str] = set()
 
     async def __call__(self, request: Request) -> Result:
-        request = request.as_call()
-        call = await self._begin(request)
+        call = await self._begin(request.as_call())
+        request = call.request
         token = SMALL.set(self.small)
         try:
             result = await self.engine(request)
         except asyncio.CancelledError as error:
             # Checking pictures cannot be cut off. Who pressed Stop need not wait for it: it goes on.
-            await asyncio.wait([_at_work(self._failed, request, call, error)], timeout=PATIENCE)
+            await asyncio.wait([at_work(self._failed, call, error)], timeout=PATIENCE)
             raise
         except BaseException as error:
-            await asyncio.shield(_at_work(self._failed, request, call, error))
+            await asyncio.shield(at_work(self._failed, call, error))
             raise
         finally:
             SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
-        return await asyncio.shield(_at_work(self._arrived, result, request.run))
+        return await asyncio.shield(at_work(self._arrived, result, request.run))
 
-    async def _begin(self, request: Request) -> Pending | None:
-        withdrawn = threading.Event()
+    async def _begin(self, request: Request) -> _Call:
         try:
-            return await asyncio.to_thread(self._begun, request, withdrawn)
+            return await revocable(partial(self._begun, request), self._withdraw)
         except asyncio.CancelledError:
-            withdrawn.set()  # whichever of the two comes last removes it: nothing was sent
-            pending.cross_out(self.store, request.run)
-            raise Stopped(may_be_billed=False) from None
+            raise Stopped(may_be_billed=False) from None  # nothing was sent
+        except Exception as error:  # of a thread that cannot be started, say
+            failed = EngineError(
+                f"The call could not be written down ({type(error).__name__}: {plain(str(error), 120)}).",
+                "Nothing was sent or billed.",
+            )
+            failed.outcome = "not_sent"
+            raise failed from error
 
-    def _begun(self, request: Request, withdrawn: threading.Event) -> Pending | None:
-        call = None
+    def _begun(self, request: Request) -> _Call:
+        call = _Call(request)
         with self._told_once():
-            call = pending.begin(self.store, request, provider=self.provider)
-        if withdrawn.is_set():
-            pending.cross_out(self.store, request.run)
+            body = self.body(request)
+            before = pending.repeatable(self.store, request, provider=self.provider, body=body)
+            request = replace(request, run=before.run) if before else request
+            written = pending.begin(self.store, request, provider=self.provider, body=body)
+            spool = pending.path_of(self.store, request.run).with_suffix("")
+            call = _Call(replace(request, spool=spool), written, before)
         return call
+
+    def _withdraw(self, call: _Call) -> None:
+        """Write down that nothing came of a call: what was lost before it stays lost."""
+        if not call.before:
+            pending.cross_out(self.store, call.request.run)
+            return
+        with self._told_once():
+            pending.write(self.store, call.before)
 
     def _arrived(self, result: Result, run: str) -> Result:
         kept = self.written(result)
@@ -159,24 +176,24 @@ class Recorded:
         kept = [self._kept("a further picture", each.data, each.media_type) for each in result.extra]
         if names := ", ".join(name for name in kept if name):
             sent = len(result) + len(result.extra)
-            self._tell(
+            self.tell(
                 f"The service sent {sent} pictures where {len(result)} were asked for; also kept: {names}."
             )
 
-    def _failed(self, request: Request, call: Pending | None, error: BaseException) -> None:
+    def _failed(self, call: _Call, error: BaseException) -> None:
         if isinstance(error, Incomplete):
             error.result = self.written(error.result)
         for cause in error.causes if isinstance(error, Incomplete) else [error]:
             if isinstance(cause, BadImage) and cause.data:
                 self._keep_bytes(cause)
         if isinstance(error, Refused) and error.declined:
-            self._declined(request, error)
+            self._declined(call.request, error)
         if not isinstance(error, BelugaError | Stopped) or error.may_be_billed:
             self._lost(call, error)
         else:
-            pending.cross_out(self.store, request.run)
-        if isinstance(error, Stopped) and self._rescued(error) == request.n:
-            pending.cross_out(self.store, request.run)
+            self._withdraw(call)
+        if isinstance(error, Stopped) and self._rescued(error) == call.request.n:
+            pending.cross_out(self.store, call.request.run)
 
     def _rescued(self, stopped: Stopped) -> int:
         """Return how many pictures a stopped call had brought; they are recorded now."""
@@ -203,7 +220,7 @@ class Recorded:
             if isinstance(known, Picture) and known.sha256 != picture.sha256:
                 # Another kernel bought the same meanwhile. Both were paid for, so both stay.
                 request = retaken(request, self.store, provider=self.provider)
-                self._tell(f"Another kernel has recorded the same; this one is kept as take {request.take}.")
+                self.tell(f"Another kernel has recorded the same; this one is kept as take {request.take}.")
         return replace(picture, recipe=replace(picture.recipe, request=request))
 
     def _small(self, picture: Picture) -> Preview | None:
@@ -211,20 +228,21 @@ class Recorded:
             return picture.preview or self.preview(picture)
         except Exception as error:  # a codec's: no reason to lose the picture itself
             reason = f"{type(error).__name__}: {plain(str(error), 120)}"
-            self._tell(f"A picture has no preview ({reason}). It is recorded all the same.")
+            self.tell(f"A picture has no preview ({reason}). It is recorded all the same.")
             return None
 
     def _declined(self, request: Request, error: Refused) -> None:
         with self._told_once():
             self.store.write_refusal(request, error, provider=self.provider, created=int(time.time()))
 
-    def _lost(self, call: Pending | None, error: BaseException) -> None:
-        if call is None:
+    def _lost(self, call: _Call, error: BaseException) -> None:
+        if call.written is None:
             return
         why = error.message if isinstance(error, BelugaError) else "It was interrupted."
-        addresses = error.addresses if isinstance(error, EngineError) else ()
+        addresses = error.addresses if isinstance(error, EngineError | Stopped) else ()
+        written = replace(call.written, addresses=call.before.addresses) if call.before else call.written
         with self._told_once():
-            pending.lose(self.store, call, why, addresses)
+            pending.lose(self.store, written, why, addresses, _job(error))
 
     def _keep_bytes(self, error: BadImage) -> None:
         if name := self._kept("a broken picture", error.data):
@@ -234,7 +252,7 @@ class Recorded:
         try:
             path = self.store.keep(data, media_type)
         except OSError as failed:
-            self._tell(f"The bytes of {what} are not kept: {failed.strerror or failed}.")
+            self.tell(f"The bytes of {what} are not kept: {failed.strerror or failed}.")
             return ""
         return path.relative_to(self.store.folder.parent).as_posix()
 
@@ -243,58 +261,87 @@ class Recorded:
         try:
             yield
         except (StoreError, BadImage) as error:
-            self._tell(f"{error.message} {error.hint}")
+            self.tell(f"{error.message} {error.hint}")
 
-    def _tell(self, words: str) -> None:
+    def tell(self, words: str) -> None:
+        """Tell the person something, once."""
         if words not in self.told:
             self.told.add(words)
             self.notify(words)
 
 
-Fetch = Callable[[Request, Address], Awaitable[Result]]
-"""Gets the picture of a request from where it was left; it raises `EngineError` where that fails."""
+@dataclass(frozen=True)
+class _Call:
+    """A call that is under way, as it is written down, and what stood there before it."""
+
+    request: Request
+    written: Pending | None = None
+    before: Pending | None = None
 
 
-class Refetched:
-    """Fetch what earlier calls for the same left behind, which costs nothing, before the engine is asked.
+def _job(error: BaseException) -> str:
+    errors = error.causes if isinstance(error, Incomplete) else [error]
+    return next((each.job for each in errors if isinstance(each, EngineError) and each.job), "")
 
-    A call is crossed out when all its pictures are recorded. What cannot be fetched now either is for the
-    engine, which buys it.
+
+Recover = Callable[[Request, Address | Path], Awaitable[Result]]
+"""Gets pictures of a request from their address, or from the answer in a file; it raises `EngineError`."""
+
+
+class Recovering:
+    """Use what is left of earlier calls for the same, which costs nothing, before the engine is asked.
+
+    First the answers that were kept are read, then the pictures fetched whose addresses are known. A call is
+    crossed out when all its pictures are recorded. What cannot be had is for the engine, which buys it.
     """
 
-    def __init__(self, engine: Engine, recorded: Recorded, fetch: Fetch) -> None:
+    def __init__(self, engine: Engine, recorded: Recorded, recover: Recover) -> None:
         self.engine = engine
         self.recorded = recorded
-        self.fetch = fetch
+        self.recover = recover
 
     async def __call__(self, request: Request) -> Result:
-        for call, address in await asyncio.to_thread(self._left, request):
-            part = request.part(address.sample)
-            with contextlib.suppress(EngineError):
-                await asyncio.shield(_at_work(self._arrived, call, await self.fetch(part, address)))
+        for call in await asyncio.to_thread(self._lost, request):
+            tried: set[Address | Path] = set()
+            for left in await asyncio.to_thread(self._left, call):
+                if left not in tried:
+                    tried.update(await self._tried(call, left))
         return await self.engine(request)
 
-    def _left(self, request: Request) -> list[tuple[Pending, Address]]:
-        left = pending.left(self.recorded.store, request, provider=self.recorded.provider)
-        return [(call, address) for call, address in left if not self._has(request.part(address.sample))]
+    async def _tried(self, call: Pending, left: Address | Path) -> Sequence[Address]:
+        """Record what is left there of a call; return the addresses in it where nothing is."""
+        part = call.request.part(left.sample) if isinstance(left, Address) else call.request
+        if not await asyncio.to_thread(self._missing, part):
+            return ()
+        result, addresses = Result(part, ()), tuple[Address, ...]()
+        try:
+            result = await self.recover(part, left)
+        except EngineError as error:
+            result, addresses = getattr(error, "result", result), error.addresses
+            if isinstance(left, Path):
+                self.recorded.tell(f"An answer that was paid for is kept, and of no use yet: {error.message}")
+        await asyncio.shield(at_work(self._arrived, call, result))
+        return addresses
+
+    def _lost(self, request: Request) -> list[Pending]:
+        missing = self._missing(request)
+        store, provider = self.recorded.store, self.recorded.provider
+        lost = pending.lost(store, request, provider=provider) if missing else []
+        return [call for call in lost if missing & set(call.request.samples)]
+
+    def _left(self, call: Pending) -> list[Address | Path]:
+        return [*pending.answers(self.recorded.store, call.run), *call.addresses]
 
     def _arrived(self, call: Pending, result: Result) -> None:
-        self.recorded.written(result)
-        if all(self._has(call.request.part(sample)) for sample in call.request.samples):
+        missing = self._missing(call.request)
+        new = [each for each in result.pictures if each.recipe.request.sample in missing]
+        self.recorded.written(replace(result, pictures=tuple(new)))
+        if not self._missing(call.request):
             pending.cross_out(self.recorded.store, call.run)
 
-    def _has(self, part: Request) -> bool:
-        return self.recorded.store.has(part, provider=self.recorded.provider)
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _at_work(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-    """Start the work on a thread, where it comes to its end even if the event loop runs no more."""
-    there = partial(contextvars.copy_context().run, work, *args, **kwargs)
-    return asyncio.get_running_loop().run_in_executor(None, there)
+    def _missing(self, request: Request) -> set[int]:
+        store, provider = self.recorded.store, self.recorded.provider
+        return {each for each in request.samples if not store.has(request.part(each), provider=provider)}
 
 
 @dataclass(frozen=True)

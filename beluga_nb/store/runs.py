@@ -16,6 +16,7 @@ from beluga_nb.store import pending
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Entry, Store, key
+from beluga_nb.text import redacted_bundle
 
 SHOWN_NAME = 12
 """Characters of a run's name that are shown."""
@@ -112,7 +113,7 @@ class History:
     view: Callable[[History], Bundle] | None = field(default=None, compare=False, repr=False)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return self.view(self) if self.view else {"text/plain": repr(self)}
+        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
 
 def runs(store: Store, table: Table | None = None) -> list[Run]:

@@ -9,10 +9,8 @@ recipe too, `asked` is the SHA-256 of that.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +18,8 @@ from pathlib import Path
 from beluga_nb.core import Recipe
 from beluga_nb.errors import StoreError
 from beluga_nb.store import files
-from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json
+from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json, damage_told, json_of
+from beluga_nb.untrusted import number, text
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -78,6 +77,8 @@ def told_of(what: str) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
+        if not error.message.startswith("Pictures"):
+            raise
         raise StoreError(
             error.message.replace("Pictures", what, 1), "Mend the folder, or set BELUGA_STORE."
         ) from None
@@ -85,31 +86,17 @@ def told_of(what: str) -> Iterator[None]:
 
 def score_of(written: bytes) -> Score:
     """Return a score as it is written; raise `Unusable` where it is damaged or of a newer format."""
-    try:
-        said = json.loads(written)
-        if said["schema"] != SCHEMA:
-            raise Unusable(f"it has format {said['schema']}, and this version reads {SCHEMA}")
-        return _checked(said)
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
-        raise Unusable(f"it is damaged ({type(error).__name__})") from None
-
-
-def _checked(said: Mapping[str, object]) -> Score:
-    image, metric, version, asked = (said[name] for name in ("image", "metric", "version", "asked"))
-    value = said["value"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("no number")
-    for text in (image, metric, version, asked):
-        if not isinstance(text, str):
-            raise TypeError("no text")
-    if not _SHA256.fullmatch(str(image)) or (asked and not _SHA256.fullmatch(str(asked))):
-        raise ValueError("no SHA-256")
-    return Score(image=str(image), metric=str(metric), version=str(version), value=value, asked=str(asked))
+    said = json_of(written)
+    with damage_told():
+        words = {name: text(said[name]) for name in ("image", "metric", "version", "asked")}
+        if not all(_SHA256.fullmatch(each) for each in (words["image"], words["asked"] or words["image"])):
+            raise ValueError("no SHA-256")
+        return Score(**words, value=number(said["value"]))
 
 
 def score_paths(store: Store) -> list[Path]:
     """Return where scores are."""
-    return sorted(store.folder.glob("scores/*/*.json"))
+    return store.paths("scores", depth=2, suffix=".json")
 
 
 def scores(store: Store) -> Iterator[tuple[Path, Score | Unusable]]:

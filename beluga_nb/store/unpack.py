@@ -1,46 +1,59 @@
 """Unpacking what anybody may have packed: all of it is checked before anything is written.
 
+A zip is read only as far as is known beforehand: how many files it lists, how large each is, that no two of
+them are the same bytes of it, and how much work it makes to see that the pack is whole.
+
 No name in a zip becomes a path unless it is one that `pack` would give (research/reliability.md, S38).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store.folder import Sheet, sheet_of
 from beluga_nb.store.marks import Mark, mark_of
 from beluga_nb.store.notebooks import read_bytes
-from beluga_nb.store.pack import LARGEST_FILE, LARGEST_PACK, NOTEBOOK, STORE, STORE_JSON
-from beluga_nb.store.records import Blob, Entry, Store, Unusable, entry_of
+from beluga_nb.store.pack import LARGEST_FILE, LARGEST_JSON, LARGEST_PACK, NOTEBOOK, STORE, STORE_JSON
+from beluga_nb.store.records import Blob, Entry, Store, Unusable, entry_of, json_of
 from beluga_nb.store.scores import score_of
 from beluga_nb.store.votes import Vote, said_of
 
 MOST_FILES = 100_000
 """Files in a pack."""
 
+LARGEST_LIST = 300 * MOST_FILES
+"""Bytes of a zip that list its files, all of which `zipfile` reads at once."""
+
+MOST_WORK = 50_000_000
+"""Characters of a notebook that are looked at for the prompts of a pack, one by one (`Notebook.work`)."""
+
 HIGHEST_RATIO = 200
 """How much larger than in the zip a file may be, from a megabyte on."""
 
 _STORED = re.compile(
     r"beluga_store/(?P<room>records|blobs|sheets|scores|marks)/"
-    r"(?P<head>[0-9a-f]{2})/(?P<name>(?P=head)[0-9a-f]{62})"
+    r"(?P<head>[0-9a-f]{2})/(?P<name>[0-9a-f]{64})"
     r"(?P<suffix>\.json|\.png|\.jpg|\.webp)"
 )
 _VOTES = re.compile(r"beluga_store/votes/(?P<name>[0-9a-f]{64})\.jsonl")
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 1
+_LOCAL_HEADER = 30  # bytes, without the name
+_TAIL = 2**16 + 22 + 76  # bytes from the end in which a zip says where its list is, and how long
+_LIST_ENDS, _LONG_LIST_ENDS = b"PK\5\6", b"PK\6\6"
 _MEDIA_TYPES = {suffix: kind for kind, suffix in SUFFIXES.items()}
 
 T = TypeVar("T")
@@ -54,7 +67,8 @@ class Unpacked:
     recordings: int
 
     def __str__(self) -> str:
-        return f"{self.path}, and {self.recordings} recording{'s' * (self.recordings != 1)} that it needs"
+        count = f"{self.recordings} recording{'s' * (self.recordings != 1)}"
+        return f"{plain(str(self.path), 400)}, and {count} that it needs"
 
 
 @dataclass
@@ -82,9 +96,10 @@ def unpack(file: Path, store: Store, *, into: Path) -> Unpacked:
     What is there already and equal stays as it is. Raises `StoreError` where anything is there that
     differs, or anything in the pack is not as it should be: then nothing is written.
     """
+    store.check_ours()
     with _opened(file) as zipped:
         contents = _Contents()
-        for info in _checked(zipped.infolist()):
+        for info in _checked(zipped):
             _read_into(contents, zipped, info)
         _check_whole(contents)
         _check_free(contents, store, into)
@@ -99,22 +114,44 @@ class _Rejected(Exception):
 @contextmanager
 def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(file) as zipped:
-            yield zipped
+        with file.open("rb") as opened:
+            _check_list(opened)
+            with zipfile.ZipFile(opened) as zipped:
+                yield zipped
     except _Rejected as rejected:
         reason = str(rejected)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        reason = f"it is damaged ({type(error).__name__})"
     except OSError as error:
         reason = error.strerror or str(error)
+    except _DAMAGED as error:
+        reason = f"it is damaged ({type(error).__name__})"
     else:
         return
-    raise StoreError(f"{file.name} cannot be unpacked: {reason}.", "Nothing was written.")
+    raise StoreError(f"{plain(file.name, 120)} cannot be unpacked: {reason}.", "Nothing was written.")
 
 
-def _checked(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+# What zipfile raises for bytes that are no zip, in one version of Python or another.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
+    *(ValueError, IndexError, KeyError, OverflowError, struct.error),
+)
+
+
+def _check_list(file: IO[bytes]) -> None:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+    tail = file.read(_TAIL)
+    end = tail.rfind(_LIST_ENDS)
+    sizes = [tail[end + 12 : end + 16]] if end >= 0 else []
+    sizes += [tail[at + 40 : at + 48] for at in [tail.rfind(_LONG_LIST_ENDS, 0, max(end, 0))] if at >= 0]
+    if any(int.from_bytes(size, "little") > LARGEST_LIST for size in sizes):
+        raise _Rejected("it lists too many files")
+    file.seek(0)
+
+
+def _checked(zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    infos = zipped.infolist()
     if len(infos) > MOST_FILES or sum(info.file_size for info in infos) > LARGEST_PACK:
         raise _Rejected("it is too large")
+    _check_apart(infos, zipped.start_dir)
     seen: set[str] = set()
     for info in infos:
         _check_entry(info)
@@ -124,17 +161,27 @@ def _checked(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     return infos
 
 
+def _check_apart(infos: list[zipfile.ZipInfo], end: int) -> None:
+    # A few bytes that count for many files are a bomb, though no file is large.
+    for info in sorted(infos, key=lambda info: info.header_offset, reverse=True):
+        name = len(info.orig_filename.encode("utf-8", "replace"))
+        if info.header_offset + _LOCAL_HEADER + name + info.compress_size > end:
+            raise _Rejected(f"{_quoted(info)} overlaps what follows it")
+        end = info.header_offset
+
+
 def _check_entry(info: zipfile.ZipInfo) -> None:
     # As it is written in the zip: zipfile cuts names at a NUL.
     name = info.orig_filename
-    known = NOTEBOOK.fullmatch(name) or _STORED.fullmatch(name) or _VOTES.fullmatch(name)
-    if not (name == STORE or known):
+    stored = _STORED.fullmatch(name)
+    known = NOTEBOOK.fullmatch(name) or _VOTES.fullmatch(name) or name == STORE
+    if not (known or (stored and stored["name"].startswith(stored["head"]))):
         raise _Rejected(f"it holds {_quoted(info)}, which is no file of a pack")
     if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
         raise _Rejected(f"{_quoted(info)} is no plain file")
     if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
         raise _Rejected(f"{_quoted(info)} is encrypted, or compressed in a way that is not read")
-    if info.file_size > LARGEST_FILE:
+    if info.file_size > (LARGEST_JSON if stored and stored["room"] != "blobs" else LARGEST_FILE):
         raise _Rejected(f"{_quoted(info)} is too large")
     if info.file_size > max(2**20, HIGHEST_RATIO * info.compress_size):
         raise _Rejected(f"{_quoted(info)} is far larger than it looks")
@@ -206,6 +253,8 @@ def _check_whole(contents: _Contents) -> None:
         notebook = read_bytes(contents.cells)
     except ValueError:
         raise _Rejected("it holds no notebook") from None
+    if sum(notebook.work(entry.request.prompt) for entry in contents.entries) > MOST_WORK:
+        raise _Rejected("it takes too long to compare its notebook with its records")
     if not notebook.hashes <= {entry.image.sha256 for entry in contents.entries if entry.image}:
         raise _Rejected("it lacks records of what its notebook shows")
     if not all(notebook.needs(entry) for entry in contents.entries):
@@ -231,7 +280,9 @@ def _check_free(contents: _Contents, store: Store, into: Path) -> None:
         raise _Rejected(f"{len(taken)} of its requests are recorded here with another answer")
     notebook = into / contents.notebook
     if notebook.exists() and notebook.read_bytes() != contents.cells:
-        raise _Rejected(f"another {contents.notebook} is there already; --into FOLDER puts it elsewhere")
+        raise _Rejected(
+            f"another {plain(contents.notebook, 120)} is there already; --into FOLDER puts it elsewhere"
+        )
 
 
 def _path(store: Store, name: str) -> Path:
@@ -240,10 +291,13 @@ def _path(store: Store, name: str) -> Path:
 
 def _fits(path: Path, data: bytes) -> bool:
     try:
-        return bool(json.loads(path.read_bytes()) == json.loads(data))
+        there = path.read_bytes()
+        if path.parent.parent.name == "records":  # when it came, and how its preview was made, may differ
+            return entry_of(there).image == entry_of(data).image
+        return bool(json_of(there) == json_of(data))
     except FileNotFoundError:
         return True
-    except (ValueError, RecursionError):
+    except (Unusable, OSError):
         return False
 
 
@@ -266,5 +320,6 @@ def _write_new(path: Path, data: bytes) -> None:
                 file.write(data)
     except OSError as error:
         raise StoreError(
-            f"{path.name} cannot be written: {error.strerror or error}.", "Unpack elsewhere: --into FOLDER"
+            f"{plain(path.name, 120)} cannot be written: {error.strerror or error}.",
+            "Unpack elsewhere: --into FOLDER",
         ) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError, plain
 from beluga_nb.store import files, marks, pending
-from beluga_nb.store.folder import Sheet, named_in, part_paths, sheets
+from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
 from beluga_nb.store.index import Row
 from beluga_nb.store.marks import Mark
 from beluga_nb.store.notebooks import Notebook, Output, read
@@ -53,14 +53,18 @@ class Report:
         yield from (f"  {problem}" for problem in self.problems)
         yield from _listed("shown by none of these notebooks", [_told(run) for run in self.unused])
         yield from _listed("named by no record", self.unnamed)
-        calls = [f"{call.run}, “{plain(call.request.prompt, 60)}”" for call in self.calls]
+        calls = [f"{plain(call.run)}, “{plain(call.request.prompt, 60)}”" for call in self.calls]
         yield from _listed("calls without a known end", calls)
+
+
+def _place(store: Store, path: Path) -> str:
+    return plain(path.relative_to(store.folder).as_posix())
 
 
 def _told(run: Run) -> str:
     count = run.count
     pictures = f"{count} picture{'s' * (count != 1)}"
-    return f"{run.name[:SHOWN_NAME]}  {pictures} of “{plain(run.prompt, 60)}”"
+    return f"{plain(run.name)[:SHOWN_NAME]}  {pictures} of “{plain(run.prompt, 60)}”"
 
 
 def _listed(what: str, lines: Sequence[str]) -> Iterator[str]:
@@ -97,7 +101,7 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
 
 def _checked(store: Store, rows: Sequence[Row], notebooks: Sequence[Path]) -> str:
     count = f"{len(rows)} recording{'s' * (len(rows) != 1)}"
-    return ", ".join([f"{store.folder.name} ({count})", *(path.name for path in notebooks)])
+    return ", ".join([f"{plain(store.folder.name)} ({count})", *(plain(path.name) for path in notebooks)])
 
 
 _Scanned = Sequence[tuple[Path, Row | Sheet | Score | Mark | Unusable]]
@@ -106,20 +110,20 @@ _Scanned = Sequence[tuple[Path, Row | Sheet | Score | Mark | Unusable]]
 def _unusable(store: Store, scanned: _Scanned) -> Iterator[str]:
     for path, said in scanned:
         if isinstance(said, Unusable):
-            yield f"{path.relative_to(store.folder).as_posix()}: {said}"
+            yield f"{_place(store, path)}: {said}"
 
 
 def _unusable_votes(store: Store) -> Iterator[str]:
     for path, number, said in lines(store):
         if isinstance(said, Unusable):
-            yield f"{path.relative_to(store.folder).as_posix()}, line {number}: {said}"
+            yield f"{_place(store, path)}, line {number}: {said}"
 
 
 def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
     ordered = sorted(blobs, key=lambda blob: (blob.sha256, blob.media_type))
     for _, some in groupby(ordered, key=lambda blob: blob.sha256[:2]):
         for blob in _not_whole(store, list(some)):
-            place = store.blob_path(blob).relative_to(store.folder).as_posix()
+            place = _place(store, store.blob_path(blob))
             try:
                 store.blob(blob)
             except NotPulled:
@@ -160,10 +164,10 @@ def _not_recorded(
     for path, output in ((path, output) for path, found in shown.items() for output in found.outputs):
         for name in output.hashes:
             if name not in previews:
-                yield f"{path.name}, {output.place}: sha256:{name} is not recorded"
+                yield f"{plain(path.name)}, {output.place}: sha256:{name} is not recorded"
         known = _previews_of(output, previews, whole)
         if known and not known.issuperset(output.images):
-            yield f"{path.name}, {output.place}: it shows another preview than the recorded one"
+            yield f"{plain(path.name)}, {output.place}: it shows another preview than the recorded one"
 
 
 def _previews_of(output: Output, previews: Mapping[str, set[str]], whole: Sequence[Sheet]) -> set[str]:
@@ -198,10 +202,9 @@ def _unnamed(store: Store, blobs: Iterable[Blob], scanned: _Scanned) -> Iterator
     images = {said.image for _, said in scanned if isinstance(said, Row)}
     about = {path: _image_of(said) for path, said in scanned if isinstance(said, Score | Mark)}
     of_nothing = [path for path, image in about.items() if image not in images]
-    folders = store.folder.glob("blobs/*")
-    left = (folder / name for folder in folders for name in files.names(folder) if name[:64] not in named)
-    for path in [*sorted(left), *of_nothing, *part_paths(store)]:
-        yield path.relative_to(store.folder).as_posix()
+    left = [path for path in blob_paths(store) if hash_of(path) not in named]
+    for path in [*left, *of_nothing, *part_paths(store)]:
+        yield _place(store, path)
 
 
 def _image_of(said: Score | Mark) -> str:

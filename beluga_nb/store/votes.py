@@ -11,7 +11,6 @@ they stand.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import time
@@ -24,14 +23,16 @@ from uuid import uuid4
 
 from beluga_nb.errors import plain
 from beluga_nb.store import files
-from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json
+from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json, damage_told, json_of
 from beluga_nb.store.scores import told_of
+from beluga_nb.untrusted import text, whole
 
 ANSWERS = {"left", "right", "tie", "both bad"}
 
 LONGEST_VOTER = 80
 """Characters of a voter's name."""
 
+_VOTE = b'{"answer":'  # how a vote begins, as it is written
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -104,38 +105,34 @@ class Box:
 
 def vote_paths(store: Store) -> list[Path]:
     """Return where votes are."""
-    return sorted(store.folder.glob("votes/*.jsonl"))
+    return store.paths("votes", depth=1, suffix=".jsonl")
 
 
 def said_of(line: bytes) -> Vote | Undone:
     """Return what a line says; raise `Unusable` where it is damaged or of a newer format."""
-    try:
-        said = json.loads(line)
-        if said["schema"] != SCHEMA:
-            raise Unusable(f"it has format {said['schema']}, and this version reads {SCHEMA}")
+    said = json_of(line)
+    with damage_told():
         return Undone(_matching(_ID, said["undo"])) if "undo" in said else _vote(said)
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
-        raise Unusable(f"it is damaged ({type(error).__name__})") from None
 
 
 def _vote(said: Mapping[str, object]) -> Vote:
-    answer, voter, when = said["answer"], said["voter"], said["time"]
-    if answer not in ANSWERS or not isinstance(voter, str) or not isinstance(when, int):
+    answer = text(said["answer"])
+    if answer not in ANSWERS:
         raise ValueError("no vote")
     return Vote(
         id=_matching(_ID, said["id"]),
         left=_matching(_SHA256, said["left"]),
         right=_matching(_SHA256, said["right"]),
-        answer=str(answer),
-        voter=plain(voter, LONGEST_VOTER),
-        time=when,
+        answer=answer,
+        voter=plain(text(said["voter"]), LONGEST_VOTER),
+        time=whole(said["time"]),
     )
 
 
-def _matching(pattern: re.Pattern[str], text: object) -> str:
-    if not isinstance(text, str) or not pattern.fullmatch(text):
+def _matching(pattern: re.Pattern[str], said: object) -> str:
+    if not pattern.fullmatch(name := text(said)):
         raise ValueError("no name")
-    return text
+    return name
 
 
 def lines(store: Store) -> Iterator[tuple[Path, int, Vote | Undone | Unusable]]:
@@ -185,7 +182,7 @@ def blank(path: Path, names: Collection[str]) -> bool:
         written, rest, start = file.read(), False, 0
         for line in written.splitlines(keepends=True):
             bare = line.rstrip(b"\r\n")
-            if any(name in bare for name in wanted):
+            if bare.startswith(_VOTE) and any(name in bare for name in wanted):
                 file.seek(start)
                 file.write(b" " * len(bare))
             else:

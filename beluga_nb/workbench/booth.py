@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
 import ipywidgets as widgets
@@ -17,7 +16,8 @@ import pybase64
 from IPython.display import display
 
 from beluga_nb.core import Bundle
-from beluga_nb.errors import BelugaError, plain
+from beluga_nb.errors import BelugaError
+from beluga_nb.show.markup import outside
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -43,6 +43,7 @@ _FACES = {
     "skip": "s · skip",
     "undo": "u · undo",
 }
+_WORDS = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
 _FIGURE = "margin:0;flex:1 1 0;min-width:0"
 _IMAGE = "width:100%;height:auto;border-radius:4px;display:block;margin:0"
 
@@ -141,14 +142,17 @@ class Booth:
         self._shown_at = self._clock()
 
     def _say(self, words: str) -> None:
-        self.status.value = f'<span style="opacity:.75">{escape(plain(words))}</span>'
+        self.status.value = f'<span style="opacity:.75">{outside(words)}</span>'
+
+    def __repr__(self) -> str:
+        return _WORDS
 
     def _ipython_display_(self) -> None:
         if self._ended:
             display(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython's
             return
         shown = dict(self.view._repr_mimebundle_())
-        shown["text/plain"] = "A booth for blind votes; the ranking is shown here at its end."
+        shown["text/plain"] = repr(self)
         handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython's
         self._handles.append(handle)
         self.keys.focus()
@@ -160,5 +164,5 @@ def _html(pictures: tuple[bytes, bytes], caption: str) -> str:
         f' src="data:image/jpeg;base64,{pybase64.b64encode(data).decode()}"></figure>'
         for side, data in zip(("left", "right"), pictures, strict=True)
     )
-    words = f'<div style="margin:0 0 6px">{escape(caption)}</div>' if caption else ""
+    words = f'<div style="margin:0 0 6px">{outside(caption)}</div>' if caption else ""
     return f'{words}<div style="display:flex;gap:12px">{figures}</div>'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import keyword
+import threading
 import time
 from collections.abc import Callable, Coroutine, MutableMapping
 from contextlib import suppress
@@ -37,6 +38,9 @@ BEAT = 0.05
 PAUSE = 0.15
 """Seconds without another change after which a form is looked at."""
 
+REPEAT = 0.75
+"""Seconds within which clicks on the same are one: a key that is held down waits for two thirds of that."""
+
 _FORM = ("prompt", "model", "size", "quality", "n", "take")
 _VIEWED = ("compared", "how", "zoom", "across", "down", "split")
 _FILTERS = ("sought", "sought_model", "since", "until", "favourites")
@@ -61,7 +65,10 @@ class Controller:
         self._names = names if names is not None else {}
         self._clock = clock
         self._numbers = itertools.count(1)
-        self._calls: dict[int, tuple[dict[str, Any], Job[None]]] = {}
+        self._clicking = threading.Lock()  # subshells click side by side
+        self._asked: dict[int, dict[str, Any]] = {}  # what is under way
+        self._clicked: tuple[dict[str, Any], float] = ({}, 0.0)  # the latest, and when
+        self._calls: dict[int, Job[None]] = {}
         self._newest: dict[str, Job[None]] = {}
         self._started: list[Job[None]] = []
         self.failure: Exception | None = None
@@ -158,11 +165,11 @@ class Controller:
     # Work.
 
     def generate(self) -> Job[None] | None:
-        """Ask for what the form says; a second click on the same while it is under way asks for nothing."""
+        """Ask for what the form says; more clicks on the same while it is under way ask for nothing."""
         return self._ask(self.asked)
 
     def again(self) -> Job[None] | None:
-        """Ask for the chosen picture's request as a new take."""
+        """Ask for the chosen picture's request as a new take: one, however often it is clicked meanwhile."""
         if not (piece := self._chosen()):
             return None
         recipe = piece.result.recipe
@@ -171,19 +178,37 @@ class Controller:
 
     def stop(self, number: int) -> None:
         """Stop a call, from any thread."""
-        if call := self._calls.pop(number, None):
-            call[1].cancel()
+        if job := self._calls.pop(number, None):
+            job.cancel()
 
     def _ask(self, asked: dict[str, Any]) -> Job[None] | None:
-        if any(asked == under_way and "mode" not in asked for under_way, _ in self._calls.values()):
-            self.state.told = "The same is under way already."
+        with self._clicking:
+            needless = self._needless(asked)
+            number = next(self._numbers)
+            if not needless:
+                self._asked[number] = asked
+        if needless:
+            self.state.told = needless
             return None
-        number = next(self._numbers)
-        job = self._start(partial(self._called, number, asked))
-        self._calls[number] = asked, job
-        if job.done():
+        job = self._calls[number] = self._start(partial(self._called, number, asked))
+        if number not in self._asked:
             self._calls.pop(number, None)
         return job
+
+    def _needless(self, asked: dict[str, Any]) -> str:
+        """Return why a click asks for nothing, or nothing where it does."""
+        now = self._clock()
+        (before, when), self._clicked = self._clicked, (asked, now)
+        if asked in self._asked.values():
+            return "The same is under way already."
+        if asked == before and now - when < REPEAT and self._buys_anew(asked):
+            return "The same was asked for just now."
+        return ""
+
+    def _buys_anew(self, asked: dict[str, Any]) -> bool:
+        with suppress(BelugaError):  # which the call itself will say
+            return asked.get("mode", self.session.settings().mode) in {"refresh", "off"}
+        return False
 
     async def _called(self, number: int, asked: dict[str, Any]) -> None:
         work = Work(number, asked["prompt"], asked["model"], asked.get("n", 1))
@@ -201,6 +226,7 @@ class Controller:
             self.state.told = f"Stopped: “{plain(work.prompt, 60)}”. What had arrived is in the store.{lost}"
             raise
         finally:
+            self._asked.pop(number, None)
             self._calls.pop(number, None)
             self.state.work = tuple(each for each in self.state.work if each.number != number)
 

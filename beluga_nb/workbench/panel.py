@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import ipywidgets as widgets
 from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, display
 
 from beluga_nb.core import Result
 from beluga_nb.session import Session
-from beluga_nb.show.markup import NO_PICTURE
+from beluga_nb.show.markup import NO_PICTURE, outside
 from beluga_nb.workbench.controller import Controller
 from beluga_nb.workbench.state import State
 from beluga_nb.workbench.view.comparison import comparison
@@ -20,7 +18,7 @@ from beluga_nb.workbench.view.page import ROOT, page
 from beluga_nb.workbench.view.results import gallery
 from beluga_nb.workbench.view.work import UnderWay, told, trouble
 
-_SAVED = "The panel of beluga_nb: run this cell to use it."
+_SAVED = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
 
 _STILL = "beluga-still"
 
@@ -74,6 +72,9 @@ class Panel:
             tabs,
         ]
 
+    def __repr__(self) -> str:
+        return _SAVED
+
     def _ipython_display_(self) -> None:
         # Two outputs: the panel, and what a saved notebook shows in its place. The second is hidden while the
         # first lives, and renewed by itself, so that the panel is never drawn anew while someone types.
@@ -89,7 +90,10 @@ class Panel:
 
     def _bundle(self) -> dict[str, str]:
         shown = dict(self.state.still) or {"text/plain": NO_PICTURE}
-        html = shown.get("text/html") or f"<pre>{escape(shown['text/plain'])}</pre>"
+        html = (
+            shown.get("text/html")
+            or f"<pre>{'<br>'.join(map(outside, shown['text/plain'].splitlines()))}</pre>"
+        )
         return {**shown, "text/html": f'<div class="{_STILL}">{html}</div>'}
 
 

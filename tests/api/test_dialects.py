@@ -179,19 +179,19 @@ ERRORS = [
     ({"error": {"message": {"error": "no"}}}, "no", None, None),
     ({"error": None, "detail": "no"}, "no", None, None),
     ("no", "no", None, None),
-    (None, "The service answered with status 418.", None, None),
-    ("<html>no</html>", "The service answered with status 418.", None, None),
-    ({}, "The service answered with status 418.", None, None),
+    (None, "The service answered with status 422.", None, None),
+    ("<html>no</html>", "The service answered with status 422.", None, None),
+    ({}, "The service answered with status 422.", None, None),
     ([1, "x"], '[1,"x"]', None, None),
 ]
 
 
 @pytest.mark.parametrize(("said", "message", "code", "param"), ERRORS, ids=lambda each: str(each)[:40])
 def test_one_error_whatever_the_body_looks_like(said, message, code, param):
-    with served(lambda _: (418, said)) as (_, base_url), pytest.raises(Refused) as failed:
+    with served(lambda _: (422, said)) as (_, base_url), pytest.raises(Refused) as failed:
         ask(client(base_url, "generic"), WHALE)
     error = failed.value
-    assert (error.message, error.status, error.code, error.param) == (message, 418, code, param)
+    assert (error.message, error.status, error.code, error.param) == (message, 422, code, param)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from beluga_nb.api import tasks
+from beluga_nb.api.answers import parse
 from beluga_nb.api.fetch import check_addresses, cut_short, looked_at, picture_url
 from beluga_nb.core import MEDIA_TYPES
 from beluga_nb.errors import BadImage, BadReply, EngineError
-from beluga_nb.wire import Item, error_from_json, items_from_json
+from beluga_nb.wire import Item, error_from_json
 
 PICTURES = 6000  # of each of five
 ANSWERS = 4000  # of each of five
@@ -155,9 +156,9 @@ def bodies(answer: object, number: int, rng: random.Random):
 
 
 def read_answer(body: bytes) -> None:
-    created, items = items_from_json(body)
-    assert type(created) is int
-    for item in items:
+    answer = parse(body)
+    assert type(answer.created) is int
+    for item in answer.items:
         if isinstance(item, Item) and item.url and not item.url.startswith("data:"):
             address = picture_url(item.url, "https://api.belugapi.com/v1")
             check_addresses(address, "https://api.belugapi.com/v1", ["93.184.216.34"])

@@ -12,16 +12,15 @@ import pytest
 
 from beluga_nb.api.keys import (
     Finder,
-    Secret,
     check_service_key,
     checked,
     colab,
     keep,
     keyring,
     made_up,
-    typed_key,
 )
 from beluga_nb.errors import SettingsError
+from beluga_nb.text import Secret, holds_key
 
 KEY = "bapi_SENTINEL-SENTINEL-1234"
 
@@ -38,7 +37,7 @@ def everything_said(error):
 
 @pytest.mark.parametrize("value", [KEY, f"{KEY}\n", f" {KEY} ", f"\t{KEY}\r\n"])
 def test_blanks_around_a_key_do_no_harm(value):
-    assert checked(value, "BELUGA_API_KEY") == KEY
+    assert checked(Secret(value, "BELUGA_API_KEY")).reveal() == KEY
     assert Finder({"BELUGA_API_KEY": value})().reveal() == KEY
 
 
@@ -61,7 +60,7 @@ def test_blanks_around_a_key_do_no_harm(value):
 )
 def test_s05_a_malformed_key_is_refused_without_being_repeated(value):
     with pytest.raises(SettingsError) as caught:
-        checked(value, "BELUGA_API_KEY")
+        checked(Secret(value, "BELUGA_API_KEY"))
     assert str(caught.value) == (
         "BELUGA_API_KEY is malformed: it has blanks, invisible or non-ASCII characters, or is too short.\n"
         "Copy the key again: bapi_… and nothing else. Nothing was sent."
@@ -72,13 +71,13 @@ def test_s05_a_malformed_key_is_refused_without_being_repeated(value):
 @pytest.mark.parametrize("value", [f"Bearer {KEY}", f"bearer {KEY}", f" BEARER {KEY}"])
 def test_a_key_with_its_header_is_refused_without_being_repeated(value):
     with pytest.raises(SettingsError) as caught:
-        checked(value, "the key given in code")
+        checked(Secret(value, "code"))
     assert str(caught.value) == ("the key given in code starts with 'Bearer'.\nGive the key alone: bapi_…")
     assert "SENTINEL" not in everything_said(caught.value)
 
 
 def test_a_key_given_in_code_outranks_the_environment():
-    secret = Finder({"BELUGA_API_KEY": "bapi_from-the-environment"}, explicit=KEY)()
+    secret = Finder({"BELUGA_API_KEY": "bapi_from-the-environment"}, explicit=Secret(KEY, "code"))()
     assert (secret.reveal(), secret.source) == (KEY, "code")
 
 
@@ -94,7 +93,7 @@ def test_no_key_is_none(environ):
 
 def test_an_empty_key_given_in_code_is_a_mistake():
     with pytest.raises(SettingsError):
-        Finder({"BELUGA_API_KEY": KEY}, explicit="")()
+        Finder({"BELUGA_API_KEY": KEY}, explicit=Secret("", "code"))()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +124,7 @@ def test_two_secrets_are_equal_when_their_keys_are():
 
 def test_a_made_up_key_is_well_formed_and_new_each_time():
     one, other = made_up(), made_up()
-    assert checked(one.reveal(), "x") == one.reveal()
+    assert checked(one) is one
     assert one.reveal().startswith("bapi_")
     assert one != other
 
@@ -149,7 +148,7 @@ def test_the_service_takes_only_its_own_keys():
     ],
 )
 def test_a_key_that_stands_in_a_text_is_noticed(text, typed):
-    assert typed_key(text) is typed
+    assert holds_key(text) is typed
 
 
 # --- vaults

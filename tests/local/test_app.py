@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from PIL import Image
 
+from beluga_nb.api.answers import parse
 from beluga_nb.core import SUFFIXES, Answer, Incomplete, Request, Result
 from beluga_nb.errors import (
     BadReply,
@@ -28,7 +29,6 @@ from beluga_nb.errors import (
 )
 from beluga_nb.local.app import BODY_LIMIT, create_app
 from beluga_nb.local.previews import previews
-from beluga_nb.wire import items_from_json
 
 BASE = "http://beluga.test"
 PATH = "/v1/images/generations"
@@ -838,12 +838,13 @@ def test_through_the_app_the_answer_is_the_engines_own(engine, request_, respons
         async with client_of(create_app(engine)) as client:
             asked = {name: value for name, value in vars(request_).items() if value is not None}
             answer = await client.post(PATH, json=asked | {"response_format": response_format})
-            created, items = items_from_json(answer.content)
+            parsed = parse(answer.content)
             answers = [
-                item.answer(item.data or (await client.get(item.url)).content, "image/png") for item in items
+                item.answer(item.data or (await client.get(item.url)).content, "image/png")
+                for item in parsed.items
             ]
             name = answer.headers["x-beluga-engine"]
-            return await engine(request_), Result.of(request_, answers, engine=name, created=created)
+            return await engine(request_), Result.of(request_, answers, engine=name, created=parsed.created)
 
     direct, through = asyncio.run(both())
     assert through == direct

@@ -143,6 +143,7 @@ def test_what_else_is_printed_at_the_start_is_passed_over():
 # --- S40, S41: where it listens, and its key
 
 
+@pytest.mark.posix
 def test_s40_it_listens_on_127_0_0_1_and_nowhere_else(shared):
     inodes = {os.readlink(each) for each in Path(f"/proc/{shared.pid}/fd").iterdir()}
     listening = []
@@ -155,6 +156,7 @@ def test_s40_it_listens_on_127_0_0_1_and_nowhere_else(shared):
     assert listening == [f"0100007F:{shared.port:04X}"]
 
 
+@pytest.mark.posix
 def test_s41_the_key_is_new_at_each_start_and_in_no_command_line_environment_repr_or_log(shared, monkeypatch):
     monkeypatch.setenv("BELUGA_API_KEY", KEY)
     monkeypatch.setenv("BELUGA_BASE_URL", "http://127.0.0.1:9/v1")
@@ -176,6 +178,7 @@ def test_s41_the_key_is_new_at_each_start_and_in_no_command_line_environment_rep
 # --- R50: the end
 
 
+@pytest.mark.posix
 def test_stop_ends_it_within_two_seconds_and_twice_is_once(server):
     began = time.monotonic()
     server.stop()
@@ -186,6 +189,7 @@ def test_stop_ends_it_within_two_seconds_and_twice_is_once(server):
     assert repr(server) == f"<BelugAPI (procedural previews) on {server.url}, stopped>"
 
 
+@pytest.mark.posix
 def test_a_server_that_nobody_holds_has_ended():
     pid = Server.start().pid
     gc.collect()
@@ -201,6 +205,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "painting"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, None], ids=["SIGKILL", "SIGTERM", "its end"])
 def test_r50_it_ends_within_two_seconds_of_its_parent(how, busy):
@@ -249,6 +254,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.posix
 def test_r50_a_fork_that_holds_the_pipe_does_not_keep_it_alive():
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", FORKED], **pipes) as parent:
@@ -262,6 +268,7 @@ def test_r50_a_fork_that_holds_the_pipe_does_not_keep_it_alive():
             os.kill(fork, signal.SIGKILL)
 
 
+@pytest.mark.posix
 def test_a_fork_that_ends_does_not_take_the_server_with_it(server):
     program = "import os, sys\nfrom beluga_nb.local.child import Server\nserver = Server.start()\n"
     program += "if os.fork() == 0:\n    sys.exit(0)\nos.wait()\n"
@@ -270,6 +277,7 @@ def test_a_fork_that_ends_does_not_take_the_server_with_it(server):
     assert done.stdout == '{"status": "ok"}\n', done.stderr
 
 
+@pytest.mark.posix
 def test_an_interrupt_of_the_parents_group_does_not_reach_it(shared):
     assert os.getsid(shared.pid) == os.getpgid(shared.pid) == shared.pid
     assert os.getpgid(shared.pid) != os.getpgrp()

@@ -112,6 +112,7 @@ def pixels(data):
         return image.size
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_openai_package_runs_the_services_examples(served, name):
     base_url, key = served
@@ -122,6 +123,7 @@ def test_the_openai_package_runs_the_services_examples(served, name):
     assert pixels(httpx.get(result.data[0].url).content) == size
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(
     shutil.which("curl") is None and not os.environ.get("CI"),
     reason="no curl on this machine; in CI this fails instead",
@@ -140,6 +142,7 @@ def curl(*words):
     return subprocess.run(["curl", "-sS", *words], capture_output=True, check=True, timeout=PATIENCE).stdout
 
 
+@pytest.mark.posix
 def test_the_openai_package_reads_the_models_and_the_errors(served):
     base_url, key = served
     with openai.OpenAI(api_key=key, base_url=base_url) as client:
@@ -151,6 +154,7 @@ def test_the_openai_package_reads_the_models_and_the_errors(served):
     assert caught.value.request_id.startswith("req_")
 
 
+@pytest.mark.posix
 def test_the_openai_package_with_a_wrong_key_is_refused(served):
     base_url, _ = served
     with (
@@ -160,6 +164,7 @@ def test_the_openai_package_with_a_wrong_key_is_refused(served):
         client.images.generate(model="flux-2.0", prompt="a whale")
 
 
+@pytest.mark.posix
 def test_only_this_machine_is_served(served):
     port = httpx.URL(served[0]).port
     with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.2", port), 5):
@@ -169,6 +174,7 @@ def test_only_this_machine_is_served(served):
 # --- start and end
 
 
+@pytest.mark.posix
 def test_ctrl_c_ends_an_idle_server_quietly_with_status_0():
     with process("serve", "--port", "0") as running:
         assert LINE.fullmatch(running.stdout.readline())
@@ -186,6 +192,7 @@ sys.exit(main(["--port", "0"], engine=endless))
 """
 
 
+@pytest.mark.posix
 def test_a_picture_under_way_does_not_keep_ctrl_c_waiting_or_complain():
     with process("-c", ENDLESS, command=[sys.executable]) as running:
         base_url, port, key = LINE.fullmatch(running.stdout.readline()).groups()
@@ -205,6 +212,7 @@ def test_a_key_of_ones_own_is_used_and_printed():
     assert line.endswith("  key bapi_mine\n")
 
 
+@pytest.mark.posix
 def test_an_answer_that_is_cut_off_on_demand_leaves_no_trace_in_the_terminal():
     with process("serve", "--port", "0", "--faults") as running:
         base_url, key = re.search(r"on (\S+/v1)  key (\S+)", running.stdout.readline()).groups()
@@ -251,6 +259,7 @@ def test_a_bad_number_of_connections_is_one_line_and_status_2(count):
     )
 
 
+@pytest.mark.posix
 def test_no_more_connections_are_served_than_was_said():
     with process("serve", "--port", "0", "--connections", "1") as running:
         base_url, port, _ = LINE.fullmatch(running.stdout.readline()).groups()
@@ -267,6 +276,7 @@ def test_two_hundred_and_fifty_six_callers_are_a_class_and_their_clients_hang_up
     assert httpx.Limits().keepalive_expiry < IDLE
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("header", [{"host": "evil.example"}, {"origin": "https://evil.example"}])
 def test_what_is_served_is_guarded(served, header):
     assert httpx.get(f"{served[0]}/health", headers=header).status_code == 403

@@ -81,7 +81,7 @@ def test_the_profile_speaks_first_and_the_project_outranks_it(tmp_path):
         assert kernel.run("%load_ext beluga_nb").everything == repr(("", "", [], []))
         listed = rows(kernel.run("%beluga config"))
     assert listed["model"] == ["flux-2.0", "IPython's profile"]
-    assert listed["max_images"] == ["7", "beluga.toml"]
+    assert listed["max_images"] == ["3", "IPython's profile"], "a file raises no cap"
 
 
 def test_an_alias_stands_for_a_model_and_what_is_asked_of_it(kernel):

@@ -119,7 +119,7 @@ def test_a_cell_shows_a_grid_and_keeps_it_and_again_with_the_same_bytes(kernel):
     shown = kernel.run(FIRST)
     assert shown.status == "ok", shown.everything
     [bundle] = shown.bundles
-    assert set(bundle) == {"text/html", "text/plain"}
+    assert set(bundle) == {"text/html", "image/jpeg", "text/plain"}
     assert bundle["text/html"].count("<img ") == 8
     assert "<script" not in bundle["text/html"]
     assert bundle["text/plain"].count("sha256:") == 8
@@ -184,6 +184,7 @@ threading.Thread(target=stop, daemon=True).start()
 """
 
 
+@pytest.mark.posix
 def test_stop_keeps_and_shows_what_arrived_and_the_same_cell_goes_on(kernel):
     kernel.run(STOPPER)
     code = "%%beluga compare --axis kind='a hare','fault: slow seconds=30 | a hare' -o w\n{{kind}} at noon\n"

@@ -120,6 +120,7 @@ FRONT_ENDS = {
 }
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", FRONT_ENDS)
 def test_a_terminal_shows_useful_text(tmp_path, name):
     load, picture, size, error, _ = in_a_terminal(FRONT_ENDS[name], tmp_path, TYPED)

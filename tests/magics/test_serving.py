@@ -105,6 +105,7 @@ def test_the_kernel_itself_can_ask_it(kernel):
     kernel.run("del os.environ['BELUGA_BASE_URL'], os.environ['BELUGA_API_KEY']")
 
 
+@pytest.mark.posix
 def test_an_interrupted_cell_leaves_it_running(kernel):
     url, _, pid = served(kernel)
     shown = kernel.run("print('now', flush=True)\nimport time\ntime.sleep(30)", interrupt_when="now")
@@ -113,6 +114,7 @@ def test_an_interrupted_cell_leaves_it_running(kernel):
     assert healthy(url)
 
 
+@pytest.mark.posix
 def test_stop_ends_it_and_says_so(kernel):
     _, _, pid = served(kernel)
     assert kernel.run("%beluga serve --stop").stdout == "The server has ended.\n"
@@ -129,6 +131,7 @@ def test_after_the_stop_a_new_one_has_another_key(kernel):
     kernel.run("%beluga serve --stop")
 
 
+@pytest.mark.posix
 def test_one_that_has_died_is_replaced(kernel):
     _, _, pid = served(kernel)
     kernel.run("import os, signal\nos.kill(server.pid, signal.SIGKILL)\nwhile server.running:\n    pass")
@@ -154,6 +157,7 @@ def test_an_error_takes_two_lines(kernel, cell, first, second):
     assert second in shown.error[1]
 
 
+@pytest.mark.posix
 def test_unloading_the_extension_ends_it_and_says_nothing(kernel):
     _, _, pid = served(kernel)
     assert kernel.run("%unload_ext beluga_nb").everything == repr(("", "", [], []))
@@ -161,6 +165,7 @@ def test_unloading_the_extension_ends_it_and_says_nothing(kernel):
     kernel.run("%load_ext beluga_nb")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("now", [False, True], ids=["asked", "killed"])
 def test_a_kernel_restart_leaves_no_orphan(kernel, now):
     _, _, pid = served(kernel)
@@ -170,6 +175,7 @@ def test_a_kernel_restart_leaves_no_orphan(kernel, now):
     assert kernel.run("%load_ext beluga_nb").status == "ok"
 
 
+@pytest.mark.posix
 def test_a_kernel_that_ends_leaves_no_orphan(tmp_path):
     with Kernel(tmp_path) as kernel:
         kernel.run("%load_ext beluga_nb")

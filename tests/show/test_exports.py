@@ -1,6 +1,12 @@
 """The committed quickstart, exported: every picture is still there, with its text alternative."""
 
 import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -66,3 +72,48 @@ def test_the_notebook_is_small_and_holds_no_path_of_a_machine(notebook):
     assert len(text) < 1_000_000
     assert "/home/" not in text
     assert "/root/" not in text
+
+
+STUDY = NOTEBOOK.parent / "02-prompt-comparison.ipynb"
+
+
+def grids(notebook):
+    """The bundles of grids: those whose HTML has as many pictures as their text has lines with a SHA-256."""
+    bundles = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [each for each in bundles if "<details" in each.get("text/html", "") and "image/jpeg" in each]
+
+
+def test_a_grid_holds_one_sheet_of_all_its_pictures_for_what_shows_a_single_image():
+    [grid] = grids(nbformat.read(STUDY, 4))
+    assert grid["text/plain"].count("sha256:") == grid["text/html"].count("<img ") == 24
+    sheet = base64.b64decode(grid["image/jpeg"])
+    assert sheet.startswith(b"\xff\xd8")
+    assert len(sheet) < 72_000
+    assert list((STUDY.parent / "beluga_store/blobs").glob(f"*/{hashlib.sha256(sheet).hexdigest()}.jpg"))
+
+
+def test_latex_takes_the_sheet_of_a_grid():
+    code = nbformat.read(STUDY, 4)
+    code.cells = [cell for cell in code.cells if cell.cell_type == "code"]
+    [grid] = grids(code)
+    text, resources = LatexExporter().from_notebook_node(code)
+    [name] = [
+        each for each, data in resources["outputs"].items() if data == base64.b64decode(grid["image/jpeg"])
+    ]
+    assert name in text
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="There is no pandoc on this machine.")
+@pytest.mark.parametrize("path", sorted(NOTEBOOK.parent.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_nbconvert_with_pandoc_writes_latex_with_every_image_that_it_names(tmp_path, path):
+    words = ["-m", "jupyter", "nbconvert", "--to", "latex", "--output-dir", str(tmp_path), str(path)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / f"{path.stem}.tex").read_text("utf-8")
+    named = re.findall(r"\\adjustimage\{.*?\}\}\{(.+?)\}", text)
+    outputs = [
+        out for cell in json.loads(path.read_text("utf-8"))["cells"] for out in cell.get("outputs", [])
+    ]
+    images = [out for out in outputs if {"image/png", "image/jpeg"} & set(out.get("data", {}))]
+    assert len(named) == len(images)
+    assert all((tmp_path / name).is_file() for name in named)

@@ -7,7 +7,7 @@ import pytest
 from conftest import drawn
 
 from beluga_nb.core import Preview, Request
-from beluga_nb.show.history import history_html, history_text
+from beluga_nb.show.history import history_html, history_text, minute
 
 NASTY = '<script>alert(1)</script> "><img src=x onerror=alert(1)> \x1b[31m\u202e'
 
@@ -66,3 +66,8 @@ def test_s30_outside_text_is_escaped_and_nothing_is_active():
     assert set(re.findall(r"<\w+ ([\w-]+)=", html)) == {"style", "src"}
     assert not re.search(r"<[^>]*\bon\w+=|\bclass=|\bhref=|https?:|\x1b|\u202e", html)
     assert html.count('<img src="data:image/jpeg;base64,') == html.count(' alt="picture ') == 2
+
+
+@pytest.mark.parametrize("number", [0, -1, -(2**40), 2**40, 2**70, -(10**30), float("nan"), float("inf")])
+def test_what_is_no_time_is_shown_as_something_and_raises_nothing(number):
+    assert minute(number) in {"unknown", "1969-12-31 23:59"}

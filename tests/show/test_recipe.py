@@ -10,6 +10,8 @@ import warnings
 
 import pytest
 from conftest import drawn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 
@@ -22,7 +24,7 @@ from beluga_nb.magics.verbatim import Verbatim
 from beluga_nb.metadata import files
 from beluga_nb.metadata.embedding import embed, extract
 from beluga_nb.session import Session
-from beluga_nb.show.recipe import opened
+from beluga_nb.show.recipe import cell_of, opened
 from beluga_nb.wire import request_to_json
 
 KINDS = {"PNG": ("image/png", ".png"), "JPEG": ("image/jpeg", ".jpg"), "WEBP": ("image/webp", ".webp")}
@@ -39,16 +41,25 @@ def saved(result, path, **how):
     return path
 
 
+class Unread(dict):
+    """Variables that nobody may read."""
+
+    def __contains__(self, name):
+        raise AssertionError(f"{name} was looked for")
+
+    __getitem__ = __contains__
+
+
 def asked_by(cell):
-    """The request that IPython and our parser make of a cell, and whether its prompt is filled."""
+    """The request that IPython and our parser make of a cell, which may read no variable on the way."""
     manager, calls = TransformerManager(), []
     manager.token_transformers.append(Verbatim)
     shell = types.SimpleNamespace(run_cell_magic=lambda *args: calls.append(args))
     exec(manager.transform_cell(cell), {"get_ipython": lambda: shell})
     [(name, line, body)] = calls
     assert name == "beluga"
-    call = parse(line, body)
-    prompt = call.prompt if call.raw else filled(call.prompt, {})
+    call = parse(line, body, fill=lambda text: filled(text, Unread()))
+    prompt = call.prompt if call.raw else filled(call.prompt, Unread())
     return Request(prompt=prompt, **call.options)
 
 
@@ -132,6 +143,106 @@ def test_the_longest_prompts_are_in_a_png_and_beside_a_jpeg(prompt, tmp_path):
         jpeg = saved(result_of(request, "JPEG"), tmp_path / "fox.jpg")
     assert asked_by(opened(png).to_magic()) == asked_by(opened(jpeg).to_magic()) == request
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fox.jpg", "fox.jpg.xmp", "fox.png"]
+
+
+PIECES = st.sampled_from(
+    [
+        "{{animal}}",
+        "{{ animal }}",
+        "{{",
+        "}}",
+        "{x}",
+        "$x",
+        "$HOME",
+        "\\",
+        '"',
+        "'",
+        '"""',
+        "\n",
+        "\r",
+        "\t",
+        "\x00",
+        "-",
+        "--",
+        "-m",
+        "--raw",
+        "%",
+        "%%beluga",
+        "!ls",
+        "?",
+        "#",
+        ";",
+        ",",
+        "=",
+        "@x",
+        "&gt;",
+        "<b>",
+        ">>> ",
+        " ",
+        "\x1b[31m",
+        "\x85",
+        "\u2028",
+        "\u2029",
+        "\ufeff",
+        "\u202e",
+        "\u200b",
+        "🦊",
+        "é",
+        "\ufffe",
+        "a",
+        "0",
+    ]
+)
+HOSTILE = st.one_of(st.lists(PIECES, max_size=8).map("".join), st.text(max_size=20))
+PROMPTS = st.tuples(HOSTILE, st.sampled_from(["a fox", "-", "{{animal}}"]), HOSTILE).map("".join)
+TEXTS = dict.fromkeys(("model", "size", "quality", "take"), HOSTILE)
+
+
+def sent(result):
+    """What both the cell and the call of an opened file ask for, as `%beluga open` writes either."""
+    package = types.SimpleNamespace(generate=lambda prompt, **more: Request(prompt=prompt, **more))
+    call = eval(result.to_python(), {"beluga_nb": package})
+    cell = cell_of(result)
+    if cell.startswith("import beluga_nb\n\n"):
+        assert cell.removeprefix("import beluga_nb\n\n") == result.to_python()
+        return [call]
+    return [call, asked_by(cell)]
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    request=st.builds(
+        Request,
+        prompt=PROMPTS,
+        sample=st.sampled_from([0, 3]),
+        output_format=st.sampled_from([None, None, None, "webp", "{{animal}}"]),
+        **TEXTS,
+    )
+)
+def test_no_field_of_a_file_is_filled_or_read_as_anything_else(request):
+    recipe = Recipe(request=request, engine="x", created=1)
+    again, _ = Recipe.from_json(recipe.to_json("0" * 64))
+    result = Result(again.request, (Picture(b"", "image/png", again),))
+    assert sent(result) == [request] * len(sent(result))
+
+
+@pytest.mark.parametrize("name", ["prompt", "model", "size", "quality", "take", "output_format"])
+@pytest.mark.parametrize(
+    "said", ["{{animal}}", "{{ animal }}", "a{{animal}}b", '"{{animal}}"', "{{animal}}\n"]
+)
+def test_a_name_in_braces_in_any_field_of_a_file_stays_as_it_is(name, said, tmp_path):
+    request = Request(**{"prompt": "a fox", "model": "flux-2.0", name: said})
+    result = opened(saved(result_of(request), tmp_path / "fox.png"))
+    assert sent(result) == [request] * len(sent(result))
+
+
+@pytest.mark.parametrize("name", ["prompt", "model", "size", "quality", "take", "output_format", "engine"])
+def test_half_of_a_character_in_any_field_is_a_damaged_recipe(name, tmp_path):
+    where = WHOLE if name in {"take", "engine"} else WHOLE["request"]
+    record = WHOLE | {name: "\ud800"} if where is WHOLE else WHOLE | {"request": where | {name: "\ud800"}}
+    (tmp_path / "fox.png").write_bytes(hostile(json.dumps(record)))
+    with pytest.raises(MetadataError, match="The recipe in the file is damaged"):
+        opened(tmp_path / "fox.png")
 
 
 def test_the_call_in_python_is_the_same_request_too(tmp_path):

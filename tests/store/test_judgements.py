@@ -150,6 +150,7 @@ def test_a_store_that_cannot_be_written_says_what_is_not_kept(tmp_path, foxes):
         box(nowhere).cast(left=foxes[0].sha256, right=foxes[1].sha256, answer="tie")
 
 
+@pytest.mark.posix
 def test_votes_that_a_link_leads_out_of_the_store_are_not_followed(store, foxes, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (store.folder / "votes").symlink_to(tmp_path / "elsewhere")

@@ -95,7 +95,7 @@ def test_a_mark_is_forgotten_with_its_picture_and_no_sooner(store):
     assert mentions(store.folder, "sentinel") == []
     assert list(marks.marks(store)) == [whale.pictures[0].sha256]
     path_of(store, "cd" * 32).parent.mkdir(parents=True)
-    path_of(store, "cd" * 32).write_text("damaged")
+    path_of(store, "cd" * 32).write_text('{\n "favourite": tr')
     forget(store, choose(store, everything=True))
     assert marks.mark_paths(store) == []
 

@@ -418,9 +418,11 @@ def test_a_file_that_is_not_there_is_an_error_of_two_lines(there):
         arrived(there / "gone.zip", there)
 
 
+@pytest.mark.posix
 def test_a_folder_of_the_store_that_leads_elsewhere_is_not_followed(packed, there, tmp_path):
     (there / "beluga_store").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
+    (there / "beluga_store" / "store.json").write_text('{"schema":1}\n')
     (there / "beluga_store" / "blobs").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="a link leads out of the store"):
         arrived(packed, there)
@@ -428,6 +430,7 @@ def test_a_folder_of_the_store_that_leads_elsewhere_is_not_followed(packed, ther
     assert not (there / "whales.ipynb").exists()
 
 
+@pytest.mark.posix
 def test_a_dangling_link_of_the_notebooks_name_is_not_followed(packed, there, tmp_path):
     there.mkdir()
     (there / "whales.ipynb").symlink_to(tmp_path / "planted")

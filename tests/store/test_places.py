@@ -20,6 +20,8 @@ from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed
 
+pytestmark = pytest.mark.posix  # a disk, a user and links of its own
+
 FOX = Request(prompt="a fox", model="flux-2.0")
 HINT = "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE."
 
@@ -226,30 +228,38 @@ def test_a_store_that_is_another_users_is_read_and_not_written_even_where_it_cou
 
 
 OPEN_HANDED = """
-os.umask(0)
+os.umask(int(sys.argv[2]))
 ask(auto(drawing), FOX)
 call = pending.begin(store, WOLF.as_call(), provider="wire")
 for path in [store.folder.parent, store.folder, *store.folder.rglob("*")]:
-    print("folder" if path.is_dir() else "file", oct(path.stat().st_mode & 0o777))
+    kind = "folder" if path.is_dir() else "file"
+    room = [each for each in path.relative_to(store.folder.parent).parts if each in {"pending", "tmp"}]
+    print(kind, oct(path.stat().st_mode & 0o777), *room)
 """
 
 
-def test_s36_under_any_umask_folders_and_files_are_for_their_owner_alone(tmp_path):
-    told = set(printed(started(COMMON + OPEN_HANDED, tmp_path / "made too" / "store")))
-    assert told == {"folder 0o700", "file 0o600"}
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o027, 0o077])
+def test_s36_whom_the_umask_lets_read_a_store_may_and_only_its_owner_writes_or_sees_the_journal(
+    tmp_path, umask
+):
+    child = started(COMMON + OPEN_HANDED, tmp_path / "made too" / "store", umask)
+    everyone = {f"folder {oct(0o755 & ~umask)}", f"file {oct(0o644 & ~umask)}"}
+    private = {"folder 0o700 pending", "folder 0o700 tmp", "file 0o600 pending"}
+    assert set(printed(child)) == everyone | private
 
 
-@pytest.mark.parametrize(
-    ("found", "left"), [(0o777, 0o755), (0o775, 0o755), (0o2770, 0o2750), (0o750, 0o750)]
-)
-def test_others_lose_the_right_to_write_in_an_own_folder_and_keep_that_to_read(tmp_path, found, left):
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o2770, 0o750, 0o700])
+@pytest.mark.parametrize("found", ["empty", "a store", "no store"])
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path, mode, found):
     folder = tmp_path / "store"
     folder.mkdir()
-    folder.chmod(found)
+    if found != "empty":
+        (folder / {"a store": "store.json", "no store": "thesis"}[found]).write_text('{"schema":1}\n')
+    folder.chmod(mode)
     said = []
     ask(auto(drawing, Store(folder), said), FOX)
-    assert oct(folder.stat().st_mode & 0o7777) == oct(left)
-    assert said == []
+    assert oct(folder.stat().st_mode & 0o7777) == oct(mode)
+    assert bool(said) == (found == "no store")
 
 
 # --- links that lead out
@@ -278,6 +288,7 @@ def names(folder):
 @pytest.mark.parametrize("room", ["records", "blobs", "pending", "tmp"])
 def test_nothing_is_written_or_removed_where_a_link_leads_out(store, outside, room):
     store.folder.mkdir()
+    (store.folder / "store.json").write_text('{"schema":1}\n')
     (store.folder / room).symlink_to(outside)
     said = []
     recorded = Recorded(drawing, store, provider="wire", preview=small, notify=said.append)

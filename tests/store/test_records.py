@@ -96,7 +96,7 @@ def test_the_key_of_a_request_never_changes(request_, provider, expected):
 def test_a_record_and_its_blobs_never_change(tmp_path):
     Store(tmp_path).write(GOLDEN, PREVIEW, provider="belugapi")
     assert files(tmp_path) == {
-        ".gitattributes": b"blobs/** -text\n",
+        ".gitattributes": b"blobs/** -text\nrecords/** merge=union\n",
         ".gitignore": b"pending/\ntmp/\n",
         "store.json": b'{"schema":1}\n',
         "records/70/7019713d7704458da0aae33e40e282e1c3a183a7daf7001a2803cfb83b1d8fe6.json": RECORD.encode(),
@@ -266,10 +266,6 @@ def test_another_provider_take_or_sample_is_not_recorded(written):
     assert written.read(FOX, provider="local") is None
     assert written.read(Request(prompt="a fox", model="flux-2.0", take="b"), provider="wire") is None
     assert written.read(FOX.part(1), provider="wire") is None
-
-
-def test_the_folder_is_for_its_owner_only(written):
-    assert oct(written.folder.stat().st_mode)[-3:] == "700"
 
 
 def test_the_same_bytes_are_kept_once(written):

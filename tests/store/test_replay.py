@@ -9,7 +9,7 @@ import pytest
 from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.core import Answer, Incomplete, Preview, Request, Result, Stopped
-from beluga_nb.engines import InTurn, Queue
+from beluga_nb.engines import KeyedLocks, SingleFlight
 from beluga_nb.errors import (
     BadImage,
     NotRecorded,
@@ -557,7 +557,7 @@ def test_the_same_request_at_once_is_bought_once(store):
     counting = Counting(drawing_slowly)
 
     async def twice():
-        engine = InTurn(auto(counting, store), Queue())
+        engine = SingleFlight(auto(counting, store), KeyedLocks())
         return await asyncio.gather(engine(asked(2)), engine(asked(1)), engine(asked(3)))
 
     two, one, three = asyncio.run(twice())

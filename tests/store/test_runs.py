@@ -118,6 +118,7 @@ def test_a_record_with_no_time_of_its_own_is_damaged(store, created):
     assert runs(store) == []
 
 
+@pytest.mark.posix
 def test_a_record_that_leads_out_of_the_store_by_a_link_is_not_read(store, tmp_path):
     record(store)
     [path] = store.record_paths()

@@ -112,6 +112,7 @@ def test_a_record_in_the_wrong_folder_is_named(store):
     assert problems(store) == [f"{place(other)}: it is in the wrong folder"]
 
 
+@pytest.mark.posix
 def test_a_link_out_of_the_store_is_not_followed(store, tmp_path):
     record(store)
     [path] = store.record_paths()

@@ -6,7 +6,7 @@ from functools import partial
 from queue import SimpleQueue
 
 import pytest
-from benches import OneByOne, Patient, ask, fill, panel_at, settled
+from benches import OneByOne, Patient, ask, fill, panel_at, settled, widget
 from conftest import KEY, Counting, drawing, service
 
 from beluga_nb.core import Result
@@ -146,6 +146,73 @@ def test_a_double_click_asks_once(tmp_path):
         job.result()
         settled(panel)
     assert not engine.asked.acquire(blocking=False)
+
+
+def again(panel):
+    panel.controller.again()
+
+
+def clicked(name):
+    return lambda panel: widget(panel, name).click()
+
+
+CLICKS = {
+    "Generate": (clicked("Generate"), {}),
+    "Generate, each a new take": (clicked("Generate"), {"BELUGA_MODE": "refresh"}),
+    "Generate, nothing kept": (clicked("Generate"), {"BELUGA_MODE": "off"}),
+    "New take": (clicked("New take"), {}),
+    "New take, by the controller": (again, {}),
+}
+
+
+@pytest.mark.parametrize("threads", [False, True], ids=["one after the other", "in threads"])
+@pytest.mark.parametrize("clicks", [2, 3, 30])
+@pytest.mark.parametrize("name", CLICKS)
+def test_many_clicks_on_the_same_buy_one(name, clicks, threads, tmp_path):
+    click, more = CLICKS[name]
+    engine = Patient()
+    with service(engine) as base_url:
+        panel = panel_at(base_url, tmp_path, **more)
+        fill(panel, prompt="a fox")
+        if "New take" in name:
+            engine.answering.set()
+            panel.controller.generate().result()
+            settled(panel)
+            assert engine.asked.acquire(timeout=PATIENCE)
+            engine.answering.clear()
+        pressing = [threading.Thread(target=click, args=[panel]) for _ in range(clicks)]
+        for each in pressing:
+            each.start()
+            if not threads:
+                each.join(PATIENCE)
+        for each in pressing:
+            each.join(PATIENCE)
+        assert engine.asked.acquire(timeout=PATIENCE)
+        engine.answering.set()
+        settled(panel)
+    assert not engine.asked.acquire(blocking=False)
+    assert panel.controller._asked == panel.controller._calls == {}
+
+
+@pytest.mark.parametrize("name", [name for name in CLICKS if name != "Generate"])
+def test_a_key_that_is_held_down_buys_one_though_calls_end_meanwhile(name, tmp_path):
+    click, more = CLICKS[name]
+    engine = Counting()
+    with service(engine) as base_url:
+        panel = panel_at(base_url, tmp_path, **more)
+        ask(panel, "a fox")
+        bought = len(engine.requests)
+        now = panel.controller._clock() + 10
+        panel.controller._clock = lambda: now
+        for wait in (0.66, *[0.03] * 20):
+            click(panel)
+            settled(panel)
+            now += wait
+        assert len(engine.requests) == bought + 1
+        now += 1.0
+        click(panel)
+        settled(panel)
+        assert len(engine.requests) == bought + 2, "a click of its own is one"
 
 
 def test_stop_closes_the_connection_and_leaves_the_others_running(tmp_path):
@@ -418,7 +485,7 @@ def test_a_server_of_the_file_is_among_the_models_and_is_asked(base_url, tmp_pat
     (tmp_path / "beluga.toml").write_text(
         f'[endpoints.lab]\nbase_url = "{base_url}"\ndialect = "generic"\nmodel = "flux-2.0"\n'
     )
-    panel = panel_at(base_url, tmp_path, BELUGA_LAB_API_KEY=KEY)
+    panel = panel_at(base_url, tmp_path, BELUGA_LAB_API_KEY=KEY, BELUGA_TRUST=str(tmp_path))
     panel.state.search = "lab"
     assert [model.id for model in panel.state.models] == ["gpt-image-2", "lab:flux-2.0"]
     ask(panel, model="lab:flux-2.0", size="16:9")

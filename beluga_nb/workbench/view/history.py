@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import ipywidgets as widgets
 import traitlets
 
 from beluga_nb.errors import plain
 from beluga_nb.session import Found
+from beluga_nb.show.history import minute
 from beluga_nb.workbench.controller import Controller
 from beluga_nb.workbench.state import State
 from beluga_nb.workbench.view.parts import field, row
@@ -59,7 +58,7 @@ def _day(state: State, trait: str, words: str) -> widgets.DOMWidget:
 
 def _tile(found: Found) -> Tile:
     star = "★ " if found.favourite else ""
-    when = datetime.fromtimestamp(found.created, UTC).strftime("%Y-%m-%d %H:%M") if found.created else ""
+    when = minute(found.created) if found.created else ""
     prompt = plain(found.prompt, 200)
     words = f"Bring back {found.count} of “{prompt}”, {plain(found.model, 80)}, {when}"
     return Tile(found.preview, f"{star}{plain(found.prompt, 50)}", words)

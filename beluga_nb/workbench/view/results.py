@@ -8,6 +8,7 @@ import ipywidgets as widgets
 import traitlets
 
 from beluga_nb.errors import plain
+from beluga_nb.text import redact
 from beluga_nb.workbench.controller import Controller
 from beluga_nb.workbench.state import Original, State
 from beluga_nb.workbench.view.parts import button, field, line, put, row, visible
@@ -140,7 +141,7 @@ def _note(state: State, controller: Controller) -> widgets.DOMWidget:
 
 def _cell(state: State) -> widgets.DOMWidget:
     cell = widgets.Textarea(description="Its cell (copy it if none appeared)")
-    traitlets.dlink((state, "cell"), (cell, "value"))
+    traitlets.dlink((state, "cell"), (cell, "value"), redact)
     visible(cell, state, "cell_shown")
     return field(cell, name="cell")
 
@@ -149,7 +150,7 @@ def _prompt(state: State) -> widgets.DOMWidget:
     words = widgets.Textarea(description="Prompt of this picture")
 
     def show(_: object) -> None:
-        words.value = state.chosen.picture.recipe.request.prompt if state.chosen else ""
+        words.value = redact(state.chosen.picture.recipe.request.prompt) if state.chosen else ""
 
     state.observe(show, "chosen")
     return field(words, name="words")

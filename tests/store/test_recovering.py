@@ -9,7 +9,7 @@ from beluga_nb.core import Answer, Incomplete, Request, Result
 from beluga_nb.errors import Address, BadReply, BelugaError, OutcomeUnknown
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Refetched, Replayed
+from beluga_nb.store.replay import Recorded, Recovering, Replayed
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 
@@ -50,21 +50,21 @@ class Fetching:
         return Result.of(part, [Answer(drawn(part, part.sample))], engine=left.engine, created=left.created)
 
 
-def refetched(engine, store, fetch, provider="wire"):
+def recovering(engine, store, fetch, provider="wire"):
     keeping = Recorded(engine, store, provider=provider, preview=lambda _: None, notify=pytest.fail)
-    return Refetched(Replayed(keeping, store, provider=provider), keeping, fetch)
+    return Recovering(Replayed(keeping, store, provider=provider), keeping, fetch)
 
 
 def left(engine, store, request=FOX):
     """Ask an engine that leaves pictures behind."""
     with pytest.raises(BelugaError):
-        ask(refetched(engine, store, Fetching()), request)
+        ask(recovering(engine, store, Fetching()), request)
 
 
 def test_r11_what_was_left_is_fetched_when_the_same_is_asked_again_and_nothing_is_bought(store):
     left(unfetched, store, FOX.part(0, 2))
     engine, fetch = Counting(), Fetching(0, 1)
-    result = ask(refetched(engine, store, fetch), FOX.part(0, 2))
+    result = ask(recovering(engine, store, fetch), FOX.part(0, 2))
     assert [picture.data for picture in result.pictures] == [drawn(FOX, 0), drawn(FOX, 1)]
     assert fetch.asked == ["https://cdn.example/0", "https://cdn.example/1"]
     assert engine.requests == []
@@ -74,7 +74,7 @@ def test_r11_what_was_left_is_fetched_when_the_same_is_asked_again_and_nothing_i
 def test_beside_what_arrived_only_what_was_left_is_fetched(store):
     left(half_fetched, store, FOX.part(0, 2))
     engine, fetch = Counting(), Fetching(0, 1)
-    assert len(ask(refetched(engine, store, fetch), FOX.part(0, 2))) == 2
+    assert len(ask(recovering(engine, store, fetch), FOX.part(0, 2))) == 2
     assert fetch.asked == ["https://cdn.example/1"]
     assert engine.requests == []
     assert pending.calls(store) == []
@@ -83,7 +83,7 @@ def test_beside_what_arrived_only_what_was_left_is_fetched(store):
 def test_what_has_expired_is_bought_and_the_first_call_stays_in_the_journal(store):
     left(unfetched, store, FOX.part(0, 2))
     engine = Counting()
-    ask(refetched(engine, store, Fetching(0)), FOX.part(0, 2))
+    ask(recovering(engine, store, Fetching(0)), FOX.part(0, 2))
     assert [request.sample for request in engine.requests] == [1]
     assert len(pending.calls(store)) == 1
 
@@ -96,14 +96,14 @@ def test_what_has_expired_is_bought_and_the_first_call_stays_in_the_journal(stor
 def test_what_was_left_answers_nothing_else(store, other):
     left(unfetched, store)
     fetch = Fetching(0, 1)
-    ask(refetched(Counting(), store, fetch), other)
+    ask(recovering(Counting(), store, fetch), other)
     assert fetch.asked == []
 
 
 def test_what_was_left_by_one_provider_is_not_anothers(store):
     left(unfetched, store)
     fetch = Fetching(0)
-    ask(refetched(Counting(), store, fetch, provider="another"), FOX)
+    ask(recovering(Counting(), store, fetch, provider="another"), FOX)
     assert fetch.asked == []
 
 
@@ -112,7 +112,7 @@ def test_what_was_said_of_a_picture_stays_with_it(store):
     words = {"engine": "procedural", "created": 7, "revised_prompt": "a red fox"}
     pending.lose(store, call, "It was not fetched.", [address(0, **words)])
     assert pending.calls(store)[0].addresses == (address(0, **words),)
-    result = ask(refetched(Counting(), store, Fetching(0)), FOX)
+    result = ask(recovering(Counting(), store, Fetching(0)), FOX)
     assert result.recipe.procedural, "a local preview stays one"
 
 
@@ -134,7 +134,7 @@ def test_a_journal_that_was_tampered_with_is_passed_over(store, addresses):
     [path] = store.folder.glob("pending/*.json")
     path.write_text(json.dumps(json.loads(path.read_bytes()) | {"addresses": addresses}))
     assert pending.calls(store) == []
-    assert len(ask(refetched(Counting(), store, Fetching(0)), FOX)) == 1
+    assert len(ask(recovering(Counting(), store, Fetching(0)), FOX)) == 1
 
 
 def test_the_address_does_not_stand_in_a_repr():

@@ -1,0 +1,178 @@
+"""Threads for what blocks, and what keeps a process until its paid answers are on disk.
+
+`concurrent.futures` refuses new work as soon as the main thread has ended, while other threads may still wait
+for answers that are paid for. These threads go on until nothing is under way.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from queue import SimpleQueue
+from typing import ParamSpec, TypeVar
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+WORK = 60.0
+"""Seconds that a process waits for one piece of work on a thread; decoding the largest picture takes less."""
+
+
+class ProcessLock:
+    """A lock that a forked child has for itself, free, whoever held it in the parent."""
+
+    def __init__(self) -> None:
+        self._locks: dict[int, threading.RLock] = {}
+
+    def __enter__(self) -> None:
+        self._own().acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._own().release()
+
+    def _own(self) -> threading.RLock:
+        return self._locks.setdefault(os.getpid(), threading.RLock())
+
+
+class Holding:
+    """What is under way, each with the time until which the process waits for it as Python ends.
+
+    A thread of its own waits, since Python waits for every thread that is not a daemon. Ctrl-C ends that.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._until: dict[object, float] = {}
+        self._keeper: threading.Thread | None = None
+
+    def begin(self, seconds: float) -> Callable[[], None]:
+        """Hold the process for at most so many seconds; return what ends that."""
+        token = object()
+        with self._changed:
+            self._until[token] = time.monotonic() + seconds
+            if self._keeper is None:
+                self._keep()
+        return partial(self._end, token)
+
+    @contextmanager
+    def during(self, seconds: float) -> Iterator[None]:
+        """Hold the process while the block runs, for at most so many seconds."""
+        end = self.begin(seconds)
+        try:
+            yield
+        finally:
+            end()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a thread waits already."""
+        return self._keeper is not None
+
+    def wait(self, seconds: float = float("inf")) -> None:
+        """Wait until nothing is under way, or the time of all that is has passed."""
+        latest = time.monotonic() + seconds
+        with self._changed:
+            while (left := min(latest, max(self._until.values(), default=0.0)) - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def _keep(self) -> None:
+        keeper = threading.Thread(target=self._kept, name="beluga-keep", daemon=False)
+        try:
+            keeper.start()
+        except RuntimeError:  # Python is ending, and starts no thread any more
+            return
+        self._keeper = keeper
+
+    def _kept(self) -> None:
+        with self._changed:
+            self.wait()
+            self._keeper = None
+
+    def _end(self, token: object) -> None:
+        with self._changed:
+            self._until.pop(token, None)
+            if not self._until:
+                self._changed.notify_all()
+
+
+Item = tuple["Future[object]", Callable[[], object], Callable[[], None]]
+
+
+class Workers(ThreadPoolExecutor):
+    """At most so many threads, each started when it is wanted; they work until `shutdown`.
+
+    asyncio takes no other class than this for its executor; of its base it uses nothing.
+    """
+
+    def __init__(self, most: int, holding: Holding, *, name: str) -> None:
+        super().__init__(1)
+        self.most = most
+        self.holding = holding
+        self.name = name
+        self._waiting: SimpleQueue[Item | None] = SimpleQueue()
+        self._free = threading.Semaphore(0)
+        self._changing = threading.Lock()
+        self._at_work: list[threading.Thread] = []
+        self._closed = False
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Start the work on a thread, or on this one where no thread can be started any more."""
+        future: Future[T] = Future()
+        item = (future, partial(fn, *args, **kwargs), self.holding.begin(WORK))
+        with self._changing:
+            if self._closed:
+                item[2]()
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._waiting.put(item)  # type: ignore[arg-type]  # a Future[T] is a Future[object]
+            if not self._free.acquire(blocking=False) and len(self._at_work) < self.most:
+                self._start()
+            stranded = not self._at_work
+        if stranded:
+            _do(self._waiting.get())
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        """End the threads as soon as they have done what they were given."""
+        with self._changing:
+            if not self._closed:
+                self._closed = True
+                for _ in self._at_work:
+                    self._waiting.put(None)
+        if wait:
+            for thread in self._at_work:
+                thread.join()
+
+    def _start(self) -> None:
+        name = f"{self.name}-{len(self._at_work)}"
+        # A daemon, so that an idle one holds nothing up; what it does is held by `holding`.
+        thread = threading.Thread(target=_work, args=(self._waiting, self._free), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # Python is ending: those that are there do it
+            return
+        self._at_work.append(thread)
+
+
+def _work(waiting: SimpleQueue[Item | None], free: threading.Semaphore) -> None:
+    while (item := waiting.get()) is not None:
+        _do(item)
+        del item  # or an idle thread would keep a picture
+        free.release()
+
+
+def _do(item: Item | None) -> None:
+    assert item is not None, "only a thread is given the end"
+    future, work, end = item
+    try:
+        if future.set_running_or_notify_cancel():
+            future.set_result(work())
+    except BaseException as error:
+        future.set_exception(error)
+    finally:
+        end()
+        del future, work, item  # the error's trace holds this frame

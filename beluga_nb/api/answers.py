@@ -1,0 +1,428 @@
+"""What an answer holds, whatever its form: a pure function from raw bytes to pictures.
+
+An answer that has arrived is paid for, so whatever can be understood is: wrapped, URL-safe or unpadded
+base64, pictures under other names, a bare picture, server-sent events, several documents, JSON that is
+cut off. Work and memory are bounded by counts, since a small body can hold millions of parts.
+"""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+import pybase64
+
+from beluga_nb.api.inflate import inflated
+from beluga_nb.errors import BadReply, plain
+from beluga_nb.text import redact_bytes
+from beluga_nb.wire import Item, error_words, whole
+
+MOST_ITEMS = 64
+"""Pictures of one answer that are looked at; the raw answer keeps the others."""
+
+MOST_PARTS = 200_000
+"""Objects, lists, members and strings of one answer; no service that draws pictures sends as many."""
+
+_LONG = 256  # bytes of a string above which it is taken out before JSON is parsed
+_MOST_DOCUMENTS = 1000
+_MOST_WORK = 50_000_000  # characters that are looked at again where a document is damaged
+
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+_ENCODED_SIGNATURES = ("iVBORw0KGgo", "/9j/", "_9j_", "UklGR")
+_HEX_SIGNATURES = ("89504e470d0a1a0a", "ffd8ff", "52494646")
+
+_ADDRESSES = ("url", "urls", "image_url", "image_urls", "uri", "image_uri", "signed_url", "href")
+_LISTS = {"data", "images", "image", "output", "outputs", "result", "results", "artifacts", "predictions"}
+_NO_PICTURES = {"error", "errors", "detail", "usage", "request", "input", "prompt"}
+_JOBS = ("task_id", "job_id", "prediction_id", "id")
+_UNDER_WAY = {"accepted", "in_progress", "in-progress", "pending", "processing", "queued", "running"}
+_UNDER_WAY |= {"starting", "submitted", "in_queue", "waiting"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParsedAnswer:
+    """The pictures of an answer in their order, or what is wrong with one; `more` were not looked at.
+
+    `created` is Unix time in seconds, 0 where the answer does not say it.
+    """
+
+    items: tuple[Item | BadReply, ...]
+    created: int = 0
+    more: int = 0
+
+
+def parse(body: bytes, headers: Mapping[str, str] | None = None) -> ParsedAnswer:
+    """Return what an answer holds; raise `BadReply`, with the service's `job` if it names one, for nothing.
+
+    >>> parse(b'{"created": 7, "data": [{"url": "/files/1.png"}]}').items
+    (Item(data=None, url='/files/1.png', revised_prompt=None),)
+    """
+    headers = headers or {}
+    body = inflated(body, headers.get("content-encoding", ""))
+    if _is_picture(body):
+        return ParsedAnswer(items=(Item(data=body),))
+    if parts := _multipart(body, headers.get("content-type", "")):
+        return ParsedAnswer(items=tuple(Item(data=part) for part in parts[:MOST_ITEMS]))
+    reader = _Reader()
+    for document in _documents(body, reader.strings):
+        reader.read(document)
+    if not reader.items:
+        reader.search(body)
+    if not reader.items or (reader.job and not any(map(_is_of_use, reader.items))):
+        raise _nothing(body, reader)
+    return ParsedAnswer(
+        items=tuple(reader.items[:MOST_ITEMS]),
+        created=reader.created,
+        more=max(0, len(reader.items) - MOST_ITEMS),
+    )
+
+
+def decoded(encoded: str | bytes | memoryview) -> bytes:
+    """Return the bytes of base64, with or without a `data:` prefix; raise `BadReply` for what is none.
+
+    Line breaks and blanks, JSON's escapes, the URL-safe alphabet and missing padding are understood.
+    """
+    try:
+        data = _decoded(encoded)
+    except (binascii.Error, ValueError):
+        raise BadReply(
+            "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
+        ) from None
+    return data if _is_picture(data) else redact_bytes(data)  # which may say anything
+
+
+def _decoded(encoded: str | bytes | memoryview) -> bytes:
+    head = bytes(encoded[:256].encode("utf-8", "replace") if isinstance(encoded, str) else encoded[:256])
+    if head.startswith(b"data:"):
+        return _of_data_url(encoded)
+    if head[:16].lower().startswith(tuple(each.encode() for each in _HEX_SIGNATURES)):
+        return binascii.unhexlify(encoded)
+    with contextlib.suppress(binascii.Error, ValueError):
+        return pybase64.b64decode(encoded, validate=True)
+    return pybase64.b64decode(_plain_base64(_bytes(encoded)), validate=True)
+
+
+def _bytes(text: str | bytes | memoryview) -> bytes:
+    return text.encode("utf-8", "replace") if isinstance(text, str) else bytes(text)
+
+
+def _of_data_url(url: str | bytes | memoryview) -> bytes:
+    head, comma, payload = _bytes(url).partition(b",")
+    if b";base64" in head:
+        return pybase64.b64decode(_plain_base64(payload), validate=True)
+    data = unquote_to_bytes(payload)
+    if not comma or not _is_picture(data):
+        raise ValueError(head)
+    return data
+
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def _plain_base64(text: bytes) -> bytes:
+    if b"\\" in text:
+        text = _unescaped(text).encode("utf-8", "replace")
+    text = text.translate(_URL_SAFE, delete=b"\0\t\n\v\f\r =")
+    return text + b"=" * (-len(text) % 4)
+
+
+def _unescaped(text: bytes) -> str:
+    try:
+        return str(json.loads(b'"%s"' % text, strict=False))
+    except (ValueError, RecursionError):
+        return text.decode("utf-8", "replace").replace("\\/", "/").replace("\\n", "").replace("\\r", "")
+
+
+def _is_picture(data: bytes) -> bool:
+    return data.startswith(_SIGNATURES) and (data[:4] != b"RIFF" or data[8:12] == b"WEBP")
+
+
+def _multipart(body: bytes, content_type: str) -> list[bytes]:
+    """Return the bare pictures among the parts of a multipart body."""
+    boundary = re.search(r'boundary="?([^";,\s]{1,200})', content_type)
+    if not boundary or not content_type.lower().startswith("multipart/"):
+        return []
+    parts = body.split(b"--" + boundary[1].encode("utf-8", "replace"), MOST_ITEMS + 1)
+    payloads = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
+    return [payload for payload in payloads if _is_picture(payload)]
+
+
+# --- documents
+
+
+class _Strings:
+    """The long strings of a body, which JSON need not copy: each has a short place holder instead."""
+
+    def __init__(self) -> None:
+        self.cut: list[memoryview] = []
+
+    def add(self, string: memoryview) -> bytes:
+        self.cut.append(string)
+        return b"\x01%d\x01" % (len(self.cut) - 1)
+
+    def raw(self, value: str) -> str | memoryview:
+        """Return a string that was taken out as it stands in the body, and any other as it is."""
+        found = _PLACE.fullmatch(value)
+        return self.cut[int(found[1])] if found and int(found[1]) < len(self.cut) else value
+
+    def text(self, value: str) -> str:
+        """Return a string as JSON means it."""
+        raw = self.raw(value)
+        return raw if isinstance(raw, str) else _unescaped(bytes(raw))
+
+
+_PLACE = re.compile("\x01([0-9]{1,9})\x01")
+
+
+def _documents(body: bytes, strings: _Strings) -> Iterator[object]:
+    """Yield the JSON values of a body, as far as they can be read."""
+    encoding = json.detect_encoding(body[:4])
+    if not encoding.startswith("utf-8"):
+        body = body.decode(encoding, "replace").encode("utf-8", "replace")
+    if body.count(b'"') > MOST_PARTS:
+        raise _too_many()
+    short = b"".join(_short(body, strings))
+    if sum(short.count(sign) for sign in (b"{", b"[", b",")) > MOST_PARTS:
+        raise _too_many()
+    text = short.decode("utf-8", "replace")
+    for each in _events(text) or [text]:
+        yield from _values(each)
+
+
+def _too_many() -> BadReply:
+    return BadReply(
+        f"The answer has more than {MOST_PARTS:,} parts; it is not read.", "It may have been billed."
+    )
+
+
+def _short(body: bytes, strings: _Strings) -> Iterator[bytes]:
+    """Yield the body in pieces, with place holders for its long strings."""
+    view, done, start = memoryview(body), 0, body.find(b'"')
+    while start >= 0:
+        end = _end_of_string(body, start)
+        if end < 0:
+            break
+        if end - start > _LONG:
+            yield body[done : start + 1]
+            yield strings.add(view[start + 1 : end])
+            done = end
+        start = body.find(b'"', end + 1)
+    yield body[done:]
+
+
+def _end_of_string(body: bytes, start: int) -> int:
+    end = body.find(b'"', start + 1)
+    while end >= 0:
+        first = end
+        while body[first - 1] == 0x5C:  # a backslash
+            first -= 1
+        if (end - first) % 2 == 0:
+            return end
+        end = body.find(b'"', end + 1)
+    return -1
+
+
+_FIELD = re.compile(r"^(?:data|event|id|retry)(?::|$)|^:", re.MULTILINE)
+
+
+def _events(text: str) -> list[str]:
+    """Return the data of server-sent events; nothing where the text is none."""
+    if not _FIELD.match(_start(text[:1000].encode("utf-8", "replace"))):
+        return []
+    events = re.split(r"\r\n\r\n|\n\n|\r\r", text)
+    lines = ([line[5:].strip() for line in each.splitlines() if line.startswith("data:")] for each in events)
+    return ["\n".join(each) for each in lines if each]
+
+
+def _start(body: bytes) -> str:
+    return body[:1000].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+
+
+_START = re.compile(r"[{\[]")
+
+
+def _parsed_int(digits: str) -> int:
+    return int(digits) if len(digits) < 20 else 0
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_int=_parsed_int, parse_constant=lambda _: None)
+
+
+def _values(text: str) -> Iterator[object]:
+    """Yield the documents of a text; of a damaged one, those of its inner values that are whole."""
+    if text.lstrip().startswith('"'):  # JSON inside a JSON string
+        with contextlib.suppress(ValueError, RecursionError):
+            yield _DECODER.decode(text.strip())
+            return
+    at = 0
+    for _ in range(min(_MOST_DOCUMENTS, _MOST_WORK // (len(text) + 1) + 1)):
+        start = _START.search(text, at)
+        if not start:
+            return
+        try:
+            value, at = _DECODER.raw_decode(text, start.start())
+        except (ValueError, RecursionError):
+            at = start.end()
+        else:
+            yield value
+
+
+# --- pictures
+
+
+@dataclass
+class _Reader:
+    """Collects the pictures of documents, and what is said beside them."""
+
+    strings: _Strings = field(default_factory=_Strings)
+    items: list[Item | BadReply] = field(default_factory=list)
+    created: int = 0
+    job: str = ""
+    error: str = ""
+    empty: bool = False
+
+    def read(self, document: object, depth: int = 0) -> None:
+        if isinstance(document, str):
+            inner = self.strings.text(document).encode("utf-8", "replace")
+            for each in _documents(inner, self.strings) if depth < 3 else ():
+                self.read(each, depth + 1)
+            return
+        if isinstance(document, Mapping):
+            self._head(document)
+        self._walk(document, "", 0)
+
+    def search(self, body: bytes) -> None:
+        """Take the pictures of a body that is cut off from its long strings, whatever they are in."""
+        for number in range(len(self.strings.cut) if not _FIELD.match(_start(body)) else 0):
+            self._string(f"\x01{number}\x01", "cut")
+
+    def _head(self, document: Mapping[str, object]) -> None:
+        created = document.get("created")
+        self.created = self.created or (created if type(created) is int and created > 0 else 0)
+        self.empty = self.empty or document.get("data") == []
+        if not self.error and (document.get("error") or document.get("detail")):
+            self.error = plain(self.strings.text(error_words(document))) or "it does not say which"
+        if not self.job:
+            self.job = self._job(document)
+
+    def _job(self, document: Mapping[str, object]) -> str:
+        inner = document.get("data")
+        inner = inner[0] if isinstance(inner, list) and inner else inner
+        for place in (document, inner):
+            for name in _JOBS if isinstance(place, Mapping) else ():
+                value = place.get(name)  # type: ignore[union-attr]
+                if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
+                    return plain(self.strings.text(str(value)), 200)
+        return ""
+
+    def _walk(self, value: object, name: str, depth: int) -> None:
+        if depth > 32 or len(self.items) > MOST_PARTS:
+            return
+        if isinstance(value, Mapping):
+            self._object(value, depth)
+        elif isinstance(value, list):
+            for each in value:
+                before = len(self.items)
+                self._walk(each, name, depth + 1)
+                if len(self.items) == before and depth == 1 and name in {"data", "images"}:
+                    self.items.append(_none_of_both())
+        elif isinstance(value, str) and name:
+            self._string(value, name)
+
+    def _object(self, said: Mapping[str, object], depth: int) -> None:
+        kind = said.get("type")
+        if isinstance(kind, str) and kind.endswith("partial_image"):
+            return  # a draft of the picture that comes later
+        if found := list(self._pictures(said)):
+            self.items += found
+            return
+        for name, value in said.items():
+            if name not in _NO_PICTURES and not (isinstance(value, str) and name not in _LISTS):
+                self._walk(value, name, depth + 1)
+
+    def _pictures(self, said: Mapping[str, object]) -> Iterator[Item | BadReply]:
+        revised = said.get("revised_prompt")
+        words = whole(self.strings.text(revised)) if isinstance(revised, str) else None
+        damaged = None
+        for name, value in said.items():
+            if isinstance(value, str) and value and (name == "b64_json" or self._encodes(value)):
+                try:
+                    yield Item(data=decoded(self.strings.raw(value)), revised_prompt=words)
+                except BadReply as error:
+                    damaged = error
+                else:
+                    return
+        if str(said.get("status", said.get("state", ""))).lower() not in _UNDER_WAY:
+            addresses = list(self._addresses(said))
+            yield from (Item(url=address, revised_prompt=words) for address in addresses)
+            if addresses:
+                return
+        if damaged:
+            yield damaged
+
+    def _encodes(self, value: str) -> bool:
+        raw = self.strings.raw(value)
+        start = raw[:200] if isinstance(raw, str) else bytes(raw[:200]).decode("ascii", "replace")
+        start = start.lstrip().replace("\\", "")
+        return start.startswith(("data:image/", *_ENCODED_SIGNATURES)) or start.lower().startswith(
+            _HEX_SIGNATURES
+        )
+
+    def _addresses(self, said: Mapping[str, object]) -> Iterator[str]:
+        for name in _ADDRESSES:
+            value = said.get(name)
+            for each in value if isinstance(value, list) else [value]:
+                inner = each.get("url") if isinstance(each, Mapping) else each
+                if not isinstance(inner, str) or not inner or self._encodes(inner):
+                    continue
+                if not isinstance(value, list) or _is_address(inner):
+                    yield self.strings.text(inner)
+
+    def _string(self, value: str, name: str) -> None:
+        if self._encodes(value):
+            try:
+                self.items.append(Item(data=decoded(self.strings.raw(value))))
+            except BadReply as error:
+                self.items.append(error)
+        elif name in {*_LISTS, *_ADDRESSES} and _is_address(text := self.strings.text(value)):
+            self.items.append(Item(url=text))
+
+
+def _is_of_use(item: Item | BadReply) -> bool:
+    return isinstance(item, Item) or item.message != _none_of_both().message
+
+
+def _is_address(text: str) -> bool:
+    return text.startswith(("https://", "http://"))
+
+
+def _none_of_both() -> BadReply:
+    return BadReply("A picture in the answer has neither url nor b64_json.", "It may have been billed.")
+
+
+def _nothing(body: bytes, reader: _Reader) -> BadReply:
+    if reader.error:
+        # Some gateways send the head of an answer before they know that there is none.
+        error = BadReply(f"The service answered with an error: {reader.error}", "It may have been billed.")
+    elif reader.empty:
+        error = BadReply(
+            "The answer holds no picture.",
+            "The model may have declined the prompt: put it another way. It may have been billed.",
+        )
+    elif reader.job:
+        error = BadReply(
+            f"The service has taken the request as job {reader.job}, and sent no picture.",
+            "It may have been billed; the service may still finish it.",
+        )
+    else:
+        error = BadReply(
+            f"The answer is not the API's: {plain(body[:200].decode(errors='replace'), 80) or 'it is empty'}",
+            "Look at the base URL. It may have been billed.",
+        )
+    error.job = reader.job
+    return error

@@ -1,0 +1,131 @@
+"""Pictures that lie at an address: fetched from where they may be, checked, and fetched again if it fails.
+
+A GET costs nothing, so it is repeated; where it may lead is for `fetch` to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from urllib.parse import urljoin, urlsplit
+
+from beluga_nb.api.answers import decoded
+from beluga_nb.api.fetch import check_addresses, cut_short, picture_url
+from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
+from beluga_nb.errors import BadImage, BadReply, EngineError, plain
+
+Sleep = Callable[[float], Awaitable[None]]
+
+ATTEMPTS = 3
+"""How often a picture is fetched that does not arrive whole."""
+
+AT_ONCE = 4
+"""Pictures of one answer that are fetched side by side, each of up to `MAX_IN_MEMORY` bytes."""
+
+REDIRECTS = 3
+"""How many redirects of a picture's address are followed (research/reliability.md, S20)."""
+
+_REDIRECTED = {301, 302, 303, 307, 308}
+
+
+class Download:
+    """Fetches the pictures of an answer until `deadline`, on the loop's clock."""
+
+    def __init__(self, transport: Transport, deadline: float, *, sleep: Sleep = asyncio.sleep) -> None:
+        self.transport = transport
+        self.base_url = transport.endpoint.base_url
+        self.deadline = deadline
+        self.sleep = sleep
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def __call__(self, url: str) -> bytes:
+        """Return the bytes at an address; raise `BadReply`, or `BadImage` where they are cut short."""
+        if url.startswith("data:"):
+            return decoded(url)
+        address = picture_url(url, self.base_url)
+        async with self._places:
+            return await self._repeated(address)
+
+    async def _repeated(self, address: str) -> bytes:
+        cut = b""
+        for attempt in range(ATTEMPTS):
+            if not await self._paused(0.4 * attempt):
+                break
+            response = await self._followed(address)
+            if isinstance(response, EngineError) or response.broken:
+                if isinstance(response, Response) and isinstance(response.broken, BadReply):  # too large
+                    raise response.broken
+                continue
+            if response.status == 200 and not cut_short(response.content):
+                return response.content
+            if response.status == 200:
+                cut = response.content
+            elif response.status < 500:
+                break
+        raise _not_fetched(address, cut)
+
+    async def _paused(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                await self.sleep(seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _followed(self, address: str) -> Response | EngineError:
+        for _ in range(REDIRECTS + 1):
+            response = await self._fetched(address)
+            location = response.headers.get("location", "") if isinstance(response, Response) else ""
+            if isinstance(response, EngineError) or response.status not in _REDIRECTED or not location:
+                return response
+            address = picture_url(_next(address, location), self.base_url)
+        raise BadReply(
+            f"The answer's picture lies behind more than {REDIRECTS} redirects; it is not fetched.",
+            "It may have been billed; ask the service for response_format b64_json.",
+        )
+
+    async def _fetched(self, address: str) -> Response | EngineError:
+        if self.transport.app or proxy_of(address):  # it is the proxy that looks the name up, and connects
+            return await self._get(address, None)
+        response: Response | EngineError = EngineError("The name has no address.")
+        looked_up = await self._looked_up(address)
+        check_addresses(address, self.base_url, looked_up)
+        # Connected to by number: looked up once more, the name might lead elsewhere.
+        for ip in looked_up:
+            response = await self._get(address, ip)
+            if not (isinstance(response, EngineError) and response.outcome == "not_sent"):
+                break
+        return response
+
+    async def _get(self, address: str, ip: str | None) -> Response | EngineError:
+        return await self.transport.send(Outgoing(method="GET", url=address, ip=ip), self.deadline)
+
+    async def _looked_up(self, address: str) -> list[str]:
+        parts = urlsplit(address)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                found = await loop.getaddrinfo(str(parts.hostname), port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return []
+        # IPv4 first: where there is none it fails at once, while IPv6 may hang where it only seems to be.
+        found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _not_fetched(address: str, cut: bytes) -> BadReply:
+    if cut:
+        return BadImage("The answer's picture is cut short.", "It may have been billed.", data=cut)
+    return BadReply(
+        f"The picture was made but cannot be fetched from {plain(address.partition('?')[0], 120)}",
+        "It has probably been billed. Ask again soon: the address is tried first, and nothing is bought.",
+    )
+
+
+def _next(address: str, location: str) -> str:
+    try:
+        return urljoin(address, location)
+    except ValueError:
+        return location  # which is refused

@@ -1,0 +1,121 @@
+"""Raw answers on disk: status, headers and body as they arrive, before anyone tries to understand them.
+
+An answer to a POST is paid for, so it is kept first. `<name>-1.answer.part` grows with what arrives and
+becomes `<name>-1.answer` when it is whole. Both are HTTP messages without a transfer coding, and without
+keys. A disk that takes no more spoils no call: what arrived is in memory too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+
+from beluga_nb.text import RedactedStream
+
+SUFFIX = ".answer"
+PART = ".part"
+
+MAX_KEPT = 2**30
+"""Bytes of one answer that are kept."""
+
+_BLOCK = 256 * 2**10  # bytes that are written at once …
+_PAUSE = 0.25  # … or the seconds after which fewer are
+
+
+class Spool:
+    """The file of one answer; `complete` says whether the whole answer is in it."""
+
+    def __init__(self, name: Path) -> None:
+        self.path = name
+        self.complete = False
+        self._name = name
+        self._file: int | None = None
+        self._closed = False
+        self._left = MAX_KEPT
+        self._waiting = bytearray()
+        self._redacted = RedactedStream()
+        self._written = 0.0
+        self._lock = threading.Lock()
+
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Make the file, with the head of the answer."""
+        with contextlib.suppress(OSError, RuntimeError):
+            await asyncio.to_thread(self._open)
+        await self.write(_head(status, headers))
+
+    async def write(self, chunk: bytes) -> bool:
+        """Add to the file; return whether it has taken all until now."""
+        self._waiting += self._redacted.feed(chunk)
+        self._left -= len(chunk)
+        if self._file is None or self._left < 0:
+            self._waiting.clear()
+            return False
+        if len(self._waiting) >= _BLOCK or time.monotonic() - self._written > _PAUSE:
+            with contextlib.suppress(RuntimeError):  # no thread can be started any more: close() writes it
+                await asyncio.to_thread(self._write)
+            self._written = time.monotonic()
+        return True
+
+    async def finish(self) -> None:
+        """Give the file its name, now that the answer is whole."""
+        self.complete = self._file is not None and self._left >= 0
+        with contextlib.suppress(RuntimeError):
+            await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Write what has arrived, and close the file."""
+        if not self._closed:
+            self._waiting += self._redacted.finish()
+        self._write()
+        with self._lock:
+            self._closed = True
+            if self._file is None:
+                return
+            os.close(self._file)
+            self._file = None
+            if self.complete:
+                with contextlib.suppress(OSError):
+                    os.replace(self.path, self.path.with_suffix(""))
+                    self.path = self.path.with_suffix("")
+
+    def _open(self) -> None:
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        with self._lock:
+            numbers = count(1)
+            while not self._closed and self._file is None:
+                whole = self._name.with_name(f"{self._name.name}-{next(numbers)}{SUFFIX}")
+                self.path = whole.with_name(whole.name + PART)
+                with contextlib.suppress(FileExistsError):
+                    self._file = None if whole.exists() else os.open(self.path, how, 0o600)
+
+    def _write(self) -> None:
+        with self._lock:
+            block, self._waiting = bytes(self._waiting), bytearray()
+            try:
+                while block and self._file is not None:
+                    block = block[os.write(self._file, block) :]
+            except OSError:  # a full disk
+                self._left, self.complete = -1, False
+
+
+def _head(status: int, headers: Mapping[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+
+
+def read(path: Path, limit: int) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of a kept answer; raise `OSError` or `ValueError` for anything else."""
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    head, end, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    if not end or not first.startswith("HTTP/1.1 ") or len(data) > limit:
+        raise ValueError(f"{path.name} is no answer that can be read")
+    headers = dict(line.partition(": ")[::2] for line in lines)
+    return int(first.removeprefix("HTTP/1.1 ")), headers, body

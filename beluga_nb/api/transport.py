@@ -1,0 +1,334 @@
+"""HTTP, and what becomes of a request that is sent over it; the one module that imports httpx.
+
+Whether a request may have been billed is decided here, and read elsewhere from `EngineError.outcome`. While
+its departure is pending, nothing has been sent, whatever is raised; from then on every end that is not an
+answer is unknown, whatever is raised.
+
+httpx's transports are used without its client: a client builds a redirect from each answer that looks like
+one, keeps cookies, and says more in its errors than may be told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.fetch import origin
+from beluga_nb.api.inflate import inflated
+from beluga_nb.api.logs import discreet
+from beluga_nb.api.spool import Spool
+from beluga_nb.core import Stopped
+from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, TimedOut, Unreachable, Untrusted, plain
+from beluga_nb.settings import LOOPBACK
+from beluga_nb.text import redact, redact_bytes
+from beluga_nb.wire import NOT_SENT_AGAIN
+
+Message = MutableMapping[str, Any]
+App = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+"""An ASGI application, as the ASGI specification types it."""
+
+MAX_IN_MEMORY = 256 * 2**20
+"""Bytes of an answer that are held in memory: ten pictures of 18 MB, as base64. A spool takes more."""
+
+MAX_ERROR = 2**20
+"""Bytes that are read of an answer whose status is none of success; the status says enough."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """One HTTP request, and where its answer goes.
+
+    The endpoint's key goes with it only where `with_key` says so. `ip` is the numeric address to connect to,
+    where the host's name has been looked up already. With `spool` the answer is also written to a file as it
+    arrives, under that name and a number.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    with_key: bool = False
+    ip: str | None = None
+    spool: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """What came back; the names of `headers` are lower-case.
+
+    `broken` says why the body ended before it was complete; `content` is what had arrived.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    broken: EngineError | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is one of success."""
+        return self.status // 100 == 2
+
+
+class Transport:
+    """Sends requests, each exactly once; with `app`, that ASGI application answers in this process.
+
+    Connections are not kept: the answer to a POST on one that the server has just closed would be unknown,
+    and it may be billed.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, app: App | None = None) -> None:
+        self.endpoint = endpoint
+        self.app = app
+        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
+
+    async def send(self, outgoing: Outgoing, deadline: float) -> Response | EngineError:
+        """Return what came back until `deadline` on the loop's clock, or the error that says why nothing did.
+
+        Raises `CancelledError`, and of it `Stopped` where nothing has been sent.
+        """
+        departure, arrival = _Departure(certain=self.app is None), _Arrival(outgoing.spool)
+        try:
+            with discreet(outgoing.method, outgoing.url.partition("?")[0]):
+                async with asyncio.timeout_at(deadline):
+                    await self._exchange(outgoing, departure, arrival)
+            ended = None
+        except (Exception, asyncio.CancelledError) as error:  # of httpx, httpcore, h11, anyio, ssl, socket
+            ended = self._ended(error, departure, deadline)
+        except BaseException as error:  # Ctrl-C; the frames below hold the key
+            error.with_traceback(None)
+            raise
+        finally:
+            arrival.close()
+        # Raised here, an error has no frame of the libraries in its context, which hold the key.
+        if isinstance(ended, asyncio.CancelledError):
+            raise ended
+        return arrival.response(ended) or ended or _broken("there was none")
+
+    async def _exchange(self, outgoing: Outgoing, departure: _Departure, arrival: _Arrival) -> None:
+        response = await self._transport(outgoing).handle_async_request(self._request(outgoing, departure))
+        try:
+            await arrival.read(response)
+        finally:
+            await response.aclose()
+
+    def _request(self, outgoing: Outgoing, departure: _Departure) -> httpx.Request:
+        url, headers = httpx.URL(outgoing.url), {"host": httpx.URL(outgoing.url).netloc.decode()}
+        extensions: dict[str, Any] = {
+            "trace": departure,
+            "timeout": {"connect": self.endpoint.limits.connect_timeout},  # one deadline bounds all the rest
+        }
+        if outgoing.ip:
+            extensions["sni_hostname"] = url.raw_host.decode()
+            url = url.copy_with(host=outgoing.ip)
+        headers |= {"accept": "*/*", "accept-encoding": "identity", "user-agent": "beluga_nb"}
+        headers |= outgoing.headers
+        if outgoing.with_key and self.endpoint.key:
+            headers["authorization"] = f"Bearer {self.endpoint.key.reveal()}"
+        return httpx.Request(
+            outgoing.method, url, headers=headers, content=outgoing.content, extensions=extensions
+        )
+
+    def _transport(self, outgoing: Outgoing) -> httpx.AsyncBaseTransport:
+        proxy = "" if self.app or outgoing.ip else proxy_of(outgoing.url)
+        if proxy not in self._transports:
+            self._transports[proxy] = self._connected_by(proxy)
+        return self._transports[proxy]
+
+    def _connected_by(self, proxy: str) -> httpx.AsyncBaseTransport:
+        if self.app:
+            return httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncHTTPTransport(
+            verify=_trusted_certificates(os.getenv("SSL_CERT_FILE"), os.getenv("SSL_CERT_DIR")),
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            proxy=proxy or None,
+        )
+
+    def _ended(
+        self, error: Exception | asyncio.CancelledError, departure: _Departure, deadline: float
+    ) -> EngineError | asyncio.CancelledError:
+        if isinstance(error, asyncio.CancelledError):
+            return Stopped(may_be_billed=False) if departure.pending else asyncio.CancelledError()
+        late = isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= deadline
+        if departure.pending:
+            return self._not_sent("too slow" if late else plain(str(error), 120), error)
+        if late:
+            return TimedOut(f"No answer within {self.endpoint.limits.timeout:g} s.", NOT_SENT_AGAIN)
+        return _broken(type(error).__name__)
+
+    def _not_sent(self, reason: str, error: Exception) -> Unreachable:
+        host = origin(self.endpoint.base_url)[1]
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):  # httpx keeps no more of it than the words
+            return Untrusted(
+                f"The certificate of {host} cannot be trusted: {reason}",
+                f"Nothing was sent or billed. Look at {self._place}; SSL_CERT_FILE names a CA bundle.",
+            )
+        failed = Unreachable(
+            f"No connection to {host}: {reason or type(error).__name__}",
+            f"Nothing was sent or billed. Look at the network and {self._place}"
+            + ("." if self.endpoint.prefix else ", or unset BELUGA_API_KEY to go on with local previews."),
+        )
+        failed.temporary = isinstance(error, _PASSING) and not isinstance(error, _LASTING)
+        return failed
+
+    @property
+    def _place(self) -> str:
+        return f"[endpoints.{self.endpoint.provider}]" if self.endpoint.prefix else "BELUGA_BASE_URL"
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for transport in self._transports.values():
+            await transport.aclose()
+
+
+_PASSING = (httpx.TransportError, OSError)
+"""What may end otherwise a little later; the rest is a setting that cannot be used."""
+
+_LASTING = (httpx.UnsupportedProtocol, httpx.ProxyError)
+
+
+def _broken(why: str) -> OutcomeUnknown:
+    return OutcomeUnknown(f"The connection broke before the answer was complete ({why}).", NOT_SENT_AGAIN)
+
+
+class _Departure:
+    """Whether a request is still to be sent, as httpcore's trace tells; without one nothing is `certain`."""
+
+    def __init__(self, *, certain: bool) -> None:
+        self.pending = certain
+
+    async def __call__(self, event: str, info: Mapping[str, object]) -> None:
+        asks_for_tunnel = (
+            getattr(info.get("request"), "method", b"") == b"CONNECT"
+        )  # which is not the request
+        if event.endswith(".send_request_headers.started") and not asks_for_tunnel:
+            self.pending = False
+
+
+class _Arrival:
+    """What arrives of an answer, in memory and on disk, each within its limit."""
+
+    def __init__(self, spool: Path | None) -> None:
+        self.spool = Spool(spool) if spool else None
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.content = bytearray()
+        self.too_large = self.whole = False
+
+    async def read(self, response: httpx.Response) -> None:
+        """Read the whole answer; raise what breaks it off."""
+        self.headers = _headers(response)
+        self.status = response.status_code
+        if not response.is_success:
+            self.spool = None
+        if self.spool:
+            await self.spool.begin(self.status, self.headers)
+        arrived, length = 0, _length(self.headers)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        async for chunk in response.stream:
+            arrived += len(chunk)
+            if not await self._take(chunk):
+                return
+        if arrived < length:  # a connection would have broken; an app in this process has none
+            raise httpx.RemoteProtocolError("fewer bytes than the answer's own length")
+        self.whole = True
+        if self.spool:
+            await self.spool.finish()
+
+    async def _take(self, chunk: bytes) -> bool:
+        limit = MAX_IN_MEMORY if 200 <= self.status < 300 else MAX_ERROR
+        if not self.too_large and len(self.content) + len(chunk) <= limit:
+            self.content += chunk
+        else:
+            self.too_large = True
+            self.content.clear()
+        return bool(self.spool and await self.spool.write(chunk)) or not self.too_large
+
+    def close(self) -> None:
+        """Keep on disk what has arrived."""
+        if self.spool:
+            self.spool.close()
+
+    def response(self, broken: EngineError | None) -> Response | None:
+        """Return the answer as far as it arrived; None where not even its head did."""
+        if not self.status:
+            return None
+        if self.whole:  # closing the connection may fail still
+            broken = None
+        if self.too_large and 200 <= self.status < 300:
+            broken = self._too_large()
+        content, headers = bytes(self.content), dict(self.headers)
+        try:
+            content = inflated(content, redact(headers.pop("content-encoding", "")))
+        except BadReply as error:
+            broken = broken or error.with_traceback(None)  # whose frames hold what was inflated
+        headers = {name: redact(said) for name, said in headers.items()}  # some services repeat the key
+        return Response(status=self.status, headers=headers, content=redact_bytes(content), broken=broken)
+
+    def _too_large(self) -> BadReply:
+        kept = (
+            f"it is kept in {self.spool.path.name}"
+            if self.spool and self.spool.complete
+            else "it is not kept"
+        )
+        return BadReply(
+            f"The answer is larger than {MAX_IN_MEMORY // 2**20} MiB; {kept}.", "It may have been billed."
+        )
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    # Of the bytes: httpx's own headers refuse what is not ASCII when they are copied.
+    headers: dict[str, str] = {}
+    for name, value in response.headers.raw:
+        known = name.decode("latin-1").lower()
+        headers[known] = ", ".join(filter(None, [headers.get(known), value.decode("latin-1")]))
+    return headers
+
+
+def _length(headers: Mapping[str, str]) -> int:
+    digits = headers.get("content-length", "")
+    return int(digits) if digits.isdecimal() and len(digits) < 20 else 0
+
+
+def proxy_of(url: str) -> str:
+    """Return the proxy that the environment names for a URL, or nothing.
+
+    What stays on this machine passes no proxy, whatever the environment says.
+    """
+    parts = urlsplit(url)
+    proxies, host = getproxies(), parts.hostname or ""
+    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+    if not proxy or host in LOOPBACK or proxy_bypass(host):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _trusted_certificates(file: str | None, folder: str | None) -> ssl.SSLContext:
+    place = file or folder or ""
+    try:
+        return _context(file or None, folder or None, os.stat(place).st_mtime if place else 0.0)
+    except (OSError, ssl.SSLError) as error:
+        name = "SSL_CERT_FILE" if file else "SSL_CERT_DIR"
+        reason = error.strerror or str(error)
+    raise ValueError(f"{name} names {plain(place, 80)}, which holds no certificates ({plain(reason, 60)})")
+
+
+@lru_cache(maxsize=4)  # reading the certificates takes 20 ms and 600 KB, and a context is the same for all
+def _context(file: str | None, folder: str | None, changed: float) -> ssl.SSLContext:  # noqa: ARG001
+    if file or folder:
+        return ssl.create_default_context(cafile=file, capath=folder)
+    return httpx.create_ssl_context(trust_env=False)

@@ -1,0 +1,166 @@
+"""The workers of a cluster are asked before anything is sent to them: can they do this at all?
+
+A worker that cannot import what a call needs ends, is started again, and ends again, while whoever waits sees
+nothing. So each is asked for the package, its version and the metric's modules, in functions of the standard
+library, which every worker has; and so is each that joins later.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol, runtime_checkable
+
+from beluga_nb.errors import RequestError, plain
+
+PACKAGE = __name__.partition(".")[0]
+
+LOOK_EVERY = 1.0
+"""Seconds between looks at who works there."""
+
+NOBODY_FOR = 60.0
+"""Seconds that a cluster may be without workers: one that died is started again meanwhile."""
+
+
+@runtime_checkable
+class Cluster(Protocol):
+    """What gives an executor and asks all of its workers, as a `dask.distributed.Client` does."""
+
+    def get_executor(self, *, pure: bool) -> Executor: ...
+
+    def run(
+        self, function: Callable[..., object], *args: object, workers: list[str], on_error: str
+    ) -> Mapping[str, object]: ...
+
+    def nthreads(self) -> Mapping[str, int]: ...
+
+
+class Workers:
+    """The workers of a cluster, as far as they were asked."""
+
+    def __init__(self, cluster: Cluster, *functions: Callable[..., object]) -> None:
+        self._cluster = cluster
+        self._functions = functions
+        self._known: set[str] = set()
+        self._looked = self._seen = time.monotonic()
+        if not self._ask(self._present()):
+            raise RequestError(
+                "The cluster has no workers.", "Start some first: cluster.scale(2), or adapt(minimum=1)."
+            )
+
+    def look(self) -> None:
+        """Ask those who have joined; raise `RequestError` where one cannot work, or nobody is left."""
+        if time.monotonic() - self._looked < LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        present = self._present()
+        self._ask(present - self._known)
+        if present:
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > NOBODY_FOR:
+            raise RequestError(
+                f"The cluster has had no workers for {NOBODY_FOR:g} seconds.",
+                "Its logs say why they ended; what was done is kept.",
+            )
+
+    def _present(self) -> set[str]:
+        found = self._cluster.nthreads()
+        if inspect.isawaitable(found):
+            found.close()  # type: ignore[attr-defined]  # a coroutine, which would warn that nobody awaited it
+            raise RequestError("The client is asynchronous.", "Pass one made without asynchronous=True.")
+        return set(found)
+
+    def _ask(self, workers: set[str]) -> set[str]:
+        if workers:
+            self._check_package(sorted(workers))
+            for module in sorted(set().union(*map(modules_of, self._functions))):
+                self._check_module(module, sorted(workers))
+            self._check_rest(sorted(workers))
+            self._known |= workers & self._present()
+        return workers
+
+    def _run(
+        self, workers: list[str], function: Callable[..., object], *words: object
+    ) -> Mapping[str, object]:
+        found = self._cluster.run(function, *words, workers=workers, on_error="return")
+        gone = set(found) - self._present() if any(map(_is_error, found.values())) else set()
+        # That one has ended, or cannot be reached, is no answer of its own.
+        return {name: value for name, value in found.items() if name not in gone and not _is_dasks(value)}
+
+    def _check_package(self, workers: list[str]) -> None:
+        own = import_module(PACKAGE)
+        here = own.__version__
+        install = f"Install {PACKAGE} {here} where the workers run, and start them again."
+        _refuse_failed(self._run(workers, import_module, PACKAGE), f"{PACKAGE} is missing", install)
+        # What is imported there, not what its installation says.
+        versions = self._run(workers, getattr, own, "__version__")
+        if others := [str(found) for found in versions.values() if found != here]:
+            which = " and ".join(plain(each, 60) for each in sorted(set(others)))
+            where = f"{len(others)} of {len(workers)} workers of the cluster"
+            raise RequestError(f"{PACKAGE} is {which} on {where}; here it is {here}.", install)
+
+    def _check_module(self, module: str, workers: list[str]) -> None:
+        found = self._run(workers, import_module, module)
+        _refuse_failed(found, f"The module '{module}' is missing", _remedy(module))
+
+    def _check_rest(self, workers: list[str]) -> None:
+        for function in self._functions:
+            _refuse_failed(
+                self._run(workers, callable, function),
+                "The function cannot be read",
+                "Install what it uses where the workers run, or define it in a module that they have.",
+            )
+
+
+def modules_of(function: Callable[..., object]) -> set[str]:
+    """Return the names of the modules that a worker imports to have a function.
+
+    >>> modules_of(functools.partial(inspect.cleandoc))
+    {'inspect'}
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    home = getattr(function, "__module__", None) or type(function).__module__
+    if home != "__main__":
+        return {home} - {"builtins"}
+    if not inspect.isfunction(function):  # an object of a class that is written in the notebook
+        return set()
+    # A notebook's own function travels with its code; the modules that it names do not.
+    used = inspect.getclosurevars(function)
+    return {_module_of(each) for each in (*used.globals.values(), *used.nonlocals.values())} - {""}
+
+
+def _module_of(value: object) -> str:
+    if isinstance(value, ModuleType):
+        return value.__name__
+    home = getattr(value, "__module__", "") if callable(value) else type(value).__module__
+    return home if isinstance(home, str) and home not in {"__main__", "builtins"} else ""
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, BaseException)
+
+
+def _is_dasks(value: object) -> bool:
+    return _is_error(value) and type(value).__module__.startswith("distributed.")
+
+
+def _remedy(module: str) -> str:
+    file = Path(getattr(sys.modules.get(module), "__file__", None) or "")
+    own = file.name == f"{module}.py" and "site-packages" not in file.parts
+    send = f", or send it: client.upload_file('{file.name}')" if own else ""
+    return f"Install it where the workers run{send}."
+
+
+def _refuse_failed(found: Mapping[str, object], what: str, remedy: str) -> None:
+    failed = [each for each in found.values() if _is_error(each)]
+    if failed:
+        why = plain(str(failed[0]), 200) or type(failed[0]).__name__
+        raise RequestError(f"{what} on {len(failed)} of {len(found)} workers of the cluster: {why}.", remedy)

@@ -1,0 +1,266 @@
+"""JupyterLab on the quickstart, in one command: `python -m beluga_nb lab`.
+
+In a clone it opens the repository itself. From an installed package the notebooks, their recordings and the
+documentation are copied into a folder that the person names; what is there already is never replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+import tempfile
+import warnings
+import webbrowser
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from beluga_nb.errors import BelugaError, RequestError, SettingsError, plain
+from beluga_nb.store.moves import replace
+from beluga_nb.text import nearest
+
+PROGRAM = "python -m beluga_nb lab"
+
+PACKAGE = Path(__file__).parent
+FIRST = "01-quickstart"
+SHARED = ("README.md", "docs", "notebooks")
+"""What of the repository a folder gets; a wheel has it in `share/`."""
+
+Run = Callable[[list[str]], int]
+"""Runs JupyterLab with some options until it is ended, and returns the exit status."""
+
+_NAMED = 5  # files that are named one by one
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n{self.prog} --help says more.\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line of `lab`."""
+    words = _Parser(
+        prog=PROGRAM,
+        description="Open JupyterLab on the quickstart; Ctrl-C ends it.",
+        epilog="What stands after -- goes to JupyterLab as it is: -- --ip=0.0.0.0",
+        allow_abbrev=False,
+    )
+    words.add_argument(
+        "folder",
+        nargs="?",
+        metavar="FOLDER",
+        help="copy the notebooks and their recordings here; in a clone they are used where they are",
+    )
+    words.add_argument("--notebook", default=FIRST, metavar="NAME", help="another one: 02, or a name")
+    words.add_argument("--port", type=_port, metavar="N", help="on this port, instead of a free one")
+    words.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
+    return words
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 65535):
+        raise argparse.ArgumentTypeError(f"'{text}' is no port; give a number from 1 to 65535")
+    return int(text)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run JupyterLab until Ctrl-C and return the exit status; an error is two lines on stderr."""
+    own, jupyters = _divided(words)
+    said = parser().parse_args(own)
+    try:
+        source = repository() or shared()
+        notebook = named(said.notebook, source / "notebooks")
+        _check_port(said.port)
+        run = _jupyterlab()
+        root = _root(said.folder)
+    except BelugaError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+    opens = not said.no_browser and can_open_a_browser(os.environ)
+    if is_root():
+        print("This is the root account: JupyterLab is started with --allow-root.")
+    print(f"JupyterLab on {plain(str(root / 'notebooks' / notebook))}; Ctrl-C ends it.", flush=True)
+    return run([*options(root, notebook, port=said.port, opens=opens, as_root=is_root()), *jupyters])
+
+
+def _divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    both = [*words, "--"]
+    end = both.index("--")
+    return both[:end], both[end + 1 : -1]
+
+
+def options(root: Path, notebook: str, *, port: int | None, opens: bool, as_root: bool) -> list[str]:
+    """Return what JupyterLab is started with."""
+    return [
+        f"--ServerApp.root_dir={root}",
+        f"--LabApp.default_url=/lab/tree/notebooks/{notebook}",
+        "--ServerApp.answer_yes=True",  # else it asks at Ctrl-C whether it was meant
+        "--Application.log_level=ERROR",  # its address is printed here
+        *([f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []),
+        *([] if opens else ["--no-browser"]),
+        *(["--allow-root"] if as_root else []),
+    ]
+
+
+def is_root() -> bool:
+    """Whether this is the account that JupyterLab refuses to run as, unless it is told to."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def can_open_a_browser(environ: Mapping[str, str]) -> bool:
+    """Whether a browser with a window can be opened here; one in the terminal would take it over."""
+    if sys.platform == "linux" and not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):
+        return False
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return not is_root()  # browsers refuse to run as root
+
+
+def repository() -> Path | None:
+    """Return the folder of the repository, where this package is part of one."""
+    folder = PACKAGE.parent
+    return folder if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file() else None
+
+
+def shared() -> Path:
+    """Return where an installed package has its notebooks."""
+    folder = PACKAGE / "share"
+    if not (folder / "notebooks").is_dir():
+        raise SettingsError(
+            "This installation has no notebooks.", "Install a wheel, or clone the repository."
+        )
+    return folder
+
+
+def named(words: str, folder: Path) -> str:
+    """Return the file that a number or a name means; raise `RequestError` for one that means none."""
+    names = sorted(path.stem for path in folder.glob("*.ipynb"))
+    wanted = words.removesuffix(".ipynb")
+    found = [name for name in names if wanted in {name, name.partition("-")[0], name.partition("-")[2]}]
+    if found:
+        return f"{found[0]}.ipynb"
+    like = nearest(wanted, names)
+    meant = f"Did you mean '{like}'? " if like else ""
+    raise RequestError(
+        f"There is no notebook '{plain(words, 60)}'.", f"{meant}There are: {', '.join(names)}."
+    )
+
+
+def _check_port(port: int | None) -> None:
+    try:
+        if port:
+            socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise SettingsError(
+            f"Port {port} cannot be used ({os.strerror(error.errno or 0)}).",
+            "Leave --port out, and a free one is taken.",
+        ) from None
+
+
+def _jupyterlab() -> Run:
+    try:
+        from jupyterlab.labapp import LabApp
+    except ImportError:
+        raise SettingsError(
+            "JupyterLab is not installed in this environment.",
+            f"Install it: {plain(sys.executable)} -m pip install 'beluga_nb[lab]'",
+        ) from None
+
+    def run(words: list[str]) -> int:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of Jupyter, about itself
+                server = LabApp.initialize_server(argv=words)
+                if not server.identity_provider.token_generated:  # else it prints its address itself
+                    print(f"  {server.connection_url.rstrip('/')}{server.default_url}", flush=True)
+                server.start()
+        except KeyboardInterrupt:  # before it had begun
+            return 130
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
+        return 0
+
+    return run
+
+
+def _root(folder: str | None) -> Path:
+    here = repository()
+    if folder is None:
+        if here:
+            return here
+        raise RequestError(
+            "The notebooks are part of an installed package, and need a folder of yours.",
+            f"Name one, and they are copied there: {PROGRAM} pictures",
+        )
+    copied = copy(here or shared(), Path(folder))
+    print(copied)
+    return Path(folder).resolve()
+
+
+@dataclass
+class Copied:
+    """What was copied into a folder, and what was there already."""
+
+    folder: Path
+    new: int = 0
+    size: int = 0
+    kept: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        name = plain(str(self.folder))
+        lines = [
+            f"{name}: {self.new} new files ({self.size / 1e6:.1f} MB)." if self.new else f"{name}: as it was."
+        ]
+        if self.kept:
+            more = f" and {len(self.kept) - _NAMED} more" if len(self.kept) > _NAMED else ""
+            names = ", ".join(plain(each, 80) for each in self.kept[:_NAMED])
+            lines.append(f"Kept, though ours differ: {names}{more}.")
+        return "\n".join(lines)
+
+
+def copy(source: Path, folder: Path) -> Copied:
+    """Copy what a repository shares into a folder; replace nothing.
+
+    Raises `RequestError` where the folder cannot be written.
+    """
+    copied = Copied(folder)
+    if folder.exists() and not folder.is_dir():
+        raise RequestError(f"{plain(str(folder))} is no folder.", "Name another one, new or old.")
+    try:
+        for path in files(source):
+            _copy(source / path, folder / path, str(path), copied)
+    except OSError as error:
+        raise RequestError(
+            f"{plain(str(folder))} cannot be written: {error.strerror or error}.", "Name another folder."
+        ) from None
+    return copied
+
+
+def files(source: Path) -> Iterator[Path]:
+    """Yield what is shared, by its way from the source; nothing of an editor's, and no temporary file."""
+    for name in SHARED:
+        top = source / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            inner = path.relative_to(source)
+            if path.is_file() and not {".ipynb_checkpoints", "tmp", "pending"} & set(inner.parts):
+                yield inner
+
+
+def _copy(source: Path, target: Path, name: str, copied: Copied) -> None:
+    data = source.read_bytes()
+    if target.exists() or target.is_symlink():
+        if not target.is_file() or target.read_bytes() != data:
+            copied.kept.append(name)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
+        part.write(data)
+    Path(part.name).chmod(0o644)
+    replace(part.name, target)
+    copied.new += 1
+    copied.size += len(data)

@@ -1,0 +1,43 @@
+"""When a child ends: no process that is started here outlives the one that started it.
+
+It is the same on every system: a pipe is read to its end, and a parent's number is compared.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+_EVERY = 0.5
+"""Seconds between looks at the parent's number."""
+
+
+def wait_for_parent(ended: Callable[[float], object]) -> None:
+    """Return when the parent process has ended, SIGKILL included.
+
+    `ended` waits at most so many seconds for what the parent holds open, and says whether it is closed. A
+    process that the parent has forked may hold it open too; so the parent's number is compared as well. It
+    changes where orphans are adopted, and stays where they are not, as on Windows.
+    """
+    born = os.getppid()
+    while not ended(_EVERY) and os.getppid() == born:
+        pass
+
+
+def closed(pipe: int) -> Callable[[float], bool]:
+    """Return what waits for the end of a pipe.
+
+    It is read, in a thread: `select` takes nothing but sockets on Windows.
+    """
+    end = threading.Event()
+    threading.Thread(target=_read_to_the_end, args=[pipe, end], daemon=True).start()
+    return end.wait
+
+
+def _read_to_the_end(pipe: int, end: threading.Event) -> None:
+    with suppress(OSError):
+        while os.read(pipe, 4096):
+            pass
+    end.set()

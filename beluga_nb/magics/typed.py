@@ -1,0 +1,96 @@
+"""A key that was typed on a line or in a cell: it goes nowhere, and out of the kernel's history.
+
+The cell itself, the front end's own history and a log of `%logstart` are not the kernel's to change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from beluga_nb.errors import RequestError
+from beluga_nb.session import default
+from beluga_nb.text import holds_key
+
+if TYPE_CHECKING:
+    from IPython.core.history import HistoryManager
+    from IPython.core.interactiveshell import InteractiveShell
+
+_ASSIGNED = re.compile(
+    r"(?:key|token|secret|password)\s*=\s*[\"']?(?=\S*\d)(?=\S*[A-Za-z])[^\s\"']{8,}", re.I
+)
+_LOGIN = re.compile(r"\s*login((?:\s+\S+)+)\s*", re.IGNORECASE)
+_SERVICE = re.compile(r"(?:bapi|sk|pk|rk|xai|fal|gsk|r8|hf|nvapi)[-_]\S*", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z]{7,}")
+
+_INSTEAD = "# This cell held a key, which is not kept."
+
+
+def check_no_key(shell: InteractiveShell, line: str, cell: str | None) -> None:
+    """Raise `RequestError` for a key in a line or below it; nothing is parsed, filled in or sent then."""
+    default.watch()
+    if not (is_key(line) or holds_key(f"{line}\n{cell or ''}")):
+        return
+    forgotten = _forget(shell)
+    raise RequestError(
+        "A key stands in this cell; it was not sent"
+        + (", and the kernel's history does not keep it." if forgotten else "."),
+        "Log in with %beluga login, which asks for it unseen. Delete this cell: the notebook holds the key.",
+    )
+
+
+def is_key(line: str) -> bool:
+    """Whether what is typed is meant as a key, though it may have the shape of none.
+
+    >>> is_key("login s3cr3t-of-mine"), is_key("api_key=abcd1234"), is_key("login page of a bank")
+    (True, True, False)
+    """
+    login = _LOGIN.fullmatch(line)
+    words = [each.strip("\"'") for each in (login[1] if login else line).split() if not each.startswith("--")]
+    if len(words) == 1 and (_is_random(words[0]) or (login and _is_odd(words[0]))):
+        return True
+    return _ASSIGNED.search(line) is not None
+
+
+def _is_odd(word: str) -> bool:
+    # One that follows `login`: `login page` asks for a picture.
+    return _SERVICE.fullmatch(word) is not None or (len(word) >= 8 and not word.isalpha())
+
+
+def _is_random(word: str) -> bool:
+    # One that stands alone: some prompts are one long word, or several that hyphens join.
+    numbered = any(each.isdigit() for each in word) and any(each.isalpha() for each in word)
+    enough = 8 if _SERVICE.fullmatch(word) else 24
+    return numbered and word.isascii() and len(word) >= enough and not _WORD.search(word)
+
+
+def _forget(shell: InteractiveShell) -> bool:
+    """Take the cell that runs out of the history; return whether nothing of it is left there."""
+    history = shell.history_manager
+    if history is None or not history.input_hist_raw:
+        return False
+    typed = history.input_hist_raw[-1]
+    history.input_hist_raw[-1] = history.input_hist_parsed[-1] = history._i00 = _INSTEAD
+    names = [name for name, value in shell.user_ns.items() if name.startswith("_i") and value == typed]
+    shell.user_ns.update(dict.fromkeys(names, _INSTEAD))
+    try:
+        _forget_on_disk(history, typed)
+    except Exception:  # of IPython's database, which may be another thread's, locked, or not there
+        return False
+    return True
+
+
+def _forget_on_disk(history: HistoryManager, typed: str) -> None:
+    with getattr(history, "db_input_cache_lock", contextlib.nullcontext()):  # its own thread writes there
+        history.db_input_cache = [
+            (number, _INSTEAD, _INSTEAD) if raw == typed else (number, source, raw)
+            for number, source, raw in history.db_input_cache
+        ]
+        if history.enabled:
+            with history.db:
+                history.db.execute("PRAGMA secure_delete = ON")
+                history.db.execute(
+                    "UPDATE history SET source = ?, source_raw = ? WHERE session = ? AND source_raw = ?",
+                    (_INSTEAD, _INSTEAD, history.session_number, typed),
+                )

@@ -1,0 +1,285 @@
+"""`beluga.toml`, which may have come with a notebook: it may tighten what holds without it, never loosen it.
+
+`RULES` says for each setting what is taken of a file. A file whose folder the person names in BELUGA_TRUST
+counts as the person's own word.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path, PureWindowsPath
+from typing import Any, Protocol
+
+from beluga_nb.endpoints import Named, named_in
+from beluga_nb.errors import SettingsError, plain
+
+FILE = "beluga.toml"
+TRUST = "BELUGA_TRUST"
+TRUSTED = f"{FILE}, which you trust"
+"""The place of a setting that a trusted file says."""
+
+LARGEST_FILE = 2**20
+"""Bytes of a `beluga.toml`."""
+
+LOOSER = ("replay", "auto", "refresh", "off")
+"""The modes: each may buy more often than those before it, and the last keeps nothing of it."""
+
+WIDER = ("store", "session")
+"""The budgets: of all kernels that share a store, or of each by itself."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+
+class Held(Protocol):
+    """What holds without the file: settings, and who said them."""
+
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def max_cost(self) -> Decimal | None: ...
+    @property
+    def prices(self) -> object: ...
+    @property
+    def aliases(self) -> Mapping[str, object]: ...
+    @property
+    def endpoints(self) -> Mapping[str, Named]: ...
+    @property
+    def places(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A setting of a file that is not used: its name, what the file says, why not, and a remedy."""
+
+    name: str
+    said: str
+    why: str
+    remedy: str = f"If you trust that file, set {TRUST} to its folder."
+
+    @property
+    def message(self) -> str:
+        """What is not used, and why."""
+        value = f" ({plain(self.said, 80)})" if self.said else ""
+        return f"{FILE}: {self.name}{value} is not used: {self.why}."
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}"
+
+
+class NotTakenError(Exception):
+    """What a file says of a setting is not taken; the text says why."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a file in a folder says of a setting, beside what is held without it."""
+
+    name: str
+    value: Any
+    held: Held
+    folder: Path
+
+    def check_not_looser(self, rank: Callable[[object], Decimal | int | None]) -> object:
+        """Return the value; raise `NotTakenError` where it ranks above what is held."""
+        held = getattr(self.held, self.name)
+        asked, most = rank(self.value), rank(held)
+        if asked is not None and most is not None and not asked <= most:
+            raise NotTakenError(f"it would loosen {held}, {self._origin}")
+        return self.value
+
+    @property
+    def _origin(self) -> str:
+        place = self.held.places.get(self.name)
+        return f"which {place} says" if place else "the default"
+
+
+Rule = Callable[[Claim], object]
+"""What is taken of a file's claim; raises `NotTakenError` where nothing is.
+
+A value of the wrong type or form passes: `Settings` refuses it, whoever says it.
+"""
+
+
+def _free(claim: Claim) -> object:
+    """Take it: it costs nothing, reaches nobody, and leaves nothing in another place."""
+    return claim.value
+
+
+def _not_higher(claim: Claim) -> object:
+    return claim.check_not_looser(_number)
+
+
+def _not_looser(claim: Claim) -> object:
+    return claim.check_not_looser(lambda mode: LOOSER.index(mode) if mode in LOOSER else None)
+
+
+def _not_narrower(claim: Claim) -> object:
+    return claim.check_not_looser(lambda budget: WIDER.index(budget) if budget in WIDER else None)
+
+
+def _number(value: object) -> Decimal | None:
+    try:
+        return None if (number := Decimal(str(value))).is_nan() else number
+    except (InvalidOperation, ValueError):  # the latter: an integer of thousands of digits
+        return None
+
+
+def _held_address(claim: Claim) -> object:
+    if isinstance(claim.value, str) and claim.value.rstrip("/") != claim.held.base_url:
+        raise NotTakenError("you have not named that address")
+    return claim.value
+
+
+def _below(claim: Claim) -> object:
+    if not isinstance(claim.value, str):
+        return claim.value
+    root = os.path.realpath(claim.folder)
+    path = os.path.realpath(os.path.join(root, claim.value)) if _is_plain(claim.value) else root
+    if path == root or not Path(path).is_relative_to(root):
+        raise NotTakenError("it does not lie below the folder of the file")
+    return claim.folder / claim.value
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path is relative on every system: no root, drive, home, parent, stream or control."""
+    pure = PureWindowsPath(path)
+    if pure.anchor or ".." in pure.parts or path.startswith("~"):
+        return False
+    return bool(pure.parts) and not re.search(r"[:\x00-\x1f\x7f]", path)
+
+
+def _without_own_cap(claim: Claim) -> object:
+    if claim.held.prices is not None:
+        raise NotTakenError("you have prices of your own")
+    if claim.held.max_cost is not None:
+        raise NotTakenError(OWN_CAP)
+    return claim.value
+
+
+OWN_CAP = "max_cost is your own word, and a price that a file says could void it"
+
+
+def _added(claim: Claim) -> object:
+    """Take names that the person has not given."""
+    if not isinstance(claim.value, Mapping):
+        return claim.value
+    return {**claim.value, **getattr(claim.held, claim.name)}
+
+
+def _unnamed(claim: Claim) -> object:
+    """Take names of servers, whose recordings replay; they are asked once the person names their address."""
+    return _added(replace(claim, value=named_in(claim.value, known=False)))
+
+
+RULES: Mapping[str, Rule] = {
+    "base_url": _held_address,
+    "mode": _not_looser,
+    "store": _below,
+    "model": _free,
+    "embed": _free,
+    "response_format": _free,
+    "bridge": _free,
+    "timeout": _free,
+    "connect_timeout": _free,
+    "max_in_flight": _not_higher,
+    "budget": _not_narrower,
+    "max_images": _not_higher,
+    "max_cost": _not_higher,
+    "prices": _without_own_cap,
+    "faults": _free,
+    "aliases": _added,
+    "endpoints": _unnamed,
+}
+"""What is taken of a file that nobody has said they trust: a rule for each setting."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A `beluga.toml` that was found: its folder, what it says, and whether the person trusts it."""
+
+    folder: Path
+    said: Mapping[str, object]
+    trusted: bool
+
+    def taken(self, held: Held) -> tuple[dict[str, object], list[Ignored]]:
+        """Return what is taken of it, beside what holds without it, and what is not."""
+        if self.trusted:
+            return dict(self.said) | self._own_store(), []
+        taken: dict[str, object] = {}
+        ignored = []
+        for name, said in self.said.items():
+            try:
+                taken[name] = RULES[name](Claim(name, said, held, self.folder))
+            except NotTakenError as error:
+                shown = "" if isinstance(said, Mapping) else str(said)
+                ignored.append(Ignored(name, shown, str(error)))
+        return taken, ignored
+
+    def _own_store(self) -> dict[str, object]:
+        store = self.said.get("store")
+        return {"store": self.folder / store} if isinstance(store, str) else {}
+
+
+def find(
+    environ: Mapping[str, str], folder: Path, check_names: Callable[[Mapping[str, object]], None]
+) -> Project | None:
+    """Return the file of a folder, or of its git project; raise `SettingsError` where it is unusable."""
+    place = next((place for place in _upward(folder) if os.path.isfile(place / FILE)), None)
+    if place is None:
+        return None
+    said = _read(place / FILE)
+    for name in _all_names(said):
+        if "key" in name.lower():
+            raise SettingsError(
+                f"{FILE} holds a key ('{plain(name, 80)}').",
+                "Files get committed: set BELUGA_API_KEY instead.",
+            )
+    check_names(said)
+    return Project(place, said, os.path.realpath(place) in _trusted(environ))
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
+            raise ValueError(f"it has more than {LARGEST_FILE:,} bytes")
+        return tomllib.loads(data.decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(
+            f"{path.name} cannot be read: {plain(str(reason), 200)}", "Mend it or remove it."
+        ) from None
+
+
+def _upward(folder: Path) -> Sequence[Path]:
+    # Up to the folder that git knows, never beyond: /tmp and /home are other people's too.
+    upward = (folder, *folder.parents)
+    depth = next((depth for depth, place in enumerate(upward) if os.path.exists(place / ".git")), 0)
+    return upward[: depth + 1]
+
+
+def _all_names(said: Mapping[str, object]) -> Iterator[str]:
+    endpoints = said.get("endpoints")
+    yield from said
+    for parts in endpoints.values() if isinstance(endpoints, Mapping) else ():
+        yield from parts if isinstance(parts, Mapping) else ()
+
+
+def _trusted(environ: Mapping[str, str]) -> set[str]:
+    named = [each.strip() for each in environ.get(TRUST, "").split(os.pathsep)]
+    folders = [Path(os.path.expanduser(each)) for each in named if each]
+    for folder in folders:
+        if _CONTROL.search(str(folder)) or not folder.is_absolute():
+            raise SettingsError(
+                f"{TRUST} names '{plain(str(folder), 80)}', which is no absolute path.",
+                f"Give whole paths of folders, with '{os.pathsep}' between them.",
+            )
+    return {os.path.realpath(folder) for folder in folders}

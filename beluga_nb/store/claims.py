@@ -1,0 +1,192 @@
+"""Claims: what one kernel is buying, another that shares the store waits for instead of buying it too.
+
+`pending/<key>.claim` says who asks for a request, and its time of change is a heartbeat. Nothing locks, since
+locks are what shared home folders get wrong: a claim is made by a call that fails where one exists, and one
+whose owner is gone is taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+from beluga_nb.core import Engine, Request, Result
+from beluga_nb.errors import plain
+from beluga_nb.store import files
+from beluga_nb.store.pending import is_alive
+from beluga_nb.store.records import SCHEMA, Store, key
+from beluga_nb.store.work import revocable
+
+HEARTBEAT = 5.0
+"""Seconds between two signs of life of who holds a claim."""
+
+SILENCE = 30.0
+"""Seconds without one, on the clock of who waits, after which a claim on another machine is nobody's."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Claimed:
+    """Ask the engine for what is not recorded while nobody else who shares the store asks for the same.
+
+    Whoever comes second waits, and then finds recorded what the first has bought. What cannot be known, as
+    when another machine has gone silent, is told to `notify` before anything is bought. Where no claim can be
+    written, none is made.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        *,
+        provider: str,
+        notify: Callable[[str], None],
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.engine = engine
+        self.store = store
+        self.provider = provider
+        self.notify = notify
+        self.sleep = sleep
+
+    async def __call__(self, request: Request) -> Result:
+        if await asyncio.to_thread(self._recorded, request):
+            return await self.engine(request)
+        path = self.store.folder / "pending" / f"{key(request.part(0), provider=self.provider)}.claim"
+        claim = await self._taken(path)
+        if claim is None:
+            return await self.engine(request)
+        beating = asyncio.create_task(self._beat(claim))
+        try:
+            return await self.engine(request)
+        finally:
+            beating.cancel()
+            claim.release()
+
+    def _recorded(self, request: Request) -> bool:
+        parts = (request.part(sample) for sample in request.samples)
+        return all(self.store.has(part, provider=self.provider) for part in parts)
+
+    async def _taken(self, path: Path) -> Claim | None:
+        waiting, pause = _Waiting(), 0.05
+        while True:
+            try:
+                return await revocable(partial(Claim.take, path, self.store.folder), Claim.release)
+            except FileExistsError:
+                pass
+            except OSError:  # a store that nobody can write: who records there says so
+                return None
+            await asyncio.to_thread(waiting.look, path)
+            if waiting.is_over:
+                await asyncio.to_thread(_remove, path, waiting.token)
+            if words := waiting.words():
+                self.notify(words)
+            await self.sleep(pause)
+            pause = min(1.0, pause * 1.5)
+
+    async def _beat(self, claim: Claim) -> None:
+        while True:
+            await self.sleep(HEARTBEAT)
+            await asyncio.to_thread(claim.beat)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim that this process holds."""
+
+    path: Path
+    token: str
+
+    @classmethod
+    def take(cls, path: Path, root: Path) -> Claim:
+        """Make a claim; raise `FileExistsError` where there is one, and `OSError` where none can be made."""
+        files.claim(root, SCHEMA)
+        files.check_inside(path.parent, root)
+        files.make(path.parent, root)
+        token = str(uuid4())
+        said = json.dumps({"host": platform.node(), "pid": os.getpid(), "token": token})
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(path, how, 0o600)
+        try:
+            os.write(descriptor, said.encode())
+        finally:
+            os.close(descriptor)
+        return cls(path, token)
+
+    def beat(self) -> None:
+        """Give a sign of life."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+
+    def release(self) -> None:
+        """Give the claim up, if it is still this process's."""
+        _remove(self.path, self.token)
+
+
+class _Waiting:
+    """What is seen of another's claim, from one look to the next."""
+
+    def __init__(self) -> None:
+        self.token = ""
+        self.is_over = False
+        self._who = ""
+        self._told = ""
+        self._sure = True
+        self._changed = -1
+        self._seen = 0.0
+
+    def look(self, path: Path) -> None:
+        """See whether anybody holds the claim still."""
+        self.is_over = False
+        try:
+            changed, data = path.stat().st_mtime_ns, path.read_bytes()
+        except OSError:  # given up meanwhile
+            return
+        host, pid, token = _owner(data)
+        if (token, changed) != (self.token, self._changed):
+            self.token, self._changed, self._seen = token, changed, time.monotonic()
+        self._who = f"process {pid} on {plain(host, 40)}" if token else "nobody knows who"
+        gone = bool(token) and host == platform.node() and not is_alive(pid)
+        self._sure = gone
+        self.is_over = gone or time.monotonic() - self._seen > SILENCE
+
+    def words(self) -> str:
+        """Say in words what has not been said yet."""
+        if self.is_over and not self._sure:
+            return (
+                f"Another kernel ({self._who}) asked for the same and has been silent for {SILENCE:g} s;"
+                " it is asked for here, and may be bought twice."
+            )
+        words = f"Another kernel ({self._who}) is asking for the same; its answer is waited for."
+        if self.is_over or not self.token or self._told == words:
+            return ""
+        self._told = words
+        return words
+
+
+def _owner(data: bytes) -> tuple[str, int, str]:
+    try:
+        said = json.loads(data)
+        return str(said["host"]), int(said["pid"]), str(said["token"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return "", 0, ""  # half written, or by nobody of ours
+
+
+def _remove(path: Path, token: str) -> None:
+    """Remove a claim, if it is still that one."""
+    aside = path.with_name(f"{path.name}.{uuid4().hex}")
+    with contextlib.suppress(OSError):
+        os.rename(path, aside)
+        if _owner(aside.read_bytes())[2] != token:  # someone else has made one meanwhile
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, path)
+        aside.unlink()

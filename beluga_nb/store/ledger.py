@@ -1,0 +1,93 @@
+"""The ledger of a store: what was spent in it, by whichever process, one line for each reservation.
+
+It lies among the calls that are under way and, like them, does not go into git.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+
+from beluga_nb.errors import StoreError
+from beluga_nb.store.records import Store
+
+PATIENCE = 5.0
+"""Seconds that a process waits for another to write its line."""
+
+ABANDONED_AFTER = 10.0
+"""Seconds after which a lock belongs to nobody: a line takes milliseconds."""
+
+_BEGINNING = b'{"schema":1}\n'
+
+
+class StoreLedger:
+    """The lines of a store's ledger, as `budget.Budget` reads and adds them.
+
+    A file made with `O_EXCL` lets one process write at a time. Where appending is atomic, as on local disks,
+    nothing depends on it; it is for NFS and Windows.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.path = store.folder / "pending" / "spent.jsonl"
+        self._file: tuple[int, int] | None = None
+
+    def add(self, line: bytes) -> None:
+        """Add a line, and wait until it is on the disk; raise `StoreError` where that fails."""
+        if not self.path.exists():
+            self._add(_BEGINNING)
+        with self._alone():
+            self._add(line)
+
+    def _add(self, line: bytes) -> None:
+        try:
+            self.store.add_line(self.path, line)
+        except StoreError as error:
+            raise self._unusable(error.message.partition(": ")[2].rstrip(".")) from None
+
+    def read(self, start: int) -> bytes | None:
+        """Return what stands from a place on, or None where it is no longer the file of the last time."""
+        try:
+            with self.path.open("rb") as file:
+                state = os.fstat(file.fileno())
+                before, self._file = self._file, (state.st_dev, state.st_ino)
+                if start and (before != self._file or state.st_size < start):
+                    return None
+                file.seek(start)
+                return file.read()
+        except FileNotFoundError:
+            return None if start else b""
+        except OSError as error:
+            raise self._unusable(error.strerror or str(error)) from None
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        lock, until = self.path.with_suffix(".lock"), time.monotonic() + PATIENCE
+        while not self._locked(lock):
+            if time.monotonic() > until:
+                raise self._unusable("another process does not let go of it")
+            time.sleep(0.005)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+    def _locked(self, lock: os.PathLike[str]) -> bool:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(lock).st_mtime > ABANDONED_AFTER:
+                    os.unlink(lock)
+            return False
+        except OSError as error:
+            raise self._unusable(error.strerror or str(error)) from None
+        return True
+
+    def _unusable(self, reason: str) -> StoreError:
+        return StoreError(
+            f"What was spent cannot be written down in {self.path.name}: {reason}.",
+            'Nothing was sent. Make the store writable, or use the setting budget = "session".',
+        )

@@ -1,0 +1,27 @@
+"""A complete file takes its place."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+PAUSES = (0.01, 0.03, 0.1, 0.3, 0.6) if os.name == "nt" else ()
+"""Seconds between attempts: on Windows a file that another process reads cannot be replaced."""
+
+
+def replace(
+    part: str | Path,
+    path: Path,
+    *,
+    pauses: Sequence[float] = PAUSES,
+    rename: Callable[[str | Path, Path], None] = os.replace,
+) -> None:
+    """Rename `part` to `path`, whatever was there; raise `OSError` where each attempt fails."""
+    for pause in pauses:
+        try:
+            return rename(part, path)
+        except PermissionError:
+            time.sleep(pause)
+    rename(part, path)

@@ -1,0 +1,83 @@
+"""JSON that anybody may have written: bounded in what it takes, and read by what each value has to be."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+MOST_CONTAINERS = 2_000_000
+"""Objects and lists of a text; each takes far more room in memory than in the text."""
+
+
+def load_json(data: bytes | str, joined: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Return what a JSON text says; raise `ValueError` for any other text.
+
+    That is also one with NaN or an infinity, which JSON does not have, and one of more than
+    `MOST_CONTAINERS` objects and lists. One that is nested too deeply raises `RecursionError`. `joined` makes
+    an object of its names and values, where the last of a name is not always meant.
+
+    >>> load_json('{"a": [1, null]}')
+    {'a': [1, None]}
+    """
+    signs: tuple[Any, Any] = (b"{", b"[") if isinstance(data, bytes) else ("{", "[")
+    if sum(data.count(sign) for sign in signs) > MOST_CONTAINERS:
+        raise ValueError("it holds too many objects")
+    return json.loads(data, parse_constant=_refuse, object_pairs_hook=joined)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What comes of reading values that are missing, or not what they have to be."""
+
+MOST = 2**63 - 1
+"""The largest number that is calculated with."""
+
+
+def text(value: object) -> str:
+    """Return text as it is; raise `TypeError` for anything else, `ValueError` for half of a character."""
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    value.encode()
+    return value
+
+
+def text_or_none(value: object) -> str | None:
+    """Return text or None as it is; as `text`."""
+    return None if value is None else text(value)
+
+
+def whole(value: object, *, least: int | None = None, most: int | None = None) -> int:
+    """Return a whole number as it is; raise `TypeError` for anything else, `ValueError` out of range."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("no whole number")
+    if (least is not None and value < least) or (most is not None and value > most):
+        raise ValueError("out of range")
+    return value
+
+
+def number(value: object) -> float:
+    """Return a number as it is; raise `TypeError` for anything else, `ValueError` unless it is finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("no number")
+    if not abs(value) <= sys.float_info.max:
+        raise ValueError("not finite")
+    return value
+
+
+def members(value: object) -> Mapping[str, Any]:
+    """Return an object as it is; raise `TypeError` for anything else."""
+    if not isinstance(value, dict):
+        raise TypeError("no object")
+    return value
+
+
+def items(value: object) -> Sequence[Any]:
+    """Return a list as it is; raise `TypeError` for anything else."""
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return value

@@ -1,0 +1,331 @@
+"""What an answer may look like: a picture is found whatever it is in, and nothing else is taken for one."""
+
+import base64
+import gzip
+import itertools
+import json
+import tracemalloc
+import zlib
+
+import pytest
+from conftest import drawn
+
+from beluga_nb.api.answers import MOST_ITEMS, ParsedAnswer, decoded, parse
+from beluga_nb.core import Request
+from beluga_nb.errors import BadReply
+from beluga_nb.wire import Item
+
+PNG = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
+BASE64 = base64.b64encode(PNG).decode()
+NONE = "A picture in the answer has neither url nor b64_json."
+
+# --- the family: each spelling of base64, in each container, in each envelope
+
+
+def wrapped(width, end):
+    return end.join(BASE64[at : at + width] for at in range(0, len(BASE64), width))
+
+
+SPELLINGS = {
+    "plain": BASE64,
+    "wrapped": wrapped(76, "\n"),
+    "wrapped as in a mail": wrapped(60, "\r\n") + "\r\n",
+    "newline at the end": BASE64 + "\n",
+    "blanks around": f"  {BASE64}\t",
+    "unpadded": BASE64.rstrip("="),
+    "URL-safe": base64.urlsafe_b64encode(PNG).decode(),
+    "URL-safe, unpadded": base64.urlsafe_b64encode(PNG).decode().rstrip("="),
+    "data URL": f"data:image/png;base64,{BASE64}",
+    "data URL with a charset": f"data:image/png;charset=utf-8;base64,{BASE64}",
+    "data URL, wrapped": f"data:image/png;base64,{wrapped(76, chr(10))}",
+    "hexadecimal": PNG.hex(),
+    "HEXADECIMAL": PNG.hex().upper(),
+}
+
+CONTAINERS = {
+    "the API": lambda text: {"created": 7, "data": [{"b64_json": text}]},
+    "one object": lambda text: {"data": {"b64_json": text}},
+    "strings": lambda text: {"data": [text]},
+    "one string": lambda text: {"data": text},
+    "images": lambda text: {"images": [{"image": text}]},
+    "list of images": lambda text: {"images": [text]},
+    "bare list": lambda text: [{"b64_json": text}],
+    "bare item": lambda text: {"b64_json": text},
+    "another name": lambda text: {"data": [{"base64": text, "mime": "image/png"}]},
+    "deep": lambda text: {"result": {"output": {"images": [{"content": {"data": text}}]}}},
+    "inline data": lambda text: {"candidates": [{"content": {"parts": [{"inlineData": {"data": text}}]}}]},
+    "responses": lambda text: {"output": [{"type": "image_generation_call", "result": text}]},
+    "chat": lambda text: {"choices": [{"message": {"images": [{"image_url": {"url": text}}]}}]},
+    "beside an error": lambda text: {"data": [{"b64_json": text}], "error": {"message": "a warning"}},
+    "beside a job": lambda text: {"id": "7", "status": "succeeded", "output": [text]},
+}
+
+
+def events(text):
+    half = {"type": "image_generation.partial_image", "b64_json": BASE64[:40], "partial_image_index": 0}
+    return f"event: draft\ndata: {json.dumps(half)}\n\nevent: done\ndata: {text}\n\ndata: [DONE]\n\n".encode()
+
+
+ENVELOPES = {
+    "JSON": str.encode,
+    "indented": lambda text: json.dumps(json.loads(text), indent=2).encode(),
+    "slashes escaped": lambda text: text.replace("/", "\\/").encode(),
+    "pluses escaped": lambda text: text.replace("+", "\\u002b").encode(),
+    "byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "UTF-16, little end first": lambda text: text.encode("utf-16-le"),
+    "UTF-32": lambda text: text.encode("utf-32"),
+    "a NUL after it": lambda text: text.encode() + b"\0",
+    "words after it": lambda text: text.encode() + b"\n<!-- took 3 s -->",
+    "blanks before it": lambda text: b"\r\n \t" + text.encode(),
+    "heartbeats before it": lambda text: b"\n" * 40 + text.encode(),
+    "a guard before it": lambda text: b")]}'\n" + text.encode(),
+    "a Latin-1 byte": lambda text: b'{"note": "caf\xe9", "answer": ' + text.encode() + b"}",
+    "a raw newline in a string": lambda text: b'{"note": "a\nb\tc", "answer": ' + text.encode() + b"}",
+    "5,000 digits": lambda text: b'{"created": ' + b"9" * 5000 + b', "answer": ' + text.encode() + b"}",
+    "NaN": lambda text: b'{"cost": NaN, "answer": ' + text.encode() + b"}",
+    "JSON in JSON": lambda text: json.dumps(text).encode(),
+    "one line each": lambda text: b'{"status": "queued"}\n' + text.encode() + b"\n",
+    "events": events,
+    "events without names": lambda text: f"data: {text}\n\n".encode(),
+    "events, as Windows ends lines": lambda text: events(text).replace(b"\n", b"\r\n"),
+    "cut after the picture": lambda text: text.encode()[:-1],
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "gzip twice": lambda text: gzip.compress(gzip.compress(text.encode())),
+}
+
+FAMILY = list(itertools.product(CONTAINERS, ENVELOPES))
+
+
+@pytest.mark.parametrize(("container", "envelope"), FAMILY)
+def test_a_picture_is_found_however_it_is_spelt_and_whatever_it_is_in(container, envelope):
+    for spelling, text in SPELLINGS.items():
+        body = ENVELOPES[envelope](json.dumps(CONTAINERS[container](text)))
+        found = [item for item in parse(body).items if isinstance(item, Item)]
+        assert [item.data for item in found] == [PNG], spelling
+
+
+def test_the_family_has_thousands_of_members():
+    assert len(SPELLINGS) * len(FAMILY) > 4_500
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("content_type", ["image/png", "application/json", "text/html", ""])
+def test_a_bare_picture_is_an_answer(kind, content_type):
+    data = {"PNG": PNG, "JPEG": b"\xff\xd8\xff\xe0 and more", "WEBP": b"RIFF\x08\0\0\0WEBP and more"}[kind]
+    assert parse(data, {"content-type": content_type}).items == (Item(data=data),)
+
+
+def test_pictures_come_in_several_parts():
+    parts = [b"content-type: application/json\r\n\r\n{}", b"content-type: image/png\r\n\r\n" + PNG]
+    body = b"".join(b"--b7\r\n" + part + b"\r\n" for part in [*parts, parts[1]]) + b"--b7--\r\n"
+    assert parse(body, {"content-type": 'multipart/mixed; boundary="b7"'}).items == (Item(data=PNG),) * 2
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "GZIP", "identity, gzip"])
+def test_what_is_compressed_unasked_is_read(encoding):
+    body = json.dumps({"data": [{"b64_json": BASE64}]}).encode()
+    packed = zlib.compress(body) if encoding == "deflate" else gzip.compress(body)
+    assert parse(packed, {"content-encoding": encoding}).items == (Item(data=PNG),)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_what_only_claims_to_be_compressed_is_read(encoding):
+    body = json.dumps({"data": [{"b64_json": BASE64}]}).encode()
+    assert parse(body, {"content-encoding": encoding}).items == (Item(data=PNG),)
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_of_an_answer_that_is_cut_off_what_is_whole_is_found(cut):
+    body = json.dumps({"data": [{"b64_json": BASE64}, {"b64_json": BASE64}, {"b64_json": BASE64}]}).encode()
+    whole = body[: len(body) * cut // 9].count(b'"}')
+    try:
+        found = [item.data for item in parse(body[: len(body) * cut // 9]).items if isinstance(item, Item)]
+    except BadReply:
+        found = []
+    assert found == [PNG] * whole
+
+
+@pytest.mark.parametrize(
+    ("body", "urls"),
+    [
+        ({"data": [{"url": "https://a.example/1"}, {"url": "https://a.example/2"}]}, ["1", "2"]),
+        ({"data": [{"url": ["https://a.example/1", "https://a.example/2"]}]}, ["1", "2"]),
+        ({"images": ["https://a.example/1"]}, ["1"]),
+        ({"output": "https://a.example/1"}, ["1"]),
+        ({"data": [{"image_url": {"url": "https://a.example/1"}}]}, ["1"]),
+        ({"id": "7", "status": "succeeded", "output": ["https://a.example/1"]}, ["1"]),
+    ],
+)
+def test_addresses_are_found_in_each_shape(body, urls):
+    assert [item.url for item in parse(json.dumps(body).encode()).items] == [
+        f"https://a.example/{each}" for each in urls
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "job-7", "status": "queued", "urls": {"get": "https://a.example/jobs/7"}},
+        {"task_id": "job-7"},
+        {"data": [{"task_id": "job-7", "status": "submitted"}]},
+        {"job_id": "job-7", "state": "PENDING", "status_url": "https://a.example/jobs/7"},
+    ],
+)
+def test_a_job_that_was_accepted_is_named(body):
+    with pytest.raises(BadReply) as caught:
+        parse(json.dumps(body).encode())
+    assert caught.value.job == "job-7"
+    assert "job job-7" in caught.value.message
+
+
+# --- bounds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}," * 5_000_000,
+        b"[" + b"{}," * 5_000_000 + b"{}]",
+        b'{"data": [' + b"{}," * 5_000_000 + b"{}]}",
+        b'{"a":' * 3_000_000,
+        b"[" * 15_000_000,
+        b'"' * 15_000_000,
+        b'{"data": [' + b'"x",' * 4_000_000 + b'"x"]}',
+        b"data: {}\n\n" * 1_500_000,
+        b"\\" * 15_000_000,
+        b'{"data": "' + b"\\" * 15_000_001,
+        b"1 " * 7_000_000,
+    ],
+    ids=[
+        "objects",
+        "list",
+        "data",
+        "depth",
+        "brackets",
+        "quotes",
+        "strings",
+        "events",
+        "escapes",
+        "cut",
+        "numbers",
+    ],
+)
+def test_an_answer_of_millions_of_parts_takes_little_memory(body):
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadReply):
+            parse(body)
+        assert tracemalloc.get_traced_memory()[1] < 12 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_very_many_pictures_the_first_are_looked_at():
+    body = json.dumps({"data": [{"url": f"https://a.example/{number}"} for number in range(3000)]}).encode()
+    answer = parse(body)
+    assert (len(answer.items), answer.more) == (MOST_ITEMS, 3000 - MOST_ITEMS)
+
+
+# --- what the API's own shape says
+
+
+def test_items_come_in_order_in_every_shape():
+    text = json.dumps(
+        {
+            "created": 7,
+            "data": [
+                {"b64_json": "YWJj"},
+                {"b64_json": "data:image/png;base64,YWJj", "revised_prompt": "b"},
+                {"url": "https://pictures.example/1.png", "b64_json": None},
+                {"b64_json": "YWJj", "url": "https://pictures.example/1.png"},
+                {"url": "/files/1", "b64_json": "", "revised_prompt": 5},
+            ],
+        }
+    )
+    assert parse(text.encode()) == ParsedAnswer(
+        created=7,
+        items=(
+            Item(data=b"abc"),
+            Item(data=b"abc", revised_prompt="b"),
+            Item(url="https://pictures.example/1.png"),
+            Item(data=b"abc"),
+            Item(url="/files/1"),
+        ),
+    )
+
+
+def test_half_a_character_in_a_revised_prompt_spoils_nothing():
+    text = rb'{"data": [{"b64_json": "YWJj", "revised_prompt": "a \ud83d fox \ud83e\udd8a"}]}'
+    assert parse(text).items == (Item(data=b"abc", revised_prompt="a ? fox \U0001f98a"),)
+
+
+@pytest.mark.parametrize("created", [None, "7", 7.5, [], True])
+def test_a_time_of_creation_that_is_no_number_is_none(created):
+    text = json.dumps({"created": created, "data": [{"b64_json": "YWJj"}]})
+    assert parse(text.encode()).created == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (b"", "it is empty"),
+        (b"null", "null"),
+        (b"[]", "[]"),
+        (b"7", "7"),
+        (b'"data"', '"data"'),
+        (b"{}", "{}"),
+        (b'{"data": null}', '{"data": null}'),
+        (b'{"data": {}}', '{"data": {}}'),
+        (b'{"data": "x"}', '{"data": "x"}'),
+        (b'{"created": 7, "data": [{"b64', '{"created": 7, "data": [{"b64'),
+        (b"<!doctype html>\n<title>Sign in</title>", "<!doctype html> <title>Sign in</title>"),
+        (b"\x1b[31mred\x00", "[31mred"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"[" * 100_000, "[" * 79 + "…"),
+        (b'{"data": ' + b"9" * 5000 + b"}", '{"data": ' + "9" * 70 + "…"),
+    ],
+)
+def test_what_is_no_answer_of_the_api_is_a_bad_reply_that_shows_its_start(text, shown):
+    with pytest.raises(BadReply) as caught:
+        parse(text)
+    assert caught.value.message == f"The answer is not the API's: {shown}"
+    assert caught.value.hint == "Look at the base URL. It may have been billed."
+
+
+def test_an_answer_without_pictures_may_be_a_refusal_of_the_prompt():
+    with pytest.raises(BadReply) as caught:
+        parse(b'{"created": 1, "data": []}')
+    assert caught.value.message == "The answer holds no picture."
+    assert "declined" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({}, "A picture in the answer has neither url nor b64_json."),
+        ({"b64_json": None, "url": None}, "A picture in the answer has neither url nor b64_json."),
+        ({"b64_json": 5, "url": ["x"]}, "A picture in the answer has neither url nor b64_json."),
+        ({"error": "moderated"}, "A picture in the answer has neither url nor b64_json."),
+        (None, "A picture in the answer has neither url nor b64_json."),
+        ("YWJj", "A picture in the answer has neither url nor b64_json."),
+        ({"b64_json": "YWJjY"}, "A picture in the answer is damaged (its base64 does not decode)."),
+    ],
+)
+def test_an_item_that_is_no_picture_spoils_no_other(item, message):
+    text = json.dumps({"data": [{"b64_json": "YWJj"}, item]}).encode()
+    good, bad = parse(text).items
+    assert good == Item(data=b"abc")
+    assert isinstance(bad, BadReply)
+    assert (bad.message, bad.hint) == (message, "It may have been billed.")
+
+
+@pytest.mark.parametrize("text", ["YWJj", "data:image/png;base64,YWJj", "data:;base64,YWJj"])
+def test_base64_is_decoded_with_and_without_a_prefix(text):
+    assert decoded(text) == b"abc"
+
+
+@pytest.mark.parametrize("text", ["aGk=<script>!!", "YWJjY", "é", "data:image/png,%89PNG"])
+def test_what_is_no_base64_is_not_guessed_at(text):
+    with pytest.raises(BadReply, match="its base64 does not decode"):
+        decoded(text)

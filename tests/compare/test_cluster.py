@@ -1,0 +1,234 @@
+"""The workers of a real Dask cluster are asked first: what is missing there is two lines here, at once."""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import dots
+import pytest
+from conftest import drawn
+from kernels import clean_environment
+
+from beluga_nb import __version__
+from beluga_nb.compare import cluster
+from beluga_nb.compare.executors import each
+from beluga_nb.compare.measure import of_bytes, sharpness
+from beluga_nb.core import Request
+from beluga_nb.errors import RequestError
+
+distributed = pytest.importorskip("distributed")
+
+pytestmark = [
+    # Dask's own sockets and event loop, at their end.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+ROOT = Path(__file__).parents[2]
+WORKER = ("-m", "distributed.cli.dask_worker")
+SOON = 15  # seconds; without being asked first, a call waited more than 200
+
+LACKS = """
+import sys
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named '{{name}}'", name=name)
+sys.meta_path.insert(0, Lacking())
+"""
+ANOTHER = "import beluga_nb\nbeluga_nb.__version__ = {version!r}\n"
+
+
+class Cluster:
+    """A scheduler here, and workers that are processes of their own, each with a start of its own."""
+
+    def __init__(self, folder):
+        self.folder, self.workers = folder, []
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            scheduler = stack.enter_context(
+                distributed.LocalCluster(n_workers=0, dashboard_address=None, scheduler_port=0)
+            )
+            self.address = scheduler.scheduler_address
+            self.client = stack.enter_context(distributed.Client(scheduler))
+            stack.callback(self._end)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *problem):
+        return self._stack.__exit__(*problem)
+
+    def _end(self):
+        for worker in self.workers:
+            worker.terminate()
+        for worker in self.workers:
+            worker.wait(30)
+
+    def start(self, start="", *words, count=1):
+        """Start workers, in which Python runs some code before anything else."""
+        before = len(self.client.nthreads())
+        folder = self.folder / f"start-{len(self.workers)}"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(start)
+        path = os.pathsep.join(map(str, [folder, ROOT, ROOT / "tests"]))
+        command = [sys.executable, *WORKER, self.address, "--no-dashboard", "--nthreads=1", *words]
+        with (folder / "log").open("w") as log:
+            for _ in range(count):
+                environ = clean_environment(PYTHONPATH=path)
+                self.workers.append(subprocess.Popen(command, env=environ, stderr=log, cwd=folder))
+        self.client.wait_for_workers(before + count, timeout=60)
+
+
+@pytest.fixture
+def workers(tmp_path):
+    with Cluster(tmp_path) as started:
+        yield started
+
+
+def measured(client, metric, count=6, **how):
+    """The outcomes of a metric, for a picture each."""
+    calls = [(metric, PICTURE, None)] * count
+    return [outcome for _, outcome in each(of_bytes, calls, executor=client, metric=metric, **how)]
+
+
+def refusal(client, metric):
+    began = time.monotonic()
+    with pytest.raises(RequestError) as caught:
+        measured(client, metric)
+    assert time.monotonic() - began < SOON
+    assert len(str(caught.value).splitlines()) == 2
+    return caught.value.message, caught.value.hint
+
+
+PICTURE = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
+INSTALL = f"Install beluga_nb {__version__} where the workers run, and start them again."
+
+
+def by_hand(image):
+    """As if it had been written in a notebook: it travels by its code, and `dots` does not."""
+    return dots.red(image)
+
+
+by_hand.__module__ = "__main__"
+
+
+@pytest.mark.parametrize("metric", [sharpness, dots.red, partial(dots.red), by_hand], ids=str)
+def test_workers_that_have_everything_measure(workers, metric):
+    workers.start(count=2)
+    found = measured(workers.client, metric)
+    assert len(set(found)) == 1
+    assert isinstance(found[0], float | int)
+
+
+CASES = {
+    "the package": (
+        (LACKS, {"names": ["beluga_nb"]}),
+        sharpness,
+        ("beluga_nb is missing on 1 of 2 workers of the cluster: No module named 'beluga_nb'.", INSTALL),
+    ),
+    "a library of ours": (
+        (LACKS, {"names": ["PIL", "numpy"]}),
+        sharpness,
+        (
+            "The module 'beluga_nb.compare.measure' is missing on 1 of 2 workers of the cluster: "
+            "No module named 'numpy'.",
+            "Install it where the workers run.",
+        ),
+    ),
+    "an older version": (
+        (ANOTHER, {"version": "0.0.1"}),
+        sharpness,
+        (f"beluga_nb is 0.0.1 on 1 of 2 workers of the cluster; here it is {__version__}.", INSTALL),
+    ),
+    "a newer version": (
+        (ANOTHER, {"version": "9.0"}),
+        sharpness,
+        (f"beluga_nb is 9.0 on 1 of 2 workers of the cluster; here it is {__version__}.", INSTALL),
+    ),
+}
+DOTS = (
+    "The module 'dots' is missing on 1 of 2 workers of the cluster: No module named 'dots'.",
+    "Install it where the workers run, or send it: client.upload_file('dots.py').",
+)
+for name, metric in {"its module": dots.red, "a part's": partial(dots.red), "a cell's": by_hand}.items():
+    CASES[name] = ((LACKS, {"names": ["dots"]}), metric, DOTS)
+
+
+@pytest.mark.parametrize("nanny", ["--nanny", "--no-nanny"])
+@pytest.mark.parametrize("what", CASES)
+def test_what_a_worker_lacks_is_said_at_once_with_its_remedy(workers, what, nanny):
+    (start, words), metric, told = CASES[what]
+    workers.start("", nanny)
+    workers.start(start.format(**words), nanny)
+    assert refusal(workers.client, metric) == told
+    assert len(workers.client.nthreads()) == 2  # and none has ended of it
+    assert all(each.poll() is None for each in workers.workers)
+
+
+def test_a_module_that_is_sent_is_there(workers, tmp_path, monkeypatch):
+    (tmp_path / "width_of_ours.py").write_text("def width(image):\n    return image.width\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    metric = importlib.import_module("width_of_ours").width
+    workers.start()
+    assert refusal(workers.client, metric)[1].endswith("client.upload_file('width_of_ours.py').")
+    workers.client.upload_file(str(tmp_path / "width_of_ours.py"))
+    assert measured(workers.client, metric) == [96] * 6
+
+
+def test_a_cluster_without_workers_is_not_waited_for(workers):
+    message, hint = refusal(workers.client, sharpness)
+    assert message == "The cluster has no workers."
+    assert hint == "Start some first: cluster.scale(2), or adapt(minimum=1)."
+
+
+def test_a_worker_that_joins_later_is_asked_too(workers):
+    workers.start()
+    outcomes = each(dots.resting, [(0.2,)] * 200, executor=workers.client)
+    next(outcomes)
+    workers.start(LACKS.format(names=["beluga_nb"]))
+    with pytest.raises(RequestError, match="beluga_nb is missing on 1 of 1 workers"):
+        list(outcomes)
+
+
+def test_a_worker_that_dies_is_started_again_and_its_picture_has_an_error(workers):
+    workers.start("", "--nanny")
+    found = [outcome for _, outcome in each(dots.dying, [(1,)], executor=workers.client)]
+    assert [type(each).__name__ for each in found] == ["KilledWorker"]
+    workers.client.wait_for_workers(1, timeout=60)
+    assert len(measured(workers.client, sharpness)) == 6
+
+
+def test_a_worker_that_dies_once_costs_nothing(workers, tmp_path):
+    workers.start("", "--nanny", count=2)
+    (tmp_path / "alive").touch()
+    calls = [(str(tmp_path / "alive"), number) for number in range(6)]
+    found = dict(each(dots.dying_once, calls, executor=workers.client))
+    assert found == {number: number for number in range(6)}
+
+
+def test_when_the_last_worker_is_gone_nobody_waits_for_ever(workers, monkeypatch):
+    monkeypatch.setattr(cluster, "NOBODY_FOR", 2.0)
+    workers.start("", "--no-nanny")
+    began = time.monotonic()
+    with pytest.raises(RequestError) as caught:
+        list(each(dots.dying, [(1,)], executor=workers.client))
+    assert time.monotonic() - began < SOON
+    assert caught.value.message == "The cluster has had no workers for 2 seconds."
+
+
+def test_a_client_that_is_asynchronous_is_two_lines(workers):
+    workers.start()
+
+    async def asked():
+        async with distributed.Client(workers.address, asynchronous=True) as client:
+            with pytest.raises(RequestError, match="The client is asynchronous"):
+                measured(client, sharpness)
+
+    asyncio.run(asked())

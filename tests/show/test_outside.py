@@ -1,0 +1,295 @@
+"""Whatever is said from outside is text in a page, wherever it is shown: no tag and no attribute comes of it.
+
+Each surface is made twice, once with harmless words and once with hostile ones in every place where words
+from outside can stand. What differs between the two may be text and values of attributes, and nothing else.
+"""
+
+import dataclasses
+import inspect
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+from conftest import drawn
+
+import beluga_nb
+import beluga_nb.errors as errors
+from beluga_nb.catalog import Listing, Model
+from beluga_nb.compare.judged import Duplicates, Scored, Scores
+from beluga_nb.compare.rank import ranking
+from beluga_nb.compare.vote import Duel
+from beluga_nb.core import Absent, Picture, Preview, Recipe, Request, Result
+from beluga_nb.magics.progress import Progress
+from beluga_nb.show import judged, markup, page
+from beluga_nb.show.catalogue import models_table
+from beluga_nb.show.frame import frame, styled
+from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
+from beluga_nb.show.history import history_html, history_text
+from beluga_nb.show.ranking import ranking_bundle, ranking_svg
+from beluga_nb.workbench.booth import Booth
+from beluga_nb.workbench.booth import _html as booth_html
+
+PAYLOADS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "' onmouseover='alert(1)' x='",
+    '" style="position:fixed" autofocus onfocus="alert(1)" x="',
+    "</style><script>alert(1)</script>",
+    "</title></textarea></template></dialog><iframe srcdoc=x>",
+    "--><script>alert(1)</script><!--",
+    "]]><script>alert(1)</script><![CDATA[",
+    "&lt;script&gt;&#60;img&#62;&quot;",
+    "javascript:alert(1)",
+    "<\x00script>alert(1)</\x00script>",
+    "<\x1b[31mb\u202e>\x07\x9b2J\u2028<b\n>",
+    "\ud800<b>",
+    "{{x}}<%= 1 %>${1}{1}",
+    "`<b>`*_[a](javascript:alert(1))",
+]
+GREEN = "harmless"
+
+
+def words(payload):
+    """What says each thing from outside: the name of the thing, so that all differ, and the payload."""
+    return lambda name: f"outside-{name} {payload}"
+
+
+def shown_from(say, name, **more):
+    fields = ("prompt", "model", "size", "quality", "take")
+    request = Request(prompt="x", model="x")
+    for each in fields:  # past the checks: what a surface gets may come from anywhere
+        object.__setattr__(request, each, say(f"{name}-{each}"))
+    recipe = Recipe(request=request, engine=say("engine"), revised_prompt=say(f"{name}-revised"))
+    return recipe if not more else replace(recipe, **more)
+
+
+DATA = drawn(Request(prompt="a fox", model="x"), 0)
+
+
+def picture(say, name="picture"):
+    return Picture(DATA, "image/png", shown_from(say, name), Preview(DATA, "image/png"))
+
+
+def result(say):
+    one = picture(say, "one")
+    away = Absent(b"", "image/png", shown_from(say, "two"), one.preview, digest="ab" * 32, pixels=(4, 4))
+    local = replace(one, recipe=replace(one.recipe, engine="procedural"))
+    return Result(one.recipe.request, (one, away, local))
+
+
+ERRORS = [
+    each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, errors.BelugaError)
+]
+
+
+def error_of(kind, say):
+    told = [say(f"{kind.__name__}-message"), say(f"{kind.__name__}-hint")]
+    if kind is errors.UnknownName:
+        return kind(*told, [say("choice")])
+    if kind is errors.Impossible:
+        return kind(1, 2, told)
+    return kind(errors.RequestError(*told)) if kind is errors.NotSent else kind(*told)
+
+
+def table(say):
+    figures = tuple(Figure(each, "data:image/png;base64,AAAA", str) for each in result(say).pictures)
+    squares = [Square(figures), Square(figures[:1], note=say("note"))]
+    squares += [Square(error=error_of(kind, say)) for kind in ERRORS]
+    labels = [say(f"label-{number}") for number in range(len(squares))]
+    dimensions = tuple(
+        Dimension(say(f"axis-{name}"), tuple(each))
+        for name, each in (("facet", [say("facet")]), ("row", labels), ("column", [say("column")]))
+    )
+    places = {
+        (say("facet"), label, say("column")): square for label, square in zip(labels, squares, strict=True)
+    }
+    return Table(head=say("head"), prompts=(say("prompt"),), dimensions=dimensions, squares=places)
+
+
+def scored(say):
+    labels = {say("axis"): say("label")}
+    failed = Scored(labels=labels, number=1, sha256="ab" * 32, error=ValueError(say("error")))
+    return (Scored(labels=labels, number=0, sha256=say("sha"), value=1.5), failed)
+
+
+def ranked(say):
+    duels = [Duel(say("left"), say("right"), answer) for answer in ("left", "right", "tie", "both bad")]
+    return replace(ranking(duels, by=say("by")), caveat=say("caveat"))
+
+
+def run(say):
+    return SimpleNamespace(
+        name=say("name"),
+        request=shown_from(say, "run").request,
+        created=1,
+        pictures=[1],
+        procedural=True,
+        note=say("note"),
+    )
+
+
+def listing(say):
+    model = Model(
+        **{
+            each.name: say(each.name)
+            if each.type == "str"
+            else (say(f"size-of-{each.name}"),)
+            if "tuple" in str(each.type) or "Sequence" in str(each.type)
+            else 1
+            for each in dataclasses.fields(Model)
+        }
+    )
+    return Listing([model], others=[model], named=[model], note=say("note"))
+
+
+def framed(say):
+    columns = [say("axis"), "picture", "model"]
+    return frame([{each: say(f"value of {each}") for each in columns}], columns)
+
+
+def progress(say):
+    drawn = []
+    pen = SimpleNamespace(draw=lambda *told: drawn.append(told[0]), erase=list)
+    line = Progress(
+        pen, SimpleNamespace(asked=1, arrived=0), say("model"), iter([0.0, 9.0, 9.0, 9.0]).__next__
+    )
+    line.beat()
+    return drawn[0]
+
+
+def booth(say):
+    voting = SimpleNamespace(
+        pictures=(DATA, DATA), caption=say("caption"), progress=say("progress"), undoable=True
+    )
+    shown = Booth(voting)
+    return shown.pictures.value + shown.status.value
+
+
+SURFACES = {
+    "a result": lambda say: markup.bundle(result(say)),
+    "its links": lambda say: markup.bundle(result(say), embed="link", link=lambda _: say("link")),
+    "its words alone": lambda say: markup.bundle(result(say), embed="none"),
+    "several results": lambda say: markup.still([result(say), result(say)]),
+    "a table": lambda say: markup.noted(markup.table([[say("cell")]], [say("head")]), say("note")),
+    "the status": lambda say: markup.status_lines({say("fact"): say("said")}, [say("example")]),
+    "a grid": lambda say: grid_bundle(table(say), more=say("more")),
+    "the page of a grid": lambda say: page.page(table(say), title=say("title")),
+    "scores": lambda say: judged.scores_bundle(
+        Scores(say("name"), say("version"), scored(say), say("caveat"))
+    ),
+    "duplicates": lambda say: judged.duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
+    "a ranking": lambda say: ranking_bundle(ranked(say)),
+    "the plot of a ranking": lambda say: ranking_svg(ranked(say)),
+    "a leaderboard": lambda say: judged.leaderboard_bundle(
+        SimpleNamespace(by=say("by"), ranking=ranked(say), means={say("metric"): {say("left"): 1.5}})
+    ),
+    "the history": lambda say: {
+        "text/html": history_html([run(say)], [[Preview(DATA, say("media type"))]], more=3),
+        "text/plain": history_text([run(say)], more=3),
+    },
+    "the models": lambda say: models_table(listing(say)),
+    "a styled table": lambda say: styled(framed(say), [say("source")], [say("alt")]).to_html(),
+    "a table of pandas": lambda say: framed(say)._repr_html_(),
+    "the pictures of a booth": lambda say: booth_html((DATA, DATA), say("caption")),
+    "a booth": booth,
+}
+
+
+FIXED = {"style", "width", "height", "class", "id", "type", "data-axis", "data-of", "value", "content"}
+
+
+class Skeleton(HTMLParser):
+    """What a page is made of: its tags with the names of their attributes, and what no text may change."""
+
+    def __init__(self, page):
+        super().__init__(convert_charrefs=True)
+        self.parts, self.texts, self.addresses, self.inside = [], [], [], None
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "br" and not attributes:  # a message may have lines
+            return
+        fixed = {name: value for name, value in attributes if name in FIXED}
+        self.parts.append((tag, [name for name, _ in attributes], fixed))
+        self.texts += [value or "" for _, value in attributes]
+        self.addresses += [value for name, value in attributes if name in {"src", "href"}]
+        self.inside = tag
+
+    def handle_endtag(self, tag):
+        self.parts.append(f"/{tag}")
+
+    def handle_data(self, data):
+        if self.inside in {"script", "style"} and data.strip():
+            self.parts.append(data)  # code, in which no text from outside stands
+        self.texts.append(data)
+
+    def handle_comment(self, _):
+        self.parts.append("a comment")
+
+    def handle_decl(self, decl):
+        self.parts.append(decl)
+
+    def unknown_decl(self, _):
+        self.parts.append("a declaration")
+
+    def handle_pi(self, _):
+        self.parts.append("an instruction")
+
+
+def html_of(shown):
+    return shown if isinstance(shown, str) else shown["text/html"]
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("surface", SURFACES)
+def test_outside_words_are_text_on_every_surface(surface, payload):
+    made = SURFACES[surface]
+    safe, evil = Skeleton(html_of(made(words(GREEN)))), Skeleton(html_of(made(words(payload))))
+    assert evil.parts == safe.parts
+    assert any("outside-" in text for text in evil.texts), "the words are shown"
+    for address in evil.addresses:
+        assert address.startswith(("data:", "outside-")), "a word is no scheme"
+    assert not any(name.startswith("on") for tag, names, _ in filter(is_tag, evil.parts) for name in names)
+
+
+def is_tag(part):
+    return isinstance(part, tuple)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize(
+    "surface", sorted(SURFACES.keys() - {"a table of pandas"})
+)  # it shows the values themselves
+def test_no_code_that_moves_a_terminal_or_turns_a_line_around_is_in_any_text(surface, payload):
+    shown = SURFACES[surface](words(payload))
+    texts = [shown] if isinstance(shown, str) else [shown[kind] for kind in ("text/html", "text/plain")]
+    for text in texts:
+        assert not set("\x00\x07\x1b\x9b\u202e\ud800") & set(text)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_the_plot_is_xml_whatever_the_names_are(payload):
+    root = ElementTree.fromstring(ranking_svg(ranked(words(payload))))
+    assert {each.tag.partition("}")[2] for each in root.iter()} == {"svg", "line", "text", "circle"}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_the_line_of_progress_moves_no_terminal(payload):
+    assert not set("\x00\x07\x1b\x9b\u202e\ud800\n") & set(progress(words(payload)))
+
+
+def test_text_becomes_html_in_one_place():
+    """Who writes HTML takes `outside` and `address`, which also take control characters away."""
+    package = Path(beluga_nb.__file__).parent
+    homes = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if "from html import escape" in path.read_text("utf-8")
+    }
+    # XMP keeps what was asked to the letter, and the panel's page is a script of ours.
+    assert homes == {"show/markup.py", "metadata/xmp.py", "workbench/view/page.py"}

@@ -1,0 +1,201 @@
+"""Kernels that share a store: what one is buying, the others wait for."""
+
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from children import printed, started
+from conftest import Counting, ask, drawing, drawn
+from faulty import Faulty, after, b64, images
+
+from beluga_nb.core import Request
+from beluga_nb.store import claims, files
+from beluga_nb.store.claims import Claim, Claimed
+from beluga_nb.store.records import SCHEMA, Store, key
+from beluga_nb.store.replay import Recorded, Replayed
+
+FOX = Request(prompt="a fox", model="flux-2.0")
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "store")
+    files.claim(store.folder, SCHEMA)
+    return store
+
+
+def path_of(store, request=FOX):
+    return store.folder / "pending" / f"{key(request.part(0), provider='wire')}.claim"
+
+
+def claimed(engine, store, told=None, sleep=asyncio.sleep):
+    recorded = Recorded(engine, store, provider="wire", preview=lambda _: None, notify=pytest.fail)
+    replayed = Replayed(recorded, store, provider="wire")
+    notify = pytest.fail if told is None else told.append
+    return Claimed(replayed, store, provider="wire", notify=notify, sleep=sleep)
+
+
+def claim_by(store, host, pid, token="t"):
+    path = path_of(store)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"host": host, "pid": pid, "token": token}))
+    return path
+
+
+def a_process_that_has_ended():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
+KERNEL = """
+import sys
+from pathlib import Path
+from beluga_nb.session import Session
+
+folder, url, prompts = sys.argv[1:]
+environ = {"BELUGA_API_KEY": "bapi_SENTINEL-SENTINEL-1234", "BELUGA_BASE_URL": url}
+session = Session(environ=environ, folder=Path(folder), notify=lambda words: None)
+jobs = [session.submit(f"fox {number}", model="flux-2.0") for number in range(int(prompts))]
+print(len({job.result().pictures[0].sha256 for job in jobs}))
+"""
+
+
+def test_four_kernels_that_ask_for_the_same_twelve_buy_twelve(tmp_path):
+    with Faulty(after(0.1, images(b64(drawn(FOX, 0))))) as server:
+        kernels = [started(KERNEL, tmp_path, server.url, 12) for _ in range(4)]
+        for kernel in kernels:
+            assert printed(kernel) == ["1"]
+    assert server.count("POST") == 12
+    assert len(Store(tmp_path / "beluga_store").record_paths()) == 12
+    assert not list((tmp_path / "beluga_store/pending").glob("*.*"))
+
+
+def test_whoever_comes_second_says_so_waits_and_finds_it_recorded(store):
+    path, told, engine = claim_by(store, platform.node(), os.getpid()), [], Counting()
+
+    async def sleep(seconds):
+        if told:
+            await Recorded(drawing, store, provider="wire", preview=lambda _: None, notify=pytest.fail)(FOX)
+            path.unlink(missing_ok=True)
+        await asyncio.sleep(0)
+
+    result = ask(claimed(engine, store, told, sleep), FOX)
+    assert result.pictures[0].data == drawn(FOX, 0)
+    assert engine.requests == []
+    assert told == [
+        f"Another kernel (process {os.getpid()} on {platform.node()}) is asking for the same;"
+        " its answer is waited for."
+    ]
+
+
+def test_what_a_dead_process_had_claimed_is_taken_over_at_once(store):
+    claim_by(store, platform.node(), a_process_that_has_ended())
+    engine = Counting()
+    assert len(ask(claimed(engine, store), FOX)) == 1
+    assert len(engine.requests) == 1
+    assert not path_of(store).exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "7", '{"host": 7}', '{"host": "h", "pid": "x", "token": "t"}', "[" * 100_000, "\0"],
+)
+def test_a_claim_that_says_nothing_is_waited_for_and_then_taken_over(store, text, monkeypatch):
+    monkeypatch.setattr(claims, "SILENCE", 0.2)
+    path_of(store).parent.mkdir(parents=True)
+    path_of(store).write_text(text)
+    told, engine = [], Counting()
+    assert len(ask(claimed(engine, store, told), FOX)) == 1
+    assert len(engine.requests) == 1
+    assert "may be bought twice" in told[-1]
+
+
+def test_a_machine_that_has_gone_silent_is_told_of_before_anything_is_bought(store, monkeypatch):
+    monkeypatch.setattr(claims, "SILENCE", 0.2)
+    claim_by(store, "elsewhere", 7)
+    told = []
+
+    async def engine(request):
+        assert "has been silent" in told[-1]
+        return await drawing(request)
+
+    assert len(ask(claimed(engine, store, told), FOX)) == 1
+    assert told[-1].startswith("Another kernel (process 7 on elsewhere) asked for the same")
+
+
+def test_a_machine_that_gives_signs_of_life_is_waited_for(store, monkeypatch):
+    monkeypatch.setattr(claims, "SILENCE", 0.3)
+    path, told, engine = claim_by(store, "elsewhere", 7), [], Counting()
+
+    async def both():
+        asking = asyncio.create_task(claimed(engine, store, told)(FOX))
+        for beat in range(10):
+            await asyncio.sleep(0.1)
+            os.utime(path, ns=(beat, beat))
+        assert engine.requests == []
+        path.unlink()
+        return await asking
+
+    assert len(asyncio.run(both())) == 1
+    assert len(told) == 1
+
+
+def test_a_claim_lives_as_long_as_its_call_and_beats(store, monkeypatch):
+    monkeypatch.setattr(claims, "HEARTBEAT", 0.01)
+    seen = []
+
+    async def engine(request):
+        for _ in range(3):
+            seen.append(path_of(store).stat().st_mtime_ns)
+            await asyncio.sleep(0.05)
+        return await drawing(request)
+
+    ask(claimed(engine, store), FOX)
+    assert len(set(seen)) > 1
+    assert not path_of(store).exists()
+
+
+def test_a_call_that_fails_or_is_stopped_gives_its_claim_up(store):
+    async def failing(request):
+        raise OSError("no")
+
+    async def stopped():
+        asking = asyncio.create_task(claimed(lambda _: asyncio.sleep(60), store)(FOX))
+        while not path_of(store).exists():
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    with pytest.raises(OSError, match="no"):
+        ask(claimed(failing, store), FOX)
+    assert not path_of(store).exists()
+    asyncio.run(stopped())
+    assert not path_of(store).exists()
+
+
+def test_what_is_recorded_needs_no_claim(store):
+    ask(claimed(drawing, store), FOX)
+    claim_by(store, "elsewhere", 7)
+    assert len(ask(claimed(pytest.fail, store), FOX)) == 1
+
+
+def test_where_none_can_be_written_none_is_made(tmp_path):
+    (tmp_path / "store").write_text("a file")
+    engine = Counting()
+    assert len(ask(Claimed(engine, Store(tmp_path / "store"), provider="wire", notify=pytest.fail), FOX)) == 1
+
+
+def test_who_takes_over_takes_no_claim_that_was_made_meanwhile(store):
+    path = path_of(store)
+    path.parent.mkdir(parents=True)
+    mine = Claim.take(path, store.folder)
+    claims._remove(path, "the token of an older one")
+    assert json.loads(path.read_text())["token"] == mine.token
+    mine.release()
+    assert list(Path(path.parent).iterdir()) == []

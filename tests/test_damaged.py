@@ -1,0 +1,404 @@
+"""Files that anybody may have written or damaged: each reader tells of them in two lines, or passes them by.
+
+A whole file of each kind is changed at every place of it: another type, a huge number, half of a character,
+a depth that nobody means, a cut, a flipped byte. What a reader raises is one of ours, and has two lines.
+"""
+
+import contextlib
+import io
+import itertools
+import json
+import random
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import pytest
+from conftest import drawn
+from PIL import Image
+from stores import notebook, record
+
+import beluga_nb.store.votes as votes
+from beluga_nb.cli import main
+from beluga_nb.core import Picture, Recipe, Request, Result
+from beluga_nb.errors import BelugaError, Refused
+from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
+from beluga_nb.session import Session
+from beluga_nb.show.history import history_html, history_text
+from beluga_nb.show.markup import bundle
+from beluga_nb.show.recipe import cell_of, opened
+from beluga_nb.store import marks, scores
+from beluga_nb.store.folder import sheets
+from beluga_nb.store.forget import choose, forget
+from beluga_nb.store.notebooks import outputs_of, read
+from beluga_nb.store.pack import pack
+from beluga_nb.store.records import Store
+from beluga_nb.store.runs import history, recall, runs
+from beluga_nb.store.unpack import unpack
+from beluga_nb.store.verify import verify
+from beluga_nb.store.weight import weigh
+
+FOX = Request(prompt="a fox", model="flux-2.0")
+DEEP = "[" * 100_000
+VALUES = [
+    *("null", "true", "false", "0", "-1", "1", "1.5", "1e400", "NaN", "-Infinity", "9" * 400, "9" * 5000),
+    *(
+        '""',
+        '"x"',
+        '"1750000000"',
+        '"\\ud800"',
+        '"\\u0000"',
+        '"' + "a" * 64 + '"',
+        "[]",
+        "[[]]",
+        "{}",
+        '{"a": 1}',
+    ),
+    DEEP,
+]
+
+
+def places(value, path=()):
+    """Every place of a JSON value, by the names that lead there."""
+    yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inside:
+        yield from places(each, (*path, name))
+
+
+MARK = "here stands what is put in"
+
+
+def with_value(whole, path, written):
+    """A JSON text with another value in a place, written as it is."""
+    if not path:
+        return written
+    changed = json.loads(json.dumps(whole))
+    there = changed
+    for name in path[:-1]:
+        there = there[name]
+    there[path[-1]] = MARK
+    return json.dumps(changed).replace(json.dumps(MARK), written)
+
+
+def without(whole, path):
+    changed = json.loads(json.dumps(whole))
+    there = changed
+    for name in path[:-1]:
+        there = there[name]
+    del there[path[-1]]
+    return json.dumps(changed)
+
+
+def json_damages(data):
+    """A JSON file, damaged in every place in every way."""
+    whole = json.loads(data)
+    for path, value in itertools.product(places(whole), VALUES):
+        yield with_value(whole, path, value).encode("utf-8", "surrogatepass")
+    for path in places(whole):
+        if path:
+            yield without(whole, path).encode()
+    yield from byte_damages(data)
+
+
+def byte_damages(data, count=60):
+    """Any file, cut, flipped, and with bytes in it that belong nowhere."""
+    rng = random.Random(7)
+    yield from (b"", b"\0", b"\xff\xfe", b"\xef\xbb\xbf" + data, data + b"\0", data + data, b"[" * 100_000)
+    for _ in range(count):
+        at = rng.randrange(max(1, len(data)))
+        yield data[:at]
+        yield data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
+        yield data[:at] + rng.choice([b"\xff", b"\0", b"\xed\xa0\x80", b"\x1b[31m", b'"', b"}"]) + data[at:]
+
+
+def told(work, *given):
+    """What a reader returns, or the error that it tells in two lines; anything else is raised."""
+    try:
+        return work(*given)
+    except BelugaError as error:
+        lines = error.lines()
+        assert 1 <= len(lines) <= 2
+        assert not set("\x1b\0\x07\ud800") & set("".join(lines))
+        return error
+
+
+# --- the store
+
+
+@dataclass
+class Whole:
+    """A store with one file of each kind, and a notebook that shows its pictures."""
+
+    store: Store
+    notebook: Path
+    kinds: dict
+
+
+@pytest.fixture
+def whole(tmp_path):
+    store = Store(tmp_path / "beluga_store")
+    shown = record(store, n=2, take="two", size="16:9")
+    store.write_refusal(FOX, Refused("No.", "Say it otherwise.", status=400), provider="wire", created=5)
+    shown._repr_mimebundle_()
+    first, second = (picture.sha256 for picture in shown.pictures)
+    marks.write(store, marks.Mark(picture=first, favourite=True, note="good"))
+    scores.write(store, scores.Score(image=first, metric="sharpness", version="1", value=1.5))
+    box = votes.Box(store, "Ada")
+    box.undo(box.cast(left=first, right=second, answer="left"))
+    box.cast(left=first, right=second, answer="tie")
+    records = sorted(store.record_paths(), key=lambda path: b"refusal" in path.read_bytes())
+    kinds = {
+        "a record": records[0],
+        "a refusal": records[-1],
+        "a sheet": next(store.folder.glob("sheets/*/*")),
+        "a mark": marks.path_of(store, first),
+        "a score": scores.score_paths(store)[0],
+        "votes": box.path,
+        "store.json": store.folder / "store.json",
+    }
+    return Whole(store, notebook(tmp_path / "a.ipynb", shown), kinds)
+
+
+KINDS = ["a record", "a refusal", "a sheet", "a mark", "a score", "votes", "store.json"]
+
+
+def store_readers(whole):
+    """Everything that reads a store, and shows what it has read."""
+    store = whole.store
+    request = Request(prompt="a fox", model="flux-2.0", take="two", size="16:9")
+    return [
+        lambda: str(verify(store, [whole.notebook])),
+        lambda: shown_history(store),
+        lambda: [str(run.note) + run.name for run in runs(store)],
+        lambda: [bundle(recall(store, run.name))["text/plain"] for run in runs(store)],
+        lambda: shown_picture(store.read(request, provider="wire")),
+        lambda: store.read(FOX, provider="wire"),
+        lambda: store.preview(request, provider="wire"),
+        lambda: marks.marks(store),
+        lambda: list(scores.scores(store)),
+        lambda: list(sheets(store)),
+        lambda: votes.votes(store),
+        lambda: str(choose(store, prompt="fox")),
+        lambda: pack(store, whole.notebook, whole.notebook.with_suffix(".zip")),
+    ]
+
+
+def shown_history(store):
+    found = history(store)
+    return history_html(found.runs, [()] * len(found.runs)) + history_text(found.runs)
+
+
+def shown_picture(picture):
+    return bundle(Result(picture.recipe.request, (picture,))) if isinstance(picture, Picture) else picture
+
+
+def damages_of(kind, data):
+    if kind != "votes":
+        return json_damages(data)
+    first, *others = data.splitlines(keepends=True)
+    rest = b"".join(others)
+    return (each + b"\n" + rest for line in (first, others[0]) for each in json_damages(line))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_file_of_the_store_is_told_by_every_reader_or_passed_by(kind, whole):
+    path = whole.kinds[kind]
+    data = path.read_bytes()
+    count = 0
+    for damaged in damages_of(kind, data):
+        path.write_bytes(damaged)
+        for reader in store_readers(whole)[: None if count % 20 == 0 else 2]:
+            told(reader)
+        count += 1
+    assert count > 100
+    path.write_bytes(data)
+    assert verify(whole.store, [whole.notebook]).problems == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_damaged_can_be_forgotten(kind, whole):
+    for damaged in itertools.islice(damages_of(kind, whole.kinds[kind].read_bytes()), 0, None, 97):
+        whole.kinds[kind].parent.mkdir(exist_ok=True)
+        whole.kinds[kind].write_bytes(damaged)
+        told(lambda: forget(whole.store, choose(whole.store, prompt="a fox")))
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5\n"
+
+
+@pytest.mark.parametrize("edge", ["0", "-1", "null", '"7"', "1e400", "true", "9" * 30])
+@pytest.mark.parametrize("side", ["width", "height"])
+def test_a_pointer_of_a_picture_without_a_size_is_damage_told(side, edge, whole):
+    path = whole.kinds["a record"]
+    said = json.loads(path.read_text())
+    name = said["image"]["sha256"]
+    [blob] = whole.store.folder.glob(f"blobs/*/{name}.png")
+    blob.write_text(POINTER.format(name))
+    path.write_text(with_value(said, ("image", side), edge))
+    for reader in store_readers(whole):
+        told(reader)
+    assert any("it is damaged" in problem for problem in verify(whole.store).problems)
+
+
+# --- notebooks
+
+
+def small_notebook(path):
+    said = json.loads(path.read_text())
+    for cell in said["cells"]:
+        for output in cell["outputs"]:
+            output["data"] = {kind: text[-300:] for kind, text in output["data"].items()}
+    path.write_text(json.dumps(said))
+    return path.read_bytes()
+
+
+def test_a_damaged_notebook_is_told_by_every_reader(whole):
+    path = whole.notebook
+    for count, damaged in enumerate(json_damages(small_notebook(path))):
+        path.write_bytes(damaged)
+        for reader in (read, weigh):
+            told(partial(reader, path))
+        with contextlib.suppress(ValueError):  # which `loaded` tells
+            outputs_of(damaged)
+        if count % 10 == 0:
+            told(lambda: str(verify(whole.store, [path])))
+            told(lambda: pack(whole.store, path, path.with_suffix(".zip")))
+    assert count > 300
+
+
+# --- packs
+
+
+def test_a_damaged_pack_is_told_and_writes_nothing(whole, tmp_path):
+    packed = pack(whole.store, whole.notebook).path
+    data = packed.read_bytes()
+    there = tmp_path / "there"
+    for damaged in byte_damages(data, 150):
+        packed.write_bytes(damaged)
+        error = told(lambda: unpack(packed, Store(there / "beluga_store"), into=there))
+        assert not isinstance(error, BelugaError) or not there.exists()
+        if there.exists():
+            break
+    assert data
+
+
+# --- pictures
+
+
+@cache
+def saved(kind):
+    suffix, data = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp"}[kind], drawn(FOX, 0, kind)
+    recipe = Recipe(request=FOX, engine="x", created=5, template="a {{x}}", values={"x": "fox"})
+    return embed(data, f"image/{suffix}", recipe.properties("0" * 64))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_damaged_picture_is_told_whoever_reads_it(kind, tmp_path):
+    data, media_type = saved(kind), f"image/{kind.lower()}"
+    path = tmp_path / "fox"
+    heads = (data[:at] + bytes([value]) + data[at + 1 :] for at in range(60) for value in (0, 1, 127, 255))
+    for damaged in itertools.chain(byte_damages(data, 200), heads):
+        path.write_bytes(damaged)
+        result = told(lambda: opened(path))
+        if isinstance(result, Result):
+            told(bundle, result)
+            told(cell_of, result)
+        for reader in (extract, strip, has_c2pa, lambda *both: embed(*both, {"beluga:recipe": "x"})):
+            told(reader, damaged, media_type)
+
+
+RECIPE = Recipe(
+    request=FOX, engine="x", created=5, revised_prompt="a red fox", template="a {{x}}", values={"x": "fox"}
+)
+
+
+def test_a_damaged_recipe_is_told_whatever_is_damaged(tmp_path):
+    whole = json.loads(RECIPE.to_json("0" * 64))
+    path, picture = tmp_path / "fox.png", drawn(FOX, 0)
+    session = Session(environ={}, folder=tmp_path, notify=[].append)
+    for place, value in itertools.product(places(whole), VALUES):
+        path.write_bytes(embed(picture, "image/png", {"beluga:recipe": with_value(whole, place, value)}))
+        result = told(lambda: session.open(path))
+        if isinstance(result, Result):
+            assert {type(each) for each in (result.recipe.engine, result.recipe.revised_prompt)} <= {
+                str,
+                type(None),
+            }
+            bundle(result)
+            cell_of(result)
+            result.save(tmp_path / "again.png")
+
+
+XML = [
+    "<a>" * 100_000,
+    "<a b='" * 50_000,
+    "&amp;" * 100_000,
+    "<!DOCTYPE x>",
+    "<?x " * 50_000,
+    "]]>" * 9,
+    "\0",
+    "<rdf:RDF",
+]
+
+
+@pytest.mark.parametrize("inside", XML)
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_packet_that_is_no_xmp_is_told(kind, inside, tmp_path):
+    data, media_type = saved(kind), f"image/{kind.lower()}"
+    [at] = [data.index(b"<rdf:Description")]
+    packet = data[at : at + 20]
+    from beluga_nb.metadata.embedding import CONTAINERS
+
+    container = CONTAINERS[media_type]
+    found = container.find(data)
+    path = tmp_path / "fox"
+    path.write_bytes(container.put(data, found.replace(packet, inside.encode() + packet)))
+    told(lambda: opened(path))
+    (tmp_path / "fox.xmp").write_text(inside)
+    told(lambda: opened(path))
+
+
+# --- tables, and the terminal
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0",
+        b"a,b\n1\n",
+        b"a\n1,2,3\n",
+        b"\xff\xfe",
+        b'a\n"1',
+        b"a," * 100_000,
+        b"a\n" + b"1" * 200_000,
+        b"\x1b[31m\nx\n",
+    ],
+)
+def test_a_damaged_table_of_an_axis_is_told(data, tmp_path):
+    (tmp_path / "a.csv").write_bytes(data)
+    session = Session(environ={}, folder=tmp_path, notify=[].append)
+    for path in (Path("a.csv"), Path("gone.csv"), Path("a\0.csv"), tmp_path):
+        told(partial(session.grid, "a {{a}} {{scene}}", scene=path))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_command_line_tells_of_a_damaged_store_without_a_trace(kind, whole, capsys):
+    session = Session(environ={}, folder=whole.store.folder.parent, notify=[].append)
+    data = whole.kinds[kind].read_bytes()
+    for damaged in itertools.islice(damages_of(kind, data), 0, None, 61):
+        whole.kinds[kind].write_bytes(damaged)
+        for words in (["verify"], ["history"], ["verify", "a.ipynb"], ["weight", "a.ipynb"]):
+            assert main(words, session=session) in {0, 1, 2}
+    said = capsys.readouterr()
+    assert "Traceback" not in said.out + said.err
+    assert not set("\x1b\0\x07") & set(said.out + said.err)
+
+
+def test_a_huge_picture_is_not_decoded_and_is_told(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("1", (20_000, 3_000)).save(buffer, "PNG")
+    path = tmp_path / "huge.png"
+    path.write_bytes(embed(buffer.getvalue(), "image/png", RECIPE.properties("0" * 64)))
+    assert isinstance(told(lambda: bundle(opened(path))), BelugaError)

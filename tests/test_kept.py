@@ -1,0 +1,265 @@
+"""Answers are kept before they are read: whatever comes of reading them, nothing paid for is bought again."""
+
+import base64
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import drawn
+from faulty import Faulty, b64, http, images
+from PIL import Image
+
+from beluga_nb.api import spool, transport
+from beluga_nb.core import Request
+from beluga_nb.errors import BelugaError
+from beluga_nb.session import Session
+from beluga_nb.store import pending
+from beluga_nb.store.records import Store
+
+KEY = "bapi_SENTINEL-SENTINEL-1234"
+PNG = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
+JSON = json.dumps({"data": [b64(PNG)]}).encode()
+UNREADABLE = http(b"a form of answer that nobody here can read")
+
+
+class User:
+    """Someone with a notebook's folder, who asks a server and asks again."""
+
+    def __init__(self, folder):
+        self.folder, self.told = folder, []
+        self.store = Store(folder / "beluga_store")
+
+    def ask(self, server, **how):
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
+        self.session = Session(environ=environ, folder=self.folder, notify=self.told.append, timeout=20)
+        try:
+            return self.session.generate("a fox", model="flux-2.0", **how)
+        except BelugaError as error:
+            return error
+
+    @property
+    def kept_in(self):
+        """The files of the answers that are kept."""
+        calls = pending.calls(self.store)
+        return [path for call in calls for path in pending.answers(self.store, call.run)]
+
+    @property
+    def kept(self):
+        """The bodies of the same."""
+        return [spool.read(path, 2**30)[2] for path in self.kept_in]
+
+
+@pytest.fixture
+def user(tmp_path):
+    return User(tmp_path)
+
+
+def noise(megabytes):
+    """A PNG of about that size."""
+    side = int((megabytes * 2**20 / 3) ** 0.5)
+    buffer = io.BytesIO()
+    Image.frombytes("RGB", (side, side), os.urandom(side * side * 3)).save(buffer, "PNG", compress_level=0)
+    return buffer.getvalue()
+
+
+def raw(body, *lines):
+    head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n" + b"".join(line + b"\r\n" for line in lines)
+    return head + b"\r\n" + body
+
+
+def chunked(body):
+    chunks = b"".join(
+        b"%x\r\n%b\r\n" % (len(body[at : at + 99]), body[at : at + 99]) for at in range(0, len(body), 99)
+    )
+    return raw(chunks + b"0\r\n\r\n", b"transfer-encoding: chunked")
+
+
+ANSWERS = {
+    "a header that is not ASCII": raw(JSON, b"x-note: caf\xe9 \xe2\x98\x83"),
+    "a header twice": raw(JSON, b"x-note: a", b"x-note: b", b"set-cookie: a=1", b"set-cookie: b=2"),
+    "no length": raw(JSON),
+    "chunks": chunked(JSON),
+    "another content type": raw(JSON, b"content-type: text/html; charset=ebcdic"),
+    "a content type that is none": raw(JSON, b"content-type: \xff;=;;"),
+    "a bare PNG": http(PNG),
+    "202": http(JSON, 202),
+    "201": http(JSON, 201),
+    "299": http(JSON, 299),
+    "interim answers before it": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 3 + http(JSON),
+    "events": raw(b"event: done\r\ndata: " + JSON + b"\r\n\r\n", b"content-type: text/event-stream"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_that_is_complete_gives_its_picture_whatever_its_form(user, answer):
+    with Faulty(ANSWERS[answer]) as server:
+        assert user.ask(server).pictures[0].data == PNG
+        assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 1
+    assert pending.calls(user.store) == []
+    assert list((user.store.folder / "pending").iterdir()) == []
+
+
+def test_pictures_that_are_large_arrive_in_one_answer(user):
+    large = [noise(18.8) for _ in range(3)]
+    with Faulty(images(*map(b64, large))) as server:
+        assert [each.data for each in user.ask(server, n=3).pictures] == large
+    assert server.count("POST") == 1
+
+
+def test_a_picture_that_is_large_arrives_from_its_address(user):
+    large = noise(34.7)
+    with Faulty(images({"url": "{here}/a.png"}), http(large)) as server:
+        assert user.ask(server).pictures[0].data == large
+
+
+def test_an_answer_beyond_what_memory_holds_is_on_disk(user, monkeypatch):
+    monkeypatch.setattr(transport, "MAX_IN_MEMORY", 2**20)
+    body = json.dumps({"data": [{"b64_json": base64.b64encode(PNG + bytes(2**21)).decode()}]}).encode()
+    with Faulty(http(body)) as server:
+        told = user.ask(server)
+        assert "larger than 1 MiB; it is kept in " in told.message
+        assert user.kept == [body]
+        monkeypatch.undo()
+        assert user.ask(server).pictures[0].data.startswith(PNG)
+    assert server.count("POST") == 1
+
+
+@pytest.mark.parametrize(
+    "unreadable", [UNREADABLE, http(b""), http(b"{}"), http(b'{"data": [{}]}'), raw(b"\0" * 9999)]
+)
+def test_an_answer_that_cannot_be_read_is_kept_and_asked_for_again_under_its_own_key(user, unreadable):
+    with Faulty([unreadable, http(JSON)]) as server:
+        told = user.ask(server)
+        assert told.may_be_billed
+        assert user.kept == [unreadable.partition(b"\r\n\r\n")[2]]
+        assert [path.suffix for path in user.kept_in] == [".answer"]
+        assert user.session.budget.images == 1
+        assert user.ask(server).pictures[0].data == PNG
+        first, second = server.asked("POST")
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert first.digest == second.digest
+    assert any("is kept, and of no use yet" in words for words in user.told)
+    assert user.kept == []
+
+
+def test_a_service_that_repeats_what_is_of_no_use_is_asked_under_a_new_key(user):
+    with Faulty([UNREADABLE, UNREADABLE, http(JSON)]) as server:
+        for _ in range(2):
+            assert isinstance(user.ask(server), BelugaError)
+        assert user.ask(server).pictures[0].data == PNG
+        keys = [each.headers["idempotency-key"] for each in server.asked("POST")]
+    assert keys[0] == keys[1] != keys[2]
+    assert len(pending.calls(user.store)) == 1, "the first call may have been billed"
+
+
+def test_a_service_that_says_that_it_repeats_is_asked_under_a_new_key(user):
+    repeating = http(b"of no use", idempotent_replayed="true")
+    with Faulty([repeating, http(JSON)]) as server:
+        assert isinstance(user.ask(server), BelugaError)
+        assert user.ask(server).pictures[0].data == PNG
+        first, second = server.asked("POST")
+    assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 409, 422, 429])
+def test_a_lost_call_stays_lost_when_its_repetition_is_refused(user, status):
+    with Faulty([UNREADABLE, http(b"no", status)]) as server:
+        user.ask(server)
+        [before] = pending.calls(user.store)
+        user.ask(server)
+    [after] = pending.calls(user.store)
+    assert (after.run, bool(after.why)) == (before.run, True)
+    assert len(user.kept) == 1
+
+
+def test_another_request_goes_out_under_a_key_of_its_own(user):
+    with Faulty([UNREADABLE, http(JSON), http(JSON)]) as server:
+        user.ask(server)
+        user.ask(server, quality="hd")
+        user.ask(server, take="b")
+        keys = {each.headers["idempotency-key"] for each in server.asked("POST")}
+    assert len(keys) == 3
+
+
+def test_a_job_that_was_accepted_keeps_its_name(user):
+    with Faulty(http(b'{"id": "job-7", "status": "queued"}', 202)) as server:
+        assert "job-7" in user.ask(server).message
+    assert pending.calls(user.store)[0].job == "job-7"
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_of_an_answer_that_breaks_off_the_pictures_that_are_whole_are_kept(user, cut):
+    body = json.dumps({"data": [b64(PNG), b64(PNG), b64(PNG)]}).encode()
+    end = [at for at in range(len(body)) if body.startswith(b'"}', at)][cut - 1] + 10
+    with Faulty(lambda exchange: exchange.send(http(body)[: -len(body)] + body[:end])) as server:
+        told = user.ask(server, n=3)
+        assert len(told.result) == cut
+        assert "broke before the answer was complete" in str(told)
+        assert len(user.store.record_paths()) == cut
+    with Faulty(images(*(b64(PNG) for _ in range(3 - cut)))) as server:
+        assert len(user.ask(server, n=3)) == 3
+        [post] = server.asked("POST")
+    assert json.loads(post.body)["n"] == 3 - cut
+
+
+KILLED = """
+import os, signal, sys
+import beluga_nb.api.answers as answers
+from beluga_nb.api import http
+from beluga_nb.session import Session
+from pathlib import Path
+
+http.answers.parse = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+environ = {"BELUGA_API_KEY": sys.argv[3], "BELUGA_BASE_URL": sys.argv[2]}
+Session(environ=environ, folder=Path(sys.argv[1])).generate("a fox", model="flux-2.0")
+"""
+
+
+@pytest.mark.parametrize("answer", [http(JSON), images({"url": "{here}/a.png"})], ids=["base64", "address"])
+def test_a_kernel_that_is_killed_as_the_answer_is_there_has_bought_it(user, answer):
+    with Faulty(answer, http(PNG)) as server:
+        words = [sys.executable, "-c", KILLED, str(user.folder), server.url, KEY]
+        assert subprocess.run(words).returncode == -signal.SIGKILL
+        assert len(user.kept) == 1
+        assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 1
+    assert user.kept == []
+
+
+def test_what_is_kept_is_for_its_owner_alone_and_holds_no_key(user):
+    with Faulty(http(f"no form that is known, {KEY}".encode(), x_echo=KEY)) as server:
+        user.ask(server)
+    [path] = user.kept_in
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert KEY.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"HTTP/1.1", b"HTTP/1.1 x\r\n\r\n", b"\xff" * 999, b"HTTP/1.1 200\r\nno end"]
+)
+def test_a_kept_answer_that_is_damaged_is_told_and_stays(user, text):
+    with Faulty([UNREADABLE, UNREADABLE]) as server:
+        user.ask(server)
+        [call] = pending.calls(user.store)
+        [path] = pending.answers(user.store, call.run)
+        path.write_bytes(text)
+        user.ask(server)
+        assert path.read_bytes() == text
+    assert any("is kept, and of no use yet" in words for words in user.told)
+
+
+def test_a_full_disk_spoils_no_call(user, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with Faulty(http(JSON)) as server, monkeypatch.context() as patched:
+        patched.setattr(spool.os, "write", full)
+        with contextlib.suppress(BelugaError):
+            assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 1

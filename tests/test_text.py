@@ -1,0 +1,237 @@
+"""Plain text, and the filter that no key passes, in whatever form (rule: redaction is at the output)."""
+
+import base64
+import copy
+import json
+import os
+import pickle
+import sys
+import time
+import unicodedata
+
+import pytest
+from disguises import ALL, UNSEEN, disguised
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from leaks import holds, readings, spellings
+
+from beluga_nb.text import (
+    REDACTED,
+    Environment,
+    RedactedStream,
+    Secret,
+    holds_key,
+    redact,
+    redact_bytes,
+    redacted_bundle,
+    sanitize,
+)
+
+KEYS = {
+    "BelugAPI's": "bapi_mK7-Qw2zR9_vXc4Tn8Lp3Fs6Hd1Jg5Bk",
+    "another service's": "sk-proj-9fKz3Vq7WmXb2Ns8Rt4Yc6Lh1Pd5Gj",
+    "with every sign": "k+3y/=~.&%<>\"'\\#?@:;,(9)[Zq]{x}|^`$*!",
+    "of digits": "4f9a7c21d8e36b05f1a94e7d2c8b6035",
+    "as short as can be": "q7#Zx9-w",
+}
+
+
+@pytest.fixture(params=KEYS)
+def secret(request):
+    return Secret(KEYS[request.param], "a test")
+
+
+@pytest.mark.parametrize("number", range(len(KEYS)))
+def test_no_key_passes_in_any_form_broken_by_anything_in_any_container(number):
+    """Each disguise is worn by one of the keys."""
+    secret = Secret(list(KEYS.values())[number], "a test")
+    worn = ALL[number :: len(KEYS)]
+    assert len(worn) > 1900
+    passed = [names for names in worn if not _is_taken_out(secret.reveal(), names)]
+    assert passed == []
+
+
+def _is_taken_out(key, names):
+    text = disguised(key, *names)
+    before, after = 'It said: "', '" (wrong key).'
+    redacted = redact(before + text + after)
+    # Of base64 the characters at either end may stay, which belong to what stands beside the key.
+    left = len(redacted) - len(before + REDACTED + after)
+    return (
+        REDACTED in redacted
+        and redacted.startswith(before)
+        and redacted.endswith(after)
+        and left <= 60 + 0.6 * len(text)
+        and not holds(redacted, key)
+    )
+
+
+def test_the_oracle_sees_a_key_that_is_not_redacted():
+    key = KEYS["BelugAPI's"]
+    worn = [names for names in ALL[::9] if names[0] != "cut"]
+    unseen = [names for names in worn if not holds(disguised(key, *names), key)]
+    assert len(unseen) < 0.35 * len(worn), len(unseen)  # it reads fewer nested escapes than the filter
+    assert len(spellings(key)) == 11
+    assert list(readings(b"a b")) == [b"ab"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 4096, 70_000])
+def test_a_key_that_is_split_over_pieces_is_caught(secret, size):
+    key = secret.reveal()
+    filling = base64.b64encode(os.urandom(150_000))
+    for written in ("as it is", "base64, 1 before, 2 after", "json", "hex"):
+        for broken in ("whole", "U+200E", "wrapped") if written != "json" else ["whole"]:
+            said = disguised(key, written, broken, "json").encode()
+            data = filling[:66_000] + said + filling[:40_000] + said + filling[: 100_000 if size > 1 else 9]
+            stream = RedactedStream()
+            pieces = [stream.feed(data[at : at + size]) for at in range(0, len(data), size)]
+            redacted = b"".join([*pieces, stream.finish()])
+            assert redacted.count(REDACTED.encode()) == 2
+            assert redacted == redact_bytes(data)
+            assert not holds(redacted, key)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(), st.lists(st.sampled_from(sorted(KEYS.values())), max_size=3), st.text())
+@example("\\", [KEYS["of digits"]], "%")
+@example("%", [KEYS["of digits"]], "\\")
+@example("&#", [KEYS["BelugAPI's"]], ";")
+def test_whatever_stands_around_a_key_it_is_taken_out_and_the_rest_stays(before, keys, after):
+    alive = [Secret(key, "a test") for key in KEYS.values()]
+    text = before + " ".join(keys) + after
+    redacted = redact(text)
+    assert len(alive) == len(KEYS)
+    assert not any(key in redacted for key in keys)
+    if not keys:
+        assert redacted is text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_a_text_without_a_key_stays_as_it_is(text):
+    secret = Secret(KEYS["BelugAPI's"], "a test")
+    assert redact(text) is text
+    assert redact_bytes(text.encode()) == text.encode()
+    assert not holds_key(text)
+    assert secret.ending == "g5Bk"
+
+
+def test_half_a_surrogate_pair_beside_a_key_stays():
+    secret = Secret(KEYS["BelugAPI's"], "a test")
+    assert redact(f"\ud83d {secret.reveal()} \ud83d") == f"\ud83d {REDACTED} \ud83d"
+
+
+def test_a_key_that_nobody_holds_any_more_is_looked_for_no_more():
+    secret, other = Secret(KEYS["BelugAPI's"], "one"), Secret(KEYS["BelugAPI's"], "two")
+    text = f"it was {secret.reveal()}"
+    del secret
+    assert redact(text) == f"it was {REDACTED}"  # as long as the other is there
+    del other
+    assert redact(text) is text
+
+
+def test_an_answer_of_50_mb_is_read_fast_enough_not_to_be_noticed():
+    alive = [Secret(KEYS[each], "a test") for each in ("BelugAPI's", "another service's")]
+    data = b'{"data": [{"b64_json": "' + base64.b64encode(os.urandom(37_000_000)) + b'"}]}'
+    stream, began = RedactedStream(), time.process_time()
+    size = sum(len(stream.feed(data[at : at + 65_536])) for at in range(0, len(data), 65_536))
+    assert size + len(stream.finish()) == len(data)
+    seconds = time.process_time() - began
+    assert seconds < 1.0, f"{len(data) / 1e6 / seconds:.0f} MB/s with {len(alive)} keys"  # 300 MB/s usually
+
+
+def test_a_service_that_floods_with_escapes_or_keys_slows_nobody_down():
+    secret = Secret(KEYS["BelugAPI's"], "a test")
+    for flood in (b"\\", b"%25", b"&amp;", b"\\u200e", b"&#0", b" ", b"\\n", secret.reveal().encode()):
+        data = flood * (2**20 // len(flood))
+        began = time.process_time()
+        redact_bytes(data)
+        assert time.process_time() - began < 4, flood
+
+
+# --- the secret itself
+
+
+def test_a_secret_shows_itself_to_nobody(secret):
+    for shown in (repr(secret), str(secret), f"{secret}", repr([secret]), repr(vars(type(secret)))):
+        assert secret.reveal() not in shown
+    for taken in (copy.copy, copy.deepcopy, pickle.dumps, json.dumps):
+        with pytest.raises(TypeError) as failed:
+            taken(secret)
+        assert not holds(str(failed.value), secret.reveal())
+    for name in dir(secret):
+        assert secret.reveal() not in repr(getattr(secret, name))
+
+
+def test_the_ending_of_a_short_key_is_not_said():
+    assert Secret("q7#Zx9-w", "a test").ending == "…"
+
+
+def test_an_environment_gives_each_variable_by_its_name_and_lists_none():
+    environ = Environment({"BELUGA_API_KEY": KEYS["BelugAPI's"]})
+    assert environ["BELUGA_API_KEY"] == environ.get("BELUGA_API_KEY") == KEYS["BelugAPI's"]
+    assert environ.get("HOME", "nowhere") == "nowhere"
+    assert bool(environ)
+    for shown in (repr(environ), str(dict(environ)), str(list(environ.items())), str(sorted(environ))):
+        assert KEYS["BelugAPI's"] not in shown
+    with pytest.raises(TypeError, match="not copied or pickled"):
+        pickle.dumps(environ)
+
+
+# --- plain text
+
+SEEN = {"Cf": "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"}
+"""Format characters that are seen: signs that stand around Arabic, Syriac and Kaithi numbers."""
+
+
+def test_of_outside_text_nothing_stays_that_nobody_sees():
+    for number in range(sys.maxunicode + 1):
+        sign = chr(number)
+        kind = unicodedata.category(sign)
+        if kind in {"Cc", "Cf", "Cs", "Zl", "Zp"} and sign not in SEEN["Cf"]:
+            assert sanitize(f"a{sign}b") in {"ab", "a b"}, f"U+{number:04X}"
+    for sign in UNSEEN.replace("\ufe0f", "").replace("\u0301", ""):
+        assert sanitize(f"a{sign}b") in {"ab", "a b"}, f"U+{ord(sign):04X}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["naïve café e\u0301", "می‌خواهم", "क्‍ष", "👨‍👩‍👧 and 🏳️‍🌈", "❤️ 100 %", "日本語", "½ × ¾", "a-b_c & <d>"],
+)
+def test_what_is_spelt_with_joiners_stays_as_it_is(text):
+    assert sanitize(text) == text
+
+
+def test_a_text_is_cut_after_its_keys_are_taken_out(secret):
+    for length in range(5, 60):
+        cut = sanitize(f"a prompt {secret.reveal()} of two", length)
+        assert len(cut) <= length
+        assert secret.reveal()[:6] not in cut
+
+
+def test_a_bundle_is_redacted_but_for_its_pictures(secret):
+    key = secret.reveal()
+    shown = {"text/plain": key, "text/html": f"<b>{key}</b>", "image/png": base64.b64encode(b"png").decode()}
+    assert redacted_bundle(shown) == {
+        "text/plain": REDACTED,
+        "text/html": f"<b>{REDACTED}</b>",
+        "image/png": "cG5n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "looks"),
+    [
+        ("bapi_0123456789abcdef", True),
+        ("my key is sk-proj-abc123def456ghi789", True),
+        ("xai-0123456789abcdefghijkl", True),
+        ("a\u200eb\u200e sk-abc\u200e123def456ghi789", True),
+        ("a bapi_ prefix", False),
+        ("sk-eleton-in-a-cupboard-with-bones", False),
+        ("score_9, score_8_up, masterpiece", False),
+        ("a desk-top-of-1980-with-a-computer-on-it", False),
+        ("DSC_20230401_123456.jpg", False),
+    ],
+)
+def test_what_looks_like_the_key_of_a_service(text, looks):
+    assert holds_key(text) is looks
