@@ -20,13 +20,13 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
-from beluga_nb.core import Recipe, Request
+from beluga_nb.core import PARAMETERS, Recipe, Request
 from beluga_nb.errors import Refused
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Blob, Entry, Store, Unusable, refusal_of, words_of
@@ -93,7 +93,7 @@ class Row(NamedTuple):
     @property
     def request(self) -> Request:
         """What was asked for, for this one sample."""
-        return Request(**{name: getattr(self, name) for name in _REQUEST})
+        return Request(**{name: getattr(self, name) for name in PARAMETERS})
 
     @property
     def blobs(self) -> list[Blob]:
@@ -125,7 +125,6 @@ class Row(NamedTuple):
         )
 
 
-_REQUEST = [each.name for each in fields(Request) if each.name != "run"]
 _ASKED = slice(Row._fields.index("provider"), Row._fields.index("sample"))
 _FIRST_WORDS = "beluga_nb index "
 _HEAD = f"{_FIRST_WORDS}{FORMAT} {','.join(Row._fields)}"
@@ -370,8 +369,7 @@ def is_written(path: Path) -> bool:
     if not _FILE.fullmatch(path.name) or not stat.S_ISREG(path.lstat().st_mode):
         return False
     with path.open("rb") as file:
-        first = file.read(len(_FIRST_WORDS))
-    return first in {b"", _FIRST_WORDS.encode()}  # of what is not waited for, a power cut may leave nothing
+        return file.read(len(_FIRST_WORDS)) == _FIRST_WORDS.encode()
 
 
 def _head(body: bytes) -> bytes:

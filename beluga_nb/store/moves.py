@@ -16,9 +16,10 @@ def replace(
     path: Path,
     *,
     pauses: Sequence[float] = PAUSES,
-    rename: Callable[[str | Path, Path], None] = os.replace,
+    rename: Callable[[str | Path, Path], None] | None = None,
 ) -> None:
     """Rename `part` to `path`, whatever was there; raise `OSError` where each attempt fails."""
+    rename = rename or os.replace
     for pause in pauses:
         try:
             return rename(part, path)

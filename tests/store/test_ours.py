@@ -207,6 +207,7 @@ NAMES = [
     "x.png",
     "x.png.forgotten",
     "2026-11-24.jsonl",
+    "ef.idx",
     ".hidden",
 ]
 CONTENTS = {
@@ -217,7 +218,7 @@ CONTENTS = {
     "their votes": b'{"who": "anna", "for": "thesis"}\n',
 }
 ROOMS = ["", "tmp", "records", "records/ef", "blobs", "blobs/ef", "sheets/ef", "scores/ef", "marks/ef"]
-ROOMS += ["pending", "votes", "votes/ef", "other", "tmp/deep"]
+ROOMS += ["pending", "votes", "votes/ef", "other", "tmp/deep", "index"]
 
 
 @pytest.mark.parametrize("content", CONTENTS)
@@ -226,7 +227,7 @@ def test_what_others_have_put_into_a_store_survives_all_that_writes_and_removes(
     record(store, n=2)
     foreign = {f"{room}/{name}".lstrip("/"): CONTENTS[content] for room, name in product(ROOMS, NAMES)}
     fill(store.folder, foreign)
-    assert len(foreign) == 280
+    assert len(foreign) == 315
     before = {name: each for name, each in state(store.folder).items() if name in foreign}
     for what, work in WRITERS.items():
         work(store)
