@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import KEY, drawing, service
-from environments import Environment
+from installed import Environment
 
 from tests.badges import badges, with_badges
 

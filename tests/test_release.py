@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from environments import Environment
+from installed import Environment
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -18,6 +18,7 @@ from IPython.display import display
 
 from beluga_nb.core import Bundle
 from beluga_nb.errors import BelugaError, plain
+from beluga_nb.workbench.view.parts import bundle, focus
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -43,6 +44,8 @@ _FACES = {
     "skip": "s · skip",
     "undo": "u · undo",
 }
+_KEYS_TOLD = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo"
+_IN_ITS_PLACE = "A booth for blind votes; the ranking is shown here at its end."
 _FIGURE = "margin:0;flex:1 1 0;min-width:0"
 _IMAGE = "width:100%;height:auto;border-radius:4px;display:block;margin:0"
 
@@ -77,9 +80,10 @@ class Booth:
         self.keys = widgets.Text(
             placeholder="keys: 1 2 t b s u",
             continuous_update=True,
-            tooltip="Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo",
             layout=widgets.Layout(width="150px"),
         )
+        if self.keys.has_trait("tooltip"):  # of a text field: since ipywidgets 8
+            self.keys.tooltip = _KEYS_TOLD
         self.buttons = {answer: self._button(answer) for answer in KEYS.values()}
         self.end = widgets.Button(
             description="End and reveal", layout=widgets.Layout(width="auto"), tooltip="Show the ranking"
@@ -102,7 +106,7 @@ class Booth:
             self._say(f"Not recorded. {error.message} {error.hint}")
             return
         self._show()
-        self.keys.focus()
+        focus(self.keys)
 
     def reveal(self) -> None:
         """End the session: the ranking takes the place of the booth, and nothing is taken back any more."""
@@ -147,11 +151,10 @@ class Booth:
         if self._ended:
             display(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython's
             return
-        shown = dict(self.view._repr_mimebundle_())
-        shown["text/plain"] = "A booth for blind votes; the ranking is shown here at its end."
+        shown = bundle(self.view, _IN_ITS_PLACE)
         handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython's
         self._handles.append(handle)
-        self.keys.focus()
+        focus(self.keys)
 
 
 def _html(pictures: tuple[bytes, bytes], caption: str) -> str:
