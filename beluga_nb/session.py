@@ -57,6 +57,7 @@ from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Refetched, Replayed, Unrecorded, retaken, runs
+from beluga_nb.versions import faults
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -316,7 +317,7 @@ class Session(Care, Comparing, Bench):
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(Store(now.store))):
             told["unfinished"] = unfinished
-        return told
+        return told | faults()
 
     def _booth(self, voting: Voting) -> object:
         from beluga_nb.workbench.booth import Booth  # the one door to what needs ipywidgets

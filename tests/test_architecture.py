@@ -17,7 +17,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
-    {"errors"},
+    {"errors", "versions"},
     {"metadata", "cells"},
     {"core"},
     {"engines", "catalog", "budget", "person", "endpoints", "_loop"},
