@@ -18,7 +18,7 @@ from IPython.display import display
 
 from beluga_nb.core import Bundle
 from beluga_nb.errors import BelugaError, plain
-from beluga_nb.workbench.view.parts import bundle, focus
+from beluga_nb.workbench.view.parts import CAN_FOCUS, bundle
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -48,6 +48,10 @@ _KEYS_TOLD = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, 
 _IN_ITS_PLACE = "A booth for blind votes; the ranking is shown here at its end."
 _FIGURE = "margin:0;flex:1 1 0;min-width:0"
 _IMAGE = "width:100%;height:auto;border-radius:4px;display:block;margin:0"
+
+
+_BOOTH = "beluga-booth"
+_FOCUS = f"""<style onload="this.closest('.{_BOOTH}')?.querySelector('input')?.focus()"></style>"""
 
 
 class Voting(Protocol):
@@ -94,6 +98,7 @@ class Booth:
             [self.keys, *self.buttons.values(), self.end], layout=widgets.Layout(flex_flow="row wrap")
         )
         self.view = widgets.VBox([self.pictures, row, self.status])
+        self.view.add_class(_BOOTH)
         self._show()
 
     def press(self, answer: str) -> None:
@@ -106,7 +111,7 @@ class Booth:
             self._say(f"Not recorded. {error.message} {error.hint}")
             return
         self._show()
-        focus(self.keys)
+        self._focus()
 
     def reveal(self) -> None:
         """End the session: the ranking takes the place of the booth, and nothing is taken back any more."""
@@ -144,6 +149,10 @@ class Booth:
                 button.disabled = not self._voting.undoable if answer == "undo" else pictures is None
         self._shown_at = self._clock()
 
+    def _focus(self) -> None:
+        if CAN_FOCUS:
+            self.keys.focus()
+
     def _say(self, words: str) -> None:
         self.status.value = f'<span style="opacity:.75">{escape(plain(words))}</span>'
 
@@ -154,7 +163,7 @@ class Booth:
         shown = bundle(self.view, _IN_ITS_PLACE)
         handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython's
         self._handles.append(handle)
-        focus(self.keys)
+        self._focus()
 
 
 def _html(pictures: tuple[bytes, bytes], caption: str) -> str:
@@ -164,4 +173,5 @@ def _html(pictures: tuple[bytes, bytes], caption: str) -> str:
         for side, data in zip(("left", "right"), pictures, strict=True)
     )
     words = f'<div style="margin:0 0 6px">{escape(caption)}</div>' if caption else ""
-    return f'{words}<div style="display:flex;gap:12px">{figures}</div>'
+    focus = "" if CAN_FOCUS else _FOCUS
+    return f'{words}<div style="display:flex;gap:12px">{figures}</div>{focus}'

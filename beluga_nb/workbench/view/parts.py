@@ -28,10 +28,8 @@ def tabs(parts: Mapping[str, widgets.DOMWidget]) -> widgets.Tab:
     return made
 
 
-def focus(widget: widgets.DOMWidget) -> None:
-    """Give a widget the keys of the keyboard, where ipywidgets can: since version 8."""
-    if hasattr(widget, "focus"):
-        widget.focus()
+CAN_FOCUS = hasattr(widgets.DOMWidget, "focus")
+"""Whether a widget can be given the focus: since ipywidgets 8."""
 
 
 def field(widget: widgets.DOMWidget, *, width: str = "100%", name: str = "") -> widgets.DOMWidget:
