@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import KEY, drawing, service
 from installed import Environment
+from pins import interpreter
 
 from tests.badges import badges, with_badges
 
@@ -26,6 +27,8 @@ def test_the_files_are_those_that_repo2docker_knows():
     assert os.access(ROOT / "binder/postBuild", os.X_OK)
     assert (ROOT / "binder/postBuild").read_text().startswith("#!/bin/bash\n")
     assert not (ROOT / "requirements.txt").exists()  # it would be read if binder/ went
+    [kernel] = re.findall(r"^ipykernel.*$", (ROOT / "binder/requirements.txt").read_text(), re.MULTILINE)
+    assert f'"{kernel}"' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
 def test_elsewhere_its_last_step_touches_nothing(tmp_path):
@@ -63,7 +66,11 @@ def image(tmp_path_factory):
         if (ROOT / name).is_file():
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, home / name)
-    environment = Environment(tmp_path_factory.mktemp("conda") / "env")
+    python = interpreter("3.11")
+    if python is None:
+        pytest.skip("There is no Python 3.11 here.")
+    lock = ("--no-deps", "--only-binary=:all:", "-r", str(ROOT / "tests/environments/binder.txt"))
+    environment = Environment(tmp_path_factory.mktemp("conda") / "env", *lock, python=python)
     subprocess.run(
         [environment.python, "-m", "pip", "install", "-q", "--no-compile", "-r", "binder/requirements.txt"],
         cwd=home,
@@ -74,6 +81,12 @@ def image(tmp_path_factory):
     built = environment.environ(HOME=str(home), REPO_DIR=str(home))
     subprocess.run([str(home / "binder/postBuild")], cwd=home, env=built, check=True, timeout=60)
     return environment, home
+
+
+@pytest.mark.environment
+def test_on_binder_nothing_that_is_there_is_at_odds_afterwards(image):
+    environment, home = image
+    assert "No broken requirements found." in environment.run("-m", "pip", "check", cwd=home)
 
 
 def executed(image, path, **environ):

@@ -27,9 +27,13 @@ NAMES = [
 ]
 
 SUITES = ("magics", "workbench", "show", "compare", "store", "test_session.py")
+CORE = "wire core catalog settings engines loop bridges endpoints metadata".split()
+AT_THE_FLOOR = [*(f"test_{each}.py" for each in CORE), "api", "local"]
+"""What is tried beside it with the lowest version of everything that we ask for."""
+
 TOOLS = ("pytest", "hypothesis", "jsonschema", "uvicorn", "nbformat", "nbclient", "nbconvert", "pexpect")
-MORE = {"binder": "[lab]"}
-"""What is installed of us where more than the package itself is: binder/requirements.txt."""
+REQUIRED = {"binder": ROOT / "binder/requirements.txt"}
+"""What is installed where more than the package itself is."""
 
 [CELL] = re.findall(r"^```\n(%pip install .*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.M | re.S)
 
@@ -128,14 +132,15 @@ def test_the_readmes_cell_runs_in_a_kernel_that_was_used_before_and_replaces_not
 def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
     constraints = tmp_path / "pins.txt"
     constraints.write_text(re.sub(r" *#.*", "", (FOLDER / f"{name}.txt").read_text()))
-    if name in MORE:
-        environment.install(f"{ROOT}{MORE[name]}")
+    if name in REQUIRED:
+        environment.install("-r", str(REQUIRED[name]))
+        environment.install(*TOOLS)
     else:
-        environment.install("-c", str(constraints), str(ROOT))
-    environment.install(*(() if name in MORE else ("-c", str(constraints))), *TOOLS)
+        environment.install("-c", str(constraints), str(ROOT), *TOOLS)
+    tried = [*SUITES, *(AT_THE_FLOOR if name == "oldest" else ())]
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "filterwarnings=", "--tb=short"]
     done = subprocess.run(
-        [environment.python, *words, f"--basetemp={tmp_path / 'work'}", *(f"tests/{each}" for each in SUITES)],
+        [environment.python, *words, f"--basetemp={tmp_path / 'work'}", *(f"tests/{each}" for each in tried)],
         cwd=ROOT,
         env=environment.environ(TESTS_ENVIRONMENT=name, PYTHONPATH=str(ROOT)),
         capture_output=True,
