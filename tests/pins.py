@@ -25,7 +25,7 @@ CONCERN = """
     ipykernel ipython ipywidgets widgetsnbextension jupyterlab-widgets jupyter-client jupyter-core traitlets
     tornado comm decorator jedi matplotlib-inline nest-asyncio notebook nbclassic jupyterlab jupyter-server
     nbformat nbclient nbconvert numpy pandas jinja2 pillow pybase64 httpx anyio starlette uvicorn fastapi gradio
-    pyzmq requests papermill
+    pyzmq requests papermill scipy
 """.split()
 """What a list is searched for. Gradio stands for those who limit Pillow and Starlette."""
 

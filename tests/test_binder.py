@@ -14,7 +14,7 @@ from conftest import KEY, drawing, service
 from installed import Environment
 from pins import interpreter
 
-from tests.badges import badges, with_badges
+from tests.badges import INSTALL, NOTEBOOKS, badges, notebook_with_badges, with_badges
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -41,7 +41,7 @@ def test_elsewhere_its_last_step_touches_nothing(tmp_path):
 
 def test_badges_are_written_once_under_the_title():
     once = with_badges("# beluga_nb\n\nA prompt.\n", "someone/beluga_nb")
-    assert once.splitlines()[2:4] == badges("someone/beluga_nb")
+    assert once.splitlines()[2:5] == badges("someone/beluga_nb")
     assert with_badges(once, "other/beluga_nb") == once.replace("someone/", "other/")
     for line in badges("someone/beluga_nb"):
         assert "someone/beluga_nb" in line
@@ -49,6 +49,19 @@ def test_badges_are_written_once_under_the_title():
         assert (ROOT / notebook).exists()
     with pytest.raises(ValueError, match="OWNER/NAME"):
         badges("https://somewhere.example")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebooks_badges_open_itself_and_its_first_cell_installs_where_nothing_is(path):
+    text = path.read_text("utf-8")
+    once = notebook_with_badges(text, "someone/beluga_nb", path.name)
+    assert notebook_with_badges(once, "other/beluga_nb", path.name) == once.replace("someone/", "other/")
+    title, install, *rest = json.loads(once)["cells"]
+    links = re.findall(r"^\[!\[\w+\]\(\S+\)\]\((\S+)\)$", "".join(title["source"]), re.MULTILINE)
+    assert len(links) == 3
+    assert all(link.endswith(f"/notebooks/{path.name}") for link in links)
+    assert "".join(install["source"]) == INSTALL
+    assert rest == json.loads(text)["cells"][1:]
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ from installed import Environment
 from kernels import Kernel
 from pins import interpreter
 
+from tests.badges import NOTEBOOKS, notebook_with_badges
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "tests/environments"
 CHEAPEST = ("oldest", "colab")
@@ -127,6 +129,28 @@ def test_the_readmes_cell_runs_in_a_kernel_that_was_used_before_and_replaces_not
     print(f"\nadded: {sorted(set(after) - set(before))}")
     assert {each: after.get(each) for each in before} == before
     assert environment.run("-m", "pip", "check", cwd=tmp_path) == checked
+
+
+@pytest.fixture(scope="module")
+def colab(environment, name, wheel, tmp_path_factory):
+    """Where notebooks are opened from their badges, without us; and what their first cell can install."""
+    if name != "colab":
+        pytest.skip("The badges are tried in Colab's packages.")
+    environment.run("-m", "pip", "uninstall", "-q", "-y", "beluga_nb", cwd=ROOT)
+    return environment, shelf(environment, wheel, tmp_path_factory.mktemp("shelf"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_that_is_opened_from_its_badge_runs_top_to_bottom(colab, path, tmp_path):
+    environment, found = colab
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(found), "PYTHONPATH": ""}
+    opened = json.loads(notebook_with_badges(path.read_text("utf-8"), "someone/beluga_nb", path.name))
+    with Kernel(tmp_path, python=environment.python, **environment.environ(**index)) as kernel:
+        for cell in opened["cells"]:
+            if cell["cell_type"] == "code":
+                shown = kernel.run("".join(cell["source"]))
+                failing = "raises-exception" in cell["metadata"].get("tags", ())
+                assert shown.status == ("error" if failing else "ok"), (cell["source"], shown.error)
 
 
 def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
