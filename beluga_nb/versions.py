@@ -1,4 +1,4 @@
-"""Versions of libraries that we run with and that have a fault which concerns us: `%beluga status` tells of them."""
+"""Versions of libraries that have a fault which concerns us: `%beluga status` tells of them."""
 
 from __future__ import annotations
 

@@ -45,7 +45,14 @@ CHECKS = {
 }
 
 EVERYWHERE = {
-    "environments": (*PYTEST, "-rA", f"--basetemp={LEFT}", "-m", "environment or everywhere", "tests/test_environments.py"),
+    "environments": (
+        *PYTEST,
+        "-rA",
+        f"--basetemp={LEFT}",
+        "-m",
+        "environment or everywhere",
+        "tests/test_environments.py",
+    ),
 }
 """All of `tests/environments`, by `python -m tests environments`; every check tries the cheapest two."""
 

@@ -1,7 +1,7 @@
 """Badges: `python -m tests.badges OWNER/NAME` writes them under the README's title and into each notebook.
 
-A badge needs to know where the repository lies, and only who publishes one knows that. A notebook that is opened
-from its badge comes alone: with the badges it gets a cell that installs the package where it is missing.
+A badge needs to know where the repository lies, and only who publishes one knows that. A notebook that is
+opened from its badge comes alone: with the badges it gets a cell that installs the package if it is missing.
 """
 
 import json

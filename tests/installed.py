@@ -13,7 +13,7 @@ PATIENCE = 600  # seconds for one installation, or for the tests that run in one
 
 
 class Environment:
-    """A virtual environment, new if there is none, with what pip installs; without an index the test is skipped."""
+    """A virtual environment, made if it is not there; without a package index the test is skipped."""
 
     def __init__(self, folder: Path, *words: str, python: str = sys.executable) -> None:
         self.folder = folder

@@ -2,8 +2,8 @@
 
 Each is what its makers publish of a hosted notebook, as far as it concerns us: the kernel, its front end and
 what shares a dependency with us. The rest is what pip takes beside those. `FOLDER` holds clones of the
-repositories below, and `databricks.txt`, downloaded from the address below. Without FOLDER only the oldest and
-the newest of everything are written, which need no list. A source is dated, and a later run reads a later one.
+repositories below, and `databricks.txt`, downloaded from the address below. Without FOLDER only the oldest
+and the newest of everything are written, which need no list. A later run reads what is published by then.
 """
 
 import json
@@ -21,12 +21,22 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
-CONCERN = """
-    ipykernel ipython ipywidgets widgetsnbextension jupyterlab-widgets jupyter-client jupyter-core traitlets
-    tornado comm decorator jedi matplotlib-inline nest-asyncio notebook nbclassic jupyterlab jupyter-server
-    nbformat nbclient nbconvert numpy pandas jinja2 pillow pybase64 httpx anyio starlette uvicorn fastapi gradio
-    pyzmq requests papermill scipy
-""".split()
+CONCERN = (
+    *("ipykernel", "ipython", "ipywidgets", "widgetsnbextension", "jupyterlab-widgets", "jupyter-client"),
+    *(
+        "jupyter-core",
+        "traitlets",
+        "tornado",
+        "comm",
+        "decorator",
+        "jedi",
+        "matplotlib-inline",
+        "nest-asyncio",
+    ),
+    *("notebook", "nbclassic", "jupyterlab", "jupyter-server", "nbformat", "nbclient", "nbconvert", "pyzmq"),
+    *("numpy", "pandas", "scipy", "jinja2", "pillow", "pybase64", "httpx", "anyio", "starlette", "uvicorn"),
+    *("fastapi", "gradio", "requests", "papermill"),
+)
 """What a list is searched for. Gradio stands for those who limit Pillow and Starlette."""
 
 Read = Callable[[str], dict[str, str]]
@@ -34,7 +44,9 @@ Read = Callable[[str], dict[str, str]]
 
 def frozen(text: str) -> dict[str, str]:
     """What `pip freeze` says."""
-    return {named(name): version for name, version in re.findall(r"^([\w.-]+)==([\w.]+)$", text, re.MULTILINE)}
+    return {
+        named(name): version for name, version in re.findall(r"^([\w.-]+)==([\w.]+)$", text, re.MULTILINE)
+    }
 
 
 def conda(text: str) -> dict[str, str]:
@@ -126,7 +138,9 @@ SOURCES: dict[str, tuple[str, list[Source | Page]]] = {
 
 
 def git(clone: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(clone), *words], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", "-C", str(clone), *words], check=True, capture_output=True, text=True
+    ).stdout
 
 
 def interpreter(version: str) -> str | None:
@@ -168,7 +182,9 @@ def write(name: str, python: str, source: str, pins: dict[str, str], published: 
     """Write an environment's file; what its source does not name is marked."""
     known = set(published)
     lines = [f"{each}=={pins[each]}{'' if each in known else '  # pip'}\n" for each in pins]
-    head = f"# Python {python}\n# {source}\n# Made by tests/pins.py; `# pip`: not named there, chosen by pip.\n"
+    head = (
+        f"# Python {python}\n# {source}\n# Made by tests/pins.py; `# pip`: not named there, chosen by pip.\n"
+    )
     (ROOT / f"tests/environments/{name}.txt").write_text(head + "".join(lines), "utf-8")
 
 
@@ -177,7 +193,13 @@ def main(words: list[str]) -> None:
     today = datetime.now(UTC).date().isoformat()
     for name, python, wanted in (("oldest", "3.11", floors()), ("newest", "3.13", asked())):
         pins = resolved(interpreter(python) or sys.executable, wanted, {})
-        write(name, python, f"pyproject.toml, {name}, {today}", pins, {named(re.split(r'[^\w.-]', each)[0]) for each in wanted})
+        write(
+            name,
+            python,
+            f"pyproject.toml, {name}, {today}",
+            pins,
+            {named(re.split(r"[^\w.-]", each)[0]) for each in wanted},
+        )
     for name, (python, sources) in SOURCES.items() if words else ():
         places, versions = [], dict[str, str]()
         for source in sources:

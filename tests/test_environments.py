@@ -1,8 +1,8 @@
 """Where people are: the packages of hosted notebooks, the oldest and the newest that we ask for.
 
-`python -m tests environments` tries all of `tests/environments`, every check the two cheapest. Each is installed
-as its file says, then the README's cell is run in it, as a person runs it who has used the notebook before;
-then the tests run there of what is done in a notebook.
+`python -m tests environments` tries all of `tests/environments`, every check the two cheapest. Each is
+installed as its file says, then the README's cell is run in it, as a person runs it who has used the notebook
+before; then the tests run there of what is done in a notebook.
 """
 
 import json
@@ -24,12 +24,14 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "tests/environments"
 CHEAPEST = ("oldest", "colab")
 NAMES = [
-    pytest.param(path.stem, marks=pytest.mark.environment if path.stem in CHEAPEST else pytest.mark.everywhere)
+    pytest.param(
+        path.stem, marks=pytest.mark.environment if path.stem in CHEAPEST else pytest.mark.everywhere
+    )
     for path in sorted(FOLDER.glob("*.txt"))
 ]
 
 SUITES = ("magics", "workbench", "show", "compare", "store", "test_session.py")
-CORE = "wire core catalog settings engines loop bridges endpoints metadata".split()
+CORE = ["wire", "core", "catalog", "settings", "engines", "loop", "bridges", "endpoints", "metadata"]
 AT_THE_FLOOR = [*(f"test_{each}.py" for each in CORE), "api", "local"]
 """What is tried beside it with the lowest version of everything that we ask for."""
 
@@ -41,7 +43,7 @@ REQUIRED = {"binder": ROOT / "binder/requirements.txt"}
 
 USED = """
 import importlib, importlib.metadata, importlib.util, sys
-modules = "IPython ipywidgets traitlets PIL.ImageFont PIL.Image numpy pandas httpx starlette.applications gradio"
+modules = "IPython ipywidgets traitlets PIL.ImageFont numpy pandas httpx starlette.applications gradio"
 for name in modules.split():
     if importlib.util.find_spec(name.partition(".")[0]):
         importlib.import_module(name)
@@ -71,7 +73,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(name, tmp_path_factory):
-    """What the file says, installed; TESTS_ENVIRONMENTS is a folder in which that is kept for the next time."""
+    """What the file says, installed; TESTS_ENVIRONMENTS is a folder that keeps it for the next time."""
     pins = FOLDER / f"{name}.txt"
     version = re.match(r"# Python (3\.\d+)\n", pins.read_text())[1]
     python = interpreter(version)
@@ -113,7 +115,11 @@ def test_the_readmes_cell_runs_in_a_kernel_that_was_used_before_and_replaces_not
     environment, wheel, tmp_path
 ):
     before, checked = frozen(environment, tmp_path), environment.run("-m", "pip", "check", cwd=tmp_path)
-    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(shelf(environment, wheel, tmp_path)), "PYTHONPATH": ""}
+    index = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(shelf(environment, wheel, tmp_path)),
+        "PYTHONPATH": "",
+    }
     work = tmp_path / "work"
     work.mkdir()
     with Kernel(work, python=environment.python, **environment.environ(**index)) as kernel:

@@ -1,7 +1,7 @@
 """Our completions, as IPython's completer takes them; what to offer is decided in `complete.py`.
 
-IPython 8.6 and later has matchers that know the whole cell, and say the kind of each completion. Before that a
-matcher is given a line; in a kernel the cell stands in the request that it answers.
+IPython 8.6 and later has matchers that know the whole cell, and say the kind of each completion. Before that
+a matcher is given a line; in a kernel the cell stands in the request that it answers.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def _line_matcher(shell: InteractiveShell) -> Any:
         if found is None:
             return []
         # Only what follows the last delimiter is replaced.
-        start = len(found.fragment) - len(shell.Completer.splitter.split_line(typed))
+        replaced = shell.Completer.splitter.split_line(typed)  # type: ignore[no-untyped-call]  # IPython's
+        start = len(found.fragment) - len(replaced)
         texts = [each.text for each in found.candidates] or [found.fragment]
         return [text[max(0, start) :] for text in texts]
 

@@ -14,7 +14,6 @@ from traitlets import HasTraits, TraitType
 from beluga_nb.errors import UnknownName
 from beluga_nb.magics.grammar import help_text
 
-
 if TYPE_CHECKING:
     _Trait = TraitType[Any, Any]
 else:

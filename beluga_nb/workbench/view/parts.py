@@ -10,7 +10,6 @@ import traitlets
 from beluga_nb.core import Preview
 from beluga_nb.workbench.state import State
 
-
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
