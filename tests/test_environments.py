@@ -18,6 +18,7 @@ from installed import Environment
 from kernels import Kernel
 from pins import interpreter
 
+from beluga_nb.versions import FAULTS
 from tests.badges import NOTEBOOKS, notebook_with_badges
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +56,9 @@ for name, module in {"pillow": "PIL", "ipywidgets": "ipywidgets", "numpy": "nump
     assert sys.modules[module].__version__ == importlib.metadata.version(name), name
 print(len(whale), whale[0].size, whale.recipe.procedural)
 """
+
+
+FAULTS_THERE = "from beluga_nb.versions import faults; print(*faults())"
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -167,6 +171,8 @@ def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
         environment.install(*TOOLS)
     else:
         environment.install("-c", str(constraints), str(ROOT), *TOOLS)
+    if "ipykernel" in environment.run("-c", FAULTS_THERE, cwd=ROOT):
+        environment.install(f"ipykernel>={FAULTS['ipykernel'].mended}")  # as `%beluga status` says there
     tried = [*SUITES, *(AT_THE_FLOOR if name == "oldest" else ())]
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "filterwarnings=", "--tb=short"]
     done = subprocess.run(
