@@ -89,6 +89,7 @@ def main(words: list[str]) -> int:
         print(f"== {name}: {' '.join(command)}", flush=True)
         began = time.monotonic()
         where = without_a_route() if name.startswith("notebooks") else environment()
+        where |= {"TESTS_WHOLE": "1"} if name in EVERYWHERE else {}
         status = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=where).returncode
         print(
             f"== {name}: {'passed' if status == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s\n",
