@@ -1,8 +1,8 @@
 """Where people are: the packages of hosted notebooks, the oldest and the newest that we ask for.
 
-`python -m tests environments` tries all of `tests/environments`, every check the two cheapest, with some of the
-tests. Each is installed as its file says, then the README's cell is run in it, as a person runs it who has used
-the notebook before; then the tests run there of what is done in a notebook.
+`python -m tests environments` tries all of `tests/environments`, every check the two cheapest, with some of
+the tests. Each is installed as its file says, then the README's cell is run in it, as a person runs it who
+has used the notebook before; then the tests run there of what is done in a notebook.
 """
 
 import json
