@@ -74,6 +74,7 @@ from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken, runs
 from beluga_nb.text import Environment, Secret, holds_key, redact
+from beluga_nb.versions import faults
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -346,7 +347,7 @@ class Session(Care, Comparing, Bench):
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(self._store_of(now))):
             told["unfinished"] = unfinished
-        return told
+        return told | faults()
 
     def _booth(self, voting: Voting) -> object:
         from beluga_nb.workbench.booth import Booth  # the one door to what needs ipywidgets

@@ -45,6 +45,18 @@ CHECKS = {
     "notebooks again, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
 }
 
+EVERYWHERE = {
+    "environments": (
+        *PYTEST,
+        "-rA",
+        f"--basetemp={LEFT}",
+        "-m",
+        "environment or everywhere",
+        "tests/test_environments.py",
+    ),
+}
+"""All of `tests/environments`, by `python -m tests environments`; every check tries the cheapest two."""
+
 NPM = ("install", "--prefix", "tests/node", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
 NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many minutes
 
@@ -69,15 +81,16 @@ def packages_are_missing() -> bool:
     return not all((node / "node_modules" / name).exists() for name in needed)
 
 
-def main() -> int:
+def main(words: list[str]) -> int:
     if (npm := shutil.which("npm")) and packages_are_missing():
         with contextlib.suppress(subprocess.TimeoutExpired):  # the tests that need it say so
             subprocess.run([npm, *NPM], cwd=ROOT, timeout=NPM_PATIENCE)
-    for name, words in CHECKS.items():
-        print(f"== {name}: {' '.join(words)}", flush=True)
+    for name, command in (EVERYWHERE if words == ["environments"] else CHECKS).items():
+        print(f"== {name}: {' '.join(command)}", flush=True)
         began = time.monotonic()
         where = without_a_route() if name.startswith("notebooks") else environment()
-        status = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=where).returncode
+        where |= {"TESTS_WHOLE": "1"} if name in EVERYWHERE else {}
+        status = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=where).returncode
         print(
             f"== {name}: {'passed' if status == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s\n",
             flush=True,
@@ -90,4 +103,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

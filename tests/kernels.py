@@ -1,7 +1,9 @@
 """A real Jupyter kernel for tests: run a cell, get what it showed."""
 
+import contextlib
 import os
 import queue
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -14,7 +16,9 @@ def clean_environment(**more):
     """The environment without any setting of ours, and without CI, which is one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
     kept.pop("CI", None)
-    return kept | {"PYTHONWARNINGS": "default"} | more
+    # In an environment of somebody else's its old libraries warn of one another.
+    warned = "ignore" if "TESTS_ENVIRONMENT" in os.environ else "default"
+    return kept | {"PYTHONWARNINGS": warned} | more
 
 
 @dataclass
@@ -47,8 +51,9 @@ class Shown:
 class Kernel:
     """One kernel in a folder; `with Kernel(folder) as kernel: kernel.run("1 + 1")`."""
 
-    def __init__(self, folder, **environment):
+    def __init__(self, folder, *, python=sys.executable, **environment):
         self.manager = KernelManager(kernel_name="python3")
+        self.manager.kernel_spec.argv[0] = python
         environment = clean_environment(IPYTHONDIR=str(folder / ".ipython"), **environment)
         self.manager.start_kernel(cwd=str(folder), env=environment)
         self.client = self.manager.client()
@@ -62,6 +67,19 @@ class Kernel:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_resources()
+
+    def restart(self, *, now):
+        """Restart it, and come back when what it shows is heard again."""
+        self.manager.restart_kernel(now=now)
+        self.client.wait_for_ready(timeout=PATIENCE)
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            number = self.client.kernel_info()
+            with contextlib.suppress(queue.Empty):
+                while message := self.client.get_iopub_msg(timeout=1):
+                    if message["parent_header"].get("msg_id") == number:
+                        return
+        raise TimeoutError("nothing is heard of the new kernel")
 
     def start(self, code, *, answers=None):
         return self.client.execute(code, allow_stdin=answers is not None, stop_on_error=True)

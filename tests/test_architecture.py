@@ -18,7 +18,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
     {"text"},
-    {"errors", "pieces", "untrusted"},
+    {"errors", "pieces", "untrusted", "versions"},
     {"metadata", "cells", "lifetime", "_workers"},
     {"core", "_loop"},
     {"engines", "catalog", "budget", "person", "endpoints"},

@@ -247,7 +247,8 @@ SHOWN = {
     "S52": ("s52_importing_the_package_imports_no_heavy_library_opens_no_socket_and_writes_nothing",),
     "S60": (
         "s60_what_is_installed_is_at_least_the_floor",
-        "s60_the_core_works_with_the_lowest_versions_that_are_allowed",
+        "s60_every_requirement_of_users_has_a_floor_that_is_tried",
+        "what_is_done_in_a_notebook_works_there",
     ),
     "S61": ("s61_every_dependency_has_a_floor_and_its_reason_in_the_readme",),
     "S62": ("s62_the_wheel_holds_the_package_and_its_lessons_and_nothing_else",),

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import KEY, drawing, service
-from environments import Environment
+from installed import Environment
+from pins import interpreter
 
-from tests.badges import badges, with_badges
+from tests.badges import INSTALL, NOTEBOOKS, badges, notebook_with_badges, with_badges
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -26,6 +27,8 @@ def test_the_files_are_those_that_repo2docker_knows():
     assert os.access(ROOT / "binder/postBuild", os.X_OK)
     assert (ROOT / "binder/postBuild").read_text().startswith("#!/bin/bash\n")
     assert not (ROOT / "requirements.txt").exists()  # it would be read if binder/ went
+    [kernel] = re.findall(r"^ipykernel.*$", (ROOT / "binder/requirements.txt").read_text(), re.MULTILINE)
+    assert f'"{kernel}"' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
 def test_elsewhere_its_last_step_touches_nothing(tmp_path):
@@ -38,7 +41,7 @@ def test_elsewhere_its_last_step_touches_nothing(tmp_path):
 
 def test_badges_are_written_once_under_the_title():
     once = with_badges("# beluga_nb\n\nA prompt.\n", "someone/beluga_nb")
-    assert once.splitlines()[2:4] == badges("someone/beluga_nb")
+    assert once.splitlines()[2:5] == badges("someone/beluga_nb")
     assert with_badges(once, "other/beluga_nb") == once.replace("someone/", "other/")
     for line in badges("someone/beluga_nb"):
         assert "someone/beluga_nb" in line
@@ -46,6 +49,19 @@ def test_badges_are_written_once_under_the_title():
         assert (ROOT / notebook).exists()
     with pytest.raises(ValueError, match="OWNER/NAME"):
         badges("https://somewhere.example")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebooks_badges_open_itself_and_its_first_cell_installs_where_nothing_is(path):
+    text = path.read_text("utf-8")
+    once = notebook_with_badges(text, "someone/beluga_nb", path.name)
+    assert notebook_with_badges(once, "other/beluga_nb", path.name) == once.replace("someone/", "other/")
+    title, install, *rest = json.loads(once)["cells"]
+    links = re.findall(r"^\[!\[\w+\]\(\S+\)\]\((\S+)\)$", "".join(title["source"]), re.MULTILINE)
+    assert len(links) == 3
+    assert all(link.endswith(f"/notebooks/{path.name}") for link in links)
+    assert "".join(install["source"]) == INSTALL
+    assert rest == json.loads(text)["cells"][1:]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +79,11 @@ def image(tmp_path_factory):
         if (ROOT / name).is_file():
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, home / name)
-    environment = Environment(tmp_path_factory.mktemp("conda") / "env")
+    python = interpreter("3.11")
+    if python is None:
+        pytest.skip("There is no Python 3.11 here.")
+    lock = ("--no-deps", "--only-binary=:all:", "-r", str(ROOT / "tests/environments/binder.txt"))
+    environment = Environment(tmp_path_factory.mktemp("conda") / "env", *lock, python=python)
     subprocess.run(
         [environment.python, "-m", "pip", "install", "-q", "--no-compile", "-r", "binder/requirements.txt"],
         cwd=home,
@@ -74,6 +94,12 @@ def image(tmp_path_factory):
     built = environment.environ(HOME=str(home), REPO_DIR=str(home))
     subprocess.run([str(home / "binder/postBuild")], cwd=home, env=built, check=True, timeout=60)
     return environment, home
+
+
+@pytest.mark.environment
+def test_on_binder_nothing_that_is_there_is_at_odds_afterwards(image):
+    environment, home = image
+    assert "No broken requirements found." in environment.run("-m", "pip", "check", cwd=home)
 
 
 def executed(image, path, **environ):

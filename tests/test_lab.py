@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from environments import Environment
+from installed import Environment
 from kernels import clean_environment
 
 from beluga_nb import lab

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import KEY, ask, drawing, service
-from environments import Environment
+from installed import Environment
 
 from beluga_nb.core import Request
 from beluga_nb.errors import Refused

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from environments import Environment
+from installed import Environment
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -92,83 +92,28 @@ def test_the_wheel_works_where_nothing_else_is(built, tmp_path):
     empty.run("-m", "pip", "check", cwd=work)
 
 
-TRIED = {
-    "dependencies": PROJECT["dependencies"],
-    **{extra: PROJECT["optional-dependencies"][extra] for extra in ("server", "nested", "keyring")},
-}
-"""What is installed at its floor; front ends and what only tests use are as new as they come."""
-
-CORE = [
-    "core",
-    "wire",
-    "catalog",
-    "settings",
-    "session",
-    "engines",
-    "loop",
-    "bridges",
-    "endpoints",
-    "metadata",
-    "api/dialects",
-    "api/http",
-    "api/keys",
-    "api/retry",
-    "show/markup",
-    "show/preview",
-    "show/recipe",
-    "store/records",
-    "store/replay",
-    "local/painter",
-    "local/jobs",
-    "local/guard",
-    "local/child",
-    "magics/magic",
-    "magics/parse",
-    "magics/completion",
+TRIED = [
+    requirement
+    for group in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for requirement in group
+    if group is not PROJECT["optional-dependencies"]["test"] and not requirement.startswith("beluga_nb[")
 ]
-"""The tests that need no library but those of the package, pytest and a kernel."""
+"""What we ask for, but for what only tests use."""
 
 
-def floors():
-    """Each requirement with its lowest version in place of its range."""
-    for words in (each for group in TRIED.values() for each in group):
-        requirement, _, marker = words.partition(";")
-        name, _, floor = requirement.strip().partition(">=")
-        yield f"{name}=={floor}{'; ' + marker.strip() if marker else ''}"
+def oldest():
+    """The oldest of everything, as `tests/test_environments.py` tries it on every change."""
+    text = (ROOT / "tests/environments/oldest.txt").read_text()
+    return text.splitlines()[0], dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
 
 
-def test_s60_every_dependency_of_users_has_a_floor_that_is_tried():
-    assert all(re.match(r"[\w.-]+==\d+(\.\d+)*(;|$)", each) for each in floors())
-    assert {each.partition(">=")[0] for each in PROJECT["dependencies"]} <= {
-        each.partition("==")[0] for each in floors()
-    }
-    assert all((ROOT / "tests" / path).exists() for path in core_tests())
+@pytest.mark.parametrize("requirement", TRIED)
+def test_s60_every_requirement_of_users_has_a_floor_that_is_tried(requirement):
+    words, _, marker = requirement.partition(";")
+    name, floor = re.match(r"([\w-]+)>=([\d.]+)", words).groups()
+    if "python_version >= " not in marker:  # what a later Python needs is not in the lowest one's list
+        assert re.fullmatch(rf"{re.escape(floor)}(\.0)*", oldest()[1][name.replace("_", "-")])
 
 
-def core_tests():
-    return [re.sub(r"(\w+)$", r"test_\1.py", each) for each in CORE]
-
-
-LOWEST = tuple(map(int, PROJECT["requires-python"].removeprefix(">=").split(".")))
-
-
-@pytest.mark.environment
-@pytest.mark.skipif(sys.version_info[:2] > LOWEST, reason="The floors are those of the lowest Python.")
-def test_s60_the_core_works_with_the_lowest_versions_that_are_allowed(tmp_path):
-    lowest = Environment(tmp_path / "env")
-    (tmp_path / "floors.txt").write_text("\n".join(floors()))
-    extras = ",".join(name for name in TRIED if name != "dependencies")
-    kernel = ("ipykernel>=6.31", "nbformat", "defusedxml", "pytest")
-    lowest.install("-c", str(tmp_path / "floors.txt"), "-e", f"{ROOT}[{extras}]", *kernel)
-    for words in PROJECT["dependencies"]:
-        name, _, floor = words.partition(">=")
-        said = lowest.run("-c", f"from importlib.metadata import version; print(version({name!r}))", cwd=ROOT)
-        assert re.fullmatch(rf"{re.escape(floor)}(\.0)*", said.strip()), (name, said)
-    said = lowest.run(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not two_thousand"),
-        f"--basetemp={tmp_path / 'tests'}",
-        *(f"tests/{path}" for path in core_tests()),
-        cwd=ROOT,
-    )
-    assert " passed" in said.splitlines()[-1]
-    assert "skipped" not in said.splitlines()[-1]
+def test_s60_the_floors_are_tried_with_the_lowest_python():
+    assert oldest()[0] == f"# Python {PROJECT['requires-python'].removeprefix('>=')}"

@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
+from beluga_nb.api.fetch import is_picture
 from beluga_nb.api.inflate import inflated
 from beluga_nb.errors import BadReply, plain
 from beluga_nb.text import redact_bytes
@@ -32,7 +33,6 @@ _LONG = 256  # bytes of a string above which it is taken out before JSON is pars
 _MOST_DOCUMENTS = 1000
 _MOST_WORK = 50_000_000  # characters that are looked at again where a document is damaged
 
-_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 _ENCODED_SIGNATURES = ("iVBORw0KGgo", "/9j/", "_9j_", "UklGR")
 _HEX_SIGNATURES = ("89504e470d0a1a0a", "ffd8ff", "52494646")
 
@@ -64,7 +64,7 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None) -> ParsedAnswer
     """
     headers = headers or {}
     body = inflated(body, headers.get("content-encoding", ""))
-    if _is_picture(body):
+    if is_picture(body):
         return ParsedAnswer(items=(Item(data=body),))
     if parts := _multipart(body, headers.get("content-type", "")):
         return ParsedAnswer(items=tuple(Item(data=part) for part in parts[:MOST_ITEMS]))
@@ -93,7 +93,7 @@ def decoded(encoded: str | bytes | memoryview) -> bytes:
         raise BadReply(
             "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
         ) from None
-    return data if _is_picture(data) else redact_bytes(data)  # which may say anything
+    return data if is_picture(data) else redact_bytes(data)  # which may say anything
 
 
 def _decoded(encoded: str | bytes | memoryview) -> bytes:
@@ -116,7 +116,7 @@ def _of_data_url(url: str | bytes | memoryview) -> bytes:
     if b";base64" in head:
         return pybase64.b64decode(_plain_base64(payload), validate=True)
     data = unquote_to_bytes(payload)
-    if not comma or not _is_picture(data):
+    if not comma or not is_picture(data):
         raise ValueError(head)
     return data
 
@@ -138,10 +138,6 @@ def _unescaped(text: bytes) -> str:
         return text.decode("utf-8", "replace").replace("\\/", "/").replace("\\n", "").replace("\\r", "")
 
 
-def _is_picture(data: bytes) -> bool:
-    return data.startswith(_SIGNATURES) and (data[:4] != b"RIFF" or data[8:12] == b"WEBP")
-
-
 def _multipart(body: bytes, content_type: str) -> list[bytes]:
     """Return the bare pictures among the parts of a multipart body."""
     boundary = re.search(r'boundary="?([^";,\s]{1,200})', content_type)
@@ -149,7 +145,7 @@ def _multipart(body: bytes, content_type: str) -> list[bytes]:
         return []
     parts = body.split(b"--" + boundary[1].encode("utf-8", "replace"), MOST_ITEMS + 1)
     payloads = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
-    return [payload for payload in payloads if _is_picture(payload)]
+    return [payload for payload in payloads if is_picture(payload)]
 
 
 # --- documents

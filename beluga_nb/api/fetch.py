@@ -114,6 +114,14 @@ def looked_at(data: bytes) -> tuple[str, Preview | None]:
     return kind, small
 
 
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether data begins as a PNG, a JPEG or a WebP does."""
+    return data.startswith(_SIGNATURES) and (data[:4] != b"RIFF" or data[8:12] == b"WEBP")
+
+
 def cut_short(data: bytes) -> bool:
     """Whether a PNG, JPEG or WebP ends before its end; what is none of them is not cut.
 

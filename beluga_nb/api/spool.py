@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
-from beluga_nb.text import RedactedStream
+from beluga_nb.api.fetch import is_picture
+from beluga_nb.text import RedactedStream, redact_bytes
 
 SUFFIX = ".answer"
 PART = ".part"
@@ -36,22 +37,24 @@ class Spool:
         self.complete = False
         self._name = name
         self._file: int | None = None
-        self._closed = False
+        self._begun = self._closed = False
         self._left = MAX_KEPT
         self._waiting = bytearray()
-        self._redacted = RedactedStream()
+        self._redacted: RedactedStream | None = None
         self._written = 0.0
         self._lock = threading.Lock()
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Make the file, with the head of the answer."""
         with contextlib.suppress(OSError, RuntimeError):
-            await asyncio.to_thread(self._open)
-        await self.write(_head(status, headers))
+            await asyncio.to_thread(self._open, redact_bytes(_head(status, headers)))
 
     async def write(self, chunk: bytes) -> bool:
         """Add to the file; return whether it has taken all until now."""
-        self._waiting += self._redacted.feed(chunk)
+        if not self._begun:
+            # Keys are looked for in text: in a picture it would take long, and could spoil it.
+            self._redacted, self._begun = None if is_picture(chunk) else RedactedStream(), True
+        self._waiting += chunk
         self._left -= len(chunk)
         if self._file is None or self._left < 0:
             self._waiting.clear()
@@ -70,9 +73,7 @@ class Spool:
 
     def close(self) -> None:
         """Write what has arrived, and close the file."""
-        if not self._closed:
-            self._waiting += self._redacted.finish()
-        self._write()
+        self._write(last=True)
         with self._lock:
             self._closed = True
             if self._file is None:
@@ -84,7 +85,7 @@ class Spool:
                     os.replace(self.path, self.path.with_suffix(""))
                     self.path = self.path.with_suffix("")
 
-    def _open(self) -> None:
+    def _open(self, head: bytes) -> None:
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         with self._lock:
             numbers = count(1)
@@ -93,15 +94,21 @@ class Spool:
                 self.path = whole.with_name(whole.name + PART)
                 with contextlib.suppress(FileExistsError):
                     self._file = None if whole.exists() else os.open(self.path, how, 0o600)
+            self._put(head)
 
-    def _write(self) -> None:
+    def _write(self, *, last: bool = False) -> None:
         with self._lock:
             block, self._waiting = bytes(self._waiting), bytearray()
-            try:
-                while block and self._file is not None:
-                    block = block[os.write(self._file, block) :]
-            except OSError:  # a full disk
-                self._left, self.complete = -1, False
+            if self._redacted:
+                block = self._redacted.feed(block) + (self._redacted.finish() if last else b"")
+            self._put(block)
+
+    def _put(self, block: bytes) -> None:
+        try:
+            while block and self._file is not None:
+                block = block[os.write(self._file, block) :]
+        except OSError:  # a full disk
+            self._left, self.complete = -1, False
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:

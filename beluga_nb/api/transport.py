@@ -24,7 +24,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.fetch import origin
+from beluga_nb.api.fetch import is_picture, origin
 from beluga_nb.api.inflate import inflated
 from beluga_nb.api.logs import discreet
 from beluga_nb.api.spool import Spool
@@ -42,6 +42,8 @@ App = Callable[
 
 MAX_IN_MEMORY = 256 * 2**20
 """Bytes of an answer that are held in memory: ten pictures of 18 MB, as base64. A spool takes more."""
+
+_LARGE = 2**20  # bytes
 
 MAX_ERROR = 2**20
 """Bytes that are read of an answer whose status is none of success; the status says enough."""
@@ -116,7 +118,9 @@ class Transport:
         # Raised here, an error has no frame of the libraries in its context, which hold the key.
         if isinstance(ended, asyncio.CancelledError):
             raise ended
-        return arrival.response(ended) or ended or _broken("there was none")
+        large = len(arrival.content) > _LARGE  # looking for keys in it takes a while
+        response = await asyncio.to_thread(arrival.response, ended) if large else arrival.response(ended)
+        return response or ended or _broken("there was none")
 
     async def _exchange(self, outgoing: Outgoing, departure: _Departure, arrival: _Arrival) -> None:
         response = await self._transport(outgoing).handle_async_request(self._request(outgoing, departure))
@@ -277,7 +281,8 @@ class _Arrival:
         except BadReply as error:
             broken = broken or error.with_traceback(None)  # whose frames hold what was inflated
         headers = {name: redact(said) for name, said in headers.items()}  # some services repeat the key
-        return Response(status=self.status, headers=headers, content=redact_bytes(content), broken=broken)
+        content = content if is_picture(content) else redact_bytes(content)
+        return Response(status=self.status, headers=headers, content=content, broken=broken)
 
     def _too_large(self) -> BadReply:
         kept = (

@@ -12,22 +12,23 @@ if TYPE_CHECKING:
 
 def register(shell: InteractiveShell) -> None:
     """Add our magic, its completion, and the transformer that keeps prompts as they are typed."""
-    from beluga_nb.magics.completer import matcher_for
+    from beluga_nb.magics import completer
     from beluga_nb.magics.registered import BelugaMagics
 
     unregister(shell)
     shell.register_magics(BelugaMagics(shell=shell, parent=shell))
     shell.input_transformer_manager.token_transformers.append(Verbatim)
-    shell.Completer.custom_matchers.append(matcher_for(shell))
+    completer.register(shell)
 
 
 def unregister(shell: InteractiveShell) -> None:
     """Take away what `register` added, and nothing else."""
+    from beluga_nb.magics import completer
+
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("beluga", None)
     ours = shell.magics_manager.registry.pop("BelugaMagics", None)
     shell.configurables[:] = [each for each in shell.configurables if each is not ours]
-    matchers = shell.Completer.custom_matchers
-    matchers[:] = [each for each in matchers if getattr(each, "matcher_identifier", "") != "beluga_nb"]
+    completer.unregister(shell)
     transformers = shell.input_transformer_manager.token_transformers
     transformers[:] = [each for each in transformers if each is not Verbatim]

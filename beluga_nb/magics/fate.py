@@ -45,4 +45,7 @@ def caller(frame: FrameType | None) -> FrameType | None:
 
 
 def _is_machinery(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in {"IPython", "beluga_nb"}
+    # IPython 7 decorates magics by means of `decorator`, whose older versions make modules without a name.
+    made = frame.f_code.co_filename.startswith("<decorator-gen")
+    module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return made or module in {"IPython", "beluga_nb", "decorator"}

@@ -6,7 +6,7 @@ Nothing else of the package is imported before the first use: loading the extens
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import HasTraits, TraitType
@@ -14,8 +14,13 @@ from traitlets import HasTraits, TraitType
 from beluga_nb.errors import UnknownName
 from beluga_nb.magics.grammar import help_text
 
+if TYPE_CHECKING:
+    _Trait = TraitType[Any, Any]
+else:
+    _Trait = TraitType  # which cannot be subscripted before traitlets 5.10
 
-class Setting(TraitType[Any, Any]):
+
+class Setting(_Trait):
     """A setting of the session, as a trait of IPython's: read from there, and set there."""
 
     info_text = "a setting of beluga_nb"

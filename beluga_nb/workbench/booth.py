@@ -18,6 +18,7 @@ from IPython.display import display
 from beluga_nb.core import Bundle
 from beluga_nb.errors import BelugaError
 from beluga_nb.show.markup import outside
+from beluga_nb.workbench.view.parts import CAN_FOCUS, bundle
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -44,8 +45,13 @@ _FACES = {
     "undo": "u · undo",
 }
 _WORDS = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
+_KEYS_TOLD = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo"
 _FIGURE = "margin:0;flex:1 1 0;min-width:0"
 _IMAGE = "width:100%;height:auto;border-radius:4px;display:block;margin:0"
+
+
+_BOOTH = "beluga-booth"
+_FOCUS = f"""<style onload="this.closest('.{_BOOTH}')?.querySelector('input')?.focus()"></style>"""
 
 
 class Voting(Protocol):
@@ -78,9 +84,10 @@ class Booth:
         self.keys = widgets.Text(
             placeholder="keys: 1 2 t b s u",
             continuous_update=True,
-            tooltip="Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo",
             layout=widgets.Layout(width="150px"),
         )
+        if self.keys.has_trait("tooltip"):  # of a text field: since ipywidgets 8
+            self.keys.tooltip = _KEYS_TOLD
         self.buttons = {answer: self._button(answer) for answer in KEYS.values()}
         self.end = widgets.Button(
             description="End and reveal", layout=widgets.Layout(width="auto"), tooltip="Show the ranking"
@@ -91,6 +98,7 @@ class Booth:
             [self.keys, *self.buttons.values(), self.end], layout=widgets.Layout(flex_flow="row wrap")
         )
         self.view = widgets.VBox([self.pictures, row, self.status])
+        self.view.add_class(_BOOTH)
         self._show()
 
     def press(self, answer: str) -> None:
@@ -103,7 +111,7 @@ class Booth:
             self._say(f"Not recorded. {error.message} {error.hint}")
             return
         self._show()
-        self.keys.focus()
+        self._focus()
 
     def reveal(self) -> None:
         """End the session: the ranking takes the place of the booth, and nothing is taken back any more."""
@@ -141,6 +149,10 @@ class Booth:
                 button.disabled = not self._voting.undoable if answer == "undo" else pictures is None
         self._shown_at = self._clock()
 
+    def _focus(self) -> None:
+        if CAN_FOCUS:
+            self.keys.focus()
+
     def _say(self, words: str) -> None:
         self.status.value = f'<span style="opacity:.75">{outside(words)}</span>'
 
@@ -151,11 +163,10 @@ class Booth:
         if self._ended:
             display(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython's
             return
-        shown = dict(self.view._repr_mimebundle_())
-        shown["text/plain"] = repr(self)
+        shown = bundle(self.view, repr(self))
         handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython's
         self._handles.append(handle)
-        self.keys.focus()
+        self._focus()
 
 
 def _html(pictures: tuple[bytes, bytes], caption: str) -> str:
@@ -165,4 +176,5 @@ def _html(pictures: tuple[bytes, bytes], caption: str) -> str:
         for side, data in zip(("left", "right"), pictures, strict=True)
     )
     words = f'<div style="margin:0 0 6px">{outside(caption)}</div>' if caption else ""
-    return f'{words}<div style="display:flex;gap:12px">{figures}</div>'
+    focus = "" if CAN_FOCUS else _FOCUS
+    return f'{words}<div style="display:flex;gap:12px">{figures}</div>{focus}'

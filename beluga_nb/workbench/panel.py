@@ -15,14 +15,13 @@ from beluga_nb.workbench.view.comparison import comparison
 from beluga_nb.workbench.view.form import form
 from beluga_nb.workbench.view.history import history
 from beluga_nb.workbench.view.page import ROOT, page
+from beluga_nb.workbench.view.parts import bundle, tabs
 from beluga_nb.workbench.view.results import gallery
 from beluga_nb.workbench.view.work import UnderWay, told, trouble
 
 _SAVED = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
 
 _STILL = "beluga-still"
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class Panel:
@@ -59,17 +58,18 @@ class Panel:
 
     def _parts(self, session: Session) -> list[widgets.DOMWidget]:
         state, controller = self.state, self.controller
-        tabs = widgets.Tab(
-            [gallery(state, controller), comparison(state, controller), history(state, controller)],
-            titles=["Pictures", "Compare", "History"],
-        )
+        rooms = {
+            "Pictures": gallery(state, controller),
+            "Compare": comparison(state, controller),
+            "History": history(state, controller),
+        }
         return [
             page(session.sizes_of(""), still=_STILL),
             form(state, controller),
             UnderWay(state, controller).box,
             told(state),
             trouble(state),
-            tabs,
+            tabs(rooms),
         ]
 
     def __repr__(self) -> str:
@@ -78,8 +78,7 @@ class Panel:
     def _ipython_display_(self) -> None:
         # Two outputs: the panel, and what a saved notebook shows in its place. The second is hidden while the
         # first lives, and renewed by itself, so that the panel is never drawn anew while someone types.
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
-        display({WIDGET: view, "text/plain": _SAVED}, raw=True)  # type: ignore[no-untyped-call]
+        display(bundle(self.box, _SAVED), raw=True)  # type: ignore[no-untyped-call]
         still = DisplayHandle()  # type: ignore[no-untyped-call]
         still.display(self._bundle(), raw=True)  # type: ignore[no-untyped-call]
         self._stills.append(still)

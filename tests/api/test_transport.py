@@ -34,7 +34,7 @@ async def no_time(_):
     pass
 
 
-def outcome_of(base_url, *, timeout=10.0):
+def outcome_of(base_url, *, timeout=3.0):
     """Ask through the client and its retries; return the result or the error."""
     endpoint = Endpoint(base_url=base_url, provider="wire", key=Secret(KEY, "code"), timeout=timeout)
 

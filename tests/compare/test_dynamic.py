@@ -1,9 +1,12 @@
 """`dynamicprompts`' syntax, asked for by name: what it would damage is an error."""
 
 import pytest
+from needed import needed
 
 from beluga_nb.compare.dynamic import expand
 from beluga_nb.errors import RequestError
+
+needed("dynamicprompts")
 
 
 def test_choices_become_whole_prompts():

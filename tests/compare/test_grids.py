@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from conftest import KEY, Counting, drawing, service
+from needed import needed
 
 from beluga_nb.budget import Prices
 from beluga_nb.compare.grid import Grid
@@ -424,8 +425,7 @@ def test_the_same_request_in_two_cells_is_bought_once_and_planned_once(session, 
 
 
 def test_rows_come_from_a_frame_a_list_or_a_file(session, tmp_path):
-    import pandas
-
+    pandas = needed("pandas")
     rows = [{"animal": "cat", "style": "oil, thick"}, {"animal": "fox", "style": "ink"}]
     with open(tmp_path / "scenes.csv", "w", newline="", encoding="utf-8-sig") as file:
         writer = csv.DictWriter(file, ["animal", "style"])

@@ -1,6 +1,7 @@
 """Tab in our lines and cells: through a real kernel's `complete_request`, and at the edges without one."""
 
 import pytest
+from IPython.core import completer
 from kernels import Kernel
 
 from beluga_nb.magics.complete import Known, offer
@@ -14,6 +15,9 @@ FIVE = ["1:1", "16:9", "9:16", "4:3", "3:4", "auto"]
 FLUX = ["flux-kontext", "flux-2.0"]
 OURS = ["anchor", "animal", "year"]
 CLOSED = ["anchor}}", "animal}}"]
+
+KINDS = hasattr(completer, "SimpleCompletion")
+"""Whether this IPython says the kind of a completion: since 8.6."""
 
 CASES = [
     # what stands before the cursor, what is offered there, its kind
@@ -91,7 +95,7 @@ def kernel(tmp_path_factory):
 def test_tab_offers_just_what_can_stand_there(kernel, code, offered, kind):
     matches, (start, end), types = kernel.complete(code)
     assert matches == offered
-    assert types == {kind}
+    assert types == {kind if KINDS else "<unknown>"}
     assert end == len(code)
     assert all(match.startswith(code[start:]) or code[start:] == "" for match in offered)
 

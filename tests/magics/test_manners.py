@@ -3,10 +3,10 @@
 import sys
 
 import nbformat
-import papermill
 import pexpect
 import pytest
 from kernels import Kernel, clean_environment
+from needed import needed
 
 STATE = """
 import sys, threading, gc
@@ -18,7 +18,7 @@ state = {
     "registry": sorted(shell.magics_manager.registry),
     "configurables": sorted(type(each).__name__ for each in shell.configurables),
     "transforms": [manager.cleanup_transforms, manager.line_transforms, manager.token_transformers],
-    "matchers": shell.Completer.custom_matchers,
+    "matchers": [shell.Completer.custom_matchers, getattr(shell.Completer, "magic_arg_matchers", [])],
     "hooks": [sys.excepthook, sys.displayhook, shell.custom_exceptions, shell.CustomTB, sys.meta_path],
     "events": shell.events.callbacks,
     "threads": sorted(each.name for each in threading.enumerate()),
@@ -123,6 +123,7 @@ FRONT_ENDS = {
 @pytest.mark.posix
 @pytest.mark.parametrize("name", FRONT_ENDS)
 def test_a_terminal_shows_useful_text(tmp_path, name):
+    needed(FRONT_ENDS[name][0])
     load, picture, size, error, _ = in_a_terminal(FRONT_ENDS[name], tmp_path, TYPED)
     assert "beluga" not in load.replace(TYPED[0], "")  # some kernels warn of themselves as they start
     assert "1 picture of “a cat, really?”" in picture
@@ -134,6 +135,7 @@ def test_a_terminal_shows_useful_text(tmp_path, name):
 
 
 def test_papermill_sets_everything_by_a_cell_of_parameters(tmp_path, monkeypatch):
+    papermill = needed("papermill")
     for name in ("CI", "BELUGA_MODE"):
         monkeypatch.delenv(name, raising=False)
     cells = [

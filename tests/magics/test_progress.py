@@ -5,6 +5,7 @@ import time
 
 import pytest
 from kernels import PATIENCE, Kernel
+from needed import NESTED, needed
 from test_manners import FRONT_ENDS, in_a_terminal
 
 from beluga_nb.engines import Tally
@@ -76,6 +77,8 @@ def test_nothing_is_drawn_for_what_nobody_is_asked_for():
 
 @pytest.fixture(scope="module", params=["thread", "nested"])
 def kernel(request, tmp_path_factory):
+    if request.param == "nested":
+        needed(NESTED)
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "beluga.toml").write_text(f'bridge = "{request.param}"')
     with Kernel(folder, BELUGA_FAULTS="1") as running:

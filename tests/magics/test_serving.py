@@ -6,7 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from kernels import PATIENCE, Kernel
+from kernels import Kernel
+from needed import needed
 
 
 def alive(pid):
@@ -58,6 +59,7 @@ def test_it_shows_the_url_and_the_way_to_the_key_and_not_the_key(kernel):
 
 
 def test_the_shown_way_to_use_it_works(kernel):
+    needed("openai")
     shown = kernel.run(
         "import openai\nserver = %beluga serve\n"
         "with openai.OpenAI(base_url=server.url, api_key=server.key) as client:\n"
@@ -169,8 +171,7 @@ def test_unloading_the_extension_ends_it_and_says_nothing(kernel):
 @pytest.mark.parametrize("now", [False, True], ids=["asked", "killed"])
 def test_a_kernel_restart_leaves_no_orphan(kernel, now):
     _, _, pid = served(kernel)
-    kernel.manager.restart_kernel(now=now)
-    kernel.client.wait_for_ready(timeout=PATIENCE)
+    kernel.restart(now=now)
     assert gone(pid)
     assert kernel.run("%load_ext beluga_nb").status == "ok"
 

@@ -5,7 +5,7 @@ import sys
 
 import pexpect
 import pytest
-from environments import Environment
+from installed import Environment
 from kernels import Kernel, clean_environment
 
 from tests.show.test_scripts import NOTEBOOKS

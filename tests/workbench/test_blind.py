@@ -161,7 +161,7 @@ def test_alternatives_and_tooltips_speak_of_sides_alone(vote):
     heard = said(vote["before"])
     assert set(re.findall(r'alt=\\"(.*?)\\"', heard)) == {"left picture", "right picture"}
     tooltips = {
-        each["content"]["data"]["state"].get("tooltip")
+        each["content"]["data"]["state"].get("tooltip") or None
         for each in vote["before"]
         if each["header"]["msg_type"] == "comm_open"
     }

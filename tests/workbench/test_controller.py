@@ -8,6 +8,7 @@ from queue import SimpleQueue
 import pytest
 from benches import OneByOne, Patient, ask, fill, panel_at, settled, widget
 from conftest import KEY, Counting, drawing, service
+from needed import NESTED, needed
 
 from beluga_nb.core import Result
 from beluga_nb.errors import EngineError, Refused
@@ -349,6 +350,7 @@ def test_a_new_take_is_another_sampling_of_the_same(panel):
 
 
 def test_the_nested_bridge_does_not_keep_a_click_waiting(base_url, tmp_path):
+    needed(NESTED)
     (tmp_path / "beluga.toml").write_text('bridge = "nested"\n')
     assert len(ask(panel_at(base_url, tmp_path), "a fox").state.gallery) == 1
 

@@ -17,8 +17,8 @@ from beluga_nb.errors import Refused
 from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
-from beluga_nb.workbench.panel import WIDGET
 from beluga_nb.workbench.state import Work
+from beluga_nb.workbench.view.parts import WIDGET
 
 CELL = "Its cell (copy it if none appeared)"
 

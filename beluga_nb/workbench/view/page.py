@@ -29,7 +29,8 @@ def page(sizes: Sequence[Size], *, still: str) -> widgets.HTML:
 
 def _hidden(still: str) -> str:
     # By its place and not by a name of its own, which would be another one in each run of the notebook.
-    return f".jp-OutputArea:has(.{ROOT}) .{still}{{display:none}}"
+    # `.output` is a cell's in Notebook 6.
+    return f":is(.jp-OutputArea,.output):has(.{ROOT}) .{still}{{display:none}}"
 
 
 _FILES = ("page.js", "page.css")

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as widgets
 import traitlets
 
 from beluga_nb.core import Preview
 from beluga_nb.workbench.state import State
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def bundle(widget: widgets.Widget, words: str) -> dict[str, object]:
+    """Return what shows a widget in a notebook; `words` stand in its place where there are no widgets."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {WIDGET: view, "text/plain": words}
+
+
+def tabs(parts: Mapping[str, widgets.DOMWidget]) -> widgets.Tab:
+    """Return parts behind one another, by their titles."""
+    made = widgets.Tab(tuple(parts.values()))
+    for number, title in enumerate(parts):
+        made.set_title(number, title)  # `titles` is new in ipywidgets 8
+    return made
+
+
+CAN_FOCUS = hasattr(widgets.DOMWidget, "focus")
+"""Whether a widget can be given the focus: since ipywidgets 8."""
 
 
 def field(widget: widgets.DOMWidget, *, width: str = "100%", name: str = "") -> widgets.DOMWidget:

@@ -13,12 +13,13 @@ PATIENCE = 600  # seconds for one installation, or for the tests that run in one
 
 
 class Environment:
-    """A new virtual environment with what pip installs; without a package index the test is skipped."""
+    """A virtual environment, made if it is not there; without a package index the test is skipped."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, python: str = sys.executable) -> None:
         self.folder = folder
         self.bin = folder / Path(sysconfig.get_path("scripts")).name
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        if not folder.exists():
+            subprocess.run([python, "-m", "venv", str(folder)], check=True)
         if words:
             self.install(*words)
 

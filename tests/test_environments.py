@@ -1,0 +1,195 @@
+"""Where people are: the packages of hosted notebooks, the oldest and the newest that we ask for.
+
+`python -m tests environments` tries all of `tests/environments`, every check the two cheapest, with some of
+the tests. Each is installed as its file says, then the README's cell is run in it, as a person runs it who
+has used the notebook before; then the tests run there of what is done in a notebook.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from installed import Environment
+from kernels import Kernel
+from pins import interpreter
+
+from beluga_nb.versions import FAULTS
+from tests.badges import NOTEBOOKS, notebook_with_badges
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "tests/environments"
+CHEAPEST = ("oldest", "binder")
+NAMES = [
+    pytest.param(
+        path.stem, marks=pytest.mark.environment if path.stem in CHEAPEST else pytest.mark.everywhere
+    )
+    for path in sorted(FOLDER.glob("*.txt"))
+]
+
+SUITES = ("magics", "workbench", "show", "compare", "store", "test_session.py")
+EVERY_TIME = (
+    *("magics/test_magic.py", "magics/test_completion.py", "workbench/test_controller.py", "test_session.py"),
+    *("store/test_replay.py", "compare/test_grids.py", "show/test_markup.py", "show/test_preview.py"),
+)
+"""Those of them that every check runs."""
+
+CORE = ["wire", "core", "catalog", "settings", "engines", "loop", "bridges", "endpoints", "metadata"]
+AT_THE_FLOOR = [*(f"test_{each}.py" for each in CORE), "api", "local"]
+"""What is tried beside it with the lowest version of everything that we ask for."""
+
+TOOLS = ("pytest", "hypothesis", "jsonschema", "uvicorn", "nbformat", "nbclient", "nbconvert", "pexpect")
+REQUIRED = {"binder": ROOT / "binder/requirements.txt"}
+"""What is installed where more than the package itself is."""
+
+[CELL] = re.findall(r"^```\n(%pip install .*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.M | re.S)
+
+USED = """
+import importlib, importlib.metadata, importlib.util, sys
+modules = "IPython ipywidgets traitlets PIL.ImageFont numpy pandas httpx starlette.applications gradio"
+for name in modules.split():
+    if importlib.util.find_spec(name.partition(".")[0]):
+        importlib.import_module(name)
+"""
+"""What a person may have done before: with all of this in memory, the cell installs."""
+
+AS_ON_DISK = """
+for name, module in {"pillow": "PIL", "ipywidgets": "ipywidgets", "numpy": "numpy", "httpx": "httpx"}.items():
+    assert sys.modules[module].__version__ == importlib.metadata.version(name), name
+print(len(whale), whale[0].size, whale.recipe.procedural)
+"""
+
+
+FAULTS_THERE = "from beluga_nb.versions import faults; print(*faults())"
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    words = ["-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=120)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def environment(name, tmp_path_factory):
+    """What the file says, installed; TESTS_ENVIRONMENTS is a folder that keeps it for the next time."""
+    pins = FOLDER / f"{name}.txt"
+    version = re.match(r"# Python (3\.\d+)\n", pins.read_text())[1]
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"There is no Python {version} here.")
+    folder = tmp_path_factory.mktemp(name) / "env"
+    kept = Path(os.environ.get("TESTS_ENVIRONMENTS", folder.parent)) / f"{name}-kept"
+    if not (kept / "pins.txt").exists() or (kept / "pins.txt").read_text() != pins.read_text():
+        shutil.rmtree(kept, ignore_errors=True)
+        Environment(kept, "--no-deps", "--only-binary=:all:", "-r", str(pins), python=python)
+        shutil.copy2(pins, kept / "pins.txt")
+    # pip never writes into a file, so that links to them are as good as copies.
+    shutil.copytree(kept, folder, symlinks=True, copy_function=os.link)
+    return Environment(folder, python=python)
+
+
+def frozen(environment, folder):
+    """What is installed, by name."""
+    listed = environment.run("-m", "pip", "list", "--format=json", "--disable-pip-version-check", cwd=folder)
+    return {each["name"].lower(): each["version"] for each in json.loads(listed.splitlines()[0])}
+
+
+def shelf(environment, wheel, folder):
+    """A folder of the wheels that pip asks for when it installs ours: an index without other names in it."""
+    report = folder / "report.json"
+    words = ["-m", "pip", "install", "--dry-run", "-q", "--report", str(report), str(wheel)]
+    environment.run(*words, cwd=folder)
+    asked = [each["metadata"] for each in json.loads(report.read_text())["install"]]
+    others = [f"{each['name']}=={each['version']}" for each in asked if each["name"] != "beluga_nb"]
+    found = folder / "shelf"
+    found.mkdir()
+    shutil.copy2(wheel, found)
+    if others:
+        environment.run("-m", "pip", "download", "-q", "--no-deps", "-d", str(found), *others, cwd=folder)
+    return found
+
+
+def test_the_readmes_cell_runs_in_a_kernel_that_was_used_before_and_replaces_nothing(
+    environment, wheel, tmp_path
+):
+    before, checked = frozen(environment, tmp_path), environment.run("-m", "pip", "check", cwd=tmp_path)
+    index = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(shelf(environment, wheel, tmp_path)),
+        "PYTHONPATH": "",
+    }
+    work = tmp_path / "work"
+    work.mkdir()
+    with Kernel(work, python=environment.python, **environment.environ(**index)) as kernel:
+        assert kernel.run(USED).status == "ok"
+        shown = kernel.run(CELL)
+        assert shown.status == "ok", shown
+        assert "Successfully installed" in shown.stdout, shown
+        assert "restart" not in shown.stdout.replace("Note: you may need to restart the kernel", "")
+        again = kernel.run(CELL.partition("\n")[2])  # the cell again, without a kernel that died
+        shown = kernel.run("import importlib.metadata, sys\n" + AS_ON_DISK)
+    assert (again.status, shown.stdout) == ("ok", "1 (1024, 1024) True\n"), (again, shown)
+    after = frozen(environment, tmp_path)
+    print(f"\nadded: {sorted(set(after) - set(before))}")
+    assert {each: after.get(each) for each in before} == before
+    assert environment.run("-m", "pip", "check", cwd=tmp_path) == checked
+
+
+@pytest.fixture(scope="module")
+def colab(environment, name, wheel, tmp_path_factory):
+    """Where notebooks are opened from their badges, without us; and what their first cell can install."""
+    if name != "colab":
+        pytest.skip("The badges are tried in Colab's packages.")
+    environment.run("-m", "pip", "uninstall", "-q", "-y", "beluga_nb", cwd=ROOT)
+    return environment, shelf(environment, wheel, tmp_path_factory.mktemp("shelf"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_that_is_opened_from_its_badge_runs_top_to_bottom(colab, path, tmp_path):
+    environment, found = colab
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(found), "PYTHONPATH": ""}
+    opened = json.loads(notebook_with_badges(path.read_text("utf-8"), "someone/beluga_nb", path.name))
+    with Kernel(tmp_path, python=environment.python, **environment.environ(**index)) as kernel:
+        for cell in opened["cells"]:
+            if cell["cell_type"] == "code":
+                shown = kernel.run("".join(cell["source"]))
+                failing = "raises-exception" in cell["metadata"].get("tags", ())
+                assert shown.status == ("error" if failing else "ok"), (cell["source"], shown.error)
+
+
+def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
+    constraints = tmp_path / "pins.txt"
+    constraints.write_text(re.sub(r" *#.*", "", (FOLDER / f"{name}.txt").read_text()))
+    if name in REQUIRED:
+        environment.install("-r", str(REQUIRED[name]))
+        environment.install(*TOOLS)
+    else:
+        environment.install("-c", str(constraints), str(ROOT), *TOOLS)
+    if "ipykernel" in environment.run("-c", FAULTS_THERE, cwd=ROOT):
+        environment.install(f"ipykernel>={FAULTS['ipykernel'].mended}")  # as `%beluga status` says there
+    tried = (
+        [*SUITES, *(AT_THE_FLOOR if name == "oldest" else ())] if "TESTS_WHOLE" in os.environ else EVERY_TIME
+    )
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "filterwarnings=", "--tb=short"]
+    done = subprocess.run(
+        [environment.python, *words, f"--basetemp={tmp_path / 'work'}", *(f"tests/{each}" for each in tried)],
+        cwd=ROOT,
+        env=environment.environ(TESTS_ENVIRONMENT=name, PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        timeout=3600,
+    )
+    print(done.stdout.splitlines()[-1])
+    assert done.returncode == 0, done.stdout[-20000:]
