@@ -34,6 +34,16 @@ _PARTS = "tmp"
 PRIVATE = {"pending", _PARTS}
 """The rooms of a store that are for its owner alone."""
 
+_CALL = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_NOT_FOR_GIT = {
+    "tmp": PART,
+    "index": re.compile(r"\.gitignore|[0-9a-f]{2}\.idx"),
+    "pending": re.compile(
+        rf"{_CALL}(\.json|-[0-9]{{1,9}}\.answer(\.part)?)|[0-9a-f]{{64}}\.claim(\.[0-9a-f]{{32}})?|spent\.(jsonl|lock)"
+    ),
+}
+"""The rooms that stay when git checks out a branch that has no store, and the names of what is in them."""
+
 _LONGEST_MARK = 4096
 _ROOT_USER = 0
 
@@ -56,12 +66,19 @@ def check(folder: Path, schema: int) -> bool:
             raise PermissionError(f"it belongs to another user ({state.st_uid})")
         # The mark is written first: who lists the folder before looks for it, and sees no half a store.
         found = [name for name in os.listdir(folder) if not PART.fullmatch(name)]
-        if (marked := _mark(folder)) is None and found:
+        if (marked := _mark(folder)) is None and not all(_is_not_for_git(folder / name) for name in found):
             raise NotAStoreError(f"it holds files and no {MARK}, so beluga_nb has not made it")
         if marked is not None and marked > schema:
             raise PermissionError(f"it has format {marked}, and this version writes {schema}")
         return marked is not None
     return False
+
+
+def _is_not_for_git(room: Path) -> bool:
+    names = _NOT_FOR_GIT.get(room.name)
+    if names is None or room.is_symlink() or not room.is_dir():
+        return False
+    return all(names.fullmatch(name) for name in os.listdir(room))
 
 
 def _mark(folder: Path) -> int | None:
