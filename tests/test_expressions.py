@@ -170,7 +170,7 @@ class Automaton:
         elif kind is sre.BRANCH:
             for each in value[1]:
                 self.step(self.sequence(each, start), end)
-        elif kind in {sre.MAX_REPEAT, sre.MIN_REPEAT}:
+        elif kind in {sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT}:  # the last has fewer ways yet
             self.repeat(*value, start, end)
         elif kind is sre.AT:
             self.step(start, end, self.place(value))

@@ -75,8 +75,8 @@ def is_ours(store: Store, path: Path, *, named: Collection[Path] = ()) -> bool:
         return text(path).startswith((b"HTTP/1.1 ", b'{"host": ')) or not path.stat().st_size
     if room == "votes":
         return path.suffix == ".jsonl"  # of which `votes.blank` blanks our lines only
-    shape = _CALL if room == "pending" else _HASHED
-    return bool(shape.fullmatch(path.name)) and _is_json_of(room, path)
+    named_so = (_CALL if room == "pending" else _HASHED).fullmatch(path.name)
+    return bool(named_so) and _is_json_of(room, path)
 
 
 def _is_json_of(room: str, path: Path) -> bool:
