@@ -455,9 +455,9 @@ def redact_record(record: logging.LogRecord) -> bool:
 # --- what looks like a key
 
 _SERVICES = re.compile(
-    r"(?<![A-Za-z0-9])(?:bapi_[A-Za-z0-9_-]{16,}"
-    r"|(?=[A-Za-z_-]*\d)(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"
-    r"|(?=[A-Za-z_-]*\d)(?:xai|fal|gsk|r8|hf|nvapi|AIza)[-_]?[A-Za-z0-9_-]{20,})"
+    r"(?<![A-Za-z0-9])(?:bapi_[A-Za-z0-9_-]{16}"
+    r"|(?=[A-Za-z_-]{0,99}\d)(?:sk|pk|rk)-[A-Za-z0-9_-]{16}"
+    r"|(?=[A-Za-z_-]{0,99}\d)(?:xai|fal|gsk|r8|hf|nvapi|AIza)[-_]?[A-Za-z0-9_-]{20})"
 )
 
 

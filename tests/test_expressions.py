@@ -33,6 +33,7 @@ from beluga_nb.store.records import Store
 PACKAGE = Path(beluga_nb.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 METHODS = {"match", "fullmatch", "search", "findall", "finditer", "sub", "subn", "split"}
+LONGEST_LOOK = 100  # characters
 WHOLE, ANYWHERE = "fullmatch", METHODS - {"match", "fullmatch"}
 
 # Expressions that are made as they run, and why none of them is harmful.
@@ -141,12 +142,13 @@ class Automaton:
         tree = parser.parse(pattern, flags)
         self.flags = tree.state.flags
         self.free, self.reading, self.count = {}, {}, 0
+        self.guessed = False
         start = self.state()
         if method in ANYWHERE:
             self.reading.setdefault(start, []).append((lambda _: True, start))
         self.start = start
         self.end = self.sequence(tree, start)
-        self.whole = method == WHOLE
+        self.whole = method == WHOLE or self.guessed
         self.atoms = self.alphabet(pattern)
 
     def state(self):
@@ -231,8 +233,11 @@ class Automaton:
         return lambda _, after: after is None or (bool(many) and after == "\n")
 
     def look(self, wanted, direction, what):
-        if parser.SubPattern.getwidth(what)[1] > 1 or len(what) != 1:
-            raise Wide("a look further than a character")
+        if parser.SubPattern.getwidth(what)[1] > LONGEST_LOOK:
+            raise Wide("a look further than some characters")
+        if parser.SubPattern.getwidth(what)[1] > 1 or len(what) != 1:  # it may fail or not
+            self.guessed = True
+            return None
         test = self.reader(*what[0])
         side = 1 if direction > 0 else 0
         return lambda *both: (both[side] is not None and test(both[side])) == wanted

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _ASSIGNED = re.compile(
-    r"(?:key|token|secret|password)\s*=\s*[\"']?(?=\S*\d)(?=\S*[A-Za-z])[^\s\"']{8,}", re.I
+    r"(?:key|token|secret|password)\s*=\s*[\"']?(?=\S{0,99}\d)(?=\S{0,99}[A-Za-z])[^\s\"']{8}", re.I
 )
 _LOGIN = re.compile(r"\s*login((?:\s+\S+)+)\s*", re.IGNORECASE)
 _SERVICE = re.compile(r"(?:bapi|sk|pk|rk|xai|fal|gsk|r8|hf|nvapi)[-_]\S*", re.IGNORECASE)
