@@ -6,6 +6,7 @@ The key is in no variable of a frame that can raise, and no object that anyone c
 import asyncio
 import contextlib
 import copy
+import inspect
 import io
 import json
 import pickle
@@ -111,6 +112,45 @@ def cut_off():
         yield call
 
 
+def is_asked_for(place, asks="generate"):
+    """A call that has the key in an argument: in ours, and in no other way than a test can take it out."""
+
+    def call(folder):
+        session = session_of(folder)
+        answered = getattr(session, asks)(**{"model": "flux-2.0"} | place())
+        if inspect.iscoroutine(answered):
+            asyncio.run(answered)
+
+    return always(call)
+
+
+ASKED = {
+    "prompt": lambda: {"prompt": f"a fox {KEY}"},
+    "take": lambda: {"prompt": "a fox", "take": KEY},
+    "model": lambda: {"prompt": "a fox", "model": KEY},
+    "model of a server": lambda: {"prompt": "a fox", "model": f"lab:{KEY}", "n": 0},
+    "size": lambda: {"prompt": "a fox", "size": KEY},
+    "output_format": lambda: {"prompt": "a fox", "output_format": KEY},
+    "endpoint": lambda: {"prompt": "a fox", "endpoint": KEY},
+    "mode": lambda: {"prompt": "a fox", "mode": KEY},
+    "prompt that is wrong otherwise": lambda: {"prompt": KEY, "n": -1},
+    "value": lambda: {"prompt": "a {{animal}}", "values": {"animal": KEY}},
+}
+COMPARED = {
+    "prompt": lambda: {"template": f"a fox {KEY}"},
+    "prompts": lambda: {"template": ["a fox", KEY]},
+    "labelled prompts": lambda: {"template": {KEY: "a fox"}},
+    "axis": lambda: {"template": "a {{animal}}", "animal": ["fox", KEY]},
+    "axis that the prompt has not": lambda: {"template": "a fox", "animal": ["fox", KEY]},
+    "label": lambda: {"template": "a {{animal}}", "animal": {KEY: "fox"}},
+    "name of an axis": lambda: {"template": "a fox", KEY: ["fox"]},
+    "rows": lambda: {"template": "a {{animal}}", "rows": [{"animal": "fox", "note": KEY}]},
+    "replacement": lambda: {"template": "a fox", "replace": {"fox": ["owl", KEY]}},
+    "pairs": lambda: {"template": "a {{animal}}", "animal": ["fox"], "pairs": [KEY]},
+}
+"""Arguments with a key in them, by where."""
+
+
 def logs_in(folder, key):
     session_of(folder, key=key).login()
 
@@ -140,6 +180,15 @@ FAILURES = {
             lambda folder, key=key: Session(api_key=key, environ={}, folder=folder).generate("a fox")
         )
         for name, key in BROKEN.items()
+    },
+    **{
+        f"{asks}: a key as {where}": lambda asks=asks, place=place: is_asked_for(place, asks)
+        for asks in ("generate", "agenerate", "submit", "plan")
+        for where, place in ASKED.items()
+    },
+    **{
+        f"grid: a key as {where}": lambda place=place: is_asked_for(place, "grid")
+        for where, place in COMPARED.items()
     },
 }
 """Calls that fail, by why."""
