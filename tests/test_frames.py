@@ -9,8 +9,10 @@ import copy
 import inspect
 import io
 import json
+import os
 import pickle
 import socket
+import subprocess
 import sys
 import traceback
 from pathlib import Path
@@ -280,6 +282,21 @@ def test_no_variable_of_a_frame_holds_the_key(name, tmp_path, monkeypatch):
     assert OURS in "".join(traceback.format_exception(error))
     for who, shows in SHOWN.items():
         assert not holds(shows(error)), (who, shows(error))
+
+
+def test_what_sentrys_own_integrations_hear_of_it_holds_no_key(tmp_path):
+    script = Path(__file__).with_name("reports.py")
+    there = os.pathsep.join([str(Path(OURS).parent), str(script.parent)])
+    told = subprocess.run(
+        [sys.executable, script, tmp_path],
+        env={**os.environ, "PYTHONPATH": there},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    counts = f"{len(FAILURES)} calls, 0 not heard of, 0 with the key"
+    assert told.stdout.splitlines() == [counts, "heard"], told.stdout + told.stderr
 
 
 def test_what_shows_variables_would_show_a_key():
