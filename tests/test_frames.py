@@ -327,6 +327,7 @@ def things(tmp_path, monkeypatch):
     """Everything that a notebook can lay hands on, of a session with a key."""
     monkeypatch.setenv("BELUGA_API_KEY", KEY)
     monkeypatch.setenv("BELUGA_LAB_API_KEY", KEY)
+    monkeypatch.setenv("BELUGA_TRUST", str(tmp_path))
     (tmp_path / "beluga.toml").write_text('[endpoints.lab]\nbase_url = "http://127.0.0.1:9/v1"\n')
     with service(drawing) as base_url:
         monkeypatch.setenv("BELUGA_BASE_URL", base_url)
@@ -362,7 +363,8 @@ def things(tmp_path, monkeypatch):
             "plan": session.plan("a fox", model="flux-2.0"),
             "panel": session.panel(),
             "panel.controller": vars(session.panel()),
-            "engines": dict(session._sources),
+            "engines": dict(session._room._sources),
+            "the engine room": session._room,
             "engine": Http(session._endpoint(now)),
             "endpoint": session._endpoint(now),
             "named endpoint": endpoint_of(now, named, key_of(named, session._environment)),
