@@ -8,33 +8,36 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from beluga_nb.errors import RequestError
 from beluga_nb.text import holds_key
 
 _CODE = "holds_key"
-_REMEDY = "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook."
 
 
-class _Watching(Protocol):
-    def watch(self) -> None: ...
-
-
-S = TypeVar("S", bound=_Watching)
 P = ParamSpec("P")
+S = TypeVar("S")
 T = TypeVar("T")
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """Who knows where keys are that may be in use."""
+
+    def watch(self) -> None: ...
 
 
 def check(said: Mapping[str, object]) -> None:
     """Raise `RequestError` where a key, in whatever form, stands in what would be sent, shown and stored."""
     for name, value in said.items():
-        if any(map(holds_key, _texts(value))):
-            what = f"The {name.replace('_', ' ')}" if isinstance(value, str) else "A label of the grid"
+        if any(map(holds_key, _texts([name, value]))):
+            is_named = isinstance(value, str) and not holds_key(name)
             raise RequestError(
-                f"{what} holds a key, or what looks like one; nothing was sent.",
-                _REMEDY,
-                param=name,
+                f"{f'The {name}'.replace('_', ' ') if is_named else 'A label of the grid'}"
+                " holds a key, or what looks like one; nothing was sent.",
+                "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
+                param=name if is_named else None,
                 code=_CODE,
             )
 
@@ -44,30 +47,24 @@ def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
 
     `values` are not looked at here: they may be all that a notebook has, whether the prompt takes it or not.
     """
-    signature = inspect.signature(method)
+    _, *names = inspect.signature(method).parameters
 
     @wraps(method)
     def door(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
         try:
-            self.watch()
-            check(_given(signature, self, *args, **kwargs))
+            if isinstance(self, Watching):
+                self.watch()
+            check({name: said for name, said in given.items() if name != "values"})
             return method(self, *args, **kwargs)
         except RequestError as error:
             if error.code != _CODE:
                 raise
             refused = error.with_traceback(None)
-        del args, kwargs
+        del args, kwargs, given
         raise refused
 
     return door
-
-
-def _given(signature: inspect.Signature, /, *args: Any, **kwargs: Any) -> dict[str, object]:
-    try:
-        given = signature.bind(*args, **kwargs).arguments
-    except TypeError:  # the method itself says so better
-        return {}
-    return {name: value for name, value in given.items() if name not in {"self", "values"}}
 
 
 def _texts(said: object) -> Iterator[str]:

@@ -6,6 +6,7 @@ The key is in no variable of a frame that can raise, and no object that anyone c
 import asyncio
 import contextlib
 import copy
+import dataclasses
 import inspect
 import io
 import json
@@ -18,7 +19,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from conftest import KEY, deaf, drawing, on_a_port, service
+from conftest import KEY, ask, deaf, drawing, on_a_port, service
 from echoes import BODIES, HEADS, echoing
 from leaks import holds
 
@@ -27,6 +28,7 @@ from beluga_nb.api import keys
 from beluga_nb.api.http import Http
 from beluga_nb.api.named import endpoint_of, key_of
 from beluga_nb.api.upstream import upstream
+from beluga_nb.core import Request
 from beluga_nb.errors import BelugaError, Unreachable
 from beluga_nb.local.app import create_app
 from beluga_nb.local.child import Server
@@ -114,16 +116,21 @@ def cut_off():
         yield call
 
 
-def is_asked_for(place, asks="generate"):
-    """A call that has the key in an argument: in ours, and in no other way than a test can take it out."""
+def is_asked_for(place, method=lambda session: session.generate):
+    """A call that has the key in an argument."""
 
     def call(folder):
-        session = session_of(folder)
-        answered = getattr(session, asks)(**{"model": "flux-2.0"} | place())
+        asks = method(session_of(folder))
+        answered = asks(**place())
         if inspect.iscoroutine(answered):
             asyncio.run(answered)
 
     return always(call)
+
+
+def rerun(session):
+    result = ask(drawing, Request(prompt="a fox", model="flux-2.0"))
+    return dataclasses.replace(result, ask=session.generate).rerun
 
 
 ASKED = {
@@ -151,6 +158,19 @@ COMPARED = {
     "pairs": lambda: {"template": "a {{animal}}", "animal": ["fox"], "pairs": [KEY]},
 }
 """Arguments with a key in them, by where."""
+
+ASKING = {
+    "generate": lambda session: session.generate,
+    "agenerate": lambda session: session.agenerate,
+    "submit": lambda session: session.submit,
+    "plan": lambda session: session.plan,
+    "rerun": rerun,
+}
+COMPARING = {
+    "grid": lambda session: session.grid,
+    "extend": lambda session: session.grid("a {{animal}}", animal=["cat"], model="flux-2.0").extend,
+}
+"""Who takes them."""
 
 
 def logs_in(folder, key):
@@ -184,13 +204,10 @@ FAILURES = {
         for name, key in BROKEN.items()
     },
     **{
-        f"{asks}: a key as {where}": lambda asks=asks, place=place: is_asked_for(place, asks)
-        for asks in ("generate", "agenerate", "submit", "plan")
-        for where, place in ASKED.items()
-    },
-    **{
-        f"grid: a key as {where}": lambda place=place: is_asked_for(place, "grid")
-        for where, place in COMPARED.items()
+        f"{method}: a key as {where}": lambda place=place, asks=asks: is_asked_for(place, asks)
+        for places, methods in ((ASKED, ASKING), (COMPARED, COMPARING))
+        for method, asks in methods.items()
+        for where, place in places.items()
     },
 }
 """Calls that fail, by why."""
