@@ -97,7 +97,9 @@ def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[
     """Derive the method of that name, which waits, from the one that starts a job."""
 
     def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return start(self, *args, **kwargs).result()
+        start_it = [partial(start, self, *args, **kwargs)]
+        del args, kwargs  # an error takes the variables of its frames along, and a key may be among them
+        return start_it.pop()().result()
 
     return _named(name, wait, start, "Return")
 
@@ -108,7 +110,9 @@ def awaitable(
     """Derive the coroutine method of that name from the one that starts a job."""
 
     async def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await start(self, *args, **kwargs)
+        start_it = [partial(start, self, *args, **kwargs)]
+        del args, kwargs  # as above
+        return await start_it.pop()()
 
     return _named(name, wait, start, "Await")
 

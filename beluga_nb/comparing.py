@@ -41,6 +41,7 @@ from beluga_nb.errors import (
     plain,
 )
 from beluga_nb.judging import Judging
+from beluga_nb.keyless import check, keyless
 from beluga_nb.person import check_yes
 from beluga_nb.preferences import Preferences
 from beluga_nb.settings import Settings
@@ -49,7 +50,7 @@ from beluga_nb.show.markup import alt, bundle, data_uri
 from beluga_nb.show.preview import EDGE, preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Blob, Store
-from beluga_nb.text import holds_key, redact
+from beluga_nb.text import redact
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -88,8 +89,10 @@ class Comparing(Judging):
     preferences: Preferences
     budget: Budget
 
+    @keyless
     def grid(
         self,
+        /,
         template: str | Sequence[str] | Mapping[str, str],
         *,
         n: int = 1,
@@ -157,7 +160,8 @@ class Comparing(Judging):
     def _cells_of(self, study: Study, *, fixed: Mapping[str, object], insist: bool) -> list[Cell]:
         cells: list[Cell] = []
         told: list[str] = []
-        _check_labels(study)
+        self.watch()
+        check({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
         impossible: dict[str, list[Combination]] = {}
         combinations = list(study.combinations())
         for each in combinations:
@@ -326,6 +330,9 @@ class Comparing(Judging):
         return self.preferences.settings(None, mode=mode)
 
     # What the session gives.
+
+    def watch(self) -> None:
+        raise NotImplementedError
 
     def _store(self, folder: Path | None = None) -> Store:
         raise NotImplementedError
@@ -524,14 +531,6 @@ def _sheet(grid: Grid, table: Table, view: View) -> Preview | None:
 
 def _place(study: Study, cell: Cell) -> tuple[str, ...]:
     return tuple(_joined(cell.labels[axis.name] for axis in axes) for axes in study.dimensions)
-
-
-def _check_labels(study: Study) -> None:
-    if any(holds_key(text) for axis in study.axes for text in (axis.name, *axis.labels)):
-        raise RequestError(
-            "A label of the grid holds a key, or what looks like one; nothing was sent.",
-            "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
-        )
 
 
 def _joined(labels: Iterable[str]) -> str:

@@ -32,6 +32,7 @@ from beluga_nb.errors import (
     StoreError,
     plain,
 )
+from beluga_nb.keyless import keyless
 from beluga_nb.text import redact, redacted_bundle
 
 if TYPE_CHECKING:
@@ -538,7 +539,8 @@ class Result(Sequence["Image"]):
         """Return the call of `beluga_nb.generate` that asks for this, with the template if there was one."""
         return cells.call(*self._asked())
 
-    def rerun(self, **changes: object) -> Result:
+    @keyless
+    def rerun(self, /, **changes: object) -> Result:
         """Ask again, with the changes: any argument of `generate`, such as `size="16:9"` or `prompt=`.
 
         What was recorded is replayed; another `take` samples anew. Raises `RequestError` where no

@@ -59,6 +59,7 @@ from beluga_nb.engines import (
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
+from beluga_nb.keyless import check, keyless
 from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
@@ -73,7 +74,7 @@ from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken, runs
-from beluga_nb.text import Environment, Secret, holds_key, redact
+from beluga_nb.text import Environment, Secret, redact
 from beluga_nb.versions import faults
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Session(Care, Comparing, Bench):
             raise TypeError("A session is not copied or pickled: make one where it is wanted.")
         return "default"  # the same there, with the key and the settings of that place
 
+    @keyless
     def submit(
         self,
         prompt: str,
@@ -202,8 +204,10 @@ class Session(Care, Comparing, Bench):
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
 
+    @keyless
     def plan(
         self,
+        /,
         prompt: str,
         *,
         mode: str | None = None,
@@ -433,8 +437,7 @@ class Session(Care, Comparing, Bench):
         return request
 
     def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
-        self.watch()
-        check_no_key(asked)
+        check(asked.said | {"take": asked.take})
         request = self.preferences.canonical(asked, insist=insist)
         if named := self.settings().at(request.model).named:
             return request, find_dialect(named.dialect).remarks(request) if named.known else []
@@ -633,17 +636,6 @@ def _unfinished(calls: Sequence[Pending]) -> str:
     words = [f"{lost} call{'s' * (lost > 1)} may have been charged without a result"] if lost else []
     words += [f"{free} local call{'s' * (free > 1)} without a result, at no cost"] if free else []
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
-
-
-def check_no_key(request: Request) -> None:
-    """Raise `RequestError` where a key, in whatever form, stands in what would be sent, shown and stored."""
-    for name, value in request.said.items() | {("take", request.take)}:
-        if isinstance(value, str) and holds_key(value):
-            raise RequestError(
-                f"The {name.replace('_', ' ')} holds a key, or what looks like one; nothing was sent.",
-                "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
-                param=name,
-            )
 
 
 def _typed(hidden: Callable[[str], str | None]) -> Secret | None:

@@ -19,7 +19,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"text"},
     {"errors", "pieces", "untrusted", "versions"},
-    {"metadata", "cells", "lifetime", "_workers"},
+    {"metadata", "cells", "lifetime", "keyless", "_workers"},
     {"core", "_loop"},
     {"engines", "catalog", "budget", "person", "endpoints"},
     {"project"},

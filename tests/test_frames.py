@@ -6,16 +6,20 @@ The key is in no variable of a frame that can raise, and no object that anyone c
 import asyncio
 import contextlib
 import copy
+import dataclasses
+import inspect
 import io
 import json
+import os
 import pickle
 import socket
+import subprocess
 import sys
 import traceback
 from pathlib import Path
 
 import pytest
-from conftest import KEY, deaf, drawing, on_a_port, service
+from conftest import KEY, ask, deaf, drawing, on_a_port, service
 from echoes import BODIES, HEADS, echoing
 from leaks import holds
 
@@ -24,6 +28,7 @@ from beluga_nb.api import keys
 from beluga_nb.api.http import Http
 from beluga_nb.api.named import endpoint_of, key_of
 from beluga_nb.api.upstream import upstream
+from beluga_nb.core import Request
 from beluga_nb.errors import BelugaError, Unreachable
 from beluga_nb.local.app import create_app
 from beluga_nb.local.child import Server
@@ -111,6 +116,63 @@ def cut_off():
         yield call
 
 
+def is_asked_for(place, method=lambda session: session.generate):
+    """A call that has the key in an argument."""
+
+    def call(folder):
+        asks = method(session_of(folder))
+        answered = asks(**place())
+        if inspect.iscoroutine(answered):
+            asyncio.run(answered)
+
+    return always(call)
+
+
+def rerun(session):
+    result = ask(drawing, Request(prompt="a fox", model="flux-2.0"))
+    return dataclasses.replace(result, ask=session.generate).rerun
+
+
+ASKED = {
+    "prompt": lambda: {"prompt": f"a fox {KEY}"},
+    "take": lambda: {"prompt": "a fox", "take": KEY},
+    "model": lambda: {"prompt": "a fox", "model": KEY},
+    "model of a server": lambda: {"prompt": "a fox", "model": f"lab:{KEY}", "n": 0},
+    "size": lambda: {"prompt": "a fox", "size": KEY},
+    "output_format": lambda: {"prompt": "a fox", "output_format": KEY},
+    "endpoint": lambda: {"prompt": "a fox", "endpoint": KEY},
+    "mode": lambda: {"prompt": "a fox", "mode": KEY},
+    "prompt that is wrong otherwise": lambda: {"prompt": KEY, "n": -1},
+    "value": lambda: {"prompt": "a {{animal}}", "values": {"animal": KEY}},
+}
+COMPARED = {
+    "prompt": lambda: {"template": f"a fox {KEY}"},
+    "prompts": lambda: {"template": ["a fox", KEY]},
+    "labelled prompts": lambda: {"template": {KEY: "a fox"}},
+    "axis": lambda: {"template": "a {{animal}}", "animal": ["fox", KEY]},
+    "axis that the prompt has not": lambda: {"template": "a fox", "animal": ["fox", KEY]},
+    "label": lambda: {"template": "a {{animal}}", "animal": {KEY: "fox"}},
+    "name of an axis": lambda: {"template": "a fox", KEY: ["fox"]},
+    "rows": lambda: {"template": "a {{animal}}", "rows": [{"animal": "fox", "note": KEY}]},
+    "replacement": lambda: {"template": "a fox", "replace": {"fox": ["owl", KEY]}},
+    "pairs": lambda: {"template": "a {{animal}}", "animal": ["fox"], "pairs": [KEY]},
+}
+"""Arguments with a key in them, by where."""
+
+ASKING = {
+    "generate": lambda session: session.generate,
+    "agenerate": lambda session: session.agenerate,
+    "submit": lambda session: session.submit,
+    "plan": lambda session: session.plan,
+    "rerun": rerun,
+}
+COMPARING = {
+    "grid": lambda session: session.grid,
+    "extend": lambda session: session.grid("a {{animal}}", animal=["cat"], model="flux-2.0").extend,
+}
+"""Who takes them."""
+
+
 def logs_in(folder, key):
     session_of(folder, key=key).login()
 
@@ -140,6 +202,12 @@ FAILURES = {
             lambda folder, key=key: Session(api_key=key, environ={}, folder=folder).generate("a fox")
         )
         for name, key in BROKEN.items()
+    },
+    **{
+        f"{method}: a key as {where}": lambda place=place, asks=asks: is_asked_for(place, asks)
+        for places, methods in ((ASKED, ASKING), (COMPARED, COMPARING))
+        for method, asks in methods.items()
+        for where, place in places.items()
     },
 }
 """Calls that fail, by why."""
@@ -233,6 +301,21 @@ def test_no_variable_of_a_frame_holds_the_key(name, tmp_path, monkeypatch):
         assert not holds(shows(error)), (who, shows(error))
 
 
+def test_what_sentrys_own_integrations_hear_of_it_holds_no_key(tmp_path):
+    script = Path(__file__).with_name("reports.py")
+    there = os.pathsep.join([str(Path(OURS).parent), str(script.parent)])
+    told = subprocess.run(
+        [sys.executable, script, tmp_path],
+        env={**os.environ, "PYTHONPATH": there},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    counts = f"{len(FAILURES)} calls, 0 not heard of, 0 with the key"
+    assert told.stdout.splitlines() == [counts, "heard"], told.stdout + told.stderr
+
+
 def test_what_shows_variables_would_show_a_key():
     def fails():
         key = KEY
@@ -261,6 +344,7 @@ def things(tmp_path, monkeypatch):
     """Everything that a notebook can lay hands on, of a session with a key."""
     monkeypatch.setenv("BELUGA_API_KEY", KEY)
     monkeypatch.setenv("BELUGA_LAB_API_KEY", KEY)
+    monkeypatch.setenv("BELUGA_TRUST", str(tmp_path))
     (tmp_path / "beluga.toml").write_text('[endpoints.lab]\nbase_url = "http://127.0.0.1:9/v1"\n')
     with service(drawing) as base_url:
         monkeypatch.setenv("BELUGA_BASE_URL", base_url)
@@ -296,7 +380,8 @@ def things(tmp_path, monkeypatch):
             "plan": session.plan("a fox", model="flux-2.0"),
             "panel": session.panel(),
             "panel.controller": vars(session.panel()),
-            "engines": dict(session._sources),
+            "engines": dict(session._room._sources),
+            "the engine room": session._room,
             "engine": Http(session._endpoint(now)),
             "endpoint": session._endpoint(now),
             "named endpoint": endpoint_of(now, named, key_of(named, session._environment)),

@@ -16,6 +16,7 @@ from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import SUFFIXES, Bundle, Incomplete, Picture, Preview, Recipe, Request, Result
 from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, StoreError, UnknownName
+from beluga_nb.keyless import keyless
 from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:
@@ -254,7 +255,8 @@ class Grid(Judged):
         ]
         return self._with(Grid(self.study, cells, desk=self._desk))
 
-    def extend(self, **more: object) -> Grid:
+    @keyless
+    def extend(self, /, **more: object) -> Grid:
         """Return the grid with further values on its axes; running it asks only for the new cells."""
         if self._cells_of is None:
             raise RequestError("This is a part of a grid.", "Extend the whole one.")

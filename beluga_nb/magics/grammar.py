@@ -142,6 +142,7 @@ SETTINGS = (
         "max_in_flight",
         "max_images",
         "max_cost",
+        "budget",
         "prices",
         "faults",
         "aliases",

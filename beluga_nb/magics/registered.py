@@ -65,6 +65,7 @@ class BelugaMagics(Magics):
     max_in_flight = _setting("How many requests may be on their way at once.")
     max_images = _setting("How many pictures one session may have made for a key.")
     max_cost = _setting("How much money one session may spend, by your own prices.")
+    budget = _setting('Who shares these two caps: "session", or all who use its "store".')
     prices = _setting("Your own prices, with their date and currency.")
     faults = _setting("Whether a prompt may ask the embedded BelugAPI for a failure.")
     aliases = _setting("Names that stand for a model and what is asked of it.")

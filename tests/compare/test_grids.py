@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import datetime
-import threading
+import time
 
 import pytest
 from conftest import KEY, Counting, drawing, service
@@ -330,32 +330,28 @@ def test_off_writes_nothing_and_the_pictures_are_there(session, tmp_path):
 
 
 def test_stop_keeps_what_arrived_and_the_same_run_continues(session, engine):
-    started = threading.Event()
-
     async def held(request):
-        if "fox" in request.prompt:
-            started.set()
+        if "fox in oil" in request.prompt:  # two, which leave room for the others, whatever comes first
             await asyncio.sleep(60)
         return await drawing(request)
 
     engine.engine = held
     grid = study(session)
     job = grid.submit()
-    assert started.wait(20)
-    while grid.counts["done"] < 4:
-        pass
+    until = time.monotonic() + 30
+    while grid.counts["done"] < 6 or len(engine.requests) < 8:
+        assert time.monotonic() < until
+        time.sleep(0.01)
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         job.result()
     counts = grid.counts
-    assert counts["done"] == 4
-    assert counts["unknown"] == len([r for r in engine.requests if "fox" in r.prompt])
-    assert counts["unknown"] + counts["not sent"] == 4
+    assert counts == {"done": 6, "failed": 0, "unknown": 2, "not sent": 0}
     engine.engine = drawing
     engine.requests.clear()
     grid.run()
     assert grid.counts["done"] == 8
-    assert {request.prompt for request in engine.requests} == {"a fox in oil paint", "a fox in ink, on paper"}
+    assert {request.prompt for request in engine.requests} == {"a fox in oil paint"}
 
 
 def test_an_extended_grid_buys_only_the_new_cells(session, engine):

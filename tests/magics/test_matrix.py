@@ -31,8 +31,8 @@ MATRIX = [
     (
         "%beluga my key is bapi_0123456789abcdefghij",
         "RequestError",
-        "The prompt holds something",
-        "make a new key",
+        "A key stands in this cell; it was not sent",
+        "Log in with %beluga login",
     ),
     ("%beluga -n 11 a giraffe", "NotConfirmed", "11 new pictures are more than 10", "--yes"),
     ("%beluga --mode replay a new one", "NotRecorded", "Not recorded:", "Use --mode auto"),

@@ -1,0 +1,77 @@
+"""A key in what is asked for: the request is refused, and no frame of ours that the error passes has the key.
+
+Who reports errors with the variables of their frames (rich, Sentry) would send it away otherwise.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
+
+from beluga_nb.errors import RequestError
+from beluga_nb.text import holds_key
+
+_CODE = "holds_key"
+
+
+P = ParamSpec("P")
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """Who knows where keys are that may be in use."""
+
+    def watch(self) -> None: ...
+
+
+def check(said: Mapping[str, object]) -> None:
+    """Raise `RequestError` where a key, in whatever form, stands in what would be sent, shown and stored."""
+    for name, value in said.items():
+        if any(map(holds_key, _texts([name, value]))):
+            is_named = isinstance(value, str) and not holds_key(name)
+            raise RequestError(
+                f"{f'The {name}'.replace('_', ' ') if is_named else 'A label of the grid'}"
+                " holds a key, or what looks like one; nothing was sent.",
+                "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
+                param=name if is_named else None,
+                code=_CODE,
+            )
+
+
+def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Let a method refuse keys before it looks at its arguments, and raise that refusal without them.
+
+    `values` are not looked at here: they may be all that a notebook has, whether the prompt takes it or not.
+    """
+    _, *names = inspect.signature(method).parameters
+
+    @wraps(method)
+    def door(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        try:
+            if isinstance(self, Watching):
+                self.watch()
+            check({name: said for name, said in given.items() if name != "values"})
+            return method(self, *args, **kwargs)
+        except RequestError as error:
+            if error.code != _CODE:
+                raise
+            refused = error.with_traceback(None)
+        del args, kwargs, given
+        raise refused
+
+    return door
+
+
+def _texts(said: object) -> Iterator[str]:
+    if isinstance(said, str):
+        yield said
+    elif isinstance(said, Mapping):
+        yield from _texts([*said, *said.values()])
+    elif isinstance(said, list | tuple | set | frozenset):
+        for each in said:
+            yield from _texts(each)
