@@ -26,6 +26,9 @@ from beluga_nb.untrusted import DAMAGE, MOST, items, load_json, members, text, t
 LONGEST_CALL = 3600
 """Seconds after which nobody is waiting for a call any more; process numbers are used again."""
 
+MOST_PICTURES = 10_000
+"""Pictures of one call; each is looked for when it was lost, and no service draws as many."""
+
 _ANSWER = re.compile(r"-[0-9]{1,9}\.answer(\.part)?\Z")
 _CLAIM = re.compile(r"[0-9a-f]{64}\.claim(\.[0-9a-f]{32})?")
 _REPLAYED = b"\r\nidempotent-replayed: true\r\n"
@@ -214,10 +217,18 @@ def _read(store: Store) -> Iterator[Pending]:
 
 
 def _of(said: Mapping[str, Any], run: str) -> Pending:
-    asked, of_picture = members(said["request"]), {name: said[name] for name in ("take", "sample", "n")}
+    asked = members(said["request"])
     return Pending(
         run=run,
-        request=Request(**{name: asked[name] for name in PARAMETERS if name in asked} | of_picture, run=run),
+        request=Request(
+            **{name: asked[name] for name in PARAMETERS if name in asked}
+            | {
+                "take": said["take"],
+                "sample": whole(said["sample"], least=0, most=MOST),
+                "n": whole(said["n"], least=1, most=MOST_PICTURES),
+            },
+            run=run,
+        ),
         started=whole(said["started"], least=0, most=MOST),
         pid=whole(said["pid"]),
         **{name: text(said[name]) for name in ("provider", "host", "why")},
