@@ -43,7 +43,8 @@ from beluga_nb.store.weight import weigh
 FOX = Request(prompt="a fox", model="flux-2.0")
 DEEP = "[" * 100_000
 VALUES = [
-    *("null", "true", "false", "0", "-1", "1", "1.5", "1e400", "NaN", "-Infinity", "9" * 15, "9" * 400, "9" * 5000),
+    *("null", "true", "false", "0", "-1", "1", "1.5", "1e400", "NaN", "-Infinity"),
+    *("9" * 15, "9" * 400, "9" * 5000),
     *(
         '""',
         '"x"',
@@ -209,7 +210,8 @@ def recovered(store):
     """What is made of the addresses of a lost call, where nothing can be fetched."""
 
     async def gone(part, left):
-        assert left.sample in range(2**63) and left.url + left.engine
+        assert left.sample in range(2**63)
+        assert isinstance(left.url + left.engine, str)
         raise BadReply("It has expired.")
 
     keeping = Recorded(drawing, store, provider="wire", preview=lambda _: None, notify=pytest.fail)

@@ -130,8 +130,20 @@ def flags_of(node):
 # --- as automata
 
 
+READERS = {sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN}
+FURTHEST = 3
+
+
+def ALWAYS(before, after):
+    return True
+
+
+def NEVER(before, after):
+    return False
+
+
 class Wide(Exception):
-    """A part that no automaton of this kind has: a reference back, or a look further than a character."""
+    """A part that no automaton of this kind has: a reference back, or a far look."""
 
 
 class Automaton:
@@ -153,8 +165,9 @@ class Automaton:
         self.count += 1
         return self.count
 
-    def step(self, one, other, look=None):
-        self.free.setdefault(one, []).append((look, other))
+    def step(self, one, other, look=ALWAYS, sure=None):
+        """A step that reads nothing: when it may be taken, and when it is certain that it is."""
+        self.free.setdefault(one, []).append((look, sure or look, other))
 
     def sequence(self, items, start):
         for kind, value in items:
@@ -163,7 +176,7 @@ class Automaton:
 
     def item(self, kind, value, start):
         end = self.state()
-        if kind in {sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN}:
+        if kind in READERS:
             self.reading.setdefault(start, []).append((self.reader(kind, value), end))
         elif kind is sre.SUBPATTERN:
             self.step(self.sequence(value[-1], start), end)
@@ -174,8 +187,10 @@ class Automaton:
             self.repeat(*value, start, end)
         elif kind is sre.AT:
             self.step(start, end, self.place(value))
+        elif kind is sre.POSSESSIVE_REPEAT:
+            self.possessive(*value, start, end)
         elif kind in {sre.ASSERT, sre.ASSERT_NOT}:
-            self.step(start, end, self.look(kind is sre.ASSERT, *value))
+            self.step(start, end, *self.look(kind is sre.ASSERT, *value))
         else:
             raise Wide(str(kind))
         return end
@@ -195,6 +210,15 @@ class Automaton:
                 self.step(start, end)
                 start = self.sequence(what, start)
             self.step(start, end)
+
+    def possessive(self, least, most, what, start, end):
+        """One character again and again, as often as it can be read: no part of it is given back."""
+        if most is not sre.MAXREPEAT or len(what) != 1:
+            raise Wide("a possessive loop around more than a character")
+        test, over = self.reader(*what[0]), self.state()
+        self.repeat(least, most, what, start, over)
+        # Where it goes on, it comes to its end later, for certain.
+        self.step(over, end, lambda _, after: after is None or not test(after), ALWAYS)
 
     def reader(self, kind, value):
         if kind is sre.ANY:
@@ -231,11 +255,13 @@ class Automaton:
         return lambda _, after: after is None or (bool(many) and after == "\n")
 
     def look(self, wanted, direction, what):
-        if parser.SubPattern.getwidth(what)[1] > 1 or len(what) != 1:
-            raise Wide("a look further than a character")
+        if parser.SubPattern.getwidth(what)[1] > FURTHEST:
+            raise Wide("a look further than a few characters")
+        if len(what) != 1 or what[0][0] not in READERS:
+            return ALWAYS, NEVER  # a few characters take no time: either result is counted with
         test = self.reader(*what[0])
         side = 1 if direction > 0 else 0
-        return lambda *both: (both[side] is not None and test(both[side])) == wanted
+        return (lambda *both: (both[side] is not None and test(both[side])) == wanted,)
 
     def alphabet(self, pattern):
         text = pattern.decode("latin-1") if isinstance(pattern, bytes) else pattern
@@ -253,8 +279,8 @@ class Automaton:
             kinds.setdefault(sign, char)
         return list(kinds.values())
 
-    def onward(self, state, before, after):
-        """What can be read next, `after` standing there: (state, number of ways)."""
+    def onward(self, state, before, after, *, certain=False):
+        """What can be read next, `after` standing there: (state, number of ways); and whether it matches."""
         found, reached = {}, {}
         todo = [(state, frozenset())]
         while todo:
@@ -266,14 +292,15 @@ class Automaton:
                 for test, there in self.reading.get(here, ()):
                     if test(after):
                         found[there] = found.get(there, 0) + 1
-            for look, there in self.free.get(here, ()):
-                if look is None or look(before, after):
+            for look, sure, there in self.free.get(here, ()):
+                if (sure if certain else look)(before, after):
                     todo.append((there, seen | {here}))
         return found, self.end in reached
 
     def is_safe(self, state, before):
         """Whether the expression has matched in any case: nothing before this is ever tried again."""
-        return not self.whole and all(self.onward(state, before, after)[1] for after in [None, *self.atoms])
+        nexts = [None, *self.atoms]
+        return not self.whole and all(self.onward(state, before, each, certain=True)[1] for each in nexts)
 
 
 def graph_of(automaton):
@@ -364,6 +391,11 @@ KNOWN_BAD = [
     (r"(a)\1", "match"),
     (r"(?=.*b)a", "match"),
     (r"[^,]*\s*,", "match"),
+    (r"(?:(?!ab)a)*(?:(?!ab)a)*b", "match"),
+    (r"(?!ab)a*a*b", "match"),
+    (r"(?:a++|b)*[ab]*c", "match"),
+    (r"a++b", "search"),
+    (r"(?:ab)++", "match"),
 ]
 KNOWN_GOOD = [
     (r"a*b", "match"),
@@ -373,6 +405,10 @@ KNOWN_GOOD = [
     (r"\b\w+=", "findall"),
     (r"(?:\{\{\w+\}\}|\S)+", "match"),
     (r"sha256:([0-9a-f]{64})(?![0-9a-f])", "findall"),
+    (r"a++a*b", "match"),
+    (r"(?!ab)a*b", "match"),
+    (r"a++", "search"),
+    (r"(?<!a)a++b", "search"),
 ]
 
 
