@@ -410,6 +410,8 @@ def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(t
 
 # --- the file itself
 
+NAMES = [*RULES, "aliases.a", "endpoints.lab", "endpoints.lab.models", "prices.a"]
+
 
 @pytest.mark.parametrize(
     "text",
@@ -417,6 +419,10 @@ def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(t
         "a = " + "[" * 100_000,
         "a = " + "{ b = " * 20_000,
         "[" + ".".join(["a"] * 50_000) + "]",
+        *(f"{name}{'.a' * 200_000} = 1" for name in NAMES),
+        *(name + """ . "a" .'a'""" * 20 + " = 1" for name in NAMES),
+        *(f"{name} = " + "{ a = " * 20 + "1" + " }" * 20 for name in NAMES),
+        *(f"{name} = " + "[" * 20 + "]" * 20 for name in NAMES),
         "# " + "x" * LARGEST_FILE,
         "max_images = 1" + "0" * 5000,
         'max_cost = "1e999999999"',
