@@ -78,7 +78,8 @@ def _amount(name: str, value: object) -> Decimal:
         amount = Decimal("NaN")
     if isinstance(value, bool) or not amount.is_finite() or amount < 0:
         raise SettingsError(
-            f"The price of {name} is {plain(repr(value), 80)}.", "Give an amount per picture, such as 0.04."
+            f"The price of {plain(name, 80)} is {plain(repr(value), 80)}.",
+            "Give an amount per picture, such as 0.04.",
         )
     return amount
 
