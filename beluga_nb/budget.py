@@ -77,7 +77,10 @@ def _amount(name: str, value: object) -> Decimal:
     except InvalidOperation:
         amount = Decimal("NaN")
     if isinstance(value, bool) or not amount.is_finite() or amount < 0:
-        raise SettingsError(f"The price of {name} is {value!r}.", "Give an amount per picture, such as 0.04.")
+        raise SettingsError(
+            f"The price of {plain(name, 80)} is {plain(repr(value), 80)}.",
+            "Give an amount per picture, such as 0.04.",
+        )
     return amount
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path, PureWindowsPath
@@ -25,6 +25,12 @@ TRUSTED = f"{FILE}, which you trust"
 
 LARGEST_FILE = 2**20
 """Bytes of a `beluga.toml`."""
+
+DEEPEST = 16
+"""Names in names of a `beluga.toml`; the work of reading one grows with the third power of theirs."""
+
+_NAME = rb"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_DEEP = re.compile(rb"(?<![\w-])(?:%b[ \t]*\.[ \t]*){%d}" % (_NAME, DEEPEST))
 
 LOOSER = ("replay", "auto", "refresh", "off")
 """The modes: each may buy more often than those before it, and the last keeps nothing of it."""
@@ -251,12 +257,25 @@ def _read(path: Path) -> dict[str, object]:
             data = file.read(LARGEST_FILE + 1)
         if len(data) > LARGEST_FILE:
             raise ValueError(f"it has more than {LARGEST_FILE:,} bytes")
-        return tomllib.loads(data.decode("utf-8"))
+        if _DEEP.search(data) or _is_deep(said := tomllib.loads(data.decode("utf-8"))):
+            raise ValueError(f"it has more than {DEEPEST} names in one another")
+        return said
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
             f"{path.name} cannot be read: {plain(str(reason), 200)}", "Mend it or remove it."
         ) from None
+
+
+def _is_deep(said: object) -> bool:
+    level = [said]
+    for _ in range(DEEPEST):
+        level = [inner for each in level for inner in _inside(each)]
+    return bool(level)
+
+
+def _inside(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _upward(folder: Path) -> Sequence[Path]:

@@ -104,11 +104,13 @@ class Settings:
             if getattr(self, name) not in choices:
                 raise UnknownName(name.replace("_", " "), str(getattr(self, name)), choices)
         if not isinstance(self.model, str):
-            raise SettingsError(f"The setting model is {self.model!r}.", "Give a model's id.")
+            raise SettingsError(f"The setting model is {plain(repr(self.model), 80)}.", "Give a model's id.")
         object.__setattr__(self, "store", _checked_store(self.store))
         object.__setattr__(self, "base_url", checked_base_url(self.base_url))
         if not isinstance(self.faults, bool):
-            raise SettingsError(f"The setting faults is {self.faults!r}.", "Give true or false.")
+            raise SettingsError(
+                f"The setting faults is {plain(repr(self.faults), 80)}.", "Give true or false."
+            )
         for name in ("timeout", "connect_timeout", "max_in_flight"):
             _check_positive(name, getattr(self, name))
         object.__setattr__(self, "max_images", _cap("max_images", self.max_images, whole=True))
@@ -224,9 +226,11 @@ def check_names(said: Mapping[str, object]) -> None:
 def _check_positive(name: str, value: object) -> None:
     # Neither NaN nor infinity is one.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST:
-        raise SettingsError(f"The setting {name} is {value!r}.", "Give a number above 0.")
+        raise SettingsError(f"The setting {name} is {plain(repr(value), 80)}.", "Give a number above 0.")
     if name == "max_in_flight" and not isinstance(value, int):
-        raise SettingsError(f"The setting {name} is {value!r}.", "Give a whole number above 0.")
+        raise SettingsError(
+            f"The setting {name} is {plain(repr(value), 80)}.", "Give a whole number above 0."
+        )
 
 
 def _checked_store(store: object) -> Path:

@@ -455,12 +455,17 @@ def redact_record(record: logging.LogRecord) -> bool:
 # --- what looks like a key
 
 _SERVICES = re.compile(
-    r"(?<![A-Za-z0-9])(?:bapi_[A-Za-z0-9_-]{16}"
-    r"|(?=[A-Za-z_-]{0,99}\d)(?:sk|pk|rk)-[A-Za-z0-9_-]{16}"
-    r"|(?=[A-Za-z_-]{0,99}\d)(?:xai|fal|gsk|r8|hf|nvapi|AIza)[-_]?[A-Za-z0-9_-]{20})"
+    r"(?<![A-Za-z0-9])(?:(?P<ours>bapi_[A-Za-z0-9_-]{16,})"
+    r"|(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"
+    r"|(?:xai|fal|gsk|r8|hf|nvapi|AIza)[-_]?[A-Za-z0-9_-]{20,})"
 )
 
 
 def holds_key(text: str) -> bool:
     """Whether a key in use stands in a text, in any form, or what looks like the key of a service."""
-    return redact(text) is not text or _SERVICES.search(_UNSEEN_CHARACTER.sub("", text)) is not None
+    return redact(text) is not text or any(map(_is_key, _SERVICES.finditer(printable(text))))
+
+
+def _is_key(found: re.Match[str]) -> bool:
+    # Without a digit, it is words that hyphens join.
+    return found["ours"] is not None or any(each.isdigit() for each in found[0])

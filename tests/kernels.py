@@ -52,13 +52,25 @@ class Kernel:
     """One kernel in a folder; `with Kernel(folder) as kernel: kernel.run("1 + 1")`."""
 
     def __init__(self, folder, *, python=sys.executable, **environment):
-        self.manager = KernelManager(kernel_name="python3")
-        self.manager.kernel_spec.argv[0] = python
+        self.python = python
         environment = clean_environment(IPYTHONDIR=str(folder / ".ipython"), **environment)
+        for left in (2, 1, 0):
+            self._start(folder, environment)
+            try:
+                self.client.wait_for_ready(timeout=PATIENCE)
+            except RuntimeError:  # Jupyter chose a port that someone else has taken meanwhile
+                self.__exit__()
+                if not left:
+                    raise
+            else:
+                return
+
+    def _start(self, folder, environment):
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.kernel_spec.argv[0] = self.python
         self.manager.start_kernel(cwd=str(folder), env=environment)
         self.client = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=PATIENCE)
 
     def __enter__(self):
         return self

@@ -280,6 +280,7 @@ def ended(process):
     return out.strip()
 
 
+@pytest.mark.posix
 @forks
 @pytest.mark.parametrize("shared", ["session", "store"])
 @pytest.mark.parametrize("before", [0, 2], ids=["forked before the first call", "forked after two"])
@@ -292,6 +293,7 @@ def test_forked_children_spend_one_budget_with_their_parent(shared, before, when
     assert told.endswith("5 pictures of 5, the price unknown")
 
 
+@pytest.mark.posix
 @forks
 def test_what_children_were_refused_is_given_back_for_all(tmp_path):
     script = [refusal(402, "No balance.")] * 6 + [images(b64(drawn(FOX, 0)))]

@@ -226,6 +226,7 @@ def test_a_script_that_ends_first_keeps_what_it_has_asked_for(script, tmp_path):
         assert (len(prompts(server)), recorded(tmp_path), open_calls(tmp_path)) == (3, 3, [])
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("presses", [1, 2, 3])
 def test_ctrl_c_ends_a_script_that_waits_for_its_calls(presses, tmp_path):
     with Faulty(silence) as server:
@@ -401,6 +402,7 @@ USES = [
 ]
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
 def test_calls_leave_no_thread_task_descriptor_lock_or_place(use, tmp_path):

@@ -33,7 +33,6 @@ from beluga_nb.store.records import Store
 PACKAGE = Path(beluga_nb.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 METHODS = {"match", "fullmatch", "search", "findall", "finditer", "sub", "subn", "split"}
-LONGEST_LOOK = 100  # characters
 WHOLE, ANYWHERE = "fullmatch", METHODS - {"match", "fullmatch"}
 
 # Expressions that are made as they run, and why none of them is harmful.
@@ -131,8 +130,20 @@ def flags_of(node):
 # --- as automata
 
 
+READERS = {sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN}
+FURTHEST = 3
+
+
+def ALWAYS(before, after):
+    return True
+
+
+def NEVER(before, after):
+    return False
+
+
 class Wide(Exception):
-    """A part that no automaton of this kind has: a reference back, or a look further than a character."""
+    """A part that no automaton of this kind has: a reference back, or a far look."""
 
 
 class Automaton:
@@ -142,21 +153,21 @@ class Automaton:
         tree = parser.parse(pattern, flags)
         self.flags = tree.state.flags
         self.free, self.reading, self.count = {}, {}, 0
-        self.guessed = False
         start = self.state()
         if method in ANYWHERE:
             self.reading.setdefault(start, []).append((lambda _: True, start))
         self.start = start
         self.end = self.sequence(tree, start)
-        self.whole = method == WHOLE or self.guessed
+        self.whole = method == WHOLE
         self.atoms = self.alphabet(pattern)
 
     def state(self):
         self.count += 1
         return self.count
 
-    def step(self, one, other, look=None):
-        self.free.setdefault(one, []).append((look, other))
+    def step(self, one, other, look=ALWAYS, sure=None):
+        """A step that reads nothing: when it may be taken, and when it is certain that it is."""
+        self.free.setdefault(one, []).append((look, sure or look, other))
 
     def sequence(self, items, start):
         for kind, value in items:
@@ -165,19 +176,21 @@ class Automaton:
 
     def item(self, kind, value, start):
         end = self.state()
-        if kind in {sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN}:
+        if kind in READERS:
             self.reading.setdefault(start, []).append((self.reader(kind, value), end))
         elif kind is sre.SUBPATTERN:
             self.step(self.sequence(value[-1], start), end)
         elif kind is sre.BRANCH:
             for each in value[1]:
                 self.step(self.sequence(each, start), end)
-        elif kind in {sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT}:  # the last has fewer ways yet
+        elif kind in {sre.MAX_REPEAT, sre.MIN_REPEAT}:
             self.repeat(*value, start, end)
         elif kind is sre.AT:
             self.step(start, end, self.place(value))
+        elif kind is sre.POSSESSIVE_REPEAT:
+            self.possessive(*value, start, end)
         elif kind in {sre.ASSERT, sre.ASSERT_NOT}:
-            self.step(start, end, self.look(kind is sre.ASSERT, *value))
+            self.step(start, end, *self.look(kind is sre.ASSERT, *value))
         else:
             raise Wide(str(kind))
         return end
@@ -197,6 +210,15 @@ class Automaton:
                 self.step(start, end)
                 start = self.sequence(what, start)
             self.step(start, end)
+
+    def possessive(self, least, most, what, start, end):
+        """One character again and again, as often as it can be read: no part of it is given back."""
+        if most is not sre.MAXREPEAT or len(what) != 1:
+            raise Wide("a possessive loop around more than a character")
+        test, over = self.reader(*what[0]), self.state()
+        self.repeat(least, most, what, start, over)
+        # Where it goes on, it comes to its end later, for certain.
+        self.step(over, end, lambda _, after: after is None or not test(after), ALWAYS)
 
     def reader(self, kind, value):
         if kind is sre.ANY:
@@ -233,14 +255,13 @@ class Automaton:
         return lambda _, after: after is None or (bool(many) and after == "\n")
 
     def look(self, wanted, direction, what):
-        if parser.SubPattern.getwidth(what)[1] > LONGEST_LOOK:
-            raise Wide("a look further than some characters")
-        if parser.SubPattern.getwidth(what)[1] > 1 or len(what) != 1:  # it may fail or not
-            self.guessed = True
-            return None
+        if parser.SubPattern.getwidth(what)[1] > FURTHEST:
+            raise Wide("a look further than a few characters")
+        if len(what) != 1 or what[0][0] not in READERS:
+            return ALWAYS, NEVER  # a few characters take no time: either result is counted with
         test = self.reader(*what[0])
         side = 1 if direction > 0 else 0
-        return lambda *both: (both[side] is not None and test(both[side])) == wanted
+        return (lambda *both: (both[side] is not None and test(both[side])) == wanted,)
 
     def alphabet(self, pattern):
         text = pattern.decode("latin-1") if isinstance(pattern, bytes) else pattern
@@ -258,8 +279,8 @@ class Automaton:
             kinds.setdefault(sign, char)
         return list(kinds.values())
 
-    def onward(self, state, before, after):
-        """What can be read next, `after` standing there: (state, number of ways)."""
+    def onward(self, state, before, after, *, certain=False):
+        """What can be read next, `after` standing there: (state, number of ways); and whether it matches."""
         found, reached = {}, {}
         todo = [(state, frozenset())]
         while todo:
@@ -271,14 +292,15 @@ class Automaton:
                 for test, there in self.reading.get(here, ()):
                     if test(after):
                         found[there] = found.get(there, 0) + 1
-            for look, there in self.free.get(here, ()):
-                if look is None or look(before, after):
+            for look, sure, there in self.free.get(here, ()):
+                if (sure if certain else look)(before, after):
                     todo.append((there, seen | {here}))
         return found, self.end in reached
 
     def is_safe(self, state, before):
         """Whether the expression has matched in any case: nothing before this is ever tried again."""
-        return not self.whole and all(self.onward(state, before, after)[1] for after in [None, *self.atoms])
+        nexts = [None, *self.atoms]
+        return not self.whole and all(self.onward(state, before, each, certain=True)[1] for each in nexts)
 
 
 def graph_of(automaton):
@@ -369,6 +391,11 @@ KNOWN_BAD = [
     (r"(a)\1", "match"),
     (r"(?=.*b)a", "match"),
     (r"[^,]*\s*,", "match"),
+    (r"(?:(?!ab)a)*(?:(?!ab)a)*b", "match"),
+    (r"(?!ab)a*a*b", "match"),
+    (r"(?:a++|b)*[ab]*c", "match"),
+    (r"a++b", "search"),
+    (r"(?:ab)++", "match"),
 ]
 KNOWN_GOOD = [
     (r"a*b", "match"),
@@ -378,6 +405,10 @@ KNOWN_GOOD = [
     (r"\b\w+=", "findall"),
     (r"(?:\{\{\w+\}\}|\S)+", "match"),
     (r"sha256:([0-9a-f]{64})(?![0-9a-f])", "findall"),
+    (r"a++a*b", "match"),
+    (r"(?!ab)a*b", "match"),
+    (r"a++", "search"),
+    (r"(?<!a)a++b", "search"),
 ]
 
 

@@ -221,6 +221,7 @@ Session(environ=environ, folder=Path(sys.argv[1])).generate("a fox", model="flux
 """
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("answer", [http(JSON), images({"url": "{here}/a.png"})], ids=["base64", "address"])
 def test_a_kernel_that_is_killed_as_the_answer_is_there_has_bought_it(user, answer):
     with Faulty(answer, http(PNG)) as server:

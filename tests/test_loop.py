@@ -555,6 +555,7 @@ def test_a_cancelled_task_stops_the_job_wherever_it_waits(waiting, bridge):
 # --- forks
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_that_waits_for_a_job_of_its_parent_is_told_so(bridge):
     endless = Endless()
@@ -598,6 +599,7 @@ going = False
 """
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_of_a_busy_process_has_a_loop_of_its_own_and_no_lock_of_others():
     done = run(

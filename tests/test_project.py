@@ -227,6 +227,7 @@ def test_the_generator_knows_every_setting_and_every_rule():
     assert set(SAID) == set(PERSONS) == set(RULES) == set(names())
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", SAID)
 def test_no_file_loosens_what_any_place_says_or_what_goes_without_saying(folder, name):
     seen = 0
@@ -241,6 +242,7 @@ def test_no_file_loosens_what_any_place_says_or_what_goes_without_saying(folder,
     assert seen >= 100
 
 
+@pytest.mark.posix
 def test_no_file_of_two_settings_loosens_either(folder):
     """Such as a cap together with a price that voids it."""
     seen = 0
@@ -257,6 +259,7 @@ def test_no_file_of_two_settings_loosens_either(folder):
     assert seen > 5000
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", SAID)
 def test_what_is_not_taken_is_said_in_one_line_with_its_reason_and_nothing_else_is(folder, name):
     for said in SAID[name]:
@@ -272,6 +275,7 @@ def test_what_is_not_taken_is_said_in_one_line_with_its_reason_and_nothing_else_
             assert str(folder) not in line
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", SAID)
 def test_a_file_whose_folder_the_person_names_counts_as_the_persons_own_word(folder, name):
     for said in SAID[name]:
@@ -285,6 +289,7 @@ def test_a_file_whose_folder_the_person_names_counts_as_the_persons_own_word(fol
             assert all(each.known for each in now.endpoints.values())
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("trust", ["parent", "/", "child", "sibling"])
 def test_trust_in_another_folder_is_none(folder, trust):
     places = {"parent": folder.parent, "/": "/", "child": folder / "child", "sibling": f"{folder}2"}
@@ -293,6 +298,7 @@ def test_trust_in_another_folder_is_none(folder, trust):
     assert (now.base_url, len(now.ignored)) == (Settings().base_url, 1)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("trust", [".", "..", "*", "1", "true", "downloaded", "./downloaded", "a\0b"])
 def test_trust_that_would_hold_wherever_one_stands_is_refused(folder, trust, monkeypatch):
     monkeypatch.chdir(folder)
@@ -377,6 +383,7 @@ def test_no_price_of_a_file_voids_a_persons_cap(tmp_path, wire, said, price, pla
     assert wire.engine.requests == []
 
 
+@pytest.mark.posix
 def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(tmp_path, wire, said):
     project = tmp_path / "a" / "b"
     project.mkdir(parents=True)
@@ -403,6 +410,8 @@ def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(t
 
 # --- the file itself
 
+NAMES = [*RULES, "aliases.a", "endpoints.lab", "endpoints.lab.models", "prices.a"]
+
 
 @pytest.mark.parametrize(
     "text",
@@ -410,6 +419,10 @@ def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(t
         "a = " + "[" * 100_000,
         "a = " + "{ b = " * 20_000,
         "[" + ".".join(["a"] * 50_000) + "]",
+        *(f"{name}{'.a' * 200_000} = 1" for name in NAMES),
+        *(name + """ . "a" .'a'""" * 20 + " = 1" for name in NAMES),
+        *(f"{name} = " + "{ a = " * 20 + "1" + " }" * 20 for name in NAMES),
+        *(f"{name} = " + "[" * 20 + "]" * 20 for name in NAMES),
         "# " + "x" * LARGEST_FILE,
         "max_images = 1" + "0" * 5000,
         'max_cost = "1e999999999"',
@@ -429,6 +442,7 @@ def test_a_file_that_is_no_settings_is_two_lines(tmp_path, text):
     assert len(str(failed.value)) < 1000
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     "store",
     [

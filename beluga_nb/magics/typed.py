@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from IPython.core.history import HistoryManager
     from IPython.core.interactiveshell import InteractiveShell
 
-_ASSIGNED = re.compile(
-    r"(?:key|token|secret|password)\s*=\s*[\"']?(?=\S{0,99}\d)(?=\S{0,99}[A-Za-z])[^\s\"']{8}", re.I
-)
+_ASSIGNED = re.compile(r"(?:key|token|secret|password)\s*=\s*[\"']?", re.IGNORECASE)
+_VALUE = re.compile(r"[^\s\"']{8,200}")
 _LOGIN = re.compile(r"\s*login((?:\s+\S+)+)\s*", re.IGNORECASE)
 _SERVICE = re.compile(r"(?:bapi|sk|pk|rk|xai|fal|gsk|r8|hf|nvapi)[-_]\S*", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z]{7,}")
@@ -50,7 +49,15 @@ def is_key(line: str) -> bool:
     words = [each.strip("\"'") for each in (login[1] if login else line).split() if not each.startswith("--")]
     if len(words) == 1 and (_is_random(words[0]) or (login and _is_odd(words[0]))):
         return True
-    return _ASSIGNED.search(line) is not None
+    return any(_is_value(_VALUE.match(line, name.end())) for name in _ASSIGNED.finditer(line))
+
+
+def _is_value(found: re.Match[str] | None) -> bool:
+    return found is not None and _is_numbered(found[0])
+
+
+def _is_numbered(word: str) -> bool:
+    return any(each.isdigit() for each in word) and any(each.isalpha() for each in word)
 
 
 def _is_odd(word: str) -> bool:
@@ -60,9 +67,8 @@ def _is_odd(word: str) -> bool:
 
 def _is_random(word: str) -> bool:
     # One that stands alone: some prompts are one long word, or several that hyphens join.
-    numbered = any(each.isdigit() for each in word) and any(each.isalpha() for each in word)
     enough = 8 if _SERVICE.fullmatch(word) else 24
-    return numbered and word.isascii() and len(word) >= enough and not _WORD.search(word)
+    return _is_numbered(word) and word.isascii() and len(word) >= enough and not _WORD.search(word)
 
 
 def _forget(shell: InteractiveShell) -> bool:

@@ -25,6 +25,7 @@ from beluga_nb.store import files
 from beluga_nb.store.pending import is_alive
 from beluga_nb.store.records import SCHEMA, Store, key
 from beluga_nb.store.work import revocable
+from beluga_nb.untrusted import DAMAGE, load_json, text, whole
 
 HEARTBEAT = 5.0
 """Seconds between two signs of life of who holds a claim."""
@@ -175,9 +176,9 @@ class _Waiting:
 
 def _owner(data: bytes) -> tuple[str, int, str]:
     try:
-        said = json.loads(data)
-        return str(said["host"]), int(said["pid"]), str(said["token"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        said = load_json(data)
+        return text(said["host"]), whole(said["pid"]), text(said["token"])
+    except DAMAGE:
         return "", 0, ""  # half written, or by nobody of ours
 
 

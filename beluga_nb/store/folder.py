@@ -40,7 +40,7 @@ ASIDE = ".forgotten"
 _HASHED = re.compile(r"[0-9a-f]{64}\.json")
 _SUFFIXES = "|".join(map(re.escape, [*SUFFIXES.values(), ".bin"]))
 _BLOB = re.compile(rf"[0-9a-f]{{64}}({_SUFFIXES})({re.escape(ASIDE)})?")
-_CALL = re.compile(r"[\w.-]+\.json")
+_CALL = re.compile(r"[\w.-]{1,200}\.json")
 _FIRST_NAME = re.compile(rb'\{\s*"(\w+)"\s*:')
 
 _FIRST_NAMES = {

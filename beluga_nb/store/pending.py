@@ -8,7 +8,6 @@ it lies what arrived of its answer, as it came (api/spool.py).
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import re
@@ -22,9 +21,13 @@ from beluga_nb.core import PARAMETERS, Request
 from beluga_nb.errors import Address, plain
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store
+from beluga_nb.untrusted import DAMAGE, MOST, items, load_json, members, text, text_or_none, whole
 
 LONGEST_CALL = 3600
 """Seconds after which nobody is waiting for a call any more; process numbers are used again."""
+
+MOST_PICTURES = 10_000
+"""Pictures of one call; each is looked for when it was lost, and no service draws as many."""
 
 _ANSWER = re.compile(r"-[0-9]{1,9}\.answer(\.part)?\Z")
 _CLAIM = re.compile(r"[0-9a-f]{64}\.claim(\.[0-9a-f]{32})?")
@@ -207,33 +210,41 @@ def _read(store: Store) -> Iterator[Pending]:
     with contextlib.suppress(OSError):
         files.check_inside(store.folder / "pending" / "any", store.folder)
         for path in store.folder.glob("pending/*.json"):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            with contextlib.suppress(OSError, *DAMAGE):
                 if path.is_symlink():
                     files.check_inside(path, store.folder)
-                yield _of(json.loads(path.read_bytes()), path.stem)
+                yield _of(members(load_json(path.read_bytes())), path.stem)
 
 
 def _of(said: Mapping[str, Any], run: str) -> Pending:
-    known = {"job": "", "body": "", **said}
-    _check(known, provider=str, started=int, host=str, pid=int, why=str, job=str, body=str)
-    asked = {name: said["request"][name] for name in PARAMETERS if name in said["request"]}
+    asked = members(said["request"])
     return Pending(
         run=run,
-        request=Request(**asked | {name: said[name] for name in ("take", "sample", "n")}, run=run),
-        **{name: known[name] for name in ("provider", "started", "host", "pid", "why", "job", "body")},
-        addresses=tuple(_address(**each) for each in said.get("addresses", ())),
+        request=Request(
+            **{name: asked[name] for name in PARAMETERS if name in asked}
+            | {
+                "take": said["take"],
+                "sample": whole(said["sample"], least=0, most=MOST),
+                "n": whole(said["n"], least=1, most=MOST_PICTURES),
+            },
+            run=run,
+        ),
+        started=whole(said["started"], least=0, most=MOST),
+        pid=whole(said["pid"]),
+        **{name: text(said[name]) for name in ("provider", "host", "why")},
+        **{name: text(said.get(name, "")) for name in ("job", "body")},
+        addresses=tuple(map(_address, items(said.get("addresses", [])))),
     )
 
 
-def _address(**said: Any) -> Address:
-    _check(said, sample=int, url=str, engine=str, created=int)
-    return Address(**said)
-
-
-def _check(said: Mapping[str, Any], **kinds: type) -> None:
-    for name, kind in kinds.items():
-        if type(said[name]) is not kind:
-            raise TypeError(name)
+def _address(said: Mapping[str, Any]) -> Address:
+    return Address(
+        sample=whole(said["sample"], least=0, most=MOST),
+        url=text(said["url"]),
+        engine=text(said["engine"]),
+        created=whole(said["created"]),
+        revised_prompt=text_or_none(said.get("revised_prompt")),
+    )
 
 
 def path_of(store: Store, run: str) -> Path:

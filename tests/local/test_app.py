@@ -511,7 +511,7 @@ def test_retry_after_is_whole_seconds_from_1_on(seconds, header):
 
 
 def test_a_message_with_half_a_surrogate_pair_can_be_answered():
-    assert refusal(post(WHALE, raising(Refused("bad \ud83d"))))[1]["message"] == "bad \ud83d"
+    assert refusal(post(WHALE, raising(Refused("bad \ud83d"))))[1]["message"] == "bad "
 
 
 def test_a_strangers_error_is_500_without_its_text(caplog):

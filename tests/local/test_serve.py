@@ -319,9 +319,9 @@ def test_an_option_that_does_not_exist_is_one_line_and_status_2(words):
 def test_no_words_print_the_usage(words):
     status, out, err = run(*words)
     assert (status, err) == (0, "")
-    assert out.startswith("usage: python -m beluga_nb COMMAND ...\n\n  serve ")
+    assert out.startswith("usage: python -m beluga_nb COMMAND ...\n\n  lab ")
 
 
 def test_an_unknown_command_is_one_line_and_status_2():
-    known = "serve, verify, weight, history, forget, pack, unpack"
+    known = "lab, serve, verify, weight, history, forget, pack, unpack"
     assert run("sevre") == (2, "", f"python -m beluga_nb: no command 'sevre'; there are: {known}\n")

@@ -124,6 +124,7 @@ def state(folder):
     }
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("what", WRITERS)
 @pytest.mark.parametrize("found", FOREIGN)
 def test_a_folder_that_is_no_store_is_refused_and_stays_as_it_is(tmp_path, found, what):
@@ -255,6 +256,7 @@ def test_bytes_that_a_record_names_go_with_it_though_they_are_damaged_and_no_oth
     assert other.read_bytes() == b"not these bytes"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("age", [0, 59, 3500, -3600, 3700, 10**6])
 @pytest.mark.parametrize("kind", ["file", "folder", "link", "pipe"])
 def test_only_our_own_temporary_files_are_swept_and_only_when_an_hour_old(tmp_path, age, kind):
@@ -274,6 +276,7 @@ def test_only_our_own_temporary_files_are_swept_and_only_when_an_hour_old(tmp_pa
     assert (tmp_path / "elsewhere").read_text() == "x"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("room", ["records", "blobs", "sheets", "scores", "marks", "votes", "pending", "tmp"])
 @pytest.mark.parametrize("deep", [False, True])
 def test_forgetting_and_sweeping_follow_no_link_out_of_a_store(tmp_path, room, deep):
@@ -409,6 +412,7 @@ for call, work in CALLS.items():
 """
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("closed", ["the store", "its rooms", "their folders", "its files"])
 def test_a_store_that_cannot_be_read_is_two_lines_and_never_raw(public, closed):
     if os.geteuid() != 0:
@@ -421,6 +425,7 @@ def test_a_store_that_cannot_be_read_is_two_lines_and_never_raw(public, closed):
     assert not [line for line in lines if line.startswith(("auto went", "replay went"))], "nothing is bought"
 
 
+@pytest.mark.posix
 def test_a_class_reads_the_recordings_of_its_teacher(public):
     if os.geteuid() != 0:
         pytest.skip("only root can become someone else")

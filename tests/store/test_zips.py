@@ -94,6 +94,7 @@ def zip_of(path, files, compression=zipfile.ZIP_DEFLATED):
     return path
 
 
+@pytest.mark.posix
 def test_a_pack_that_somebody_zipped_again_is_taken(packed, tmp_path):
     lines, files = unpacked(zip_of(tmp_path / "b.zip", contents(packed).items()), tmp_path)
     assert lines[0].endswith("and 2 recordings that it needs")
@@ -138,6 +139,7 @@ def asking(tmp_path_factory):
     return pack(store, notebook(folder / "a.ipynb", *(record(store, prompt) for prompt in prompts))).path
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("source", BLANKS.values(), ids=BLANKS)
 def test_no_cell_makes_it_hang(source, asking, tmp_path):
     files = with_source(asking, source).items()
@@ -145,6 +147,7 @@ def test_no_cell_makes_it_hang(source, asking, tmp_path):
     assert "it takes too long" in lines[0] or "4 recordings" in lines[0]
 
 
+@pytest.mark.posix
 def test_a_zip_of_less_than_a_thousand_bytes_does_not_hang(tmp_path):
     source = "%beluga " + " ".join(["{{a}}"] * 12) + " never" + " " * 500_000
     cells = [{"cell_type": "code", "source": source, "outputs": []}]
@@ -158,6 +161,7 @@ def test_a_zip_of_less_than_a_thousand_bytes_does_not_hang(tmp_path):
     assert lines[0].endswith("and 0 recordings that it needs")
 
 
+@pytest.mark.posix
 def test_many_records_and_a_long_notebook_are_not_compared_for_hours(packed, tmp_path):
     store = Store(tmp_path / "c" / "beluga_store")
     for number in range(100):
@@ -179,6 +183,7 @@ JSON_BOMBS = {
 }
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("data", JSON_BOMBS.values(), ids=JSON_BOMBS)
 def test_no_json_takes_all_of_the_memory_or_the_stack(data, packed, tmp_path):
     files = contents(packed) | {"a.ipynb": data}
@@ -191,11 +196,13 @@ def test_no_json_takes_all_of_the_memory_or_the_stack(data, packed, tmp_path):
 # --- bombs
 
 
+@pytest.mark.posix
 def test_a_ratio_that_no_picture_has_is_refused(packed, tmp_path):
     files = contents(packed) | {"a.ipynb": b" " * 60_000_000}
     assert "far larger than it looks" in refused(zip_of(tmp_path / "b.zip", files.items()), tmp_path)
 
 
+@pytest.mark.posix
 def test_a_zip_in_a_zip_is_not_opened(packed, tmp_path):
     inner = zip_of(tmp_path / "inner.zip", [("x", b"\0" * 50_000_000)]).read_bytes()
     for name in ("inner.zip", "beluga_store/inner.zip", "b.ipynb/inner.zip"):
@@ -250,6 +257,7 @@ def end_of(listed, count, offset):
     )
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("count", [2, 5_000, 60_000])
 def test_entries_that_are_the_same_bytes_are_refused(count, tmp_path):
     data = b" " * 1_000_000
@@ -265,6 +273,7 @@ def test_entries_that_are_the_same_bytes_are_refused(count, tmp_path):
     assert "overlaps" in told or "too large" in told or "damaged (BadZipFile)" in told
 
 
+@pytest.mark.posix
 def test_entries_that_lie_in_one_another_are_refused(tmp_path):
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as zipped:
@@ -284,6 +293,7 @@ def test_entries_that_lie_in_one_another_are_refused(tmp_path):
     refused(outer, tmp_path)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF, 100_000_000])
 def test_a_list_that_claims_to_be_huge_is_refused_before_it_is_read(size, packed, tmp_path):
     data = bytearray(packed.read_bytes())
@@ -294,6 +304,7 @@ def test_a_list_that_claims_to_be_huge_is_refused_before_it_is_read(size, packed
     refused(file, tmp_path)
 
 
+@pytest.mark.posix
 def test_a_list_of_a_million_files_is_refused_before_it_is_read(tmp_path):
     listed = entry(b"x.ipynb", 0, b"", 0) * 1_000_000
     long = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 10**6, 10**6, len(listed), 0)
@@ -304,6 +315,7 @@ def test_a_list_of_a_million_files_is_refused_before_it_is_read(tmp_path):
     assert "it lists too many files" in refused(file, tmp_path)
 
 
+@pytest.mark.posix
 def test_more_files_than_a_pack_has_are_refused(tmp_path):
     file = zip_of(
         tmp_path / "b.zip", ((f"{number}.ipynb", b"") for number in range(100_001)), zipfile.ZIP_STORED
@@ -331,6 +343,7 @@ HOSTILE_NAMES = [
 ]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_a_name_that_no_pack_has_is_refused(name, packed, tmp_path):
     info = zipfile.ZipInfo("x")
@@ -342,6 +355,7 @@ def test_a_name_that_no_pack_has_is_refused(name, packed, tmp_path):
 TWICE = ["a.ipynb", "A.IPYNB", "beluga_store/store.json"]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", TWICE)
 def test_a_name_that_is_there_twice_capitals_aside_is_refused(name, packed, tmp_path):
     file = zip_of(tmp_path / "b.zip", [*contents(packed).items(), (name, b'{"schema":1}\n')])
@@ -351,6 +365,7 @@ def test_a_name_that_is_there_twice_capitals_aside_is_refused(name, packed, tmp_
 SPECIAL = [stat.S_IFLNK, stat.S_IFDIR, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("place", range(3))
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_what_is_no_plain_file_is_refused_whatever_its_name(kind, place, packed, tmp_path):

@@ -298,7 +298,7 @@ def test_what_is_refused_before_it_is_sent_is_said_there_too(panel):
     ask(panel, " ")
     assert panel.state.trouble[0] == "RequestError: The prompt is empty."
     ask(panel, f"a fox {KEY}")
-    assert "looks like a BelugAPI key" in panel.state.trouble[0]
+    assert "holds a key, or what looks like one; nothing was sent" in panel.state.trouble[0]
     assert KEY not in "".join(panel.state.trouble)
 
 
