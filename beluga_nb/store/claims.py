@@ -59,10 +59,7 @@ class Claimed:
         self.sleep = sleep
 
     async def __call__(self, request: Request) -> Result:
-        if await asyncio.to_thread(self._recorded, request):
-            return await self.engine(request)
-        path = self.store.folder / "pending" / f"{key(request.part(0), provider=self.provider)}.claim"
-        claim = await self._taken(path)
+        claim = await self._taken(request)
         if claim is None:
             return await self.engine(request)
         beating = asyncio.create_task(self._beat(claim))
@@ -76,11 +73,16 @@ class Claimed:
         parts = (request.part(sample) for sample in request.samples)
         return all(self.store.has(part, provider=self.provider) for part in parts)
 
-    async def _taken(self, path: Path) -> Claim | None:
+    def _take(self, request: Request, path: Path) -> Claim | None:
+        return None if self._recorded(request) else Claim.take(path, self.store.folder)
+
+    async def _taken(self, request: Request) -> Claim | None:
+        """Return the claim on a request, or None where none is wanted or can be made."""
+        path = self.store.folder / "pending" / f"{key(request.part(0), provider=self.provider)}.claim"
         waiting, pause = _Waiting(), 0.05
         while True:
             try:
-                return await revocable(partial(Claim.take, path, self.store.folder), Claim.release)
+                return await revocable(partial(self._take, request, path), _given_up)
             except FileExistsError:
                 pass
             except OSError:  # a store that nobody can write: who records there says so
@@ -130,6 +132,11 @@ class Claim:
     def release(self) -> None:
         """Give the claim up, if it is still this process's."""
         _remove(self.path, self.token)
+
+
+def _given_up(claim: Claim | None) -> None:
+    if claim:
+        claim.release()
 
 
 class _Waiting:
