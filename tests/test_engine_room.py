@@ -30,12 +30,6 @@ from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
-# A connection whose opening or closing is stopped is closed when its socket is collected, which says so.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-]
-
 PICTURE = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
 
 SETUP = """

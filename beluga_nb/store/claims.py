@@ -89,7 +89,7 @@ class Claimed:
                 return None
             await asyncio.to_thread(waiting.look, path)
             if waiting.is_over:
-                await asyncio.to_thread(_remove, path, waiting.token)
+                await asyncio.to_thread(remove, path, waiting.token)
             if words := waiting.words():
                 self.notify(words)
             await self.sleep(pause)
@@ -131,7 +131,7 @@ class Claim:
 
     def release(self) -> None:
         """Give the claim up, if it is still this process's."""
-        _remove(self.path, self.token)
+        remove(self.path, self.token)
 
 
 def _given_up(claim: Claim | None) -> None:
@@ -158,7 +158,7 @@ class _Waiting:
             changed, data = path.stat().st_mtime_ns, path.read_bytes()
         except OSError:  # given up meanwhile
             return
-        host, pid, token = _owner(data)
+        host, pid, token = owner(data)
         if (token, changed) != (self.token, self._changed):
             self.token, self._changed, self._seen = token, changed, time.monotonic()
         self._who = f"process {pid} on {plain(host, 40)}" if token else "nobody knows who"
@@ -180,7 +180,8 @@ class _Waiting:
         return words
 
 
-def _owner(data: bytes) -> tuple[str, int, str]:
+def owner(data: bytes) -> tuple[str, int, str]:
+    """Return who holds a claim, by what is written in it: host, process, and the token of this claim."""
     try:
         said = json.loads(data)
         return str(said["host"]), int(said["pid"]), str(said["token"])
@@ -188,12 +189,12 @@ def _owner(data: bytes) -> tuple[str, int, str]:
         return "", 0, ""  # half written, or by nobody of ours
 
 
-def _remove(path: Path, token: str) -> None:
+def remove(path: Path, token: str) -> None:
     """Remove a claim, if it is still that one."""
     aside = path.with_name(f"{path.name}.{uuid4().hex}")
     with contextlib.suppress(OSError):
         os.rename(path, aside)
-        if _owner(aside.read_bytes())[2] != token:  # someone else has made one meanwhile
+        if owner(aside.read_bytes())[2] != token:  # someone else has made one meanwhile
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink()

@@ -27,7 +27,10 @@ LONGEST_CALL = 3600
 """Seconds after which nobody is waiting for a call any more; process numbers are used again."""
 
 _ANSWER = re.compile(r"-[0-9]{1,9}\.answer(\.part)?\Z")
-_CLAIM = re.compile(r"[0-9a-f]{64}\.claim(\.[0-9a-f]{32})?")
+_CLAIM = re.compile(r"([0-9a-f]{64}\.claim|spent\.lock)(\.[0-9a-f]{32})?")
+LEDGER = "spent.jsonl"
+"""The file of what was spent in a store (store/ledger.py), which no forgetting of pictures gives back."""
+
 _REPLAYED = b"\r\nidempotent-replayed: true\r\n"
 
 
@@ -167,7 +170,7 @@ def is_answer(name: str) -> bool:
 
 
 def is_claim(name: str) -> bool:
-    """Whether a file is a claim (store/claims.py), by its name."""
+    """Whether a file is a claim (store/claims.py), on a request or on the ledger, by its name."""
     return bool(_CLAIM.fullmatch(name))
 
 

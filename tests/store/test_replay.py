@@ -491,14 +491,16 @@ def test_what_arrived_of_an_incomplete_answer_may_be_all_that_was_charged(store)
 
 def test_an_interrupted_call_is_marked_as_interrupted(store):
     async def interrupted():
+        sent = asyncio.Event()
+
+        async def never(request):
+            sent.set()
+            await asyncio.Event().wait()
+
         asking = asyncio.create_task(auto(never, store)(FOX))
-        while not pending.calls(store):
-            await asyncio.sleep(0.01)
+        await sent.wait()  # before that nothing has been sent, and nothing stays written down
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-
-    async def never(request):
-        await asyncio.Event().wait()
 
     asyncio.run(interrupted())
     [call] = pending.calls(store)
