@@ -222,8 +222,8 @@ class Comparing(Judging):
                     arrived(cell, outcome)
                     ended_one.release()
 
-            # Twice as many as may be on their way, so that some look into the store meanwhile. The second half
-            # begins as the first cells end: what was looked up sooner would be bought before what stands first.
+            # Twice as many as may be on their way, so that some look into the store meanwhile. Half of them
+            # begin as the first cells end: what they find missing would be bought before what stands first.
             workers = min(2 * now.max_in_flight, len(cells))
             await side_by_side(work(ahead=number >= now.max_in_flight) for number in range(workers))
             for words in sorted(off - {""}):  # each once, in an order that a replay has too
