@@ -20,7 +20,7 @@ from typing import Protocol
 
 from beluga_nb._workers import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
-from beluga_nb.errors import BelugaError, OverBudget, SettingsError, plain
+from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError, plain
 
 ZERO = Decimal(0)
 
@@ -181,7 +181,8 @@ class Budget:
         except (BelugaError, Stopped) as error:
             arrived = len(error.result) if isinstance(error, Incomplete) else 0
             if not error.may_be_billed:
-                self._give_back(request, worst, arrived)
+                with suppress(StoreError):  # what cannot be written down stays counted
+                    self._give_back(request, worst, arrived)
             raise
 
     def check(self, requests: Sequence[Request], caps: Caps) -> None:

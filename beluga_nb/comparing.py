@@ -214,16 +214,22 @@ class Comparing(Judging):
 
         async def run() -> T:
             todo, off = iter(cells), set[str]()
+            ended_one = asyncio.Semaphore(0)
 
-            async def work() -> None:
+            async def work(*, ahead: bool) -> None:
+                if ahead:
+                    await ended_one.acquire()
                 for cell in todo:
                     there = places[cell.request.model]
                     outcome = await self._outcome_of(cell, engines[there.provider], there, store)
                     off.add(catalog.off_ratio(cell.request, (kept.size for kept in outcome.pictures)))
                     arrived(cell, outcome)
+                    ended_one.release()
 
-            # Twice as many as may be on their way, so that some look into the store meanwhile.
-            await side_by_side(work() for _ in range(min(2 * now.max_in_flight, len(cells))))
+            # Twice as many as may be on their way, so that some look into the store meanwhile. Half of them
+            # begin as the first cells end: what they find missing would be bought before what stands first.
+            workers = min(2 * now.max_in_flight, len(cells))
+            await side_by_side(work(ahead=number >= now.max_in_flight) for number in range(workers))
             for words in sorted(off - {""}):  # each once, in an order that a replay has too
                 self.notify(words)
             return ended(next((each.cause for each in asking.values() if each.cause), None))

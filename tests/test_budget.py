@@ -1,8 +1,11 @@
 """How much may be spent: caps hold at every instant, and what is unknown is never nothing."""
 
 import asyncio
+import contextlib
 import datetime
+import json
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -15,12 +18,16 @@ from faulty import Faulty, after, b64, images, silence
 from faulty import error as refusal
 
 from beluga_nb.budget import Amount, Budget, Budgeted, Caps, Prices
-from beluga_nb.core import Incomplete, Request
-from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, SettingsError, StoreError
+from beluga_nb.core import Incomplete, Request, Stopped
+from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, RequestError, SettingsError, StoreError
 from beluga_nb.session import Session
 from beluga_nb.settings import Settings, load
+from beluga_nb.store import ledger
+from beluga_nb.store.folder import is_ours
+from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
+from beluga_nb.store.verify import verify
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 DATE = datetime.date(2026, 11, 1)
@@ -159,6 +166,44 @@ def test_r20_what_may_have_been_billed_counts_as_spent():
         with pytest.raises(type(error)):
             ask(Budgeted(failing(error), budget, caps(cost=1)), FOX)
     assert (budget.images, budget.cost) == (2, Decimal("0.16"))
+
+
+ENDS = [
+    (Stopped(may_be_billed=False), 0),
+    (Stopped(), 2),
+    (asyncio.CancelledError(), 2),
+    (RuntimeError("of a wrapper's own"), 2),
+    (Refused("No.", status=402), 0),
+    (OutcomeUnknown("Lost.", status=502), 2),
+    (RequestError("Python is ending.", "Nothing was sent."), 0),
+]
+
+
+@pytest.mark.parametrize(("error", "spent"), ENDS, ids=repr)
+@pytest.mark.parametrize("shared", [False, True])
+def test_only_a_call_that_provably_never_left_or_was_refused_gives_its_reservation_back(
+    tmp_path, error, spent, shared
+):
+    budget = Budget(ledger_of(tmp_path)) if shared else Budget()
+    with pytest.raises(type(error)):
+        ask(Budgeted(failing(error), budget, caps(cost=1)), FOX.part(0, 2))
+    assert budget.images == spent
+
+
+def test_what_cannot_be_given_back_stays_counted_and_the_call_ends_as_it_did(tmp_path):
+    budget, lines = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.jsonl"
+
+    async def no_room(request):
+        lines.with_suffix(".kept").write_bytes(lines.read_bytes())
+        lines.unlink()
+        lines.mkdir()
+        raise Refused("No.", status=402)
+
+    with pytest.raises(Refused, match="No\\."):
+        ask(Budgeted(no_room, budget, caps(cost=1)), FOX)
+    lines.rmdir()
+    lines.with_suffix(".kept").rename(lines)
+    assert Budget(ledger_of(tmp_path)).images == 1
 
 
 def test_of_an_incomplete_answer_only_what_arrived_is_spent():
@@ -413,6 +458,40 @@ def test_a_lock_that_a_dead_process_left_is_nobodys(tmp_path):
     with budget.reserved(FOX, caps(images=2)):
         assert budget.images == 2
     assert not lock.exists()
+
+
+def test_a_lock_whose_process_has_ended_is_taken_over_at_once_and_that_of_a_living_one_is_not(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ledger, "PATIENCE", 0.2)
+    budget = Budget(ledger_of(tmp_path))
+    with budget.reserved(FOX, caps(images=9)):
+        pass
+    lock = tmp_path / "pending" / "spent.lock"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for pid, is_free in ((ended.pid, True), (os.getpid(), False)):
+        lock.write_text(json.dumps({"host": platform.node(), "pid": pid, "token": "t"}))
+        expected = contextlib.nullcontext() if is_free else pytest.raises(StoreError, match="does not let go")
+        with expected, budget.reserved(FOX, caps(images=9)):
+            pass
+        assert lock.exists() == (not is_free)
+    assert budget.images == 2
+
+
+def test_forgetting_everything_gives_no_budget_back_and_leaves_no_lock(tmp_path):
+    store, budget = Store(tmp_path), Budget(ledger_of(tmp_path))
+    with budget.reserved(FOX, caps(images=1)):
+        pass
+    lock = tmp_path / "pending" / "spent.lock"
+    lock.write_text(json.dumps({"host": "elsewhere", "pid": 1, "token": "t"}))
+    os.utime(lock, (1, 1))
+    assert {is_ours(store, each) for each in (lock, lock.with_name("spent.jsonl"))} == {True}
+    assert not verify(store).problems
+    assert not verify(store).unnamed
+    forget(store, choose(store, everything=True))
+    assert os.listdir(tmp_path / "pending") == ["spent.jsonl"]
+    assert Budget(ledger_of(tmp_path)).images == 1
 
 
 def test_a_cap_that_cannot_be_written_down_buys_nothing(tmp_path):

@@ -11,13 +11,14 @@ one, keeps cookies, and says more in its errors than may be told.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -123,11 +124,15 @@ class Transport:
         return response or ended or _broken("there was none")
 
     async def _exchange(self, outgoing: Outgoing, departure: _Departure, arrival: _Arrival) -> None:
-        response = await self._transport(outgoing).handle_async_request(self._request(outgoing, departure))
         try:
-            await arrival.read(response)
+            request = self._request(outgoing, departure)
+            response = await self._transport(outgoing).handle_async_request(request)
+            try:
+                await arrival.read(response)
+            finally:
+                await response.aclose()
         finally:
-            await response.aclose()
+            await departure.close()
 
     def _request(self, outgoing: Outgoing, departure: _Departure) -> httpx.Request:
         url, headers = httpx.URL(outgoing.url), {"host": httpx.URL(outgoing.url).netloc.decode()}
@@ -209,11 +214,16 @@ def _broken(why: str) -> OutcomeUnknown:
     return OutcomeUnknown(f"The connection broke before the answer was complete ({why}).", NOT_SENT_AGAIN)
 
 
+class _Stream(Protocol):
+    async def aclose(self) -> None: ...
+
+
 class _Departure:
     """Whether a request is still to be sent, as httpcore's trace tells; without one nothing is `certain`."""
 
     def __init__(self, *, certain: bool) -> None:
         self.pending = certain
+        self._opened: list[_Stream] = []
 
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
         asks_for_tunnel = (
@@ -221,6 +231,14 @@ class _Departure:
         )  # which is not the request
         if event.endswith(".send_request_headers.started") and not asks_for_tunnel:
             self.pending = False
+        if event == "connection.connect_tcp.complete":
+            self._opened.append(cast(_Stream, info["return_value"]))
+
+    async def close(self) -> None:
+        """Close what was opened: httpcore leaves the connections of some cancelled calls to the collector."""
+        for stream in self._opened:
+            with contextlib.suppress(OSError):  # it is broken already
+                await asyncio.shield(stream.aclose())
 
 
 class _Arrival:

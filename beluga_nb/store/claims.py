@@ -60,10 +60,7 @@ class Claimed:
         self.sleep = sleep
 
     async def __call__(self, request: Request) -> Result:
-        if await asyncio.to_thread(self._recorded, request):
-            return await self.engine(request)
-        path = self.store.folder / "pending" / f"{key(request.part(0), provider=self.provider)}.claim"
-        claim = await self._taken(path)
+        claim = await self._taken(request)
         if claim is None:
             return await self.engine(request)
         beating = asyncio.create_task(self._beat(claim))
@@ -77,18 +74,23 @@ class Claimed:
         parts = (request.part(sample) for sample in request.samples)
         return all(self.store.has(part, provider=self.provider) for part in parts)
 
-    async def _taken(self, path: Path) -> Claim | None:
+    def _take(self, request: Request, path: Path) -> Claim | None:
+        return None if self._recorded(request) else Claim.take(path, self.store.folder)
+
+    async def _taken(self, request: Request) -> Claim | None:
+        """Return the claim on a request, or None where none is wanted or can be made."""
+        path = self.store.folder / "pending" / f"{key(request.part(0), provider=self.provider)}.claim"
         waiting, pause = _Waiting(), 0.05
         while True:
             try:
-                return await revocable(partial(Claim.take, path, self.store.folder), Claim.release)
+                return await revocable(partial(self._take, request, path), _given_up)
             except FileExistsError:
                 pass
             except OSError:  # a store that nobody can write: who records there says so
                 return None
             await asyncio.to_thread(waiting.look, path)
             if waiting.is_over:
-                await asyncio.to_thread(_remove, path, waiting.token)
+                await asyncio.to_thread(remove, path, waiting.token)
             if words := waiting.words():
                 self.notify(words)
             await self.sleep(pause)
@@ -130,7 +132,12 @@ class Claim:
 
     def release(self) -> None:
         """Give the claim up, if it is still this process's."""
-        _remove(self.path, self.token)
+        remove(self.path, self.token)
+
+
+def _given_up(claim: Claim | None) -> None:
+    if claim:
+        claim.release()
 
 
 class _Waiting:
@@ -152,7 +159,7 @@ class _Waiting:
             changed, data = path.stat().st_mtime_ns, path.read_bytes()
         except OSError:  # given up meanwhile
             return
-        host, pid, token = _owner(data)
+        host, pid, token = owner(data)
         if (token, changed) != (self.token, self._changed):
             self.token, self._changed, self._seen = token, changed, time.monotonic()
         self._who = f"process {pid} on {plain(host, 40)}" if token else "nobody knows who"
@@ -174,7 +181,8 @@ class _Waiting:
         return words
 
 
-def _owner(data: bytes) -> tuple[str, int, str]:
+def owner(data: bytes) -> tuple[str, int, str]:
+    """Return who holds a claim, by what is written in it: host, process, and the token of this claim."""
     try:
         said = load_json(data)
         return text(said["host"]), whole(said["pid"]), text(said["token"])
@@ -182,12 +190,12 @@ def _owner(data: bytes) -> tuple[str, int, str]:
         return "", 0, ""  # half written, or by nobody of ours
 
 
-def _remove(path: Path, token: str) -> None:
+def remove(path: Path, token: str) -> None:
     """Remove a claim, if it is still that one."""
     aside = path.with_name(f"{path.name}.{uuid4().hex}")
     with contextlib.suppress(OSError):
         os.rename(path, aside)
-        if _owner(aside.read_bytes())[2] != token:  # someone else has made one meanwhile
+        if owner(aside.read_bytes())[2] != token:  # someone else has made one meanwhile
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink()

@@ -137,11 +137,16 @@ def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
     readable = {pending.path_of(store, call.run) for call in pending.calls(store)}
     unusable = [path for path, _ in table.scan(store, usable=False)]
-    unusable += [path for path in store.paths("pending", depth=1) if path not in readable]
+    unusable += [path for path in store.paths("pending", depth=1) if path not in readable and _goes(path)]
     for path in (each for each in unusable if is_ours(store, each)):
         written = text(path).decode("utf-8", "replace").casefold()
         if any(each in written for each in {*spellings, prompt.casefold()}):
             yield path
+
+
+def _goes(path: Path) -> bool:
+    # What was spent stays spent, and a claim ends with its call or is left over.
+    return path.name != pending.LEDGER and not pending.is_claim(path.name)
 
 
 def forget(store: Store, chosen: Chosen) -> Forgotten:

@@ -17,7 +17,6 @@ import json
 import os
 import re
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
+from beluga_nb._workers import ProcessLock
 from beluga_nb.core import PARAMETERS, Recipe, Request
 from beluga_nb.errors import Refused
 from beluga_nb.store import files
@@ -208,7 +208,7 @@ class Index:
         self.clock = clock
         self._table = Table()
         self._written: dict[str, Mapping[str, str]] = {}  # as last seen in the index files
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()  # a child that is forked while someone lists has it free
         self._turns = count()
         self._listed = -1
 

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from beluga_nb.errors import StoreError
+from beluga_nb.store.claims import Claim, owner, remove
+from beluga_nb.store.pending import LEDGER, is_alive
 from beluga_nb.store.records import Store
 
 PATIENCE = 5.0
 """Seconds that a process waits for another to write its line."""
 
 ABANDONED_AFTER = 10.0
-"""Seconds after which a lock belongs to nobody: a line takes milliseconds."""
+"""Seconds after which a claim on the ledger is nobody's, whoever made it: a line takes milliseconds."""
 
 _BEGINNING = b'{"schema":1}\n'
 
@@ -25,13 +29,13 @@ _BEGINNING = b'{"schema":1}\n'
 class StoreLedger:
     """The lines of a store's ledger, as `budget.Budget` reads and adds them.
 
-    A file made with `O_EXCL` lets one process write at a time. Where appending is atomic, as on local disks,
+    A claim (store/claims.py) lets one process write at a time. Where appending is atomic, as on local disks,
     nothing depends on it; it is for NFS and Windows.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.path = store.folder / "pending" / "spent.jsonl"
+        self.path = store.folder / "pending" / LEDGER
         self._file: tuple[int, int] | None = None
 
     def add(self, line: bytes) -> None:
@@ -64,30 +68,35 @@ class StoreLedger:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        lock, until = self.path.with_suffix(".lock"), time.monotonic() + PATIENCE
-        while not self._locked(lock):
+        path, until = self.path.with_suffix(".lock"), time.monotonic() + PATIENCE
+        while (claim := self._claimed(path)) is None:
             if time.monotonic() > until:
                 raise self._unusable("another process does not let go of it")
             time.sleep(0.005)
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
+            claim.release()
 
-    def _locked(self, lock: os.PathLike[str]) -> bool:
+    def _claimed(self, path: Path) -> Claim | None:
         try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return Claim.take(path, self.store.folder)
         except FileExistsError:
-            with contextlib.suppress(OSError):
-                if time.time() - os.stat(lock).st_mtime > ABANDONED_AFTER:
-                    os.unlink(lock)
-            return False
+            _take_away_from_nobody(path)
+            return None
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
-        return True
 
     def _unusable(self, reason: str) -> StoreError:
         return StoreError(
             f"What was spent cannot be written down in {self.path.name}: {reason}.",
             'Nothing was sent. Make the store writable, or use the setting budget = "session".',
         )
+
+
+def _take_away_from_nobody(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        changed, (host, pid, token) = path.stat().st_mtime, owner(path.read_bytes())
+        gone = bool(token) and host == platform.node() and not is_alive(pid)
+        if gone or time.time() - changed > ABANDONED_AFTER:
+            remove(path, token)

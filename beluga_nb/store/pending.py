@@ -30,7 +30,10 @@ MOST_PICTURES = 10_000
 """Pictures of one call; each is looked for when it was lost, and no service draws as many."""
 
 _ANSWER = re.compile(r"-[0-9]{1,9}\.answer(\.part)?\Z")
-_CLAIM = re.compile(r"[0-9a-f]{64}\.claim(\.[0-9a-f]{32})?")
+_CLAIM = re.compile(r"([0-9a-f]{64}\.claim|spent\.lock)(\.[0-9a-f]{32})?")
+LEDGER = "spent.jsonl"
+"""The file of what was spent in a store (store/ledger.py), which no forgetting of pictures gives back."""
+
 _REPLAYED = b"\r\nidempotent-replayed: true\r\n"
 
 
@@ -170,7 +173,7 @@ def is_answer(name: str) -> bool:
 
 
 def is_claim(name: str) -> bool:
-    """Whether a file is a claim (store/claims.py), by its name."""
+    """Whether a file is a claim (store/claims.py), on a request or on the ledger, by its name."""
     return bool(_CLAIM.fullmatch(name))
 
 

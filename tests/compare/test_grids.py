@@ -354,6 +354,15 @@ def test_stop_keeps_what_arrived_and_the_same_run_continues(session, engine):
     assert {request.prompt for request in engine.requests} == {"a fox in oil paint"}
 
 
+@pytest.mark.parametrize("take", ["", "2", "3", "4"])
+def test_what_stands_first_in_a_grid_is_bought_first(session, engine, take):
+    grid = study(session, take=take).run()
+    first = {cell.request.prompt for cell in grid.cells[:4]}
+    assert {request.prompt for request in engine.requests[:4]} == first
+    assert len(first) == 2
+    assert len(engine.requests) == 8
+
+
 def test_an_extended_grid_buys_only_the_new_cells(session, engine):
     grid = study(session).run()
     wider = grid.extend(animal=["owl"])

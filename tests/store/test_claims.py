@@ -195,7 +195,7 @@ def test_who_takes_over_takes_no_claim_that_was_made_meanwhile(store):
     path = path_of(store)
     path.parent.mkdir(parents=True)
     mine = Claim.take(path, store.folder)
-    claims._remove(path, "the token of an older one")
+    claims.remove(path, "the token of an older one")
     assert json.loads(path.read_text())["token"] == mine.token
     mine.release()
     assert list(Path(path.parent).iterdir()) == []

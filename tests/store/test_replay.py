@@ -492,16 +492,17 @@ def test_what_arrived_of_an_incomplete_answer_may_be_all_that_was_charged(store)
 
 def test_an_interrupted_call_is_marked_as_interrupted(store):
     async def interrupted():
+        sent = asyncio.Event()
+
+        async def never(request):
+            sent.set()
+            await asyncio.Event().wait()
+
         asking = asyncio.create_task(auto(never, store)(FOX))
-        await asyncio.wait_for(asked_for.wait(), 30)  # cancelled before that, nothing was sent
+        await asyncio.wait_for(sent.wait(), 30)  # cancelled before that, nothing was sent
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
 
-    async def never(request):
-        asked_for.set()
-        await asyncio.Event().wait()
-
-    asked_for = asyncio.Event()
     asyncio.run(interrupted())
     [call] = pending.calls(store)
     assert call.why == "It was interrupted."
