@@ -20,7 +20,8 @@ from typing import Protocol
 
 from beluga_nb._workers import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
-from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError, plain
+from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError
+from beluga_nb.text import sanitize
 
 ZERO = Decimal(0)
 
@@ -47,13 +48,13 @@ class Prices:
         if not isinstance(said, Mapping) or type(said.get("date")) is not datetime.date:
             raise SettingsError("The setting prices has no date.", "Say when you looked: date = 2026-11-01")
         table = {model: _by_quality(model, price) for model, price in said.items() if model not in _HEAD}
-        currency = plain(str(said.get("currency", "USD")), 12)
+        currency = sanitize(str(said.get("currency", "USD")), 12)
         return cls(date=said["date"], currency=currency, table=table)
 
     @property
     def words(self) -> str:
         """What is in the table, in words."""
-        return f"of {self.date}, in {self.currency}: {', '.join(map(plain, self.table)) or 'none'}"
+        return f"of {self.date}, in {self.currency}: {', '.join(map(sanitize, self.table)) or 'none'}"
 
     def each(self, request: Request) -> Decimal | None:
         """Return the price of one picture, at worst, or None where it is unknown."""
@@ -78,7 +79,7 @@ def _amount(name: str, value: object) -> Decimal:
         amount = Decimal("NaN")
     if isinstance(value, bool) or not amount.is_finite() or amount < 0:
         raise SettingsError(
-            f"The price of {plain(name, 80)} is {plain(repr(value), 80)}.",
+            f"The price of {sanitize(name, 80)} is {sanitize(repr(value), 80)}.",
             "Give an amount per picture, such as 0.04.",
         )
     return amount
@@ -291,7 +292,8 @@ class Budget:
         if worst is None:
             unknown = dict.fromkeys(each.model for each in requests if caps.worst(each) is None)
             raise OverBudget(
-                f"There is a cap on the cost, and the price of {plain(', '.join(unknown), 80)} is unknown.",
+                "There is a cap on the cost, and the price of"
+                f" {sanitize(', '.join(unknown), 80)} is unknown.",
                 "Nothing was sent. Add it to [prices] in beluga.toml (where the cap is your own: in one that"
                 " BELUGA_TRUST names), or take max_cost away.",
             )

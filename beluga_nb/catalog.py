@@ -17,7 +17,8 @@ from importlib.resources import files
 from typing import Any
 
 from beluga_nb.core import FORMATS, PROMPT_LIMIT, Request
-from beluga_nb.errors import RequestError, UnknownName, plain
+from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.text import sanitize
 
 AUTO = "auto"
 DEFAULT_SIZE = "1:1"
@@ -93,7 +94,7 @@ class Range:
         """Return the number; raise `RequestError` for one out of range."""
         if value < self.least or (self.most is not None and value > self.most):
             raise RequestError(
-                f"{name} is {plain(str(value), 20)}, but {model} takes {self.least} to {self.most}.",
+                f"{name} is {sanitize(str(value), 20)}, but {model} takes {self.least} to {self.most}.",
                 self.advice,
                 param=name,
             )

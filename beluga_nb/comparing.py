@@ -38,7 +38,6 @@ from beluga_nb.errors import (
     Refused,
     RequestError,
     StoreError,
-    plain,
 )
 from beluga_nb.judging import Judging
 from beluga_nb.keyless import check, keyless
@@ -50,7 +49,7 @@ from beluga_nb.show.markup import alt, bundle, data_uri
 from beluga_nb.show.preview import EDGE, preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Blob, Store
-from beluga_nb.text import redact
+from beluga_nb.text import redact, sanitize
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -428,7 +427,7 @@ def _requests(cells: Iterable[Cell]) -> list[Request]:
 
 def _groups(pairs: Sequence[str] | Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     if isinstance(pairs, str):
-        raise RequestError(f"pairs is '{plain(pairs, 60)}'.", "Name at least two axes in a list.")
+        raise RequestError(f"pairs is '{sanitize(pairs, 60)}'.", "Name at least two axes in a list.")
     names = [each for each in pairs if isinstance(each, str)]
     groups = [tuple(each) for each in pairs if not isinstance(each, str)]
     return (*([tuple(names)] if names else []), *groups)
@@ -447,16 +446,16 @@ def _rows(path: Path) -> list[Mapping[str, object]]:
             raise ValueError("a line has more cells than there are names")
         return rows
     except (OSError, ValueError, csv.Error) as error:  # the second for a name with a NUL too
-        reason = getattr(error, "strerror", None) or plain(str(error), 80)
+        reason = getattr(error, "strerror", None) or sanitize(str(error), 80)
         raise RequestError(
-            f"{plain(path.name, 120)} cannot be read: {reason}.", "Name a CSV file with a line of names."
+            f"{sanitize(path.name, 120)} cannot be read: {reason}.", "Name a CSV file with a line of names."
         ) from None
 
 
 def _reason(why: str, combinations: Sequence[Combination]) -> str:
     first = ", ".join(f"{name} {label}" for name, label in combinations[0].labels.items())
     more = f" and {len(combinations) - 1} more" if len(combinations) > 1 else ""
-    return f"{plain(first, 120)}{more}: {plain(why, 300)}" if first else plain(why, 300)
+    return f"{sanitize(first, 120)}{more}: {sanitize(why, 300)}" if first else sanitize(why, 300)
 
 
 def _loaded(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:

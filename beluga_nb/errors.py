@@ -37,8 +37,6 @@ from beluga_nb.text import nearest, printable, redact, redact_bytes, sanitize
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
 
-plain = sanitize  # for those who import it from here still
-
 
 def _is_asked_by_tb(frame: FrameType | None) -> bool:
     while frame is not None:
@@ -124,7 +122,7 @@ class UnknownName(RequestError):
         question = f"Did you mean '{self.nearest}'?" if self.nearest else ""
         advice = hint or f"There are: {', '.join(self.choices)}."
         super().__init__(
-            f"No {kind} '{plain(name, 80)}'.", f"{question} {advice}".strip(), param=param, code=code
+            f"No {kind} '{sanitize(name, 80)}'.", f"{question} {advice}".strip(), param=param, code=code
         )
 
 

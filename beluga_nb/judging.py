@@ -14,10 +14,10 @@ from beluga_nb.compare.executors import Workers, each
 from beluga_nb.compare.judged import Duplicates, Gallery, Leaderboard, Metric, Scored, Scores
 from beluga_nb.compare.sample import Sample
 from beluga_nb.core import Absent, Bundle, Recipe, Result
-from beluga_nb.errors import RequestError, StoreError, plain
+from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.settings import Settings
 from beluga_nb.store.records import Store
-from beluga_nb.text import nearest
+from beluga_nb.text import nearest, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -141,7 +141,7 @@ class Judging:
         among = pairs(seen.passing(samples), by=by)
         if not among:
             raise RequestError(
-                f"No two of these pictures differ in '{plain(by, 60)}' alone.",
+                f"No two of these pictures differ in '{sanitize(by, 60)}' alone.",
                 "Vote by another axis, or ask for the same with another value of this one.",
             )
         ballot = Ballot.of(among, by_whom=voter, votes=votes(store), rng=rng)
@@ -236,7 +236,7 @@ class _Scoring:
             like = nearest(self.name, MEASURES)
             meant = f"Did you mean '{like}'? " if like and like != self.name else ""
             raise RequestError(
-                f"No score '{plain(self.name, 60)}' of version {plain(self.version, 60)} is recorded"
+                f"No score '{sanitize(self.name, 60)}' of version {sanitize(self.version, 60)} is recorded"
                 f" for {missing} of {total} picture{'s' * (total != 1)}.",
                 f"{meant}Give the function that measures it: score(name, function).",
             )
@@ -300,7 +300,7 @@ def _scored(labels: Mapping[str, str], number: int, sha256: str, found: float | 
 
 
 def _words(sample: Sample) -> str:
-    return " · ".join([*(plain(label, 60) for label in sample.labels.values()), f"number {sample.number}"])
+    return " · ".join([*(sanitize(label, 60) for label in sample.labels.values()), f"number {sample.number}"])
 
 
 class Voting:
@@ -344,7 +344,7 @@ class Voting:
         prompts = {each.picture.recipe.request.prompt for each in (left, right)}
         common = [label for name, label in left.labels.items() if name != self._seen.by]
         words = prompts.pop() if len(prompts) == 1 else " · ".join(common)
-        return "" if self._reveals(words) else plain(words, LONGEST_PROMPT)
+        return "" if self._reveals(words) else sanitize(words, LONGEST_PROMPT)
 
     @property
     def progress(self) -> str:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from beluga_nb.errors import BelugaError, RequestError, SettingsError, plain
+from beluga_nb.errors import BelugaError, RequestError, SettingsError
 from beluga_nb.store.moves import replace
-from beluga_nb.text import nearest
+from beluga_nb.text import nearest, sanitize
 
 PROGRAM = "python -m beluga_nb lab"
 
@@ -82,7 +82,7 @@ def main(words: Sequence[str]) -> int:
     opens = not said.no_browser and can_open_a_browser(os.environ)
     if is_root():
         print("This is the root account: JupyterLab is started with --allow-root.")
-    print(f"JupyterLab on {plain(str(root / 'notebooks' / notebook))}; Ctrl-C ends it.", flush=True)
+    print(f"JupyterLab on {sanitize(str(root / 'notebooks' / notebook))}; Ctrl-C ends it.", flush=True)
     return run([*options(root, notebook, port=said.port, opens=opens, as_root=is_root()), *jupyters])
 
 
@@ -147,7 +147,7 @@ def named(words: str, folder: Path) -> str:
     like = nearest(wanted, names)
     meant = f"Did you mean '{like}'? " if like else ""
     raise RequestError(
-        f"There is no notebook '{plain(words, 60)}'.", f"{meant}There are: {', '.join(names)}."
+        f"There is no notebook '{sanitize(words, 60)}'.", f"{meant}There are: {', '.join(names)}."
     )
 
 
@@ -168,7 +168,7 @@ def _jupyterlab() -> Run:
     except ImportError:
         raise SettingsError(
             "JupyterLab is not installed in this environment.",
-            f"Install it: {plain(sys.executable)} -m pip install 'beluga_nb[lab]'",
+            f"Install it: {sanitize(sys.executable)} -m pip install 'beluga_nb[lab]'",
         ) from None
 
     def run(words: list[str]) -> int:
@@ -212,13 +212,13 @@ class Copied:
     kept: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        name = plain(str(self.folder))
+        name = sanitize(str(self.folder))
         lines = [
             f"{name}: {self.new} new files ({self.size / 1e6:.1f} MB)." if self.new else f"{name}: as it was."
         ]
         if self.kept:
             more = f" and {len(self.kept) - _NAMED} more" if len(self.kept) > _NAMED else ""
-            names = ", ".join(plain(each, 80) for each in self.kept[:_NAMED])
+            names = ", ".join(sanitize(each, 80) for each in self.kept[:_NAMED])
             lines.append(f"Kept, though ours differ: {names}{more}.")
         return "\n".join(lines)
 
@@ -230,13 +230,13 @@ def copy(source: Path, folder: Path) -> Copied:
     """
     copied = Copied(folder)
     if folder.exists() and not folder.is_dir():
-        raise RequestError(f"{plain(str(folder))} is no folder.", "Name another one, new or old.")
+        raise RequestError(f"{sanitize(str(folder))} is no folder.", "Name another one, new or old.")
     try:
         for path in files(source):
             _copy(source / path, folder / path, str(path), copied)
     except OSError as error:
         raise RequestError(
-            f"{plain(str(folder))} cannot be written: {error.strerror or error}.", "Name another folder."
+            f"{sanitize(str(folder))} cannot be written: {error.strerror or error}.", "Name another folder."
         ) from None
     return copied
 

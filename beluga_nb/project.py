@@ -16,7 +16,8 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol
 
 from beluga_nb.endpoints import Named, named_in
-from beluga_nb.errors import SettingsError, plain
+from beluga_nb.errors import SettingsError
+from beluga_nb.text import sanitize
 
 FILE = "beluga.toml"
 TRUST = "BELUGA_TRUST"
@@ -72,7 +73,7 @@ class Ignored:
     @property
     def message(self) -> str:
         """What is not used, and why."""
-        value = f" ({plain(self.said, 80)})" if self.said else ""
+        value = f" ({sanitize(self.said, 80)})" if self.said else ""
         return f"{FILE}: {self.name}{value} is not used: {self.why}."
 
     def __str__(self) -> str:
@@ -244,7 +245,7 @@ def find(
     for name in _all_names(said):
         if "key" in name.lower():
             raise SettingsError(
-                f"{FILE} holds a key ('{plain(name, 80)}').",
+                f"{FILE} holds a key ('{sanitize(name, 80)}').",
                 "Files get committed: set BELUGA_API_KEY instead.",
             )
     check_names(said)
@@ -263,7 +264,7 @@ def _read(path: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
-            f"{path.name} cannot be read: {plain(str(reason), 200)}", "Mend it or remove it."
+            f"{path.name} cannot be read: {sanitize(str(reason), 200)}", "Mend it or remove it."
         ) from None
 
 
@@ -298,7 +299,7 @@ def _trusted(environ: Mapping[str, str]) -> set[str]:
     for folder in folders:
         if _CONTROL.search(str(folder)) or not folder.is_absolute():
             raise SettingsError(
-                f"{TRUST} names '{plain(str(folder), 80)}', which is no absolute path.",
+                f"{TRUST} names '{sanitize(str(folder), 80)}', which is no absolute path.",
                 f"Give whole paths of folders, with '{os.pathsep}' between them.",
             )
     return {os.path.realpath(folder) for folder in folders}

@@ -16,8 +16,9 @@ from urllib.parse import SplitResult, urlsplit
 import beluga_nb.project as project
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.endpoints import Named, named_in, only_named
-from beluga_nb.errors import RequestError, SettingsError, UnknownName, plain
+from beluga_nb.errors import RequestError, SettingsError, UnknownName
 from beluga_nb.project import FILE, OWN_CAP, TRUSTED, Ignored, Project
+from beluga_nb.text import sanitize
 
 SERVICE = "https://api.belugapi.com/v1"
 """The service's base URL (contract.md: Endpoints)."""
@@ -104,12 +105,14 @@ class Settings:
             if getattr(self, name) not in choices:
                 raise UnknownName(name.replace("_", " "), str(getattr(self, name)), choices)
         if not isinstance(self.model, str):
-            raise SettingsError(f"The setting model is {plain(repr(self.model), 80)}.", "Give a model's id.")
+            raise SettingsError(
+                f"The setting model is {sanitize(repr(self.model), 80)}.", "Give a model's id."
+            )
         object.__setattr__(self, "store", _checked_store(self.store))
         object.__setattr__(self, "base_url", checked_base_url(self.base_url))
         if not isinstance(self.faults, bool):
             raise SettingsError(
-                f"The setting faults is {plain(repr(self.faults), 80)}.", "Give true or false."
+                f"The setting faults is {sanitize(repr(self.faults), 80)}.", "Give true or false."
             )
         for name in ("timeout", "connect_timeout", "max_in_flight"):
             _check_positive(name, getattr(self, name))
@@ -226,23 +229,23 @@ def check_names(said: Mapping[str, object]) -> None:
 def _check_positive(name: str, value: object) -> None:
     # Neither NaN nor infinity is one.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST:
-        raise SettingsError(f"The setting {name} is {plain(repr(value), 80)}.", "Give a number above 0.")
+        raise SettingsError(f"The setting {name} is {sanitize(repr(value), 80)}.", "Give a number above 0.")
     if name == "max_in_flight" and not isinstance(value, int):
         raise SettingsError(
-            f"The setting {name} is {plain(repr(value), 80)}.", "Give a whole number above 0."
+            f"The setting {name} is {sanitize(repr(value), 80)}.", "Give a whole number above 0."
         )
 
 
 def _checked_store(store: object) -> Path:
     if not isinstance(store, str | Path):
-        raise SettingsError(f"The setting store is {plain(repr(store), 80)}.", "Give a folder.")
+        raise SettingsError(f"The setting store is {sanitize(repr(store), 80)}.", "Give a folder.")
     if _CONTROL.search(str(store)):
         raise SettingsError(
-            f"The store '{plain(str(store), 80)}' holds control characters.", "Give the path of a folder."
+            f"The store '{sanitize(str(store), 80)}' holds control characters.", "Give the path of a folder."
         )
     if _SCHEME.match(str(store)):
         raise SettingsError(
-            f"The store '{plain(str(store), 80)}' is an address, and a store is a folder.",
+            f"The store '{sanitize(str(store), 80)}' is an address, and a store is a folder.",
             "Give the path of a folder, such as one where that address is mounted.",
         )
     return Path(store)
@@ -250,10 +253,10 @@ def _checked_store(store: object) -> Path:
 
 def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
     if not isinstance(aliases, Mapping):
-        raise SettingsError(f"The setting aliases is {plain(repr(aliases), 40)}.", _LIKE_AN_ALIAS)
+        raise SettingsError(f"The setting aliases is {sanitize(repr(aliases), 40)}.", _LIKE_AN_ALIAS)
     for name, alias in aliases.items():
         if not _ALIAS.fullmatch(str(name)):
-            raise SettingsError(f"'{plain(str(name), 40)}' is no name for an alias.", _LIKE_AN_ALIAS)
+            raise SettingsError(f"'{sanitize(str(name), 40)}' is no name for an alias.", _LIKE_AN_ALIAS)
         if not isinstance(alias, Mapping) or "model" not in alias:
             raise SettingsError(f"The alias {name} stands for no model.", _LIKE_AN_ALIAS)
         for part, value in alias.items():
@@ -271,7 +274,7 @@ def _check_part(name: str, part: str, value: object) -> None:
     if part not in ALIASED:
         raise UnknownName(f"part of the alias {name}", part, ALIASED)
     if isinstance(value, bool) or not isinstance(value, int if part == "n" else str):
-        raise SettingsError(f"The {part} of the alias {name} is {plain(repr(value), 40)}.", _LIKE_AN_ALIAS)
+        raise SettingsError(f"The {part} of the alias {name} is {sanitize(repr(value), 40)}.", _LIKE_AN_ALIAS)
 
 
 def _cap(name: str, value: object, *, whole: bool = False) -> object:
@@ -284,7 +287,9 @@ def _cap(name: str, value: object, *, whole: bool = False) -> object:
     out_of_range = not amount.is_finite() or not 0 <= amount <= _MOST
     if isinstance(value, bool) or out_of_range or (whole and amount % 1):
         kind = "whole number" if whole else "number"
-        raise SettingsError(f"The setting {name} is {plain(repr(value), 40)}.", f"Give a {kind} from 0 on.")
+        raise SettingsError(
+            f"The setting {name} is {sanitize(repr(value), 40)}.", f"Give a {kind} from 0 on."
+        )
     return int(amount) if whole else amount
 
 
@@ -356,5 +361,5 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
 
 def _claim(name: str, text: str) -> bool:
     if text.lower() not in _YES | _NO:
-        raise SettingsError(f"{name} is '{plain(text, 40)}'.", "Give 1 or 0.")
+        raise SettingsError(f"{name} is '{sanitize(text, 40)}'.", "Give 1 or 0.")
     return text.lower() in _YES

@@ -27,8 +27,8 @@ from beluga_nb.errors import (
     Refused,
     RequestError,
     TimedOut,
-    plain,
 )
+from beluga_nb.text import sanitize
 
 ENGINE_HEADER = "x-beluga-engine"
 SIZE_HEADER = "x-beluga-size"
@@ -61,7 +61,7 @@ def request_from_json(body: object) -> tuple[Request, str]:
     response_format = said.get("response_format", catalog.RESPONSE_FORMAT.default)
     if response_format not in catalog.RESPONSE_FORMAT.values:  # of any type, so no set
         raise RequestError(
-            f"response_format is {plain(str(response_format), 80)!r}.",
+            f"response_format is {sanitize(str(response_format), 80)!r}.",
             f"Use {' or '.join(catalog.RESPONSE_FORMAT.values)}.",
             param="response_format",
         )
@@ -241,7 +241,7 @@ def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> Eng
     (research/gateway.md, 2.2).
     """
     said = _said(text)
-    message = plain(str(said.get("message") or "")) or f"The service answered with status {status}."
+    message = sanitize(str(said.get("message") or "")) or f"The service answered with status {status}."
     fields: dict[str, object] = {
         "status": status,
         "type": _word(said.get("type")) or type_of(status),
@@ -264,7 +264,7 @@ def _host(headers: Mapping[str, str]) -> str:
         host = urlsplit(headers.get("location", "")).netloc.rpartition("@")[2]
     except ValueError:
         host = ""
-    return plain(host, 80) or "another address"
+    return sanitize(host, 80) or "another address"
 
 
 def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str, object]) -> EngineError:
@@ -321,7 +321,7 @@ def _words(entry: object) -> str:
 
 
 def _word(value: object) -> str | None:
-    return plain(str(value), 120) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    return sanitize(str(value), 120) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:

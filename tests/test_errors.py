@@ -22,8 +22,8 @@ from beluga_nb.errors import (
     UnknownName,
     Unreachable,
     nearest,
-    plain,
 )
+from beluga_nb.text import sanitize
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_the_nearest_name_is_the_one_that_was_meant(name, choices, expected):
     ],
 )
 def test_outside_text_loses_what_a_terminal_or_a_reader_would_obey(text, expected):
-    assert plain(text) == expected
+    assert sanitize(text) == expected
 
 
 def test_outside_text_is_cut_at_500_characters():
-    assert plain("x" * 501) == "x" * 499 + "…"
-    assert plain("x" * 500) == "x" * 500
+    assert sanitize("x" * 501) == "x" * 499 + "…"
+    assert sanitize("x" * 500) == "x" * 500

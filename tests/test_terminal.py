@@ -20,7 +20,7 @@ from beluga_nb.budget import Caps, Prices
 from beluga_nb.cli import main
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.core import Picture, Recipe, Request
-from beluga_nb.errors import BelugaError, plain, printable
+from beluga_nb.errors import BelugaError, printable
 from beluga_nb.session import Session
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.notebooks import read
@@ -29,6 +29,7 @@ from beluga_nb.store.records import Store
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 from beluga_nb.store.weight import weigh
+from beluga_nb.text import sanitize
 
 CONTROLS = [chr(code) for code in [*range(0x20), 0x7F, *range(0x80, 0xA0)]]
 TURNING = [*"\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"]
@@ -53,7 +54,7 @@ def codes_in(text):
 
 @pytest.mark.parametrize("char", [*CONTROLS, *TURNING, "\udfff"])
 def test_every_character_that_moves_a_terminal_is_taken_away(char):
-    assert plain(f"a{char}b") in {"ab", "a b"}
+    assert sanitize(f"a{char}b") in {"ab", "a b"}
     assert printable(f"a{char}b") == (f"a{char}b" if char in "\n\t" else "ab")
 
 

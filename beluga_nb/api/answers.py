@@ -19,8 +19,8 @@ import pybase64
 
 from beluga_nb.api.fetch import is_picture
 from beluga_nb.api.inflate import inflated
-from beluga_nb.errors import BadReply, plain
-from beluga_nb.text import redact_bytes
+from beluga_nb.errors import BadReply
+from beluga_nb.text import redact_bytes, sanitize
 from beluga_nb.wire import Item, error_words, whole
 
 MOST_ITEMS = 64
@@ -302,7 +302,7 @@ class _Reader:
         self.created = self.created or (created if type(created) is int and created > 0 else 0)
         self.empty = self.empty or document.get("data") == []
         if not self.error and (document.get("error") or document.get("detail")):
-            self.error = plain(self.strings.text(error_words(document))) or "it does not say which"
+            self.error = sanitize(self.strings.text(error_words(document))) or "it does not say which"
         if not self.job:
             self.job = self._job(document)
 
@@ -313,7 +313,7 @@ class _Reader:
             for name in _JOBS if isinstance(place, Mapping) else ():
                 value = place.get(name)  # type: ignore[union-attr]
                 if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
-                    return plain(self.strings.text(str(value)), 200)
+                    return sanitize(self.strings.text(str(value)), 200)
         return ""
 
     def _walk(self, value: object, name: str, depth: int) -> None:
@@ -416,8 +416,9 @@ def _nothing(body: bytes, reader: _Reader) -> BadReply:
             "It may have been billed; the service may still finish it.",
         )
     else:
+        start = sanitize(body[:200].decode(errors="replace"), 80)
         error = BadReply(
-            f"The answer is not the API's: {plain(body[:200].decode(errors='replace'), 80) or 'it is empty'}",
+            f"The answer is not the API's: {start or 'it is empty'}",
             "Look at the base URL. It may have been billed.",
         )
     error.job = reader.job

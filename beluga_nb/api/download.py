@@ -13,7 +13,8 @@ from urllib.parse import urljoin, urlsplit
 from beluga_nb.api.answers import decoded
 from beluga_nb.api.fetch import check_addresses, cut_short, picture_url
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
-from beluga_nb.errors import BadImage, BadReply, EngineError, plain
+from beluga_nb.errors import BadImage, BadReply, EngineError
+from beluga_nb.text import sanitize
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -119,7 +120,7 @@ def _not_fetched(address: str, cut: bytes) -> BadReply:
     if cut:
         return BadImage("The answer's picture is cut short.", "It may have been billed.", data=cut)
     return BadReply(
-        f"The picture was made but cannot be fetched from {plain(address.partition('?')[0], 120)}",
+        f"The picture was made but cannot be fetched from {sanitize(address.partition('?')[0], 120)}",
         "It has probably been billed. Ask again soon: the address is tried first, and nothing is bought.",
     )
 

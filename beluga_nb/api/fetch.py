@@ -9,7 +9,8 @@ from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.core import MEDIA_TYPES, SMALL, Preview, decode
-from beluga_nb.errors import BadImage, BadReply, plain
+from beluga_nb.errors import BadImage, BadReply
+from beluga_nb.text import sanitize
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -90,7 +91,7 @@ _UNICAST = ipaddress.IPv6Network("2000::/3")
 def _unsafe(url: str) -> BadReply:
     shown = re.sub("//[^/]*@", "//…@", url.partition("?")[0])
     return BadReply(
-        f"The answer's picture lies at an address that is not fetched: {plain(shown, 120)}",
+        f"The answer's picture lies at an address that is not fetched: {sanitize(shown, 120)}",
         "Pictures come over https. It may have been billed; ask the service for response_format b64_json.",
     )
 

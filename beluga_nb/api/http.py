@@ -17,7 +17,8 @@ from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Tran
 from beluga_nb.catalog import Model
 from beluga_nb.core import Answer, Request, Result, Stopped
 from beluga_nb.engines import joined, outcome, side_by_side
-from beluga_nb.errors import Address, BadReply, BelugaError, EngineError, Refused, plain
+from beluga_nb.errors import Address, BadReply, BelugaError, EngineError, Refused
+from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, error_from_json, models_from_json
 
 _ELSEWHERE = {
@@ -146,7 +147,7 @@ class Client:
 
     def engine_of(self, response: Response) -> str:
         """Return the name of what answered."""
-        return plain(response.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
+        return sanitize(response.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
 
     def arrived(self, request: Request, response: Response) -> list[Result | BelugaError]:
         """Return those pictures of an answer that need not be fetched, or what is wrong with them."""
@@ -199,7 +200,7 @@ def _kept(path: Path) -> Response:
     try:
         status, headers, content = spool.read(path, MAX_IN_MEMORY)
     except (OSError, ValueError) as error:
-        reason = plain(str(error), 120)
+        reason = sanitize(str(error), 120)
     else:
         return Response(status=status, headers=headers, content=content)
     raise BadReply(

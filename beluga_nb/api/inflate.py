@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from beluga_nb.errors import BadReply, plain
+from beluga_nb.errors import BadReply
+from beluga_nb.text import sanitize
 
 MOST_INFLATED = 64 * 2**20
 """Bytes that a compressed answer may become."""
@@ -22,7 +23,7 @@ def inflated(content: bytes, encoding: str) -> bytes:
     asked = {each.strip() for each in encoding.lower().split(",")} - {"", "identity"}
     if asked - _READABLE:
         raise BadReply(
-            f"The answer is in an encoding that was not asked for ({plain(encoding, 40)}).",
+            f"The answer is in an encoding that was not asked for ({sanitize(encoding, 40)}).",
             "It may have been billed.",
         )
     for _ in range(_MOST_LAYERS):

@@ -13,10 +13,10 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import origin
 from beluga_nb.api.keys import checked
 from beluga_nb.endpoints import Named
-from beluga_nb.errors import SettingsError, plain
+from beluga_nb.errors import SettingsError
 from beluga_nb.project import FILE
 from beluga_nb.settings import Settings
-from beluga_nb.text import Secret
+from beluga_nb.text import Secret, sanitize
 
 
 def key_of(named: Named, environ: Mapping[str, str]) -> Secret | None:
@@ -30,10 +30,10 @@ def check_named(named: Named) -> None:
     """Raise `SettingsError` where nobody but a file that may have come with a notebook names a server."""
     if named.known:
         return
-    address = named.base_url or find(named.dialect).service or "?"
+    address = sanitize(named.base_url or find(named.dialect).service or "?", 200)
     raise SettingsError(
-        f"{FILE} names the server {named.name} at {plain(address, 120)}, and you have not: nothing was sent.",
-        f"If you trust that address, say so yourself: set {named.variable('BASE_URL')}={plain(address, 200)}",
+        f"{FILE} names the server {named.name} at {address}, and you have not: nothing was sent.",
+        f"If you trust that address, say so yourself: set {named.variable('BASE_URL')}={address}",
     )
 
 

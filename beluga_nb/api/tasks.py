@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from beluga_nb.errors import DECLINED, BadReply, EngineError, plain
+from beluga_nb.errors import DECLINED, BadReply, EngineError
+from beluga_nb.text import sanitize
 from beluga_nb.wire import Item, error_from_json, whole
 
 State = Literal["pending", "completed", "failed", "cancelled"]
@@ -51,8 +52,9 @@ def submitted(content: bytes) -> str:
     said = _said(body)
     name = said.get("task_id") or said.get("id")
     if not isinstance(name, str) or not _ID.fullmatch(name):
+        start = sanitize(content[:200].decode(errors="replace"), 80)
         raise BadReply(
-            f"The answer names no task: {plain(content[:200].decode(errors='replace'), 80) or 'it is empty'}",
+            f"The answer names no task: {start or 'it is empty'}",
             "It may have been billed. Is this a service that is polled?",
         )
     return name

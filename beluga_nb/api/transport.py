@@ -30,9 +30,9 @@ from beluga_nb.api.inflate import inflated
 from beluga_nb.api.logs import discreet
 from beluga_nb.api.spool import Spool
 from beluga_nb.core import Stopped
-from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, TimedOut, Unreachable, Untrusted, plain
+from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, TimedOut, Unreachable, Untrusted
 from beluga_nb.settings import LOOPBACK
-from beluga_nb.text import redact, redact_bytes
+from beluga_nb.text import redact, redact_bytes, sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN
 
 Message = MutableMapping[str, Any]
@@ -174,7 +174,7 @@ class Transport:
             return Stopped(may_be_billed=False) if departure.pending else asyncio.CancelledError()
         late = isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= deadline
         if departure.pending:
-            return self._not_sent("too slow" if late else plain(str(error), 120), error)
+            return self._not_sent("too slow" if late else sanitize(str(error), 120), error)
         if late:
             return TimedOut(f"No answer within {self.endpoint.limits.timeout:g} s.", NOT_SENT_AGAIN)
         return _broken(type(error).__name__)
@@ -347,7 +347,9 @@ def _trusted_certificates(file: str | None, folder: str | None) -> ssl.SSLContex
     except (OSError, ssl.SSLError) as error:
         name = "SSL_CERT_FILE" if file else "SSL_CERT_DIR"
         reason = error.strerror or str(error)
-    raise ValueError(f"{name} names {plain(place, 80)}, which holds no certificates ({plain(reason, 60)})")
+    raise ValueError(
+        f"{name} names {sanitize(place, 80)}, which holds no certificates ({sanitize(reason, 60)})"
+    )
 
 
 @lru_cache(maxsize=4)  # reading the certificates takes 20 ms and 600 KB, and a context is the same for all

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from beluga_nb.compare.template import filled, names, used
-from beluga_nb.errors import RequestError, UnknownName, plain
+from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.text import sanitize
 
 PARAMETERS = ("size", "quality", "take", "model")
 """The axes that set a parameter of the request; the model comes last, which makes it the columns."""
@@ -68,7 +69,7 @@ def axis(name: str, given: object) -> Axis:
     {'style': 'thick oil paint, impasto'}
     """
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise RequestError(f"The axis {name} is {plain(repr(given), 60)}.", "Give its values in a list.")
+        raise RequestError(f"The axis {name} is {sanitize(repr(given), 60)}.", "Give its values in a list.")
     if isinstance(given, Mapping):
         pairs = [(str(label), {name: _text(name, value)}) for label, value in given.items()]
     else:
@@ -96,7 +97,7 @@ def checked(axis: Axis) -> Axis:
     for label in axis.labels:
         if axis.labels.count(label) > 1:
             raise RequestError(
-                f"The axis {axis.name} has '{plain(label, 60)}' twice.",
+                f"The axis {axis.name} has '{sanitize(label, 60)}' twice.",
                 "Each value stands once; n= asks for several pictures of each.",
             )
     return axis
@@ -105,10 +106,10 @@ def checked(axis: Axis) -> Axis:
 def _named(name: str, value: object) -> tuple[str, dict[str, str]]:
     if not isinstance(value, Mapping):
         text = _text(name, value)
-        return plain(text, LONGEST_LABEL), {name: text}
+        return sanitize(text, LONGEST_LABEL), {name: text}
     says = {str(column): _text(f"{name}, {column}", each) for column, each in value.items()}
     label = says.pop(LABEL, None) or says.get(name) or " · ".join(says.values())
-    return plain(label, LONGEST_LABEL), says
+    return sanitize(label, LONGEST_LABEL), says
 
 
 def _text(name: str, value: object) -> str:
@@ -224,7 +225,7 @@ class Study:
             for name in axis.says | {axis.name}:
                 if name in seen:
                     raise RequestError(
-                        f"Two axes say something of {plain(name, 60)}.", "Keep one, or make rows of both."
+                        f"Two axes say something of {sanitize(name, 60)}.", "Keep one, or make rows of both."
                     )
                 seen[name] = axis.name
 
@@ -251,8 +252,8 @@ class Study:
                 for prompt in self.prompts:
                     if axis.name not in prompt:
                         raise RequestError(
-                            f"'{plain(axis.name, 60)}' is to be replaced, and is not in the prompt"
-                            f" “{plain(prompt, 60)}”.",
+                            f"'{sanitize(axis.name, 60)}' is to be replaced, and is not in the prompt"
+                            f" “{sanitize(prompt, 60)}”.",
                             "Write it as it stands there, capitals included.",
                         )
             elif not axis.says & (known | {*PARAMETERS, PROMPT}):
@@ -298,7 +299,7 @@ def whole_prompts(given: Sequence[str] | Mapping[str, str]) -> Axis:
     """Return the axis of whole prompts; what two of them would be called alike is numbered."""
     if isinstance(given, Mapping):
         return axis(PROMPT, given)
-    labels = [plain(prompt, LONGEST_LABEL) for prompt in given]
+    labels = [sanitize(prompt, LONGEST_LABEL) for prompt in given]
     if len(set(labels)) < len(set(given)):
         labels = [f"{number}: {label}" for number, label in enumerate(labels, 1)]
     choices = tuple(

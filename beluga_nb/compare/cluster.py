@@ -18,7 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol, runtime_checkable
 
-from beluga_nb.errors import RequestError, plain
+from beluga_nb.errors import RequestError
+from beluga_nb.text import sanitize
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -102,7 +103,7 @@ class Workers:
         # What is imported there, not what its installation says.
         versions = self._run(workers, getattr, own, "__version__")
         if others := [str(found) for found in versions.values() if found != here]:
-            which = " and ".join(plain(each, 60) for each in sorted(set(others)))
+            which = " and ".join(sanitize(each, 60) for each in sorted(set(others)))
             where = f"{len(others)} of {len(workers)} workers of the cluster"
             raise RequestError(f"{PACKAGE} is {which} on {where}; here it is {here}.", install)
 
@@ -162,5 +163,5 @@ def _remedy(module: str) -> str:
 def _refuse_failed(found: Mapping[str, object], what: str, remedy: str) -> None:
     failed = [each for each in found.values() if _is_error(each)]
     if failed:
-        why = plain(str(failed[0]), 200) or type(failed[0]).__name__
+        why = sanitize(str(failed[0]), 200) or type(failed[0]).__name__
         raise RequestError(f"{what} on {len(failed)} of {len(found)} workers of the cluster: {why}.", remedy)

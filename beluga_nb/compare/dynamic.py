@@ -12,8 +12,9 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 from beluga_nb.compare.axes import LARGEST
-from beluga_nb.errors import BelugaError, RequestError, plain
+from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.pieces import in_order
+from beluga_nb.text import sanitize
 
 _SPECIAL = re.compile(r"[#$%_]{2}|[#$]")
 _LITERALLY = "Write the prompt with {{name}} and axes: there, everything else is literal."
@@ -44,7 +45,9 @@ def expand(template: str, *, sample: int | None = None, seed: int | None = None)
         )
     for prompt in found:
         if not in_order(prompt, pieces):
-            raise RequestError(f"This syntax would change the prompt to “{plain(prompt, 80)}”.", _LITERALLY)
+            raise RequestError(
+                f"This syntax would change the prompt to “{sanitize(prompt, 80)}”.", _LITERALLY
+            )
     return found
 
 
@@ -66,7 +69,7 @@ def _generated(template: str, sample: int | None, seed: int | None) -> list[str]
             )
             return [str(prompt) for prompt in itertools.islice(generated, LARGEST + 1)]
     except Exception as error:  # its parser raises whatever it likes
-        raise RequestError(f"The prompt is no template: {plain(str(error), 120)}.", _LITERALLY) from None
+        raise RequestError(f"The prompt is no template: {sanitize(str(error), 120)}.", _LITERALLY) from None
 
 
 def _pieces(template: str) -> Iterator[str]:
@@ -84,7 +87,7 @@ def _pieces(template: str) -> Iterator[str]:
                 break
             if not depth:
                 if "|" not in template[start:place]:
-                    words = plain(template[start : place + 1], 60)
+                    words = sanitize(template[start : place + 1], 60)
                     raise RequestError(f"'{words}' is no choice, and would lose its braces.", _LITERALLY)
                 start = place + 1
     if depth:

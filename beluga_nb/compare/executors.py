@@ -16,8 +16,9 @@ from typing import TypeVar
 
 from beluga_nb.compare import cluster
 from beluga_nb.compare.cluster import Cluster
-from beluga_nb.errors import RequestError, plain
+from beluga_nb.errors import RequestError
 from beluga_nb.lifetime import wait_for_parent
+from beluga_nb.text import sanitize
 
 T = TypeVar("T")
 
@@ -120,7 +121,7 @@ def _submitted(pool: Executor, function: Callable[..., T], arguments: tuple[obje
         return pool.submit(function, *arguments)
     except RuntimeError as error:  # it was shut down, or a process of it has died
         raise RequestError(
-            f"The executor takes no more work: {plain(str(error), 200)}.",
+            f"The executor takes no more work: {sanitize(str(error), 200)}.",
             "Pass another one; what was done is kept.",
         ) from error
 

@@ -9,8 +9,7 @@ from decimal import Decimal
 
 from beluga_nb.budget import Caps
 from beluga_nb.core import Request
-from beluga_nb.errors import plain
-from beluga_nb.text import printable, redacted_bundle
+from beluga_nb.text import printable, redacted_bundle, sanitize
 
 LISTED = 20
 """Requests that are shown word for word; all of them are in the plan."""
@@ -118,12 +117,12 @@ class Plan:
         if not self.unpriced:
             return words
         count = sum(request.n for request in self.unpriced)
-        unknown = ", ".join(dict.fromkeys(plain(request.model, 80) for request in self.unpriced))
+        unknown = ", ".join(dict.fromkeys(sanitize(request.model, 80) for request in self.unpriced))
         return f"{words}, and {count} of {unknown}, whose price is unknown"
 
     def _sent(self) -> list[str]:
         shown = [
-            f"POST {plain(post.url) or 'the embedded BelugAPI'}\n{_json(post.body)}"
+            f"POST {sanitize(post.url) or 'the embedded BelugAPI'}\n{_json(post.body)}"
             for post in self.posts[:LISTED]
         ]
         more = len(self.posts) - LISTED

@@ -28,10 +28,10 @@ import beluga_nb.catalog as catalog
 import beluga_nb.local.openapi as openapi
 import beluga_nb.wire as wire
 from beluga_nb.core import SUFFIXES, Engine, Incomplete, Picture, Request, Result
-from beluga_nb.errors import BelugaError, EngineError, Overloaded, Refused, RequestError, plain
+from beluga_nb.errors import BelugaError, EngineError, Overloaded, Refused, RequestError
 from beluga_nb.local.files import Shelf
 from beluga_nb.local.jobs import CLOSED_REQUEST, Job, JobQueue
-from beluga_nb.text import Secret
+from beluga_nb.text import Secret, sanitize
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body; the longest prompt takes 384 KiB when all of it is escaped."""
@@ -162,7 +162,7 @@ def _has_key(http: HttpRequest, key: Secret) -> bool:
 async def _body(http: HttpRequest) -> bytes:
     kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        said = plain(kind, 80) or "missing"
+        said = sanitize(kind, 80) or "missing"
         raise Refused(f"The content type is {said}. Send application/json.", status=415)
     body = bytearray()
     async with aclosing(http.stream()) as chunks:
@@ -188,7 +188,7 @@ def _no_number(word: str) -> None:
 
 def _size_said(asked: Request, request: Request) -> str:
     size = request.size or catalog.DEFAULT_SIZE
-    return size if asked.size is None or asked.size == size else f"{size}; requested={plain(asked.size)}"
+    return size if asked.size is None or asked.size == size else f"{size}; requested={sanitize(asked.size)}"
 
 
 @asynccontextmanager
@@ -249,9 +249,9 @@ async def _belugas_error(_: HttpRequest, error: Exception) -> Response:
 
 async def _routers_error(http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    what = f"{http.method} {plain(http.scope['path'], 120)}"
+    what = f"{http.method} {sanitize(http.scope['path'], 120)}"
     words = {404: f"There is no {what}.", 405: f"{what} is not possible; the Allow header says what is."}
-    message = words.get(error.status_code, plain(error.detail))
+    message = words.get(error.status_code, sanitize(error.detail))
     return _json(wire.error_object(message, status=error.status_code), error.status_code, error.headers)
 
 
@@ -269,7 +269,7 @@ async def _own_error(http: HttpRequest, _: Exception) -> Response:
 def _refusal(error: BelugaError) -> Response:
     status, body = wire.error_to_json(error)
     if not 400 <= status <= 599:  # an engine may pass on a redirect, which would lead the caller astray
-        status, body = 502, wire.error_object(plain(error.message), status=502)
+        status, body = 502, wire.error_object(sanitize(error.message), status=502)
     return _json(body, status, _advice(status, error))
 
 
@@ -293,7 +293,7 @@ def _json(
 
 def _header(text: str) -> str:
     """Return text that is safe in a header: one line, and UTF-8 in the clothes of Latin-1."""
-    return plain(text, 200).encode().decode("latin-1")
+    return sanitize(text, 200).encode().decode("latin-1")
 
 
 class _Numbered:

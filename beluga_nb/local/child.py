@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import IO, Protocol
 from urllib.parse import urlsplit
 
-from beluga_nb.errors import BelugaError, plain
-from beluga_nb.text import Secret
+from beluga_nb.errors import BelugaError
+from beluga_nb.text import Secret, sanitize
 
 COMMAND = (sys.executable, "-P", "-m", "beluga_nb", "serve", "--ready-fd", "1", "--parent-fd", "0")
 
@@ -93,7 +93,7 @@ class Server:
             process.kill()
             status = process.wait()
             why = f"It ended with status {status}; it has {patience:g} seconds to start."
-            raise BelugaError("The server did not start.", plain(log.whole(3)) or why)
+            raise BelugaError("The server did not start.", sanitize(log.whole(3)) or why)
         said = json.loads(ready)
         return cls(process, log, url=said["url"], key=said["key"])
 

@@ -28,8 +28,8 @@ from beluga_nb.errors import (
     RequestError,
     TimedOut,
     UnknownName,
-    plain,
 )
+from beluga_nb.text import sanitize
 
 Sleep = Callable[[float], Awaitable[None]]
 Fail = Callable[[float | None], EngineError]
@@ -126,7 +126,7 @@ def _value(name: str, fault: Fault, options: list[str]) -> float | None:
     value = float(text) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", text, re.ASCII) else 0.0
     if not fault.option or said != fault.option or not 0 < value <= _LONGEST:
         raise RequestError(
-            f"The fault {name} does not take '{plain(' '.join(options), 80)}'.",
+            f"The fault {name} does not take '{sanitize(' '.join(options), 80)}'.",
             f"Write it as 'fault: {name}{f' {fault.option}={fault.example:g}' if fault.option else ''} | …'",
             param="prompt",
             code="invalid_fault",

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from IPython.display import DisplayHandle, clear_output
 
-from beluga_nb.errors import plain
 from beluga_nb.magics.fate import caller
 from beluga_nb.session import MAKE_ROOM, Tally, counted
 from beluga_nb.show.markup import outside
+from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -92,7 +92,7 @@ class Progress:
     ) -> None:
         self._pen = pen
         self._tally = tally
-        self._model = plain(model, 80)
+        self._model = sanitize(model, 80)
         self._clock = clock
         self._began = clock()
         self._drawn = ""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pybase64
 
 from beluga_nb.core import Bundle, Preview
-from beluga_nb.errors import BelugaError, plain
+from beluga_nb.errors import BelugaError
 from beluga_nb.show.markup import LOCAL_PREVIEW, Described, address, alt, caption, outside
+from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -151,7 +152,7 @@ def grid_html(table: Table, *, more: str = "") -> str:
 def _part_html(part: Part) -> str:
     title = f'<div style="font-weight:600;padding:10px 0 2px">{outside(part.title)}</div>'
     head = "".join(f'<th style="{_TOP}">{outside(label)}</th>' for label in part.columns.labels)
-    corner = " ↓ · ".join(filter(None, [plain(part.rows.name), plain(part.columns.name)]))
+    corner = " ↓ · ".join(filter(None, [sanitize(part.rows.name), sanitize(part.columns.name)]))
     lines = "".join(_row_html(part, row) for row in part.rows.labels)
     return (
         f"{title if part.title else ''}"
@@ -185,7 +186,7 @@ def note_html(square: Square, style: str) -> str:
 
 
 def _error_lines(error: BelugaError) -> list[str]:
-    return [plain(line) for line in str(error).splitlines() if line.strip()]
+    return [sanitize(line) for line in str(error).splitlines() if line.strip()]
 
 
 def _figure_html(figure: Figure, wide: int) -> str:
@@ -214,15 +215,15 @@ def recipe_lines(picture: Described) -> list[tuple[str, str]]:
     recipe, request = picture.recipe, picture.recipe.request
     width, height = picture.size
     said = {
-        "prompt": plain(request.prompt, _LONGEST_PROMPT),
-        "model": f"{plain(request.model, 80)} ({LOCAL_PREVIEW})"
+        "prompt": sanitize(request.prompt, _LONGEST_PROMPT),
+        "model": f"{sanitize(request.model, 80)} ({LOCAL_PREVIEW})"
         if recipe.procedural
-        else plain(request.model, 80),
-        "size": f"{plain(request.size or 'default', 20)}, {width} × {height} pixels",
-        "quality": plain(request.quality or "", 40),
-        "take": plain(request.take, 60),
+        else sanitize(request.model, 80),
+        "size": f"{sanitize(request.size or 'default', 20)}, {width} × {height} pixels",
+        "quality": sanitize(request.quality or "", 40),
+        "take": sanitize(request.take, 60),
         "sample": str(request.sample),
-        "revised prompt": plain(recipe.revised_prompt or "", _LONGEST_PROMPT),
+        "revised prompt": sanitize(recipe.revised_prompt or "", _LONGEST_PROMPT),
         "sha256": picture.sha256,
     }
     return [(name, text) for name, text in said.items() if text]
@@ -230,9 +231,9 @@ def recipe_lines(picture: Described) -> list[tuple[str, str]]:
 
 def grid_text(table: Table) -> str:
     """Return the grid as text: a line for each picture, with its labels and its SHA-256."""
-    lines = [*(f"“{plain(prompt, 200)}”" for prompt in table.prompts), plain(table.head)]
+    lines = [*(f"“{sanitize(prompt, 200)}”" for prompt in table.prompts), sanitize(table.head)]
     for key, square in table.squares.items():
-        place = " · ".join(plain(label, 60) for label in key if label) or "the only cell"
+        place = " · ".join(sanitize(label, 60) for label in key if label) or "the only cell"
         lines += [
             f"{place}: {caption(figure.picture)} · sha256:{figure.picture.sha256}"
             for figure in square.figures
@@ -240,7 +241,7 @@ def grid_text(table: Table) -> str:
         if square.error:
             lines.append(f"{place}: {type(square.error).__name__}: {' '.join(_error_lines(square.error))}")
         elif square.note:
-            lines.append(f"{place}: {plain(square.note)}")
+            lines.append(f"{place}: {sanitize(square.note)}")
     return "\n".join(lines)
 
 

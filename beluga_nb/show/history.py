@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from beluga_nb.core import Preview, Request
-from beluga_nb.errors import plain
 from beluga_nb.show.markup import LOCAL_PREVIEW, address, data_uri, outside, table
+from beluga_nb.text import sanitize
 
 HEAD = ("run", "when (UTC)", "model", "pictures", "prompt", "")
 
@@ -76,12 +76,12 @@ def _row(run: Listed, *, longest: int) -> tuple[str, ...]:
     model = f"{request.model}, take {request.take}" if request.take else request.model
     notes = [LOCAL_PREVIEW] * run.procedural + [run.note] * bool(run.note)
     return (
-        plain(run.name, _NAME_LENGTH + 1)[:_NAME_LENGTH],
+        sanitize(run.name, _NAME_LENGTH + 1)[:_NAME_LENGTH],
         minute(run.created),
-        plain(model, 60),
+        sanitize(model, 60),
         str(len(run.pictures)),
-        plain(request.prompt, longest),
-        plain("; ".join(notes), 120),
+        sanitize(request.prompt, longest),
+        sanitize("; ".join(notes), 120),
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from beluga_nb.core import Bundle
-from beluga_nb.errors import plain
 from beluga_nb.show.markup import noted, table
 from beluga_nb.show.ranking import Ranked, ranking_bundle
+from beluga_nb.text import sanitize
 
 LISTED = 200
 """Pictures that a table lists."""
@@ -68,19 +68,24 @@ class Board(Protocol):
 def scores_bundle(scores: Scored) -> Bundle:
     """Return a line for each picture: its labels, and its score or why there is none."""
     names = list(dict.fromkeys(name for row in scores.rows for name in row.labels))
-    head = (*(plain(name, _LONGEST) for name in names), "number", "picture", plain(scores.name, _LONGEST))
+    head = (
+        *(sanitize(name, _LONGEST) for name in names),
+        "number",
+        "picture",
+        sanitize(scores.name, _LONGEST),
+    )
     lines = [(*_labels(row, names), _score(row)) for row in scores.rows[:LISTED]]
     return noted(table(lines, head), " ".join(_told(scores)))
 
 
 def _labels(row: Row, names: Sequence[str]) -> tuple[str, ...]:
-    labels = (plain(row.labels.get(name, ""), _LONGEST) for name in names)
+    labels = (sanitize(row.labels.get(name, ""), _LONGEST) for name in names)
     return (*labels, str(row.number), row.sha256[:_HASH])
 
 
 def _score(row: Row) -> str:
     if row.value is None:
-        return plain(f"{type(row.error).__name__}: {row.error}", 160)
+        return sanitize(f"{type(row.error).__name__}: {row.error}", 160)
     return _figures(row.value)
 
 
@@ -91,7 +96,7 @@ def _figures(value: float) -> str:
 def _told(scores: Scored) -> Iterator[str]:
     failed = sum(row.value is None for row in scores.rows)
     more = len(scores.rows) - LISTED
-    yield f"Version {plain(scores.version, _LONGEST)}."
+    yield f"Version {sanitize(scores.version, _LONGEST)}."
     if more > 0:
         yield f"… and {more:,} more."
     if failed:
@@ -107,7 +112,7 @@ def duplicates_bundle(duplicates: Grouped) -> Bundle:
         return {"text/html": f"<p>{words}</p>", "text/plain": words}
     rows = [(number, row) for number, group in enumerate(duplicates.groups, 1) for row in group]
     names = list(dict.fromkeys(name for _, row in rows for name in row.labels))
-    head = ("group", *(plain(name, _LONGEST) for name in names), "number", "picture")
+    head = ("group", *(sanitize(name, _LONGEST) for name in names), "number", "picture")
     lines = [(str(number), *_labels(row, names)) for number, row in rows[:LISTED]]
     return noted(table(lines, head), duplicates.caveat)
 
@@ -118,10 +123,10 @@ def leaderboard_bundle(board: Board) -> Bundle:
     if not board.means:
         return ranked
     names = [standing.name for standing in board.ranking.standings]
-    head = (plain(board.by, _LONGEST), *(plain(f"mean {metric}", _LONGEST) for metric in board.means))
+    head = (sanitize(board.by, _LONGEST), *(sanitize(f"mean {metric}", _LONGEST) for metric in board.means))
     lines = [
         (
-            plain(name, _LONGEST),
+            sanitize(name, _LONGEST),
             *(_figures(means[name]) if name in means else "" for means in board.means.values()),
         )
         for name in names

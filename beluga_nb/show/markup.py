@@ -14,9 +14,8 @@ from typing import Protocol
 import pybase64
 
 from beluga_nb.core import Absent, Bundle, Picture, Preview, Recipe, Result
-from beluga_nb.errors import plain
 from beluga_nb.show.preview import montage, preview, thumbnail
-from beluga_nb.text import LONGEST_OUTSIDE_TEXT
+from beluga_nb.text import LONGEST_OUTSIDE_TEXT, sanitize
 
 LOCAL_PREVIEW = "local preview, not model output"
 
@@ -45,7 +44,7 @@ def outside(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
     >>> outside('<b onclick="x()">\\x1b[31m')
     '&lt;b onclick=&quot;x()&quot;&gt;[31m'
     """
-    return escape(plain(text, longest))
+    return escape(sanitize(text, longest))
 
 
 def address(source: str) -> str:
@@ -153,7 +152,7 @@ def _fitted(size: tuple[int, int], widest: int) -> tuple[int, int]:
 
 def alt(picture: Described) -> str:
     """Return the text alternative: what was asked for, and whether a model made it."""
-    prompt = plain(picture.recipe.request.prompt, 300)
+    prompt = sanitize(picture.recipe.request.prompt, 300)
     return f"{prompt} ({LOCAL_PREVIEW})" if picture.recipe.procedural else prompt
 
 
@@ -161,9 +160,9 @@ def caption(picture: Described) -> str:
     """Return the line under a picture: model, pixels, and a warning where no model made it."""
     request = picture.recipe.request
     width, height = picture.size
-    words = [plain(request.model, 80), f"{width} × {height}"]
-    words += [plain(request.quality, 40)] if request.quality else []
-    words += [f"take {plain(request.take, 40)}"] if request.take else []
+    words = [sanitize(request.model, 80), f"{width} × {height}"]
+    words += [sanitize(request.quality, 40)] if request.quality else []
+    words += [f"take {sanitize(request.take, 40)}"] if request.take else []
     words += [LOCAL_PREVIEW] if picture.recipe.procedural else []
     words += [NOT_HERE] if isinstance(picture, Absent) else []
     return " · ".join(words)
@@ -172,14 +171,14 @@ def caption(picture: Described) -> str:
 def text(result: Result, links: Sequence[str] = ()) -> str:
     """Return the result as text: the prompt, and a line with the SHA-256 for each picture, and its link."""
     count = f"{len(result)} picture" + ("s" if len(result) != 1 else "")
-    lines = [f"{count} of “{plain(result.request.prompt, 200)}”"]
+    lines = [f"{count} of “{sanitize(result.request.prompt, 200)}”"]
     lines += [f"{caption(picture)} · sha256:{picture.sha256}" for picture in result.pictures]
-    return "\n".join([*lines, *(plain(link, _LONGEST_ADDRESS) for link in links)])
+    return "\n".join([*lines, *(sanitize(link, _LONGEST_ADDRESS) for link in links)])
 
 
 def data_uri(shown: Preview) -> str:
     """Return a picture as an address that holds it."""
-    return f"data:{plain(shown.media_type, 80)};base64,{_base64(shown)}"
+    return f"data:{sanitize(shown.media_type, 80)};base64,{_base64(shown)}"
 
 
 def _base64(shown: Preview) -> str:
@@ -188,8 +187,8 @@ def _base64(shown: Preview) -> str:
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Bundle:
     """Return a table as HTML and as aligned text."""
-    head = [plain(cell) for cell in head]
-    rows = [[plain(cell) for cell in row] for row in rows]
+    head = [sanitize(cell) for cell in head]
+    rows = [[sanitize(cell) for cell in row] for row in rows]
     lines = [head, *rows] if head else rows
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     aligned = [
@@ -215,14 +214,14 @@ def noted(shown: Bundle, note: str) -> Bundle:
         return shown
     return {
         "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">{outside(note)}</p>',
-        "text/plain": f"{shown['text/plain']}\n{plain(note)}",
+        "text/plain": f"{shown['text/plain']}\n{sanitize(note)}",
     }
 
 
 def status_lines(facts: Mapping[str, str], examples: Sequence[str]) -> Bundle:
     """Return the state of a session, and examples to go on with."""
     shown = table(list(facts.items()))
-    examples = [plain(each) for each in examples]
+    examples = [sanitize(each) for each in examples]
     tried = "".join(f"<code>{outside(example)}</code><br>" for example in examples)
     return {
         "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">Try<br>{tried}</p>',

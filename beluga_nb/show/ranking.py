@@ -13,8 +13,8 @@ from typing import Protocol
 import pybase64
 
 from beluga_nb.core import Bundle
-from beluga_nb.errors import plain
 from beluga_nb.show.markup import noted, outside, table
+from beluga_nb.text import sanitize
 
 _LONGEST_NAME = 60
 _LEFT, _WIDTH, _ROW, _RIGHT = 190, 640, 30, 24  # pixels of the plot: names, all, a line, the edge
@@ -63,7 +63,7 @@ def ranking_bundle(ranking: Ranked) -> Bundle:
     """Return the leaderboard, the plot and the matrix of wins, as HTML and as text."""
     board = table(
         [_row(place, standing) for place, standing in enumerate(ranking.standings, 1)],
-        ("", plain(ranking.by, _LONGEST_NAME), "Elo", "95 %", "won", "lost", "tied", "both bad"),
+        ("", sanitize(ranking.by, _LONGEST_NAME), "Elo", "95 %", "won", "lost", "tied", "both bad"),
     )
     if not ranking.votes:
         return noted(board, ranking.note)
@@ -79,7 +79,7 @@ def _row(place: int, standing: Stood) -> tuple[str, ...]:
     counts = (standing.wins, standing.losses, standing.ties, standing.bad)
     return (
         f"{place}." if standing.sure else "?",
-        plain(standing.name, _LONGEST_NAME),
+        sanitize(standing.name, _LONGEST_NAME),
         _signed(standing.elo),
         f"{_signed(standing.low)} to {_signed(standing.high)}",
         *map(str, counts),
@@ -93,7 +93,7 @@ def _signed(value: float) -> str:
 
 def matrix(ranking: Ranked) -> Bundle:
     """Return how often each name won against each other one; a tie is half a win for both."""
-    names = [plain(standing.name, _LONGEST_NAME) for standing in ranking.standings]
+    names = [sanitize(standing.name, _LONGEST_NAME) for standing in ranking.standings]
     rows = [
         (name, *("" if one == other else _halves(won) for other, won in enumerate(wins)))
         for one, (name, wins) in enumerate(zip(names, ranking.wins, strict=True))
@@ -118,7 +118,8 @@ def _image(svg: str, alt: str) -> str:
 
 def _alt(ranking: Ranked) -> str:
     said = (
-        f"{plain(each.name, _LONGEST_NAME)} {_signed(each.elo)} ({_signed(each.low)} to {_signed(each.high)})"
+        f"{sanitize(each.name, _LONGEST_NAME)} {_signed(each.elo)}"
+        f" ({_signed(each.low)} to {_signed(each.high)})"
         for each in ranking.standings
     )
     return f"Elo points with 95 % intervals: {'; '.join(said)}"

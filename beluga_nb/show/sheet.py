@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.core import MAX_SIDE, Preview
-from beluga_nb.errors import RequestError, StoreError, plain
+from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.show.grid import Part, Square, Table, across
 from beluga_nb.show.preview import encoded, flat
+from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,7 +60,7 @@ class _Scale:
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
     def lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(plain(text, 300), max(6, round(width / (self.text * 0.56)))) or [""]
+        return textwrap.wrap(sanitize(text, 300), max(6, round(width / (self.text * 0.56)))) or [""]
 
 
 def write_sheet(path: Path, table: Table, *, edge: int, limit: int) -> None:

@@ -20,11 +20,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from beluga_nb.core import Engine, Request, Result
-from beluga_nb.errors import plain
 from beluga_nb.store import files
 from beluga_nb.store.pending import is_alive
 from beluga_nb.store.records import SCHEMA, Store, key
 from beluga_nb.store.work import revocable
+from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json, text, whole
 
 HEARTBEAT = 5.0
@@ -162,7 +162,7 @@ class _Waiting:
         host, pid, token = owner(data)
         if (token, changed) != (self.token, self._changed):
             self.token, self._changed, self._seen = token, changed, time.monotonic()
-        self._who = f"process {pid} on {plain(host, 40)}" if token else "nobody knows who"
+        self._who = f"process {pid} on {sanitize(host, 40)}" if token else "nobody knows who"
         gone = bool(token) and host == platform.node() and not is_alive(pid)
         self._sure = gone
         self.is_over = gone or time.monotonic() - self._seen > SILENCE

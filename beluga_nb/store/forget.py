@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from beluga_nb.errors import RequestError, StoreError, plain
+from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.store import files, pending
 from beluga_nb.store.folder import (
     ASIDE,
@@ -34,6 +34,7 @@ from beluga_nb.store.records import Blob, Store
 from beluga_nb.store.runs import Run, find, runs
 from beluga_nb.store.scores import score_paths
 from beluga_nb.store.votes import blank, vote_paths
+from beluga_nb.text import sanitize
 
 NOT_TOUCHED = (
     "Notebooks, git's history and IPython's history are not touched: they may still hold the prompt."
@@ -129,7 +130,9 @@ def age(text: str) -> timedelta:
     """
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit() and unit in {"d", "w"} and len(number) < 6):
-        raise RequestError(f"'{plain(text, 40)}' is no age.", "Give days or weeks, for example 90d or 12w.")
+        raise RequestError(
+            f"'{sanitize(text, 40)}' is no age.", "Give days or weeks, for example 90d or 12w."
+        )
     return timedelta(days=int(number) * (7 if unit == "w" else 1))
 
 
@@ -209,7 +212,7 @@ class _Removal:
             except FileNotFoundError:  # another kernel forgets the same
                 continue
             except OSError as error:
-                self.failed.append(f"{plain(path.name)} ({error.strerror or error})")
+                self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
             else:
                 self.files, self.bytes = self.files + 1, self.bytes + size
 
@@ -222,7 +225,7 @@ class _Removal:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self.failed.append(f"{plain(path.name)} ({error.strerror or error})")
+                self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
             else:
                 self.unlink([path] * empty)
 

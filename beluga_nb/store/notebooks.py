@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from beluga_nb.errors import StoreError, plain
+from beluga_nb.errors import StoreError
 from beluga_nb.pieces import in_order
 from beluga_nb.store.records import Entry
+from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json
 
 T = TypeVar("T")
@@ -159,12 +160,12 @@ def loaded(path: Path, of: Callable[[bytes], T]) -> T:
         return of(path.read_bytes())
     except OSError as error:
         raise StoreError(
-            f"{plain(path.name, 120)} cannot be read: {error.strerror or type(error).__name__}.",
+            f"{sanitize(path.name, 120)} cannot be read: {error.strerror or type(error).__name__}.",
             "Name a notebook.",
         ) from None
     except ValueError as error:
         raise StoreError(
-            f"{plain(path.name, 120)} is no notebook ({plain(str(error), 80)}).",
+            f"{sanitize(path.name, 120)} is no notebook ({sanitize(str(error), 80)}).",
             "Name an .ipynb file of nbformat 4.",
         ) from None
 
@@ -186,7 +187,7 @@ def _parsed(data: bytes, of: Callable[[Mapping[str, Any]], T]) -> T:
     try:
         notebook = load_json(data)
         if notebook["nbformat"] != 4:
-            raise _Other(f"its format is {plain(str(notebook['nbformat']), 20)}, not 4")
+            raise _Other(f"its format is {sanitize(str(notebook['nbformat']), 20)}, not 4")
         return of(notebook)
     except _Other:
         raise

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from beluga_nb.errors import StoreError, plain
+from beluga_nb.errors import StoreError
 from beluga_nb.store.folder import Sheet, sheets
 from beluga_nb.store.marks import Mark, scan
 from beluga_nb.store.moves import replace
@@ -33,7 +33,7 @@ from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
 from beluga_nb.store.votes import packed, votes
-from beluga_nb.text import redact_bytes
+from beluga_nb.text import redact_bytes, sanitize
 
 LARGEST_FILE = 64 * 2**20
 """Bytes of one file in a pack."""
@@ -65,7 +65,8 @@ class Packed:
     def __str__(self) -> str:
         count = f"{self.pictures} picture{'s' * (self.pictures != 1)}"
         size = f"{self.path.stat().st_size:,} bytes"
-        return f"{plain(str(self.path), 400)}: {plain(self.notebook, 200)} and {count} that it needs ({size})"
+        notebook = sanitize(self.notebook, 200)
+        return f"{sanitize(str(self.path), 400)}: {notebook} and {count} that it needs ({size})"
 
 
 def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
@@ -77,7 +78,7 @@ def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
     said = read(notebook)
     if not NOTEBOOK.fullmatch(notebook.name):
         raise StoreError(
-            f"'{plain(notebook.name, 80)}' cannot be packed.", "Name a file that ends in .ipynb."
+            f"'{sanitize(notebook.name, 80)}' cannot be packed.", "Name a file that ends in .ipynb."
         )
     entries = _needed_by(notebook.name, said, [row.entry for row in store.index.table().rows])
     _check_free(to)
@@ -110,7 +111,7 @@ def _shown_in(notebook: str, shown: Iterable[Output], entries: Sequence[Entry]) 
 
 def _meant(output: Output, entries: Sequence[Entry]) -> Sequence[Entry]:
     # The same bytes may answer several requests, and another prompt than the shown one is nobody's business.
-    meant = [entry for entry in entries if plain(entry.request.prompt, 200) in output.text]
+    meant = [entry for entry in entries if sanitize(entry.request.prompt, 200) in output.text]
     return meant or entries
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from beluga_nb.core import PARAMETERS, Request
-from beluga_nb.errors import Address, plain
+from beluga_nb.errors import Address
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store
+from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, MOST, items, load_json, members, text, text_or_none, whole
 
 LONGEST_CALL = 3600
@@ -126,7 +127,7 @@ def lose(store: Store, call: Pending, why: str, addresses: Sequence[Address] = (
     Pictures that were made and not fetched are left at `addresses`.
     """
     known = tuple(dict.fromkeys((*call.addresses, *addresses)))
-    write(store, replace(call, why=plain(why, 200), addresses=known, job=job or call.job))
+    write(store, replace(call, why=sanitize(why, 200), addresses=known, job=job or call.job))
 
 
 def lost(store: Store, request: Request, *, provider: str) -> list[Pending]:

@@ -33,9 +33,9 @@ from typing import TYPE_CHECKING, Any
 
 import beluga_nb.untrusted as untrusted
 from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
-from beluga_nb.errors import Refused, StoreError, plain
+from beluga_nb.errors import Refused, StoreError
 from beluga_nb.store import files
-from beluga_nb.text import redact_bytes
+from beluga_nb.text import redact_bytes, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.store.index import Index
@@ -248,7 +248,7 @@ def json_of(written: bytes) -> Mapping[str, Any]:
     with damage_told():
         said = untrusted.members(untrusted.load_json(written, _joined))
         if said["schema"] not in _READERS:
-            schema = plain(str(said["schema"]), 20)
+            schema = sanitize(str(said["schema"]), 20)
             raise Unusable(f"it has format {schema}, and this version reads {SCHEMA}")
         return said
 

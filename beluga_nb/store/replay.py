@@ -28,12 +28,12 @@ from beluga_nb.errors import (
     NotRecorded,
     Refused,
     StoreError,
-    plain,
 )
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.work import at_work, revocable
+from beluga_nb.text import sanitize
 
 PATIENCE = 0.5
 """Seconds that a stopped call waits for its pictures to be recorded."""
@@ -137,7 +137,7 @@ class Recorded:
             raise Stopped(may_be_billed=False) from None  # nothing was sent
         except Exception as error:  # of a thread that cannot be started, say
             failed = EngineError(
-                f"The call could not be written down ({type(error).__name__}: {plain(str(error), 120)}).",
+                f"The call could not be written down ({type(error).__name__}: {sanitize(str(error), 120)}).",
                 "Nothing was sent or billed.",
             )
             failed.outcome = "not_sent"
@@ -227,7 +227,7 @@ class Recorded:
         try:
             return picture.preview or self.preview(picture)
         except Exception as error:  # a codec's: no reason to lose the picture itself
-            reason = f"{type(error).__name__}: {plain(str(error), 120)}"
+            reason = f"{type(error).__name__}: {sanitize(str(error), 120)}"
             self.tell(f"A picture has no preview ({reason}). It is recorded all the same.")
             return None
 
@@ -360,14 +360,14 @@ class Unrecorded:
 
         near = nearest(request, self.store)
         told = f"nearest recording: {_differences(request, near)}" if near else "the store is empty"
-        return f"{asked}, “{plain(request.prompt, 60)}”; {told}"
+        return f"{asked}, “{sanitize(request.prompt, 60)}”; {told}"
 
 
 def _differences(request: Request, other: Request) -> str:
     before, after = ({**each.said, "take": each.take, "sample": each.sample} for each in (request, other))
     different = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
     words = [
-        f"{name} {plain(str(after[name]), 60)!r}" if name in after else f"no {name}" for name in different
+        f"{name} {sanitize(str(after[name]), 60)!r}" if name in after else f"no {name}" for name in different
     ]
     return ", ".join(words) or "of another provider"
 

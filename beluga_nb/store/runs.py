@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from beluga_nb.core import PROCEDURAL, Bundle, Preview, Request, Result
-from beluga_nb.errors import RequestError, StoreError, plain
+from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.store import pending
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Entry, Store, key
-from beluga_nb.text import redacted_bundle
+from beluga_nb.text import redacted_bundle, sanitize
 
 SHOWN_NAME = 12
 """Characters of a run's name that are shown."""
@@ -187,7 +187,7 @@ def _midnight(day: str) -> float:
     try:
         then = date.fromisoformat(day)
     except ValueError:
-        raise RequestError(f"'{plain(day, 40)}' is no date.", "Give it as 2026-11-22.") from None
+        raise RequestError(f"'{sanitize(day, 40)}' is no date.", "Give it as 2026-11-22.") from None
     return datetime(then.year, then.month, then.day, tzinfo=UTC).timestamp()
 
 
@@ -200,12 +200,12 @@ def find(store: Store, names: Sequence[str], table: Table | None = None) -> list
 def _only(name: str, everything: Sequence[Run]) -> Run:
     if len(name) < SHORTEST_NAME:
         raise RequestError(
-            f"'{plain(name, 40)}' is too short for the name of a run.",
+            f"'{sanitize(name, 40)}' is too short for the name of a run.",
             f"Give at least {SHORTEST_NAME} characters.",
         )
     found = [run for run in everything if run.name.startswith(name.lower())]
     if not found:
-        raise RequestError(f"There is no run '{plain(name, 80)}'.", "The history lists them.")
+        raise RequestError(f"There is no run '{sanitize(name, 80)}'.", "The history lists them.")
     if len(found) > 1:
         raise RequestError(
             f"{len(found)} runs begin with '{name}'.", "Give more of the name: the history lists them."

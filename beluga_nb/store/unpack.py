@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from beluga_nb.core import SUFFIXES
-from beluga_nb.errors import StoreError, plain
+from beluga_nb.errors import StoreError
 from beluga_nb.store.folder import Sheet, sheet_of
 from beluga_nb.store.marks import Mark, mark_of
 from beluga_nb.store.notebooks import read_bytes
@@ -30,6 +30,7 @@ from beluga_nb.store.pack import LARGEST_FILE, LARGEST_JSON, LARGEST_PACK, NOTEB
 from beluga_nb.store.records import Blob, Entry, Store, Unusable, entry_of, json_of
 from beluga_nb.store.scores import score_of
 from beluga_nb.store.votes import Vote, said_of
+from beluga_nb.text import sanitize
 
 MOST_FILES = 100_000
 """Files in a pack."""
@@ -68,7 +69,7 @@ class Unpacked:
 
     def __str__(self) -> str:
         count = f"{self.recordings} recording{'s' * (self.recordings != 1)}"
-        return f"{plain(str(self.path), 400)}, and {count} that it needs"
+        return f"{sanitize(str(self.path), 400)}, and {count} that it needs"
 
 
 @dataclass
@@ -126,7 +127,7 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
         reason = f"it is damaged ({type(error).__name__})"
     else:
         return
-    raise StoreError(f"{plain(file.name, 120)} cannot be unpacked: {reason}.", "Nothing was written.")
+    raise StoreError(f"{sanitize(file.name, 120)} cannot be unpacked: {reason}.", "Nothing was written.")
 
 
 # What zipfile raises for bytes that are no zip, in one version of Python or another.
@@ -188,7 +189,7 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
 
 
 def _quoted(info: zipfile.ZipInfo) -> str:
-    return f"'{plain(info.orig_filename, 120)}'"
+    return f"'{sanitize(info.orig_filename, 120)}'"
 
 
 def _read_into(contents: _Contents, zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
@@ -281,7 +282,7 @@ def _check_free(contents: _Contents, store: Store, into: Path) -> None:
     notebook = into / contents.notebook
     if notebook.exists() and notebook.read_bytes() != contents.cells:
         raise _Rejected(
-            f"another {plain(contents.notebook, 120)} is there already; --into FOLDER puts it elsewhere"
+            f"another {sanitize(contents.notebook, 120)} is there already; --into FOLDER puts it elsewhere"
         )
 
 
@@ -320,6 +321,6 @@ def _write_new(path: Path, data: bytes) -> None:
                 file.write(data)
     except OSError as error:
         raise StoreError(
-            f"{plain(path.name, 120)} cannot be written: {error.strerror or error}.",
+            f"{sanitize(path.name, 120)} cannot be written: {error.strerror or error}.",
             "Unpack elsewhere: --into FOLDER",
         ) from None

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from beluga_nb.core import SUFFIXES
-from beluga_nb.errors import StoreError, plain
+from beluga_nb.errors import StoreError
 from beluga_nb.store import files, marks, pending
 from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
 from beluga_nb.store.index import Row
@@ -20,6 +20,7 @@ from beluga_nb.store.records import Blob, NotPulled, Store, Unusable
 from beluga_nb.store.runs import SHOWN_NAME, Run, runs
 from beluga_nb.store.scores import Score, scores
 from beluga_nb.store.votes import lines
+from beluga_nb.text import sanitize
 
 _LISTED = 20
 
@@ -53,18 +54,18 @@ class Report:
         yield from (f"  {problem}" for problem in self.problems)
         yield from _listed("shown by none of these notebooks", [_told(run) for run in self.unused])
         yield from _listed("named by no record", self.unnamed)
-        calls = [f"{plain(call.run)}, “{plain(call.request.prompt, 60)}”" for call in self.calls]
+        calls = [f"{sanitize(call.run)}, “{sanitize(call.request.prompt, 60)}”" for call in self.calls]
         yield from _listed("calls without a known end", calls)
 
 
 def _place(store: Store, path: Path) -> str:
-    return plain(path.relative_to(store.folder).as_posix())
+    return sanitize(path.relative_to(store.folder).as_posix())
 
 
 def _told(run: Run) -> str:
     count = run.count
     pictures = f"{count} picture{'s' * (count != 1)}"
-    return f"{plain(run.name)[:SHOWN_NAME]}  {pictures} of “{plain(run.prompt, 60)}”"
+    return f"{sanitize(run.name)[:SHOWN_NAME]}  {pictures} of “{sanitize(run.prompt, 60)}”"
 
 
 def _listed(what: str, lines: Sequence[str]) -> Iterator[str]:
@@ -101,7 +102,9 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
 
 def _checked(store: Store, rows: Sequence[Row], notebooks: Sequence[Path]) -> str:
     count = f"{len(rows)} recording{'s' * (len(rows) != 1)}"
-    return ", ".join([f"{plain(store.folder.name)} ({count})", *(plain(path.name) for path in notebooks)])
+    return ", ".join(
+        [f"{sanitize(store.folder.name)} ({count})", *(sanitize(path.name) for path in notebooks)]
+    )
 
 
 _Scanned = Sequence[tuple[Path, Row | Sheet | Score | Mark | Unusable]]
@@ -164,10 +167,10 @@ def _not_recorded(
     for path, output in ((path, output) for path, found in shown.items() for output in found.outputs):
         for name in output.hashes:
             if name not in previews:
-                yield f"{plain(path.name)}, {output.place}: sha256:{name} is not recorded"
+                yield f"{sanitize(path.name)}, {output.place}: sha256:{name} is not recorded"
         known = _previews_of(output, previews, whole)
         if known and not known.issuperset(output.images):
-            yield f"{plain(path.name)}, {output.place}: it shows another preview than the recorded one"
+            yield f"{sanitize(path.name)}, {output.place}: it shows another preview than the recorded one"
 
 
 def _previews_of(output: Output, previews: Mapping[str, set[str]], whole: Sequence[Sheet]) -> set[str]:

@@ -21,10 +21,10 @@ from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
-from beluga_nb.errors import plain
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json, damage_told, json_of
 from beluga_nb.store.scores import told_of
+from beluga_nb.text import sanitize
 from beluga_nb.untrusted import text, whole
 
 ANSWERS = {"left", "right", "tie", "both bad"}
@@ -88,7 +88,7 @@ class Box:
             left=left,
             right=right,
             answer=answer,
-            voter=plain(self.voter, LONGEST_VOTER),
+            voter=sanitize(self.voter, LONGEST_VOTER),
             time=int(self.clock()),
         )
         self._add(vote.to_line())
@@ -124,7 +124,7 @@ def _vote(said: Mapping[str, object]) -> Vote:
         left=_matching(_SHA256, said["left"]),
         right=_matching(_SHA256, said["right"]),
         answer=answer,
-        voter=plain(text(said["voter"]), LONGEST_VOTER),
+        voter=sanitize(text(said["voter"]), LONGEST_VOTER),
         time=whole(said["time"]),
     )
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from beluga_nb.errors import plain
 from beluga_nb.store.notebooks import loaded, outputs_of
+from beluga_nb.text import sanitize
 
 _IN_HTML = re.compile(r'"data:image/[^"]*"')
 _NAMED = 3  # of the heaviest cells
@@ -57,7 +57,7 @@ def _weight(name: str, data: bytes) -> Weight:
         if in_html or images:
             by_cell[cell] += sum(map(len, [*in_html, *images]))
             pictures += len(in_html) or 1
-    return Weight(name=plain(name), size=len(data), pictures=pictures, by_cell=by_cell)
+    return Weight(name=sanitize(name), size=len(data), pictures=pictures, by_cell=by_cell)
 
 
 def _megabytes(count: int) -> str:

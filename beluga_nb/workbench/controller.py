@@ -19,11 +19,12 @@ from itertools import groupby
 from typing import Any
 
 from beluga_nb.core import SUFFIXES, Absent, Bundle, Incomplete, Picture, Preview, Result
-from beluga_nb.errors import BelugaError, RequestError, plain
+from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, counted
 from beluga_nb.show import comparison
 from beluga_nb.show.preview import enlarged, preview, thumbnail
 from beluga_nb.show.recipe import cell_of
+from beluga_nb.text import sanitize
 from beluga_nb.workbench.state import CURTAIN, PER_MODEL, Original, Piece, State, Work
 
 MOST_SHOWN = 20
@@ -106,7 +107,7 @@ class Controller:
         own = [each for each in self.session.offered() if each.id == state.model and each not in fitting]
         state.models = (*own, *fitting)  # what is chosen stays in sight
         if not fitting:
-            state.told = f"No model has “{plain(state.search, 60)}” in its id, name or provider."
+            state.told = f"No model has “{sanitize(state.search, 60)}” in its id, name or provider."
 
     def _picked(self, name: str) -> None:
         self._pick_model(name)
@@ -117,7 +118,7 @@ class Controller:
         model = next((each for each in self.session.offered() if each.id == name), None)
         if model is None:
             model = self.session.offered()[0]
-            state.told = f"The panel has no model '{plain(name, 80)}': {model.id} is chosen."
+            state.told = f"The panel has no model '{sanitize(name, 80)}': {model.id} is chosen."
         state.model = model.id
         state.sizes = tuple(self.session.sizes_of(model.id))
         if state.size not in {PER_MODEL, "auto", *model.sizes}:
@@ -216,14 +217,16 @@ class Controller:
             self._show(work)
             result = await self._answer(work, asked)
             await self._take_in(result)
-            self.state.told = f"{_pictures(len(result))} of “{plain(work.prompt, 60)}”."
+            self.state.told = f"{_pictures(len(result))} of “{sanitize(work.prompt, 60)}”."
         except Incomplete as error:
             await self._take_in(error.result)
             raise
         except asyncio.CancelledError:
             facts = await asyncio.to_thread(self.session.status)
             lost = f" {facts['unfinished']}." if "unfinished" in facts else ""
-            self.state.told = f"Stopped: “{plain(work.prompt, 60)}”. What had arrived is in the store.{lost}"
+            self.state.told = (
+                f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store.{lost}"
+            )
             raise
         finally:
             self._asked.pop(number, None)
@@ -323,7 +326,9 @@ class Controller:
         if not (piece := self._chosen()):
             return False
         if not name.isidentifier() or keyword.iskeyword(name):
-            self._fail(RequestError(f"'{plain(name, 40)}' is no name of a variable.", "For example: whale"))
+            self._fail(
+                RequestError(f"'{sanitize(name, 40)}' is no name of a variable.", "For example: whale")
+            )
             return False
         self._names[name] = piece.alone
         self.state.trouble = ()
@@ -448,10 +453,10 @@ class Controller:
             self.failure = error
 
     def _hear(self, words: str) -> None:
-        self.state.told = plain(words)
+        self.state.told = sanitize(words)
 
     def _fail(self, error: BelugaError) -> None:
-        self.state.trouble = tuple(map(plain, error.lines()))
+        self.state.trouble = tuple(map(sanitize, error.lines()))
 
 
 def _small(picture: Picture) -> Preview:
@@ -465,8 +470,8 @@ def _pictures(count: int) -> str:
 def _recipe(piece: Piece) -> str:
     recipe = piece.picture.recipe
     request = recipe.request
-    said = [f"{name}: {plain(str(value))}" for name, value in request.said.items() if name != "prompt"]
-    said += [f"take: {plain(request.take, 80)}"] if request.take else []
-    said += [f"sample: {request.sample}", f"engine: {plain(recipe.engine, 80)}"]
-    said += [f"revised prompt: {plain(recipe.revised_prompt, 400)}"] if recipe.revised_prompt else []
+    said = [f"{name}: {sanitize(str(value))}" for name, value in request.said.items() if name != "prompt"]
+    said += [f"take: {sanitize(request.take, 80)}"] if request.take else []
+    said += [f"sample: {request.sample}", f"engine: {sanitize(recipe.engine, 80)}"]
+    said += [f"revised prompt: {sanitize(recipe.revised_prompt, 400)}"] if recipe.revised_prompt else []
     return "\n".join([*said, f"sha256: {piece.picture.sha256}"])

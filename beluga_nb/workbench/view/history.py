@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipywidgets as widgets
 import traitlets
 
-from beluga_nb.errors import plain
 from beluga_nb.session import Found
 from beluga_nb.show.history import minute
+from beluga_nb.text import sanitize
 from beluga_nb.workbench.controller import Controller
 from beluga_nb.workbench.state import State
 from beluga_nb.workbench.view.parts import field, row
@@ -59,6 +59,6 @@ def _day(state: State, trait: str, words: str) -> widgets.DOMWidget:
 def _tile(found: Found) -> Tile:
     star = "★ " if found.favourite else ""
     when = minute(found.created) if found.created else ""
-    prompt = plain(found.prompt, 200)
-    words = f"Bring back {found.count} of “{prompt}”, {plain(found.model, 80)}, {when}"
-    return Tile(found.preview, f"{star}{plain(found.prompt, 50)}", words)
+    prompt = sanitize(found.prompt, 200)
+    words = f"Bring back {found.count} of “{prompt}”, {sanitize(found.model, 80)}, {when}"
+    return Tile(found.preview, f"{star}{sanitize(found.prompt, 50)}", words)

@@ -7,8 +7,7 @@ import base64
 import ipywidgets as widgets
 import traitlets
 
-from beluga_nb.errors import plain
-from beluga_nb.text import redact
+from beluga_nb.text import redact, sanitize
 from beluga_nb.workbench.controller import Controller
 from beluga_nb.workbench.state import Original, State
 from beluga_nb.workbench.view.parts import button, field, line, put, row, visible
@@ -25,7 +24,7 @@ def gallery(state: State, controller: Controller) -> widgets.VBox:
             [
                 Tile(
                     piece.preview,
-                    plain(piece.picture.recipe.request.prompt, 60),
+                    sanitize(piece.picture.recipe.request.prompt, 60),
                     f"Picture {number}: {piece.words}. {piece.caption}",
                     piece is state.chosen,
                 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from beluga_nb.errors import plain
+from beluga_nb.text import sanitize
 from beluga_nb.workbench.controller import Controller
 from beluga_nb.workbench.state import State, Work
 from beluga_nb.workbench.view.parts import line
@@ -30,7 +30,7 @@ class UnderWay:
             bar, label, stop = made.children
             bar.max, bar.value = max(1, each.asked), each.arrived
             label.value = _words(each)
-            stop.tooltip = f"Stop “{plain(each.prompt, 60)}”"
+            stop.tooltip = f"Stop “{sanitize(each.prompt, 60)}”"
         self.box.children = tuple(self._made[: len(work)])
 
     def _make(self) -> None:
@@ -50,7 +50,7 @@ class UnderWay:
 
 def _words(work: Work) -> str:
     count = f"{work.arrived} of {work.asked} picture{'s' * (work.asked != 1)}"
-    return f"{work.model}: {count}, {work.seconds} s, “{plain(work.prompt, 60)}”"
+    return f"{work.model}: {count}, {work.seconds} s, “{sanitize(work.prompt, 60)}”"
 
 
 def _hear_while_a_cell_runs(button: widgets.Button) -> None:
