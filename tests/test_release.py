@@ -158,7 +158,7 @@ def test_s60_the_core_works_with_the_lowest_versions_that_are_allowed(tmp_path):
     lowest = Environment(tmp_path / "env")
     (tmp_path / "floors.txt").write_text("\n".join(floors()))
     extras = ",".join(name for name in TRIED if name != "dependencies")
-    kernel = ("ipykernel>=6.31", "nbformat", "defusedxml", "pytest")
+    kernel = ("ipykernel>=6.31", "nbformat", "defusedxml", "pytest", "hypothesis")
     lowest.install("-c", str(tmp_path / "floors.txt"), "-e", f"{ROOT}[{extras}]", *kernel)
     for words in PROJECT["dependencies"]:
         name, _, floor = words.partition(">=")
