@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import pickle
+import re
 import traceback
 
 import pytest
