@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
 from beluga_nb.store.moves import replace
-from beluga_nb.text import nearest, sanitize
+from beluga_nb.text import nearest, redact, sanitize
 
 PROGRAM = "python -m beluga_nb lab"
 
@@ -77,12 +77,14 @@ def main(words: Sequence[str]) -> int:
         run = _jupyterlab()
         root = _root(said.folder)
     except BelugaError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(redact(f"{PROGRAM}: {error}"), file=sys.stderr)
         return 2
     opens = not said.no_browser and can_open_a_browser(os.environ)
     if is_root():
         print("This is the root account: JupyterLab is started with --allow-root.")
-    print(f"JupyterLab on {sanitize(str(root / 'notebooks' / notebook))}; Ctrl-C ends it.", flush=True)
+    print(
+        redact(f"JupyterLab on {sanitize(str(root / 'notebooks' / notebook))}; Ctrl-C ends it."), flush=True
+    )
     return run([*options(root, notebook, port=said.port, opens=opens, as_root=is_root()), *jupyters])
 
 
@@ -177,7 +179,7 @@ def _jupyterlab() -> Run:
                 warnings.simplefilter("ignore", DeprecationWarning)  # of Jupyter, about itself
                 server = LabApp.initialize_server(argv=words)
                 if not server.identity_provider.token_generated:  # else it prints its address itself
-                    print(f"  {server.connection_url.rstrip('/')}{server.default_url}", flush=True)
+                    print(redact(f"  {server.connection_url.rstrip('/')}{server.default_url}"), flush=True)
                 server.start()
         except KeyboardInterrupt:  # before it had begun
             return 130
@@ -198,7 +200,7 @@ def _root(folder: str | None) -> Path:
             f"Name one, and they are copied there: {PROGRAM} pictures",
         )
     copied = copy(here or shared(), Path(folder))
-    print(copied)
+    print(redact(str(copied)))
     return Path(folder).resolve()
 
 

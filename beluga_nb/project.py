@@ -31,7 +31,7 @@ DEEPEST = 16
 """Names in names of a `beluga.toml`; the work of reading one grows with the third power of theirs."""
 
 _NAME = rb"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
-_DEEP = re.compile(rb"(?<![\w-])(?:%b[ \t]*\.[ \t]*){%d}" % (_NAME, DEEPEST))
+_DEEP = re.compile(rb"(?<![\w\\-])(?:%b[ \t]*\.[ \t]*){%d}" % (_NAME, DEEPEST))
 
 LOOSER = ("replay", "auto", "refresh", "off")
 """The modes: each may buy more often than those before it, and the last keeps nothing of it."""
