@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import sys
 import tempfile
 import uuid
 import weakref
@@ -321,6 +322,8 @@ class InheritedLedger:
 
     def read(self, start: int) -> bytes:
         """Return what stands from a place on."""
+        if sys.platform == "win32":  # where nothing is forked
+            return b""
         # What this process or another reads moves nothing: they have one position between them.
         size = os.fstat(self._descriptor).st_size
         return os.pread(self._descriptor, max(0, size - start), start)

@@ -714,7 +714,7 @@ def test_b07_redirects_without_end(play):
 def test_b08_a_picture_without_end(play, step, monkeypatch):
     monkeypatch.setattr(transport, "MAX_IN_MEMORY", 32 * 2**20)
     played = play(ONE, step, timeout=20)
-    played.failed(BadReply, "The answer is larger than 32 MiB.", billed=True, gets=1)
+    played.failed(BadReply, "The answer is larger than 32 MiB; it is not kept.", billed=True, gets=1)
 
 
 def test_b09_a_picture_that_is_a_bomb_of_gzip(play):
