@@ -12,10 +12,11 @@ import contextlib
 import json
 import os
 import platform
+import stat
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -116,7 +117,7 @@ class Claim:
         files.check_inside(path.parent, root)
         files.make(path.parent, root)
         token = str(uuid4())
-        said = json.dumps({"host": platform.node(), "pid": os.getpid(), "token": token})
+        said = json.dumps({"host": platform.node(), "pid": os.getpid(), "token": token, "system": system()})
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, how, 0o600)
         try:
@@ -156,14 +157,15 @@ class _Waiting:
         """See whether anybody holds the claim still."""
         self.is_over = False
         try:
-            changed, data = path.stat().st_mtime_ns, path.read_bytes()
+            state = path.lstat()
+            data = path.read_bytes() if stat.S_ISREG(state.st_mode) else b""  # a link or a pipe is no claim
         except OSError:  # given up meanwhile
             return
-        host, pid, token = owner(data)
+        changed, (host, pid, token) = state.st_mtime_ns, owner(data)
         if (token, changed) != (self.token, self._changed):
             self.token, self._changed, self._seen = token, changed, time.monotonic()
         self._who = f"process {pid} on {sanitize(host, 40)}" if token else "nobody knows who"
-        gone = bool(token) and host == platform.node() and not is_alive(pid)
+        gone = has_ended(data)
         self._sure = gone
         self.is_over = gone or time.monotonic() - self._seen > SILENCE
 
@@ -181,6 +183,27 @@ class _Waiting:
         return words
 
 
+def has_ended(data: bytes) -> bool:
+    """Whether the process that made a claim ran on this very system, and runs no more."""
+    host, pid, token = owner(data)
+    with contextlib.suppress(*DAMAGE):
+        there = text(load_json(data)["system"])
+        return bool(token) and (host, there) == (platform.node(), system()) and not is_alive(pid)
+    return False
+
+
+@cache
+def system() -> str:
+    """Return what tells this running system from others of the same name: containers share one, say.
+
+    Its processes have numbers of their own. Where nothing is known of it, the name of the host has to do.
+    """
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    return ""
+
+
 def owner(data: bytes) -> tuple[str, int, str]:
     """Return who holds a claim, by what is written in it: host, process, and the token of this claim."""
     try:
@@ -195,6 +218,8 @@ def remove(path: Path, token: str) -> None:
     aside = path.with_name(f"{path.name}.{uuid4().hex}")
     with contextlib.suppress(OSError):
         os.rename(path, aside)
+        if not stat.S_ISREG(aside.lstat().st_mode):
+            return  # nobody's, and not ours to remove: it is only out of the way
         if owner(aside.read_bytes())[2] != token:  # someone else has made one meanwhile
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)

@@ -16,7 +16,7 @@ from pathlib import Path
 from beluga_nb.core import SUFFIXES
 from beluga_nb.store import files
 from beluga_nb.store.index import is_written
-from beluga_nb.store.pending import LEDGER, Pending, is_answer, is_claim
+from beluga_nb.store.pending import LEDGER, RUN, Pending, is_answer, is_claim
 from beluga_nb.store.records import (
     LFS_POINTER,
     Blob,
@@ -40,7 +40,6 @@ ASIDE = ".forgotten"
 _HASHED = re.compile(r"[0-9a-f]{64}\.json")
 _SUFFIXES = "|".join(map(re.escape, [*SUFFIXES.values(), ".bin"]))
 _BLOB = re.compile(rf"[0-9a-f]{{64}}({_SUFFIXES})({re.escape(ASIDE)})?")
-_CALL = re.compile(r"[\w.-]{1,200}\.json")
 _FIRST_NAME = re.compile(rb'\{\s*"(\w+)"\s*:')
 
 _FIRST_NAMES = {
@@ -77,7 +76,7 @@ def is_ours(store: Store, path: Path, *, named: Collection[Path] = ()) -> bool:
         return text(path).startswith(b'{"schema":')
     if room == "votes":
         return path.suffix == ".jsonl"  # of which `votes.blank` blanks our lines only
-    named_so = (_CALL if room == "pending" else _HASHED).fullmatch(path.name)
+    named_so = RUN.fullmatch(path.stem) if room == "pending" else _HASHED.fullmatch(path.name)
     return bool(named_so) and _is_json_of(room, path)
 
 

@@ -30,6 +30,9 @@ LONGEST_CALL = 3600
 MOST_PICTURES = 10_000
 """Pictures of one call; each is looked for when it was lost, and no service draws as many."""
 
+RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The ids of calls, and so the names of their files."""
+
 _ANSWER = re.compile(r"-[0-9]{1,9}\.answer(\.part)?\Z")
 _CLAIM = re.compile(r"([0-9a-f]{64}\.claim|spent\.lock)(\.[0-9a-f]{32})?")
 LEDGER = "spent.jsonl"
@@ -131,14 +134,17 @@ def lose(store: Store, call: Pending, why: str, addresses: Sequence[Address] = (
 
 
 def lost(store: Store, request: Request, *, provider: str) -> list[Pending]:
-    """Return the calls for pictures of a request that nobody is waiting for any more, the oldest first."""
+    """Return the calls for pictures of a request, the oldest first, for who alone asks for it now.
+
+    Whoever has the claim on a request (store/claims.py) knows that nobody waits for them any more, also where
+    the process number of one that died is in use again.
+    """
     return [
         call
         for call in calls(store)
         if call.provider == provider
         and call.request.part(0) == request.part(0)
         and set(call.request.samples) & set(request.samples)
-        and not call.on_its_way
     ]
 
 
@@ -170,7 +176,7 @@ def leftovers(store: Store) -> list[Path]:
 
 def is_answer(name: str) -> bool:
     """Whether a file holds an answer, by its name."""
-    return bool(_ANSWER.search(name))
+    return bool(RUN.match(name) and _ANSWER.fullmatch(name[36:]))
 
 
 def is_claim(name: str) -> bool:
@@ -214,6 +220,8 @@ def _read(store: Store) -> Iterator[Pending]:
     with contextlib.suppress(OSError):
         files.check_inside(store.folder / "pending" / "any", store.folder)
         for path in store.folder.glob("pending/*.json"):
+            if not RUN.fullmatch(path.stem):  # it is sent as a header, so nobody else names it
+                continue
             with contextlib.suppress(OSError, *DAMAGE):
                 if path.is_symlink():
                     files.check_inside(path, store.folder)

@@ -40,10 +40,11 @@ def claimed(engine, store, told=None, sleep=asyncio.sleep):
     return Claimed(replayed, store, provider="wire", notify=notify, sleep=sleep)
 
 
-def claim_by(store, host, pid, token="t"):
+def claim_by(store, host, pid, system=None):
     path = path_of(store)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"host": host, "pid": pid, "token": token}))
+    said = {"host": host, "pid": pid, "token": "t", "system": claims.system() if system is None else system}
+    path.write_text(json.dumps(said))
     return path
 
 
@@ -100,6 +101,37 @@ def test_what_a_dead_process_had_claimed_is_taken_over_at_once(store):
     assert len(ask(claimed(engine, store), FOX)) == 1
     assert len(engine.requests) == 1
     assert not path_of(store).exists()
+
+
+def test_a_process_of_another_system_with_the_same_name_is_waited_for_though_its_number_is_free(
+    store, monkeypatch
+):
+    """As of a container that shares the folder: only its silence tells that it has ended."""
+    monkeypatch.setattr(claims, "SILENCE", 0.3)
+    claim_by(store, platform.node(), a_process_that_has_ended(), system="another")
+    told, engine = [], Counting()
+    assert len(ask(claimed(engine, store, told), FOX)) == 1
+    assert "its answer is waited for" in told[0]
+    assert "may be bought twice" in told[-1]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("kind", ["dangling link", "link to itself", "link to a file", "folder", "pipe"])
+def test_what_is_no_file_is_nobodys_claim_and_is_not_removed(store, kind, monkeypatch, tmp_path):
+    monkeypatch.setattr(claims, "SILENCE", 0.2)
+    path, victim = path_of(store), tmp_path / "victim"
+    path.parent.mkdir(parents=True)
+    victim.write_text("mine")
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to({"dangling link": tmp_path / "nowhere", "link to itself": path}.get(kind, victim))
+    engine = Counting()
+    assert len(ask(claimed(engine, store, []), FOX)) == 1
+    assert len(engine.requests) == 1
+    assert victim.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
