@@ -251,17 +251,15 @@ def engine_room() -> EngineRoom:
 
 
 class Connected:
-    """Ask the room's engine behind a connection, which is looked up only when something is asked for."""
+    """Ask the room's engine for a connection, which is made only when something is asked for."""
 
-    def __init__(
-        self, room: EngineRoom, connection: Callable[[], Hashable], make: Callable[[], Engine]
-    ) -> None:
+    def __init__(self, room: EngineRoom, connection: Hashable, make: Callable[[], Engine]) -> None:
         self.room = room
         self.connection = connection
         self.make = make
 
     async def __call__(self, request: Request) -> Result:
-        return await self.room.source(self.connection(), self.make)(request)
+        return await self.room.source(self.connection, self.make)(request)
 
 
 class InRoom:

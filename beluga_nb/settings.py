@@ -355,11 +355,11 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     found = {name: environ.get(f"BELUGA_{name.upper()}", "").strip() for name in _ENVIRONMENT}
     said: dict[str, object] = {name: value for name, value in found.items() if value}
     if faults := environ.get("BELUGA_FAULTS", "").strip():
-        said["faults"] = _claim("BELUGA_FAULTS", faults)
+        said["faults"] = _flag("BELUGA_FAULTS", faults)
     return said
 
 
-def _claim(name: str, text: str) -> bool:
+def _flag(name: str, text: str) -> bool:
     if text.lower() not in _YES | _NO:
         raise SettingsError(f"{name} is '{sanitize(text, 40)}'.", "Give 1 or 0.")
     return text.lower() in _YES

@@ -114,7 +114,7 @@ def keep(secret: Secret) -> None:
         )
 
 
-class Finder:
+class KeyResolver:
     """Looks for the key: the one typed or given, the environment's, a vault's, in this order.
 
     The vaults are asked once: they may ask back. `withheld` is what they said where they gave none.
@@ -185,7 +185,7 @@ class Finder:
         return None
 
 
-def made_up() -> Secret:
+def random_key() -> Secret:
     """Return a new random key of 192 bits, for an embedded server."""
     return Secret(f"bapi_{secrets.token_urlsafe(24)}", "the embedded server")
 

@@ -43,7 +43,7 @@ class Cluster(Protocol):
     def nthreads(self) -> Mapping[str, int]: ...
 
 
-class Workers:
+class ClusterWorkers:
     """The workers of a cluster, as far as they were asked."""
 
     def __init__(self, cluster: Cluster, *functions: Callable[..., object]) -> None:

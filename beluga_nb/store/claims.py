@@ -112,7 +112,7 @@ class Claim:
     @classmethod
     def take(cls, path: Path, root: Path) -> Claim:
         """Make a claim; raise `FileExistsError` where there is one, and `OSError` where none can be made."""
-        files.claim(root, SCHEMA)
+        files.ensure_store(root, SCHEMA)
         files.check_inside(path.parent, root)
         files.make(path.parent, root)
         token = str(uuid4())

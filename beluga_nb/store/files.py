@@ -92,7 +92,7 @@ def _mark(folder: Path) -> int | None:
     return None
 
 
-def claim(folder: Path, schema: int) -> None:
+def ensure_store(folder: Path, schema: int) -> None:
     """Make an empty or missing folder a store; raise as `check` where it is something else."""
     if not check(folder, schema):
         make(folder, folder)

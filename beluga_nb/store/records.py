@@ -348,7 +348,7 @@ class Store:
 
     def keep(self, data: bytes, media_type: str | None = None) -> Path:
         """Write bytes under their SHA-256, unless they are there, and return where; raise `OSError`."""
-        files.claim(self.folder, SCHEMA)
+        files.ensure_store(self.folder, SCHEMA)
         path = self._blob_path(hashlib.sha256(data).hexdigest(), SUFFIXES.get(media_type or "", ".bin"))
         if not self._holds(path, data):  # else damaged bytes would stay damaged
             files.write(path, data, root=self.folder)
@@ -566,7 +566,7 @@ class Store:
     def writing(self) -> Iterator[None]:
         """Make the folder a store where it is empty; have what fails within raise `StoreError`."""
         try:
-            files.claim(self.folder, SCHEMA)
+            files.ensure_store(self.folder, SCHEMA)
             for name, text in _FILES.items():
                 if _is_missing(self.folder / name):
                     files.write(self.folder / name, text.encode(), root=self.folder)
