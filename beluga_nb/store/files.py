@@ -34,13 +34,23 @@ _PARTS = "tmp"
 PRIVATE = {"pending", _PARTS}
 """The rooms of a store that are for its owner alone."""
 
+LEDGER = "spent.jsonl"
+"""The file of what was spent in a store (store/ledger.py), which no forgetting of pictures gives back."""
+
+ANSWER = r"-[0-9]{1,9}\.answer(\.part)?"
+"""What the name of a kept answer has after the id of its call (api/spool.py)."""
+
+CLAIM = r"([0-9a-f]{64}\.claim|spent\.lock)(\.[0-9a-f]{32})?"
+"""The names of claims on a request and on the ledger (store/claims.py)."""
+
+INDEX = r"[0-9a-f]{2}\.idx"
+"""The names of the parts of the index (store/index.py)."""
+
 _CALL = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_NOT_FOR_GIT = {
+NOT_FOR_GIT = {
     "tmp": PART,
-    "index": re.compile(r"\.gitignore|[0-9a-f]{2}\.idx"),
-    "pending": re.compile(
-        rf"{_CALL}(\.json|-[0-9]{{1,9}}\.answer(\.part)?)|[0-9a-f]{{64}}\.claim(\.[0-9a-f]{{32}})?|spent\.(jsonl|lock)"
-    ),
+    "index": re.compile(rf"\.gitignore|{INDEX}"),
+    "pending": re.compile(rf"{_CALL}(\.json|{ANSWER})|{CLAIM}|{re.escape(LEDGER)}"),
 }
 """The rooms that stay when git checks out a branch that has no store, and the names of what is in them."""
 
@@ -75,7 +85,7 @@ def check(folder: Path, schema: int) -> bool:
 
 
 def _is_not_for_git(room: Path) -> bool:
-    names = _NOT_FOR_GIT.get(room.name)
+    names = NOT_FOR_GIT.get(room.name)
     if names is None or room.is_symlink() or not room.is_dir():
         return False
     return all(names.fullmatch(name) for name in os.listdir(room))

@@ -16,7 +16,7 @@ from pathlib import Path
 from beluga_nb.core import SUFFIXES
 from beluga_nb.store import files
 from beluga_nb.store.index import is_written
-from beluga_nb.store.pending import LEDGER, Pending, is_answer, is_claim
+from beluga_nb.store.pending import Pending, is_answer, is_claim
 from beluga_nb.store.records import (
     LFS_POINTER,
     Blob,
@@ -73,7 +73,7 @@ def is_ours(store: Store, path: Path, *, named: Collection[Path] = ()) -> bool:
         return bool(files.PART.fullmatch(path.name))
     if room == "pending" and (is_answer(path.name) or is_claim(path.name)):
         return text(path).startswith((b"HTTP/1.1 ", b'{"host": ')) or not path.stat().st_size
-    if room == "pending" and path.name == LEDGER:
+    if room == "pending" and path.name == files.LEDGER:
         return text(path).startswith(b'{"schema":')
     if room == "votes":
         return path.suffix == ".jsonl"  # of which `votes.blank` blanks our lines only

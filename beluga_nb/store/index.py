@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 _FOLDER = re.compile(r"[0-9a-f]{2}")
-_FILE = re.compile(r"[0-9a-f]{2}\.idx")
+_FILE = re.compile(files.INDEX)
 _LARGEST = 2**28  # bytes of an index file that is read
 
 

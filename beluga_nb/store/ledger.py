@@ -14,7 +14,8 @@ from pathlib import Path
 
 from beluga_nb.errors import StoreError
 from beluga_nb.store.claims import Claim, owner, remove
-from beluga_nb.store.pending import LEDGER, is_alive
+from beluga_nb.store.files import LEDGER
+from beluga_nb.store.pending import is_alive
 from beluga_nb.store.records import Store
 
 PATIENCE = 5.0
