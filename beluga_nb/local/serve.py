@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
+from beluga_nb.arguments import is_whole
 from beluga_nb.core import Engine
 from beluga_nb.errors import SettingsError
 from beluga_nb.lifetime import closed, wait_for_parent
@@ -101,13 +102,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 65535):
+    if not (is_whole(text, 1, 65535)):
         raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to 65535")
     return int(text)
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) <= 65535):
+    if not (is_whole(text, 0, 65535)):
         raise argparse.ArgumentTypeError(f"'{text}' is no port; give a number from 0 to 65535")
     return int(text)
 
