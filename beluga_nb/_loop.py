@@ -6,8 +6,8 @@ blocking functions again. Neither touches the kernel's own loop: patching that l
 ipykernel >= 7.1 (research/feasibility.md, 3a).
 
 Whatever the bridge, engines run on the one loop that a process has for them (`engines.EngineRoom`). A nested
-loop runs only while somebody waits for it: an interrupt would leave its locks, its place in the queue and its
-connections to nobody, and every other caller behind them.
+loop runs only while somebody waits for it: a call that is interrupted there would keep its locks, its place
+in the queue and its connections, and all other callers would wait behind it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Job(Protocol[T_co]):
 
 
 class Bridge(Protocol):
-    """A place where coroutines run; for `hold` seconds at most, Python does not end before the job does."""
+    """Where coroutines run; Python does not end before a job has, for at most `hold` seconds."""
 
     def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]: ...
 

@@ -141,8 +141,8 @@ class Budget:
     (research/reliability.md, R18). A call without a known end counts as spent (R20).
 
     Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts
-    only where it fits with what stands before it, so that all readers decide alike. What a process leaves
-    behind that is killed stays counted: it may be billed. Forked children go on with their parent's budget.
+    only where it fits with what stands before it, so that all readers decide alike. What a killed process
+    had reserved stays counted: it may be billed. Forked children go on with their parent's budget.
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:

@@ -225,7 +225,7 @@ class EngineRoom:
         return self._limits.setdefault(service, ConcurrencyLimit())
 
     def source(self, connection: Hashable, make: Callable[[], Engine]) -> Engine:
-        """Return the engine behind a connection; `connection` is all that makes it another one.
+        """Return the engine of a connection: one for each value of `connection`.
 
         The last few are kept. One that is forgotten lives as long as a call on it.
         """
@@ -263,7 +263,7 @@ class Connected:
 
 
 class InRoom:
-    """Ask the engine on the room's loop, whatever loop the caller has; the process ends after the answer."""
+    """Ask the engine on the room's loop, whatever loop the caller has; Python ends only after the answer."""
 
     def __init__(self, engine: Engine, room: EngineRoom, *, hold: float) -> None:
         self.engine = engine

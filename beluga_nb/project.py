@@ -39,7 +39,7 @@ LOOSER = ("replay", "auto", "refresh", "off")
 WIDER = ("store", "session")
 """The budgets: of all kernels that share a store, or of each by itself."""
 
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 class Baseline(Protocol):
@@ -157,9 +157,9 @@ def _below(proposal: Proposal) -> object:
 def _is_plain(path: str) -> bool:
     """Whether a path is relative on every system: no root, drive, home, parent, stream or control."""
     pure = PureWindowsPath(path)
-    if pure.anchor or ".." in pure.parts or path.startswith("~"):
+    if pure.anchor or ".." in pure.parts or path.startswith("~") or CONTROL.search(path):
         return False
-    return bool(pure.parts) and not re.search(r"[:\x00-\x1f\x7f]", path)
+    return bool(pure.parts) and ":" not in path
 
 
 def _without_own_cap(proposal: Proposal) -> object:
@@ -297,7 +297,7 @@ def _trusted(environ: Mapping[str, str]) -> set[str]:
     named = [each.strip() for each in environ.get(TRUST, "").split(os.pathsep)]
     folders = [Path(os.path.expanduser(each)) for each in named if each]
     for folder in folders:
-        if _CONTROL.search(str(folder)) or not folder.is_absolute():
+        if CONTROL.search(str(folder)) or not folder.is_absolute():
             raise SettingsError(
                 f"{TRUST} names '{sanitize(str(folder), 80)}', which is no absolute path.",
                 f"Give whole paths of folders, with '{os.pathsep}' between them.",

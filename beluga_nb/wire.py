@@ -155,7 +155,7 @@ def _parsed(text: bytes) -> object:
     return parsed
 
 
-def whole(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """Return text without half surrogate pairs, which JSON can spell and no file can hold."""
     return text.encode("utf-8", "replace").decode()
 

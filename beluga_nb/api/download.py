@@ -1,6 +1,6 @@
-"""Pictures that lie at an address: fetched from where they may be, checked, and fetched again if it fails.
+"""Pictures at an address: fetched, checked, and fetched again where that fails.
 
-A GET costs nothing, so it is repeated; where it may lead is for `fetch` to say.
+A GET costs nothing, so it is repeated. `fetch.py` decides which addresses are allowed.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Download:
         response: Response | EngineError = EngineError("The name has no address.")
         looked_up = await self._looked_up(address)
         check_addresses(address, self.base_url, looked_up)
-        # Connected to by number: looked up once more, the name might lead elsewhere.
+        # The number is connected to: another look-up of the name might lead elsewhere.
         for ip in looked_up:
             response = await self._get(address, ip)
             if not (isinstance(response, EngineError) and response.outcome == "not_sent"):

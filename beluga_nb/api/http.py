@@ -139,7 +139,7 @@ class Client:
             raise
 
     def _left(self, request: Request, items: Sequence[Item | BadReply], by: _By) -> Iterator[Address]:
-        """Yield where those pictures lie that have not come from there."""
+        """Yield the addresses of the pictures that have not been fetched."""
         for sample, item in zip(request.samples, items, strict=False):
             if isinstance(item, Item) and item.data is None and not str(item.url).startswith("data:"):
                 url = absolute(str(item.url), self.endpoint.base_url)

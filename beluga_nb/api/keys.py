@@ -41,8 +41,8 @@ _COLAB = {
     ),
 }
 
-# Likewise (Kaggle/docker-python, patches/kaggle_secrets.py). One that is not attached to a notebook
-# is to it as one that does not exist.
+# Likewise (Kaggle/docker-python, patches/kaggle_secrets.py). Kaggle does not tell a secret that is not
+# attached to the notebook from one that does not exist.
 _KAGGLE = {
     "ConnectionError": Withheld(
         "Kaggle's secrets cannot be asked for a key: there is no connection.",
@@ -117,7 +117,7 @@ def keep(secret: Secret) -> None:
 class KeyResolver:
     """Looks for the key: the one typed or given, the environment's, a vault's, in this order.
 
-    The vaults are asked once: they may ask back. `withheld` is what they said where they gave none.
+    Each vault is asked once, since it may ask the person. `withheld` says why one gave no key.
     """
 
     def __init__(

@@ -28,10 +28,10 @@ from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json, text, whole
 
 HEARTBEAT = 5.0
-"""Seconds between two signs of life of who holds a claim."""
+"""Seconds between two signs of life from the owner of a claim."""
 
 SILENCE = 30.0
-"""Seconds without one, on the clock of who waits, after which a claim on another machine is nobody's."""
+"""Seconds without one, on the clock of whoever waits, after which a claim from elsewhere is abandoned."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -86,7 +86,7 @@ class Claimed:
                 return await revocable(partial(self._take, request, path), _given_up)
             except FileExistsError:
                 pass
-            except OSError:  # a store that nobody can write: who records there says so
+            except OSError:  # the store cannot be written, as `Recorded` says
                 return None
             await asyncio.to_thread(waiting.look, path)
             if waiting.is_over:

@@ -74,7 +74,7 @@ def check(folder: Path, schema: int) -> bool:
             raise NotADirectoryError(f"{folder.name} is no folder")
         if hasattr(os, "geteuid") and os.geteuid() not in {state.st_uid, _ROOT_USER}:
             raise PermissionError(f"it belongs to another user ({state.st_uid})")
-        # The mark is written first: who lists the folder before looks for it, and sees no half a store.
+        # The mark is written first, and looked for last: so a store that is just being made is one.
         found = [name for name in os.listdir(folder) if not PART.fullmatch(name)]
         if (marked := _mark(folder)) is None and not all(_is_not_for_git(folder / name) for name in found):
             raise NotAStoreError(f"it holds files and no {MARK}, so beluga_nb has not made it")

@@ -148,7 +148,7 @@ def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
 
 
 def _goes(path: Path) -> bool:
-    # What was spent stays spent, and a claim ends with its call or is left over.
+    # What was spent stays spent, and claims are removed as leftovers.
     return path.name != files.LEDGER and not pending.is_claim(path.name)
 
 

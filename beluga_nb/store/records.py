@@ -236,7 +236,7 @@ class Unusable(Exception):
 
 @contextlib.contextmanager
 def damage_told() -> Iterator[None]:
-    """Have everything that is wrong in what anybody may have written raise `Unusable`."""
+    """Turn all errors in reading what anybody may have written into `Unusable`."""
     try:
         yield
     except untrusted.DAMAGE as error:
@@ -542,7 +542,7 @@ class Store:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Have what cannot be read within raise `StoreError`."""
+        """Turn what cannot be read in the block into `StoreError`."""
         try:
             yield
         except OSError as error:
@@ -564,7 +564,7 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Make the folder a store where it is empty; have what fails within raise `StoreError`."""
+        """Make an empty folder a store; turn what fails in the block into `StoreError`."""
         try:
             files.ensure_store(self.folder, SCHEMA)
             for name, text in _FILES.items():
