@@ -138,7 +138,7 @@ class Budget:
     """What was spent, and what is reserved for calls on their way: `spent + reserved <= cap` at any instant.
 
     Checking first and spending later goes over the cap as soon as two threads do it
-    (research/reliability.md, R18). A call without a known end counts as spent (R20).
+    (R18). A call without a known end counts as spent (R20).
 
     Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts
     only where it fits with what stands before it, so that all readers decide alike. What a killed process

@@ -300,7 +300,7 @@ def checked_base_url(url: str) -> str:
     """Return the base URL without a trailing slash; raise `SettingsError` for one that is not safe.
 
     Plain http goes to this machine only, and a URL holds no password, query or fragment
-    (research/reliability.md, S13 and S14).
+    (S13 and S14).
     """
     parts = _split(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import logging
 
 LONGEST_OUTSIDE_TEXT = 500
-"""Characters of a server's text that enter a message (research/reliability.md, R10)."""
+"""Characters of a server's text that enter a message (R10)."""
 
 REDACTED = "(your key)"
 """What stands in place of a key."""

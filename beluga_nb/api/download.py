@@ -25,7 +25,7 @@ AT_ONCE = 4
 """Pictures of one answer that are fetched side by side, each of up to `MAX_IN_MEMORY` bytes."""
 
 REDIRECTS = 3
-"""How many redirects of a picture's address are followed (research/reliability.md, S20)."""
+"""How many redirects of a picture's address are followed (S20)."""
 
 _REDIRECTED = {301, 302, 303, 307, 308}
 

@@ -135,7 +135,7 @@ class KeyResolver:
     def __call__(self) -> Secret | None:
         """Return the key, or None.
 
-        Raises `SettingsError`, without the key, where it is malformed (research/reliability.md, S05).
+        Raises `SettingsError`, without the key, where it is malformed (S05).
         """
         if self._typed:
             return self._typed

@@ -20,7 +20,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How often and how long; times in seconds (research/reliability.md, R05, R06 and R08).
+    """How often and how long; times in seconds (R05, R06 and R08).
 
     `spare` is how many requests all calls together may send again; each that succeeds gives one back.
     """

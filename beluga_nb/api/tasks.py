@@ -1,7 +1,6 @@
 """What a submit-then-poll service says about its tasks, in the shapes there are; nothing here is sent.
 
-The shapes are those of research/gateway.md, 1.3: `data` is a list or an object, a task's name is `task_id`
-or `id`, and a picture's `url` is a string or a list.
+`data` is a list or an object, a task's name is `task_id` or `id`, a picture's `url` is a string or a list.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ WORKERS = 4
 UPSTREAM_WORKERS = 64
 
 CONNECTIONS = 256
-"""Connections at a time: a whole class on one Hub, where reliability.md S45 has 32 for one notebook."""
+"""Connections at a time: a whole class on one Hub, where S45 has 32 for one notebook."""
 
 IDLE = 10
 """Seconds that a connection may rest between two requests.
@@ -60,7 +60,7 @@ just being closed has an unknown outcome.
 
 _KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # what a Bearer token may hold (RFC 6750, 2.1)
 _GRACE = 2  # seconds that a picture under way gets when the server ends
-_ORPHANS_GRACE = 1  # … when its parent has ended; reliability.md R50 has 2 for everything
+_ORPHANS_GRACE = 1  # … when its parent has ended; R50 has 2 for everything
 
 
 def _nowhere(url: str) -> Engine:

@@ -1,9 +1,9 @@
 """Files that are whole or not there, in a folder that carries our mark.
 
 Each is written under `tmp/`, synced, and renamed to its place: a crash leaves no half file, and many
-kernels may write at once. Nothing locks, since locks are what shared home folders get wrong
-(research/reliability.md, section 5). An empty or missing folder becomes a store; in one that holds anything
-else than a store nothing is written, removed or changed.
+kernels may write at once. Nothing locks, since locks are what shared home folders get wrong. An empty or
+missing folder becomes a store; in one that holds anything else than a store nothing is written, removed or
+changed.
 """
 
 from __future__ import annotations
