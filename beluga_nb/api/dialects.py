@@ -1,6 +1,6 @@
 """What servers that speak OpenAI's Images API, or nearly so, expect: a request becomes a body.
 
-Pure functions around `wire`, which differ by data alone. HTTP and the reading of answers are the same for all.
+Pure functions around `wire`, which differ by data alone. HTTP and reading answers are the same for all.
 
 `Dialect.source` names the server's own code or documentation that was read.
 """
