@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from beluga_nb.core import Engine, Request, Result
@@ -159,13 +160,12 @@ class _Waiting:
             changed, data = path.stat().st_mtime_ns, path.read_bytes()
         except OSError:  # given up meanwhile
             return
-        host, pid, token = owner(data)
+        host, pid, token = holder = owner(data)
         if (token, changed) != (self.token, self._changed):
             self.token, self._changed, self._seen = token, changed, time.monotonic()
         self._who = f"process {pid} on {sanitize(host, 40)}" if token else "nobody knows who"
-        gone = bool(token) and host == platform.node() and not is_alive(pid)
-        self._sure = gone
-        self.is_over = gone or time.monotonic() - self._seen > SILENCE
+        self._sure = holder.is_gone
+        self.is_over = holder.is_gone or time.monotonic() - self._seen > SILENCE
 
     def words(self) -> str:
         """Say in words what has not been said yet."""
@@ -181,13 +181,26 @@ class _Waiting:
         return words
 
 
-def owner(data: bytes) -> tuple[str, int, str]:
-    """Return who holds a claim, by what is written in it: host, process, and the token of this claim."""
+class Owner(NamedTuple):
+    """The process that holds a claim, and the token of this claim, which is empty where nobody knows."""
+
+    host: str = ""
+    pid: int = 0
+    token: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process was of this machine and has ended; of others nobody can tell."""
+        return bool(self.token) and self.host == platform.node() and not is_alive(self.pid)
+
+
+def owner(data: bytes) -> Owner:
+    """Return who holds a claim, by what is written in it."""
     try:
         said = load_json(data)
-        return text(said["host"]), whole(said["pid"]), text(said["token"])
+        return Owner(text(said["host"]), whole(said["pid"]), text(said["token"]))
     except DAMAGE:
-        return "", 0, ""  # half written, or by nobody of ours
+        return Owner()  # half written, or not by us
 
 
 def remove(path: Path, token: str) -> None:
@@ -195,7 +208,7 @@ def remove(path: Path, token: str) -> None:
     aside = path.with_name(f"{path.name}.{uuid4().hex}")
     with contextlib.suppress(OSError):
         os.rename(path, aside)
-        if owner(aside.read_bytes())[2] != token:  # someone else has made one meanwhile
+        if owner(aside.read_bytes()).token != token:  # someone else has made one meanwhile
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink()
