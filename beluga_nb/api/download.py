@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.api.answers import decoded
+from beluga_nb.api.endpoint import Sleep
 from beluga_nb.api.fetch import check_addresses, cut_short, picture_url
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import BadImage, BadReply, EngineError
 from beluga_nb.text import sanitize
-
-Sleep = Callable[[float], Awaitable[None]]
 
 ATTEMPTS = 3
 """How often a picture is fetched that does not arrive whole."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from typing import NamedTuple
 from beluga_nb.api.dialects import BELUGA, Dialect
 from beluga_nb.core import Engine, Request, Result
 from beluga_nb.text import Secret
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class TimeLimits(NamedTuple):

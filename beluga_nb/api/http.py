@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from beluga_nb.api import answers, spool
-from beluga_nb.api.download import Download, Sleep
-from beluga_nb.api.endpoint import DEADLINE, Endpoint
+from beluga_nb.api.download import Download
+from beluga_nb.api.endpoint import DEADLINE, Endpoint, Sleep
 from beluga_nb.api.fetch import absolute, looked_at
 from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Transport
 from beluga_nb.catalog import Model

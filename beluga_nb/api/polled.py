@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from beluga_nb.api import tasks
-from beluga_nb.api.download import Sleep
-from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.endpoint import Endpoint, Sleep
 from beluga_nb.api.http import Client
 from beluga_nb.api.tasks import NOT_BILLED, Task
 from beluga_nb.api.transport import App, Response

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from beluga_nb.api.endpoint import DEADLINE
+from beluga_nb.api.endpoint import DEADLINE, Sleep
 from beluga_nb.api.endpoint import timeout as time_limit
 from beluga_nb.core import Engine, Request, Result, Stopped
 from beluga_nb.errors import EngineError
 from beluga_nb.wire import LONGEST_WAIT
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
