@@ -141,7 +141,9 @@ class Thread:
     def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> _ThreadJob[T]:
         """Start the coroutine and return its job at once."""
         try:
-            home = self._home()
+            with self._starting:
+                home = self._home()
+                home.begin()
         except BaseException:
             coroutine.close()
             raise
@@ -165,6 +167,13 @@ class Thread:
         """Keep Python from ending while a block runs on the loop, for at most so many seconds."""
         return self._home().holding.during(seconds)
 
+    def close(self) -> None:
+        """End the loop as soon as no job is under way, whoever holds this object; the next starts another."""
+        with self._starting:
+            home = self._running.pop(os.getpid(), None)
+        if home:
+            home.end_when_idle()
+
     def _home(self) -> _LoopThread:
         with self._starting:
             home = self._running.get(os.getpid())
@@ -178,6 +187,9 @@ class _LoopThread:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.holding = Holding()
+        self._jobs = 0
+        self._closing = False
+        self._counting = threading.Lock()
         self._started = threading.Event()
         self.thread = threading.Thread(target=self._run, name="beluga-io", daemon=True)
         try:
@@ -211,6 +223,27 @@ class _LoopThread:
                 # A SystemExit in a job comes through here; it belongs to who asks for the job's result.
                 with contextlib.suppress(SystemExit, KeyboardInterrupt):
                     runner.run(self._until_stopped())
+
+    def begin(self) -> None:
+        """Count a job that is to be under way."""
+        with self._counting:
+            self._jobs += 1
+
+    def finish(self) -> None:
+        """Count a job no more."""
+        with self._counting:
+            self._jobs -= 1
+            over = self._closing and not self._jobs
+        if over:
+            self._stop()
+
+    def end_when_idle(self) -> None:
+        """Stop the loop once no job is under way."""
+        with self._counting:
+            self._closing = True
+            over = not self._jobs
+        if over:
+            self.end()
 
     async def _until_stopped(self) -> None:
         await self._stopped.wait()
@@ -320,6 +353,7 @@ class _ThreadJob(_Waited[T]):
             self._finished.set()
             callbacks, self._callbacks = self._callbacks, []
         self._release()
+        self._home.finish()
         self._bridge = None
         for tell in callbacks:
             with contextlib.suppress(RuntimeError):  # a loop that has ended hears nothing

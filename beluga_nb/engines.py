@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from beluga_nb._loop import Thread
 from beluga_nb._workers import ProcessLock
@@ -215,6 +215,17 @@ class EngineRoom:
         self._limits: WeakValueDictionary[Hashable, ConcurrencyLimit] = WeakValueDictionary()
         self._sources: dict[Hashable, PerLoop] = {}
         self._changing = ProcessLock()
+        self._sessions: WeakSet[object] = WeakSet()
+
+    def enter(self, session: object) -> None:
+        """Be there for a session until it leaves."""
+        self._sessions.add(session)
+
+    def leave(self, session: object) -> None:
+        """Let a session go; with the last one the loop ends, though a traceback may hold this room still."""
+        self._sessions.discard(session)
+        if not self._sessions:
+            self.thread.close()
 
     def takes(self, store: Hashable) -> set[Request]:
         """Return the first samples of the takes that are being made for a store; `taking` guards them."""

@@ -281,7 +281,9 @@ class Session(Care, Comparing, Bench):
         The next call starts anew.
         """
         self.stop_serving()
-        self._entered = None
+        room, self._entered = self._entered, None
+        if room:
+            room.leave(self)
 
     def login(self, *, keep: bool = False) -> str:
         """Ask for the key, unseen, and use it until this session ends; return its last four characters.
@@ -609,6 +611,7 @@ class Session(Care, Comparing, Bench):
     def _room(self) -> EngineRoom:
         if self._entered is None:
             self._entered = engine_room()
+            self._entered.enter(self)
         return self._entered
 
     def _bridge(self, now: Settings) -> Bridge:

@@ -425,7 +425,7 @@ def test_what_cannot_is_not(pattern, method):
 def cases():
     found = {}
     for place, name, pattern, flags, methods in expressions():
-        for method in methods:
+        for method in sorted(methods):
             kind = "search" if method in ANYWHERE else method
             found.setdefault((pattern, flags, kind), f"{place}:{name}:{kind}")
     return found

@@ -97,15 +97,15 @@ def test_a_vault_that_withheld_a_key_is_asked_again_when_the_status_is_asked_for
 
 
 def test_a_key_that_the_environment_had_is_taken_out_of_what_leaves_until_the_session_ends():
-    own = "bapi_a-key-of-this-test-alone"  # another test may keep KEY alive
-    environ = {"BELUGA_API_KEY": own}
+    first = "bapi_a-key-that-no-other-test-has-1"  # others may hold theirs still
+    environ = {"BELUGA_API_KEY": first}
     resolver = KeyResolver(Environment(environ))
-    assert resolver() == Secret(own, "BELUGA_API_KEY")
+    assert resolver() == Secret(first, "BELUGA_API_KEY")
     environ["BELUGA_API_KEY"] = "bapi_another-key-of-the-same"
     assert resolver() == Secret("bapi_another-key-of-the-same", "BELUGA_API_KEY")
-    assert redact(f"{own} bapi_another-key-of-the-same") == "(your key) (your key)"
+    assert redact(f"{first} bapi_another-key-of-the-same") == "(your key) (your key)"
     del resolver
-    assert redact(own) == own
+    assert redact(first) == first
 
 
 def test_all_vaults_are_asked_in_one_order():

@@ -119,7 +119,11 @@ def by_hand(image):
 by_hand.__module__ = "__main__"
 
 
-@pytest.mark.parametrize("metric", [sharpness, dots.red, partial(dots.red), by_hand], ids=str)
+@pytest.mark.parametrize(
+    "metric",
+    [sharpness, dots.red, partial(dots.red), by_hand],
+    ids=["ours", "a module's", "partial", "by hand"],
+)
 def test_workers_that_have_everything_measure(workers, metric):
     workers.start(count=2)
     found = measured(workers.client, metric)
