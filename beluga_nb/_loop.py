@@ -3,11 +3,11 @@
 `Thread` is the default: one event loop on a background thread, whatever loop the caller has. `Nested` is
 opt-in: nest_asyncio on a private loop on the calling thread, for callbacks and scorers that call the
 blocking functions again. Neither touches the kernel's own loop: patching that loses queued cells on
-ipykernel >= 7.1 (research/feasibility.md, 3a).
+ipykernel >= 7.1.
 
 Whatever the bridge, engines run on the one loop that a process has for them (`engines.EngineRoom`). A nested
-loop runs only while somebody waits for it: an interrupt would leave its locks, its place in the queue and its
-connections to nobody, and every other caller behind them.
+loop runs only while somebody waits for it: a call that is interrupted there would keep its locks, its place
+in the queue and its connections, and all other callers would wait behind it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Job(Protocol[T_co]):
 
 
 class Bridge(Protocol):
-    """A place where coroutines run; for `hold` seconds at most, Python does not end before the job does."""
+    """Where coroutines run; Python does not end before a job has, for at most `hold` seconds."""
 
     def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]: ...
 
@@ -482,8 +482,7 @@ def _nested_loop() -> asyncio.AbstractEventLoop:
 def cost_of_a_patch() -> str:
     """Return what a nest_asyncio costs that someone applied to this thread's own loop, or nothing.
 
-    Measured on ipykernel (research/feasibility.md, 3a): since 7.1 what arrives during a nested run is lost;
-    nest_asyncio2 keeps it for later.
+    Measured on ipykernel: since 7.1 what arrives during a nested run is lost; nest_asyncio2 keeps it.
     """
     loop = type(asyncio.get_running_loop()) if _in_a_loop() else None
     if loop is None or issubclass(loop, _PrivateLoop) or not hasattr(loop, "_nest_patched"):

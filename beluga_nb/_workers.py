@@ -1,4 +1,4 @@
-"""Threads for what blocks, and what keeps a process until its paid answers are on disk.
+"""Threads for blocking work, and what keeps a process alive until paid answers are on disk.
 
 `concurrent.futures` refuses new work as soon as the main thread has ended, while other threads may still wait
 for answers that are paid for. These threads go on until nothing is under way.
@@ -24,7 +24,7 @@ WORK = 60.0
 
 
 class ProcessLock:
-    """A lock that a forked child has for itself, free, whoever held it in the parent."""
+    """A lock that is free in a forked child, whichever thread holds it in the parent."""
 
     def __init__(self) -> None:
         self._locks: dict[int, threading.RLock] = {}
@@ -40,7 +40,7 @@ class ProcessLock:
 
 
 class Holding:
-    """What is under way, each with the time until which the process waits for it as Python ends.
+    """What is under way, and until when the process waits for each piece of it as Python ends.
 
     A thread of its own waits, since Python waits for every thread that is not a daemon. Ctrl-C ends that.
     """
@@ -106,7 +106,7 @@ Item = tuple["Future[object]", Callable[[], object], Callable[[], None]]
 class Workers(ThreadPoolExecutor):
     """At most so many threads, each started when it is wanted; they work until `shutdown`.
 
-    asyncio takes no other class than this for its executor; of its base it uses nothing.
+    asyncio takes only a ThreadPoolExecutor for its executor; nothing of that class is used here.
     """
 
     def __init__(self, most: int, holding: Holding, *, name: str) -> None:

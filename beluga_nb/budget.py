@@ -23,6 +23,7 @@ from beluga_nb._workers import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError
 from beluga_nb.text import sanitize
+from beluga_nb.untrusted import DAMAGE, MOST, load_json, text, whole
 
 ZERO = Decimal(0)
 
@@ -116,6 +117,11 @@ class Amount:
     def __add__(self, other: Amount) -> Amount:
         return Amount(self.images + other.images, self.cost + other.cost, self.unpriced + other.unpriced)
 
+    @property
+    def not_negative(self) -> Amount:
+        """The amount, or 0 where it is below: nobody gives back more than was reserved."""
+        return Amount(max(0, self.images), max(ZERO, self.cost), max(0, self.unpriced))
+
     def to_json(self) -> dict[str, object]:
         """Return what is written of it."""
         return {"images": self.images, "cost": str(self.cost), "unpriced": self.unpriced}
@@ -132,11 +138,11 @@ class Budget:
     """What was spent, and what is reserved for calls on their way: `spent + reserved <= cap` at any instant.
 
     Checking first and spending later goes over the cap as soon as two threads do it
-    (research/reliability.md, R18). A call without a known end counts as spent (R20).
+    (R18). A call without a known end counts as spent (R20).
 
     Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts
-    only where it fits with what stands before it, so that all readers decide alike. What a process leaves
-    behind that is killed stays counted: it may be billed. Forked children go on with their parent's budget.
+    only where it fits with what stands before it, so that all readers decide alike. What a killed process
+    had reserved stays counted: it may be billed. Forked children go on with their parent's budget.
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:
@@ -247,25 +253,25 @@ class Budget:
     def _catch_up(self) -> None:
         if self._ledger is None:
             return
-        text = self._ledger.read(self._read)
-        if text is None:
+        written = self._ledger.read(self._read)
+        if written is None:
             self._forget()
-            text = self._ledger.read(0) or b""
-        whole, newline, _ = text.rpartition(b"\n")
-        self._read += len(whole) + len(newline)
-        for line in whole.splitlines():
-            with suppress(ValueError, TypeError, KeyError, AttributeError, InvalidOperation):  # cut off
-                self._count(json.loads(line))
+            written = self._ledger.read(0) or b""
+        lines, newline, _ = written.rpartition(b"\n")
+        self._read += len(lines) + len(newline)
+        for line in lines.splitlines():
+            with suppress(*DAMAGE, InvalidOperation):  # cut off, or written by somebody else
+                self._count(load_json(line))
 
     def _forget(self) -> None:
         self._spent, self._read = Amount(), 0
 
     def _count(self, entry: Mapping[str, object]) -> None:
-        amount = Amount(int(str(entry["images"])), Decimal(str(entry["cost"])), int(str(entry["unpriced"])))
+        amount = Amount(whole(entry["images"]), _written_cost(entry["cost"]), whole(entry["unpriced"]))
         limits = entry.get("caps")
         fits = not isinstance(limits, Mapping) or _within(self._spent + amount, limits)
         if fits:
-            self._spent += amount
+            self._spent = (self._spent + amount).not_negative
         if (name := str(entry.get("id"))) in self._fitted:
             self._fitted[name] = fits
 
@@ -352,6 +358,13 @@ def _within(amount: Amount, limits: Mapping[str, object]) -> bool:
     if images is not None and amount.images > int(str(images)):
         return False
     return cost is None or amount.cost <= Decimal(str(cost))
+
+
+def _written_cost(value: object) -> Decimal:
+    cost = Decimal(text(value))
+    if not abs(cost) <= MOST:
+        raise ValueError("no amount")
+    return cost
 
 
 def _amount_of(images: int, cost: Decimal | None) -> Amount:

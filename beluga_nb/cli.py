@@ -6,8 +6,9 @@ import argparse
 import io
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TextIO
+from typing import TextIO
 
+from beluga_nb.arguments import USAGE_ERROR, Parser, is_whole
 from beluga_nb.errors import BelugaError, NotConfirmed
 from beluga_nb.session import Session, default
 from beluga_nb.show.history import history_text
@@ -15,20 +16,15 @@ from beluga_nb.text import redact
 
 PROGRAM = "python -m beluga_nb"
 
-FINE, PROBLEMS, FAILED, INTERRUPTED = 0, 1, 2, 130
+FINE, PROBLEMS, FAILED, INTERRUPTED = 0, 1, USAGE_ERROR, 130
 """Exit statuses: all well; something is wrong, or was not confirmed; nothing could be done; Ctrl-C."""
 
 Run = Callable[[Session, argparse.Namespace], int]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(FAILED, f"{self.prog}: {message}\n{self.prog} --help says more.\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the command line of what looks after the store."""
-    words = _Parser(prog=PROGRAM, allow_abbrev=False)
+    words = Parser(prog=PROGRAM, allow_abbrev=False)
     commands = words.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Run, about: str) -> argparse.ArgumentParser:
@@ -71,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) >= 1):
+    if not (is_whole(text, 1)):
         raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 on")
     return int(text)
 

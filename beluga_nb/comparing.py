@@ -226,7 +226,7 @@ class Comparing(Judging):
                     ended_one.release()
 
             # Twice as many as may be on their way, so that some look into the store meanwhile. Half of them
-            # begin as the first cells end: what they find missing would be bought before what stands first.
+            # wait until a cell ends: at once, they could buy later cells before the first ones.
             workers = min(2 * now.max_in_flight, len(cells))
             await side_by_side(work(ahead=number >= now.max_in_flight) for number in range(workers))
             for words in sorted(off - {""}):  # each once, in an order that a replay has too
@@ -521,10 +521,8 @@ _NOTES = {
 
 def _sheet(grid: Grid, table: Table, view: View) -> Preview | None:
     """Return all pictures of a grid as one, with its labels; nothing where one of them cannot be shown."""
-    from beluga_nb.show.sheet import (
-        small_sheet,
-        words_of,
-    )  # in its place: a grid without pictures waits for none
+    # Imported in its place: a grid without pictures needs no fonts.
+    from beluga_nb.show.sheet import small_sheet, words_of
 
     with suppress(BadImage, StoreError, RequestError):
         small = [kept.preview() for cell in grid.cells for kept in grid.outcome(cell).pictures]

@@ -51,7 +51,7 @@ SUFFIXES: Mapping[str, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image
 _MEDIA_TYPE_OF_SUFFIX = {".jpeg": "image/jpeg"} | {suffix: kind for kind, suffix in SUFFIXES.items()}
 
 MAX_PIXELS = 40_000_000
-"""Pixels above which a picture is not decoded (research/reliability.md, S25)."""
+"""Pixels above which a picture is not decoded (S25)."""
 
 SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """IPTC's vocabulary for what made a picture."""
@@ -60,7 +60,7 @@ RECIPE_SCHEMA = 1
 """The format of the recipe in a saved file."""
 
 MAX_SIDE = 16_384
-"""Pixels of a side above which a picture is not decoded (research/reliability.md, S25)."""
+"""Pixels of a side above which a picture is not decoded (S25)."""
 
 PROCEDURAL = "procedural"
 """The `engine` of pictures that the built-in painter drew: previews, not model output."""

@@ -236,7 +236,7 @@ class EngineRoom:
         return self._limits.setdefault(service, ConcurrencyLimit())
 
     def source(self, connection: Hashable, make: Callable[[], Engine]) -> Engine:
-        """Return the engine behind a connection; `connection` is all that makes it another one.
+        """Return the engine of a connection: one for each value of `connection`.
 
         The last few are kept. One that is forgotten lives as long as a call on it.
         """
@@ -262,21 +262,19 @@ def engine_room() -> EngineRoom:
 
 
 class Connected:
-    """Ask the room's engine behind a connection, which is looked up only when something is asked for."""
+    """Ask the room's engine for a connection, which is made only when something is asked for."""
 
-    def __init__(
-        self, room: EngineRoom, connection: Callable[[], Hashable], make: Callable[[], Engine]
-    ) -> None:
+    def __init__(self, room: EngineRoom, connection: Hashable, make: Callable[[], Engine]) -> None:
         self.room = room
         self.connection = connection
         self.make = make
 
     async def __call__(self, request: Request) -> Result:
-        return await self.room.source(self.connection(), self.make)(request)
+        return await self.room.source(self.connection, self.make)(request)
 
 
 class InRoom:
-    """Ask the engine on the room's loop, whatever loop the caller has; the process ends after the answer."""
+    """Ask the engine on the room's loop, whatever loop the caller has; Python ends only after the answer."""
 
     def __init__(self, engine: Engine, room: EngineRoom, *, hold: float) -> None:
         self.engine = engine

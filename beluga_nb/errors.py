@@ -67,7 +67,7 @@ class BelugaError(Exception):
         return redact(super().__repr__())
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Most of them are made from other words than those they say.
+        # Most are made from other arguments than their message and hint.
         state = {name: redact(said) if isinstance(said, str) else said for name, said in vars(self).items()}
         return _again, (type(self), *map(redact, self.args)), state
 
@@ -320,4 +320,4 @@ class BadImage(BadReply):
 
     def __init__(self, message: str, hint: str = "", *, data: bytes = b"") -> None:
         super().__init__(message, hint)
-        self.data = redact_bytes(data)  # which are no picture, and may say anything
+        self.data = redact_bytes(data)  # what is no picture may hold a key

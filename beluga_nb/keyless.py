@@ -1,6 +1,6 @@
-"""A key in what is asked for: the request is refused, and no frame of ours that the error passes has the key.
+"""A key in what is asked for: the request is refused, by an error whose traceback has no frame with the key.
 
-Who reports errors with the variables of their frames (rich, Sentry) would send it away otherwise.
+Tools that report errors with local variables (rich, Sentry) would send the key away otherwise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Watching(Protocol):
-    """Who knows where keys are that may be in use."""
+    """An object that knows where keys may be that are in use."""
 
     def watch(self) -> None: ...
 
@@ -50,7 +50,7 @@ def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
     _, *names = inspect.signature(method).parameters
 
     @wraps(method)
-    def door(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def checked(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         try:
             if isinstance(self, Watching):
@@ -64,7 +64,7 @@ def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
         del args, kwargs, given
         raise refused
 
-    return door
+    return checked
 
 
 def _texts(said: object) -> Iterator[str]:

@@ -10,16 +10,16 @@ import argparse
 import os
 import socket
 import sys
-import tempfile
 import warnings
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
+from beluga_nb.arguments import Parser, is_whole
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
-from beluga_nb.store.moves import replace
+from beluga_nb.store.files import NOT_FOR_GIT
+from beluga_nb.store.moves import replacing
 from beluga_nb.text import nearest, redact, sanitize
 
 PROGRAM = "python -m beluga_nb lab"
@@ -35,14 +35,9 @@ Run = Callable[[list[str]], int]
 _NAMED = 5  # files that are named one by one
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n{self.prog} --help says more.\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the command line of `lab`."""
-    words = _Parser(
+    words = Parser(
         prog=PROGRAM,
         description="Open JupyterLab on the quickstart; Ctrl-C ends it.",
         epilog="What stands after -- goes to JupyterLab as it is: -- --ip=0.0.0.0",
@@ -61,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 65535):
+    if not (is_whole(text, 1, 65535)):
         raise argparse.ArgumentTypeError(f"'{text}' is no port; give a number from 1 to 65535")
     return int(text)
 
@@ -244,12 +239,12 @@ def copy(source: Path, folder: Path) -> Copied:
 
 
 def files(source: Path) -> Iterator[Path]:
-    """Yield what is shared, by its way from the source; nothing of an editor's, and no temporary file."""
+    """Yield what is shared, as paths below the source; no checkpoints, and nothing that is not for git."""
     for name in SHARED:
         top = source / name
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             inner = path.relative_to(source)
-            if path.is_file() and not {".ipynb_checkpoints", "tmp", "pending"} & set(inner.parts):
+            if path.is_file() and not {".ipynb_checkpoints", *NOT_FOR_GIT} & set(inner.parts):
                 yield inner
 
 
@@ -260,9 +255,8 @@ def _copy(source: Path, target: Path, name: str, copied: Copied) -> None:
             copied.kept.append(name)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
-        part.write(data)
-    Path(part.name).chmod(0o644)
-    replace(part.name, target)
+    with replacing(target) as file:
+        file.write(data)
+    target.chmod(0o644)
     copied.new += 1
     copied.size += len(data)

@@ -1,4 +1,4 @@
-"""`beluga.toml`, which may have come with a notebook: it may tighten what holds without it, never loosen it.
+"""`beluga.toml`, which may have come with a notebook: it may tighten the other settings, never loosen them.
 
 `RULES` says for each setting what is taken of a file. A file whose folder the person names in BELUGA_TRUST
 counts as the person's own word.
@@ -39,11 +39,11 @@ LOOSER = ("replay", "auto", "refresh", "off")
 WIDER = ("store", "session")
 """The budgets: of all kernels that share a store, or of each by itself."""
 
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
-class Held(Protocol):
-    """What holds without the file: settings, and who said them."""
+class Baseline(Protocol):
+    """The settings without the file, and where each was set."""
 
     @property
     def base_url(self) -> str: ...
@@ -81,54 +81,54 @@ class Ignored:
 
 
 class NotTakenError(Exception):
-    """What a file says of a setting is not taken; the text says why."""
+    """A setting of a file is not used; the message says why."""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a file in a folder says of a setting, beside what is held without it."""
+class Proposal:
+    """What a file in a folder says of one setting, and the settings without that file."""
 
     name: str
     value: Any
-    held: Held
+    baseline: Baseline
     folder: Path
 
     def check_not_looser(self, rank: Callable[[object], Decimal | int | None]) -> object:
-        """Return the value; raise `NotTakenError` where it ranks above what is held."""
-        held = getattr(self.held, self.name)
-        asked, most = rank(self.value), rank(held)
+        """Return the value; raise `NotTakenError` where it ranks above the setting without the file."""
+        baseline = getattr(self.baseline, self.name)
+        asked, most = rank(self.value), rank(baseline)
         if asked is not None and most is not None and not asked <= most:
-            raise NotTakenError(f"it would loosen {held}, {self._origin}")
+            raise NotTakenError(f"it would loosen {baseline}, {self._origin}")
         return self.value
 
     @property
     def _origin(self) -> str:
-        place = self.held.places.get(self.name)
+        place = self.baseline.places.get(self.name)
         return f"which {place} says" if place else "the default"
 
 
-Rule = Callable[[Claim], object]
-"""What is taken of a file's claim; raises `NotTakenError` where nothing is.
+Rule = Callable[[Proposal], object]
+"""Returns what is used of a proposal; raises `NotTakenError` where nothing is.
 
 A value of the wrong type or form passes: `Settings` refuses it, whoever says it.
 """
 
 
-def _free(claim: Claim) -> object:
+def _free(proposal: Proposal) -> object:
     """Take it: it costs nothing, reaches nobody, and leaves nothing in another place."""
-    return claim.value
+    return proposal.value
 
 
-def _not_higher(claim: Claim) -> object:
-    return claim.check_not_looser(_number)
+def _not_higher(proposal: Proposal) -> object:
+    return proposal.check_not_looser(_number)
 
 
-def _not_looser(claim: Claim) -> object:
-    return claim.check_not_looser(lambda mode: LOOSER.index(mode) if mode in LOOSER else None)
+def _not_looser(proposal: Proposal) -> object:
+    return proposal.check_not_looser(lambda mode: LOOSER.index(mode) if mode in LOOSER else None)
 
 
-def _not_narrower(claim: Claim) -> object:
-    return claim.check_not_looser(lambda budget: WIDER.index(budget) if budget in WIDER else None)
+def _not_narrower(proposal: Proposal) -> object:
+    return proposal.check_not_looser(lambda budget: WIDER.index(budget) if budget in WIDER else None)
 
 
 def _number(value: object) -> Decimal | None:
@@ -138,55 +138,55 @@ def _number(value: object) -> Decimal | None:
         return None
 
 
-def _held_address(claim: Claim) -> object:
-    if isinstance(claim.value, str) and claim.value.rstrip("/") != claim.held.base_url:
+def _same_address(proposal: Proposal) -> object:
+    if isinstance(proposal.value, str) and proposal.value.rstrip("/") != proposal.baseline.base_url:
         raise NotTakenError("you have not named that address")
-    return claim.value
+    return proposal.value
 
 
-def _below(claim: Claim) -> object:
-    if not isinstance(claim.value, str):
-        return claim.value
-    root = os.path.realpath(claim.folder)
-    path = os.path.realpath(os.path.join(root, claim.value)) if _is_plain(claim.value) else root
+def _below(proposal: Proposal) -> object:
+    if not isinstance(proposal.value, str):
+        return proposal.value
+    root = os.path.realpath(proposal.folder)
+    path = os.path.realpath(os.path.join(root, proposal.value)) if _is_plain(proposal.value) else root
     if path == root or not Path(path).is_relative_to(root):
         raise NotTakenError("it does not lie below the folder of the file")
-    return claim.folder / claim.value
+    return proposal.folder / proposal.value
 
 
 def _is_plain(path: str) -> bool:
     """Whether a path is relative on every system: no root, drive, home, parent, stream or control."""
     pure = PureWindowsPath(path)
-    if pure.anchor or ".." in pure.parts or path.startswith("~"):
+    if pure.anchor or ".." in pure.parts or path.startswith("~") or CONTROL.search(path):
         return False
-    return bool(pure.parts) and not re.search(r"[:\x00-\x1f\x7f]", path)
+    return bool(pure.parts) and ":" not in path
 
 
-def _without_own_cap(claim: Claim) -> object:
-    if claim.held.prices is not None:
+def _without_own_cap(proposal: Proposal) -> object:
+    if proposal.baseline.prices is not None:
         raise NotTakenError("you have prices of your own")
-    if claim.held.max_cost is not None:
+    if proposal.baseline.max_cost is not None:
         raise NotTakenError(OWN_CAP)
-    return claim.value
+    return proposal.value
 
 
 OWN_CAP = "max_cost is your own word, and a price that a file says could void it"
 
 
-def _added(claim: Claim) -> object:
+def _added(proposal: Proposal) -> object:
     """Take names that the person has not given."""
-    if not isinstance(claim.value, Mapping):
-        return claim.value
-    return {**claim.value, **getattr(claim.held, claim.name)}
+    if not isinstance(proposal.value, Mapping):
+        return proposal.value
+    return {**proposal.value, **getattr(proposal.baseline, proposal.name)}
 
 
-def _unnamed(claim: Claim) -> object:
+def _unnamed(proposal: Proposal) -> object:
     """Take names of servers, whose recordings replay; they are asked once the person names their address."""
-    return _added(replace(claim, value=named_in(claim.value, known=False)))
+    return _added(replace(proposal, value=named_in(proposal.value, known=False)))
 
 
 RULES: Mapping[str, Rule] = {
-    "base_url": _held_address,
+    "base_url": _same_address,
     "mode": _not_looser,
     "store": _below,
     "model": _free,
@@ -215,7 +215,7 @@ class Project:
     said: Mapping[str, object]
     trusted: bool
 
-    def taken(self, held: Held) -> tuple[dict[str, object], list[Ignored]]:
+    def taken(self, baseline: Baseline) -> tuple[dict[str, object], list[Ignored]]:
         """Return what is taken of it, beside what holds without it, and what is not."""
         if self.trusted:
             return dict(self.said) | self._own_store(), []
@@ -223,7 +223,7 @@ class Project:
         ignored = []
         for name, said in self.said.items():
             try:
-                taken[name] = RULES[name](Claim(name, said, held, self.folder))
+                taken[name] = RULES[name](Proposal(name, said, baseline, self.folder))
             except NotTakenError as error:
                 shown = "" if isinstance(said, Mapping) else str(said)
                 ignored.append(Ignored(name, shown, str(error)))
@@ -297,7 +297,7 @@ def _trusted(environ: Mapping[str, str]) -> set[str]:
     named = [each.strip() for each in environ.get(TRUST, "").split(os.pathsep)]
     folders = [Path(os.path.expanduser(each)) for each in named if each]
     for folder in folders:
-        if _CONTROL.search(str(folder)) or not folder.is_absolute():
+        if CONTROL.search(str(folder)) or not folder.is_absolute():
             raise SettingsError(
                 f"{TRUST} names '{sanitize(str(folder), 80)}', which is no absolute path.",
                 f"Give whole paths of folders, with '{os.pathsep}' between them.",

@@ -75,7 +75,7 @@ from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken, runs
 from beluga_nb.text import Environment, Secret, redact
-from beluga_nb.versions import faults
+from beluga_nb.versions import known_bugs
 
 if TYPE_CHECKING:
     from beluga_nb.local.child import Server
@@ -122,14 +122,14 @@ class Session(Care, Comparing, Bench):
         self._environment = Environment(os.environ if environ is None else environ)
         given = None if api_key is None else Secret(api_key, "code")
         del api_key, environ  # a traceback may show the variables of its frames
-        self._find_key = keys.Finder(self._environment, explicit=given, vaults=vaults)
+        self._find_key = keys.KeyResolver(self._environment, explicit=given, vaults=vaults)
         self.preferences = Preferences(self._environment, folder, said)
         self._nested = Nested()
         self._entered: EngineRoom | None = None
         self.budget = Budget()
         self._budgets: dict[str, Budget] = {}  # of stores, by where they are
         self.latest: Result | None = None
-        self._local_key = keys.made_up()
+        self._local_key = keys.random_key()
         self._stores: dict[tuple[Path, bool], Store] = {}
         self._server: Server | None = None
         self._told_of_patch = False
@@ -353,7 +353,7 @@ class Session(Care, Comparing, Bench):
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(self._store_of(now))):
             told["unfinished"] = unfinished
-        return told | faults()
+        return told | known_bugs()
 
     def _booth(self, voting: Voting) -> object:
         from beluga_nb.workbench.booth import Booth  # the one door to what needs ipywidgets
@@ -604,9 +604,7 @@ class Session(Care, Comparing, Bench):
         endpoint = self._endpoint(now)
         limits = TimeLimits(endpoint.timeout, endpoint.connect_timeout)
         there, faults = endpoint.connection, now.faults
-        source = Connected(
-            self._room, lambda: (there, faults, _proxies()), partial(_connected, there, faults)
-        )
+        source = Connected(self._room, (there, faults), partial(_connected, there, faults))
         return InTime(source, limits)
 
     @property
@@ -698,12 +696,6 @@ def _connected(endpoint: Endpoint, faults: bool) -> Engine:
         create = partial(create_app, key=endpoint.key)
         app = faulty(previews, create) if faults else create(previews)
     return Retrying(Http(endpoint, app=app))
-
-
-def _proxies() -> frozenset[tuple[str, str]]:
-    from urllib.request import getproxies  # in its place, as above
-
-    return frozenset(getproxies().items())
 
 
 def _place(store: Store) -> str:

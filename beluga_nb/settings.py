@@ -17,7 +17,7 @@ import beluga_nb.project as project
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.endpoints import Named, named_in, only_named
 from beluga_nb.errors import RequestError, SettingsError, UnknownName
-from beluga_nb.project import FILE, OWN_CAP, TRUSTED, Ignored, Project
+from beluga_nb.project import CONTROL, FILE, OWN_CAP, TRUSTED, Ignored, Project
 from beluga_nb.text import sanitize
 
 SERVICE = "https://api.belugapi.com/v1"
@@ -42,12 +42,11 @@ CHOICES = {
 """The settings that are one of a few words."""
 
 _RESOLVED = {"named", "places", "ignored", "claimed"}
-"""The fields that nobody says: they follow from what is said."""
+"""The fields that are no settings: they follow from the settings."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
 _MOST = 10**12  # of anything that is counted, measured or paid
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a drive, which is one letter
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
@@ -74,7 +73,7 @@ class Settings:
     and for good. `faults` lets prompts ask the embedded BelugAPI for failures (local/faults.py).
     `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
     `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` says who said what,
-    and `ignored` what a file that came with a notebook says in vain; `claimed` is the provider whose
+    and `ignored` what is not used of a file that came with a notebook; `claimed` is the provider whose
     recordings such a file's folder holds, where its `base_url` is not used.
     """
 
@@ -155,7 +154,7 @@ class Settings:
         named = named or only_named(model)
         if named is None:
             return self
-        # The address is the endpoint's: what a file says in vain of another does not matter here.
+        # The address is the endpoint's, so it does not matter that the base_url of a file is not used.
         return replace(self._unsaid("base_url"), named=named, base_url=named.base_url or SERVICE)
 
     def endpoint(self, name: str) -> Named:
@@ -196,7 +195,7 @@ class Settings:
         return replace(said, ignored=tuple(ignored), claimed=claimed)
 
     def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
-        """Return the caps of one call: its own word, which no price of a file voids."""
+        """Return the caps of one call, which no price of a file voids that is not trusted."""
         capped = replace(self, max_images=images, max_cost=cost)  # type: ignore[arg-type]
         own = cost is None or self.places.get("prices") != FILE
         return Caps(images=capped.max_images, cost=capped.max_cost, prices=self.prices if own else None)
@@ -209,7 +208,7 @@ class Settings:
         return heard
 
     def _unsaid(self, *names: str) -> Settings:
-        """Return the settings without what a file says in vain of some, since others decide these."""
+        """Return the settings without the remarks on what a file says of these, which others decide."""
         ignored = tuple(each for each in self.ignored if each.name not in names)
         return replace(self, ignored=ignored, claimed="" if "base_url" in names else self.claimed)
 
@@ -239,7 +238,7 @@ def _check_positive(name: str, value: object) -> None:
 def _checked_store(store: object) -> Path:
     if not isinstance(store, str | Path):
         raise SettingsError(f"The setting store is {sanitize(repr(store), 80)}.", "Give a folder.")
-    if _CONTROL.search(str(store)):
+    if CONTROL.search(str(store)):
         raise SettingsError(
             f"The store '{sanitize(str(store), 80)}' holds control characters.", "Give the path of a folder."
         )
@@ -301,7 +300,7 @@ def checked_base_url(url: str) -> str:
     """Return the base URL without a trailing slash; raise `SettingsError` for one that is not safe.
 
     Plain http goes to this machine only, and a URL holds no password, query or fragment
-    (research/reliability.md, S13 and S14).
+    (S13 and S14).
     """
     parts = _split(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -355,11 +354,11 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     found = {name: environ.get(f"BELUGA_{name.upper()}", "").strip() for name in _ENVIRONMENT}
     said: dict[str, object] = {name: value for name, value in found.items() if value}
     if faults := environ.get("BELUGA_FAULTS", "").strip():
-        said["faults"] = _claim("BELUGA_FAULTS", faults)
+        said["faults"] = _flag("BELUGA_FAULTS", faults)
     return said
 
 
-def _claim(name: str, text: str) -> bool:
+def _flag(name: str, text: str) -> bool:
     if text.lower() not in _YES | _NO:
         raise SettingsError(f"{name} is '{sanitize(text, 40)}'.", "Give 1 or 0.")
     return text.lower() in _YES

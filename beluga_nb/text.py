@@ -11,18 +11,19 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakValueDictionary
 
+from beluga_nb._workers import ProcessLock
+
 if TYPE_CHECKING:
     import logging
 
 LONGEST_OUTSIDE_TEXT = 500
-"""Characters of a server's text that enter a message (research/reliability.md, R10)."""
+"""Characters of a server's text that enter a message (R10)."""
 
 REDACTED = "(your key)"
 """What stands in place of a key."""
@@ -218,7 +219,7 @@ class _Live:
 
     def __init__(self) -> None:
         self._values: WeakValueDictionary[str, _Value] = WeakValueDictionary()
-        self._lock = threading.RLock()
+        self._lock = ProcessLock()  # a child that is forked while another thread holds it goes on
 
     def value(self, key: str) -> _Value:
         """Return what all secrets of that key share."""

@@ -1,4 +1,4 @@
-"""Versions of libraries that have a fault which concerns us: `%beluga status` tells of them."""
+"""Versions of libraries with a bug that concerns us: `%beluga status` names them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 
-class Fault(NamedTuple):
-    """What is wrong from one version of a library until another."""
+class Bug(NamedTuple):
+    """What is wrong with a library from one version on, and the version that fixes it."""
 
     since: str
-    mended: str
+    fixed: str
     words: str
 
 
-FAULTS: Mapping[str, Fault] = {
+BUGS: Mapping[str, Bug] = {
     # Measured by benchmarks/cells.py.
-    "ipykernel": Fault("7.0", "7.4", "loses a cell now and then"),
+    "ipykernel": Bug("7.0", "7.4", "loses a cell now and then"),
     # Its notes of 13.0, for the formats that we open. GHSA-8g5g-8vmr-9782 and GHSA-g4qv-2jxx-769h.
-    "pillow": Fault(
+    "pillow": Bug(
         "0",
         "13.0",
         "a crafted JPEG can overflow its decoder (CVE-2026-112403), and a crafted PNG can hold it up"
@@ -29,18 +29,18 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-def faults(installed: Callable[[str], str] = version) -> dict[str, str]:
-    """Return, by the name of a library that is installed, what is wrong with it and what mends it."""
+def known_bugs(installed: Callable[[str], str] = version) -> dict[str, str]:
+    """Return, by the name of a library that is installed, what is wrong with it and what fixes it."""
     found = {}
-    for library, fault in FAULTS.items():
+    for library, bug in BUGS.items():
         try:
             has = installed(library)
         except PackageNotFoundError:
             continue
-        if _parts(fault.since) <= _parts(has) < _parts(fault.mended):
+        if _parts(bug.since) <= _parts(has) < _parts(bug.fixed):
             found[library] = (
-                f"{has}: {fault.words}. "
-                f"pip install '{library}>={fault.mended}' mends it; restart the kernel after that."
+                f"{has}: {bug.words}. "
+                f"pip install '{library}>={bug.fixed}' mends it; restart the kernel after that."
             )
     return found
 

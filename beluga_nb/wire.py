@@ -155,7 +155,7 @@ def _parsed(text: bytes) -> object:
     return parsed
 
 
-def whole(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """Return text without half surrogate pairs, which JSON can spell and no file can hold."""
     return text.encode("utf-8", "replace").decode()
 
@@ -199,7 +199,7 @@ executed; 424, which comes in the middle of the work; and whatever else a gatewa
 """
 
 LONGEST_WAIT = 60.0
-"""Seconds that a call sleeps at most in all its pauses (research/reliability.md, R05)."""
+"""Seconds that a call sleeps at most in all its pauses (R05)."""
 
 
 def _duration(seconds: float) -> str:
@@ -237,8 +237,7 @@ def error_object(
 def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> EngineError:
     """Return what a status other than 200 means, whatever shape its body has.
 
-    Read are `{"error": {…}}`, `{"error": "…"}`, `{"detail": …}` and plain text
-    (research/gateway.md, 2.2).
+    Read are `{"error": {…}}`, `{"error": "…"}`, `{"detail": …}` and plain text.
     """
     said = _said(text)
     message = sanitize(str(said.get("message") or "")) or f"The service answered with status {status}."
@@ -329,7 +328,7 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
 
     Read are `retry-after-ms`, and `Retry-After` as a number or an HTTP date. A date counts from the
     answer's own `Date`, so that a clock that is wrong here does not matter; from `now`, in Unix seconds,
-    where there is none. What is past is no wait at all: 0 (research/reliability.md, R07).
+    where there is none. What is past is no wait at all: 0 (R07).
     """
     milliseconds = _seconds(headers.get("retry-after-ms"))
     if milliseconds is not None:

@@ -29,7 +29,7 @@ ANIMALS = ("a fox", "a whale", "a heron", "two wolves", "an old badger", "a lynx
 QUERIES = {
     "history": "history(store)",
     "recall": "recall(store, NAME)",
-    "miss": "nearest(Request(prompt='a lynx at dusk, number 7', model='flux-2.0', size='16:9'), store)",
+    "miss": "nearest_recording(Request(prompt='a lynx, number 7', model='flux-2.0', size='16:9'), store)",
     "forget, choosing": "choose(store, prompt='number 77 ')",
     "panel": "[run for run in history(store, limit=100_000).runs if run.count][:24]",
     "verify": "verify(store)",
@@ -41,7 +41,7 @@ from pathlib import Path
 from beluga_nb.core import Request
 from beluga_nb.errors import StoreError
 from beluga_nb.store.forget import choose
-from beluga_nb.store.nearest import nearest
+from beluga_nb.store.nearest import nearest_recording
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import history, recall
 from beluga_nb.store.verify import verify

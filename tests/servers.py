@@ -1,4 +1,4 @@
-"""Small servers that read a request and answer as the sources of real ones do (research/gateway.md, 2.1).
+"""Small servers that read a request and answer as the sources of real ones do.
 
 Each is `body -> (status, answer)`; what it does not understand it treats as they do: some in silence.
 """

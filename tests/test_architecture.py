@@ -17,9 +17,10 @@ PACKAGE = Path(beluga_nb.__file__).parent
 
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
+    {"_workers"},
     {"text"},
     {"errors", "pieces", "untrusted", "versions"},
-    {"metadata", "cells", "lifetime", "keyless", "_workers"},
+    {"metadata", "cells", "lifetime", "keyless", "arguments"},
     {"core", "_loop"},
     {"engines", "catalog", "budget", "person", "endpoints"},
     {"project"},

@@ -1,4 +1,4 @@
-"""Which test shows which bar of research/reliability.md, and which bar holds in another shape.
+"""Which test shows which bar (S05, R02 …), and which bar holds in another shape.
 
 A test is named after its bar (`test_s05_…`), or after its row of the fault matrix (`test_a16_…`).
 """

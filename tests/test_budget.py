@@ -438,6 +438,23 @@ def test_a_line_that_was_cut_off_is_passed_over(rest, tmp_path):
     assert (budget.images, Budget(ledger_of(tmp_path)).images) == (2, 2)
 
 
+FORGED = [b"[" * 100_000, b'{"a":' * 100_000, b'{"images":-9,"cost":"-9","unpriced":-9}']
+FORGED += [
+    b'{"images":0,"cost":"%s","unpriced":0}' % cost for cost in (b"NaN", b"sNaN", b"-Infinity", b"-1e999")
+]
+
+
+@pytest.mark.parametrize("line", FORGED, ids=range(len(FORGED)))
+def test_no_line_that_came_with_a_store_gives_anything_back(line, tmp_path):
+    ledger = ledger_of(tmp_path)
+    ledger.add(line + b"\n")
+    budget = Budget(ledger)
+    with budget.reserved(FOX, caps(images=1)):
+        assert budget.spent == Amount(1, Decimal("0.08"))
+    with pytest.raises(OverBudget), budget.reserved(FOX, caps(images=1)):
+        pytest.fail("one was all")
+
+
 def test_a_ledger_that_was_removed_begins_anew(tmp_path):
     budget = Budget(ledger_of(tmp_path))
     with budget.reserved(FOX, caps(images=1)):

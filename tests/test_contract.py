@@ -1,4 +1,4 @@
-"""One contract, whoever keeps it: in process, as a child, and the live service (reliability.md, R51).
+"""One contract, whoever keeps it: in process, as a child, and the live service (R51).
 
 The live service is asked where `BELUGA_LIVE_KEY` holds a key for it. That buys one picture:
 

@@ -64,7 +64,7 @@ print(len(whale), whale[0].size, whale.recipe.procedural)
 """
 
 
-FAULTS_THERE = "from beluga_nb.versions import faults; print(*faults())"
+FAULTS_THERE = "from beluga_nb.versions import known_bugs; print(*known_bugs())"
 
 
 @pytest.fixture(scope="module", params=NAMES)

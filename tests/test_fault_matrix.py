@@ -1,9 +1,9 @@
 """Every fault of the matrix, over a real socket, through the session: what was sent, said and written down.
 
-The rows are those of research/reliability.md, 11: A is the POST, B the bytes of the pictures. Each row
-counts the POSTs and GETs that the server saw. `Played.failed` and `Played.done` state what all rows have in
-common: one error of ours, which speaks of billing exactly where something may have been billed; the journal
-and the records; a bound in time; no key and no signed address anywhere; and the next call works.
+A is the POST, B the bytes of the pictures. Each row counts the POSTs and GETs that the server saw.
+`Played.failed` and `Played.done` state what all rows have in common: one error of ours, which speaks of
+billing exactly where something may have been billed; the journal and the records; a bound in time; no key and
+no signed address anywhere; and the next call works.
 """
 
 import contextlib

@@ -186,7 +186,7 @@ WRAPPERS = {
     "single flight": lambda engine, _: SingleFlight(engine, KeyedLocks()),
     "in the room": lambda engine, _: InRoom(engine, engine_room(), hold=9),
     "held": lambda engine, _: Held(engine, engine_room(), 9),
-    "connected": lambda engine, _: Connected(EngineRoom(), lambda: "there", lambda: engine),
+    "connected": lambda engine, _: Connected(EngineRoom(), "there", lambda: engine),
     "in time": lambda engine, _: InTime(engine, TimeLimits(30, 30)),
     "spread": lambda engine, _: Spread(engine, split),
     "everything": lambda engine, store: Spread(

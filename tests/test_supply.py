@@ -1,4 +1,4 @@
-"""What is shipped and how: few dependencies, a clean wheel, pinned workflows (reliability.md, section 10)."""
+"""What is shipped and how: few dependencies, a clean wheel, pinned workflows."""
 
 import re
 import tomllib

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import pickle
+import subprocess
 import sys
 import time
 import unicodedata
@@ -235,3 +236,30 @@ def test_a_bundle_is_redacted_but_for_its_pictures(secret):
 )
 def test_what_looks_like_the_key_of_a_service(text, looks):
     assert holds_key(text) is looks
+
+
+FORKED = """
+import os, signal, threading
+from beluga_nb import text
+secret = text.Secret("bapi_0123456789abcdef", "here")
+held, ended = threading.Event(), threading.Event()
+def hold():
+    with text._LIVE._lock:
+        held.set()
+        ended.wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+pid = os.fork()
+if not pid:
+    signal.alarm(20)
+    os._exit(text.redact("bapi_0123456789abcdef") != text.REDACTED)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@pytest.mark.posix
+def test_a_child_that_is_forked_while_another_thread_looks_for_keys_finds_them_too():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.strip(), done.stderr) == ("0", "")

@@ -1,4 +1,4 @@
-"""Versions with a fault that concerns us are told of, and no others."""
+"""Versions with a bug that concerns us are told of, and no others."""
 
 import re
 from importlib.metadata import PackageNotFoundError
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from beluga_nb.session import Session
-from beluga_nb.versions import FAULTS, faults
+from beluga_nb.versions import BUGS, known_bugs
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,15 +29,15 @@ def alone(library, version):
             raise PackageNotFoundError(name)
         return version
 
-    return faults(installed)
+    return known_bugs(installed)
 
 
 @pytest.mark.parametrize(("library", "version"), FAULTY)
-def test_a_version_with_a_fault_is_named_with_what_mends_it(library, version):
+def test_a_version_with_a_bug_is_named_with_what_fixes_it(library, version):
     told = alone(library, version)
     assert list(told) == [library]
-    assert told[library].startswith(f"{version}: {FAULTS[library].words}. ")
-    assert f"pip install '{library}>={FAULTS[library].mended}'" in told[library]
+    assert told[library].startswith(f"{version}: {BUGS[library].words}. ")
+    assert f"pip install '{library}>={BUGS[library].fixed}'" in told[library]
     assert "restart the kernel" in told[library]
 
 
@@ -48,7 +48,7 @@ def test_a_sound_version_is_not_spoken_of(library, version):
 
 def test_the_status_says_what_is_found_here(tmp_path):
     told = Session(environ={}, folder=tmp_path).status()
-    assert {name: told[name] for name in FAULTS if name in told} == faults()
+    assert {name: told[name] for name in BUGS if name in told} == known_bugs()
 
 
 def test_lab_installs_no_kernel_that_we_warn_of():

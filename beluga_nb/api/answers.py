@@ -21,7 +21,7 @@ from beluga_nb.api.fetch import is_picture
 from beluga_nb.api.inflate import inflated
 from beluga_nb.errors import BadReply
 from beluga_nb.text import redact_bytes, sanitize
-from beluga_nb.wire import Item, error_words, whole
+from beluga_nb.wire import Item, error_words, without_surrogates
 
 MOST_ITEMS = 64
 """Pictures of one answer that are looked at; the raw answer keeps the others."""
@@ -93,7 +93,7 @@ def decoded(encoded: str | bytes | memoryview) -> bytes:
         raise BadReply(
             "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
         ) from None
-    return data if is_picture(data) else redact_bytes(data)  # which may say anything
+    return data if is_picture(data) else redact_bytes(data)  # what is no picture may hold a key
 
 
 def _decoded(encoded: str | bytes | memoryview) -> bytes:
@@ -343,7 +343,7 @@ class _Reader:
 
     def _pictures(self, said: Mapping[str, object]) -> Iterator[Item | BadReply]:
         revised = said.get("revised_prompt")
-        words = whole(self.strings.text(revised)) if isinstance(revised, str) else None
+        words = without_surrogates(self.strings.text(revised)) if isinstance(revised, str) else None
         damaged = None
         for name, value in said.items():
             if isinstance(value, str) and value and (name == "b64_json" or self._encodes(value)):

@@ -1,8 +1,8 @@
 """What servers that speak OpenAI's Images API, or nearly so, expect: a request becomes a body.
 
-Pure functions around `wire`, told apart by data; the HTTP is one, and so is what an answer may hold.
+Pure functions around `wire`, which differ by data alone. HTTP and reading answers are the same for all.
 
-Sources: research/gateway.md, section 2.1, which read each server's own code or documentation.
+`Dialect.source` names the server's own code or documentation that was read.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ XAI = Dialect(
 
 GENERIC = Dialect(
     name="generic",
-    source="research/gateway.md, section 2.2: pixels and base64 are what nearly all of them take",
+    source="what nearly all of the others take: pixels and base64",
     qualities=_AS_TYPED,
     response_formats=("b64_json", "url"),
     takes=_FORMATS,

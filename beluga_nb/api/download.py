@@ -1,22 +1,20 @@
-"""Pictures that lie at an address: fetched from where they may be, checked, and fetched again if it fails.
+"""Pictures at an address: fetched, checked, and fetched again where that fails.
 
-A GET costs nothing, so it is repeated; where it may lead is for `fetch` to say.
+A GET costs nothing, so it is repeated. `fetch.py` decides which addresses are allowed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.api.answers import decoded
+from beluga_nb.api.endpoint import Sleep
 from beluga_nb.api.fetch import check_addresses, cut_short, picture_url
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import BadImage, BadReply, EngineError
 from beluga_nb.text import sanitize
-
-Sleep = Callable[[float], Awaitable[None]]
 
 ATTEMPTS = 3
 """How often a picture is fetched that does not arrive whole."""
@@ -25,7 +23,7 @@ AT_ONCE = 4
 """Pictures of one answer that are fetched side by side, each of up to `MAX_IN_MEMORY` bytes."""
 
 REDIRECTS = 3
-"""How many redirects of a picture's address are followed (research/reliability.md, S20)."""
+"""How many redirects of a picture's address are followed (S20)."""
 
 _REDIRECTED = {301, 302, 303, 307, 308}
 
@@ -92,7 +90,7 @@ class Download:
         response: Response | EngineError = EngineError("The name has no address.")
         looked_up = await self._looked_up(address)
         check_addresses(address, self.base_url, looked_up)
-        # Connected to by number: looked up once more, the name might lead elsewhere.
+        # The number is connected to: another look-up of the name might lead elsewhere.
         for ip in looked_up:
             response = await self._get(address, ip)
             if not (isinstance(response, EngineError) and response.outcome == "not_sent"):

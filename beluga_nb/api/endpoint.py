@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from typing import NamedTuple
 from beluga_nb.api.dialects import BELUGA, Dialect
 from beluga_nb.core import Engine, Request, Result
 from beluga_nb.text import Secret
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class TimeLimits(NamedTuple):
@@ -22,7 +25,7 @@ class TimeLimits(NamedTuple):
 
 
 TIME_LIMITS: ContextVar[TimeLimits | None] = ContextVar("TIME_LIMITS", default=None)
-"""Those of the call that is under way. They make no other connection, so they belong to no `Endpoint`."""
+"""The limits of the call under way, where it has its own; calls with other limits share a connection."""
 
 
 class InTime:
@@ -71,12 +74,12 @@ class Endpoint:
 
     @property
     def limits(self) -> TimeLimits:
-        """How long the call that is under way may take: what it says itself, or what holds here."""
+        """The limits of the call under way: its own, or else those of this endpoint."""
         return TIME_LIMITS.get() or TimeLimits(self.timeout, self.connect_timeout)
 
     @property
     def connection(self) -> Endpoint:
-        """What makes another connection: the same for all time limits."""
+        """This endpoint without time limits, which need no connection of their own."""
         return replace(self, timeout=math.inf, connect_timeout=math.inf)
 
     def body(self, request: Request) -> dict[str, object]:
@@ -85,10 +88,10 @@ class Endpoint:
         return self.dialect.body(there, response_format=self.response_format, extensions=self.extensions)
 
     def content(self, request: Request) -> bytes:
-        """Return the same as the bytes that are sent."""
+        """Return the body as the bytes that are sent."""
         body = json.dumps(self.body(request), ensure_ascii=False, separators=(",", ":"))
         return body.encode()
 
     def digest(self, request: Request) -> str:
-        """Return the SHA-256 of the same: two calls with one digest are one to the service."""
+        """Return the SHA-256 of these bytes: to the service, two calls with one digest are the same."""
         return hashlib.sha256(self.content(request)).hexdigest()

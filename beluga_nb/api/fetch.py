@@ -29,7 +29,7 @@ def picture_url(url: str, base_url: str) -> str:
     """Return the absolute URL of a picture; raise `BadReply` for one that is not fetched.
 
     https from a host with a name, or the API's own origin; plain http and this machine's own addresses
-    only when the API itself is there (research/reliability.md, S20). What the name leads to is for
+    only when the API itself is there (S20). What the name leads to is for
     `check_addresses`.
     """
     home = origin(base_url)
@@ -60,7 +60,7 @@ def check_addresses(url: str, base_url: str, addresses: Collection[str]) -> None
     """Raise `BadReply` unless each address that the URL's host has may be connected to.
 
     That is the open internet, and this machine where the API itself is on it. Where the API is, its own
-    origin is too, whatever the address (research/reliability.md, S21).
+    origin is too, whatever the address (S21).
     """
     home = origin(base_url)
     if origin(url) == home:
@@ -127,7 +127,7 @@ def cut_short(data: bytes) -> bool:
     """Whether a PNG, JPEG or WebP ends before its end; what is none of them is not cut.
 
     A PNG ends with IEND, a JPEG with EOI, and a WebP is as long as its RIFF header says
-    (research/reliability.md, S27). What follows the end does not matter.
+    (S27). What follows the end does not matter.
     """
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return not _ends_as_png(data)

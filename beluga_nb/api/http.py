@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from beluga_nb.api import answers, spool
-from beluga_nb.api.download import Download, Sleep
-from beluga_nb.api.endpoint import DEADLINE, Endpoint
+from beluga_nb.api.download import Download
+from beluga_nb.api.endpoint import DEADLINE, Endpoint, Sleep
 from beluga_nb.api.fetch import absolute, looked_at
 from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
@@ -139,7 +139,7 @@ class Client:
             raise
 
     def _left(self, request: Request, items: Sequence[Item | BadReply], by: _By) -> Iterator[Address]:
-        """Yield where those pictures lie that have not come from there."""
+        """Yield the addresses of the pictures that have not been fetched."""
         for sample, item in zip(request.samples, items, strict=False):
             if isinstance(item, Item) and item.data is None and not str(item.url).startswith("data:"):
                 url = absolute(str(item.url), self.endpoint.base_url)

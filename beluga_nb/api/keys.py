@@ -41,8 +41,8 @@ _COLAB = {
     ),
 }
 
-# Likewise (Kaggle/docker-python, patches/kaggle_secrets.py). One that is not attached to a notebook
-# is to it as one that does not exist.
+# Likewise (Kaggle/docker-python, patches/kaggle_secrets.py). Kaggle does not tell a secret that is not
+# attached to the notebook from one that does not exist.
 _KAGGLE = {
     "ConnectionError": Withheld(
         "Kaggle's secrets cannot be asked for a key: there is no connection.",
@@ -114,10 +114,10 @@ def keep(secret: Secret) -> None:
         )
 
 
-class Finder:
+class KeyResolver:
     """Looks for the key: the one typed or given, the environment's, a vault's, in this order.
 
-    The vaults are asked once: they may ask back. `withheld` is what they said where they gave none.
+    Each vault is asked once, since it may ask the person. `withheld` says why one gave no key.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Finder:
     def __call__(self) -> Secret | None:
         """Return the key, or None.
 
-        Raises `SettingsError`, without the key, where it is malformed (research/reliability.md, S05).
+        Raises `SettingsError`, without the key, where it is malformed (S05).
         """
         if self._typed:
             return self._typed
@@ -185,7 +185,7 @@ class Finder:
         return None
 
 
-def made_up() -> Secret:
+def random_key() -> Secret:
     """Return a new random key of 192 bits, for an embedded server."""
     return Secret(f"bapi_{secrets.token_urlsafe(24)}", "the embedded server")
 

@@ -1,7 +1,7 @@
 """What the log says of our requests: method and address without its query, by the logger `beluga_nb`.
 
 The libraries below would say more than that: httpx whole addresses at INFO, where a query may be a signature,
-and httpcore the headers of answers at DEBUG, where a server may repeat the key (reliability.md, S07). While a
+and httpcore the headers of answers at DEBUG, where a server may repeat the key (S07). While a
 request of ours is on its way their lines about it are dropped; those about anyone else's requests stay.
 """
 

@@ -27,7 +27,7 @@ def key_of(named: Named, environ: Mapping[str, str]) -> Secret | None:
 
 
 def check_named(named: Named) -> None:
-    """Raise `SettingsError` where nobody but a file that may have come with a notebook names a server."""
+    """Raise `SettingsError` where only a file that may have come with a notebook names a server."""
     if named.known:
         return
     address = sanitize(named.base_url or find(named.dialect).service or "?", 200)

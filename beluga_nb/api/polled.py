@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from beluga_nb.api import tasks
-from beluga_nb.api.download import Sleep
-from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.endpoint import Endpoint, Sleep
 from beluga_nb.api.http import Client
 from beluga_nb.api.tasks import NOT_BILLED, Task
 from beluga_nb.api.transport import App, Response
@@ -26,7 +25,7 @@ _LATER = {408, 425, 429}
 class Pace:
     """How long to wait before each poll, in seconds: `first`, then `growth` times as long, up to `longest`.
 
-    Services advise a poll every 3 to 5 s (research/gateway.md, 1.3); quick models are ready before. A poll
+    Services advise a poll every 3 to 5 s; quick models are ready before. A poll
     that has no answer after `patience` is lost.
     """
 
@@ -101,7 +100,7 @@ class Polled:
             except TimeoutError:
                 raise self._late(name) from None
             patience = min(deadline, clock() + self.pace.patience)
-            # The language is that of a failure's words (research/gateway.md, 1.3).
+            # The language of a failure's words.
             sent = await self.client.get(f"/tasks/{name}?language=en", patience)
             wait = _asked_to_wait(name, sent)
             if isinstance(sent, EngineError) or sent.status != 200:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from beluga_nb.api.endpoint import DEADLINE
+from beluga_nb.api.endpoint import DEADLINE, Sleep
 from beluga_nb.api.endpoint import timeout as time_limit
 from beluga_nb.core import Engine, Request, Result, Stopped
 from beluga_nb.errors import EngineError
 from beluga_nb.wire import LONGEST_WAIT
 
-Sleep = Callable[[float], Awaitable[None]]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How often and how long; times in seconds (research/reliability.md, R05, R06 and R08).
+    """How often and how long; times in seconds (R05, R06 and R08).
 
     `spare` is how many requests all calls together may send again; each that succeeds gives one back.
     """

@@ -2,7 +2,7 @@
 
 An answer to a POST is paid for, so it is kept first. `<name>-1.answer.part` grows with what arrives and
 becomes `<name>-1.answer` when it is whole. Both are HTTP messages without a transfer coding, and without
-keys. A disk that takes no more spoils no call: what arrived is in memory too.
+keys. A full disk does not spoil a call: what arrived is in memory too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What a submit-then-poll service says about its tasks, in the shapes there are; nothing here is sent.
 
-The shapes are those of research/gateway.md, 1.3: `data` is a list or an object, a task's name is `task_id`
-or `id`, and a picture's `url` is a string or a list.
+`data` is a list or an object, a task's name is `task_id` or `id`, a picture's `url` is a string or a list.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Literal
 
 from beluga_nb.errors import DECLINED, BadReply, EngineError
 from beluga_nb.text import sanitize
-from beluga_nb.wire import Item, error_from_json, whole
+from beluga_nb.wire import Item, error_from_json, without_surrogates
 
 State = Literal["pending", "completed", "failed", "cancelled"]
 
@@ -106,7 +105,9 @@ def _items(result: object) -> Iterator[Item | BadReply]:
         urls, revised = said.get("url"), said.get("revised_prompt")
         for url in urls if isinstance(urls, list) else [urls]:
             if isinstance(url, str) and url:
-                yield Item(url=url, revised_prompt=whole(revised) if isinstance(revised, str) else None)
+                yield Item(
+                    url=url, revised_prompt=without_surrogates(revised) if isinstance(revised, str) else None
+                )
             else:
                 yield BadReply("A picture of the task has no url.", "It may have been billed.")
 

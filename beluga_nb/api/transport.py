@@ -5,7 +5,7 @@ its departure is pending, nothing has been sent, whatever is raised; from then o
 answer is unknown, whatever is raised.
 
 httpx's transports are used without its client: a client builds a redirect from each answer that looks like
-one, keeps cookies, and says more in its errors than may be told.
+one, keeps cookies, and says more in its errors than may be shown.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ class Transport:
 
 
 _PASSING = (httpx.TransportError, OSError)
-"""What may end otherwise a little later; the rest is a setting that cannot be used."""
+"""Errors that may be gone a little later; all others come from a setting that cannot be used."""
 
 _LASTING = (httpx.UnsupportedProtocol, httpx.ProxyError)
 
@@ -219,17 +219,16 @@ class _Stream(Protocol):
 
 
 class _Departure:
-    """Whether a request is still to be sent, as httpcore's trace tells; without one nothing is `certain`."""
+    """Whether a request has not left yet, as httpcore's trace says; without a trace that is not `certain`."""
 
     def __init__(self, *, certain: bool) -> None:
         self.pending = certain
         self._opened: list[_Stream] = []
 
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
-        asks_for_tunnel = (
-            getattr(info.get("request"), "method", b"") == b"CONNECT"
-        )  # which is not the request
-        if event.endswith(".send_request_headers.started") and not asks_for_tunnel:
+        # A proxy is asked for a tunnel first, which sends nothing of the request.
+        is_tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
+        if event.endswith(".send_request_headers.started") and not is_tunnel:
             self.pending = False
         if event == "connection.connect_tcp.complete":
             self._opened.append(cast(_Stream, info["return_value"]))

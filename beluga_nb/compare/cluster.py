@@ -1,4 +1,4 @@
-"""The workers of a cluster are asked before anything is sent to them: can they do this at all?
+"""Before work is sent to a cluster, its workers are asked whether they can do it.
 
 A worker that cannot import what a call needs ends, is started again, and ends again, while whoever waits sees
 nothing. So each is asked for the package, its version and the metric's modules, in functions of the standard
@@ -43,7 +43,7 @@ class Cluster(Protocol):
     def nthreads(self) -> Mapping[str, int]: ...
 
 
-class Workers:
+class ClusterWorkers:
     """The workers of a cluster, as far as they were asked."""
 
     def __init__(self, cluster: Cluster, *functions: Callable[..., object]) -> None:

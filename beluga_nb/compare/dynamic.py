@@ -1,7 +1,7 @@
 """`{red|blue}` in a prompt, by the library that made this syntax known: only where someone asks for it.
 
 It changes ordinary text without a word (`#ff8800` is a comment, `{name}` loses its braces) and has no escape,
-so that whatever it would damage is an error here (research/comparison-peers.md, F8).
+so that whatever it would damage is an error here.
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import TypeVar
 
-from beluga_nb.compare import cluster
-from beluga_nb.compare.cluster import Cluster
+from beluga_nb.compare.cluster import Cluster, ClusterWorkers
 from beluga_nb.errors import RequestError
 from beluga_nb.lifetime import wait_for_parent
 from beluga_nb.text import sanitize
@@ -51,7 +50,7 @@ def each(
     if executor is None:
         return ((number, _outcome(function, *arguments)) for number, arguments in enumerate(calls))
     if isinstance(executor, Cluster):
-        workers = cluster.Workers(executor, function, *([metric] if metric else []))
+        workers = ClusterWorkers(executor, function, *([metric] if metric else []))
         return _under_way(function, calls, executor.get_executor(pure=False), in_flight, workers.look)
     if _has_processes(executor):
         function = functools.partial(_while_the_parent_lives, function)

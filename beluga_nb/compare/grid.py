@@ -316,7 +316,7 @@ class Grid(Judged):
         return f"<Grid of {len(self)} cell{'s' * (len(self) != 1)}: {told}>"
 
     def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
-        shown = self._desk._bundle_of(self, sheet=include is None)  # who wants less wants no image
+        shown = self._desk._bundle_of(self, sheet=include is None)  # with a list of kinds, text is wanted
         return redacted_bundle(shown)
 
     def _missing(self) -> list[Cell]:

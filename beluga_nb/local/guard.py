@@ -1,7 +1,7 @@
 """What may reach the app through a real port: callers on this machine, and no web page.
 
 Any page that a browser on this machine shows can send requests to 127.0.0.1, and with DNS rebinding it
-can read the answers (research/reliability.md, S42 to S45). The app in process needs none of this.
+can read the answers (S42 to S45). The app in process needs none of this.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
+from beluga_nb.arguments import is_whole
 from beluga_nb.core import Engine
 from beluga_nb.errors import SettingsError
 from beluga_nb.lifetime import closed, wait_for_parent
@@ -48,7 +49,7 @@ WORKERS = 4
 UPSTREAM_WORKERS = 64
 
 CONNECTIONS = 256
-"""Connections at a time: a whole class on one Hub, where reliability.md S45 has 32 for one notebook."""
+"""Connections at a time: a whole class on one Hub, where S45 has 32 for one notebook."""
 
 IDLE = 10
 """Seconds that a connection may rest between two requests.
@@ -59,7 +60,7 @@ just being closed has an unknown outcome.
 
 _KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # what a Bearer token may hold (RFC 6750, 2.1)
 _GRACE = 2  # seconds that a picture under way gets when the server ends
-_ORPHANS_GRACE = 1  # … when its parent has ended; reliability.md R50 has 2 for everything
+_ORPHANS_GRACE = 1  # … when its parent has ended; R50 has 2 for everything
 
 
 def _nowhere(url: str) -> Engine:
@@ -101,13 +102,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 65535):
+    if not (is_whole(text, 1, 65535)):
         raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to 65535")
     return int(text)
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) <= 65535):
+    if not (is_whole(text, 0, 65535)):
         raise argparse.ArgumentTypeError(f"'{text}' is no port; give a number from 0 to 65535")
     return int(text)
 

@@ -15,7 +15,7 @@ from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, Option
 from beluga_nb.magics.parse import AXIS, WORD
 
 _LINE = re.compile(r"""(?P<before>[^%#'"]*)%beluga[ \t](?P<typed>.*)""", re.DOTALL)
-_OPERATORS = "=!<>+*/&|^@-"  # before a =, they make another sign of it
+_OPERATORS = "=!<>+*/&|^@-"  # with a = behind them, these are other operators
 _CELL = re.compile(r"\s*%%beluga(?P<typed>[ \t][^\n]*)?(?P<body>\n.*)?", re.DOTALL)
 _OPTIONS = re.compile(r"(?:^|\s)(-.*)", re.DOTALL)
 _OPEN_NAME = re.compile(r"\{\{\s*(?P<name>\w*)$")

@@ -36,7 +36,7 @@ def unregister(shell: InteractiveShell) -> None:
 
 
 def _matchers(shell: InteractiveShell) -> list[Any]:
-    # Where one of the latter has something, nothing else is offered: as with `suppress` in the former.
+    # Where a `magic_arg_matcher` offers something, IPython asks no other: as with `suppress` since 8.6.
     which = "custom_matchers" if _KNOWS_CELLS else "magic_arg_matchers"
     found: list[Any] = getattr(shell.Completer, which)
     return found

@@ -75,7 +75,7 @@ ALIASED = (_MODEL, _SIZE, _QUALITY, _COUNT)
 
 
 class Words(NamedTuple):
-    """What a command may be followed by: its name, and whether the whole of it, or a word, is that."""
+    """What words may follow a command: their metavar, a test of the whole text, and one of each word."""
 
     metavar: str
     whole: Callable[[str], bool]
@@ -83,7 +83,7 @@ class Words(NamedTuple):
 
 
 class Rest(NamedTuple):
-    """What the rest of a command's line may be, as one piece: its name, and whether a text is that."""
+    """What the rest of a command's line may be, as one piece: its metavar, and a test of the text."""
 
     metavar: str
     fits: Callable[[str], bool]
@@ -110,7 +110,7 @@ _NOTEBOOKS = Words("[NOTEBOOK …]", _ends(".ipynb", '.ipynb"', ".ipynb'"), _end
 _ZIP = Words("FILE.zip", _ends(".zip", '.zip"', ".zip'"), _ends(".zip"))
 
 
-def _is_picture(text: str) -> bool:
+def _is_picture_name(text: str) -> bool:
     quoted = len(text) > 1 and text[0] in "\"'" and text[0] == text[-1]
     name = text[1:-1] if quoted else text
     if name[1:].lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
@@ -118,7 +118,7 @@ def _is_picture(text: str) -> bool:
     return name.endswith(("/", "\\")) and not any(map(str.isspace, name))
 
 
-_PICTURE = Rest("FILE", _is_picture, needed=True)
+_PICTURE = Rest("FILE", _is_picture_name, needed=True)
 _PAIR = re.compile(r"""(\w+)=("[^"]*"(?!\S)|'[^']*'(?!\S)|\S*)\s*""")
 
 

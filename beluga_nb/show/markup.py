@@ -2,7 +2,7 @@
 
 All of it is a pure function of the pictures: no durations, addresses or random ids, so that a notebook
 that is run again shows the same bytes. The HTML survives an untrusted notebook: inline styles, inherited
-colours, no script, no link, no class (research/notebook-peers.md, section 3, 12).
+colours, no script, no link, no class.
 """
 
 from __future__ import annotations

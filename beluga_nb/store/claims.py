@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from beluga_nb.core import Engine, Request, Result
@@ -29,10 +30,10 @@ from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json, text, whole
 
 HEARTBEAT = 5.0
-"""Seconds between two signs of life of who holds a claim."""
+"""Seconds between two signs of life from the owner of a claim."""
 
 SILENCE = 30.0
-"""Seconds without one, on the clock of who waits, after which a claim on another machine is nobody's."""
+"""Seconds without one, on the clock of whoever waits, after which a claim from elsewhere is abandoned."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -87,7 +88,7 @@ class Claimed:
                 return await revocable(partial(self._take, request, path), _given_up)
             except FileExistsError:
                 pass
-            except OSError:  # a store that nobody can write: who records there says so
+            except OSError:  # the store cannot be written, as `Recorded` says
                 return None
             await asyncio.to_thread(waiting.look, path)
             if waiting.is_over:
@@ -113,7 +114,7 @@ class Claim:
     @classmethod
     def take(cls, path: Path, root: Path) -> Claim:
         """Make a claim; raise `FileExistsError` where there is one, and `OSError` where none can be made."""
-        files.claim(root, SCHEMA)
+        files.ensure_store(root, SCHEMA)
         files.check_inside(path.parent, root)
         files.make(path.parent, root)
         token = str(uuid4())
@@ -161,13 +162,13 @@ class _Waiting:
             data = path.read_bytes() if stat.S_ISREG(state.st_mode) else b""  # a link or a pipe is no claim
         except OSError:  # given up meanwhile
             return
-        changed, (host, pid, token) = state.st_mtime_ns, owner(data)
-        if (token, changed) != (self.token, self._changed):
-            self.token, self._changed, self._seen = token, changed, time.monotonic()
-        self._who = f"process {pid} on {sanitize(host, 40)}" if token else "nobody knows who"
-        gone = has_ended(data)
-        self._sure = gone
-        self.is_over = gone or time.monotonic() - self._seen > SILENCE
+        changed, holder = state.st_mtime_ns, owner(data)
+        if (holder.token, changed) != (self.token, self._changed):
+            self.token, self._changed, self._seen = holder.token, changed, time.monotonic()
+        who = f"process {holder.pid} on {sanitize(holder.host, 40)}"
+        self._who = who if holder.token else "nobody knows who"
+        self._sure = holder.is_gone
+        self.is_over = holder.is_gone or time.monotonic() - self._seen > SILENCE
 
     def words(self) -> str:
         """Say in words what has not been said yet."""
@@ -183,15 +184,6 @@ class _Waiting:
         return words
 
 
-def has_ended(data: bytes) -> bool:
-    """Whether the process that made a claim ran on this very system, and runs no more."""
-    host, pid, token = owner(data)
-    with contextlib.suppress(*DAMAGE):
-        there = text(load_json(data)["system"])
-        return bool(token) and (host, there) == (platform.node(), system()) and not is_alive(pid)
-    return False
-
-
 @cache
 def system() -> str:
     """Return what tells this running system from others of the same name: containers share one, say.
@@ -204,13 +196,30 @@ def system() -> str:
     return ""
 
 
-def owner(data: bytes) -> tuple[str, int, str]:
-    """Return who holds a claim, by what is written in it: host, process, and the token of this claim."""
+class Owner(NamedTuple):
+    """The process that holds a claim, and the token of this claim, which is empty where nobody knows."""
+
+    host: str = ""
+    pid: int = 0
+    token: str = ""
+    system: str | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process ran on this very system and has ended; of others nobody can tell."""
+        here = (self.host, self.system) == (platform.node(), system())
+        return bool(self.token) and here and not is_alive(self.pid)
+
+
+def owner(data: bytes) -> Owner:
+    """Return who holds a claim, by what is written in it."""
     try:
         said = load_json(data)
-        return text(said["host"]), whole(said["pid"]), text(said["token"])
+        return Owner(
+            text(said["host"]), whole(said["pid"]), text(said["token"]), text(said.get("system", ""))
+        )
     except DAMAGE:
-        return "", 0, ""  # half written, or by nobody of ours
+        return Owner()  # half written, or not by us
 
 
 def remove(path: Path, token: str) -> None:
@@ -220,7 +229,7 @@ def remove(path: Path, token: str) -> None:
         os.rename(path, aside)
         if not stat.S_ISREG(aside.lstat().st_mode):
             return  # nobody's, and not ours to remove: it is only out of the way
-        if owner(aside.read_bytes())[2] != token:  # someone else has made one meanwhile
+        if owner(aside.read_bytes()).token != token:  # someone else has made one meanwhile
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink()

@@ -1,9 +1,9 @@
 """Files that are whole or not there, in a folder that carries our mark.
 
 Each is written under `tmp/`, synced, and renamed to its place: a crash leaves no half file, and many
-kernels may write at once. Nothing locks, since locks are what shared home folders get wrong
-(research/reliability.md, section 5). An empty or missing folder becomes a store; in one that holds anything
-else than a store nothing is written, removed or changed.
+kernels may write at once. Nothing locks, since locks are what shared home folders get wrong. An empty or
+missing folder becomes a store; in one that holds anything else than a store nothing is written, removed or
+changed.
 """
 
 from __future__ import annotations
@@ -34,13 +34,25 @@ _PARTS = "tmp"
 PRIVATE = {"pending", _PARTS}
 """The rooms of a store that are for its owner alone."""
 
-_CALL = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_NOT_FOR_GIT = {
+LEDGER = "spent.jsonl"
+"""The file of what was spent in a store (store/ledger.py), which no forgetting of pictures gives back."""
+
+ANSWER = r"-[0-9]{1,9}\.answer(\.part)?"
+"""What the name of a kept answer has after the id of its call (api/spool.py)."""
+
+CLAIM = r"([0-9a-f]{64}\.claim|spent\.lock)(\.[0-9a-f]{32})?"
+"""The names of claims on a request and on the ledger (store/claims.py)."""
+
+INDEX = r"[0-9a-f]{2}\.idx"
+"""The names of the parts of the index (store/index.py)."""
+
+CALL = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""The ids of calls, which name their files and are sent as `Idempotency-Key`."""
+
+NOT_FOR_GIT = {
     "tmp": PART,
-    "index": re.compile(r"\.gitignore|[0-9a-f]{2}\.idx"),
-    "pending": re.compile(
-        rf"{_CALL}(\.json|-[0-9]{{1,9}}\.answer(\.part)?)|[0-9a-f]{{64}}\.claim(\.[0-9a-f]{{32}})?|spent\.(jsonl|lock)"
-    ),
+    "index": re.compile(rf"\.gitignore|{INDEX}"),
+    "pending": re.compile(rf"{CALL}(\.json|{ANSWER})|{CLAIM}|{re.escape(LEDGER)}"),
 }
 """The rooms that stay when git checks out a branch that has no store, and the names of what is in them."""
 
@@ -64,7 +76,7 @@ def check(folder: Path, schema: int) -> bool:
             raise NotADirectoryError(f"{folder.name} is no folder")
         if hasattr(os, "geteuid") and os.geteuid() not in {state.st_uid, _ROOT_USER}:
             raise PermissionError(f"it belongs to another user ({state.st_uid})")
-        # The mark is written first: who lists the folder before looks for it, and sees no half a store.
+        # The mark is written first, and looked for last: so a store that is just being made is one.
         found = [name for name in os.listdir(folder) if not PART.fullmatch(name)]
         if (marked := _mark(folder)) is None and not all(_is_not_for_git(folder / name) for name in found):
             raise NotAStoreError(f"it holds files and no {MARK}, so beluga_nb has not made it")
@@ -75,7 +87,7 @@ def check(folder: Path, schema: int) -> bool:
 
 
 def _is_not_for_git(room: Path) -> bool:
-    names = _NOT_FOR_GIT.get(room.name)
+    names = NOT_FOR_GIT.get(room.name)
     if names is None or room.is_symlink() or not room.is_dir():
         return False
     return all(names.fullmatch(name) for name in os.listdir(room))
@@ -92,7 +104,7 @@ def _mark(folder: Path) -> int | None:
     return None
 
 
-def claim(folder: Path, schema: int) -> None:
+def ensure_store(folder: Path, schema: int) -> None:
     """Make an empty or missing folder a store; raise as `check` where it is something else."""
     if not check(folder, schema):
         make(folder, folder)

@@ -16,7 +16,7 @@ from pathlib import Path
 from beluga_nb.core import SUFFIXES
 from beluga_nb.store import files
 from beluga_nb.store.index import is_written
-from beluga_nb.store.pending import LEDGER, RUN, Pending, is_answer, is_claim
+from beluga_nb.store.pending import Pending, is_answer, is_claim
 from beluga_nb.store.records import (
     LFS_POINTER,
     Blob,
@@ -38,6 +38,7 @@ ASIDE = ".forgotten"
 """What the name of a blob ends in while it is being forgotten."""
 
 _HASHED = re.compile(r"[0-9a-f]{64}\.json")
+_CALL = re.compile(files.CALL)
 _SUFFIXES = "|".join(map(re.escape, [*SUFFIXES.values(), ".bin"]))
 _BLOB = re.compile(rf"[0-9a-f]{{64}}({_SUFFIXES})({re.escape(ASIDE)})?")
 _FIRST_NAME = re.compile(rb'\{\s*"(\w+)"\s*:')
@@ -72,11 +73,11 @@ def is_ours(store: Store, path: Path, *, named: Collection[Path] = ()) -> bool:
         return bool(files.PART.fullmatch(path.name))
     if room == "pending" and (is_answer(path.name) or is_claim(path.name)):
         return text(path).startswith((b"HTTP/1.1 ", b'{"host": ')) or not path.stat().st_size
-    if room == "pending" and path.name == LEDGER:
+    if room == "pending" and path.name == files.LEDGER:
         return text(path).startswith(b'{"schema":')
     if room == "votes":
         return path.suffix == ".jsonl"  # of which `votes.blank` blanks our lines only
-    named_so = RUN.fullmatch(path.stem) if room == "pending" else _HASHED.fullmatch(path.name)
+    named_so = _CALL.fullmatch(path.stem) if room == "pending" else _HASHED.fullmatch(path.name)
     return bool(named_so) and _is_json_of(room, path)
 
 

@@ -148,8 +148,8 @@ def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
 
 
 def _goes(path: Path) -> bool:
-    # What was spent stays spent, and a claim ends with its call or is left over.
-    return path.name != pending.LEDGER and not pending.is_claim(path.name)
+    # What was spent stays spent, and claims are removed as leftovers.
+    return path.name != files.LEDGER and not pending.is_claim(path.name)
 
 
 def forget(store: Store, chosen: Chosen) -> Forgotten:

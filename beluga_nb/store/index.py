@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 _FOLDER = re.compile(r"[0-9a-f]{2}")
-_FILE = re.compile(r"[0-9a-f]{2}\.idx")
+_FILE = re.compile(files.INDEX)
 _LARGEST = 2**28  # bytes of an index file that is read
 
 
@@ -247,7 +247,7 @@ class Index:
 
     def _listing_of(self, folder: str) -> dict[str, str | None]:
         records = self.store.folder / "records"
-        # Where a link leads may change, and nothing that is there with it.
+        # Where a link leads may change, while nothing there does.
         linked = records.is_symlink() or (records / folder).is_symlink()
         return _listed(records / folder, 0 if linked else int((self.clock() - SETTLED_AFTER) * 1e9))
 
@@ -296,7 +296,7 @@ class Index:
         if not (root / "index" / ".gitignore").exists():
             files.write(root / "index" / ".gitignore", b"*\n", root=root, durable=False)
         path, packed = self._path(folder), _packed(part)
-        if redact_bytes(packed) is not packed:  # as somebody has written it into a record by hand
+        if redact_bytes(packed) is not packed:  # a record that somebody has edited holds a key
             return
         files.write(path, packed, root=root, durable=False)
         self._written[folder] = part.signatures

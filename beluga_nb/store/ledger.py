@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from beluga_nb.errors import StoreError
 from beluga_nb.store.claims import Claim, owner, remove
-from beluga_nb.store.pending import LEDGER, is_alive
+from beluga_nb.store.files import LEDGER
 from beluga_nb.store.records import Store
 
 PATIENCE = 5.0
@@ -96,7 +95,6 @@ class StoreLedger:
 
 def _take_away_from_nobody(path: Path) -> None:
     with contextlib.suppress(OSError):
-        changed, (host, pid, token) = path.stat().st_mtime, owner(path.read_bytes())
-        gone = bool(token) and host == platform.node() and not is_alive(pid)
-        if gone or time.time() - changed > ABANDONED_AFTER:
-            remove(path, token)
+        changed, holder = path.stat().st_mtime, owner(path.read_bytes())
+        if holder.is_gone or time.time() - changed > ABANDONED_AFTER:
+            remove(path, holder.token)

@@ -15,7 +15,7 @@ _WITH_ORDER = 200  # recordings whose letters are compared in their order, which
 _PARAMETERS = ("model", "size", "quality", "output_format", "output_compression", "take")
 
 
-def nearest(request: Request, store: Store) -> Request | None:
+def nearest_recording(request: Request, store: Store) -> Request | None:
     """Return the recorded request that is most like this one; of equals the one with the first key."""
     rows, prompt = store.index.table().rows, request.prompt[:_COMPARED]
 

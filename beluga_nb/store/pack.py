@@ -16,7 +16,6 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from typing import IO
 from beluga_nb.errors import StoreError
 from beluga_nb.store.folder import Sheet, sheets
 from beluga_nb.store.marks import Mark, scan
-from beluga_nb.store.moves import replace
+from beluga_nb.store.moves import replacing
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
@@ -180,20 +179,10 @@ def _is_pack(path: Path) -> bool:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file that takes the place of `path` when it is complete."""
-    part = None
     try:
-        descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        with os.fdopen(descriptor, "w+b") as file:
+        with replacing(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        replace(part, path)
-        part = None
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be written: {error.strerror or error}.", "Name another file: -o other.zip"
         ) from None
-    finally:
-        if part:
-            Path(part).unlink(missing_ok=True)

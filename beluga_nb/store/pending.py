@@ -30,14 +30,11 @@ LONGEST_CALL = 3600
 MOST_PICTURES = 10_000
 """Pictures of one call; each is looked for when it was lost, and no service draws as many."""
 
-RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+RUN = re.compile(files.CALL)
 """The ids of calls, and so the names of their files."""
 
-_ANSWER = re.compile(r"-[0-9]{1,9}\.answer(\.part)?\Z")
-_CLAIM = re.compile(r"([0-9a-f]{64}\.claim|spent\.lock)(\.[0-9a-f]{32})?")
-LEDGER = "spent.jsonl"
-"""The file of what was spent in a store (store/ledger.py), which no forgetting of pictures gives back."""
-
+_ANSWER = re.compile(rf"{files.ANSWER}\Z")
+_CLAIM = re.compile(files.CLAIM)
 _REPLAYED = b"\r\nidempotent-replayed: true\r\n"
 
 

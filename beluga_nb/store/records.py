@@ -236,7 +236,7 @@ class Unusable(Exception):
 
 @contextlib.contextmanager
 def damage_told() -> Iterator[None]:
-    """Have everything that is wrong in what anybody may have written raise `Unusable`."""
+    """Turn all errors in reading what anybody may have written into `Unusable`."""
     try:
         yield
     except untrusted.DAMAGE as error:
@@ -348,7 +348,7 @@ class Store:
 
     def keep(self, data: bytes, media_type: str | None = None) -> Path:
         """Write bytes under their SHA-256, unless they are there, and return where; raise `OSError`."""
-        files.claim(self.folder, SCHEMA)
+        files.ensure_store(self.folder, SCHEMA)
         path = self._blob_path(hashlib.sha256(data).hexdigest(), SUFFIXES.get(media_type or "", ".bin"))
         if not self._holds(path, data):  # else damaged bytes would stay damaged
             files.write(path, data, root=self.folder)
@@ -542,7 +542,7 @@ class Store:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Have what cannot be read within raise `StoreError`."""
+        """Turn what cannot be read in the block into `StoreError`."""
         try:
             yield
         except OSError as error:
@@ -564,9 +564,9 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Make the folder a store where it is empty; have what fails within raise `StoreError`."""
+        """Make an empty folder a store; turn what fails in the block into `StoreError`."""
         try:
-            files.claim(self.folder, SCHEMA)
+            files.ensure_store(self.folder, SCHEMA)
             for name, text in _FILES.items():
                 if _is_missing(self.folder / name):
                     files.write(self.folder / name, text.encode(), root=self.folder)

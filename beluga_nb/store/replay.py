@@ -356,9 +356,9 @@ class Unrecorded:
     def _missing(self, request: Request) -> str:
         last = f" to {request.samples[-1]}" if request.n > 1 else ""
         asked = f"{request.model}, {request.size or 'default size'}, sample {request.sample}{last}"
-        from beluga_nb.store.nearest import nearest  # in its place: a hit needs none
+        from beluga_nb.store.nearest import nearest_recording  # in its place: a hit needs none
 
-        near = nearest(request, self.store)
+        near = nearest_recording(request, self.store)
         told = f"nearest recording: {_differences(request, near)}" if near else "the store is empty"
         return f"{asked}, “{sanitize(request.prompt, 60)}”; {told}"
 

@@ -117,7 +117,7 @@ class History:
 
 
 def runs(store: Store, table: Table | None = None) -> list[Run]:
-    """Return every run of a store, the newest first, of what its index says now or has said."""
+    """Return every run of a store, the newest first: of its index as it is now, or of a table of it."""
     found = (table or store.index.table()).once(_recorded) + [
         _unfinished(call) for call in pending.calls(store)
     ]

@@ -3,7 +3,7 @@
 A zip is read only as far as is known beforehand: how many files it lists, how large each is, that no two of
 them are the same bytes of it, and how much work it makes to see that the pack is whole.
 
-No name in a zip becomes a path unless it is one that `pack` would give (research/reliability.md, S38).
+No name in a zip becomes a path unless it is one that `pack` would give (S38).
 """
 
 from __future__ import annotations

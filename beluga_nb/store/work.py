@@ -20,9 +20,9 @@ def at_work(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.
 
 
 async def revocable(work: Callable[[], T], undo: Callable[[T], object]) -> T:
-    """Return what the work on a thread gives; where nobody waits to the end for it, undo it.
+    """Return the result of work on a thread; undo the work where its caller has stopped waiting.
 
-    Whichever comes last does so: the work, on its thread, or who stops waiting for it.
+    Whichever ends last undoes it: the thread, or the caller.
     """
     handover = _Handover[T]()
     try:

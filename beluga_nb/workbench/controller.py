@@ -40,7 +40,7 @@ PAUSE = 0.15
 """Seconds without another change after which a form is looked at."""
 
 REPEAT = 0.75
-"""Seconds within which clicks on the same are one: a key that is held down waits for two thirds of that."""
+"""Seconds within which clicks on the same are one; a key that is held down repeats after about 0.5."""
 
 _FORM = ("prompt", "model", "size", "quality", "n", "take")
 _VIEWED = ("compared", "how", "zoom", "across", "down", "split")

@@ -11,13 +11,13 @@ import types
 import pytest
 
 from beluga_nb.api.keys import (
-    Finder,
+    KeyResolver,
     check_service_key,
     checked,
     colab,
     keep,
     keyring,
-    made_up,
+    random_key,
 )
 from beluga_nb.errors import SettingsError
 from beluga_nb.text import Secret, holds_key
@@ -38,7 +38,7 @@ def everything_said(error):
 @pytest.mark.parametrize("value", [KEY, f"{KEY}\n", f" {KEY} ", f"\t{KEY}\r\n"])
 def test_blanks_around_a_key_do_no_harm(value):
     assert checked(Secret(value, "BELUGA_API_KEY")).reveal() == KEY
-    assert Finder({"BELUGA_API_KEY": value})().reveal() == KEY
+    assert KeyResolver({"BELUGA_API_KEY": value})().reveal() == KEY
 
 
 @pytest.mark.parametrize(
@@ -77,23 +77,23 @@ def test_a_key_with_its_header_is_refused_without_being_repeated(value):
 
 
 def test_a_key_given_in_code_outranks_the_environment():
-    secret = Finder({"BELUGA_API_KEY": "bapi_from-the-environment"}, explicit=Secret(KEY, "code"))()
+    secret = KeyResolver({"BELUGA_API_KEY": "bapi_from-the-environment"}, explicit=Secret(KEY, "code"))()
     assert (secret.reveal(), secret.source) == (KEY, "code")
 
 
 def test_a_key_from_the_environment_says_so():
-    secret = Finder({"BELUGA_API_KEY": KEY})()
+    secret = KeyResolver({"BELUGA_API_KEY": KEY})()
     assert (secret.source, secret.ending) == ("BELUGA_API_KEY", "1234")
 
 
 @pytest.mark.parametrize("environ", [{}, {"BELUGA_API_KEY": ""}, {"BELUGA_API_KEY": " \n"}])
 def test_no_key_is_none(environ):
-    assert Finder(environ)() is None
+    assert KeyResolver(environ)() is None
 
 
 def test_an_empty_key_given_in_code_is_a_mistake():
     with pytest.raises(SettingsError):
-        Finder({"BELUGA_API_KEY": KEY}, explicit=Secret("", "code"))()
+        KeyResolver({"BELUGA_API_KEY": KEY}, explicit=Secret("", "code"))()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_two_secrets_are_equal_when_their_keys_are():
 
 
 def test_a_made_up_key_is_well_formed_and_new_each_time():
-    one, other = made_up(), made_up()
+    one, other = random_key(), random_key()
     assert checked(one) is one
     assert one.reveal().startswith("bapi_")
     assert one != other

@@ -1,4 +1,4 @@
-"""The shapes in which services speak of their tasks (research/gateway.md, 1.3)."""
+"""The shapes in which services speak of their tasks."""
 
 import json
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import KEY
 
 from beluga_nb.api import keys
-from beluga_nb.api.keys import Finder, Withheld, colab, kaggle
+from beluga_nb.api.keys import KeyResolver, Withheld, colab, kaggle
 from beluga_nb.session import NO_KEY, Session
 from beluga_nb.text import Environment, Secret, redact
 
@@ -89,22 +89,22 @@ def test_where_neither_service_is_no_vault_has_a_key():
 
 def test_a_vault_that_withheld_a_key_is_asked_again_when_the_status_is_asked_for():
     answers = [Withheld("It may not be read.", "Grant it."), KEY]
-    finder = Finder(Environment({}), vaults={"a vault": lambda: answers.pop(0)})
-    assert (finder(), finder()) == (None, None), "asked once"
-    finder.ask_again()
-    assert finder() == Secret(KEY, "a vault")
-    assert finder.withheld is None
+    resolver = KeyResolver(Environment({}), vaults={"a vault": lambda: answers.pop(0)})
+    assert (resolver(), resolver()) == (None, None), "asked once"
+    resolver.ask_again()
+    assert resolver() == Secret(KEY, "a vault")
+    assert resolver.withheld is None
 
 
 def test_a_key_that_the_environment_had_is_taken_out_of_what_leaves_until_the_session_ends():
     first = "bapi_a-key-that-no-other-test-has-1"  # others may hold theirs still
     environ = {"BELUGA_API_KEY": first}
-    finder = Finder(Environment(environ))
-    assert finder() == Secret(first, "BELUGA_API_KEY")
+    resolver = KeyResolver(Environment(environ))
+    assert resolver() == Secret(first, "BELUGA_API_KEY")
     environ["BELUGA_API_KEY"] = "bapi_another-key-of-the-same"
-    assert finder() == Secret("bapi_another-key-of-the-same", "BELUGA_API_KEY")
+    assert resolver() == Secret("bapi_another-key-of-the-same", "BELUGA_API_KEY")
     assert redact(f"{first} bapi_another-key-of-the-same") == "(your key) (your key)"
-    del finder
+    del resolver
     assert redact(first) == first
 
 

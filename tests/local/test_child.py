@@ -1,4 +1,4 @@
-"""The served API as a child: reliability.md R49 (start) and R50 (end), S40 and S41."""
+"""The served API as a child: R49 (start) and R50 (end), S40 and S41."""
 
 import gc
 import json

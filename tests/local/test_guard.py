@@ -1,4 +1,4 @@
-"""The server on a real port, attacked: reliability.md S40 to S45 and matrix E."""
+"""The server on a real port, attacked: S40 to S45 and matrix E."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""`%beluga serve` in a real kernel: the API as a process, and what becomes of it (reliability.md, R50)."""
+"""`%beluga serve` in a real kernel: the API as a process, and what becomes of it (R50)."""
 
 import json
 import time

@@ -25,7 +25,7 @@ FOX = Request(prompt="a fox", model="flux-2.0")
 @pytest.fixture
 def store(tmp_path):
     store = Store(tmp_path / "store")
-    files.claim(store.folder, SCHEMA)
+    files.ensure_store(store.folder, SCHEMA)
     return store
 
 

@@ -1,4 +1,4 @@
-"""Forgetting leaves nothing of what was forgotten, and everything else (reliability.md: S51, R34)."""
+"""Forgetting leaves nothing of what was forgotten, and everything else (S51, R34)."""
 
 import errno
 import os

@@ -22,7 +22,7 @@ from beluga_nb.store import index as indexing
 from beluga_nb.store import marks, pending
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.index import Index, Row, row_of
-from beluga_nb.store.nearest import nearest
+from beluga_nb.store.nearest import nearest_recording
 from beluga_nb.store.records import Store, entry_of
 from beluga_nb.store.replay import Unrecorded
 from beluga_nb.store.runs import find, history, runs
@@ -524,7 +524,7 @@ def asked_of(store):
     ]
     for prompt in ("a fax", "wolves in the snow", "\N{FOX FACE}"):
         asked = Request(prompt=prompt, model="flux-2.0", size="1:1", sample=3)
-        said.append(nearest(asked, store))
+        said.append(nearest_recording(asked, store))
         with pytest.raises(NotRecorded) as error:
             ask(missed, asked)
         said.append(str(error.value))

@@ -22,7 +22,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.show.markup import bundle
 from beluga_nb.store import pending
-from beluga_nb.store.nearest import nearest
+from beluga_nb.store.nearest import nearest_recording
 from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken
 
@@ -199,7 +199,7 @@ def test_part_of_a_replay_is_incomplete(store):
 
 
 def test_the_nearest_of_nothing_is_none(store):
-    assert nearest(FOX, store) is None
+    assert nearest_recording(FOX, store) is None
 
 
 def test_a_damaged_recording_is_an_error_and_is_not_bought_again(store):

@@ -1,4 +1,4 @@
-"""Verifying finds every kind of damage and changes nothing (reliability.md: R36, R37, S37, S38)."""
+"""Verifying finds every kind of damage and changes nothing (R36, R37, S37, S38)."""
 
 import base64
 import hashlib
