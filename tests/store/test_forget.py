@@ -27,6 +27,10 @@ def store(tmp_path):
     return Store(tmp_path / "store")
 
 
+LOST = "3f2a9c1e-2222-4000-8000-000000000000"
+WAITING = "7f2a9c1e-2222-4000-8000-000000000000"
+
+
 def forgotten(store, *names, **said):
     return forget(store, choose(store, names, **said))
 
@@ -60,7 +64,7 @@ def test_s51_nothing_of_a_prompt_is_left_in_the_folder(store, tmp_path):
     request = Request(prompt=f"{SENTINEL} declined", model="flux-2.0")
     refusal = Refused(f"“{SENTINEL}” was declined.", status=400, code="moderation_blocked")
     store.write_refusal(request, refusal, provider="wire", created=MONDAY)
-    begun(store, "lost")
+    begun(store, LOST)
     notebook(tmp_path / "n.ipynb", record(store, f"a {SENTINEL} in the snow", n=3))
     other = record(store, "another", n=2)
     notebook(tmp_path / "o.ipynb", other)
@@ -111,8 +115,8 @@ def test_a_damaged_record_that_holds_the_prompt_goes_too_with_its_bytes(store, t
 
 
 def test_a_damaged_call_that_holds_the_prompt_goes_too(store):
-    begun(store, "lost")
-    path = pending.path_of(store, "lost")
+    begun(store, LOST)
+    path = pending.path_of(store, LOST)
     path.write_text(path.read_text()[:-30])
     forgotten(store, prompt=SENTINEL)
     assert mentions(store.folder, SENTINEL) == []
@@ -120,7 +124,7 @@ def test_a_damaged_call_that_holds_the_prompt_goes_too(store):
 
 def test_all_is_all(store):
     record(store, n=3)
-    begun(store, "lost")
+    begun(store, LOST)
     damaged = store.record_paths()[0]
     damaged.write_bytes(damaged.read_bytes()[:40])
     kept = store.keep(b"half a picture")
@@ -233,14 +237,14 @@ def test_what_is_empty_is_an_error_and_not_everything(store, said):
 
 
 def test_a_call_on_its_way_stays_unless_it_is_named(store):
-    begun(store, "waiting", why="")
-    begun(store, "lost")
+    begun(store, WAITING, why="")
+    begun(store, LOST)
     chosen = choose(store, prompt=SENTINEL)
-    assert [run.name for run in chosen.runs] == ["lost"]
+    assert [run.name for run in chosen.runs] == [LOST]
     assert "not 1 call on the way" in str(chosen)
     forget(store, chosen)
-    assert [call.run for call in pending.calls(store)] == ["waiting"]
-    forgotten(store, "waiting")
+    assert [call.run for call in pending.calls(store)] == [WAITING]
+    forgotten(store, WAITING)
     assert pending.calls(store) == []
 
 

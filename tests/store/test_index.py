@@ -28,6 +28,8 @@ from beluga_nb.store.replay import Unrecorded
 from beluga_nb.store.runs import find, history, runs
 from beluga_nb.store.verify import verify
 
+CALL = "3f2a9c1e-2222-4000-8000-000000000000"
+
 DECLINED = Refused("The prompt “zebra” was declined.", status=400, code="moderation_blocked")
 
 
@@ -164,6 +166,7 @@ def test_an_index_of_records_that_became_few_goes(store, monkeypatch):
     assert index_files(store) == []
 
 
+@pytest.mark.posix
 def test_a_folder_that_is_no_store_or_is_anothers_gets_no_index(store, monkeypatch):
     record(store)
     (store.folder / "store.json").unlink()
@@ -271,6 +274,7 @@ def test_a_clock_that_goes_back_makes_nothing_stale(store):
     check(store)
 
 
+@pytest.mark.posix
 def test_records_behind_a_link_are_never_known_without_looking(store, tmp_path):
     path = record(store)
     store.index.table()
@@ -281,6 +285,7 @@ def test_records_behind_a_link_are_never_known_without_looking(store, tmp_path):
         assert runs(each) == []
 
 
+@pytest.mark.posix
 def test_a_record_that_is_itself_a_link_out_of_the_store_is_not_read(store, tmp_path):
     path = record(store)
     path.rename(tmp_path / "outside.json")
@@ -291,6 +296,7 @@ def test_a_record_that_is_itself_a_link_out_of_the_store_is_not_read(store, tmp_
     ]
 
 
+@pytest.mark.posix
 def test_a_link_within_the_store_is_followed_each_time(store):
     path = record(store)
     target = store.folder / "aside.json"
@@ -419,6 +425,7 @@ def test_an_index_of_another_folder_is_not_believed(store, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["directory", "link", "fifo", "unreadable"])
+@pytest.mark.posix
 def test_what_stands_in_the_place_of_an_index_is_not_read(store, tmp_path, what):
     path = indexed(store)
     path.unlink()
@@ -483,6 +490,7 @@ def test_what_is_forgotten_while_another_kernel_writes_its_index_does_not_come_b
     assert mentions(store.folder, SENTINEL) == []
 
 
+@pytest.mark.posix
 def test_no_file_is_removed_that_is_not_an_index_by_its_place_and_name(store, tmp_path):
     path = indexed(store)
     own = path.with_name("notes.idx")
@@ -539,7 +547,9 @@ def test_every_query_says_the_same_with_an_index_and_without(store):
     record(store, "a wolf", sample=3)
     store.write_refusal(Request(prompt="x", model="m"), DECLINED, provider="wire", created=MONDAY)
     record(store, "damaged fox").write_text('{"fox')
-    pending.begin(store, Request(prompt="lost", model="m", run="3f2a9c1e"), provider="wire")
+    pending.begin(
+        store, Request(prompt="lost", model="m", run="3f2a9c1e-2222-4000-8000-000000000000"), provider="wire"
+    )
     without = asked_of(Store(store.folder))
     assert asked_of(store) == without
     assert asked_of(store) == without

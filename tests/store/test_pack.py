@@ -26,6 +26,8 @@ from beluga_nb.store.replay import Replayed, Unrecorded
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 
+CALL = "3f2a9c1e-2222-4000-8000-000000000000"
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -85,7 +87,11 @@ def refused(path, there, told):
 
 def test_a_pack_holds_the_notebook_and_just_what_it_shows(store, whales):
     record(store, f"{SENTINEL} unused", n=2)
-    call = pending.begin(store, Request(prompt=SENTINEL, model="flux-2.0", run="id"), provider="wire")
+    call = pending.begin(
+        store,
+        Request(prompt=SENTINEL, model="flux-2.0", run="3f2a9c1e-2222-4000-8000-000000000000"),
+        provider="wire",
+    )
     pending.lose(store, call, "It was interrupted.")
     told = pack(store, whales)
     assert (told.path, told.pictures) == (whales.with_suffix(".zip"), 4)

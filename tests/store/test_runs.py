@@ -59,7 +59,7 @@ def test_refusals_and_calls_without_a_known_end_are_in_the_history_and_marked(st
     request = Request(prompt="declined", model="flux-2.0")
     store.write_refusal(request, DECLINED, provider="wire", created=MONDAY)
     lost(store)
-    lost(store, "on the way", run="another", why="")
+    lost(store, "on the way", run="3f2a9c1e-3333-4000-8000-000000000000", why="")
     assert {run.request.prompt: run.note for run in runs(store)} == {
         "declined": "refused: The prompt was declined.",
         "a lost fox": "no known end: The connection broke.",

@@ -13,6 +13,8 @@ from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
 
+CALL = "3f2a9c1e-2222-4000-8000-000000000000"
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -163,11 +165,15 @@ def test_a_temporary_file_of_a_dead_writer_is_reported(store):
 
 
 def test_a_call_without_a_known_end_is_mentioned(store):
-    call = pending.begin(store, Request(prompt="a fox", model="flux-2.0", run="the-id"), provider="wire")
+    call = pending.begin(
+        store,
+        Request(prompt="a fox", model="flux-2.0", run="3f2a9c1e-2222-4000-8000-000000000000"),
+        provider="wire",
+    )
     pending.lose(store, call, "It was interrupted.")
     report = verify(store)
     assert report.fine
-    assert "calls without a known end: 1\n  the-id, “a fox”" in str(report)
+    assert f"calls without a known end: 1\n  {CALL}, “a fox”" in str(report)
 
 
 # --- notebooks
