@@ -317,7 +317,7 @@ class Budget:
         for line in lines[self._overlong :]:
             if len(line) <= LONGEST_LINE:
                 with suppress(*DAMAGE):  # cut off, or nobody's of ours
-                    self._count(members(load_json(line)))
+                    self._count(members(load_json(str(line, "utf-8"))))
         self._overlong = False
 
     def _forget(self) -> None:
@@ -329,7 +329,7 @@ class Budget:
         if "of" in entry:
             self._count_back(text(entry["of"]), amount)
             return
-        name, limits = text(entry.get("id", "")), entry.get("caps")
+        name, limits = text(entry["id"]), entry.get("caps")
         fits = limits is None or _within(self._spent + amount, members(limits))
         if fits:
             self._spent += amount
@@ -351,7 +351,7 @@ class Budget:
                 for amount in self._held.values():
                     settled -= amount
                 held = (_line(amount.to_json() | {"id": name}) for name, amount in self._held.items())
-                ledger.add(_line(settled.to_json()) + b"".join(held))
+                ledger.add(_line(settled.to_json() | {"id": uuid.uuid4().hex}) + b"".join(held))
                 self._ledger = ledger
                 self._forget()
 

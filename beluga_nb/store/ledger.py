@@ -113,8 +113,10 @@ class StoreLedger:
             if age > ABANDONED_AFTER:
                 _take_away(path)
             return
-        with open(path, "rb", opener=_open_at_once) as file:
-            host, pid, token = owner(file.read(PIECE))
+        said = b""
+        with contextlib.suppress(OSError), open(path, "rb", opener=_open_at_once) as file:
+            said = file.read(PIECE)
+        host, pid, token = owner(said)
         if age > ABANDONED_AFTER or (token and host == platform.node() and not is_alive(pid)):
             remove(path, token)
 
