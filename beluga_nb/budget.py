@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import sys
 import tempfile
 import uuid
@@ -23,12 +24,21 @@ from beluga_nb._workers import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError
 from beluga_nb.text import sanitize
-from beluga_nb.untrusted import DAMAGE, MOST, load_json, text, whole
+from beluga_nb.untrusted import DAMAGE, load_json, members, text, whole
 
 ZERO = Decimal(0)
 
 _ANY_QUALITY = ""
 _HEAD = {"date", "currency"}
+
+LONGEST_LINE = 4096
+"""Bytes of a line of a ledger; one that is longer is nobody's of ours and counts nothing."""
+
+MOST_IMAGES = 10**9
+MOST_COST = Decimal(10**12)
+
+_COST = re.compile(r"[0-9]{1,13}(\.[0-9]+)?", re.ASCII)
+_TRIES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,21 +127,43 @@ class Amount:
     def __add__(self, other: Amount) -> Amount:
         return Amount(self.images + other.images, self.cost + other.cost, self.unpriced + other.unpriced)
 
-    @property
-    def not_negative(self) -> Amount:
-        """The amount, or 0 where it is below: nobody gives back more than was reserved."""
-        return Amount(max(0, self.images), max(ZERO, self.cost), max(0, self.unpriced))
+    def __sub__(self, other: Amount) -> Amount:
+        """Return what is left, which is never less than nothing."""
+        back = self.at_most(other)
+        return Amount(self.images - back.images, self.cost - back.cost, self.unpriced - back.unpriced)
+
+    def at_most(self, other: Amount) -> Amount:
+        """Return the smaller one of each."""
+        return Amount(
+            min(self.images, other.images), min(self.cost, other.cost), min(self.unpriced, other.unpriced)
+        )
 
     def to_json(self) -> dict[str, object]:
         """Return what is written of it."""
-        return {"images": self.images, "cost": str(self.cost), "unpriced": self.unpriced}
+        most = self.at_most(_MOST)
+        return {"images": most.images, "cost": f"{most.cost:f}", "unpriced": most.unpriced}
+
+    @classmethod
+    def of(cls, said: Mapping[str, object]) -> Amount:
+        """Return what anybody may have written; raise one of `DAMAGE` where that is no amount."""
+        images = whole(said["images"], least=0, most=MOST_IMAGES)
+        return cls(images, _cost(said["cost"]), whole(said["unpriced"], least=0, most=images))
+
+
+_MOST = Amount(MOST_IMAGES, MOST_COST, MOST_IMAGES)
+
+
+def _cost(said: object) -> Decimal:
+    if not _COST.fullmatch(text(said)) or (cost := Decimal(text(said))) > MOST_COST:
+        raise ValueError("no cost")
+    return cost
 
 
 class Ledger(Protocol):
     """Where several processes write down what they spend, a line at a time, and nothing is ever changed."""
 
     def add(self, line: bytes) -> None: ...
-    def read(self, start: int) -> bytes | None: ...  # None: it is no longer what was read before
+    def read(self, start: int) -> bytes | None: ...  # a piece; None: it is no longer what was read before
 
 
 class Budget:
@@ -141,8 +173,11 @@ class Budget:
     (R18). A call without a known end counts as spent (R20).
 
     Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts
-    only where it fits with what stands before it, so that all readers decide alike. What a killed process
-    had reserved stays counted: it may be billed. Forked children go on with their parent's budget.
+    only where it fits with what stands before it, so that all readers decide alike. What a process leaves
+    behind that is killed stays counted: it may be billed. Forked children go on with their parent's budget.
+
+    A ledger may come from elsewhere, so that no line of it lowers what is spent, but one that gives back what
+    an earlier reservation holds, which it names, and no more than that.
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:
@@ -151,6 +186,8 @@ class Budget:
         self._ledger = ledger
         self._spent = Amount()
         self._read = 0  # bytes of the ledger
+        self._overlong = False  # in a line that is too long
+        self._held: dict[str, Amount] = {}  # what may be given back, by the reservation's id
         self._fitted: dict[str, bool] = {}  # this process's own reservations that are being written
         self._lock = ProcessLock()
         _BUDGETS.add(self)
@@ -183,15 +220,17 @@ class Budget:
 
         Raises `OverBudget` before anything is sent.
         """
-        worst = self._reserve(request, caps)
+        name, worst = self._reserve(request, caps)
         try:
             yield
         except (BelugaError, Stopped) as error:
             arrived = len(error.result) if isinstance(error, Incomplete) else 0
             if not error.may_be_billed:
                 with suppress(StoreError):  # what cannot be written down stays counted
-                    self._give_back(request, worst, arrived)
+                    self._give_back(name, request, worst, arrived)
             raise
+        finally:
+            self._settle(name)
 
     def check(self, requests: Sequence[Request], caps: Caps) -> None:
         """Raise `OverBudget` where requests together would go over the caps; reserve nothing."""
@@ -227,60 +266,92 @@ class Budget:
         limit = f" of {caps.words(caps.cost)}" if caps.cost is not None else ""
         return f"{made}; {caps.words(spent.cost)}{limit} by your prices of {caps.prices.date} (estimated)"
 
-    def _reserve(self, request: Request, caps: Caps) -> Decimal | None:
+    def _reserve(self, request: Request, caps: Caps) -> tuple[str, Decimal | None]:
         name = uuid.uuid4().hex
-        limits = {"images": caps.images, "cost": None if caps.cost is None else str(caps.cost)}
         with self._lock:
-            while not self._fitted.pop(name, False):  # until no other process is quicker
+            for _ in range(_TRIES):  # until no other process is quicker
                 self._catch_up()
                 worst = self._fitting([request], caps)
                 self._fitted[name] = False
-                self._write(_amount_of(request.n, worst).to_json() | {"id": name, "caps": limits})
-            return worst
+                self._write(_amount_of(request.n, worst).to_json() | {"id": name, "caps": _limits(caps)})
+                if self._fitted.pop(name):
+                    return name, worst
+        raise StoreError(
+            "What was spent could not be counted: what is written down here does not come to stand there.",
+            'Nothing was sent. Ask again, or use the setting budget = "session".',
+        )
 
-    def _give_back(self, request: Request, worst: Decimal | None, arrived: int) -> None:
+    def _give_back(self, name: str, request: Request, worst: Decimal | None, arrived: int) -> None:
         missing = request.n - arrived
+        cost = None if worst is None else worst * missing / request.n
         with self._lock:
-            self._write(_amount_of(-missing, worst and worst / request.n * -missing).to_json())
+            self._write(_amount_of(missing, cost).to_json() | {"of": name})
+
+    def _settle(self, name: str) -> None:
+        with self._lock:
+            if self._ledger is None:  # nobody else can give it back
+                self._held.pop(name, None)
 
     def _write(self, entry: Mapping[str, object]) -> None:
         if self._ledger is None:
             self._count(entry)
         else:
-            self._ledger.add(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+            self._ledger.add(_line(entry))
             self._catch_up()
 
     def _catch_up(self) -> None:
-        if self._ledger is None:
-            return
-        written = self._ledger.read(self._read)
-        if written is None:
-            self._forget()
-            written = self._ledger.read(0) or b""
-        lines, newline, _ = written.rpartition(b"\n")
-        self._read += len(lines) + len(newline)
-        for line in lines.splitlines():
-            with suppress(*DAMAGE, InvalidOperation):  # cut off, or written by somebody else
-                self._count(load_json(line))
+        while self._ledger is not None:
+            piece = self._ledger.read(self._read)
+            if piece is None:
+                self._forget()
+            elif b"\n" in piece:
+                self._hear(piece[: piece.rindex(b"\n")].split(b"\n"))
+                self._read += piece.rindex(b"\n") + 1
+            elif len(piece) > LONGEST_LINE:
+                self._overlong = True
+                self._read += len(piece)
+            else:
+                return
+
+    def _hear(self, lines: Sequence[bytes]) -> None:
+        for line in lines[self._overlong :]:
+            if len(line) <= LONGEST_LINE:
+                with suppress(*DAMAGE):  # cut off, or nobody's of ours
+                    self._count(members(load_json(str(line, "utf-8"))))
+        self._overlong = False
 
     def _forget(self) -> None:
-        self._spent, self._read = Amount(), 0
+        self._spent, self._held = Amount(), {}
+        self._read, self._overlong = 0, False
 
     def _count(self, entry: Mapping[str, object]) -> None:
-        amount = Amount(whole(entry["images"]), _written_cost(entry["cost"]), whole(entry["unpriced"]))
-        limits = entry.get("caps")
-        fits = not isinstance(limits, Mapping) or _within(self._spent + amount, limits)
+        amount = Amount.of(entry)
+        if "of" in entry:
+            self._count_back(text(entry["of"]), amount)
+            return
+        name, limits = text(entry["id"]), entry.get("caps")
+        fits = limits is None or _within(self._spent + amount, members(limits))
         if fits:
-            self._spent = (self._spent + amount).not_negative
-        if (name := str(entry.get("id"))) in self._fitted:
+            self._spent += amount
+            self._held.setdefault(name, amount)
+        if name in self._fitted:
             self._fitted[name] = fits
+
+    def _count_back(self, name: str, amount: Amount) -> None:
+        back = self._held[name].at_most(amount)
+        self._held[name] -= back
+        self._spent -= back
 
     def _share(self) -> None:
         """Before this process forks: go on in a file that its children inherit."""
         with self._lock, suppress(OSError):
             if self._ledger is None:
                 ledger = InheritedLedger()
-                ledger.add(json.dumps(self._spent.to_json()).encode() + b"\n")
+                settled = self._spent
+                for amount in self._held.values():
+                    settled -= amount
+                held = (_line(amount.to_json() | {"id": name}) for name, amount in self._held.items())
+                ledger.add(_line(settled.to_json() | {"id": uuid.uuid4().hex}) + b"".join(held))
                 self._ledger = ledger
                 self._forget()
 
@@ -353,18 +424,22 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_in_child)
 
 
+def _limits(caps: Caps) -> Mapping[str, object]:
+    """Return caps as they are written; one beyond what a line may say is none."""
+    images = None if caps.images is None or caps.images > MOST_IMAGES else caps.images
+    cost = None if caps.cost is None or caps.cost > MOST_COST else f"{caps.cost:f}"
+    return {"images": images, "cost": cost}
+
+
 def _within(amount: Amount, limits: Mapping[str, object]) -> bool:
     images, cost = limits.get("images"), limits.get("cost")
-    if images is not None and amount.images > int(str(images)):
+    if images is not None and amount.images > whole(images):
         return False
-    return cost is None or amount.cost <= Decimal(str(cost))
+    return cost is None or amount.cost <= _cost(cost)
 
 
-def _written_cost(value: object) -> Decimal:
-    cost = Decimal(text(value))
-    if not abs(cost) <= MOST:
-        raise ValueError("no amount")
-    return cost
+def _line(entry: Mapping[str, object]) -> bytes:
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
 
 
 def _amount_of(images: int, cost: Decimal | None) -> Amount:

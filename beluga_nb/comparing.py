@@ -242,7 +242,8 @@ class Comparing(Judging):
         # What this run may make is the caller's own word, and holds for previews too.
         Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
-            self._budget(now).check(bounded, now.caps)
+            for budget in self._bounding(now):
+                budget.check(bounded, now.caps)
             Budget().check(bounded, caps)
         if yes or plan.images <= ASK_ABOVE:
             return
@@ -351,7 +352,7 @@ class Comparing(Judging):
     def _engine(self, now: Settings, store: Store, within: Wrap = ...) -> Engine:
         raise NotImplementedError
 
-    def _budget(self, now: Settings) -> Budget:
+    def _bounding(self, now: Settings) -> list[Budget]:
         raise NotImplementedError
 
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:

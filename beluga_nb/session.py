@@ -64,6 +64,7 @@ from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
+from beluga_nb.project import FILE
 from beluga_nb.settings import Settings as Settings  # for the workbench, too
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
@@ -454,7 +455,8 @@ class Session(Care, Comparing, Bench):
         if new:
             self._check_asking(now, request)
         if new and self._bounded(now):
-            self._budget(now).check([request.part(0, new)], now.caps)
+            for budget in self._bounding(now):
+                budget.check([request.part(0, new)], now.caps)
         if yes or new <= ASK_ABOVE:
             return
         check_yes(
@@ -533,7 +535,8 @@ class Session(Care, Comparing, Bench):
     def _bounded_by(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
         engine = Held(engine, self._room, self._endpoint(now).timeout + GRACE)
         if self._bounded(now):
-            engine = Budgeted(engine, self._budget(now), now.caps)
+            for budget in self._bounding(now):
+                engine = Budgeted(engine, budget, now.caps)
         return Counted(Limited(within(engine), self._limit(now), now.max_in_flight))
 
     def _tell_of_file(self, now: Settings) -> None:
@@ -559,6 +562,13 @@ class Session(Care, Comparing, Bench):
             return self.budget
         store = self._store_of(now)
         return self._budgets.setdefault(_place(store), Budget(StoreLedger(store)))
+
+    def _bounding(self, now: Settings) -> list[Budget]:
+        """Return all budgets that hold: what an untrusted file says of whose they are frees from no cap."""
+        budgets = [self._budget(now)]
+        if now.budget != "session" and FILE in {now.places.get("budget"), now.places.get("store")}:
+            budgets.append(self.budget)
+        return budgets
 
     def _limit(self, now: Settings) -> ConcurrencyLimit:
         return self._room.limit(_LOCAL_URL if self._local(now) else now.base_url)

@@ -8,14 +8,18 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from conftest import KEY, Counting, ask, drawing, drawn, service
 from faulty import Faulty, after, b64, images, silence
 from faulty import error as refusal
+from hypothesis import given, settings
+from hypothesis.strategies import booleans, integers, lists, one_of, sampled_from, tuples
 
 from beluga_nb.budget import Amount, Budget, Budgeted, Caps, Prices
 from beluga_nb.core import Incomplete, Request, Stopped
@@ -422,6 +426,230 @@ def test_budgets_on_one_ledger_agree_whoever_writes(tmp_path):
         with second.reserved(FOX, caps(images=3)):
             assert (first.images, second.images) == (3, 3)
     assert (first.spent, second.spent) == (Amount(3, Decimal("0.24")), Amount(3, Decimal("0.24")))
+
+
+def hostile(images=1, cost="0.08", unpriced=0, **more):
+    return json.dumps({"images": images, "cost": cost, "unpriced": unpriced} | more).encode()
+
+
+NO_COUNT = [-1000, -1, 10**10, 10**3000, 1.5, float("nan"), float("inf"), "1", "-1", None, True, [], {}]
+NO_COST = [
+    "-1000",
+    "1e999999999",
+    "-1e9",
+    "1e-999999999",
+    "NaN",
+    "Infinity",
+    "sNaN",
+    "",
+    "\u0661",
+    "9" * 99,
+    -1,
+    0.5,
+]
+NO_COST += [None, True, [], {}, "1_000", " 1", "1\n", "\ud800"]
+NO_NAME = [None, 1, [], {}, "\ud800"]
+NO_LINES = [
+    *(hostile(said, id="h") for said in NO_COUNT),
+    *(hostile(cost=said, id="h") for said in NO_COST),
+    *(hostile(unpriced=said, id="h") for said in [*NO_COUNT, 2]),
+    *(hostile(id=said) for said in NO_NAME),
+    *(hostile(1000, "1000", of=said) for said in [*NO_NAME, "h", "", "0" * 32]),
+    *(hostile(-1000, "-1000", of=said) for said in ["h", ""]),
+    *(hostile(id="h", caps=said) for said in (1, "x", [], {"images": -1}, {"images": "9"}, {"cost": "1e9"})),
+    hostile(-1000, "-1000"),
+    hostile(-1000, "-1000", id="h"),
+    hostile(id="h" * 5000),
+    hostile(id="h") + b" " * 2**21,
+    hostile(id="h").decode().encode("utf-16"),
+    *(sign * 4000 for sign in (b"[", b'{"a":', b"9", b"\xff", b"\x00", b"\r")),
+    *(b"null", b"[]", b"{}", b"NaN", b'"x"', b"", b'{"images":1,"co', b'{"schema":2}', b"\xff\x00"),
+]
+LINES = [
+    *NO_LINES,
+    hostile(id="h"),
+    hostile(0, "0", id="h"),
+    hostile(2, "1000", of="h"),
+    hostile(1, "0", of="h"),
+]
+
+
+def append(folder, *lines):
+    (folder / "pending").mkdir(exist_ok=True)
+    with (folder / "pending" / "spent.jsonl").open("ab") as file:
+        file.writelines(line + b"\n" for line in lines)
+
+
+def bought(budget, caps):
+    try:
+        with budget.reserved(FOX, caps):
+            return 1
+    except OverBudget:
+        return 0
+
+
+@pytest.mark.parametrize("line", NO_LINES, ids=lambda line: repr(line[:60]))
+def test_a_line_that_is_none_of_ours_counts_nothing_and_raises_nothing(line, tmp_path):
+    budget = Budget(ledger_of(tmp_path))
+    assert bought(budget, caps(images=3, cost=9))
+    before = budget.spent
+    append(tmp_path, line, line)
+    assert (budget.spent, Budget(ledger_of(tmp_path)).spent) == (before, before)
+    assert [bought(budget, caps(images=3, cost=9)) for _ in range(3)] == [1, 1, 0]
+
+
+@given(steps=lists(one_of(sampled_from(LINES), sampled_from([0, 1, 2])), max_size=14), money=booleans())
+@settings(max_examples=150, deadline=None)
+def test_no_lines_in_any_order_let_more_through_than_a_cap(steps, money):
+    limits = caps(cost="0.16") if money else caps(images=2)
+    with tempfile.TemporaryDirectory() as name:
+        folder, count = Path(name) / "store", 0
+        shared = [Budget(ledger_of(folder)) for _ in range(2)]
+        assert not bought(shared[0], caps(images=0))
+        folder.mkdir(exist_ok=True)
+        for step in [*steps, 0, 1, 2]:
+            if isinstance(step, bytes):
+                append(folder, step)
+            else:
+                count += bought([*shared, Budget(ledger_of(folder))][step], limits)
+        seen = {budget.spent for budget in [*shared, Budget(ledger_of(folder))]}
+    assert count <= 2
+    assert len(seen) == 1, "all read alike"
+
+
+@given(
+    steps=lists(tuples(integers(0, 1), integers(1, 4), integers(0, 4), booleans()), max_size=12),
+    kind=sampled_from(["session", "shared", "inherited on the way"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_is_given_back_is_what_did_not_arrive_and_nothing_else(steps, kind):
+    with tempfile.TemporaryDirectory() as name:
+        budgets = [Budget() if kind != "shared" else Budget(ledger_of(Path(name) / "s")) for _ in range(2)]
+        spent = [0, 0]
+        for who, n, arrived, fails in steps:
+
+            async def engine(request, budget=budgets[who], arrived=arrived, fails=fails):
+                if kind == "inherited on the way":
+                    budget._share()
+                if fails:
+                    raise Refused("No.", status=402)
+                if arrived < request.n:
+                    raise Incomplete((await drawing(request))[:arrived], [Refused("No.", status=400)])
+                return await drawing(request)
+
+            with contextlib.suppress(Refused, Incomplete):
+                ask(Budgeted(engine, budgets[who], caps(cost=99)), FOX.part(0, n))
+            spent[who] += 0 if fails else min(n, arrived) if arrived < n else n
+        told = [(budget.images, budget.cost) for budget in budgets]
+    expected = [sum(spent)] * 2 if kind == "shared" else spent
+    assert told == [(each, each * Decimal("0.08")) for each in expected]
+
+
+def test_a_reservation_is_given_back_once_and_to_its_own_amount(tmp_path):
+    budget = Budget(ledger_of(tmp_path))
+    assert [bought(budget, caps(images=3)) for _ in range(3)] == [1, 1, 1]
+    lines = (tmp_path / "pending" / "spent.jsonl").read_bytes().splitlines()
+    name = json.loads(lines[-1])["id"]
+    append(tmp_path, *[hostile(1000, "1000", of=name)] * 5)
+    assert (budget.images, Budget(ledger_of(tmp_path)).spent) == (2, Amount(2, Decimal("0.16")))
+
+
+FORKING = """
+import contextlib, os
+from beluga_nb.budget import Budget, Caps
+from beluga_nb.core import Request
+from beluga_nb.errors import Refused
+
+budget, request = Budget(), Request(prompt="a fox", model="flux-2.0", n=2)
+with budget.reserved(request, Caps()), contextlib.suppress(Refused), budget.reserved(request, Caps()):
+    if pid := os.fork():
+        os.waitpid(pid, 0)
+    raise Refused("No.", status=402)
+if not pid:
+    os._exit(0)
+print(budget.images)
+"""
+
+
+@pytest.mark.posix
+@forks
+def test_a_call_that_is_on_its_way_in_two_processes_is_given_back_once(tmp_path):
+    assert ended(in_process(FORKING, "", tmp_path)) == "2"
+
+
+def a_link(lock):
+    lock.symlink_to("nowhere")
+    os.utime(lock, (1, 1), follow_symlinks=False)
+
+
+def a_folder(lock):
+    lock.mkdir()
+    os.utime(lock, (1, 1))
+
+
+def a_full_folder(lock):
+    lock.mkdir()
+    (lock / "x").touch()
+    os.utime(lock, (1, 1))
+
+
+def a_pipe(lock):
+    os.mkfifo(lock)
+    os.utime(lock, (1, 1))
+
+
+def a_closed_file(lock):
+    lock.touch(0)
+    os.utime(lock, (1, 1))
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("made", [a_link, a_folder, a_full_folder, a_pipe, a_closed_file])
+@pytest.mark.parametrize("later", [False, True], ids=["old", "of a time to come"])
+def test_a_lock_that_is_no_file_is_nobodys_after_the_silence(made, later, tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "PATIENCE", 0.3)
+    monkeypatch.setattr(ledger, "ABANDONED_AFTER", 0.4)
+    budget, lock = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.lock"
+    assert bought(budget, caps(images=9))
+    made(lock)
+    if later:
+        os.utime(lock, (2**32, 2**32), follow_symlinks=False)
+        with pytest.raises(StoreError, match="does not let go"):
+            bought(budget, caps(images=9))
+        time.sleep(0.2)
+    assert bought(budget, caps(images=9))
+    assert budget.images == 2
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("made", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_ledger_that_is_no_file_is_refused_at_once(made, tmp_path):
+    (tmp_path / "pending").mkdir()
+    made(tmp_path / "pending" / "spent.jsonl")
+    with pytest.raises(StoreError, match="What was spent cannot be written down"):
+        bought(Budget(ledger_of(tmp_path)), caps(images=9))
+
+
+@pytest.mark.parametrize(("by", "made"), [("file", 2), ("file, trusted", 3), ("environment", 3)])
+def test_a_file_that_nobody_trusts_shares_a_budget_and_frees_from_none(by, made, tmp_path):
+    more = {"BELUGA_TRUST": str(tmp_path)} if "trusted" in by else {}
+    if by == "environment":
+        more = {"BELUGA_BUDGET": "store"}
+    else:
+        (tmp_path / "beluga.toml").write_text('budget = "store"\n')
+    counting = Counting()
+    with service(counting) as base_url:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_MODEL": "flux-2.0"} | more
+        session = Session(
+            environ=environ | {"BELUGA_MAX_IMAGES": "2"}, folder=tmp_path, notify=lambda _: None
+        )
+        assert session.settings().budget == "store"
+        for number in range(3):
+            with contextlib.suppress(OverBudget):
+                session.generate(f"a fox {number}")
+            if number == 1:
+                (tmp_path / "beluga_store" / "pending" / "spent.jsonl").unlink()
+    assert len(counting.requests) == made
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 from beluga_nb.errors import StoreError
 from beluga_nb.store.claims import Claim, owner, remove
@@ -21,6 +23,9 @@ PATIENCE = 5.0
 
 ABANDONED_AFTER = 10.0
 """Seconds after which a claim on the ledger is nobody's, whoever made it: a line takes milliseconds."""
+
+PIECE = 2**20
+"""Bytes that are read at once, however long the file is."""
 
 _BEGINNING = b'{"schema":1}\n'
 
@@ -36,6 +41,7 @@ class StoreLedger:
         self.store = store
         self.path = store.folder / "pending" / LEDGER
         self._file: tuple[int, int] | None = None
+        self._lock_seen: tuple[tuple[int, int], float] = ((0, 0), 0.0)  # which one, and since when
 
     def add(self, line: bytes) -> None:
         """Add a line, and wait until it is on the disk; raise `StoreError` where that fails."""
@@ -51,15 +57,17 @@ class StoreLedger:
             raise self._unusable(error.message.partition(": ")[2].rstrip(".")) from None
 
     def read(self, start: int) -> bytes | None:
-        """Return what stands from a place on, or None where it is no longer the file of the last time."""
+        """Return a piece from a place on, or None where it is no longer the file of the last time."""
         try:
-            with self.path.open("rb") as file:
+            with open(self.path, "rb", buffering=0, opener=_open_at_once) as file:
                 state = os.fstat(file.fileno())
+                if not stat.S_ISREG(state.st_mode):
+                    raise OSError("it is no file")
                 before, self._file = self._file, (state.st_dev, state.st_ino)
                 if start and (before != self._file or state.st_size < start):
                     return None
                 file.seek(start)
-                return file.read()
+                return file.read(PIECE)
         except FileNotFoundError:
             return None if start else b""
         except OSError as error:
@@ -81,7 +89,8 @@ class StoreLedger:
         try:
             return Claim.take(path, self.store.folder)
         except FileExistsError:
-            _take_away_from_nobody(path)
+            with contextlib.suppress(OSError):
+                self._take_away_from_nobody(path)
             return None
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
@@ -92,9 +101,35 @@ class StoreLedger:
             'Nothing was sent. Make the store writable, or use the setting budget = "session".',
         )
 
-
-def _take_away_from_nobody(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        changed, holder = path.stat().st_mtime, owner(path.read_bytes())
-        if holder.is_gone or time.time() - changed > ABANDONED_AFTER:
+    def _take_away_from_nobody(self, path: Path) -> None:
+        state = path.lstat()  # a link says nothing of who holds it
+        which = (state.st_ino, state.st_mtime_ns)
+        if self._lock_seen[0] != which:
+            self._lock_seen = which, time.monotonic()
+        # A time of change that is yet to come never gets old.
+        age = max(time.time() - state.st_mtime, time.monotonic() - self._lock_seen[1])
+        if not stat.S_ISREG(state.st_mode):
+            if age > ABANDONED_AFTER:
+                _take_away(path)
+            return
+        said = b""
+        with contextlib.suppress(OSError), open(path, "rb", opener=_open_at_once) as file:
+            said = file.read(PIECE)
+        holder = owner(said)
+        if age > ABANDONED_AFTER or holder.is_gone:
             remove(path, holder.token)
+
+
+def _take_away(path: Path) -> None:
+    """Take away what is no file; a folder with something in it only leaves its name."""
+    aside = path.with_name(f"{path.name}.{uuid4().hex}")
+    os.rename(path, aside)
+    if aside.is_dir() and not aside.is_symlink():
+        aside.rmdir()
+    else:
+        aside.unlink()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for anybody who writes, as a pipe does."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
