@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from beluga_nb.api.fetch import is_picture
+from beluga_nb.api.fetch import cut_short, is_picture
 from beluga_nb.api.inflate import inflated
 from beluga_nb.errors import BadReply
 from beluga_nb.text import redact_bytes, sanitize
@@ -31,14 +32,29 @@ MOST_PARTS = 200_000
 
 _LONG = 256  # bytes of a string above which it is taken out before JSON is parsed
 _MOST_DOCUMENTS = 1000
+_MOST_FOUND = 10_000  # places in a text that may be pictures
 _MOST_WORK = 50_000_000  # characters that are looked at again where a document is damaged
 
 _ENCODED_SIGNATURES = ("iVBORw0KGgo", "/9j/", "_9j_", "UklGR")
 _HEX_SIGNATURES = ("89504e470d0a1a0a", "ffd8ff", "52494646")
 
 _ADDRESSES = ("url", "urls", "image_url", "image_urls", "uri", "image_uri", "signed_url", "href")
+_NAMES_OF_ADDRESSES = ("url", "uri", "link", "src", "href", "path")
+_OTHER_ADDRESSES = (
+    "status",
+    "cancel",
+    "poll",
+    "hook",
+    "callback",
+    "response",
+    "request",
+    "doc",
+    "help",
+    "avatar",
+)
+_COPIES = ("thumb", "preview", "mask", "input")  # of a picture that is there too
 _LISTS = {"data", "images", "image", "output", "outputs", "result", "results", "artifacts", "predictions"}
-_NO_PICTURES = {"error", "errors", "detail", "usage", "request", "input", "prompt"}
+_NO_PICTURES = {"error", "errors", "detail", "usage", "request", "input", "prompt", "revised_prompt"}
 _JOBS = ("task_id", "job_id", "prediction_id", "id")
 _UNDER_WAY = {"accepted", "in_progress", "in-progress", "pending", "processing", "queued", "running"}
 _UNDER_WAY |= {"starting", "submitted", "in_queue", "waiting"}
@@ -64,15 +80,17 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None) -> ParsedAnswer
     """
     headers = headers or {}
     body = inflated(body, headers.get("content-encoding", ""))
-    if is_picture(body):
-        return ParsedAnswer(items=(Item(data=body),))
+    if is_picture(bare := body.lstrip(_BLANKS)):
+        return ParsedAnswer(items=(Item(data=bare),))
     if parts := _multipart(body, headers.get("content-type", "")):
         return ParsedAnswer(items=tuple(Item(data=part) for part in parts[:MOST_ITEMS]))
-    reader = _Reader()
-    for document in _documents(body, reader.strings):
+    if bare := _bare_within(body):
+        return ParsedAnswer(items=(Item(data=bare),))
+    text, reader = _utf_8(body), _Reader()
+    for document in _documents(_without_numbers(text), reader.strings):
         reader.read(document)
     if not reader.items:
-        reader.search(body)
+        reader.search(text)
     if not reader.items or (reader.job and not any(map(_is_of_use, reader.items))):
         raise _nothing(body, reader)
     return ParsedAnswer(
@@ -98,7 +116,7 @@ def decoded(encoded: str | bytes | memoryview) -> bytes:
 
 def _decoded(encoded: str | bytes | memoryview) -> bytes:
     head = bytes(encoded[:256].encode("utf-8", "replace") if isinstance(encoded, str) else encoded[:256])
-    if head.startswith(b"data:"):
+    if head[:5].lower() == b"data:":
         return _of_data_url(encoded)
     if head[:16].lower().startswith(tuple(each.encode() for each in _HEX_SIGNATURES)):
         return binascii.unhexlify(encoded)
@@ -113,7 +131,7 @@ def _bytes(text: str | bytes | memoryview) -> bytes:
 
 def _of_data_url(url: str | bytes | memoryview) -> bytes:
     head, comma, payload = _bytes(url).partition(b",")
-    if b";base64" in head:
+    if b";base64" in head.lower():
         return pybase64.b64decode(_plain_base64(payload), validate=True)
     data = unquote_to_bytes(payload)
     if not comma or not is_picture(data):
@@ -138,14 +156,88 @@ def _unescaped(text: bytes) -> str:
         return text.decode("utf-8", "replace").replace("\\/", "/").replace("\\n", "").replace("\\r", "")
 
 
+_BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,200})', re.IGNORECASE)
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+
+
 def _multipart(body: bytes, content_type: str) -> list[bytes]:
-    """Return the bare pictures among the parts of a multipart body."""
-    boundary = re.search(r'boundary="?([^";,\s]{1,200})', content_type)
+    """Return the pictures among the parts of a multipart body."""
+    boundary = _BOUNDARY.search(content_type)
     if not boundary or not content_type.lower().startswith("multipart/"):
         return []
     parts = body.split(b"--" + boundary[1].encode("utf-8", "replace"), MOST_ITEMS + 1)
-    payloads = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
-    return [payload for payload in payloads if is_picture(payload)]
+    return [payload for payload in map(_payload, parts) if payload]
+
+
+def _payload(part: bytes) -> bytes:
+    head = _BLANK_LINE.search(part)
+    payload = part[head.end() :] if head else b""
+    if is_picture(payload):
+        return payload.removesuffix(b"\n").removesuffix(b"\r")
+    return next(_encoded_within(payload), b"") if _encodes(payload) else b""
+
+
+# --- pictures anywhere
+
+
+_BLANKS = b"\xef\xbb\xbf\r\n\t "  # and a byte order mark
+_BARE = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+
+
+def _bare_within(body: bytes) -> bytes:
+    """Return the first whole picture that stands in a body as it is, with all that follows it."""
+    for start in sorted(at for at in map(body.find, _BARE) if at >= 0):
+        if is_picture(body[start : start + 12]) and not cut_short(body[start:]):
+            return body[start:]
+    return b""
+
+
+_ENCODED = re.compile(rb"(?:iVBORw0KGgo|[/_]9j\\{0,2}[/_]|UklGR)[A-Za-z0-9+/_\\\r\n\t-]{40,}+")
+
+
+def _encoded_within(text: bytes) -> Iterator[bytes]:
+    """Yield the whole pictures whose base64 stands in a text, whatever is around it."""
+    for found in itertools.islice(_ENCODED.finditer(text), _MOST_FOUND):
+        encoded = _plain_base64(found[0]).rstrip(b"=")
+        encoded = encoded[: len(encoded) - (len(encoded) % 4 == 1)]  # a letter of what follows
+        with contextlib.suppress(binascii.Error, ValueError):
+            data = _decoded(encoded)
+            if is_picture(data) and not cut_short(data):
+                yield data
+
+
+_NUMBERS = re.compile(rb"\[\s*(?:137,\s*80|255,\s*216|82,\s*73),[0-9,\s]++\]")
+
+
+def _without_numbers(body: bytes) -> bytes:
+    """Return JSON with base64 for each picture that is a list of its bytes, as Node's `Buffer` is written."""
+    return _NUMBERS.sub(_of_numbers, body)
+
+
+def _of_numbers(found: re.Match[bytes]) -> bytes:
+    try:
+        return b'"%s"' % pybase64.b64encode(bytes(json.loads(found[0])))
+    except (ValueError, TypeError):
+        return found[0]
+
+
+_LINK = re.compile(rb"(?:!\[[^\]]{0,300}\]\(|<img src=[\"'])(https?://[^\s()<>\"'\\]{1,2000})")
+
+
+def _links_within(text: bytes) -> Iterator[str]:
+    """Yield the addresses of the pictures that a text in Markdown or HTML shows."""
+    for found in itertools.islice(_LINK.finditer(text), _MOST_FOUND):
+        yield found[1].decode("utf-8", "replace")
+
+
+def _encodes(raw: str | bytes | memoryview) -> bool:
+    """Whether a string begins as an encoded picture does."""
+    start = raw[:200] if isinstance(raw, str) else bytes(raw[:200]).decode("ascii", "replace")
+    start = start.lstrip().replace("\\", "")
+    if start[:5].lower() == "data:":
+        kind, _, payload = start.partition(",")
+        return kind[5:11].lower() == "image/" or payload.startswith(_ENCODED_SIGNATURES)
+    return start.startswith(_ENCODED_SIGNATURES) or start.lower().startswith(_HEX_SIGNATURES)
 
 
 # --- documents
@@ -177,9 +269,6 @@ _PLACE = re.compile("\x01([0-9]{1,9})\x01")
 
 def _documents(body: bytes, strings: _Strings) -> Iterator[object]:
     """Yield the JSON values of a body, as far as they can be read."""
-    encoding = json.detect_encoding(body[:4])
-    if not encoding.startswith("utf-8"):
-        body = body.decode(encoding, "replace").encode("utf-8", "replace")
     if body.count(b'"') > MOST_PARTS:
         raise _too_many()
     short = b"".join(_short(body, strings))
@@ -188,6 +277,13 @@ def _documents(body: bytes, strings: _Strings) -> Iterator[object]:
     text = short.decode("utf-8", "replace")
     for each in _events(text) or [text]:
         yield from _values(each)
+
+
+def _utf_8(body: bytes) -> bytes:
+    encoding = json.detect_encoding(body[:4])
+    if encoding.startswith("utf-8"):
+        return body
+    return body.decode(encoding, "replace").encode("utf-8", "replace")
 
 
 def _too_many() -> BadReply:
@@ -281,21 +377,41 @@ class _Reader:
     job: str = ""
     error: str = ""
     empty: bool = False
+    under_way: bool = False
+    waits: bool = False
+    drafts: bool = False
+    echo: bool = False
+    texts: list[str] = field(default_factory=list)
 
     def read(self, document: object, depth: int = 0) -> None:
         if isinstance(document, str):
+            self._string(document, "result")
             inner = self.strings.text(document).encode("utf-8", "replace")
+            self.texts.append(document)
             for each in _documents(inner, self.strings) if depth < 3 else ():
                 self.read(each, depth + 1)
             return
         if isinstance(document, Mapping):
             self._head(document)
-        self._walk(document, "", 0)
+        self._walk(document, "result", 0)
 
     def search(self, body: bytes) -> None:
-        """Take the pictures of a body that is cut off from its long strings, whatever they are in."""
-        for number in range(len(self.strings.cut) if not _FIELD.match(_start(body)) else 0):
+        """Take what a body shows where no document of it gives a picture: in its texts, then anywhere."""
+        if self.waits or self.drafts or b"partial_image" in body:
+            return
+        for number in range(len(self.strings.cut) if not self.echo else 0):
             self._string(f"\x01{number}\x01", "cut")
+        self.items = [each for at, each in enumerate(self.items) if each not in self.items[:at][:MOST_ITEMS]]
+        for text in self.texts if not self.items else ():
+            self._loose(self.strings.text(text).encode("utf-8", "replace"))
+        if not self.items and not self.echo:
+            self._loose(body)
+            if not self.items and len(body) < 1000 and _is_address(alone := _start(body).strip()):
+                self.items += [] if _SPACE.search(alone) else [Item(url=alone)]
+
+    def _loose(self, text: bytes) -> None:
+        self.items += [Item(data=each) for each in itertools.islice(_encoded_within(text), MOST_ITEMS)]
+        self.items += [Item(url=each) for each in _links_within(text)]
 
     def _head(self, document: Mapping[str, object]) -> None:
         created = document.get("created")
@@ -333,27 +449,48 @@ class _Reader:
     def _object(self, said: Mapping[str, object], depth: int) -> None:
         kind = said.get("type")
         if isinstance(kind, str) and kind.endswith("partial_image"):
+            self.drafts = True
             return  # a draft of the picture that comes later
+        outer = self.under_way
+        self.under_way = outer or str(said.get("status", said.get("state", ""))).lower() in _UNDER_WAY
+        self.waits = self.waits or self.under_way
         if found := list(self._pictures(said)):
             self.items += found
-            return
+        else:
+            self._within(said, depth)
+        self.under_way = outer
+
+    def _within(self, said: Mapping[str, object], depth: int) -> None:
+        before = len(self.items)
         for name, value in said.items():
-            if name not in _NO_PICTURES and not (isinstance(value, str) and name not in _LISTS):
+            if name in _NO_PICTURES:
+                self.echo = self.echo or bool(value and name != "usage")
+            elif not isinstance(value, str) or name in _LISTS:
                 self._walk(value, name, depth + 1)
+            if isinstance(value, str) and name not in _NO_PICTURES and not self.under_way:
+                self.texts.append(value)
+        if len(self.items) == before and not self.under_way and not self.error:
+            self.items += [Item(url=each) for each in self._other_addresses(said)]
 
     def _pictures(self, said: Mapping[str, object]) -> Iterator[Item | BadReply]:
         revised = said.get("revised_prompt")
-        words = without_surrogates(self.strings.text(revised)) if isinstance(revised, str) else None
-        damaged = None
+        words = whole(self.strings.text(revised)) if isinstance(revised, str) else None
+        found, damaged = list[bytes](), None
         for name, value in said.items():
             if isinstance(value, str) and value and (name == "b64_json" or self._encodes(value)):
+                if name in _NO_PICTURES or (found and any(each in name.lower() for each in _COPIES)):
+                    continue
                 try:
-                    yield Item(data=decoded(self.strings.raw(value)), revised_prompt=words)
+                    data = decoded(self.strings.raw(value))
                 except BadReply as error:
                     damaged = error
                 else:
-                    return
-        if str(said.get("status", said.get("state", ""))).lower() not in _UNDER_WAY:
+                    if data not in found[:MOST_ITEMS]:  # under a second name
+                        found.append(data)
+        yield from (Item(data=data, revised_prompt=words) for data in found)
+        if found:
+            return
+        if not self.under_way:
             addresses = list(self._addresses(said))
             yield from (Item(url=address, revised_prompt=words) for address in addresses)
             if addresses:
@@ -362,12 +499,7 @@ class _Reader:
             yield damaged
 
     def _encodes(self, value: str) -> bool:
-        raw = self.strings.raw(value)
-        start = raw[:200] if isinstance(raw, str) else bytes(raw[:200]).decode("ascii", "replace")
-        start = start.lstrip().replace("\\", "")
-        return start.startswith(("data:image/", *_ENCODED_SIGNATURES)) or start.lower().startswith(
-            _HEX_SIGNATURES
-        )
+        return _encodes(self.strings.raw(value))
 
     def _addresses(self, said: Mapping[str, object]) -> Iterator[str]:
         for name in _ADDRESSES:
@@ -376,8 +508,20 @@ class _Reader:
                 inner = each.get("url") if isinstance(each, Mapping) else each
                 if not isinstance(inner, str) or not inner or self._encodes(inner):
                     continue
-                if not isinstance(value, list) or _is_address(inner):
+                if not isinstance(value, list) or _is_address(inner) or _is_relative(inner):
                     yield self.strings.text(inner)
+
+    def _other_addresses(self, said: Mapping[str, object]) -> Iterator[str]:
+        """Yield the addresses under names that say so, in an object that gives nothing better."""
+        for name, value in said.items():
+            low = name.lower()
+            if name in _NO_PICTURES or any(each in low for each in _OTHER_ADDRESSES):
+                continue
+            if any(each in low for each in _NAMES_OF_ADDRESSES):
+                for each in value if isinstance(value, list) else [value]:
+                    text = self.strings.text(each) if isinstance(each, str) else ""
+                    if _is_address(text) or _is_relative(text):
+                        yield text
 
     def _string(self, value: str, name: str) -> None:
         if self._encodes(value):
@@ -385,7 +529,11 @@ class _Reader:
                 self.items.append(Item(data=decoded(self.strings.raw(value))))
             except BadReply as error:
                 self.items.append(error)
-        elif name in {*_LISTS, *_ADDRESSES} and _is_address(text := self.strings.text(value)):
+        elif (
+            not self.under_way
+            and name in {*_LISTS, *_ADDRESSES}
+            and _is_address(text := self.strings.text(value))
+        ):
             self.items.append(Item(url=text))
 
 
@@ -395,6 +543,15 @@ def _is_of_use(item: Item | BadReply) -> bool:
 
 def _is_address(text: str) -> bool:
     return text.startswith(("https://", "http://"))
+
+
+_SPACE = re.compile(r"\s")
+_PICTURE_FILES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def _is_relative(text: str) -> bool:
+    path = text.partition("?")[0].lower()
+    return len(text) < 2000 and path.endswith(_PICTURE_FILES) and not _SPACE.search(text) and ":" not in path
 
 
 def _none_of_both() -> BadReply:

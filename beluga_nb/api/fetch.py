@@ -148,7 +148,7 @@ def _ends_as_png(data: bytes) -> bool:
 
 
 _EOI = 0xD9
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # not stuffed, and no restart
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # not stuffed, and no restart
 
 
 def _ends_as_jpeg(data: bytes) -> bool:

@@ -8,46 +8,68 @@ from beluga_nb.errors import BadReply
 from beluga_nb.text import sanitize
 
 MOST_INFLATED = 64 * 2**20
-"""Bytes that a compressed answer may become."""
+"""Bytes that a small compressed answer may become; a large one may become eight times as large as it is."""
 
 _READABLE = {"gzip", "x-gzip", "deflate"}
 _GZIP = b"\x1f\x8b"
+_PLAIN = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"{", b"[", b'"', b"d")
 _MOST_LAYERS = 3
+_MOST_MEMBERS = 10_000  # of a gzip file, each of which costs time of its own
+_PIECE = 2**14
 
 
 def inflated(content: bytes, encoding: str) -> bytes:
     """Return content without its coding, which `Content-Encoding` may name, or gzip's own first bytes show.
 
-    Raises `BadReply` for one that cannot be read, and for content of more than `MOST_INFLATED` bytes.
+    A name that means nothing here is passed over where the content can be read as it is. Raises `BadReply`
+    for content that cannot be read, and for a small one that becomes more than `MOST_INFLATED` bytes.
     """
     asked = {each.strip() for each in encoding.lower().split(",")} - {"", "identity"}
-    if asked - _READABLE:
+    if asked - _READABLE and not content[:1000].lstrip(b"\xef\xbb\xbf\r\n\t ").startswith((_GZIP, *_PLAIN)):
         raise BadReply(
             f"The answer is in an encoding that was not asked for ({sanitize(encoding, 40)}).",
             "It may have been billed.",
         )
+    asked &= _READABLE
+    most = max(MOST_INFLATED, min(4 * MOST_INFLATED, 8 * len(content)))
     for _ in range(_MOST_LAYERS):
         if not asked and not content.startswith(_GZIP):
             break
         try:
-            content, asked = _inflated(content), set()
+            content, asked = _inflated(content, most), set()
         except zlib.error:  # it only claims to be compressed
             break
     return content
 
 
-def _inflated(content: bytes) -> bytes:
+def _inflated(content: bytes, most: int) -> bytes:
     wrapped = content.startswith(_GZIP) or _starts_as_zlib(content)
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32 if wrapped else -zlib.MAX_WBITS)
-    found = bytearray()
-    while content and not inflater.eof:
-        found += inflater.decompress(content, 2**20)
-        if len(found) > MOST_INFLATED:
-            raise BadReply(
-                f"The answer inflates to more than {MOST_INFLATED // 2**20} MiB.", "It may have been billed."
-            )
-        content = inflater.unconsumed_tail
+    wbits = zlib.MAX_WBITS | 32 if wrapped else -zlib.MAX_WBITS
+    found, at, members = bytearray(), 0, 0
+    while at < len(content) and members < _MOST_MEMBERS and (not at or content.startswith(_GZIP, at)):
+        try:
+            at = _member(content, at, zlib.decompressobj(wbits=wbits), found, most)
+        except zlib.error:
+            if not (wrapped and found):
+                raise
+            break  # what came before the damage may be all that there is
+        members += 1
     return bytes(found)
+
+
+def _member(content: bytes, at: int, inflater: zlib._Decompress, found: bytearray, most: int) -> int:
+    """Add what one member of a gzip file holds, and return where it ends."""
+    while at < len(content) and not inflater.eof:
+        piece = content[at : at + _PIECE]
+        at += len(piece)
+        while piece and not inflater.eof:
+            found += inflater.decompress(piece, 2**20)
+            if len(found) > most:
+                raise BadReply(
+                    f"The answer inflates to more than {most // 2**20} MiB.", "It may have been billed."
+                )
+            piece = inflater.unconsumed_tail
+    return at - len(inflater.unused_data)
 
 
 def _starts_as_zlib(content: bytes) -> bool:

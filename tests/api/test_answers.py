@@ -2,15 +2,20 @@
 
 import base64
 import gzip
+import io
 import itertools
 import json
+import random
+import re
 import tracemalloc
 import zlib
 
 import pytest
 from conftest import drawn
+from PIL import Image
 
 from beluga_nb.api.answers import MOST_ITEMS, ParsedAnswer, decoded, parse
+from beluga_nb.api.inflate import MOST_INFLATED, inflated
 from beluga_nb.core import Request
 from beluga_nb.errors import BadReply
 from beluga_nb.wire import Item
@@ -40,6 +45,8 @@ SPELLINGS = {
     "data URL, wrapped": f"data:image/png;base64,{wrapped(76, chr(10))}",
     "hexadecimal": PNG.hex(),
     "HEXADECIMAL": PNG.hex().upper(),
+    "DATA URL": f"DATA:IMAGE/PNG;BASE64,{BASE64}",
+    "data URL of any bytes": f"data:application/octet-stream;base64,{BASE64}",
 }
 
 CONTAINERS = {
@@ -57,6 +64,12 @@ CONTAINERS = {
     "responses": lambda text: {"output": [{"type": "image_generation_call", "result": text}]},
     "chat": lambda text: {"choices": [{"message": {"images": [{"image_url": {"url": text}}]}}]},
     "beside an error": lambda text: {"data": [{"b64_json": text}], "error": {"message": "a warning"}},
+    "beside an address of something else": lambda text: {
+        "link": "https://a.example/help",
+        "data": [{"b64_json": text}],
+    },
+    "beside its address": lambda text: {"data": [{"url": "https://a.example/1.png", "b64_json": text}]},
+    "under two names": lambda text: {"image": text, "base64": text},
     "beside a job": lambda text: {"id": "7", "status": "succeeded", "output": [text]},
 }
 
@@ -90,6 +103,9 @@ ENVELOPES = {
     "events without names": lambda text: f"data: {text}\n\n".encode(),
     "events, as Windows ends lines": lambda text: events(text).replace(b"\n", b"\r\n"),
     "cut after the picture": lambda text: text.encode()[:-1],
+    "gzip of several members": lambda text: b"".join(
+        gzip.compress(text.encode()[at : at + 100]) for at in range(0, len(text.encode()), 100)
+    ),
     "gzip": lambda text: gzip.compress(text.encode()),
     "gzip twice": lambda text: gzip.compress(gzip.compress(text.encode())),
 }
@@ -109,6 +125,92 @@ def test_the_family_has_thousands_of_members():
     assert len(SPELLINGS) * len(FAMILY) > 4_500
 
 
+OTHER = drawn(Request(prompt="a whale", model="flux-2.0"), 0)
+SEVERAL = {
+    "numbered": lambda first, second: {"image_0": first, "image_1": second},
+    "numbers": lambda first, second: {"data": {"0": first, "1": second}},
+    "named": lambda first, second: {"result": {"front": first, "back": second}},
+    "numbered items": lambda first, second: {"images": {"a": {"b64": first}, "b": {"b64": second}}},
+    "lists": lambda first, second: {"a": {"images": [first]}, "b": {"images": [second]}},
+    "beside a small copy": lambda first, second: {"data": [{"image": first, "thumb": BASE64[:40]}, second]},
+}
+
+
+@pytest.mark.parametrize("several", SEVERAL)
+@pytest.mark.parametrize("envelope", ENVELOPES)
+def test_several_pictures_are_found_in_order(several, envelope):
+    pair = [base64.b64encode(each).decode() for each in (PNG, OTHER)]
+    body = ENVELOPES[envelope](json.dumps(SEVERAL[several](*pair)))
+    assert [item.data for item in parse(body).items] == [PNG, OTHER]
+
+
+def picture(kind):
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(buffer, kind)
+    return buffer.getvalue()
+
+
+KINDS = {"PNG": PNG, "JPEG": picture("JPEG"), "WebP": picture("WEBP")}
+
+# Bodies that are no document of which a picture is a member.
+LOOSE = {
+    "base64 alone": lambda text: text,
+    "base64, wrapped": lambda text: re.sub("(.{76})", r"\1\n", text),
+    "a data URL alone": lambda text: f"data:image/png;base64,{text}",
+    "a DATA URL alone": lambda text: f"DATA:image/png;base64,{text}",
+    "Markdown": lambda text: f"Here you are:\n![a fox](data:image/png;base64,{text})\nEnjoy!",
+    "XML": lambda text: f"<?xml version='1.0'?><answer><image>{text}</image></answer>",
+    "HTML": lambda text: f'<img src="data:image/png;base64,{text}">',
+    "a Python repr": lambda text: repr({"data": [{"b64_json": text}]}),
+    "a Python repr of bytes": lambda text: repr({"data": [{"b64_json": text.encode()}]}),
+    "JavaScript": lambda text: f"callback({{data: '{text}'}});",
+    "words before and after": lambda text: f"Done. {text} It took 3 s.",
+    "a chat in Markdown": lambda text: json.dumps(
+        {"id": "7", "choices": [{"message": {"content": f"Here: ![](data:image/png;base64,{text})"}}]}
+    ),
+    "a list of numbers": lambda text: json.dumps({"image": list(base64.b64decode(text))}),
+    "a Buffer": lambda text: json.dumps({"data": {"type": "Buffer", "data": list(base64.b64decode(text))}}),
+    "Buffers": lambda text: json.dumps(
+        {"images": [{"type": "Buffer", "data": list(base64.b64decode(text))}]}, separators=(",", ":")
+    ),
+}
+
+
+@pytest.mark.parametrize("loose", LOOSE)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("alphabet", ["usual", "URL-safe"])
+def test_a_picture_is_found_in_a_body_of_no_known_shape(loose, kind, alphabet):
+    encode = base64.b64encode if alphabet == "usual" else base64.urlsafe_b64encode
+    if "umbers" in loose or "Buffer" in loose:
+        encode = base64.b64encode
+    body = LOOSE[loose](encode(KINDS[kind]).decode()).encode()
+    assert [item.data for item in parse(body).items] == [KINDS[kind]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "before", [b"\r\n", b"\n", b"\xef\xbb\xbf", b" ", b"ok\n", b"content-type: image/png\r\n\r\n"]
+)
+def test_a_bare_picture_is_found_behind_other_bytes(kind, before):
+    assert parse(before + KINDS[kind]).items == (Item(data=KINDS[kind]),)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "no", "input": {"image": BASE64}},
+        {"id": "7", "status": "queued", "input": {"image": BASE64}},
+        {"id": "7", "status": "queued", "note": f"preview: {BASE64} "},
+        {"type": "image_generation.partial_image", "b64_json": BASE64},
+    ],
+    ids=["error", "job", "note of a job", "draft"],
+)
+@pytest.mark.parametrize("envelope", ["JSON", "events without names"])
+def test_a_picture_that_is_no_result_is_none(body, envelope):
+    with pytest.raises(BadReply):
+        parse(ENVELOPES[envelope](json.dumps(body)))
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("content_type", ["image/png", "application/json", "text/html", ""])
 def test_a_bare_picture_is_an_answer(kind, content_type):
@@ -120,6 +222,42 @@ def test_pictures_come_in_several_parts():
     parts = [b"content-type: application/json\r\n\r\n{}", b"content-type: image/png\r\n\r\n" + PNG]
     body = b"".join(b"--b7\r\n" + part + b"\r\n" for part in [*parts, parts[1]]) + b"--b7--\r\n"
     assert parse(body, {"content-type": 'multipart/mixed; boundary="b7"'}).items == (Item(data=PNG),) * 2
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("name", ["boundary", "BOUNDARY", "Boundary"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("coding", ["binary", "base64"])
+def test_parts_are_read_however_they_are_written(end, name, kind, coding):
+    payload = KINDS[kind] if coding == "binary" else base64.encodebytes(KINDS[kind])
+    part = end.join([b"--b7", b"Content-Transfer-Encoding: " + coding.encode(), b"", payload, b""])
+    answer = parse(part * 2 + b"--b7--" + end, {"content-type": f"Multipart/Form-Data; {name}=b7"})
+    assert answer.items == (Item(data=KINDS[kind]),) * 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "none", "br", "aws-chunked", "aws-chunked, gzip", "binary"])
+@pytest.mark.parametrize("what", ["picture", "JSON", "events", "gzip"])
+def test_an_unknown_encoding_of_what_is_readable_is_passed_over(encoding, what):
+    document = json.dumps({"data": [{"b64_json": BASE64}]}).encode()
+    event = b"data: " + document + b"\n\n"
+    body = {"picture": PNG, "JSON": b"\n " + document, "events": event, "gzip": gzip.compress(document)}[what]
+    assert parse(body, {"content-encoding": encoding}).items == (Item(data=PNG),)
+
+
+def test_an_unknown_encoding_of_what_is_not_readable_is_told():
+    with pytest.raises(BadReply, match=r"an encoding that was not asked for \(br\)"):
+        parse(b"\x1b\x03\x00\xf8\xff", {"content-encoding": "br"})
+
+
+def test_what_is_compressed_may_be_as_large_as_pictures_are():
+    noise = random.Random(7).randbytes(2**24)
+    assert len(inflated(gzip.compress(noise.hex().encode() * 3, 1), "")) == 6 * 2**24 > MOST_INFLATED
+
+
+def test_of_a_small_body_that_inflates_no_more_is_unpacked():
+    bomb = gzip.compress(gzip.compress(bytes(5 * MOST_INFLATED)))
+    with pytest.raises(BadReply, match="inflates to more than 64 MiB"):
+        inflated(bomb, "")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "GZIP", "identity, gzip"])
@@ -163,11 +301,70 @@ def test_addresses_are_found_in_each_shape(body, urls):
     ]
 
 
+NAMES = [
+    "imageUrl",
+    "download_url",
+    "file_url",
+    "output_url",
+    "result_url",
+    "src",
+    "link",
+    "href",
+    "fileUri",
+    "path",
+]
+PLACES = {
+    "an item": lambda name, url: {"data": [{name: url}]},
+    "the document": lambda name, url: {"id": "7", "status": "succeeded", name: url},
+    "deep": lambda name, url: {"result": {"files": [{"size": 7, name: url}]}},
+    "a list": lambda name, url: {"result": {name: [url]}},
+    "a chat": lambda _, url: {"choices": [{"message": {"content": f"Here: ![a fox]({url})\n"}}]},
+    "a text": lambda _, url: {"answer": f'<img src="{url}">'},
+    "a string": lambda _, url: url,
+    "strings": lambda _, url: [url],
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("place", PLACES)
+def test_an_address_is_found_whatever_its_name(name, place):
+    body = json.dumps(PLACES[place](name, "https://a.example/1.png")).encode()
+    assert [item.url for item in parse(body).items] == ["https://a.example/1.png"]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_an_address_alone_is_an_answer(end):
+    assert [item.url for item in parse(f"https://a.example/1.png{end}".encode()).items] == [
+        "https://a.example/1.png"
+    ]
+
+
+@pytest.mark.parametrize("name", ["url", "urls", "image_urls", "links", "imageUrls"])
+def test_an_address_in_a_list_may_be_relative(name):
+    body = json.dumps({name: ["/files/1.png", "files/2.webp?size=7"]}).encode()
+    assert [item.url for item in parse(body).items] == ["/files/1.png", "files/2.webp?size=7"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("status", ["queued", "PENDING", "in_progress"])
+def test_an_address_in_a_job_under_way_is_no_picture(name, status):
+    for inner in ({name: "https://a.example/1.png"}, {"text": "![](https://a.example/1.png)"}):
+        for body in (
+            {"id": "job-7", "status": status, **inner},
+            {"id": "job-7", "state": status, "job": inner},
+        ):
+            with pytest.raises(BadReply) as caught:
+                parse(json.dumps(body).encode())
+            assert caught.value.job == "job-7"
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"id": "job-7", "status": "queued", "urls": {"get": "https://a.example/jobs/7"}},
         {"task_id": "job-7"},
+        {"task_id": "job-7", "status_url": "https://a.example/jobs/7", "cancel_url": "https://a.example/7"},
+        {"id": "job-7", "urls": {"get": "https://a.example/jobs/7", "stream": "https://a.example/jobs/7"}},
         {"data": [{"task_id": "job-7", "status": "submitted"}]},
         {"job_id": "job-7", "state": "PENDING", "status_url": "https://a.example/jobs/7"},
     ],
@@ -196,6 +393,12 @@ def test_a_job_that_was_accepted_is_named(body):
         b"\\" * 15_000_000,
         b'{"data": "' + b"\\" * 15_000_001,
         b"1 " * 7_000_000,
+        b"iVBORw0KGgo/9j/UklGR " * 700_000,
+        b"\n/9j/" * 3_000_000,
+        b"![" * 7_000_000,
+        b"x" + b"\xff\xd8\xff" * 5_000_000,
+        b"x\xff\xd8" + b"\xff" * 15_000_000,
+        b"[137,80," + b"1," * 7_000_000,
     ],
     ids=[
         "objects",
@@ -209,6 +412,12 @@ def test_a_job_that_was_accepted_is_named(body):
         "escapes",
         "cut",
         "numbers",
+        "signatures",
+        "lines of signatures",
+        "links",
+        "bare signatures",
+        "one bare signature",
+        "bytes",
     ],
 )
 def test_an_answer_of_millions_of_parts_takes_little_memory(body):
