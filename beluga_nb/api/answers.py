@@ -454,10 +454,13 @@ class _Reader:
         outer = self.under_way
         self.under_way = outer or str(said.get("status", said.get("state", ""))).lower() in _UNDER_WAY
         self.waits = self.waits or self.under_way
-        if found := list(self._pictures(said)):
-            self.items += found
-        else:
-            self._within(said, depth)
+        found, before = list(self._pictures(said)), len(self.items)
+        inner = {
+            name: value for name, value in said.items() if not (isinstance(value, str) or _is_copy(name))
+        }
+        self._within(inner if found else said, depth)
+        if found and _encoded_in(self.items[before:]) <= _encoded_in(found):
+            self.items[before:] = found
         self.under_way = outer
 
     def _within(self, said: Mapping[str, object], depth: int) -> None:
@@ -474,11 +477,11 @@ class _Reader:
 
     def _pictures(self, said: Mapping[str, object]) -> Iterator[Item | BadReply]:
         revised = said.get("revised_prompt")
-        words = whole(self.strings.text(revised)) if isinstance(revised, str) else None
+        words = without_surrogates(self.strings.text(revised)) if isinstance(revised, str) else None
         found, damaged = list[bytes](), None
         for name, value in said.items():
             if isinstance(value, str) and value and (name == "b64_json" or self._encodes(value)):
-                if name in _NO_PICTURES or (found and any(each in name.lower() for each in _COPIES)):
+                if name in _NO_PICTURES or (found and _is_copy(name)):
                     continue
                 try:
                     data = decoded(self.strings.raw(value))
@@ -535,6 +538,14 @@ class _Reader:
             and _is_address(text := self.strings.text(value))
         ):
             self.items.append(Item(url=text))
+
+
+def _is_copy(name: str) -> bool:
+    return any(each in name.lower() for each in _COPIES)
+
+
+def _encoded_in(items: list[Item | BadReply]) -> int:
+    return sum(isinstance(item, Item) and item.data is not None for item in items)
 
 
 def _is_of_use(item: Item | BadReply) -> bool:

@@ -132,6 +132,8 @@ SEVERAL = {
     "named": lambda first, second: {"result": {"front": first, "back": second}},
     "numbered items": lambda first, second: {"images": {"a": {"b64": first}, "b": {"b64": second}}},
     "lists": lambda first, second: {"a": {"images": [first]}, "b": {"images": [second]}},
+    "beside the first": lambda first, second: {"image": first, "images": [first, second]},
+    "beside a page": lambda first, second: {"url": "https://a.example/", "data": [first, second]},
     "beside a small copy": lambda first, second: {"data": [{"image": first, "thumb": BASE64[:40]}, second]},
 }
 
