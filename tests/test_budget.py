@@ -27,6 +27,7 @@ from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, RequestError, 
 from beluga_nb.session import Session
 from beluga_nb.settings import Settings, load
 from beluga_nb.store import ledger
+from beluga_nb.store.claims import system
 from beluga_nb.store.folder import is_ours
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.ledger import StoreLedger
@@ -716,7 +717,7 @@ def test_a_lock_whose_process_has_ended_is_taken_over_at_once_and_that_of_a_livi
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     for pid, is_free in ((ended.pid, True), (os.getpid(), False)):
-        lock.write_text(json.dumps({"host": platform.node(), "pid": pid, "token": "t"}))
+        lock.write_text(json.dumps({"host": platform.node(), "pid": pid, "token": "t", "system": system()}))
         expected = contextlib.nullcontext() if is_free else pytest.raises(StoreError, match="does not let go")
         with expected, budget.reserved(FOX, caps(images=9)):
             pass

@@ -18,7 +18,7 @@ from installed import Environment
 from kernels import Kernel
 from pins import interpreter
 
-from beluga_nb.versions import FAULTS
+from beluga_nb.versions import BUGS
 from tests.badges import NOTEBOOKS, notebook_with_badges
 
 ROOT = Path(__file__).parent.parent
@@ -64,7 +64,7 @@ print(len(whale), whale[0].size, whale.recipe.procedural)
 """
 
 
-FAULTS_THERE = "from beluga_nb.versions import known_bugs; print(*known_bugs())"
+BUGS_THERE = "from beluga_nb.versions import known_bugs; print(*known_bugs())"
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -177,8 +177,8 @@ def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
         environment.install(*TOOLS)
     else:
         environment.install("-c", str(constraints), str(ROOT), *TOOLS)
-    if "ipykernel" in environment.run("-c", FAULTS_THERE, cwd=ROOT):
-        environment.install(f"ipykernel>={FAULTS['ipykernel'].mended}")  # as `%beluga status` says there
+    if "ipykernel" in environment.run("-c", BUGS_THERE, cwd=ROOT):
+        environment.install(f"ipykernel>={BUGS['ipykernel'].mended}")  # as `%beluga status` says there
     tried = (
         [*SUITES, *(AT_THE_FLOOR if name == "oldest" else ())] if "TESTS_WHOLE" in os.environ else EVERY_TIME
     )

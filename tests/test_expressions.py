@@ -539,7 +539,7 @@ PICTURE = re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGN
 )
 def test_a_name_of_a_picture_is_one_as_before(words):
     text = "".join(words)
-    assert grammar._is_picture(text) == (PICTURE.fullmatch(text) is not None)
+    assert grammar._is_picture_name(text) == (PICTURE.fullmatch(text) is not None)
 
 
 VALUE = re.compile(
