@@ -148,14 +148,15 @@ def test_the_readmes_cell_runs_in_a_kernel_that_was_used_before_and_replaces_not
 
 
 @pytest.fixture(scope="module")
-def colab(environment, name, wheel, tmp_path_factory):
+def colab(environment, wheel, tmp_path_factory):
     """Where notebooks are opened from their badges, without us; and what their first cell can install."""
-    if name != "colab":
-        pytest.skip("The badges are tried in Colab's packages.")
     environment.run("-m", "pip", "uninstall", "-q", "-y", "beluga_nb", cwd=ROOT)
     return environment, shelf(environment, wheel, tmp_path_factory.mktemp("shelf"))
 
 
+@pytest.mark.parametrize(
+    "name", [pytest.param("colab", marks=pytest.mark.everywhere)], indirect=True, scope="module"
+)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_that_is_opened_from_its_badge_runs_top_to_bottom(colab, path, tmp_path):
     environment, found = colab
