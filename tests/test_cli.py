@@ -12,6 +12,8 @@ from beluga_nb.core import Request
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
+CALL = "3f2a9c1e-2222-4000-8000-000000000000"
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -21,7 +23,7 @@ def folder(tmp_path):
     store = Store(tmp_path / "beluga_store")
     notebook(tmp_path / "whales.ipynb", record(store, "whales", n=2))
     record(store, f"a {SENTINEL}", created=1_000_000_000)
-    call = pending.begin(store, Request(prompt="a lost one", model="flux-2.0", run="the-id"), provider="wire")
+    call = pending.begin(store, Request(prompt="a lost one", model="flux-2.0", run=CALL), provider="wire")
     pending.lose(store, call, "It was interrupted.")
     return tmp_path
 
