@@ -32,7 +32,7 @@ _ANY_QUALITY = ""
 _HEAD = {"date", "currency"}
 
 LONGEST_LINE = 4096
-"""Bytes of a line of a ledger; one that is longer is nobody's of ours and counts nothing."""
+"""Bytes of a line of a ledger; we write none that is longer, and such a line counts nothing."""
 
 MOST_IMAGES = 10**9
 MOST_COST = Decimal(10**12)
@@ -289,7 +289,7 @@ class Budget:
 
     def _settle(self, name: str) -> None:
         with self._lock:
-            if self._ledger is None:  # nobody else can give it back
+            if self._ledger is None:  # no other process can give it back
                 self._held.pop(name, None)
 
     def _write(self, entry: Mapping[str, object]) -> None:
@@ -316,7 +316,7 @@ class Budget:
     def _hear(self, lines: Sequence[bytes]) -> None:
         for line in lines[self._overlong :]:
             if len(line) <= LONGEST_LINE:
-                with suppress(*DAMAGE):  # cut off, or nobody's of ours
+                with suppress(*DAMAGE):  # cut off, or not written by us
                     self._count(members(load_json(str(line, "utf-8"))))
         self._overlong = False
 

@@ -253,7 +253,7 @@ _ENTERING = ProcessLock()
 
 
 def engine_room() -> EngineRoom:
-    """Return the process's engine room: a new one where nobody holds one."""
+    """Return the process's engine room, or a new one if no session holds one."""
     with _ENTERING:
         room = _ROOMS.get("")
         if room is None:

@@ -56,7 +56,7 @@ class BelugaError(Exception):
     traced: bool = False  # whether a notebook shows the whole trace
 
     def __init__(self, message: str, hint: str = "") -> None:
-        # Names of files, what a server says, a damaged record: it all ends up on somebody's screen.
+        # Names of files, what a server says, a damaged record: all of it ends up on a screen.
         super().__init__(redact(printable(message)), redact(printable(hint)))
         self.message, self.hint = self.args
 

@@ -115,7 +115,7 @@ A value of the wrong type or form passes: `Settings` refuses it, whoever says it
 
 
 def _free(proposal: Proposal) -> object:
-    """Take it: it costs nothing, reaches nobody, and leaves nothing in another place."""
+    """Take it: it costs nothing, sends nothing, and writes nothing elsewhere."""
     return proposal.value
 
 
@@ -204,7 +204,7 @@ RULES: Mapping[str, Rule] = {
     "aliases": _added,
     "endpoints": _unnamed,
 }
-"""What is taken of a file that nobody has said they trust: a rule for each setting."""
+"""What is taken of a file that the person does not trust: a rule for each setting."""
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,7 @@ class _Waiting:
         if (holder.token, changed) != (self.token, self._changed):
             self.token, self._changed, self._seen = holder.token, changed, time.monotonic()
         who = f"process {holder.pid} on {sanitize(holder.host, 40)}"
-        self._who = who if holder.token else "nobody knows who"
+        self._who = who if holder.token else "its claim does not say which"
         self._sure = holder.is_gone
         self.is_over = holder.is_gone or time.monotonic() - self._seen > SILENCE
 
@@ -197,7 +197,7 @@ def system() -> str:
 
 
 class Owner(NamedTuple):
-    """The process that holds a claim, and the token of this claim, which is empty where nobody knows."""
+    """The process that holds a claim, and the token of this claim; it is empty if the claim is unreadable."""
 
     host: str = ""
     pid: int = 0
@@ -206,7 +206,7 @@ class Owner(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the process ran on this very system and has ended; of others nobody can tell."""
+        """Whether the process ran on this very system and has ended; of other systems this cannot be seen."""
         here = (self.host, self.system) == (platform.node(), system())
         return bool(self.token) and here and not is_alive(self.pid)
 
@@ -228,7 +228,7 @@ def remove(path: Path, token: str) -> None:
     with contextlib.suppress(OSError):
         os.rename(path, aside)
         if not stat.S_ISREG(aside.lstat().st_mode):
-            return  # nobody's, and not ours to remove: it is only out of the way
+            return  # not one of our files, so it is moved aside and not removed
         if owner(aside.read_bytes()).token != token:  # someone else has made one meanwhile
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)

@@ -22,7 +22,7 @@ PATIENCE = 5.0
 """Seconds that a process waits for another to write its line."""
 
 ABANDONED_AFTER = 10.0
-"""Seconds after which a claim on the ledger is nobody's, whoever made it: a line takes milliseconds."""
+"""Seconds after which a claim on the ledger is abandoned: writing a line takes milliseconds."""
 
 PIECE = 2**20
 """Bytes that are read at once, however long the file is."""

@@ -25,7 +25,7 @@ from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, MOST, items, load_json, members, text, text_or_none, whole
 
 LONGEST_CALL = 3600
-"""Seconds after which nobody is waiting for a call any more; process numbers are used again."""
+"""Seconds after which no process waits for a call any more; process numbers are reused."""
 
 MOST_PICTURES = 10_000
 """Pictures of one call; each is looked for when it was lost, and no service draws as many."""
@@ -217,7 +217,7 @@ def _read(store: Store) -> Iterator[Pending]:
     with contextlib.suppress(OSError):
         files.check_inside(store.folder / "pending" / "any", store.folder)
         for path in store.folder.glob("pending/*.json"):
-            if not RUN.fullmatch(path.stem):  # it is sent as a header, so nobody else names it
+            if not RUN.fullmatch(path.stem):  # it is sent as a header: only our own ids are
                 continue
             with contextlib.suppress(OSError, *DAMAGE):
                 if path.is_symlink():
