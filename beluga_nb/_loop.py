@@ -28,7 +28,8 @@ from functools import partial
 from types import FrameType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from beluga_nb._workers import Holding, ProcessLock, Workers
+from beluga_nb._locks import ProcessLock
+from beluga_nb._workers import Holding, Workers
 from beluga_nb.errors import RequestError, SettingsError
 
 T = TypeVar("T")

@@ -6,7 +6,6 @@ for answers that are paid for. These threads go on until nothing is under way.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,22 +20,6 @@ P = ParamSpec("P")
 
 WORK = 60.0
 """Seconds that a process waits for one piece of work on a thread; decoding the largest picture takes less."""
-
-
-class ProcessLock:
-    """A lock that is free in a forked child, whichever thread holds it in the parent."""
-
-    def __init__(self) -> None:
-        self._locks: dict[int, threading.RLock] = {}
-
-    def __enter__(self) -> None:
-        self._own().acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._own().release()
-
-    def _own(self) -> threading.RLock:
-        return self._locks.setdefault(os.getpid(), threading.RLock())
 
 
 class Holding:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
-from beluga_nb._workers import ProcessLock
+from beluga_nb._locks import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError
 from beluga_nb.text import sanitize

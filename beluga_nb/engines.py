@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
+from beluga_nb._locks import ProcessLock
 from beluga_nb._loop import Thread
-from beluga_nb._workers import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.errors import BelugaError, EngineError, NotRecorded, NotSent
 

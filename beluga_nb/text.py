@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakValueDictionary
 
-from beluga_nb._workers import ProcessLock
+from beluga_nb._locks import ProcessLock
 
 if TYPE_CHECKING:
     import logging

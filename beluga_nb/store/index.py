@@ -25,7 +25,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
-from beluga_nb._workers import ProcessLock
+from beluga_nb._locks import ProcessLock
 from beluga_nb.core import PARAMETERS, Recipe, Request
 from beluga_nb.errors import Refused
 from beluga_nb.store import files
