@@ -7,17 +7,19 @@ and never changes the answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from uuid import uuid4
 
 import beluga_nb.cells as cells
@@ -32,6 +34,7 @@ from beluga_nb.errors import (
     StoreError,
 )
 from beluga_nb.keyless import keyless
+from beluga_nb.metadata import png
 from beluga_nb.text import redact, redacted_bundle, sanitize
 
 if TYPE_CHECKING:
@@ -310,7 +313,7 @@ class Picture:
     @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        return _opened(self.data).size
+        return _with_or_without_text(_opened, self.data).size
 
     def save(self, path: str | Path, *, metadata: str = "auto") -> Path:
         """Write the picture with its recipe; no pixel changes, unless the suffix names another format.
@@ -404,6 +407,21 @@ def decode(data: bytes) -> Image:
     Only PNG, JPEG and WebP are tried, of one that moves only the first frame, and nothing above 40 million
     pixels or with a side above 16,384; else `BadImage`.
     """
+    return _with_or_without_text(_decoded, data)
+
+
+def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:
+    # Pillow refuses a PNG with good pixels for a text that is damaged or long.
+    try:
+        return read(data)
+    except BadImage as error:
+        with contextlib.suppress(MetadataError, BadImage):
+            if (bare := png.without_text(data)) != data:
+                return read(bare)
+        raise error from None
+
+
+def _decoded(data: bytes) -> Image:
     image = _opened(data)
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(data)
@@ -432,6 +450,7 @@ def _too_large(data: bytes, what: str = f"more than {MAX_PIXELS // 1_000_000} mi
         f"The picture has {what}.",
         "It is not decoded; its bytes are kept as they came.",
         data=data,
+        whole=True,
     )
 
 
@@ -443,7 +462,20 @@ def _bad_image(data: bytes, error: Exception) -> BadImage:
         f" ({type(error).__name__}).",
         "It may have been billed; the bytes are kept as they came.",
         data=data,
+        whole=is_of_another_format(data),
     )
+
+
+def is_of_another_format(data: bytes) -> bool:
+    """Whether data begins as a GIF, BMP, TIFF, JPEG XL, AVIF or HEIF does, which are not decoded here."""
+    return bool(_OTHER_FORMAT.match(data))
+
+
+_OTHER_FORMAT = re.compile(
+    rb"GIF8[79]a|BM.{4}\0{4}|II\*\0|MM\0\*|\0\0\0\x0cJXL |\xff\x0a"
+    rb"|.{4}ftyp(?:avi[fs]|hei[cfms]|hev[cmsx]|mif1|msf1)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -603,11 +635,21 @@ class Incomplete(EngineError):
         self.causes = tuple(causes)
         cause = self.causes[0]
         wanted = result.request.n
+        kept = all(isinstance(each, BadImage) and each.whole for each in self.causes)
+        again = "" if kept else "Running it again asks only for what is missing."
         super().__init__(
             f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
-            f"{cause.hint} Running it again asks only for what is missing.".strip(),
+            f"{cause.hint} {again}".strip(),
         )
         self.outcome = "unknown" if any(cause.may_be_billed for cause in self.causes) else "refused"
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def causes(error: E) -> Sequence[E | BelugaError]:
+    """Return why pictures are missing; for `Incomplete` there may be several reasons."""
+    return error.causes if isinstance(error, Incomplete) else [error]
 
 
 class Stopped(asyncio.CancelledError):

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from beluga_nb._locks import ProcessLock
 from beluga_nb._loop import Thread
-from beluga_nb.core import Engine, Incomplete, Request, Result
+from beluga_nb.core import Engine, Incomplete, Request, Result, causes
 from beluga_nb.errors import BelugaError, EngineError, NotRecorded, NotSent
 
 T = TypeVar("T")
@@ -332,12 +332,10 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
     errors = [each for each in outcomes if isinstance(each, BelugaError)]
     if not results:
         raise _together(errors)[0]
-    causes = _together(
-        [cause for error in errors for cause in (error.causes if isinstance(error, Incomplete) else [error])]
-    )
+    missing = _together([cause for error in errors for cause in causes(error)])
     result = Result(request, tuple(picture for each in results for picture in each.pictures))
-    if causes:
-        incomplete = Incomplete(result, causes)
+    if missing:
+        incomplete = Incomplete(result, missing)
         incomplete.run = next((error.run for error in errors if isinstance(error, EngineError)), "")
         raise incomplete
     return result

@@ -316,8 +316,12 @@ class BadReply(EngineError):
 
 
 class BadImage(BadReply):
-    """A picture in the answer cannot be decoded; `data` holds the bytes as they came."""
+    """A picture in the answer cannot be decoded; `data` holds the bytes as they came.
 
-    def __init__(self, message: str, hint: str = "", *, data: bytes = b"") -> None:
+    `whole` says that nothing is wrong with it, but that it is not decoded here; another would be no better.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, data: bytes = b"", whole: bool = False) -> None:
         super().__init__(message, hint)
+        self.whole = whole
         self.data = redact_bytes(data)  # what is no picture may hold a key

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 
 import pytest
 from conftest import drawn
@@ -263,4 +264,82 @@ def test_a_full_disk_spoils_no_call(user, monkeypatch):
         patched.setattr(spool.os, "write", full)
         with contextlib.suppress(BelugaError):
             assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 1
+
+
+# --- whole pictures that are not decoded here
+
+
+def encoded(form, size=(40, 30), **how):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "teal").save(buffer, form, **how)
+    return buffer.getvalue()
+
+
+WHOLE = {
+    **{form: encoded(form) for form in ("GIF", "BMP", "TIFF", "AVIF")},
+    "TIFF, big end first": b"MM\0*" + encoded("TIFF")[4:],
+    "HEIF": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
+    "JPEG XL": b"\xff\x0a" + bytes(range(99)),
+    "JPEG XL in a box": b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99),
+    "more than 40 million pixels": encoded("PNG", (8001, 5001), compress_level=1),
+    "a side above 16,384 pixels": encoded("PNG", (16_385, 4)),
+    "a JPEG with such a side": encoded("JPEG", (20_000, 3)),
+}
+
+
+WAYS = {
+    "base64": lambda data: images(b64(data)),
+    "bare": http,
+    "address": lambda _: images({"url": "{here}/a"}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("form", WHOLE)
+def test_a_whole_picture_that_is_not_decoded_here_is_kept_and_not_bought_again(user, form, way):
+    picture = WHOLE[form]
+    with Faulty([WAYS[way](picture), http(JSON)], http(picture)) as server:
+        for _ in range(3):
+            said = user.ask(server)
+            name = said.hint.partition("kept as ")[2].partition(" ")[0]
+            assert (user.folder / name).read_bytes() == picture
+            assert said.hint.endswith(" and not bought again: a new take buys another.")
+            assert server.count("POST") == 1
+        assert user.ask(server, take="b").pictures[0].data == PNG
+    assert server.count("POST") == 2
+
+
+def test_of_several_pictures_the_others_are_recorded_and_nothing_is_bought_again(user):
+    with Faulty([images(b64(PNG), b64(WHOLE["GIF"]), b64(PNG)), http(JSON)]) as server:
+        assert len(user.ask(server, n=3).result) == 2
+        for _ in range(2):
+            assert "not bought again" in user.ask(server, n=3).hint
+        assert user.ask(server, n=1).pictures[0].data == PNG
+    assert server.count("POST") == 1
+
+
+def with_text(name, text):
+    """A PNG with a text that a decoder refuses, beside pixels that are good."""
+    from beluga_nb.metadata.png import _chunk
+
+    data = encoded("PNG")
+    return data[:33] + _chunk(name, text) + data[33:]
+
+
+TEXTS = {
+    "a long one": with_text(b"zTXt", b"workflow\0\0" + zlib.compress(bytes(2 * 2**20))),
+    "a long one in Unicode": with_text(b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(bytes(2 * 2**20))),
+    "a wrong checksum": with_text(b"tEXt", b"a\0b").replace(b"tEXta\0b", b"tEXta\0c"),
+    "a method that nobody knows": with_text(b"zTXt", b"workflow\0\7" + zlib.compress(b"a")),
+    "no end of its name": with_text(b"zTXt", b"workflow"),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_picture_is_shown_though_a_text_in_it_is_refused(user, text):
+    with Faulty(images(b64(TEXTS[text]))) as server:
+        for _ in range(2):
+            result = user.ask(server)
+            assert (result.pictures[0].data, result[0].size) == (TEXTS[text], (40, 30))
     assert server.count("POST") == 1

@@ -18,8 +18,9 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from beluga_nb.api.fetch import cut_short, is_picture
+from beluga_nb.api.fetch import BLANKS, cut_short, is_picture
 from beluga_nb.api.inflate import inflated
+from beluga_nb.core import is_of_another_format
 from beluga_nb.errors import BadReply
 from beluga_nb.text import redact_bytes, sanitize
 from beluga_nb.wire import Item, error_words, without_surrogates
@@ -80,7 +81,7 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None) -> ParsedAnswer
     """
     headers = headers or {}
     body = inflated(body, headers.get("content-encoding", ""))
-    if is_picture(bare := body.lstrip(_BLANKS)):
+    if is_picture(bare := body.lstrip(BLANKS)) or is_of_another_format(bare):
         return ParsedAnswer(items=(Item(data=bare),))
     if parts := _multipart(body, headers.get("content-type", "")):
         return ParsedAnswer(items=tuple(Item(data=part) for part in parts[:MOST_ITEMS]))
@@ -180,7 +181,6 @@ def _payload(part: bytes) -> bytes:
 # --- pictures anywhere
 
 
-_BLANKS = b"\xef\xbb\xbf\r\n\t "  # and a byte order mark
 _BARE = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 
 

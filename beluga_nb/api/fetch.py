@@ -123,6 +123,15 @@ def is_picture(data: bytes) -> bool:
     return data.startswith(_SIGNATURES) and (data[:4] != b"RIFF" or data[8:12] == b"WEBP")
 
 
+BLANKS = b"\xef\xbb\xbf\r\n\t "
+"""What may stand before the picture in a body: blanks, and a byte order mark."""
+
+
+def begins_with_picture(body: bytes) -> bool:
+    """Whether a body is a picture, in which no key is looked for: it would take long, and could spoil it."""
+    return is_picture(body[:64].lstrip(BLANKS))
+
+
 def cut_short(data: bytes) -> bool:
     """Whether a PNG, JPEG or WebP ends before its end; what is none of them is not cut.
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
-from beluga_nb.api.fetch import is_picture
+from beluga_nb.api.fetch import begins_with_picture
 from beluga_nb.text import RedactedStream, redact_bytes
 
 SUFFIX = ".answer"
@@ -52,8 +52,7 @@ class Spool:
     async def write(self, chunk: bytes) -> bool:
         """Add to the file; return whether it has taken all until now."""
         if not self._begun:
-            # Keys are looked for in text: in a picture it would take long, and could spoil it.
-            self._redacted, self._begun = None if is_picture(chunk) else RedactedStream(), True
+            self._redacted, self._begun = None if begins_with_picture(chunk) else RedactedStream(), True
         self._waiting += chunk
         self._left -= len(chunk)
         if self._file is None or self._left < 0:

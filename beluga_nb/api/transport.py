@@ -25,7 +25,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.fetch import is_picture, origin
+from beluga_nb.api.fetch import begins_with_picture, origin
 from beluga_nb.api.inflate import inflated
 from beluga_nb.api.logs import discreet
 from beluga_nb.api.spool import Spool
@@ -298,7 +298,7 @@ class _Arrival:
         except BadReply as error:
             broken = broken or error.with_traceback(None)  # whose frames hold what was inflated
         headers = {name: redact(said) for name, said in headers.items()}  # some services repeat the key
-        content = content if is_picture(content) else redact_bytes(content)
+        content = content if begins_with_picture(content) else redact_bytes(content)
         return Response(status=self.status, headers=headers, content=content, broken=broken)
 
     def _too_large(self) -> BadReply:

@@ -14,7 +14,7 @@ from beluga_nb.compare.axes import Axis, Study
 from beluga_nb.compare.judged import Judged, Jury
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
-from beluga_nb.core import SUFFIXES, Bundle, Incomplete, Picture, Preview, Recipe, Request, Result
+from beluga_nb.core import SUFFIXES, Bundle, Picture, Preview, Recipe, Request, Result, causes
 from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, StoreError, UnknownName
 from beluga_nb.keyless import keyless
 from beluga_nb.text import redacted_bundle
@@ -329,7 +329,7 @@ class Grid(Judged):
         if cause:
             raise cause
         errors = list(self.errors.values())
-        if missing := [each for each in map(_cause, errors) if isinstance(each, NotRecorded)]:
+        if missing := [each for error in errors if isinstance(each := causes(error)[0], NotRecorded)]:
             raise NotRecorded(*dict.fromkeys(line for error in missing for line in error.missing))
         if errors and not any(outcome.pictures for outcome in self._outcomes.values()):
             raise errors[0]
@@ -380,10 +380,6 @@ def _labels(given: object) -> set[str]:
     if isinstance(given, str) or not isinstance(given, Iterable):
         return {str(given)}
     return set(map(str, given))
-
-
-def _cause(error: BelugaError) -> BelugaError:
-    return error.causes[0] if isinstance(error, Incomplete) else error
 
 
 class _Samples(Sequence[Sample]):

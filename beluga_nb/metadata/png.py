@@ -11,6 +11,7 @@ from typing import NamedTuple
 from beluga_nb.errors import MetadataError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
 _KEYWORD = b"XML:com.adobe.xmp\0"
 _TEXT = re.compile(b"(" + _KEYWORD + rb"\0.[^\0]*\0[^\0]*\0)(.*)", re.DOTALL)
 _PLAIN = _KEYWORD + b"\0\0\0\0"  # not compressed, no language, no translated keyword
@@ -42,6 +43,14 @@ def put(data: bytes, packet: bytes | None) -> bytes:
 def has_c2pa(data: bytes) -> bool:
     """Whether the file holds a signed C2PA manifest."""
     return any(chunk.name == b"caBX" for chunk in _chunks(data))
+
+
+def without_text(data: bytes) -> bytes:
+    """Return the file without its texts, which may be damaged or too long for a decoder."""
+    texts = [chunk for chunk in _chunks(data) if chunk.name in _TEXTS]
+    for chunk in reversed(texts):
+        data = data[: chunk.start] + data[chunk.end :]
+    return data
 
 
 def _chunks(data: bytes) -> Iterator[Chunk]:

@@ -18,7 +18,18 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from beluga_nb.core import SMALL, Engine, Incomplete, Picture, Preview, Request, Result, Small, Stopped
+from beluga_nb.core import (
+    SMALL,
+    Engine,
+    Incomplete,
+    Picture,
+    Preview,
+    Request,
+    Result,
+    Small,
+    Stopped,
+    causes,
+)
 from beluga_nb.engines import joined, outcome
 from beluga_nb.errors import (
     Address,
@@ -183,9 +194,7 @@ class Recorded:
     def _failed(self, call: _Call, error: BaseException) -> None:
         if isinstance(error, Incomplete):
             error.result = self.written(error.result)
-        for cause in error.causes if isinstance(error, Incomplete) else [error]:
-            if isinstance(cause, BadImage) and cause.data:
-                self._keep_bytes(cause)
+        self.keep_pictures_of(error)
         if isinstance(error, Refused) and error.declined:
             self._declined(call.request, error)
         if not isinstance(error, BelugaError | Stopped) or error.may_be_billed:
@@ -244,8 +253,17 @@ class Recorded:
         with self._told_once():
             pending.lose(self.store, written, why, addresses, _job(error))
 
+    def keep_pictures_of(self, error: BaseException) -> None:
+        """Keep the bytes of the pictures that could not be decoded, and say in their errors where."""
+        for cause in causes(error):
+            if isinstance(cause, BadImage) and cause.data:
+                self._keep_bytes(cause)
+
     def _keep_bytes(self, error: BadImage) -> None:
-        if name := self._kept("a broken picture", error.data):
+        name = self._kept("a broken picture", error.data)
+        if name and error.whole:
+            error.hint = f"It may have been billed, so it is kept as {name} and not bought again: a new take buys another."
+        elif name:
             error.hint = f"It may have been billed; its bytes are kept as {name}."
 
     def _kept(self, what: str, data: bytes, media_type: str | None = None) -> str:
@@ -280,8 +298,7 @@ class _Call:
 
 
 def _job(error: BaseException) -> str:
-    errors = error.causes if isinstance(error, Incomplete) else [error]
-    return next((each.job for each in errors if isinstance(each, EngineError) and each.job), "")
+    return next((each.job for each in causes(error) if isinstance(each, EngineError) and each.job), "")
 
 
 Recover = Callable[[Request, Address | Path], Awaitable[Result]]
@@ -301,27 +318,33 @@ class Recovering:
         self.recover = recover
 
     async def __call__(self, request: Request) -> Result:
+        not_decoded: list[BadImage] = []
         for call in await asyncio.to_thread(self._lost, request):
             tried: set[Address | Path] = set()
             for left in await asyncio.to_thread(self._left, call):
-                if left not in tried:
-                    tried.update(await self._tried(call, left))
+                if left not in tried and (error := await self._tried(call, left)):
+                    tried.update(error.addresses)
+                    not_decoded += _not_decoded(error)
+        if not_decoded:
+            missing = await asyncio.to_thread(self._missing, request)
+            if missing:
+                raise not_decoded[0].with_traceback(None)
         return await self.engine(request)
 
-    async def _tried(self, call: Pending, left: Address | Path) -> Sequence[Address]:
-        """Record what is left there of a call; return the addresses in it where nothing is."""
+    async def _tried(self, call: Pending, left: Address | Path) -> EngineError | None:
+        """Record what is left there of a call; return why something is missing still."""
         part = call.request.part(left.sample) if isinstance(left, Address) else call.request
         if not await asyncio.to_thread(self._missing, part):
-            return ()
-        result, addresses = Result(part, ()), tuple[Address, ...]()
+            return None
+        failed = None
         try:
             result = await self.recover(part, left)
         except EngineError as error:
-            result, addresses = getattr(error, "result", result), error.addresses
-            if isinstance(left, Path):
-                self.recorded.tell(f"An answer that was paid for is kept, and of no use yet: {error.message}")
-        await asyncio.shield(at_work(self._arrived, call, result))
-        return addresses
+            failed, result = error, getattr(error, "result", Result(part, ()))
+        await asyncio.shield(at_work(self._arrived, call, result, failed))
+        if failed and isinstance(left, Path) and not _not_decoded(failed):
+            self.recorded.tell(f"An answer that was paid for is kept, and of no use yet: {failed.message}")
+        return failed
 
     def _lost(self, request: Request) -> list[Pending]:
         missing = self._missing(request)
@@ -332,7 +355,9 @@ class Recovering:
     def _left(self, call: Pending) -> list[Address | Path]:
         return [*pending.answers(self.recorded.store, call.run), *call.addresses]
 
-    def _arrived(self, call: Pending, result: Result) -> None:
+    def _arrived(self, call: Pending, result: Result, failed: EngineError | None) -> None:
+        if failed:
+            self.recorded.keep_pictures_of(failed)
         missing = self._missing(call.request)
         new = [each for each in result.pictures if each.recipe.request.sample in missing]
         self.recorded.written(replace(result, pictures=tuple(new)))
@@ -342,6 +367,10 @@ class Recovering:
     def _missing(self, request: Request) -> set[int]:
         store, provider = self.recorded.store, self.recorded.provider
         return {each for each in request.samples if not store.has(request.part(each), provider=provider)}
+
+
+def _not_decoded(error: EngineError) -> list[BadImage]:
+    return [each for each in causes(error) if isinstance(each, BadImage) and each.whole]
 
 
 @dataclass(frozen=True)

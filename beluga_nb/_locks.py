@@ -1,0 +1,22 @@
+"""A lock for what a process has one of."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+
+class ProcessLock:
+    """A lock that is free in a forked child, whichever thread holds it in the parent."""
+
+    def __init__(self) -> None:
+        self._locks: dict[int, threading.RLock] = {}
+
+    def __enter__(self) -> None:
+        self._own().acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._own().release()
+
+    def _own(self) -> threading.RLock:
+        return self._locks.setdefault(os.getpid(), threading.RLock())
