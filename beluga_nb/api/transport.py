@@ -216,6 +216,7 @@ def _broken(why: str) -> OutcomeUnknown:
 
 
 class _Stream(Protocol):
+    def get_extra_info(self, info: str) -> Any: ...
     async def aclose(self) -> None: ...
 
 
