@@ -262,7 +262,10 @@ class Recorded:
     def _keep_bytes(self, error: BadImage) -> None:
         name = self._kept("a broken picture", error.data)
         if name and error.whole:
-            error.hint = f"It may have been billed, so it is kept as {name} and not bought again: a new take buys another."
+            error.hint = (
+                f"It may have been billed, so it is kept as {name} and not bought again: a new take buys"
+                " another."
+            )
         elif name:
             error.hint = f"It may have been billed; its bytes are kept as {name}."
 
