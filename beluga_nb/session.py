@@ -55,6 +55,7 @@ from beluga_nb.engines import (
     SingleFlight,
     Spread,
     engine_room,
+    runs,
 )
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
@@ -74,7 +75,7 @@ from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken, runs
+from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken
 from beluga_nb.text import Environment, Secret, redact
 from beluga_nb.versions import known_bugs
 
@@ -517,7 +518,9 @@ class Session(Care, Comparing, Bench):
         engine = Spread(engine, catalog.split)
         if now.mode != "replay" and not self._local(now):  # what is drawn here costs nothing
             engine = Claimed(engine, store, provider=self._provider(now), notify=self.notify)
-        single = SingleFlight(engine, self._room.flights, _place(store), self._provider(now))
+        # Recordings of a claimed address answer whoever claims it, and nobody else.
+        same = _place(store), self._provider(now), now.claimed
+        single = SingleFlight(engine, self._room.flights, *same)
         return self._in_room(single, now)
 
     def _in_room(self, engine: Engine, now: Settings) -> Engine:

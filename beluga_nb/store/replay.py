@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -30,7 +30,7 @@ from beluga_nb.core import (
     Stopped,
     causes,
 )
-from beluga_nb.engines import joined, outcome
+from beluga_nb.engines import completed
 from beluga_nb.errors import (
     Address,
     BadImage,
@@ -67,34 +67,6 @@ class Replayed:
             for sample in request.samples
         }
         return {sample: each for sample, each in read.items() if each}
-
-
-async def completed(request: Request, known: Mapping[int, Picture | Refused], engine: Engine) -> Result:
-    """Return the result of what is known of a request, by sample, and of asking the engine for the rest."""
-    outcomes: list[Result | BelugaError] = []
-    for sample, n in runs(request.samples, known):
-        part = request.part(sample, n)
-        found = known.get(sample)
-        if isinstance(found, Picture):
-            outcomes.append(Result(part, (found,)))
-        else:
-            outcomes.append(found or await outcome(engine, part))
-    return joined(request, outcomes)
-
-
-def runs(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, int]]:
-    """Yield (first, count): each known sample by itself, and the unknown ones in runs."""
-    start = None
-    for sample in samples:
-        if sample in known:
-            if start is not None:
-                yield start, sample - start
-            yield sample, 1
-            start = None
-        elif start is None:
-            start = sample
-    if start is not None:
-        yield start, samples[-1] + 1 - start
 
 
 class Recorded:
