@@ -153,10 +153,13 @@ def _of_data_url(url: str | bytes | memoryview) -> bytes:
     return data
 
 
+_NEXT_LINE = re.compile(rb"\r?\ndata:")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 def _plain_base64(text: bytes) -> bytes:
+    if b"\ndata:" in text:  # lines of server-sent events
+        text = _NEXT_LINE.sub(b"", text)
     if b"\\" in text:
         text = _unescaped(text).encode("utf-8", "replace")
     text = text.translate(_URL_SAFE, delete=b"\0\t\n\v\f\r =")
@@ -370,9 +373,10 @@ _DECODER = json.JSONDecoder(strict=False, parse_int=_parsed_int, parse_constant=
 
 @dataclass(frozen=True)
 class _Cut:
-    """A document without its end: what stood whole before that."""
+    """A document without its end: what stood whole before that, and the names of what is cut."""
 
     value: object
+    names: frozenset[str]
 
 
 def _values(text: str) -> Iterator[object]:
@@ -392,8 +396,10 @@ def _values(text: str) -> Iterator[object]:
             repaired += 1
             with contextlib.suppress(ValueError, RecursionError):
                 if repaired <= _MOST_REPAIRED:
-                    yield _Cut(_DECODER.decode(_completed(text, start.start())))
-                    return
+                    cut = _cut(text, start.start())
+                    yield cut
+                    if cut.value is not None:
+                        return
         else:
             yield value
 
@@ -413,30 +419,35 @@ _TOKEN = re.compile(r'\s*+("(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]++)', r
 _CLOSED_BY = {"{": "}", "[": "]"}
 
 
-def _completed(text: str, start: int) -> str:
-    """Return the document that begins there up to its last whole value; raise `ValueError` if it is whole."""
-    open_, whole, depth, before, at = list[str](), start, 0, "[", start
+def _cut(text: str, start: int) -> _Cut:
+    """Return what is whole of the document that begins there; raise `ValueError` unless it is cut off."""
+    open_, names, name = list[str](), list[str](), ""
+    whole, depth, before, at = start, 0, "[", start
     while found := _TOKEN.match(text, at):
         token, at = found[1], found.end()
         if token in _CLOSED_BY:
             open_.append(_CLOSED_BY[token])
+            names.append(name)
         elif token in "]}":
             if not open_ or open_.pop() != token or not open_:
                 break
-            whole, depth = at, len(open_)
+            name, whole, depth = names.pop(), at, len(open_)
         elif token == ",":
             whole, depth = found.start(), len(open_)
         elif token[0] == '"':
             if open_[-1] == "]" or before == ":":
                 whole, depth = at, len(open_)
+            else:
+                name = token[1:-1]
         elif token != ":" and before not in "[,:":
             break
         if len(open_) > _DEEPEST:
             break
         before = token
-    if found or whole == start:
+    if found:
         raise ValueError(text[start : start + 80])
-    return text[start:whole] + "".join(reversed(open_[:depth]))
+    document = text[start:whole] + "".join(reversed(open_[:depth]))
+    return _Cut(_DECODER.decode(document) if document else None, frozenset((*names, name)))
 
 
 # --- pictures
@@ -469,8 +480,10 @@ class _Reader:
             self.read(document)
         if self.failed:  # a page that tells of an error may show a picture
             self.items = [each for each in self.items if _is_whole(each)]
-        elif not self.items:
+        elif not any(map(_is_of_use, self.items)):
+            before, self.items = self.items, []
             self.search(body)
+            self.items = self.items or before
 
     def read_head(self, headers: Mapping[str, str]) -> None:
         """Read what the head says: where the picture lies, or the job."""
@@ -488,7 +501,8 @@ class _Reader:
                 self.read(each, depth + 1)
             return
         if isinstance(document, _Cut):
-            self.cut, document = True, document.value
+            self.cut, self.echo = True, self.echo or bool(document.names & _NO_PICTURES)
+            document = document.value
         if isinstance(document, Mapping):
             self._head(document)
         self._walk(document, "result", 0)
@@ -499,13 +513,13 @@ class _Reader:
             return
         for number in range(len(self.strings.cut) if not self.echo else 0):
             self._string(f"\x01{number}\x01", "cut")
-        self.items = [each for at, each in enumerate(self.items) if each not in self.items[:at][:MOST_ITEMS]]
         for name, text in self.texts if not self.items else ():  # which may become more
             self._text(name, self.strings.text(text).strip())
         if not self.items and not self.echo:
             self._loose(body)
             if not self.items and len(body) < 1000 and _is_alone(alone := _start(body).strip()):
                 self.items.append(Item(url=alone))
+        self.items = [each for at, each in enumerate(self.items) if each not in self.items[:at][:MOST_ITEMS]]
 
     def _text(self, name: str, text: str) -> None:
         if name and text.startswith(("{", "[")):
