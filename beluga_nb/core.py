@@ -13,7 +13,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -484,15 +484,15 @@ class Result(Sequence["Image"]):
 
     `result[0]`, `for image in result` and `len(result)` speak of `PIL.Image.Image`; `.pictures` are the
     same with their bytes and recipes. A slice is a Result again. How it shows itself in a notebook, and
-    who is asked again, is given by the session as `view` and `ask`. `extra` is what the service sent beyond
-    what was asked for.
+    who is asked again, is given by the session as `view` and `ask`. `extra` yields what the service sent
+    beyond what was asked for; until someone wants it, it may lie at an address.
     """
 
     request: Request
     pictures: tuple[Picture, ...]
     view: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
     ask: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
-    extra: tuple[Answer, ...] = field(default=(), compare=False, repr=False)
+    extra: Callable[[], AsyncGenerator[Answer, None]] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, request: Request, answers: Iterable[Answer], *, engine: str, created: int = 0) -> Result:
@@ -587,7 +587,8 @@ class Result(Sequence["Image"]):
         return self.ask(**{"prompt": prompt} | arguments | changes)
 
     def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"ask": None}  # a session, with its connections, is neither copied nor pickled
+        # A session, with its connections, is neither copied nor pickled.
+        return self.__dict__ | {"ask": None, "extra": None}
 
     def _asked(self) -> tuple[str, dict[str, object]]:
         recipe = self.recipe

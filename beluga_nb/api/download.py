@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.api.answers import decoded
 from beluga_nb.api.endpoint import Sleep
-from beluga_nb.api.fetch import check_addresses, cut_short, picture_url
+from beluga_nb.api.fetch import check_addresses, cut_short, is_picture, picture_url
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import BadImage, BadReply, EngineError
 from beluga_nb.text import sanitize
@@ -29,13 +29,21 @@ _REDIRECTED = {301, 302, 303, 307, 308}
 
 
 class Download:
-    """Fetches the pictures of an answer until `deadline`, on the loop's clock."""
+    """Fetches the pictures of an answer until `deadline`, each of at most `most` bytes."""
 
-    def __init__(self, transport: Transport, deadline: float, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        deadline: float,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        most: int | None = None,
+    ) -> None:
         self.transport = transport
         self.base_url = transport.endpoint.base_url
         self.deadline = deadline
         self.sleep = sleep
+        self.most = most
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, url: str) -> bytes:
@@ -52,6 +60,8 @@ class Download:
             if not await self._paused(0.4 * attempt):
                 break
             response = await self._followed(address)
+            if isinstance(response, Response) and response.status == 200 and _is_whole(response.content):
+                return response.content  # however its transfer ended
             if isinstance(response, EngineError) or response.broken:
                 if isinstance(response, Response) and isinstance(response.broken, BadReply):  # too large
                     raise response.broken
@@ -98,7 +108,8 @@ class Download:
         return response
 
     async def _get(self, address: str, ip: str | None) -> Response | EngineError:
-        return await self.transport.send(Outgoing(method="GET", url=address, ip=ip), self.deadline)
+        outgoing = Outgoing(method="GET", url=address, ip=ip, most=self.most)
+        return await self.transport.send(outgoing, self.deadline)
 
     async def _looked_up(self, address: str) -> list[str]:
         parts = urlsplit(address)
@@ -112,6 +123,10 @@ class Download:
         # IPv4 first: where there is none it fails at once, while IPv6 may hang where it only seems to be.
         found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _is_whole(content: bytes) -> bool:
+    return is_picture(content) and not cut_short(content)
 
 
 def _not_fetched(address: str, cut: bytes) -> BadReply:

@@ -115,7 +115,9 @@ class Recorded:
         finally:
             SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
-        return await asyncio.shield(at_work(self._arrived, call, result))
+        kept = await asyncio.shield(at_work(self._arrived, call, result))
+        await self._keep_extra(result)
+        return kept
 
     async def _begin(self, request: Request) -> _Call:
         try:
@@ -151,7 +153,6 @@ class Recorded:
 
     def _arrived(self, call: _Call, result: Result) -> Result:
         kept = self.written(result)
-        self._keep_extra(result)
         if self.has(kept):
             pending.cross_out(self.store, call.request.run)
         else:  # the answer stays, and is read when the store can be written
@@ -165,12 +166,19 @@ class Recorded:
 
     def written(self, result: Result) -> Result:
         """Return the result with its pictures recorded."""
-        return replace(result, pictures=tuple(self._written(picture) for picture in result.pictures))
+        return replace(
+            result, pictures=tuple(self._written(picture) for picture in result.pictures), extra=None
+        )
 
-    def _keep_extra(self, result: Result) -> None:
-        kept = [self._kept("a further picture", each.data, each.media_type) for each in result.extra]
+    async def _keep_extra(self, result: Result) -> None:
+        if not result.extra:
+            return
+        kept: list[str] = []
+        async with contextlib.aclosing(result.extra()) as extra:
+            async for each in extra:
+                kept.append(await at_work(self._kept, "a further picture", each.data, each.media_type))
         if names := ", ".join(name for name in kept if name):
-            sent = len(result) + len(result.extra)
+            sent = len(result) + len(kept)
             self.tell(
                 f"The service sent {sent} pictures where {len(result)} were asked for; also kept: {names}."
             )
