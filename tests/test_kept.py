@@ -489,6 +489,33 @@ def test_what_is_fetched_is_recorded_when_the_rest_is_stopped(user):
         assert server.count("POST") == 1
 
 
+DOWN = {
+    **{str(status): http(b"busy", status) for status in (408, 425, 429, 500, 502, 503, 504, 520, 599)},
+    "a connection that is closed": b"",
+    "a connection that is reset": lambda exchange: exchange.reset(),
+}
+
+
+@pytest.mark.parametrize("down", DOWN)
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_picture_whose_host_does_not_answer_is_fetched_later_and_not_bought_again(user, down, n):
+    with Faulty(images(*[{"url": "{here}/" + name} for name in "ab"[:n]]), DOWN[down]) as server:
+        for _ in range(3):
+            assert "until its host answers only a new take is bought" in user.ask(server, n=n).hint
+        assert server.count("POST") == 1
+        server.plays(get=http(PNG))
+        assert [each.data for each in user.ask(server, n=n).pictures] == [PNG] * n
+    assert server.count("POST") == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
+def test_a_picture_that_is_gone_from_its_address_is_bought_again(user, status):
+    with Faulty([images({"url": "{here}/a"}), http(JSON)], http(b"gone", status)) as server:
+        assert "only then another is bought" in user.ask(server).hint
+        assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 2
+
+
 @pytest.mark.parametrize("budget", ["session", "store"])
 def test_what_was_paid_for_is_fetched_though_the_cap_is_used_up(user, budget):
     with Faulty(images({"url": "{here}/a"}), [http(b"not yet", 404), http(PNG)]) as server:

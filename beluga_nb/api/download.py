@@ -25,6 +25,9 @@ AT_ONCE = 4
 REDIRECTS = 3
 """How many redirects of a picture's address are followed (S20)."""
 
+_LATER = {408, 425, 429}
+"""Statuses below 500 after which a picture may be there a little later."""
+
 _REDIRECTED = {301, 302, 303, 307, 308}
 
 
@@ -55,7 +58,7 @@ class Download:
             return await self._repeated(address)
 
     async def _repeated(self, address: str) -> bytes:
-        cut = b""
+        cut, gone = b"", False
         for attempt in range(ATTEMPTS):
             if not await self._paused(0.4 * attempt):
                 break
@@ -71,8 +74,9 @@ class Download:
             if response.status == 200:
                 cut = response.content
             elif response.status < 500:
+                gone = response.status not in _LATER
                 break
-        raise _not_fetched(address, cut)
+        raise _not_fetched(address, cut, gone=gone)
 
     async def _paused(self, seconds: float) -> bool:
         try:
@@ -129,13 +133,17 @@ def _is_whole(content: bytes) -> bool:
     return is_picture(content) and not cut_short(content)
 
 
-def _not_fetched(address: str, cut: bytes) -> BadReply:
+def _not_fetched(address: str, cut: bytes, *, gone: bool) -> BadReply:
     if cut:
         return BadImage("The answer's picture is cut short.", "It may have been billed.", data=cut)
-    return BadReply(
+    failed = BadReply(
         f"The picture was made but cannot be fetched from {sanitize(address.partition('?')[0], 120)}",
-        "It has probably been billed. Ask again soon: the address is tried first, and nothing is bought.",
+        "It has probably been billed. Ask again: the address is tried first, and only then another is bought."
+        if gone
+        else "It has probably been billed. Ask again soon: until its host answers only a new take is bought.",
     )
+    failed.temporary = not gone
+    return failed
 
 
 def _next(address: str, location: str) -> str:
