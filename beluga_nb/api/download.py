@@ -138,7 +138,7 @@ def _not_fetched(address: str, cut: bytes, *, gone: bool) -> BadReply:
         return BadImage("The answer's picture is cut short.", "It may have been billed.", data=cut)
     failed = BadReply(
         f"The picture was made but cannot be fetched from {sanitize(address.partition('?')[0], 120)}",
-        "It has probably been billed. Ask again: the address is tried first, and only then another is bought."
+        "It has probably been billed. Ask again soon: the address is tried first, then another is bought."
         if gone
         else "It has probably been billed. Ask again soon: until its host answers only a new take is bought.",
     )
