@@ -661,12 +661,10 @@ class _Reader:
                 self.items.append(Item(data=decoded(self.strings.raw(value))))
             except BadReply as error:
                 self.items.append(error)
-        elif (
-            not self.under_way
-            and name in {*_LISTS, *_ADDRESSES}
-            and _is_address(text := self.strings.text(value))
-        ):
-            self.items.append(Item(url=text))
+        elif not self.under_way and name in {*_LISTS, *_ADDRESSES}:
+            text = self.strings.text(value)
+            if _is_address(text) or _is_relative(text):
+                self.items.append(Item(url=text))
 
 
 def _is_copy(name: str) -> bool:
