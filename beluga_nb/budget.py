@@ -10,8 +10,6 @@ import datetime
 import json
 import os
 import re
-import sys
-import tempfile
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +34,17 @@ LONGEST_LINE = 4096
 
 MOST_IMAGES = 10**9
 MOST_COST = Decimal(10**12)
+
+MEMORY = 2**24
+"""Bytes of the memory that forked processes share: room for some hundred thousand reservations."""
+
+PATIENCE = 5.0
+"""Seconds that a process waits for another to write its line there, which takes microseconds."""
+
+NO_MEMORY = (OSError, ImportError, ValueError)
+"""What is raised where forked processes can share no memory, or nothing forks."""
+
+_LENGTH = 8  # bytes, in front of the lines
 
 _COST = re.compile(r"[0-9]{1,13}(\.[0-9]+)?", re.ASCII)
 _TRIES = 100
@@ -175,6 +184,7 @@ class Budget:
     Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts
     only where it fits with what stands before it, so that all readers decide alike. What a process leaves
     behind that is killed stays counted: it may be billed. Forked children go on with their parent's budget.
+    A process that cannot count together with the others spends nothing for which there is a cap.
 
     A ledger may come from elsewhere, so that no line of it lowers what is spent, but one that gives back what
     an earlier reservation holds, which it names, and no more than that.
@@ -184,6 +194,7 @@ class Budget:
         self.replayed = 0  # pictures that the store had, and need not be made again
         self.saved = ZERO
         self._ledger = ledger
+        self._is_apart = False  # from processes that it should count together with
         self._spent = Amount()
         self._read = 0  # bytes of the ledger
         self._overlong = False  # in a line that is too long
@@ -295,11 +306,23 @@ class Budget:
     def _write(self, entry: Mapping[str, object]) -> None:
         if self._ledger is None:
             self._count(entry)
-        else:
+            return
+        with self._or_apart():
             self._ledger.add(_line(entry))
-            self._catch_up()
+        self._catch_up()
+
+    @contextmanager
+    def _or_apart(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            self._ledger, self._is_apart = None, True
 
     def _catch_up(self) -> None:
+        with self._or_apart():
+            self._read_on()
+
+    def _read_on(self) -> None:
         while self._ledger is not None:
             piece = self._ledger.read(self._read)
             if piece is None:
@@ -343,8 +366,8 @@ class Budget:
         self._spent -= back
 
     def _share(self) -> None:
-        """Before this process forks: go on in a file that its children inherit."""
-        with self._lock, suppress(OSError):
+        """Before this process forks: go on in memory that its children share, where there is any."""
+        with self._lock, suppress(*NO_MEMORY):
             if self._ledger is None:
                 ledger = InheritedLedger()
                 settled = self._spent
@@ -355,7 +378,18 @@ class Budget:
                 self._ledger = ledger
                 self._forget()
 
+    def _begin_in_child(self) -> None:
+        if self._ledger is None:
+            self._is_apart = True
+        else:
+            self._forget()  # another thread may have been at it
+
     def _fitting(self, requests: Sequence[Request], caps: Caps) -> Decimal | None:
+        if self._is_apart and (caps.images, caps.cost) != (None, None):
+            raise StoreError(
+                "What is spent cannot be counted together with the other processes of a fork.",
+                'Nothing was sent. Use the setting budget = "store", or make a new session in this process.',
+            )
         count = sum(request.n for request in requests)
         costs = [caps.worst(request) for request in requests]
         worst = None if None in costs else sum((cost for cost in costs if cost is not None), ZERO)
@@ -385,25 +419,44 @@ class Budget:
 
 
 class InheritedLedger:
-    """A ledger for the processes that are forked from this one: a file without a name."""
+    """A ledger for the processes that are forked from this one: memory that they share.
+
+    It lies on no disk, which may be full, and has no descriptor, which a daemon closes and then gets anew for
+    a file of its own. Raises one of `NO_MEMORY` where there is none, or no lock for it.
+    """
 
     def __init__(self) -> None:
-        with tempfile.TemporaryFile(mode="ab") as file:
-            self._descriptor = os.dup(file.fileno())
-        # At the end of Python the system closes it: calls under way are settled until then.
-        weakref.finalize(self, os.close, self._descriptor).atexit = False
+        import mmap  # in its place, like the next: few processes fork
+        from multiprocessing import get_context
+
+        self._lock = get_context("fork").Lock()
+        self._memory = mmap.mmap(-1, MEMORY)
 
     def add(self, line: bytes) -> None:
-        """Add a line."""
-        os.write(self._descriptor, line)
+        """Add a line; raise `OSError` where there is no room."""
+        with self._alone():
+            end = self._end()
+            if end + len(line) > MEMORY:
+                raise OSError("the memory is full")
+            self._memory[end : end + len(line)] = line
+            self._memory[:_LENGTH] = (end + len(line) - _LENGTH).to_bytes(_LENGTH, "big")
 
     def read(self, start: int) -> bytes:
         """Return what stands from a place on."""
-        if sys.platform == "win32":  # where nothing is forked
-            return b""
-        # What this process or another reads moves nothing: they have one position between them.
-        size = os.fstat(self._descriptor).st_size
-        return os.pread(self._descriptor, max(0, size - start), start)
+        with self._alone():
+            return self._memory[_LENGTH + start : self._end()]
+
+    def _end(self) -> int:
+        return _LENGTH + int.from_bytes(self._memory[:_LENGTH], "big")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=PATIENCE):  # whoever has it was killed, or is stopped
+            raise OSError("another process does not let go of it")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
 
 _BUDGETS: weakref.WeakSet[Budget] = weakref.WeakSet()  # for forks alone
@@ -416,8 +469,7 @@ def _before_fork() -> None:
 
 def _in_child() -> None:
     for budget in list(_BUDGETS):
-        if budget._ledger is not None:
-            budget._forget()  # another thread may have been at it
+        budget._begin_in_child()
 
 
 if hasattr(os, "register_at_fork"):

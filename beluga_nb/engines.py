@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Container,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,8 +23,8 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from beluga_nb._locks import ProcessLock
 from beluga_nb._loop import Thread
-from beluga_nb.core import Engine, Incomplete, Request, Result, causes
-from beluga_nb.errors import BelugaError, EngineError, NotRecorded, NotSent
+from beluga_nb.core import Engine, Incomplete, Picture, Request, Result, causes
+from beluga_nb.errors import BelugaError, EngineError, NotRecorded, NotSent, Refused
 
 T = TypeVar("T")
 
@@ -151,24 +161,46 @@ class Counted:
         return result
 
 
+class Flight(asyncio.Lock):
+    """A lock for those who ask for the same, and what has arrived for whoever waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._callers = 0
+        self._arrived: dict[int, Picture] = {}
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[dict[int, Picture]]:
+        """Wait until nobody else asks; give what has arrived meanwhile, by sample, to be added to."""
+        self._callers += 1
+        try:
+            async with self:
+                yield self._arrived
+        finally:
+            self._callers -= 1
+            if not self._callers:
+                self._arrived.clear()
+
+
 class KeyedLocks:
     """One lock for each key, on each event loop, while it is wanted."""
 
     def __init__(self) -> None:
-        self._locks: WeakKeyDictionary[
-            asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, asyncio.Lock]
-        ] = WeakKeyDictionary()
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, Flight]] = (
+            WeakKeyDictionary()
+        )
 
-    def lock(self, key: Hashable) -> asyncio.Lock:
+    def lock(self, key: Hashable) -> Flight:
         """Return the lock of a key."""
         locks = self._locks.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
-        return locks.setdefault(key, asyncio.Lock())
+        return locks.setdefault(key, Flight())
 
 
 class SingleFlight:
-    """Answer the same request once at a time, so that the second finds recorded what the first bought.
+    """Answer the same request once at a time: who has waited has what the others bought meanwhile.
 
-    The same is what has the same `key` and differs at most in how many of its pictures are wanted.
+    The same is what has the same `key` and differs at most in how many of its pictures are wanted. What was
+    refused, failed or was stopped is asked for anew by whoever is next. Nothing of it depends on a store.
     """
 
     def __init__(self, engine: Engine, locks: KeyedLocks, *key: Hashable) -> None:
@@ -177,8 +209,20 @@ class SingleFlight:
         self.key = key
 
     async def __call__(self, request: Request) -> Result:
-        async with self.locks.lock((*self.key, request.part(0))):
-            return await self.engine(request)
+        async with self.locks.lock((*self.key, request.part(0))).turn() as arrived:
+            try:
+                result = await completed(request, arrived, self.engine)
+            except Incomplete as error:
+                arrived.update(_by_sample(error.result))
+                raise
+            arrived.update(_by_sample(result))
+            return result
+
+
+def _by_sample(result: Result) -> dict[int, Picture]:
+    # One that was recorded as another take answers nobody else.
+    asked = ((picture.recipe.request, picture) for picture in result.pictures)
+    return {each.sample: picture for each, picture in asked if each == result.request.part(each.sample)}
 
 
 class PerLoop:
@@ -320,6 +364,34 @@ async def outcome(engine: Engine, request: Request) -> Result | BelugaError:
         return await engine(request)
     except BelugaError as error:
         return error
+
+
+async def completed(request: Request, known: Mapping[int, Picture | Refused], engine: Engine) -> Result:
+    """Return the result of what is known of a request, by sample, and of asking the engine for the rest."""
+    outcomes: list[Result | BelugaError] = []
+    for sample, n in runs(request.samples, known):
+        part = request.part(sample, n)
+        found = known.get(sample)
+        if isinstance(found, Picture):
+            outcomes.append(Result(part, (found,)))
+        else:
+            outcomes.append(found or await outcome(engine, part))
+    return joined(request, outcomes)
+
+
+def runs(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, int]]:
+    """Yield (first, count): each known sample by itself, and the unknown ones in runs."""
+    start = None
+    for sample in samples:
+        if sample in known:
+            if start is not None:
+                yield start, sample - start
+            yield sample, 1
+            start = None
+        elif start is None:
+            start = sample
+    if start is not None:
+        yield start, samples[-1] + 1 - start
 
 
 def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result:

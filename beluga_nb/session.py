@@ -55,6 +55,7 @@ from beluga_nb.engines import (
     SingleFlight,
     Spread,
     engine_room,
+    runs,
 )
 from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
@@ -74,7 +75,7 @@ from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken, runs
+from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken
 from beluga_nb.text import Environment, Secret, redact
 from beluga_nb.versions import known_bugs
 
@@ -448,15 +449,16 @@ class Session(Care, Comparing, Bench):
         return request, [f"{words}, the nearest that {request.model} has." for words in converted]
 
     def _check_many(self, request: Request, now: Settings, store: Store, *, yes: bool) -> None:
-        missing = request.n - len(self._recorded(request, now, store))
+        missing = set(request.samples) - self._recorded(request, now, store)
         if missing:
             self._tell_of_file(now)
-        new = 0 if now.mode == "replay" else missing
+        new = 0 if now.mode == "replay" else len(missing)
         if new:
             self._check_asking(now, request)
         if new and self._bounded(now):
-            for budget in self._bounding(now):
-                budget.check([request.part(0, new)], now.caps)
+            bought = len(missing - self._left_of(request, now, store))
+            for budget in self._bounding(now) if bought else []:
+                budget.check([request.part(0, bought)], now.caps)
         if yes or new <= ASK_ABOVE:
             return
         check_yes(
@@ -477,6 +479,12 @@ class Session(Care, Comparing, Bench):
             for sample in request.samples
             if any(store.has(request.part(sample), provider=provider) for provider in providers)
         }
+
+    def _left_of(self, request: Request, now: Settings, store: Store) -> set[int]:
+        """Return the samples that may be had for nothing, of calls that were lost."""
+        if now.mode != "auto":
+            return set()
+        return pending.recoverable(store, request, provider=self._provider(now))
 
     def _provider(self, now: Settings) -> str:
         return LOCAL if self._local(now) else now.provider
@@ -510,7 +518,9 @@ class Session(Care, Comparing, Bench):
         engine = Spread(engine, catalog.split)
         if now.mode != "replay" and not self._local(now):  # what is drawn here costs nothing
             engine = Claimed(engine, store, provider=self._provider(now), notify=self.notify)
-        single = SingleFlight(engine, self._room.flights, _place(store), self._provider(now))
+        # Recordings of a claimed address answer whoever claims it, and nobody else.
+        same = _place(store), self._provider(now), now.claimed
+        single = SingleFlight(engine, self._room.flights, *same)
         return self._in_room(single, now)
 
     def _in_room(self, engine: Engine, now: Settings) -> Engine:

@@ -21,6 +21,7 @@ from faulty import error as refusal
 from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, one_of, sampled_from, tuples
 
+from beluga_nb import budget as budgets
 from beluga_nb.budget import Amount, Budget, Budgeted, Caps, Prices
 from beluga_nb.core import Incomplete, Request, Stopped
 from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, RequestError, SettingsError, StoreError
@@ -351,6 +352,140 @@ def test_what_children_were_refused_is_given_back_for_all(tmp_path):
         told = ended(in_process(FORKED, server.url, tmp_path, 3, 5, 1, "children", BELUGA_MAX_IMAGES="4"))
         assert server.count("POST") == 6 + 4
     assert told == "4 4 pictures of 4, the price unknown"
+
+
+# --- forks where something is missing
+
+SPOILED = """
+import os, resource, sys, threading
+from pathlib import Path
+from beluga_nb.session import Session
+
+folder, what, when, who = Path(sys.argv[1]), *sys.argv[2:]
+session = Session(folder=folder, notify=lambda _: None)
+own = []
+
+def limited(kind, most):
+    resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
+
+def no_temporary_folder():
+    os.environ["TMPDIR"] = "/nowhere"
+
+def no_file_grows():
+    limited(resource.RLIMIT_FSIZE, 0)
+
+def no_descriptor_is_left():
+    limited(resource.RLIMIT_NOFILE, 3)
+
+def no_memory_is_left():
+    limited(resource.RLIMIT_AS, 2**20)
+
+def closed_as_by_a_daemon():
+    os.closerange(3, 256)
+    name = f"{os.getpid()} {len(own)}"
+    own.extend(open(folder / f"{name} {number}.own", "w+") for number in range(12))
+
+def mend():  # without these there is no connection either
+    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_AS):
+        limited(kind, resource.getrlimit(kind)[1])
+
+def buy(name, count=3):
+    for number in range(count):
+        try:
+            session.generate(f"{name} {number}")
+        except Exception as error:
+            assert type(error).__name__ in {"OverBudget", "StoreError"}, error
+            happened, advice = str(error).splitlines()
+            assert advice.startswith("Nothing was sent. "), advice
+
+def child(number):
+    mend()
+    if when == "in the child":
+        globals()[what]()
+    if who == "grandchildren" and not os.fork():
+        buy(f"grandchild {number}")
+        os._exit(0)
+    buy(f"child {number}")
+    if who == "grandchildren":
+        os.wait()
+
+def fork(number):
+    if when == "before the fork":
+        globals()[what]()
+    if not (pid := os.fork()):
+        try:
+            child(number)
+        except BaseException as error:
+            print(repr(error), flush=True)
+        os._exit(0)
+    mend()
+    if when == "after the fork":
+        globals()[what]()
+    os.waitpid(pid, 0)
+
+buy("parent", 1)
+for number in range(3):
+    if who == "children of threads":
+        thread = threading.Thread(target=fork, args=(number,))
+        thread.start()
+        thread.join()
+    else:
+        fork(number)
+buy("parent again")
+print([path.name for path in folder.glob("*.own") if path.read_bytes()])
+"""
+
+WHEN = ["before the fork", "in the child", "after the fork"]
+LACKING = [(what, when) for what in ("no_temporary_folder", "no_file_grows") for when in WHEN]
+LACKING += [("no_descriptor_is_left", "before the fork"), ("no_memory_is_left", "before the fork")]
+LACKING += [("closed_as_by_a_daemon", "in the child")]
+
+
+@pytest.mark.posix
+@forks
+@pytest.mark.parametrize("who", ["children", "grandchildren", "children of threads"])
+@pytest.mark.parametrize(("what", "when"), LACKING)
+def test_whatever_forks_lack_and_when_no_more_is_bought_than_the_cap_and_no_file_is_written_into(
+    what, when, who, tmp_path
+):
+    with Faulty(images(b64(drawn(FOX, 0)))) as server:
+        told = ended(in_process(SPOILED, server.url, tmp_path, what, when, who, BELUGA_MAX_IMAGES="6"))
+        assert told == "[]"
+        # Children that cannot count with the others buy nothing; else all together use up the cap.
+        is_apart = when == "before the fork" and what != "no_temporary_folder"
+        assert server.count("POST") == (4 if is_apart else 6)
+
+
+@pytest.mark.parametrize("limits", [caps(), caps(images=99), caps(cost=9)], ids=["no cap", "images", "cost"])
+@pytest.mark.parametrize("why", ["the memory is full", "whoever wrote was killed"])
+@pytest.mark.posix
+@forks
+def test_who_cannot_count_with_forked_processes_any_more_spends_nothing_that_has_a_cap(
+    why, limits, monkeypatch
+):
+    monkeypatch.setattr(budgets, "PATIENCE", 0.2)
+    monkeypatch.setattr(budgets, "MEMORY", 500)
+    budget = Budget()
+    assert bought(budget, limits)
+    budget._share()
+    if why == "the memory is full":
+        while budget._ledger and bought(budget, caps()):
+            pass
+    elif not (pid := os.fork()):
+        budget._ledger._lock.acquire()
+        os._exit(0)
+    else:
+        os.waitpid(pid, 0)
+    before = budget.images
+    if limits == caps():
+        assert bought(budget, limits)
+        assert budget.images == before + 1
+        return
+    for ask_budget in (lambda: bought(budget, limits), lambda: budget.check([FOX], limits)):
+        with pytest.raises(StoreError, match="cannot be counted together") as caught:
+            ask_budget()
+        assert caught.value.hint.startswith("Nothing was sent. Use the setting budget = ")
+    assert budget.images == before
 
 
 SEVERAL = """

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -227,6 +228,7 @@ def _broken(why: str) -> OutcomeUnknown:
 class _Stream(Protocol):
     read: Read
 
+    def get_extra_info(self, info: str) -> Any: ...
     async def aclose(self) -> None: ...
 
 
@@ -249,9 +251,19 @@ class _Departure:
             self._stream = cast(_Stream, info["return_value"])
         if event == "connection.connect_tcp.complete":
             self._opened.append(cast(_Stream, info["return_value"]))
+        if event.endswith(".response_closed.started"):  # httpcore closes the socket next
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        """End for the server, too, what was opened: a forked child has each socket as well, and keeps it."""
+        for stream in self._opened:
+            with contextlib.suppress(OSError):  # it is closed already
+                if opened := stream.get_extra_info("socket"):
+                    opened.shutdown(socket.SHUT_RDWR)
 
     async def close(self) -> None:
         """Close what was opened: httpcore leaves the connections of some cancelled calls to the collector."""
+        self._shut_down()
         for stream in self._opened:
             with contextlib.suppress(OSError):  # it is broken already
                 await asyncio.shield(stream.aclose())

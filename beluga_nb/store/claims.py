@@ -80,7 +80,10 @@ class Claimed:
         return None if self._recorded(request) else Claim.take(path, self.store.folder)
 
     async def _taken(self, request: Request) -> Claim | None:
-        """Return the claim on a request, or None where none is wanted or can be made."""
+        """Return the claim on a request, or None where none is wanted or can be made.
+
+        Where none can be made, or an old one not removed, the store cannot be written, as `Recorded` says.
+        """
         path = self.store.folder / "pending" / f"{key(request.part(0), provider=self.provider)}.claim"
         waiting, pause = _Waiting(), 0.05
         while True:
@@ -88,13 +91,13 @@ class Claimed:
                 return await revocable(partial(self._take, request, path), _given_up)
             except FileExistsError:
                 pass
-            except OSError:  # the store cannot be written, as `Recorded` says
+            except OSError:
                 return None
             await asyncio.to_thread(waiting.look, path)
-            if waiting.is_over:
-                await asyncio.to_thread(remove, path, waiting.token)
             if words := waiting.words():
                 self.notify(words)
+            if waiting.is_over and not await asyncio.to_thread(remove, path, waiting.token):
+                return None
             await self.sleep(pause)
             pause = min(1.0, pause * 1.5)
 
@@ -122,9 +125,11 @@ class Claim:
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, how, 0o600)
         try:
-            os.write(descriptor, said.encode())
-        finally:
-            os.close(descriptor)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(said.encode())
+        except OSError:  # of a full disk: a claim that says nothing would be waited for
+            path.unlink()
+            raise
         return cls(path, token)
 
     def beat(self) -> None:
@@ -159,9 +164,11 @@ class _Waiting:
         self.is_over = False
         try:
             state = path.lstat()
-            data = path.read_bytes() if stat.S_ISREG(state.st_mode) else b""  # a link or a pipe is no claim
         except OSError:  # given up meanwhile
             return
+        data = b""  # of a link or a pipe, which is no claim
+        with contextlib.suppress(OSError):
+            data = path.read_bytes() if stat.S_ISREG(state.st_mode) else b""
         changed, holder = state.st_mtime_ns, owner(data)
         if (holder.token, changed) != (self.token, self._changed):
             self.token, self._changed, self._seen = holder.token, changed, time.monotonic()
@@ -222,14 +229,20 @@ def owner(data: bytes) -> Owner:
         return Owner()  # half written, or not by us
 
 
-def remove(path: Path, token: str) -> None:
-    """Remove a claim, if it is still that one."""
+def remove(path: Path, token: str) -> bool:
+    """Remove a claim, if it is still that one; return whether it could have been."""
     aside = path.with_name(f"{path.name}.{uuid4().hex}")
-    with contextlib.suppress(OSError):
+    try:
         os.rename(path, aside)
+    except FileNotFoundError:  # given up meanwhile
+        return True
+    except OSError:
+        return False
+    with contextlib.suppress(OSError):
         if not stat.S_ISREG(aside.lstat().st_mode):
-            return  # not one of our files, so it is moved aside and not removed
+            return True  # not one of our files, so it is moved aside and not removed
         if owner(aside.read_bytes()).token != token:  # someone else has made one meanwhile
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink()
+    return True

@@ -2,8 +2,13 @@
 
 import asyncio
 import inspect
+import os
+import signal
 import socket
 import ssl
+import subprocess
+import sys
+import threading
 import types
 from contextlib import suppress
 
@@ -292,3 +297,79 @@ def test_a_certificate_is_read_once_for_all(monkeypatch):
 def test_what_is_not_reachable_makes_no_post():
     with faulty.nobody() as base_url:
         assert outcome_of(base_url).outcome == "not_sent"
+
+
+FORKED_MEANWHILE = """
+import os, sys, time
+from pathlib import Path
+from beluga_nb.session import Session
+
+folder, how = Path(sys.argv[1]), sys.argv[2]
+session = Session(folder=folder, notify=lambda _: None, timeout=2.0 if how == "in time" else 60.0)
+job = session.submit("a fox", mode="off")
+sys.stdin.readline()  # the connection is open
+if not os.fork():
+    time.sleep(60)
+    os._exit(0)
+if how == "stopped":
+    job.cancel()
+try:
+    print(len(job.result()), flush=True)
+except BaseException as error:
+    print(type(error).__name__, flush=True)
+sys.stdin.readline()
+"""
+
+ENDS = {"stopped": "CancelledError", "in time": "TimedOut", "answered": "1"}
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("arrived", ["nothing", "a head", "half a body"])
+@pytest.mark.parametrize("how", ENDS)
+def test_a_call_that_has_ended_ends_its_connection_though_a_forked_child_lives(
+    how, arrived, scheme, picture, tmp_path
+):
+    whole = images(b64(picture))
+    said = whole[
+        : {"nothing": 0, "a head": whole.index(b"\r\n\r\n") + 4, "half a body": len(whole) - 9}[arrived]
+    ]
+    reached, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def step(exchange):
+        exchange.send(said)
+        reached.set()
+        go_on.wait(20)
+        if how == "answered":
+            exchange.send(whole[len(said) :])
+        exchange.wait()  # until the client leaves
+        ended.set()
+
+    made = faulty.certificate(tmp_path / "certificate") if scheme == "https" else None
+    with Faulty(step, certificate=made) as server:
+        environ = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "BELUGA_API_KEY": "bapi_SENTINEL-SENTINEL-1234",
+            "BELUGA_BASE_URL": server.url,
+            "BELUGA_MODEL": "flux-2.0",
+            **({"SSL_CERT_FILE": str(made)} if made else {}),
+        }
+        words = [sys.executable, "-W", "error", "-c", FORKED_MEANWHILE, str(tmp_path), how]
+        with subprocess.Popen(
+            words,
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                assert reached.wait(20)
+                process.stdin.write("\n")
+                process.stdin.flush()
+                go_on.set()
+                assert process.stdout.readline().strip() == ENDS[how]
+                assert ended.wait(5)
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert server.count("POST") == 1

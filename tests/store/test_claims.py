@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from children import printed, started
+from children import own_disk, printed, started
 from conftest import Counting, ask, drawing, drawn
 from faulty import Faulty, after, b64, images
 
@@ -231,3 +231,103 @@ def test_who_takes_over_takes_no_claim_that_was_made_meanwhile(store):
     assert json.loads(path.read_text())["token"] == mine.token
     mine.release()
     assert list(Path(path.parent).iterdir()) == []
+
+
+# --- a store that cannot be written
+
+OLD_CLAIM = """
+import json, os, platform, subprocess, sys
+from pathlib import Path
+from conftest import Counting, ask, drawing, drawn
+from beluga_nb.core import Request
+from beluga_nb.store import claims
+from beluga_nb.store.claims import Claimed
+from beluga_nb.store.records import Store, key
+from beluga_nb.store.replay import Recorded, Replayed
+
+store, kind = Store(Path(sys.argv[1]) / "store"), sys.argv[2]
+FOX, WOLF = (Request(prompt=prompt, model="flux-2.0") for prompt in ("a fox", "a wolf"))
+path = store.folder / "pending" / f"{key(FOX, provider='wire')}.claim"
+claims.SILENCE = 0.4
+said, counting = [], Counting()
+
+def asked(request):
+    recorded = Recorded(counting, store, provider="wire", preview=lambda _: None, notify=said.append)
+    replayed = Replayed(recorded, store, provider="wire")
+    return ask(Claimed(replayed, store, provider="wire", notify=said.append), request)
+
+asked(WOLF)
+dead = subprocess.Popen([sys.executable, "-c", ""])
+dead.wait()
+owner = {"host": platform.node(), "pid": dead.pid, "token": "t", "system": claims.system()}
+if kind == "folder":
+    path.mkdir()
+elif kind == "link":
+    path.symlink_to("nowhere")
+elif kind == "pipe":
+    os.mkfifo(path)
+elif kind == "silent":
+    path.write_text(json.dumps(owner | {"system": "another"}))
+elif kind == "empty":
+    path.touch()
+else:
+    path.write_text(json.dumps(owner))
+if kind == "unreadable":
+    path.chmod(0)
+if sys.argv[3] == "disk":
+    subprocess.run(["mount", "-o", "remount,ro", sys.argv[1]], check=True)
+else:
+    path.parent.chmod(0o555)
+try:
+    assert asked(FOX).pictures[0].data == drawn(FOX, 0)
+    assert asked(WOLF) == ask(drawing, WOLF)
+finally:
+    if sys.argv[3] != "disk":
+        path.parent.chmod(0o755)
+assert len(counting.requests) == 2, "one for each"
+print(*said, sep="\\n")
+"""
+
+OLD = ["dead", "silent", "empty", "unreadable", "folder", "link", "pipe"]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("kind", OLD)
+def test_an_old_claim_that_cannot_be_removed_costs_one_line_and_is_not_waited_for(kind, tmp_path):
+    disk = own_disk(tmp_path)
+    if not disk and os.geteuid() == 0:
+        pytest.skip("root may write everywhere, and no disk may be mounted here")
+    child = started(OLD_CLAIM, tmp_path, kind, "disk" if disk else "mode", before=disk or ())
+    *of_the_claim, of_the_store = printed(child, patience=30)
+    assert of_the_store.startswith("Pictures cannot be recorded: ")
+    assert len(of_the_claim) <= 2
+    is_known_to_be_dead = kind == "dead" or (kind == "unreadable" and disk)  # whoever mounts may read
+    assert ["may be bought twice" in words for words in of_the_claim[-1:]] == [True] * (
+        not is_known_to_be_dead
+    )
+
+
+FULL_DISK = """
+import os, resource, sys
+from pathlib import Path
+from beluga_nb.store.claims import Claim
+from beluga_nb.store.files import ensure_store
+from beluga_nb.store.records import SCHEMA
+
+folder = Path(sys.argv[1])
+ensure_store(folder, SCHEMA)
+path = folder / "pending" / "a.claim"
+Claim.take(path, folder).release()
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
+try:
+    Claim.take(path, folder)
+except OSError as error:
+    print(type(error).__name__)
+print(os.listdir(path.parent))
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("room", [0, 1, 40])
+def test_a_claim_that_no_disk_has_room_for_is_not_left_half_written(room, tmp_path):
+    assert printed(started(FULL_DISK, tmp_path / "store", room)) == ["OSError", "[]"]
