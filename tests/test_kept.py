@@ -529,28 +529,7 @@ def test_what_was_paid_for_is_fetched_though_the_cap_is_used_up(user, budget):
 
 # --- whatever the status of an answer is, unless it proves that nothing was done
 
-STATUSES = [
-    203,
-    206,
-    226,
-    299,
-    300,
-    303,
-    307,
-    399,
-    408,
-    409,
-    424,
-    444,
-    499,
-    500,
-    502,
-    503,
-    504,
-    507,
-    520,
-    599,
-]
+STATUSES = [203, 299, 300, 303, 308, 408, 409, 424, 499, 500, 502, 503, 504, 520]
 FAILED = [each for each in STATUSES if each >= 300]
 HOLDING = {
     "base64": (JSON, {}),
@@ -655,6 +634,16 @@ def test_a_kernel_that_is_killed_as_an_error_is_there_has_bought_what_is_in_it(u
         assert subprocess.run(words).returncode == -signal.SIGKILL
         assert user.ask(server).pictures[0].data == PNG
     assert server.count("POST") == 1
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_job_is_written_down_beside_the_address_of_a_picture_that_cannot_be_fetched(user, status, n):
+    body = json.dumps({"id": "job-7", "data": [b64(PNG), {"url": "{here}/a.png"}][-n:]}).encode()
+    with Faulty(http(body, status), http(b"later", 404)) as server:
+        user.ask(server, n=n)
+    [call] = pending.calls(user.store)
+    assert (call.job, [each.sample for each in call.addresses]) == ("job-7", [n - 1])
 
 
 # --- pictures at an address

@@ -76,12 +76,13 @@ _UNDER_WAY |= {"starting", "submitted", "waiting"}
 class ParsedAnswer:
     """The pictures of an answer in their order, or what is wrong with one; `more` were not looked at.
 
-    `created` is Unix time in seconds, 0 where the answer does not say it.
+    `created` is Unix time in seconds, 0 where the answer does not say it. `job` is what the service calls it.
     """
 
     items: tuple[Item | BadReply, ...]
     created: int = 0
     more: int = 0
+    job: str = ""
 
 
 def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int = 200) -> ParsedAnswer:
@@ -111,6 +112,7 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int 
         items=tuple(reader.items[:MOST_ITEMS]),
         created=reader.created,
         more=max(0, len(reader.items) - MOST_ITEMS),
+        job=reader.job,
     )
 
 
@@ -519,7 +521,7 @@ class _Reader:
             self._loose(body)
             if not self.items and len(body) < 1000 and _is_alone(alone := _start(body).strip()):
                 self.items.append(Item(url=alone))
-        self.items = [each for at, each in enumerate(self.items) if each not in self.items[:at][:MOST_ITEMS]]
+        self.items = list(dict.fromkeys(self.items))
 
     def _text(self, name: str, text: str) -> None:
         if name and text.startswith(("{", "[")):
@@ -661,12 +663,10 @@ class _Reader:
                 self.items.append(Item(data=decoded(self.strings.raw(value))))
             except BadReply as error:
                 self.items.append(error)
-        elif (
-            not self.under_way
-            and name in {*_LISTS, *_ADDRESSES}
-            and _is_address(text := self.strings.text(value))
-        ):
-            self.items.append(Item(url=text))
+        elif not self.under_way and name in {*_LISTS, *_ADDRESSES}:
+            text = self.strings.text(value)
+            if _is_address(text) or _is_relative(text):
+                self.items.append(Item(url=text))
 
 
 def _is_copy(name: str) -> bool:

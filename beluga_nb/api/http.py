@@ -16,7 +16,7 @@ from beluga_nb.api.endpoint import DEADLINE, Endpoint, Sleep
 from beluga_nb.api.fetch import absolute, looked_at
 from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
-from beluga_nb.core import Answer, Request, Result, Stopped
+from beluga_nb.core import Answer, Request, Result, Stopped, causes
 from beluga_nb.engines import joined, outcome, side_by_side
 from beluga_nb.errors import Address, BadReply, BelugaError, EngineError
 from beluga_nb.text import sanitize
@@ -108,14 +108,16 @@ class Client:
             raise
         except asyncio.CancelledError:
             raise Stopped(partial(self.arrived, request, response)) from None
-        return await self.result(
-            request,
-            parsed.items,
-            deadline,
-            engine=self.engine_of(response),
-            created=parsed.created,
-            broken=failed,
-        )
+        engine, created = self.engine_of(response), parsed.created
+        try:
+            return await self.result(
+                request, parsed.items, deadline, engine=engine, created=created, broken=failed
+            )
+        except EngineError as error:
+            for cause in causes(error):
+                if isinstance(cause, EngineError):
+                    cause.job = cause.job or parsed.job
+            raise
 
     async def result(
         self,

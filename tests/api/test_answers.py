@@ -696,6 +696,7 @@ SHAPES = {
     "no scheme": {"images": ["//a.example/x/1.png"]},
     "no scheme, in a chat": {"choices": [{"message": {"content": "![](//a.example/x/1.png)"}}]},
     "a scheme in capitals": {"images": ["HTTPS://a.example/x/1.png"]},
+    "a path in a list": {"images": ["/x/1.png?sig=a%2Fb"]},
 }
 MEANT = {
     "a chat that is an address of no file": "https://a.example/7f",
@@ -703,6 +704,7 @@ MEANT = {
     "no scheme": "//a.example/x/1.png",
     "no scheme, in a chat": "//a.example/x/1.png",
     "a scheme in capitals": "HTTPS://a.example/x/1.png",
+    "a path in a list": "/x/1.png?sig=a%2Fb",
 }
 
 
