@@ -44,8 +44,6 @@ PATIENCE = 5.0
 NO_MEMORY = (OSError, ImportError, ValueError)
 """What is raised where forked processes can share no memory, or nothing forks."""
 
-_LENGTH = 8  # bytes, in front of the lines
-
 _COST = re.compile(r"[0-9]{1,13}(\.[0-9]+)?", re.ASCII)
 _TRIES = 100
 
@@ -430,33 +428,24 @@ class InheritedLedger:
         from multiprocessing import get_context
 
         self._lock = get_context("fork").Lock()
-        self._memory = mmap.mmap(-1, MEMORY)
+        self._memory = mmap.mmap(-1, MEMORY)  # of zero bytes, of which no line has any
+        self._end = 0  # as it was last seen
 
     def add(self, line: bytes) -> None:
         """Add a line; raise `OSError` where there is no room."""
-        with self._alone():
-            end = self._end()
-            if end + len(line) > MEMORY:
-                raise OSError("the memory is full")
-            self._memory[end : end + len(line)] = line
-            self._memory[:_LENGTH] = (end + len(line) - _LENGTH).to_bytes(_LENGTH, "big")
-
-    def read(self, start: int) -> bytes:
-        """Return what stands from a place on."""
-        with self._alone():
-            return self._memory[_LENGTH + start : self._end()]
-
-    def _end(self) -> int:
-        return _LENGTH + int.from_bytes(self._memory[:_LENGTH], "big")
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
         if not self._lock.acquire(timeout=PATIENCE):  # whoever has it was killed, or is stopped
             raise OSError("another process does not let go of it")
         try:
-            yield
+            end = self._end = self._memory.find(b"\0", self._end)
+            if end + len(line) >= MEMORY:
+                raise OSError("the memory is full")
+            self._memory[end : end + len(line)] = line
         finally:
             self._lock.release()
+
+    def read(self, start: int) -> bytes:
+        """Return what stands from a place on, as far as it is written."""
+        return self._memory[start : self._memory.find(b"\0", start)]
 
 
 _BUDGETS: weakref.WeakSet[Budget] = weakref.WeakSet()  # for forks alone

@@ -1,6 +1,7 @@
 """Stores and notebooks for tests, made without a kernel."""
 
 import json
+import subprocess
 from dataclasses import replace
 from functools import partial
 
@@ -13,6 +14,19 @@ from beluga_nb.show.preview import montage
 SENTINEL = "Zebra-Sentinel"
 MONDAY = 1_750_032_000  # 2025-06-16, midnight UTC
 DAY = 24 * 60 * 60
+
+
+def own_disk(folder):
+    """Return the words that run a command where `folder` is a disk of 1 MiB, or None on a machine without."""
+    mounting = 'mount -t tmpfs -o size=1m none "$0" && exec "$@"'
+    for means in ("--mount", "--map-root-user --mount"):
+        words = ["unshare", *means.split(), "sh", "-c", mounting, str(folder)]
+        try:
+            if subprocess.run([*words, "true"], capture_output=True).returncode == 0:
+                return words
+        except FileNotFoundError:
+            return None
+    return None
 
 
 def record(store, prompt="a fox", *, created=MONDAY, provider="wire", engine=drawing, **said):

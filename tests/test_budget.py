@@ -354,6 +354,44 @@ def test_what_children_were_refused_is_given_back_for_all(tmp_path):
     assert told == "4 4 pictures of 4, the price unknown"
 
 
+CROWD = """
+import os, sys
+from beluga_nb.budget import Budget, Caps
+from beluga_nb.core import Request
+from beluga_nb.errors import OverBudget, Refused
+
+budget, caps = Budget(), Caps(images=300)
+
+def bought(n, fails):
+    try:
+        with budget.reserved(Request(prompt="a fox", model="flux-2.0", n=n), caps):
+            if fails:
+                raise Refused("No.", status=402)
+        return n
+    except OverBudget:
+        return 0
+    except Refused:
+        return 0
+
+for child in range(6):
+    if not os.fork():
+        count = sum(bought(1 + (number + child) % 3, number % 4 == child % 4) for number in range(200))
+        os.write(1, b"%d\\n" % count)
+        os._exit(0)
+for child in range(6):
+    os.wait()
+print(budget.images)
+"""
+
+
+@pytest.mark.posix
+@forks
+def test_forked_processes_that_reserve_at_once_use_up_the_cap_and_no_more(tmp_path):
+    *counts, spent = map(int, ended(in_process(CROWD, "", tmp_path)).split())
+    assert (len(counts), sum(counts)) == (6, spent)
+    assert spent == 300
+
+
 # --- forks where something is missing
 
 SPOILED = """

@@ -21,11 +21,14 @@ import httpx
 import pytest
 from conftest import KEY, drawing, drawn, service
 from faulty import Faulty, after, b64, images, silence
+from hypothesis import given, settings
+from hypothesis.strategies import integers, lists, none, one_of, sets, tuples
+from stores import own_disk
 
 from beluga_nb.api import keys
 from beluga_nb.core import Request
-from beluga_nb.engines import ConcurrencyLimit, EngineRoom, KeyedLocks, engine_room
-from beluga_nb.errors import BelugaError
+from beluga_nb.engines import ConcurrencyLimit, EngineRoom, KeyedLocks, SingleFlight, engine_room
+from beluga_nb.errors import BelugaError, Refused
 from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -50,9 +53,9 @@ def environment(url, folder, **more):
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **said, **more}
 
 
-def start(script, url, folder, **more):
+def start(script, url, folder, before=(), **more):
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", SETUP + script],
+        [*before, sys.executable, "-W", "error", "-c", SETUP + script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -60,8 +63,8 @@ def start(script, url, folder, **more):
     )
 
 
-def run(script, url, folder, **more):
-    process = start(script, url, folder, **more)
+def run(script, url, folder, before=(), **more):
+    process = start(script, url, folder, before, **more)
     out, err = process.communicate(timeout=90)
     return process.returncode, out, err
 
@@ -80,7 +83,7 @@ def open_calls(folder):
 
 # --- what is asked at once
 
-TOGETHER = """
+WAYS = """
 import itertools, warnings
 
 warnings.simplefilter("ignore", ResourceWarning)  # nest_asyncio's own asyncio.run() closes no loop
@@ -118,6 +121,9 @@ def panel(session, prompt):
     made.controller.generate().result()
 
 WAYS = [thread, nested, job, awaited, nested_and_awaited, in_a_task, grid, nested_grid, panel]
+"""
+
+TOGETHER = """
 SHARED = [True, False]  # one session, or one for each caller
 DISTINCT = [1, 3]
 
@@ -150,12 +156,81 @@ print(failures)
 
 def test_whoever_asks_at_once_by_whatever_way_each_request_is_bought_once(tmp_path):
     with Faulty(after(0.02, images(b64(PICTURE)))) as server:
-        code, out, err = run(TOGETHER, server.url, tmp_path, BELUGA_MAX_IMAGES="1000")
+        code, out, err = run(WAYS + TOGETHER, server.url, tmp_path, BELUGA_MAX_IMAGES="1000")
         *distinct, failures = out.splitlines()
         assert (failures, err, code) == ("[]", "", 0)
         assert len(distinct) == 44
         assert set(prompts(server).values()) == {1}
         assert len(prompts(server)) == sum(map(int, distinct)) == recorded(tmp_path)
+
+
+UNWRITABLE = """
+import resource, subprocess
+
+kind, said = os.environ["KIND"], {"mode": os.environ["MODE"]} if "MODE" in os.environ else {}
+FOLDER = FOLDER / "disk"
+session().generate("before")
+place = FOLDER / "beluga_store"
+if kind == "full":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, -1))
+elif kind == "read-only":
+    subprocess.run(["mount", "-o", "remount,ro", str(FOLDER)], check=True)
+elif kind != "writable":
+    (place / kind).rename(place.with_name(kind))
+    (place / kind).touch()
+
+failures = []
+for number, way in enumerate(WAYS):
+    for shared in (True, False):
+        one, barrier, results = session(**said) if shared else None, threading.Barrier(CALLERS), []
+        def ask(own):
+            barrier.wait(30)
+            try:
+                results.append(way(own, f"{number} {shared}"))
+            except BaseException as error:
+                failures.append((way.__name__, repr(error)))
+        threads = [threading.Thread(target=ask, args=[one or session(**said)]) for _ in range(CALLERS)]
+        for thread_ in threads:
+            thread_.start()
+        for thread_ in threads:
+            thread_.join(60)
+        pictures = {each.pictures[0].sha256 for each in results if hasattr(each, "pictures")}
+        print(len(results), len(pictures), flush=True)
+print(failures)
+"""
+
+KINDS = ["writable", "full", "read-only", "tmp", "pending", "records", "blobs"]
+
+
+def asked_at_once(kind, folder, **more):
+    """Let six callers ask for the same at once in each of nine ways; return how many bought each picture."""
+    (folder / "disk").mkdir()
+    disk = own_disk(folder / "disk") if kind == "read-only" else ()
+    if disk is None:
+        pytest.skip("no disk may be mounted here")
+    with Faulty(after(0.1, images(b64(PICTURE)))) as server:
+        code, out, err = run(WAYS + UNWRITABLE, server.url, folder, before=disk, KIND=kind, **more)
+        *asked, failures = out.splitlines()
+        assert (failures, err, code) == ("[]", "", 0)
+        assert len(asked) == 18
+        assert set(asked) <= {"6 1", "6 0"}  # a grid and a panel give no result
+        bought = prompts(server)
+    assert bought.pop("before") == 1
+    assert len(bought) == 18
+    return set(bought.values())
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_asks_at_once_buys_once_though_the_store_cannot_be_written(kind, tmp_path):
+    assert asked_at_once(kind, tmp_path) == {1}
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("mode", ["refresh", "off"])
+@pytest.mark.parametrize("kind", ["writable", "full"])
+def test_whoever_wants_a_picture_of_their_own_buys_it_though_others_ask_for_the_same(kind, mode, tmp_path):
+    assert asked_at_once(kind, tmp_path, MODE=mode) == {6}
 
 
 # --- Python ends
@@ -545,6 +620,52 @@ def test_a_limit_holds_whoever_is_stopped_and_lets_them_in_as_they_came(seed, li
     asyncio.run(together())
     assert limits != [1] or entered == sorted(entered)
     assert 1 <= most_inside <= max(limits)
+
+
+WANTED = tuples(integers(0, 2), integers(1, 4), one_of(none(), integers(0, 8)))
+
+
+@given(wanted=lists(WANTED, min_size=1, max_size=6), failing=sets(integers(1, 8), max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_of_what_is_asked_for_at_once_each_picture_comes_once_and_an_error_or_a_stop_is_ones_own(
+    wanted, failing
+):
+    """Each caller wants `n` pictures from a sample on, and may be stopped after so many milliseconds."""
+    bought, calls, failed = Counter(), 0, set()
+
+    async def engine(request):
+        nonlocal calls
+        calls += 1
+        if fails := calls in failing:
+            failed.add(asyncio.current_task())
+        await asyncio.sleep(0.002)
+        if fails:
+            raise Refused("No.", status=400)
+        bought.update(request.samples)
+        return await drawing(request)
+
+    async def together():
+        single, loop = SingleFlight(engine, KeyedLocks(), "store"), asyncio.get_running_loop()
+        requests = [Request(prompt="a fox", model="flux-2.0", sample=sample, n=n) for sample, n, _ in wanted]
+        tasks = [asyncio.ensure_future(single(request)) for request in requests]
+        for task, (_, _, stop) in zip(tasks, wanted, strict=True):
+            if stop is not None:
+                loop.call_later(stop / 1000, task.cancel)
+        await asyncio.wait(tasks)
+        for task, request, (_, _, stop) in zip(tasks, requests, wanted, strict=True):
+            if task.cancelled():
+                assert stop is not None
+            elif task.exception():
+                assert task in failed
+            else:
+                assert task.result() == await drawing(request)
+        assert set(bought.values()) <= {1}
+        failing.clear()
+        bought.clear()
+        assert await single(requests[0]) == await drawing(requests[0])
+        assert bought == Counter(requests[0].samples), "nobody asks any more, so it is asked anew"
+
+    asyncio.run(together())
 
 
 def test_a_lock_is_there_while_it_is_wanted():

@@ -36,16 +36,3 @@ def printed(child, patience=120):
             raise
     assert child.returncode == 0, err[-4000:]
     return out.splitlines()
-
-
-def own_disk(folder):
-    """Return the words that run a command where `folder` is a disk of 1 MiB, or None on a machine without."""
-    mounting = 'mount -t tmpfs -o size=1m none "$0" && exec "$@"'
-    for means in ("--mount", "--map-root-user --mount"):
-        words = ["unshare", *means.split(), "sh", "-c", mounting, str(folder)]
-        try:
-            if subprocess.run([*words, "true"], capture_output=True).returncode == 0:
-                return words
-        except FileNotFoundError:
-            return None
-    return None

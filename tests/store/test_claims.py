@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from children import own_disk, printed, started
+from children import printed, started
 from conftest import Counting, ask, drawing, drawn
 from faulty import Faulty, after, b64, images
+from stores import own_disk
 
 from beluga_nb.core import Request
 from beluga_nb.store import claims, files

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from children import own_disk, printed, started
+from children import printed, started
 from conftest import ask, drawing, drawn
+from stores import own_disk
 
 from beluga_nb.core import Preview, Request
 from beluga_nb.errors import StoreError
