@@ -19,6 +19,7 @@ from typing import Any
 
 from beluga_nb.core import PARAMETERS, Request
 from beluga_nb.errors import Address
+from beluga_nb.paths import read_head
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store
 from beluga_nb.text import sanitize
@@ -196,8 +197,8 @@ def answers(store: Store, run: str) -> list[Path]:
 
 
 def _was_replayed(answer: Path) -> bool:
-    with contextlib.suppress(OSError), answer.open("rb") as file:
-        return _REPLAYED in file.read(64 * 2**10).partition(b"\r\n\r\n")[0].lower() + b"\r\n"
+    with contextlib.suppress(OSError):
+        return _REPLAYED in read_head(answer, 64 * 2**10).partition(b"\r\n\r\n")[0].lower() + b"\r\n"
     return False
 
 
@@ -220,9 +221,8 @@ def _read(store: Store) -> Iterator[Pending]:
             if not RUN.fullmatch(path.stem):  # it is sent as a header: only our own ids are
                 continue
             with contextlib.suppress(OSError, *DAMAGE):
-                if path.is_symlink():
-                    files.check_inside(path, store.folder)
-                yield _of(members(load_json(path.read_bytes())), path.stem)
+                written = files.read(path, root=store.folder if path.is_symlink() else None)
+                yield _of(members(load_json(written)), path.stem)
 
 
 def _of(said: Mapping[str, Any], run: str) -> Pending:
