@@ -203,8 +203,16 @@ class _Removal:
 
     def may(self, path: Path) -> bool:
         """Whether a file is ours to remove; raise `OSError` where a link leads out of the store."""
+        if path.is_symlink():  # which we never make
+            return False
         files.check_inside(path, self.store.folder)
         return is_ours(self.store, path, named=self.named)
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file is ours, and no link leads out of the store on the way to it."""
+        with contextlib.suppress(OSError):
+            return self.may(path)
+        return False
 
     def unlink(self, paths: Iterable[Path]) -> None:
         for path in paths:
@@ -275,8 +283,8 @@ def _renamed(path: Path, removal: _Removal) -> Path:
     """Set bytes aside, unless they are damaged or a stranger's file has that name; return where they are."""
     aside = path.with_name(path.name + ASIDE)
     with contextlib.suppress(OSError):
-        free = not os.path.lexists(aside) or removal.may(aside)
-        if free and removal.may(path) and holds_its_name(path) and not path.name.endswith(ASIDE):
+        free = not os.path.lexists(aside) or removal.owns(aside)
+        if free and removal.owns(path) and holds_its_name(path) and not path.name.endswith(ASIDE):
             return path.replace(aside)
     # A link leads out, it is gone, or the disk has no room for another name: it is unlinked as it is.
     return path
@@ -286,7 +294,7 @@ def _brought_back(path: Path, removal: _Removal) -> bool:
     """Bring needed bytes back to their place; return whether they stay: not where the same have come anew."""
     place = path.with_name(path.name.removesuffix(ASIDE))
     try:
-        if path != place and removal.may(path):
+        if path != place and removal.owns(path):
             if os.path.lexists(place):
                 return is_pointer(place) or not holds_its_name(place)
             path.rename(place)

@@ -92,7 +92,7 @@ def _told(file: Path) -> Iterator[None]:
         yield
     except Rejected as rejected:
         raise StoreError(
-            f"{sanitize(file.name, 120)} cannot be unpacked: {rejected}.", "Nothing was written."
+            f"{sanitize(file.name or str(file), 120)} cannot be unpacked: {rejected}.", "Nothing was written."
         ) from None
 
 
