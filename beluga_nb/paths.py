@@ -8,8 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from beluga_nb.errors import RequestError
 
@@ -40,7 +40,7 @@ def working_folder() -> Path:
         ) from None
 
 
-def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> IO[bytes]:
+def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> FileIO:
     """Open a plain file; raise `OSError` where it is something else, or no file can have that name."""
     try:
         descriptor = os.open(path, flags | _AT_ONCE, mode)
@@ -52,7 +52,7 @@ def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> 
             raise NotReadError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(found):
             raise NotReadError(errno.EINVAL, "it is no plain file")
-        return os.fdopen(descriptor, "rb" if flags == os.O_RDONLY else "r+b", buffering=0)
+        return FileIO(descriptor, "rb" if flags == os.O_RDONLY else "r+b")
     except BaseException:
         os.close(descriptor)
         raise
@@ -74,7 +74,7 @@ def read_head(path: Path | str, most: int) -> bytes:
         return _read(file, min(os.fstat(file.fileno()).st_size, most))
 
 
-def _read(file: IO[bytes], count: int) -> bytes:
+def _read(file: FileIO, count: int) -> bytes:
     data = file.read(count) or b""
     while len(data) < count and (more := file.read(count - len(data))):
         data += more
