@@ -105,8 +105,10 @@ def _is_not_for_git(room: Path) -> bool:
 
 def _mark(folder: Path) -> int | None:
     """Return the format that a folder's mark names, or None where there is none."""
+    if not is_inside(folder / MARK, folder):
+        return None
     with contextlib.suppress(FileNotFoundError, NotReadError, ValueError, RecursionError):
-        said = json.loads(read(folder / MARK, root=folder, most=_LONGEST_MARK))
+        said = json.loads(read_file(folder / MARK, _LONGEST_MARK))
         schema = said.get("schema") if isinstance(said, dict) else None
         # Other programs number their formats, too. In a later format of ours more may be said.
         if type(schema) is int and (schema > 1 or said == {"schema": 1}):

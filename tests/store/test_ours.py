@@ -534,3 +534,16 @@ def test_a_recorded_picture_is_the_same_picture(tmp_path):
     assert isinstance(found, Picture)
     assert isinstance(found.recipe, Recipe)
     assert verify(store).problems == ()
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("what", ["generate", "a picture", "forget all", "a vote"])
+def test_a_mark_that_a_link_borrows_from_another_store_is_no_mark(tmp_path, what):
+    other, store = Store(tmp_path / "other"), Store(tmp_path / "folder")
+    record(other)
+    fill(store.folder, {f"records/ab/{'ab' * 32}.json": b'{"image": null}', "thesis": b"x"})
+    (store.folder / "store.json").symlink_to(other.folder / "store.json")
+    before = state(store.folder)
+    with pytest.raises(StoreError, match="is no store"):
+        WRITERS[what](store)
+    assert state(store.folder) == before
