@@ -130,7 +130,7 @@ class Secret:
 
 
 def _text_of(value: object) -> str:
-    """Return a value as the text to look for, without blanks around it; what is neither text nor bytes has none."""
+    """Return a value as the text to look for, without blanks around it; only text and bytes have one."""
     if isinstance(value, bytes | bytearray):
         return value.decode("utf-8", "surrogateescape").strip()
     return str.strip(value) if isinstance(value, str) else ""
@@ -273,13 +273,16 @@ _UNPRINTED = bytes(number for number in range(256) if not 0x21 <= number <= 0x7E
 
 # Each may be escaped itself, by whoever has put an answer into another.
 _BACKSLASHES = rb"(?<!\\)\\++"
-_NUMBERED = rb"""
+_NUMBERED = (
+    rb"""
       %b(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|u\{0*([0-9a-fA-F]{1,6})\}|([01][0-7]{2}))
     | %%(?:25)*([0-9a-fA-F]{2})
     | &(?:amp;)*\#0*([0-9]{1,7})(?:;|(?![0-9\\]))
     | &(?:amp;)*\#[xX]0*([0-9a-fA-F]{1,6})(?:;|(?![0-9a-fA-F\\]))
     | &(?:amp;)*([a-zA-Z]{2,31});
-""" % _BACKSLASHES
+"""
+    % _BACKSLASHES
+)
 _CONTROLS = rb"|%b[nrtbf]" % _BACKSLASHES
 _QUOTED = rb"|=([0-9a-fA-F]{2})"  # quoted-printable
 _BASES = (16, 16, 16, 16, 8, 16, 10, 16, 0, 16)
@@ -287,9 +290,12 @@ _ROUNDS = 3
 """How deep escapes of different kinds may stand in one another."""
 
 # As `_SEQUENCE`, with the ways to write what it begins with.
-_BEGUN = rb"""
+_BEGUN = (
+    rb"""
     (?:\x1b|%b(?:u001[bB]|x1[bB]|033|e)|%%(?:25)*1[bB]|&(?:amp;)*\#(?:0*27|[xX]0*1[bB]);)
-""" % _BACKSLASHES
+"""
+    % _BACKSLASHES
+)
 _SEQUENCES = rb"""
       (?:%b(?:\[|%%(?:25)*5[bB]|&(?:amp;)*\#(?:0*91|[xX]0*5[bB]);)[0-?]*+|\xc2\x9b[0-?]++)[\ -/]*+[@-~]
     | (?:\x1b[\]PX^_]|\xc2[\x90\x98\x9d-\x9f])[^\x00-\x1f\xc2]*+(?:\x07|\xc2\x9c|\x1b\\)
@@ -500,7 +506,8 @@ class RedactedStream:
 
     def _through(self, *, last: bool = False) -> bytes:
         data = b"".join([self._kept, *self._coming])
-        redacted, taken = _without(data, _keys_in(data, self._forms), len(data) if last else self._until(data))
+        until = len(data) if last else self._until(data)
+        redacted, taken = _without(data, _keys_in(data, self._forms), until)
         self._kept, self._coming, self._size = data[taken:], [], 0
         return redacted
 

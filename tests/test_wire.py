@@ -274,7 +274,7 @@ def test_a_message_carries_no_codes_for_terminals_and_stays_short():
     error = error_from_json(400, {"x-request-id": "\x1b[1mreq\n"}, json.dumps({"error": hostile}).encode())
     assert error.message.startswith("gnp <script>alert(1)</script>xxx")
     assert len(error.message) == 500
-    assert error.request_id == "[1mreq"
+    assert error.request_id == "req"
 
 
 def test_a_redirect_is_not_followed_and_not_quoted():
