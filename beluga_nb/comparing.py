@@ -242,8 +242,9 @@ class Comparing(Judging):
         # What this run may make is the caller's own word, and holds for previews too.
         Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
+            bought = [each for each in bounded if not self._costs_nothing(each, now.at(each.model))]
             for budget in self._bounding(now):
-                budget.check(bounded, now.caps)
+                budget.check(bought, now.caps)
             Budget().check(bounded, caps)
         if yes or plan.images <= ASK_ABOVE:
             return
@@ -355,6 +356,9 @@ class Comparing(Judging):
     def _bounding(self, now: Settings) -> list[Budget]:
         raise NotImplementedError
 
+    def _costs_nothing(self, request: Request, now: Settings) -> bool:
+        return set(request.samples) <= self._left_of(request, now, self._store_of(now))
+
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:
         raise NotImplementedError
 
@@ -367,6 +371,9 @@ class Comparing(Judging):
     def _recorded(
         self, request: Request, now: Settings, store: Store, *, providers: Set[str] = frozenset()
     ) -> set[int]:
+        raise NotImplementedError
+
+    def _left_of(self, request: Request, now: Settings, store: Store) -> set[int]:
         raise NotImplementedError
 
     async def _answered(self, request: Request, engine: Engine, view: Show, told: Told) -> Result:

@@ -448,15 +448,16 @@ class Session(Care, Comparing, Bench):
         return request, [f"{words}, the nearest that {request.model} has." for words in converted]
 
     def _check_many(self, request: Request, now: Settings, store: Store, *, yes: bool) -> None:
-        missing = request.n - len(self._recorded(request, now, store))
+        missing = set(request.samples) - self._recorded(request, now, store)
         if missing:
             self._tell_of_file(now)
-        new = 0 if now.mode == "replay" else missing
+        new = 0 if now.mode == "replay" else len(missing)
         if new:
             self._check_asking(now, request)
         if new and self._bounded(now):
-            for budget in self._bounding(now):
-                budget.check([request.part(0, new)], now.caps)
+            bought = len(missing - self._left_of(request, now, store))
+            for budget in self._bounding(now) if bought else []:
+                budget.check([request.part(0, bought)], now.caps)
         if yes or new <= ASK_ABOVE:
             return
         check_yes(
@@ -477,6 +478,12 @@ class Session(Care, Comparing, Bench):
             for sample in request.samples
             if any(store.has(request.part(sample), provider=provider) for provider in providers)
         }
+
+    def _left_of(self, request: Request, now: Settings, store: Store) -> set[int]:
+        """Return the samples that may be had for nothing, of calls that were lost."""
+        if now.mode != "auto":
+            return set()
+        return pending.recoverable(store, request, provider=self._provider(now))
 
     def _provider(self, now: Settings) -> str:
         return LOCAL if self._local(now) else now.provider

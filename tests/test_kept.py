@@ -1,13 +1,17 @@
 """Answers are kept before they are read: whatever comes of reading them, nothing paid for is bought again."""
 
+import asyncio
 import base64
 import contextlib
+import errno
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import zlib
 
 import pytest
@@ -343,3 +347,153 @@ def test_a_picture_is_shown_though_a_text_in_it_is_refused(user, text):
             result = user.ask(server)
             assert (result.pictures[0].data, result[0].size) == (TEXTS[text], (40, 30))
     assert server.count("POST") == 1
+
+
+# --- while it arrives, and where it cannot be recorded
+
+
+def killed_while(server, folder, enough):
+    """Ask in a process of its own, and kill that when `enough` says that the server has sent enough."""
+    script = "import beluga_nb; beluga_nb.generate('a fox', model='flux-2.0')"
+    environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environ = {name: value for name, value in os.environ.items() if name != "CI"} | environ
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=folder, env=environ)
+    enough.wait(30)
+    time.sleep(1.5)  # six times as long as it may take
+    process.kill()
+    process.wait(20)
+
+
+SIZES = {"20 bytes": 20, "a job": 60, "50 KB": 50_000, "one block and a little": 270_000, "900 KB": 900_000}
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("pieces", [1, 3, 40])
+def test_all_that_has_arrived_is_on_disk_while_more_is_waited_for(user, size, pieces):
+    body = bytes(range(97, 123)) * (SIZES[size] // 26 + 1)
+    step, sent = len(body) // pieces + 1, threading.Event()
+
+    def play(exchange):
+        exchange.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        for at in range(0, len(body), step):
+            exchange.send(body[at : at + step])
+            time.sleep(0.01)
+        sent.set()
+        exchange.wait()
+
+    with Faulty(play) as server:
+        killed_while(server, user.folder, sent)
+    assert user.kept == [body]
+
+
+@pytest.mark.posix
+def test_a_key_is_not_on_disk_in_whatever_pieces_it_comes(user):
+    written, sent = KEY.encode() * 3, threading.Event()
+
+    def play(exchange):
+        exchange.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        for byte in b"before " + written + b" after":
+            exchange.send(bytes([byte]))
+            time.sleep(0.02)
+        sent.set()
+        exchange.wait()
+
+    with Faulty(play) as server:
+        killed_while(server, user.folder, sent)
+    [kept] = user.kept
+    assert KEY.encode() not in kept
+    assert kept.startswith(b"before ")
+    assert kept.endswith(b" after")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: http(b'{"task_id": "job-7", "status": "queued"}', 202),
+        lambda: http(JSON)[:-90],
+        lambda: http(JSON)[:-9],
+        lambda: http(b""),
+    ],
+    ids=["a job", "broken off", "broken off at its end", "empty, then broken off"],
+)
+def test_a_lost_call_keeps_its_key_however_often_it_is_asked_for_again(user, answer):
+    answers = [answer(), *[http(JSON)[: -100 - number] for number in range(3)]]
+    with Faulty([lambda exchange, each=each: exchange.send(each) and None for each in answers]) as server:
+        for _ in range(4):
+            assert isinstance(user.ask(server), BelugaError)
+        keys = {each.headers["idempotency-key"] for each in server.asked("POST")}
+    assert (server.count("POST"), len(keys)) == (4, 1)
+
+
+@contextlib.contextmanager
+def unwritable(user, monkeypatch, places):
+    """Let nothing be written where `places` says, as on a full disk."""
+    from beluga_nb.store import files
+
+    write = files.write
+
+    def full(path, *rest, **more):
+        if any(each in path.parts for each in places):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write", full)
+        yield
+
+
+@pytest.mark.parametrize("places", [["blobs"], ["records"], ["blobs", "records"]], ids=", ".join)
+def test_an_answer_stays_whose_picture_cannot_be_recorded(user, places, monkeypatch):
+    with Faulty(http(JSON)) as server:
+        with unwritable(user, monkeypatch, places):
+            assert user.ask(server).pictures[0].data == PNG
+            assert user.kept == [JSON]
+            assert user.ask(server).pictures[0].data == PNG, "it is read from what is kept"
+            assert user.ask(server).pictures[0].data == PNG
+        assert user.ask(server).pictures[0].data == PNG
+        assert server.count("POST") == 1
+    assert pending.calls(user.store) == []
+
+
+def test_a_call_whose_journal_cannot_be_written_goes_out_under_its_own_key(user, monkeypatch):
+    with Faulty([UNREADABLE, http(JSON)]) as server:
+        user.ask(server)
+        with unwritable(user, monkeypatch, ["pending", "blobs", "records"]):
+            assert user.ask(server).pictures[0].data == PNG
+        keys = {each.headers["idempotency-key"] for each in server.asked("POST")}
+    assert (server.count("POST"), len(keys)) == (2, 1)
+
+
+def test_what_is_fetched_is_recorded_when_the_rest_is_stopped(user):
+    hanging = threading.Event()
+
+    def first_alone(exchange):
+        if exchange.heard.path.endswith("a"):
+            exchange.send(http(PNG))
+        else:
+            hanging.set()
+            exchange.wait()
+
+    with Faulty(images({"url": "{here}/a"}, {"url": "{here}/b"}), http(b"not yet", 404)) as server:
+        user.ask(server, n=2)
+        server.plays(get=first_alone)
+        job = user.session.submit("a fox", model="flux-2.0", n=2)
+        assert hanging.wait(20)
+        time.sleep(0.5)
+        job.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            job.result()
+        assert user.ask(server).pictures[0].data == PNG
+        assert server.count("POST") == 1
+
+
+@pytest.mark.parametrize("budget", ["session", "store"])
+def test_what_was_paid_for_is_fetched_though_the_cap_is_used_up(user, budget):
+    with Faulty(images({"url": "{here}/a"}), [http(b"not yet", 404), http(PNG)]) as server:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url, "BELUGA_MAX_IMAGES": "1"}
+        session = Session(environ=environ | {"BELUGA_BUDGET": budget}, folder=user.folder, notify=print)
+        with pytest.raises(BelugaError, match="cannot be fetched"):
+            session.generate("a fox", model="flux-2.0")
+        assert session.generate("a fox", model="flux-2.0").pictures[0].data == PNG
+        assert server.count("POST") == 1

@@ -2,17 +2,20 @@
 
 An answer to a POST is paid for, so it is kept first. `<name>-1.answer.part` grows with what arrives and
 becomes `<name>-1.answer` when it is whole. Both are HTTP messages without a transfer coding, and without
-keys. A full disk does not spoil a call: what arrived is in memory too.
+keys. What has arrived is in the file a quarter of a second later, however little it is and whatever comes
+next. A full disk does not spoil a call: what arrived is in memory too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import os
 import threading
-import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -26,7 +29,7 @@ MAX_KEPT = 2**30
 """Bytes of one answer that are kept."""
 
 _BLOCK = 256 * 2**10  # bytes that are written at once …
-_PAUSE = 0.25  # … or the seconds after which fewer are
+_PAUSE = 0.25  # … and seconds after which fewer are
 
 
 class Spool:
@@ -39,9 +42,11 @@ class Spool:
         self._file: int | None = None
         self._begun = self._closed = False
         self._left = MAX_KEPT
-        self._waiting = bytearray()
+        self._waiting: deque[bytes] = deque()
+        self._unwritten = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._redacted: RedactedStream | None = None
-        self._written = 0.0
+        self._settled = 0
         self._lock = threading.Lock()
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -53,16 +58,24 @@ class Spool:
         """Add to the file; return whether it has taken all until now."""
         if not self._begun:
             self._redacted, self._begun = None if begins_with_picture(chunk) else RedactedStream(), True
-        self._waiting += chunk
         self._left -= len(chunk)
         if self._file is None or self._left < 0:
             self._waiting.clear()
             return False
-        if len(self._waiting) >= _BLOCK or time.monotonic() - self._written > _PAUSE:
+        self._waiting.append(chunk)
+        self._unwritten += len(chunk)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._pause)
+        if self._unwritten >= _BLOCK:
+            self._unwritten = 0
             with contextlib.suppress(RuntimeError):  # no thread can be started any more: close() writes it
                 await asyncio.to_thread(self._write)
-            self._written = time.monotonic()
         return True
+
+    def _pause(self) -> None:
+        self._timer = None
+        with contextlib.suppress(RuntimeError):  # as above
+            asyncio.get_running_loop().run_in_executor(None, partial(self._write, all_of_it=True))
 
     async def finish(self) -> None:
         """Give the file its name, now that the answer is whole."""
@@ -72,7 +85,7 @@ class Spool:
 
     def close(self) -> None:
         """Write what has arrived, and close the file."""
-        self._write(last=True)
+        self._write(all_of_it=True)
         with self._lock:
             self._closed = True
             if self._file is None:
@@ -93,21 +106,35 @@ class Spool:
                 self.path = whole.with_name(whole.name + PART)
                 with contextlib.suppress(FileExistsError):
                     self._file = None if whole.exists() else os.open(self.path, how, 0o600)
-            self._put(head)
+            self._settled = self._put(head)
 
-    def _write(self, *, last: bool = False) -> None:
+    def _write(self, *, all_of_it: bool = False) -> None:
         with self._lock:
-            block, self._waiting = bytes(self._waiting), bytearray()
-            if self._redacted:
-                block = self._redacted.feed(block) + (self._redacted.finish() if last else b"")
-            self._put(block)
+            block = b"".join(self._taken())
+            if self._redacted is None:
+                self._settled += self._put(block)
+                return
+            self._settled += self._put(self._redacted.feed(block))
+            if all_of_it:  # what a key may still be growing in is written anew when more comes
+                self._put(copy.copy(self._redacted).finish())
 
-    def _put(self, block: bytes) -> None:
+    def _taken(self) -> Iterator[bytes]:
+        with contextlib.suppress(IndexError):
+            while True:
+                yield self._waiting.popleft()
+
+    def _put(self, block: bytes) -> int:
+        """Write after what is settled, and nothing behind it; return how many bytes that were."""
+        done = 0
         try:
-            while block and self._file is not None:
-                block = block[os.write(self._file, block) :]
+            if self._file is not None:
+                os.lseek(self._file, self._settled, os.SEEK_SET)
+                while done < len(block):
+                    done += os.write(self._file, memoryview(block)[done:])
+                os.ftruncate(self._file, self._settled + done)
         except OSError:  # a full disk
             self._left, self.complete = -1, False
+        return done
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:

@@ -26,6 +26,7 @@ import httpx
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import begins_with_picture, origin
+from beluga_nb.api.heads import LiberalHead, Read
 from beluga_nb.api.inflate import inflated
 from beluga_nb.api.logs import discreet
 from beluga_nb.api.spool import Spool
@@ -215,6 +216,8 @@ def _broken(why: str) -> OutcomeUnknown:
 
 
 class _Stream(Protocol):
+    read: Read
+
     async def aclose(self) -> None: ...
 
 
@@ -224,12 +227,17 @@ class _Departure:
     def __init__(self, *, certain: bool) -> None:
         self.pending = certain
         self._opened: list[_Stream] = []
+        self._stream: _Stream | None = None
 
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
         # A proxy is asked for a tunnel first, which sends nothing of the request.
         is_tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
         if event.endswith(".send_request_headers.started") and not is_tunnel:
             self.pending = False
+            if self._stream:  # the answer comes through the last one, which may be TLS over another
+                self._stream.read = LiberalHead(self._stream.read)
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._stream = cast(_Stream, info["return_value"])
         if event == "connection.connect_tcp.complete":
             self._opened.append(cast(_Stream, info["return_value"]))
 

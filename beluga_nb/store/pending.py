@@ -8,6 +8,7 @@ it lies what arrived of its answer, as it came (api/spool.py).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import platform
 import re
@@ -36,6 +37,7 @@ RUN = re.compile(files.CALL)
 _ANSWER = re.compile(rf"{files.ANSWER}\Z")
 _CLAIM = re.compile(files.CLAIM)
 _REPLAYED = b"\r\nidempotent-replayed: true\r\n"
+_SUCCESS = re.compile(rb"HTTP/1.1 2(?!02)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,9 +159,28 @@ def repeatable(store: Store, request: Request, *, provider: str, body: str) -> P
     return None
 
 
+def recoverable(store: Store, request: Request, *, provider: str) -> set[int]:
+    """Return the samples of a request of which lost calls have left something that may give the pictures."""
+    calls = lost(store, request, provider=provider)
+    left = [call.request for call in calls if answers(store, call.run) or call.addresses]
+    return {sample for each in left for sample in each.samples} & set(request.samples)
+
+
 def _repeated(store: Store, call: Pending) -> bool:
-    kept = answers(store, call.run)
-    return len(kept) > 1 or any(map(_was_replayed, kept))
+    """Whether the service has answered a call with what it kept of the first, as it says or as can be seen.
+
+    Answers that broke off prove nothing, nor does a second word that the work goes on.
+    """
+    bodies = list[bytes]()
+    for path in answers(store, call.run):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            head = file.read(64 * 2**10).partition(b"\r\n\r\n")[0]
+            if _REPLAYED in head.lower() + b"\r\n":
+                return True
+            file.seek(len(head))
+            if path.suffix == ".answer" and _SUCCESS.match(head):
+                bodies.append(hashlib.file_digest(file, "sha256").digest())
+    return len(set(bodies)) < len(bodies)
 
 
 def leftovers(store: Store) -> list[Path]:
@@ -193,12 +214,6 @@ def answers(store: Store, run: str) -> list[Path]:
         files.check_inside(folder / "any", store.folder)
         found = [each for each in folder.iterdir() if each.name.startswith(run) and not each.is_symlink()]
     return sorted((each for each in found if _ANSWER.fullmatch(each.name[len(run) :])), reverse=True)
-
-
-def _was_replayed(answer: Path) -> bool:
-    with contextlib.suppress(OSError), answer.open("rb") as file:
-        return _REPLAYED in file.read(64 * 2**10).partition(b"\r\n\r\n")[0].lower() + b"\r\n"
-    return False
 
 
 def cross_out(store: Store, run: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -59,16 +59,7 @@ class Replayed:
         self.provider = provider
 
     async def __call__(self, request: Request) -> Result:
-        found = await asyncio.to_thread(self._found, request)
-        outcomes: list[Result | BelugaError] = []
-        for sample, n in runs(request.samples, found):
-            part = request.part(sample, n)
-            known = found.get(sample)
-            if isinstance(known, Picture):
-                outcomes.append(Result(part, (known,)))
-            else:
-                outcomes.append(known or await outcome(self.engine, part))
-        return joined(request, outcomes)
+        return await completed(request, await asyncio.to_thread(self._found, request), self.engine)
 
     def _found(self, request: Request) -> dict[int, Picture | Refused]:
         read = {
@@ -76,6 +67,19 @@ class Replayed:
             for sample in request.samples
         }
         return {sample: each for sample, each in read.items() if each}
+
+
+async def completed(request: Request, known: Mapping[int, Picture | Refused], engine: Engine) -> Result:
+    """Return the result of what is known of a request, by sample, and of asking the engine for the rest."""
+    outcomes: list[Result | BelugaError] = []
+    for sample, n in runs(request.samples, known):
+        part = request.part(sample, n)
+        found = known.get(sample)
+        if isinstance(found, Picture):
+            outcomes.append(Result(part, (found,)))
+        else:
+            outcomes.append(found or await outcome(engine, part))
+    return joined(request, outcomes)
 
 
 def runs(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, int]]:
@@ -139,7 +143,7 @@ class Recorded:
         finally:
             SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
-        return await asyncio.shield(at_work(self._arrived, result, request.run))
+        return await asyncio.shield(at_work(self._arrived, call, result))
 
     async def _begin(self, request: Request) -> _Call:
         try:
@@ -155,15 +159,15 @@ class Recorded:
             raise failed from error
 
     def _begun(self, request: Request) -> _Call:
-        call = _Call(request)
+        body = self.body(request)
+        before = pending.repeatable(self.store, request, provider=self.provider, body=body)
+        if before:
+            request = replace(request, run=before.run)
+        request = replace(request, spool=pending.path_of(self.store, request.run).with_suffix(""))
+        written = None
         with self._told_once():
-            body = self.body(request)
-            before = pending.repeatable(self.store, request, provider=self.provider, body=body)
-            request = replace(request, run=before.run) if before else request
             written = pending.begin(self.store, request, provider=self.provider, body=body)
-            spool = pending.path_of(self.store, request.run).with_suffix("")
-            call = _Call(replace(request, spool=spool), written, before)
-        return call
+        return _Call(request, written, before)
 
     def _withdraw(self, call: _Call) -> None:
         """Write down that nothing came of a call: what was lost before it stays lost."""
@@ -173,11 +177,19 @@ class Recorded:
         with self._told_once():
             pending.write(self.store, call.before)
 
-    def _arrived(self, result: Result, run: str) -> Result:
+    def _arrived(self, call: _Call, result: Result) -> Result:
         kept = self.written(result)
         self._keep_extra(result)
-        pending.cross_out(self.store, run)
+        if self.has(kept):
+            pending.cross_out(self.store, call.request.run)
+        else:  # the answer stays, and is read when the store can be written
+            self._lost(call, StoreError("Its pictures could not be recorded."))
         return kept
+
+    def has(self, result: Result) -> bool:
+        """Whether all pictures of a result are recorded."""
+        asked = [picture.recipe.request for picture in result.pictures]
+        return all(self.store.has(each, provider=self.provider) for each in asked)
 
     def written(self, result: Result) -> Result:
         """Return the result with its pictures recorded."""
@@ -201,16 +213,16 @@ class Recorded:
             self._lost(call, error)
         else:
             self._withdraw(call)
-        if isinstance(error, Stopped) and self._rescued(error) == call.request.n:
+        if isinstance(error, Stopped) and self.rescued(error) == call.request.n:
             pending.cross_out(self.store, call.request.run)
 
-    def _rescued(self, stopped: Stopped) -> int:
-        """Return how many pictures a stopped call had brought; they are recorded now."""
+    def rescued(self, stopped: Stopped) -> int:
+        """Record the pictures that a stopped call had brought; return how many they are."""
         kept = 0
         with contextlib.suppress(BelugaError):
             for each in stopped.arrived():
                 if isinstance(each, Result):
-                    kept += len([self._written(picture) for picture in each.pictures])
+                    kept += len(each) if self.has(self.written(each)) else 0
                 elif isinstance(each, BadImage) and each.data:
                     self._keep_bytes(each)
         return kept
@@ -262,7 +274,10 @@ class Recorded:
     def _keep_bytes(self, error: BadImage) -> None:
         name = self._kept("a broken picture", error.data)
         if name and error.whole:
-            error.hint = f"It may have been billed, so it is kept as {name} and not bought again: a new take buys another."
+            error.hint = (
+                f"It may have been billed, so it is kept as {name} and not bought again: a new take buys"
+                " another."
+            )
         elif name:
             error.hint = f"It may have been billed; its bytes are kept as {name}."
 
@@ -318,21 +333,27 @@ class Recovering:
         self.recover = recover
 
     async def __call__(self, request: Request) -> Result:
+        found: dict[int, Picture | Refused] = {}
         not_decoded: list[BadImage] = []
         for call in await asyncio.to_thread(self._lost, request):
             tried: set[Address | Path] = set()
             for left in await asyncio.to_thread(self._left, call):
-                if left not in tried and (error := await self._tried(call, left)):
+                if left not in tried and (error := await self._tried(call, left, found)):
                     tried.update(error.addresses)
                     not_decoded += _not_decoded(error)
         if not_decoded:
             missing = await asyncio.to_thread(self._missing, request)
-            if missing:
+            if missing - found.keys():
                 raise not_decoded[0].with_traceback(None)
-        return await self.engine(request)
+        return await completed(request, found, self.engine)
 
-    async def _tried(self, call: Pending, left: Address | Path) -> EngineError | None:
-        """Record what is left there of a call; return why something is missing still."""
+    async def _tried(
+        self, call: Pending, left: Address | Path, found: dict[int, Picture | Refused]
+    ) -> EngineError | None:
+        """Record what is left there of a call; return why something is missing still.
+
+        Into `found` goes, by sample, what a store that cannot be written does not take.
+        """
         part = call.request.part(left.sample) if isinstance(left, Address) else call.request
         if not await asyncio.to_thread(self._missing, part):
             return None
@@ -341,7 +362,11 @@ class Recovering:
             result = await self.recover(part, left)
         except EngineError as error:
             failed, result = error, getattr(error, "result", Result(part, ()))
-        await asyncio.shield(at_work(self._arrived, call, result, failed))
+        except Stopped as stopped:
+            await asyncio.wait([at_work(self.recorded.rescued, stopped)], timeout=PATIENCE)
+            raise
+        arrived = await asyncio.shield(at_work(self._arrived, call, result, failed))
+        found.update({picture.recipe.request.sample: picture for picture in arrived})
         if failed and isinstance(left, Path) and not _not_decoded(failed):
             self.recorded.tell(f"An answer that was paid for is kept, and of no use yet: {failed.message}")
         return failed
@@ -355,14 +380,16 @@ class Recovering:
     def _left(self, call: Pending) -> list[Address | Path]:
         return [*pending.answers(self.recorded.store, call.run), *call.addresses]
 
-    def _arrived(self, call: Pending, result: Result, failed: EngineError | None) -> None:
+    def _arrived(self, call: Pending, result: Result, failed: EngineError | None) -> list[Picture]:
+        """Record what is missing of a call; return the pictures of it that could not be recorded."""
         if failed:
             self.recorded.keep_pictures_of(failed)
         missing = self._missing(call.request)
         new = [each for each in result.pictures if each.recipe.request.sample in missing]
-        self.recorded.written(replace(result, pictures=tuple(new)))
-        if not self._missing(call.request):
+        written = self.recorded.written(replace(result, pictures=tuple(new))).pictures
+        if not (missing := self._missing(call.request)):
             pending.cross_out(self.recorded.store, call.run)
+        return [each for each in written if each.recipe.request.sample in missing]
 
     def _missing(self, request: Request) -> set[int]:
         store, provider = self.recorded.store, self.recorded.provider
