@@ -271,37 +271,30 @@ class _Live:
 
 _UNPRINTED = bytes(number for number in range(256) if not 0x21 <= number <= 0x7E)
 
-# Each may be escaped itself, by whoever has put an answer into another.
-_BACKSLASHES = rb"(?<!\\)\\++"
-_NUMBERED = (
-    rb"""
-      %b(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|u\{0*([0-9a-fA-F]{1,6})\}|([01][0-7]{2}))
+# Each may be escaped itself, by whoever has put an answer into another. Each begins with one sign of a few,
+# which `re` finds fast; backslashes that begin no escape are read too, or it would look at them again and again.
+_NUMBERED = rb"""
+      \\\\*+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|u\{0*([0-9a-fA-F]{1,6})\}|([01][0-7]{2})%b)?
     | %%(?:25)*([0-9a-fA-F]{2})
     | &(?:amp;)*\#0*([0-9]{1,7})(?:;|(?![0-9\\]))
     | &(?:amp;)*\#[xX]0*([0-9a-fA-F]{1,6})(?:;|(?![0-9a-fA-F\\]))
     | &(?:amp;)*([a-zA-Z]{2,31});
 """
-    % _BACKSLASHES
-)
-_CONTROLS = rb"|%b[nrtbf]" % _BACKSLASHES
+_CONTROLS = rb"|[nrtbf]"
 _QUOTED = rb"|=([0-9a-fA-F]{2})"  # quoted-printable
 _BASES = (16, 16, 16, 16, 8, 16, 10, 16, 0, 16)
 _ROUNDS = 3
 """How deep escapes of different kinds may stand in one another."""
 
 # As `_SEQUENCE`, with the ways to write what it begins with.
-_BEGUN = (
-    rb"""
-    (?:\x1b|%b(?:u001[bB]|x1[bB]|033|e)|%%(?:25)*1[bB]|&(?:amp;)*\#(?:0*27|[xX]0*1[bB]);)
-"""
-    % _BACKSLASHES
-)
+_CODE = rb"(?:(?:\[|%(?:25)*5[bB]|&(?:amp;)*\#(?:0*91|[xX]0*5[bB]);)[0-?]*+[\ -/]*+[@-~]|[\#%(-/][0-~])"
 _SEQUENCES = rb"""
-      (?:%b(?:\[|%%(?:25)*5[bB]|&(?:amp;)*\#(?:0*91|[xX]0*5[bB]);)[0-?]*+|\xc2\x9b[0-?]++)[\ -/]*+[@-~]
-    | (?:\x1b[\]PX^_]|\xc2[\x90\x98\x9d-\x9f])[^\x00-\x1f\xc2]*+(?:\x07|\xc2\x9c|\x1b\\)
-    | \\u001[bB][\]PX^_][^\x00-\x1f\\]*+(?:\\u0007|\\u001[bB]\\\\)
-    | %b[\#%%(-/][0-~]
-""" % (_BEGUN, _BEGUN)
+      \x1b(?:%b|[\]PX^_][^\x00-\x1f\xc2]*+(?:\x07|\xc2\x9c|\x1b\\))
+    | \xc2(?:\x9b[0-?]++[\ -/]*+[@-~]|[\x90\x98\x9d-\x9f][^\x00-\x1f\xc2]*+(?:\x07|\xc2\x9c|\x1b\\))
+    | \\\\*+(?:(?:u001[bB]|x1[bB]|033|e)%b|u001[bB][\]PX^_][^\x00-\x1f\\]*+(?:\\u0007|\\u001[bB]\\\\))?
+    | %%(?:25)*1[bB]%b
+    | &(?:amp;)*\#(?:0*27|[xX]0*1[bB]);%b
+""" % (_CODE, _CODE, _CODE, _CODE)
 _BEGINNINGS = (
     *(b"\x1b", b"\xc2", b"\\u001b", b"\\u001B", b"\\x1b", b"\\x1B", b"\\033", b"\\e"),
     *(b"%1b", b"%1B", b"251b", b"251B", b"27;", b"1b;", b"1B;"),
@@ -330,9 +323,9 @@ class _Layer(NamedTuple):
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
-    """Return the printable ASCII character that an escape stands for, or nothing."""
+    """Return the printable ASCII character that an escape stands for, or nothing; mere backslashes stay."""
     if not (group := escape.lastindex):
-        return b""
+        return b"" if escape[0].strip(b"\\") else escape[0]
     if not (base := _BASES[group - 1]):
         return _entity(escape[group].decode())
     number = int(escape[group], base)
@@ -348,9 +341,9 @@ _THIN = _Layer(re.compile(rb"(?P<run>[!-~]++)"), _UNPRINTED)
 _BARE = _Layer(re.compile(rb"(?P<run>[^\\]++)"), b"\\")
 _STRIPPED = _replacing(_SEQUENCES, rb"\x1b\\%&\xc2", _BEGINNINGS)
 _ESCAPES = (
-    _replacing(_NUMBERED, rb"\\%&", (b"\\", b"%", b"&")),
-    _replacing(_NUMBERED + _CONTROLS, rb"\\%&", (b"\\",)),  # which a word behind it may be mistaken for
-    _replacing(_NUMBERED + _QUOTED, rb"\\%&=", tuple(b"=%d" % high for high in range(2, 8))),
+    _replacing(_NUMBERED % b"", rb"\\%&", (b"\\", b"%", b"&")),
+    _replacing(_NUMBERED % _CONTROLS, rb"\\%&", (b"\\",)),  # which a word behind it may be mistaken for
+    _replacing(_NUMBERED % b"" + _QUOTED, rb"\\%&=", tuple(b"=%d" % high for high in range(2, 8))),
 )
 
 

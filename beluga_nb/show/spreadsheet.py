@@ -20,9 +20,9 @@ _MARK = "'"
 def harmless(value: object) -> object:
     """Return text that a spreadsheet would take for a formula with an apostrophe before it.
 
-    So is each line of it, and all lines end with \\n. One more apostrophe stands before a line that begins with
-    some and goes on like a formula, so that taking one away gives back every line. Numbers stay numbers, also
-    those that are written as text.
+    So is each line of it, and all lines end with \\n. One more apostrophe stands before a line that begins
+    with some and goes on like a formula, so that taking one away gives back every line. Numbers stay
+    numbers, also those that are written as text.
 
     >>> [harmless(value) for value in ("=1+1", "'=1+1", "-5", -5, "a - b", "a\\r=1+1")]
     ["'=1+1", "''=1+1", '-5', -5, 'a - b', "a\\n'=1+1"]
