@@ -34,7 +34,7 @@ from beluga_nb.errors import (
     StoreError,
 )
 from beluga_nb.keyless import keyless
-from beluga_nb.metadata import png
+from beluga_nb.metadata import excess, png
 from beluga_nb.text import redact, redacted_bundle, sanitize
 
 if TYPE_CHECKING:
@@ -405,12 +405,14 @@ def decode(data: bytes) -> Image:
     """Return `data` as a loaded image.
 
     Only PNG, JPEG and WebP are tried, of one that moves only the first frame, and nothing above 40 million
-    pixels or with a side above 16,384; else `BadImage`.
+    pixels, with a side above 16,384, or of too many parts (metadata/excess.py); else `BadImage`.
     """
     return _with_or_without_text(_decoded, data)
 
 
 def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:
+    if too_much := excess.excess(data):
+        raise _too_large(data, too_much)
     # Pillow refuses a PNG with good pixels for a text that is damaged or long.
     try:
         return read(data)

@@ -491,7 +491,7 @@ def test_a_time_of_creation_that_is_no_number_is_none(created):
         (b'{"data": "x"}', '{"data": "x"}'),
         (b'{"created": 7, "data": [{"b64', '{"created": 7, "data": [{"b64'),
         (b"<!doctype html>\n<title>Sign in</title>", "<!doctype html> <title>Sign in</title>"),
-        (b"\x1b[31mred\x00", "[31mred"),
+        (b"\x1b[31mred\x00", "red"),
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"[" * 100_000, "[" * 79 + "…"),
         (b'{"data": ' + b"9" * 5000 + b"}", '{"data": ' + "9" * 70 + "…"),
