@@ -47,7 +47,7 @@ def _excess_of_jpeg(data: bytes) -> str:
 def _excess_of_png(data: bytes) -> str:
     at = len(png.SIGNATURE)
     for _ in range(MAX_CHUNKS):
-        if at >= len(data):
+        if at >= len(data) or data[at + 4 : at + 8] == b"IEND":
             return ""
         at += 12 + int.from_bytes(data[at : at + 4], "big")
     return f"more than {MAX_CHUNKS:,} chunks"
