@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from beluga_nb.core import Bundle, Picture, Preview, Result
 from beluga_nb.errors import BadImage
+from beluga_nb.paths import path_of
 from beluga_nb.person import check_yes
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
@@ -74,7 +75,7 @@ class Care:
         if not notebooks:
             return [verify(self._store())]
         by_store: dict[Path, list[Path]] = {}
-        for path in (Path(each).expanduser() for each in notebooks):
+        for path in map(path_of, notebooks):
             by_store.setdefault(self._store(path.parent).folder, []).append(path)
         return [verify(Store(folder), paths) for folder, paths in by_store.items()]
 
@@ -104,15 +105,15 @@ class Care:
         """Write a notebook and the recordings that it needs to a zip: beside it, unless said otherwise."""
         from beluga_nb.store.pack import pack
 
-        notebook = Path(notebook).expanduser()
-        return pack(self._store(notebook.parent), notebook, Path(to).expanduser() if to else None)
+        notebook = path_of(notebook)
+        return pack(self._store(notebook.parent), notebook, path_of(to) if to else None)
 
     def unpack(self, file: str | Path, *, into: str | Path = ".") -> Unpacked:
         """Put a packed notebook into a folder and its recordings into that folder's store, all checked."""
         from beluga_nb.store.unpack import unpack
 
-        into = Path(into).expanduser()
-        return unpack(Path(file).expanduser(), self._store(into), into=into)
+        into = path_of(into)
+        return unpack(path_of(file), self._store(into), into=into)
 
     def _check_forgetting(self, chosen: Chosen) -> None:
         if chosen.runs:
@@ -131,7 +132,7 @@ class Care:
         """Return what the pictures in some notebooks weigh, or in all of the folder's."""
         from beluga_nb.store.weight import weigh
 
-        paths = [Path(each).expanduser() for each in notebooks]
+        paths = list(map(path_of, notebooks))
         return [weigh(path) for path in paths or sorted(self._folder().glob("*.ipynb"))]
 
     def _folder(self) -> Path:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -14,7 +16,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb._loop import GRACE, Bridge, Job
 from beluga_nb.budget import Budget, Budgeted, Caps
 from beluga_nb.care import View
-from beluga_nb.compare.axes import PROMPT, Axis, Combination, Study, axis, replacing, whole_prompts
+from beluga_nb.compare.axes import LARGEST, PROMPT, Axis, Combination, Study, axis, replacing, whole_prompts
 from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Cell, Grid, Kept, Outcome
 from beluga_nb.compare.plan import Plan
 from beluga_nb.core import (
@@ -41,6 +43,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.judging import Judging
 from beluga_nb.keyless import check, keyless
+from beluga_nb.paths import path_of, read_file
 from beluga_nb.person import check_yes
 from beluga_nb.preferences import Preferences
 from beluga_nb.settings import Settings
@@ -66,6 +69,12 @@ STOPPING = {401, 402, 403}
 
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
+
+LARGEST_TABLE = 32 * 2**20
+"""Bytes of a CSV file with the values of an axis."""
+
+MOST_NAMES = 100
+"""Names in its first line."""
 
 MOST_SHOWN = 200
 """Pictures of a grid that go into a notebook."""
@@ -151,6 +160,7 @@ class Comparing(Judging):
 
     def _axis_of(self, name: str, given: object) -> Axis:
         if isinstance(given, Path):
+            given = path_of(given)
             given = _rows(given if given.is_absolute() else self.preferences.folder / given)
         elif isinstance(given, Frame):
             given = given.to_dict("records")
@@ -445,15 +455,17 @@ def _rows(path: Path) -> list[Mapping[str, object]]:
     import csv  # in its place, as above
 
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows: list[Mapping[str, object]] = [
-                dict(row)
-                for row in csv.DictReader(file, restval=None)  # what is missing is an error
-            ]
+        text = read_file(path, LARGEST_TABLE).decode("utf-8-sig")
+        table = csv.DictReader(io.StringIO(text, newline=""), restval=None)  # what is missing is an error
+        if len(table.fieldnames or ()) > MOST_NAMES:
+            raise ValueError(f"it has more than {MOST_NAMES} names")
+        rows: list[Mapping[str, object]] = list(islice(table, LARGEST + 1))
+        if len(rows) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST:,} rows")
         if any(None in row for row in rows):
             raise ValueError("a line has more cells than there are names")
         return rows
-    except (OSError, ValueError, csv.Error) as error:  # the second for a name with a NUL too
+    except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or sanitize(str(error), 80)
         raise RequestError(
             f"{sanitize(path.name, 120)} cannot be read: {reason}.", "Name a CSV file with a line of names."

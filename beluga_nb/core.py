@@ -13,7 +13,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ from beluga_nb.errors import (
     StoreError,
 )
 from beluga_nb.keyless import keyless
-from beluga_nb.metadata import png
+from beluga_nb.metadata import excess, png
 from beluga_nb.text import redact, redacted_bundle, sanitize
 
 if TYPE_CHECKING:
@@ -405,12 +405,14 @@ def decode(data: bytes) -> Image:
     """Return `data` as a loaded image.
 
     Only PNG, JPEG and WebP are tried, of one that moves only the first frame, and nothing above 40 million
-    pixels or with a side above 16,384; else `BadImage`.
+    pixels, with a side above 16,384, or of too many parts (metadata/excess.py); else `BadImage`.
     """
     return _with_or_without_text(_decoded, data)
 
 
 def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:
+    if too_much := excess.excess(data):
+        raise _too_large(data, too_much)
     # Pillow refuses a PNG with good pixels for a text that is damaged or long.
     try:
         return read(data)
@@ -484,15 +486,15 @@ class Result(Sequence["Image"]):
 
     `result[0]`, `for image in result` and `len(result)` speak of `PIL.Image.Image`; `.pictures` are the
     same with their bytes and recipes. A slice is a Result again. How it shows itself in a notebook, and
-    who is asked again, is given by the session as `view` and `ask`. `extra` is what the service sent beyond
-    what was asked for.
+    who is asked again, is given by the session as `view` and `ask`. `extra` yields what the service sent
+    beyond what was asked for; until someone wants it, it may lie at an address.
     """
 
     request: Request
     pictures: tuple[Picture, ...]
     view: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
     ask: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
-    extra: tuple[Answer, ...] = field(default=(), compare=False, repr=False)
+    extra: Callable[[], AsyncGenerator[Answer, None]] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, request: Request, answers: Iterable[Answer], *, engine: str, created: int = 0) -> Result:
@@ -587,7 +589,8 @@ class Result(Sequence["Image"]):
         return self.ask(**{"prompt": prompt} | arguments | changes)
 
     def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"ask": None}  # a session, with its connections, is neither copied nor pickled
+        # A session, with its connections, is neither copied nor pickled.
+        return self.__dict__ | {"ask": None, "extra": None}
 
     def _asked(self) -> tuple[str, dict[str, object]]:
         recipe = self.recipe

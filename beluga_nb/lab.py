@@ -18,7 +18,8 @@ from pathlib import Path
 
 from beluga_nb.arguments import Parser, is_whole
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
-from beluga_nb.store.files import NOT_FOR_GIT
+from beluga_nb.paths import holds
+from beluga_nb.store.files import NOT_FOR_GIT, is_inside
 from beluga_nb.store.moves import replacing
 from beluga_nb.text import nearest, redact, sanitize
 
@@ -250,10 +251,12 @@ def files(source: Path) -> Iterator[Path]:
 
 def _copy(source: Path, target: Path, name: str, copied: Copied) -> None:
     data = source.read_bytes()
-    if target.exists() or target.is_symlink():
-        if not target.is_file() or target.read_bytes() != data:
+    if os.path.lexists(target):
+        if not holds(target, data):
             copied.kept.append(name)
         return
+    if not is_inside(target, copied.folder):
+        raise PermissionError("a link in it leads elsewhere")
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as file:
         file.write(data)

@@ -45,6 +45,8 @@ def ask_hidden(question: str) -> str | None:
         return None  # where there is no terminal, getpass would show what is typed
     try:
         return getpass.getpass(question)
+    except UnicodeDecodeError as error:  # which holds what was typed
+        return error.object.decode("utf-8", "surrogateescape")
     except (EOFError, NotImplementedError):
         return None
 

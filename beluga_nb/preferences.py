@@ -10,6 +10,7 @@ import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
 from beluga_nb.core import Request
 from beluga_nb.errors import RequestError, SettingsError, UnknownName
+from beluga_nb.paths import working_folder
 from beluga_nb.settings import Settings
 from beluga_nb.text import Environment
 
@@ -41,7 +42,7 @@ class Preferences:
     def folder(self) -> Path:
         """The folder of the notebook."""
         if self._folder is None:
-            self._folder = Path.cwd()
+            self._folder = working_folder()
         return self._folder
 
     def settings(self, folder: Path | None = None, /, **said: object) -> Settings:

@@ -61,6 +61,7 @@ from beluga_nb.engines import Tally as Tally  # for the magics, which know only 
 from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
+from beluga_nb.paths import path_of
 from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
@@ -233,7 +234,7 @@ class Session(Care, Comparing, Bench):
         """
         from beluga_nb.show.recipe import opened  # in its place, like all that is wanted now and then
 
-        return self._own(_with_true_template(opened(Path(os.path.expanduser(path)))))
+        return self._own(_with_true_template(opened(path_of(path))))
 
     def last(self) -> Result:
         """Return the newest result: this session's, or else the newest that the store has.

@@ -2,8 +2,8 @@
 
 `redact` is the filter at every output. It looks for each live `Secret` in whatever form it may have been
 echoed: as it is, as base64 or hexadecimal digits, percent-, JSON- or HTML-escaped, and broken by line
-ends or characters that nobody sees. So it compares only what is left of a text when escapes are read and
-everything but printable ASCII is taken away; no key has anything else.
+ends, characters that nobody sees or a terminal's codes. So it compares only what is left of a text when
+escapes are read and everything but printable ASCII is taken away; no key has anything else.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from weakref import WeakValueDictionary
 
 from beluga_nb._locks import ProcessLock
@@ -32,7 +31,7 @@ REDACTED = "(your key)"
 
 # Control, format and filler characters, which are not seen and change what is: C0 and C1, soft hyphens, all
 # that sets a direction or joins, tags, half surrogate pairs. Variation selectors 15 and 16 pick a glyph.
-_UNSEEN = (
+UNSEEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb"
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
@@ -40,7 +39,13 @@ _UNSEEN = (
 # Some scripts are spelt with joiners, and so are families of emoji.
 _LETTER, _EMOJI = "[\u0600-\u0dff]", "[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"
 _UNSEEN_CHARACTER = re.compile(
-    f"(?!(?<={_LETTER})[\u200c\u200d]{_LETTER})(?!(?<={_EMOJI})\u200d{_EMOJI})[{_UNSEEN}]"
+    f"(?!(?<={_LETTER})[\u200c\u200d]{_LETTER})(?!(?<={_EMOJI})\u200d{_EMOJI})[{UNSEEN}]"
+)
+# Colours and moves, titles and links, character sets (ECMA-48); 8-bit CSI only where a number follows.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[[0-?]*+|\x9b[0-?]++)[ -/]*+[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x80-\x9f]*+(?:\x07|\x9c|\x1b\\)"
+    r"|\x1b[#%(-/][0-~]"
 )
 
 
@@ -48,20 +53,21 @@ def sanitize(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
     """Return outside text in one line, without key, control, bidi and zero-width codes, cut to `longest`.
 
     >>> sanitize("50 % off\\x1b[31m!\\u200e\\n")
-    '50 % off[31m!'
+    '50 % off!'
     """
     # Before it is cut: the half of a key is no key to look for, and still a secret.
-    line = " ".join(redact(_UNSEEN_CHARACTER.sub("", text)).split())
+    line = " ".join(printable(text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def printable(text: str) -> str:
-    """Return outside text with its lines, without control, bidi and zero-width codes.
+    """Return outside text with its lines, without key, control, bidi and zero-width codes.
 
     >>> printable("red\\x1b[2J\\nblue")
-    'red[2J\\nblue'
+    'red\\nblue'
     """
-    return _UNSEEN_CHARACTER.sub("", text)
+    # Twice: what looks like a code may have taken letters of a key along, and what is left may be one.
+    return redact(_UNSEEN_CHARACTER.sub("", _SEQUENCE.sub("", redact(text))))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
@@ -83,14 +89,16 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 class Secret:
     """A key that no repr, format, copy, JSON or pickle gives away; `source` says where it was found.
 
-    As long as it lives, `redact` takes it out of whatever leaves.
+    As long as it lives, `redact` takes it out of whatever leaves. Any value becomes one, since an error
+    raised here would show it: `kind` names the type of what is given and no text.
     """
 
-    __slots__ = ("_value", "source")
+    __slots__ = ("_value", "kind", "source")
 
-    def __init__(self, value: str, source: str) -> None:
-        self._value = _LIVE.value(value)
+    def __init__(self, value: object, source: str) -> None:
         self.source = source
+        self.kind = "" if value is None or isinstance(value, str) else type(value).__name__
+        self._value = _LIVE.value(_text_of(value))
 
     def reveal(self) -> str:
         """Return the key itself, for the one header that needs it."""
@@ -102,12 +110,14 @@ class Secret:
         return self.reveal()[-4:] if len(self.reveal()) >= 2 * _SHORTEST else "…"
 
     def __bool__(self) -> bool:
-        return bool(self.reveal())
+        return bool(self.kind or self.reveal())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(
-            self.reveal().encode(), other.reveal().encode()
-        )
+        return isinstance(other, Secret) and self.is_same(other.reveal())
+
+    def is_same(self, text: str) -> bool:
+        """Whether a text is this key; how long that takes does not tell where they differ."""
+        return hmac.compare_digest(_encoded(self.reveal()), _encoded(text))
 
     def __hash__(self) -> int:
         return hash(self.reveal())
@@ -117,6 +127,17 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A key is not copied or pickled.")
+
+
+def _text_of(value: object) -> str:
+    """Return a value as the text to look for, without blanks around it; only text and bytes have one."""
+    if isinstance(value, bytes | bytearray):
+        return value.decode("utf-8", "surrogateescape").strip()
+    return str.strip(value) if isinstance(value, str) else ""
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # a byte of the environment that is no UTF-8 is half a pair
 
 
 class Environment(Mapping[str, str]):
@@ -174,9 +195,6 @@ class _Form:
     def __len__(self) -> int:
         return len(self._whole())
 
-    def is_in(self, read: bytes) -> bool:
-        return self._enough() in read
-
     def spans(self, read: bytes) -> Iterator[tuple[int, int]]:
         end = 0
         while (start := read.find(self._enough(), end)) >= 0:
@@ -189,15 +207,31 @@ class _Form:
 def _forms(key: bytes) -> Iterator[_Form]:
     if len(key) < _SHORTEST:
         return
-    yield _Form(key.replace(b"\\", b""), _ENOUGH)
-    for digits in (key.hex(), key.hex().upper()):
-        yield _Form(digits.encode(), 2 * _ENOUGH)
+    # What a key itself says that looks like an escape is read in a text, too.
+    for each in [reading.read for reading in _readings(key)] + [key.lower(), key.upper(), key[::-1]]:
+        if len(each) >= _SHORTEST:
+            yield _Form(each.replace(b"\\", b""), _ENOUGH)
+    for digits in (key.hex(), key.hex(":")):
+        for written in (digits, digits.upper()):
+            yield _Form(written.encode(), len(digits) * _ENOUGH // len(key))
+    yield from _in_base64(key, _ENOUGH)
+    # Of UTF-16, either order of bytes: without the zero at the end, which the other has at the start.
+    yield from _in_base64(bytes(key[i // 2] * (1 - i % 2) for i in range(2 * len(key) - 1)), 2 * _ENOUGH)
+
+
+def _in_base64(key: bytes, enough: int) -> Iterator[_Form]:
     for offset in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             # Of base64 only what depends on nothing that stands before or after the key.
             whole = encode(bytes(offset) + key + bytes(2))
             first, last = -(-offset * 8 // 6), (offset + len(key)) * 8 // 6
-            yield _Form(whole[first:last], 4 * _ENOUGH // 3)
+            yield _Form(whole[first:last], 4 * enough // 3)
+
+
+def _tokens(key: str) -> Iterator[str]:
+    """Yield a key, and each long word of one that is malformed, such as what follows "Bearer"."""
+    yield key
+    yield from (word for each in key.split() if len(word := each.strip("\"'")) >= _ENOUGH and word != key)
 
 
 class _Value:
@@ -208,7 +242,8 @@ class _Value:
     def __init__(self, key: str) -> None:
         # In a closure, where neither vars() nor a debugger's list of attributes shows it.
         self.reveal: Callable[[], str] = lambda: key
-        self.forms = tuple(dict.fromkeys(_forms(key.encode().translate(None, _UNPRINTED))))
+        printed = [_encoded(token).translate(None, _UNPRINTED) for token in _tokens(key)]
+        self.forms = tuple(dict.fromkeys(form for each in printed for form in _forms(each)))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A key is not copied or pickled.")
@@ -224,7 +259,7 @@ class _Live:
     def value(self, key: str) -> _Value:
         """Return what all secrets of that key share."""
         with self._lock:
-            return self._values.get(key.strip()) or self._values.setdefault(key.strip(), _Value(key.strip()))
+            return self._values.get(key) or self._values.setdefault(key, _Value(key))
 
     def forms(self) -> list[_Form]:
         """Return the forms of all of them."""
@@ -236,38 +271,80 @@ class _Live:
 
 _UNPRINTED = bytes(number for number in range(256) if not 0x21 <= number <= 0x7E)
 
-# Each may be escaped itself, by whoever has put an answer into another.
+# Each may be escaped itself, by whoever has put an answer into another. Each begins with one sign of a few,
+# which `re` finds fast; backslashes that begin no escape are read too, or it would look at them again and again.
 _NUMBERED = rb"""
-      (?<!\\)\\++(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8}))
-    | %(?:25)*([0-9a-fA-F]{2})
+      \\\\*+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|u\{0*([0-9a-fA-F]{1,6})\}|([01][0-7]{2})%b)?
+    | %%(?:25)*([0-9a-fA-F]{2})
     | &(?:amp;)*\#0*([0-9]{1,7})(?:;|(?![0-9\\]))
     | &(?:amp;)*\#[xX]0*([0-9a-fA-F]{1,6})(?:;|(?![0-9a-fA-F\\]))
     | &(?:amp;)*([a-zA-Z]{2,31});
 """
-_CONTROLS = rb"|(?<!\\)\\++[nrtbf]"
-_BASES = (16, 16, 16, 16, 10, 16)
-_SIGNS = (b"\\", b"%", b"&")
+_CONTROLS = rb"|[nrtbf]"
+_QUOTED = rb"|=([0-9a-fA-F]{2})"  # quoted-printable
+_BASES = (16, 16, 16, 16, 8, 16, 10, 16, 0, 16)
 _ROUNDS = 3
 """How deep escapes of different kinds may stand in one another."""
 
-_ESCAPES = [re.compile(each, re.VERBOSE) for each in (_NUMBERED, _NUMBERED + _CONTROLS)]
-"""What is read: without, and with those that a word after a backslash may be mistaken for."""
+# As `_SEQUENCE`, with the ways to write what it begins with.
+_CODE = rb"(?:(?:\[|%(?:25)*5[bB]|&(?:amp;)*\#(?:0*91|[xX]0*5[bB]);)[0-?]*+[\ -/]*+[@-~]|[\#%(-/][0-~])"
+_SEQUENCES = rb"""
+      \x1b(?:%b|[\]PX^_][^\x00-\x1f\xc2]*+(?:\x07|\xc2\x9c|\x1b\\))
+    | \xc2(?:\x9b[0-?]++[\ -/]*+[@-~]|[\x90\x98\x9d-\x9f][^\x00-\x1f\xc2]*+(?:\x07|\xc2\x9c|\x1b\\))
+    | \\\\*+(?:(?:u001[bB]|x1[bB]|033|e)%b|u001[bB][\]PX^_][^\x00-\x1f\\]*+(?:\\u0007|\\u001[bB]\\\\))?
+    | %%(?:25)*1[bB]%b
+    | &(?:amp;)*\#(?:0*27|[xX]0*1[bB]);%b
+""" % (_CODE, _CODE, _CODE, _CODE)
+_BEGINNINGS = (
+    *(b"\x1b", b"\xc2", b"\\u001b", b"\\u001B", b"\\x1b", b"\\x1B", b"\\033", b"\\e"),
+    *(b"%1b", b"%1B", b"251b", b"251B", b"27;", b"1b;", b"1B;"),
+)
+"""Of which one stands wherever such a sequence does."""
 
-_RUN = re.compile(rb"(?P<run>[!-~]++)")
-_BARE_RUN = re.compile(rb"(?P<run>[!-\[\]-~]++)")
-_PIECES = [
-    re.compile(each.pattern + rb"|(?P<run>[!-$'-\[\]-~]++|[%&\\])", re.VERBOSE)  # the latter begin no escape
-    for each in _ESCAPES
-]
+
+class _Layer(NamedTuple):
+    """A step of reading: what it takes away or replaces; of the pieces that it reads, a `run` stays.
+
+    It finds nothing that others do not where none of `needs` stands.
+    """
+
+    pieces: re.Pattern[bytes]
+    away: bytes = b""
+    escapes: re.Pattern[bytes] | None = None
+    needs: tuple[bytes, ...] = ()
+
+    def read(self, data: bytes) -> bytes:
+        """Return what is left of data."""
+        return self.escapes.sub(_character, data) if self.escapes else data.translate(None, self.away)
+
+    def is_needed(self, data: bytes) -> bool:
+        """Whether it may find something."""
+        return any(each in data for each in self.needs)
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
-    """Return the printable ASCII character that an escape stands for, or nothing."""
-    *numbers, name = escape.groups()[: len(_BASES) + 1]
-    if name:
-        return _entity(name.decode())
-    number = next((int(each, base) for each, base in zip(numbers, _BASES, strict=True) if each), 0)
+    """Return the printable ASCII character that an escape stands for, or nothing; mere backslashes stay."""
+    if not (group := escape.lastindex):
+        return b"" if escape[0].strip(b"\\") else escape[0]
+    if not (base := _BASES[group - 1]):
+        return _entity(escape[group].decode())
+    number = int(escape[group], base)
     return bytes((number,)).translate(None, _UNPRINTED) if number < 0x7F else b""
+
+
+def _replacing(escapes: bytes, signs: bytes, needs: tuple[bytes, ...]) -> _Layer:
+    pieces = rb"%b|(?P<run>[^%b]++|[%b])" % (escapes, signs, signs)  # the latter begin no escape
+    return _Layer(re.compile(pieces, re.VERBOSE), b"", re.compile(escapes, re.VERBOSE), needs)
+
+
+_THIN = _Layer(re.compile(rb"(?P<run>[!-~]++)"), _UNPRINTED)
+_BARE = _Layer(re.compile(rb"(?P<run>[^\\]++)"), b"\\")
+_STRIPPED = _replacing(_SEQUENCES, rb"\x1b\\%&\xc2", _BEGINNINGS)
+_ESCAPES = (
+    _replacing(_NUMBERED % b"", rb"\\%&", (b"\\", b"%", b"&")),
+    _replacing(_NUMBERED % _CONTROLS, rb"\\%&", (b"\\",)),  # which a word behind it may be mistaken for
+    _replacing(_NUMBERED % b"" + _QUOTED, rb"\\%&=", tuple(b"=%d" % high for high in range(2, 8))),
+)
 
 
 @lru_cache(256)
@@ -277,70 +354,52 @@ def _entity(name: str) -> bytes:
     return html5.get(f"{name};", "").encode("ascii", "ignore").translate(None, _UNPRINTED)
 
 
-def _readings(data: bytes) -> Iterator[bytes]:
-    """Yield what is left of data as it stands, and what is left when its escapes are read."""
-    thin = data.translate(None, _UNPRINTED)
-    yield thin.replace(b"\\", b"") if b"\\" in thin else thin
-    if any(sign in thin for sign in _SIGNS):
-        for escapes in _ESCAPES[: 1 + (b"\\" in thin)]:
-            read = thin
-            for _ in range(_ROUNDS):
-                read, before = escapes.sub(_character, read), read
-                if read == before:
-                    break
-                yield read.replace(b"\\", b"")
-
-
 class _Reading:
-    """What is left of data when it is read in pieces, and where each character of it stood."""
+    """What is left of data after some steps; where that stood in it is looked up when it is asked for."""
 
-    def __init__(self, data: bytes, pieces: re.Pattern[bytes], of: _Reading | None = None) -> None:
-        read = bytearray()
-        self.of = of
-        self.at: list[int] = []
-        self.pieces: list[tuple[int, int]] = []
-        for piece in pieces.finditer(data):
-            if said := piece["run"] or _character(piece):
-                self.at.append(len(read))
-                self.pieces.append(piece.span())
-                read += said
-        self.read = bytes(read)
+    __slots__ = ("_of", "_pieces", "read")
 
-    def through(self, pieces: re.Pattern[bytes]) -> _Reading:
-        """Return what is left of this when it is read again."""
-        return _Reading(self.read, pieces, self)
+    def __init__(
+        self, read: bytes, of: _Reading | None = None, pieces: re.Pattern[bytes] | None = None
+    ) -> None:
+        self.read = read
+        self._of = of
+        self._pieces = pieces
 
-    def place(self, start: int, end: int) -> tuple[int, int]:
-        """Return where in the data that was read first some characters stood."""
-        start, end = self._piece(start)[0], self._piece(end - 1)[1]
-        return self.of.place(start, end) if self.of else (start, end)
+    def through(self, layer: _Layer) -> _Reading:
+        """Return what is left of this after one more step: this itself, where that is all."""
+        read = layer.read(self.read)
+        return self if len(read) == len(self.read) else _Reading(read, self, layer.pieces)
 
-    def _piece(self, index: int) -> tuple[int, int]:
-        number = bisect_right(self.at, index) - 1
-        start, end = self.pieces[number]
-        following = self.at[number + 1] if number + 1 < len(self.at) else len(self.read)
-        if end - start != following - self.at[number]:  # an escape
-            return start, end
-        return start + index - self.at[number], start + index - self.at[number] + 1
+    def spans(self, forms: Iterable[_Form]) -> list[tuple[int, int]]:
+        """Return from where to where keys stood in the data that was read first, in order and apart."""
+        found = _apart(span for form in forms for span in form.spans(self.read))
+        reading = self
+        while found and reading._of and reading._pieces:
+            found = _stood(found, reading._pieces.finditer(reading._of.read))
+            reading = reading._of
+        return found
 
 
-def _placed(data: bytes) -> Iterator[_Reading]:
-    """Yield the same as `_readings`, with places."""
-    thin = _Reading(data, _RUN)
-    yield thin.through(_BARE_RUN)
-    for pieces in _PIECES[: 1 + (b"\\" in thin.read)]:
-        reading = thin
-        for _ in range(_ROUNDS):
-            before, reading = reading, reading.through(pieces)
-            if reading.read == before.read:
-                break
-            yield reading.through(_BARE_RUN)
+def _stood(spans: list[tuple[int, int]], pieces: Iterator[re.Match[bytes]]) -> list[tuple[int, int]]:
+    """Return from where to where stood, before a step, what now stands in these spans."""
+    sought = iter([place for start, end in spans for place in (start, end - 1)])
+    stood: list[tuple[int, int]] = []
+    at, place = 0, next(sought)
+    for piece in pieces:
+        run = piece["run"]
+        after = at + len(_character(piece) if run is None else run)
+        while place < after:
+            first = piece.start() + place - at
+            stood.append(piece.span() if run is None else (first, first + 1))
+            if (following := next(sought, None)) is None:
+                return [(start, end) for (start, _), (_, end) in zip(stood[::2], stood[1::2], strict=True)]
+            place = following
+        at = after
+    raise AssertionError("A reading is longer than what was read.")
 
 
-def _keys_in(data: bytes, forms: Iterable[_Form]) -> list[tuple[int, int]]:
-    """Return from where to where keys stand in data, in order and apart."""
-    readings = list(_placed(data))
-    spans = [each.place(*span) for each in readings for form in forms for span in form.spans(each.read)]
+def _apart(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     apart: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if apart and start < apart[-1][1]:
@@ -350,32 +409,67 @@ def _keys_in(data: bytes, forms: Iterable[_Form]) -> list[tuple[int, int]]:
     return apart
 
 
-def _has_key(data: bytes, forms: Iterable[_Form]) -> bool:
-    return any(form.is_in(read) for read in _readings(data) for form in forms)
+def _readings(data: bytes) -> Iterator[_Reading]:
+    """Yield what is left of data as it stands, and when its escapes are read and codes are taken away."""
+    whole = _Reading(data)
+    yield from _without_escapes(whole)
+    if _STRIPPED.is_needed(data) and (stripped := whole.through(_STRIPPED)) is not whole:
+        yield from _without_escapes(stripped)
+
+
+def _without_escapes(whole: _Reading) -> Iterator[_Reading]:
+    thin = whole.through(_THIN)
+    yield thin.through(_BARE)
+    for layer in (each for each in _ESCAPES if each.is_needed(thin.read)):
+        reading = thin
+        for _ in range(_ROUNDS):
+            before, reading = reading, reading.through(layer)
+            if reading is before:
+                break
+            yield reading.through(_BARE)
+
+
+def _keys_in(data: bytes, forms: Sequence[_Form]) -> list[tuple[int, int]]:
+    """Return from where to where keys stand in data, in order and apart."""
+    return _apart(span for reading in _readings(data) for span in reading.spans(forms))
 
 
 # --- the filter
 
-_BLOCK = 2**16  # bytes that are looked through at once, beside what is kept back
-_WIDEST = 12  # bytes that one character of a form takes, escaped
+_BLOCK = 2**16
+"""Bytes that are looked through at once, or as many as are kept back, if these are more."""
+
+_SLACK = 64
+"""Characters that are kept back beside the longest form: of an escape in which they begin or end."""
+
+_GROWING = re.compile(rb"\\++|25|amp;|[#xX]0*+")
+"""What an escape may have any number of before it stands for something."""
 
 
 def redact_bytes(data: bytes) -> bytes:
     """Return data without any key in use."""
-    forms = _LIVE.forms()
-    if not forms or not _has_key(data, forms):
-        return data
-    stream = RedactedStream()
-    return b"".join([stream.feed(data), stream.finish()])
+    return _without(data, spans)[0] if (spans := _keys_in(data, _LIVE.forms())) else data
 
 
 def redact(text: str) -> str:
     """Return a text without any key in use; one that holds none is returned as it is."""
     if not text or not _LIVE.forms():
         return text
-    data = text.encode("utf-8", "surrogatepass")
+    data = _encoded(text)
     redacted = redact_bytes(data)
     return text if redacted is data else redacted.decode("utf-8", "surrogatepass")
+
+
+def _without(data: bytes, spans: Iterable[tuple[int, int]], until: int | None = None) -> tuple[bytes, int]:
+    """Return data up to there, or to the end of a key that stands across, and how long that was."""
+    until = len(data) if until is None else until
+    done, end = [], 0
+    for start, after in spans:
+        if start >= until:
+            break
+        done += [data[end:start], REDACTED.encode()]
+        end = after
+    return b"".join([*done, data[end:until]]), max(end, until)
 
 
 class RedactedStream:
@@ -386,7 +480,7 @@ class RedactedStream:
 
     def __init__(self) -> None:
         self._forms = _LIVE.forms()
-        self._overlap = _WIDEST * max(map(len, self._forms), default=0)
+        self._overlap = _SLACK + max(map(len, self._forms), default=0)
         self._kept = b""
         self._coming: list[bytes] = []
         self._size = 0
@@ -397,38 +491,27 @@ class RedactedStream:
             return chunk
         self._coming.append(chunk)
         self._size += len(chunk)
-        return self._through(self._overlap) if self._size >= _BLOCK else b""
+        return self._through() if self._size >= max(_BLOCK, len(self._kept)) else b""
 
     def finish(self) -> bytes:
         """Return the rest."""
-        return self._through(0)
+        return self._through(last=True)
 
-    def _through(self, overlap: int) -> bytes:
-        data = memoryview(b"".join([self._kept, *self._coming]))
-        self._coming, self._size = [], 0
-        done: list[bytes] = []
-        start = 0
-        while len(data) - start > overlap:
-            block = bytes(data[start : start + _BLOCK + overlap])
-            kept = overlap if start + len(block) == len(data) else self._overlap
-            out, taken = self._block(block, len(block) - kept)
-            done.append(out)
-            start += taken
-        self._kept = bytes(data[start:])
-        return b"".join(done)
+    def _through(self, *, last: bool = False) -> bytes:
+        data = b"".join([self._kept, *self._coming])
+        until = len(data) if last else self._until(data)
+        redacted, taken = _without(data, _keys_in(data, self._forms), until)
+        self._kept, self._coming, self._size = data[taken:], [], 0
+        return redacted
 
-    def _block(self, block: bytes, until: int) -> tuple[bytes, int]:
-        """Return a block up to there, or to the end of a key that stands across, and how long that was."""
-        if not _has_key(block, self._forms):
-            return block[:until], until
-        done, end = [], 0
-        for start, after in _keys_in(block, self._forms):
-            if start >= until:
-                break
-            done += [block[end:start], REDACTED.encode()]
-            end = after
-        done.append(block[end:until])
-        return b"".join(done), max(end, until)
+    def _until(self, data: bytes) -> int:
+        """Return up to where no key stands that is not whole yet, however it is read."""
+        size = self._overlap
+        while (size := 2 * size) < len(data):
+            left = (_GROWING.sub(b"", reading.read) for reading in _readings(data[-size:]))
+            if all(len(each) >= self._overlap for each in left):
+                return len(data) - size
+        return 0
 
 
 _LIVE = _Live()

@@ -7,23 +7,23 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-MOST_CONTAINERS = 2_000_000
-"""Objects and lists of a text; each takes far more room in memory than in the text."""
+MOST_VALUES = 3_000_000
+"""Values of a text, counted by the signs that separate or open them; each takes far more room in memory."""
 
 
 def load_json(data: bytes | str, joined: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """Return what a JSON text says; raise `ValueError` for any other text.
 
-    That is also one with NaN or an infinity, which JSON does not have, and one of more than
-    `MOST_CONTAINERS` objects and lists. One that is nested too deeply raises `RecursionError`. `joined` makes
-    an object of its names and values, where the last of a name is not always meant.
+    That is also one with NaN or an infinity, which JSON does not have, and one of more than `MOST_VALUES`.
+    One that is nested too deeply raises `RecursionError`. `joined` makes an object of its names and values,
+    where the last of a name is not always meant.
 
     >>> load_json('{"a": [1, null]}')
     {'a': [1, None]}
     """
-    signs: tuple[Any, Any] = (b"{", b"[") if isinstance(data, bytes) else ("{", "[")
-    if sum(data.count(sign) for sign in signs) > MOST_CONTAINERS:
-        raise ValueError("it holds too many objects")
+    signs: tuple[Any, ...] = (b"{", b"[", b",") if isinstance(data, bytes) else ("{", "[", ",")
+    if sum(data.count(sign) for sign in signs) > MOST_VALUES:
+        raise ValueError("it holds too many values")
     return json.loads(data, parse_constant=_refuse, object_pairs_hook=joined)
 
 

@@ -20,6 +20,7 @@ LAYERS = [
     {"_locks", "_workers"},
     {"text"},
     {"errors", "pieces", "untrusted", "versions"},
+    {"paths"},
     {"metadata", "cells", "lifetime", "keyless", "arguments"},
     {"core", "_loop"},
     {"engines", "catalog", "budget", "person", "endpoints"},

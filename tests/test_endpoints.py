@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 
 import pytest
 from conftest import KEY, on_a_port, service
@@ -11,6 +12,7 @@ from servers import App, localai, sglang, square
 
 import beluga_nb.settings as settings
 from beluga_nb.api.dialects import DIALECTS
+from beluga_nb.api.named import key_of
 from beluga_nb.catalog import off_ratio
 from beluga_nb.core import Request
 from beluga_nb.endpoints import Named
@@ -312,13 +314,47 @@ def test_s12_no_key_but_its_own_goes_to_an_endpoint(tmp_path):
 def test_s12_a_services_own_key_goes_to_that_service_alone(tmp_path):
     text = '[endpoints.ai]\ndialect = "openai"\nmodel = "gpt-image-2"\n'
     (tmp_path / "beluga.toml").write_text(text)
-    asked = session(tmp_path, OPENAI_API_KEY=KEY, BELUGA_AI_API_KEY="another-key-of-mine")
+    asked = session(tmp_path, OPENAI_API_KEY=KEY, XAI_API_KEY=KEY)
     now = asked.settings().at("ai:gpt-image-2")
     endpoint = asked._endpoint(now)
     assert (endpoint.base_url, endpoint.key.source) == ("https://api.openai.com/v1", "OPENAI_API_KEY")
-    without = session(tmp_path, BELUGA_AI_API_KEY=KEY)
+    without = session(tmp_path, XAI_API_KEY=KEY)
     with pytest.raises(SettingsError, match=r"There is no key for the endpoint ai.\nSet OPENAI_API_KEY."):
         without.generate("a fox", endpoint="ai")
+
+
+ADDRESSES = ["https://lab.example/v1", *{each.service for each in DIALECTS.values() if each.service}]
+WHO_SAYS = ["a file", "a trusted file", "the person's own settings"]
+
+
+@pytest.mark.parametrize("address", sorted(ADDRESSES))
+@pytest.mark.parametrize("who", WHO_SAYS)
+@pytest.mark.parametrize("own", [True, False], ids=["a key of its own", "keys of services"])
+def test_s12_no_dialect_chooses_among_the_keys_of_the_person(tmp_path, address, who, own):
+    """The endpoint's own key, or that of the service whose address it has."""
+    services = {each.service: each.variable for each in DIALECTS.values() if each.service}
+    keys = {variable: f"sk-{variable}-0123456789" for variable in services.values()}
+    keys |= {"BELUGA_API_KEY": KEY, **({"BELUGA_LAB_API_KEY": "sk-limited-0123456789"} if own else {})}
+    wanted = "BELUGA_LAB_API_KEY" if own else services.get(address)
+    for dialect in DIALECTS:
+        said = {"dialect": dialect, "model": "x"}
+        environ = dict(keys)
+        if who != "a file":
+            said["base_url"] = address
+        else:
+            environ["BELUGA_LAB_BASE_URL"] = address
+        if who == "a trusted file":
+            environ["BELUGA_TRUST"] = str(tmp_path)
+        own_settings = {"endpoints": {"lab": said}} if who == "the person's own settings" else {}
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in said.items()]
+        (tmp_path / "beluga.toml").write_text("" if own_settings else "".join(["[endpoints.lab]\n", *lines]))
+        asked = Session(environ=environ, folder=tmp_path, **own_settings)
+        now = asked.settings().at("lab:x")
+        key = key_of(now.named, environ)
+        assert (now.named.dialect, key and key.source) == (dialect, wanted)
+        assert asked._endpoint(now).base_url == address
+        held = f"key from {wanted}, ending in 6789" if wanted else "no key (BELUGA_LAB_API_KEY)"
+        assert asked.status()["endpoint lab"].endswith(held)
 
 
 def test_s12_whose_address_the_user_has_said_gets_its_key(tmp_path):

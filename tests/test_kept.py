@@ -16,7 +16,7 @@ import zlib
 
 import pytest
 from conftest import drawn
-from faulty import Faulty, b64, http, images
+from faulty import Faulty, b64, http, images, reset_after
 from PIL import Image
 
 from beluga_nb.api import spool, transport
@@ -25,6 +25,7 @@ from beluga_nb.errors import BelugaError
 from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
+from beluga_nb.wire import REFUSALS
 
 KEY = "bapi_SENTINEL-SENTINEL-1234"
 PNG = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
@@ -39,9 +40,9 @@ class User:
         self.folder, self.told = folder, []
         self.store = Store(folder / "beluga_store")
 
-    def ask(self, server, **how):
+    def ask(self, server, timeout=20, **how):
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
-        self.session = Session(environ=environ, folder=self.folder, notify=self.told.append, timeout=20)
+        self.session = Session(environ=environ, folder=self.folder, notify=self.told.append, timeout=timeout)
         try:
             return self.session.generate("a fox", model="flux-2.0", **how)
         except BelugaError as error:
@@ -220,7 +221,7 @@ from beluga_nb.api import http
 from beluga_nb.session import Session
 from pathlib import Path
 
-http.answers.parse = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+http.answers.parse = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 environ = {"BELUGA_API_KEY": sys.argv[3], "BELUGA_BASE_URL": sys.argv[2]}
 Session(environ=environ, folder=Path(sys.argv[1])).generate("a fox", model="flux-2.0")
 """
@@ -488,6 +489,33 @@ def test_what_is_fetched_is_recorded_when_the_rest_is_stopped(user):
         assert server.count("POST") == 1
 
 
+DOWN = {
+    **{str(status): http(b"busy", status) for status in (408, 425, 429, 500, 502, 503, 504, 520, 599)},
+    "a connection that is closed": b"",
+    "a connection that is reset": lambda exchange: exchange.reset(),
+}
+
+
+@pytest.mark.parametrize("down", DOWN)
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_picture_whose_host_does_not_answer_is_fetched_later_and_not_bought_again(user, down, n):
+    with Faulty(images(*[{"url": "{here}/" + name} for name in "ab"[:n]]), DOWN[down]) as server:
+        for _ in range(3):
+            assert "until its host answers only a new take is bought" in user.ask(server, n=n).hint
+        assert server.count("POST") == 1
+        server.plays(get=http(PNG))
+        assert [each.data for each in user.ask(server, n=n).pictures] == [PNG] * n
+    assert server.count("POST") == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
+def test_a_picture_that_is_gone_from_its_address_is_bought_again(user, status):
+    with Faulty([images({"url": "{here}/a"}), http(JSON)], http(b"gone", status)) as server:
+        assert "the address is tried first, then another is bought" in user.ask(server).hint
+        assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 2
+
+
 @pytest.mark.parametrize("budget", ["session", "store"])
 def test_what_was_paid_for_is_fetched_though_the_cap_is_used_up(user, budget):
     with Faulty(images({"url": "{here}/a"}), [http(b"not yet", 404), http(PNG)]) as server:
@@ -497,3 +525,243 @@ def test_what_was_paid_for_is_fetched_though_the_cap_is_used_up(user, budget):
             session.generate("a fox", model="flux-2.0")
         assert session.generate("a fox", model="flux-2.0").pictures[0].data == PNG
         assert server.count("POST") == 1
+
+
+# --- whatever the status of an answer is, unless it proves that nothing was done
+
+STATUSES = [203, 299, 300, 303, 308, 408, 409, 424, 499, 500, 502, 503, 504, 520]
+FAILED = [each for each in STATUSES if each >= 300]
+HOLDING = {
+    "base64": (JSON, {}),
+    "base64 beside an id": (json.dumps({"id": "job-7", "data": [b64(PNG)]}).encode(), {}),
+    "base64 beside an error": (json.dumps({"error": {"message": "late"}, "data": [b64(PNG)]}).encode(), {}),
+    "events": (b"event: done\ndata: " + JSON + b"\n\n", {}),
+    "bare": (PNG, {}),
+    "address": (b'{"data": [{"url": "{here}/made"}]}', {}),
+    "address beside an error": (b'{"error": "late", "data": [{"url": "{here}/a.png"}]}', {}),
+    "its own address": (b"", {"location": "/made/77.png"}),
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("holding", HOLDING)
+def test_a_whole_picture_is_given_whatever_the_status_of_its_answer(user, status, holding):
+    body, head = HOLDING[holding]
+    with Faulty([http(body, status, **head), http(b"no", 400)], http(PNG)) as server:
+        for _ in range(2):
+            assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 1
+    assert list((user.store.folder / "pending").iterdir()) == []
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("holding", ["address", "its own address"])
+def test_the_address_in_an_answer_is_tried_before_anything_is_bought(user, status, holding):
+    body, head = HOLDING[holding]
+    with Faulty([http(body, status, **head), http(b"no", 400)], [http(b"later", 404), http(PNG)]) as server:
+        told = user.ask(server)
+        assert told.may_be_billed
+        assert len(pending.calls(user.store)[0].addresses) == 1
+        assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 1
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_the_job_in_an_answer_is_written_down(user, status):
+    body = b'{"job_id": "job-7", "error": {"message": "The gateway has waited for long enough."}}'
+    with Faulty(http(body, status)) as server:
+        user.ask(server)
+    assert pending.calls(user.store)[0].job == "job-7"
+    assert user.kept == [body]
+
+
+@pytest.mark.parametrize("status", sorted(REFUSALS))
+@pytest.mark.parametrize("holding", ["base64", "its own address"])
+def test_of_an_answer_whose_status_proves_that_nothing_was_done_nothing_is_kept(user, status, holding):
+    body, head = HOLDING[holding]
+    body = b'{"job_id": "job-7", ' + body[1:] if body else b""
+    # A 429 is sent again, until it has been busy often enough.
+    with Faulty(http(body, status, retry_after="0", **head), http(PNG)) as server:
+        assert not user.ask(server).may_be_billed
+        assert server.count("GET") == 0
+    assert list((user.store.folder / "pending").iterdir()) == []
+
+
+PAGES = {
+    "an error": b'{"error": {"message": "It broke.", "code": 5}, "request_id": "log-7"}',
+    "a page": b'<html><img src="https://cdn.example/logo.png"><h1>Bad gateway</h1></html>',
+    "a page with a picture in it": b'<html><img src="data:image/png;base64,%b"></html>'
+    % base64.b64encode(PNG),
+    "a page in JSON": json.dumps({"message": "<img src='https://cdn.example/logo.png'>"}).encode(),
+    "an echo": json.dumps({"error": "It broke.", "input": {"image": b64(PNG)["b64_json"]}}).encode(),
+    "an echo alone": json.dumps({"input": {"image": b64(PNG)["b64_json"]}}).encode(),
+    "documentation": b'{"message": "It broke.", "url": "{here}/docs/500", "link": "{here}/logo.png"}',
+    "documentation in the error": b'{"error": {"message": "It broke.", "url": "{here}/logo.png"}}',
+    "a person": b'{"message": "It broke.", "user": {"picture": "{here}/me.png", "url": "{here}/me.png"}}',
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("status", [500, 502, 303, 409])
+def test_what_an_error_shows_is_no_picture_and_is_not_kept(user, page, status):
+    with Faulty(http(PAGES[page], status, location="/sign-in?to=a.png"), http(PNG)) as server:
+        for _ in range(3):
+            assert user.ask(server).status == status
+        assert server.count("GET") == 0
+        keys = {each.headers["idempotency-key"] for each in server.asked("POST")}
+    assert (len(keys), user.kept, user.told) == (1, [], [])
+    [call] = pending.calls(user.store)
+    assert (call.job, call.addresses) == ("", ())
+
+
+@pytest.mark.parametrize("status", FAILED)
+def test_of_several_pictures_in_an_error_those_that_are_whole_are_kept(user, status):
+    good, bad = b64(PNG), {"b64_json": base64.b64encode(PNG[:-30]).decode()}
+    with Faulty(http(json.dumps({"data": [good, bad]}).encode(), status)) as server:
+        told = user.ask(server, n=2)
+    assert [each.data for each in told.result.pictures] == [PNG]
+    assert told.may_be_billed
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("status", [303, 409, 500, 520])
+@pytest.mark.parametrize("holding", ["base64", "address", "its own address"])
+def test_a_kernel_that_is_killed_as_an_error_is_there_has_bought_what_is_in_it(user, status, holding):
+    body, head = HOLDING[holding]
+    with Faulty(http(body, status, **head), http(PNG)) as server:
+        words = [sys.executable, "-c", KILLED, str(user.folder), server.url, KEY]
+        assert subprocess.run(words).returncode == -signal.SIGKILL
+        assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 1
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_job_is_written_down_beside_the_address_of_a_picture_that_cannot_be_fetched(user, status, n):
+    body = json.dumps({"id": "job-7", "data": [b64(PNG), {"url": "{here}/a.png"}][-n:]}).encode()
+    with Faulty(http(body, status), http(b"later", 404)) as server:
+        user.ask(server, n=n)
+    [call] = pending.calls(user.store)
+    assert (call.job, [each.sample for each in call.addresses]) == ("job-7", [n - 1])
+
+
+# --- pictures at an address
+
+
+def open_ended(data):
+    def step(exchange):
+        exchange.send(b"HTTP/1.1 200 OK\r\n\r\n" + data)
+        exchange.wait()
+
+    return step
+
+
+def chunk_without_end(data):
+    return lambda exchange: exchange.send(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(data), data)
+    )
+
+
+FRAMES = {
+    "a length that is too large": lambda data: (
+        lambda exchange: exchange.send(http(data, length=len(data) + 5))
+    ),
+    "no length, and a connection that stays open": open_ended,
+    "a chunk and no end": chunk_without_end,
+    "a reset": lambda data: reset_after(http(data, length=len(data) + 5)),
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_whole_picture_is_taken_however_its_transfer_ends(user, frame, kind):
+    picture = encoded(kind, (300, 200))
+    with Faulty(images({"url": "{here}/a"}), FRAMES[frame](picture)) as server:
+        assert user.ask(server, timeout=1.5).pictures[0].data == picture
+        assert (server.count("POST"), server.count("GET")) == (1, 1)
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_that_is_cut_is_not_taken_however_its_transfer_ends(user, frame, kind):
+    picture = encoded(kind, (300, 200))
+    with Faulty(images({"url": "{here}/a"}), FRAMES[frame](picture[:-3])) as server:
+        assert isinstance(user.ask(server, timeout=1.5), BelugaError)
+        assert len(pending.calls(user.store)[0].addresses) == 1
+
+
+def hanging_but_for(path, answer):
+    def step(exchange):
+        exchange.send(answer) if exchange.heard.path == path else exchange.wait()
+
+    return step
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_what_was_asked_for_is_recorded_before_further_pictures_are_fetched(user, n):
+    """So that neither Stop nor a kill loses it."""
+    items = [b64(PNG)] * (n - 1) + [{"url": "{here}/a.png"}, {"url": "{here}/b.png"}]
+    with Faulty(images(*items), hanging_but_for("/a.png", http(PNG))) as server:
+
+        async def stopped():
+            asking = asyncio.create_task(asyncio.to_thread(user.ask, server, n=n))
+            while "/b.png" not in [each.path for each in server.asked("GET")]:
+                await asyncio.sleep(0.01)
+            recorded = len(user.store.record_paths()), pending.calls(user.store)
+            server.stopped.set()  # the one that hangs
+            await asking
+            return recorded
+
+        assert asyncio.run(stopped()) == (n, [])
+
+
+def test_stop_gives_up_further_pictures(user):
+    with Faulty(images({"url": "{here}/a.png"}, {"url": "{here}/b.png"}), None) as server:
+        server.plays(get=hanging_but_for("/a.png", http(PNG)))
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
+        session = Session(environ=environ, folder=user.folder, notify=user.told.append, timeout=20)
+
+        async def stopped():
+            asking = asyncio.create_task(session.agenerate("a fox", model="flux-2.0"))
+            while "/b.png" not in [each.path for each in server.asked("GET")]:
+                await asyncio.sleep(0.01)
+            asking.cancel()
+            began = time.monotonic()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asking
+            return time.monotonic() - began
+
+        assert asyncio.run(stopped()) < 2
+        assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 1
+
+
+def test_further_pictures_are_waited_for_no_longer_than_that(user, monkeypatch):
+    monkeypatch.setattr("beluga_nb.api.http.EXTRA_SECONDS", 0.3)
+    items = [{"url": f"{{here}}/{each}.png"} for each in "abcdefgh"]
+    with Faulty(images(*items), hanging_but_for("/a.png", http(PNG))) as server:
+        began = time.monotonic()
+        assert user.ask(server).pictures[0].data == PNG
+        assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(("size", "fetched"), [(2**10, 8), (300 * 2**10, 4), (2**21, 1)])
+def test_further_pictures_are_few_and_not_large_altogether(user, monkeypatch, size, fetched):
+    monkeypatch.setattr("beluga_nb.api.http.EXTRA_BYTES", 2**20)
+    items = [{"url": f"{{here}}/{each}.png"} for each in range(64)]
+    pictures = [http(encoded("PNG", (each + 1, 1)) + bytes(size)) for each in range(64)]
+    with Faulty(images(*items), pictures) as server:
+        assert len(user.ask(server)) == 1
+        kept = [each for each in (user.store.folder / "blobs").rglob("*.png") if each.stat().st_size > size]
+        assert server.count("GET") <= 1 + 8
+    assert len(kept) == {8: 1 + 8, 4: 1 + 3, 1: 1}[fetched]
+
+
+def test_further_pictures_in_the_answer_itself_are_all_kept(user):
+    pictures = [encoded("PNG", (each + 1, 1)) for each in range(20)]
+    with Faulty(images(*map(b64, pictures))) as server:
+        assert user.ask(server).pictures[0].data == pictures[0]
+    kept = {each.read_bytes() for each in (user.store.folder / "blobs").rglob("*.png")}
+    assert kept >= set(pictures)
+    assert any("The service sent 20 pictures where 1 were asked for" in words for words in user.told)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import random
 import struct
+import time
 import zlib
 from xml.etree import ElementTree
 
@@ -455,7 +456,37 @@ def test_no_packet_expands_reaches_out_or_overflows(bomb):
         assert extract(data, "image/png") is None
 
 
-def test_a_webp_of_nothing_but_headers_of_chunks_is_refused():
-    body = b"WEBP" + b"VP8 \0\0\0\0" * (webp.MOST + 1)
-    with pytest.raises(MetadataError, match="more than 65,536 chunks"):
-        extract(b"RIFF" + struct.pack("<I", len(body)) + body, "image/webp")
+EMPTY_PARTS = {
+    "image/webp": (b"", b"VP8 \0\0\0\0"),
+    "image/jpeg": (jpeg.SIGNATURE, b"\xff\xe2\0\2"),
+    "image/png": (png.SIGNATURE, b"\0\0\0\0tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))),
+}
+
+
+@pytest.mark.parametrize("work", [extract, strip, has_c2pa, lambda *said: embed(*said, SAID)])
+@pytest.mark.parametrize("media_type", EMPTY_PARTS)
+def test_a_file_of_nothing_but_empty_parts_is_refused_before_most_are_read(media_type, work):
+    head, part = EMPTY_PARTS[media_type]
+    data = head + part * 2_000_000
+    if media_type == "image/webp":
+        data = b"RIFF" + struct.pack("<I", len(data) + 4) + b"WEBP" + data
+    began = time.process_time()
+    with pytest.raises(MetadataError, match="has more than 65,536 parts"):
+        work(data, media_type)
+    assert time.process_time() - began < 1
+
+
+def test_a_marker_that_is_filled_up_for_ever_is_damage_found_at_once():
+    began = time.process_time()
+    with pytest.raises(MetadataError, match="damaged before its scan"):
+        extract(jpeg.SIGNATURE + b"\xff" * 50_000_000, "image/jpeg")
+    assert time.process_time() - began < 1
+
+
+def test_the_texts_of_a_png_are_taken_out_in_one_go():
+    text = b"\0\0\0\0tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
+    whole = FILES["png"][1]
+    head, rest = whole[:33], whole[33:] + bytes(10_000_000)
+    began = time.process_time()
+    assert png.without_text(head + text * 50_000 + rest) == head + rest
+    assert time.process_time() - began < 1

@@ -272,9 +272,9 @@ def test_an_error_that_is_no_json_is_shown_as_text(text, message):
 def test_a_message_carries_no_codes_for_terminals_and_stays_short():
     hostile = "\x1b]0;owned\x07\x1b[2J\u202egnp\x00\r\n<script>alert(1)</script>" + "x" * 900
     error = error_from_json(400, {"x-request-id": "\x1b[1mreq\n"}, json.dumps({"error": hostile}).encode())
-    assert error.message.startswith("]0;owned[2Jgnp <script>alert(1)</script>xxx")
+    assert error.message.startswith("gnp <script>alert(1)</script>xxx")
     assert len(error.message) == 500
-    assert error.request_id == "[1mreq"
+    assert error.request_id == "req"
 
 
 def test_a_redirect_is_not_followed_and_not_quoted():

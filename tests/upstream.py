@@ -45,7 +45,8 @@ class Lost(Response):
 class Upstream:
     """It answers each poll with the next of `polls`, and then with what the engine gave.
 
-    A poll is a percentage, a status of 400 or more, "lost" (the connection breaks) or "silent".
+    A poll is a percentage, a status of 400 or more, the bytes of an answer, "lost" (the connection breaks) or
+    "silent".
     """
 
     engine: object = drawing
@@ -99,6 +100,8 @@ class Upstream:
             case "silent":
                 await asyncio.sleep(30)
                 raise AssertionError
+            case bytes(body):
+                return Response(body)
             case int(status) if status >= 400:
                 return Response("", status)
             case progress:

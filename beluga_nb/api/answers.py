@@ -31,16 +31,21 @@ MOST_ITEMS = 64
 MOST_PARTS = 200_000
 """Objects, lists, members and strings of one answer; no service that draws pictures sends as many."""
 
+MOST_LINES = 1_000_000
+"""Lines of server-sent events; base64 may be wrapped."""
+
 _LONG = 256  # bytes of a string above which it is taken out before JSON is parsed
 _MOST_DOCUMENTS = 1000
 _MOST_FOUND = 10_000  # places in a text that may be pictures
+_MOST_REPAIRED = 8  # places of a text at which a document may begin that is cut off
+_DEEPEST = 500
 _MOST_WORK = 50_000_000  # characters that are looked at again where a document is damaged
 
 _ENCODED_SIGNATURES = ("iVBORw0KGgo", "/9j/", "_9j_", "UklGR")
 _HEX_SIGNATURES = ("89504e470d0a1a0a", "ffd8ff", "52494646")
 
 _ADDRESSES = ("url", "urls", "image_url", "image_urls", "uri", "image_uri", "signed_url", "href")
-_NAMES_OF_ADDRESSES = ("url", "uri", "link", "src", "href", "path")
+_NAMES_OF_ADDRESSES = ("url", "uri", "link", "src", "href", "path", "img", "picture", "photo")
 _OTHER_ADDRESSES = (
     "status",
     "cancel",
@@ -56,48 +61,58 @@ _OTHER_ADDRESSES = (
 _COPIES = ("thumb", "preview", "mask", "input")  # of a picture that is there too
 _LISTS = {"data", "images", "image", "output", "outputs", "result", "results", "artifacts", "predictions"}
 _NO_PICTURES = {"error", "errors", "detail", "usage", "request", "input", "prompt", "revised_prompt"}
-_JOBS = ("task_id", "job_id", "prediction_id", "id")
-_UNDER_WAY = {"accepted", "in_progress", "in-progress", "pending", "processing", "queued", "running"}
-_UNDER_WAY |= {"starting", "submitted", "in_queue", "waiting"}
+_PEOPLE = {"user", "author", "owner", "creator", "account", "model", "provider"}  # who have pictures too
+_JOBS = ("taskid", "jobid", "predictionid", "id")
+_PLACES_OF_JOBS = ("data", "output", "result", "task", "job")
+_HEADERS_OF_JOBS = ("operation-location", "azure-asyncoperation", "x-job-id", "x-task-id")
+_OPERATION = re.compile(r"(?:.*/)?operations/.+")
+_STATES = ("status", "state", "taskstatus")
+_QUEUE = {*_STATES, "statusurl", "responseurl", "queueposition"}
+_UNDER_WAY = {"accepted", "inprogress", "pending", "processing", "queued", "running", "inqueue"}
+_UNDER_WAY |= {"starting", "submitted", "waiting"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedAnswer:
     """The pictures of an answer in their order, or what is wrong with one; `more` were not looked at.
 
-    `created` is Unix time in seconds, 0 where the answer does not say it.
+    `created` is Unix time in seconds, 0 where the answer does not say it. `job` is what the service calls it.
     """
 
     items: tuple[Item | BadReply, ...]
     created: int = 0
     more: int = 0
+    job: str = ""
 
 
-def parse(body: bytes, headers: Mapping[str, str] | None = None) -> ParsedAnswer:
+def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int = 200) -> ParsedAnswer:
     """Return what an answer holds; raise `BadReply`, with the service's `job` if it names one, for nothing.
+
+    Where its status is none of success, only whole pictures are taken, and addresses that name one.
 
     >>> parse(b'{"created": 7, "data": [{"url": "/files/1.png"}]}').items
     (Item(data=None, url='/files/1.png', revised_prompt=None),)
     """
     headers = headers or {}
     body = inflated(body, headers.get("content-encoding", ""))
-    if is_picture(bare := body.lstrip(BLANKS)) or is_of_another_format(bare):
+    if (is_picture(bare := body.lstrip(BLANKS)) or is_of_another_format(bare)) and (
+        200 <= status < 300 or not cut_short(bare)
+    ):
         return ParsedAnswer(items=(Item(data=bare),))
     if parts := _multipart(body, headers.get("content-type", "")):
         return ParsedAnswer(items=tuple(Item(data=part) for part in parts[:MOST_ITEMS]))
     if bare := _bare_within(body):
         return ParsedAnswer(items=(Item(data=bare),))
-    text, reader = _utf_8(body), _Reader()
-    for document in _documents(_without_numbers(text), reader.strings):
-        reader.read(document)
-    if not reader.items:
-        reader.search(text)
+    reader = _Reader(failed=not 200 <= status < 300)
+    reader.read_body(_utf_8(body))
+    reader.read_head(headers)
     if not reader.items or (reader.job and not any(map(_is_of_use, reader.items))):
         raise _nothing(body, reader)
     return ParsedAnswer(
         items=tuple(reader.items[:MOST_ITEMS]),
         created=reader.created,
         more=max(0, len(reader.items) - MOST_ITEMS),
+        job=reader.job,
     )
 
 
@@ -140,10 +155,13 @@ def _of_data_url(url: str | bytes | memoryview) -> bytes:
     return data
 
 
+_NEXT_LINE = re.compile(rb"\r?\ndata:")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 def _plain_base64(text: bytes) -> bytes:
+    if b"\ndata:" in text:  # lines of server-sent events
+        text = _NEXT_LINE.sub(b"", text)
     if b"\\" in text:
         text = _unescaped(text).encode("utf-8", "replace")
     text = text.translate(_URL_SAFE, delete=b"\0\t\n\v\f\r =")
@@ -221,13 +239,16 @@ def _of_numbers(found: re.Match[bytes]) -> bytes:
         return found[0]
 
 
-_LINK = re.compile(rb"(?:!\[[^\]]{0,300}\]\(|<img src=[\"'])(https?://[^\s()<>\"'\\]{1,2000})")
+_LINK = re.compile(
+    rb"(?:!\[[^\]]{0,300}\]\(|<img(?:\s[^<>]{0,300}?)?\ssrc\s{0,9}=\s{0,9}[\"']?)((?:https?:)?//[^\s()<>\"'\\]{1,2000})",
+    re.IGNORECASE,
+)
 
 
 def _links_within(text: bytes) -> Iterator[str]:
     """Yield the addresses of the pictures that a text in Markdown or HTML shows."""
     for found in itertools.islice(_LINK.finditer(text), _MOST_FOUND):
-        yield found[1].decode("utf-8", "replace")
+        yield found[1].replace(b"&amp;", b"&").decode("utf-8", "replace")
 
 
 def _encodes(raw: str | bytes | memoryview) -> bool:
@@ -322,12 +343,19 @@ def _end_of_string(body: bytes, start: int) -> int:
 _FIELD = re.compile(r"^(?:data|event|id|retry)(?::|$)|^:", re.MULTILINE)
 
 
+_END_OF_LINE = re.compile(r"\r\n|\n|\r")
+
+
 def _events(text: str) -> list[str]:
     """Return the data of server-sent events; nothing where the text is none."""
     if not _FIELD.match(_start(text[:1000].encode("utf-8", "replace"))):
         return []
-    events = re.split(r"\r\n\r\n|\n\n|\r\r", text)
-    lines = ([line[5:].strip() for line in each.splitlines() if line.startswith("data:")] for each in events)
+    if sum(map(text.count, ("\n\n", "\n\r\n", "\r\r"))) > MOST_PARTS:
+        raise _too_many()
+    if text.count("\n") + text.count("\r") > MOST_LINES:
+        raise _too_many()
+    events = (_END_OF_LINE.split(each) for each in re.split(r"\r\n\r\n|\n\n|\r\r", text))
+    lines = ([line[5:].strip() for line in each if line.startswith("data:")] for each in events)
     return ["\n".join(each) for each in lines if each]
 
 
@@ -345,13 +373,20 @@ def _parsed_int(digits: str) -> int:
 _DECODER = json.JSONDecoder(strict=False, parse_int=_parsed_int, parse_constant=lambda _: None)
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """A document without its end: what stood whole before that, and the names of what is cut."""
+
+    value: object
+    names: frozenset[str]
+
+
 def _values(text: str) -> Iterator[object]:
     """Yield the documents of a text; of a damaged one, those of its inner values that are whole."""
-    if text.lstrip().startswith('"'):  # JSON inside a JSON string
-        with contextlib.suppress(ValueError, RecursionError):
-            yield _DECODER.decode(text.strip())
-            return
-    at = 0
+    if text.lstrip().startswith('"'):
+        yield from _of_string(text.strip())
+        return
+    at = repaired = 0
     for _ in range(min(_MOST_DOCUMENTS, _MOST_WORK // (len(text) + 1) + 1)):
         start = _START.search(text, at)
         if not start:
@@ -360,8 +395,61 @@ def _values(text: str) -> Iterator[object]:
             value, at = _DECODER.raw_decode(text, start.start())
         except (ValueError, RecursionError):
             at = start.end()
+            repaired += 1
+            with contextlib.suppress(ValueError, RecursionError):
+                if repaired <= _MOST_REPAIRED:
+                    cut = _cut(text, start.start())
+                    yield cut
+                    if cut.value is not None:
+                        return
         else:
             yield value
+
+
+def _of_string(text: str) -> Iterator[object]:
+    """Yield what a JSON string holds, which may be JSON again, and cut off."""
+    with contextlib.suppress(ValueError, RecursionError):
+        yield _DECODER.decode(text)
+        return
+    if text[1:1000].lstrip().startswith(("{", "[")):
+        with contextlib.suppress(ValueError, RecursionError):
+            yield _DECODER.decode(_CUT_ESCAPE.sub(r"\1", text) + '"')
+
+
+_CUT_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*+)\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_TOKEN = re.compile(r'\s*+("(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]++)', re.DOTALL)
+_CLOSED_BY = {"{": "}", "[": "]"}
+
+
+def _cut(text: str, start: int) -> _Cut:
+    """Return what is whole of the document that begins there; raise `ValueError` unless it is cut off."""
+    open_, names, name = list[str](), list[str](), ""
+    whole, depth, before, at = start, 0, "[", start
+    while found := _TOKEN.match(text, at):
+        token, at = found[1], found.end()
+        if token in _CLOSED_BY:
+            open_.append(_CLOSED_BY[token])
+            names.append(name)
+        elif token in "]}":
+            if not open_ or open_.pop() != token or not open_:
+                break
+            name, whole, depth = names.pop(), at, len(open_)
+        elif token == ",":
+            whole, depth = found.start(), len(open_)
+        elif token[0] == '"':
+            if open_[-1] == "]" or before == ":":
+                whole, depth = at, len(open_)
+            else:
+                name = token[1:-1]
+        elif token != ":" and before not in "[,:":
+            break
+        if len(open_) > _DEEPEST:
+            break
+        before = token
+    if found:
+        raise ValueError(text[start : start + 80])
+    document = text[start:whole] + "".join(reversed(open_[:depth]))
+    return _Cut(_DECODER.decode(document) if document else None, frozenset((*names, name)))
 
 
 # --- pictures
@@ -369,8 +457,12 @@ def _values(text: str) -> Iterator[object]:
 
 @dataclass
 class _Reader:
-    """Collects the pictures of documents, and what is said beside them."""
+    """Collects the pictures of documents, and what is said beside them.
 
+    `failed`: the status of the answer is none of success, so that its words are those of an error.
+    """
+
+    failed: bool = False
     strings: _Strings = field(default_factory=_Strings)
     items: list[Item | BadReply] = field(default_factory=list)
     created: int = 0
@@ -381,16 +473,38 @@ class _Reader:
     waits: bool = False
     drafts: bool = False
     echo: bool = False
-    texts: list[str] = field(default_factory=list)
+    cut: bool = False
+    texts: list[tuple[str, str]] = field(default_factory=list)  # and their names
+
+    def read_body(self, body: bytes) -> None:
+        """Read a whole answer but its head."""
+        for document in _documents(_without_numbers(body), self.strings):
+            self.read(document)
+        if self.failed:  # a page that tells of an error may show a picture
+            self.items = [each for each in self.items if _is_whole(each)]
+        elif not any(map(_is_of_use, self.items)):
+            before, self.items = self.items, []
+            self.search(body)
+            self.items = self.items or before
+
+    def read_head(self, headers: Mapping[str, str]) -> None:
+        """Read what the head says: where the picture lies, or the job."""
+        if not self.items and _names_picture(place := headers.get("location", "")):
+            self.items.append(Item(url=place))
+        named = (headers.get(name, "").partition("?")[0] for name in _HEADERS_OF_JOBS)
+        self.job = self.job or sanitize(next(filter(None, named), ""), 200)
 
     def read(self, document: object, depth: int = 0) -> None:
         if isinstance(document, str):
             self._string(document, "result")
             inner = self.strings.text(document).encode("utf-8", "replace")
-            self.texts.append(document)
+            self.texts.append(("", document))
             for each in _documents(inner, self.strings) if depth < 3 else ():
                 self.read(each, depth + 1)
             return
+        if isinstance(document, _Cut):
+            self.cut, self.echo = True, self.echo or bool(document.names & _NO_PICTURES)
+            document = document.value
         if isinstance(document, Mapping):
             self._head(document)
         self._walk(document, "result", 0)
@@ -401,13 +515,23 @@ class _Reader:
             return
         for number in range(len(self.strings.cut) if not self.echo else 0):
             self._string(f"\x01{number}\x01", "cut")
-        self.items = [each for at, each in enumerate(self.items) if each not in self.items[:at][:MOST_ITEMS]]
-        for text in self.texts if not self.items else ():
-            self._loose(self.strings.text(text).encode("utf-8", "replace"))
+        for name, text in self.texts if not self.items else ():  # which may become more
+            self._text(name, self.strings.text(text).strip())
         if not self.items and not self.echo:
             self._loose(body)
-            if not self.items and len(body) < 1000 and _is_address(alone := _start(body).strip()):
-                self.items += [] if _SPACE.search(alone) else [Item(url=alone)]
+            if not self.items and len(body) < 1000 and _is_alone(alone := _start(body).strip()):
+                self.items.append(Item(url=alone))
+        self.items = list(dict.fromkeys(self.items))
+
+    def _text(self, name: str, text: str) -> None:
+        if name and text.startswith(("{", "[")):
+            with contextlib.suppress(BadReply):  # of too many parts
+                for each in _documents(text.encode("utf-8", "replace"), self.strings):
+                    self.read(each)
+        elif _is_alone(text) and (name == "content" or (_names_picture(text) and not _is_other(name))):
+            self.items.append(Item(url=text))
+        else:
+            self._loose(text.encode("utf-8", "replace"))
 
     def _loose(self, text: bytes) -> None:
         self.items += [Item(data=each) for each in itertools.islice(_encoded_within(text), MOST_ITEMS)]
@@ -423,13 +547,17 @@ class _Reader:
             self.job = self._job(document)
 
     def _job(self, document: Mapping[str, object]) -> str:
-        inner = document.get("data")
-        inner = inner[0] if isinstance(inner, list) and inner else inner
-        for place in (document, inner):
-            for name in _JOBS if isinstance(place, Mapping) else ():
-                value = place.get(name)  # type: ignore[union-attr]
-                if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
-                    return sanitize(self.strings.text(str(value)), 200)
+        inner = [document.get(name) for name in _PLACES_OF_JOBS]
+        inner = [each[0] if isinstance(each, list) and each else each for each in inner]
+        places = [_plain(each) for each in (document, *inner) if isinstance(each, Mapping)]
+        named = [place.get(name) for name in _JOBS for place in places]
+        operations = (place.get("name") for place in places)
+        named += [name for name in operations if isinstance(name, str) and _OPERATION.fullmatch(name)]
+        if places[0].keys() & _QUEUE and not self.error:  # elsewhere it is for the service's own log
+            named.append(places[0].get("requestid"))
+        for each in named:
+            if isinstance(each, str | int) and not isinstance(each, bool) and str(each):
+                return sanitize(self.strings.text(str(each)), 200)
         return ""
 
     def _walk(self, value: object, name: str, depth: int) -> None:
@@ -441,6 +569,8 @@ class _Reader:
             for each in value:
                 before = len(self.items)
                 self._walk(each, name, depth + 1)
+                if self.cut and each is value[-1]:
+                    continue
                 if len(self.items) == before and depth == 1 and name in {"data", "images"}:
                     self.items.append(_none_of_both())
         elif isinstance(value, str) and name:
@@ -452,9 +582,9 @@ class _Reader:
             self.drafts = True
             return  # a draft of the picture that comes later
         outer = self.under_way
-        self.under_way = outer or str(said.get("status", said.get("state", ""))).lower() in _UNDER_WAY
+        self.under_way = outer or is_under_way(said)
         self.waits = self.waits or self.under_way
-        found, before = list(self._pictures(said)), len(self.items)
+        found, before = list(self._pictures(said, depth)), len(self.items)
         inner = {
             name: value for name, value in said.items() if not (isinstance(value, str) or _is_copy(name))
         }
@@ -468,14 +598,14 @@ class _Reader:
         for name, value in said.items():
             if name in _NO_PICTURES:
                 self.echo = self.echo or bool(value and name != "usage")
-            elif not isinstance(value, str) or name in _LISTS:
+            elif (not isinstance(value, str) or name in _LISTS) and name not in _PEOPLE:
                 self._walk(value, name, depth + 1)
             if isinstance(value, str) and name not in _NO_PICTURES and not self.under_way:
-                self.texts.append(value)
-        if len(self.items) == before and not self.under_way and not self.error:
+                self.texts.append((name, value))
+        if len(self.items) == before and not (self.under_way or self.error or self.failed):
             self.items += [Item(url=each) for each in self._other_addresses(said)]
 
-    def _pictures(self, said: Mapping[str, object]) -> Iterator[Item | BadReply]:
+    def _pictures(self, said: Mapping[str, object], depth: int) -> Iterator[Item | BadReply]:
         revised = said.get("revised_prompt")
         words = without_surrogates(self.strings.text(revised)) if isinstance(revised, str) else None
         found, damaged = list[bytes](), None
@@ -495,6 +625,8 @@ class _Reader:
             return
         if not self.under_way:
             addresses = list(self._addresses(said))
+            if self.failed and (depth == 0 or self.error):  # where an error says more about itself
+                addresses = list(filter(_names_picture, addresses))
             yield from (Item(url=address, revised_prompt=words) for address in addresses)
             if addresses:
                 return
@@ -517,10 +649,9 @@ class _Reader:
     def _other_addresses(self, said: Mapping[str, object]) -> Iterator[str]:
         """Yield the addresses under names that say so, in an object that gives nothing better."""
         for name, value in said.items():
-            low = name.lower()
-            if name in _NO_PICTURES or any(each in low for each in _OTHER_ADDRESSES):
+            if name in _NO_PICTURES or _is_other(name):
                 continue
-            if any(each in low for each in _NAMES_OF_ADDRESSES):
+            if any(each in name.lower() for each in _NAMES_OF_ADDRESSES):
                 for each in value if isinstance(value, list) else [value]:
                     text = self.strings.text(each) if isinstance(each, str) else ""
                     if _is_address(text) or _is_relative(text):
@@ -532,12 +663,10 @@ class _Reader:
                 self.items.append(Item(data=decoded(self.strings.raw(value))))
             except BadReply as error:
                 self.items.append(error)
-        elif (
-            not self.under_way
-            and name in {*_LISTS, *_ADDRESSES}
-            and _is_address(text := self.strings.text(value))
-        ):
-            self.items.append(Item(url=text))
+        elif not self.under_way and name in {*_LISTS, *_ADDRESSES}:
+            text = self.strings.text(value)
+            if _is_address(text) or _is_relative(text):
+                self.items.append(Item(url=text))
 
 
 def _is_copy(name: str) -> bool:
@@ -552,8 +681,53 @@ def _is_of_use(item: Item | BadReply) -> bool:
     return isinstance(item, Item) or item.message != _none_of_both().message
 
 
+def _plain(said: Mapping[str, object]) -> dict[str, object]:
+    """Return an object with its names in one spelling: `taskId` and `task_id` are the same."""
+    return {spelt(name): value for name, value in said.items()}
+
+
+def is_under_way(said: Mapping[str, object]) -> bool:
+    """Whether an object says that the work on it has not ended."""
+    plain = _plain(said)
+    words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
+    return plain.get("done") is False or any(spelt(word) in _UNDER_WAY for word in words)
+
+
+def spelt(word: str) -> str:
+    """Return the word of a state in one spelling.
+
+    >>> spelt("IN_PROGRESS") == spelt("in-progress") == spelt("inProgress")
+    True
+    """
+    return re.sub("[ _-]", "", word[:40]).lower()
+
+
+def _is_whole(item: Item | BadReply) -> bool:
+    if isinstance(item, BadReply) or item.data is None:
+        return isinstance(item, Item)
+    return is_picture(item.data) and not cut_short(item.data)
+
+
+def _is_other(name: str) -> bool:
+    return any(each in name.lower() for each in _OTHER_ADDRESSES)
+
+
+_ADDRESS = re.compile(r"https?://|//[\w-]+(?:\.[\w-]+)+(?::\d{1,5})?/", re.IGNORECASE)
+
+
 def _is_address(text: str) -> bool:
-    return text.startswith(("https://", "http://"))
+    return bool(_ADDRESS.match(text))
+
+
+def _is_alone(text: str) -> bool:
+    """Whether a text is an address and nothing else."""
+    return _is_address(text) and len(text) < 2000 and not _SPACE.search(text)
+
+
+def _names_picture(text: str) -> bool:
+    """Whether an address ends as the file of a picture does."""
+    path = text.partition("?")[0].partition("#")[0].lower()
+    return _is_relative(text) or (_is_alone(text) and path.endswith(_PICTURE_FILES))
 
 
 _SPACE = re.compile(r"\s")

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.api.answers import decoded
 from beluga_nb.api.endpoint import Sleep
-from beluga_nb.api.fetch import check_addresses, cut_short, picture_url
+from beluga_nb.api.fetch import check_addresses, cut_short, is_picture, picture_url
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import BadImage, BadReply, EngineError
 from beluga_nb.text import sanitize
@@ -25,17 +25,28 @@ AT_ONCE = 4
 REDIRECTS = 3
 """How many redirects of a picture's address are followed (S20)."""
 
+_LATER = {408, 425, 429}
+"""Statuses below 500 after which a picture may be there a little later."""
+
 _REDIRECTED = {301, 302, 303, 307, 308}
 
 
 class Download:
-    """Fetches the pictures of an answer until `deadline`, on the loop's clock."""
+    """Fetches the pictures of an answer until `deadline`, each of at most `most` bytes."""
 
-    def __init__(self, transport: Transport, deadline: float, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        deadline: float,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        most: int | None = None,
+    ) -> None:
         self.transport = transport
         self.base_url = transport.endpoint.base_url
         self.deadline = deadline
         self.sleep = sleep
+        self.most = most
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, url: str) -> bytes:
@@ -47,11 +58,13 @@ class Download:
             return await self._repeated(address)
 
     async def _repeated(self, address: str) -> bytes:
-        cut = b""
+        cut, gone = b"", False
         for attempt in range(ATTEMPTS):
             if not await self._paused(0.4 * attempt):
                 break
             response = await self._followed(address)
+            if isinstance(response, Response) and response.status == 200 and _is_whole(response.content):
+                return response.content  # however its transfer ended
             if isinstance(response, EngineError) or response.broken:
                 if isinstance(response, Response) and isinstance(response.broken, BadReply):  # too large
                     raise response.broken
@@ -61,8 +74,9 @@ class Download:
             if response.status == 200:
                 cut = response.content
             elif response.status < 500:
+                gone = response.status not in _LATER
                 break
-        raise _not_fetched(address, cut)
+        raise _not_fetched(address, cut, gone=gone)
 
     async def _paused(self, seconds: float) -> bool:
         try:
@@ -98,7 +112,8 @@ class Download:
         return response
 
     async def _get(self, address: str, ip: str | None) -> Response | EngineError:
-        return await self.transport.send(Outgoing(method="GET", url=address, ip=ip), self.deadline)
+        outgoing = Outgoing(method="GET", url=address, ip=ip, most=self.most)
+        return await self.transport.send(outgoing, self.deadline)
 
     async def _looked_up(self, address: str) -> list[str]:
         parts = urlsplit(address)
@@ -114,13 +129,21 @@ class Download:
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def _not_fetched(address: str, cut: bytes) -> BadReply:
+def _is_whole(content: bytes) -> bool:
+    return is_picture(content) and not cut_short(content)
+
+
+def _not_fetched(address: str, cut: bytes, *, gone: bool) -> BadReply:
     if cut:
         return BadImage("The answer's picture is cut short.", "It may have been billed.", data=cut)
-    return BadReply(
+    failed = BadReply(
         f"The picture was made but cannot be fetched from {sanitize(address.partition('?')[0], 120)}",
-        "It has probably been billed. Ask again soon: the address is tried first, and nothing is bought.",
+        "It has probably been billed. Ask again soon: the address is tried first, then another is bought."
+        if gone
+        else "It has probably been billed. Ask again soon: until its host answers only a new take is bought.",
     )
+    failed.temporary = not gone
+    return failed
 
 
 def _next(address: str, location: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,11 @@ from beluga_nb.api.endpoint import DEADLINE, Endpoint, Sleep
 from beluga_nb.api.fetch import absolute, looked_at
 from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
-from beluga_nb.core import Answer, Request, Result, Stopped
+from beluga_nb.core import Answer, Request, Result, Stopped, causes
 from beluga_nb.engines import joined, outcome, side_by_side
-from beluga_nb.errors import Address, BadReply, BelugaError, EngineError, Refused
+from beluga_nb.errors import Address, BadReply, BelugaError, EngineError
 from beluga_nb.text import sanitize
-from beluga_nb.wire import ENGINE_HEADER, Item, error_from_json, models_from_json
+from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
 
 _ELSEWHERE = {
     401: "{} wants a key of its own: %beluga status says where one is looked for. Nothing is billed.",
@@ -27,6 +28,18 @@ _ELSEWHERE = {
     404: "%beluga models --endpoint {} lists what it has; look at its base_url too. Nothing is billed.",
 }
 """What to do about a refusal of a server that `beluga.toml` names."""
+
+
+MOST_EXTRA = 8
+"""Pictures that are fetched of those that nobody asked for …"""
+
+EXTRA_BYTES = 64 * 2**20
+"""… with so many bytes altogether …"""
+
+EXTRA_SECONDS = 10.0
+"""… in so much time."""
+
+_NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that someone sells
 
 
 class Client:
@@ -41,7 +54,10 @@ class Client:
         self.transport = Transport(endpoint, app=app)
 
     async def post(self, request: Request, deadline: float) -> Response:
-        """Ask for pictures and return the answer, if it is one; raise `EngineError` for anything else."""
+        """Ask for pictures and return the answer, which may hold some whatever its status.
+
+        Raises `EngineError` where there is no answer, or where its status proves that nothing was done.
+        """
         # Whoever receives the same call twice can tell by its key, and need not bill it twice.
         headers = {"Idempotency-Key": request.as_call().run, "Content-Type": "application/json"}
         sent = await self.transport.send(
@@ -55,14 +71,16 @@ class Client:
             ),
             deadline,
         )
-        try:
-            return succeeded(sent)
-        except Refused as error:
+        if isinstance(sent, EngineError):
+            raise sent
+        error = sent.error
+        if error and error.outcome == "refused":
             if error.status == 401 and (key := self.endpoint.key):
                 error.hint = f"The key comes from {key.source} and ends in {key.ending}. {error.hint}"
             elif error.status in _ELSEWHERE and self.endpoint.prefix:
                 error.hint = _ELSEWHERE[error.status].format(self.endpoint.provider)
-            raise
+            raise error
+        return sent
 
     async def get(self, path: str, deadline: float) -> Response | EngineError:
         """Return what lies at a path below the base URL, or the error that says why nothing came back."""
@@ -75,26 +93,31 @@ class Client:
     async def understood(self, request: Request, response: Response, deadline: float) -> Result:
         """Return what an answer to `request` holds, once its pictures are fetched and checked.
 
-        Raises `BadReply`, `BadImage`, what broke the answer off, or `Incomplete` where only some pictures are
-        good; and `Stopped` with those that are there.
+        Raises `BadReply`, `BadImage`, what its status means or what broke it off, or `Incomplete` where only
+        some pictures are good; and `Stopped` with those that are there.
         """
+        failed = response.error or response.broken
         try:
-            parsed = await asyncio.to_thread(answers.parse, response.content, response.headers)
+            parsed = await asyncio.to_thread(_parsed, response)
         except BadReply as error:
-            if response.broken:
-                response.broken.job = error.job
-                raise response.broken from None
+            if not response.is_success and not error.job:
+                _discard(response)
+            if failed:
+                failed.job = error.job
+                raise failed from None
             raise
         except asyncio.CancelledError:
             raise Stopped(partial(self.arrived, request, response)) from None
-        return await self.result(
-            request,
-            parsed.items,
-            deadline,
-            engine=self.engine_of(response),
-            created=parsed.created,
-            broken=response.broken,
-        )
+        engine, created = self.engine_of(response), parsed.created
+        try:
+            return await self.result(
+                request, parsed.items, deadline, engine=engine, created=created, broken=failed
+            )
+        except EngineError as error:
+            for cause in causes(error):
+                if isinstance(cause, EngineError):
+                    cause.job = cause.job or parsed.job
+            raise
 
     async def result(
         self,
@@ -133,10 +156,26 @@ class Client:
         if len(items) < request.n:
             outcomes.append(broken or _too_few(len(items), request.n))
         try:
-            return replace(joined(request, outcomes), extra=await _extra(items[request.n :], download))
+            extra = partial(self._extra, items[request.n :], deadline) if len(items) > request.n else None
+            return replace(joined(request, outcomes), extra=extra)
         except EngineError as error:
             error.addresses = tuple(self._left(request, here, by))
             raise
+
+    async def _extra(self, items: Sequence[Item | BadReply], deadline: float) -> AsyncGenerator[Answer, None]:
+        """Yield the pictures beyond those that were asked for; of those at an address, the first few."""
+        deadline = min(deadline, asyncio.get_running_loop().time() + EXTRA_SECONDS)
+        left, fetched = EXTRA_BYTES, 0
+        for item in items:
+            here = isinstance(item, Item) and item.data is not None
+            fetched += not here
+            if not here and (fetched > MOST_EXTRA or left <= 0):
+                continue
+            with contextlib.suppress(BadReply):
+                download = Download(self.transport, deadline, sleep=self.sleep, most=left)
+                answer = await asyncio.to_thread(_answer, await _filled(item, download))
+                left -= 0 if here else len(answer.data)
+                yield answer
 
     def _left(self, request: Request, items: Sequence[Item | BadReply], by: _By) -> Iterator[Address]:
         """Yield the addresses of the pictures that have not been fetched."""
@@ -151,7 +190,7 @@ class Client:
 
     def arrived(self, request: Request, response: Response) -> list[Result | BelugaError]:
         """Return those pictures of an answer that need not be fetched, or what is wrong with them."""
-        parsed = answers.parse(response.content, response.headers)
+        parsed = _parsed(response)
         by = _By(engine=self.engine_of(response), created=parsed.created)
         return _arrived(request, parsed.items, by)
 
@@ -202,7 +241,7 @@ def _kept(path: Path) -> Response:
     except (OSError, ValueError) as error:
         reason = sanitize(str(error), 120)
     else:
-        return Response(status=status, headers=headers, content=content)
+        return Response(status=status, headers=headers, content=content, kept=path)
     raise BadReply(
         f"The kept answer cannot be read: {reason}", "It stays where it is, and may have been billed."
     )
@@ -228,9 +267,20 @@ def succeeded(sent: Response | EngineError) -> Response:
     """Return the answer where its status is one of success; else raise what it means."""
     if isinstance(sent, EngineError):
         raise sent
-    if not sent.is_success:
-        raise error_from_json(sent.status, sent.headers, sent.content)
+    if error := sent.error:
+        raise error
     return sent
+
+
+def _parsed(response: Response) -> answers.ParsedAnswer:
+    return answers.parse(response.content, response.headers, status=response.status)
+
+
+def _discard(response: Response) -> None:
+    """Delete what is kept of an answer that says only that it failed."""
+    if response.kept and len(response.content) < _NO_PICTURE:
+        with contextlib.suppress(OSError):
+            response.kept.unlink()
 
 
 class _By(TypedDict):
@@ -242,18 +292,6 @@ async def _filled(item: Item | BadReply, download: Download) -> Item:
     if isinstance(item, BadReply):
         raise item
     return item if item.data is not None else replace(item, data=await download(str(item.url)))
-
-
-async def _extra(items: Sequence[Item | BadReply], download: Download) -> tuple[Answer, ...]:
-    arrived = await asyncio.gather(*(_further(item, download) for item in items))
-    return tuple(each for each in arrived if each)
-
-
-async def _further(item: Item | BadReply, download: Download) -> Answer | None:
-    try:
-        return await asyncio.to_thread(_answer, await _filled(item, download))
-    except BadReply:
-        return None
 
 
 def _answer(item: Item) -> Answer:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from beluga_nb.errors import SettingsError
-from beluga_nb.text import Environment, Secret
+from beluga_nb.text import Environment, Secret, sanitize
 
 VARIABLE = "BELUGA_API_KEY"
 
@@ -26,8 +26,8 @@ class Withheld:
     hint: str
 
 
-Vault = Callable[[], str | Withheld | None]
-"""Where a key may be kept: it returns the key, or why it is not given, or None, and raises nothing."""
+Vault = Callable[[], object]
+"""Where a key may be kept: it returns the key, or `Withheld`, or None, and raises nothing."""
 
 # By the names of Colab's own classes (googlecolab/colabtools, google/colab/userdata.py).
 _COLAB = {
@@ -60,37 +60,33 @@ _KAGGLE = {
 _NOT_ATTACHED = "No user secrets exist"
 
 
-def colab() -> str | Withheld | None:
+def colab() -> object:
     """Return the key among Colab's secrets, where this is Colab and the notebook may read it."""
     if "google.colab" not in sys.modules:
         return None
     try:
-        return _only_text(import_module("google.colab.userdata").get(VARIABLE))
+        return import_module("google.colab.userdata").get(VARIABLE)
     except Exception as error:  # not there, not granted, nobody to grant it: three of Colab's own classes
         return _COLAB.get(type(error).__name__)
 
 
-def kaggle() -> str | Withheld | None:
+def kaggle() -> object:
     """Return the key among Kaggle's secrets, where this is Kaggle and it is attached to the notebook."""
     try:
         client = import_module("kaggle_secrets").UserSecretsClient()
-        return _only_text(client.get_secret(VARIABLE))
+        return client.get_secret(VARIABLE)
     except ImportError:
         return None
     except Exception as error:  # three of Kaggle's own classes
         return None if _NOT_ATTACHED in str(error) else _KAGGLE.get(type(error).__name__)
 
 
-def keyring() -> str | None:
+def keyring() -> object:
     """Return the key that `%beluga login --keep` put into the system's keyring, where there is one."""
     try:
-        return _only_text(import_module("keyring").get_password(_SERVICE, VARIABLE))
+        return import_module("keyring").get_password(_SERVICE, VARIABLE)
     except Exception:  # not installed, no backend, locked
         return None
-
-
-def _only_text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 VAULTS: Mapping[str, Vault] = {
@@ -179,8 +175,10 @@ class KeyResolver:
             found = vault()
             if isinstance(found, Withheld):
                 self.withheld = self.withheld or found
-            elif secret := Secret(found or "", name):
-                del found
+                continue
+            secret = Secret(found, name)
+            del found  # a traceback may show the variables of its frames
+            if secret:
                 return checked(secret)
         return None
 
@@ -193,6 +191,11 @@ def random_key() -> Secret:
 def checked(secret: Secret) -> Secret:
     """Return the key; raise `SettingsError` where it cannot be one."""
     # No part of it becomes a variable: a traceback may show them.
+    if secret.kind:
+        raise SettingsError(
+            f"{_named(secret)} is no text: its type is {sanitize(secret.kind, 40)}.",
+            "Give the key as a str: bapi_… and nothing else. Nothing was sent.",
+        )
     if secret.reveal().lower().startswith("bearer "):
         raise SettingsError(f"{_named(secret)} starts with 'Bearer'.", "Give the key alone: bapi_…")
     if not _SHAPE.fullmatch(secret.reveal()):

@@ -1,7 +1,8 @@
 """A server that `beluga.toml` names, as an `Endpoint`: its address, its dialect, and its own key.
 
 A key goes to one origin: BELUGA_LAB_API_KEY to the address of `lab`, and a service's own key
-(OPENAI_API_KEY …) to that service alone. While a file alone names a server, nothing is sent to it.
+(OPENAI_API_KEY …) to that service alone, where there is none of the first kind. The dialect has no say in
+it: a file that came with a notebook may name one. While a file alone names a server, nothing is sent to it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from beluga_nb.text import Secret, sanitize
 
 def key_of(named: Named, environ: Mapping[str, str]) -> Secret | None:
     """Return the key for a server that the person has named, or None."""
-    variable = _variable(named, find(named.dialect))
-    secret = Secret(environ.get(variable, ""), variable)
-    return checked(secret) if named.known and secret else None
+    secrets = (Secret(environ.get(variable, ""), variable) for variable in _variables(named))
+    secret = next(filter(None, secrets), None) if named.known else None
+    return checked(secret) if secret else None
 
 
 def check_named(named: Named) -> None:
@@ -41,8 +42,8 @@ def endpoint_of(now: Settings, named: Named, key: Secret | None) -> Endpoint:
     """Return where requests to a server go, and how; raise `SettingsError` where that is not to be used."""
     check_named(named)
     dialect = find(named.dialect)
-    if _is_service(named, dialect) and key is None:
-        raise SettingsError(f"There is no key for the endpoint {named.name}.", f"Set {dialect.variable}.")
+    if key is None and (service := _service(named)):
+        raise SettingsError(f"There is no key for the endpoint {named.name}.", f"Set {service.variable}.")
     return Endpoint(
         base_url=_base_url(named, dialect),
         provider=named.name,
@@ -71,9 +72,7 @@ def told(named: Named, environ: Mapping[str, str]) -> str:
         address, key = _base_url(named, dialect), key_of(named, environ)
     except ValueError as error:  # all of what is said wrongly is one
         return str(error.args[0])
-    held = (
-        f"key from {key.source}, ending in {key.ending}" if key else f"no key ({_variable(named, dialect)})"
-    )
+    held = f"key from {key.source}, ending in {key.ending}" if key else f"no key ({_variables(named)[-1]})"
     return f"{dialect.name} at {address}, {held}"
 
 
@@ -86,9 +85,13 @@ def _base_url(named: Named, dialect: Dialect) -> str:
     )
 
 
-def _variable(named: Named, dialect: Dialect) -> str:
-    return dialect.variable if _is_service(named, dialect) else named.variable("API_KEY")
+def _variables(named: Named) -> list[str]:
+    service = _service(named)
+    return [named.variable("API_KEY"), *([service.variable] if service else [])]
 
 
-def _is_service(named: Named, dialect: Dialect) -> bool:
-    return bool(dialect.service) and origin(_base_url(named, dialect)) == origin(dialect.service)
+def _service(named: Named) -> Dialect | None:
+    """Return the dialect of the service whose address an endpoint has, whatever its own dialect."""
+    address = named.base_url or find(named.dialect).service
+    services = (each for each in DIALECTS.values() if each.service)
+    return next((each for each in services if address and origin(each.service) == origin(address)), None)

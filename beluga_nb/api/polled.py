@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,6 @@ from beluga_nb.api.tasks import NOT_BILLED, Task
 from beluga_nb.api.transport import App, Response
 from beluga_nb.core import Request, Result
 from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, Refused, TimedOut
-from beluga_nb.wire import error_from_json
 
 Advance = Callable[[float], None]
 """Is told how much further a task is, in percent of the whole."""
@@ -45,10 +45,10 @@ class Pace:
 class Polled:
     """The engine behind an `Endpoint` whose answer to a submission is a task.
 
-    The submission is sent once. A poll costs nothing: one that is lost is repeated, until
-    `endpoint.timeout`, which bounds the whole call. Pictures are fetched as soon as the task is
-    completed, since their links expire. `advance` hears of the progress; whoever cancels the call ends
-    the polling. Raises what `Http` raises.
+    The submission is sent once. A poll costs nothing: one that is lost or refused, or cannot be read, is
+    repeated until `endpoint.timeout`, which bounds the whole call. Pictures are fetched as soon as the task
+    is completed, since their links expire. `advance` hears of the progress; whoever cancels the call ends the
+    polling. Raises what `Http` raises.
     """
 
     def __init__(
@@ -68,11 +68,7 @@ class Polled:
 
     async def __call__(self, request: Request) -> Result:
         deadline = asyncio.get_running_loop().time() + self.endpoint.limits.timeout
-        reply = await self.client.post(request, deadline)
-        try:
-            name = tasks.submitted(reply.content)
-        except BadReply as error:
-            raise reply.broken or error from None
+        name = _submitted(await self.client.post(request, deadline))
         try:
             return await self._completed(request, name, deadline)
         except EngineError as error:
@@ -92,28 +88,26 @@ class Polled:
 
     async def _ended(self, name: str, deadline: float) -> tuple[Response, Task]:
         known = wait = 0.0
-        clock = asyncio.get_running_loop().time
+        clock, refused = asyncio.get_running_loop().time, None
         for pause in self.pace.waits():
             try:
                 async with asyncio.timeout_at(deadline):
                     await self.sleep(max(pause, wait))
             except TimeoutError:
-                raise self._late(name) from None
+                raise refused or self._late(name) from None
             patience = min(deadline, clock() + self.pace.patience)
             # The language of a failure's words.
             sent = await self.client.get(f"/tasks/{name}?language=en", patience)
-            wait = _asked_to_wait(name, sent)
-            if isinstance(sent, EngineError) or sent.status != 200:
-                continue
-            task = tasks.read(sent.content)
-            if task.progress > known:
+            refused, wait = _refused(name, sent, refused), _asked_to_wait(sent)
+            task = await asyncio.to_thread(_task, sent)
+            if task and task.progress > known:
                 self.advance(task.progress - known)
                 known = task.progress
-            if task.state != "pending":
+            if isinstance(sent, Response) and task and task.state != "pending":
                 return sent, task
         raise AssertionError("the waits have no end")
 
-    def _late(self, name: str) -> TimedOut:
+    def _late(self, name: str) -> EngineError:
         return TimedOut(
             f"Task {name} was not ready within {self.endpoint.limits.timeout:g} s.",
             "It may have been billed, so it was not submitted again; the service may still finish it.",
@@ -124,15 +118,41 @@ class Polled:
         await self.client.aclose()
 
 
-def _asked_to_wait(name: str, sent: Response | EngineError) -> float:
-    """Return the seconds that a poll's answer asks for; raise where no later poll will fare better."""
-    if isinstance(sent, EngineError) or sent.status == 200:
-        return 0.0
-    said = error_from_json(sent.status, sent.headers, sent.content)
-    if sent.status < 500 and sent.status not in _LATER:
-        raise OutcomeUnknown(
-            f"Task {name} cannot be asked after: {said.message}",
-            "It was submitted and may have been billed, so it was not submitted again.",
-            status=502,
-        )
-    return getattr(said, "retry_after", None) or 0.0
+def _submitted(reply: Response) -> str:
+    if error := reply.error:
+        with contextlib.suppress(EngineError):
+            error.job = tasks.submitted(reply.content)
+        raise error
+    try:
+        return tasks.submitted(reply.content)
+    except BadReply as error:
+        raise reply.broken or error from None
+
+
+def _task(sent: Response | EngineError) -> Task | None:
+    """Return what a poll's answer says of the task; None where it says nothing."""
+    if isinstance(sent, EngineError) or sent.status != 200:
+        return None
+    try:
+        return tasks.read(sent.content)
+    except BadReply:  # a page of a gateway, say
+        return None
+
+
+def _asked_to_wait(sent: Response | EngineError) -> float:
+    error = None if isinstance(sent, EngineError) else sent.error
+    return getattr(error, "retry_after", None) or 0.0
+
+
+def _refused(name: str, sent: Response | EngineError, before: EngineError | None) -> EngineError | None:
+    """Return the error of a task that cannot be asked after, if that is the service's last word."""
+    if isinstance(sent, EngineError):
+        return before
+    error = sent.error
+    if not error or error.status >= 500 or error.status in _LATER:
+        return None
+    return OutcomeUnknown(
+        f"Task {name} cannot be asked after: {error.message}",
+        "It was submitted and may have been billed, so it was not submitted again.",
+        status=502,
+    )

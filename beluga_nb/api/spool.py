@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from beluga_nb.api.fetch import begins_with_picture
+from beluga_nb.paths import read_head
 from beluga_nb.text import RedactedStream, redact_bytes
 
 SUFFIX = ".answer"
@@ -144,8 +145,7 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
 
 def read(path: Path, limit: int) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body of a kept answer; raise `OSError` or `ValueError` for anything else."""
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
+    data = read_head(path, limit + 1)
     head, end, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     if not end or not first.startswith("HTTP/1.1 ") or len(data) > limit:

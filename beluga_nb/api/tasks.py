@@ -1,6 +1,7 @@
 """What a submit-then-poll service says about its tasks, in the shapes there are; nothing here is sent.
 
-`data` is a list or an object, a task's name is `task_id` or `id`, a picture's `url` is a string or a list.
+`data` is a list or an object, or left out, a task's name is `task_id` or `id`, a picture's `url` is a string
+or a list. Other pictures of a completed task are found as those of any answer are (answers.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from beluga_nb.api import answers
 from beluga_nb.errors import DECLINED, BadReply, EngineError
 from beluga_nb.text import sanitize
 from beluga_nb.wire import Item, error_from_json, without_surrogates
@@ -20,12 +22,13 @@ State = Literal["pending", "completed", "failed", "cancelled"]
 NOT_BILLED = "A task that fails is not billed."
 
 _ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")  # it becomes a part of an address
-_STATES: Mapping[str, State] = {
-    "completed": "completed",
-    "failed": "failed",
-    "cancelled": "cancelled",
-    "canceled": "cancelled",
+_ENDS: Mapping[State, str] = {
+    "completed": "completed complete succeeded succeed success successful finished done ready",
+    "failed": "failed fail failure error errored rejected",
+    "cancelled": "cancelled canceled aborted terminated",
 }
+_MEANT = {word: state for state, words in _ENDS.items() for word in words.split()}
+_STATES = ("status", "state", "task_status", "taskStatus")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +65,16 @@ def submitted(content: bytes) -> str:
 def read(content: bytes) -> Task:
     """Return what a poll's answer says; raise `BadReply` where it says nothing of a task."""
     said = _said(_object(content))
-    status = said.get("status")
-    if not isinstance(status, str):
+    words = [word for word in map(said.get, _STATES) if isinstance(word, str)]
+    if not words:
         raise BadReply("A poll's answer has no status.", "It may have been billed.")
-    state = _STATES.get(status, "pending")
+    known = (_MEANT[word] for word in map(answers.spelt, words) if word in _MEANT)
+    state: State = "pending" if answers.is_under_way(said) else next(known, "pending")
     return Task(
         state=state,
         progress=_percent(said.get("progress")),
         created=_whole_number(said.get("created")),
-        items=tuple(_items(said.get("result"))) if state == "completed" else (),
+        items=tuple(_items(said.get("result"))) or _read(content) if state == "completed" else (),
         error=_failure(said) if state == "failed" else None,
     )
 
@@ -84,7 +88,8 @@ def _object(content: bytes) -> Mapping[str, object]:
 
 
 def _said(body: Mapping[str, object]) -> Mapping[str, object]:
-    data = body.get("data")
+    # A gateway has a status too: what is no task's has no name.
+    data = body.get("data", body if body.get("task_id") or body.get("id") else None)
     first = data[0] if isinstance(data, list) and data else data
     return first if isinstance(first, Mapping) else {}
 
@@ -100,7 +105,11 @@ def _whole_number(value: object) -> int:
 
 def _items(result: object) -> Iterator[Item | BadReply]:
     images = result.get("images") if isinstance(result, Mapping) else None
-    for image in images if isinstance(images, list) else []:
+    if not isinstance(images, list) or not any(
+        isinstance(each, Mapping) and "url" in each for each in images
+    ):
+        return
+    for image in images:
         said = image if isinstance(image, Mapping) else {}
         urls, revised = said.get("url"), said.get("revised_prompt")
         for url in urls if isinstance(urls, list) else [urls]:
@@ -110,6 +119,13 @@ def _items(result: object) -> Iterator[Item | BadReply]:
                 )
             else:
                 yield BadReply("A picture of the task has no url.", "It may have been billed.")
+
+
+def _read(content: bytes) -> tuple[Item | BadReply, ...]:
+    try:
+        return answers.parse(content).items
+    except BadReply:
+        return ()
 
 
 def _failure(said: Mapping[str, object]) -> EngineError:

@@ -35,7 +35,7 @@ from beluga_nb.core import Stopped
 from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, TimedOut, Unreachable, Untrusted
 from beluga_nb.settings import LOOPBACK
 from beluga_nb.text import redact, redact_bytes, sanitize
-from beluga_nb.wire import NOT_SENT_AGAIN
+from beluga_nb.wire import NOT_SENT_AGAIN, error_from_json
 
 Message = MutableMapping[str, Any]
 App = Callable[
@@ -49,7 +49,7 @@ MAX_IN_MEMORY = 256 * 2**20
 _LARGE = 2**20  # bytes
 
 MAX_ERROR = 2**20
-"""Bytes that are read of an answer whose status is none of success; the status says enough."""
+"""Bytes that are read of an answer that holds no picture by its status, and of the words of any error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Outgoing:
 
     The endpoint's key goes with it only where `with_key` says so. `ip` is the numeric address to connect to,
     where the host's name has been looked up already. With `spool` the answer is also written to a file as it
-    arrives, under that name and a number.
+    arrives, under that name and a number. Of an answer no more than `most` bytes are held in memory.
     """
 
     method: str
@@ -68,24 +68,33 @@ class Outgoing:
     with_key: bool = False
     ip: str | None = None
     spool: Path | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
     """What came back; the names of `headers` are lower-case.
 
-    `broken` says why the body ended before it was complete; `content` is what had arrived.
+    `broken` says why the body ended before it was complete; `content` is what had arrived, and `kept` the
+    file that holds it.
     """
 
     status: int
     headers: Mapping[str, str]
     content: bytes
     broken: EngineError | None = None
+    kept: Path | None = None
 
     @property
     def is_success(self) -> bool:
         """Whether the status is one of success."""
         return self.status // 100 == 2
+
+    @property
+    def error(self) -> EngineError | None:
+        """What the status means where it is none of success."""
+        words = self.content if len(self.content) <= MAX_ERROR else b""
+        return None if self.is_success else error_from_json(self.status, self.headers, words)
 
 
 class Transport:
@@ -105,7 +114,7 @@ class Transport:
 
         Raises `CancelledError`, and of it `Stopped` where nothing has been sent.
         """
-        departure, arrival = _Departure(certain=self.app is None), _Arrival(outgoing.spool)
+        departure, arrival = _Departure(certain=self.app is None), _Arrival(outgoing)
         try:
             with discreet(outgoing.method, outgoing.url.partition("?")[0]):
                 async with asyncio.timeout_at(deadline):
@@ -263,8 +272,10 @@ class _Departure:
 class _Arrival:
     """What arrives of an answer, in memory and on disk, each within its limit."""
 
-    def __init__(self, spool: Path | None) -> None:
-        self.spool = Spool(spool) if spool else None
+    def __init__(self, outgoing: Outgoing) -> None:
+        self.spool = Spool(outgoing.spool) if outgoing.spool else None
+        self.outgoing = outgoing
+        self.paid_for = False
         self.status = 0
         self.headers: dict[str, str] = {}
         self.content = bytearray()
@@ -274,7 +285,8 @@ class _Arrival:
         """Read the whole answer; raise what breaks it off."""
         self.headers = _headers(response)
         self.status = response.status_code
-        if not response.is_success:
+        self.paid_for = self._may_be_paid_for()
+        if not self.paid_for:
             self.spool = None
         if self.spool:
             await self.spool.begin(self.status, self.headers)
@@ -290,9 +302,21 @@ class _Arrival:
         if self.spool:
             await self.spool.finish()
 
+    def _may_be_paid_for(self) -> bool:
+        """Whether the body may hold a picture: its status does not prove that nothing was done."""
+        if 200 <= self.status < 300:
+            return True
+        refused = error_from_json(self.status, self.headers, b"").outcome == "refused"
+        return self.outgoing.method == "POST" and not refused
+
+    @property
+    def limit(self) -> int:
+        """How many bytes of the answer are held in memory."""
+        most = MAX_IN_MEMORY if self.outgoing.most is None else self.outgoing.most
+        return most if self.paid_for else MAX_ERROR
+
     async def _take(self, chunk: bytes) -> bool:
-        limit = MAX_IN_MEMORY if 200 <= self.status < 300 else MAX_ERROR
-        if not self.too_large and len(self.content) + len(chunk) <= limit:
+        if not self.too_large and len(self.content) + len(chunk) <= self.limit:
             self.content += chunk
         else:
             self.too_large = True
@@ -310,7 +334,7 @@ class _Arrival:
             return None
         if self.whole:  # closing the connection may fail still
             broken = None
-        if self.too_large and 200 <= self.status < 300:
+        if self.too_large and self.paid_for:
             broken = self._too_large()
         content, headers = bytes(self.content), dict(self.headers)
         try:
@@ -319,7 +343,8 @@ class _Arrival:
             broken = broken or error.with_traceback(None)  # whose frames hold what was inflated
         headers = {name: redact(said) for name, said in headers.items()}  # some services repeat the key
         content = content if begins_with_picture(content) else redact_bytes(content)
-        return Response(status=self.status, headers=headers, content=content, broken=broken)
+        kept = self.spool.path if self.spool and self.spool.path != self.outgoing.spool else None
+        return Response(status=self.status, headers=headers, content=content, broken=broken, kept=kept)
 
     def _too_large(self) -> BadReply:
         kept = (
@@ -328,7 +353,7 @@ class _Arrival:
             else "it is not kept"
         )
         return BadReply(
-            f"The answer is larger than {MAX_IN_MEMORY // 2**20} MiB; {kept}.", "It may have been billed."
+            f"The answer is larger than {self.limit // 2**20} MiB; {kept}.", "It may have been billed."
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -94,12 +95,11 @@ def checked(axis: Axis) -> Axis:
     """Return the axis; raise `RequestError` where it has no values, or one of them twice."""
     if not axis.choices:
         raise RequestError(f"The axis {axis.name} has no values.", "Give at least one, or take it away.")
-    for label in axis.labels:
-        if axis.labels.count(label) > 1:
-            raise RequestError(
-                f"The axis {axis.name} has '{sanitize(label, 60)}' twice.",
-                "Each value stands once; n= asks for several pictures of each.",
-            )
+    if twice := [label for label, count in Counter(axis.labels).items() if count > 1]:
+        raise RequestError(
+            f"The axis {axis.name} has '{sanitize(twice[0], 60)}' twice.",
+            "Each value stands once; n= asks for several pictures of each.",
+        )
     return axis
 
 

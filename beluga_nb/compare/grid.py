@@ -17,6 +17,7 @@ from beluga_nb.compare.sample import Sample
 from beluga_nb.core import SUFFIXES, Bundle, Picture, Preview, Recipe, Request, Result, causes
 from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, StoreError, UnknownName
 from beluga_nb.keyless import keyless
+from beluga_nb.paths import path_of
 from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ class Grid(Judged):
 
         Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`.
         """
-        path = Path(path).expanduser()
+        path = path_of(path)
         if not path.suffix:
             path = path.with_suffix(".png")
         self._desk._write_sheet(self, path, edge=edge, limit=limit)
@@ -287,7 +288,7 @@ class Grid(Judged):
 
         It holds previews of 512 pixels, or with `originals` the exact pictures.
         """
-        path = Path(path).expanduser()
+        path = path_of(path)
         self._desk._write_page(self, path, originals=originals)
         return path
 
@@ -296,7 +297,7 @@ class Grid(Judged):
 
         `metadata` says where the recipe goes, as in `Picture.save`.
         """
-        folder = Path(folder).expanduser()
+        folder = path_of(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

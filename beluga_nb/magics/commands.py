@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.core import Result
@@ -87,7 +86,7 @@ def _last(shell: InteractiveShell, call: Call) -> Result:
 def _opened(shell: InteractiveShell, call: Call) -> Result:
     from beluga_nb.show.recipe import cell_of  # in its place: no other cell reads files
 
-    result = default.open(Path(_one(call)).expanduser())
+    result = default.open(_one(call))
     shell.set_next_input(cell_of(result))
     return shown(result)
 

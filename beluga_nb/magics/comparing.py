@@ -63,7 +63,7 @@ def _given(given: object, values: Mapping[str, object]) -> object:
         return given
     place = given.removeprefix("@").strip("\"'")
     if place.lower().endswith(_TABLE):
-        return Path(place).expanduser()
+        return Path(place)
     if place not in values:
         known = [each for each in values if not each.startswith("_")]
         raise UnknownName(

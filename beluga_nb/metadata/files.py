@@ -11,6 +11,7 @@ from typing import NamedTuple
 from beluga_nb.errors import MetadataError, StoreError, UnknownName
 from beluga_nb.metadata import xmp
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
+from beluga_nb.paths import read_file, write_file
 
 WAYS = ("auto", "embed", "sidecar", "none")
 """Where metadata goes. "auto" embeds, except into a signed file: there it is a sidecar."""
@@ -31,13 +32,13 @@ def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str
         raise UnknownName("way to save metadata", str(how), WAYS)
     data, why = _prepared(data, media_type, properties, how)
     try:
-        path.write_bytes(data)
+        write_file(path, data)
         if why or how == "sidecar":
             _write_sidecar(sidecar(path), properties)
         else:
             _forget_sidecar(sidecar(path))
-    except (OSError, ValueError) as error:  # the latter for a name with a NUL
-        reason = getattr(error, "strerror", None) or "no file can have that name"
+    except OSError as error:
+        reason = error.strerror or error
         raise StoreError(f"'{path.name}' cannot be written: {reason}.", "Name another file.") from None
     if why:
         # Named in it is the line that called Result.save().
@@ -110,14 +111,11 @@ def _bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise MetadataError(f"'{path.name or path}' is a folder.", "Give the name of a picture in it.")
-        if path.stat().st_size > LARGEST:
-            raise MetadataError(f"'{path.name}' is too large.", f"At most {LARGEST:,} bytes are read.")
-        return path.read_bytes()
+        return read_file(path, LARGEST)
     except FileNotFoundError:
         raise MetadataError(f"There is no file '{path.name}'.", f"Looked in {_folder(path)}.") from None
-    except (OSError, ValueError) as error:  # the latter for a name with a NUL
-        why = getattr(error, "strerror", None) or "no file can have that name"
-        raise MetadataError(f"'{path.name}' cannot be read: {why}.") from None
+    except OSError as error:
+        raise MetadataError(f"'{path.name}' cannot be read: {error.strerror or error}.") from None
 
 
 def _folder(path: Path) -> str:
@@ -126,15 +124,14 @@ def _folder(path: Path) -> str:
 
 def _sidecar_recipe(path: Path) -> str | None:
     with contextlib.suppress(MetadataError, OSError):
-        if path.stat().st_size <= xmp.LARGEST:
-            return xmp.recipe(path.read_bytes())
+        return xmp.recipe(read_file(path, xmp.LARGEST))
     return None
 
 
 def _write_sidecar(path: Path, properties: Mapping[str, str]) -> None:
     try:
-        other = xmp.without(path.read_bytes()) if path.exists() else None
-        path.write_bytes(xmp.joined(other, properties))
+        other = xmp.without(read_file(path, xmp.LARGEST)) if path.exists() else None
+        write_file(path, xmp.joined(other, properties))
     except MetadataError as error:
         raise MetadataError(
             f"The picture is saved, but its recipe is not: {path.name} is there already. {error.message}",
@@ -146,8 +143,8 @@ def _forget_sidecar(path: Path) -> None:
     # One of an earlier save would speak of another picture.
     if _sidecar_recipe(path) is None:
         return
-    rest = xmp.without(path.read_bytes())
+    rest = xmp.without(read_file(path, xmp.LARGEST))
     if rest is None:
         path.unlink()
     else:
-        path.write_bytes(rest)
+        write_file(path, rest)

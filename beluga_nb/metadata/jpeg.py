@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from beluga_nb.errors import MetadataError
+from beluga_nb.metadata.parts import bounded
 
 SIGNATURE = b"\xff\xd8"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _EXIF = b"Exif\0"
 _APP0, _APP1, _APP11, _SCAN, _END = 0xE0, 0xE1, 0xEB, 0xDA, 0xD9
+
+_MARKER = re.compile(rb"\xff++[^\xff]", re.DOTALL)  # a marker may be filled up
 
 LONGEST = 65_502
 """Bytes of a packet that a segment can hold (XMP specification, part 3)."""
@@ -50,15 +54,18 @@ def has_c2pa(data: bytes) -> bool:
 
 
 def _segments(data: bytes) -> Iterator[Segment]:
+    return bounded(_read(data), "JPEG")
+
+
+def _read(data: bytes) -> Iterator[Segment]:
     if not data.startswith(SIGNATURE):
         raise MetadataError("The file is no JPEG.")
     start = len(SIGNATURE)
     while True:
-        at = start + 1
-        while data[at : at + 1] == b"\xff":  # a marker may be filled up
-            at += 1
-        if data[start : start + 1] != b"\xff" or at >= len(data):
+        marker = _MARKER.match(data, start)
+        if marker is None:
             raise MetadataError("The JPEG is damaged before its scan.")
+        at = marker.end() - 1
         if data[at] in {_SCAN, _END}:
             return
         end = at + 1 + int.from_bytes(data[at + 1 : at + 3], "big")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from beluga_nb.errors import MetadataError
+from beluga_nb.metadata.parts import bounded
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
@@ -47,13 +48,19 @@ def has_c2pa(data: bytes) -> bool:
 
 def without_text(data: bytes) -> bytes:
     """Return the file without its texts, which may be damaged or too long for a decoder."""
-    texts = [chunk for chunk in _chunks(data) if chunk.name in _TEXTS]
-    for chunk in reversed(texts):
-        data = data[: chunk.start] + data[chunk.end :]
-    return data
+    kept, start = [], 0
+    for chunk in _chunks(data):
+        if chunk.name in _TEXTS:
+            kept.append(data[start : chunk.start])
+            start = chunk.end
+    return b"".join([*kept, data[start:]]) if kept else data
 
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
+    return bounded(_read(data), "PNG")
+
+
+def _read(data: bytes) -> Iterator[Chunk]:
     start = len(SIGNATURE)
     if not data.startswith(SIGNATURE):
         raise MetadataError("The file is no PNG.")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from itertools import islice
 from typing import NamedTuple
 
 from beluga_nb.errors import MetadataError
+from beluga_nb.metadata.parts import bounded
 
 _HEAD = 12  # RIFF, the size of what follows, WEBP
 _XMP, _ALPHA = 0x04, 0x10  # flags of the VP8X header
-
-MOST = 65_536
-"""Chunks of a file that is read: a film has one for each frame."""
 
 
 class Chunk(NamedTuple):
@@ -91,9 +88,9 @@ def _checked(width: int, height: int, alpha: int) -> tuple[int, int, int]:
 
 
 def _chunks(data: bytes) -> list[Chunk]:
-    chunks = list(islice(_read(data), MOST + 1))
-    if not 0 < len(chunks) <= MOST:
-        raise MetadataError(f"The WebP has {'no chunks' if not chunks else f'more than {MOST:,} chunks'}.")
+    chunks = list(bounded(_read(data), "WebP"))
+    if not chunks:
+        raise MetadataError("The WebP has no chunks.")
     return chunks
 
 

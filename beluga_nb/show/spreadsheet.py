@@ -7,24 +7,36 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
+from beluga_nb.text import UNSEEN
+
 _NUMBER = re.compile(r"[+-]?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?")
 # Spreadsheets take the wide forms for the same, and skip what is not seen.
-_FORMULA = re.compile(r"['\s\x00-\x1f\x7f-\xa0\u200b-\u200f\ufeff]*[=+@＝＋－＠\t\r\n-]")
+_FORMULA = re.compile(rf"['\s{UNSEEN}]*[=+@\t\n＝＋－＠-]")
+# Other ends of a line: csv does not quote all of them, and who reads the file may take each for one.
+_END = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _MARK = "'"
 
 
 def harmless(value: object) -> object:
     """Return text that a spreadsheet would take for a formula with an apostrophe before it.
 
-    One more stands before text that begins with apostrophes and goes on like a formula, so that taking one
-    away gives back every text. Numbers stay numbers, also those that are written as text.
+    So is each line of it, and all lines end with \\n. One more apostrophe stands before a line that begins
+    with some and goes on like a formula, so that taking one away gives back every line. Numbers stay
+    numbers, also those that are written as text.
 
-    >>> [harmless(value) for value in ("=1+1", "'=1+1", "-5", -5, "a - b")]
-    ["'=1+1", "''=1+1", '-5', -5, 'a - b']
+    >>> [harmless(value) for value in ("=1+1", "'=1+1", "-5", -5, "a - b", "a\\r=1+1")]
+    ["'=1+1", "''=1+1", '-5', -5, 'a - b', "a\\n'=1+1"]
     """
-    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+    if not isinstance(value, str):
         return value
-    return _MARK + value if _FORMULA.match(value) else value
+    text = _END.sub("\n", value)
+    first, *others = text.split("\n")
+    # Of the first, with what follows: an end of a line before all that is seen may begin a formula, too.
+    return "\n".join([_marked(first, text), *(_marked(each, each) for each in others)])
+
+
+def _marked(line: str, begun: str) -> str:
+    return _MARK + line if _FORMULA.match(begun) and not _NUMBER.fullmatch(line) else line
 
 
 class _Written:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from beluga_nb.core import Engine, Request, Result
+from beluga_nb.paths import read_head
 from beluga_nb.store import files
 from beluga_nb.store.pending import is_alive
 from beluga_nb.store.records import SCHEMA, Store, key
@@ -34,6 +35,9 @@ HEARTBEAT = 5.0
 
 SILENCE = 30.0
 """Seconds without one, on the clock of whoever waits, after which a claim from elsewhere is abandoned."""
+
+_BEGINNING = b'{"host": '  # of every claim
+_LONGEST = 4096  # bytes of one
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -97,7 +101,7 @@ class Claimed:
             if words := waiting.words():
                 self.notify(words)
             if waiting.is_over and not await asyncio.to_thread(remove, path, waiting.token):
-                return None
+                return None  # the store is read-only, or a stranger's file is in the place of a claim
             await self.sleep(pause)
             pause = min(1.0, pause * 1.5)
 
@@ -163,13 +167,10 @@ class _Waiting:
         """See whether anybody holds the claim still."""
         self.is_over = False
         try:
-            state = path.lstat()
+            said, changed = _said(path), path.lstat().st_mtime_ns
         except OSError:  # given up meanwhile
             return
-        data = b""  # of a link or a pipe, which is no claim
-        with contextlib.suppress(OSError):
-            data = path.read_bytes() if stat.S_ISREG(state.st_mode) else b""
-        changed, holder = state.st_mtime_ns, owner(data)
+        holder = owner(said or b"")
         if (holder.token, changed) != (self.token, self._changed):
             self.token, self._changed, self._seen = holder.token, changed, time.monotonic()
         who = f"process {holder.pid} on {sanitize(holder.host, 40)}"
@@ -229,19 +230,37 @@ def owner(data: bytes) -> Owner:
         return Owner()  # half written, or not by us
 
 
+def owner_of(path: Path) -> Owner:
+    """Return who holds the claim in a file; raise `OSError` where that cannot be read."""
+    return owner(_said(path) or b"")
+
+
+def _said(path: Path) -> bytes | None:
+    """Return what a claim says, also one that a crash has cut off; None for what we have not written."""
+    state = path.lstat()
+    if not stat.S_ISREG(state.st_mode):
+        return None
+    data = read_head(path, _LONGEST) if state.st_size else b""
+    bare = data.strip(b"\0")  # as some file systems leave what was not written in time
+    return data if bare.startswith(_BEGINNING) or _BEGINNING.startswith(bare) else None
+
+
 def remove(path: Path, token: str) -> bool:
-    """Remove a claim, if it is still that one; return whether it could have been."""
+    """Remove a claim, if it is still that one; return whether it could have been.
+
+    What we have not written stays where it is.
+    """
     aside = path.with_name(f"{path.name}.{uuid4().hex}")
     try:
+        if _said(path) is None:
+            return False
         os.rename(path, aside)
     except FileNotFoundError:  # given up meanwhile
         return True
     except OSError:
         return False
     with contextlib.suppress(OSError):
-        if not stat.S_ISREG(aside.lstat().st_mode):
-            return True  # not one of our files, so it is moved aside and not removed
-        if owner(aside.read_bytes()).token != token:  # someone else has made one meanwhile
+        if owner_of(aside).token != token:  # someone else has made one meanwhile
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink()

@@ -19,6 +19,7 @@ import stat
 import time
 from pathlib import Path
 
+from beluga_nb.paths import NotReadError, open_file, read_file, read_head
 from beluga_nb.store.moves import replace
 
 MARK = "store.json"
@@ -55,6 +56,15 @@ NOT_FOR_GIT = {
     "pending": re.compile(rf"{CALL}(\.json|{ANSWER})|{CLAIM}|{re.escape(LEDGER)}"),
 }
 """The rooms that stay when git checks out a branch that has no store, and the names of what is in them."""
+
+LARGEST_JSON = 4 * 2**20
+"""Bytes of a record, a sheet, a score, a mark or a call; what would have more is not written."""
+
+LARGEST_LINES = 16 * 2**20
+"""Bytes of the votes of one session: some 60,000 of them."""
+
+LARGEST_BLOB = 256 * 2**20
+"""Bytes of a picture or a preview: as many as are received (api/transport.py)."""
 
 _LONGEST_MARK = 4096
 _ROOT_USER = 0
@@ -95,12 +105,14 @@ def _is_not_for_git(room: Path) -> bool:
 
 def _mark(folder: Path) -> int | None:
     """Return the format that a folder's mark names, or None where there is none."""
-    with contextlib.suppress(FileNotFoundError, ValueError, RecursionError):
-        check_inside(folder / MARK, folder)
-        with open(folder / MARK, "rb") as file:
-            said = json.loads(file.read(_LONGEST_MARK))
-        if isinstance(said, dict) and type(said.get("schema")) is int:
-            return int(said["schema"])
+    if not is_inside(folder / MARK, folder):
+        return None
+    with contextlib.suppress(FileNotFoundError, NotReadError, ValueError, RecursionError):
+        said = json.loads(read_file(folder / MARK, _LONGEST_MARK))
+        schema = said.get("schema") if isinstance(said, dict) else None
+        # Other programs number their formats, too. In a later format of ours more may be said.
+        if type(schema) is int and (schema > 1 or said == {"schema": 1}):
+            return schema
     return None
 
 
@@ -145,16 +157,29 @@ def _write(path: Path, data: bytes, *, part_in: Path, mode: int, durable: bool =
         sync(path.parent)
 
 
-def read(path: Path | str) -> bytes:
-    """Return a whole file: in one piece, which for very many small ones is faster than with a buffer."""
-    with open(path, "rb", buffering=0) as file:
-        return file.read()
+def read(path: Path, *, root: Path | None, most: int = LARGEST_JSON) -> bytes:
+    """Return a whole file of a store; raise `OSError` where it is no plain one, or has more bytes.
+
+    Also where a link leads out of `root`; that is None where this has been looked at.
+    """
+    if root is not None:
+        check_inside(path, root)
+    return read_file(path, most)
+
+
+def head(path: Path, *, root: Path, most: int = LARGEST_LINES) -> bytes:
+    """Return the first bytes of a file of a store; nothing where it cannot be read, as `read`."""
+    try:
+        check_inside(path, root)
+        return read_head(path, most)
+    except OSError:
+        return b""
 
 
 def holds(path: Path | str, sha256: str) -> bool:
-    """Whether a file has the bytes with this SHA-256."""
+    """Whether a plain file has the bytes with this SHA-256."""
     try:
-        return hashlib.sha256(read(path)).hexdigest() == sha256
+        return hashlib.sha256(read_file(path, LARGEST_BLOB)).hexdigest() == sha256
     except OSError:
         return False
 
@@ -172,9 +197,7 @@ def add(path: Path, line: bytes, *, root: Path) -> None:
     """Add a line at the end of a file, below `root`, and wait until it is on the disk."""
     check_inside(path, root)
     make(path.parent, root)
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags, _mode(path, root))
-    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+    with open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _mode(path, root)) as file:
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(size - 1)
@@ -188,8 +211,13 @@ def add(path: Path, line: bytes, *, root: Path) -> None:
 
 def check_inside(path: Path, root: Path) -> None:
     """Raise `OSError` where a symbolic link, on the way or at its end, leads out of `root`."""
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+    if not is_inside(path, root):
         raise PermissionError("a link leads out of the store")
+
+
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether no symbolic link, on the way or at its end, leads out of `root`."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def is_closed(error: OSError) -> bool:

@@ -14,11 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from beluga_nb.core import SUFFIXES
+from beluga_nb.paths import read_head
 from beluga_nb.store import files
 from beluga_nb.store.index import is_written
 from beluga_nb.store.pending import Pending, is_answer, is_claim
 from beluga_nb.store.records import (
     LFS_POINTER,
+    LONGEST_POINTER,
     Blob,
     Store,
     Unusable,
@@ -56,8 +58,8 @@ _FIRST_NAMES = {
 def is_ours(store: Store, path: Path, *, named: Collection[Path] = ()) -> bool:
     """Whether we wrote a file: its place and name are ours, and so is what is in it.
 
-    `named` are blobs that a record of ours names, which may be damaged. Of all others the bytes must be the
-    ones of the name, or Git LFS's pointer to them.
+    `named` are blobs that a record of ours names, which may be damaged. Of all others, and of those that are
+    set aside, the bytes must be the ones of the name, or Git LFS's pointer to them.
     """
     try:
         room, *_ = path.relative_to(store.folder).parts
@@ -66,36 +68,43 @@ def is_ours(store: Store, path: Path, *, named: Collection[Path] = ()) -> bool:
     except (OSError, ValueError):
         return False
     if room == "blobs":
-        return bool(_BLOB.fullmatch(path.name)) and (_as_recorded(path) in named or _holds_its_name(path))
+        return bool(_BLOB.fullmatch(path.name)) and (path in named or holds_its_name(path))
     if room == "index":
         return is_written(path)
     if room == "tmp":
         return bool(files.PART.fullmatch(path.name))
     if room == "pending" and (is_answer(path.name) or is_claim(path.name)):
-        return text(path).startswith((b"HTTP/1.1 ", b'{"host": ')) or not path.stat().st_size
+        return _head(store, path).startswith((b"HTTP/1.1 ", b'{"host": ')) or not path.stat().st_size
     if room == "pending" and path.name == files.LEDGER:
-        return text(path).startswith(b'{"schema":')
+        return _head(store, path).startswith(b'{"schema":')
     if room == "votes":
         return path.suffix == ".jsonl"  # of which `votes.blank` blanks our lines only
     named_so = _CALL.fullmatch(path.stem) if room == "pending" else _HASHED.fullmatch(path.name)
-    return bool(named_so) and _is_json_of(room, path)
+    return bool(named_so) and _is_json_of(room, path, text(store, path))
 
 
-def _is_json_of(room: str, path: Path) -> bool:
-    written = text(path)
+def _is_json_of(room: str, path: Path, written: bytes) -> bool:
     first = _FIRST_NAME.match(written)
     begins = first is not None and first[1].decode() in _FIRST_NAMES.get(room, ())
     return begins or (room in _FIRST_NAMES and f'"{path.stem}"'.encode() in written)
 
 
-def _as_recorded(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(ASIDE))
+def holds_its_name(path: Path) -> bool:
+    """Whether a file has the bytes that it is named by, or is Git LFS's pointer to them."""
+    return files.holds(path, hash_of(path)) or is_pointer(path)
 
 
-def _holds_its_name(path: Path) -> bool:
-    data = text(path)
-    pointer = data.startswith(LFS_POINTER) and hash_of(path).encode() in data
-    return pointer or sha256(data).hexdigest() == hash_of(path)
+def is_pointer(path: Path) -> bool:
+    """Whether Git LFS has left a pointer in the place of the bytes of this name."""
+    try:
+        data = read_head(path, LONGEST_POINTER)
+    except OSError:
+        return False
+    return data.startswith(LFS_POINTER) and hash_of(path).encode() in data
+
+
+def _head(store: Store, path: Path) -> bytes:
+    return files.head(path, root=store.folder, most=64)
 
 
 def blob_paths(store: Store) -> list[Path]:
@@ -126,17 +135,14 @@ def hash_of(path: Path) -> str:
     return path.name[:64]
 
 
-def named_in(paths: Iterable[Path]) -> set[str]:
+def named_in(store: Store, paths: Iterable[Path]) -> set[str]:
     """Return every SHA-256 that files name, whatever else they say, or how badly."""
-    return {name.decode() for path in paths for name in _NAME.findall(text(path))}
+    return {name.decode() for path in paths for name in _NAME.findall(text(store, path))}
 
 
-def text(path: Path) -> bytes:
-    """Return what a file says, nothing where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+def text(store: Store, path: Path) -> bytes:
+    """Return what a file says, of a huge one how it begins, and nothing where it cannot be read."""
+    return files.head(path, root=store.folder)
 
 
 @dataclass(frozen=True)
@@ -169,8 +175,12 @@ def sheets(store: Store) -> Iterator[tuple[Path, Sheet | Unusable]]:
     """Yield where each sheet is, and what it says or why it is unusable."""
     for path in sheet_paths(store):
         try:
-            sheet = sheet_of(text(path))
+            sheet = sheet_of(files.read(path, root=store.folder))
             right = path.stem == sheet.name and path.parent.name == path.name[:2]
             yield path, sheet if right else Unusable("it is damaged (the sheet of others)")
+        except FileNotFoundError:  # someone else has just forgotten it
+            continue
+        except OSError as error:
+            yield path, Unusable(error.strerror or str(error))
         except Unusable as unusable:
             yield path, unusable

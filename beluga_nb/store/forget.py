@@ -8,7 +8,9 @@ does.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ from beluga_nb.store.folder import (
     abandoned,
     blob_paths,
     hash_of,
+    holds_its_name,
     is_ours,
+    is_pointer,
     named_in,
     part_paths,
     sheet_paths,
@@ -142,7 +146,7 @@ def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
     unusable = [path for path, _ in table.scan(store, usable=False)]
     unusable += [path for path in store.paths("pending", depth=1) if path not in readable and _goes(path)]
     for path in (each for each in unusable if is_ours(store, each)):
-        written = text(path).decode("utf-8", "replace").casefold()
+        written = text(store, path).decode("utf-8", "replace").casefold()
         if any(each in written for each in {*spellings, prompt.casefold()}):
             yield path
 
@@ -160,13 +164,13 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     store.check_ours()
     removal = _Removal(store, [store.blob_path(blob) for run in chosen.runs for blob in _blobs(run)])
     doomed = [*_paths(store, chosen.runs), *chosen.damaged]
-    gone = named_in(doomed) | _unclaimed(store, chosen)
+    gone = named_in(store, doomed) | _unclaimed(store, chosen)
     removal.unlink(doomed)
     removal.unlink(store.index.disagreeing())
-    lost = gone - named_in(store.record_paths())
+    lost = gone - named_in(store, store.record_paths())
     _forget_judgements(store, lost | _unrecorded(store, chosen), removal)
-    sheets = [path for path in sheet_paths(store) if named_in([path]) & lost]
-    gone |= named_in(sheets)
+    sheets = [path for path in sheet_paths(store) if named_in(store, [path]) & lost]
+    gone |= named_in(store, sheets)
     removal.unlink(sheets)
     removal.unlink(path for path in mark_paths(store) if chosen.everything or hash_of(path) in lost)
     removal.unlink(_set_aside(store, gone - _needed(store), removal))
@@ -199,8 +203,16 @@ class _Removal:
 
     def may(self, path: Path) -> bool:
         """Whether a file is ours to remove; raise `OSError` where a link leads out of the store."""
+        if path.is_symlink():  # which we never make
+            return False
         files.check_inside(path, self.store.folder)
         return is_ours(self.store, path, named=self.named)
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file is ours, and no link leads out of the store on the way to it."""
+        with contextlib.suppress(OSError):
+            return self.may(path)
+        return False
 
     def unlink(self, paths: Iterable[Path]) -> None:
         for path in paths:
@@ -232,14 +244,15 @@ class _Removal:
 
 def _forget_judgements(store: Store, images: set[str], removal: _Removal) -> None:
     """Remove the scores of pictures, and the votes on them."""
-    removal.unlink(path for path in score_paths(store) if named_in([path]) & images)
-    removal.blank((path for path in vote_paths(store) if named_in([path]) & images), images)
+    removal.unlink(path for path in score_paths(store) if named_in(store, [path]) & images)
+    removal.blank((path for path in vote_paths(store) if named_in(store, [path]) & images), images)
 
 
 def _unrecorded(store: Store, chosen: Chosen) -> set[str]:
     if not chosen.everything:
         return set()
-    return named_in([*score_paths(store), *vote_paths(store)]) - named_in(store.record_paths())
+    judged = named_in(store, [*score_paths(store), *vote_paths(store)])
+    return judged - named_in(store, store.record_paths())
 
 
 def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
@@ -251,17 +264,14 @@ def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
 
 
 def _needed(store: Store) -> set[str]:
-    return named_in([*store.record_paths(), *sheet_paths(store)])
+    return named_in(store, [*store.record_paths(), *sheet_paths(store)])
 
 
 def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
     """Rename the bytes of these names, bring back those that are needed by now, and return the others."""
     aside = [_renamed(path, removal) for path in blob_paths(store) if _is_in(path, names)]
     needed = _needed(store)
-    for path in aside:
-        if hash_of(path) in needed and path.name.endswith(ASIDE):
-            path.replace(path.with_name(path.name.removesuffix(ASIDE)))
-    return [path for path in aside if hash_of(path) not in needed]
+    return [path for path in aside if hash_of(path) not in needed or not _brought_back(path, removal)]
 
 
 def _is_in(path: Path, names: set[str]) -> bool:
@@ -270,12 +280,27 @@ def _is_in(path: Path, names: set[str]) -> bool:
 
 
 def _renamed(path: Path, removal: _Removal) -> Path:
-    aside = path.with_name(path.name.removesuffix(ASIDE) + ASIDE)
+    """Set bytes aside, unless they are damaged or a stranger's file has that name; return where they are."""
+    aside = path.with_name(path.name + ASIDE)
+    with contextlib.suppress(OSError):
+        free = not os.path.lexists(aside) or removal.owns(aside)
+        if free and removal.owns(path) and holds_its_name(path) and not path.name.endswith(ASIDE):
+            return path.replace(aside)
+    # A link leads out, it is gone, or the disk has no room for another name: it is unlinked as it is.
+    return path
+
+
+def _brought_back(path: Path, removal: _Removal) -> bool:
+    """Bring needed bytes back to their place; return whether they stay: not where the same have come anew."""
+    place = path.with_name(path.name.removesuffix(ASIDE))
     try:
-        return path.rename(aside) if removal.may(path) else path
-    except OSError:
-        # A link leads out, it is gone, or the disk has no room for another name: it is unlinked as it is.
-        return path
+        if path != place and removal.owns(path):
+            if os.path.lexists(place):
+                return is_pointer(place) or not holds_its_name(place)
+            path.rename(place)
+    except OSError as error:
+        removal.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
+    return True
 
 
 def _unclaimed(store: Store, chosen: Chosen) -> set[str]:

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from beluga_nb._locks import ProcessLock
 from beluga_nb.core import PARAMETERS, Recipe, Request
 from beluga_nb.errors import Refused
+from beluga_nb.paths import read_file, read_head
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Blob, Entry, Store, Unusable, refusal_of, words_of
 from beluga_nb.text import redact_bytes
@@ -47,7 +48,7 @@ T = TypeVar("T")
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _FILE = re.compile(files.INDEX)
-_LARGEST = 2**28  # bytes of an index file that is read
+_LARGEST = 2**26  # bytes of an index file that is read
 
 
 class Row(NamedTuple):
@@ -368,8 +369,7 @@ def is_written(path: Path) -> bool:
     """Whether a file in `index/` is one of an index, of any version, by its name and how it begins."""
     if not _FILE.fullmatch(path.name) or not stat.S_ISREG(path.lstat().st_mode):
         return False
-    with path.open("rb") as file:
-        return file.read(len(_FIRST_WORDS)) == _FIRST_WORDS.encode()
+    return read_head(path, len(_FIRST_WORDS)) == _FIRST_WORDS.encode()
 
 
 def _head(body: bytes) -> bytes:
@@ -379,10 +379,9 @@ def _head(body: bytes) -> bytes:
 def _read(path: Path) -> Part:
     """Return what an index file says; nothing where it is absent, damaged or of another version."""
     try:
-        state = path.lstat()
-        if not stat.S_ISREG(state.st_mode) or state.st_size > _LARGEST:
+        if path.is_symlink():
             return Part()
-        head, _, body = path.read_bytes().partition(b"\n")
+        head, _, body = read_file(path, _LARGEST).partition(b"\n")
         if head != _head(body):
             return Part()
         signatures, *columns = load_json(body)

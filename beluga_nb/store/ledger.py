@@ -14,7 +14,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from beluga_nb.errors import StoreError
-from beluga_nb.store.claims import Claim, owner, remove
+from beluga_nb.paths import open_file
+from beluga_nb.store.claims import Claim, Owner, owner_of, remove
 from beluga_nb.store.files import LEDGER
 from beluga_nb.store.records import Store
 
@@ -59,10 +60,8 @@ class StoreLedger:
     def read(self, start: int) -> bytes | None:
         """Return a piece from a place on, or None where it is no longer the file of the last time."""
         try:
-            with open(self.path, "rb", buffering=0, opener=_open_at_once) as file:
+            with open_file(self.path) as file:
                 state = os.fstat(file.fileno())
-                if not stat.S_ISREG(state.st_mode):
-                    raise OSError("it is no file")
                 before, self._file = self._file, (state.st_dev, state.st_ino)
                 if start and (before != self._file or state.st_size < start):
                     return None
@@ -112,10 +111,10 @@ class StoreLedger:
             if age > ABANDONED_AFTER:
                 _take_away(path)
             return
-        said = b""
-        with contextlib.suppress(OSError), open(path, "rb", opener=_open_at_once) as file:
-            said = file.read(PIECE)
-        holder = owner(said)
+        try:
+            holder = owner_of(path)
+        except OSError:
+            holder = Owner()
         if age > ABANDONED_AFTER or holder.is_gone:
             remove(path, holder.token)
 
@@ -128,8 +127,3 @@ def _take_away(path: Path) -> None:
         aside.rmdir()
     else:
         aside.unlink()
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting for anybody who writes, as a pipe does."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

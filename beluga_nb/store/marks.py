@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beluga_nb.errors import RequestError
-from beluga_nb.store.files import check_inside
+from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Blob, Store, Unusable, damage_told, json_of
 from beluga_nb.untrusted import text
 
@@ -58,8 +58,7 @@ def scan(store: Store) -> Iterator[tuple[Path, Mark | Unusable]]:
     """Yield where each mark is, and what it says or why it is unusable."""
     for path in mark_paths(store):
         try:
-            check_inside(path, store.folder)
-            mark = mark_of(path.read_bytes())
+            mark = mark_of(files.read(path, root=store.folder))
             right = path == path_of(store, mark.picture)
             yield path, mark if right else Unusable("it is damaged (the mark of another picture)")
         except FileNotFoundError:  # somebody has just taken it away

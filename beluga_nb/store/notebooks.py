@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from beluga_nb.errors import StoreError
+from beluga_nb.paths import read_file
 from beluga_nb.pieces import in_order
 from beluga_nb.store.records import Entry
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json
 
 T = TypeVar("T")
+
+LARGEST = 256 * 2**20
+"""Bytes of a notebook that is read: some thousand pictures."""
 
 _FILLED = re.compile(r"\{\{\s*[^\W\d]\w*\s*\}\}")
 _END = re.compile(r"[\"'\n]")
@@ -157,10 +161,10 @@ def read(path: Path) -> Notebook:
 def loaded(path: Path, of: Callable[[bytes], T]) -> T:
     """Return what `of` makes of a notebook's bytes; raise `StoreError` where it raises `ValueError`."""
     try:
-        return of(path.read_bytes())
+        return of(read_file(path, LARGEST))
     except OSError as error:
         raise StoreError(
-            f"{sanitize(path.name, 120)} cannot be read: {error.strerror or type(error).__name__}.",
+            f"{sanitize(path.name or str(path), 120)} cannot be read: {error.strerror or error}.",
             "Name a notebook.",
         ) from None
     except ValueError as error:

@@ -14,8 +14,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import re
-import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,32 +23,19 @@ from pathlib import Path
 from typing import IO
 
 from beluga_nb.errors import StoreError
+from beluga_nb.store import files, zips
 from beluga_nb.store.folder import Sheet, sheets
 from beluga_nb.store.marks import Mark, scan
 from beluga_nb.store.moves import replacing
-from beluga_nb.store.notebooks import Notebook, Output, read
+from beluga_nb.store.notebooks import Notebook, Output, loaded, read_bytes
 from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
 from beluga_nb.store.votes import packed, votes
+from beluga_nb.store.zips import LARGEST_FILE, NOTEBOOK, STORE
 from beluga_nb.text import redact_bytes, sanitize
 
-LARGEST_FILE = 64 * 2**20
-"""Bytes of one file in a pack."""
-
-LARGEST_JSON = 4 * 2**20
-"""Bytes of a record, a sheet, a score or a mark in a pack."""
-
-LARGEST_PACK = 2 * 2**30
-"""Bytes of all files in a pack."""
-
-STORE = "beluga_store/store.json"
 _BLOBS = "beluga_store/blobs/"
 STORE_JSON = f'{{"schema":{SCHEMA}}}\n'.encode()
-NOTEBOOK = re.compile(r"[^/\\:\x00-\x1f\x7f]{1,200}\.ipynb")
-
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can have
-_PLAIN_FILE = (stat.S_IFREG | 0o644) << 16
-_UNIX = 3
 
 
 @dataclass(frozen=True)
@@ -73,16 +58,17 @@ def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
 
     Raises `StoreError` where the notebook shows what is not recorded, or the zip cannot be written.
     """
-    to = to or notebook.with_suffix(".zip")
-    said = read(notebook)
+    cells, said = loaded(notebook, lambda data: (data, read_bytes(data)))
     if not NOTEBOOK.fullmatch(notebook.name):
         raise StoreError(
             f"'{sanitize(notebook.name, 80)}' cannot be packed.", "Name a file that ends in .ipynb."
         )
+    to = to or notebook.with_suffix(".zip")
     entries = _needed_by(notebook.name, said, [row.entry for row in store.index.table().rows])
     _check_free(to)
     with _replacing(to) as file, zipfile.ZipFile(file, "w") as zipped:
-        for name, contents in sorted(_files(store, notebook, entries).items()):
+        contained = {notebook.name: lambda: cells, **_files(store, cells, entries)}
+        for name, contents in sorted(contained.items()):
             _add(zipped, name, contents())
     return Packed(to, notebook.name, len({entry.image for entry in entries if entry.image}))
 
@@ -114,21 +100,21 @@ def _meant(output: Output, entries: Sequence[Entry]) -> Sequence[Entry]:
     return meant or entries
 
 
-def _shows(notebook: Path, store: Store, sheet: Sheet) -> bool:
+def _shows(cells: bytes, store: Store, sheet: Sheet) -> bool:
     """Whether a notebook holds a sheet: the labels of another one may be prompts, which stay at home."""
     try:
-        return base64.b64encode(store.blob(sheet.blob)) in notebook.read_bytes()
+        return base64.b64encode(store.blob(sheet.blob)) in cells
     except StoreError:
         return False
 
 
-def _files(store: Store, notebook: Path, entries: Sequence[Entry]) -> Mapping[str, Callable[[], bytes]]:
+def _files(store: Store, cells: bytes, entries: Sequence[Entry]) -> Mapping[str, Callable[[], bytes]]:
     previews = {entry.preview.sha256 for entry in entries if entry.preview}
     described = [(path, said) for path, said in sheets(store) if isinstance(said, Sheet)]
     within = [
         (path, sheet)
         for path, sheet in described
-        if previews.issuperset(sheet.of) and (not sheet.words or _shows(notebook, store, sheet))
+        if previews.issuperset(sheet.of) and (not sheet.words or _shows(cells, store, sheet))
     ]
     blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for _, sheet in within}
     images = {entry.image.sha256 for entry in entries if entry.image}
@@ -136,9 +122,8 @@ def _files(store: Store, notebook: Path, entries: Sequence[Entry]) -> Mapping[st
     paths += [path for path, said in scores(store) if isinstance(said, Score) and said.image in images]
     paths += [path for path, said in scan(store) if isinstance(said, Mark) and said.picture in images]
     return {
-        notebook.name: notebook.read_bytes,
         STORE: lambda: STORE_JSON,
-        **{_name(store, path): path.read_bytes for path in paths},
+        **{_name(store, path): partial(files.read, path, root=store.folder) for path in paths},
         **_votes(store, images),
         **{_name(store, store.blob_path(blob)): partial(store.blob, blob) for blob in blobs},
     }
@@ -159,22 +144,12 @@ def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
         data = redact_bytes(data)
     if len(data) > LARGEST_FILE:
         raise StoreError(f"{name} has {len(data):,} bytes.", f"At most {LARGEST_FILE:,} can be packed.")
-    info = zipfile.ZipInfo(name, _LONG_AGO)
-    info.create_system, info.external_attr = _UNIX, _PLAIN_FILE
-    zipped.writestr(info, data)
+    zipped.writestr(zips.new(name), data)
 
 
 def _check_free(to: Path) -> None:
-    if os.path.lexists(to) and not _is_pack(to):
+    if os.path.lexists(to) and not zips.is_pack(to):
         raise StoreError(f"{to.name} is there already, and is no pack.", "Name another file: -o other.zip")
-
-
-def _is_pack(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as zipped:
-            return STORE in zipped.namelist()
-    except (OSError, ValueError, zipfile.BadZipFile):
-        return False
 
 
 @contextmanager

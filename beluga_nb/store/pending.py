@@ -20,6 +20,7 @@ from typing import Any
 
 from beluga_nb.core import PARAMETERS, Request
 from beluga_nb.errors import Address
+from beluga_nb.paths import open_file
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store
 from beluga_nb.text import sanitize
@@ -173,7 +174,7 @@ def _repeated(store: Store, call: Pending) -> bool:
     """
     bodies = list[bytes]()
     for path in answers(store, call.run):
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError), open_file(path) as file:
             head = file.read(64 * 2**10).partition(b"\r\n\r\n")[0]
             if _REPLAYED in head.lower() + b"\r\n":
                 return True
@@ -235,9 +236,8 @@ def _read(store: Store) -> Iterator[Pending]:
             if not RUN.fullmatch(path.stem):  # it is sent as a header: only our own ids are
                 continue
             with contextlib.suppress(OSError, *DAMAGE):
-                if path.is_symlink():
-                    files.check_inside(path, store.folder)
-                yield _of(members(load_json(path.read_bytes())), path.stem)
+                written = files.read(path, root=store.folder if path.is_symlink() else None)
+                yield _of(members(load_json(written)), path.stem)
 
 
 def _of(said: Mapping[str, Any], run: str) -> Pending:

@@ -21,6 +21,7 @@ a reader for each older one stays.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import re
@@ -34,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 import beluga_nb.untrusted as untrusted
 from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
 from beluga_nb.errors import Refused, StoreError
+from beluga_nb.paths import holds
 from beluga_nb.store import files
 from beluga_nb.text import redact_bytes, sanitize
 
@@ -60,7 +62,7 @@ _DIFFERING = {"created", "request_id"}
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_LONGEST_POINTER = 1024  # bytes, as Git LFS specifies
+LONGEST_POINTER = 1024  # bytes, as Git LFS specifies
 
 
 def canonical_json(value: object) -> bytes:
@@ -369,9 +371,9 @@ class Store:
     def _holds(self, path: Path, data: bytes) -> bool:
         try:
             files.check_inside(path, self.folder)
-            return path.read_bytes() == data
         except OSError:
             return False
+        return holds(path, data)
 
     def entries(self) -> Iterator[Entry]:
         """Yield every record that can be read, in the order of their keys."""
@@ -392,9 +394,7 @@ class Store:
         """
         written = b""
         try:
-            if path.is_symlink():
-                files.check_inside(path, self.folder)
-            written = files.read(path)
+            written = files.read(path, root=self.folder if path.is_symlink() else None)
             return written, _in_its_place(entry_of(written), path)
         except FileNotFoundError:
             raise
@@ -448,13 +448,12 @@ class Store:
         """Return recorded bytes; raise `StoreError` unless they are the recorded ones."""
         path = self.blob_path(blob)
         try:
-            files.check_inside(path, self.folder)
-            data = files.read(path)
+            data = files.read(path, root=self.folder, most=files.LARGEST_BLOB)
         except OSError as error:
             raise self._unreadable(path, error) from None
         if hashlib.sha256(data).hexdigest() == blob.sha256:
             return data
-        if data.startswith(LFS_POINTER) and len(data) < _LONGEST_POINTER and blob.sha256.encode() in data:
+        if data.startswith(LFS_POINTER) and len(data) < LONGEST_POINTER and blob.sha256.encode() in data:
             raise NotPulled(path, data)
         raise unreadable(path, "its bytes are not the ones that were recorded")
 
@@ -475,8 +474,7 @@ class Store:
         labels = [hashlib.sha256(canonical_json(list(words))).hexdigest()] if words else []
         path = self._path("sheets", hashlib.sha256(canonical_json([*of, *labels])).hexdigest(), ".json")
         try:
-            files.check_inside(path, self.folder)
-            kept = _blob(json_of(path.read_bytes())["sheet"])
+            kept = _blob(json_of(files.read(path, root=self.folder))["sheet"])
             return Preview(self.blob(kept), kept.media_type)
         except (OSError, *untrusted.DAMAGE, Unusable, StoreError):
             made = make()
@@ -523,8 +521,7 @@ class Store:
 
     def _entry(self, path: Path) -> Entry | None:
         try:
-            files.check_inside(path, self.folder)
-            return entry_of(path.read_bytes())
+            return entry_of(files.read(path, root=self.folder))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -585,7 +582,7 @@ class Store:
 def _is_missing(path: Path) -> bool:
     """Whether a file of the store is not there, or is as an older version wrote it."""
     older = _OLDER_FILES.get(path.name, "").encode()
-    return not path.exists() or (bool(older) and path.read_bytes() == older)
+    return not path.exists() or (bool(older) and holds(path, older))
 
 
 def _in_its_place(entry: Entry, path: Path) -> Entry:
@@ -597,8 +594,11 @@ def _in_its_place(entry: Entry, path: Path) -> Entry:
 
 
 def _pretty(value: Mapping[str, object]) -> bytes:
-    written = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
-    return redact_bytes(written.encode())
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    written = redact_bytes(text.encode())
+    if len(written) > files.LARGEST_JSON:  # it would not be read
+        raise OSError(errno.EFBIG, f"its record has more than {files.LARGEST_JSON:,} bytes")
+    return written
 
 
 def _not_a_store(folder: Path, error: files.NotAStoreError) -> StoreError:

@@ -115,7 +115,9 @@ class Recorded:
         finally:
             SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
-        return await asyncio.shield(at_work(self._arrived, call, result))
+        kept = await asyncio.shield(at_work(self._arrived, call, result))
+        await self._keep_extra(result)
+        return kept
 
     async def _begin(self, request: Request) -> _Call:
         try:
@@ -151,7 +153,6 @@ class Recorded:
 
     def _arrived(self, call: _Call, result: Result) -> Result:
         kept = self.written(result)
-        self._keep_extra(result)
         if self.has(kept):
             pending.cross_out(self.store, call.request.run)
         else:  # the answer stays, and is read when the store can be written
@@ -165,12 +166,19 @@ class Recorded:
 
     def written(self, result: Result) -> Result:
         """Return the result with its pictures recorded."""
-        return replace(result, pictures=tuple(self._written(picture) for picture in result.pictures))
+        return replace(
+            result, pictures=tuple(self._written(picture) for picture in result.pictures), extra=None
+        )
 
-    def _keep_extra(self, result: Result) -> None:
-        kept = [self._kept("a further picture", each.data, each.media_type) for each in result.extra]
+    async def _keep_extra(self, result: Result) -> None:
+        if not result.extra:
+            return
+        kept: list[str] = []
+        async with contextlib.aclosing(result.extra()) as extra:
+            async for each in extra:
+                kept.append(await at_work(self._kept, "a further picture", each.data, each.media_type))
         if names := ", ".join(name for name in kept if name):
-            sent = len(result) + len(result.extra)
+            sent = len(result) + len(kept)
             self.tell(
                 f"The service sent {sent} pictures where {len(result)} were asked for; also kept: {names}."
             )
@@ -296,7 +304,8 @@ class Recovering:
     """Use what is left of earlier calls for the same, which costs nothing, before the engine is asked.
 
     First the answers that were kept are read, then the pictures fetched whose addresses are known. A call is
-    crossed out when all its pictures are recorded. What cannot be had is for the engine, which buys it.
+    crossed out when all its pictures are recorded. What is lost is for the engine, which buys it; what exists
+    and cannot be had now (its host does not answer, its format is not decoded here) is an error.
     """
 
     def __init__(self, engine: Engine, recorded: Recorded, recover: Recover) -> None:
@@ -306,17 +315,17 @@ class Recovering:
 
     async def __call__(self, request: Request) -> Result:
         found: dict[int, Picture | Refused] = {}
-        not_decoded: list[BadImage] = []
+        exist: list[EngineError] = []
         for call in await asyncio.to_thread(self._lost, request):
             tried: set[Address | Path] = set()
             for left in await asyncio.to_thread(self._left, call):
                 if left not in tried and (error := await self._tried(call, left, found)):
                     tried.update(error.addresses)
-                    not_decoded += _not_decoded(error)
-        if not_decoded:
+                    exist += _still_there(error)
+        if exist:
             missing = await asyncio.to_thread(self._missing, request)
             if missing - found.keys():
-                raise not_decoded[0].with_traceback(None)
+                raise exist[0].with_traceback(None)
         return await completed(request, found, self.engine)
 
     async def _tried(
@@ -339,7 +348,7 @@ class Recovering:
             raise
         arrived = await asyncio.shield(at_work(self._arrived, call, result, failed))
         found.update({picture.recipe.request.sample: picture for picture in arrived})
-        if failed and isinstance(left, Path) and not _not_decoded(failed):
+        if failed and isinstance(left, Path) and not _still_there(failed):
             self.recorded.tell(f"An answer that was paid for is kept, and of no use yet: {failed.message}")
         return failed
 
@@ -368,8 +377,10 @@ class Recovering:
         return {each for each in request.samples if not store.has(request.part(each), provider=provider)}
 
 
-def _not_decoded(error: EngineError) -> list[BadImage]:
-    return [each for each in causes(error) if isinstance(each, BadImage) and each.whole]
+def _still_there(error: EngineError) -> list[EngineError]:
+    """Return why pictures that exist cannot be had now: not decoded here, or their host does not answer."""
+    of_engines = [each for each in causes(error) if isinstance(each, EngineError)]
+    return [each for each in of_engines if each.temporary or (isinstance(each, BadImage) and each.whole)]
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,7 @@ def read(store: Store, image: str, *, metric: str, version: str, asked: str = ""
     """Return a score, or None where it is not recorded, or not to be read: it is measured again then."""
     path = path_of(store, _name(image, metric, version, asked))
     try:
-        files.check_inside(path, store.folder)
-        score = score_of(path.read_bytes())
+        score = score_of(files.read(path, root=store.folder))
     except (OSError, Unusable):
         return None
     return score.value if score.name == path.stem else None
@@ -103,8 +102,7 @@ def scores(store: Store) -> Iterator[tuple[Path, Score | Unusable]]:
     """Yield where each score is, and what it says or why it is unusable."""
     for path in score_paths(store):
         try:
-            files.check_inside(path, store.folder)
-            score = score_of(path.read_bytes())
+            score = score_of(files.read(path, root=store.folder))
         except FileNotFoundError:  # someone else has just forgotten it
             continue
         except OSError as error:

@@ -103,7 +103,10 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
 def _checked(store: Store, rows: Sequence[Row], notebooks: Sequence[Path]) -> str:
     count = f"{len(rows)} recording{'s' * (len(rows) != 1)}"
     return ", ".join(
-        [f"{sanitize(store.folder.name)} ({count})", *(sanitize(path.name) for path in notebooks)]
+        [
+            f"{sanitize(store.folder.name)} ({count})",
+            *(sanitize(path.name or str(path)) for path in notebooks),
+        ]
     )
 
 
@@ -201,7 +204,7 @@ def _unused(store: Store, shown: Mapping[Path, Notebook]) -> Iterator[Run]:
 def _unnamed(store: Store, blobs: Iterable[Blob], scanned: _Scanned) -> Iterator[str]:
     named = {blob.sha256 for blob in blobs}
     # What cannot be read may name some as well, such as a record of a newer format.
-    named |= named_in([path for path, said in scanned if isinstance(said, Unusable)])
+    named |= named_in(store, [path for path, said in scanned if isinstance(said, Unusable)])
     images = {said.image for _, said in scanned if isinstance(said, Row)}
     about = {path: _image_of(said) for path, said in scanned if isinstance(said, Score | Mark)}
     of_nothing = [path for path, image in about.items() if image not in images]

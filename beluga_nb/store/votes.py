@@ -11,6 +11,7 @@ they stand.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -21,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
+from beluga_nb.paths import open_file
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json, damage_told, json_of
 from beluga_nb.store.scores import told_of
@@ -139,8 +141,7 @@ def lines(store: Store) -> Iterator[tuple[Path, int, Vote | Undone | Unusable]]:
     """Yield what each line of each file says, or why it is unusable, with its number from 1 on."""
     for path in vote_paths(store):
         try:
-            files.check_inside(path, store.folder)
-            written = path.read_bytes()
+            written = files.read(path, root=store.folder, most=files.LARGEST_LINES)
         except FileNotFoundError:  # someone else has just forgotten it
             continue
         except OSError as error:
@@ -178,7 +179,9 @@ def blank(path: Path, names: Collection[str]) -> bool:
     meanwhile.
     """
     wanted = [name.encode() for name in names]
-    with path.open("r+b") as file:
+    with open_file(path, os.O_RDWR) as file:
+        if os.fstat(file.fileno()).st_size > files.LARGEST_LINES:
+            raise OSError(errno.EFBIG, f"it has more than {files.LARGEST_LINES:,} bytes")
         written, rest, start = file.read(), False, 0
         for line in written.splitlines(keepends=True):
             bare = line.rstrip(b"\r\n")
@@ -188,7 +191,6 @@ def blank(path: Path, names: Collection[str]) -> bool:
             else:
                 rest = rest or (bool(bare.strip()) and not _is_undo(bare))
             start += len(line)
-        file.flush()
         os.fsync(file.fileno())
     return not rest
 

@@ -491,7 +491,7 @@ def test_a_time_of_creation_that_is_no_number_is_none(created):
         (b'{"data": "x"}', '{"data": "x"}'),
         (b'{"created": 7, "data": [{"b64', '{"created": 7, "data": [{"b64'),
         (b"<!doctype html>\n<title>Sign in</title>", "<!doctype html> <title>Sign in</title>"),
-        (b"\x1b[31mred\x00", "[31mred"),
+        (b"\x1b[31mred\x00", "red"),
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"[" * 100_000, "[" * 79 + "…"),
         (b'{"data": ' + b"9" * 5000 + b"}", '{"data": ' + "9" * 70 + "…"),
@@ -540,3 +540,225 @@ def test_base64_is_decoded_with_and_without_a_prefix(text):
 def test_what_is_no_base64_is_not_guessed_at(text):
     with pytest.raises(BadReply, match="its base64 does not decode"):
         decoded(text)
+
+
+# --- an answer that is cut off
+
+ADDRESSES = [f"https://a.example/{number}.png?sig=a%2Fb" for number in range(3)]
+LONG_WORDS = 'a fox, "quoted" \\ and {[, ü \n' * 20
+CUT = {
+    "the API": json.dumps(
+        {"created": 7, "data": [{"url": each, "revised_prompt": "a"} for each in ADDRESSES]}
+    ),
+    "long words": json.dumps({"data": [{"url": each, "revised_prompt": LONG_WORDS} for each in ADDRESSES]}),
+    "words first": json.dumps({"data": [{"revised_prompt": LONG_WORDS, "url": each} for each in ADDRESSES]}),
+    "indented": json.dumps({"data": [{"url": each} for each in ADDRESSES]}, indent=2),
+    "slashes escaped": json.dumps({"data": [{"url": each} for each in ADDRESSES]}).replace("/", "\\/"),
+    "strings": json.dumps({"id": "7", "status": "succeeded", "output": ADDRESSES, "metrics": {"time": 1.5}}),
+    "one object": json.dumps({"data": {"urls": ADDRESSES, "seed": 7}}),
+    "numbers between": json.dumps({"images": [{"seed": 7, "url": each, "width": 64} for each in ADDRESSES]}),
+    "deep": json.dumps(
+        {"result": {"output": {"images": [{"content": {"url": each}} for each in ADDRESSES]}}}
+    ),
+    "base64": json.dumps({"data": [{"b64_json": BASE64}, {"b64_json": BASE64, "revised_prompt": "a"}]}),
+    "both": json.dumps({"data": [{"url": ADDRESSES[0]}, {"b64_json": BASE64}, {"url": ADDRESSES[1]}]}),
+    "brackets in words": json.dumps({"note": ']}{[",:', "data": [{"url": each} for each in ADDRESSES]}),
+}
+CUT_IN = {
+    "JSON": str.encode,
+    "events": lambda text: b"event: done\ndata: " + text.replace("\n", "\ndata: ").encode() + b"\n\n",
+    "JSON in JSON": lambda text: json.dumps(text).encode(),
+    "a line after another": lambda text: b'{"status": "queued"}\n' + text.encode(),
+    "behind a guard": lambda text: b")]}'\n" + text.encode(),
+}
+
+
+def whole_in(body):
+    """The addresses and the base64 that stand whole in a body, each with its closing quotation mark."""
+    plain = body.decode().replace("\\\\/", "/").replace("\\/", "/").replace('\\"', '"')
+    return [PNG if each == BASE64 else each for each in re.findall(r'"((?:https://|iVBOR)[^"]*)"', plain)]
+
+
+def found_in(body):
+    try:
+        return [each.data or each.url for each in parse(body).items if isinstance(each, Item)]
+    except BadReply:
+        return []
+
+
+@pytest.mark.parametrize("envelope", CUT_IN)
+@pytest.mark.parametrize("shape", CUT)
+def test_what_stood_whole_before_a_cut_is_found_wherever_the_cut_is(shape, envelope):
+    body = CUT_IN[envelope](CUT[shape])
+    cuts = [at for at in range(len(body)) if at < 1500 or at % 97 == 0 or len(body) - at < 300]
+    for at in cuts:
+        expected = whole_in(body[:at])
+        # A picture may lack no more than its quotation mark.
+        assert found_in(body[:at]) in (expected, [*expected, PNG]), at
+
+
+def test_the_bodies_that_are_cut_are_thousands():
+    assert sum(min(len(text), 1500) for text in CUT.values()) * len(CUT_IN) > 35_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "7", "input": {"image": BASE64, "url": ADDRESSES[0]}, "status": "queued"},
+        {"status": "queued", "id": "7", "urls": {"get": "https://a.example/7"}, "output": ADDRESSES},
+        {"error": {"message": "no", "url": ADDRESSES[0]}, "request": {"image_url": ADDRESSES[1]}, "id": "7"},
+        {"prompt": f"as in {ADDRESSES[0]}", "docs_url": "https://a.example/help", "seed": 7},
+    ],
+    ids=["input", "job", "error", "words"],
+)
+def test_wherever_the_cut_is_nothing_becomes_a_picture_that_was_none(body):
+    text = json.dumps(body).encode()
+    assert found_in(text) == []
+    for at in range(len(text)):
+        assert found_in(text[:at]) == [], text[max(0, at - 80) : at]
+
+
+# --- jobs, and shapes of other services
+
+JOB_NAMES = [
+    "task_id",
+    "taskId",
+    "TaskId",
+    "job_id",
+    "jobId",
+    "job-id",
+    "prediction_id",
+    "predictionId",
+    "id",
+]
+JOB_PLACES = {
+    "the document": lambda job: job,
+    "data": lambda job: {"code": 200, "data": job},
+    "a list": lambda job: {"code": 200, "data": [job]},
+    "output": lambda job: {"request_id": "log-1", "output": job},
+    "result": lambda job: {"success": True, "result": job},
+    "beside a log's id": lambda job: {"request_id": "log-1", **job},
+}
+
+
+@pytest.mark.parametrize("name", JOB_NAMES)
+@pytest.mark.parametrize("place", JOB_PLACES)
+@pytest.mark.parametrize(
+    "state", [{}, {"status": "IN_QUEUE"}, {"task_status": "PENDING"}, {"state": "queued"}]
+)
+@pytest.mark.parametrize("status", [200, 202, 500])
+def test_the_name_of_a_job_is_found_under_every_name(name, place, state, status):
+    with pytest.raises(BadReply) as caught:
+        parse(json.dumps(JOB_PLACES[place]({name: "job-7", **state})).encode(), status=status)
+    assert caught.value.job == "job-7"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "job"),
+    [
+        ({"request_id": "f-1", "status": "IN_QUEUE", "response_url": "https://q.example/f-1"}, {}, "f-1"),
+        ({"request_id": "f-1", "response_url": "https://q.example/f-1"}, {}, "f-1"),
+        ({"request_id": "log-1", "message": "Something else."}, {}, ""),
+        ({"request_id": "log-1", "status": 500, "error": "It broke."}, {}, ""),
+        ({"name": "operations/3", "done": False}, {}, "operations/3"),
+        ({"name": "projects/p/operations/3"}, {}, "projects/p/operations/3"),
+        ({"name": "a fox"}, {}, ""),
+        (
+            {},
+            {"operation-location": "https://a.example/operations/4?sig=x"},
+            "https://a.example/operations/4",
+        ),
+        ({}, {"x-task-id": "t-5"}, "t-5"),
+        ({"task_id": "t-6"}, {"operation-location": "https://a.example/operations/4"}, "t-6"),
+    ],
+)
+def test_what_names_a_job_and_what_does_not(body, headers, job):
+    with pytest.raises(BadReply) as caught:
+        parse(json.dumps(body).encode(), headers)
+    assert caught.value.job == job
+
+
+HERE = "https://a.example/x/1.png?sig=a%2Fb"
+SHAPES = {
+    "a chat that is an address": {"choices": [{"message": {"content": HERE}}]},
+    "a chat that is an address of no file": {"choices": [{"message": {"content": "https://a.example/7f"}}]},
+    "img": {"img": HERE},
+    "picture": {"picture": HERE},
+    "photo": {"data": {"photo": HERE}},
+    "another name": {"final": HERE},
+    "JSON in JSON": {"payload": json.dumps({"images": [{"url": HERE}]})},
+    "JSON in JSON in JSON": {"body": json.dumps({"payload": json.dumps([{"url": HERE}])})},
+    "JSON in a list": {"data": [{"text": json.dumps({"output": HERE})}]},
+    "an img with alt": {"html": f'<p><img alt="a fox" class=x src="{HERE}"></p>'},
+    "an img in capitals": {"html": f"<IMG ALT='a fox' SRC='{HERE}'>"},
+    "an img without quotes": {"html": f"<img width=64 src={HERE} >"},
+    "an img with entities": {"html": '<img src="https://a.example/x/1.png?a=1&amp;b=2">'},
+    "no scheme": {"images": ["//a.example/x/1.png"]},
+    "no scheme, in a chat": {"choices": [{"message": {"content": "![](//a.example/x/1.png)"}}]},
+    "a scheme in capitals": {"images": ["HTTPS://a.example/x/1.png"]},
+    "a path in a list": {"images": ["/x/1.png?sig=a%2Fb"]},
+}
+MEANT = {
+    "a chat that is an address of no file": "https://a.example/7f",
+    "an img with entities": "https://a.example/x/1.png?a=1&b=2",
+    "no scheme": "//a.example/x/1.png",
+    "no scheme, in a chat": "//a.example/x/1.png",
+    "a scheme in capitals": "HTTPS://a.example/x/1.png",
+    "a path in a list": "/x/1.png?sig=a%2Fb",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("envelope", ["JSON", "events without names", "JSON in JSON", "gzip", "UTF-16"])
+def test_an_address_is_found_in_the_shapes_of_other_services(shape, envelope):
+    body = ENVELOPES[envelope](json.dumps(SHAPES[shape]))
+    assert [each.url for each in parse(body).items] == [MEANT.get(shape, HERE)]
+
+
+NO_PICTURES = {
+    "documentation": {"message": "Read this.", "documentation_url": "https://a.example/docs.png"},
+    "a page for help": {"help": "https://a.example/help.png"},
+    "a person": {"user": {"picture": "https://a.example/me.png", "avatar_url": "https://a.example/me.png"}},
+    "an owner": {"data": {"owner": {"photo": "https://a.example/me.png"}}},
+    "the model's own": {"model": {"cover_url": "https://a.example/cover.png"}},
+    "an echo": {"input": {"img": HERE, "url": HERE}},
+    "an echo in a string": {"request": json.dumps({"images": [{"url": HERE}]})},
+    "a prompt": {"prompt": HERE},
+    "words with an address": {"message": f"See {HERE} for more."},
+    "an address of no file": {"message": "https://a.example/docs"},
+    "an error": {"error": {"message": "no", "img": HERE}},
+    "an error in a string": {"payload": json.dumps({"error": "no", "input": {"url": HERE}})},
+    "a comment": {"content": "// see below"},
+    "a job": {"status": "QUEUED", "img": HERE, "payload": json.dumps({"url": HERE})},
+    "a job of another service": {"output": {"task_status": "RUNNING", "url": HERE}},
+    "an operation": {"name": "operations/3", "done": False, "picture": HERE},
+}
+
+
+@pytest.mark.parametrize("shape", NO_PICTURES)
+@pytest.mark.parametrize("envelope", ["JSON", "events without names", "JSON in JSON"])
+@pytest.mark.parametrize("status", [200, 500])
+def test_what_only_looks_like_the_address_of_a_picture_is_none(shape, envelope, status):
+    with pytest.raises(BadReply):
+        parse(ENVELOPES[envelope](json.dumps(NO_PICTURES[shape])), status=status)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_of_events_may_wrap_base64(end):
+    document = wrapped(76, f"{end}data: ")
+    lines = ["data: {", f'data: "data": [{{"b64_json": "{document}"}}]', "data: }", "", ""]
+    assert parse(end.join(lines).encode()).items == (Item(data=PNG),)
+
+
+@pytest.mark.parametrize(
+    "line", [b"data:1\n\n", b"data:1\n", b"data:1\r\n\r\n", b"data:1\r\r", b"data:1\r", b":\n\n", b"id:\n"]
+)
+def test_events_are_counted_and_so_are_their_lines(line):
+    body = b"data: x\n" + line * (20 * 2**20 // len(line))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadReply, match="more than 200,000 parts"):
+            parse(body)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(body)
+    finally:
+        tracemalloc.stop()

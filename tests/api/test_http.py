@@ -320,7 +320,7 @@ FAILURES = [
     (hanging_up, OutcomeUnknown, "The connection broke before the answer was complete"),
     (cut, OutcomeUnknown, "The connection broke before the answer was complete"),
     (cut_in_the_head, OutcomeUnknown, "The connection broke before the answer was complete"),
-    (garbage, OutcomeUnknown, "The connection broke before the answer was complete"),
+    (garbage, BadReply, "The answer is not the API's: 220 mail.example ESMTP"),
     (lambda _: http(b"<html>Sign in</html>"), BadReply, "The answer is not the API's: <html>Sign in</html>"),
     (lambda _: http(b""), BadReply, "The answer is not the API's: it is empty"),
     (lambda _: http(b"[" * 100_000), BadReply, "The answer is not the API's: ["),

@@ -85,6 +85,29 @@ def test_links_in_one_list_are_as_many_pictures():
     assert [each.data for each in pictures] == [each.data for each in result.pictures]
 
 
+PICTURES = {
+    "links in a list": lambda urls: {"images": urls},
+    "a link": lambda urls: {"url": urls[0]},
+    "links": lambda urls: {"urls": urls},
+    "items": lambda urls: {"data": [{"image_url": each} for each in urls]},
+    "output": lambda urls: {"output": urls},
+    "paths": lambda urls: {"images": ["/cdn/0.png" for _ in urls]},
+}
+
+
+@pytest.mark.parametrize("status", ["completed", "SUCCEEDED", "Success", "done", "COMPLETE"])
+@pytest.mark.parametrize("shape", PICTURES)
+def test_the_pictures_of_a_task_are_read_in_whatever_shape(shape, status):
+    upstream = Upstream()
+    with on_a_port(upstream.app) as base_url:
+        result = ask(drawing, FOX)
+        upstream.files = {"0": result.pictures[0], "0.png": result.pictures[0]}
+        urls = [f"{base_url.removesuffix('/v1')}/cdn/0"]
+        upstream.end = {"status": status, "result": PICTURES[shape](urls)}
+        pictures = asyncio.run(outcome_of(polled(base_url), FOX)).pictures
+    assert [each.data for each in pictures] == [each.data for each in result.pictures]
+
+
 def test_the_key_goes_with_the_submission_and_the_polls_and_the_pictures_of_its_own_origin_need_none():
     upstream = Upstream()
     exchange(upstream)
@@ -120,9 +143,43 @@ def test_a_poll_without_an_answer_is_given_up_and_repeated():
     assert upstream.polled == 2
 
 
+UNREADABLE = [
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b"<html>maintenance</html>",
+    b'{"data": []}',
+    b'{"data": null}',
+    b'{"data": {"id": "x"}}',
+    b'{"data": {"status": "completed", "result": {"images": [{"url"',
+    b'{"status": "error", "message": "The gateway is busy."}',
+    b'{"status": "success", "message": "The gateway is well."}',
+    b"\xff\xfe",
+    b"[" * 9999,
+]
+
+
+@pytest.mark.parametrize("poll", [*UNREADABLE, 400, 401, 403, 404, 409, 410, 422, 301])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_poll_that_cannot_be_read_is_repeated(poll, times):
+    upstream = Upstream(polls=(poll,) * times + (30,) + (poll,) * times)
+    assert exchange(upstream) == ask(drawing, FOX)
+    assert (len(upstream.posts), upstream.polled) == (1, 2 + 2 * times)
+
+
+@pytest.mark.parametrize("poll", UNREADABLE)
+def test_a_task_of_which_nothing_can_be_read_is_named_when_its_time_is_over(poll):
+    error = exchange(Upstream(polls=(poll,) * 10_000), timeout=0.4, pace=Pace(first=0.05, longest=0.05))
+    assert type(error) is TimedOut
+    assert error.job.startswith("task_")
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_a_poll_that_is_refused_leaves_the_outcome_unknown(status):
-    error = exchange(Upstream(polls=(10, status)))
+def test_a_task_that_is_refused_until_its_time_is_over_leaves_the_outcome_unknown(status):
+    polls = (10, *(status,) * 10_000)
+    error = exchange(Upstream(polls=polls), timeout=0.4, pace=Pace(first=0.05, longest=0.05))
+    assert error.job.startswith("task_")
     assert (type(error), error.status) == (OutcomeUnknown, 502)
     assert error.message.startswith("Task task_")
     assert "may have been billed" in error.hint

@@ -21,9 +21,10 @@ def said(body):
         {"code": 200, "data": [{"status": "submitted", "task_id": "task_01"}]},
         {"code": "success", "message": "", "data": [{"task_id": "task_01", "status": "processing"}]},
         {"code": 200, "data": {"id": "task_01", "status": "pending", "progress": 0, "task_info": {}}},
+        {"id": "task_01", "status": "pending"},
     ],
 )
-def test_a_submission_names_its_task_in_three_shapes(body):
+def test_a_submission_names_its_task_in_each_shape(body):
     assert submitted(said(body)) == "task_01"
 
 
@@ -47,10 +48,51 @@ def test_a_refusal_under_the_status_200_is_a_refusal():
     assert (caught.value.status, caught.value.message) == (402, "The balance is too low.")
 
 
-@pytest.mark.parametrize("status", ["submitted", "pending", "processing", "in_progress", "queued"])
-def test_a_task_that_has_not_ended_is_pending(status):
-    task = read(said({"data": {"status": status, "progress": 40}}))
-    assert (task.state, task.progress) == ("pending", 40)
+ENDS = {
+    "completed": ["completed", "complete", "succeeded", "success", "successful", "finished", "done", "ready"],
+    "failed": ["failed", "failure", "error", "errored", "rejected"],
+    "cancelled": ["cancelled", "canceled", "aborted"],
+    "pending": [
+        "submitted",
+        "pending",
+        "processing",
+        "in_progress",
+        "queued",
+        "starting",
+        "drawing",
+        "",
+        "ok",
+    ],
+}
+SPELT = {"lower": str, "upper": str.upper, "title": str.title, "hyphens": lambda word: word.replace("_", "-")}
+
+
+@pytest.mark.parametrize(("state", "word"), [(state, word) for state in ENDS for word in ENDS[state]])
+@pytest.mark.parametrize("spelling", SPELT)
+@pytest.mark.parametrize("name", ["status", "state", "task_status"])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_state_means_the_same_however_it_is_written(state, word, spelling, name, wrapped):
+    task = {
+        "id": "task_01",
+        name: SPELT[spelling](word),
+        "progress": 40,
+        "result": {"images": [{"url": URL}]},
+    }
+    read_ = read(said({"code": 200, "data": [task]} if wrapped else task))
+    assert (read_.state, read_.progress) == (state, 40)
+    assert [item.url for item in read_.items] == ([URL] if state == "completed" else [])
+    assert bool(read_.error) is (state == "failed")
+
+
+def test_a_task_under_way_is_pending_whatever_else_is_well():
+    task = {"id": "task_01", "status": "success", "task_status": "processing"}
+    assert read(said(task)).state == "pending"
+
+
+@pytest.mark.parametrize("status", ["success", "error", "failed"])
+def test_the_status_of_a_gateway_is_no_tasks(status):
+    with pytest.raises(BadReply):
+        read(said({"status": status, "message": "Maintenance."}))
 
 
 @pytest.mark.parametrize(

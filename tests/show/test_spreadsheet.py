@@ -3,9 +3,10 @@
 import csv
 import io
 import itertools
+import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pandas import DataFrame, read_csv
 
@@ -39,7 +40,7 @@ def is_formula(cell):
     try:
         float(cell)
     except ValueError:
-        seen = cell.lstrip(" \0\ufeff\u200b\xa0")
+        seen = cell.lstrip(" \0\ufeff\u200b\u2060\xa0")
         return seen.startswith(tuple(STARTS))
     return False
 
@@ -79,6 +80,43 @@ def test_taking_one_apostrophe_away_gives_every_text_back(text):
     assert written in {text, f"'{text}"}
     changed = written.startswith("'") and harmless(written[1:]) == written
     assert (written[1:] if changed else written) == text
+
+
+ENDS = ["\r", "\n", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
+LINES = st.lists(
+    st.sampled_from(
+        [*ENDS, *BEFORE, "\u2060", "=", "+", "-", "@", "＝", "5", "a", ",", ";", '"', "=cmd|'!A0"]
+    ),
+    max_size=8,
+).map("".join)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=3))
+@example(["red\r=cmd|' /C calc'!A0"])
+@example(["\n\n=1+1"])
+def test_no_line_of_a_cell_is_a_formula_whatever_ends_it_and_whoever_reads_it(texts):
+    table = frame([{"label": text, "prompt": f"a {text}"} for text in texts], ["label", "prompt"])
+    written = table.to_csv(index=False)
+    rows = list(csv.reader(io.StringIO(written, newline="")))
+    assert [len(row) for row in rows] == [2] * (len(texts) + 1), "no text begins a row of its own"
+    again = read_csv(io.StringIO(written), dtype=str, keep_default_na=False, skip_blank_lines=False)
+    assert again.to_numpy().tolist() == rows[1:]
+    said = [line for row in rows for cell in row for line in cell.splitlines()]
+    assert [line for line in said if is_formula(line)] == []
+    assert "\r" not in written
+    bare = table.to_csv(index=False, quoting=csv.QUOTE_NONE, escapechar="\\")
+    begun = [re.split(r"(?<!\\),", line)[0].replace("\\", "") for line in bare.splitlines()]
+    assert [each for each in begun if is_formula(each)] == []
+
+
+@settings(max_examples=500)
+@given(LINES)
+def test_of_several_lines_taking_one_apostrophe_away_gives_each_back(text):
+    written = harmless(text).split("\n")
+    lines = re.split("|".join(map(re.escape, sorted(ENDS, key=len, reverse=True))), text)
+    assert len(written) == len(lines)
+    assert all(now in {line, f"'{line}"} for now, line in zip(written, lines, strict=True))
 
 
 def test_what_is_written_is_read_back_by_pandas_as_the_documentation_says():

@@ -82,8 +82,8 @@ def die_at(step):
         if event != "c_call" or function.__name__ not in TOUCHES:
             return
         place = frame.f_code.co_filename
-        # The journal of earlier calls, which is read with `Path.read_bytes`, grows with each that dies.
-        reading = function.__name__ == "open" and "pathlib" in place
+        # The journal of earlier calls, which is read, grows with each that dies.
+        reading = function.__name__ == "open" and place.endswith("paths.py") and not frame.f_locals["flags"]
         if not reading and "import" not in place and next(steps) == step:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -133,11 +133,21 @@ def test_what_is_no_file_is_nobodys_claim_and_is_not_removed(store, kind, monkey
     assert len(ask(claimed(engine, store, []), FOX)) == 1
     assert len(engine.requests) == 1
     assert victim.read_text() == "mine"
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "7", '{"host": 7}', '{"host": "h", "pid": "x", "token": "t"}', "[" * 100_000, "\0"],
+    [
+        "",
+        "{",
+        '{"ho',
+        '{"host": 7}',
+        '{"host": "h", "pid": "x", "token": "t"}',
+        "\0",
+        '{"host": "h',
+        "\0" * 200,
+    ],
 )
 def test_a_claim_that_says_nothing_is_waited_for_and_then_taken_over(store, text, monkeypatch):
     monkeypatch.setattr(claims, "SILENCE", 0.2)
@@ -147,6 +157,22 @@ def test_a_claim_that_says_nothing_is_waited_for_and_then_taken_over(store, text
     assert len(ask(claimed(engine, store, told), FOX)) == 1
     assert len(engine.requests) == 1
     assert "may be bought twice" in told[-1]
+    assert list(path_of(store).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "7", "my own notes", '{"patient": 1}', '{"host" : "h"}', "[" * 100_000, "\0x", " "]
+)
+def test_a_strangers_file_in_the_place_of_a_claim_stays_and_nobody_waits_for_ever(store, text, monkeypatch):
+    monkeypatch.setattr(claims, "SILENCE", 0.2)
+    path_of(store).parent.mkdir(parents=True)
+    path_of(store).write_text(text)
+    told, engine = [], Counting()
+    assert len(ask(claimed(engine, store, told), FOX)) == 1
+    assert len(engine.requests) == 1
+    assert "may be bought twice" in told[-1]
+    claims.remove(path_of(store), "")
+    assert [path.read_text() for path in path_of(store).parent.iterdir()] == [text]
 
 
 def test_a_machine_that_has_gone_silent_is_told_of_before_anything_is_bought(store, monkeypatch):

@@ -255,10 +255,15 @@ def test_it_works_where_no_byte_can_be_written(store, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    def opened(path, flags, *rest):
+        return full() if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) else os_open(path, flags, *rest)
+
     record(store, SENTINEL, n=2)
     record(store, "another")
-    monkeypatch.setattr(os, "open", full)
+    os_open = os.open
+    monkeypatch.setattr(os, "open", opened)
     monkeypatch.setattr(Path, "rename", full)
+    monkeypatch.setattr(Path, "replace", full)
     monkeypatch.setattr(Path, "write_bytes", full)
     forgotten(store, prompt=SENTINEL)
     monkeypatch.undo()

@@ -94,6 +94,9 @@ FOREIGN = {
     "a list": {"store.json": b"[1]"},
     "a format in words": {"store.json": b'{"schema": "1"}'},
     "no format": {"store.json": b'{"schema": true}'},
+    "a program's format": {"store.json": b'{"schema": 1, "users": []}', "x": b"x"},
+    "format 0": {"store.json": b'{"schema": 0}', "x": b"x"},
+    "format -1": {"store.json": b'{"schema": -1}', "x": b"x"},
     "an empty mark": {"store.json": b""},
     "a mark that is no text": {"store.json": b"\xff\xfe"},
     "a deep mark": {"store.json": b"[" * 4000},
@@ -254,6 +257,77 @@ def test_bytes_that_a_record_names_go_with_it_though_they_are_damaged_and_no_oth
     forget(store, choose(store, prompt="thesis"))
     assert not path.exists()
     assert other.read_bytes() == b"not these bytes"
+
+
+def good(path):
+    return path.read_bytes()
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:"
+ASIDE = {
+    "another file": lambda data: b"my own notes" * bool(data),
+    "nothing": lambda data: data[:0],
+    "half of the bytes": lambda data: data[:-9],
+    "more than the bytes": lambda data: data + b"x",
+    "a pointer to others": lambda data: POINTER + b"0" * 64 + data[:0],
+    "a link to a file": "outside",
+    "a link to nothing": "nowhere",
+    "a link to the bytes": "blob",
+    "a folder": "folder",
+}
+NAMED_ASIDE = ["{0}.forgotten", "{1}.my-notes.txt.forgotten", "{1}.forgotten", "{0}.forgotten.forgotten"]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("is_old", [False, True])
+@pytest.mark.parametrize("name", NAMED_ASIDE)
+@pytest.mark.parametrize("what", ASIDE)
+@pytest.mark.parametrize("prompt", ["a fox", "a thesis"])
+def test_nothing_of_others_is_taken_for_bytes_that_are_set_aside(tmp_path, prompt, what, name, is_old):
+    """A name that ends as those do, beside bytes that are forgotten and beside those that stay."""
+    store = Store(tmp_path / "folder")
+    for each in ("a fox", "a thesis"):
+        record(store, each)
+    [blob] = [store.blob_path(row.entry.image) for row in store.index.table().rows if row.prompt == prompt]
+    (tmp_path / "outside").write_bytes(b"elsewhere")
+    aside = blob.with_name(name.format(blob.name, blob.stem))
+    if callable(ASIDE[what]):
+        aside.write_bytes(ASIDE[what](good(blob)))
+    elif what == "a folder":
+        aside.mkdir()
+    else:
+        aside.symlink_to(
+            {"outside": tmp_path / "outside", "blob": blob}.get(ASIDE[what], tmp_path / "nowhere")
+        )
+    if is_old:
+        os.utime(aside, (LAST_YEAR, LAST_YEAR), follow_symlinks=False)
+    found = (aside.lstat().st_mode, aside.lstat().st_ino, aside.is_file() and good(aside))
+    if what == "a link to the bytes" and prompt == "a thesis":
+        found = (*found[:2], False)  # the bytes go
+    forget(store, choose(store, prompt="thesis"))
+    assert (aside.lstat().st_mode, aside.lstat().st_ino, aside.is_file() and good(aside)) == found
+    assert verify(store).problems == ()
+    assert blob.exists() == (prompt == "a fox")
+    assert not blob.is_symlink()
+    assert good(tmp_path / "outside") == b"elsewhere"
+
+
+@pytest.mark.parametrize("there", ["nothing", "the same", "half of them", "another file"])
+def test_bytes_of_ours_that_were_left_aside_come_back_unless_something_is_there(tmp_path, there):
+    store = Store(tmp_path / "folder")
+    record(store, "a fox")
+    [row] = store.index.table().rows
+    blob = store.blob_path(row.entry.image)
+    record(store, "a thesis")
+    data = good(blob)
+    aside = blob.rename(blob.with_name(f"{blob.name}.forgotten"))
+    os.utime(aside, (LAST_YEAR, LAST_YEAR))
+    found = {"the same": data, "half of them": data[:-9], "another file": b"mine"}.get(there)
+    if found:
+        blob.write_bytes(found)
+    forget(store, choose(store, prompt="thesis"))
+    assert good(blob) == (found or data)
+    assert aside.exists() == (there in {"half of them", "another file"})
 
 
 @pytest.mark.posix
@@ -460,3 +534,16 @@ def test_a_recorded_picture_is_the_same_picture(tmp_path):
     assert isinstance(found, Picture)
     assert isinstance(found.recipe, Recipe)
     assert verify(store).problems == ()
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("what", ["generate", "a picture", "forget all", "a vote"])
+def test_a_mark_that_a_link_borrows_from_another_store_is_no_mark(tmp_path, what):
+    other, store = Store(tmp_path / "other"), Store(tmp_path / "folder")
+    record(other)
+    fill(store.folder, {f"records/ab/{'ab' * 32}.json": b'{"image": null}', "thesis": b"x"})
+    (store.folder / "store.json").symlink_to(other.folder / "store.json")
+    before = state(store.folder)
+    with pytest.raises(StoreError, match="is no store"):
+        WRITERS[what](store)
+    assert state(store.folder) == before

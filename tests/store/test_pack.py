@@ -1,5 +1,6 @@
 """A notebook and its recordings as one zip, and back; and what a zip from anybody may not do."""
 
+import hashlib
 import json
 import os
 import platform
@@ -16,8 +17,7 @@ from stores import SENTINEL, everything, mentions, notebook, record
 
 from beluga_nb.core import Request
 from beluga_nb.errors import Refused, StoreError
-from beluga_nb.store import pending
-from beluga_nb.store import unpack as unpacking
+from beluga_nb.store import pending, zips
 from beluga_nb.store.folder import sheet_of
 from beluga_nb.store.notebooks import Notebook
 from beluga_nb.store.pack import pack
@@ -25,6 +25,7 @@ from beluga_nb.store.records import Store
 from beluga_nb.store.replay import Replayed, Unrecorded
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
+from beluga_nb.store.votes import Undone
 
 CALL = "3f2a9c1e-2222-4000-8000-000000000000"
 
@@ -154,6 +155,83 @@ def test_damaged_bytes_are_not_packed_and_no_half_zip_is_left(store, whales):
     with pytest.raises(StoreError, match="its bytes are not the ones that were recorded"):
         pack(store, whales)
     assert sorted(path.name for path in whales.parent.iterdir()) == ["store", "whales.ipynb"]
+
+
+def listed(name, **said):
+    info = zips.new(name)
+    for field, value in said.items():
+        setattr(info, field, value)
+    return info
+
+
+NOT_OURS = {
+    "a thesis beside it": ("thesis.docx", {}),
+    "a second notebook": ("thesis.ipynb", {}),
+    "a file in the store's folder": ("beluga_store/notes.txt", {}),
+    "a file of a store that is not packed": ("beluga_store/pending/spent.jsonl", {}),
+    "a folder": ("beluga_store/", {}),
+    "a mark of today": (
+        "beluga_store/marks/ab/" + "ab" * 32 + ".json",
+        {"date_time": (2026, 11, 29, 9, 0, 0)},
+    ),
+    "what Windows has zipped": ("beluga_store/marks/ab/" + "ab" * 32 + ".json", {"create_system": 0}),
+    "what only its owner reads": (
+        "beluga_store/marks/ab/" + "ab" * 32 + ".json",
+        {"external_attr": 0o100600 << 16},
+    ),
+    "with a comment": ("beluga_store/marks/ab/" + "ab" * 32 + ".json", {"comment": b"mine"}),
+    "compressed": ("beluga_store/marks/ab/" + "ab" * 32 + ".json", {"compress_type": zipfile.ZIP_DEFLATED}),
+}
+
+
+@pytest.mark.parametrize("what", NOT_OURS)
+def test_a_zip_with_anything_that_we_would_not_have_written_is_not_overwritten(store, whales, packed, what):
+    name, said = NOT_OURS[what]
+    with zipfile.ZipFile(packed, "a") as zipped:
+        zipped.writestr(listed(name, **said), b"years of work")
+    before = packed.read_bytes()
+    with pytest.raises(StoreError, match=r"whales\.zip is there already, and is no pack"):
+        pack(store, whales)
+    assert packed.read_bytes() == before
+
+
+def test_a_pack_with_more_in_it_of_what_we_write_is_overwritten(store, whales, packed):
+    whole = packed.read_bytes()
+    with zipfile.ZipFile(packed, "a") as zipped:
+        zipped.writestr(listed("beluga_store/marks/ab/" + "ab" * 32 + ".json"), b"{}")
+    pack(store, whales)
+    assert packed.read_bytes() == whole
+
+
+@pytest.mark.parametrize("missing", ["whales.ipynb", "beluga_store/store.json"])
+def test_a_zip_that_lacks_the_notebook_or_the_store_is_not_overwritten(store, whales, packed, missing):
+    rest = [(listed(name), data) for name, data in entries(packed).items() if name != missing]
+    before = written(packed, rest).read_bytes()
+    with pytest.raises(StoreError, match="is no pack"):
+        pack(store, whales)
+    assert packed.read_bytes() == before
+
+
+@pytest.mark.parametrize("place", range(4, 46))
+def test_a_zip_whose_list_is_damaged_is_not_overwritten_or_told_raw(store, whales, packed, place):
+    """Among others, one that needs version 9.9 of the format to be read."""
+    whole = packed.read_bytes()
+    data = bytearray(whole)
+    data[data.rfind(b"PK\1\2") + place] ^= 0xFF
+    packed.write_bytes(data)
+    try:
+        pack(store, whales)
+    except StoreError:
+        assert packed.read_bytes() == data
+    else:  # nobody reads what is damaged there
+        assert packed.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", [".", "..", "/", "", "a.txt", "a\0.ipynb", "gone.ipynb"])
+def test_what_names_no_notebook_is_told_in_two_lines(store, name):
+    with pytest.raises(StoreError) as caught:
+        pack(store, Path(name))
+    assert len(caught.value.lines()) == 2
 
 
 def test_a_file_that_is_no_pack_is_not_overwritten_and_an_older_pack_is(store, whales, packed):
@@ -364,15 +442,15 @@ def test_a_bomb_is_refused_before_it_is_read(packed, there):
 
 
 def test_a_file_that_is_too_large_is_refused(packed, there, monkeypatch):
-    monkeypatch.setattr(unpacking, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(zips, "LARGEST_FILE", 1000)
     refused(packed, there, "is too large")
 
 
 def test_too_much_in_all_and_too_many_files_are_refused(packed, there, monkeypatch):
-    monkeypatch.setattr(unpacking, "LARGEST_PACK", 10_000)
+    monkeypatch.setattr(zips, "LARGEST_PACK", 10_000)
     refused(packed, there, "it is too large")
     monkeypatch.undo()
-    monkeypatch.setattr(unpacking, "MOST_FILES", 5)
+    monkeypatch.setattr(zips, "MOST_FILES", 5)
     refused(packed, there, "it is too large")
 
 
@@ -440,7 +518,7 @@ def test_a_folder_of_the_store_that_leads_elsewhere_is_not_followed(packed, ther
 def test_a_dangling_link_of_the_notebooks_name_is_not_followed(packed, there, tmp_path):
     there.mkdir()
     (there / "whales.ipynb").symlink_to(tmp_path / "planted")
-    with pytest.raises(StoreError, match=r"whales\.ipynb cannot be written"):
+    with pytest.raises(StoreError, match=r"another whales\.ipynb is there already"):
         arrived(packed, there)
     assert not (tmp_path / "planted").exists()
 
@@ -493,3 +571,18 @@ def test_what_a_cell_asks_for_and_does_not_show_is_packed_too(store, tmp_path, t
         "a silent fox",
         "a whale",
     ]
+
+
+def test_a_pack_holds_no_vote_that_was_taken_back(packed, there):
+    line = Undone("0" * 32).to_line()
+    name = f"beluga_store/votes/{hashlib.sha256(line).hexdigest()}.jsonl"
+    written(packed, [*entries(packed).items(), (name, line)])
+    refused(packed, there, "a pack holds no vote that was taken back")
+
+
+def test_more_votes_than_a_file_of_them_holds_are_refused(packed, there, monkeypatch):
+    monkeypatch.setattr(zips, "LARGEST_LINES", 100)
+    lines = b" " * 101
+    name = f"beluga_store/votes/{hashlib.sha256(lines).hexdigest()}.jsonl"
+    written(packed, [*entries(packed).items(), (name, lines)])
+    refused(packed, there, "is too large")

@@ -21,7 +21,7 @@ from stores import everything, notebook, record
 from beluga_nb.errors import StoreError
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
-from beluga_nb.store.unpack import unpack
+from beluga_nb.store.unpack import _write_new, unpack
 
 UNPACK = """
 import resource, sys, time
@@ -350,6 +350,59 @@ def test_a_name_that_no_pack_has_is_refused(name, packed, tmp_path):
     info.filename = name
     file = zip_of(tmp_path / "b.zip", [*contents(packed).items(), (info, b"{}")])
     refused(file, tmp_path, in_process)
+
+
+SECOND_NAMES = [
+    "../b.ipynb",
+    "/tmp/b.ipynb",
+    "b.ipynb",
+    "beluga_store/b.ipynb",
+    "A.ipynb",
+    "../../b",
+    "..",
+    "",
+]
+
+
+def with_second_name(name, second):
+    """A file of a zip that gives another name in a Unicode Path field, where Python reads it from 3.12 on."""
+    info = zipfile.ZipInfo(name)
+    said = b"\1" + struct.pack("<L", zlib.crc32(name.encode())) + second.encode()
+    info.extra = struct.pack("<HH", 0x7075, len(said)) + said
+    return info
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("second", SECOND_NAMES)
+def test_a_second_name_in_a_zip_leads_nowhere(second, number, packed, tmp_path):
+    files = list(contents(packed).items())
+    name, data = files[number]
+    file = zip_of(
+        tmp_path / "b.zip", [*files[:number], (with_second_name(name, second), data), *files[number + 1 :]]
+    )
+    before = everything(tmp_path)
+    lines, there = in_process(file, tmp_path)
+    with zipfile.ZipFile(file) as zipped:
+        is_taken = zipped.infolist()[number].filename != name
+    if is_taken:
+        assert "a second name" in lines[0]
+        assert there == {}
+    assert {
+        path: each for path, each in everything(tmp_path).items() if not path.startswith("there/")
+    } == before
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("name", ["../b.ipynb", "inner/../../b.ipynb", "link/b.ipynb"])
+def test_what_is_written_lies_in_its_folder_whatever_was_checked_before(name, tmp_path):
+    folder, outside = tmp_path / "there", tmp_path / "outside"
+    (folder / "inner").mkdir(parents=True)
+    outside.mkdir()
+    (folder / "link").symlink_to(outside)
+    with pytest.raises(StoreError, match="cannot be written: a link leads out"):
+        _write_new(folder, name, b"{}")
+    assert everything(tmp_path) == {}
 
 
 TWICE = ["a.ipynb", "A.IPYNB", "beluga_store/store.json"]

@@ -1,0 +1,98 @@
+"""Paths that a person names, and files that anybody may have put there.
+
+Files are read to a bound and only if they are plain ones: a pipe would be waited for, a device never ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from io import FileIO
+from pathlib import Path
+
+from beluga_nb.errors import RequestError
+
+# Opening a pipe waits for its other end, unless O_NONBLOCK is given; for plain files that changes nothing.
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+
+
+class NotReadError(OSError):
+    """A file is no plain one, or has more bytes than are read."""
+
+
+def path_of(words: str | Path) -> Path:
+    """Return the path that a person names, where `~` is their home; one of nobody stays as it is.
+
+    >>> path_of("~nobody-has-this-name/x.png").name
+    'x.png'
+    """
+    return Path(os.path.expanduser(words))
+
+
+def working_folder() -> Path:
+    """Return the current folder; raise `RequestError` where it has been removed."""
+    try:
+        return Path.cwd()
+    except OSError:
+        raise RequestError(
+            "The current folder is not there any more.", "Change to another folder (cd), and try again."
+        ) from None
+
+
+def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> FileIO:
+    """Open a plain file; raise `OSError` where it is something else, or no file can have that name."""
+    try:
+        descriptor = os.open(path, flags | _AT_ONCE, mode)
+    except ValueError:  # a NUL, or half of a character
+        raise NotReadError(errno.EINVAL, "no file can have that name") from None
+    try:
+        found = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(found):
+            raise NotReadError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(found):
+            raise NotReadError(errno.EINVAL, "it is no plain file")
+        return FileIO(descriptor, "rb" if flags == os.O_RDONLY else "r+b")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_file(path: Path | str, most: int) -> bytes:
+    """Return a whole file; raise `OSError` where it is no plain one, or has more than `most` bytes."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = _read(file, size + 1) if size <= most else b""
+    if max(size, len(data)) > most:
+        raise NotReadError(errno.EFBIG, f"it has more than {most:,} bytes")
+    return data
+
+
+def read_head(path: Path | str, most: int) -> bytes:
+    """Return the first bytes of a plain file, all of a shorter one; raise `OSError` for anything else."""
+    with open_file(path) as file:
+        return _read(file, min(os.fstat(file.fileno()).st_size, most))
+
+
+def _read(file: FileIO, count: int) -> bytes:
+    data = file.read(count) or b""
+    while len(data) < count and (more := file.read(count - len(data))):
+        data += more
+    return data
+
+
+def holds(path: Path | str, data: bytes) -> bool:
+    """Whether a plain file can be read, and has these bytes."""
+    try:
+        return read_file(path, len(data)) == data
+    except OSError:
+        return False
+
+
+def write_file(path: Path | str, data: bytes) -> None:
+    """Write a file where a person wants it; raise `OSError` where something else than a file is there."""
+    with open_file(path, os.O_RDWR | os.O_CREAT) as file:
+        file.truncate()
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]

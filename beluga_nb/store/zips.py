@@ -1,0 +1,174 @@
+"""Zips of anybody: opened only as far as is known beforehand, and what may be in a pack.
+
+That is how many files a zip lists, how large each is, and that no two of them are the same bytes of it. No
+name becomes a path unless it is one that `pack` would give (S38).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from beluga_nb.paths import open_file
+from beluga_nb.store.files import LARGEST_JSON, LARGEST_LINES
+from beluga_nb.text import sanitize
+
+LARGEST_FILE = 64 * 2**20
+"""Bytes of one file in a pack."""
+
+LARGEST_PACK = 2 * 2**30
+"""Bytes of all files in a pack."""
+
+MOST_FILES = 100_000
+"""Files in a pack."""
+
+LARGEST_LIST = 300 * MOST_FILES
+"""Bytes of a zip that list its files, all of which `zipfile` reads at once."""
+
+HIGHEST_RATIO = 200
+"""How much larger than in the zip a file may be, from a megabyte on."""
+
+STORE = "beluga_store/store.json"
+NOTEBOOK = re.compile(r"[^/\\:\x00-\x1f\x7f]{1,200}\.ipynb")
+STORED = re.compile(
+    r"beluga_store/(?P<room>records|blobs|sheets|scores|marks)/"
+    r"(?P<head>[0-9a-f]{2})/(?P<name>[0-9a-f]{64})"
+    r"(?P<suffix>\.json|\.png|\.jpg|\.webp)"
+)
+VOTES = re.compile(r"beluga_store/votes/(?P<name>[0-9a-f]{64})\.jsonl")
+
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can have
+_PLAIN_FILE = (stat.S_IFREG | 0o644) << 16
+_UNIX = 3
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_ENCRYPTED = 1
+_LOCAL_HEADER = 30  # bytes, without the name
+_TAIL = 2**16 + 22 + 76  # bytes from the end in which a zip says where its list is, and how long
+_LIST_ENDS, _LONG_LIST_ENDS = b"PK\5\6", b"PK\6\6"
+
+# What zipfile raises for bytes that are no zip, in one version of Python or another.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
+    *(ValueError, IndexError, KeyError, OverflowError, struct.error),
+)
+
+
+class Rejected(Exception):
+    """A zip is not as it should be; the text says why."""
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip; raise `Rejected` where it is none, is damaged, or is found to be so in the block."""
+    try:
+        with open_file(file) as data:
+            _check_list(data)
+            with zipfile.ZipFile(data) as zipped:
+                yield zipped
+    except OSError as error:
+        raise Rejected(error.strerror or str(error)) from None
+    except _DAMAGED as error:
+        raise Rejected(f"it is damaged ({type(error).__name__})") from None
+
+
+def new(name: str) -> zipfile.ZipInfo:
+    """Return how a file is listed in a pack that is written: the same for the same name, at any time."""
+    info = zipfile.ZipInfo(name, _LONG_AGO)
+    info.create_system, info.external_attr = _UNIX, _PLAIN_FILE
+    return info
+
+
+def is_pack(file: Path) -> bool:
+    """Whether a file is a pack as we write it: one notebook and a store, and nothing that we would not."""
+    try:
+        with opened(file) as zipped:
+            infos = checked(zipped)
+    except Rejected:
+        return False
+    names = [info.filename for info in infos]
+    return STORE in names and sum(map(_is_notebook, names)) == 1 and all(map(_is_written, infos))
+
+
+def _is_notebook(name: str) -> bool:
+    return NOTEBOOK.fullmatch(name) is not None
+
+
+def _is_written(info: zipfile.ZipInfo) -> bool:
+    ours = new(info.filename)
+    return all(getattr(info, each) == getattr(ours, each) for each in _AS_WRITTEN)
+
+
+_AS_WRITTEN = ("date_time", "create_system", "external_attr", "compress_type", "extra", "comment")
+
+
+def _check_list(file: IO[bytes]) -> None:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+    tail = file.read(_TAIL)
+    end = tail.rfind(_LIST_ENDS)
+    sizes = [tail[end + 12 : end + 16]] if end >= 0 else []
+    sizes += [tail[at + 40 : at + 48] for at in [tail.rfind(_LONG_LIST_ENDS, 0, max(end, 0))] if at >= 0]
+    if any(int.from_bytes(size, "little") > LARGEST_LIST for size in sizes):
+        raise Rejected("it lists too many files")
+    file.seek(0)
+
+
+def checked(zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the files of a zip; raise `Rejected` unless each is one of a pack, by name, kind and size."""
+    infos = zipped.infolist()
+    if len(infos) > MOST_FILES or sum(info.file_size for info in infos) > LARGEST_PACK:
+        raise Rejected("it is too large")
+    _check_apart(infos, zipped.start_dir)
+    seen: set[str] = set()
+    for info in infos:
+        _check_entry(info)
+        if info.filename.casefold() in seen:
+            raise Rejected(f"it holds {quoted(info)} twice")
+        seen.add(info.filename.casefold())
+    return infos
+
+
+def _check_apart(infos: list[zipfile.ZipInfo], end: int) -> None:
+    # A few bytes that count for many files are a bomb, though no file is large.
+    for info in sorted(infos, key=lambda info: info.header_offset, reverse=True):
+        name = len(info.orig_filename.encode("utf-8", "replace"))
+        if info.header_offset + _LOCAL_HEADER + name + info.compress_size > end:
+            raise Rejected(f"{quoted(info)} overlaps what follows it")
+        end = info.header_offset
+
+
+def _check_entry(info: zipfile.ZipInfo) -> None:
+    # As it is written in the zip: zipfile cuts names at a NUL, or takes another one from an extra field.
+    name = info.orig_filename
+    stored = STORED.fullmatch(name)
+    known = NOTEBOOK.fullmatch(name) or VOTES.fullmatch(name) or name == STORE
+    if not (known or (stored and stored["name"].startswith(stored["head"]))):
+        raise Rejected(f"it holds {quoted(info)}, which is no file of a pack")
+    if info.filename != name:
+        raise Rejected(f"it gives {quoted(info)} a second name")
+    if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
+        raise Rejected(f"{quoted(info)} is no plain file")
+    if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
+        raise Rejected(f"{quoted(info)} is encrypted, or compressed in a way that is not read")
+    if info.file_size > _most(name, stored):
+        raise Rejected(f"{quoted(info)} is too large")
+    if info.file_size > max(2**20, HIGHEST_RATIO * info.compress_size):
+        raise Rejected(f"{quoted(info)} is far larger than it looks")
+
+
+def _most(name: str, stored: re.Match[str] | None) -> int:
+    if VOTES.fullmatch(name):
+        return LARGEST_LINES
+    return LARGEST_JSON if stored and stored["room"] != "blobs" else LARGEST_FILE
+
+
+def quoted(info: zipfile.ZipInfo) -> str:
+    """Return the name of a file in a zip, to be told."""
+    return f"'{sanitize(info.orig_filename, 120)}'"
