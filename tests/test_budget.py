@@ -313,11 +313,14 @@ print(session.budget.images, session.status()["spent"])
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
+FORKED_WITH_THREADS = "ignore:This process:DeprecationWarning"
+"""What Python says from 3.12 on, and what these tests are about."""
+
 
 def in_process(script, base_url, folder, *arguments, **more):
     said = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_MODEL": "flux-2.0"} | more
     return subprocess.Popen(
-        [sys.executable, "-c", script, str(folder), *map(str, arguments)],
+        [sys.executable, "-W", FORKED_WITH_THREADS, "-c", script, str(folder), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
