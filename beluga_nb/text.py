@@ -272,7 +272,7 @@ class _Live:
 _UNPRINTED = bytes(number for number in range(256) if not 0x21 <= number <= 0x7E)
 
 # Each may be escaped itself, by whoever has put an answer into another. Each begins with one sign of a few,
-# which `re` finds fast; backslashes that begin no escape are read too, or they would be looked at many times.
+# which `re` finds fast. Backslashes that begin no escape are read too: else `re` would try each of them.
 _NUMBERED = rb"""
       \\\\*+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|u\{0*([0-9a-fA-F]{1,6})\}|([01][0-7]{2})%b)?
     | %%(?:25)*([0-9a-fA-F]{2})

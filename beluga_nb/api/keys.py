@@ -142,7 +142,7 @@ class KeyResolver:
         if self._kept is None and not self._asked:
             self._asked = True
             self._kept = self._from_vaults()
-        return self._kept
+        return checked(self._kept) if self._kept else None
 
     def said(self, variable: str) -> Secret | None:
         """Return the key that a variable of the environment holds.
@@ -161,8 +161,8 @@ class KeyResolver:
 
     def take(self, typed: Secret) -> Secret:
         """Use a key that was typed, in place of all others; raise `SettingsError` where it is malformed."""
-        self._typed = checked(typed)
         self._used.append(typed)
+        self._typed = checked(typed)
         return typed
 
     def ask_again(self) -> None:
@@ -179,7 +179,7 @@ class KeyResolver:
             secret = Secret(found, name)
             del found  # a traceback may show the variables of its frames
             if secret:
-                return checked(secret)
+                return secret  # malformed, too: it is refused each time, and taken out of what leaves
         return None
 
 
