@@ -19,6 +19,7 @@ from conftest import drawn
 from faulty import Faulty, b64, http, images, reset_after
 from PIL import Image
 
+from beluga_nb.api import http as _imported_before_limits_change  # noqa: F401
 from beluga_nb.api import spool, transport
 from beluga_nb.core import Request
 from beluga_nb.errors import BelugaError
