@@ -15,13 +15,21 @@ WRITTEN = {
     "every third percent": lambda key: "".join(f"%{ord(x):02X}" if i % 3 else x for i, x in enumerate(key)),
     "json": lambda key: "".join(f"\\u{byte:04x}" for byte in key.encode()),
     "repr": lambda key: "".join(f"\\x{byte:02x}" for byte in key.encode()),
+    "octal": lambda key: "".join(f"\\{byte:03o}" for byte in key.encode()),
+    "in braces": lambda key: "".join(f"\\u{{{byte:x}}}" for byte in key.encode()),
+    "quoted-printable": lambda key: "".join(f"={byte:02X}" for byte in key.encode()),
+    "another case": lambda key: key.upper(),
+    "backwards": lambda key: key[::-1],
     "html": lambda key: html.escape(key),
     "html decimal": lambda key: "".join(f"&#{byte};" for byte in key.encode()),
     "html hexadecimal": lambda key: "".join(f"&#x{byte:04X};" for byte in key.encode()),
     "hex": lambda key: key.encode().hex(),
     "HEX": lambda key: key.encode().hex().upper(),
+    "hex with colons": lambda key: key.encode().hex(":"),
     "hex of a header": lambda key: f"Bearer {key}".encode().hex(),
     "two bytes each": lambda key: key.encode("utf-16-le").decode("latin-1"),
+    "base64 of UTF-16": lambda key: base64.b64encode(f'"{key}"'.encode("utf-16-le")).decode(),
+    "base64 of UTF-16, the other way round": lambda key: base64.b64encode(key.encode("utf-16-be")).decode(),
     "base64 of a header": lambda key: base64.b64encode(f"Bearer {key}".encode()).decode(),
     "base64 of a login": lambda key: base64.b64encode(f"user:{key}".encode()).decode(),
     **{
@@ -66,7 +74,11 @@ AROUND = {
 ALL = [
     (written, broken, around)
     for written, broken, around in itertools.product(WRITTEN, BROKEN, AROUND)
-    if not (written in {"json", "repr"} and broken != "whole" and around.startswith("json"))
+    if not (
+        written in {"json", "repr", "octal", "in braces"} and broken != "whole" and around.startswith("json")
+    )
+    # The sign of quoted-printable is read as it stands, not out of other escapes.
+    and (written != "quoted-printable" or around in {"text", "html", "a path"})
 ]
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import html
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import unicodedata
+import urllib.parse
 
 import pytest
 from disguises import ALL, UNSEEN, disguised
@@ -92,6 +94,81 @@ def test_a_key_that_is_split_over_pieces_is_caught(secret, size):
             assert not holds(redacted, key)
 
 
+FAR = {
+    "zero width": "\u200b" * 40,
+    "much zero width": "\u200b" * 300,
+    "blanks": " " * 900,
+    "line ends": "\r\n" * 300,
+    "accents": "é" * 300,
+    "one colour": "\x1b[1m",
+    "many colours": "\x1b[38;5;196m\x1b[0m" * 50,
+    "8-bit colours": "\x9b1m",
+    "a link": "\x1b]8;;https://lab.example/\x07",
+    "a title": "\x1b]0;title\x1b\\",
+    "a character set": "\x1b(B\x1b[m",
+    "colours among the unseen": "\u200b\x1b[1m\u200b\u200b\x1b[0m" * 20,
+}
+"""What may stand between two characters of a key, however long."""
+FAR_IN = {
+    "text": lambda text: text,
+    "json": lambda text: json.dumps(text)[1:-1],
+    "json as it is": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "json in json": lambda text: json.dumps(json.dumps(text))[3:-3],
+    "an address": lambda text: urllib.parse.quote(text, safe=""),
+    "an address in one": lambda text: urllib.parse.quote(urllib.parse.quote(text, safe=""), safe=""),
+    "html": lambda text: "".join(f"&#{ord(each)};" if each < " " else html.escape(each) for each in text),
+}
+
+
+KNOWN_IN = {
+    **dict.fromkeys(("a link", "a title"), ("text", "json", "json as it is")),
+    **dict.fromkeys(
+        ("many colours", "a character set"), tuple(each for each in FAR_IN if "address" not in each)
+    ),
+    "8-bit colours": {"text", "json as it is", "html"},
+}
+"""Where a code is known, if not everywhere: its signs may be escaped, too."""
+
+
+@pytest.mark.parametrize("around", FAR_IN)
+@pytest.mark.parametrize("between", FAR)
+def test_however_far_its_letters_stand_apart_and_wherever_a_text_is_cut_no_key_passes(between, around):
+    if around not in KNOWN_IN.get(between, FAR_IN):
+        pytest.skip("this code for a terminal is not known in there")
+    secret = Secret(KEYS["BelugAPI's"], "a test")
+    written = FAR_IN[around](FAR[between].join(secret.reveal()))
+    for padding in (0, 65_536 - 20):
+        before, after = "y" * padding + " It said ", " and more " + "z" * 70_000
+        text = before + written + after
+        assert (redact(text) == before + REDACTED + after) is True  # no difference of megabytes is shown
+        assert not holds(sanitize(text, len(text)), secret.reveal())
+        data = text.encode()
+        for size in (8191, len(data)):
+            stream = RedactedStream()
+            pieces = [stream.feed(data[at : at + size]) for at in range(0, len(data), size)]
+            whole = b"".join([*pieces, stream.finish()])
+            assert (whole == (before + REDACTED + after).encode()) is True
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["", " ", "\n", "\u200b", "\u0301", "\x1b[0m", "\x1b[1;31m", "\x1b]0;t\x07", "\u202e"]
+        ),
+        min_size=40,
+        max_size=40,
+    ),
+    st.integers(0, 300),
+    st.integers(20, 80),
+)
+def test_whatever_is_unseen_between_its_letters_no_key_passes(between, padding, longest):
+    secret = Secret(KEYS["BelugAPI's"], "a test")
+    said = "".join(map("".join, zip(secret.reveal(), between, strict=False)))
+    assert redact("y" * padding + said).startswith("y" * padding + REDACTED)
+    assert sanitize(f"a {said} b", longest).startswith(f"a {REDACTED}")
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(), st.lists(st.sampled_from(sorted(KEYS.values())), max_size=3), st.text())
 @example("\\", [KEYS["of digits"]], "%")
@@ -133,11 +210,31 @@ def test_a_key_that_nobody_holds_any_more_is_looked_for_no_more():
 
 def test_a_service_that_floods_with_escapes_or_keys_slows_nobody_down():
     secret = Secret(KEYS["BelugAPI's"], "a test")
-    for flood in (b"\\", b"%25", b"&amp;", b"\\u200e", b"&#0", b" ", b"\\n", secret.reveal().encode()):
+    floods = (
+        b"\\",
+        b"%25",
+        b"&amp;",
+        b"\\u200e",
+        b"&#0",
+        b" ",
+        b"\\n",
+        b"=73",
+        b"\xe2\x80\x8b",
+        b"\xc2\x90a",
+    )
+    codes = (b"\x1b[1m", b"\\u001b[1m", b"%1B", b"\x1b]", b"\\u001b]", b"\x1b[1", b"\x1b")
+    for flood in (*floods, *codes, secret.reveal().encode()):
         data = flood * (2**20 // len(flood))
         began = time.process_time()
         redact_bytes(data)
         assert time.process_time() - began < 4, flood
+        stream = RedactedStream()
+        for at in range(0, len(data), 4096):
+            stream.feed(data[at : at + 4096])
+        stream.finish()
+        assert time.process_time() - began < 8, flood
+        sanitize(data.decode("latin-1"))
+        assert time.process_time() - began < 12, flood
 
 
 # --- the secret itself
