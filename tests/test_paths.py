@@ -87,7 +87,7 @@ sys.exit(main(sys.argv[1:]))
 )  # fmt: skip
 def test_in_a_folder_that_has_been_removed_a_command_says_so_in_two_lines(words, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", GONE, *words.split()], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-P", "-c", GONE, *words.split()], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode in {1, 2}
     assert "Traceback" not in done.stderr
@@ -125,6 +125,7 @@ def test_a_file_is_read_to_the_bound_and_not_a_byte_further(size, tmp_path):
             read_file(path, 100)
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(sys.platform != "linux", reason="files of no size with something in them are Linux's")
 def test_a_file_that_says_it_is_empty_is_read_to_the_bound_too():
     assert read_file("/proc/self/status", 10**6).startswith(b"Name:")
