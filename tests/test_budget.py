@@ -829,6 +829,23 @@ def test_a_file_that_nobody_trusts_shares_a_budget_and_frees_from_none(by, made,
     assert len(counting.requests) == made
 
 
+def test_a_file_that_moves_the_store_frees_from_no_cap(tmp_path):
+    counting = Counting()
+    with service(counting) as base_url:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_MODEL": "flux-2.0"}
+        session = Session(
+            environ=environ | {"BELUGA_BUDGET": "store", "BELUGA_MAX_IMAGES": "2"},
+            folder=tmp_path,
+            notify=lambda _: None,
+        )
+        for number in range(4):
+            (tmp_path / "beluga.toml").write_text(f'store = "store-{number}"\n')
+            with contextlib.suppress(OverBudget):
+                session.generate(f"a fox {number}")
+        assert (tmp_path / "store-1" / "records").exists()
+    assert len(counting.requests) == 2
+
+
 @pytest.mark.parametrize(
     "rest", [b'{"images":1,"co', b"\xff\x00", b"null", b'{"images":"x","cost":"y"}', b"[]"]
 )

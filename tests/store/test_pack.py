@@ -1,6 +1,8 @@
 """A notebook and its recordings as one zip, and back; and what a zip from anybody may not do."""
 
+import base64
 import hashlib
+import io
 import json
 import os
 import platform
@@ -13,9 +15,10 @@ from pathlib import Path
 
 import pytest
 from conftest import ask
+from PIL import Image
 from stores import SENTINEL, everything, mentions, notebook, record
 
-from beluga_nb.core import Request
+from beluga_nb.core import Preview, Request
 from beluga_nb.errors import Refused, StoreError
 from beluga_nb.store import pending, zips
 from beluga_nb.store.folder import sheet_of
@@ -106,6 +109,30 @@ def test_a_pack_holds_the_notebook_and_just_what_it_shows(store, whales):
     }
     assert files["whales.ipynb"] == whales.read_bytes()
     assert SENTINEL not in str(files)
+
+
+def labelled(store, words, colour):
+    """The sheet of one picture with words on it, as a grid draws it."""
+    entry = next(each for each in store.entries() if each.preview)
+    drawn = io.BytesIO()
+    Image.new("RGB", (9, 9), colour).save(drawn, "PNG")
+    part = Preview(store.blob(entry.preview), entry.preview.media_type)
+    return store.sheet([part], lambda: Preview(drawn.getvalue(), "image/png"), writing=True, words=[words])
+
+
+def test_the_labelled_sheet_of_another_notebook_stays_at_home(store, whales):
+    mine = labelled(store, "my own words", "red")
+    labelled(store, "a prompt of another notebook", "blue")
+    shown = {"image/png": base64.b64encode(mine.data).decode()}
+    cells = json.loads(whales.read_text("utf-8"))
+    cells["cells"][-1]["outputs"].append({"output_type": "display_data", "data": shown, "metadata": {}})
+    whales.write_text(json.dumps(cells), "utf-8")
+    packed = entries(pack(store, whales).path)
+    sheets = [json.loads(data) for name, data in packed.items() if "/sheets/" in name]
+    [words] = [each["words"] for each in sheets if "words" in each]
+    assert words == [hashlib.sha256(b'["my own words"]').hexdigest()]
+    of_it = [each["sheet"]["sha256"] for each in sheets if "words" in each]
+    assert [packed[name] for name in packed if Path(name).stem in of_it] == [mine.data]
 
 
 def test_a_pack_holds_nothing_of_the_machine(store, packed):
