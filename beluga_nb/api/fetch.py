@@ -147,13 +147,18 @@ def cut_short(data: bytes) -> bool:
     return False
 
 
+_MOST_PARTS = 200_000  # that are looked at; a picture of more is not decoded (metadata/excess.py)
+
+
 def _ends_as_png(data: bytes) -> bool:
     at = 8
-    while at + 12 <= len(data):
+    for _ in range(_MOST_PARTS):
+        if at + 12 > len(data):
+            return False
         if data[at + 4 : at + 8] == b"IEND":
             return True
         at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return False
+    return True
 
 
 _EOI = 0xD9
@@ -162,9 +167,12 @@ _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # not stuffed, 
 
 def _ends_as_jpeg(data: bytes) -> bool:
     at = 2
-    while found := _MARKER.search(data, at):
+    for _ in range(_MOST_PARTS):
+        found = _MARKER.search(data, at)
+        if not found:
+            return False
         if found[1][0] == _EOI:
             return True
         # A segment is passed over, or the thumbnail in it would end the picture; a scan is searched.
         at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-    return False
+    return True

@@ -1,6 +1,7 @@
 """Where a picture may come from, and whether it came whole."""
 
 import io
+import zlib
 
 import pytest
 from PIL import Image
@@ -272,3 +273,18 @@ def test_an_address_that_is_connected_to(url, base_url, addresses):
 def test_an_address_that_is_not_connected_to(url, base_url, addresses):
     with pytest.raises(BadReply, match="lies at an address that is not fetched"):
         check_addresses(url, base_url, addresses)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        JPEG[:2] + b"\xff\xe2\x00\x02" * 300_000 + JPEG[2:],
+        PNG[:33] + (b"\0\0\0\0teSt" + zlib.crc32(b"teSt").to_bytes(4, "big")) * 300_000 + PNG[33:],
+    ],
+    ids=["JPEG", "PNG"],
+)
+def test_a_picture_of_too_many_parts_is_whole_and_not_decoded(data):
+    assert not cut_short(data)
+    with pytest.raises(BadImage, match="has more than") as caught:
+        looked_at(data)
+    assert caught.value.whole
