@@ -15,6 +15,7 @@ from beluga_nb.errors import RequestError
 
 # Opening a pipe waits for its other end, unless O_NONBLOCK is given; for plain files that changes nothing.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_PIECE = 2**16
 
 
 class NotReadError(OSError):
@@ -40,6 +41,11 @@ def working_folder() -> Path:
         ) from None
 
 
+def whole(path: Path) -> Path:
+    """Return a path from the root on; raise `RequestError` where it starts at a folder that is removed."""
+    return path if path.is_absolute() else working_folder() / path
+
+
 def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> FileIO:
     """Open a plain file; raise `OSError` where it is something else, or no file can have that name."""
     try:
@@ -62,7 +68,9 @@ def read_file(path: Path | str, most: int) -> bytes:
     """Return a whole file; raise `OSError` where it is no plain one, or has more than `most` bytes."""
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
-        data = _read(file, size + 1) if size <= most else b""
+        data = file.read(size + 1) or b"" if size <= most else b""
+        while size != len(data) <= most and (more := file.read(_PIECE)):  # it grows, or says that it is empty
+            data += more
     if max(size, len(data)) > most:
         raise NotReadError(errno.EFBIG, f"it has more than {most:,} bytes")
     return data
@@ -71,14 +79,7 @@ def read_file(path: Path | str, most: int) -> bytes:
 def read_head(path: Path | str, most: int) -> bytes:
     """Return the first bytes of a plain file, all of a shorter one; raise `OSError` for anything else."""
     with open_file(path) as file:
-        return _read(file, min(os.fstat(file.fileno()).st_size, most))
-
-
-def _read(file: FileIO, count: int) -> bytes:
-    data = file.read(count) or b""
-    while len(data) < count and (more := file.read(count - len(data))):
-        data += more
-    return data
+        return file.read(min(os.fstat(file.fileno()).st_size, most)) or b""
 
 
 def holds(path: Path | str, data: bytes) -> bool:

@@ -305,6 +305,19 @@ def test_what_is_there_is_never_replaced_and_that_is_said(source, tmp_path, what
     assert kept.exists() == (what == "a link")
 
 
+@pytest.mark.posix
+@pytest.mark.parametrize("name", ["docs", "notebooks", "notebooks/beluga_store"])
+def test_nothing_is_written_through_a_link_that_leads_out_of_the_folder(source, tmp_path, name):
+    (tmp_path / "mine/notebooks").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    if name == "notebooks":
+        (tmp_path / "mine/notebooks").rmdir()
+    (tmp_path / "mine" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RequestError, match="cannot be written: a link in it leads elsewhere"):
+        lab.copy(source, tmp_path / "mine")
+    assert contents(tmp_path / "elsewhere") == {}
+
+
 def test_a_folder_that_cannot_be_written_is_two_lines(source, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match="cannot be written"):

@@ -1,0 +1,211 @@
+"""Paths that a person names, and files that anybody may have put there."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from stores import notebook, record
+
+from beluga_nb.errors import BelugaError, RequestError
+from beluga_nb.paths import NotReadError, holds, open_file, path_of, read_file, read_head, write_file
+from beluga_nb.session import Session
+from beluga_nb.store.records import Store
+from beluga_nb.untrusted import MOST_VALUES, load_json
+
+NOBODY = "~nobody-has-this-name"
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Session(environ={}, folder=tmp_path, notify=lambda _: None)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with a notebook, a pack and a picture in it."""
+    shown = record(Store(tmp_path / "beluga_store"))
+    notebook(tmp_path / "a.ipynb", shown)
+    shown.pictures[0].save(tmp_path / "a.png")
+    (tmp_path / "a.csv").write_text("animal\nfox\n")
+    return tmp_path
+
+
+def grid(session):
+    return session.grid("a {{animal}}", animal=["fox"], model="flux-2.0", size="1:1")
+
+
+VERBS = {
+    "open": lambda session, path: session.open(f"{path}/a.png"),
+    "verify": lambda session, path: session.verify(f"{path}/a.ipynb"),
+    "weight": lambda session, path: session.weight(f"{path}/a.ipynb"),
+    "pack": lambda session, path: session.pack(f"{path}/a.ipynb"),
+    "pack to": lambda session, path: session.pack(session.preferences.folder / "a.ipynb", to=f"{path}/b.zip"),
+    "unpack": lambda session, path: session.unpack(f"{path}/a.zip"),
+    "unpack into": lambda session, path: session.unpack(session.preferences.folder / "a.zip", into=path),
+    "axis": lambda session, path: session.grid("a {{animal}}", animal=Path(f"{path}/a.csv")),
+    "sheet": lambda session, path: grid(session).run().sheet(f"{path}/b.png"),
+    "to_html": lambda session, path: grid(session).run().to_html(f"{path}/b.html"),
+    "export": lambda session, path: grid(session).run().export(f"{path}/b"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_home_of_nobody_is_told_or_a_folder_of_that_name_and_never_raw(verb, session, saved, monkeypatch):
+    session.pack(saved / "a.ipynb")
+    monkeypatch.chdir(saved)
+    with contextlib.suppress(BelugaError):
+        VERBS[verb](session, NOBODY)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_persons_home_is_meant_by_a_tilde_in_every_verb(verb, session, saved, monkeypatch):
+    session.pack(saved / "a.ipynb")
+    monkeypatch.setenv("HOME", str(saved))
+    assert path_of("~/a.png") == saved / "a.png"
+    VERBS[verb](session, "~")
+
+
+GONE = """
+import os, sys
+os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
+from beluga_nb.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(
+    "words",
+    ["history", "verify", "verify a.ipynb", "weight", "weight a.ipynb", "forget --all --yes", "pack a.ipynb",
+     "unpack a.zip"],
+)  # fmt: skip
+def test_in_a_folder_that_has_been_removed_a_command_says_so_in_two_lines(words, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", GONE, *words.split()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode in {1, 2}
+    assert "Traceback" not in done.stderr
+    assert len((done.stdout + done.stderr).splitlines()) == 2
+
+
+# --- reading
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a" * 5000])
+def test_a_name_that_no_file_can_have_is_an_error_of_the_system(name, tmp_path):
+    for work in (
+        open_file,
+        partial(read_file, most=9),
+        partial(read_head, most=9),
+        partial(write_file, data=b""),
+    ):
+        with pytest.raises(OSError, match=r"no file can have that name|too long"):
+            work(str(tmp_path / name))
+    assert not holds(str(tmp_path / name), b"")
+
+
+@pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 100_000])
+def test_a_file_is_read_to_the_bound_and_not_a_byte_further(size, tmp_path):
+    path = tmp_path / "a"
+    data = os.urandom(size)
+    path.write_bytes(data)
+    assert read_head(path, 100) == data[:100]
+    assert holds(path, data)
+    assert not holds(path, data + b"x")
+    if size <= 100:
+        assert read_file(path, 100) == data
+    else:
+        with pytest.raises(NotReadError, match="it has more than 100 bytes"):
+            read_file(path, 100)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files of no size with something in them are Linux's")
+def test_a_file_that_says_it_is_empty_is_read_to_the_bound_too():
+    assert read_file("/proc/self/status", 10**6).startswith(b"Name:")
+    with pytest.raises(NotReadError, match="it has more than 9 bytes"):
+        read_file("/proc/self/status", 9)
+
+
+def test_a_file_that_is_written_again_holds_nothing_of_before(tmp_path):
+    for data in (b"a long text", b"short", b""):
+        write_file(tmp_path / "a", data)
+        assert (tmp_path / "a").read_bytes() == data
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_a_picture_is_not_written_into_what_is_no_file(kind, tmp_path):
+    path = tmp_path / "a.png"
+    {"pipe": os.mkfifo, "folder": os.mkdir}.get(kind, lambda path: path.symlink_to("/dev/full"))(path)
+    shown = record(Store(tmp_path / "beluga_store"))
+    with pytest.raises(BelugaError, match=r"'a\.png' cannot be written"):
+        shown.pictures[0].save(path)
+
+
+# --- JSON and tables
+
+
+LONG = {
+    "numbers": "1,",
+    "strings": '"",',
+    "lists": "[],",
+    "objects": "{},",
+    "objects with names": '{"a":1},',
+    "floats": "1.5,",
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_json_of_more_values_than_are_read_is_refused_at_once(kind):
+    text = "[" + LONG[kind] * MOST_VALUES + "1]"
+    for data in (text, text.encode()):
+        began = time.process_time()
+        with pytest.raises(ValueError, match="it holds too many values"):
+            load_json(data)
+        assert time.process_time() - began < 1
+
+
+def test_json_of_few_and_long_values_is_read():
+    assert load_json('["' + "x" * 20_000_000 + '"]') == ["x" * 20_000_000]
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (b"animal\n" + b"fox\n" * 10_001, "it has more than 10,000 rows"),
+        (b",".join(b"a%d" % number for number in range(101)) + b"\n", "it has more than 100 names"),
+        (b"a," * 500_000 + b"a\n" + b"1\n" * 10_000, "it has more than 100 names"),
+        (b"animal\n" + b"x" * (32 * 2**20), "it has more than 33,554,432 bytes"),
+        (b"animal\nfox,hen\n", "a line has more cells than there are names"),
+        (b"animal\n\xff\n", "can't decode"),
+    ],
+)
+def test_a_table_that_no_grid_needs_is_told_at_once(table, told, session, tmp_path):
+    (tmp_path / "a.csv").write_bytes(table)
+    began = time.process_time()
+    with pytest.raises(RequestError, match=told) as caught:
+        session.grid("a {{animal}}", animal=Path("a.csv"))
+    assert time.process_time() - began < 3
+    assert len(caught.value.lines()) == 2
+
+
+def test_a_table_of_as_many_rows_as_a_grid_has_is_read_in_seconds(session, tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "animal\n" + "".join(f"fox {number}\n" for number in range(10_000)), "utf-8"
+    )
+    began = time.process_time()
+    assert len(session.grid("a {{animal}}", animal=Path("a.csv"))) == 10_000
+    assert time.process_time() - began < 30
+
+
+def test_a_table_with_a_mark_of_its_encoding_and_with_lines_in_its_cells_is_read(session, tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'\xef\xbb\xbfanimal,scene\r\n"a\r\nfox",snow\r\n')
+    found = session.grid("a {{animal}} in {{scene}}", animal=Path("a.csv"))
+    [choice] = found.study.axes[0].choices
+    assert choice.says == {"animal": "a\r\nfox", "scene": "snow"}
