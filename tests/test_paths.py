@@ -125,6 +125,7 @@ def test_a_file_is_read_to_the_bound_and_not_a_byte_further(size, tmp_path):
             read_file(path, 100)
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(sys.platform != "linux", reason="files of no size with something in them are Linux's")
 def test_a_file_that_says_it_is_empty_is_read_to_the_bound_too():
     assert read_file("/proc/self/status", 10**6).startswith(b"Name:")

@@ -2,9 +2,9 @@
 
     beluga_store/marks/77/77610d44….json  {"schema": 1, "picture": "77610d44…", "favourite": true, "note": ""}
 
-A mark is named by the SHA-256 of its picture, whatever asked for it: two git branches that say the same of it
-merge, and where they differ git asks which one stays. It keeps no picture alive: it is forgotten with the last
-recording of its picture.
+A mark is named by the SHA-256 of its picture, whatever asked for it: two git branches that say the same of
+it merge, and where they differ git asks which one stays. It keeps no picture alive: it is forgotten with the
+last recording of its picture.
 """
 
 from __future__ import annotations

@@ -102,12 +102,8 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
 
 def _checked(store: Store, rows: Sequence[Row], notebooks: Sequence[Path]) -> str:
     count = f"{len(rows)} recording{'s' * (len(rows) != 1)}"
-    return ", ".join(
-        [
-            f"{sanitize(store.folder.name)} ({count})",
-            *(sanitize(path.name or str(path)) for path in notebooks),
-        ]
-    )
+    named = [sanitize(path.name or str(path)) for path in notebooks]
+    return ", ".join([f"{sanitize(store.folder.name)} ({count})", *named])
 
 
 _Scanned = Sequence[tuple[Path, Row | Sheet | Score | Mark | Unusable]]
