@@ -87,7 +87,7 @@ sys.exit(main(sys.argv[1:]))
 )  # fmt: skip
 def test_in_a_folder_that_has_been_removed_a_command_says_so_in_two_lines(words, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", GONE, *words.split()], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-P", "-c", GONE, *words.split()], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode in {1, 2}
     assert "Traceback" not in done.stderr

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ _LIST_ENDS, _LONG_LIST_ENDS = b"PK\5\6", b"PK\6\6"
 # What zipfile raises for bytes that are no zip, in one version of Python or another.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
-    *(ValueError, IndexError, KeyError, OverflowError, struct.error),
+    *(ValueError, IndexError, KeyError, OverflowError, struct.error, UserWarning),
 )
 
 
@@ -71,7 +72,10 @@ def opened(file: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with open_file(file) as data:
             _check_list(data)
-            with zipfile.ZipFile(data) as zipped:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of a damaged field, of which it would go on and say so
+                zipped = zipfile.ZipFile(data)
+            with zipped:
                 yield zipped
     except OSError as error:
         raise Rejected(error.strerror or str(error)) from None
