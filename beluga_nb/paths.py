@@ -69,8 +69,8 @@ def read_file(path: Path | str, most: int) -> bytes:
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         data = file.read(size + 1) or b"" if size <= most else b""
-        while size != len(data) <= most and (more := file.read(_PIECE)):  # it grows, or says that it is empty
-            data += more
+        while size != len(data) and size <= most >= len(data) and (more := file.read(_PIECE)):
+            data += more  # it grows, or says that it is empty
     if max(size, len(data)) > most:
         raise NotReadError(errno.EFBIG, f"it has more than {most:,} bytes")
     return data

@@ -67,6 +67,7 @@ def test_a_home_of_nobody_is_told_or_a_folder_of_that_name_and_never_raw(verb, s
 def test_a_persons_home_is_meant_by_a_tilde_in_every_verb(verb, session, saved, monkeypatch):
     session.pack(saved / "a.ipynb")
     monkeypatch.setenv("HOME", str(saved))
+    monkeypatch.chdir(saved)
     assert path_of("~/a.png") == saved / "a.png"
     VERBS[verb](session, "~")
 
