@@ -192,7 +192,7 @@ class Budget:
         self.replayed = 0  # pictures that the store had, and need not be made again
         self.saved = ZERO
         self._ledger = ledger
-        self._is_apart = False  # from processes that it should count together with
+        self._is_apart = False  # it cannot count together with the other processes of a fork
         self._spent = Amount()
         self._read = 0  # bytes of the ledger
         self._overlong = False  # in a line that is too long

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from beluga_nb.core import Bundle, Picture, Preview, Result
 from beluga_nb.errors import BadImage
-from beluga_nb.paths import path_of, whole
+from beluga_nb.paths import absolute_path, path_of
 from beluga_nb.person import check_yes
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
@@ -76,7 +76,7 @@ class Care:
             return [verify(self._store())]
         by_store: dict[Path, list[Path]] = {}
         for path in map(path_of, notebooks):
-            by_store.setdefault(self._store(whole(path.parent)).folder, []).append(path)
+            by_store.setdefault(self._store(absolute_path(path.parent)).folder, []).append(path)
         return [verify(Store(folder), paths) for folder, paths in by_store.items()]
 
     def forget(
@@ -106,14 +106,14 @@ class Care:
         from beluga_nb.store.pack import pack
 
         notebook = path_of(notebook)
-        return pack(self._store(whole(notebook.parent)), notebook, path_of(to) if to else None)
+        return pack(self._store(absolute_path(notebook.parent)), notebook, path_of(to) if to else None)
 
     def unpack(self, file: str | Path, *, into: str | Path = ".") -> Unpacked:
         """Put a packed notebook into a folder and its recordings into that folder's store, all checked."""
         from beluga_nb.store.unpack import unpack
 
         into = path_of(into)
-        return unpack(path_of(file), self._store(whole(into)), into=into)
+        return unpack(path_of(file), self._store(absolute_path(into)), into=into)
 
     def _check_forgetting(self, chosen: Chosen) -> None:
         if chosen.runs:

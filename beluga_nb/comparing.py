@@ -43,7 +43,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.judging import Judging
 from beluga_nb.keyless import check, keyless
-from beluga_nb.paths import path_of, read_file
+from beluga_nb.paths import path_of, read_file, write_file
 from beluga_nb.person import check_yes
 from beluga_nb.preferences import Preferences
 from beluga_nb.settings import Settings
@@ -74,7 +74,7 @@ LARGEST_TABLE = 32 * 2**20
 """Bytes of a CSV file with the values of an axis."""
 
 MOST_NAMES = 100
-"""Names in its first line."""
+"""Columns of such a file."""
 
 MOST_SHOWN = 200
 """Pictures of a grid that go into a notebook."""
@@ -252,8 +252,9 @@ class Comparing(Judging):
         # What this run may make is the caller's own word, and holds for previews too.
         Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
-            bought = [each for each in bounded if not self._costs_nothing(each, now.at(each.model))]
-            for budget in self._bounding(now):
+            to_buy = ((each, self._to_buy(each, now.at(each.model))) for each in bounded)
+            bought = [each.part(each.sample, n) for each, n in to_buy if n]
+            for budget in self._bounding(now) if bought else []:
                 budget.check(bought, now.caps)
             Budget().check(bounded, caps)
         if yes or plan.images <= ASK_ABOVE:
@@ -337,7 +338,7 @@ class Comparing(Judging):
 
         written = page(_table(grid, _original if originals else _small), title=path.stem)
         try:
-            path.write_text(redact(written), "utf-8")
+            write_file(path, redact(written).encode())
         except OSError as error:
             raise StoreError(
                 f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
@@ -366,8 +367,8 @@ class Comparing(Judging):
     def _bounding(self, now: Settings) -> list[Budget]:
         raise NotImplementedError
 
-    def _costs_nothing(self, request: Request, now: Settings) -> bool:
-        return set(request.samples) <= self._left_of(request, now, self._store_of(now))
+    def _to_buy(self, request: Request, now: Settings) -> int:
+        return request.n - len(self._left_of(request, now, self._store_of(now)))
 
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:
         raise NotImplementedError

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -35,6 +34,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.keyless import keyless
 from beluga_nb.metadata import excess, png
+from beluga_nb.paths import path_of
 from beluga_nb.text import redact, redacted_bundle, sanitize
 
 if TYPE_CHECKING:
@@ -372,7 +372,7 @@ class Absent(Picture):
 
 
 def _named(path: str | Path) -> Path:
-    path = Path(os.path.expanduser(path))  # one that begins with ~ and is nobody's home stays as it is
+    path = path_of(path)  # one that begins with ~ and is nobody's home stays as it is
     if path.name in {"", ".."}:
         raise RequestError(f"'{path}' names no file.", "Give the picture a name: save('whale.png')")
     return path

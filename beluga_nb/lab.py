@@ -18,7 +18,7 @@ from pathlib import Path
 
 from beluga_nb.arguments import Parser, is_whole
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
-from beluga_nb.paths import holds
+from beluga_nb.paths import has_content
 from beluga_nb.store.files import NOT_FOR_GIT, is_inside
 from beluga_nb.store.moves import replacing
 from beluga_nb.text import nearest, redact, sanitize
@@ -252,7 +252,7 @@ def files(source: Path) -> Iterator[Path]:
 def _copy(source: Path, target: Path, name: str, copied: Copied) -> None:
     data = source.read_bytes()
     if os.path.lexists(target):
-        if not holds(target, data):
+        if not has_content(target, data):
             copied.kept.append(name)
         return
     if not is_inside(target, copied.folder):

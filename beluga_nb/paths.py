@@ -18,8 +18,8 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(o
 _PIECE = 2**16
 
 
-class NotReadError(OSError):
-    """A file is no plain one, or has more bytes than are read."""
+class NotPlainFileError(OSError):
+    """A path is no plain file, or the file is too large."""
 
 
 def path_of(words: str | Path) -> Path:
@@ -41,7 +41,7 @@ def working_folder() -> Path:
         ) from None
 
 
-def whole(path: Path) -> Path:
+def absolute_path(path: Path) -> Path:
     """Return a path from the root on; raise `RequestError` where it starts at a folder that is removed."""
     return path if path.is_absolute() else working_folder() / path
 
@@ -51,13 +51,13 @@ def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> 
     try:
         descriptor = os.open(path, flags | _AT_ONCE, mode)
     except ValueError:  # a NUL, or half of a character
-        raise NotReadError(errno.EINVAL, "no file can have that name") from None
+        raise NotPlainFileError(errno.EINVAL, "no file can have that name") from None
     try:
         found = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(found):
-            raise NotReadError(errno.EISDIR, os.strerror(errno.EISDIR))
+            raise NotPlainFileError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(found):
-            raise NotReadError(errno.EINVAL, "it is no plain file")
+            raise NotPlainFileError(errno.EINVAL, "it is no plain file")
         return FileIO(descriptor, "rb" if flags == os.O_RDONLY else "r+b")
     except BaseException:
         os.close(descriptor)
@@ -69,10 +69,11 @@ def read_file(path: Path | str, most: int) -> bytes:
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         data = file.read(size + 1) or b"" if size <= most else b""
-        while size != len(data) and size <= most >= len(data) and (more := file.read(_PIECE)):
-            data += more  # it grows, or says that it is empty
+        # It grows, or says that it is empty; each further piece is as long as all before.
+        while size != len(data) and size <= most >= len(data) and (more := file.read(max(_PIECE, len(data)))):
+            data += more
     if max(size, len(data)) > most:
-        raise NotReadError(errno.EFBIG, f"it has more than {most:,} bytes")
+        raise NotPlainFileError(errno.EFBIG, f"it has more than {most:,} bytes")
     return data
 
 
@@ -82,7 +83,7 @@ def read_head(path: Path | str, most: int) -> bytes:
         return file.read(min(os.fstat(file.fileno()).st_size, most)) or b""
 
 
-def holds(path: Path | str, data: bytes) -> bool:
+def has_content(path: Path | str, data: bytes) -> bool:
     """Whether a plain file can be read, and has these bytes."""
     try:
         return read_file(path, len(data)) == data

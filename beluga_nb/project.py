@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from beluga_nb.endpoints import Named, named_in
 from beluga_nb.errors import SettingsError
+from beluga_nb.paths import path_of, read_file
 from beluga_nb.text import sanitize
 
 FILE = "beluga.toml"
@@ -254,10 +255,7 @@ def find(
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-        if len(data) > LARGEST_FILE:
-            raise ValueError(f"it has more than {LARGEST_FILE:,} bytes")
+        data = read_file(path, LARGEST_FILE)
         if _DEEP.search(data) or _is_deep(said := tomllib.loads(data.decode("utf-8"))):
             raise ValueError(f"it has more than {DEEPEST} names in one another")
         return said
@@ -295,7 +293,7 @@ def _all_names(said: Mapping[str, object]) -> Iterator[str]:
 
 def _trusted(environ: Mapping[str, str]) -> set[str]:
     named = [each.strip() for each in environ.get(TRUST, "").split(os.pathsep)]
-    folders = [Path(os.path.expanduser(each)) for each in named if each]
+    folders = [path_of(each) for each in named if each]
     for folder in folders:
         if CONTROL.search(str(folder)) or not folder.is_absolute():
             raise SettingsError(

@@ -89,8 +89,8 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 class Secret:
     """A key that no repr, format, copy, JSON or pickle gives away; `source` says where it was found.
 
-    As long as it lives, `redact` takes it out of whatever leaves. Any value becomes one, since an error
-    raised here would show it: `kind` names the type of what is given and no text.
+    As long as it lives, `redact` takes it out of whatever leaves. Any value can become one, since an error
+    raised here would show it; `kind` is the name of its type where it is no text.
     """
 
     __slots__ = ("_value", "kind", "source")
@@ -305,7 +305,7 @@ _BEGINNINGS = (
 class _Layer(NamedTuple):
     """A step of reading: what it takes away or replaces; of the pieces that it reads, a `run` stays.
 
-    It finds nothing that others do not where none of `needs` stands.
+    Where none of `needs` occurs, this step finds nothing that other steps miss.
     """
 
     pieces: re.Pattern[bytes]
@@ -376,13 +376,13 @@ class _Reading:
         found = _apart(span for form in forms for span in form.spans(self.read))
         reading = self
         while found and reading._of and reading._pieces:
-            found = _stood(found, reading._pieces.finditer(reading._of.read))
+            found = _mapped_back(found, reading._pieces.finditer(reading._of.read))
             reading = reading._of
         return found
 
 
-def _stood(spans: list[tuple[int, int]], pieces: Iterator[re.Match[bytes]]) -> list[tuple[int, int]]:
-    """Return from where to where stood, before a step, what now stands in these spans."""
+def _mapped_back(spans: list[tuple[int, int]], pieces: Iterator[re.Match[bytes]]) -> list[tuple[int, int]]:
+    """Return where these spans stood before a step."""
     sought = iter([place for start, end in spans for place in (start, end - 1)])
     stood: list[tuple[int, int]] = []
     at, place = 0, next(sought)
@@ -440,10 +440,10 @@ _BLOCK = 2**16
 """Bytes that are looked through at once, or as many as are kept back, if these are more."""
 
 _SLACK = 64
-"""Characters that are kept back beside the longest form: of an escape in which they begin or end."""
+"""Characters that are kept back beside the longest form, for an escape that starts or ends in it."""
 
 _GROWING = re.compile(rb"\\++|25|amp;|[#xX]0*+")
-"""What an escape may have any number of before it stands for something."""
+"""What an escape may repeat any number of times."""
 
 
 def redact_bytes(data: bytes) -> bytes:
@@ -505,7 +505,7 @@ class RedactedStream:
         return redacted
 
     def _until(self, data: bytes) -> int:
-        """Return up to where no key stands that is not whole yet, however it is read."""
+        """Return how much can be passed on: no key that is not complete yet begins before that."""
         size = self._overlap
         while (size := 2 * size) < len(data):
             left = (_GROWING.sub(b"", reading.read) for reading in _readings(data[-size:]))

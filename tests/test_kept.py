@@ -490,6 +490,42 @@ def test_what_is_fetched_is_recorded_when_the_rest_is_stopped(user):
         assert server.count("POST") == 1
 
 
+@pytest.mark.parametrize("retry", [{}, {"retry_after": "soon"}])
+def test_a_busy_service_that_names_a_job_is_asked_again_under_the_same_key(user, retry):
+    busy = http(b'{"job_id": "job-7", "status": "queued"}', 503, **retry)
+    with Faulty([busy, http(JSON)]) as server:
+        assert isinstance(user.ask(server), BelugaError)
+        assert user.ask(server).pictures[0].data == PNG
+        assert len({each.headers["idempotency-key"] for each in server.asked("POST")}) == 1
+
+
+def test_the_job_of_an_answer_that_has_some_pictures_is_written_down(user):
+    body = json.dumps({"id": "job-7", "status": "queued", "data": [b64(PNG)]}).encode()
+    with Faulty(http(body, 202)) as server:
+        assert len(user.ask(server, n=2).result) == 1
+    [call] = pending.calls(user.store)
+    assert call.job == "job-7"
+
+
+def test_an_error_of_one_sample_is_not_raised_for_another(user):
+    with Faulty([images({"url": "{here}/a"}), http(JSON)], http(b"busy", 503)) as server:
+        assert isinstance(user.ask(server), BelugaError)
+        assert "until its host answers" in user.ask(server, n=2).hint
+        assert server.count("POST") == 1
+        assert user.session.generate("a fox", model="flux-2.0", sample=1).pictures[0].data == PNG
+        assert server.count("POST") == 2
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.9])
+def test_a_picture_of_another_format_that_broke_off_is_asked_for_again(user, cut):
+    gif = encoded("GIF", (300, 300))
+    broken = raw(gif[: int(len(gif) * cut)], b"content-length: %d" % len(gif))
+    with Faulty([lambda exchange: exchange.send(broken) and None, http(JSON)]) as server:
+        assert isinstance(user.ask(server), BelugaError)
+        assert user.ask(server).pictures[0].data == PNG
+    assert server.count("POST") == 2
+
+
 DOWN = {
     **{str(status): http(b"busy", status) for status in (408, 425, 429, 500, 502, 503, 504, 520, 599)},
     "a connection that is closed": b"",

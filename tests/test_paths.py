@@ -12,7 +12,15 @@ import pytest
 from stores import notebook, record
 
 from beluga_nb.errors import BelugaError, RequestError
-from beluga_nb.paths import NotReadError, holds, open_file, path_of, read_file, read_head, write_file
+from beluga_nb.paths import (
+    NotPlainFileError,
+    has_content,
+    open_file,
+    path_of,
+    read_file,
+    read_head,
+    write_file,
+)
 from beluga_nb.session import Session
 from beluga_nb.store.records import Store
 from beluga_nb.untrusted import MOST_VALUES, load_json
@@ -108,7 +116,7 @@ def test_a_name_that_no_file_can_have_is_an_error_of_the_system(name, tmp_path):
     ):
         with pytest.raises(OSError, match=r"no file can have that name|too long"):
             work(str(tmp_path / name))
-    assert not holds(str(tmp_path / name), b"")
+    assert not has_content(str(tmp_path / name), b"")
 
 
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 100_000])
@@ -117,12 +125,12 @@ def test_a_file_is_read_to_the_bound_and_not_a_byte_further(size, tmp_path):
     data = os.urandom(size)
     path.write_bytes(data)
     assert read_head(path, 100) == data[:100]
-    assert holds(path, data)
-    assert not holds(path, data + b"x")
+    assert has_content(path, data)
+    assert not has_content(path, data + b"x")
     if size <= 100:
         assert read_file(path, 100) == data
     else:
-        with pytest.raises(NotReadError, match="it has more than 100 bytes"):
+        with pytest.raises(NotPlainFileError, match="it has more than 100 bytes"):
             read_file(path, 100)
 
 
@@ -130,7 +138,7 @@ def test_a_file_is_read_to_the_bound_and_not_a_byte_further(size, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="files of no size with something in them are Linux's")
 def test_a_file_that_says_it_is_empty_is_read_to_the_bound_too():
     assert read_file("/proc/self/status", 10**6).startswith(b"Name:")
-    with pytest.raises(NotReadError, match="it has more than 9 bytes"):
+    with pytest.raises(NotPlainFileError, match="it has more than 9 bytes"):
         read_file("/proc/self/status", 9)
 
 

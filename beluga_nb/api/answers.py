@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from beluga_nb.api.fetch import BLANKS, cut_short, is_picture
+from beluga_nb.api.fetch import BLANKS, SIGNATURES, cut_short, is_picture, is_whole
 from beluga_nb.api.inflate import inflated
 from beluga_nb.core import is_of_another_format
 from beluga_nb.errors import BadReply
@@ -93,17 +93,19 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int 
     >>> parse(b'{"created": 7, "data": [{"url": "/files/1.png"}]}').items
     (Item(data=None, url='/files/1.png', revised_prompt=None),)
     """
-    headers = headers or {}
+    headers, failed = headers or {}, not 200 <= status < 300
     body = inflated(body, headers.get("content-encoding", ""))
-    if (is_picture(bare := body.lstrip(BLANKS)) or is_of_another_format(bare)) and (
-        200 <= status < 300 or not cut_short(bare)
-    ):
+    bare = body.lstrip(BLANKS)
+    if (is_picture(bare) or is_of_another_format(bare)) and not (failed and cut_short(bare)):
         return ParsedAnswer(items=(Item(data=bare),))
-    if parts := _multipart(body, headers.get("content-type", "")):
+    parts = _multipart(body, headers.get("content-type", ""))
+    if failed:
+        parts = [each for each in parts if is_whole(each)]
+    if parts:
         return ParsedAnswer(items=tuple(Item(data=part) for part in parts[:MOST_ITEMS]))
     if bare := _bare_within(body):
         return ParsedAnswer(items=(Item(data=bare),))
-    reader = _Reader(failed=not 200 <= status < 300)
+    reader = _Reader(failed=failed)
     reader.read_body(_utf_8(body))
     reader.read_head(headers)
     if not reader.items or (reader.job and not any(map(_is_of_use, reader.items))):
@@ -199,13 +201,10 @@ def _payload(part: bytes) -> bytes:
 # --- pictures anywhere
 
 
-_BARE = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
-
-
 def _bare_within(body: bytes) -> bytes:
     """Return the first whole picture that stands in a body as it is, with all that follows it."""
-    for start in sorted(at for at in map(body.find, _BARE) if at >= 0):
-        if is_picture(body[start : start + 12]) and not cut_short(body[start:]):
+    for start in sorted(at for at in map(body.find, SIGNATURES) if at >= 0):
+        if is_picture(body[start : start + 12]) and is_whole(body[start:]):
             return body[start:]
     return b""
 
@@ -220,7 +219,7 @@ def _encoded_within(text: bytes) -> Iterator[bytes]:
         encoded = encoded[: len(encoded) - (len(encoded) % 4 == 1)]  # a letter of what follows
         with contextlib.suppress(binascii.Error, ValueError):
             data = _decoded(encoded)
-            if is_picture(data) and not cut_short(data):
+            if is_whole(data):
                 yield data
 
 
@@ -481,7 +480,7 @@ class _Reader:
         for document in _documents(_without_numbers(body), self.strings):
             self.read(document)
         if self.failed:  # a page that tells of an error may show a picture
-            self.items = [each for each in self.items if _is_whole(each)]
+            self.items = [each for each in self.items if _counts_in_error(each)]
         elif not any(map(_is_of_use, self.items)):
             before, self.items = self.items, []
             self.search(body)
@@ -702,10 +701,9 @@ def spelt(word: str) -> str:
     return re.sub("[ _-]", "", word[:40]).lower()
 
 
-def _is_whole(item: Item | BadReply) -> bool:
-    if isinstance(item, BadReply) or item.data is None:
-        return isinstance(item, Item)
-    return is_picture(item.data) and not cut_short(item.data)
+def _counts_in_error(item: Item | BadReply) -> bool:
+    """Whether an item counts in an error's answer: an address, or a whole picture."""
+    return isinstance(item, Item) and (item.data is None or is_whole(item.data))
 
 
 def _is_other(name: str) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.api.answers import decoded
 from beluga_nb.api.endpoint import Sleep
-from beluga_nb.api.fetch import check_addresses, cut_short, is_picture, picture_url
+from beluga_nb.api.fetch import check_addresses, cut_short, is_whole, picture_url
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import BadImage, BadReply, EngineError
 from beluga_nb.text import sanitize
@@ -63,7 +63,7 @@ class Download:
             if not await self._paused(0.4 * attempt):
                 break
             response = await self._followed(address)
-            if isinstance(response, Response) and response.status == 200 and _is_whole(response.content):
+            if isinstance(response, Response) and response.status == 200 and is_whole(response.content):
                 return response.content  # however its transfer ended
             if isinstance(response, EngineError) or response.broken:
                 if isinstance(response, Response) and isinstance(response.broken, BadReply):  # too large
@@ -127,10 +127,6 @@ class Download:
         # IPv4 first: where there is none it fails at once, while IPv6 may hang where it only seems to be.
         found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def _is_whole(content: bytes) -> bool:
-    return is_picture(content) and not cut_short(content)
 
 
 def _not_fetched(address: str, cut: bytes, *, gone: bool) -> BadReply:

@@ -115,16 +115,21 @@ def looked_at(data: bytes) -> tuple[str, Preview | None]:
     return kind, small
 
 
-_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 
 
 def is_picture(data: bytes) -> bool:
     """Whether data begins as a PNG, a JPEG or a WebP does."""
-    return data.startswith(_SIGNATURES) and (data[:4] != b"RIFF" or data[8:12] == b"WEBP")
+    return data.startswith(SIGNATURES) and (data[:4] != b"RIFF" or data[8:12] == b"WEBP")
 
 
 BLANKS = b"\xef\xbb\xbf\r\n\t "
 """What may stand before the picture in a body: blanks, and a byte order mark."""
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether data is a PNG, JPEG or WebP with its end."""
+    return is_picture(data) and not cut_short(data)
 
 
 def begins_with_picture(body: bytes) -> bool:

@@ -16,9 +16,9 @@ from beluga_nb.api.endpoint import DEADLINE, Endpoint, Sleep
 from beluga_nb.api.fetch import absolute, looked_at
 from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
-from beluga_nb.core import Answer, Request, Result, Stopped, causes
+from beluga_nb.core import Answer, Request, Result, Stopped, causes, is_of_another_format
 from beluga_nb.engines import joined, outcome, side_by_side
-from beluga_nb.errors import Address, BadReply, BelugaError, EngineError
+from beluga_nb.errors import Address, BadImage, BadReply, BelugaError, EngineError
 from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
 
@@ -31,13 +31,13 @@ _ELSEWHERE = {
 
 
 MOST_EXTRA = 8
-"""Pictures that are fetched of those that nobody asked for …"""
+"""How many pictures beyond those that were asked for are fetched."""
 
 EXTRA_BYTES = 64 * 2**20
-"""… with so many bytes altogether …"""
+"""How many bytes these may have altogether."""
 
 EXTRA_SECONDS = 10.0
-"""… in so much time."""
+"""How many seconds fetching them may take."""
 
 _NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that someone sells
 
@@ -114,9 +114,10 @@ class Client:
                 request, parsed.items, deadline, engine=engine, created=created, broken=failed
             )
         except EngineError as error:
+            error.job = error.job or parsed.job
             for cause in causes(error):
-                if isinstance(cause, EngineError):
-                    cause.job = cause.job or parsed.job
+                if isinstance(cause, BadImage) and response.broken and is_of_another_format(cause.data):
+                    cause.whole = False  # where it would end is not known
             raise
 
     async def result(
@@ -241,7 +242,9 @@ def _kept(path: Path) -> Response:
     except (OSError, ValueError) as error:
         reason = sanitize(str(error), 120)
     else:
-        return Response(status=status, headers=headers, content=content, kept=path)
+        whole = path.suffix == spool.SUFFIX
+        broken = None if whole else BadReply("The answer broke off.", "It may have been billed.")
+        return Response(status=status, headers=headers, content=content, broken=broken, kept=path)
     raise BadReply(
         f"The kept answer cannot be read: {reason}", "It stays where it is, and may have been billed."
     )

@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from beluga_nb.api.fetch import begins_with_picture
-from beluga_nb.paths import read_head
+from beluga_nb.paths import read_file
 from beluga_nb.text import RedactedStream, redact_bytes
 
 SUFFIX = ".answer"
@@ -48,6 +48,7 @@ class Spool:
         self._timer: asyncio.TimerHandle | None = None
         self._redacted: RedactedStream | None = None
         self._settled = 0
+        self._failed = False  # something could not be written, and nothing goes behind the gap
         self._lock = threading.Lock()
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -60,7 +61,7 @@ class Spool:
         if not self._begun:
             self._redacted, self._begun = None if begins_with_picture(chunk) else RedactedStream(), True
         self._left -= len(chunk)
-        if self._file is None or self._left < 0:
+        if self._file is None or self._failed or self._left < 0:
             self._waiting.clear()
             return False
         self._waiting.append(chunk)
@@ -80,7 +81,7 @@ class Spool:
 
     async def finish(self) -> None:
         """Give the file its name, now that the answer is whole."""
-        self.complete = self._file is not None and self._left >= 0
+        self.complete = self._file is not None and not self._failed and self._left >= 0
         with contextlib.suppress(RuntimeError):
             await asyncio.to_thread(self.close)
 
@@ -128,13 +129,13 @@ class Spool:
         """Write after what is settled, and nothing behind it; return how many bytes that were."""
         done = 0
         try:
-            if self._file is not None:
+            if self._file is not None and not self._failed:
                 os.lseek(self._file, self._settled, os.SEEK_SET)
                 while done < len(block):
                     done += os.write(self._file, memoryview(block)[done:])
                 os.ftruncate(self._file, self._settled + done)
         except OSError:  # a full disk
-            self._left, self.complete = -1, False
+            self._failed, self.complete = True, False
         return done
 
 
@@ -145,10 +146,10 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
 
 def read(path: Path, limit: int) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body of a kept answer; raise `OSError` or `ValueError` for anything else."""
-    data = read_head(path, limit + 1)
+    data = read_file(path, limit)
     head, end, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
-    if not end or not first.startswith("HTTP/1.1 ") or len(data) > limit:
+    if not end or not first.startswith("HTTP/1.1 "):
         raise ValueError(f"{path.name} is no answer that can be read")
     headers = dict(line.partition(": ")[::2] for line in lines)
     return int(first.removeprefix("HTTP/1.1 ")), headers, body

@@ -15,6 +15,7 @@ from typing import Literal
 from beluga_nb.api import answers
 from beluga_nb.errors import DECLINED, BadReply, EngineError
 from beluga_nb.text import sanitize
+from beluga_nb.untrusted import DAMAGE, load_json
 from beluga_nb.wire import Item, error_from_json, without_surrogates
 
 State = Literal["pending", "completed", "failed", "cancelled"]
@@ -81,8 +82,8 @@ def read(content: bytes) -> Task:
 
 def _object(content: bytes) -> Mapping[str, object]:
     try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
+        body = load_json(content)
+    except DAMAGE:
         return {}
     return body if isinstance(body, Mapping) else {}
 

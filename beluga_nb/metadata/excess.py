@@ -15,7 +15,7 @@ MAX_SEGMENTS = 10_000
 MAX_CHUNKS = 100_000
 """Chunks of a PNG, likewise."""
 
-# Not those that have no content and may stand in a scan: a filled up marker, restarts, TEM and SOI.
+# All markers but those without a length, which may stand in a scan: fill bytes, restarts, TEM and SOI.
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 _SCAN, _END = b"\xda", b"\xd9"
 

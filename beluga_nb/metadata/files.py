@@ -137,6 +137,11 @@ def _write_sidecar(path: Path, properties: Mapping[str, str]) -> None:
             f"The picture is saved, but its recipe is not: {path.name} is there already. {error.message}",
             "Move that file away, and save again.",
         ) from None
+    except OSError as error:
+        raise StoreError(
+            f"The picture is saved, but its recipe is not: '{path.name}': {error.strerror or error}.",
+            "Move that file away, and save again.",
+        ) from None
 
 
 def _forget_sidecar(path: Path) -> None:

@@ -240,7 +240,7 @@ def _said(path: Path) -> bytes | None:
     state = path.lstat()
     if not stat.S_ISREG(state.st_mode):
         return None
-    data = read_head(path, _LONGEST) if state.st_size else b""
+    data = read_head(path, _LONGEST)
     bare = data.strip(b"\0")  # as some file systems leave what was not written in time
     return data if bare.startswith(_BEGINNING) or _BEGINNING.startswith(bare) else None
 

@@ -19,7 +19,7 @@ import stat
 import time
 from pathlib import Path
 
-from beluga_nb.paths import NotReadError, open_file, read_file, read_head
+from beluga_nb.paths import NotPlainFileError, open_file, read_file, read_head
 from beluga_nb.store.moves import replace
 
 MARK = "store.json"
@@ -27,6 +27,8 @@ MARK = "store.json"
 
 FORGOTTEN_AFTER = 3600
 """Seconds after which a temporary file belongs to nobody: its writer is dead."""
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 PART = re.compile(r"beluga-[0-9a-f]{32}\.part")
 """The names of our temporary files."""
@@ -107,7 +109,7 @@ def _mark(folder: Path) -> int | None:
     """Return the format that a folder's mark names, or None where there is none."""
     if not is_inside(folder / MARK, folder):
         return None
-    with contextlib.suppress(FileNotFoundError, NotReadError, ValueError, RecursionError):
+    with contextlib.suppress(FileNotFoundError, NotPlainFileError, ValueError, RecursionError):
         said = json.loads(read_file(folder / MARK, _LONGEST_MARK))
         schema = said.get("schema") if isinstance(said, dict) else None
         # Other programs number their formats, too. In a later format of ours more may be said.
@@ -176,7 +178,7 @@ def head(path: Path, *, root: Path, most: int = LARGEST_LINES) -> bytes:
         return b""
 
 
-def holds(path: Path | str, sha256: str) -> bool:
+def has_hash(path: Path | str, sha256: str) -> bool:
     """Whether a plain file has the bytes with this SHA-256."""
     try:
         return hashlib.sha256(read_file(path, LARGEST_BLOB)).hexdigest() == sha256

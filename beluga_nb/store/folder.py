@@ -91,7 +91,7 @@ def _is_json_of(room: str, path: Path, written: bytes) -> bool:
 
 def holds_its_name(path: Path) -> bool:
     """Whether a file has the bytes that it is named by, or is Git LFS's pointer to them."""
-    return files.holds(path, hash_of(path)) or is_pointer(path)
+    return files.has_hash(path, hash_of(path)) or is_pointer(path)
 
 
 def is_pointer(path: Path) -> bool:

@@ -291,7 +291,7 @@ def _renamed(path: Path, removal: _Removal) -> Path:
 
 
 def _brought_back(path: Path, removal: _Removal) -> bool:
-    """Bring needed bytes back to their place; return whether they stay: not where the same have come anew."""
+    """Move needed bytes back to their place; return False where the same bytes are there again."""
     place = path.with_name(path.name.removesuffix(ASIDE))
     try:
         if path != place and removal.owns(path):

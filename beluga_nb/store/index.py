@@ -226,7 +226,7 @@ class Index:
         """Yield where each record is, in the order of their keys, and what it says: each is read anew."""
         for path, row in self.table().scan(self.store):
             with contextlib.suppress(FileNotFoundError):  # someone else has just forgotten it
-                same = row.unusable is None and files.holds(path, row.digest)
+                same = row.unusable is None and files.has_hash(path, row.digest)
                 yield path, row if same else self._row(path, self.store.outside(path.parent))
 
     def disagreeing(self) -> list[Path]:

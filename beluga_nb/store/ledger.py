@@ -46,7 +46,7 @@ class StoreLedger:
 
     def add(self, line: bytes) -> None:
         """Add a line, and wait until it is on the disk; raise `StoreError` where that fails."""
-        if not self.path.exists():
+        if not os.path.exists(self.path):  # nor where it cannot be seen; `_add` says why
             self._add(_BEGINNING)
         with self._alone():
             self._add(line)

@@ -168,9 +168,9 @@ def recoverable(store: Store, request: Request, *, provider: str) -> set[int]:
 
 
 def _repeated(store: Store, call: Pending) -> bool:
-    """Whether the service has answered a call with what it kept of the first, as it says or as can be seen.
+    """Whether the service only repeats its first answer: a header says so, or two whole answers are equal.
 
-    Answers that broke off prove nothing, nor does a second word that the work goes on.
+    An answer that broke off proves nothing, nor does a second 202.
     """
     bodies = list[bytes]()
     for path in answers(store, call.run):

@@ -24,7 +24,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import beluga_nb.untrusted as untrusted
 from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
 from beluga_nb.errors import Refused, StoreError
-from beluga_nb.paths import holds
+from beluga_nb.paths import has_content
 from beluga_nb.store import files
 from beluga_nb.text import redact_bytes, sanitize
 
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 OPERATION = "images.generate"
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _REFUSAL = ("message", "hint", "status", "type", "code", "param", "request_id")
 
 _FILES = {
@@ -146,7 +144,7 @@ class Blob:
     media_type: str
 
     def __post_init__(self) -> None:
-        if not _SHA256.fullmatch(self.sha256) or self.media_type not in SUFFIXES:
+        if not files.SHA256.fullmatch(self.sha256) or self.media_type not in SUFFIXES:
             raise ValueError(self.sha256)
 
 
@@ -373,7 +371,7 @@ class Store:
             files.check_inside(path, self.folder)
         except OSError:
             return False
-        return holds(path, data)
+        return has_content(path, data)
 
     def entries(self) -> Iterator[Entry]:
         """Yield every record that can be read, in the order of their keys."""
@@ -582,7 +580,7 @@ class Store:
 def _is_missing(path: Path) -> bool:
     """Whether a file of the store is not there, or is as an older version wrote it."""
     older = _OLDER_FILES.get(path.name, "").encode()
-    return not path.exists() or (bool(older) and holds(path, older))
+    return not path.exists() or (bool(older) and has_content(path, older))
 
 
 def _in_its_place(entry: Entry, path: Path) -> Entry:

@@ -34,6 +34,7 @@ from beluga_nb.engines import completed
 from beluga_nb.errors import (
     Address,
     BadImage,
+    BadReply,
     BelugaError,
     EngineError,
     NotRecorded,
@@ -115,8 +116,11 @@ class Recorded:
         finally:
             SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
-        kept = await asyncio.shield(at_work(self._arrived, call, result))
-        await self._keep_extra(result)
+        kept = await asyncio.shield(at_work(self.written, result))
+        try:
+            await self._keep_extra(result)
+        finally:
+            await asyncio.shield(at_work(self._arrived, call, kept))
         return kept
 
     async def _begin(self, request: Request) -> _Call:
@@ -151,13 +155,11 @@ class Recorded:
         with self._told_once():
             pending.write(self.store, call.before)
 
-    def _arrived(self, call: _Call, result: Result) -> Result:
-        kept = self.written(result)
+    def _arrived(self, call: _Call, kept: Result) -> None:
         if self.has(kept):
             pending.cross_out(self.store, call.request.run)
         else:  # the answer stays, and is read when the store can be written
             self._lost(call, StoreError("Its pictures could not be recorded."))
-        return kept
 
     def has(self, result: Result) -> bool:
         """Whether all pictures of a result are recorded."""
@@ -293,7 +295,8 @@ class _Call:
 
 
 def _job(error: BaseException) -> str:
-    return next((each.job for each in causes(error) if isinstance(each, EngineError) and each.job), "")
+    of_engines = [each for each in (error, *causes(error)) if isinstance(each, EngineError)]
+    return next((each.job for each in of_engines if each.job), "")
 
 
 Recover = Callable[[Request, Address | Path], Awaitable[Result]]
@@ -315,18 +318,26 @@ class Recovering:
 
     async def __call__(self, request: Request) -> Result:
         found: dict[int, Picture | Refused] = {}
-        exist: list[EngineError] = []
+        exist: dict[int, BadReply] = {}
         for call in await asyncio.to_thread(self._lost, request):
-            tried: set[Address | Path] = set()
-            for left in await asyncio.to_thread(self._left, call):
-                if left not in tried and (error := await self._tried(call, left, found)):
-                    tried.update(error.addresses)
-                    exist += _still_there(error)
+            exist |= await self._recovered(call, found)
         if exist:
             missing = await asyncio.to_thread(self._missing, request)
-            if missing - found.keys():
-                raise exist[0].with_traceback(None)
+            for sample in sorted((missing & exist.keys()) - found.keys()):
+                raise exist[sample].with_traceback(None)
         return await completed(request, found, self.engine)
+
+    async def _recovered(self, call: Pending, found: dict[int, Picture | Refused]) -> dict[int, BadReply]:
+        """Record what is left of a call; return, by sample, why pictures that exist cannot be had now."""
+        exist: dict[int, BadReply] = {}
+        tried: set[Address | Path] = set()
+        for left in await asyncio.to_thread(self._left, call):
+            if left not in tried and (error := await self._tried(call, left, found)):
+                tried.update(error.addresses)
+                samples = [left.sample] if isinstance(left, Address) else call.request.samples
+                for each in _still_there(error):
+                    exist |= dict.fromkeys(samples, each)
+        return exist
 
     async def _tried(
         self, call: Pending, left: Address | Path, found: dict[int, Picture | Refused]
@@ -377,10 +388,12 @@ class Recovering:
         return {each for each in request.samples if not store.has(request.part(each), provider=provider)}
 
 
-def _still_there(error: EngineError) -> list[EngineError]:
+def _still_there(error: EngineError) -> list[BadReply]:
     """Return why pictures that exist cannot be had now: not decoded here, or their host does not answer."""
-    of_engines = [each for each in causes(error) if isinstance(each, EngineError)]
-    return [each for each in of_engines if each.temporary or (isinstance(each, BadImage) and each.whole)]
+    replies = [
+        each for each in causes(error) if isinstance(each, BadReply)
+    ]  # a 503 says nothing of a picture
+    return [each for each in replies if each.temporary or (isinstance(each, BadImage) and each.whole)]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ recipe too, `asked` is the SHA-256 of that.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,8 +19,6 @@ from beluga_nb.errors import StoreError
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json, damage_told, json_of
 from beluga_nb.untrusted import number, text
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +85,9 @@ def score_of(written: bytes) -> Score:
     said = json_of(written)
     with damage_told():
         words = {name: text(said[name]) for name in ("image", "metric", "version", "asked")}
-        if not all(_SHA256.fullmatch(each) for each in (words["image"], words["asked"] or words["image"])):
+        if not all(
+            files.SHA256.fullmatch(each) for each in (words["image"], words["asked"] or words["image"])
+        ):
             raise ValueError("no SHA-256")
         return Score(**words, value=number(said["value"]))
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError
-from beluga_nb.paths import holds
+from beluga_nb.paths import has_content
 from beluga_nb.store import files
 from beluga_nb.store.folder import Sheet, sheet_of
 from beluga_nb.store.marks import Mark, mark_of
@@ -186,7 +186,7 @@ def _check_free(contents: _Contents, store: Store, into: Path) -> None:
     if taken:
         raise Rejected(f"{len(taken)} of its requests are recorded here with another answer")
     notebook = into / contents.notebook
-    if os.path.lexists(notebook) and not holds(notebook, contents.cells):
+    if os.path.lexists(notebook) and not has_content(notebook, contents.cells):
         raise Rejected(
             f"another {sanitize(contents.notebook, 120)} is there already; --into FOLDER puts it elsewhere"
         )
@@ -224,7 +224,8 @@ def _write_new(folder: Path, name: str, data: bytes) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            files.check_inside(path, folder)
+            if not files.is_inside(path, folder):
+                raise PermissionError("a link in it leads elsewhere")
             with path.open("xb") as file:
                 file.write(data)
     except OSError as error:

@@ -140,7 +140,7 @@ def _not_whole(store: Store, blobs: Sequence[Blob]) -> Iterator[Blob]:
     there = set() if store.outside(folder) else set(files.names(folder, links=False))
     for blob in blobs:
         name = blob.sha256 + SUFFIXES[blob.media_type]
-        if name not in there or not files.holds(f"{folder}{os.sep}{name}", blob.sha256):
+        if name not in there or not files.has_hash(f"{folder}{os.sep}{name}", blob.sha256):
             yield blob
 
 

@@ -35,7 +35,6 @@ LONGEST_VOTER = 80
 """Characters of a voter's name."""
 
 _VOTE = b'{"answer":'  # how a vote begins, as it is written
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -123,8 +122,8 @@ def _vote(said: Mapping[str, object]) -> Vote:
         raise ValueError("no vote")
     return Vote(
         id=_matching(_ID, said["id"]),
-        left=_matching(_SHA256, said["left"]),
-        right=_matching(_SHA256, said["right"]),
+        left=_matching(files.SHA256, said["left"]),
+        right=_matching(files.SHA256, said["right"]),
         answer=answer,
         voter=sanitize(text(said["voter"]), LONGEST_VOTER),
         time=whole(said["time"]),

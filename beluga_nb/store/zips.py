@@ -73,7 +73,8 @@ def opened(file: Path) -> Iterator[zipfile.ZipFile]:
         with open_file(file) as data:
             _check_list(data)
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # of a damaged field, of which it would go on and say so
+                # Of a damaged field it would go on and warn. Filters hold for all threads: so of it alone.
+                warnings.filterwarnings("error", category=UserWarning, module="zipfile")
                 zipped = zipfile.ZipFile(data)
             with zipped:
                 yield zipped
