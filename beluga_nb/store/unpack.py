@@ -225,7 +225,7 @@ def _write_new(folder: Path, name: str, data: bytes) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             if not files.is_inside(path, folder):
-                raise PermissionError("a link in it leads elsewhere")
+                raise OSError("it would lie outside the folder")
             with path.open("xb") as file:
                 file.write(data)
     except OSError as error:

@@ -402,7 +402,7 @@ def test_what_is_written_lies_in_its_folder_whatever_was_checked_before(name, tm
     (folder / "inner").mkdir(parents=True)
     outside.mkdir()
     (folder / "link").symlink_to(outside)
-    with pytest.raises(StoreError, match="cannot be written: a link leads out"):
+    with pytest.raises(StoreError, match="cannot be written: it would lie outside"):
         _write_new(folder, name, b"{}")
     assert everything(tmp_path) == {}
 
