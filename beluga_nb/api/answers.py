@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pybase64
@@ -65,7 +66,7 @@ _PEOPLE = {"user", "author", "owner", "creator", "account", "model", "provider"}
 _JOBS = ("taskid", "jobid", "predictionid", "id")
 _PLACES_OF_JOBS = ("data", "output", "result", "task", "job")
 _HEADERS_OF_JOBS = ("operation-location", "azure-asyncoperation", "x-job-id", "x-task-id")
-_OPERATION = re.compile(r"(?:.*/)?operations/.+")
+_OPERATION = "/operations/"
 _STATES = ("status", "state", "taskstatus")
 _QUEUE = {*_STATES, "statusurl", "responseurl", "queueposition"}
 _UNDER_WAY = {"accepted", "inprogress", "pending", "processing", "queued", "running", "inqueue"}
@@ -327,15 +328,17 @@ def _short(body: bytes, strings: _Strings) -> Iterator[bytes]:
     yield body[done:]
 
 
-def _end_of_string(body: bytes, start: int) -> int:
-    end = body.find(b'"', start + 1)
+def _end_of_string(body: str | bytes, start: int) -> int:
+    signs: tuple[Any, Any] = ('"', "\\") if isinstance(body, str) else (b'"', 0x5C)
+    quote, backslash = signs
+    end = body.find(quote, start + 1)
     while end >= 0:
         first = end
-        while body[first - 1] == 0x5C:  # a backslash
+        while body[first - 1] == backslash:
             first -= 1
         if (end - first) % 2 == 0:
             return end
-        end = body.find(b'"', end + 1)
+        end = body.find(quote, end + 1)
     return -1
 
 
@@ -412,32 +415,50 @@ def _of_string(text: str) -> Iterator[object]:
         return
     if text[1:1000].lstrip().startswith(("{", "[")):
         with contextlib.suppress(ValueError, RecursionError):
-            yield _DECODER.decode(_CUT_ESCAPE.sub(r"\1", text) + '"')
+            yield _DECODER.decode(_without_cut_escape(text) + '"')
 
 
-_CUT_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*+)\\(?:u[0-9a-fA-F]{0,3})?\Z")
-_TOKEN = re.compile(r'\s*+("(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]++)', re.DOTALL)
+_CUT_NUMBER = re.compile(r"u[0-9a-fA-F]{0,3}\Z")
+_TOKEN = re.compile(r'\s*+(["\[\]{},:]|[^\s\[\]{},:"]++)')
 _CLOSED_BY = {"{": "}", "[": "]"}
+
+
+def _without_cut_escape(text: str) -> str:
+    for each in (text, text[:-4] + _CUT_NUMBER.sub("", text[-4:])):
+        if (len(each) - len(each.rstrip("\\"))) % 2:
+            return each[:-1]
+    return text
+
+
+def _tokens(text: str, start: int) -> Iterator[tuple[str, int]]:
+    """Yield the tokens of JSON from a place on, and where each begins; a string that is cut off is none."""
+    while found := _TOKEN.match(text, start):
+        at, start = found.start(1), found.end()
+        if found[1] == '"':
+            end = _end_of_string(text, at)
+            if end < 0:
+                return
+            start = end + 1
+        yield text[at:start], at
 
 
 def _cut(text: str, start: int) -> _Cut:
     """Return what is whole of the document that begins there; raise `ValueError` unless it is cut off."""
     open_, names, name = list[str](), list[str](), ""
-    whole, depth, before, at = start, 0, "[", start
-    while found := _TOKEN.match(text, at):
-        token, at = found[1], found.end()
+    whole, depth, before, broken = start, 0, "[", True
+    for token, at in _tokens(text, start):
         if token in _CLOSED_BY:
             open_.append(_CLOSED_BY[token])
             names.append(name)
         elif token in "]}":
             if not open_ or open_.pop() != token or not open_:
                 break
-            name, whole, depth = names.pop(), at, len(open_)
+            name, whole, depth = names.pop(), at + 1, len(open_)
         elif token == ",":
-            whole, depth = found.start(), len(open_)
+            whole, depth = at, len(open_)
         elif token[0] == '"':
             if open_[-1] == "]" or before == ":":
-                whole, depth = at, len(open_)
+                whole, depth = at + len(token), len(open_)
             else:
                 name = token[1:-1]
         elif token != ":" and before not in "[,:":
@@ -445,7 +466,9 @@ def _cut(text: str, start: int) -> _Cut:
         if len(open_) > _DEEPEST:
             break
         before = token
-    if found:
+    else:
+        broken = False
+    if broken:
         raise ValueError(text[start : start + 80])
     document = text[start:whole] + "".join(reversed(open_[:depth]))
     return _Cut(_DECODER.decode(document) if document else None, frozenset((*names, name)))
@@ -551,7 +574,7 @@ class _Reader:
         places = [_plain(each) for each in (document, *inner) if isinstance(each, Mapping)]
         named = [place.get(name) for name in _JOBS for place in places]
         operations = (place.get("name") for place in places)
-        named += [name for name in operations if isinstance(name, str) and _OPERATION.fullmatch(name)]
+        named += [name for name in operations if isinstance(name, str) and _OPERATION in f"/{name}"]
         if places[0].keys() & _QUEUE and not self.error:  # elsewhere it is for the service's own log
             named.append(places[0].get("requestid"))
         for each in named:

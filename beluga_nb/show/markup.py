@@ -42,7 +42,7 @@ def outside(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
     """Return text from anywhere as it may stand in HTML, between tags or in the quotes of an attribute.
 
     >>> outside('<b onclick="x()">\\x1b[31m')
-    '&lt;b onclick=&quot;x()&quot;&gt;[31m'
+    '&lt;b onclick=&quot;x()&quot;&gt;'
     """
     return escape(sanitize(text, longest))
 

@@ -41,7 +41,7 @@ async def none_at_all(request: Request) -> Result:
 FAILURES = [
     (poor, "a fox", "Refused: Your balance is too low. (status 402, request req_", "Top up the balance"),
     (declining, "a fox", "Refused: Your request was rejected by the safety system.", "Nothing is billed"),
-    (failing, "a fox", "OutcomeUnknown: The provider <b>failed</b>[31m. (status 502", "may have been billed"),
+    (failing, "a fox", "OutcomeUnknown: The provider <b>failed</b>. (status 502", "may have been billed"),
     (busy, "a fox", "Overloaded: The catalogue is unavailable. (status 503", "try again later"),
     (damaged, "a fox", "BadImage: ", "its bytes are kept as"),
     (
