@@ -651,8 +651,10 @@ E = TypeVar("E", bound=BaseException)
 
 
 def causes(error: E) -> Sequence[E | BelugaError]:
-    """Return why pictures are missing; for `Incomplete` there may be several reasons."""
-    return error.causes if isinstance(error, Incomplete) else [error]
+    """Return why pictures are missing; there may be a reason for each."""
+    if isinstance(error, Incomplete):
+        return error.causes
+    return [error, *error.others] if isinstance(error, EngineError) else [error]
 
 
 class Stopped(asyncio.CancelledError):

@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 from beluga_nb._locks import ProcessLock
 from beluga_nb._loop import Thread
 from beluga_nb.core import Engine, Incomplete, Picture, Request, Result, causes
-from beluga_nb.errors import BelugaError, EngineError, NotRecorded, NotSent, Refused
+from beluga_nb.errors import BelugaError, EngineError, NotRecorded, NotSent
 
 T = TypeVar("T")
 
@@ -366,7 +366,7 @@ async def outcome(engine: Engine, request: Request) -> Result | BelugaError:
         return error
 
 
-async def completed(request: Request, known: Mapping[int, Picture | Refused], engine: Engine) -> Result:
+async def completed(request: Request, known: Mapping[int, Picture | BelugaError], engine: Engine) -> Result:
     """Return the result of what is known of a request, by sample, and of asking the engine for the rest."""
     outcomes: list[Result | BelugaError] = []
     for sample, n in runs(request.samples, known):
@@ -402,9 +402,12 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
     arrived = [each.result if isinstance(each, Incomplete) else each for each in outcomes]
     results = [each for each in arrived if isinstance(each, Result)]
     errors = [each for each in outcomes if isinstance(each, BelugaError)]
-    if not results:
-        raise _together(errors)[0]
     missing = _together([cause for error in errors for cause in causes(error)])
+    if not results:
+        first, *others = missing
+        if isinstance(first, EngineError):
+            first.others = tuple(others)
+        raise first
     result = Result(request, tuple(picture for each in results for picture in each.pictures))
     if missing:
         incomplete = Incomplete(result, missing)

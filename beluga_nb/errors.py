@@ -206,7 +206,9 @@ class EngineError(BelugaError):
     succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service said
     (`answered`), or what the embedded server says when an engine behind it raises this. `run` is the id of
     the call, its `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive,
-    and `job` is the service's own name for the work that it has accepted.
+    and `job` is the service's own name for the work that it has accepted. `sample` is the number of the
+    picture that it is about, if it is about one; `others` are the errors of the call's further pictures where
+    none arrived.
     """
 
     default_status: int = 500
@@ -234,6 +236,8 @@ class EngineError(BelugaError):
         self.run = ""
         self.job = ""
         self.addresses: tuple[Address, ...] = ()
+        self.sample: int | None = None
+        self.others: tuple[BelugaError, ...] = ()
 
     @property
     def may_be_billed(self) -> bool:  # type: ignore[override]  # of other errors it is always false

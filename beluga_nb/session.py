@@ -541,7 +541,7 @@ class Session(Care, Comparing, Bench):
         replayed = Replayed(self._bounded_by(recorded, now, within), store, provider=provider)
         if self._local(now):
             return replayed
-        return Recovering(replayed, recorded, partial(_recovered, endpoint))
+        return Recovering(replayed, recorded, partial(_recovered, endpoint), anew=now.mode == "refresh")
 
     def _bounded_by(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
         engine = Held(engine, self._room, self._endpoint(now).timeout + GRACE)

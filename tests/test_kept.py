@@ -510,8 +510,9 @@ def test_the_job_of_an_answer_that_has_some_pictures_is_written_down(user):
 def test_an_error_of_one_sample_is_not_raised_for_another(user):
     with Faulty([images({"url": "{here}/a"}), http(JSON)], http(b"busy", 503)) as server:
         assert isinstance(user.ask(server), BelugaError)
-        assert "until its host answers" in user.ask(server, n=2).hint
-        assert server.count("POST") == 1
+        again = user.ask(server, n=2)
+        assert "until its host answers" in again.hint
+        assert [picture.recipe.request.sample for picture in again.result.pictures] == [1]
         assert user.session.generate("a fox", model="flux-2.0", sample=1).pictures[0].data == PNG
         assert server.count("POST") == 2
 
@@ -524,6 +525,47 @@ def test_a_picture_of_another_format_that_broke_off_is_asked_for_again(user, cut
         assert isinstance(user.ask(server), BelugaError)
         assert user.ask(server).pictures[0].data == PNG
     assert server.count("POST") == 2
+
+
+@pytest.mark.parametrize("lost", ["GIF", "host down"])
+def test_who_refreshes_can_always_buy_another(user, lost):
+    first = images(b64(WHOLE["GIF"])) if lost == "GIF" else images({"url": "{here}/a"})
+    with Faulty([first, first, http(JSON)], http(b"busy", 503)) as server:
+        for _ in range(2):
+            assert isinstance(user.ask(server, mode="refresh"), BelugaError)
+        assert user.ask(server, mode="refresh").pictures[0].data == PNG
+    assert server.count("POST") == 3
+
+
+BROKEN = b64(PNG)["b64_json"][:-9]
+
+
+@pytest.mark.parametrize("known", [0, 1])
+@pytest.mark.parametrize("lost", ["GIF", "host down"])
+def test_each_picture_of_a_call_is_bought_again_or_not_by_itself(user, lost, known):
+    there = b64(WHOLE["GIF"]) if lost == "GIF" else {"url": "{here}/a"}
+    answer = [there, {"b64_json": BROKEN}] if known else [{"b64_json": BROKEN}, there]
+    with Faulty([images(*answer), http(JSON)], http(b"busy", 503)) as server:
+        assert isinstance(user.ask(server, n=2), BelugaError)
+        again = user.ask(server, n=2)
+        assert [picture.recipe.request.sample for picture in again.result.pictures] == [known]
+        assert [json.loads(each.body)["n"] for each in server.asked("POST")] == [2, 1]
+        assert [picture.recipe.request.sample for picture in user.ask(server, n=2).result.pictures] == [known]
+    assert server.count("POST") == 2
+
+
+def test_what_is_known_of_a_lost_call_stays_known_while_it_is_repeated(user):
+    job = http(b'{"id": "job-7", "status": "queued", "data": [{"url": "{here}/a.png"}]}', 202)
+    seen = []
+
+    def look(exchange):
+        seen.extend(pending.calls(user.store))
+        exchange.send(http(JSON))
+
+    with Faulty([job, look], http(b"gone", 404)) as server:
+        user.ask(server)
+        assert user.ask(server).pictures[0].data == PNG
+    assert [call.job for call in seen] == ["job-7"]
 
 
 DOWN = {

@@ -71,6 +71,7 @@ _STATES = ("status", "state", "taskstatus")
 _QUEUE = {*_STATES, "statusurl", "responseurl", "queueposition"}
 _UNDER_WAY = {"accepted", "inprogress", "pending", "processing", "queued", "running", "inqueue"}
 _UNDER_WAY |= {"starting", "submitted", "waiting"}
+_FAILED = {"failed", "failure", "error", "cancelled", "canceled", "rejected", "aborted"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -511,7 +512,7 @@ class _Reader:
 
     def read_head(self, headers: Mapping[str, str]) -> None:
         """Read what the head says: where the picture lies, or the job."""
-        if not self.items and _names_picture(place := headers.get("location", "")):
+        if not (self.items or self.error) and _names_picture(place := headers.get("location", "")):
             self.items.append(Item(url=place))
         named = (headers.get(name, "").partition("?")[0] for name in _HEADERS_OF_JOBS)
         self.job = self.job or sanitize(next(filter(None, named), ""), 200)
@@ -533,7 +534,7 @@ class _Reader:
 
     def search(self, body: bytes) -> None:
         """Take what a body shows where no document of it gives a picture: in its texts, then anywhere."""
-        if self.waits or self.drafts or b"partial_image" in body:
+        if self.waits or self.drafts or self.error or b"partial_image" in body or _PAGE.search(body[:1000]):
             return
         for number in range(len(self.strings.cut) if not self.echo else 0):
             self._string(f"\x01{number}\x01", "cut")
@@ -586,7 +587,7 @@ class _Reader:
         if depth > 32 or len(self.items) > MOST_PARTS:
             return
         if isinstance(value, Mapping):
-            self._object(value, depth)
+            self._object(value, name, depth)
         elif isinstance(value, list):
             for each in value:
                 before = len(self.items)
@@ -598,7 +599,7 @@ class _Reader:
         elif isinstance(value, str) and name:
             self._string(value, name)
 
-    def _object(self, said: Mapping[str, object], depth: int) -> None:
+    def _object(self, said: Mapping[str, object], place: str, depth: int) -> None:
         kind = said.get("type")
         if isinstance(kind, str) and kind.endswith("partial_image"):
             self.drafts = True
@@ -606,7 +607,8 @@ class _Reader:
         outer = self.under_way
         self.under_way = outer or is_under_way(said)
         self.waits = self.waits or self.under_way
-        found, before = list(self._pictures(said, depth)), len(self.items)
+        self.error = self.error or (_failure(said) if depth == 0 else "")
+        found, before = list(self._pictures(said, place, depth)), len(self.items)
         inner = {
             name: value for name, value in said.items() if not (isinstance(value, str) or _is_copy(name))
         }
@@ -627,7 +629,7 @@ class _Reader:
         if len(self.items) == before and not (self.under_way or self.error or self.failed):
             self.items += [Item(url=each) for each in self._other_addresses(said)]
 
-    def _pictures(self, said: Mapping[str, object], depth: int) -> Iterator[Item | BadReply]:
+    def _pictures(self, said: Mapping[str, object], place: str, depth: int) -> Iterator[Item | BadReply]:
         revised = said.get("revised_prompt")
         words = without_surrogates(self.strings.text(revised)) if isinstance(revised, str) else None
         found, damaged = list[bytes](), None
@@ -647,7 +649,9 @@ class _Reader:
             return
         if not self.under_way:
             addresses = list(self._addresses(said))
-            if self.failed and (depth == 0 or self.error):  # where an error says more about itself
+            if (self.failed or self.error) and place not in _LISTS:
+                addresses = []  # where an error says more about itself
+            elif self.failed and (depth == 0 or self.error):
                 addresses = list(filter(_names_picture, addresses))
             yield from (Item(url=address, revised_prompt=words) for address in addresses)
             if addresses:
@@ -701,6 +705,16 @@ def _encoded_in(items: list[Item | BadReply]) -> int:
 
 def _is_of_use(item: Item | BadReply) -> bool:
     return isinstance(item, Item) or item.message != _none_of_both().message
+
+
+_PAGE = re.compile(rb"<(?:!doctype html|html|head)\b", re.IGNORECASE)  # whose pictures are logos
+
+
+def _failure(said: Mapping[str, object]) -> str:
+    """Return the word by which an object says that the work on it has failed, or nothing."""
+    plain = _plain(said)
+    words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
+    return next((sanitize(word, 40) for word in words if spelt(word) in _FAILED), "")
 
 
 def _plain(said: Mapping[str, object]) -> dict[str, object]:

@@ -13,9 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator
 Read = Callable[..., Awaitable[bytes]]
 """Reads at most so many bytes within a time, as httpcore's streams do; nothing is the end."""
 
-_LONGEST = 128 * 2**10  # bytes of a head that are waited for
-_KEPT = 64 * 2**10  # bytes of it that are passed on; httpcore takes 100 KB
-_LONGEST_LINE = 8 * 2**10  # bytes of a status line, or of a chunk's size with its extensions
+_LONGEST = 64 * 2**10  # bytes of a head that are waited for; httpcore takes 100 KB
+_LONGEST_LINE = 8 * 2**10  # bytes of a status line, with blank lines before it
 
 _HEADLESS = b"HTTP/1.1 200 \r\n\r\n"
 _STATUS = re.compile(rb"[\r\n]*HTTP[^\s]{0,40}[ \t]+([1-9][0-9]{2})(?![0-9])[^\n]*\n", re.IGNORECASE)
@@ -23,7 +22,8 @@ _END = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\n[ \t]+")
 _NO_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROLS = re.compile(rb"[\0-\x08\x0a-\x1f\x7f]")
-_CHUNK = re.compile(rb"[0-9A-Fa-f]{1,16}[ \t]*(;[^\n]*)?\r\n")
+_CHUNK = re.compile(rb"[ \t]*(?:0[xX])?[0-9A-Fa-f]{1,16}[ \t]*(;[^\n]{0,200})?\r?\n")
+_MAY_BE_CHUNK = re.compile(rb"[ \t]{0,20}(?:0[xX])?[0-9A-Fa-f]{0,16}[ \t]{0,20}(;[^\n]{0,200})?\r?")
 
 
 class LiberalHead:
@@ -32,13 +32,16 @@ class LiberalHead:
     def __init__(self, read: Read) -> None:
         self._read = read
         self._waiting = b""
-        self._passed = False
+        self._passed = self._in_head = False
 
     async def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read as the stream does."""
         while not self._passed:
             arrived = await self._read(max_bytes, timeout)
+            is_more_of_a_line = bool(self._waiting and arrived) and b"\n" not in arrived
             self._waiting += arrived
+            if is_more_of_a_line and self._in_head and len(self._waiting) < _LONGEST_LINE:
+                continue
             written = self._written(ended=not arrived)
             if written or not arrived:
                 return written
@@ -54,6 +57,7 @@ class LiberalHead:
                     return written
                 return written + self._rest(_HEADLESS if self._waiting else b"")
             end = _END.search(self._waiting, status.end() - 1)
+            self._in_head = not end
             if not end and len(self._waiting) < _LONGEST:
                 return written + (self._rest() if ended else b"")
             code, last = int(status[1]), end.start() if end else _LONGEST
@@ -72,13 +76,15 @@ class LiberalHead:
 
 
 def _may_be_status(start: bytes) -> bool:
-    start = start[:_LONGEST_LINE].lstrip(b"\r\n")
-    return start[:4].upper() == b"HTTP"[: len(start)] and b"\n" not in start and len(start) < _LONGEST_LINE
+    if len(start) >= _LONGEST_LINE:
+        return False
+    start = start.lstrip(b"\r\n")
+    return start[:4].upper() == b"HTTP"[: len(start)] and b"\n" not in start
 
 
 def _shows_chunks(body: bytes) -> bool:
     """Whether enough of a body is there to see if it comes in chunks."""
-    return b"\n" in body or len(body) > _LONGEST_LINE
+    return not _MAY_BE_CHUNK.fullmatch(body)
 
 
 def _fields_of(head: bytes, body: bytes) -> bytes:
@@ -87,7 +93,7 @@ def _fields_of(head: bytes, body: bytes) -> bytes:
     for name, value in _fields(head):
         if name.lower() == b"content-length":
             lengths |= {each.strip() for each in value.split(b",")}
-        elif name.lower() != b"transfer-encoding" and len(written) + len(name) + len(value) < _KEPT:
+        elif name.lower() != b"transfer-encoding" and len(written) + len(name) + len(value) < _LONGEST:
             written += b"%b: %b\r\n" % (name, value)
     if _chunked(head) and _CHUNK.match(body):
         return written + b"transfer-encoding: chunked\r\n"

@@ -154,6 +154,9 @@ class Client:
         except asyncio.CancelledError:
             left = tuple(self._left(request, here, by))
             raise Stopped(partial(_arrived, request, here, by), addresses=left) from None
+        for part, each in zip(parts, outcomes, strict=False):
+            if isinstance(each, EngineError):
+                each.sample = part.sample
         if len(items) < request.n:
             outcomes.append(broken or _too_few(len(items), request.n))
         try:

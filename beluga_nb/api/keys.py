@@ -15,7 +15,7 @@ from beluga_nb.text import Environment, Secret, sanitize
 VARIABLE = "BELUGA_API_KEY"
 
 _SERVICE = "beluga_nb"  # our name in the keyring
-_SHAPE = re.compile(r"[!-~]{8,512}")
+_SHAPE = re.compile(r"[!-~]{8,4096}")  # JWTs have up to some thousand characters
 
 
 @dataclass(frozen=True)

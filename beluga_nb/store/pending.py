@@ -104,8 +104,13 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def begin(store: Store, request: Request, *, provider: str, body: str = "") -> Pending:
-    """Write down a call, which has an id; raise `StoreError` where that fails."""
+def begin(
+    store: Store, request: Request, *, provider: str, body: str = "", before: Pending | None = None
+) -> Pending:
+    """Write down a call, which has an id; raise `StoreError` where that fails.
+
+    What is known of it from `before`, when it was lost, stays known.
+    """
     call = Pending(
         run=request.run,
         provider=provider,
@@ -114,6 +119,8 @@ def begin(store: Store, request: Request, *, provider: str, body: str = "") -> P
         host=platform.node(),
         pid=os.getpid(),
         body=body,
+        addresses=before.addresses if before else (),
+        job=before.job if before else "",
     )
     write(store, call)
     return call

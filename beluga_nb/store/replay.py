@@ -116,11 +116,8 @@ class Recorded:
         finally:
             SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
-        kept = await asyncio.shield(at_work(self.written, result))
-        try:
-            await self._keep_extra(result)
-        finally:
-            await asyncio.shield(at_work(self._arrived, call, kept))
+        kept = await asyncio.shield(at_work(self._arrived, call, result))
+        await self._keep_extra(result)
         return kept
 
     async def _begin(self, request: Request) -> _Call:
@@ -144,7 +141,7 @@ class Recorded:
         request = replace(request, spool=pending.path_of(self.store, request.run).with_suffix(""))
         written = None
         with self._told_once():
-            written = pending.begin(self.store, request, provider=self.provider, body=body)
+            written = pending.begin(self.store, request, provider=self.provider, body=body, before=before)
         return _Call(request, written, before)
 
     def _withdraw(self, call: _Call) -> None:
@@ -155,11 +152,13 @@ class Recorded:
         with self._told_once():
             pending.write(self.store, call.before)
 
-    def _arrived(self, call: _Call, kept: Result) -> None:
+    def _arrived(self, call: _Call, result: Result) -> Result:
+        kept = self.written(result)
         if self.has(kept):
             pending.cross_out(self.store, call.request.run)
         else:  # the answer stays, and is read when the store can be written
             self._lost(call, StoreError("Its pictures could not be recorded."))
+        return kept
 
     def has(self, result: Result) -> bool:
         """Whether all pictures of a result are recorded."""
@@ -243,9 +242,8 @@ class Recorded:
             return
         why = error.message if isinstance(error, BelugaError) else "It was interrupted."
         addresses = error.addresses if isinstance(error, EngineError | Stopped) else ()
-        written = replace(call.written, addresses=call.before.addresses) if call.before else call.written
         with self._told_once():
-            pending.lose(self.store, written, why, addresses, _job(error))
+            pending.lose(self.store, call.written, why, addresses, _job(error))
 
     def keep_pictures_of(self, error: BaseException) -> None:
         """Keep the bytes of the pictures that could not be decoded, and say in their errors where."""
@@ -308,24 +306,24 @@ class Recovering:
 
     First the answers that were kept are read, then the pictures fetched whose addresses are known. A call is
     crossed out when all its pictures are recorded. What is lost is for the engine, which buys it; what exists
-    and cannot be had now (its host does not answer, its format is not decoded here) is an error.
+    and cannot be had now (its host does not answer, its format is not decoded here) is an error, unless
+    whoever asks wants it `anew`.
     """
 
-    def __init__(self, engine: Engine, recorded: Recorded, recover: Recover) -> None:
+    def __init__(self, engine: Engine, recorded: Recorded, recover: Recover, *, anew: bool = False) -> None:
         self.engine = engine
         self.recorded = recorded
         self.recover = recover
+        self.anew = anew
 
     async def __call__(self, request: Request) -> Result:
         found: dict[int, Picture | Refused] = {}
         exist: dict[int, BadReply] = {}
         for call in await asyncio.to_thread(self._lost, request):
             exist |= await self._recovered(call, found)
-        if exist:
-            missing = await asyncio.to_thread(self._missing, request)
-            for sample in sorted((missing & exist.keys()) - found.keys()):
-                raise exist[sample].with_traceback(None)
-        return await completed(request, found, self.engine)
+        missing = await asyncio.to_thread(self._missing, request) if exist and not self.anew else set()
+        errors = {sample: error.with_traceback(None) for sample, error in exist.items() if sample in missing}
+        return await completed(request, {**errors, **found}, self.engine)
 
     async def _recovered(self, call: Pending, found: dict[int, Picture | Refused]) -> dict[int, BadReply]:
         """Record what is left of a call; return, by sample, why pictures that exist cannot be had now."""
@@ -336,7 +334,7 @@ class Recovering:
                 tried.update(error.addresses)
                 samples = [left.sample] if isinstance(left, Address) else call.request.samples
                 for each in _still_there(error):
-                    exist |= dict.fromkeys(samples, each)
+                    exist |= dict.fromkeys(samples if each.sample is None else [each.sample], each)
         return exist
 
     async def _tried(

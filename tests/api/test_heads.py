@@ -153,6 +153,47 @@ def test_chunks_stay_chunks(extension):
         assert understood(asyncio.run(passed_on(data))) == (200, BODY)
 
 
+@pytest.mark.parametrize("size", [b"%x\n", b"0x%x\r\n", b" %x\r\n", b"\t%X;a=b\n"])
+@pytest.mark.parametrize("body", [BODY, PNG], ids=["JSON", "a picture"])
+def test_chunks_that_a_library_refuses_never_become_part_of_a_body(size, body):
+    data = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + size % len(body) + body
+    with pytest.raises(h11.RemoteProtocolError):
+        understood(asyncio.run(passed_on(data + b"\r\n0\r\n\r\n")))
+
+
+@pytest.mark.parametrize("body", [BODY[:99], PNG[:99]], ids=["JSON", "a picture"])
+def test_a_body_that_is_no_chunk_is_not_waited_for(body):
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+    async def first():
+        arriving = iter([head, body])
+
+        async def read(_bytes, _timeout):
+            return next(arriving)
+
+        return await LiberalHead(read)(65_536)
+
+    assert asyncio.run(first()).endswith(body)
+
+
+@pytest.mark.parametrize(
+    "start", [b"\r\n", b"\n", b"HTTP", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 103 A\r\n\r\n"]
+)
+def test_a_start_without_end_is_passed_on_before_it_is_large(start):
+    async def sent():
+        total = 0
+
+        async def read(_bytes, _timeout):
+            nonlocal total
+            total += 4096
+            return (start * 4096)[:4096]
+
+        await LiberalHead(read)(65_536)
+        return total
+
+    assert asyncio.run(sent()) <= 128 * 1024
+
+
 @given(name=st.sampled_from(sorted(HEADS)), cuts=st.lists(st.integers(0, 3000), max_size=20))
 def test_it_is_the_same_in_whatever_pieces_it_arrives(name, cuts):
     data = HEADS[name] + BODY
