@@ -305,13 +305,15 @@ _BEGINNINGS = (
 class _Layer(NamedTuple):
     """A step of reading: what it takes away or replaces; of the pieces that it reads, a `run` stays.
 
-    Where none of `needs` occurs, this step finds nothing that other steps miss.
+    Where none of `needs` occurs, or none of `signs`, this step finds nothing that other steps miss. Signs are
+    single bytes, which are looked for ten times as fast.
     """
 
     pieces: re.Pattern[bytes]
     away: bytes = b""
     escapes: re.Pattern[bytes] | None = None
     needs: tuple[bytes, ...] = ()
+    signs: tuple[bytes, ...] = ()
 
     def read(self, data: bytes) -> bytes:
         """Return what is left of data."""
@@ -319,7 +321,8 @@ class _Layer(NamedTuple):
 
     def is_needed(self, data: bytes) -> bool:
         """Whether it may find something."""
-        return any(each in data for each in self.needs)
+        signed = not self.signs or any(each in data for each in self.signs)
+        return signed and any(each in data for each in self.needs)
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
@@ -339,7 +342,9 @@ def _replacing(escapes: bytes, signs: bytes, needs: tuple[bytes, ...]) -> _Layer
 
 _THIN = _Layer(re.compile(rb"(?P<run>[!-~]++)"), _UNPRINTED)
 _BARE = _Layer(re.compile(rb"(?P<run>[^\\]++)"), b"\\")
-_STRIPPED = _replacing(_SEQUENCES, rb"\x1b\\%&\xc2", _BEGINNINGS)
+_STRIPPED = _replacing(_SEQUENCES, rb"\x1b\\%&\xc2", _BEGINNINGS)._replace(
+    signs=(b"\x1b", b"\xc2", b"\\", b"%", b"&")
+)
 _ESCAPES = (
     _replacing(_NUMBERED % b"", rb"\\%&", (b"\\", b"%", b"&")),
     _replacing(_NUMBERED % _CONTROLS, rb"\\%&", (b"\\",)),  # which a word behind it may be mistaken for
