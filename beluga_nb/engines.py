@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 from beluga_nb._locks import ProcessLock
 from beluga_nb._loop import Thread
 from beluga_nb.core import Engine, Incomplete, Picture, Request, Result, causes
-from beluga_nb.errors import BelugaError, EngineError, NotRecorded, NotSent
+from beluga_nb.errors import BadReply, BelugaError, EngineError, NotRecorded, NotSent
 
 T = TypeVar("T")
 
@@ -406,7 +406,7 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
     if not results:
         first, *others = missing
         if isinstance(first, EngineError):
-            first.others = tuple(others)
+            first.others = tuple(each for each in others if isinstance(each, BadReply))
         raise first
     result = Result(request, tuple(picture for each in results for picture in each.pictures))
     if missing:

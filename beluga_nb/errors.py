@@ -207,8 +207,8 @@ class EngineError(BelugaError):
     (`answered`), or what the embedded server says when an engine behind it raises this. `run` is the id of
     the call, its `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive,
     and `job` is the service's own name for the work that it has accepted. `sample` is the number of the
-    picture that it is about, if it is about one; `others` are the errors of the call's further pictures where
-    none arrived.
+    picture that it is about, if it is about one; `others` are the bad replies about the call's further
+    pictures where none arrived.
     """
 
     default_status: int = 500

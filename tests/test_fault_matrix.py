@@ -888,7 +888,7 @@ def test_b17_the_bytes_decide_and_not_the_content_type(play, content_type):
     ids=["junk", "lax", "empty", "data", "65 MiB"],
 )
 def test_b18_base64_that_is_none(play, encoded, kind, told):
-    play(images({"b64_json": encoded}), timeout=20).failed(kind, told, billed=True, within=20)
+    play(images({"b64_json": encoded}), timeout=60).failed(kind, told, billed=True, within=60)
 
 
 def test_b18_base64_with_a_prefix(play):

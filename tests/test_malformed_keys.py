@@ -59,7 +59,7 @@ TEXTS = {
     "the last byte is no UTF-8": f"{KEY}\udce9",
     "with Bearer": f"Bearer {KEY}",
     "a whole line": f"export BELUGA_API_KEY={KEY} # mine",
-    "too long": KEY * 20,
+    "too long": KEY * 200,
 }
 OTHERS = {
     "bytes": KEY.encode(),
