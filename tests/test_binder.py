@@ -1,5 +1,6 @@
 """What Binder does, step by step as repo2docker does it, in an environment and a home of their own."""
 
+import itertools
 import json
 import os
 import re
@@ -119,12 +120,19 @@ def executed(image, path, **environ):
 
 
 def shown(cells):
-    """What a person reads of the outputs; each picture's text names its SHA-256."""
+    """What a person reads of the outputs; each picture's text names its SHA-256.
+
+    What is printed comes in as many pieces as the kernel sends.
+    """
     return [
-        "".join(output.get("text", output.get("data", {}).get("text/plain", "")))
+        "".join("".join(each.get("text", each.get("data", {}).get("text/plain", ""))) for each in outputs)
         for cell in cells
-        for output in cell.get("outputs", [])
+        for _, outputs in itertools.groupby(cell.get("outputs", []), key=_printed_or_itself)
     ]
+
+
+def _printed_or_itself(output):
+    return output.get("name") or id(output)
 
 
 @pytest.mark.environment
