@@ -433,7 +433,7 @@ class InheritedLedger:
 
     def add(self, line: bytes) -> None:
         """Add a line; raise `OSError` where there is no room."""
-        if not self._lock.acquire(timeout=PATIENCE):  # whoever has it was killed, or is stopped
+        if not self._lock.acquire(timeout=PATIENCE):  # its holder was killed, or is stopped
             raise OSError("another process does not let go of it")
         try:
             end = self._end = self._memory.find(b"\0", self._end)

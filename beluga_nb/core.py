@@ -372,7 +372,7 @@ class Absent(Picture):
 
 
 def _named(path: str | Path) -> Path:
-    path = path_of(path)  # one that begins with ~ and is nobody's home stays as it is
+    path = path_of(path)  # a ~name without a home folder stays as it is
     if path.name in {"", ".."}:
         raise RequestError(f"'{path}' names no file.", "Give the picture a name: save('whale.png')")
     return path

@@ -23,7 +23,7 @@ class NotPlainFileError(OSError):
 
 
 def path_of(words: str | Path) -> Path:
-    """Return the path that a person names, where `~` is their home; one of nobody stays as it is.
+    """Return the path that a person names, where `~` is their home folder; an unknown `~name` stays as it is.
 
     >>> path_of("~nobody-has-this-name/x.png").name
     'x.png'

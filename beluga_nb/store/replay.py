@@ -306,8 +306,8 @@ class Recovering:
 
     First the answers that were kept are read, then the pictures fetched whose addresses are known. A call is
     crossed out when all its pictures are recorded. What is lost is for the engine, which buys it; what exists
-    and cannot be had now (its host does not answer, its format is not decoded here) is an error, unless
-    whoever asks wants it `anew`.
+    and cannot be had now (its host does not answer, its format is not decoded here) is an error. With `anew`
+    it is bought again.
     """
 
     def __init__(self, engine: Engine, recorded: Recorded, recover: Recover, *, anew: bool = False) -> None:

@@ -136,6 +136,17 @@ def test_what_is_no_file_is_nobodys_claim_and_is_not_removed(store, kind, monkey
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+def asked_beside(store, text, monkeypatch):
+    """Ask where a file with that text is in the place of the claim: it is waited for, and then bought."""
+    monkeypatch.setattr(claims, "SILENCE", 0.2)
+    path_of(store).parent.mkdir(parents=True)
+    path_of(store).write_text(text)
+    told, engine = [], Counting()
+    assert len(ask(claimed(engine, store, told), FOX)) == 1
+    assert len(engine.requests) == 1
+    assert "may be bought twice" in told[-1]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -150,13 +161,7 @@ def test_what_is_no_file_is_nobodys_claim_and_is_not_removed(store, kind, monkey
     ],
 )
 def test_a_claim_that_says_nothing_is_waited_for_and_then_taken_over(store, text, monkeypatch):
-    monkeypatch.setattr(claims, "SILENCE", 0.2)
-    path_of(store).parent.mkdir(parents=True)
-    path_of(store).write_text(text)
-    told, engine = [], Counting()
-    assert len(ask(claimed(engine, store, told), FOX)) == 1
-    assert len(engine.requests) == 1
-    assert "may be bought twice" in told[-1]
+    asked_beside(store, text, monkeypatch)
     assert list(path_of(store).parent.iterdir()) == []
 
 
@@ -164,13 +169,7 @@ def test_a_claim_that_says_nothing_is_waited_for_and_then_taken_over(store, text
     "text", ["[]", "7", "my own notes", '{"patient": 1}', '{"host" : "h"}', "[" * 100_000, "\0x", " "]
 )
 def test_a_strangers_file_in_the_place_of_a_claim_stays_and_nobody_waits_for_ever(store, text, monkeypatch):
-    monkeypatch.setattr(claims, "SILENCE", 0.2)
-    path_of(store).parent.mkdir(parents=True)
-    path_of(store).write_text(text)
-    told, engine = [], Counting()
-    assert len(ask(claimed(engine, store, told), FOX)) == 1
-    assert len(engine.requests) == 1
-    assert "may be bought twice" in told[-1]
+    asked_beside(store, text, monkeypatch)
     claims.remove(path_of(store), "")
     assert [path.read_text() for path in path_of(store).parent.iterdir()] == [text]
 
