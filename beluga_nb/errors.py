@@ -310,13 +310,9 @@ class TimedOut(OutcomeUnknown):
 
 
 class BadReply(EngineError):
-    """The answer is not what the contract promises: it may have been billed.
-
-    `url` is where its picture may be fetched later, which costs nothing.
-    """
+    """The answer is not what the contract promises: it may have been billed."""
 
     default_status = 502
-    url: str = ""
 
 
 class BadImage(BadReply):
