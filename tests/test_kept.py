@@ -217,12 +217,15 @@ def test_of_an_answer_that_breaks_off_the_pictures_that_are_whole_are_kept(user,
 
 KILLED = """
 import os, signal, sys
-import beluga_nb.api.answers as answers
 from beluga_nb.api import http
 from beluga_nb.session import Session
+from beluga_nb.store.replay import Recorded
 from pathlib import Path
 
-http.answers.parse = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+def killed(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr({"parse": http.answers, "keep_extra": Recorded}[sys.argv[4]], sys.argv[4], killed)
 environ = {"BELUGA_API_KEY": sys.argv[3], "BELUGA_BASE_URL": sys.argv[2]}
 Session(environ=environ, folder=Path(sys.argv[1])).generate("a fox", model="flux-2.0")
 """
@@ -232,7 +235,7 @@ Session(environ=environ, folder=Path(sys.argv[1])).generate("a fox", model="flux
 @pytest.mark.parametrize("answer", [http(JSON), images({"url": "{here}/a.png"})], ids=["base64", "address"])
 def test_a_kernel_that_is_killed_as_the_answer_is_there_has_bought_it(user, answer):
     with Faulty(answer, http(PNG)) as server:
-        words = [sys.executable, "-c", KILLED, str(user.folder), server.url, KEY]
+        words = [sys.executable, "-c", KILLED, str(user.folder), server.url, KEY, "parse"]
         assert subprocess.run(words).returncode == -signal.SIGKILL
         assert len(user.kept) == 1
         assert user.ask(server).pictures[0].data == PNG
@@ -709,7 +712,7 @@ def test_of_several_pictures_in_an_error_those_that_are_whole_are_kept(user, sta
 def test_a_kernel_that_is_killed_as_an_error_is_there_has_bought_what_is_in_it(user, status, holding):
     body, head = HOLDING[holding]
     with Faulty(http(body, status, **head), http(PNG)) as server:
-        words = [sys.executable, "-c", KILLED, str(user.folder), server.url, KEY]
+        words = [sys.executable, "-c", KILLED, str(user.folder), server.url, KEY, "parse"]
         assert subprocess.run(words).returncode == -signal.SIGKILL
         assert user.ask(server).pictures[0].data == PNG
     assert server.count("POST") == 1
@@ -787,12 +790,13 @@ def test_what_was_asked_for_is_recorded_before_further_pictures_are_fetched(user
             asking = asyncio.create_task(asyncio.to_thread(user.ask, server, n=n))
             while "/b.png" not in [each.path for each in server.asked("GET")]:
                 await asyncio.sleep(0.01)
-            recorded = len(user.store.record_paths()), pending.calls(user.store)
+            recorded = len(user.store.record_paths()), len(user.kept)
             server.stopped.set()  # the one that hangs
             await asking
             return recorded
 
-        assert asyncio.run(stopped()) == (n, [])
+        assert asyncio.run(stopped()) == (n, 1), "the answer stays until all that it names is fetched"
+    assert pending.calls(user.store) == []
 
 
 def test_stop_gives_up_further_pictures(user):
@@ -844,3 +848,23 @@ def test_further_pictures_in_the_answer_itself_are_all_kept(user):
     kept = {each.read_bytes() for each in (user.store.folder / "blobs").rglob("*.png")}
     assert kept >= set(pictures)
     assert any("The service sent 20 pictures where 1 were asked for" in words for words in user.told)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("step", ["parse", "keep_extra"])
+@pytest.mark.parametrize("address", [False, True])
+def test_a_kill_loses_no_further_pictures(user, step, address):
+    pictures = [encoded("PNG", (each + 1, 1)) for each in range(4)]
+    items = [b64(each) for each in pictures[:3]] + (
+        [{"url": "{here}/d.png"}] if address else [b64(pictures[3])]
+    )
+    with Faulty(images(*items), [http(pictures[3])] * 2) as server:
+        words = [sys.executable, "-c", KILLED, str(user.folder), server.url, KEY, step]
+        assert subprocess.run(words).returncode == -signal.SIGKILL
+        [kept] = user.kept
+        assert user.ask(server).pictures[0].data == pictures[0]
+        assert server.count("POST") == 1
+    here = {each.read_bytes() for each in (user.store.folder / "blobs").rglob("*.png")}
+    inside = {each for each in pictures if json.dumps(b64(each))[1:-1].encode() in kept}
+    assert here | inside >= set(pictures[: 3 if address else 4])
+    assert step == "keep_extra" or here >= set(pictures)

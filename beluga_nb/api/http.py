@@ -232,11 +232,26 @@ async def recovered(endpoint: Endpoint, request: Request, left: Address | Path) 
     deadline = asyncio.get_running_loop().time() + endpoint.timeout
     try:
         if isinstance(left, Path):
-            return await client.understood(request, await asyncio.to_thread(_kept, left), deadline)
+            result = await client.understood(request, await asyncio.to_thread(_kept, left), deadline)
+            return await _with_extra_here(result)
         item = Item(url=left.url, revised_prompt=left.revised_prompt)
         return await client.result(request, [item], deadline, engine=left.engine, created=left.created)
     finally:
         await client.aclose()
+
+
+async def _with_extra_here(result: Result) -> Result:
+    """Return the result with its further pictures at hand, so that they need no client any more."""
+    if not result.extra:
+        return result
+    async with contextlib.aclosing(result.extra()) as extra:
+        fetched = [each async for each in extra]
+
+    async def here() -> AsyncGenerator[Answer, None]:
+        for each in fetched:
+            yield each
+
+    return replace(result, extra=here)
 
 
 def _kept(path: Path) -> Response:

@@ -117,7 +117,11 @@ class Recorded:
             SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
         kept = await asyncio.shield(at_work(self._arrived, call, result))
-        await self._keep_extra(result)
+        if result.extra:
+            try:
+                await self.keep_extra(result)
+            finally:
+                await asyncio.shield(at_work(self._ended, call, kept))
         return kept
 
     async def _begin(self, request: Request) -> _Call:
@@ -154,11 +158,15 @@ class Recorded:
 
     def _arrived(self, call: _Call, result: Result) -> Result:
         kept = self.written(result)
+        if not result.extra:  # with more to keep, the answer stays until that is done
+            self._ended(call, kept)
+        return kept
+
+    def _ended(self, call: _Call, kept: Result) -> None:
         if self.has(kept):
             pending.cross_out(self.store, call.request.run)
         else:  # the answer stays, and is read when the store can be written
             self._lost(call, StoreError("Its pictures could not be recorded."))
-        return kept
 
     def has(self, result: Result) -> bool:
         """Whether all pictures of a result are recorded."""
@@ -171,7 +179,8 @@ class Recorded:
             result, pictures=tuple(self._written(picture) for picture in result.pictures), extra=None
         )
 
-    async def _keep_extra(self, result: Result) -> None:
+    async def keep_extra(self, result: Result) -> None:
+        """Keep the pictures that an answer holds beyond those that were asked for."""
         if not result.extra:
             return
         kept: list[str] = []
@@ -350,6 +359,7 @@ class Recovering:
         failed = None
         try:
             result = await self.recover(part, left)
+            await self.recorded.keep_extra(result)
         except EngineError as error:
             failed, result = error, getattr(error, "result", Result(part, ()))
         except Stopped as stopped:
