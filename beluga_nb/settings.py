@@ -17,6 +17,7 @@ import beluga_nb.project as project
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.endpoints import Named, named_in, only_named
 from beluga_nb.errors import RequestError, SettingsError, UnknownName
+from beluga_nb.paths import path_of
 from beluga_nb.project import CONTROL, FILE, OWN_CAP, TRUSTED, Ignored, Project
 from beluga_nb.text import sanitize
 
@@ -247,7 +248,7 @@ def _checked_store(store: object) -> Path:
             f"The store '{sanitize(str(store), 80)}' is an address, and a store is a folder.",
             "Give the path of a folder, such as one where that address is mounted.",
         )
-    return Path(store)
+    return path_of(store)
 
 
 def _checked_aliases(aliases: object) -> Mapping[str, Alias]:

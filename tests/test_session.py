@@ -535,6 +535,8 @@ def test_a_tilde_is_the_home_folder(local, shown, tmp_path, monkeypatch):
     assert local.verify("~/n.ipynb")[0].fine
     assert local.pack("~/n.ipynb", to="~/sent.zip").path == tmp_path / "sent.zip"
     assert local.unpack("~/sent.zip", into="~/there").path == tmp_path / "there" / "n.ipynb"
+    for session in (Session(environ={"BELUGA_STORE": "~/kept"}), Session(environ={}, store="~/kept")):
+        assert session.settings().store == tmp_path / "kept"
 
 
 def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, said):
