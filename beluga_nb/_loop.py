@@ -18,7 +18,9 @@ import contextlib
 import contextvars
 import inspect
 import os
+import selectors
 import signal
+import socket
 import sys
 import threading
 import time
@@ -31,6 +33,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from beluga_nb._locks import ProcessLock
 from beluga_nb._workers import Holding, Workers
 from beluga_nb.errors import RequestError, SettingsError
+from beluga_nb.text import sanitize
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -192,6 +195,7 @@ class _LoopThread:
         self._closing = False
         self._counting = threading.Lock()
         self._started = threading.Event()
+        self._failure: Exception | None = None
         self.thread = threading.Thread(target=self._run, name="beluga-io", daemon=True)
         try:
             self.thread.start()
@@ -200,7 +204,15 @@ class _LoopThread:
                 "Python is ending, and starts no thread any more.",
                 "Nothing was sent. Wait for the other threads before the main one ends.",
             ) from None
-        self._started.wait()
+        while not self._started.wait(HEARTBEAT) and self.thread.is_alive():
+            pass
+        if not self._started.is_set():
+            error = self._failure
+            reason = sanitize(f"{type(error).__name__}: {error}", 120) if error else "the thread ended"
+            raise RequestError(
+                f"The event loop that sends requests could not start ({reason}).",
+                "Nothing was sent. Ask again once that is mended.",
+            )
 
     @property
     def is_current(self) -> bool:
@@ -212,10 +224,16 @@ class _LoopThread:
         return True
 
     def _run(self) -> None:
+        runner = asyncio.Runner()
+        try:
+            _check_descriptors()
+            self.loop = runner.get_loop()
+        except Exception as error:  # no file descriptor is free, or a log handler of the notebook's fails
+            self._failure = error
+            return
         # A Runner cancels what is under way when it ends. As Python itself ends, it cannot start the thread
         # that would wait for the executor's.
-        with contextlib.suppress(RuntimeError), asyncio.Runner() as runner:
-            self.loop = runner.get_loop()
+        with contextlib.suppress(RuntimeError), runner:
             # Of the work on threads, half waits for the disk: asyncio's own few would wait for one another.
             self.loop.set_default_executor(Workers(WORKERS, self.holding, name="beluga-work"))
             self._stopped = asyncio.Event()
@@ -265,6 +283,13 @@ class _LoopThread:
             self.loop.call_soon_threadsafe(self._stopped.set)
             if not threading.current_thread().daemon:  # one of ours would wait for itself
                 self.thread.join(GRACE)
+
+
+def _check_descriptors() -> None:
+    """Raise `OSError` where there are too few for an event loop: one that is half made prints a traceback."""
+    with selectors.DefaultSelector():
+        for end in socket.socketpair():
+            end.close()
 
 
 class _Waited(Coroutine[Any, Any, T]):

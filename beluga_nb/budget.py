@@ -15,16 +15,16 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Protocol
 
+import beluga_nb.money as money
 from beluga_nb._locks import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError
-from beluga_nb.text import sanitize
+from beluga_nb.money import ZERO
+from beluga_nb.text import sanitize, shown
 from beluga_nb.untrusted import DAMAGE, load_json, members, text, whole
-
-ZERO = Decimal(0)
 
 _ANY_QUALITY = ""
 _HEAD = {"date", "currency"}
@@ -33,7 +33,6 @@ LONGEST_LINE = 4096
 """Bytes of a line of a ledger; we write none that is longer, and such a line counts nothing."""
 
 MOST_IMAGES = 10**9
-MOST_COST = Decimal(10**12)
 
 MEMORY = 2**24
 """Bytes of the memory that forked processes share: room for some hundred thousand reservations."""
@@ -44,7 +43,7 @@ PATIENCE = 5.0
 NO_MEMORY = (OSError, ImportError, ValueError)
 """What is raised where forked processes can share no memory, or nothing forks."""
 
-_COST = re.compile(r"[0-9]{1,13}(\.[0-9]+)?", re.ASCII)
+_DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)  # as a line of a ledger has them
 _TRIES = 100
 
 
@@ -88,20 +87,17 @@ class Prices:
 
 def _by_quality(model: str, price: object) -> Mapping[str, Decimal]:
     by_quality = price if isinstance(price, Mapping) else {_ANY_QUALITY: price}
-    return {str(quality): _amount(f"{model}", value) for quality, value in by_quality.items()}
+    return {str(quality): _price(str(model), value) for quality, value in by_quality.items()}
 
 
-def _amount(name: str, value: object) -> Decimal:
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if isinstance(value, bool) or not amount.is_finite() or amount < 0:
+def _price(model: str, value: object) -> Decimal:
+    price = money.amount(value)
+    if price is None:
         raise SettingsError(
-            f"The price of {sanitize(name, 80)} is {sanitize(repr(value), 80)}.",
+            f"The price of {sanitize(model, 80)} is {shown(value)}.",
             "Give an amount per picture, such as 0.04.",
         )
-    return amount
+    return price
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +111,12 @@ class Caps:
     def worst(self, request: Request) -> Decimal | None:
         """Return what a request costs at worst, or None where the price is unknown."""
         each = self.prices.each(request) if self.prices else None
-        return None if each is None else each * request.n
+        return None if each is None else money.times(each, request.n)
 
     def words(self, amount: Decimal) -> str:
         """Return an amount of money as people write it."""
         currency = self.prices.currency if self.prices else ""
-        return f"{amount.normalize():f} {currency}".strip()
+        return f"{money.words(amount)} {currency}".strip()
 
 
 @dataclass(frozen=True)
@@ -132,12 +128,14 @@ class Amount:
     unpriced: int = 0
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(self.images + other.images, self.cost + other.cost, self.unpriced + other.unpriced)
+        cost = money.total([self.cost, other.cost])
+        return Amount(self.images + other.images, cost, self.unpriced + other.unpriced)
 
     def __sub__(self, other: Amount) -> Amount:
         """Return what is left, which is never less than nothing."""
         back = self.at_most(other)
-        return Amount(self.images - back.images, self.cost - back.cost, self.unpriced - back.unpriced)
+        cost = money.less(self.cost, back.cost)
+        return Amount(self.images - back.images, cost, self.unpriced - back.unpriced)
 
     def at_most(self, other: Amount) -> Amount:
         """Return the smaller one of each."""
@@ -157,11 +155,11 @@ class Amount:
         return cls(images, _cost(said["cost"]), whole(said["unpriced"], least=0, most=images))
 
 
-_MOST = Amount(MOST_IMAGES, MOST_COST, MOST_IMAGES)
+_MOST = Amount(MOST_IMAGES, Decimal(money.MOST), MOST_IMAGES)
 
 
 def _cost(said: object) -> Decimal:
-    if not _COST.fullmatch(text(said)) or (cost := Decimal(text(said))) > MOST_COST:
+    if not _DIGITS.fullmatch(text(said)) or (cost := money.amount(said)) is None:
         raise ValueError("no cost")
     return cost
 
@@ -229,14 +227,14 @@ class Budget:
 
         Raises `OverBudget` before anything is sent.
         """
-        name, worst = self._reserve(request, caps)
+        name = self._reserve(request, caps)
         try:
             yield
         except (BelugaError, Stopped) as error:
             arrived = len(error.result) if isinstance(error, Incomplete) else 0
-            if not error.may_be_billed:
+            if not error.may_be_billed and arrived < request.n:
                 with suppress(StoreError):  # what cannot be written down stays counted
-                    self._give_back(name, request, worst, arrived)
+                    self._give_back(name, request.part(request.sample, request.n - arrived), caps)
             raise
         finally:
             self._settle(name)
@@ -251,7 +249,7 @@ class Budget:
         """Count pictures that came from the store instead of being made again."""
         with self._lock:
             self.replayed += request.n
-            self.saved += caps.worst(request) or ZERO
+            self.saved = money.total([self.saved, caps.worst(request) or ZERO])
 
     def saved_words(self, caps: Caps) -> str:
         """Return what came from the store and what that saved, as people read it."""
@@ -275,7 +273,7 @@ class Budget:
         limit = f" of {caps.words(caps.cost)}" if caps.cost is not None else ""
         return f"{made}; {caps.words(spent.cost)}{limit} by your prices of {caps.prices.date} (estimated)"
 
-    def _reserve(self, request: Request, caps: Caps) -> tuple[str, Decimal | None]:
+    def _reserve(self, request: Request, caps: Caps) -> str:
         name = uuid.uuid4().hex
         with self._lock:
             for _ in range(_TRIES):  # until no other process is quicker
@@ -284,17 +282,15 @@ class Budget:
                 self._fitted[name] = False
                 self._write(_amount_of(request.n, worst).to_json() | {"id": name, "caps": _limits(caps)})
                 if self._fitted.pop(name):
-                    return name, worst
+                    return name
         raise StoreError(
             "What was spent could not be counted: what is written down here does not come to stand there.",
             'Nothing was sent. Ask again, or use the setting budget = "session".',
         )
 
-    def _give_back(self, name: str, request: Request, worst: Decimal | None, arrived: int) -> None:
-        missing = request.n - arrived
-        cost = None if worst is None else worst * missing / request.n
+    def _give_back(self, name: str, missing: Request, caps: Caps) -> None:
         with self._lock:
-            self._write(_amount_of(missing, cost).to_json() | {"of": name})
+            self._write(_amount_of(missing.n, caps.worst(missing)).to_json() | {"of": name})
 
     def _settle(self, name: str) -> None:
         with self._lock:
@@ -390,7 +386,7 @@ class Budget:
             )
         count = sum(request.n for request in requests)
         costs = [caps.worst(request) for request in requests]
-        worst = None if None in costs else sum((cost for cost in costs if cost is not None), ZERO)
+        worst = None if None in costs else money.total(cost for cost in costs if cost is not None)
         if caps.images is not None and self._spent.images + count > caps.images:
             raise OverBudget(
                 f"{_pictures(count)} would be more than max_images allows:"
@@ -407,7 +403,7 @@ class Budget:
                 "Nothing was sent. Add it to [prices] in beluga.toml (where the cap is your own: in one that"
                 " BELUGA_TRUST names), or take max_cost away.",
             )
-        if self._spent.cost + worst > caps.cost:
+        if money.total([self._spent.cost, worst]) > caps.cost:
             raise OverBudget(
                 f"{_pictures(count)} for {caps.words(worst)} would be more than max_cost allows:"
                 f" {caps.words(self._spent.cost)} of {caps.words(caps.cost)} is spent.",
@@ -468,7 +464,7 @@ if hasattr(os, "register_at_fork"):
 def _limits(caps: Caps) -> Mapping[str, object]:
     """Return caps as they are written; one beyond what a line may say is none."""
     images = None if caps.images is None or caps.images > MOST_IMAGES else caps.images
-    cost = None if caps.cost is None or caps.cost > MOST_COST else f"{caps.cost:f}"
+    cost = None if caps.cost is None or caps.cost > money.MOST else f"{caps.cost:f}"
     return {"images": images, "cost": cost}
 
 

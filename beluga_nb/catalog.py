@@ -157,7 +157,13 @@ class Model:
 
 @cache
 def _data() -> dict[str, list[dict[str, object]]]:
-    return tomllib.loads(files("beluga_nb").joinpath("models.toml").read_text("utf-8"))
+    try:
+        return tomllib.loads(files("beluga_nb").joinpath("models.toml").read_text("utf-8"))
+    except OSError as error:  # no file descriptor is free
+        raise RequestError(
+            f"models.toml cannot be read ({error.strerror}).",
+            "Nothing was sent. Ask again once that is mended.",
+        ) from None
 
 
 @cache

@@ -35,7 +35,7 @@ from beluga_nb.errors import (
 from beluga_nb.keyless import keyless
 from beluga_nb.metadata import excess, png
 from beluga_nb.paths import path_of
-from beluga_nb.text import redact, redacted_bundle, sanitize
+from beluga_nb.text import redact, redacted_bundle, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -144,7 +144,7 @@ PARAMETERS = tuple(each.name for each in fields(Request) if each.compare)
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise RequestError(
-            f"The {name} is {sanitize(repr(value), 60)}, not text.", f"Give {name} as a string.", param=name
+            f"The {name} is {shown(value, 60)}, not text.", f"Give {name} as a string.", param=name
         )
     try:
         value.encode()
@@ -176,7 +176,7 @@ def _check_prompt_length(prompt: str) -> None:
 def _check_count(name: str, value: object, *, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise RequestError(
-            f"{name} is {sanitize(repr(value), 60)}.",
+            f"{name} is {shown(value, 60)}.",
             f"Give {name} as a whole number from {least} on.",
             param=name,
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from beluga_nb.errors import SettingsError, UnknownName
-from beluga_nb.text import sanitize
+from beluga_nb.text import sanitize, shown
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _TAKEN = {"belugapi", "local", "localhost"}
@@ -38,9 +38,7 @@ class Named:
                 raise SettingsError(f"The {part} of the endpoint {self.name} is no text.", _EXAMPLE)
         late = self.timeout
         if late is not None and (isinstance(late, bool) or not isinstance(late, int | float) or not late > 0):
-            raise SettingsError(
-                f"The timeout of the endpoint {self.name} is {sanitize(repr(late), 40)}.", _EXAMPLE
-            )
+            raise SettingsError(f"The timeout of the endpoint {self.name} is {shown(late, 40)}.", _EXAMPLE)
 
     @property
     def prefix(self) -> str:
@@ -63,7 +61,7 @@ PARTS = [each.name for each in fields(Named) if each.name not in {"name", "known
 def named_in(said: object, *, known: bool = True) -> dict[str, Named]:
     """Return the endpoints of a table; raise `SettingsError` or `UnknownName` for what is none."""
     if not isinstance(said, Mapping):
-        raise SettingsError(f"The setting endpoints is {sanitize(repr(said), 40)}.", _EXAMPLE)
+        raise SettingsError(f"The setting endpoints is {shown(said, 40)}.", _EXAMPLE)
     return {
         str(name): each if isinstance(each, Named) else _named(name, each, known)
         for name, each in said.items()
@@ -74,7 +72,7 @@ def _named(name: object, parts: object, known: bool) -> Named:
     if not _NAME.fullmatch(str(name)) or str(name).lower() in _TAKEN:
         raise SettingsError(f"'{sanitize(str(name), 40)}' is no name for an endpoint.", _EXAMPLE)
     if not isinstance(parts, Mapping):
-        raise SettingsError(f"The endpoint {name} is {sanitize(repr(parts), 40)}.", _EXAMPLE)
+        raise SettingsError(f"The endpoint {name} is {shown(parts, 40)}.", _EXAMPLE)
     for part in parts:
         if part not in PARTS:
             raise UnknownName(f"part of the endpoint {name}", str(part), PARTS)

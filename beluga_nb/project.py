@@ -1,7 +1,8 @@
 """`beluga.toml`, which may have come with a notebook: it may tighten the other settings, never loosen them.
 
 `RULES` says for each setting what is taken of a file. A file whose folder the person names in BELUGA_TRUST
-counts as the person's own word.
+counts as the person's own word. Of several files, one in another's folder, the outer ones are heard first, so
+that an inner one hides nothing of theirs: it tightens what holds without it, or is the person's word itself.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol
 
 from beluga_nb.endpoints import Named, named_in
 from beluga_nb.errors import SettingsError
+from beluga_nb.money import amount
 from beluga_nb.paths import path_of, read_file
 from beluga_nb.text import sanitize
 
@@ -31,6 +33,9 @@ LARGEST_FILE = 2**20
 DEEPEST = 16
 """Names in names of a `beluga.toml`; the work of reading one grows with the third power of theirs."""
 
+LARGEST_INTEGER = 64
+"""Bits of an integer of a `beluga.toml`, as in TOML; Python cannot print one of some thousand digits."""
+
 _NAME = rb"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _DEEP = re.compile(rb"(?<![\w\\-])(?:%b[ \t]*\.[ \t]*){%d}" % (_NAME, DEEPEST))
 
@@ -44,12 +49,14 @@ CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 class Baseline(Protocol):
-    """The settings without the file, and where each was set."""
+    """The settings without the file, those of the files further up included, and where each was set."""
 
     @property
     def base_url(self) -> str: ...
     @property
     def mode(self) -> str: ...
+    @property
+    def budget(self) -> str: ...
     @property
     def max_cost(self) -> Decimal | None: ...
     @property
@@ -121,7 +128,7 @@ def _free(proposal: Proposal) -> object:
 
 
 def _not_higher(proposal: Proposal) -> object:
-    return proposal.check_not_looser(_number)
+    return proposal.check_not_looser(amount)
 
 
 def _not_looser(proposal: Proposal) -> object:
@@ -130,13 +137,6 @@ def _not_looser(proposal: Proposal) -> object:
 
 def _not_narrower(proposal: Proposal) -> object:
     return proposal.check_not_looser(lambda budget: WIDER.index(budget) if budget in WIDER else None)
-
-
-def _number(value: object) -> Decimal | None:
-    try:
-        return None if (number := Decimal(str(value))).is_nan() else number
-    except (InvalidOperation, ValueError):  # the latter: an integer of thousands of digits
-        return None
 
 
 def _same_address(proposal: Proposal) -> object:
@@ -152,6 +152,8 @@ def _below(proposal: Proposal) -> object:
     path = os.path.realpath(os.path.join(root, proposal.value)) if _is_plain(proposal.value) else root
     if path == root or not Path(path).is_relative_to(root):
         raise NotTakenError("it does not lie below the folder of the file")
+    if proposal.baseline.budget == "store" and "store" in proposal.baseline.places:
+        raise NotTakenError("what is spent is counted in the store that is named already")
     return proposal.folder / proposal.value
 
 
@@ -165,13 +167,13 @@ def _is_plain(path: str) -> bool:
 
 def _without_own_cap(proposal: Proposal) -> object:
     if proposal.baseline.prices is not None:
-        raise NotTakenError("you have prices of your own")
+        raise NotTakenError("there are prices already")
     if proposal.baseline.max_cost is not None:
         raise NotTakenError(OWN_CAP)
     return proposal.value
 
 
-OWN_CAP = "max_cost is your own word, and a price that a file says could void it"
+OWN_CAP = "a price that a file says could void the max_cost that is said elsewhere"
 
 
 def _added(proposal: Proposal) -> object:
@@ -237,12 +239,18 @@ class Project:
 
 def find(
     environ: Mapping[str, str], folder: Path, check_names: Callable[[Mapping[str, object]], None]
-) -> Project | None:
-    """Return the file of a folder, or of its git project; raise `SettingsError` where it is unusable."""
-    place = next((place for place in _upward(folder) if os.path.isfile(place / FILE)), None)
-    if place is None:
-        return None
-    said = _read(place / FILE)
+) -> list[Project]:
+    """Return the files from the top of a folder's project down to it; raise `SettingsError` for a bad one.
+
+    The top is the folder that git knows or, further up, one that the person trusts.
+    """
+    trusted = _trusted(environ)
+    places = [place for place in _downward(folder, trusted) if os.path.isfile(place / FILE)]
+    return [Project(place, _said(place, check_names), os.path.realpath(place) in trusted) for place in places]
+
+
+def _said(folder: Path, check_names: Callable[[Mapping[str, object]], None]) -> Mapping[str, object]:
+    said = _read(folder / FILE)
     for name in _all_names(said):
         if "key" in name.lower():
             raise SettingsError(
@@ -250,7 +258,7 @@ def find(
                 "Files get committed: set BELUGA_API_KEY instead.",
             )
     check_names(said)
-    return Project(place, said, os.path.realpath(place) in _trusted(environ))
+    return said
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -258,6 +266,8 @@ def _read(path: Path) -> dict[str, object]:
         data = read_file(path, LARGEST_FILE)
         if _DEEP.search(data) or _is_deep(said := tomllib.loads(data.decode("utf-8"))):
             raise ValueError(f"it has more than {DEEPEST} names in one another")
+        if any(type(each) is int and each.bit_length() > LARGEST_INTEGER for each in _values(said)):
+            raise ValueError(f"it has an integer of more than {LARGEST_INTEGER} bits")
         return said
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -273,15 +283,23 @@ def _is_deep(said: object) -> bool:
     return bool(level)
 
 
+def _values(value: object) -> Iterator[object]:
+    yield value
+    for inner in _inside(value):
+        yield from _values(inner)
+
+
 def _inside(value: object) -> Iterable[object]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _upward(folder: Path) -> Sequence[Path]:
-    # Up to the folder that git knows, never beyond: /tmp and /home are other people's too.
+def _downward(folder: Path, trusted: Set[str]) -> Sequence[Path]:
+    # From the folder that git knows, or one that the person trusts: a downloaded folder that is a repository
+    # of its own hides nothing of it. Never from beyond: /tmp and /home are other people's too.
     upward = (folder, *folder.parents)
-    depth = next((depth for depth, place in enumerate(upward) if os.path.exists(place / ".git")), 0)
-    return upward[: depth + 1]
+    git = next((place for place in upward if os.path.exists(place / ".git")), folder)
+    tops = [depth for depth, place in enumerate(upward) if place == git or os.path.realpath(place) in trusted]
+    return upward[max(tops) :: -1]
 
 
 def _all_names(said: Mapping[str, object]) -> Iterator[str]:

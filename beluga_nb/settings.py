@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+import beluga_nb.money as money
 import beluga_nb.project as project
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.endpoints import Named, named_in, only_named
 from beluga_nb.errors import RequestError, SettingsError, UnknownName
 from beluga_nb.paths import path_of
 from beluga_nb.project import CONTROL, FILE, OWN_CAP, TRUSTED, Ignored, Project
-from beluga_nb.text import sanitize
+from beluga_nb.text import sanitize, shown
 
 SERVICE = "https://api.belugapi.com/v1"
 """The service's base URL (contract.md: Endpoints)."""
@@ -46,7 +47,6 @@ _RESOLVED = {"named", "places", "ignored", "claimed"}
 """The fields that are no settings: they follow from the settings."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
-_MOST = 10**12  # of anything that is counted, measured or paid
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a drive, which is one letter
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
@@ -102,18 +102,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise UnknownName(name.replace("_", " "), str(getattr(self, name)), choices)
+            if (said := getattr(self, name)) not in choices:
+                word = said if isinstance(said, str) else shown(said)
+                raise UnknownName(name.replace("_", " "), word, choices)
         if not isinstance(self.model, str):
-            raise SettingsError(
-                f"The setting model is {sanitize(repr(self.model), 80)}.", "Give a model's id."
-            )
+            raise SettingsError(f"The setting model is {shown(self.model)}.", "Give a model's id.")
         object.__setattr__(self, "store", _checked_store(self.store))
         object.__setattr__(self, "base_url", checked_base_url(self.base_url))
         if not isinstance(self.faults, bool):
-            raise SettingsError(
-                f"The setting faults is {sanitize(repr(self.faults), 80)}.", "Give true or false."
-            )
+            raise SettingsError(f"The setting faults is {shown(self.faults)}.", "Give true or false.")
         for name in ("timeout", "connect_timeout", "max_in_flight"):
             _check_positive(name, getattr(self, name))
         object.__setattr__(self, "max_images", _cap("max_images", self.max_images, whole=True))
@@ -185,15 +182,13 @@ class Settings:
         check_names(heard)
         return self._saying(place, heard) if heard else self
 
-    def with_file(self, found: Project | None) -> Settings:
+    def with_file(self, found: Project) -> Settings:
         """Return the settings with what is taken of a `beluga.toml`."""
-        if found is None:
-            return self
         taken, ignored = found.taken(self)
-        said = self._saying(TRUSTED if found.trusted else FILE, taken)
         unused = {each.name: each for each in ignored}
+        said = self._saying(TRUSTED if found.trusted else FILE, taken)._unsaid(*unused)
         claimed = _provider_at(checked_base_url(unused["base_url"].said)) if "base_url" in unused else ""
-        return replace(said, ignored=tuple(ignored), claimed=claimed)
+        return replace(said, ignored=(*said.ignored, *ignored), claimed=claimed or said.claimed)
 
     def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
         """Return the caps of one call, which no price of a file voids that is not trusted."""
@@ -228,17 +223,15 @@ def check_names(said: Mapping[str, object]) -> None:
 
 def _check_positive(name: str, value: object) -> None:
     # Neither NaN nor infinity is one.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST:
-        raise SettingsError(f"The setting {name} is {sanitize(repr(value), 80)}.", "Give a number above 0.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= money.MOST:
+        raise SettingsError(f"The setting {name} is {shown(value)}.", "Give a number above 0.")
     if name == "max_in_flight" and not isinstance(value, int):
-        raise SettingsError(
-            f"The setting {name} is {sanitize(repr(value), 80)}.", "Give a whole number above 0."
-        )
+        raise SettingsError(f"The setting {name} is {shown(value)}.", "Give a whole number above 0.")
 
 
 def _checked_store(store: object) -> Path:
     if not isinstance(store, str | Path):
-        raise SettingsError(f"The setting store is {sanitize(repr(store), 80)}.", "Give a folder.")
+        raise SettingsError(f"The setting store is {shown(store)}.", "Give a folder.")
     if CONTROL.search(str(store)):
         raise SettingsError(
             f"The store '{sanitize(str(store), 80)}' holds control characters.", "Give the path of a folder."
@@ -253,7 +246,7 @@ def _checked_store(store: object) -> Path:
 
 def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
     if not isinstance(aliases, Mapping):
-        raise SettingsError(f"The setting aliases is {sanitize(repr(aliases), 40)}.", _LIKE_AN_ALIAS)
+        raise SettingsError(f"The setting aliases is {shown(aliases, 40)}.", _LIKE_AN_ALIAS)
     for name, alias in aliases.items():
         if not _ALIAS.fullmatch(str(name)):
             raise SettingsError(f"'{sanitize(str(name), 40)}' is no name for an alias.", _LIKE_AN_ALIAS)
@@ -274,22 +267,16 @@ def _check_part(name: str, part: str, value: object) -> None:
     if part not in ALIASED:
         raise UnknownName(f"part of the alias {name}", part, ALIASED)
     if isinstance(value, bool) or not isinstance(value, int if part == "n" else str):
-        raise SettingsError(f"The {part} of the alias {name} is {sanitize(repr(value), 40)}.", _LIKE_AN_ALIAS)
+        raise SettingsError(f"The {part} of the alias {name} is {shown(value, 40)}.", _LIKE_AN_ALIAS)
 
 
 def _cap(name: str, value: object, *, whole: bool = False) -> object:
     if value is None:
         return None
-    try:
-        amount = Decimal(str(value))
-    except (InvalidOperation, ValueError):  # the latter: an integer of thousands of digits
-        amount = Decimal("NaN")
-    out_of_range = not amount.is_finite() or not 0 <= amount <= _MOST
-    if isinstance(value, bool) or out_of_range or (whole and amount % 1):
+    amount = money.amount(value)
+    if amount is None or (whole and amount != int(amount)):
         kind = "whole number" if whole else "number"
-        raise SettingsError(
-            f"The setting {name} is {sanitize(repr(value), 40)}.", f"Give a {kind} from 0 on."
-        )
+        raise SettingsError(f"The setting {name} is {shown(value, 40)}.", f"Give a {kind} from 0 on.")
     return int(amount) if whole else amount
 
 
@@ -333,14 +320,15 @@ def _split(url: object) -> SplitResult | None:
 def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object] | None = None) -> Settings:
     """Return the settings of all places; a store is a folder beside the notebook unless it says more.
 
-    `profile` is what the user's IPython profile says. The file is `beluga.toml` of the folder, or of its
-    project. Under `CI` the mode is "replay" unless the person says otherwise: a pipeline buys nothing by
-    accident.
+    `profile` is what the user's IPython profile says. The files are the `beluga.toml` of the folder and those
+    above it in its project. Under `CI` the mode is "replay" unless the person says otherwise: a pipeline buys
+    nothing by accident.
     """
     in_ci = environ.get("CI", "").lower() not in _NO
     said = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
     said = said.with_("IPython's profile", **(profile or {}))
-    said = said.with_file(project.find(environ, folder.absolute(), check_names))
+    for found in project.find(environ, folder.absolute(), check_names):
+        said = said.with_file(found)
     said = said.with_("the environment", **_from_environment(environ))
     endpoints = {name: _said_by(environ, each) for name, each in said.endpoints.items()}
     return replace(said, store=folder.absolute() / said.store, endpoints=endpoints)

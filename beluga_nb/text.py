@@ -60,6 +60,18 @@ def sanitize(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def shown(value: object, longest: int = 80) -> str:
+    """Return in one line what somebody gave in place of something else.
+
+    >>> shown("much"), shown(16**9999)
+    ("'much'", 'an integer of thousands of digits')
+    """
+    try:
+        return sanitize(repr(value), longest)
+    except ValueError:
+        return "an integer of thousands of digits"
+
+
 def printable(text: str) -> str:
     """Return outside text with its lines, without key, control, bidi and zero-width codes.
 

@@ -17,7 +17,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
-    {"_locks", "_workers"},
+    {"_locks", "_workers", "money"},
     {"text"},
     {"errors", "pieces", "untrusted", "versions"},
     {"paths"},

@@ -606,3 +606,85 @@ def test_a_child_of_a_busy_process_has_a_loop_of_its_own_and_no_lock_of_others()
         BUSY_FORKS.replace("import os,", "import warnings\nwarnings.simplefilter('ignore')\nimport os,")
     )
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+# --- a loop that cannot start
+
+UNSTARTED = """
+import sys
+from beluga_nb._loop import Thread
+from beluga_nb.errors import RequestError
+bridge = Thread()
+async def answer():
+    return 42
+def ask():
+    try:
+        return bridge.submit(answer()).result()
+    except RequestError as error:
+        return str(error)
+{}
+"""
+
+NO_DESCRIPTORS = """
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+held = []
+try:
+    while True:
+        held.append(os.open(os.devnull, 0))
+except OSError:
+    pass
+for _ in range({free}):
+    os.close(held.pop())
+print(ask(), ask(), sep="\\n")
+for each in held:
+    os.close(each)
+print(ask())
+"""
+
+A_BAD_HANDLER = """
+import logging
+class Bad(logging.Handler):
+    def emit(self, record):
+        raise {error}("the log is away")
+bad = Bad()
+logging.getLogger().addHandler(bad)
+logging.getLogger().setLevel(logging.DEBUG)
+print(ask(), ask(), sep="\\n")
+logging.getLogger().removeHandler(bad)
+print(ask())
+"""
+
+A_BAD_PROFILE = """
+import threading
+def bad(frame, event, argument):
+    if frame.f_code.co_name == "_run" and "_loop" in frame.f_code.co_filename:
+        raise ValueError("no profile")
+threading.setprofile(bad)
+print(ask(), ask(), sep="\\n")
+threading.setprofile(None)
+print(ask())
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [(NO_DESCRIPTORS.format(free=free), "OSError: [Errno 24] Too many open files") for free in range(3)]
+    + [
+        (A_BAD_HANDLER.format(error=name), f"{name}: the log is away")
+        for name in ("RuntimeError", "OSError", "KeyError")
+    ]
+    + [(A_BAD_PROFILE, "the thread ended")],
+    ids=["0 free", "1 free", "2 free", "RuntimeError", "OSError", "KeyError", "profile"],
+)
+def test_what_keeps_the_loop_from_starting_is_said_in_two_lines_and_the_next_call_tries_anew(trouble, reason):
+    done = subprocess.run(
+        [sys.executable, "-c", UNSTARTED.format(trouble)], capture_output=True, text=True, timeout=60
+    )
+    reason = reason.replace("KeyError: the log is away", "KeyError: 'the log is away'")
+    refused = [
+        f"The event loop that sends requests could not start ({reason}).",
+        "Nothing was sent. Ask again once that is mended.",
+    ]
+    assert done.stdout.splitlines() == [*refused, *refused, "42"], done.stderr

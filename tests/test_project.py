@@ -76,7 +76,7 @@ SAID = {
     "max_cost": [0, 0.5, 5.0, 10.0**9, "5", "1e9"],
     "prices": [
         {"date": "D", "flux-2.0": price}
-        for price in (0, 0.0, "0", "0.0000001", 1e-300, 0.5, 5, {"hd": 0}, {"hd": 0, "standard": 9})
+        for price in (0, 0.0, "0", "0.0000001", 1e-30, 0.5, 5, {"hd": 0}, {"hd": 0, "standard": 9})
     ]
     + [{"date": "D"}, {"date": "D", "currency": "IDR", "flux-2.0": 0.01}],
     "faults": [True, False],
@@ -306,6 +306,108 @@ def test_trust_that_would_hold_wherever_one_stands_is_refused(folder, trust, mon
     with pytest.raises(SettingsError, match=r"BELUGA_TRUST names '.*', which is no absolute path") as failed:
         load({"BELUGA_TRUST": trust}, folder)
     assert failed.value.hint
+
+
+# --- a file in another's folder
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory):
+    """A lesson in a folder of a project."""
+    lesson = tmp_path_factory.mktemp("nested") / "lesson"
+    lesson.mkdir()
+    (lesson.parent / ".git").mkdir()
+    return lesson
+
+
+def above(lesson, name, said, trusted):
+    """Return the environment of a person, with a file above the lesson that says this."""
+    (lesson / "beluga.toml").unlink(missing_ok=True)
+    (lesson.parent / "beluga.toml").write_text(toml({name: said} if name else {}), "utf-8")
+    return {**KEYS, **({"BELUGA_TRUST": str(lesson.parent)} if trusted else {})}
+
+
+def usable(name):
+    """What a file says of a setting that even a trusted one may say."""
+    odd = ("\0", "\n", "://")
+    return [said for said in SAID[name] if name != "store" or not any(each in said for each in odd)]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "untrusted"])
+@pytest.mark.parametrize("name", ["", *SAID])
+def test_a_file_in_a_subfolder_loosens_nothing_of_the_file_above_it(nested, name, trusted):
+    for parent in usable(name) if name else [None]:
+        environ = above(nested, name, parent, trusted)
+        before = load(environ, nested)
+        for other in SAID:
+            for said in SAID[other] if other in {name, "max_cost", "prices"} else SAID[other][:1]:
+                (nested / "beluga.toml").write_text(toml({other: said}), "utf-8")
+                now = load(environ, nested)
+                assert list(loosened(now, before, nested.parent, name == "store")) == [], (
+                    parent,
+                    other,
+                    said,
+                )
+        for text in ("", "# a note"):
+            (nested / "beluga.toml").write_text(text)
+            assert load(environ, nested) == before, "an empty file changes nothing"
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("name", SAID)
+def test_a_trusted_file_in_a_subfolder_outranks_the_one_above_it(nested, name):
+    for said, trusted in product(usable(name), [True, False]):
+        environ = above(nested, name, usable(name)[0], trusted)
+        environ["BELUGA_TRUST"] = os.pathsep.join([environ.get("BELUGA_TRUST", ""), str(nested)])
+        (nested / "beluga.toml").write_text(toml({name: said}), "utf-8")
+        now = load(environ, nested)
+        (nested.parent / "beluga.toml").unlink()
+        assert now == load(environ, nested), (said, trusted)
+        assert (now.places[name], now.ignored) == (TRUSTED, ())
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("place", ["above", "beside"])
+def test_a_store_is_relative_to_the_file_that_says_it(nested, trusted, place):
+    environ = above(nested, "store" if place == "above" else "", "pictures", trusted)
+    (nested / "beluga.toml").write_text('store = "pictures"\n' if place == "beside" else "")
+    assert load(environ, nested).store == {"above": nested.parent, "beside": nested}[place] / "pictures"
+
+
+@pytest.mark.posix
+def test_a_store_in_which_all_count_what_they_spend_is_not_replaced_by_an_inner_file(nested):
+    environ = above(nested, "", None, trusted=True)
+    (nested.parent / "beluga.toml").write_text('budget = "store"\nstore = "ours"\nmax_images = 3\n')
+    (nested / "beluga.toml").write_text('store = "anew"\n')
+    now = load(environ, nested)
+    assert (now.store, len(now.ignored)) == (nested.parent / "ours", 1)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("git", ["", "lesson/.git", "lesson/deep/.git"])
+def test_no_repository_in_a_trusted_folder_hides_its_file(tmp_path, git):
+    deep = tmp_path / "lesson" / "deep"
+    deep.mkdir(parents=True)
+    if git:
+        (tmp_path / git).mkdir()
+    (tmp_path / "beluga.toml").write_text("max_images = 2\n")
+    (deep / "beluga.toml").write_text("max_images = 9\nmax_in_flight = 1\n")
+    now = load({"BELUGA_TRUST": str(tmp_path)}, deep)
+    assert (now.max_images, now.max_in_flight) == (2, 1)
+    assert load({}, deep).max_images == 9, "a file beyond the repository is a stranger's"
+
+
+def test_each_file_has_its_remark_and_the_nearest_says_it_of_a_setting_of_both(nested):
+    environ = above(nested, "", None, trusted=False)
+    (nested.parent / "beluga.toml").write_text('mode = "off"\nmax_in_flight = 32\n')
+    (nested / "beluga.toml").write_text("max_in_flight = 64\n")
+    told = [each.message for each in load(environ, nested).ignored]
+    assert told == [
+        "beluga.toml: mode (off) is not used: it would loosen auto, the default.",
+        "beluga.toml: max_in_flight (64) is not used: it would loosen 4, the default.",
+    ]
 
 
 # --- what a session does

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from beluga_nb.compare.template import filled, names, used
 from beluga_nb.errors import RequestError, UnknownName
-from beluga_nb.text import sanitize
+from beluga_nb.text import sanitize, shown
 
 PARAMETERS = ("size", "quality", "take", "model")
 """The axes that set a parameter of the request; the model comes last, which makes it the columns."""
@@ -70,7 +70,7 @@ def axis(name: str, given: object) -> Axis:
     {'style': 'thick oil paint, impasto'}
     """
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise RequestError(f"The axis {name} is {sanitize(repr(given), 60)}.", "Give its values in a list.")
+        raise RequestError(f"The axis {name} is {shown(given, 60)}.", "Give its values in a list.")
     if isinstance(given, Mapping):
         pairs = [(str(label), {name: _text(name, value)}) for label, value in given.items()]
     else:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+import beluga_nb.money as money
 from beluga_nb.budget import Caps
 from beluga_nb.core import Request
 from beluga_nb.text import printable, redacted_bundle, sanitize
@@ -77,7 +78,7 @@ class Plan:
     @property
     def _priced(self) -> Decimal:
         known = [self.caps.worst(request) for request in self._sold]
-        return sum((cost for cost in known if cost is not None), Decimal(0))
+        return money.total(cost for cost in known if cost is not None)
 
     @property
     def models(self) -> list[str]:
