@@ -19,8 +19,7 @@ import stat
 import time
 from pathlib import Path
 
-from beluga_nb.paths import NotPlainFileError, open_file, read_file, read_head
-from beluga_nb.store.moves import replace
+from beluga_nb.paths import NotPlainFileError, open_file, read_file, read_head, replace
 
 MARK = "store.json"
 """The file that makes a folder a store: {"schema": 1}."""

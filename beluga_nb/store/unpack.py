@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError
-from beluga_nb.paths import has_content
+from beluga_nb.paths import has_content, replacing
 from beluga_nb.store import files
 from beluga_nb.store.folder import Sheet, sheet_of
 from beluga_nb.store.marks import Mark, mark_of
@@ -226,7 +226,7 @@ def _write_new(folder: Path, name: str, data: bytes) -> None:
         if not path.exists():
             if not files.is_inside(path, folder):
                 raise OSError("it would lie outside the folder")
-            with path.open("xb") as file:
+            with replacing(path, new=True) as file:
                 file.write(data)
     except OSError as error:
         raise StoreError(
