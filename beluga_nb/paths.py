@@ -1,7 +1,8 @@
 """Paths that a person names, and files that anybody may have put there.
 
 Files are read to a bound and only if they are plain ones: a pipe would be waited for, a device never ends.
-Whoever writes one outside of the store does it here: beside its place, where it is renamed to when it is whole.
+A file outside of the store is written here alone: under another name beside its own, which it gets when it
+is whole.
 """
 
 from __future__ import annotations
@@ -162,7 +163,11 @@ def remove_parts(path: Path) -> None:
     with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
         for each in entries:
             ours = each.name.startswith(_begins(target)) and each.name.endswith(".part")
-            if ours and each.is_file(follow_symlinks=False) and time.time() - each.stat().st_mtime > LEFT_AFTER:
+            if (
+                ours
+                and each.is_file(follow_symlinks=False)
+                and time.time() - each.stat().st_mtime > LEFT_AFTER
+            ):
                 os.unlink(each.path)
 
 

@@ -185,6 +185,10 @@ def _check_free(contents: _Contents, store: Store, into: Path) -> None:
     taken = [name for name, data in answers.items() if not _fits(store, _path(store, name), data)]
     if taken:
         raise Rejected(f"{len(taken)} of its requests are recorded here with another answer")
+    places = [*map(store.blob_path, contents.blobs), *(_path(store, each) for each in contents.judged)]
+    places += [_path(store, name) for name in contents.written]
+    if odd := [path for path in places if os.path.lexists(path) and not path.is_file()]:
+        raise Rejected(f"something that is no file is in the place of {sanitize(odd[0].name, 80)}")
     notebook = into / contents.notebook
     if os.path.lexists(notebook) and not has_content(notebook, contents.cells):
         raise Rejected(

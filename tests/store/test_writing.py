@@ -32,7 +32,9 @@ class Desk:
     def __init__(self, folder):
         self.session = Session(environ={}, folder=folder, notify=lambda _: None)
         self.shown = record(Store(folder / "beluga_store"))
-        self.grid = self.session.grid("a {{animal}}", animal=["fox", "hen"], model="flux-2.0", size="1:1").run()
+        self.grid = self.session.grid(
+            "a {{animal}}", animal=["fox", "hen"], model="flux-2.0", size="1:1"
+        ).run()
         notebook(folder / "a.ipynb", self.shown)
         self.session.pack(folder / "a.ipynb")
         self.folder = folder
@@ -248,9 +250,14 @@ def test_a_writer_that_is_killed_leaves_no_half_at_the_name_and_what_it_leaves_i
 
 def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path):
     path = tmp_path / "a.ipynb"
-    with pytest.raises(FileExistsError), replacing(path, new=True) as file:
-        file.write(b"ours")
-        path.write_bytes(b"theirs")
+
+    def write():
+        with replacing(path, new=True) as file:
+            file.write(b"ours")
+            path.write_bytes(b"theirs")
+
+    with pytest.raises(FileExistsError):
+        write()
     assert path.read_bytes() == b"theirs"
     assert hidden(tmp_path) == []
 
