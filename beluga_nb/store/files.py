@@ -279,15 +279,16 @@ def sync(folder: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove our temporary files whose writers died over an hour ago.
+    """Remove our temporary files whose writers died over an hour ago, as far as that can be done.
 
     Where a link leads out of `root`, what is there is not ours to remove.
     """
-    inside = [folder for folder in (root, root / _PARTS) if is_inside(folder, root)]
-    for part in (part for folder in inside for part in listed(folder, 1, ".part")):
+    for folder in (root, root / _PARTS):
         with contextlib.suppress(OSError):
-            if is_part(part, older_than=FORGOTTEN_AFTER):
-                part.unlink()
+            check_inside(folder, root)
+            for part in listed(folder, 1, ".part"):
+                if is_part(part, older_than=FORGOTTEN_AFTER):
+                    part.unlink()
 
 
 def is_part(path: Path, *, older_than: float) -> bool:
