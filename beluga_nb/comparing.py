@@ -49,7 +49,7 @@ from beluga_nb.preferences import Preferences
 from beluga_nb.settings import Settings
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.markup import alt, bundle, data_uri
-from beluga_nb.show.preview import EDGE, preview
+from beluga_nb.show.preview import EDGE, is_small, preview_of
 from beluga_nb.store import pending
 from beluga_nb.store.records import Blob, Store
 from beluga_nb.text import redact, sanitize
@@ -294,10 +294,10 @@ class Comparing(Judging):
             if store.has(recipe.request, provider=provider):
                 return kept(
                     load=partial(_loaded, store, provider, picture.sha256, recipe),
-                    preview=partial(store.preview, recipe.request, provider=provider),
+                    preview=partial(_small_of, store, provider, picture.sha256, recipe),
                 )
         # It is nowhere else: nothing was to be written, or nothing could be.
-        return kept(load=lambda: picture, preview=lambda: picture.preview or preview(picture))
+        return kept(load=lambda: picture, preview=lambda: preview_of(picture))
 
     def _open_calls(self) -> Mapping[Request, bool]:
         """Return what was asked for and has no known end, and whether someone is waiting for it still."""
@@ -489,6 +489,13 @@ def _loaded(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture
             f"The picture {sha256[:12]}… is not recorded any more.", "Make the grid anew, and run it."
         )
     return dataclasses.replace(picture, recipe=recipe)
+
+
+def _small_of(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview | None:
+    small = store.preview(recipe.request, provider=provider)
+    if small is None or is_small(small):
+        return small
+    return preview_of(_loaded(store, provider, sha256, recipe))
 
 
 def _image(kept: Kept, edge: int) -> Image:

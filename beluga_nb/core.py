@@ -313,7 +313,7 @@ class Picture:
     @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        return _with_or_without_text(_opened, self.data).size
+        return size_of(self.data)
 
     def save(self, path: str | Path, *, metadata: str = "auto") -> Path:
         """Write the picture with its recipe; no pixel changes, unless the suffix names another format.
@@ -408,6 +408,11 @@ def decode(data: bytes) -> Image:
     pixels, with a side above 16,384, or of too many parts (metadata/excess.py); else `BadImage`.
     """
     return _with_or_without_text(_decoded, data)
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Return width and height of a picture, by how it begins; raise `BadImage` as `decode`."""
+    return _with_or_without_text(_opened, data).size
 
 
 def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:

@@ -18,9 +18,8 @@ from pathlib import Path
 
 from beluga_nb.arguments import Parser, is_whole
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
-from beluga_nb.paths import has_content
+from beluga_nb.paths import has_content, replacing
 from beluga_nb.store.files import NOT_FOR_GIT, is_inside
-from beluga_nb.store.moves import replacing
 from beluga_nb.text import nearest, redact, sanitize
 
 PROGRAM = "python -m beluga_nb lab"
@@ -258,8 +257,7 @@ def _copy(source: Path, target: Path, name: str, copied: Copied) -> None:
     if not is_inside(target, copied.folder):
         raise PermissionError("a link in it leads elsewhere")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as file:
+    with replacing(target, new=True) as file:
         file.write(data)
-    target.chmod(0o644)
     copied.new += 1
     copied.size += len(data)

@@ -1,15 +1,24 @@
 """Paths that a person names, and files that anybody may have put there.
 
 Files are read to a bound and only if they are plain ones: a pipe would be waited for, a device never ends.
+A file outside of the store is written here alone: under another name beside its own, which it gets when it
+is whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import os
+import secrets
 import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import IO
 
 from beluga_nb.errors import RequestError
 
@@ -91,10 +100,102 @@ def has_content(path: Path | str, data: bytes) -> bool:
         return False
 
 
+PAUSES = (0.01, 0.03, 0.1, 0.3, 0.6) if os.name == "nt" else ()
+"""Seconds between attempts: on Windows a file that another process reads cannot be replaced."""
+
+LEFT_AFTER = 3600
+"""Seconds after which a file that is being written belongs to nobody: its writer is dead."""
+
+
 def write_file(path: Path | str, data: bytes) -> None:
-    """Write a file where a person wants it; raise `OSError` where something else than a file is there."""
-    with open_file(path, os.O_RDWR | os.O_CREAT) as file:
-        file.truncate()
-        left = memoryview(data)
-        while left:
-            left = left[file.write(left) :]
+    """Write a file where a person wants it, all of it or nothing; raise `OSError` as `replacing`."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path | str, *, new: bool = False) -> Iterator[IO[bytes]]:
+    """Give a file that takes the place of `path` when it is complete; until then what was there is whole.
+
+    A file that is there keeps its mode, and a link goes on leading to it. With `new` nothing is replaced.
+    Raises `OSError` where something else than a file is there, or the file cannot be written.
+    """
+    target, mode = _replaced(path, new=new)
+    part = target.with_name(f"{_begins(target)}{secrets.token_hex(8)}.part")
+    how = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(part, how, 0o666 if mode is None else 0o600)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            if mode is not None:
+                with contextlib.suppress(OSError):  # where files have no modes
+                    part.chmod(mode)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        (_rename_to_new if new else replace)(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _replaced(path: Path | str, *, new: bool) -> tuple[Path, int | None]:
+    """Return which file is replaced, and its mode if it is there."""
+    if new:
+        return Path(path), None
+    try:
+        target = Path(os.path.realpath(path))
+        with open_file(target, os.O_RDWR) as file:  # which fails where it must not be written
+            return target, stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    except FileNotFoundError:
+        return target, None
+    except ValueError:
+        raise NotPlainFileError(errno.EINVAL, "no file can have that name") from None
+
+
+def _begins(target: Path) -> str:
+    name = hashlib.sha256(os.fsencode(target.name)).hexdigest()
+    return f".beluga-{name[:16]}"
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what writers of this file have left that died over an hour ago."""
+    target = Path(os.path.realpath(path))
+    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
+        for each in entries:
+            ours = each.name.startswith(_begins(target)) and each.name.endswith(".part")
+            if (
+                ours
+                and each.is_file(follow_symlinks=False)
+                and time.time() - each.stat().st_mtime > LEFT_AFTER
+            ):
+                os.unlink(each.path)
+
+
+def replace(
+    part: str | Path,
+    path: Path,
+    *,
+    pauses: Sequence[float] = PAUSES,
+    rename: Callable[[str | Path, Path], None] | None = None,
+) -> None:
+    """Rename `part` to `path`, whatever was there; raise `OSError` where each attempt fails."""
+    rename = rename or os.replace
+    for pause in pauses:
+        try:
+            return rename(part, path)
+        except PermissionError:
+            time.sleep(pause)
+    rename(part, path)
+
+
+def _rename_to_new(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        part.rename(path)
+    else:
+        part.unlink()

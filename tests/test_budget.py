@@ -654,7 +654,7 @@ LINES = [
 def append(folder, *lines):
     (folder / "pending").mkdir(exist_ok=True)
     with (folder / "pending" / "spent.jsonl").open("ab") as file:
-        file.writelines(line + b"\n" for line in lines)
+        file.writelines(line + b"\n" for line in ([] if file.tell() else [b'{"schema":1}']) + list(lines))
 
 
 def bought(budget, caps):
@@ -780,15 +780,19 @@ def a_closed_file(lock):
     os.utime(lock, (1, 1))
 
 
+def a_strangers_file(lock):
+    lock.write_text("three years of work")
+    os.utime(lock, (1, 1))
+
+
 @pytest.mark.posix
-@pytest.mark.parametrize("made", [a_link, a_folder, a_full_folder, a_pipe, a_closed_file])
 @pytest.mark.parametrize("later", [False, True], ids=["old", "of a time to come"])
-def test_a_lock_that_is_no_file_is_nobodys_after_the_silence(made, later, tmp_path, monkeypatch):
+def test_a_lock_that_says_nothing_is_nobodys_after_the_silence(later, tmp_path, monkeypatch):
     monkeypatch.setattr(ledger, "PATIENCE", 0.3)
     monkeypatch.setattr(ledger, "ABANDONED_AFTER", 0.4)
     budget, lock = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.lock"
     assert bought(budget, caps(images=9))
-    made(lock)
+    a_closed_file(lock)
     if later:
         os.utime(lock, (2**32, 2**32), follow_symlinks=False)
         with pytest.raises(StoreError, match="does not let go"):
@@ -796,6 +800,70 @@ def test_a_lock_that_is_no_file_is_nobodys_after_the_silence(made, later, tmp_pa
         time.sleep(0.2)
     assert bought(budget, caps(images=9))
     assert budget.images == 2
+
+
+def listing(folder):
+    return {
+        path.name: (path.lstat().st_ino, path.lstat().st_mode, path.is_file() and path.read_bytes())
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("made", [a_link, a_folder, a_full_folder, a_pipe, a_strangers_file])
+@pytest.mark.parametrize("name", ["spent.lock", "spent.jsonl"])
+@pytest.mark.parametrize("later", [False, True], ids=["old", "of a time to come"])
+def test_what_is_not_ours_in_the_place_of_the_ledger_or_its_lock_stays_and_nothing_is_bought(
+    later, name, made, tmp_path
+):
+    place = tmp_path / "pending" / name
+    if name == "spent.lock":
+        assert bought(Budget(ledger_of(tmp_path)), caps(images=9))
+    place.parent.mkdir(exist_ok=True)
+    made(place)
+    if later:
+        os.utime(place, (2**32, 2**32), follow_symlinks=False)
+    before = listing(place.parent)
+    with pytest.raises(StoreError, match="What was spent cannot be written down") as failed:
+        bought(Budget(ledger_of(tmp_path)), caps(images=9))
+    assert len(failed.value.lines()) == 2
+    assert listing(place.parent) == before
+
+
+NOT_THE_LEDGER = [
+    b"my own notes\n",
+    b"\nnotes",
+    b"{}",
+    b'{"schema":2}\n',
+    b'{\n "image": null\n}',
+    b"\0" * 13,
+]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("how", ["file", "link"])
+@pytest.mark.parametrize("data", NOT_THE_LEDGER)
+def test_no_line_is_added_to_a_file_that_does_not_begin_as_the_ledger_does_nor_through_a_link(
+    data, how, tmp_path
+):
+    place = tmp_path / "pending" / "spent.jsonl"
+    place.parent.mkdir()
+    other = tmp_path / "store.json" if how == "link" else place
+    other.write_bytes(b'{"schema":1}\n' if how == "link" else data)
+    if how == "link":
+        place.symlink_to(other)
+    with pytest.raises(StoreError, match=r"spent\.jsonl is a file or folder of something else"):
+        bought(Budget(ledger_of(tmp_path)), caps(images=9))
+    assert other.read_bytes() == (b'{"schema":1}\n' if how == "link" else data)
+
+
+@pytest.mark.parametrize("cut", range(13))
+def test_a_ledger_whose_beginning_was_cut_off_goes_on(cut, tmp_path):
+    place = tmp_path / "pending" / "spent.jsonl"
+    place.parent.mkdir()
+    place.write_bytes(b'{"schema":1}\n'[:cut])
+    budget = Budget(ledger_of(tmp_path))
+    assert [bought(budget, caps(images=2)) for _ in range(3)] == [1, 1, 0]
 
 
 @pytest.mark.posix

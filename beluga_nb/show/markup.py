@@ -14,7 +14,7 @@ from typing import Protocol
 import pybase64
 
 from beluga_nb.core import Absent, Bundle, Picture, Preview, Recipe, Result
-from beluga_nb.show.preview import montage, preview, thumbnail
+from beluga_nb.show.preview import montage, preview_of, thumbnail
 from beluga_nb.text import LONGEST_OUTSIDE_TEXT, sanitize
 
 LOCAL_PREVIEW = "local preview, not model output"
@@ -86,7 +86,7 @@ def bundle(
     links = [link(picture) for picture in result.pictures] if embed == "link" else []
     if links and all(links):
         return {"text/html": html(result, links), "text/plain": text(result, links)}
-    previews = [picture.preview or preview(picture) for picture in result.pictures]
+    previews = [preview_of(picture) for picture in result.pictures]
     single = previews[0] if len(previews) == 1 else sheet(previews)
     shown = map(_original, result.pictures, previews) if embed == "original" else previews
     return {
@@ -108,7 +108,7 @@ def still(results: Sequence[Result], sheet: Callable[[Sequence[Preview]], Previe
         return bundle(results[0])
     if not pictures:
         return {"text/plain": NO_PICTURE}
-    previews = [picture.preview or preview(picture) for picture in pictures]
+    previews = [preview_of(picture) for picture in pictures]
     sources = [data_uri(thumbnail(each, _WIDEST_OF_MANY)) for each in previews]
     figures = "".join(
         _figure(picture, source, _WIDEST_OF_MANY) for picture, source in zip(pictures, sources, strict=True)

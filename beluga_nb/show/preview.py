@@ -6,7 +6,8 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from beluga_nb.core import Picture, Preview, decode
+from beluga_nb.core import Absent, Picture, Preview, decode, size_of
+from beluga_nb.errors import BadImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,6 +40,34 @@ def preview(picture: Picture) -> Preview:
     WebP is not used: nbconvert loses it.
     """
     return small(picture.image)
+
+
+def preview_of(picture: Picture) -> Preview:
+    """Return the preview that came with a picture, if it is one as we make them; else it is made anew.
+
+    A record of anybody may name any file as its preview. Of a picture that is not here nothing can be made:
+    its place is empty then.
+    """
+    kept = picture.preview
+    if kept and is_small(kept):
+        return kept
+    return _empty(picture) if isinstance(picture, Absent) else preview(picture)
+
+
+def is_small(kept: Preview) -> bool:
+    """Whether a preview can be decoded, and has no more bytes and pixels than ours have."""
+    if len(kept.data) > HEAVIEST:
+        return False
+    try:
+        return max(size_of(kept.data)) <= EDGE and bool(decode(kept.data))
+    except BadImage:
+        return False
+
+
+def _empty(picture: Picture) -> Preview:
+    from PIL import Image
+
+    return encoded(Image.new("RGB", _within(picture.size, EDGE), "white"))
 
 
 def small(image: Image) -> Preview:

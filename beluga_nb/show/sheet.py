@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.core import MAX_SIDE, Preview
 from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.paths import replacing
 from beluga_nb.show.grid import Part, Square, Table, across
 from beluga_nb.show.preview import encoded, flat
 from beluga_nb.text import sanitize
@@ -73,7 +74,8 @@ def write_sheet(path: Path, table: Table, *, edge: int, limit: int) -> None:
     layout = _fitting(table, edge, limit)
     image = layout.drawn()
     try:
-        image.save(path, "PNG")
+        with replacing(path) as file:
+            image.save(file, "PNG")
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."

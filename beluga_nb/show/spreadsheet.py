@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 from pandas import DataFrame, Series
 
+from beluga_nb.paths import path_of, replacing
 from beluga_nb.text import UNSEEN
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?")
@@ -15,6 +18,8 @@ _FORMULA = re.compile(rf"['\s{UNSEEN}]*[=+@\t\n＝＋－＠-]")
 # Other ends of a line: csv does not quote all of them, and who reads the file may take each for one.
 _END = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _MARK = "'"
+_WHOLE = {".csv", ".tsv", ".txt", ".xlsx"}  # neither compressed nor added to
+_MODE = 9  # which argument of `to_csv` says that a file is added to
 
 
 def harmless(value: object) -> object:
@@ -44,15 +49,27 @@ class _Written:
 
     def to_csv(self, *args: Any, **how: Any) -> Any:
         """Write as pandas does; text that would be a formula begins with an apostrophe."""
-        return _plain(self).to_csv(*args, **how)
+        return _written(_plain(self).to_csv, *args, **how)
 
     def to_excel(self, *args: Any, **how: Any) -> Any:
         """Write as pandas does; as `to_csv`."""
-        return _plain(self).to_excel(*args, **how)
+        return _written(_plain(self).to_excel, *args, **how)
 
     def to_clipboard(self, *args: Any, **how: Any) -> Any:
         """Copy as pandas does; as `to_csv`."""
         return _plain(self).to_clipboard(*args, **how)
+
+
+def _written(write: Callable[..., Any], *args: Any, **how: Any) -> Any:
+    """Have pandas write a file as a whole; what is no plain file of these names is left to pandas."""
+    to = args[0] if args else None
+    if isinstance(to, str | os.PathLike) and not how.keys() & {"mode", "compression"} and len(args) < _MODE:
+        path = path_of(os.fspath(to))
+        is_file = path.is_file() or not os.path.lexists(path)
+        if is_file and path.suffix.lower() in _WHOLE and "://" not in str(to):
+            with replacing(path) as file:
+                return write(file, *args[1:], **how)
+    return write(*args, **how)
 
 
 def _plain(table: Any) -> Any:

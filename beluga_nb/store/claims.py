@@ -235,6 +235,11 @@ def owner_of(path: Path) -> Owner:
     return owner(_said(path) or b"")
 
 
+def is_written(path: Path) -> bool:
+    """Whether we have written what is in the place of a claim; raise `OSError` where it cannot be read."""
+    return _said(path) is not None
+
+
 def _said(path: Path) -> bytes | None:
     """Return what a claim says, also one that a crash has cut off; None for what we have not written."""
     state = path.lstat()

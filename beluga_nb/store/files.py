@@ -19,8 +19,7 @@ import stat
 import time
 from pathlib import Path
 
-from beluga_nb.paths import NotPlainFileError, open_file, read_file, read_head
-from beluga_nb.store.moves import replace
+from beluga_nb.paths import NotPlainFileError, open_file, read_file, read_head, replace
 
 MARK = "store.json"
 """The file that makes a folder a store: {"schema": 1}."""
@@ -136,10 +135,27 @@ def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
 
     What can be made again need not be `durable`, and is not waited for.
     """
-    for folder in (path.parent, root / _PARTS):
-        check_inside(folder, root)
-        make(folder, root)
-    _write(path, data, part_in=root / _PARTS, mode=_mode(path, root), durable=durable)
+    check_inside(path.parent, root)
+    make(path.parent, root)
+    _check_replaceable(path)
+    _write(path, data, part_in=_parts_of(root), mode=_mode(path, root), durable=durable)
+
+
+def _parts_of(root: Path) -> Path:
+    """Return where temporary files go: in the store's own folder, where none can lie under `tmp/`."""
+    with contextlib.suppress(OSError):
+        check_inside(root / _PARTS, root)
+        make(root / _PARTS, root)
+        if os.access(root / _PARTS, os.W_OK | os.X_OK):
+            return root / _PARTS
+    return root
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise `OSError` for what we never make: a pipe, a socket, a device."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISLNK(mode):
+            raise NotPlainFileError(errno.EEXIST, f"{path.name} is no plain file")
 
 
 def _write(path: Path, data: bytes, *, part_in: Path, mode: int, durable: bool = True) -> None:
@@ -199,7 +215,8 @@ def add(path: Path, line: bytes, *, root: Path) -> None:
     """Add a line at the end of a file, below `root`, and wait until it is on the disk."""
     check_inside(path, root)
     make(path.parent, root)
-    with open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _mode(path, root)) as file:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    with open_file(path, flags, _mode(path, root)) as file:
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(size - 1)
@@ -262,15 +279,16 @@ def sync(folder: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove our temporary files whose writers died over an hour ago.
+    """Remove our temporary files whose writers died over an hour ago, as far as that can be done.
 
-    Raises `OSError` where a link leads out of `root`: what is there is not ours to remove.
+    Where a link leads out of `root`, what is there is not ours to remove.
     """
-    check_inside(root / _PARTS, root)
-    for part in [*listed(root, 1, ".part"), *listed(root / _PARTS, 1, ".part")]:
+    for folder in (root, root / _PARTS):
         with contextlib.suppress(OSError):
-            if is_part(part, older_than=FORGOTTEN_AFTER):
-                part.unlink()
+            check_inside(folder, root)
+            for part in listed(folder, 1, ".part"):
+                if is_part(part, older_than=FORGOTTEN_AFTER):
+                    part.unlink()
 
 
 def is_part(path: Path, *, older_than: float) -> bool:

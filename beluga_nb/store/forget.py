@@ -233,7 +233,7 @@ class _Removal:
         for path in paths:
             try:
                 files.check_inside(path, self.store.folder)
-                empty = blank(path, names)
+                empty = blank(path, names, root=self.store.folder)
             except FileNotFoundError:
                 continue
             except OSError as error:

@@ -11,11 +11,10 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 from beluga_nb.errors import StoreError
-from beluga_nb.paths import open_file
-from beluga_nb.store.claims import Claim, Owner, owner_of, remove
+from beluga_nb.paths import open_file, read_head
+from beluga_nb.store.claims import Claim, Owner, is_written, owner_of, remove
 from beluga_nb.store.files import LEDGER
 from beluga_nb.store.records import Store
 
@@ -29,6 +28,7 @@ PIECE = 2**20
 """Bytes that are read at once, however long the file is."""
 
 _BEGINNING = b'{"schema":1}\n'
+_LONGEST_HEAD = 256
 
 
 class StoreLedger:
@@ -46,7 +46,7 @@ class StoreLedger:
 
     def add(self, line: bytes) -> None:
         """Add a line, and wait until it is on the disk; raise `StoreError` where that fails."""
-        if not os.path.exists(self.path):  # nor where it cannot be seen; `_add` says why
+        if not self._is_there():
             self._add(_BEGINNING)
         with self._alone():
             self._add(line)
@@ -60,6 +60,8 @@ class StoreLedger:
     def read(self, start: int) -> bytes | None:
         """Return a piece from a place on, or None where it is no longer the file of the last time."""
         try:
+            if not start:
+                self._is_there()
             with open_file(self.path) as file:
                 state = os.fstat(file.fileno())
                 before, self._file = self._file, (state.st_dev, state.st_ino)
@@ -71,6 +73,21 @@ class StoreLedger:
             return None if start else b""
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
+
+    def _is_there(self) -> bool:
+        """Whether a ledger has begun; raise `StoreError` for what is none of ours, or cannot be read."""
+        try:
+            is_file = stat.S_ISREG(self.path.lstat().st_mode)
+            head = read_head(self.path, _LONGEST_HEAD) if is_file else b""
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._unusable(error.strerror or str(error)) from None
+        before, begun, _ = head.partition(_BEGINNING)
+        # A full disk may have cut off how it begins.
+        if not is_file or not all(_BEGINNING.startswith(line) for line in before.split(b"\n")):
+            raise self._in_its_place(self.path)
+        return bool(begun)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -89,10 +106,13 @@ class StoreLedger:
             return Claim.take(path, self.store.folder)
         except FileExistsError:
             with contextlib.suppress(OSError):
-                self._take_away_from_nobody(path)
+                self._remove_abandoned(path)
             return None
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
+
+    def _in_its_place(self, path: Path) -> StoreError:
+        return self._unusable(f"{path.name} is a file or folder of something else; move it away")
 
     def _unusable(self, reason: str) -> StoreError:
         return StoreError(
@@ -100,30 +120,19 @@ class StoreLedger:
             'Nothing was sent. Make the store writable, or use the setting budget = "session".',
         )
 
-    def _take_away_from_nobody(self, path: Path) -> None:
-        state = path.lstat()  # a link says nothing of who holds it
+    def _remove_abandoned(self, path: Path) -> None:
+        """Remove a claim that nobody holds; raise `StoreError` for what is no claim of ours."""
+        state = path.lstat()
         which = (state.st_ino, state.st_mtime_ns)
         if self._lock_seen[0] != which:
             self._lock_seen = which, time.monotonic()
         # A time of change that is yet to come never gets old.
         age = max(time.time() - state.st_mtime, time.monotonic() - self._lock_seen[1])
-        if not stat.S_ISREG(state.st_mode):
-            if age > ABANDONED_AFTER:
-                _take_away(path)
-            return
+        if not is_written(path):
+            raise self._in_its_place(path)
         try:
             holder = owner_of(path)
         except OSError:
             holder = Owner()
         if age > ABANDONED_AFTER or holder.is_gone:
             remove(path, holder.token)
-
-
-def _take_away(path: Path) -> None:
-    """Take away what is no file; a folder with something in it only leaves its name."""
-    aside = path.with_name(f"{path.name}.{uuid4().hex}")
-    os.rename(path, aside)
-    if aside.is_dir() and not aside.is_symlink():
-        aside.rmdir()
-    else:
-        aside.unlink()

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import IO
 
 from beluga_nb.errors import StoreError
+from beluga_nb.paths import remove_parts, replacing
 from beluga_nb.store import files, zips
 from beluga_nb.store.folder import Sheet, sheets
 from beluga_nb.store.marks import Mark, scan
-from beluga_nb.store.moves import replacing
 from beluga_nb.store.notebooks import Notebook, Output, loaded, read_bytes
 from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
@@ -155,6 +155,7 @@ def _check_free(to: Path) -> None:
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
     try:
+        remove_parts(path)
         with replacing(path) as file:
             yield file
     except OSError as error:

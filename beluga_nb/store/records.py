@@ -580,6 +580,8 @@ class Store:
 def _is_missing(path: Path) -> bool:
     """Whether a file of the store is not there, or is as an older version wrote it."""
     older = _OLDER_FILES.get(path.name, "").encode()
+    if path.is_symlink():
+        return False
     return not path.exists() or (bool(older) and has_content(path, older))
 
 

@@ -41,7 +41,7 @@ from beluga_nb.errors import (
     Refused,
     StoreError,
 )
-from beluga_nb.store import pending
+from beluga_nb.store import files, pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.work import at_work, revocable
@@ -142,7 +142,8 @@ class Recorded:
         before = pending.repeatable(self.store, request, provider=self.provider, body=body)
         if before:
             request = replace(request, run=before.run)
-        request = replace(request, spool=pending.path_of(self.store, request.run).with_suffix(""))
+        spool = pending.path_of(self.store, request.run).with_suffix("")
+        request = replace(request, spool=spool if files.is_inside(spool, self.store.folder) else None)
         written = None
         with self._told_once():
             written = pending.begin(self.store, request, provider=self.provider, body=body, before=before)

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError
-from beluga_nb.paths import has_content
+from beluga_nb.paths import has_content, replacing
 from beluga_nb.store import files
 from beluga_nb.store.folder import Sheet, sheet_of
 from beluga_nb.store.marks import Mark, mark_of
@@ -185,6 +185,10 @@ def _check_free(contents: _Contents, store: Store, into: Path) -> None:
     taken = [name for name, data in answers.items() if not _fits(store, _path(store, name), data)]
     if taken:
         raise Rejected(f"{len(taken)} of its requests are recorded here with another answer")
+    places = [*map(store.blob_path, contents.blobs), *(_path(store, each) for each in contents.judged)]
+    places += [_path(store, name) for name in contents.written]
+    if odd := [path for path in places if os.path.lexists(path) and not path.is_file()]:
+        raise Rejected(f"something that is no file is in the place of {sanitize(odd[0].name, 80)}")
     notebook = into / contents.notebook
     if os.path.lexists(notebook) and not has_content(notebook, contents.cells):
         raise Rejected(
@@ -226,7 +230,7 @@ def _write_new(folder: Path, name: str, data: bytes) -> None:
         if not path.exists():
             if not files.is_inside(path, folder):
                 raise OSError("it would lie outside the folder")
-            with path.open("xb") as file:
+            with replacing(path, new=True) as file:
                 file.write(data)
     except OSError as error:
         raise StoreError(

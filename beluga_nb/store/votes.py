@@ -4,8 +4,7 @@
 
 A vote names two pictures by their SHA-256, and no model: what they stand for is known from the pictures.
 Sessions of other people and of other git branches lie beside it, and all of them count; a vote that lies in
-two files counts once. A file is never written anew: forgetting a picture blanks the lines that name it, where
-they stand.
+two files counts once. Forgetting a picture blanks the lines that name it, where they stand.
 """
 
 from __future__ import annotations
@@ -171,26 +170,33 @@ def packed(cast: Iterable[Vote], images: Collection[str]) -> bytes:
     return b"".join(vote.to_line() for vote in cast if {vote.left, vote.right} <= set(images))
 
 
-def blank(path: Path, names: Collection[str]) -> bool:
+def blank(path: Path, names: Collection[str], *, root: Path) -> bool:
     """Blank the lines that name one of these pictures; return whether nothing else is in the file.
 
     Each is overwritten where it stands, which needs no room on the disk and loses no line that is added
-    meanwhile.
+    meanwhile. A file with a second name, as backups of hard links give it, is written anew.
     """
     wanted = [name.encode() for name in names]
     with open_file(path, os.O_RDWR) as file:
-        if os.fstat(file.fileno()).st_size > files.LARGEST_LINES:
+        state = os.fstat(file.fileno())
+        if state.st_size > files.LARGEST_LINES:
             raise OSError(errno.EFBIG, f"it has more than {files.LARGEST_LINES:,} bytes")
-        written, rest, start = file.read(), False, 0
-        for line in written.splitlines(keepends=True):
+        written, rest, start = bytearray(file.read() or b""), False, 0
+        for line in bytes(written).splitlines(keepends=True):
             bare = line.rstrip(b"\r\n")
             if bare.startswith(_VOTE) and any(name in bare for name in wanted):
-                file.seek(start)
-                file.write(b" " * len(bare))
+                written[start : start + len(bare)] = b" " * len(bare)
+                if state.st_nlink == 1:
+                    file.seek(start)
+                    file.write(b" " * len(bare))
             else:
                 rest = rest or (bool(bare.strip()) and not _is_undo(bare))
             start += len(line)
         os.fsync(file.fileno())
+        if state.st_nlink > 1:
+            files.write(path, bytes(written), root=root)
+            if added := file.read():
+                files.add(path, added, root=root)
     return not rest
 
 

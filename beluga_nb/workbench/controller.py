@@ -22,7 +22,7 @@ from beluga_nb.core import SUFFIXES, Absent, Bundle, Incomplete, Picture, Previe
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, counted
 from beluga_nb.show import comparison
-from beluga_nb.show.preview import enlarged, preview, thumbnail
+from beluga_nb.show.preview import enlarged, preview_of, thumbnail
 from beluga_nb.show.recipe import cell_of
 from beluga_nb.text import sanitize
 from beluga_nb.workbench.state import CURTAIN, PER_MODEL, Original, Piece, State, Work
@@ -460,7 +460,7 @@ class Controller:
 
 
 def _small(picture: Picture) -> Preview:
-    return thumbnail(picture.preview or preview(picture), TILE_EDGE)
+    return thumbnail(preview_of(picture), TILE_EDGE)
 
 
 def _pictures(count: int) -> str:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from beluga_nb.store.moves import PAUSES, replace
+from beluga_nb.paths import PAUSES, replace
 
 
 class Busy:

@@ -281,7 +281,8 @@ def test_nothing_is_written_or_removed_where_a_link_leads_out(store, outside, ro
     recorded = Recorded(drawing, store, provider="wire", preview=small, notify=said.append)
     assert ask(recorded, FOX) == ask(drawing, FOX)
     assert names(outside) == ["thesis"]
-    assert said == [f"Pictures cannot be recorded: a link leads out of the store (store). {HINT}"]
+    told = [f"Pictures cannot be recorded: a link leads out of the store (store). {HINT}"]
+    assert said == (told if room != "tmp" else []), "what is written lies beside tmp then"
 
 
 @pytest.mark.parametrize("room", ["records", "blobs"])
