@@ -923,6 +923,29 @@ def test_a_lock_that_is_no_file_is_nobodys_after_the_silence(made, later, tmp_pa
     assert budget.images == 2
 
 
+@pytest.mark.parametrize("changed", [None, 2**32], ids=["just now", "of a time to come"])
+def test_what_a_dead_machine_holds_is_free_within_one_call(changed, tmp_path):
+    budget, lock = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.lock"
+    assert bought(budget, caps(images=9))
+    lock.write_text(json.dumps({"host": "elsewhere", "pid": 7, "token": "t", "system": "another"}))
+    if changed:
+        os.utime(lock, (changed, changed))
+    assert bought(budget, caps(images=9))
+    assert not lock.exists()
+
+
+def test_whoever_waited_in_vain_for_the_ledger_is_told_to_ask_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "PATIENCE", 0.2)
+    budget, lock = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.lock"
+    assert bought(budget, caps(images=9))
+    lock.write_text(
+        json.dumps({"host": platform.node(), "pid": os.getpid(), "token": "t", "system": system()})
+    )
+    with pytest.raises(StoreError, match="does not let go") as caught:
+        bought(budget, caps(images=9))
+    assert caught.value.hint.startswith("Nothing was sent. Ask again")
+
+
 @pytest.mark.posix
 @pytest.mark.parametrize("made", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
 def test_a_ledger_that_is_no_file_is_refused_at_once(made, tmp_path):

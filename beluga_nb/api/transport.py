@@ -323,7 +323,7 @@ class _Arrival:
             return self.too_large or seems_complete(
                 inflated(bytes(self.content), self.headers.get("content-encoding", ""))
             )
-        except BadReply:  # whatever follows, it is not readable
+        except (BadReply, MemoryError):  # whatever follows
             return True
 
     def _may_be_paid_for(self) -> bool:

@@ -22,8 +22,11 @@ from beluga_nb.store.records import Store
 PATIENCE = 5.0
 """Seconds that a process waits for another to write its line."""
 
-ABANDONED_AFTER = 10.0
-"""Seconds after which a claim on the ledger is abandoned: writing a line takes milliseconds."""
+ABANDONED_AFTER = 4.0
+"""Seconds after which a claim on the ledger is abandoned: writing a line takes milliseconds.
+
+Less than `PATIENCE`, so that whoever waits for a dead machine does not give up before.
+"""
 
 PIECE = 2**20
 """Bytes that are read at once, however long the file is."""
@@ -77,7 +80,7 @@ class StoreLedger:
         path, until = self.path.with_suffix(".lock"), time.monotonic() + PATIENCE
         while (claim := self._claimed(path)) is None:
             if time.monotonic() > until:
-                raise self._unusable("another process does not let go of it")
+                raise self._unusable("another process does not let go of it", "Ask again")
             time.sleep(0.005)
         try:
             yield
@@ -94,10 +97,10 @@ class StoreLedger:
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
 
-    def _unusable(self, reason: str) -> StoreError:
+    def _unusable(self, reason: str, advice: str = "Make the store writable") -> StoreError:
         return StoreError(
             f"What was spent cannot be written down in {self.path.name}: {reason}.",
-            'Nothing was sent. Make the store writable, or use the setting budget = "session".',
+            f'Nothing was sent. {advice}, or use the setting budget = "session".',
         )
 
     def _take_away_from_nobody(self, path: Path) -> None:
