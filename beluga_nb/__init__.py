@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import beluga_nb._forks  # noqa: F401  registers what is to happen before a fork
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 

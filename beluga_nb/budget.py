@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Protocol
 
 import beluga_nb.money as money
+from beluga_nb._forks import HERITAGE, NO_MEMORY, InheritedLedger
 from beluga_nb._locks import ProcessLock
 from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError
@@ -33,15 +34,6 @@ LONGEST_LINE = 4096
 """Bytes of a line of a ledger; we write none that is longer, and such a line counts nothing."""
 
 MOST_IMAGES = 10**9
-
-MEMORY = 2**24
-"""Bytes of the memory that forked processes share: room for some hundred thousand reservations."""
-
-PATIENCE = 5.0
-"""Seconds that a process waits for another to write its line there, which takes microseconds."""
-
-NO_MEMORY = (OSError, ImportError, ValueError)
-"""What is raised where forked processes can share no memory, or nothing forks."""
 
 _DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)  # as a line of a ledger has them
 _TRIES = 100
@@ -198,6 +190,14 @@ class Budget:
         self._fitted: dict[str, bool] = {}  # this process's own reservations that are being written
         self._lock = ProcessLock()
         _BUDGETS.add(self)
+
+    @classmethod
+    def inherited(cls) -> Budget:
+        """Return the budget of the default session, which may be shared since before it was made."""
+        heritage = HERITAGE.take()
+        budget = cls(heritage.ledger)
+        budget._is_apart = heritage.is_apart
+        return budget
 
     @property
     def spent(self) -> Amount:
@@ -410,38 +410,6 @@ class Budget:
                 "Nothing was sent. Raise max_cost, or ask for fewer.",
             )
         return worst
-
-
-class InheritedLedger:
-    """A ledger for the processes that are forked from this one: memory that they share.
-
-    It lies on no disk, which may be full, and has no descriptor, which a daemon closes and then gets anew for
-    a file of its own. Raises one of `NO_MEMORY` where there is none, or no lock for it.
-    """
-
-    def __init__(self) -> None:
-        import mmap  # in its place, like the next: few processes fork
-        from multiprocessing import get_context
-
-        self._lock = get_context("fork").Lock()
-        self._memory = mmap.mmap(-1, MEMORY)  # of zero bytes, of which no line has any
-        self._end = 0  # as it was last seen
-
-    def add(self, line: bytes) -> None:
-        """Add a line; raise `OSError` where there is no room."""
-        if not self._lock.acquire(timeout=PATIENCE):  # its holder was killed, or is stopped
-            raise OSError("another process does not let go of it")
-        try:
-            end = self._end = self._memory.find(b"\0", self._end)
-            if end + len(line) >= MEMORY:
-                raise OSError("the memory is full")
-            self._memory[end : end + len(line)] = line
-        finally:
-            self._lock.release()
-
-    def read(self, start: int) -> bytes:
-        """Return what stands from a place on, as far as it is written."""
-        return self._memory[start : self._memory.find(b"\0", start)]
 
 
 _BUDGETS: weakref.WeakSet[Budget] = weakref.WeakSet()  # for forks alone

@@ -748,6 +748,8 @@ async def _recovered(endpoint: Endpoint, request: Request, left: Address | Path)
 default = Session()
 """The session behind `beluga_nb.generate` and the magics; it starts nothing before the first call."""
 
+default.budget = Budget.inherited()
+
 generate = default.generate
 agenerate = default.agenerate
 panel = default.panel

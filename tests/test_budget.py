@@ -21,7 +21,7 @@ from faulty import error as refusal
 from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, one_of, sampled_from, tuples
 
-from beluga_nb import budget as budgets
+from beluga_nb import _forks
 from beluga_nb.budget import Amount, Budget, Budgeted, Caps, Prices
 from beluga_nb.core import Incomplete, Request, Stopped
 from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, RequestError, SettingsError, StoreError
@@ -504,8 +504,8 @@ def test_whatever_forks_lack_and_when_no_more_is_bought_than_the_cap_and_no_file
 def test_who_cannot_count_with_forked_processes_any_more_spends_nothing_that_has_a_cap(
     why, limits, monkeypatch
 ):
-    monkeypatch.setattr(budgets, "PATIENCE", 0.2)
-    monkeypatch.setattr(budgets, "MEMORY", 500)
+    monkeypatch.setattr(_forks, "PATIENCE", 0.2)
+    monkeypatch.setattr(_forks, "MEMORY", 500)
     budget = Budget()
     assert bought(budget, limits)
     budget._share()
@@ -527,6 +527,131 @@ def test_who_cannot_count_with_forked_processes_any_more_spends_nothing_that_has
             ask_budget()
         assert caught.value.hint.startswith("Nothing was sent. Use the setting budget = ")
     assert budget.images == before
+
+
+# --- forks before the default session is made
+
+UNUSED = """
+import multiprocessing, os, sys, threading
+sys.path.insert(0, os.getcwd())
+import beluga_nb
+
+used, who, lacking = sys.argv[2:]
+
+def bought(*names):
+    count = 0
+    for name in names:
+        try:
+            count += len(beluga_nb.generate(name))
+        except beluga_nb.BelugaError as error:
+            assert type(error).__name__ in {"OverBudget", "StoreError"}, error
+    return count
+
+def use():
+    if used == "loaded as an extension":
+        from IPython.core.interactiveshell import InteractiveShell
+        shell = InteractiveShell.instance()
+        shell.run_line_magic("load_ext", "beluga_nb")
+        sys.modules["__main__"].bought = bought  # IPython has put a module of its own there
+    elif used == "a name was looked up":
+        beluga_nb.generate
+    elif used == "the settings were read":
+        beluga_nb.submit.__self__.settings()
+    elif used == "forked before, for nothing":
+        fork(lambda: None)
+
+def fork(child):
+    if not (pid := os.fork()):
+        try:
+            child()
+        except BaseException as error:
+            print(repr(error), flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+def spoil():
+    if lacking == "descriptors":
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+def mend():
+    if lacking == "descriptors":
+        resource = sys.modules["resource"]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
+def child(number):
+    mend()
+    bought(f"{number} a", f"{number} b")
+    if who == "grandchildren":
+        fork(lambda: bought(f"{number} c", f"{number} d"))
+
+use()
+if who == "a pool":
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        pool.map(bought, map(str, range(8)), chunksize=1)
+else:
+    for number in range(3):
+        spoil()
+        of_thread = threading.Thread(target=fork, args=(lambda: child(number),))
+        of_thread.run() if who != "children of threads" else (of_thread.start(), of_thread.join())
+        mend()
+bought("parent a", "parent b")
+print(beluga_nb.generate.__self__.budget.images)
+"""
+
+BEFORE = ["imported", "loaded as an extension", "a name was looked up", "the settings were read"]
+BEFORE += ["forked before, for nothing"]
+
+
+@pytest.mark.posix
+@forks
+@pytest.mark.parametrize(
+    ("used", "who"),
+    [
+        *((used, "a pool") for used in BEFORE),
+        *(("imported", who) for who in ("children", "grandchildren", "children of threads")),
+    ],
+)
+def test_who_forks_before_the_first_use_shares_the_cap_of_the_default_session(
+    used, who, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with Faulty(after(0.02, images(b64(drawn(FOX, 0))))) as server:
+        assert ended(in_process(UNUSED, server.url, tmp_path, used, who, "", BELUGA_MAX_IMAGES="3")) == "3"
+        assert server.count("POST") == 3
+
+
+@pytest.mark.posix
+@forks
+@pytest.mark.parametrize(
+    ("used", "who"), [("imported", "children"), ("imported", "grandchildren"), (BEFORE[-1], "children")]
+)
+def test_where_there_is_nothing_to_share_before_the_first_use_children_buy_nothing_that_has_a_cap(
+    used, who, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with Faulty(images(b64(drawn(FOX, 0)))) as server:
+        told = ended(
+            in_process(UNUSED, server.url, tmp_path, used, who, "descriptors", BELUGA_MAX_IMAGES="3")
+        )
+        # What was forked before, when nothing was lacking, has made what is shared.
+        shared = 3 if used.startswith("forked before") else 2
+        assert (told, server.count("POST")) == (str(shared), shared)
+
+
+NOBODY_FORKS = """
+import subprocess, sys
+before = set(sys.modules)
+import beluga_nb
+subprocess.run([sys.executable, "-c", ""], check=True)
+subprocess.run("exit 0", shell=True, check=True, start_new_session=True, cwd="/")
+print(sorted({"mmap", "multiprocessing"} & set(sys.modules) - before))
+print(sys.modules["beluga_nb._forks"].HERITAGE.ledger)
+"""
+
+
+def test_whoever_starts_programs_pays_nothing_for_forks(tmp_path):
+    assert ended(in_process(NOBODY_FORKS, "", tmp_path)).split("\n") == ["[]", "None"]
 
 
 SEVERAL = """
@@ -864,6 +989,29 @@ def test_a_ledger_whose_beginning_was_cut_off_goes_on(cut, tmp_path):
     place.write_bytes(b'{"schema":1}\n'[:cut])
     budget = Budget(ledger_of(tmp_path))
     assert [bought(budget, caps(images=2)) for _ in range(3)] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("changed", [None, 2**32], ids=["just now", "of a time to come"])
+def test_what_a_dead_machine_holds_is_free_within_one_call(changed, tmp_path):
+    budget, lock = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.lock"
+    assert bought(budget, caps(images=9))
+    lock.write_text(json.dumps({"host": "elsewhere", "pid": 7, "token": "t", "system": "another"}))
+    if changed:
+        os.utime(lock, (changed, changed))
+    assert bought(budget, caps(images=9))
+    assert not lock.exists()
+
+
+def test_whoever_waited_in_vain_for_the_ledger_is_told_to_ask_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "PATIENCE", 0.2)
+    budget, lock = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.lock"
+    assert bought(budget, caps(images=9))
+    lock.write_text(
+        json.dumps({"host": platform.node(), "pid": os.getpid(), "token": "t", "system": system()})
+    )
+    with pytest.raises(StoreError, match="does not let go") as caught:
+        bought(budget, caps(images=9))
+    assert caught.value.hint.startswith("Nothing was sent. Ask again")
 
 
 @pytest.mark.posix

@@ -880,3 +880,39 @@ def test_a_kill_loses_no_further_pictures(user, step, address):
     inside = {each for each in pictures if json.dumps(b64(each))[1:-1].encode() in kept}
     assert here | inside >= set(pictures[: 3 if address else 4])
     assert step == "keep_extra" or here >= set(pictures)
+
+
+SHORT_OF_MEMORY = """
+import base64, json, pathlib, resource, sys
+from beluga_nb.api import http
+from beluga_nb.api.retry import may_send_again
+from beluga_nb.api.transport import Response
+from beluga_nb.errors import BadReply
+
+picture = bytes.fromhex("89504e470d0a1a0a") + bytes(60 * 2**20)
+content = json.dumps({"data": [{"b64_json": base64.b64encode(picture).decode()}]}).encode()
+response = Response(status=200, headers={}, content=content)
+size = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + 2**20, -1))
+try:
+    http._parsed(response)
+except BadReply as error:
+    print(error.message, error.outcome, error.temporary, may_send_again(error), sep=" | ")
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+print(http._parsed(response).items[0].data == picture)
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
+def test_an_answer_that_memory_is_too_short_for_says_so():
+    child = subprocess.run(
+        [sys.executable, "-c", SHORT_OF_MEMORY],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert child.stderr == ""
+    told = "There is too little memory to read the answer. | unknown | True | False"
+    assert child.stdout.splitlines() == [told, "True"]

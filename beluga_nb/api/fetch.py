@@ -132,6 +132,14 @@ def is_whole(data: bytes) -> bool:
     return is_picture(data) and not cut_short(data)
 
 
+def seems_complete(body: bytes) -> bool:
+    """Whether a body is a picture with its end, or JSON in which every bracket is closed."""
+    bare = body.strip(BLANKS)
+    if bare[:1] not in {b"{", b"["}:
+        return is_whole(bare)
+    return all(bare.count(opens) == bare.count(closes) for opens, closes in (b"{}", b"[]"))
+
+
 def begins_with_picture(body: bytes) -> bool:
     """Whether a body is a picture, in which no key is looked for: it would take long, and could spoil it."""
     return is_picture(body[:64].lstrip(BLANKS))

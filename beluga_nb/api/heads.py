@@ -2,19 +2,26 @@
 
 An HTTP library refuses a bare line feed, a blank in a header's name, two lengths, or `HTTP/2` over a plain
 connection, and drops all that came. So each head is written anew, as RFC 9112 has it, before the library
-reads it. Where there is no status line at all, everything is the body of a success.
+reads it. Where there is no status line at all, everything is the body of a success. Libraries also drop what
+follows a length that is too small, or a status that has no body; that is handed out apart.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 Read = Callable[..., Awaitable[bytes]]
 """Reads at most so many bytes within a time, as httpcore's streams do; nothing is the end."""
 
+SILENCE = 0.25
+"""Seconds without a byte after which nothing more is expected behind a body that seems to be cut."""
+
 _LONGEST = 64 * 2**10  # bytes of a head that are waited for; httpcore takes 100 KB
 _LONGEST_LINE = 8 * 2**10  # bytes of a status line, with blank lines before it
+
+_BODILESS = {204, 304}
 
 _HEADLESS = b"HTTP/1.1 200 \r\n\r\n"
 _STATUS = re.compile(rb"[\r\n]*HTTP[^\s]{0,40}[ \t]+([1-9][0-9]{2})(?![0-9])[^\n]*\n", re.IGNORECASE)
@@ -33,6 +40,8 @@ class LiberalHead:
         self._read = read
         self._waiting = b""
         self._passed = self._in_head = False
+        self._left: int | None = None  # bytes of the body; None: no length says it
+        self._beyond = b""
 
     async def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read as the stream does."""
@@ -45,7 +54,30 @@ class LiberalHead:
             written = self._written(ended=not arrived)
             if written or not arrived:
                 return written
-        return await self._read(max_bytes, timeout)
+        return self._within(await self._read(max_bytes, timeout))
+
+    async def beyond(self, *, patient: bool) -> AsyncGenerator[bytes, None]:
+        """Yield what follows the body as its head has it; with `patient`, also what is still on its way."""
+        if self._beyond:
+            yield self._beyond
+        while patient and self._left == 0 and (more := await self._soon()):
+            yield more
+
+    async def _soon(self) -> bytes:
+        try:
+            async with asyncio.timeout(SILENCE):
+                return await self._read(_LONGEST)
+        except Exception:  # of httpcore, anyio, ssl: what is broken off says no more
+            return b""
+
+    def _within(self, body: bytes) -> bytes:
+        """Return what is of the body by its length, and keep what is beyond it."""
+        if self._left is None:
+            return body
+        body, beyond = body[: self._left], body[self._left :]
+        self._left -= len(body)
+        self._beyond += beyond
+        return body
 
     def _written(self, *, ended: bool) -> bytes:
         """Return the heads that are there, and after the last of them what is there of the body."""
@@ -66,9 +98,12 @@ class LiberalHead:
             if not interim and not ended and _chunked(head) and not _shows_chunks(body):
                 return written
             self._waiting = body
+            if code == 101:  # nobody asked for another protocol, and a library would stop here
+                code, head = 200, b"content-length: 0"
             written += b"HTTP/1.1 %d \r\n%b\r\n" % (code, _fields_of(head, body))
             if not interim:
-                return written + self._rest()
+                self._left = 0 if code in _BODILESS else _length(head, body)
+                return written + self._within(self._rest())
 
     def _rest(self, head: bytes = b"") -> bytes:
         rest, self._waiting, self._passed = head + self._waiting, b"", True
@@ -89,18 +124,27 @@ def _shows_chunks(body: bytes) -> bool:
 
 def _fields_of(head: bytes, body: bytes) -> bytes:
     """Return the header lines of an answer, with one way at most of telling where its body ends."""
-    written, lengths = b"", set[bytes]()
+    written = b""
     for name, value in _fields(head):
-        if name.lower() == b"content-length":
-            lengths |= {each.strip() for each in value.split(b",")}
-        elif name.lower() != b"transfer-encoding" and len(written) + len(name) + len(value) < _LONGEST:
+        how_long = name.lower() in {b"content-length", b"transfer-encoding"}
+        if not how_long and len(written) + len(name) + len(value) < _LONGEST:
             written += b"%b: %b\r\n" % (name, value)
-    if _chunked(head) and _CHUNK.match(body):
+    if _in_chunks(head, body):
         return written + b"transfer-encoding: chunked\r\n"
-    [length, *others] = lengths or {b""}
-    if length.isdigit() and len(length) < 19 and not others:
-        written += b"content-length: %b\r\n" % length
-    return written
+    length = _length(head, body)
+    return written if length is None else written + b"content-length: %d\r\n" % length
+
+
+def _in_chunks(head: bytes, body: bytes) -> bool:
+    return _chunked(head) and bool(_CHUNK.match(body))
+
+
+def _length(head: bytes, body: bytes) -> int | None:
+    """Return how long a body is by its head, if that says one thing."""
+    said = b",".join(value for name, value in _fields(head) if name.lower() == b"content-length")
+    [length, *others] = {each.strip() for each in said.split(b",")}
+    plain = length.isdigit() and len(length) < 19 and not others
+    return int(length) if plain and not _in_chunks(head, body) else None
 
 
 def _chunked(head: bytes) -> bool:

@@ -100,6 +100,8 @@ class Client:
         try:
             parsed = await asyncio.to_thread(_parsed, response)
         except BadReply as error:
+            if error.temporary:
+                raise
             if not response.is_success and not error.job:
                 _discard(response)
             if failed:
@@ -255,7 +257,8 @@ async def _with_extra_here(result: Result) -> Result:
 
 def _kept(path: Path) -> Response:
     try:
-        status, headers, content = spool.read(path, MAX_IN_MEMORY)
+        with _in_memory():
+            status, headers, content = spool.read(path, MAX_IN_MEMORY)
     except (OSError, ValueError) as error:
         reason = sanitize(str(error), 120)
     else:
@@ -293,7 +296,23 @@ def succeeded(sent: Response | EngineError) -> Response:
 
 
 def _parsed(response: Response) -> answers.ParsedAnswer:
-    return answers.parse(response.content, response.headers, status=response.status)
+    with _in_memory():
+        return answers.parse(response.content, response.headers, status=response.status)
+
+
+@contextlib.contextmanager
+def _in_memory() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        error = BadReply(
+            "There is too little memory to read the answer.",
+            "It may have been billed. Free some memory and ask again: an answer that is kept is read first.",
+        )
+        error.temporary = True
+    else:
+        return
+    raise error
 
 
 def _discard(response: Response) -> None:

@@ -15,7 +15,7 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.fetch import begins_with_picture, origin
+from beluga_nb.api.fetch import begins_with_picture, origin, seems_complete
 from beluga_nb.api.heads import LiberalHead, Read
 from beluga_nb.api.inflate import inflated
 from beluga_nb.api.logs import discreet
@@ -139,7 +139,7 @@ class Transport:
             request = self._request(outgoing, departure)
             response = await self._transport(outgoing).handle_async_request(request)
             try:
-                await arrival.read(response)
+                await arrival.read(response, departure.head)
             finally:
                 await response.aclose()
         finally:
@@ -237,6 +237,7 @@ class _Departure:
 
     def __init__(self, *, certain: bool) -> None:
         self.pending = certain
+        self.head: LiberalHead | None = None
         self._opened: list[_Stream] = []
         self._stream: _Stream | None = None
 
@@ -246,7 +247,7 @@ class _Departure:
         if event.endswith(".send_request_headers.started") and not is_tunnel:
             self.pending = False
             if self._stream:  # the answer comes through the last one, which may be TLS over another
-                self._stream.read = LiberalHead(self._stream.read)
+                self._stream.read = self.head = LiberalHead(self._stream.read)
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._stream = cast(_Stream, info["return_value"])
         if event == "connection.connect_tcp.complete":
@@ -281,7 +282,7 @@ class _Arrival:
         self.content = bytearray()
         self.too_large = self.whole = False
 
-    async def read(self, response: httpx.Response) -> None:
+    async def read(self, response: httpx.Response, head: LiberalHead | None) -> None:
         """Read the whole answer; raise what breaks it off."""
         self.headers = _headers(response)
         self.status = response.status_code
@@ -291,16 +292,39 @@ class _Arrival:
         if self.spool:
             await self.spool.begin(self.status, self.headers)
         arrived, length = 0, _length(self.headers)
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        async for chunk in response.stream:
-            arrived += len(chunk)
-            if not await self._take(chunk):
-                return
+        async with contextlib.aclosing(self._pieces(response, head)) as pieces:
+            async for chunk in pieces:
+                arrived += len(chunk)
+                if not await self._take(chunk):
+                    return
         if arrived < length:  # a connection would have broken; an app in this process has none
             raise httpx.RemoteProtocolError("fewer bytes than the answer's own length")
         self.whole = True
         if self.spool:
             await self.spool.finish()
+
+    async def _pieces(
+        self, response: httpx.Response, head: LiberalHead | None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the body, and of one that may be paid for also what its length leaves out."""
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        async for chunk in response.stream:
+            yield chunk
+        if not (head and self.paid_for):
+            return
+        complete = self._seems_complete()
+        if complete and begins_with_picture(bytes(self.content[:64])):  # what is behind it is not of it
+            return
+        async for chunk in head.beyond(patient=not complete):
+            yield chunk
+
+    def _seems_complete(self) -> bool:
+        try:
+            return self.too_large or seems_complete(
+                inflated(bytes(self.content), self.headers.get("content-encoding", ""))
+            )
+        except (BadReply, MemoryError):  # whatever follows
+            return True
 
     def _may_be_paid_for(self) -> bool:
         """Whether the body may hold a picture: its status does not prove that nothing was done."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import platform
 import stat
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from uuid import uuid4
 from beluga_nb.core import Engine, Request, Result
 from beluga_nb.paths import read_head
 from beluga_nb.store import files
-from beluga_nb.store.pending import is_alive
+from beluga_nb.store.pending import is_alive, is_claim
 from beluga_nb.store.records import SCHEMA, Store, key
 from beluga_nb.store.work import revocable
 from beluga_nb.text import sanitize
@@ -134,16 +135,38 @@ class Claim:
         except OSError:  # of a full disk: a claim that says nothing would be waited for
             path.unlink()
             raise
-        return cls(path, token)
+        claim = cls(path, token)
+        if claim._is_contested():
+            claim.release()
+            raise FileExistsError(path)
+        return claim
 
     def beat(self) -> None:
         """Give a sign of life."""
-        with contextlib.suppress(OSError):
-            os.utime(self.path)
+        for place in (self.path, *self._aside()):
+            with contextlib.suppress(OSError):
+                os.utime(place)
 
     def release(self) -> None:
         """Give the claim up, if it is still this process's."""
         remove(self.path, self.token)
+        for aside in self._aside():
+            aside.unlink(missing_ok=True)
+        remove(self.path, self.token)  # it may have been put back meanwhile
+
+    def _aside(self) -> list[Path]:
+        return [aside for aside, holder in _misplaced(self.path) if holder.token == self.token]
+
+    def _is_contested(self) -> bool:
+        """Whether someone else holds a claim that was taken for an older one and moved aside."""
+        contested = False
+        for aside, holder in _misplaced(self.path):
+            with contextlib.suppress(OSError):
+                if holder.is_gone or abs(time.time() - aside.stat().st_mtime) > SILENCE:
+                    aside.unlink()
+                else:
+                    contested |= holder.token != self.token
+        return contested
 
 
 def _given_up(claim: Claim | None) -> None:
@@ -253,20 +276,38 @@ def _said(path: Path) -> bytes | None:
 def remove(path: Path, token: str) -> bool:
     """Remove a claim, if it is still that one; return whether it could have been.
 
-    What we have not written stays where it is.
+    What we have not written stays where it is. A claim that comes into its place at the last moment is put
+    back; where a third one is there already, it stays aside, and whoever made that one gives way
+    (`Claim.take`).
     """
-    aside = path.with_name(f"{path.name}.{uuid4().hex}")
+    aside = path.with_name(f"{path.name}.{_mark(token)}{uuid4().hex[:16]}")
     try:
-        if _said(path) is None:
+        said = _said(path)
+        if said is None:
             return False
+        if owner(said).token != token:
+            return True
         os.rename(path, aside)
     except FileNotFoundError:  # given up meanwhile
         return True
     except OSError:
         return False
     with contextlib.suppress(OSError):
-        if owner_of(aside).token != token:  # someone else has made one meanwhile
-            with contextlib.suppress(FileExistsError):
-                os.link(aside, path)
+        if owner_of(aside).token != token:
+            os.link(aside, path)
         aside.unlink()
     return True
+
+
+def _mark(token: str) -> str:
+    """Return what the name of a file says of the claim that was to be moved there."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _misplaced(path: Path) -> Iterator[tuple[Path, Owner]]:
+    """Yield where claims are that were moved aside for another, and who holds them."""
+    for aside in path.parent.glob(f"{path.name}.*"):
+        with contextlib.suppress(OSError):
+            holder = owner_of(aside)
+            if is_claim(aside.name) and not aside.name.startswith(f"{path.name}.{_mark(holder.token)}"):
+                yield aside, holder

@@ -21,8 +21,11 @@ from beluga_nb.store.records import Store
 PATIENCE = 5.0
 """Seconds that a process waits for another to write its line."""
 
-ABANDONED_AFTER = 10.0
-"""Seconds after which a claim on the ledger is abandoned: writing a line takes milliseconds."""
+ABANDONED_AFTER = 4.0
+"""Seconds after which a claim on the ledger is abandoned: writing a line takes milliseconds.
+
+Less than `PATIENCE`, so that whoever waits for a dead machine does not give up before.
+"""
 
 PIECE = 2**20
 """Bytes that are read at once, however long the file is."""
@@ -94,7 +97,7 @@ class StoreLedger:
         path, until = self.path.with_suffix(".lock"), time.monotonic() + PATIENCE
         while (claim := self._claimed(path)) is None:
             if time.monotonic() > until:
-                raise self._unusable("another process does not let go of it")
+                raise self._unusable("another process does not let go of it", "Ask again")
             time.sleep(0.005)
         try:
             yield
@@ -112,12 +115,12 @@ class StoreLedger:
             raise self._unusable(error.strerror or str(error)) from None
 
     def _in_its_place(self, path: Path) -> StoreError:
-        return self._unusable(f"{path.name} is a file or folder of something else; move it away")
+        return self._unusable(f"{path.name} is a file or folder of something else", "Move it away")
 
-    def _unusable(self, reason: str) -> StoreError:
+    def _unusable(self, reason: str, advice: str = "Make the store writable") -> StoreError:
         return StoreError(
             f"What was spent cannot be written down in {self.path.name}: {reason}.",
-            'Nothing was sent. Make the store writable, or use the setting budget = "session".',
+            f'Nothing was sent. {advice}, or use the setting budget = "session".',
         )
 
     def _remove_abandoned(self, path: Path) -> None:

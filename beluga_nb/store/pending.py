@@ -90,11 +90,17 @@ class Pending:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is a process of that number on this machine, as far as can be seen."""
+    """Whether a process of that number runs on this machine, as far as can be seen.
+
+    One that was killed keeps its number until its parent asks for its end, and does nothing any more.
+    """
     if not 0 < pid < 2**31:
         return False
     if os.name == "nt":  # there, signal 0 would end it; as of another machine, nobody knows
         return True
+    with contextlib.suppress(OSError, IndexError):
+        if Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in {b"Z", b"X"}:
+            return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

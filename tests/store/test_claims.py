@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from stores import own_disk
 from beluga_nb.core import Request
 from beluga_nb.store import claims, files
 from beluga_nb.store.claims import Claim, Claimed
+from beluga_nb.store.pending import is_alive
 from beluga_nb.store.records import SCHEMA, Store, key
 from beluga_nb.store.replay import Recorded, Replayed
 
@@ -57,6 +59,7 @@ def a_process_that_has_ended():
 
 KERNEL = """
 import sys
+import time
 from pathlib import Path
 from beluga_nb.session import Session
 
@@ -259,6 +262,106 @@ def test_who_takes_over_takes_no_claim_that_was_made_meanwhile(store):
     assert list(Path(path.parent).iterdir()) == []
 
 
+MOMENTS = ["before it looks", "before it moves it", "when it is aside", "before it is put back", "at the end"]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("ends_first", ["the first", "the third"])
+@pytest.mark.parametrize("third_comes", MOMENTS)
+@pytest.mark.parametrize("first_comes", MOMENTS)
+def test_of_three_that_take_over_at_once_one_holds_the_claim(
+    first_comes, third_comes, ends_first, store, monkeypatch
+):
+    """A slow kernel removes a dead one's claim; others come at whatever moments of that."""
+    path = claim_by(store, platform.node(), a_process_that_has_ended())
+    said, held = claims._said, {}
+
+    def take(who):
+        if who == "the first":
+            claims.remove(path, "t")
+        if not isinstance(held.get(who), Claim):
+            try:
+                held[who] = Claim.take(path, store.folder)
+            except FileExistsError:
+                held[who] = None
+
+    def at(moment):
+        monkeypatch.undo()
+        if moment == first_comes:
+            take("the first")
+        if moment == third_comes:
+            take("the third")
+
+    def interleaved(step, before, after=None):
+        def stepped(*arguments):
+            at(before)
+            try:
+                return step(*arguments)
+            finally:
+                if after:
+                    at(after)
+                listen()
+
+        return stepped
+
+    def listen():
+        monkeypatch.setattr(
+            claims.os, "rename", interleaved(rename, "before it moves it", "when it is aside")
+        )
+        monkeypatch.setattr(claims.os, "link", interleaved(link, "before it is put back"))
+
+    rename, link = os.rename, os.link
+    at("before it looks")
+    assert said(path) is not None or held
+    listen()
+    claims.remove(path, "t")
+    at("at the end")
+
+    holders = [who for who, claim in held.items() if claim]
+    assert len(holders) <= 1, holders
+    order = ["the first", "the third"] if ends_first == "the first" else ["the third", "the first"]
+    for who in [*order, *order]:
+        take(who)  # as who waits does
+        assert len([claim for claim in held.values() if claim]) <= 1
+        if held[who]:
+            held[who].beat()
+            held[who].release()
+            held[who] = None
+    last = Claim.take(path, store.folder)
+    last.release()
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("why", ["its owner is gone", "it is silent", "it is of a time to come"])
+def test_a_claim_that_was_left_aside_holds_nobody_up_for_ever(why, store):
+    path = claim_by(store, platform.node(), os.getpid() if why != "its owner is gone" else 2**30)
+    aside = path.rename(path.with_name(f"{path.name}.{'0' * 32}"))
+    if why == "its owner is gone":
+        Claim.take(path, store.folder).release()
+    else:
+        with pytest.raises(FileExistsError):
+            Claim.take(path, store.folder)
+        changed = time.time() + (-60 if why == "it is silent" else 60)
+        os.utime(aside, (changed, changed))
+        Claim.take(path, store.folder).release()
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.posix
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
+def test_what_a_killed_child_had_claimed_is_taken_over_before_its_parent_asks_for_its_end(store):
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    claim_by(store, platform.node(), child.pid)
+    assert is_alive(child.pid)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert not is_alive(child.pid)
+        assert len(ask(claimed(drawing, store), FOX)) == 1
+    finally:
+        child.communicate()
+
+
 # --- a store that cannot be written
 
 OLD_CLAIM = """
@@ -338,6 +441,7 @@ import os, resource, sys
 from pathlib import Path
 from beluga_nb.store.claims import Claim
 from beluga_nb.store.files import ensure_store
+from beluga_nb.store.pending import is_alive
 from beluga_nb.store.records import SCHEMA
 
 folder = Path(sys.argv[1])

@@ -1,0 +1,85 @@
+"""What the processes of a fork share: memory, in which their budgets are counted together (budget.py).
+
+Loaded with the package, since a process may fork before anything else of it is. It costs nothing where nobody
+forks; `subprocess` runs no hook.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+MEMORY = 2**24
+"""Bytes of the memory that forked processes share: room for some hundred thousand reservations."""
+
+PATIENCE = 5.0
+"""Seconds that a process waits for another to write its line there, which takes microseconds."""
+
+NO_MEMORY = (OSError, ImportError, ValueError, MemoryError)
+"""What is raised where forked processes can share no memory, or nothing forks."""
+
+
+class InheritedLedger:
+    """A ledger for the processes that are forked from this one: memory that they share.
+
+    It lies on no disk, which may be full, and has no descriptor, which a daemon closes and then gets anew for
+    a file of its own. Raises one of `NO_MEMORY` where there is none, or no lock for it.
+    """
+
+    def __init__(self) -> None:
+        import mmap  # in its place, like the next: few processes fork
+        from multiprocessing import get_context
+
+        self._lock = get_context("fork").Lock()
+        self._memory = mmap.mmap(-1, MEMORY)  # of zero bytes, of which no line has any
+        self._end = 0  # as it was last seen
+
+    def add(self, line: bytes) -> None:
+        """Add a line; raise `OSError` where there is no room."""
+        if not self._lock.acquire(timeout=PATIENCE):  # its holder was killed, or is stopped
+            raise OSError("another process does not let go of it")
+        try:
+            end = self._end = self._memory.find(b"\0", self._end)
+            if end + len(line) >= MEMORY:
+                raise OSError("the memory is full")
+            self._memory[end : end + len(line)] = line
+        finally:
+            self._lock.release()
+
+    def read(self, start: int) -> bytes:
+        """Return what stands from a place on, as far as it is written."""
+        return self._memory[start : self._memory.find(b"\0", start)]
+
+
+class Heritage:
+    """What the default session begins with, which is made when it is first used: maybe in a forked child.
+
+    All processes that are forked before it is made find the same `ledger`. In one that `is_apart` there could
+    be none.
+    """
+
+    def __init__(self) -> None:
+        self.ledger: InheritedLedger | None = None
+        self.is_apart = False
+        self._is_taken = False
+
+    def take(self) -> Heritage:
+        """Return it to the budget of the default session, which cares for later forks itself."""
+        self._is_taken = True
+        return self
+
+    def before_fork(self) -> None:
+        """Make the ledger, where there is memory for it."""
+        if not (self._is_taken or self.ledger or self.is_apart):
+            with suppress(*NO_MEMORY):
+                self.ledger = InheritedLedger()
+
+    def in_child(self) -> None:
+        """See whether this process can count together with its parent."""
+        self.is_apart = self.ledger is None
+
+
+HERITAGE = Heritage()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=HERITAGE.before_fork, after_in_child=HERITAGE.in_child)
