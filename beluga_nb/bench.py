@@ -11,7 +11,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb._loop import Job
 from beluga_nb.catalog import Model, Size
 from beluga_nb.core import Bundle, Picture, Preview, Result
-from beluga_nb.engines import EngineRoom
+from beluga_nb.engines.room import EngineRoom
 from beluga_nb.errors import BadImage
 from beluga_nb.preferences import Preferences
 from beluga_nb.show.markup import still

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
 import beluga_nb.catalog as catalog
 from beluga_nb._loop import GRACE, Bridge, Job
-from beluga_nb.budget import Budget, Budgeted, Caps
+from beluga_nb.budget import Budget, Caps
 from beluga_nb.care import View
 from beluga_nb.compare.axes import LARGEST, PROMPT, Axis, Combination, Study, axis, replacing, whole_prompts
 from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Cell, Grid, Kept, Outcome
@@ -31,7 +31,8 @@ from beluga_nb.core import (
     Result,
     decode,
 )
-from beluga_nb.engines import UntilStopped, side_by_side
+from beluga_nb.engines.budgeted import Budgeted
+from beluga_nb.engines.stop_on_fatal import StopOnFatal
 from beluga_nb.errors import (
     BadImage,
     BelugaError,
@@ -43,6 +44,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.judging import Judging
 from beluga_nb.keyless import check, keyless
+from beluga_nb.merge import side_by_side
 from beluga_nb.paths import path_of, read_file, write_file
 from beluga_nb.person import check_yes
 from beluga_nb.preferences import Preferences
@@ -209,12 +211,12 @@ class Comparing(Judging):
         caps = now.own_caps(images=max_images, cost=max_cost)
         self._check_plan(cells, now, caps, yes=yes)
         store, own = self._store_of(now), Budget()
-        asking: dict[str, UntilStopped] = {}  # by who answers: a key that one refuses another may take
+        asking: dict[str, StopOnFatal] = {}  # by who answers: a key that one refuses another may take
 
         def engine_at(there: Settings) -> Engine:
             def within(engine: Engine) -> Engine:
                 bounded = Budgeted(engine, own, caps) if self._bounded(there) else engine
-                return asking.setdefault(there.provider, UntilStopped(bounded, _stops))
+                return asking.setdefault(there.provider, StopOnFatal(bounded, _stops))
 
             return self._engine(there, store, within)
 

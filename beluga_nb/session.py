@@ -1,6 +1,6 @@
 """The composition root: settings, engines and wrappers come together here, and nowhere else.
 
-    request → InRoom → SingleFlight → Claimed → Spread → Recovering → Replayed → Counted → Limited → Budgeted
+    request → InRoom → SingleFlight → Claimed → Batched → Recovering → Replayed → Counted → Limited → Budgeted
             → Held → Recorded → InTime → Connected → Retrying → Http
 
 Whatever the bridge, all from `InRoom` on runs on the one loop of the process (`engines.EngineRoom`).
@@ -25,13 +25,12 @@ from beluga_nb._loop import GRACE, Bridge, Nested, awaitable, blocking, cost_of_
 from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.endpoint import Endpoint, InTime, TimeLimits
+from beluga_nb.api.endpoint import Endpoint, TimeLimits
 from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
 from beluga_nb.api.named import told as described
-from beluga_nb.api.retry import Retrying
 from beluga_nb.bench import Bench
 from beluga_nb.bench import Found as Found  # for the workbench, which knows only the session
-from beluga_nb.budget import Budget, Budgeted
+from beluga_nb.budget import Budget
 from beluga_nb.care import Care, View
 from beluga_nb.catalog import Listing
 from beluga_nb.catalog import Model as Model  # for the workbench
@@ -43,24 +42,27 @@ from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
 from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.endpoints import Named
-from beluga_nb.engines import (
-    TALLY,
-    ConcurrencyLimit,
-    Connected,
-    Counted,
-    EngineRoom,
-    Held,
-    InRoom,
-    Limited,
-    SingleFlight,
-    Spread,
-    engine_room,
-    runs,
-)
-from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
+from beluga_nb.engines.batched import Batched
+from beluga_nb.engines.budgeted import Budgeted
+from beluga_nb.engines.claimed import Claimed
+from beluga_nb.engines.connected import Connected
+from beluga_nb.engines.counted import TALLY, Counted
+from beluga_nb.engines.counted import Tally as Tally  # for the magics, which know only the session
+from beluga_nb.engines.held import Held
+from beluga_nb.engines.in_room import InRoom
+from beluga_nb.engines.in_time import InTime
+from beluga_nb.engines.limited import ConcurrencyLimit, Limited
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recovering import Recovering
+from beluga_nb.engines.replayed import Replayed
+from beluga_nb.engines.retrying import Retrying
+from beluga_nb.engines.room import EngineRoom, engine_room
+from beluga_nb.engines.single_flight import SingleFlight
+from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
+from beluga_nb.merge import runs
 from beluga_nb.paths import path_of
 from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
@@ -71,12 +73,11 @@ from beluga_nb.settings import Settings as Settings  # for the workbench, too
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
-from beluga_nb.store.claims import Claimed
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken
+from beluga_nb.store.takes import retaken
 from beluga_nb.text import Environment, Secret, redact
 from beluga_nb.versions import known_bugs
 
@@ -507,7 +508,9 @@ class Session(Care, Comparing, Bench):
     def _engine(self, now: Settings, store: Store, within: Wrap = _as_it_is) -> Engine:
         """Return the engine of a call; what it is asked at the gate goes `within` another wrapper."""
         if now.mode == "off":
-            return self._in_room(Spread(self._bounded_by(self._source(now), now, within), catalog.split), now)
+            return self._in_room(
+                Batched(self._bounded_by(self._source(now), now, within), catalog.split), now
+            )
         if now.mode == "replay" or (now.named and not now.named.known):
             engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
         else:
@@ -516,7 +519,7 @@ class Session(Care, Comparing, Bench):
             # A notebook that was made with a key, or at another address, is read by people without.
             for provider in (each for each in now.providers if each != self._provider(now)):
                 engine = Replayed(engine, store, provider=provider)
-        engine = Spread(engine, catalog.split)
+        engine = Batched(engine, catalog.split)
         if now.mode != "replay" and not self._local(now):  # what is drawn here costs nothing
             engine = Claimed(engine, store, provider=self._provider(now), notify=self.notify)
         # Recordings of a claimed address answer whoever claims it, and nobody else.

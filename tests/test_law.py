@@ -17,29 +17,30 @@ from conftest import KEY, ask, drawing, drawn, service
 from upstream import Upstream
 
 from beluga_nb.api.dialects import OPENAI
-from beluga_nb.api.endpoint import Endpoint, InTime, TimeLimits
+from beluga_nb.api.endpoint import Endpoint, TimeLimits
 from beluga_nb.api.http import Http
 from beluga_nb.api.keys import Secret
 from beluga_nb.api.polled import Pace, Polled
-from beluga_nb.api.retry import Retrying
-from beluga_nb.budget import Budget, Budgeted, Caps
+from beluga_nb.budget import Budget, Caps
 from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Request, Result
-from beluga_nb.engines import (
-    ConcurrencyLimit,
-    Connected,
-    Counted,
-    EngineRoom,
-    Held,
-    InRoom,
-    KeyedLocks,
-    Limited,
-    PerLoop,
-    SingleFlight,
-    Spread,
-    UntilStopped,
-    engine_room,
-)
+from beluga_nb.engines.batched import Batched
+from beluga_nb.engines.budgeted import Budgeted
+from beluga_nb.engines.connected import Connected
+from beluga_nb.engines.counted import Counted
+from beluga_nb.engines.held import Held
+from beluga_nb.engines.in_room import InRoom
+from beluga_nb.engines.in_time import InTime
+from beluga_nb.engines.limited import ConcurrencyLimit, Limited
+from beluga_nb.engines.per_loop import PerLoop
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recovering import Recovering
+from beluga_nb.engines.replayed import Replayed
+from beluga_nb.engines.retrying import Retrying
+from beluga_nb.engines.room import EngineRoom, engine_room
+from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
+from beluga_nb.engines.stop_on_fatal import StopOnFatal
+from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import (
     Address,
     BelugaError,
@@ -54,7 +55,6 @@ from beluga_nb.local.previews import previews
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded
 
 
 async def in_jpeg_and_webp(request: Request) -> Result:
@@ -181,15 +181,15 @@ WRAPPERS = {
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
     "counted": lambda engine, _: Counted(engine),
     "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, ConcurrencyLimit(), 2)),
-    "until stopped": lambda engine, _: UntilStopped(engine, lambda _error: True),
+    "until stopped": lambda engine, _: StopOnFatal(engine, lambda _error: True),
     "budgeted": lambda engine, _: Budgeted(engine, Budget(), Caps(images=9)),
     "single flight": lambda engine, _: SingleFlight(engine, KeyedLocks()),
     "in the room": lambda engine, _: InRoom(engine, engine_room(), hold=9),
     "held": lambda engine, _: Held(engine, engine_room(), 9),
     "connected": lambda engine, _: Connected(EngineRoom(), "there", lambda: engine),
     "in time": lambda engine, _: InTime(engine, TimeLimits(30, 30)),
-    "spread": lambda engine, _: Spread(engine, split),
-    "everything": lambda engine, store: Spread(
+    "spread": lambda engine, _: Batched(engine, split),
+    "everything": lambda engine, store: Batched(
         recorded(PerLoop(lambda: Retrying(in_process(engine), sleep=no_time)), store, ConcurrencyLimit()),
         split,
     ),

@@ -1,0 +1,24 @@
+"""Takes: the labels under which the same is sampled anew."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import replace
+from itertools import count
+
+from beluga_nb.core import Request
+from beluga_nb.store.records import Store
+
+
+def retaken(request: Request, store: Store, *, provider: str, reserved: Container[Request] = ()) -> Request:
+    """Return the request as the first take that has no recording yet: "2", "3" … or "name.2" …
+
+    `reserved` holds the first samples of the takes that are being made.
+    """
+    prefix = f"{request.take}." if request.take else ""
+    takes = (replace(request, take=f"{prefix}{number}") for number in count(2))
+    return next(take for take in takes if take.part(0) not in reserved and not _begun(take, store, provider))
+
+
+def _begun(request: Request, store: Store, provider: str) -> bool:
+    return any(store.has(request.part(sample), provider=provider) for sample in request.samples)
