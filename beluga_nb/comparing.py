@@ -31,8 +31,7 @@ from beluga_nb.core import (
     Result,
     decode,
 )
-from beluga_nb.engines.budgeted import Budgeted
-from beluga_nb.engines.stop_on_fatal import StopOnFatal
+from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import (
     BadImage,
     BelugaError,
@@ -64,7 +63,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Told = tuple[str | None, Mapping[str, str]]  # a template and the values that it was filled with
 Show = Callable[[Result], Bundle]
-Wrap = Callable[[Engine], Engine]
 
 STOPPING = {401, 402, 403}
 """The statuses that every other request would get too: the key, the balance, a permission."""
@@ -211,17 +209,13 @@ class Comparing(Judging):
         caps = now.own_caps(images=max_images, cost=max_cost)
         self._check_plan(cells, now, caps, yes=yes)
         store, own = self._store_of(now), Budget()
-        asking: dict[str, StopOnFatal] = {}  # by who answers: a key that one refuses another may take
-
-        def engine_at(there: Settings) -> Engine:
-            def within(engine: Engine) -> Engine:
-                bounded = Budgeted(engine, own, caps) if self._bounded(there) else engine
-                return asking.setdefault(there.provider, StopOnFatal(bounded, _stops))
-
-            return self._engine(there, store, within)
-
         places = {cell.request.model: now.at(cell.request.model) for cell in cells}
-        engines = {there.provider: engine_at(there) for there in places.values()}
+        # One circuit breaker per provider: a key that one refuses another may take.
+        breakers = {there.provider: CircuitBreaker(_stops) for there in places.values()}
+        engines = {
+            there.provider: self._engine(there, store, bounds=[(own, caps)], breaker=breakers[there.provider])
+            for there in places.values()
+        }
 
         async def run() -> T:
             todo, off = iter(cells), set[str]()
@@ -243,7 +237,7 @@ class Comparing(Judging):
             await side_by_side(work(ahead=number >= now.max_in_flight) for number in range(workers))
             for words in sorted(off - {""}):  # each once, in an order that a replay has too
                 self.notify(words)
-            return ended(next((each.cause for each in asking.values() if each.cause), None))
+            return ended(next((each.cause for each in breakers.values() if each.cause), None))
 
         return self._bridge(now).submit(run(), hold=now.timeout + GRACE)
 
@@ -363,7 +357,14 @@ class Comparing(Judging):
     def _bridge(self, now: Settings) -> Bridge:
         raise NotImplementedError
 
-    def _engine(self, now: Settings, store: Store, within: Wrap = ...) -> Engine:
+    def _engine(
+        self,
+        now: Settings,
+        store: Store,
+        *,
+        bounds: Sequence[tuple[Budget, Caps]] = (),
+        breaker: CircuitBreaker | None = None,
+    ) -> Engine:
         raise NotImplementedError
 
     def _bounding(self, now: Settings) -> list[Budget]:

@@ -1,12 +1,4 @@
-"""The composition root: settings, engines and wrappers come together here, and nowhere else.
-
-    request → InRoom → SingleFlight → Claimed → Batched → Recovering → Replayed → Counted → Limited → Budgeted
-            → Held → Recorded → InTime → Connected → Retrying → Http
-
-Whatever the bridge, all from `InRoom` on runs on the one loop of the process (`engines.EngineRoom`).
-Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
-what the service once answered is replayed first.
-"""
+"""The session: settings, keys, store and budget come together here; what asks is `engines/pipeline.py`."""
 
 from __future__ import annotations
 
@@ -25,12 +17,12 @@ from beluga_nb._loop import GRACE, Bridge, Nested, awaitable, blocking, cost_of_
 from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.endpoint import Endpoint, TimeLimits
+from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
 from beluga_nb.api.named import told as described
 from beluga_nb.bench import Bench
 from beluga_nb.bench import Found as Found  # for the workbench, which knows only the session
-from beluga_nb.budget import Budget
+from beluga_nb.budget import Budget, Caps
 from beluga_nb.care import Care, View
 from beluga_nb.catalog import Listing
 from beluga_nb.catalog import Model as Model  # for the workbench
@@ -39,27 +31,15 @@ from beluga_nb.compare.grid import Grid as Grid  # for the magics, which know on
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
 from beluga_nb.compare.template import names, used
-from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
+from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told
 from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.endpoints import Named
-from beluga_nb.engines.batched import Batched
-from beluga_nb.engines.budgeted import Budgeted
-from beluga_nb.engines.claimed import Claimed
-from beluga_nb.engines.connected import Connected
-from beluga_nb.engines.counted import TALLY, Counted
+from beluga_nb.engines.counted import TALLY
 from beluga_nb.engines.counted import Tally as Tally  # for the magics, which know only the session
-from beluga_nb.engines.held import Held
-from beluga_nb.engines.in_room import InRoom
-from beluga_nb.engines.in_time import InTime
-from beluga_nb.engines.limited import ConcurrencyLimit, Limited
-from beluga_nb.engines.recorded import Recorded
-from beluga_nb.engines.recovering import Recovering
-from beluga_nb.engines.replayed import Replayed
-from beluga_nb.engines.retrying import Retrying
+from beluga_nb.engines.pipeline import EMBEDDED_URL, EngineConfig, Source, build, service
 from beluga_nb.engines.room import EngineRoom, engine_room
-from beluga_nb.engines.single_flight import SingleFlight
-from beluga_nb.engines.unrecorded import Unrecorded
-from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.engines.stop_on_fatal import CircuitBreaker
+from beluga_nb.errors import BelugaError, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import runs
@@ -90,12 +70,6 @@ LOCAL = "local"
 """The provider name of pictures from the embedded BelugAPI, as recordings have it."""
 
 NO_KEY = f"none: set {keys.VARIABLE}, or %beluga login"
-
-_LOCAL_URL = "http://127.0.0.1/v1"  # nothing listens there: the app is called in this process
-
-
-def _as_it_is(engine: Engine) -> Engine:
-    return engine
 
 
 class Session(Care, Comparing, Bench):
@@ -505,53 +479,41 @@ class Session(Care, Comparing, Bench):
             return endpoint_of(now, now.named, key)
         return _service(now, key) if key else _embedded(now, self._local_key)
 
-    def _engine(self, now: Settings, store: Store, within: Wrap = _as_it_is) -> Engine:
-        """Return the engine of a call; what it is asked at the gate goes `within` another wrapper."""
-        if now.mode == "off":
-            return self._in_room(
-                Batched(self._bounded_by(self._source(now), now, within), catalog.split), now
-            )
-        if now.mode == "replay" or (now.named and not now.named.known):
-            engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
-        else:
-            engine = self._recording(now, store, within)
-        if now.mode in {"auto", "replay"}:
-            # A notebook that was made with a key, or at another address, is read by people without.
-            for provider in (each for each in now.providers if each != self._provider(now)):
-                engine = Replayed(engine, store, provider=provider)
-        engine = Batched(engine, catalog.split)
-        if now.mode != "replay" and not self._local(now):  # what is drawn here costs nothing
-            engine = Claimed(engine, store, provider=self._provider(now), notify=self.notify)
-        # Recordings of a claimed address answer whoever claims it, and nobody else.
-        same = _place(store), self._provider(now), now.claimed
-        single = SingleFlight(engine, self._room.flights, *same)
-        return self._in_room(single, now)
-
-    def _in_room(self, engine: Engine, now: Settings) -> Engine:
-        return InRoom(engine, self._room, hold=now.timeout + GRACE)
-
-    def _recording(self, now: Settings, store: Store, within: Wrap) -> Engine:
-        provider, endpoint = self._provider(now), self._endpoint(now)
-        recorded = Recorded(
-            self._source(now),
-            store,
+    def _engine(
+        self,
+        now: Settings,
+        store: Store,
+        *,
+        bounds: Sequence[tuple[Budget, Caps]] = (),
+        breaker: CircuitBreaker | None = None,
+    ) -> Engine:
+        """Return the engine of calls with some settings; a run has `bounds` and a `breaker` of its own."""
+        provider = self._provider(now)
+        # A notebook that was made with a key, or at another address, is read by people without.
+        others = now.providers if now.mode in {"auto", "replay"} else []
+        may_ask = now.mode != "replay" and not (now.mode != "off" and now.named and not now.named.known)
+        config = EngineConfig(
+            mode=now.mode,
+            room=self._room,
+            store=store,
             provider=provider,
-            preview=preview,
             notify=self.notify,
+            preview=preview,
             small=small,
-            body=endpoint.digest,
+            timeout=now.timeout,
+            max_in_flight=now.max_in_flight,
+            other_providers=[each for each in others if each != provider],
+            claimed=now.claimed,
+            budgets=[*self._caps_of(now), *bounds] if may_ask and self._bounded(now) else [],
+            breaker=breaker,
         )
-        replayed = Replayed(self._bounded_by(recorded, now, within), store, provider=provider)
-        if self._local(now):
-            return replayed
-        return Recovering(replayed, recorded, partial(_recovered, endpoint), anew=now.mode == "refresh")
+        return build(self._source(now) if may_ask else None, config)
 
-    def _bounded_by(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
-        engine = Held(engine, self._room, self._endpoint(now).timeout + GRACE)
-        if self._bounded(now):
-            for budget in self._bounding(now):
-                engine = Budgeted(engine, budget, now.caps)
-        return Counted(Limited(within(engine), self._limit(now), now.max_in_flight))
+    def _caps_of(self, now: Settings) -> list[tuple[Budget, Caps]]:
+        return [(budget, now.caps) for budget in self._bounding(now)]
+
+    def _source(self, now: Settings) -> Source:
+        return service(self._endpoint(now), self._room, faults=now.faults)
 
     def _tell_of_file(self, now: Settings) -> None:
         for words in map(str, now.ignored):
@@ -583,9 +545,6 @@ class Session(Care, Comparing, Bench):
         if now.budget != "session" and FILE in {now.places.get("budget"), now.places.get("store")}:
             budgets.append(self.budget)
         return budgets
-
-    def _limit(self, now: Settings) -> ConcurrencyLimit:
-        return self._room.limit(_LOCAL_URL if self._local(now) else now.base_url)
 
     async def _ask(
         self, request: Request, now: Settings, store: Store, answered: Callable[[Request], Awaitable[Result]]
@@ -623,13 +582,6 @@ class Session(Care, Comparing, Bench):
 
     def _own(self, result: Result, view: Show = bundle) -> Result:
         return replace(result, view=view, ask=self.generate)
-
-    def _source(self, now: Settings) -> Engine:
-        endpoint = self._endpoint(now)
-        limits = TimeLimits(endpoint.timeout, endpoint.connect_timeout)
-        there, faults = endpoint.connection, now.faults
-        source = Connected(self._room, (there, faults), partial(_connected, there, faults))
-        return InTime(source, limits)
 
     @property
     def _room(self) -> EngineRoom:
@@ -698,28 +650,13 @@ def _service(now: Settings, key: Secret) -> Endpoint:
 
 def _embedded(now: Settings, key: Secret) -> Endpoint:
     return Endpoint(
-        base_url=_LOCAL_URL,
+        base_url=EMBEDDED_URL,
         provider=LOCAL,
         key=key,
         response_format=now.response_format,
         extensions=True,
         timeout=now.timeout,
     )
-
-
-def _connected(endpoint: Endpoint, faults: bool) -> Engine:
-    # Imported when something is asked for: who replays needs neither HTTP client nor server.
-    from beluga_nb.api.http import Http
-
-    app = None
-    if endpoint.base_url == _LOCAL_URL and endpoint.key:
-        from beluga_nb.local.app import create_app
-        from beluga_nb.local.faults import faulty
-        from beluga_nb.local.previews import previews
-
-        create = partial(create_app, key=endpoint.key)
-        app = faulty(previews, create) if faults else create(previews)
-    return Retrying(Http(endpoint, app=app))
 
 
 def _place(store: Store) -> str:
@@ -740,12 +677,6 @@ async def _listed(endpoint: Endpoint) -> list[catalog.Model]:
     from beluga_nb.api.http import models  # in its place, as above
 
     return await models(endpoint)
-
-
-async def _recovered(endpoint: Endpoint, request: Request, left: Address | Path) -> Result:
-    from beluga_nb.api.http import recovered  # in its place, as above
-
-    return await recovered(endpoint, request, left)
 
 
 default = Session()

@@ -39,7 +39,7 @@ from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.retrying import Retrying
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
-from beluga_nb.engines.stop_on_fatal import StopOnFatal
+from beluga_nb.engines.stop_on_fatal import CircuitBreaker, StopOnFatal
 from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import (
     Address,
@@ -181,7 +181,7 @@ WRAPPERS = {
     "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
     "counted": lambda engine, _: Counted(engine),
     "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, ConcurrencyLimit(), 2)),
-    "until stopped": lambda engine, _: StopOnFatal(engine, lambda _error: True),
+    "until stopped": lambda engine, _: StopOnFatal(engine, CircuitBreaker(lambda _error: True)),
     "budgeted": lambda engine, _: Budgeted(engine, Budget(), Caps(images=9)),
     "single flight": lambda engine, _: SingleFlight(engine, KeyedLocks()),
     "in the room": lambda engine, _: InRoom(engine, engine_room(), hold=9),

@@ -8,23 +8,34 @@ from beluga_nb.core import Engine, Request, Result
 from beluga_nb.errors import BelugaError, NotSent
 
 
-class StopOnFatal:
-    """Ask the engine until an error says that all others would end alike; then nobody is asked any more.
+class CircuitBreaker:
+    """What the calls of a run share: `cause` is the first error that is fatal to all of them, or None."""
 
-    What is on its way then comes to its own end. `cause` is that error, once there is one.
-    """
-
-    def __init__(self, engine: Engine, stops: Callable[[BelugaError], bool]) -> None:
-        self.engine = engine
-        self.stops = stops
+    def __init__(self, is_fatal: Callable[[BelugaError], bool]) -> None:
+        self.is_fatal = is_fatal
         self.cause: BelugaError | None = None
 
+    def note(self, error: BelugaError) -> None:
+        """Stop the run if an error is fatal to all of it."""
+        if self.cause is None and self.is_fatal(error):
+            self.cause = error
+
+
+class StopOnFatal:
+    """Ask the engine until an error is fatal to the whole run; then nobody is asked any more.
+
+    What is on its way then comes to its own end.
+    """
+
+    def __init__(self, engine: Engine, breaker: CircuitBreaker) -> None:
+        self.engine = engine
+        self.breaker = breaker
+
     async def __call__(self, request: Request) -> Result:
-        if self.cause:
-            raise NotSent(self.cause)
+        if self.breaker.cause:
+            raise NotSent(self.breaker.cause)
         try:
             return await self.engine(request)
         except BelugaError as error:
-            if self.cause is None and self.stops(error):
-                self.cause = error
+            self.breaker.note(error)
             raise
