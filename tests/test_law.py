@@ -10,7 +10,7 @@ gives, to the byte.
 import asyncio
 import contextlib
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import pytest
 from conftest import KEY, ask, drawing, drawn, service
@@ -185,12 +185,18 @@ def test_a_server_never_changes_the_answer(how, case):
     assert asyncio.run(outcome_of(SERVERS[how](engine), request)) == expected
 
 
+@pytest.fixture(scope="module")
+def port():
+    """Give the address of a server in front of an engine: each engine has one."""
+    with contextlib.ExitStack() as stack:
+        yield cache(lambda engine: stack.enter_context(service(engine)))
+
+
 @pytest.mark.parametrize("response_format", ["url", "b64_json"])
-def test_a_real_port_never_changes_the_answer(response_format):
+def test_a_real_port_never_changes_the_answer(response_format, port):
     for engine, request in OVER_A_WIRE:
-        with service(engine) as base_url:
-            expected = asyncio.run(outcome_of(engine, request))
-            assert asyncio.run(outcome_of(client(base_url, response_format), request)) == expected
+        expected = asyncio.run(outcome_of(engine, request))
+        assert asyncio.run(outcome_of(client(port(engine), response_format), request)) == expected
 
 
 def singly(request):
@@ -210,12 +216,12 @@ async def sent_again(engine, request, _address):
     return await engine(request)
 
 
-def of_an_engine(engine, _base_url, _room):
+def of_an_engine(engine, _port, _room):
     return Source(engine=engine, limit=ConcurrencyLimit(), timeout=30, recover=partial(sent_again, engine))
 
 
-def of_a_service(_engine, base_url, room):
-    return pipeline.service(client(base_url, "b64_json").endpoint, room)
+def of_a_service(engine, port, room):
+    return pipeline.service(client(port(engine), "b64_json").endpoint, room)
 
 
 SOURCES = {"an engine": of_an_engine, "a service": of_a_service}
@@ -245,17 +251,16 @@ def built(mode, source, store, room, budgets, parts):
 @pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize(("mode", "source"), [*MODES, (LEFT, "an engine")])
-def test_what_a_session_asks_never_changes_the_answer(mode, source, bounds, parts, tmp_path, room):
+def test_what_a_session_asks_never_changes_the_answer(mode, source, bounds, parts, tmp_path, room, port):
     cases = BUILT if source == "a service" else [*BUILT, (some_refused, REQUESTS[2])]
     for number, (engine, request) in enumerate(cases):
-        with service(engine) if source == "a service" else contextlib.nullcontext("") as base_url:
-            there, store = SOURCES[source](engine, base_url, room), Store(tmp_path / str(number))
-            if mode == LEFT:
-                leave(store, request)
-            asked = "auto" if mode not in {"refresh", "off"} else mode
-            making = built(asked, there, store, room, BOUNDS[bounds](), PARTS[parts])
-            expected = asyncio.run(outcome_of(engine, request))
-            assert asyncio.run(outcome_of(making, request)) == expected, names((engine, request))
+        there, store = SOURCES[source](engine, port, room), Store(tmp_path / str(number))
+        if mode == LEFT:
+            leave(store, request)
+        asked = mode if mode in {"refresh", "off"} else "auto"
+        making = built(asked, there, store, room, BOUNDS[bounds](), PARTS[parts])
+        expected = asyncio.run(outcome_of(engine, request))
+        assert asyncio.run(outcome_of(making, request)) == expected, names((engine, request))
         if mode == "replay":
             check_replay(built("replay", None, store, room, [], PARTS[parts]), request, expected)
 
