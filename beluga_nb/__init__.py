@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         open,  # noqa: A004
         panel,
         submit,
+        use,
     )
     from beluga_nb.settings import Settings
 
@@ -92,6 +93,7 @@ __all__ = [
     "panel",
     "submit",
     "unload_ipython_extension",
+    "use",
 ]
 
 _HOMES = ("session", "settings", "core", "errors", "compare.grid", "compare.dynamic")

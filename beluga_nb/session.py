@@ -36,7 +36,8 @@ from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.endpoints import Named
 from beluga_nb.engines.counted import TALLY
 from beluga_nb.engines.counted import Tally as Tally  # for the magics, which know only the session
-from beluga_nb.engines.pipeline import EMBEDDED_URL, EngineConfig, Source, build, service
+from beluga_nb.engines.own import provider_of
+from beluga_nb.engines.pipeline import EMBEDDED_URL, EngineConfig, Source, build, own, service
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import BelugaError, EngineError, RequestError, SettingsError, UnknownName
@@ -58,7 +59,7 @@ from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import retaken
-from beluga_nb.text import Environment, Secret, redact
+from beluga_nb.text import Environment, Secret, redact, sanitize
 from beluga_nb.versions import known_bugs
 
 if TYPE_CHECKING:
@@ -78,11 +79,14 @@ class Session(Care, Comparing, Bench):
     Settings are read anew at each call: defaults < `beluga.toml` < `BELUGA_*` < what is given here
     (any field of `settings.Settings`) < the call. Nothing is read, opened or started before the first.
     The folder of the notebook is the one that is current then; a later change of folder moves no store.
+    With an `engine`, that answers in place of all services; see `use`.
     """
 
     def __init__(
         self,
         *,
+        engine: Engine | None = None,
+        provider: str | None = None,
         api_key: str | None = None,
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
@@ -113,11 +117,24 @@ class Session(Care, Comparing, Bench):
         self._told_of_patch = False
         self._told_of_withheld = False
         self._told_of_file: set[str] = set()
+        self.use(engine, provider=provider)
 
     def __reduce__(self) -> str:
-        if self is not default:
+        if self is not default or self._own_engine:
             raise TypeError("A session is not copied or pickled: make one where it is wanted.")
         return "default"  # the same there, with the key and the settings of that place
+
+    def use(self, engine: Engine | None, *, provider: str | None = None) -> None:
+        """Let an engine of your own answer from here on: an async function `Request` -> `Result`.
+
+        It is asked for one picture at a time, on beluga_nb's own thread and loop, in up to `max_in_flight`
+        calls at once. Its pictures are recorded under `provider`, or under the name of the function or class:
+        keep that name, and what was recorded replays in later sessions. The caps count its pictures, and no
+        key is sent. Any model id is passed on, and so are all size labels and pixels. With None, the service
+        answers again. Raises `SettingsError` for what is no engine, or no name for one.
+        """
+        self.preferences.own_engine = "" if engine is None else provider_of(engine, provider)
+        self._own_engine = engine
 
     @keyless
     def submit(
@@ -229,6 +246,7 @@ class Session(Care, Comparing, Bench):
         It ends with `stop_serving()`, and with this process. Without `port` a new one takes a free port.
         Raises `RequestError` where one runs on another port, and `BelugaError` where none can start.
         """
+        self.preferences.check_no_engine("a server: that is a process of its own, which has no such engine")
         from beluga_nb.local.child import Server  # Imported when it is needed, like all that serves.
 
         if self._server is None or not self._server.running:
@@ -290,6 +308,7 @@ class Session(Care, Comparing, Bench):
         now = self.settings()
         find = partial(catalog.matching, text, provider=provider, size=size)
         if endpoint:
+            self.preferences.check_no_engine(f"the endpoint {sanitize(endpoint, 40)}")
             there = now.at(now.endpoint(endpoint).prefix + "any")
             listed = self._bridge(now).submit(_listed(self._endpoint(there))).result()
             return Listing([], named=[replace(each, provider=endpoint) for each in find(among=listed)])
@@ -297,6 +316,9 @@ class Session(Care, Comparing, Bench):
         return replace(listing, named=find(among=self.preferences.elsewhere()))
 
     def _compared(self, now: Settings, find: Callable[..., list[catalog.Model]]) -> Listing:
+        if now.own_engine:
+            note = f"This session asks its engine {now.own_engine}, which is given any model id as it is."
+            return Listing(find(), note=note)
         key = self._find_key()
         if not key or now.mode == "replay":
             return Listing(find())
@@ -310,9 +332,10 @@ class Session(Care, Comparing, Bench):
         """Return, in words, who would answer now and where pictures are kept."""
         self.watch()
         self._find_key.ask_again()
-        now, key = self.settings(), self._find_key()
+        now = self.settings()
+        key = None if now.own_engine else self._find_key()
         told = {
-            "answers": now.base_url if key else "the built-in painter: procedural previews, not model output",
+            "answers": self._who(now, key),
             "key": f"{key.source}, ending in {key.ending}" if key else self._no_key(),
             "model": now.model,
             "mode": now.mode,
@@ -323,15 +346,20 @@ class Session(Care, Comparing, Bench):
             told["spent"] = budget.words(now.caps)
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
-        for named in now.endpoints.values():
+        for named in () if now.own_engine else now.endpoints.values():
             told[f"endpoint {named.name}"] = described(named, self._environment)
         if now.ignored:
             told["not used"] = " ".join(map(str, now.ignored))
-        if now.faults and not key:
+        if now.faults and self._local(now):
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(self._store_of(now))):
             told["unfinished"] = unfinished
         return told | known_bugs()
+
+    def _who(self, now: Settings, key: Secret | None) -> str:
+        if now.own_engine:
+            return f"the engine {now.own_engine}"
+        return now.base_url if key else "the built-in painter: procedural previews, not model output"
 
     def _booth(self, voting: Voting) -> object:
         from beluga_nb.workbench.booth import Booth  # the one door to what needs ipywidgets
@@ -369,6 +397,10 @@ class Session(Care, Comparing, Bench):
         if not new:
             return
         self._check_asking(now, request)
+        if now.own_engine:
+            for part in (request.part(each) for run in new for each in request.part(*run).samples):
+                yield Post(request=part, body=part.said, url=f"engine:{now.own_engine}")
+            return
         endpoint = self._endpoint(now)
         url = "" if self._local(now) else f"{endpoint.base_url}{endpoint.dialect.path}"
         for part in (part for run in new for part in catalog.split(request.part(*run))):
@@ -401,6 +433,8 @@ class Session(Care, Comparing, Bench):
         self._find_key.watch(variables(endpoints))
 
     def _no_key(self) -> str:
+        if self._own_engine:
+            return "none: an engine of this session's own needs none"
         withheld = self._find_key.withheld
         return f"none: {withheld.why} {withheld.hint}" if withheld else NO_KEY
 
@@ -419,6 +453,8 @@ class Session(Care, Comparing, Bench):
     def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
         check(asked.said | {"take": asked.take})
         request = self.preferences.canonical(asked, insist=insist)
+        if self._own_engine:
+            return request, []
         if named := self.settings().at(request.model).named:
             return request, find_dialect(named.dialect).remarks(request) if named.known else []
         converted = catalog.conversions(asked, request)
@@ -466,9 +502,11 @@ class Session(Care, Comparing, Bench):
         return LOCAL if self._local(now) else now.provider
 
     def _local(self, now: Settings) -> bool:
-        return not now.named and not self._find_key()
+        return not now.named and not now.own_engine and not self._find_key()
 
     def _key(self, now: Settings) -> Secret | None:
+        if now.own_engine:
+            return None
         if now.named is None:
             return self._find_key()
         return key_of(now.named, self._environment) if now.named.known else None
@@ -513,6 +551,8 @@ class Session(Care, Comparing, Bench):
         return [(budget, now.caps) for budget in self._bounding(now)]
 
     def _source(self, now: Settings) -> Source:
+        if self._own_engine:
+            return own(self._own_engine, now.provider, self._room, timeout=now.timeout)
         return service(self._endpoint(now), self._room, faults=now.faults)
 
     def _tell_of_file(self, now: Settings) -> None:
@@ -566,7 +606,7 @@ class Session(Care, Comparing, Bench):
             raise
 
     def _bounded(self, now: Settings) -> bool:
-        return bool(self._key(now))
+        return bool(now.own_engine or self._key(now))
 
     def _folder(self) -> Path:
         return self.preferences.folder
@@ -620,6 +660,11 @@ def _typed(hidden: Callable[[str], str | None]) -> Secret | None:
 
 
 def _check_known(now: Settings, request: Request) -> None:
+    if now.own_engine in now.endpoints:
+        raise SettingsError(
+            f"'{now.own_engine}' is the name of an endpoint of beluga.toml, and of this session's engine.",
+            'Nothing was sent. Give the engine another name: Session(engine=…, provider="my-engine").',
+        )
     if now.named and now.named.name in now.endpoints:
         check_named(now.named)
     elif now.named and not now.named.known:
@@ -686,6 +731,7 @@ generate = default.generate
 agenerate = default.agenerate
 panel = default.panel
 submit = default.submit
+use = default.use
 grid = default.grid
 gallery = default.gallery
 open = default.open  # noqa: A001  as in PIL.Image.open

@@ -25,9 +25,8 @@ from beluga_nb.budget import Budget, Caps
 from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Incomplete, Request, Result
 from beluga_nb.engines import pipeline
-from beluga_nb.engines.limited import ConcurrencyLimit
 from beluga_nb.engines.per_loop import PerLoop
-from beluga_nb.engines.pipeline import EngineConfig, Source
+from beluga_nb.engines.pipeline import EngineConfig
 from beluga_nb.engines.room import engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import Address, BelugaError, NotRecorded, OutcomeUnknown, Overloaded, Refused, TimedOut
@@ -216,8 +215,8 @@ async def sent_again(engine, request, _address):
     return await engine(request)
 
 
-def of_an_engine(engine, _port, _room):
-    return Source(engine=engine, limit=ConcurrencyLimit(), timeout=30, recover=partial(sent_again, engine))
+def of_an_engine(engine, _port, room):
+    return replace(pipeline.own(engine, "law", room, timeout=30), recover=partial(sent_again, engine))
 
 
 def of_a_service(engine, port, room):

@@ -31,6 +31,7 @@ from beluga_nb.engines.held import Held
 from beluga_nb.engines.in_room import InRoom
 from beluga_nb.engines.in_time import InTime
 from beluga_nb.engines.limited import ConcurrencyLimit, Limited
+from beluga_nb.engines.own import Checked
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recovering import Recover, Recovering
 from beluga_nb.engines.replayed import Replayed
@@ -143,6 +144,17 @@ def service(endpoint: Endpoint, room: EngineRoom, *, faults: bool = False) -> So
         digest=endpoint.digest,
         recover=None if is_embedded else partial(_recovered, endpoint),
         is_free=is_embedded,
+    )
+
+
+def own(engine: Engine, provider: str, room: EngineRoom, *, timeout: float) -> Source:
+    """Return an engine that somebody wrote as a source: it is asked for one picture at a time."""
+    connected = Connected(room, ("engine", id(engine)), lambda: Retrying(Checked(engine, provider)))
+    return Source(
+        engine=InTime(connected, TimeLimits(timeout, timeout)),
+        limit=room.limit(id(engine)),
+        timeout=timeout,
+        split=lambda request: [request.part(sample) for sample in request.samples],
     )
 
 
