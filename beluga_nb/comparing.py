@@ -191,7 +191,8 @@ class Comparing(Judging):
         return cells
 
     def _plan_of(self, cells: Sequence[Cell], *, mode: str | None) -> Plan:
-        plan = self._planned(_requests(cells), self._now(mode))
+        now = self._now(mode)
+        plan = self._planned(_requests(cells, now), now)
         return dataclasses.replace(plan, cells=len(cells))
 
     def _ask_for(
@@ -244,7 +245,7 @@ class Comparing(Judging):
     def _check_plan(self, cells: Sequence[Cell], now: Settings, caps: Caps, *, yes: bool) -> None:
         if now.mode == "replay":
             return
-        plan = self._planned(_requests(cells), now)
+        plan = self._planned(_requests(cells, now), now)
         # What this run may make is the caller's own word, and holds for previews too.
         Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
@@ -443,8 +444,10 @@ def _stops(error: BelugaError) -> bool:
     return isinstance(error, OverBudget) or (isinstance(error, Refused) and error.status in STOPPING)
 
 
-def _requests(cells: Iterable[Cell]) -> list[Request]:
-    return list(dict.fromkeys(cell.request for cell in cells))
+def _requests(cells: Iterable[Cell], now: Settings) -> list[Request]:
+    """Return what a run asks for: where the store answers, cells that ask for the same ask once."""
+    asked = [cell.request for cell in cells]
+    return asked if now.mode in {"off", "refresh"} else list(dict.fromkeys(asked))
 
 
 def _groups(pairs: Sequence[str] | Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:

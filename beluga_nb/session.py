@@ -413,7 +413,7 @@ class Session(Care, Comparing, Bench):
             return
         takes = self._room.takes(_place(store))
         with self._room.taking:
-            request = retaken(request, store, provider=self._provider(now), reserved=takes)
+            request = retaken(request, store, provider=self._provider(now), reserved=takes, unfinished=True)
             takes.add(request.part(0))  # until its end, or two made at once would be one
         try:
             yield request

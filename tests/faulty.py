@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 20.0
+PATIENCE = 90.0
 """Seconds after which a connection that nobody ends is ended; no test lasts as long."""
 
 

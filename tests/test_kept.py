@@ -540,6 +540,18 @@ def test_who_refreshes_can_always_buy_another(user, lost):
     assert server.count("POST") == 3
 
 
+def test_a_refresh_that_was_not_finished_is_finished_by_the_next(user):
+    first = images(b64(PNG), {"url": "{here}/a"})
+    with Faulty([first, http(JSON)], [http(b"busy", 503)] * 9) as server:
+        assert len(user.ask(server, n=2, mode="refresh").result) == 1
+        server.plays(get=http(encoded("PNG", (9, 9))))
+        again = user.ask(server, n=2, mode="refresh")
+        assert [each.recipe.request.take for each in again.pictures] == ["2", "2"]
+        assert server.count("POST") == 1
+        assert user.ask(server, mode="refresh").pictures[0].recipe.request.take == "3"
+        assert server.count("POST") == 2
+
+
 BROKEN = b64(PNG)["b64_json"][:-9]
 
 

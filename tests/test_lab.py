@@ -164,10 +164,12 @@ def test_two_at_once_have_ports_of_their_own(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="Only root becomes somebody else.")
 def test_an_ordinary_account_needs_no_allow_root(tmp_path):
+    become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    if subprocess.run([*become, sys.executable, "-c", ""], capture_output=True).returncode:
+        pytest.skip("This Python lies where no other account can read it.")
     home = Path("/var/tmp") / f"beluga_nb-{os.getpid()}"
     home.mkdir(mode=0o700)
     os.chown(home, 65534, 65534)
-    become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     try:
         with running(
             "there", command=(*become, sys.executable, "-m", "beluga_nb"), folder=home, TMPDIR=str(home)

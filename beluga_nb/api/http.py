@@ -148,9 +148,8 @@ class Client:
                 here[place] = items[place]  # its address may give another one later
                 raise
 
-        arriving = [outcome(arrive, part) for part in parts[: len(items)]]
         try:
-            outcomes = await side_by_side(arriving)
+            outcomes = await side_by_side(outcome(arrive, part) for part in parts[: len(items)])
         except asyncio.CancelledError:
             left = tuple(self._left(request, here, by))
             raise Stopped(partial(_arrived, request, here, by), addresses=left) from None
