@@ -128,9 +128,9 @@ class Preferences:
         own = known.get(str(alias.get("model", model or now.model)), catalog.models()[0])
         match kind:
             case "model":
-                models = [each.id for each in self.models()]
-                own_models = [each for each in models if each in known or now.own_engine]
-                return [*own_models, *now.aliases, *models[len(own_models) :]]
+                if now.own_engine:
+                    return [now.own_engine, *now.aliases]
+                return [*known, *now.aliases, *(each.id for each in self.elsewhere())]
             case "endpoint":
                 return [] if now.own_engine else list(now.endpoints)
             case "size" | "quality":

@@ -7,6 +7,7 @@ import pickle
 import re
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -305,13 +306,13 @@ def test_the_panel_offers_the_engine_and_asks_it(tmp_path):
     assert state.trouble == ()
 
 
-@pytest.mark.parametrize("name", ["local", "belugapi", "openai", "OpenRouter", "a b", "ä", "x" * 41, 7])
+@pytest.mark.parametrize("name", ["", "local", "belugapi", "openai", "OpenRouter", "a b", "ä", "x" * 41, 7])
 def test_a_name_that_is_none_or_a_services_is_refused(name, tmp_path):
     with pytest.raises(SettingsError, match=r"is no name for an engine|is the name of a service"):
         session_with(drawing, tmp_path, provider=name)
 
 
-@pytest.mark.parametrize("engine", [7, lambda _: None], ids=["no function", "a function without a name"])
+@pytest.mark.parametrize("engine", [7, lambda _: None, partial(drawing)], ids=["7", "a lambda", "a partial"])
 def test_an_engine_that_is_none_or_has_no_name_is_refused(engine, tmp_path):
     with pytest.raises(SettingsError):
         session_with(engine, tmp_path)

@@ -28,7 +28,9 @@ def provider_of(engine: Engine, provider: str | None = None) -> str:
 
     Raises `SettingsError` for what is no name, or is the name of a service.
     """
-    name = provider or getattr(engine, "__name__", type(engine).__name__)
+    # Two partials of one function are two engines, and have no names by which to tell them apart.
+    own = "" if isinstance(engine, partial) else getattr(engine, "__name__", type(engine).__name__)
+    name = own if provider is None else provider
     if not callable(engine):
         raise SettingsError(f"The engine is {sanitize(repr(engine), 60)}.", "Give an async function.")
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
