@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         open,  # noqa: A004
         panel,
         submit,
+        use,
     )
     from beluga_nb.settings import Settings
 
@@ -94,6 +95,7 @@ __all__ = [
     "panel",
     "submit",
     "unload_ipython_extension",
+    "use",
 ]
 
 _HOMES = ("session", "settings", "core", "errors", "compare.grid", "compare.dynamic")

@@ -53,7 +53,7 @@ def main(words: Sequence[str]) -> int:
 
 def _connect(url: str) -> Engine:
     # The client side and the server side meet here; neither knows the other.
-    from beluga_nb.api.upstream import upstream
+    from beluga_nb.engines.upstream import upstream
     from beluga_nb.local.jobs import advance
 
     return upstream(url, os.environ, advance=advance)

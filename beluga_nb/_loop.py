@@ -5,7 +5,7 @@ opt-in: nest_asyncio on a private loop on the calling thread, for callbacks and 
 blocking functions again. Neither touches the kernel's own loop: patching that loses queued cells on
 ipykernel >= 7.1.
 
-Whatever the bridge, engines run on the one loop that a process has for them (`engines.EngineRoom`). A nested
+Whatever the bridge, engines run on the one loop that a process has for them (`engines/room.py`). A nested
 loop runs only while somebody waits for it: a call that is interrupted there would keep its locks, its place
 in the queue and its connections, and all other callers would wait behind it.
 """

@@ -11,7 +11,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb._loop import Job
 from beluga_nb.catalog import Model, Size
 from beluga_nb.core import Bundle, Picture, Preview, Result
-from beluga_nb.engines import EngineRoom
+from beluga_nb.engines.room import EngineRoom
 from beluga_nb.errors import BadImage
 from beluga_nb.preferences import Preferences
 from beluga_nb.show.markup import still
@@ -59,12 +59,14 @@ class Bench:
         now = self.settings()
         now = now.at(model or now.model)
         key = self._key(now)
+        if now.own_engine:
+            return f"Answers: the engine {now.own_engine}. Mode: {now.mode}. Key: none."
         who = now.base_url if key or now.named else "the built-in painter: previews, not model output"
         return f"Answers: {who}. Mode: {now.mode}. Key: {key.source if key else 'none'}."
 
     def offered(self, text: str = "") -> list[Model]:
         """Return the models with all words of a text in id, name or provider, other servers' among them."""
-        return catalog.matching(text, among=[*catalog.models(), *self.preferences.elsewhere()])
+        return catalog.matching(text, among=self.preferences.models())
 
     def sizes_of(self, model: str) -> list[Size]:
         """Return the sizes that a model has, all of them for one that the catalogue does not know."""

@@ -21,7 +21,7 @@ from typing import Protocol
 import beluga_nb.money as money
 from beluga_nb._forks import HERITAGE, NO_MEMORY, InheritedLedger
 from beluga_nb._locks import ProcessLock
-from beluga_nb.core import Engine, Incomplete, Request, Result, Stopped
+from beluga_nb.core import Incomplete, Request, Stopped
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError
 from beluga_nb.money import ZERO
 from beluga_nb.text import sanitize, shown
@@ -453,16 +453,3 @@ def _amount_of(images: int, cost: Decimal | None) -> Amount:
 
 def _pictures(n: int) -> str:
     return f"{n} picture" + "s" * (n != 1)
-
-
-class Budgeted:
-    """Ask the engine within a budget: reserve before, settle after."""
-
-    def __init__(self, engine: Engine, budget: Budget, caps: Caps) -> None:
-        self.engine = engine
-        self.budget = budget
-        self.caps = caps
-
-    async def __call__(self, request: Request) -> Result:
-        with self.budget.reserved(request, self.caps):
-            return await self.engine(request)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
 import beluga_nb.catalog as catalog
 from beluga_nb._loop import GRACE, Bridge, Job
-from beluga_nb.budget import Budget, Budgeted, Caps
+from beluga_nb.budget import Budget, Caps
 from beluga_nb.care import View
 from beluga_nb.compare.axes import LARGEST, PROMPT, Axis, Combination, Study, axis, replacing, whole_prompts
 from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Cell, Grid, Kept, Outcome
@@ -31,7 +31,7 @@ from beluga_nb.core import (
     Result,
     decode,
 )
-from beluga_nb.engines import UntilStopped, side_by_side
+from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import (
     BadImage,
     BelugaError,
@@ -43,6 +43,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.judging import Judging
 from beluga_nb.keyless import check, keyless
+from beluga_nb.merge import side_by_side
 from beluga_nb.paths import path_of, read_file, write_file
 from beluga_nb.person import check_yes
 from beluga_nb.preferences import Preferences
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Told = tuple[str | None, Mapping[str, str]]  # a template and the values that it was filled with
 Show = Callable[[Result], Bundle]
-Wrap = Callable[[Engine], Engine]
 
 STOPPING = {401, 402, 403}
 """The statuses that every other request would get too: the key, the balance, a permission."""
@@ -210,17 +210,13 @@ class Comparing(Judging):
         caps = now.own_caps(images=max_images, cost=max_cost)
         self._check_plan(cells, now, caps, yes=yes)
         store, own = self._store_of(now), Budget()
-        asking: dict[str, UntilStopped] = {}  # by who answers: a key that one refuses another may take
-
-        def engine_at(there: Settings) -> Engine:
-            def within(engine: Engine) -> Engine:
-                bounded = Budgeted(engine, own, caps) if self._bounded(there) else engine
-                return asking.setdefault(there.provider, UntilStopped(bounded, _stops))
-
-            return self._engine(there, store, within)
-
         places = {cell.request.model: now.at(cell.request.model) for cell in cells}
-        engines = {there.provider: engine_at(there) for there in places.values()}
+        # One circuit breaker per provider: a key that one refuses another may take.
+        breakers = {there.provider: CircuitBreaker(_stops) for there in places.values()}
+        engines = {
+            there.provider: self._engine(there, store, bounds=[(own, caps)], breaker=breakers[there.provider])
+            for there in places.values()
+        }
 
         async def run() -> T:
             todo, off = iter(cells), set[str]()
@@ -242,7 +238,7 @@ class Comparing(Judging):
             await side_by_side(work(ahead=number >= now.max_in_flight) for number in range(workers))
             for words in sorted(off - {""}):  # each once, in an order that a replay has too
                 self.notify(words)
-            return ended(next((each.cause for each in asking.values() if each.cause), None))
+            return ended(next((each.cause for each in breakers.values() if each.cause), None))
 
         return self._bridge(now).submit(run(), hold=now.timeout + GRACE)
 
@@ -362,7 +358,14 @@ class Comparing(Judging):
     def _bridge(self, now: Settings) -> Bridge:
         raise NotImplementedError
 
-    def _engine(self, now: Settings, store: Store, within: Wrap = ...) -> Engine:
+    def _engine(
+        self,
+        now: Settings,
+        store: Store,
+        *,
+        bounds: Sequence[tuple[Budget, Caps]] = (),
+        breaker: CircuitBreaker | None = None,
+    ) -> Engine:
         raise NotImplementedError
 
     def _bounding(self, now: Settings) -> list[Budget]:

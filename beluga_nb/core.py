@@ -502,8 +502,14 @@ class Result(Sequence["Image"]):
     extra: Callable[[], AsyncGenerator[Answer, None]] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of(cls, request: Request, answers: Iterable[Answer], *, engine: str, created: int = 0) -> Result:
-        """Build the result of `request` from pictures in the order of its samples."""
+    def of(
+        cls, request: Request, answers: Iterable[Answer | Image | bytes], *, engine: str, created: int = 0
+    ) -> Result:
+        """Build the result of `request` from pictures in the order of its samples.
+
+        Each is a PIL image, which becomes a PNG, or the bytes of a PNG, JPEG or WebP, which stay as they are.
+        `engine` is the name of what made them. Raises `BadImage` for bytes that are no picture.
+        """
         pictures = tuple(
             Picture(
                 answer.data,
@@ -516,7 +522,7 @@ class Result(Sequence["Image"]):
                 ),
                 answer.preview,
             )
-            for sample, answer in zip(request.samples, answers, strict=False)
+            for sample, answer in zip(request.samples, map(_answer, answers), strict=False)
         )
         return cls(request, pictures)
 
@@ -615,6 +621,16 @@ class Answer:
     media_type: str = "image/png"
     revised_prompt: str | None = None
     preview: Preview | None = field(default=None, compare=False, repr=False)
+
+
+def _answer(picture: Answer | Image | bytes) -> Answer:
+    if isinstance(picture, Answer):
+        return picture
+    if isinstance(picture, bytes):
+        return Answer(picture, MEDIA_TYPES[str(_with_or_without_text(_opened, picture).format)])
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return Answer(buffer.getvalue())
 
 
 Small = Callable[["Image"], Preview]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from beluga_nb.errors import SettingsError, UnknownName
 from beluga_nb.text import sanitize, shown
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-_TAKEN = {"belugapi", "local", "localhost"}
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+TAKEN = {"belugapi", "local", "localhost"}
 """What recordings call the service, the embedded BelugAPI, and a host that has no dot in its name."""
 
 _EXAMPLE = 'For example: [endpoints.lab] base_url = "https://lab.example/v1", dialect = "localai"'
@@ -69,7 +69,7 @@ def named_in(said: object, *, known: bool = True) -> dict[str, Named]:
 
 
 def _named(name: object, parts: object, known: bool) -> Named:
-    if not _NAME.fullmatch(str(name)) or str(name).lower() in _TAKEN:
+    if not NAME.fullmatch(str(name)) or str(name).lower() in TAKEN:
         raise SettingsError(f"'{sanitize(str(name), 40)}' is no name for an endpoint.", _EXAMPLE)
     if not isinstance(parts, Mapping):
         raise SettingsError(f"The endpoint {name} is {shown(parts, 40)}.", _EXAMPLE)
@@ -82,6 +82,6 @@ def _named(name: object, parts: object, known: bool) -> Named:
 def only_named(model: str) -> Named | None:
     """Return the endpoint that a model such as `lab:sd-turbo` names, of which nothing else is known."""
     name, colon, rest = model.partition(":")
-    if not colon or not rest or not _NAME.fullmatch(name) or name.lower() in _TAKEN:
+    if not colon or not rest or not NAME.fullmatch(name) or name.lower() in TAKEN:
         return None
     return Named(name=name, known=False)

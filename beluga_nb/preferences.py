@@ -12,7 +12,7 @@ from beluga_nb.core import Request
 from beluga_nb.errors import RequestError, SettingsError, UnknownName
 from beluga_nb.paths import working_folder
 from beluga_nb.settings import Settings
-from beluga_nb.text import Environment
+from beluga_nb.text import Environment, sanitize
 
 HERE = "this notebook"
 
@@ -37,6 +37,7 @@ class Preferences:
         self._folder = folder
         self._said = dict(said)
         self.profile: dict[str, object] = {}
+        self.own_engine = ""  # the name of the session's own engine, if it has one
 
     @property
     def folder(self) -> Path:
@@ -48,6 +49,8 @@ class Preferences:
     def settings(self, folder: Path | None = None, /, **said: object) -> Settings:
         """Return the settings as they stand, here or in another folder, with what a call says."""
         loaded = settings.load(self._environment, folder or self.folder, self.profile)
+        if self.own_engine:  # what the other places say of a model is about a service
+            loaded = loaded.for_engine(self.own_engine)
         return loaded.with_(HERE, **self._said).with_(**said)
 
     def set(self, **said: object) -> None:
@@ -101,6 +104,12 @@ class Preferences:
         else:
             raise UnknownName("alias", name, aliases, hint="%beluga alias lists them.")
 
+    def models(self) -> list[catalog.Model]:
+        """Return the models that may be asked: the catalogue's and other servers', or the engine."""
+        if own := self.own_engine:
+            return [catalog.Model(id=own, name="", provider=own, sizes=catalog.labels(), n_max=4)]
+        return [*catalog.models(), *self.elsewhere()]
+
     def elsewhere(self) -> list[catalog.Model]:
         """Return the models that `beluga.toml` names at other servers: no more than that is known of them."""
         named = self.settings().endpoints.values()
@@ -119,9 +128,11 @@ class Preferences:
         own = known.get(str(alias.get("model", model or now.model)), catalog.models()[0])
         match kind:
             case "model":
+                if now.own_engine:
+                    return [now.own_engine, *now.aliases]
                 return [*known, *now.aliases, *(each.id for each in self.elsewhere())]
             case "endpoint":
-                return list(now.endpoints)
+                return [] if now.own_engine else list(now.endpoints)
             case "size" | "quality":
                 takes = catalog.supported_parameters(own)[kind]
                 return list(takes.values) if isinstance(takes, catalog.Enum) else []
@@ -133,6 +144,14 @@ class Preferences:
                 return settings.names()
         return list(settings.CHOICES.get(kind, ()))
 
+    def check_no_engine(self, what: str) -> None:
+        """Raise `RequestError` where the session has an engine of its own, which is all that it asks."""
+        if self.own_engine:
+            raise RequestError(
+                f"This session asks its engine {self.own_engine}, and not {what}.",
+                "Use a session without an engine for that: beluga_nb.Session().",
+            )
+
     def meant(self, asked: Mapping[str, object]) -> dict[str, object]:
         """Return what is asked for with the alias in place of its name, and what goes without saying.
 
@@ -141,17 +160,21 @@ class Preferences:
         now = self.settings()
         said = {name: value for name, value in asked.items() if value is not None}
         endpoint, typed = said.pop("endpoint", None), said.get("model")
+        if endpoint is not None:
+            self.check_no_engine(f"the endpoint {sanitize(str(endpoint), 40)}")
         model = str(said.setdefault("model", now.model))
         alias = {} if model in _known() else now.aliases.get(model, {})
         model = str(alias.get("model", model))
         if endpoint is not None:
             model = now.model_of(str(endpoint), model if typed else None)
-        elif model.endswith(":") and model[:-1] in now.endpoints:
+        elif not now.own_engine and model.endswith(":") and model[:-1] in now.endpoints:
             model = now.model_of(model[:-1], None)
         return {"n": 1} | {**alias, **said, "model": model}
 
     def canonical(self, request: Request, *, insist: bool = False) -> Request:
-        """Return the request in the catalogue's words, or as another server's: see `catalog`."""
+        """Return the request in the catalogue's words, or as another server's or engine's: see `catalog`."""
+        if self.own_engine:
+            return catalog.of_another_server(request)
         named = self.settings().at(request.model).named
         if named and (named.known or not insist):
             return catalog.of_another_server(request)

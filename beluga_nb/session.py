@@ -1,12 +1,4 @@
-"""The composition root: settings, engines and wrappers come together here, and nowhere else.
-
-    request → InRoom → SingleFlight → Claimed → Spread → Recovering → Replayed → Counted → Limited → Budgeted
-            → Held → Recorded → InTime → Connected → Retrying → Http
-
-Whatever the bridge, all from `InRoom` on runs on the one loop of the process (`engines.EngineRoom`).
-Without a key the same `Http` asks the embedded BelugAPI in this process, whose engine is the painter;
-what the service once answered is replayed first.
-"""
+"""The session: settings, keys, store and budget come together here; what asks is `engines/pipeline.py`."""
 
 from __future__ import annotations
 
@@ -25,13 +17,12 @@ from beluga_nb._loop import GRACE, Bridge, Nested, awaitable, blocking, cost_of_
 from beluga_nb._loop import Job as Job  # for the workbench
 from beluga_nb.api import keys
 from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.endpoint import Endpoint, InTime, TimeLimits
+from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
 from beluga_nb.api.named import told as described
-from beluga_nb.api.retry import Retrying
 from beluga_nb.bench import Bench
 from beluga_nb.bench import Found as Found  # for the workbench, which knows only the session
-from beluga_nb.budget import Budget, Budgeted
+from beluga_nb.budget import Budget, Caps
 from beluga_nb.care import Care, View
 from beluga_nb.catalog import Listing
 from beluga_nb.catalog import Model as Model  # for the workbench
@@ -40,27 +31,19 @@ from beluga_nb.compare.grid import Grid as Grid  # for the magics, which know on
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
 from beluga_nb.compare.template import names, used
-from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told, Wrap
+from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told
 from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.endpoints import Named
-from beluga_nb.engines import (
-    TALLY,
-    ConcurrencyLimit,
-    Connected,
-    Counted,
-    EngineRoom,
-    Held,
-    InRoom,
-    Limited,
-    SingleFlight,
-    Spread,
-    engine_room,
-    runs,
-)
-from beluga_nb.engines import Tally as Tally  # for the magics, which know only the session
-from beluga_nb.errors import Address, BelugaError, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.engines.counted import TALLY
+from beluga_nb.engines.counted import Tally as Tally  # for the magics, which know only the session
+from beluga_nb.engines.own import provider_of
+from beluga_nb.engines.pipeline import EMBEDDED_URL, EngineConfig, Source, build, own, service
+from beluga_nb.engines.room import EngineRoom, engine_room
+from beluga_nb.engines.stop_on_fatal import CircuitBreaker
+from beluga_nb.errors import BelugaError, EngineError, RequestError, SettingsError, UnknownName
 from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
+from beluga_nb.merge import runs
 from beluga_nb.paths import path_of
 from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
@@ -71,13 +54,12 @@ from beluga_nb.settings import Settings as Settings  # for the workbench, too
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
-from beluga_nb.store.claims import Claimed
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded, retaken
-from beluga_nb.text import Environment, Secret, redact
+from beluga_nb.store.takes import retaken
+from beluga_nb.text import Environment, Secret, redact, sanitize
 from beluga_nb.versions import known_bugs
 
 if TYPE_CHECKING:
@@ -90,12 +72,6 @@ LOCAL = "local"
 
 NO_KEY = f"none: set {keys.VARIABLE}, or %beluga login"
 
-_LOCAL_URL = "http://127.0.0.1/v1"  # nothing listens there: the app is called in this process
-
-
-def _as_it_is(engine: Engine) -> Engine:
-    return engine
-
 
 class Session(Care, Comparing, Bench):
     """Everything that answers requests, put together from settings.
@@ -103,11 +79,14 @@ class Session(Care, Comparing, Bench):
     Settings are read anew at each call: defaults < `beluga.toml` < `BELUGA_*` < what is given here
     (any field of `settings.Settings`) < the call. Nothing is read, opened or started before the first.
     The folder of the notebook is the one that is current then; a later change of folder moves no store.
+    With an `engine`, that answers in place of all services; see `use`.
     """
 
     def __init__(
         self,
         *,
+        engine: Engine | None = None,
+        provider: str | None = None,
         api_key: str | None = None,
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
@@ -138,11 +117,24 @@ class Session(Care, Comparing, Bench):
         self._told_of_patch = False
         self._told_of_withheld = False
         self._told_of_file: set[str] = set()
+        self.use(engine, provider=provider)
 
     def __reduce__(self) -> str:
-        if self is not default:
+        if self is not default or self._own_engine:
             raise TypeError("A session is not copied or pickled: make one where it is wanted.")
         return "default"  # the same there, with the key and the settings of that place
+
+    def use(self, engine: Engine | None, *, provider: str | None = None) -> None:
+        """Let an engine of your own answer from here on: an async function `Request` -> `Result`.
+
+        It is asked for one picture at a time, on beluga_nb's own thread and loop, in up to `max_in_flight`
+        calls at once. Its pictures are recorded under `provider`, or under the name of the function or class:
+        keep that name, and what was recorded replays in later sessions. The caps count its pictures, and no
+        key is sent. Any model id is passed on, and so are all size labels and pixels. With None, the service
+        answers again. Raises `SettingsError` for what is no engine, or no name for one.
+        """
+        self.preferences.own_engine = "" if engine is None else provider_of(engine, provider)
+        self._own_engine = engine
 
     @keyless
     def submit(
@@ -254,6 +246,7 @@ class Session(Care, Comparing, Bench):
         It ends with `stop_serving()`, and with this process. Without `port` a new one takes a free port.
         Raises `RequestError` where one runs on another port, and `BelugaError` where none can start.
         """
+        self.preferences.check_no_engine("a server: that is a process of its own, which has no such engine")
         from beluga_nb.local.child import Server  # Imported when it is needed, like all that serves.
 
         if self._server is None or not self._server.running:
@@ -315,6 +308,7 @@ class Session(Care, Comparing, Bench):
         now = self.settings()
         find = partial(catalog.matching, text, provider=provider, size=size)
         if endpoint:
+            self.preferences.check_no_engine(f"the endpoint {sanitize(endpoint, 40)}")
             there = now.at(now.endpoint(endpoint).prefix + "any")
             listed = self._bridge(now).submit(_listed(self._endpoint(there))).result()
             return Listing([], named=[replace(each, provider=endpoint) for each in find(among=listed)])
@@ -322,6 +316,9 @@ class Session(Care, Comparing, Bench):
         return replace(listing, named=find(among=self.preferences.elsewhere()))
 
     def _compared(self, now: Settings, find: Callable[..., list[catalog.Model]]) -> Listing:
+        if now.own_engine:
+            note = f"This session asks its engine {now.own_engine}, which is given any model id as it is."
+            return Listing(find(), note=note)
         key = self._find_key()
         if not key or now.mode == "replay":
             return Listing(find())
@@ -335,9 +332,10 @@ class Session(Care, Comparing, Bench):
         """Return, in words, who would answer now and where pictures are kept."""
         self.watch()
         self._find_key.ask_again()
-        now, key = self.settings(), self._find_key()
+        now = self.settings()
+        key = None if now.own_engine else self._find_key()
         told = {
-            "answers": now.base_url if key else "the built-in painter: procedural previews, not model output",
+            "answers": self._who(now, key),
             "key": f"{key.source}, ending in {key.ending}" if key else self._no_key(),
             "model": now.model,
             "mode": now.mode,
@@ -348,15 +346,20 @@ class Session(Care, Comparing, Bench):
             told["spent"] = budget.words(now.caps)
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
-        for named in now.endpoints.values():
+        for named in () if now.own_engine else now.endpoints.values():
             told[f"endpoint {named.name}"] = described(named, self._environment)
         if now.ignored:
             told["not used"] = " ".join(map(str, now.ignored))
-        if now.faults and not key:
+        if now.faults and self._local(now):
             told["faults"] = "on: a prompt may ask for a failure"
         if unfinished := _unfinished(pending.calls(self._store_of(now))):
             told["unfinished"] = unfinished
         return told | known_bugs()
+
+    def _who(self, now: Settings, key: Secret | None) -> str:
+        if now.own_engine:
+            return f"the engine {now.own_engine}"
+        return now.base_url if key else "the built-in painter: procedural previews, not model output"
 
     def _booth(self, voting: Voting) -> object:
         from beluga_nb.workbench.booth import Booth  # the one door to what needs ipywidgets
@@ -394,6 +397,10 @@ class Session(Care, Comparing, Bench):
         if not new:
             return
         self._check_asking(now, request)
+        if now.own_engine:
+            for part in (request.part(each) for run in new for each in request.part(*run).samples):
+                yield Post(request=part, body=part.said, url=f"engine:{now.own_engine}")
+            return
         endpoint = self._endpoint(now)
         url = "" if self._local(now) else f"{endpoint.base_url}{endpoint.dialect.path}"
         for part in (part for run in new for part in catalog.split(request.part(*run))):
@@ -426,6 +433,8 @@ class Session(Care, Comparing, Bench):
         self._find_key.watch(variables(endpoints))
 
     def _no_key(self) -> str:
+        if self._own_engine:
+            return "none: an engine of this session's own needs none"
         withheld = self._find_key.withheld
         return f"none: {withheld.why} {withheld.hint}" if withheld else NO_KEY
 
@@ -444,6 +453,8 @@ class Session(Care, Comparing, Bench):
     def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
         check(asked.said | {"take": asked.take})
         request = self.preferences.canonical(asked, insist=insist)
+        if self._own_engine:
+            return request, []
         if named := self.settings().at(request.model).named:
             return request, find_dialect(named.dialect).remarks(request) if named.known else []
         converted = catalog.conversions(asked, request)
@@ -491,9 +502,11 @@ class Session(Care, Comparing, Bench):
         return LOCAL if self._local(now) else now.provider
 
     def _local(self, now: Settings) -> bool:
-        return not now.named and not self._find_key()
+        return not now.named and not now.own_engine and not self._find_key()
 
     def _key(self, now: Settings) -> Secret | None:
+        if now.own_engine:
+            return None
         if now.named is None:
             return self._find_key()
         return key_of(now.named, self._environment) if now.named.known else None
@@ -504,51 +517,43 @@ class Session(Care, Comparing, Bench):
             return endpoint_of(now, now.named, key)
         return _service(now, key) if key else _embedded(now, self._local_key)
 
-    def _engine(self, now: Settings, store: Store, within: Wrap = _as_it_is) -> Engine:
-        """Return the engine of a call; what it is asked at the gate goes `within` another wrapper."""
-        if now.mode == "off":
-            return self._in_room(Spread(self._bounded_by(self._source(now), now, within), catalog.split), now)
-        if now.mode == "replay" or (now.named and not now.named.known):
-            engine: Engine = Replayed(Unrecorded(store), store, provider=self._provider(now))
-        else:
-            engine = self._recording(now, store, within)
-        if now.mode in {"auto", "replay"}:
-            # A notebook that was made with a key, or at another address, is read by people without.
-            for provider in (each for each in now.providers if each != self._provider(now)):
-                engine = Replayed(engine, store, provider=provider)
-        engine = Spread(engine, catalog.split)
-        if now.mode != "replay" and not self._local(now):  # what is drawn here costs nothing
-            engine = Claimed(engine, store, provider=self._provider(now), notify=self.notify)
-        # Recordings of a claimed address answer whoever claims it, and nobody else.
-        same = _place(store), self._provider(now), now.claimed
-        single = SingleFlight(engine, self._room.flights, *same)
-        return self._in_room(single, now)
-
-    def _in_room(self, engine: Engine, now: Settings) -> Engine:
-        return InRoom(engine, self._room, hold=now.timeout + GRACE)
-
-    def _recording(self, now: Settings, store: Store, within: Wrap) -> Engine:
-        provider, endpoint = self._provider(now), self._endpoint(now)
-        recorded = Recorded(
-            self._source(now),
-            store,
+    def _engine(
+        self,
+        now: Settings,
+        store: Store,
+        *,
+        bounds: Sequence[tuple[Budget, Caps]] = (),
+        breaker: CircuitBreaker | None = None,
+    ) -> Engine:
+        """Return the engine of calls with some settings; a run has `bounds` and a `breaker` of its own."""
+        provider = self._provider(now)
+        # A notebook that was made with a key, or at another address, is read by people without.
+        others = now.providers if now.mode in {"auto", "replay"} else []
+        may_ask = now.mode != "replay" and not (now.mode != "off" and now.named and not now.named.known)
+        config = EngineConfig(
+            mode=now.mode,
+            room=self._room,
+            store=store,
             provider=provider,
-            preview=preview,
             notify=self.notify,
+            preview=preview,
             small=small,
-            body=endpoint.digest,
+            timeout=now.timeout,
+            max_in_flight=now.max_in_flight,
+            other_providers=[each for each in others if each != provider],
+            claimed=now.claimed,
+            budgets=[*self._caps_of(now), *bounds] if may_ask and self._bounded(now) else [],
+            breaker=breaker,
         )
-        replayed = Replayed(self._bounded_by(recorded, now, within), store, provider=provider)
-        if self._local(now):
-            return replayed
-        return Recovering(replayed, recorded, partial(_recovered, endpoint), anew=now.mode == "refresh")
+        return build(self._source(now) if may_ask else None, config)
 
-    def _bounded_by(self, engine: Engine, now: Settings, within: Wrap) -> Engine:
-        engine = Held(engine, self._room, self._endpoint(now).timeout + GRACE)
-        if self._bounded(now):
-            for budget in self._bounding(now):
-                engine = Budgeted(engine, budget, now.caps)
-        return Counted(Limited(within(engine), self._limit(now), now.max_in_flight))
+    def _caps_of(self, now: Settings) -> list[tuple[Budget, Caps]]:
+        return [(budget, now.caps) for budget in self._bounding(now)]
+
+    def _source(self, now: Settings) -> Source:
+        if self._own_engine:
+            return own(self._own_engine, now.provider, self._room, timeout=now.timeout)
+        return service(self._endpoint(now), self._room, faults=now.faults)
 
     def _tell_of_file(self, now: Settings) -> None:
         for words in map(str, now.ignored):
@@ -581,9 +586,6 @@ class Session(Care, Comparing, Bench):
             budgets.append(self.budget)
         return budgets
 
-    def _limit(self, now: Settings) -> ConcurrencyLimit:
-        return self._room.limit(_LOCAL_URL if self._local(now) else now.base_url)
-
     async def _ask(
         self, request: Request, now: Settings, store: Store, answered: Callable[[Request], Awaitable[Result]]
     ) -> Result:
@@ -604,7 +606,7 @@ class Session(Care, Comparing, Bench):
             raise
 
     def _bounded(self, now: Settings) -> bool:
-        return bool(self._key(now))
+        return bool(now.own_engine or self._key(now))
 
     def _folder(self) -> Path:
         return self.preferences.folder
@@ -620,13 +622,6 @@ class Session(Care, Comparing, Bench):
 
     def _own(self, result: Result, view: Show = bundle) -> Result:
         return replace(result, view=view, ask=self.generate)
-
-    def _source(self, now: Settings) -> Engine:
-        endpoint = self._endpoint(now)
-        limits = TimeLimits(endpoint.timeout, endpoint.connect_timeout)
-        there, faults = endpoint.connection, now.faults
-        source = Connected(self._room, (there, faults), partial(_connected, there, faults))
-        return InTime(source, limits)
 
     @property
     def _room(self) -> EngineRoom:
@@ -665,6 +660,11 @@ def _typed(hidden: Callable[[str], str | None]) -> Secret | None:
 
 
 def _check_known(now: Settings, request: Request) -> None:
+    if now.own_engine in now.endpoints:
+        raise SettingsError(
+            f"'{now.own_engine}' is the name of an endpoint of beluga.toml, and of this session's engine.",
+            'Nothing was sent. Give the engine another name: Session(engine=…, provider="my-engine").',
+        )
     if now.named and now.named.name in now.endpoints:
         check_named(now.named)
     elif now.named and not now.named.known:
@@ -695,28 +695,13 @@ def _service(now: Settings, key: Secret) -> Endpoint:
 
 def _embedded(now: Settings, key: Secret) -> Endpoint:
     return Endpoint(
-        base_url=_LOCAL_URL,
+        base_url=EMBEDDED_URL,
         provider=LOCAL,
         key=key,
         response_format=now.response_format,
         extensions=True,
         timeout=now.timeout,
     )
-
-
-def _connected(endpoint: Endpoint, faults: bool) -> Engine:
-    # Imported when something is asked for: who replays needs neither HTTP client nor server.
-    from beluga_nb.api.http import Http
-
-    app = None
-    if endpoint.base_url == _LOCAL_URL and endpoint.key:
-        from beluga_nb.local.app import create_app
-        from beluga_nb.local.faults import faulty
-        from beluga_nb.local.previews import previews
-
-        create = partial(create_app, key=endpoint.key)
-        app = faulty(previews, create) if faults else create(previews)
-    return Retrying(Http(endpoint, app=app))
 
 
 def _place(store: Store) -> str:
@@ -739,12 +724,6 @@ async def _listed(endpoint: Endpoint) -> list[catalog.Model]:
     return await models(endpoint)
 
 
-async def _recovered(endpoint: Endpoint, request: Request, left: Address | Path) -> Result:
-    from beluga_nb.api.http import recovered  # in its place, as above
-
-    return await recovered(endpoint, request, left)
-
-
 default = Session()
 """The session behind `beluga_nb.generate` and the magics; it starts nothing before the first call."""
 
@@ -754,6 +733,7 @@ generate = default.generate
 agenerate = default.agenerate
 panel = default.panel
 submit = default.submit
+use = default.use
 grid = default.grid
 gallery = default.gallery
 open = default.open  # noqa: A001  as in PIL.Image.open

@@ -43,7 +43,7 @@ CHOICES = {
 }
 """The settings that are one of a few words."""
 
-_RESOLVED = {"named", "places", "ignored", "claimed"}
+_RESOLVED = {"named", "places", "ignored", "claimed", "own_engine"}
 """The fields that are no settings: they follow from the settings."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
@@ -75,7 +75,8 @@ class Settings:
     `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
     `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` says who said what,
     and `ignored` what is not used of a file that came with a notebook; `claimed` is the provider whose
-    recordings such a file's folder holds, where its `base_url` is not used.
+    recordings such a file's folder holds, where its `base_url` is not used. `own_engine` is the name of the
+    session's own engine, which answers in place of all services.
     """
 
     base_url: str = SERVICE
@@ -99,6 +100,7 @@ class Settings:
     places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     ignored: tuple[Ignored, ...] = field(default=(), repr=False, compare=False)
     claimed: str = field(default="", repr=False)
+    own_engine: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -127,7 +129,9 @@ class Settings:
 
     @property
     def provider(self) -> str:
-        """Who answers, as recordings name it: "belugapi", an endpoint, or the host of another base URL."""
+        """Who answers, as recordings name it: "belugapi", an endpoint, an engine, or a host."""
+        if self.own_engine:
+            return self.own_engine
         if self.named:
             return self.named.name
         return _provider_at(self.base_url)
@@ -148,12 +152,18 @@ class Settings:
         >>> Settings(endpoints={"lab": {"base_url": "https://lab.example/v1"}}).at("lab:sd").provider
         'lab'
         """
+        if self.own_engine:
+            return self
         named = self.endpoints.get(model.partition(":")[0]) if ":" in model else None
         named = named or only_named(model)
         if named is None:
             return self
         # The address is the endpoint's, so it does not matter that the base_url of a file is not used.
         return replace(self._unsaid("base_url"), named=named, base_url=named.base_url or SERVICE)
+
+    def for_engine(self, name: str) -> Settings:
+        """Return the settings for a session's own engine: it stands for its model where none is named."""
+        return replace(self._unsaid("base_url"), own_engine=name, model=name)
 
     def endpoint(self, name: str) -> Named:
         """Return the endpoint of that name; raise `UnknownName` where there is none."""

@@ -23,9 +23,11 @@ from pathlib import Path
 from PIL import Image
 
 from beluga_nb.core import Answer, Engine, Picture, Preview, Recipe, Request, Result
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.replayed import Replayed
+from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import NotRecorded
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed, Unrecorded
 from beluga_nb.store.runs import history
 
 PROMPT = "a benchmark, number {} of very many: {} in the snow, at dusk, as a woodcut"

@@ -22,8 +22,9 @@ from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, one_of, sampled_from, tuples
 
 from beluga_nb import _forks
-from beluga_nb.budget import Amount, Budget, Budgeted, Caps, Prices
+from beluga_nb.budget import Amount, Budget, Caps, Prices
 from beluga_nb.core import Incomplete, Request, Stopped
+from beluga_nb.engines.budgeted import Budgeted
 from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, RequestError, SettingsError, StoreError
 from beluga_nb.session import Session
 from beluga_nb.settings import Settings, load

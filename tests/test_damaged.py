@@ -21,6 +21,8 @@ from stores import notebook, record
 import beluga_nb.store.votes as votes
 from beluga_nb.cli import main
 from beluga_nb.core import Picture, Recipe, Request, Result
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recovering import Recovering
 from beluga_nb.errors import Address, BadReply, BelugaError, Refused
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
 from beluga_nb.session import Session
@@ -28,13 +30,12 @@ from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.recipe import cell_of, opened
 from beluga_nb.store import marks, pending, scores
-from beluga_nb.store.claims import Claim, _Waiting
+from beluga_nb.store.claims import Claim, Waiting
 from beluga_nb.store.folder import sheets
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.notebooks import outputs_of, read
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Recovering
 from beluga_nb.store.runs import history, recall, runs
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
@@ -220,7 +221,7 @@ def recovered(store):
 
 def owner_seen(path):
     """What is said of a claim, and whether it stays: who has not made it does not remove it."""
-    waiting = _Waiting()
+    waiting = Waiting()
     waiting.look(path)
     Claim(path, "another's").release()
     assert path.exists()

@@ -27,7 +27,9 @@ from stores import own_disk
 
 from beluga_nb.api import keys
 from beluga_nb.core import Request
-from beluga_nb.engines import ConcurrencyLimit, EngineRoom, KeyedLocks, SingleFlight, engine_room
+from beluga_nb.engines.limited import ConcurrencyLimit
+from beluga_nb.engines.room import EngineRoom, engine_room
+from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
 from beluga_nb.errors import BelugaError, Refused
 from beluga_nb.session import Session
 from beluga_nb.store import pending

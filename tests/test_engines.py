@@ -8,8 +8,11 @@ from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.catalog import split
 from beluga_nb.core import Incomplete, Request
-from beluga_nb.engines import ConcurrencyLimit, Limited, PerLoop, Spread, joined, outcome, side_by_side
+from beluga_nb.engines.batched import Batched
+from beluga_nb.engines.limited import ConcurrencyLimit, Limited
+from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import Refused, Unreachable
+from beluga_nb.merge import joined, outcome, side_by_side
 
 ONE = Request(prompt="a fox", model="gpt-image-2")
 FIVE = Request(prompt="a fox", model="gpt-image-2", n=5)
@@ -45,7 +48,7 @@ def test_spread_joins_in_order_whoever_answers_first():
         turn.insert(0, -1)
         return await drawing(request)
 
-    result = ask(Spread(last_first, singly), FIVE)
+    result = ask(Batched(last_first, singly), FIVE)
     assert samples(result) == [0, 1, 2, 3, 4]
     assert [picture.data for picture in result.pictures] == [drawn(ONE, sample) for sample in range(5)]
     assert result.request == FIVE
@@ -53,19 +56,19 @@ def test_spread_joins_in_order_whoever_answers_first():
 
 def test_spread_asks_for_no_more_at_once_than_the_model_allows():
     counting = Counting()
-    ask(Spread(counting, split), Request(prompt="a fox", model="flux-2.0", n=6))
+    ask(Batched(counting, split), Request(prompt="a fox", model="flux-2.0", n=6))
     assert [(request.sample, request.n) for request in counting.requests] == [(0, 4), (4, 2)]
 
 
 def test_spread_passes_a_single_part_on_as_it_is():
     counting = Counting()
-    assert ask(Spread(counting, split), ONE) == ask(drawing, ONE)
+    assert ask(Batched(counting, split), ONE) == ask(drawing, ONE)
     assert counting.requests == [ONE]
 
 
 def test_what_arrived_survives_a_part_that_fails():
     with pytest.raises(Incomplete) as caught:
-        ask(Spread(failing(1, 3), singly), FIVE)
+        ask(Batched(failing(1, 3), singly), FIVE)
     assert samples(caught.value.result) == [0, 2, 4]
     assert [cause.message for cause in caught.value.causes] == ["No sample 1.", "No sample 3."]
     assert str(caught.value) == (
@@ -76,7 +79,7 @@ def test_what_arrived_survives_a_part_that_fails():
 
 def test_the_first_error_is_raised_as_it_is_where_nothing_arrived():
     with pytest.raises(Unreachable) as caught:
-        ask(Spread(failing(0, 1, 2, 3, 4), singly), FIVE)
+        ask(Batched(failing(0, 1, 2, 3, 4), singly), FIVE)
     assert caught.value.message == "No sample 0."
 
 
@@ -85,7 +88,7 @@ def test_a_part_that_is_itself_incomplete_is_counted_once():
         return [request.part(0, 2), request.part(2, 3)]
 
     with pytest.raises(Incomplete) as caught:
-        ask(Spread(Spread(failing(1, 3), singly), halves), FIVE)
+        ask(Batched(Batched(failing(1, 3), singly), halves), FIVE)
     assert samples(caught.value.result) == [0, 2, 4]
     assert [cause.message for cause in caught.value.causes] == ["No sample 1.", "No sample 3."]
     assert caught.value.message == "3 of 5 pictures arrived; the rest failed: No sample 1."
@@ -96,7 +99,7 @@ def test_a_strangers_exception_is_not_swallowed():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        ask(Spread(broken, singly), FIVE)
+        ask(Batched(broken, singly), FIVE)
 
 
 def test_joining_one_whole_answer_gives_it_back():

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from conftest import KEY, drawing, service
+from conftest import drawing
 from kernels import Kernel
 
 from beluga_nb.compare.judged import Gallery, Judged
@@ -20,17 +20,10 @@ from beluga_nb.store.votes import votes
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 
 
-@pytest.fixture(scope="module")
-def base_url():
-    with service(drawing) as url:
-        yield url
-
-
 @pytest.fixture
-def open_session(base_url, tmp_path):
+def open_session(tmp_path):
     def opened(**said):
-        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
-        return Session(environ=environ, folder=tmp_path, **said)
+        return Session(engine=drawing, environ={}, folder=tmp_path, **said)
 
     return opened
 

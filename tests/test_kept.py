@@ -219,7 +219,7 @@ KILLED = """
 import os, signal, sys
 from beluga_nb.api import http
 from beluga_nb.session import Session
-from beluga_nb.store.replay import Recorded
+from beluga_nb.engines.recorded import Recorded
 from pathlib import Path
 
 def killed(*_, **__):

@@ -2,59 +2,41 @@
 
 For every request and engine, the client in front of the server in front of the engine, in process and over a
 real port, a server that wants another dialect, a service that is polled, a server that fails on demand and
-was not asked to, the recording, its replay, what was left and is fetched later, the retrying, the limited,
-the spread and the per-loop engine all give what the engine gives, to the byte.
+was not asked to, and what `engines/pipeline.py` builds for a session (in every mode, with and without caps,
+around an engine and around a service, in whole and in parts, and its recording) all give what the engine
+gives, to the byte.
 """
 
 import asyncio
 import contextlib
-import random
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import pytest
 from conftest import KEY, ask, drawing, drawn, service
 from upstream import Upstream
 
 from beluga_nb.api.dialects import OPENAI
-from beluga_nb.api.endpoint import Endpoint, InTime, TimeLimits
+from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.api.keys import Secret
 from beluga_nb.api.polled import Pace, Polled
-from beluga_nb.api.retry import Retrying
-from beluga_nb.budget import Budget, Budgeted, Caps
+from beluga_nb.budget import Budget, Caps
 from beluga_nb.catalog import split
-from beluga_nb.core import Answer, Request, Result
-from beluga_nb.engines import (
-    ConcurrencyLimit,
-    Connected,
-    Counted,
-    EngineRoom,
-    Held,
-    InRoom,
-    KeyedLocks,
-    Limited,
-    PerLoop,
-    SingleFlight,
-    Spread,
-    UntilStopped,
-    engine_room,
-)
-from beluga_nb.errors import (
-    Address,
-    BelugaError,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
-    TimedOut,
-)
+from beluga_nb.core import Answer, Incomplete, Request, Result
+from beluga_nb.engines import pipeline
+from beluga_nb.engines.per_loop import PerLoop
+from beluga_nb.engines.pipeline import EngineConfig
+from beluga_nb.engines.room import engine_room
+from beluga_nb.engines.stop_on_fatal import CircuitBreaker
+from beluga_nb.errors import Address, BelugaError, NotRecorded, OutcomeUnknown, Overloaded, Refused, TimedOut
 from beluga_nb.local.app import create_app
 from beluga_nb.local.faults import faulty
 from beluga_nb.local.previews import previews
-from beluga_nb.show.preview import preview
+from beluga_nb.merge import joined, outcome
+from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Recovering, Replayed, Unrecorded
 
 
 async def in_jpeg_and_webp(request: Request) -> Result:
@@ -67,7 +49,7 @@ async def in_jpeg_and_webp(request: Request) -> Result:
 
 
 async def busy(request: Request) -> Result:
-    raise Overloaded("Try again in a moment.", retry_after=2)
+    raise Overloaded("Try again in an hour.", retry_after=3600)  # longer than anybody waits
 
 
 async def declined(request: Request) -> Result:
@@ -82,7 +64,23 @@ async def slow(request: Request) -> Result:
     raise TimedOut("Polling took more than five minutes.")
 
 
-ENGINES = [drawing, in_jpeg_and_webp, previews, busy, declined, broken, slow]
+def partly(error):
+    """An engine that has the samples below 4, and an error instead of the others."""
+
+    async def engine(request):
+        async def one(part):
+            if part.sample >= 4:
+                raise error
+            return await drawing(part)
+
+        return joined(request, [await outcome(one, request.part(each)) for each in request.samples])
+
+    return engine
+
+
+some_lost = partly(OutcomeUnknown("The provider failed.", status=502))
+some_refused = partly(Refused("The balance is too low.", status=402))
+
 
 REQUESTS = [
     Request(prompt="a red bicycle on a beach, really?", model="gpt-image-2"),
@@ -91,6 +89,21 @@ REQUESTS = [
     Request(prompt="a skyline", model="wan2.7-image", size="auto", quality="standard"),
     Request(prompt="a fox", model="flux-2.0", output_format="webp", output_compression=40),
 ]
+
+
+# What always fails looks at no request, and what has only the first samples is asked for later ones.
+OVER_A_WIRE = [
+    *((engine, request) for engine in (drawing, in_jpeg_and_webp, previews) for request in REQUESTS),
+    *((engine, REQUESTS[1]) for engine in (busy, declined, broken, slow)),
+    (some_lost, REQUESTS[2]),
+]
+BUILT = [case for case in OVER_A_WIRE if case[0] is not previews] + [(previews, REQUESTS[4])]
+
+
+def names(case):
+    engine, request = case
+    names = {some_lost: "some_lost", some_refused: "some_refused"}
+    return f"{names.get(engine, engine.__name__)}, {request.prompt[:12]}"
 
 
 def client(base_url, response_format, app=None):
@@ -112,46 +125,8 @@ def in_openais_words(engine):
     return Http(spoken, app=create_app(engine, key=KEY))
 
 
-def in_process(engine, response_format="b64_json"):
-    return client("http://127.0.0.1/v1", response_format, create_app(engine, key=KEY))
-
-
-def recorded(engine, store, limit=None):
-    keeping = Recorded(engine, store, provider="law", preview=preview, notify=pytest.fail)
-    return Replayed(Limited(keeping, limit, 4) if limit else keeping, store, provider="law")
-
-
-async def no_time(_seconds):
-    await asyncio.sleep(0)
-
-
-def recovering(engine, store):
-    async def fetch(part, address):
-        return await engine(part)
-
-    keeping = Recorded(engine, store, provider="law", preview=preview, notify=pytest.fail)
-    return Recovering(Replayed(keeping, store, provider="law"), keeping, fetch)
-
-
-def left_and_recovered(engine, store):
-    """As if an earlier call had left all its pictures at their addresses."""
-
-    async def ask_again(request):
-        call = pending.begin(store, request.as_call(), provider="law")
-        left = [Address(sample=sample, url="https://x.example/", engine="x") for sample in request.samples]
-        pending.lose(store, call, "It was not fetched.", left)
-        return await recovering(engine, store)(request)
-
-    return ask_again
-
-
-def replayed(engine, store):
-    async def twice(request):
-        with contextlib.suppress(Refused):  # what a model declines is recorded too
-            await recorded(engine, store)(request)
-        return await Replayed(Unrecorded(store), store, provider="law")(request)
-
-    return twice
+def in_process(engine, response_format="b64_json", app=None):
+    return client("http://127.0.0.1/v1", response_format, app or create_app(engine, key=KEY))
 
 
 def polled(engine):
@@ -165,40 +140,22 @@ def polled(engine):
     return Polled(endpoint, pace=Pace(first=0, longest=0), app=Upstream(engine).app)
 
 
-WRAPPERS = {
-    "in process, url": lambda engine, _: in_process(engine, "url"),
-    "in process, b64_json": lambda engine, _: in_process(engine, "b64_json"),
-    "in OpenAI's words": lambda engine, _: in_openais_words(engine),
-    "polled": lambda engine, _: polled(engine),
-    "polled, behind the server": lambda engine, _: in_process(PerLoop(lambda: polled(engine))),
-    "faulty": lambda engine, _: client(
-        "http://127.0.0.1/v1", "url", faulty(engine, partial(create_app, key=KEY))
-    ),
-    "recorded": recorded,
-    "replayed": replayed,
-    "recovering": recovering,
-    "left and recovered": left_and_recovered,
-    "retrying": lambda engine, _: Retrying(engine, sleep=no_time, rng=random.Random(1)),
-    "counted": lambda engine, _: Counted(engine),
-    "limited, per loop": lambda engine, _: PerLoop(lambda: Limited(engine, ConcurrencyLimit(), 2)),
-    "until stopped": lambda engine, _: UntilStopped(engine, lambda _error: True),
-    "budgeted": lambda engine, _: Budgeted(engine, Budget(), Caps(images=9)),
-    "single flight": lambda engine, _: SingleFlight(engine, KeyedLocks()),
-    "in the room": lambda engine, _: InRoom(engine, engine_room(), hold=9),
-    "held": lambda engine, _: Held(engine, engine_room(), 9),
-    "connected": lambda engine, _: Connected(EngineRoom(), "there", lambda: engine),
-    "in time": lambda engine, _: InTime(engine, TimeLimits(30, 30)),
-    "spread": lambda engine, _: Spread(engine, split),
-    "everything": lambda engine, store: Spread(
-        recorded(PerLoop(lambda: Retrying(in_process(engine), sleep=no_time)), store, ConcurrencyLimit()),
-        split,
-    ),
+SERVERS = {
+    "in process, url": lambda engine: in_process(engine, "url"),
+    "in process, b64_json": lambda engine: in_process(engine, "b64_json"),
+    "in OpenAI's words": in_openais_words,
+    "polled": polled,
+    "polled, behind the server": lambda engine: in_process(PerLoop(lambda: polled(engine))),
+    "faulty": lambda engine: in_process(engine, "url", faulty(engine, partial(create_app, key=KEY))),
 }
 
 
 def told(error):
     """What an error says, but for the advice, which belongs to who gives it."""
-    return type(error), error.message, error.status, error.code, error.param, getattr(error, "retry_after", 0)
+    if isinstance(error, Incomplete):  # which pictures came, and whether the others may be billed
+        return type(error), error.result, error.may_be_billed
+    facts = [getattr(error, name, None) for name in ("status", "code", "param", "retry_after")]
+    return type(error), error.message, *facts, error.may_be_billed
 
 
 async def outcome_of(engine, request):
@@ -211,22 +168,118 @@ async def outcome_of(engine, request):
             await engine.aclose()
 
 
-@pytest.mark.parametrize("how", WRAPPERS)
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.__name__)
-@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.prompt[:12])
-def test_wrapping_never_changes_the_answer(how, engine, request_, tmp_path):
+# A task that has failed gives nothing and costs nothing: the service says so itself.
+IN_TASKS = [(engine, request) for engine, request in OVER_A_WIRE if engine not in {broken, slow, some_lost}]
+
+
+@pytest.mark.parametrize(
+    ("how", "case"),
+    [(how, case) for how in SERVERS for case in (IN_TASKS if "polled" in how else OVER_A_WIRE)],
+    ids=lambda each: each if isinstance(each, str) else names(each),
+)
+def test_a_server_never_changes_the_answer(how, case):
     # What the law is about is one request to one engine: no more pictures than the model allows.
-    expected = asyncio.run(outcome_of(engine, request_))
-    assert asyncio.run(outcome_of(WRAPPERS[how](engine, Store(tmp_path)), request_)) == expected
+    engine, request = case
+    expected = asyncio.run(outcome_of(engine, request))
+    assert asyncio.run(outcome_of(SERVERS[how](engine), request)) == expected
+
+
+@pytest.fixture(scope="module")
+def port():
+    """Give the address of a server in front of an engine: each engine has one."""
+    with contextlib.ExitStack() as stack:
+        yield cache(lambda engine: stack.enter_context(service(engine)))
 
 
 @pytest.mark.parametrize("response_format", ["url", "b64_json"])
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.__name__)
-def test_a_real_port_never_changes_the_answer(engine, response_format):
-    with service(engine) as base_url:
-        for request in REQUESTS:
-            expected = asyncio.run(outcome_of(engine, request))
-            assert asyncio.run(outcome_of(client(base_url, response_format), request)) == expected
+def test_a_real_port_never_changes_the_answer(response_format, port):
+    for engine, request in OVER_A_WIRE:
+        expected = asyncio.run(outcome_of(engine, request))
+        assert asyncio.run(outcome_of(client(port(engine), response_format), request)) == expected
+
+
+def singly(request):
+    return [request.part(sample) for sample in request.samples]
+
+
+@pytest.fixture
+def room():
+    room = engine_room()
+    token = object.__new__(type("Session", (), {}))
+    room.enter(token)
+    yield room
+    room.leave(token)
+
+
+async def sent_again(engine, request, _address):
+    return await engine(request)
+
+
+def of_an_engine(engine, _port, room):
+    return replace(pipeline.own(engine, "law", room, timeout=30), recover=partial(sent_again, engine))
+
+
+def of_a_service(engine, port, room):
+    return pipeline.service(client(port(engine), "b64_json").endpoint, room)
+
+
+SOURCES = {"an engine": of_an_engine, "a service": of_a_service}
+PARTS = {"by the catalogue": split, "one by one": singly}
+BOUNDS = {"no caps": lambda: [], "caps": lambda: [(Budget(), Caps(images=9)), (Budget(), Caps(images=8))]}
+LEFT = "auto, with what an earlier call left"
+MODES = [(mode, source) for mode in ("auto", "refresh", "off", "replay") for source in SOURCES]
+
+
+def built(mode, source, store, room, budgets, parts):
+    config = EngineConfig(
+        mode=mode,
+        room=room,
+        store=store,
+        provider="law",
+        notify=pytest.fail,
+        preview=preview,
+        small=small,
+        timeout=30,
+        max_in_flight=4,
+        budgets=budgets,
+        breaker=CircuitBreaker(lambda _: False),
+    )
+    return pipeline.build(source and replace(source, split=parts), config)
+
+
+@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize(("mode", "source"), [*MODES, (LEFT, "an engine")])
+def test_what_a_session_asks_never_changes_the_answer(mode, source, bounds, parts, tmp_path, room, port):
+    cases = BUILT if source == "a service" else [*BUILT, (some_refused, REQUESTS[2])]
+    for number, (engine, request) in enumerate(cases):
+        there, store = SOURCES[source](engine, port, room), Store(tmp_path / str(number))
+        if mode == LEFT:
+            leave(store, request)
+        asked = mode if mode in {"refresh", "off"} else "auto"
+        making = built(asked, there, store, room, BOUNDS[bounds](), PARTS[parts])
+        expected = asyncio.run(outcome_of(engine, request))
+        assert asyncio.run(outcome_of(making, request)) == expected, names((engine, request))
+        if mode == "replay":
+            check_replay(built("replay", None, store, room, [], PARTS[parts]), request, expected)
+
+
+def leave(store, request):
+    """As if an earlier call had left all its pictures at their addresses."""
+    call = pending.begin(store, request.as_call(), provider="law")
+    left = [Address(sample=sample, url="https://x.example/", engine="x") for sample in request.samples]
+    pending.lose(store, call, "It was not fetched.", left)
+
+
+def check_replay(engine, request, expected):
+    """What arrived is replayed, and what the model has declined; nothing of a replay is billed."""
+    replay = asyncio.run(outcome_of(engine, request))
+    if isinstance(expected, Result) or expected[0] is Refused:
+        assert replay == expected
+    elif expected[0] is Incomplete:
+        assert replay == (Incomplete, expected[1], False)
+    else:
+        assert replay[0] is NotRecorded
 
 
 def test_the_law_can_be_broken():

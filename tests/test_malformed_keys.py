@@ -11,7 +11,7 @@ import pytest
 
 import beluga_nb
 from beluga_nb.api import keys
-from beluga_nb.api.upstream import upstream
+from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
 from beluga_nb.session import Session
 from beluga_nb.text import REDACTED, Environment, Secret, redact, redact_bytes, sanitize

@@ -141,6 +141,7 @@ RUN_BY = {
     "%pip": "the_cell_for_colab_installs_and_runs_and_finds_the_key",
     "import beluga_nb\n\nfoxes": "the_python_runs_as_it_stands",
     "import beluga_nb\n\nmodels": "what_judges_runs_as_it_stands",
+    "from PIL import Image": "the_documented_engine_answers_in_a_notebook",
     "%%beluga compare": "the_comparison_runs_as_it_stands",
     "[endpoints.lab]": "the_endpoint_of_the_readme_is_one",
     "[aliases]": "the_settings_are_read_as_they_stand",

@@ -62,10 +62,9 @@ def test_n_is_split_over_the_models_limit_and_every_sample_differs(tmp_path, sai
 
 def test_asking_for_more_buys_only_what_is_missing(tmp_path, said):
     engine = Counting()
-    with service(engine) as base_url:
-        session = keyed(base_url, tmp_path, said)
-        two = session.generate("a fox", model="flux-2.0", n=2)
-        five = session.generate("a fox", model="flux-2.0", n=5)
+    session = Session(engine=engine, provider="counting", environ={}, folder=tmp_path, notify=said.append)
+    two = session.generate("a fox", model="flux-2.0", n=2)
+    five = session.generate("a fox", model="flux-2.0", n=5)
     assert sum(request.n for request in engine.requests) == 5
     assert five.pictures[:2] == two.pictures
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from beluga_nb.api.dialects import BELUGA, Dialect
-from beluga_nb.core import Engine, Request, Result
+from beluga_nb.core import Request
 from beluga_nb.text import Secret
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -26,21 +26,6 @@ class TimeLimits(NamedTuple):
 
 TIME_LIMITS: ContextVar[TimeLimits | None] = ContextVar("TIME_LIMITS", default=None)
 """The limits of the call under way, where it has its own; calls with other limits share a connection."""
-
-
-class InTime:
-    """Ask the engine within time limits."""
-
-    def __init__(self, engine: Engine, limits: TimeLimits) -> None:
-        self.engine = engine
-        self.limits = limits
-
-    async def __call__(self, request: Request) -> Result:
-        token = TIME_LIMITS.set(self.limits)
-        try:
-            return await self.engine(request)
-        finally:
-            TIME_LIMITS.reset(token)
 
 
 def timeout(default: float) -> float:

@@ -17,8 +17,8 @@ from beluga_nb.api.fetch import absolute, looked_at
 from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
 from beluga_nb.core import Answer, Request, Result, Stopped, causes, is_of_another_format
-from beluga_nb.engines import joined, outcome, side_by_side
 from beluga_nb.errors import Address, BadImage, BadReply, BelugaError, EngineError
+from beluga_nb.merge import joined, outcome, side_by_side
 from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
 

@@ -7,7 +7,6 @@ whose owner is gone is taken over.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import json
@@ -15,101 +14,25 @@ import os
 import platform
 import stat
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-from beluga_nb.core import Engine, Request, Result
 from beluga_nb.paths import read_head
 from beluga_nb.store import files
 from beluga_nb.store.pending import is_alive, is_claim
-from beluga_nb.store.records import SCHEMA, Store, key
-from beluga_nb.store.work import revocable
+from beluga_nb.store.records import SCHEMA
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json, text, whole
-
-HEARTBEAT = 5.0
-"""Seconds between two signs of life from the owner of a claim."""
 
 SILENCE = 30.0
 """Seconds without one, on the clock of whoever waits, after which a claim from elsewhere is abandoned."""
 
 _BEGINNING = b'{"host": '  # of every claim
 _LONGEST = 4096  # bytes of one
-
-Sleep = Callable[[float], Awaitable[None]]
-
-
-class Claimed:
-    """Ask the engine for what is not recorded while nobody else who shares the store asks for the same.
-
-    Whoever comes second waits, and then finds recorded what the first has bought. What cannot be known, as
-    when another machine has gone silent, is told to `notify` before anything is bought. Where no claim can be
-    written, none is made.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        store: Store,
-        *,
-        provider: str,
-        notify: Callable[[str], None],
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        self.engine = engine
-        self.store = store
-        self.provider = provider
-        self.notify = notify
-        self.sleep = sleep
-
-    async def __call__(self, request: Request) -> Result:
-        claim = await self._taken(request)
-        if claim is None:
-            return await self.engine(request)
-        beating = asyncio.create_task(self._beat(claim))
-        try:
-            return await self.engine(request)
-        finally:
-            beating.cancel()
-            claim.release()
-
-    def _recorded(self, request: Request) -> bool:
-        parts = (request.part(sample) for sample in request.samples)
-        return all(self.store.has(part, provider=self.provider) for part in parts)
-
-    def _take(self, request: Request, path: Path) -> Claim | None:
-        return None if self._recorded(request) else Claim.take(path, self.store.folder)
-
-    async def _taken(self, request: Request) -> Claim | None:
-        """Return the claim on a request, or None where none is wanted or can be made.
-
-        Where none can be made, or an old one not removed, the store cannot be written, as `Recorded` says.
-        """
-        path = self.store.folder / "pending" / f"{key(request.part(0), provider=self.provider)}.claim"
-        waiting, pause = _Waiting(), 0.05
-        while True:
-            try:
-                return await revocable(partial(self._take, request, path), _given_up)
-            except FileExistsError:
-                pass
-            except OSError:
-                return None
-            await asyncio.to_thread(waiting.look, path)
-            if words := waiting.words():
-                self.notify(words)
-            if waiting.is_over and not await asyncio.to_thread(remove, path, waiting.token):
-                return None  # the store is read-only, or a stranger's file is in the place of a claim
-            await self.sleep(pause)
-            pause = min(1.0, pause * 1.5)
-
-    async def _beat(self, claim: Claim) -> None:
-        while True:
-            await self.sleep(HEARTBEAT)
-            await asyncio.to_thread(claim.beat)
 
 
 @dataclass(frozen=True)
@@ -169,12 +92,7 @@ class Claim:
         return contested
 
 
-def _given_up(claim: Claim | None) -> None:
-    if claim:
-        claim.release()
-
-
-class _Waiting:
+class Waiting:
     """What is seen of another's claim, from one look to the next."""
 
     def __init__(self) -> None:

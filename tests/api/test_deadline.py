@@ -8,8 +8,8 @@ from conftest import deaf
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
-from beluga_nb.api.retry import Retrying
 from beluga_nb.core import Request
+from beluga_nb.engines.retrying import Retrying
 from beluga_nb.errors import Overloaded, Unreachable
 
 FOX = Request(prompt="a fox", model="flux-2.0")

@@ -7,8 +7,8 @@ import random
 import pytest
 from conftest import Counting, drawing
 
-from beluga_nb.api.retry import Policy, Retrying, may_send_again, pause
 from beluga_nb.core import Incomplete, Request, Result, Stopped
+from beluga_nb.engines.retrying import Policy, Retrying, may_send_again, pause
 from beluga_nb.errors import (
     BadImage,
     BadReply,

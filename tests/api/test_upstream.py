@@ -16,8 +16,8 @@ from upstream import Upstream
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.api.keys import Secret
-from beluga_nb.api.upstream import upstream
 from beluga_nb.core import Request
+from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import EngineError, OutcomeUnknown, Refused, SettingsError
 from beluga_nb.local.jobs import JobQueue, advance
 

@@ -5,7 +5,7 @@ import re
 
 import nbformat
 import pytest
-from conftest import KEY, drawing, service
+from conftest import drawing
 from kernels import Kernel
 from nbconvert import HTMLExporter, LatexExporter, MarkdownExporter, SlidesExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
@@ -19,15 +19,14 @@ PROMPT = "a fox & a hen"
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What a service drew, one picture and three, by what is to be held of it."""
+    """What an engine drew, one picture and three, by what is to be held of it."""
     folder = tmp_path_factory.mktemp("embed")
-    with service(drawing) as base_url:
-        session = Session(environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}, folder=folder)
-        return folder, {
-            (embed, n): session.generate(PROMPT, model="flux-2.0", n=n, embed=embed)
-            for embed in EMBEDS
-            for n in (1, 3)
-        }
+    session = Session(engine=drawing, environ={}, folder=folder)
+    return folder, {
+        (embed, n): session.generate(PROMPT, model="flux-2.0", n=n, embed=embed)
+        for embed in EMBEDS
+        for n in (1, 3)
+    }
 
 
 def sources(bundle):

@@ -24,11 +24,12 @@ from pathlib import Path
 from conftest import drawing, drawn
 
 from beluga_nb.core import Request
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.replayed import Replayed
 from beluga_nb.errors import BadImage, BelugaError, OutcomeUnknown, Refused
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed
 
 TOUCHES = {"open", "write", "flush", "fsync", "replace", "mkdir", "chmod", "unlink", "close"}
 

@@ -16,11 +16,13 @@ from faulty import Faulty, after, b64, images
 from stores import own_disk
 
 from beluga_nb.core import Request
+from beluga_nb.engines.claimed import Claimed
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.replayed import Replayed
 from beluga_nb.store import claims, files
-from beluga_nb.store.claims import Claim, Claimed
+from beluga_nb.store.claims import Claim
 from beluga_nb.store.pending import is_alive
 from beluga_nb.store.records import SCHEMA, Store, key
-from beluga_nb.store.replay import Recorded, Replayed
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 
@@ -208,7 +210,7 @@ def test_a_machine_that_gives_signs_of_life_is_waited_for(store, monkeypatch):
 
 
 def test_a_claim_lives_as_long_as_its_call_and_beats(store, monkeypatch):
-    monkeypatch.setattr(claims, "HEARTBEAT", 0.01)
+    monkeypatch.setattr("beluga_nb.engines.claimed.HEARTBEAT", 0.01)
     seen = []
 
     async def engine(request):
@@ -370,9 +372,10 @@ from pathlib import Path
 from conftest import Counting, ask, drawing, drawn
 from beluga_nb.core import Request
 from beluga_nb.store import claims
-from beluga_nb.store.claims import Claimed
+from beluga_nb.engines.claimed import Claimed
 from beluga_nb.store.records import Store, key
-from beluga_nb.store.replay import Recorded, Replayed
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.replayed import Replayed
 
 store, kind = Store(Path(sys.argv[1]) / "store"), sys.argv[2]
 FOX, WOLF = (Request(prompt=prompt, model="flux-2.0") for prompt in ("a fox", "a wolf"))

@@ -10,9 +10,11 @@ from children import printed, started
 from conftest import ask, drawing, drawn
 
 from beluga_nb.core import Preview, Request
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.replayed import Replayed
+from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed, Unrecorded
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 
@@ -58,7 +60,7 @@ from conftest import drawing
 from beluga_nb.core import Request
 from beluga_nb.show.preview import preview
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded
+from beluga_nb.engines.recorded import Recorded
 
 folder, take, count = sys.argv[1:]
 said = []
@@ -175,7 +177,8 @@ import asyncio, sys
 from pathlib import Path
 from beluga_nb.core import Request
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Replayed, Unrecorded
+from beluga_nb.engines.replayed import Replayed
+from beluga_nb.engines.unrecorded import Unrecorded
 
 folder, opened = Path(sys.argv[1]), []
 

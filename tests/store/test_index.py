@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from stores import MONDAY, SENTINEL, everything, mentions
 
 from beluga_nb.core import Picture, Preview, Recipe, Request
+from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import NotRecorded, Refused, RequestError
 from beluga_nb.session import Session
 from beluga_nb.store import index as indexing
@@ -24,7 +25,6 @@ from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.index import Index, Row, row_of
 from beluga_nb.store.nearest import nearest_recording
 from beluga_nb.store.records import Store, entry_of
-from beluga_nb.store.replay import Unrecorded
 from beluga_nb.store.runs import find, history, runs
 from beluga_nb.store.verify import verify
 

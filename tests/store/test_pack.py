@@ -19,13 +19,14 @@ from PIL import Image
 from stores import SENTINEL, everything, mentions, notebook, record
 
 from beluga_nb.core import Preview, Request
+from beluga_nb.engines.replayed import Replayed
+from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import Refused, StoreError
 from beluga_nb.store import pending, zips
 from beluga_nb.store.folder import sheet_of
 from beluga_nb.store.notebooks import Notebook
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Replayed, Unrecorded
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 from beluga_nb.store.votes import Undone

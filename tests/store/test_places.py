@@ -15,10 +15,11 @@ from conftest import ask, drawing, drawn
 from stores import own_disk
 
 from beluga_nb.core import Preview, Request
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.replayed import Replayed
 from beluga_nb.errors import StoreError
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed
 
 pytestmark = pytest.mark.posix  # a disk, a user and links of its own
 
@@ -44,7 +45,8 @@ from beluga_nb.core import Answer, Request, Result
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.replayed import Replayed
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 WOLF = replace(FOX, prompt="a wolf")

@@ -6,10 +6,12 @@ import pytest
 from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.core import Answer, Incomplete, Request, Result
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recovering import Recovering
+from beluga_nb.engines.replayed import Replayed
 from beluga_nb.errors import Address, BadReply, BelugaError, OutcomeUnknown
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Recovering, Replayed
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 

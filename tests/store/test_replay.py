@@ -9,7 +9,10 @@ import pytest
 from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.core import Answer, Incomplete, Preview, Request, Result, Stopped
-from beluga_nb.engines import KeyedLocks, SingleFlight
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.replayed import Replayed
+from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
+from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import (
     BadImage,
     NotRecorded,
@@ -24,7 +27,7 @@ from beluga_nb.show.markup import bundle
 from beluga_nb.store import pending
 from beluga_nb.store.nearest import nearest_recording
 from beluga_nb.store.records import Store
-from beluga_nb.store.replay import Recorded, Replayed, Unrecorded, retaken
+from beluga_nb.store.takes import retaken
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 HALF = drawn(FOX, 0)[:60]

@@ -5,10 +5,11 @@ from conftest import ask, drawing
 from stores import DAY, MONDAY, record
 
 from beluga_nb.core import Picture, Preview, Recipe, Request
+from beluga_nb.engines.replayed import Replayed
+from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import Refused, RequestError, StoreError
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store, key
-from beluga_nb.store.replay import Replayed, Unrecorded
 from beluga_nb.store.runs import find, history, recall, runs
 
 DECLINED = Refused("The prompt was declined.", status=400, code="moderation_blocked")

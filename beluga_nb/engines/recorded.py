@@ -1,22 +1,13 @@
-"""Recording and replaying: two wrappers around an engine, and the modes that they make.
-
-auto     Replayed(Recorded(engine))     what is recorded answers, the rest is asked and recorded;
-                                        `Recovering` around it first uses what was paid for and left
-replay   Replayed(unrecorded)           what is not recorded is an error
-refresh  auto, as a new take            everything is asked again, nothing is destroyed
-off      engine                         nothing is read or written
-"""
+"""An engine that writes down each call before it is sent, and whatever arrives."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
-from pathlib import Path
 
 from beluga_nb.core import (
     SMALL,
@@ -30,44 +21,16 @@ from beluga_nb.core import (
     Stopped,
     causes,
 )
-from beluga_nb.engines import completed
-from beluga_nb.errors import (
-    Address,
-    BadImage,
-    BadReply,
-    BelugaError,
-    EngineError,
-    NotRecorded,
-    Refused,
-    StoreError,
-)
+from beluga_nb.errors import BadImage, BelugaError, EngineError, Refused, StoreError
 from beluga_nb.store import files, pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
+from beluga_nb.store.takes import retaken
 from beluga_nb.store.work import at_work, revocable
 from beluga_nb.text import sanitize
 
 PATIENCE = 0.5
 """Seconds that a stopped call waits for its pictures to be recorded."""
-
-
-class Replayed:
-    """Answer what is recorded under `provider` from the store, and ask the engine for the rest."""
-
-    def __init__(self, engine: Engine, store: Store, *, provider: str) -> None:
-        self.engine = engine
-        self.store = store
-        self.provider = provider
-
-    async def __call__(self, request: Request) -> Result:
-        return await completed(request, await asyncio.to_thread(self._found, request), self.engine)
-
-    def _found(self, request: Request) -> dict[int, Picture | Refused]:
-        read = {
-            sample: self.store.read(request.part(sample), provider=self.provider)
-            for sample in request.samples
-        }
-        return {sample: each for sample, each in read.items() if each}
 
 
 class Recorded:
@@ -305,161 +268,3 @@ class _Call:
 def _job(error: BaseException) -> str:
     of_engines = [each for each in (error, *causes(error)) if isinstance(each, EngineError)]
     return next((each.job for each in of_engines if each.job), "")
-
-
-Recover = Callable[[Request, Address | Path], Awaitable[Result]]
-"""Gets pictures of a request from their address, or from the answer in a file; it raises `EngineError`."""
-
-
-class Recovering:
-    """Use what is left of earlier calls for the same, which costs nothing, before the engine is asked.
-
-    First the answers that were kept are read, then the pictures fetched whose addresses are known. A call is
-    crossed out when all its pictures are recorded. What is lost is for the engine, which buys it; what exists
-    and cannot be had now (its host does not answer, its format is not decoded here) is an error. With `anew`
-    it is bought again.
-    """
-
-    def __init__(self, engine: Engine, recorded: Recorded, recover: Recover, *, anew: bool = False) -> None:
-        self.engine = engine
-        self.recorded = recorded
-        self.recover = recover
-        self.anew = anew
-
-    async def __call__(self, request: Request) -> Result:
-        found: dict[int, Picture | Refused] = {}
-        exist: dict[int, BadReply] = {}
-        for call in await asyncio.to_thread(self._lost, request):
-            exist |= await self._recovered(call, found)
-        missing = await asyncio.to_thread(self._missing, request) if exist and not self.anew else set()
-        errors = {sample: error.with_traceback(None) for sample, error in exist.items() if sample in missing}
-        return await completed(request, {**errors, **found}, self.engine)
-
-    async def _recovered(self, call: Pending, found: dict[int, Picture | Refused]) -> dict[int, BadReply]:
-        """Record what is left of a call; return, by sample, why pictures that exist cannot be had now."""
-        exist: dict[int, BadReply] = {}
-        tried: set[Address | Path] = set()
-        for left in await asyncio.to_thread(self._left, call):
-            if left not in tried and (error := await self._tried(call, left, found)):
-                tried.update(error.addresses)
-                samples = [left.sample] if isinstance(left, Address) else call.request.samples
-                for each in _still_there(error):
-                    exist |= dict.fromkeys(samples if each.sample is None else [each.sample], each)
-        return exist
-
-    async def _tried(
-        self, call: Pending, left: Address | Path, found: dict[int, Picture | Refused]
-    ) -> EngineError | None:
-        """Record what is left there of a call; return why something is missing still.
-
-        Into `found` goes, by sample, what a store that cannot be written does not take.
-        """
-        part = call.request.part(left.sample) if isinstance(left, Address) else call.request
-        if not await asyncio.to_thread(self._missing, part):
-            return None
-        failed = None
-        try:
-            result = await self.recover(part, left)
-            await self.recorded.keep_extra(result)
-        except EngineError as error:
-            failed, result = error, getattr(error, "result", Result(part, ()))
-        except Stopped as stopped:
-            await asyncio.wait([at_work(self.recorded.rescued, stopped)], timeout=PATIENCE)
-            raise
-        arrived = await asyncio.shield(at_work(self._arrived, call, result, failed))
-        found.update({picture.recipe.request.sample: picture for picture in arrived})
-        if failed and isinstance(left, Path) and not _still_there(failed):
-            self.recorded.tell(f"An answer that was paid for is kept, and of no use yet: {failed.message}")
-        return failed
-
-    def _lost(self, request: Request) -> list[Pending]:
-        missing = self._missing(request)
-        store, provider = self.recorded.store, self.recorded.provider
-        lost = pending.lost(store, request, provider=provider) if missing else []
-        return [call for call in lost if missing & set(call.request.samples)]
-
-    def _left(self, call: Pending) -> list[Address | Path]:
-        return [*pending.answers(self.recorded.store, call.run), *call.addresses]
-
-    def _arrived(self, call: Pending, result: Result, failed: EngineError | None) -> list[Picture]:
-        """Record what is missing of a call; return the pictures of it that could not be recorded."""
-        if failed:
-            self.recorded.keep_pictures_of(failed)
-        missing = self._missing(call.request)
-        new = [each for each in result.pictures if each.recipe.request.sample in missing]
-        written = self.recorded.written(replace(result, pictures=tuple(new))).pictures
-        if not (missing := self._missing(call.request)):
-            pending.cross_out(self.recorded.store, call.run)
-        return [each for each in written if each.recipe.request.sample in missing]
-
-    def _missing(self, request: Request) -> set[int]:
-        store, provider = self.recorded.store, self.recorded.provider
-        return {each for each in request.samples if not store.has(request.part(each), provider=provider)}
-
-
-def _still_there(error: EngineError) -> list[BadReply]:
-    """Return why pictures that exist cannot be had now: not decoded here, or their host does not answer."""
-    replies = [
-        each for each in causes(error) if isinstance(each, BadReply)
-    ]  # a 503 says nothing of a picture
-    return [each for each in replies if each.temporary or (isinstance(each, BadImage) and each.whole)]
-
-
-@dataclass(frozen=True)
-class Unrecorded:
-    """The engine of mode "replay": it has no answer, and says what the nearest recording is."""
-
-    store: Store
-
-    async def __call__(self, request: Request) -> Result:
-        raise NotRecorded(await asyncio.to_thread(self._missing, request))
-
-    def _missing(self, request: Request) -> str:
-        last = f" to {request.samples[-1]}" if request.n > 1 else ""
-        asked = f"{request.model}, {request.size or 'default size'}, sample {request.sample}{last}"
-        from beluga_nb.store.nearest import nearest_recording  # in its place: a hit needs none
-
-        near = nearest_recording(request, self.store)
-        told = f"nearest recording: {_differences(request, near)}" if near else "the store is empty"
-        return f"{asked}, “{sanitize(request.prompt, 60)}”; {told}"
-
-
-def _differences(request: Request, other: Request) -> str:
-    before, after = ({**each.said, "take": each.take, "sample": each.sample} for each in (request, other))
-    different = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
-    words = [
-        f"{name} {sanitize(str(after[name]), 60)!r}" if name in after else f"no {name}" for name in different
-    ]
-    return ", ".join(words) or "of another provider"
-
-
-def retaken(
-    request: Request,
-    store: Store,
-    *,
-    provider: str,
-    reserved: Container[Request] = (),
-    unfinished: bool = False,
-) -> Request:
-    """Return the request as the first take that has no recording yet: "2", "3" … or "name.2" …
-
-    `reserved` holds the first samples of the takes that are being made. With `unfinished`, it may be a take
-    of which a lost call has left what is missing.
-    """
-    prefix = f"{request.take}." if request.take else ""
-    takes = (replace(request, take=f"{prefix}{number}") for number in count(2))
-    return next(
-        take
-        for take in takes
-        if take.part(0) not in reserved
-        and (not _begun(take, store, provider) or (unfinished and _recoverable(take, store, provider)))
-    )
-
-
-def _recoverable(request: Request, store: Store, provider: str) -> bool:
-    left = pending.recoverable(store, request, provider=provider)
-    return any(not store.has(request.part(sample), provider=provider) for sample in left)
-
-
-def _begun(request: Request, store: Store, provider: str) -> bool:
-    return any(store.has(request.part(sample), provider=provider) for sample in request.samples)

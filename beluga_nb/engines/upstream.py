@@ -9,7 +9,7 @@ from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.polled import Advance, Polled
 from beluga_nb.core import Engine, Request, Result
-from beluga_nb.engines import PerLoop
+from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import EngineError, Refused
 from beluga_nb.settings import LOOPBACK, checked_base_url
 from beluga_nb.text import Environment, Secret

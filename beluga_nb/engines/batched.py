@@ -1,0 +1,26 @@
+"""An engine that splits a request into the parts that its engine may be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from beluga_nb.core import Engine, Request, Result
+from beluga_nb.merge import joined, outcome, side_by_side
+
+
+class Batched:
+    """Ask for the parts of a request side by side, and join the answers in order.
+
+    `split` says what the parts are (`catalog.split`: no more pictures each than the model allows).
+    What arrived survives a part that fails: the error is `core.Incomplete` then.
+    """
+
+    def __init__(self, engine: Engine, split: Callable[[Request], Sequence[Request]]) -> None:
+        self.engine = engine
+        self.split = split
+
+    async def __call__(self, request: Request) -> Result:
+        parts = self.split(request)
+        if len(parts) == 1:
+            return await self.engine(request)
+        return joined(request, await side_by_side(outcome(self.engine, part) for part in parts))

@@ -1,0 +1,19 @@
+"""An engine that keeps Python from ending before it answers."""
+
+from __future__ import annotations
+
+from beluga_nb.core import Engine, Request, Result
+from beluga_nb.engines.room import EngineRoom
+
+
+class Held:
+    """Ask the engine, and do not let Python end before it answers, for at most `seconds` from now."""
+
+    def __init__(self, engine: Engine, room: EngineRoom, seconds: float) -> None:
+        self.engine = engine
+        self.room = room
+        self.seconds = seconds
+
+    async def __call__(self, request: Request) -> Result:
+        with self.room.thread.during(self.seconds):
+            return await self.engine(request)

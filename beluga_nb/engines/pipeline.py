@@ -1,0 +1,179 @@
+"""The order in which engines wrap one another, for every call of every session.
+
+    request → InRoom → SingleFlight → Claimed → Batched → Recovering → Replayed → Counted → Limited
+            → StopOnFatal → Budgeted → Held → Recorded → source: InTime → Connected → Retrying → Http
+
+mode "auto"     what is recorded answers, the rest is asked for and recorded
+mode "refresh"  the same, as a new take: everything is asked for again, nothing is overwritten
+mode "replay"   there is no source: what is not recorded is an error
+mode "off"      nothing is read or written: no SingleFlight, Claimed, Recovering, Replayed or Recorded
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import beluga_nb.catalog as catalog
+from beluga_nb._loop import GRACE
+from beluga_nb.api.endpoint import Endpoint, TimeLimits
+from beluga_nb.budget import Budget, Caps
+from beluga_nb.core import Engine, Picture, Preview, Request, Result, Small
+from beluga_nb.engines.batched import Batched
+from beluga_nb.engines.budgeted import Budgeted
+from beluga_nb.engines.claimed import Claimed
+from beluga_nb.engines.connected import Connected
+from beluga_nb.engines.counted import Counted
+from beluga_nb.engines.held import Held
+from beluga_nb.engines.in_room import InRoom
+from beluga_nb.engines.in_time import InTime
+from beluga_nb.engines.limited import ConcurrencyLimit, Limited
+from beluga_nb.engines.own import Checked
+from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recovering import Recover, Recovering
+from beluga_nb.engines.replayed import Replayed
+from beluga_nb.engines.retrying import Retrying
+from beluga_nb.engines.room import EngineRoom
+from beluga_nb.engines.single_flight import SingleFlight
+from beluga_nb.engines.stop_on_fatal import CircuitBreaker, StopOnFatal
+from beluga_nb.engines.unrecorded import Unrecorded
+from beluga_nb.errors import Address
+from beluga_nb.store.records import Store
+
+EMBEDDED_URL = "http://127.0.0.1/v1"
+"""The address of the embedded BelugAPI: nothing listens there, the app is called in this process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The engine that pictures come from in the end, and what the pipeline needs to know of it.
+
+    A call takes `timeout` seconds at most. `split` gives the parts of a request that it may be asked for, and
+    `digest` the SHA-256 of what is sent for one. `recover` gets what earlier calls have left. What a source
+    that `is_free` gives costs nothing, so that kernels need not wait for one another's.
+    """
+
+    engine: Engine
+    limit: ConcurrencyLimit
+    timeout: float
+    split: Callable[[Request], Sequence[Request]] = catalog.split
+    digest: Callable[[Request], str] = lambda _: ""
+    recover: Recover | None = None
+    is_free: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """What a session decides about a call before it is made; `timeout` is in seconds.
+
+    Recordings stand under `provider`; those of `other_providers` answer too, and `claimed` is the provider
+    that a file claims to be (`Settings.claimed`). Every one of `budgets` must allow a call.
+    """
+
+    mode: str
+    room: EngineRoom
+    store: Store
+    provider: str
+    notify: Callable[[str], None]
+    preview: Callable[[Picture], Preview]
+    small: Small
+    timeout: float
+    max_in_flight: int
+    other_providers: Sequence[str] = ()
+    claimed: str = ""
+    budgets: Sequence[tuple[Budget, Caps]] = ()
+    breaker: CircuitBreaker | None = None
+
+
+def build(source: Source | None, config: EngineConfig) -> Engine:
+    """Return the engine that a session asks, from the inside out; without a source only the store answers."""
+    store, provider = config.store, config.provider
+    split = source.split if source else catalog.split
+    if source and config.mode == "off":
+        return _in_room(Batched(_bounded(source.engine, source, config), split), config)
+    if source:
+        recorded = Recorded(
+            source.engine,
+            store,
+            provider=provider,
+            preview=config.preview,
+            small=config.small,
+            notify=config.notify,
+            body=source.digest,
+        )
+        engine: Engine = Replayed(_bounded(recorded, source, config), store, provider=provider)
+        if source.recover:
+            engine = Recovering(engine, recorded, source.recover, anew=config.mode == "refresh")
+    else:
+        engine = Replayed(Unrecorded(store), store, provider=provider)
+    for other in config.other_providers:
+        engine = Replayed(engine, store, provider=other)
+    engine = Batched(engine, split)
+    if source and not source.is_free:
+        engine = Claimed(engine, store, provider=provider, notify=config.notify)
+    # Recordings of a claimed address answer whoever claims it, and nobody else.
+    same = os.path.realpath(store.folder), provider, config.claimed
+    return _in_room(SingleFlight(engine, config.room.flights, *same), config)
+
+
+def _bounded(engine: Engine, source: Source, config: EngineConfig) -> Engine:
+    engine = Held(engine, config.room, source.timeout + GRACE)
+    for budget, caps in config.budgets:
+        engine = Budgeted(engine, budget, caps)
+    if config.breaker:
+        engine = StopOnFatal(engine, config.breaker)
+    return Counted(Limited(engine, source.limit, config.max_in_flight))
+
+
+def _in_room(engine: Engine, config: EngineConfig) -> Engine:
+    return InRoom(engine, config.room, hold=config.timeout + GRACE)
+
+
+def service(endpoint: Endpoint, room: EngineRoom, *, faults: bool = False) -> Source:
+    """Return the service at an endpoint as a source, or the embedded BelugAPI at its own address."""
+    is_embedded = endpoint.base_url == EMBEDDED_URL
+    there = endpoint.connection
+    engine = Connected(room, (there, faults), partial(_client, there, faults))
+    return Source(
+        engine=InTime(engine, TimeLimits(endpoint.timeout, endpoint.connect_timeout)),
+        limit=room.limit(endpoint.base_url),
+        timeout=endpoint.timeout,
+        digest=endpoint.digest,
+        recover=None if is_embedded else partial(_recovered, endpoint),
+        is_free=is_embedded,
+    )
+
+
+def own(engine: Engine, provider: str, room: EngineRoom, *, timeout: float) -> Source:
+    """Return an engine that somebody wrote as a source: it is asked for one picture at a time."""
+    connected = Connected(room, ("engine", id(engine)), lambda: Retrying(Checked(engine, provider)))
+    return Source(
+        engine=InTime(connected, TimeLimits(timeout, timeout)),
+        limit=room.limit(id(engine)),
+        timeout=timeout,
+        split=lambda request: [request.part(sample) for sample in request.samples],
+    )
+
+
+def _client(endpoint: Endpoint, faults: bool) -> Engine:
+    # Lazy imports: a replay needs neither the HTTP client nor the server.
+    from beluga_nb.api.http import Http
+
+    app = None
+    if endpoint.base_url == EMBEDDED_URL and endpoint.key:
+        from beluga_nb.local.app import create_app
+        from beluga_nb.local.faults import faulty
+        from beluga_nb.local.previews import previews
+
+        create = partial(create_app, key=endpoint.key)
+        app = faulty(previews, create) if faults else create(previews)
+    return Retrying(Http(endpoint, app=app))
+
+
+async def _recovered(endpoint: Endpoint, request: Request, left: Address | Path) -> Result:
+    from beluga_nb.api.http import recovered  # lazy, as above
+
+    return await recovered(endpoint, request, left)

@@ -1,0 +1,78 @@
+"""The engine room: what all sessions of a process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from weakref import WeakSet, WeakValueDictionary
+
+from beluga_nb._locks import ProcessLock
+from beluga_nb._loop import Thread
+from beluga_nb.core import Engine, Request
+from beluga_nb.engines.limited import ConcurrencyLimit
+from beluga_nb.engines.per_loop import PerLoop
+from beluga_nb.engines.single_flight import KeyedLocks
+
+MOST_SOURCES = 8
+"""Connections that are kept ready; each has a TLS context of some 800 kB."""
+
+
+class EngineRoom:
+    """What all sessions of a process share: the loop that engines run on, and who waits for whom there.
+
+    There is one while anybody holds it (`engine_room()`). A forked child has the same object, and in it a
+    loop of its own, with locks and connections that belong to that.
+    """
+
+    def __init__(self) -> None:
+        self.thread = Thread()
+        self.flights = KeyedLocks()
+        self.taking = ProcessLock()
+        self._takes: dict[Hashable, set[Request]] = {}
+        self._limits: WeakValueDictionary[Hashable, ConcurrencyLimit] = WeakValueDictionary()
+        self._sources: dict[Hashable, PerLoop] = {}
+        self._changing = ProcessLock()
+        self._sessions: WeakSet[object] = WeakSet()
+
+    def enter(self, session: object) -> None:
+        """Be there for a session until it leaves."""
+        self._sessions.add(session)
+
+    def leave(self, session: object) -> None:
+        """Let a session go; with the last one the loop ends, though a traceback may hold this room still."""
+        self._sessions.discard(session)
+        if not self._sessions:
+            self.thread.close()
+
+    def takes(self, store: Hashable) -> set[Request]:
+        """Return the first samples of the takes that are being made for a store; `taking` guards them."""
+        return self._takes.setdefault(store, set())
+
+    def limit(self, service: Hashable) -> ConcurrencyLimit:
+        """Return the limit of all calls to a service."""
+        return self._limits.setdefault(service, ConcurrencyLimit())
+
+    def source(self, connection: Hashable, make: Callable[[], Engine]) -> Engine:
+        """Return the engine of a connection: one for each value of `connection`.
+
+        The last few are kept. One that is forgotten lives as long as a call on it.
+        """
+        with self._changing:
+            source = self._sources.pop(connection, None) or PerLoop(make)
+            self._sources[connection] = source
+            for oldest in list(self._sources)[:-MOST_SOURCES]:
+                del self._sources[oldest]
+            return source
+
+
+_ROOMS: WeakValueDictionary[str, EngineRoom] = WeakValueDictionary()  # at most one: it is the process's
+
+_ENTERING = ProcessLock()
+
+
+def engine_room() -> EngineRoom:
+    """Return the process's engine room, or a new one if no session holds one."""
+    with _ENTERING:
+        room = _ROOMS.get("")
+        if room is None:
+            room = _ROOMS[""] = EngineRoom()
+        return room

@@ -1,0 +1,75 @@
+"""An engine that answers the same request once at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from beluga_nb.core import Engine, Incomplete, Picture, Request, Result
+from beluga_nb.merge import completed
+
+
+class Flight(asyncio.Lock):
+    """A lock for those who ask for the same, and what has arrived for whoever waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._callers = 0
+        self._arrived: dict[int, Picture] = {}
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[dict[int, Picture]]:
+        """Wait until nobody else asks; give what has arrived meanwhile, by sample, to be added to."""
+        self._callers += 1
+        try:
+            async with self:
+                yield self._arrived
+        finally:
+            self._callers -= 1
+            if not self._callers:
+                self._arrived.clear()
+
+
+class KeyedLocks:
+    """One lock for each key, on each event loop, while it is wanted."""
+
+    def __init__(self) -> None:
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, Flight]] = (
+            WeakKeyDictionary()
+        )
+
+    def lock(self, key: Hashable) -> Flight:
+        """Return the lock of a key."""
+        locks = self._locks.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+        return locks.setdefault(key, Flight())
+
+
+class SingleFlight:
+    """Answer the same request once at a time: who has waited has what the others bought meanwhile.
+
+    The same is what has the same `key` and differs at most in how many of its pictures are wanted. What was
+    refused, failed or was stopped is asked for anew by whoever is next. Nothing of it depends on a store.
+    """
+
+    def __init__(self, engine: Engine, locks: KeyedLocks, *key: Hashable) -> None:
+        self.engine = engine
+        self.locks = locks
+        self.key = key
+
+    async def __call__(self, request: Request) -> Result:
+        async with self.locks.lock((*self.key, request.part(0))).turn() as arrived:
+            try:
+                result = await completed(request, arrived, self.engine)
+            except Incomplete as error:
+                arrived.update(_by_sample(error.result))
+                raise
+            arrived.update(_by_sample(result))
+            return result
+
+
+def _by_sample(result: Result) -> dict[int, Picture]:
+    # One that was recorded as another take answers nobody else.
+    asked = ((picture.recipe.request, picture) for picture in result.pictures)
+    return {each.sample: picture for each, picture in asked if each == result.request.part(each.sample)}

@@ -1,0 +1,39 @@
+"""The engine of mode "replay", which has no answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from beluga_nb.core import Request, Result
+from beluga_nb.errors import NotRecorded
+from beluga_nb.store.records import Store
+from beluga_nb.text import sanitize
+
+
+@dataclass(frozen=True)
+class Unrecorded:
+    """The engine of mode "replay": it has no answer, and says what the nearest recording is."""
+
+    store: Store
+
+    async def __call__(self, request: Request) -> Result:
+        raise NotRecorded(await asyncio.to_thread(self._missing, request))
+
+    def _missing(self, request: Request) -> str:
+        last = f" to {request.samples[-1]}" if request.n > 1 else ""
+        asked = f"{request.model}, {request.size or 'default size'}, sample {request.sample}{last}"
+        from beluga_nb.store.nearest import nearest_recording  # in its place: a hit needs none
+
+        near = nearest_recording(request, self.store)
+        told = f"nearest recording: {_differences(request, near)}" if near else "the store is empty"
+        return f"{asked}, “{sanitize(request.prompt, 60)}”; {told}"
+
+
+def _differences(request: Request, other: Request) -> str:
+    before, after = ({**each.said, "take": each.take, "sample": each.sample} for each in (request, other))
+    different = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
+    words = [
+        f"{name} {sanitize(str(after[name]), 60)!r}" if name in after else f"no {name}" for name in different
+    ]
+    return ", ".join(words) or "of another provider"

@@ -1,0 +1,92 @@
+"""The parts of a request: asked side by side, and their results merged in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from beluga_nb.core import Engine, Incomplete, Picture, Request, Result, causes
+from beluga_nb.errors import BadReply, BelugaError, EngineError, NotRecorded
+
+T = TypeVar("T")
+
+
+async def side_by_side(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return what they return, in order; if one fails or all are stopped, it shows when each has ended."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            if not task.cancelling():  # once: the second time would cut its clean-up short
+                task.cancel()
+        await asyncio.wait(tasks)  # gather() would leave connections open behind it
+        raise
+
+
+async def outcome(engine: Engine, request: Request) -> Result | BelugaError:
+    """Return what the engine answers, or the error it raises."""
+    try:
+        return await engine(request)
+    except BelugaError as error:
+        return error
+
+
+async def completed(request: Request, known: Mapping[int, Picture | BelugaError], engine: Engine) -> Result:
+    """Return the result of what is known of a request, by sample, and of asking the engine for the rest."""
+    outcomes: list[Result | BelugaError] = []
+    for sample, n in runs(request.samples, known):
+        part = request.part(sample, n)
+        found = known.get(sample)
+        if isinstance(found, Picture):
+            outcomes.append(Result(part, (found,)))
+        else:
+            outcomes.append(found or await outcome(engine, part))
+    return joined(request, outcomes)
+
+
+def runs(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, int]]:
+    """Yield (first, count): each known sample by itself, and the unknown ones in runs."""
+    start = None
+    for sample in samples:
+        if sample in known:
+            if start is not None:
+                yield start, sample - start
+            yield sample, 1
+            start = None
+        elif start is None:
+            start = sample
+    if start is not None:
+        yield start, samples[-1] + 1 - start
+
+
+def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result:
+    """Join the outcomes of the parts of `request`, in order.
+
+    Raises the first error as it is where nothing arrived, and `Incomplete` where something did.
+    """
+    arrived = [each.result if isinstance(each, Incomplete) else each for each in outcomes]
+    results = [each for each in arrived if isinstance(each, Result)]
+    errors = [each for each in outcomes if isinstance(each, BelugaError)]
+    missing = _together([cause for error in errors for cause in causes(error)])
+    if not results:
+        first, *others = missing
+        if isinstance(first, EngineError):
+            first.others = tuple(each for each in others if isinstance(each, BadReply))
+        raise first
+    result = Result(request, tuple(picture for each in results for picture in each.pictures))
+    if missing:
+        incomplete = Incomplete(result, missing)
+        incomplete.run = next((error.run for error in errors if isinstance(error, EngineError)), "")
+        raise incomplete
+    return result
+
+
+def _together(errors: Sequence[BelugaError]) -> Sequence[BelugaError]:
+    # Who replays wants to know at once all that is missing.
+    missing = [error for error in errors if isinstance(error, NotRecorded)]
+    if len(missing) < 2:
+        return errors
+    whole = NotRecorded(*(line for error in missing for line in error.missing))
+    return [whole, *(error for error in errors if error not in missing)]

@@ -1,0 +1,389 @@
+"""An engine of one's own: `Session(engine=…)` drives the whole kit."""
+
+import asyncio
+import hashlib
+import os
+import pickle
+import re
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from conftest import KEY, Counting, drawing, drawn
+from kernels import Kernel
+from PIL import Image
+
+from beluga_nb.core import PROCEDURAL, Incomplete, Picture, Recipe, Request, Result
+from beluga_nb.errors import (
+    BadReply,
+    EngineError,
+    NotRecorded,
+    OutcomeUnknown,
+    OverBudget,
+    Refused,
+    RequestError,
+    SettingsError,
+    TimedOut,
+)
+from beluga_nb.session import Session, default
+
+
+async def five_lines(request):
+    words = "|".join([*map(str, request.said.values()), request.take, str(request.sample)])
+    image = Image.new("RGB", (96, 64), "#" + hashlib.sha256(words.encode()).hexdigest()[:6])
+    return Result.of(request, [image], engine="five lines")
+
+
+def session_with(engine, folder, **more):
+    more = {"environ": {}, "notify": lambda _: None, "confirm": lambda _: None} | more
+    return Session(engine=engine, folder=folder, **more)
+
+
+def run(mode, session):
+    return session.generate("a fox", mode=mode)
+
+
+def test_the_engine_answers_and_its_pictures_are_no_previews(tmp_path):
+    fox = session_with(five_lines, tmp_path).generate("a fox", n=2)
+    assert [image.size for image in fox] == [(96, 64)] * 2
+    assert fox.recipe.engine == "five lines" != PROCEDURAL
+    assert fox.request.model == "five_lines"
+    assert "preview, not model output" not in str(fox._repr_mimebundle_())
+    assert fox.recipe.created > time.time() - 60
+    records = [path.read_text() for path in (tmp_path / "beluga_store" / "records").rglob("*.json")]
+    assert len(records) == 2
+    assert all('"five_lines"' in each for each in records)
+
+
+def test_the_coroutine_gives_the_same(tmp_path):
+    session = session_with(five_lines, tmp_path)
+    assert asyncio.run(session.agenerate("a fox")) == session.generate("a fox")
+
+
+def test_what_was_recorded_replays_in_another_session_without_asking(tmp_path):
+    first = session_with(five_lines, tmp_path).generate("a fox")
+    never = session_with(Counting(), tmp_path, provider="five_lines")
+    assert never.generate("a fox", model="five_lines", mode="replay") == first
+    assert run("auto", never) == first
+    with pytest.raises(NotRecorded):
+        never.generate("another fox", mode="replay")
+    assert never._own_engine.requests == []
+
+
+def test_another_name_has_recordings_of_its_own(tmp_path):
+    counting = Counting()
+    session_with(five_lines, tmp_path).generate("a fox", model="m")
+    session_with(counting, tmp_path, provider="other").generate("a fox", model="m")
+    assert len(counting.requests) == 1
+
+
+@pytest.mark.parametrize(("mode", "asked", "runs"), [("auto", 1, 1), ("refresh", 2, 2), ("off", 2, 0)])
+def test_each_mode_works_as_for_a_service(mode, asked, runs, tmp_path):
+    counting = Counting()
+    session = session_with(counting, tmp_path, provider="mine")
+    for _ in range(2):
+        run(mode, session)
+    assert len(counting.requests) == asked
+    assert len(session.history().runs) == runs
+
+
+def test_two_sessions_that_ask_at_once_have_it_made_once(tmp_path):
+    counting = Counting()
+    sessions = [session_with(counting, tmp_path, provider="mine") for _ in range(2)]
+    jobs = [each.submit("a fox") for each in sessions]
+    assert jobs[0].result() == jobs[1].result()
+    assert len(counting.requests) == 1
+
+
+@pytest.mark.parametrize("model", ["stabilityai/sd-turbo", "flux-2.0", "lab:sd"])
+def test_model_and_size_reach_the_engine_as_they_were_typed(model, tmp_path, said):
+    counting = Counting()
+    session = session_with(counting, tmp_path, provider="mine", notify=said.append)
+    session.generate("a fox", model=model, size="96x64", n=3)
+    assert [(each.model, each.size, each.n) for each in counting.requests] == [(model, "96x64", 1)] * 3
+    assert said == []
+
+
+def test_what_the_environment_says_of_a_service_is_not_the_engines(tmp_path):
+    environ = {
+        "BELUGA_MODEL": "flux-2.0",
+        "BELUGA_API_KEY": KEY,
+        "BELUGA_BASE_URL": "https://gate.example/v1",
+    }
+    counting = Counting()
+    session = session_with(counting, tmp_path, provider="mine", environ=environ)
+    session.generate("a fox")
+    [request] = counting.requests
+    assert request.model == "mine"
+    assert KEY not in repr(vars(request))
+
+
+def test_status_and_panel_say_who_answers_and_no_key_is_wanted(tmp_path):
+    session = session_with(five_lines, tmp_path, environ={"BELUGA_API_KEY": KEY})
+    status = session.status()
+    assert status["answers"] == "the engine five_lines"
+    assert status["key"] == "none: an engine of this session's own needs none"
+    assert session.answering() == "Answers: the engine five_lines. Mode: auto. Key: none."
+    assert session.models().note.startswith("This session asks its engine five_lines")
+
+
+def test_caps_count_its_pictures(tmp_path):
+    session = session_with(Counting(), tmp_path, provider="mine", max_images=2)
+    session.generate("a fox", n=2)
+    with pytest.raises(OverBudget, match="2 of 2 are made"):
+        session.generate("a cat")
+    assert session.status()["spent"].startswith("2 pictures of 2")
+    assert len(session._own_engine.requests) == 2
+
+
+def test_a_plan_names_the_engine_and_sends_nothing(tmp_path):
+    counting = Counting()
+    plan = session_with(counting, tmp_path, provider="mine").plan("a fox", n=2)
+    assert plan.images == 2
+    assert "engine:mine" in str(plan)
+    assert counting.requests == []
+
+
+STRANGE = "The key is in\x1b[2J\nthe room"
+
+
+async def fails(_request):
+    raise ValueError(STRANGE)
+
+
+async def returns_nothing(_request):
+    return None
+
+
+async def has_no_picture(request):
+    return Result(request, ())
+
+
+async def sends_text(request):
+    return Result(request, (Picture(b"not a picture", "image/png", Recipe(request=request, engine="x")),))
+
+
+async def is_slow(request):
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind", "words"),
+    [
+        (fails, OutcomeUnknown, "The engine mine failed: ValueError: The key is in"),
+        (returns_nothing, BadReply, "The engine mine returned NoneType, and no Result."),
+        (has_no_picture, BadReply, "The engine mine returned 0 of 1 pictures."),
+        (sends_text, BadReply, "no readable PNG, JPEG or WebP"),
+        (is_slow, TimedOut, "The engine mine did not answer in time."),
+    ],
+)
+def test_what_an_engine_may_not_do_is_an_error_of_two_lines_that_may_have_been_billed(
+    engine, kind, words, tmp_path
+):
+    session = session_with(engine, tmp_path, provider="mine", timeout=0.5)
+    with pytest.raises(kind, match=words) as caught:
+        session.generate("a fox")
+    assert caught.value.may_be_billed
+    assert 1 <= len(caught.value._render_traceback_()) <= 2
+    assert "\x1b" not in str(caught.value)
+    assert "1 call may have been charged" in session.status()["unfinished"]
+    assert session.budget.images == 1
+
+
+def test_an_error_of_ours_says_by_itself_whether_it_is_billed(tmp_path):
+    async def refuses(request):
+        raise Refused("No more today.", status=402)
+
+    session = session_with(refuses, tmp_path)
+    with pytest.raises(Refused, match="No more today"):
+        session.generate("a fox")
+    assert "unfinished" not in session.status()
+    assert session.budget.images == 0
+
+
+def test_some_pictures_may_come_and_others_fail(tmp_path):
+    async def mostly(request):
+        if request.sample == 1:
+            raise EngineError("Out of memory.")
+        return await drawing(request)
+
+    session = session_with(mostly, tmp_path)
+    with pytest.raises(Incomplete, match="2 of 3 pictures arrived; the rest failed: Out of memory") as caught:
+        session.generate("a fox", n=3)
+    assert [each.recipe.request.sample for each in caught.value.result.pictures] == [0, 2]
+
+
+def test_a_recipe_names_what_was_asked_whatever_the_engine_made_of_it(tmp_path):
+    async def improves(request):
+        better = Request(prompt=f"{request.prompt}, 8k", model="another")
+        return Result.of(better, [drawn(request, 0)], engine="x")
+
+    session = session_with(improves, tmp_path)
+    fox = session.generate("a fox")
+    assert (fox.recipe.request.prompt, fox.recipe.request.model) == ("a fox", "improves")
+    assert session.generate("a fox", mode="replay") == fox
+
+
+def test_bytes_stay_as_they_are_and_pictures_beyond_those_asked_for_are_kept(tmp_path, said):
+    request = Request(prompt="a fox", model="m")
+    jpeg = drawn(request, 0, "JPEG")
+
+    async def two(request):
+        return Result.of(Request(prompt="a", model="m", n=2), [jpeg, drawn(request, 1)], engine="x")
+
+    [picture] = session_with(two, tmp_path, notify=said.append).generate("a fox").pictures
+    assert (picture.data, picture.media_type) == (jpeg, "image/jpeg")
+    assert "2 pictures where 1 were asked for; also kept" in said[0]
+
+
+def test_stop_cancels_the_engine_and_the_call_stays_in_the_journal(tmp_path):
+    stopped = []
+
+    async def waits(request):
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            stopped.append(request.prompt)
+            raise
+
+    async def stop():
+        job = session.submit("a fox")
+        while not began.is_set():
+            await asyncio.sleep(0.01)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+
+    began = threading.Event()
+    session = session_with(waits, tmp_path)
+    asyncio.run(stop())
+    assert stopped == ["a fox"]
+    assert "1 call may have been charged" in session.status()["unfinished"]
+
+
+def test_a_grid_scores_votes_and_shows_what_the_engine_made(tmp_path):
+    session = session_with(five_lines, tmp_path)
+    grid = session.grid("a {{animal}}", animal=["cat", "fox"]).run()
+    assert {image.size for image in (grid["cat"][0], grid["fox"][0])} == {(96, 64)}
+    assert "preview, not model output" not in str(grid._repr_mimebundle_())
+    assert len(grid.score("sharpness")) == 2
+    booth = grid.vote(by="animal", voter="me")
+    booth._shown_at = 0.0  # the pictures have been looked at
+    booth.press("left")
+    assert set(grid.ranking(by="animal").names) == {"cat", "fox"}
+    again = session_with(Counting(), tmp_path, provider="five_lines")
+    replayed = again.grid("a {{animal}}", animal=["cat", "fox"]).run(mode="replay")
+    assert replayed["fox"].pictures == grid["fox"].pictures
+
+
+def test_a_fatal_answer_stops_the_run(tmp_path):
+    asked = []
+
+    async def no_key(request):
+        asked.append(request)
+        raise Refused("The key of the engine is wrong.", status=401)
+
+    session = session_with(no_key, tmp_path, max_in_flight=1)
+    with pytest.raises(Refused, match="wrong"):
+        session.grid("a {{animal}}", animal=["cat", "fox", "owl"]).run()
+    assert len(asked) == 1
+
+
+def test_the_panel_offers_the_engine_and_asks_it(tmp_path):
+    from beluga_nb.workbench.controller import Controller
+    from beluga_nb.workbench.state import State
+
+    session = session_with(five_lines, tmp_path)
+    state = State()
+    controller = Controller(session, state)
+    assert [each.id for each in state.models] == ["five_lines"]
+    state.prompt = "a fox"
+    controller.generate().result()
+    assert state.result.recipe.engine == "five lines"
+    assert state.trouble == ()
+
+
+@pytest.mark.parametrize("name", ["", "local", "belugapi", "openai", "OpenRouter", "a b", "ä", "x" * 41, 7])
+def test_a_name_that_is_none_or_a_services_is_refused(name, tmp_path):
+    with pytest.raises(SettingsError, match=r"is no name for an engine|is the name of a service"):
+        session_with(drawing, tmp_path, provider=name)
+
+
+@pytest.mark.parametrize("engine", [7, lambda _: None, partial(drawing)], ids=["7", "a lambda", "a partial"])
+def test_an_engine_that_is_none_or_has_no_name_is_refused(engine, tmp_path):
+    with pytest.raises(SettingsError):
+        session_with(engine, tmp_path)
+
+
+def test_a_name_that_an_endpoint_has_is_refused_before_anything_is_asked(tmp_path):
+    counting = Counting()
+    endpoints = {"lab": {"base_url": "https://lab.example/v1"}}
+    session = session_with(counting, tmp_path, provider="lab", endpoints=endpoints)
+    with pytest.raises(SettingsError, match="'lab' is the name of an endpoint"):
+        session.generate("a fox")
+    assert counting.requests == []
+
+
+def test_what_needs_a_service_says_so_in_two_lines(tmp_path):
+    session = session_with(five_lines, tmp_path)
+    for ask in (
+        session.serve,
+        lambda: session.generate("a fox", endpoint="lab"),
+        lambda: session.models(endpoint="lab"),
+    ):
+        with pytest.raises(RequestError, match="This session asks its engine five_lines, and not") as caught:
+            ask()
+        assert len(caught.value.lines()) == 2
+
+
+def test_a_session_with_an_engine_is_not_pickled(tmp_path):
+    with pytest.raises(TypeError, match="not copied or pickled"):
+        pickle.dumps(session_with(five_lines, tmp_path))
+    default.use(five_lines)
+    try:
+        with pytest.raises(TypeError, match="not copied or pickled"):
+            pickle.dumps(default)
+    finally:
+        default.use(None)
+    assert pickle.loads(pickle.dumps(default)) is default
+
+
+@pytest.mark.posix
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_asks_the_same_engine_on_a_loop_of_its_own(tmp_path):
+    session = session_with(five_lines, tmp_path)
+    here = session.generate("a fox")
+    child = os.fork()
+    if child == 0:
+        ended = 1
+        try:
+            alike = session.generate("a fox") == here
+            ended = 0 if alike and session.generate("a cat").recipe.engine == "five lines" else 2
+        finally:
+            os._exit(ended)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert session.generate("a cat", mode="replay").recipe.engine == "five lines"
+
+
+def test_the_documented_engine_answers_in_a_notebook(tmp_path):
+    """The examples of docs/servers.md, word for word, and then a grid and what a saved notebook says."""
+    docs = Path(__file__).parent.parent / "docs" / "servers.md"
+    section = docs.read_text("utf-8").split("## An engine of your own")[1].split("\n## ")[0]
+    python, magic = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    [engine] = re.findall(r"^async def .*?(?=\n\n)", python, re.DOTALL | re.MULTILINE)
+    assert len(engine.splitlines()) <= 5
+    with Kernel(tmp_path) as kernel:
+        assert kernel.run(python).status == "ok"
+        assert kernel.run("sky.recipe.engine, sky[0].size").texts == ["('gradient', (512, 512))"]
+        load, cell = magic.strip().split("\n\n")
+        assert kernel.run(load).status == "ok"
+        [shown] = kernel.run(cell).bundles
+        assert "1 picture of “an evening sky”" in shown["text/plain"]
+        assert "preview, not model output" not in shown["text/plain"] + shown["text/html"]
+        assert "the engine gradient" in kernel.run("%beluga status").everything
+        grid = kernel.run("%%beluga compare --quality standard,hd\na sky")
+        assert grid.status == "ok", grid.everything
+        assert "preview, not model output" not in grid.everything
