@@ -38,6 +38,7 @@ MOST_LINES = 1_000_000
 _LONG = 256  # bytes of a string above which it is taken out before JSON is parsed
 _MOST_DOCUMENTS = 1000
 _MOST_FOUND = 10_000  # places in a text that may be pictures
+_MOST_DEEP = 3  # attempts at a text that is nested too deeply; each may take a hundredth of a second
 _MOST_REPAIRED = 8  # places of a text at which a document may begin that is cut off
 _DEEPEST = 500
 _MOST_WORK = 50_000_000  # characters that are looked at again where a document is damaged
@@ -389,15 +390,16 @@ def _values(text: str) -> Iterator[object]:
     if text.lstrip().startswith('"'):
         yield from _of_string(text.strip())
         return
-    at = repaired = 0
+    at = repaired = deep = 0
     for _ in range(min(_MOST_DOCUMENTS, _MOST_WORK // (len(text) + 1) + 1)):
         start = _START.search(text, at)
-        if not start:
+        if not start or deep == _MOST_DEEP:
             return
         try:
             value, at = _DECODER.raw_decode(text, start.start())
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
             at = start.end()
+            deep += isinstance(error, RecursionError)
             repaired += 1
             with contextlib.suppress(ValueError, RecursionError):
                 if repaired <= _MOST_REPAIRED:

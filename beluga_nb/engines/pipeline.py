@@ -4,7 +4,7 @@
             → StopOnFatal → Budgeted → Held → Recorded → source: InTime → Connected → Retrying → Http
 
 mode "auto"     what is recorded answers, the rest is asked for and recorded
-mode "refresh"  the same, as a new take: everything is asked for again, nothing is overwritten
+mode "refresh"  the same, as a new take: everything is asked for again but what a stopped one has left
 mode "replay"   there is no source: what is not recorded is an error
 mode "off"      nothing is read or written: no SingleFlight, Claimed, Recovering, Replayed or Recorded
 """

@@ -19,7 +19,7 @@ _FORMULA = re.compile(rf"['\s{UNSEEN}]*[=+@\t\n＝＋－＠-]")
 _END = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _MARK = "'"
 _WHOLE = {".csv", ".tsv", ".txt", ".xlsx"}  # neither compressed nor added to
-_MODE = 9  # which argument of `to_csv` says that a file is added to
+_MODE = 8  # which argument of `to_csv` after the first says that a file is added to
 
 
 def harmless(value: object) -> object:
@@ -47,29 +47,28 @@ def _marked(line: str, begun: str) -> str:
 class _Written:
     """What is written for a spreadsheet, from a table of pandas that is left as it is."""
 
-    def to_csv(self, *args: Any, **how: Any) -> Any:
+    def to_csv(self, path_or_buf: Any = None, *args: Any, **how: Any) -> Any:
         """Write as pandas does; text that would be a formula begins with an apostrophe."""
-        return _written(_plain(self).to_csv, *args, **how)
+        return _written(_plain(self).to_csv, path_or_buf, *args, **how)
 
-    def to_excel(self, *args: Any, **how: Any) -> Any:
+    def to_excel(self, excel_writer: Any, *args: Any, **how: Any) -> Any:
         """Write as pandas does; as `to_csv`."""
-        return _written(_plain(self).to_excel, *args, **how)
+        return _written(_plain(self).to_excel, excel_writer, *args, **how)
 
     def to_clipboard(self, *args: Any, **how: Any) -> Any:
         """Copy as pandas does; as `to_csv`."""
         return _plain(self).to_clipboard(*args, **how)
 
 
-def _written(write: Callable[..., Any], *args: Any, **how: Any) -> Any:
+def _written(write: Callable[..., Any], to: Any, *args: Any, **how: Any) -> Any:
     """Have pandas write a file as a whole; what is no plain file of these names is left to pandas."""
-    to = args[0] if args else None
     if isinstance(to, str | os.PathLike) and not how.keys() & {"mode", "compression"} and len(args) < _MODE:
         path = path_of(os.fspath(to))
         is_file = path.is_file() or not os.path.lexists(path)
         if is_file and path.suffix.lower() in _WHOLE and "://" not in str(to):
             with replacing(path) as file:
-                return write(file, *args[1:], **how)
-    return write(*args, **how)
+                return write(file, *args, **how)
+    return write(to, *args, **how)
 
 
 def _plain(table: Any) -> Any:

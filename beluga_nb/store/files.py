@@ -287,8 +287,9 @@ def sweep(root: Path) -> None:
         with contextlib.suppress(OSError):
             check_inside(folder, root)
             for part in listed(folder, 1, ".part"):
-                if is_part(part, older_than=FORGOTTEN_AFTER):
-                    part.unlink()
+                with contextlib.suppress(OSError):  # another kernel has removed it, say
+                    if is_part(part, older_than=FORGOTTEN_AFTER):
+                        part.unlink()
 
 
 def is_part(path: Path, *, older_than: float) -> bool:

@@ -21,8 +21,8 @@ def retaken(
 ) -> Request:
     """Return the request as the first take that has no recording yet: "2", "3" … or "name.2" …
 
-    `reserved` holds the first samples of the takes that are being made. With `unfinished`, it may be a take
-    of which a lost call has left what is missing.
+    `reserved` holds the first samples of the takes that are being made. With `unfinished`, a take that a
+    lost call can still complete is returned too.
     """
     prefix = f"{request.take}." if request.take else ""
     takes = (replace(request, take=f"{prefix}{number}") for number in count(2))

@@ -68,6 +68,7 @@ REPLACING = {
     "a sheet": ("a.png", lambda desk, path: desk.grid.sheet(path)),
     "an export": ("fox.png", lambda desk, path: desk.grid.where(animal="fox").export(path.parent)),
     "a table": ("a.csv", lambda desk, path: desk.grid.to_frame().to_csv(path)),
+    "a table by name": ("b.csv", lambda desk, path: desk.grid.to_frame().to_csv(path_or_buf=path)),
     "a column": ("a.tsv", lambda desk, path: desk.grid.to_frame().iloc[:, 0].to_csv(path, sep="\t")),
     "a pack": ("a.zip", lambda desk, path: desk.session.pack(desk.folder / "a.ipynb", to=path)),
 }
