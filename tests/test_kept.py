@@ -832,6 +832,25 @@ def test_stop_gives_up_further_pictures(user):
     assert server.count("POST") == 1
 
 
+def test_stop_loses_no_further_picture_that_has_arrived(user):
+    pictures = [encoded("PNG", (each + 1, 1)) for each in range(3)]
+    items = [b64(pictures[0]), {"url": "{here}/slow.png"}, *map(b64, pictures[1:])]
+    with Faulty(images(*items), lambda exchange: exchange.wait()) as server:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
+        session = Session(environ=environ, folder=user.folder, notify=user.told.append, timeout=20)
+
+        async def stopped():
+            asking = asyncio.create_task(session.agenerate("a fox", model="flux-2.0"))
+            while not server.count("GET"):
+                await asyncio.sleep(0.01)
+            asking.cancel()
+            await asyncio.wait([asking])
+
+        asyncio.run(stopped())
+    kept = {each.read_bytes() for each in (user.store.folder / "blobs").rglob("*.png")}
+    assert kept >= set(pictures)
+
+
 def test_further_pictures_are_waited_for_no_longer_than_that(user, monkeypatch):
     monkeypatch.setattr("beluga_nb.api.http.EXTRA_SECONDS", 0.3)
     items = [{"url": f"{{here}}/{each}.png"} for each in "abcdefgh"]

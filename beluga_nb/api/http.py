@@ -168,11 +168,11 @@ class Client:
             raise
 
     async def _extra(self, items: Sequence[Item | BadReply], deadline: float) -> AsyncGenerator[Answer, None]:
-        """Yield the pictures beyond those that were asked for; of those at an address, the first few."""
+        """Yield the pictures beyond those that were asked for: all that are here, then a few others."""
         deadline = min(deadline, asyncio.get_running_loop().time() + EXTRA_SECONDS)
         left, fetched = EXTRA_BYTES, 0
-        for item in items:
-            here = isinstance(item, Item) and item.data is not None
+        for item in sorted(items, key=lambda item: not _is_here(item)):
+            here = _is_here(item)
             fetched += not here
             if not here and (fetched > MOST_EXTRA or left <= 0):
                 continue
@@ -325,6 +325,10 @@ def _discard(response: Response) -> None:
 class _By(TypedDict):
     engine: str
     created: int
+
+
+def _is_here(item: Item | BadReply) -> bool:
+    return isinstance(item, Item) and item.data is not None
 
 
 async def _filled(item: Item | BadReply, download: Download) -> Item:

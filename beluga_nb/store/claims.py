@@ -226,6 +226,8 @@ def _misplaced(path: Path) -> Iterator[tuple[Path, Owner]]:
     """Yield where claims are that were moved aside for another, and who holds them."""
     for aside in path.parent.glob(f"{path.name}.*"):
         with contextlib.suppress(OSError):
-            holder = owner_of(aside)
-            if is_claim(aside.name) and not aside.name.startswith(f"{path.name}.{_mark(holder.token)}"):
+            if not is_claim(aside.name) or (said := _said(aside)) is None:
+                continue
+            holder = owner(said)
+            if not aside.name.startswith(f"{path.name}.{_mark(holder.token)}"):
                 yield aside, holder

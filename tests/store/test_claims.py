@@ -170,6 +170,27 @@ def test_a_claim_that_says_nothing_is_waited_for_and_then_taken_over(store, text
     assert list(path_of(store).parent.iterdir()) == []
 
 
+@pytest.mark.posix
+@pytest.mark.parametrize("made", ["notes", "a picture", "a link", "a pipe", "a folder"])
+@pytest.mark.parametrize("old", [False, True])
+def test_a_strangers_file_beside_a_claim_stays_and_delays_nobody(store, made, old):
+    aside = path_of(store).with_name(path_of(store).name + "." + 32 * "0")
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    if made == "a link":
+        aside.symlink_to(store.folder / "elsewhere")
+    elif made == "a pipe":
+        os.mkfifo(aside)
+    elif made == "a folder":
+        aside.mkdir()
+    else:
+        aside.write_bytes(b"my notes" if made == "notes" else b"\x89PNG\r\n")
+    if old:
+        os.utime(aside, (0, 0), follow_symlinks=False)
+    before = aside.lstat()
+    Claim.take(path_of(store), store.folder).release()
+    assert (aside.lstat().st_ino, aside.lstat().st_mtime) == (before.st_ino, before.st_mtime)
+
+
 @pytest.mark.parametrize(
     "text", ["[]", "7", "my own notes", '{"patient": 1}', '{"host" : "h"}', "[" * 100_000, "\0x", " "]
 )
