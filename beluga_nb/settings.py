@@ -214,8 +214,8 @@ class Settings:
         heard = self if untrusted else self._unsaid(*said)
         heard = replace(heard, **said)  # type: ignore[arg-type]  # checked by Settings itself
         heard = replace(heard, places={**self.places, **dict.fromkeys(said, place)})
-        priced = heard.places.get("prices")
-        if "max_cost" in said and not untrusted and priced and is_untrusted_file(priced):
+        priced = "" if heard.prices is None else heard.places.get("prices", "")
+        if "max_cost" in said and not untrusted and is_untrusted_file(priced):
             unused = Ignored(priced, "prices", "", OWN_CAP)
             return replace(heard, prices=None, ignored=(*heard.ignored, unused))
         return heard

@@ -514,8 +514,10 @@ def test_a_price_that_is_dropped_is_the_files_that_says_it(tmp_path, trust):
         texts = ["", "", ""][: len(trust)]
         texts[level] = toml({"prices": DEAR})
         folder, environ = several(tmp_path, trust, texts)
-        told = [each.file for each in load(environ | {"BELUGA_MAX_COST": "3"}, folder).ignored]
-        assert told == ([] if trust[level] else [FILES[level - len(trust)]])
+        now = load(environ | {"BELUGA_MAX_COST": "3"}, folder)
+        for again in (now, now.with_(max_cost=2)):
+            told = [each.file for each in again.ignored]
+            assert told == ([] if trust[level] else [FILES[level - len(trust)]])
 
 
 @pytest.mark.posix
@@ -587,6 +589,7 @@ def test_a_table_of_prices_holds_as_a_whole(tmp_path, trust):
 
 
 @pytest.mark.posix
+@pytest.mark.parametrize("reached", ["straight", "through a link"])
 @pytest.mark.parametrize("budget", ["store", "session"])
 @pytest.mark.parametrize("trusted", [True, False])
 @pytest.mark.parametrize(
@@ -600,12 +603,20 @@ def test_a_table_of_prices_holds_as_a_whole(tmp_path, trust):
         ("pictures", "../a/../pictures"),
     ],
 )
-def test_a_store_that_is_named_already_may_be_named_again(tmp_path, budget, trusted, outer, inner):
+def test_a_store_that_is_named_already_may_be_named_again(tmp_path, reached, budget, trusted, outer, inner):
+    top = tmp_path / "real"
+    top.mkdir()
+    if reached == "through a link":
+        (tmp_path / "linked").symlink_to("real")
+        top = tmp_path / "linked"
     outer_text = f'budget = "{budget}"\nstore = "{outer}"\n'
-    folder, environ = several(tmp_path, [trusted, False], [outer_text, f'store = "{inner}"\n'])
+    folder, environ = several(top, [trusted, False], [outer_text, f'store = "{inner}"\n'])
     (folder / "link").symlink_to("pictures")
     now = load(environ, folder)
-    assert (now.store, now.ignored) == (tmp_path / outer, ())
+    assert (now.store, now.ignored) == (top / outer, ())
+    if budget == "store":
+        (folder / "beluga.toml").write_text('store = "others"\n')
+        assert (load(environ, folder).store, len(load(environ, folder).ignored)) == (top / outer, 1)
 
 
 @pytest.mark.posix
