@@ -3,6 +3,8 @@
 `RULES` says for each setting what is taken of a file. A file whose folder the person names in BELUGA_TRUST
 counts as the person's own word. Of several files, one in another's folder, the outer ones are heard first, so
 that an inner one hides nothing of theirs: it tightens what holds without it, or is the person's word itself.
+Remarks on what is not used of a file go only with the person's word. A file is named by its path from the
+notebook's folder.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from beluga_nb.text import sanitize
 
 FILE = "beluga.toml"
 TRUST = "BELUGA_TRUST"
-TRUSTED = f"{FILE}, which you trust"
-"""The place of a setting that a trusted file says."""
+TRUSTED = ", which you trust"
+"""What is said of a trusted file, after its name."""
 
 LARGEST_FILE = 2**20
 """Bytes of a `beluga.toml`."""
@@ -56,6 +58,8 @@ class Baseline(Protocol):
     @property
     def mode(self) -> str: ...
     @property
+    def store(self) -> Path: ...
+    @property
     def budget(self) -> str: ...
     @property
     def max_cost(self) -> Decimal | None: ...
@@ -69,10 +73,20 @@ class Baseline(Protocol):
     def places(self) -> Mapping[str, str]: ...
 
 
+def is_untrusted_file(place: str | None) -> bool:
+    """Whether the place where a setting was set is a file that the person does not trust.
+
+    >>> is_untrusted_file("../beluga.toml"), is_untrusted_file("../beluga.toml, which you trust")
+    (True, False)
+    """
+    return place is not None and place.rpartition("/")[2] == FILE
+
+
 @dataclass(frozen=True)
 class Ignored:
-    """A setting of a file that is not used: its name, what the file says, why not, and a remedy."""
+    """A setting of a file that is not used: the file, its name, what the file says, why not, and a remedy."""
 
+    file: str
     name: str
     said: str
     why: str
@@ -82,7 +96,7 @@ class Ignored:
     def message(self) -> str:
         """What is not used, and why."""
         value = f" ({sanitize(self.said, 80)})" if self.said else ""
-        return f"{FILE}: {self.name}{value} is not used: {self.why}."
+        return f"{self.file}: {self.name}{value} is not used: {self.why}."
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"
@@ -112,7 +126,8 @@ class Proposal:
     @property
     def _origin(self) -> str:
         place = self.baseline.places.get(self.name)
-        return f"which {place} says" if place else "the default"
+        comma = "," if place and place.endswith(TRUSTED) else ""
+        return f"which {place}{comma} says" if place else "the default"
 
 
 Rule = Callable[[Proposal], object]
@@ -148,13 +163,17 @@ def _same_address(proposal: Proposal) -> object:
 def _below(proposal: Proposal) -> object:
     if not isinstance(proposal.value, str):
         return proposal.value
+    store, named, plain = proposal.folder / proposal.value, proposal.baseline.store, _is_plain(proposal.value)
+    # Only a plain path is looked up: an address such as //host/share would be asked.
+    path = os.path.realpath(store) if plain else os.path.normpath(store)
+    if path in {os.path.realpath(named), os.path.normpath(named)}:
+        return named
     root = os.path.realpath(proposal.folder)
-    path = os.path.realpath(os.path.join(root, proposal.value)) if _is_plain(proposal.value) else root
-    if path == root or not Path(path).is_relative_to(root):
+    if not plain or path == root or not Path(path).is_relative_to(root):
         raise NotTakenError("it does not lie below the folder of the file")
     if proposal.baseline.budget == "store" and "store" in proposal.baseline.places:
         raise NotTakenError("what is spent is counted in the store that is named already")
-    return proposal.folder / proposal.value
+    return store
 
 
 def _is_plain(path: str) -> bool:
@@ -212,16 +231,20 @@ RULES: Mapping[str, Rule] = {
 
 @dataclass(frozen=True)
 class Project:
-    """A `beluga.toml` that was found: its folder, what it says, and whether the person trusts it."""
+    """A `beluga.toml` that was found: its folder, what it says, and whether the person trusts it.
+
+    `file` is its path from the notebook's folder, such as "../beluga.toml".
+    """
 
     folder: Path
+    file: str
     said: Mapping[str, object]
     trusted: bool
 
     def taken(self, baseline: Baseline) -> tuple[dict[str, object], list[Ignored]]:
         """Return what is taken of it, beside what holds without it, and what is not."""
         if self.trusted:
-            return dict(self.said) | self._own_store(), []
+            return self._own_word(baseline), []
         taken: dict[str, object] = {}
         ignored = []
         for name, said in self.said.items():
@@ -229,12 +252,22 @@ class Project:
                 taken[name] = RULES[name](Proposal(name, said, baseline, self.folder))
             except NotTakenError as error:
                 shown = "" if isinstance(said, Mapping) else str(said)
-                ignored.append(Ignored(name, shown, str(error)))
+                ignored.append(Ignored(self.file, name, shown, str(error)))
         return taken, ignored
 
-    def _own_store(self) -> dict[str, object]:
-        store = self.said.get("store")
-        return {"store": self.folder / store} if isinstance(store, str) else {}
+    @property
+    def place(self) -> str:
+        """Who says what it says."""
+        return self.file + TRUSTED if self.trusted else self.file
+
+    def _own_word(self, baseline: Baseline) -> dict[str, object]:
+        said = dict(self.said)
+        if isinstance(store := said.get("store"), str):
+            said["store"] = self.folder / store
+        for name in ("aliases", "endpoints"):
+            if isinstance(own := said.get(name), Mapping):
+                said[name] = {**getattr(baseline, name), **own}
+        return said
 
 
 def find(
@@ -245,23 +278,29 @@ def find(
     The top is the folder that git knows or, further up, one that the person trusts.
     """
     trusted = _trusted(environ)
-    places = [place for place in _downward(folder, trusted) if os.path.isfile(place / FILE)]
-    return [Project(place, _said(place, check_names), os.path.realpath(place) in trusted) for place in places]
+    upward = enumerate(_upward(folder, trusted))
+    found = [(place, "../" * depth + FILE) for depth, place in upward if os.path.isfile(place / FILE)]
+    return [
+        Project(place, file, _said(place, file, check_names), os.path.realpath(place) in trusted)
+        for place, file in reversed(found)
+    ]
 
 
-def _said(folder: Path, check_names: Callable[[Mapping[str, object]], None]) -> Mapping[str, object]:
-    said = _read(folder / FILE)
+def _said(
+    folder: Path, file: str, check_names: Callable[[Mapping[str, object]], None]
+) -> Mapping[str, object]:
+    said = _read(folder / FILE, file)
     for name in _all_names(said):
         if "key" in name.lower():
             raise SettingsError(
-                f"{FILE} holds a key ('{sanitize(name, 80)}').",
+                f"{file} holds a key ('{sanitize(name, 80)}').",
                 "Files get committed: set BELUGA_API_KEY instead.",
             )
     check_names(said)
     return said
 
 
-def _read(path: Path) -> dict[str, object]:
+def _read(path: Path, file: str) -> dict[str, object]:
     try:
         data = read_file(path, LARGEST_FILE)
         if _DEEP.search(data) or _is_deep(said := tomllib.loads(data.decode("utf-8"))):
@@ -272,7 +311,7 @@ def _read(path: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
-            f"{path.name} cannot be read: {sanitize(str(reason), 200)}", "Mend it or remove it."
+            f"{file} cannot be read: {sanitize(str(reason), 200)}", "Mend it or remove it."
         ) from None
 
 
@@ -293,13 +332,13 @@ def _inside(value: object) -> Iterable[object]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _downward(folder: Path, trusted: Set[str]) -> Sequence[Path]:
+def _upward(folder: Path, trusted: Set[str]) -> Sequence[Path]:
     # From the folder that git knows, or one that the person trusts: a downloaded folder that is a repository
     # of its own hides nothing of it. Never from beyond: /tmp and /home are other people's too.
     upward = (folder, *folder.parents)
     git = next((place for place in upward if os.path.exists(place / ".git")), folder)
     tops = [depth for depth, place in enumerate(upward) if place == git or os.path.realpath(place) in trusted]
-    return upward[max(tops) :: -1]
+    return upward[: max(tops) + 1]
 
 
 def _all_names(said: Mapping[str, object]) -> Iterator[str]:

@@ -49,7 +49,7 @@ from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
 from beluga_nb.preferences import Preferences
-from beluga_nb.project import FILE
+from beluga_nb.project import is_untrusted_file
 from beluga_nb.settings import Settings as Settings  # for the workbench, too
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
@@ -582,7 +582,8 @@ class Session(Care, Comparing, Bench):
     def _bounding(self, now: Settings) -> list[Budget]:
         """Return all budgets that hold: what an untrusted file says of whose they are frees from no cap."""
         budgets = [self._budget(now)]
-        if now.budget != "session" and FILE in {now.places.get("budget"), now.places.get("store")}:
+        strangers = any(is_untrusted_file(now.places.get(name)) for name in ("budget", "store"))
+        if now.budget != "session" and strangers:
             budgets.append(self.budget)
         return budgets
 

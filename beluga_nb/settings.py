@@ -19,7 +19,7 @@ from beluga_nb.budget import Caps, Prices
 from beluga_nb.endpoints import Named, named_in, only_named
 from beluga_nb.errors import RequestError, SettingsError, UnknownName
 from beluga_nb.paths import path_of
-from beluga_nb.project import CONTROL, FILE, OWN_CAP, TRUSTED, Ignored, Project
+from beluga_nb.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
 from beluga_nb.text import sanitize, shown
 
 SERVICE = "https://api.belugapi.com/v1"
@@ -42,6 +42,9 @@ CHOICES = {
     "budget": BUDGETS,
 }
 """The settings that are one of a few words."""
+
+LARGEST_NUMBER = 10**12
+"""The most seconds, or requests in flight."""
 
 _RESOLVED = {"named", "places", "ignored", "claimed", "own_engine"}
 """The fields that are no settings: they follow from the settings."""
@@ -195,26 +198,30 @@ class Settings:
     def with_file(self, found: Project) -> Settings:
         """Return the settings with what is taken of a `beluga.toml`."""
         taken, ignored = found.taken(self)
-        unused = {each.name: each for each in ignored}
-        said = self._saying(TRUSTED if found.trusted else FILE, taken)._unsaid(*unused)
-        claimed = _provider_at(checked_base_url(unused["base_url"].said)) if "base_url" in unused else ""
-        return replace(said, ignored=(*said.ignored, *ignored), claimed=claimed or said.claimed)
+        said = self._saying(found.place, taken)
+        claims = [_provider_at(checked_base_url(each.said)) for each in ignored if each.name == "base_url"]
+        claimed = claims[0] if claims else said.claimed
+        return replace(said, ignored=(*said.ignored, *ignored), claimed=claimed)
 
     def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
         """Return the caps of one call, which no price of a file voids that is not trusted."""
         capped = replace(self, max_images=images, max_cost=cost)  # type: ignore[arg-type]
-        own = cost is None or self.places.get("prices") != FILE
+        own = cost is None or not is_untrusted_file(self.places.get("prices"))
         return Caps(images=capped.max_images, cost=capped.max_cost, prices=self.prices if own else None)
 
     def _saying(self, place: str, said: Mapping[str, object]) -> Settings:
-        heard = replace(self._unsaid(*said), **said)  # type: ignore[arg-type]  # checked by Settings itself
+        untrusted = is_untrusted_file(place)  # what is taken of it leaves the remarks on those further up
+        heard = self if untrusted else self._unsaid(*said)
+        heard = replace(heard, **said)  # type: ignore[arg-type]  # checked by Settings itself
         heard = replace(heard, places={**self.places, **dict.fromkeys(said, place)})
-        if "max_cost" in said and place != FILE and heard.places.get("prices") == FILE:
-            return replace(heard, prices=None, ignored=(*heard.ignored, Ignored("prices", "", OWN_CAP)))
+        priced = "" if heard.prices is None else heard.places.get("prices", "")
+        if "max_cost" in said and not untrusted and is_untrusted_file(priced):
+            unused = Ignored(priced, "prices", "", OWN_CAP)
+            return replace(heard, prices=None, ignored=(*heard.ignored, unused))
         return heard
 
     def _unsaid(self, *names: str) -> Settings:
-        """Return the settings without the remarks on what a file says of these, which others decide."""
+        """Return the settings without the remarks on what files say of these, which the person decides."""
         ignored = tuple(each for each in self.ignored if each.name not in names)
         return replace(self, ignored=ignored, claimed="" if "base_url" in names else self.claimed)
 
@@ -233,7 +240,7 @@ def check_names(said: Mapping[str, object]) -> None:
 
 def _check_positive(name: str, value: object) -> None:
     # Neither NaN nor infinity is one.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= money.MOST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST_NUMBER:
         raise SettingsError(f"The setting {name} is {shown(value)}.", "Give a number above 0.")
     if name == "max_in_flight" and not isinstance(value, int):
         raise SettingsError(f"The setting {name} is {shown(value)}.", "Give a whole number above 0.")
@@ -337,6 +344,7 @@ def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object]
     in_ci = environ.get("CI", "").lower() not in _NO
     said = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
     said = said.with_("IPython's profile", **(profile or {}))
+    said = replace(said, store=folder.absolute() / said.store)
     for found in project.find(environ, folder.absolute(), check_names):
         said = said.with_file(found)
     said = said.with_("the environment", **_from_environment(environ))

@@ -6,6 +6,7 @@ holds with the file to what holds without it. What is looser is written out here
 
 import json
 import os
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from itertools import product
@@ -17,7 +18,7 @@ from conftest import KEY, Counting, service
 from beluga_nb.api.named import key_of
 from beluga_nb.core import Request
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError
-from beluga_nb.project import LARGEST_FILE, RULES, TRUSTED
+from beluga_nb.project import LARGEST_FILE, RULES, is_untrusted_file
 from beluga_nb.session import Session
 from beluga_nb.settings import Settings, load, names
 
@@ -117,6 +118,7 @@ IN_THE_ENVIRONMENT = {
 }
 BUDGETS = ["store", "session"]  # from the one that counts most
 MODES = ["replay", "auto", "refresh", "off"]  # from the one that buys least
+TRUSTED = "beluga.toml, which you trust"
 KEYS = dict.fromkeys(
     (
         "BELUGA_API_KEY",
@@ -363,7 +365,11 @@ def test_a_trusted_file_in_a_subfolder_outranks_the_one_above_it(nested, name):
         (nested / "beluga.toml").write_text(toml({name: said}), "utf-8")
         now = load(environ, nested)
         (nested.parent / "beluga.toml").unlink()
-        assert now == load(environ, nested), (said, trusted)
+        alone = load(environ, nested)
+        if name in {"aliases", "endpoints"}:  # what it does not name itself stays
+            assert getattr(now, name) | getattr(alone, name) == getattr(now, name)
+            now = replace(now, **{name: getattr(alone, name)})
+        assert now == alone, (said, trusted)
         assert (now.places[name], now.ignored) == (TRUSTED, ())
 
 
@@ -399,15 +405,230 @@ def test_no_repository_in_a_trusted_folder_hides_its_file(tmp_path, git):
     assert load({}, deep).max_images == 9, "a file beyond the repository is a stranger's"
 
 
-def test_each_file_has_its_remark_and_the_nearest_says_it_of_a_setting_of_both(nested):
+def test_each_file_has_its_remark_also_on_a_setting_of_both(nested):
     environ = above(nested, "", None, trusted=False)
     (nested.parent / "beluga.toml").write_text('mode = "off"\nmax_in_flight = 32\n')
     (nested / "beluga.toml").write_text("max_in_flight = 64\n")
     told = [each.message for each in load(environ, nested).ignored]
     assert told == [
-        "beluga.toml: mode (off) is not used: it would loosen auto, the default.",
+        "../beluga.toml: mode (off) is not used: it would loosen auto, the default.",
+        "../beluga.toml: max_in_flight (32) is not used: it would loosen 4, the default.",
         "beluga.toml: max_in_flight (64) is not used: it would loosen 4, the default.",
     ]
+
+
+# --- several files
+
+
+FILES = ["../../beluga.toml", "../beluga.toml", "beluga.toml"]
+SEVERAL = [trust for depth in (2, 3) for trust in product([True, False], repeat=depth)]
+"""For two and three files, from the outermost on, whether each is trusted."""
+
+
+def trust_id(trust):
+    return "-".join("trusted" if each else "stranger" for each in trust)
+
+
+def several(top, trust, texts):
+    """Write files, the last into the folder of the notebook; return it and the environment of the person."""
+    folders = [top, top / "a", top / "a" / "b"][: len(trust)]
+    folders[-1].mkdir(parents=True, exist_ok=True)
+    (top / ".git").mkdir(exist_ok=True)
+    for folder, text in zip(folders, texts, strict=True):
+        (folder / "beluga.toml").write_text(text, "utf-8")
+    named = [str(folder) for folder, trusted in zip(folders, trust, strict=True) if trusted]
+    return folders[-1], {**KEYS, "BELUGA_TRUST": os.pathsep.join(named)}
+
+
+def remarkable(name, level, baseline):
+    """What a stranger says of a setting in vain, and what is taken."""
+    return {
+        "base_url": (f"https://x{level}.example/v1", baseline),
+        "store": ("../elsewhere", "below"),
+        "max_in_flight": (64 + level, 1),
+    }[name]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trust", SEVERAL, ids=trust_id)
+def test_a_remark_goes_with_the_persons_own_word_or_a_file_that_they_trust_alone(tmp_path, trust):
+    seen = 0
+    for name in ("base_url", "store", "max_in_flight"):
+        for says in product(["in vain", "taken", ""], repeat=len(trust)):
+            baseline, texts, told, claimed = Settings().base_url, [], [], ""
+            for level, (trusted, what) in enumerate(zip(trust, says, strict=True)):
+                vain, taken = remarkable(name, level, baseline)
+                texts.append(toml({name: vain if what == "in vain" else taken} if what else {}))
+                if what and trusted:
+                    told, claimed = [], ""
+                    baseline = vain if what == "in vain" else baseline
+                elif what == "in vain":
+                    told = [*told, FILES[level - len(trust)]]
+                    claimed = f"x{level}.example" if name == "base_url" else ""
+            folder, environ = several(tmp_path, trust, texts)
+            now = load(environ, folder)
+            assert [each.file for each in now.ignored] == told, (name, says)
+            assert {each.name for each in now.ignored} <= {name}
+            assert now.claimed == claimed, (name, says)
+            person = remarkable(name, 9, "")[0]
+            own = now.with_(**{name: person})
+            assert (own.ignored, own.claimed) == ((), "")
+            seen += 1
+    assert seen == 3 ** (len(trust) + 1)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trust", SEVERAL, ids=trust_id)
+@pytest.mark.parametrize("name", ["base_url", "store", "max_images", "mode", "model"])
+def test_each_file_is_named_by_its_path_from_the_notebook(tmp_path, trust, name):
+    """In who said what, and in who is loosened by whom."""
+    values = {
+        "base_url": [f"https://x{level}.example/v1" for level in range(3)],
+        "store": ["one", "two", "three"],
+        "max_images": [5, 9, 12],
+        "mode": ["replay", "auto", "off"],
+        "model": ["flux-2.0", "seedream-4.5", "gpt-image-2"],
+    }[name]
+    shown = FILES[-len(trust) :]
+    shown = [f"{each}, which you trust" if ours else each for each, ours in zip(shown, trust, strict=True)]
+    folder, environ = several(tmp_path, trust, [toml({name: said}) for said in values[: len(trust)]])
+    now = load(environ, folder)
+    refused = {each.file for each in now.ignored}
+    users = [each for each in shown if each not in refused]
+    assert now.places.get(name) == (users[-1] if users else None)
+    assert is_untrusted_file(now.places.get(name)) == bool(users and "trust" not in users[-1])
+    listed = {each.name: each.place for each in Session(environ=environ, folder=folder).preferences.listed()}
+    assert listed[name] == (users[-1] if users else "default")
+    for each in now.ignored:
+        assert each.message.startswith(f"{each.file}: {name} (")
+        if "which" in each.message:
+            above_it = [user for user in users if shown.index(user) < shown.index(each.file)]
+            comma = "," if "trust" in above_it[-1] else ""
+            assert each.message.endswith(f", which {above_it[-1]}{comma} says.")
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trust", SEVERAL, ids=trust_id)
+def test_a_price_that_is_dropped_is_the_files_that_says_it(tmp_path, trust):
+    for level in range(len(trust)):
+        texts = ["", "", ""][: len(trust)]
+        texts[level] = toml({"prices": DEAR})
+        folder, environ = several(tmp_path, trust, texts)
+        now = load(environ | {"BELUGA_MAX_COST": "3"}, folder)
+        for again in (now, now.with_(max_cost=2)):
+            told = [each.file for each in again.ignored]
+            assert told == ([] if trust[level] else [FILES[level - len(trust)]])
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trust", SEVERAL, ids=trust_id)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model = ", " cannot be read: "),
+        ("a = " + "[" * 100 + "]" * 100, " cannot be read: it has more than 16 names"),
+        ("api_key = 1", " holds a key ('api_key')."),
+    ],
+    ids=["bad", "deep", "key"],
+)
+def test_a_file_that_cannot_be_used_is_named_by_its_path_from_the_notebook(tmp_path, trust, text, words):
+    for level in range(len(trust)):
+        texts = ["", "", ""][: len(trust)]
+        texts[level] = text
+        folder, environ = several(tmp_path, trust, texts)
+        with pytest.raises(SettingsError) as failed:
+            load(environ, folder)
+        assert failed.value.message.startswith(FILES[level - len(trust)] + words)
+
+
+@pytest.mark.parametrize(
+    ("place", "untrusted"),
+    [
+        *((file, True) for file in FILES),
+        *((f"{file}, which you trust", False) for file in FILES),
+        *((place, False) for place in (None, "", "default", "the environment", "IPython's profile")),
+    ],
+)
+def test_a_place_is_a_strangers_file_or_not(place, untrusted):
+    assert is_untrusted_file(place) is untrusted
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trust", SEVERAL, ids=trust_id)
+@pytest.mark.parametrize("name", ["aliases", "endpoints"])
+def test_names_of_all_files_hold_and_a_trusted_one_decides_what_its_own_mean(tmp_path, trust, name):
+    tables = [{key: {"model": f"m{level}"} for key in ("both", f"own{level}")} for level in range(len(trust))]
+    texts = [toml({name: table}) for table in tables]
+    folder, environ = several(tmp_path, trust, texts)
+    profile = {name: {"both": {"model": "mine"}, "mine": {"model": "mine"}}}
+    for said in ({}, profile):
+        now = load(environ, folder, said)
+        found = getattr(now, name)
+        owns = [f"own{level}" for level in range(len(trust))]
+        assert set(found) == {"both", *owns, *said.get(name, {})}
+        trusted = [level for level, ours in enumerate(trust) if ours]
+        winner = f"m{trusted[-1]}" if trusted else "mine" if said else "m0"
+        both = found["both"]
+        assert (both["model"] if name == "aliases" else both.model) == winner
+        if name == "endpoints":
+            assert [found[own].known for own in owns] == list(trust)
+            assert both.known == bool(trusted or said)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trust", SEVERAL, ids=trust_id)
+def test_a_table_of_prices_holds_as_a_whole(tmp_path, trust):
+    """No stranger adds a price to those of a person, who may have left it out on purpose."""
+    texts = [toml({"prices": {"date": "D", f"model-{level}": level}}) for level in range(len(trust))]
+    folder, environ = several(tmp_path, trust, texts)
+    trusted = [level for level, ours in enumerate(trust) if ours]
+    alone = toml({"prices": {"date": "D", f"model-{(trusted or [0])[-1]}": (trusted or [0])[-1]}})
+    now = load(environ, folder).prices
+    several(tmp_path, trust, ["", "", alone][-len(trust) :])
+    assert now == load(environ, folder).prices
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("reached", ["straight", "through a link"])
+@pytest.mark.parametrize("budget", ["store", "session"])
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        ("a/pictures", "pictures"),
+        ("a/pictures", "./pictures"),
+        ("a/pictures", "deep/../pictures"),
+        ("a/pictures", "link"),
+        ("pictures", "../pictures"),
+        ("pictures", "../a/../pictures"),
+    ],
+)
+def test_a_store_that_is_named_already_may_be_named_again(tmp_path, reached, budget, trusted, outer, inner):
+    top = tmp_path / "real"
+    top.mkdir()
+    if reached == "through a link":
+        (tmp_path / "linked").symlink_to("real")
+        top = tmp_path / "linked"
+    outer_text = f'budget = "{budget}"\nstore = "{outer}"\n'
+    folder, environ = several(top, [trusted, False], [outer_text, f'store = "{inner}"\n'])
+    (folder / "link").symlink_to("pictures")
+    now = load(environ, folder)
+    assert (now.store, now.ignored) == (top / outer, ())
+    if budget == "store":
+        (folder / "beluga.toml").write_text('store = "others"\n')
+        assert (load(environ, folder).store, len(load(environ, folder).ignored)) == (top / outer, 1)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("store", ["pictures", "./pictures", "/pictures"])
+def test_a_store_of_the_profile_may_be_named_again(tmp_path, store):
+    (tmp_path / "beluga.toml").write_text('store = "pictures"\n')
+    own = f"{tmp_path}{store}" if store.startswith("/") else store
+    now = load({}, tmp_path, {"store": own, "budget": "store"})
+    assert (now.store, now.ignored) == (tmp_path / "pictures", ())
+    (tmp_path / "beluga.toml").write_text('store = "others"\n')
+    now = load({}, tmp_path, {"store": own, "budget": "store"})
+    assert (now.store, len(now.ignored)) == (tmp_path / "pictures", 1)
 
 
 # --- what a session does
@@ -508,6 +729,26 @@ def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(t
     assert (tmp_path / "tmp" / "thesis").read_text() == "three years of work"
     assert tmp_path.stat().st_mode & 0o777 == 0o777
     assert wire.engine.requests == []
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("name", ["base_url", "store"])
+def test_no_file_of_a_stranger_lets_buy_what_the_one_above_it_keeps_from_being_bought(
+    tmp_path, wire, said, name
+):
+    vain = {"base_url": "https://x.example/v1", "store": "../elsewhere"}[name]
+    taken = {"base_url": wire.url, "store": "below"}[name]
+    folder, _ = several(tmp_path, [False, False], [toml({name: vain}), toml({name: taken})])
+    trust = {"BELUGA_API_KEY": KEY}
+    profile = {"base_url": wire.url}
+    session = Session(environ=trust, folder=folder, notify=said.append)
+    session.preferences.profile = profile
+    with pytest.raises(SettingsError, match=rf"^\.\./beluga\.toml: {name} .* Nothing was sent\."):
+        session.generate("a fox", model="flux-2.0")
+    assert wire.engine.requests == []
+    (tmp_path / "beluga.toml").unlink()
+    session.generate("a fox", model="flux-2.0")
+    assert len(wire.engine.requests) == 1
 
 
 # --- the file itself

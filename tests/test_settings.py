@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from beluga_nb.errors import SettingsError, UnknownName
-from beluga_nb.settings import Settings, checked_base_url, load
+from beluga_nb.settings import LARGEST_NUMBER, Settings, checked_base_url, load
 
 
 @pytest.fixture
@@ -182,6 +182,14 @@ def test_a_number_that_is_not_above_zero_is_refused(name, value):
         Settings().with_(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["timeout", "connect_timeout", "max_in_flight"])
+def test_a_number_of_seconds_or_requests_has_a_bound(name):
+    assert getattr(Settings().with_(**{name: LARGEST_NUMBER}), name) == LARGEST_NUMBER
+    for value in (LARGEST_NUMBER + 1, float("inf"), 10**400):
+        with pytest.raises(SettingsError, match=f"The setting {name} is"):
+            Settings().with_(**{name: value})
+
+
 def test_requests_in_flight_are_counted_whole():
     with pytest.raises(SettingsError, match=r"The setting max_in_flight is 2\.5"):
         Settings(max_in_flight=2.5)  # type: ignore[arg-type]
@@ -271,7 +279,8 @@ def test_the_provider_is_belugapi_or_the_host(url, provider, loopback):
 def test_who_said_what_is_known(project):
     write(project, 'model = "flux-2.0"')
     said = load({"BELUGA_MODE": "replay"}, project / "nowhere" / "else").with_(timeout=5)
-    assert said.places == {"model": "beluga.toml", "mode": "the environment", "timeout": "the call"}
+    assert said.places == {"model": "../../beluga.toml", "mode": "the environment", "timeout": "the call"}
+    assert load({}, project).places == {"model": "beluga.toml"}
 
 
 @pytest.mark.parametrize(
