@@ -64,12 +64,13 @@ def test_the_coroutine_gives_the_same(tmp_path):
 
 def test_what_was_recorded_replays_in_another_session_without_asking(tmp_path):
     first = session_with(five_lines, tmp_path).generate("a fox")
-    never = session_with(Counting(), tmp_path, provider="five_lines")
+    counting = Counting()
+    never = session_with(counting, tmp_path, provider="five_lines")
     assert never.generate("a fox", model="five_lines", mode="replay") == first
     assert run("auto", never) == first
     with pytest.raises(NotRecorded):
         never.generate("another fox", mode="replay")
-    assert never._own_engine.requests == []
+    assert counting.requests == []
 
 
 def test_another_name_has_recordings_of_its_own(tmp_path):
@@ -130,12 +131,13 @@ def test_status_and_panel_say_who_answers_and_no_key_is_wanted(tmp_path):
 
 
 def test_caps_count_its_pictures(tmp_path):
-    session = session_with(Counting(), tmp_path, provider="mine", max_images=2)
+    counting = Counting()
+    session = session_with(counting, tmp_path, provider="mine", max_images=2)
     session.generate("a fox", n=2)
     with pytest.raises(OverBudget, match="2 of 2 are made"):
         session.generate("a cat")
     assert session.status()["spent"].startswith("2 pictures of 2")
-    assert len(session._own_engine.requests) == 2
+    assert len(counting.requests) == 2
 
 
 def test_a_plan_names_the_engine_and_sends_nothing(tmp_path):
@@ -372,13 +374,12 @@ def test_the_documented_engine_answers_in_a_notebook(tmp_path):
     """The examples of docs/servers.md, word for word, and then a grid and what a saved notebook says."""
     docs = Path(__file__).parent.parent / "docs" / "servers.md"
     section = docs.read_text("utf-8").split("## An engine of your own")[1].split("\n## ")[0]
-    python, magic = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    python, load, cell = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     [engine] = re.findall(r"^async def .*?(?=\n\n)", python, re.DOTALL | re.MULTILINE)
     assert len(engine.splitlines()) <= 5
     with Kernel(tmp_path) as kernel:
         assert kernel.run(python).status == "ok"
         assert kernel.run("sky.recipe.engine, sky[0].size").texts == ["('gradient', (512, 512))"]
-        load, cell = magic.strip().split("\n\n")
         assert kernel.run(load).status == "ok"
         [shown] = kernel.run(cell).bundles
         assert "1 picture of “an evening sky”" in shown["text/plain"]
