@@ -284,6 +284,14 @@ def check_replay(engine, request, expected):
         assert replay[0] is NotRecorded
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_replay_asks_nobody_whatever_source_it_is_given(source, tmp_path, room, port):
+    there = SOURCES[source](drawing, port, room)
+    replay = built("replay", there, Store(tmp_path), room, [], split)
+    assert asyncio.run(outcome_of(replay, REQUESTS[0]))[0] is NotRecorded
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_law_can_be_broken():
     async def one_byte_off(request):
         result = await drawing(request)
