@@ -60,7 +60,7 @@ class Bench:
         now = now.at(model or now.model)
         key = self._key(now)
         if now.own_engine:
-            return f"Answers: the engine {now.own_engine}. Mode: {now.mode}. Key: none."
+            return f"Answers: the engine {now.own_engine.name}. Mode: {now.mode}. Key: none."
         who = now.base_url if key or now.named else "the built-in painter: previews, not model output"
         return f"Answers: {who}. Mode: {now.mode}. Key: {key.source if key else 'none'}."
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import beluga_nb.catalog as catalog
 from beluga_nb._loop import GRACE, Bridge, Job
@@ -46,7 +46,7 @@ from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import side_by_side
 from beluga_nb.paths import path_of, read_file, write_file
 from beluga_nb.person import check_yes
-from beluga_nb.preferences import Preferences
+from beluga_nb.preferences import Preferences, meant
 from beluga_nb.settings import Settings
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.markup import alt, bundle, data_uri
@@ -170,13 +170,14 @@ class Comparing(Judging):
         cells: list[Cell] = []
         told: list[str] = []
         self.watch()
+        now = self.preferences.settings()
         check({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
         impossible: dict[str, list[Combination]] = {}
         combinations = list(study.combinations())
         for each in combinations:
             try:
-                meant = self.preferences.meant({**fixed, **each.asked})
-                request, words = self._canonical(Request(prompt=each.prompt, **meant), insist=insist)  # type: ignore[arg-type]
+                parts: dict[str, Any] = meant({**fixed, **each.asked}, now)
+                request, words = self._canonical(Request(prompt=each.prompt, **parts), now, insist=insist)
             except RequestError as error:
                 impossible.setdefault(str(error).replace("\n", " "), []).append(each)
                 continue
@@ -377,7 +378,7 @@ class Comparing(Judging):
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:
         raise NotImplementedError
 
-    def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
+    def _canonical(self, asked: Request, now: Settings, *, insist: bool) -> tuple[Request, list[str]]:
         raise NotImplementedError
 
     def _fresh(self, request: Request, now: Settings, store: Store) -> AbstractContextManager[Request]:

@@ -508,7 +508,7 @@ class Result(Sequence["Image"]):
         """Build the result of `request` from pictures in the order of its samples.
 
         Each is a PIL image, which becomes a PNG, or the bytes of a PNG, JPEG or WebP, which stay as they are.
-        `engine` is the name of what made them. Raises `BadImage` for bytes that are no picture.
+        `engine` is the name of what made them. Raises `BadImage` for what is no picture.
         """
         pictures = tuple(
             Picture(
@@ -522,7 +522,7 @@ class Result(Sequence["Image"]):
                 ),
                 answer.preview,
             )
-            for sample, answer in zip(request.samples, map(_answer, answers), strict=False)
+            for sample, answer in zip(request.samples, map(_answer, _each(answers)), strict=False)
         )
         return cls(request, pictures)
 
@@ -623,13 +623,32 @@ class Answer:
     preview: Preview | None = field(default=None, compare=False, repr=False)
 
 
-def _answer(picture: Answer | Image | bytes) -> Answer:
+_PICTURES = "Give a list of PIL images or bytes: [Image.fromarray(array)]."
+
+
+def _each(answers: object) -> Iterable[object]:
+    if isinstance(answers, bytes | str) or not isinstance(answers, Iterable):  # one picture, and no list
+        raise BadImage(f"An object of the type {type(answers).__name__} is no list of pictures.", _PICTURES)
+    return answers
+
+
+def _answer(picture: object) -> Answer:
     if isinstance(picture, Answer):
         return picture
     if isinstance(picture, bytes):
         return Answer(picture, MEDIA_TYPES[str(_with_or_without_text(_opened, picture).format)])
+    from PIL.Image import Image
+
+    if not isinstance(picture, Image):
+        raise BadImage(f"An object of the type {type(picture).__name__} is no picture.", _PICTURES)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    try:
+        picture.save(buffer, "PNG")
+    except (OSError, ValueError) as error:
+        raise BadImage(
+            f"An image of the mode {picture.mode} cannot be written as a PNG.",
+            'Convert it: image.convert("RGB").',
+        ) from error
     return Answer(buffer.getvalue())
 
 
@@ -647,6 +666,18 @@ class Engine(Protocol):
     """An async function from a `Request` to a `Result`; it raises `EngineError` when it has none."""
 
     async def __call__(self, request: Request, /) -> Result: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OwnEngine:
+    """A person's engine that a session asks in place of all services; it lives as long as a session has it.
+
+    Its pictures are recorded under `name`. `checked` is the engine held to what an engine promises.
+    """
+
+    engine: Engine
+    name: str
+    checked: Engine
 
 
 class Incomplete(EngineError):

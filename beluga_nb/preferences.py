@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import beluga_nb.catalog as catalog
 import beluga_nb.settings as settings
-from beluga_nb.core import Request
+from beluga_nb.core import OwnEngine, Request
 from beluga_nb.errors import RequestError, SettingsError, UnknownName
 from beluga_nb.paths import working_folder
 from beluga_nb.settings import Settings
@@ -37,7 +37,7 @@ class Preferences:
         self._folder = folder
         self._said = dict(said)
         self.profile: dict[str, object] = {}
-        self.own_engine = ""  # the name of the session's own engine, if it has one
+        self.own_engine: OwnEngine | None = None  # set at once, and read once for a call: in `settings`
 
     @property
     def folder(self) -> Path:
@@ -49,8 +49,8 @@ class Preferences:
     def settings(self, folder: Path | None = None, /, **said: object) -> Settings:
         """Return the settings as they stand, here or in another folder, with what a call says."""
         loaded = settings.load(self._environment, folder or self.folder, self.profile)
-        if self.own_engine:  # what the other places say of a model is about a service
-            loaded = loaded.for_engine(self.own_engine)
+        if engine := self.own_engine:
+            loaded = loaded.for_engine(engine)
         return loaded.with_(HERE, **self._said).with_(**said)
 
     def set(self, **said: object) -> None:
@@ -94,10 +94,11 @@ class Preferences:
         """
         if name in _known():
             raise RequestError(f"'{name}' is a model already.", "Choose another name for the alias.")
-        aliases = dict(self.settings().aliases)
+        now = self.settings()
+        aliases = dict(now.aliases)
         if parts:
-            meant: dict[str, Any] = {"model": self.settings().model} | parts
-            self.canonical(Request(prompt=name, **meant))
+            meant: dict[str, Any] = {"model": now.model} | parts
+            canonical(Request(prompt=name, **meant), now)
             self.set(aliases=aliases | {name: meant})
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
@@ -106,19 +107,10 @@ class Preferences:
 
     def models(self) -> list[catalog.Model]:
         """Return the models that may be asked: the catalogue's and other servers', or the engine."""
-        if own := self.own_engine:
-            return [catalog.Model(id=own, name="", provider=own, sizes=catalog.labels(), n_max=4)]
-        return [*catalog.models(), *self.elsewhere()]
-
-    def elsewhere(self) -> list[catalog.Model]:
-        """Return the models that `beluga.toml` names at other servers: no more than that is known of them."""
-        named = self.settings().endpoints.values()
-        return [
-            catalog.Model(
-                id=each.prefix + each.model, name="", provider=each.name, sizes=catalog.labels(), n_max=1
-            )
-            for each in named
-        ]
+        now = self.settings()
+        if own := now.own_engine:
+            return [catalog.Model(id=own.name, name="", provider=own.name, sizes=catalog.labels(), n_max=4)]
+        return [*catalog.models(), *elsewhere(now)]
 
     def choices(self, kind: str, model: str = "") -> list[str]:
         """Return what there is of a kind: models and aliases, the sizes or qualities of a model, modes …"""
@@ -129,8 +121,8 @@ class Preferences:
         match kind:
             case "model":
                 if now.own_engine:
-                    return [now.own_engine, *now.aliases]
-                return [*known, *now.aliases, *(each.id for each in self.elsewhere())]
+                    return [now.own_engine.name, *now.aliases]
+                return [*known, *now.aliases, *(each.id for each in elsewhere(now))]
             case "endpoint":
                 return [] if now.own_engine else list(now.endpoints)
             case "size" | "quality":
@@ -144,41 +136,53 @@ class Preferences:
                 return settings.names()
         return list(settings.CHOICES.get(kind, ()))
 
-    def check_no_engine(self, what: str) -> None:
-        """Raise `RequestError` where the session has an engine of its own, which is all that it asks."""
-        if self.own_engine:
-            raise RequestError(
-                f"This session asks its engine {self.own_engine}, and not {what}.",
-                "Use a session without an engine for that: beluga_nb.Session().",
-            )
 
-    def meant(self, asked: Mapping[str, object]) -> dict[str, object]:
-        """Return what is asked for with the alias in place of its name, and what goes without saying.
+def elsewhere(now: Settings) -> list[catalog.Model]:
+    """Return the models that `beluga.toml` names at other servers: no more than that is known of them."""
+    return [
+        catalog.Model(
+            id=each.prefix + each.model, name="", provider=each.name, sizes=catalog.labels(), n_max=1
+        )
+        for each in now.endpoints.values()
+    ]
 
-        A part that the call says itself outranks the alias's; no alias hides a model of the catalogue.
-        """
-        now = self.settings()
-        said = {name: value for name, value in asked.items() if value is not None}
-        endpoint, typed = said.pop("endpoint", None), said.get("model")
-        if endpoint is not None:
-            self.check_no_engine(f"the endpoint {sanitize(str(endpoint), 40)}")
-        model = str(said.setdefault("model", now.model))
-        alias = {} if model in _known() else now.aliases.get(model, {})
-        model = str(alias.get("model", model))
-        if endpoint is not None:
-            model = now.model_of(str(endpoint), model if typed else None)
-        elif not now.own_engine and model.endswith(":") and model[:-1] in now.endpoints:
-            model = now.model_of(model[:-1], None)
-        return {"n": 1} | {**alias, **said, "model": model}
 
-    def canonical(self, request: Request, *, insist: bool = False) -> Request:
-        """Return the request in the catalogue's words, or as another server's or engine's: see `catalog`."""
-        if self.own_engine:
-            return catalog.of_another_server(request)
-        named = self.settings().at(request.model).named
-        if named and (named.known or not insist):
-            return catalog.of_another_server(request)
-        return catalog.canonical(request, insist=insist)
+def check_no_engine(now: Settings, what: str) -> None:
+    """Raise `RequestError` where the session has an engine of its own, which is all that it asks."""
+    if now.own_engine:
+        raise RequestError(
+            f"This session asks its engine {now.own_engine.name}, and not {what}.",
+            "Use a session without an engine for that: beluga_nb.Session().",
+        )
+
+
+def meant(asked: Mapping[str, object], now: Settings) -> dict[str, object]:
+    """Return what is asked for with the alias in place of its name, and what goes without saying.
+
+    A part that the call says itself outranks the alias's; no alias hides a model of the catalogue.
+    """
+    said = {name: value for name, value in asked.items() if value is not None}
+    endpoint, typed = said.pop("endpoint", None), said.get("model")
+    if endpoint is not None:
+        check_no_engine(now, f"the endpoint {sanitize(str(endpoint), 40)}")
+    model = str(said.setdefault("model", now.model))
+    alias = {} if model in _known() else now.aliases.get(model, {})
+    model = str(alias.get("model", model))
+    if endpoint is not None:
+        model = now.model_of(str(endpoint), model if typed else None)
+    elif not now.own_engine and model.endswith(":") and model[:-1] in now.endpoints:
+        model = now.model_of(model[:-1], None)
+    return {"n": 1} | {**alias, **said, "model": model}
+
+
+def canonical(request: Request, now: Settings, *, insist: bool = False) -> Request:
+    """Return the request in the catalogue's words, or as another server's or engine's: see `catalog`."""
+    if now.own_engine:
+        return catalog.of_another_server(request)
+    named = now.at(request.model).named
+    if named and (named.known or not insist):
+        return catalog.of_another_server(request)
+    return catalog.canonical(request, insist=insist)
 
 
 def _known() -> set[str]:

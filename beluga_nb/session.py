@@ -36,7 +36,7 @@ from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.endpoints import Named
 from beluga_nb.engines.counted import TALLY
 from beluga_nb.engines.counted import Tally as Tally  # for the magics, which know only the session
-from beluga_nb.engines.own import provider_of
+from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.pipeline import EMBEDDED_URL, EngineConfig, Source, build, own, service
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
@@ -48,7 +48,7 @@ from beluga_nb.paths import path_of
 from beluga_nb.person import LISTENER as LISTENER  # for the workbench
 from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.person import ask, ask_hidden, check_yes, tell
-from beluga_nb.preferences import Preferences
+from beluga_nb.preferences import Preferences, canonical, check_no_engine, elsewhere, meant
 from beluga_nb.project import is_untrusted_file
 from beluga_nb.settings import Settings as Settings  # for the workbench, too
 from beluga_nb.show.markup import bundle
@@ -120,7 +120,7 @@ class Session(Care, Comparing, Bench):
         self.use(engine, provider=provider)
 
     def __reduce__(self) -> str:
-        if self is not default or self._own_engine:
+        if self is not default or self.preferences.own_engine:
             raise TypeError("A session is not copied or pickled: make one where it is wanted.")
         return "default"  # the same there, with the key and the settings of that place
 
@@ -133,8 +133,12 @@ class Session(Care, Comparing, Bench):
         key is sent. Any model id is passed on, and so are all size labels and pixels. With None, the service
         answers again. Raises `SettingsError` for what is no engine, or no name for one.
         """
-        self.preferences.own_engine = "" if engine is None else provider_of(engine, provider)
-        self._own_engine = engine
+        if engine is None and provider is not None:
+            raise SettingsError(
+                "A provider is the name of an engine, and there is no engine.",
+                'Give both: engine=my_engine, provider="my-engine".',
+            )
+        self.preferences.own_engine = None if engine is None else own_engine(engine, provider)
 
     @keyless
     def submit(
@@ -172,9 +176,11 @@ class Session(Care, Comparing, Bench):
 
         Raises `RequestError` or `SettingsError` before anything is sent, and `EngineError` after.
         """
+        now = self.settings(mode=mode, embed=embed, bridge=bridge)
         request, told = self._asked(
             prompt,
             values,
+            now,
             insist=insist,
             model=model,
             endpoint=endpoint,
@@ -186,7 +192,7 @@ class Session(Care, Comparing, Bench):
             take=take,
             sample=sample,
         )
-        now = self.settings(mode=mode, embed=embed, bridge=bridge).at(request.model)
+        now = now.at(request.model)
         store = self._store_of(now)
         self._check_many(request, now, store, yes=yes)
         engine, home = self._engine(now, store), self._bridge(now)
@@ -215,8 +221,9 @@ class Session(Care, Comparing, Bench):
 
         Raises what `generate` raises before it sends, but for the question whether so many are meant.
         """
-        request, _ = self._asked(prompt, values, insist=insist, **asked)
-        return self._planned([request], self.settings(mode=mode, embed=embed))
+        now = self.settings(mode=mode, embed=embed)
+        request, _ = self._asked(prompt, values, now, insist=insist, **asked)
+        return self._planned([request], now)
 
     def open(self, path: str | Path) -> Result:
         """Return the picture that `save()` wrote, as the result of the request in its recipe.
@@ -246,11 +253,12 @@ class Session(Care, Comparing, Bench):
         It ends with `stop_serving()`, and with this process. Without `port` a new one takes a free port.
         Raises `RequestError` where one runs on another port, and `BelugaError` where none can start.
         """
-        self.preferences.check_no_engine("a server: that is a process of its own, which has no such engine")
+        now = self.settings()
+        check_no_engine(now, "a server: that is a process of its own, which has no such engine")
         from beluga_nb.local.child import Server  # Imported when it is needed, like all that serves.
 
         if self._server is None or not self._server.running:
-            self._server = Server.start(port=port or 0, faults=self.settings().faults)
+            self._server = Server.start(port=port or 0, faults=now.faults)
         elif port not in {None, 0, self._server.port}:
             raise RequestError(
                 f"The server runs already, on {self._server.url}.", "Stop it first: %beluga serve --stop"
@@ -308,16 +316,18 @@ class Session(Care, Comparing, Bench):
         now = self.settings()
         find = partial(catalog.matching, text, provider=provider, size=size)
         if endpoint:
-            self.preferences.check_no_engine(f"the endpoint {sanitize(endpoint, 40)}")
+            check_no_engine(now, f"the endpoint {sanitize(endpoint, 40)}")
             there = now.at(now.endpoint(endpoint).prefix + "any")
             listed = self._bridge(now).submit(_listed(self._endpoint(there))).result()
             return Listing([], named=[replace(each, provider=endpoint) for each in find(among=listed)])
         listing = self._compared(now, find)
-        return replace(listing, named=find(among=self.preferences.elsewhere()))
+        return replace(listing, named=find(among=elsewhere(now)))
 
     def _compared(self, now: Settings, find: Callable[..., list[catalog.Model]]) -> Listing:
         if now.own_engine:
-            note = f"This session asks its engine {now.own_engine}, which is given any model id as it is."
+            note = (
+                f"This session asks its engine {now.own_engine.name}, which is given any model id as it is."
+            )
             return Listing(find(), note=note)
         key = self._find_key()
         if not key or now.mode == "replay":
@@ -336,7 +346,7 @@ class Session(Care, Comparing, Bench):
         key = None if now.own_engine else self._find_key()
         told = {
             "answers": self._who(now, key),
-            "key": f"{key.source}, ending in {key.ending}" if key else self._no_key(),
+            "key": f"{key.source}, ending in {key.ending}" if key else self._no_key(now),
             "model": now.model,
             "mode": now.mode,
             "store": str(self.preferences.shortest(now.store)),
@@ -358,7 +368,7 @@ class Session(Care, Comparing, Bench):
 
     def _who(self, now: Settings, key: Secret | None) -> str:
         if now.own_engine:
-            return f"the engine {now.own_engine}"
+            return f"the engine {now.own_engine.name}"
         return now.base_url if key else "the built-in painter: procedural previews, not model output"
 
     def _booth(self, voting: Voting) -> object:
@@ -378,12 +388,12 @@ class Session(Care, Comparing, Bench):
         return self._stores.setdefault((now.store, indexing), Store(now.store, indexing=indexing))
 
     def _asked(
-        self, prompt: str, values: Mapping[str, object] | None, *, insist: bool, **asked: Any
+        self, prompt: str, values: Mapping[str, object] | None, now: Settings, *, insist: bool, **asked: Any
     ) -> tuple[Request, Told]:
         text = prompt if values is None else filled(prompt, values)
         told = (prompt, used(prompt, values)) if values and names(prompt) else (None, {})
-        meant: dict[str, Any] = self.preferences.meant(asked)
-        return self._checked(Request(prompt=text, **meant), insist=insist), told
+        parts: dict[str, Any] = meant(asked, now)
+        return self._checked(Request(prompt=text, **parts), now, insist=insist), told
 
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:
         store = self._store_of(now)
@@ -399,7 +409,7 @@ class Session(Care, Comparing, Bench):
         self._check_asking(now, request)
         if now.own_engine:
             for part in (request.part(each) for run in new for each in request.part(*run).samples):
-                yield Post(request=part, body=part.said, url=f"engine:{now.own_engine}")
+                yield Post(request=part, body=part.said, url=f"engine:{now.own_engine.name}")
             return
         endpoint = self._endpoint(now)
         url = "" if self._local(now) else f"{endpoint.base_url}{endpoint.dialect.path}"
@@ -432,8 +442,8 @@ class Session(Care, Comparing, Bench):
             endpoints = self.settings().endpoints.values()
         self._find_key.watch(variables(endpoints))
 
-    def _no_key(self) -> str:
-        if self._own_engine:
+    def _no_key(self, now: Settings) -> str:
+        if now.own_engine:
             return "none: an engine of this session's own needs none"
         withheld = self._find_key.withheld
         return f"none: {withheld.why} {withheld.hint}" if withheld else NO_KEY
@@ -444,18 +454,18 @@ class Session(Care, Comparing, Bench):
             self._told_of_withheld = True
             self.notify(f"{withheld.why} {withheld.hint} Until then the built-in painter answers.")
 
-    def _checked(self, asked: Request, *, insist: bool) -> Request:
-        request, words = self._canonical(asked, insist=insist)
+    def _checked(self, asked: Request, now: Settings, *, insist: bool) -> Request:
+        request, words = self._canonical(asked, now, insist=insist)
         for each in words:
             self.notify(each)
         return request
 
-    def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
+    def _canonical(self, asked: Request, now: Settings, *, insist: bool) -> tuple[Request, list[str]]:
         check(asked.said | {"take": asked.take})
-        request = self.preferences.canonical(asked, insist=insist)
-        if self._own_engine:
+        request = canonical(asked, now, insist=insist)
+        if now.own_engine:
             return request, []
-        if named := self.settings().at(request.model).named:
+        if named := now.at(request.model).named:
             return request, find_dialect(named.dialect).remarks(request) if named.known else []
         converted = catalog.conversions(asked, request)
         return request, [f"{words}, the nearest that {request.model} has." for words in converted]
@@ -551,8 +561,8 @@ class Session(Care, Comparing, Bench):
         return [(budget, now.caps) for budget in self._bounding(now)]
 
     def _source(self, now: Settings) -> Source:
-        if self._own_engine:
-            return own(self._own_engine, now.provider, self._room, timeout=now.timeout)
+        if now.own_engine:
+            return own(now.own_engine, self._room, timeout=now.timeout)
         return service(self._endpoint(now), self._room, faults=now.faults)
 
     def _tell_of_file(self, now: Settings) -> None:
@@ -661,9 +671,9 @@ def _typed(hidden: Callable[[str], str | None]) -> Secret | None:
 
 
 def _check_known(now: Settings, request: Request) -> None:
-    if now.own_engine in now.endpoints:
+    if now.own_engine and now.own_engine.name in now.endpoints:
         raise SettingsError(
-            f"'{now.own_engine}' is the name of an endpoint of beluga.toml, and of this session's engine.",
+            f"'{now.provider}' is the name of an endpoint of beluga.toml, and of this session's engine.",
             'Nothing was sent. Give the engine another name: Session(engine=…, provider="my-engine").',
         )
     if now.named and now.named.name in now.endpoints:

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import beluga_nb.money as money
 import beluga_nb.project as project
 from beluga_nb.budget import Caps, Prices
+from beluga_nb.core import OwnEngine
 from beluga_nb.endpoints import Named, named_in, only_named
 from beluga_nb.errors import RequestError, SettingsError, UnknownName
 from beluga_nb.paths import path_of
@@ -78,8 +79,8 @@ class Settings:
     `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
     `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` says who said what,
     and `ignored` what is not used of a file that came with a notebook; `claimed` is the provider whose
-    recordings such a file's folder holds, where its `base_url` is not used. `own_engine` is the name of the
-    session's own engine, which answers in place of all services.
+    recordings such a file's folder holds, where its `base_url` is not used. `own_engine` is the session's
+    own, which answers in place of all services.
     """
 
     base_url: str = SERVICE
@@ -103,7 +104,7 @@ class Settings:
     places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     ignored: tuple[Ignored, ...] = field(default=(), repr=False, compare=False)
     claimed: str = field(default="", repr=False)
-    own_engine: str = field(default="", repr=False)
+    own_engine: OwnEngine | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -134,7 +135,7 @@ class Settings:
     def provider(self) -> str:
         """Who answers, as recordings name it: "belugapi", an endpoint, an engine, or a host."""
         if self.own_engine:
-            return self.own_engine
+            return self.own_engine.name
         if self.named:
             return self.named.name
         return _provider_at(self.base_url)
@@ -164,9 +165,11 @@ class Settings:
         # The address is the endpoint's, so it does not matter that the base_url of a file is not used.
         return replace(self._unsaid("base_url"), named=named, base_url=named.base_url or SERVICE)
 
-    def for_engine(self, name: str) -> Settings:
+    def for_engine(self, engine: OwnEngine) -> Settings:
         """Return the settings for a session's own engine: it stands for its model where none is named."""
-        return replace(self._unsaid("base_url"), own_engine=name, model=name)
+        # What the places have said of a model until here is about a service.
+        places = {name: place for name, place in self.places.items() if name != "model"}
+        return replace(self._unsaid("base_url"), own_engine=engine, model=engine.name, places=places)
 
     def endpoint(self, name: str) -> Named:
         """Return the endpoint of that name; raise `UnknownName` where there is none."""

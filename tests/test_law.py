@@ -25,6 +25,7 @@ from beluga_nb.budget import Budget, Caps
 from beluga_nb.catalog import split
 from beluga_nb.core import Answer, Incomplete, Request, Result
 from beluga_nb.engines import pipeline
+from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.engines.pipeline import EngineConfig
 from beluga_nb.engines.room import engine_room
@@ -216,7 +217,8 @@ async def sent_again(engine, request, _address):
 
 
 def of_an_engine(engine, _port, room):
-    return replace(pipeline.own(engine, "law", room, timeout=30), recover=partial(sent_again, engine))
+    source = pipeline.own(own_engine(engine, "law"), room, timeout=30)
+    return replace(source, recover=partial(sent_again, engine))
 
 
 def of_a_service(engine, port, room):
@@ -261,7 +263,7 @@ def test_what_a_session_asks_never_changes_the_answer(mode, source, bounds, part
         expected = asyncio.run(outcome_of(engine, request))
         assert asyncio.run(outcome_of(making, request)) == expected, names((engine, request))
         if mode == "replay":
-            check_replay(built("replay", None, store, room, [], PARTS[parts]), request, expected)
+            check_replay(built("replay", there, store, room, [], PARTS[parts]), request, expected)
 
 
 def leave(store, request):
@@ -280,6 +282,14 @@ def check_replay(engine, request, expected):
         assert replay == (Incomplete, expected[1], False)
     else:
         assert replay[0] is NotRecorded
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_replay_asks_nobody_whatever_source_it_is_given(source, tmp_path, room, port):
+    there = SOURCES[source](drawing, port, room)
+    replay = built("replay", there, Store(tmp_path), room, [], split)
+    assert asyncio.run(outcome_of(replay, REQUESTS[0]))[0] is NotRecorded
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_law_can_be_broken():

@@ -1,22 +1,28 @@
 """An engine of one's own: `Session(engine=…)` drives the whole kit."""
 
 import asyncio
+import gc
 import hashlib
 import os
 import pickle
 import re
+import sys
 import threading
 import time
+import weakref
 from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import KEY, Counting, drawing, drawn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from kernels import Kernel
 from PIL import Image
 
-from beluga_nb.core import PROCEDURAL, Incomplete, Picture, Recipe, Request, Result
+from beluga_nb.core import PROCEDURAL, Answer, Incomplete, Picture, Preview, Recipe, Request, Result
 from beluga_nb.errors import (
+    BadImage,
     BadReply,
     EngineError,
     NotRecorded,
@@ -64,12 +70,13 @@ def test_the_coroutine_gives_the_same(tmp_path):
 
 def test_what_was_recorded_replays_in_another_session_without_asking(tmp_path):
     first = session_with(five_lines, tmp_path).generate("a fox")
-    never = session_with(Counting(), tmp_path, provider="five_lines")
+    counting = Counting()
+    never = session_with(counting, tmp_path, provider="five_lines")
     assert never.generate("a fox", model="five_lines", mode="replay") == first
     assert run("auto", never) == first
     with pytest.raises(NotRecorded):
         never.generate("another fox", mode="replay")
-    assert never._own_engine.requests == []
+    assert counting.requests == []
 
 
 def test_another_name_has_recordings_of_its_own(tmp_path):
@@ -130,12 +137,13 @@ def test_status_and_panel_say_who_answers_and_no_key_is_wanted(tmp_path):
 
 
 def test_caps_count_its_pictures(tmp_path):
-    session = session_with(Counting(), tmp_path, provider="mine", max_images=2)
+    counting = Counting()
+    session = session_with(counting, tmp_path, provider="mine", max_images=2)
     session.generate("a fox", n=2)
     with pytest.raises(OverBudget, match="2 of 2 are made"):
         session.generate("a cat")
     assert session.status()["spent"].startswith("2 pictures of 2")
-    assert len(session._own_engine.requests) == 2
+    assert len(counting.requests) == 2
 
 
 def test_a_plan_names_the_engine_and_sends_nothing(tmp_path):
@@ -165,6 +173,33 @@ async def sends_text(request):
     return Result(request, (Picture(b"not a picture", "image/png", Recipe(request=request, engine="x")),))
 
 
+async def has_no_tuple(request):
+    return Result(request, None)
+
+
+async def has_strange_pictures(request):
+    return Result(request, ("junk",))
+
+
+async def has_strange_bytes(request):
+    return Result(request, (Picture("no bytes", "image/png", Recipe(request=request, engine="x")),))
+
+
+async def has_no_recipe(request):
+    return Result(request, (Picture(b"", "image/png", None),))
+
+
+async def has_an_array(request):
+    return Result.of(request, [memoryview(b"123")], engine="x")
+
+
+class Plain:
+    """A callable of which nobody can know, before it is called, that its result cannot be awaited."""
+
+    def __call__(self, request):
+        return Result(request, ())
+
+
 async def is_slow(request):
     await asyncio.sleep(60)
 
@@ -174,7 +209,13 @@ async def is_slow(request):
     [
         (fails, OutcomeUnknown, "The engine mine failed: ValueError: The key is in"),
         (returns_nothing, BadReply, "The engine mine returned NoneType, and no Result."),
-        (has_no_picture, BadReply, "The engine mine returned 0 of 1 pictures."),
+        (has_no_picture, BadReply, r"returned 0 of 1 pictures\.\nReturn request\.n pictures\."),
+        (has_no_tuple, BadReply, "returned a Result, but not of Pictures"),
+        (has_strange_pictures, BadReply, "returned a Result, but not of Pictures"),
+        (has_strange_bytes, BadReply, "returned a Result, but not of Pictures"),
+        (has_no_recipe, BadReply, "returned a Result, but not of Pictures"),
+        (has_an_array, BadImage, "type memoryview is no picture"),
+        (Plain(), BadReply, "returned Result, and is no async function.\nWrite it with async def"),
         (sends_text, BadReply, "no readable PNG, JPEG or WebP"),
         (is_slow, TimedOut, "The engine mine did not answer in time."),
     ],
@@ -312,10 +353,256 @@ def test_a_name_that_is_none_or_a_services_is_refused(name, tmp_path):
         session_with(drawing, tmp_path, provider=name)
 
 
-@pytest.mark.parametrize("engine", [7, lambda _: None, partial(drawing)], ids=["7", "a lambda", "a partial"])
-def test_an_engine_that_is_none_or_has_no_name_is_refused(engine, tmp_path):
-    with pytest.raises(SettingsError):
-        session_with(engine, tmp_path)
+@pytest.mark.parametrize("name", [None, "a b"])
+def test_a_refused_name_is_told_what_a_name_may_be(name, tmp_path):
+    with pytest.raises(SettingsError, match="up to 40 letters, digits, - and _, and begins with a letter"):
+        session_with(partial(drawing), tmp_path, provider=name)
+
+
+class Painter:
+    async def __call__(self, request):
+        return await drawing(request)
+
+    async def paint(self, request):
+        return await drawing(request)
+
+    def plain(self, request):
+        return Result(request, ())
+
+
+class Awaited:
+    """A callable with a plain `__call__` that returns what can be awaited."""
+
+    def __call__(self, request):
+        return drawing(request)
+
+
+def plain(request):
+    return Result(request, ())
+
+
+async def several(request):
+    yield request
+
+
+def wrapped(make, depth):
+    """Give what `make` gives in so many partials."""
+    return wrapped(partial(make), depth - 1) if depth else make
+
+
+ASYNC = {"function": drawing, "object": Painter(), "method": Painter().paint, "awaited": Awaited()}
+NONE = {
+    "number": 7,
+    "text": "five_lines",
+    "lambda": lambda _: None,
+    "function": plain,
+    "class": Painter,
+    "method": Painter().plain,
+    "generator": several,
+}
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("kind", NONE)
+def test_what_is_certainly_no_async_function_is_refused_before_any_call(kind, depth, tmp_path):
+    if depth and not callable(NONE[kind]):
+        return  # Python makes no partial of it
+    with pytest.raises(SettingsError, match=r"is no async function\.\nWrite it with async def") as caught:
+        session_with(wrapped(NONE[kind], depth), tmp_path, provider="mine")
+    assert len(caught.value.lines()) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("kind", ASYNC)
+def test_whatever_can_be_awaited_is_an_engine(kind, depth, tmp_path):
+    session = session_with(wrapped(ASYNC[kind], depth), tmp_path, provider="mine")
+    assert session.generate("a fox").recipe.engine == "drawing"
+
+
+@pytest.mark.parametrize("use", [Session, lambda provider: Session().use(None, provider=provider)])
+def test_a_name_without_an_engine_is_refused(use):
+    with pytest.raises(SettingsError, match="there is no engine") as caught:
+        use(provider="mine")
+    assert len(caught.value.lines()) == 2
+
+
+ANYTHING = st.one_of(st.none(), st.integers(), st.text(), st.binary(), st.just(drawing), st.lists(st.none()))
+OF_ANYTHING = st.builds(Picture, ANYTHING, ANYTHING, ANYTHING, ANYTHING)
+RESULTS = st.one_of(ANYTHING, OF_ANYTHING, st.lists(st.one_of(ANYTHING, OF_ANYTHING)).map(tuple))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pictures=RESULTS, answers=RESULTS)
+def test_whatever_an_engine_puts_into_its_result_ends_in_an_error_of_two_lines(pictures, answers, tmp_path):
+    async def strange(request):
+        return Result(request, pictures) if request.prompt == "a" else Result.of(request, answers, engine="x")
+
+    session = session_with(strange, tmp_path, mode="off")
+    for prompt in "ab":
+        with pytest.raises(BadReply) as caught:
+            session.generate(prompt)
+        assert len(caught.value.lines()) == 2
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "F", "HSV", "YCbCr", "LAB"])
+def test_an_image_that_is_no_png_says_how_to_make_one(mode):
+    request = Request(prompt="a fox", model="m")
+    with pytest.raises(BadImage, match=rf"mode {mode} cannot be written as a PNG\.\nConvert it"):
+        Result.of(request, [Image.new(mode, (8, 8))], engine="x")
+
+
+def test_an_array_says_how_to_make_an_image_of_it():
+    numpy = pytest.importorskip("numpy")
+    array = numpy.zeros((8, 8, 3), "uint8")
+    for answers in ([array], array, Image.fromarray(array), b"bytes"):
+        with pytest.raises(BadImage, match=r"is no .*\nGive a list of PIL images or bytes: .Image.fromarray"):
+            Result.of(Request(prompt="a fox", model="m"), answers, engine="x")
+
+
+def test_a_preview_that_an_engine_brings_goes_nowhere(tmp_path):
+    async def with_a_page(request):
+        answer = Answer(drawn(request, 0), preview=Preview(b"<script>" * 99_999, "image/png"))
+        return Result.of(request, [answer], engine="x")
+
+    fox = session_with(with_a_page, tmp_path).generate("a fox")
+    previews = [each for each in (tmp_path / "beluga_store").rglob("*") if each.is_file()]
+    assert not [each for each in previews if b"<script>" in each.read_bytes()]
+    assert fox.pictures[0].preview.data[:2] == b"\xff\xd8"
+
+
+@pytest.mark.parametrize("model", [{"environ": {"BELUGA_MODEL": "flux-2.0"}}, {"model": "flux-2.0"}])
+def test_the_settings_say_who_said_the_model_that_is_used(model, tmp_path):
+    session = session_with(five_lines, tmp_path, **model)
+    [listed] = [each for each in session.preferences.listed() if each.name == "model"]
+    said_here = ("flux-2.0", "this notebook")
+    assert (listed.value, listed.place) == (said_here if "model" in model else ("five_lines", "default"))
+
+
+def test_errors_say_the_name_that_the_engine_has_now(tmp_path):
+    session = session_with(fails, tmp_path, provider="one")
+    for name in ("one", "two", "one"):
+        session.use(fails, provider=name)
+        with pytest.raises(OutcomeUnknown, match=f"The engine {name} failed"):
+            session.generate("a fox", mode="refresh")
+
+
+def is_asked(session):
+    session.generate("a fox", n=2)
+
+
+def is_asked_on_a_nested_loop(session):
+    pytest.importorskip("nest_asyncio" if sys.version_info < (3, 12) else "nest_asyncio2")
+    session.generate("a fox", bridge="nested")
+
+
+def fills_a_grid(session):
+    session.kept = session.grid("a {{animal}}", animal=["cat", "fox"]).run()
+
+
+def is_planned(session):
+    session.kept = session.plan("a fox"), session.settings()
+    session.kept = session.status()
+
+
+def is_stopped(session):
+    job = session.submit("a fox")
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        job.result()
+
+
+def fails_in_the_end(session):
+    session.use(Failing(session.preferences.own_engine.engine), provider="mine")
+    with pytest.raises(OutcomeUnknown):
+        session.generate("a fox")
+
+
+class Failing:
+    def __init__(self, engine):
+        self.engine = engine
+
+    async def __call__(self, request):
+        await self.engine(request)
+        raise ValueError("no")
+
+
+USES = [
+    is_asked,
+    is_asked_on_a_nested_loop,
+    fills_a_grid,
+    is_planned,
+    is_stopped,
+    fails_in_the_end,
+    repr,
+]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_an_engine_lives_as_long_as_the_session_that_has_it(use, tmp_path):
+    engine = Painter()
+    session, alive = session_with(engine, tmp_path, provider="mine"), weakref.ref(engine)
+    del engine
+    use(session)
+    gc.collect()
+    assert alive() is not None
+    session.use(None)
+    until = time.monotonic() + 10
+    while alive() and time.monotonic() < until:  # a loop lets go of its last step at its next one
+        session.generate("a preview", mode="off")
+        gc.collect()
+    assert alive() is None
+
+
+class Switching(dict):
+    """An environment that lets a session use another engine when it is read for the `at`-th time."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.reads, self.at, self.switch = 0, at, lambda: None
+
+    def __getitem__(self, name):
+        if name == "BELUGA_MODEL":
+            self.reads += 1
+            if self.reads == self.at:
+                self.switch()
+        return super().__getitem__(name)
+
+
+async def other_lines(request):
+    image = Image.new("RGB", (64, 96), "red")
+    return Result.of(request, [image], engine="other lines")
+
+
+@pytest.mark.parametrize("other", [other_lines, None])
+@pytest.mark.parametrize("at", range(1, 9))
+def test_an_engine_that_is_changed_meanwhile_changes_no_call_that_has_begun(at, other, tmp_path):
+    environ = Switching(at)
+    session = session_with(five_lines, tmp_path, environ=environ)
+    environ.reads, environ.switch = 0, lambda: session.use(other)
+    [picture] = session.generate("a fox").pictures
+    made = {"five lines": "five_lines", "other lines": "other_lines", PROCEDURAL: "gpt-image-2"}
+    assert picture.recipe.request.model == made[picture.recipe.engine]
+    provider = "local" if picture.recipe.procedural else made[picture.recipe.engine]
+    assert session._store().has(picture.recipe.request, provider=provider)
+
+
+def test_a_call_reads_who_answers_while_threads_change_it(tmp_path):
+    def change():
+        while not over.is_set():
+            for engine in (other_lines, None, five_lines):
+                session.use(engine)
+
+    over, session = threading.Event(), session_with(five_lines, tmp_path, mode="off")
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        found = [session.generate("a fox").recipe for _ in range(30)]
+    finally:
+        over.set()
+        changing.join()
+    made = {"five lines": "five_lines", "other lines": "other_lines", PROCEDURAL: "gpt-image-2"}
+    assert [each.request.model for each in found] == [made[each.engine] for each in found]
 
 
 def test_a_name_that_an_endpoint_has_is_refused_before_anything_is_asked(tmp_path):
@@ -372,13 +659,12 @@ def test_the_documented_engine_answers_in_a_notebook(tmp_path):
     """The examples of docs/servers.md, word for word, and then a grid and what a saved notebook says."""
     docs = Path(__file__).parent.parent / "docs" / "servers.md"
     section = docs.read_text("utf-8").split("## An engine of your own")[1].split("\n## ")[0]
-    python, magic = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    python, load, cell = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     [engine] = re.findall(r"^async def .*?(?=\n\n)", python, re.DOTALL | re.MULTILINE)
     assert len(engine.splitlines()) <= 5
     with Kernel(tmp_path) as kernel:
         assert kernel.run(python).status == "ok"
         assert kernel.run("sky.recipe.engine, sky[0].size").texts == ["('gradient', (512, 512))"]
-        load, cell = magic.strip().split("\n\n")
         assert kernel.run(load).status == "ok"
         [shown] = kernel.run(cell).bundles
         assert "1 picture of “an evening sky”" in shown["text/plain"]

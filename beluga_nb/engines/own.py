@@ -3,40 +3,68 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MethodType
 
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.api.endpoint import DEADLINE
 from beluga_nb.api.fetch import looked_at
-from beluga_nb.core import Answer, Engine, Picture, Request, Result, Stopped
+from beluga_nb.core import Answer, Engine, OwnEngine, Picture, Recipe, Request, Result, Stopped
 from beluga_nb.endpoints import NAME, TAKEN
+from beluga_nb.engines.per_loop import PerLoop
+from beluga_nb.engines.retrying import Retrying
 from beluga_nb.errors import BadImage, BadReply, BelugaError, OutcomeUnknown, SettingsError, TimedOut
 from beluga_nb.merge import joined
 from beluga_nb.text import sanitize
 
 _SERVICES = {name for name, dialect in DIALECTS.items() if dialect.service}
-_HINT = 'Its pictures are recorded under a name of your own: Session(engine=…, provider="my-engine").'
+_HINT = (
+    "A name is up to 40 letters, digits, - and _, and begins with a letter:"
+    ' Session(engine=…, provider="my-engine").'
+)
+_ASYNC = "Write it with async def: async def my_engine(request): …"
 
 
-def provider_of(engine: Engine, provider: str | None = None) -> str:
-    """Return the name that an engine's pictures are recorded under: the given one, or that of its function.
+def own_engine(engine: Engine, provider: str | None = None) -> OwnEngine:
+    """Return an engine with the name that its pictures are recorded under.
 
-    Raises `SettingsError` for what is no name, or is the name of a service.
+    That is `provider`, or the name of its function or class. Raises `SettingsError` for what is certainly no
+    async function, for what is no name, and for the name of a service.
     """
+    if _is_no_async_function(engine):
+        called = str(getattr(engine, "__name__", repr(engine)))
+        raise SettingsError(f"The engine {sanitize(called, 60)} is no async function.", _ASYNC)
+    name = _name_of(engine, provider)
+    checked = PerLoop(lambda: Retrying(Checked(engine, name)))  # they all wait where one is told to wait
+    return OwnEngine(engine=engine, name=name, checked=checked)
+
+
+def _is_no_async_function(engine: object) -> bool:
+    """Whether calling it can certainly not be awaited; what other objects return is seen when they do."""
+    while isinstance(engine, partial | MethodType):
+        engine = engine.func if isinstance(engine, partial) else engine.__func__
+    if inspect.isfunction(engine):
+        return not inspect.iscoroutinefunction(engine)
+    return inspect.isclass(engine) or not callable(engine)
+
+
+def _name_of(engine: Engine, provider: str | None) -> str:
     # Two partials of one function are two engines, and have no names by which to tell them apart.
     own = "" if isinstance(engine, partial) else getattr(engine, "__name__", type(engine).__name__)
     name = own if provider is None else provider
-    if not callable(engine):
-        raise SettingsError(f"The engine is {sanitize(repr(engine), 60)}.", "Give an async function.")
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise SettingsError(f"'{sanitize(str(name), 60)}' is no name for an engine.", _HINT)
     if name.lower() in TAKEN | _SERVICES:
-        raise SettingsError(f"'{name}' is the name of a service.", _HINT)
+        raise SettingsError(
+            f"'{name}' is the name of a service.",
+            'Give the engine a name of its own: Session(engine=…, provider="my-engine").',
+        )
     return name
 
 
@@ -63,7 +91,13 @@ class Checked:
         limit = asyncio.timeout_at(None if math.isinf(deadline) else deadline)
         try:
             async with limit:
-                return await self.engine(request)
+                answer: object = self.engine(request)
+                if not inspect.isawaitable(answer):
+                    returned = type(answer).__name__
+                    raise BadReply(
+                        f"The engine {self.provider} returned {returned}, and is no async function.", _ASYNC
+                    )
+                return await answer
         except BelugaError:
             raise
         except Exception as error:  # a stranger's code
@@ -79,19 +113,38 @@ class Checked:
             ) from error
 
     def _checked(self, request: Request, answer: object) -> Result:
-        if not isinstance(answer, Result):
+        if not isinstance(answer, Result) or not _has_pictures(answer):
+            is_result = isinstance(answer, Result)
+            what = "a Result, but not of Pictures" if is_result else f"{type(answer).__name__}, and no Result"
             raise BadReply(
-                f"The engine {self.provider} returned {type(answer).__name__}, and no Result.",
+                f"The engine {self.provider} returned {what}.",
                 'Let it return Result.of(request, [image], engine="the name of its model").',
             )
         parts = zip(request.samples, answer.pictures, strict=False)
         outcomes = [_picture(request.part(sample), picture) for sample, picture in parts]
         if len(outcomes) < request.n:
             count = f"{len(outcomes)} of {request.n} pictures"
-            outcomes.append(BadReply(f"The engine {self.provider} returned {count}."))
+            outcomes.append(
+                BadReply(f"The engine {self.provider} returned {count}.", "Return request.n pictures.")
+            )
         result = joined(request, outcomes)
         further = answer.pictures[request.n :]
         return replace(result, extra=partial(_answers, further) if further else answer.extra)
+
+
+def _has_pictures(result: Result) -> bool:
+    pictures: object = result.pictures
+    return isinstance(pictures, tuple | list) and all(map(_is_picture, pictures))
+
+
+def _is_picture(each: object) -> bool:
+    return (
+        isinstance(each, Picture)
+        and isinstance(each.data, bytes)
+        and isinstance(each.recipe, Recipe)
+        and isinstance(each.recipe.engine, str)
+        and isinstance(each.recipe.revised_prompt, str | None)
+    )
 
 
 def _picture(request: Request, picture: Picture) -> Result | BelugaError:
@@ -102,8 +155,8 @@ def _picture(request: Request, picture: Picture) -> Result | BelugaError:
         return error
     created = picture.recipe.created or int(time.time())
     recipe = replace(picture.recipe, request=request, created=created)
-    picture = replace(picture, media_type=media_type, preview=picture.preview or small, recipe=recipe)
-    return Result(request, (picture,))
+    # Ours is the preview too: one that the engine brings may be of any size, and of anything.
+    return Result(request, (Picture(picture.data, media_type, recipe, small),))
 
 
 async def _answers(pictures: Sequence[Picture]) -> AsyncGenerator[Answer, None]:

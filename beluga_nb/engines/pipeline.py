@@ -1,11 +1,14 @@
 """The order in which engines wrap one another, for every call of every session.
 
-    request → InRoom → SingleFlight → Claimed → Batched → Recovering → Replayed → Counted → Limited
-            → StopOnFatal → Budgeted → Held → Recorded → source: InTime → Connected → Retrying → Http
+    request → InRoom → SingleFlight → Claimed → Batched → Replayed (other providers) → Recovering → Replayed
+            → Counted → Limited → StopOnFatal → Budgeted → Held → Recorded → source
+
+    source: a service               InTime → Connected → PerLoop → Retrying → Http
+            an engine of one's own  InTime → PerLoop → Retrying → Checked → the engine
 
 mode "auto"     what is recorded answers, the rest is asked for and recorded
 mode "refresh"  the same, as a new take: everything is asked for again but what a stopped one has left
-mode "replay"   there is no source: what is not recorded is an error
+mode "replay"   a source is not asked: what is not recorded is an error
 mode "off"      nothing is read or written: no SingleFlight, Claimed, Recovering, Replayed or Recorded
 """
 
@@ -21,7 +24,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb._loop import GRACE
 from beluga_nb.api.endpoint import Endpoint, TimeLimits
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.core import Engine, Picture, Preview, Request, Result, Small
+from beluga_nb.core import Engine, OwnEngine, Picture, Preview, Request, Result, Small
 from beluga_nb.engines.batched import Batched
 from beluga_nb.engines.budgeted import Budgeted
 from beluga_nb.engines.claimed import Claimed
@@ -31,7 +34,6 @@ from beluga_nb.engines.held import Held
 from beluga_nb.engines.in_room import InRoom
 from beluga_nb.engines.in_time import InTime
 from beluga_nb.engines.limited import ConcurrencyLimit, Limited
-from beluga_nb.engines.own import Checked
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recovering import Recover, Recovering
 from beluga_nb.engines.replayed import Replayed
@@ -89,7 +91,11 @@ class EngineConfig:
 
 
 def build(source: Source | None, config: EngineConfig) -> Engine:
-    """Return the engine that a session asks, from the inside out; without a source only the store answers."""
+    """Return the engine that a session asks, from the inside out; without a source only the store answers.
+
+    A replay has none, whatever is given.
+    """
+    source = None if config.mode == "replay" else source
     store, provider = config.store, config.provider
     split = source.split if source else catalog.split
     if source and config.mode == "off":
@@ -147,12 +153,11 @@ def service(endpoint: Endpoint, room: EngineRoom, *, faults: bool = False) -> So
     )
 
 
-def own(engine: Engine, provider: str, room: EngineRoom, *, timeout: float) -> Source:
+def own(engine: OwnEngine, room: EngineRoom, *, timeout: float) -> Source:
     """Return an engine that somebody wrote as a source: it is asked for one picture at a time."""
-    connected = Connected(room, ("engine", id(engine)), lambda: Retrying(Checked(engine, provider)))
     return Source(
-        engine=InTime(connected, TimeLimits(timeout, timeout)),
-        limit=room.limit(id(engine)),
+        engine=InTime(engine.checked, TimeLimits(timeout, timeout)),
+        limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU
         timeout=timeout,
         split=lambda request: [request.part(sample) for sample in request.samples],
     )
