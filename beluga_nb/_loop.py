@@ -134,10 +134,12 @@ def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
 class Thread:
     """One event loop on a daemon thread, started by the first job, and anew in a forked child.
 
-    It ends when nobody holds this object or a job of its that is under way, or when Python does.
+    It ends when nobody holds this object or a job of its that is under way, or when Python does. Blocking
+    work of its jobs runs on at most so many `workers`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, workers: int = WORKERS) -> None:
+        self.workers = workers
         self._starting = ProcessLock()
         # By process: what the parent has stays untouched in a child, which shares its sockets.
         self._running: dict[int, _LoopThread] = {}
@@ -182,14 +184,15 @@ class Thread:
         with self._starting:
             home = self._running.get(os.getpid())
             if home is None or not home.thread.is_alive():
-                home = self._running[os.getpid()] = _LoopThread()
+                home = self._running[os.getpid()] = _LoopThread(self.workers)
                 weakref.finalize(self, home.end)
             return home
 
 
 class _LoopThread:
-    def __init__(self) -> None:
+    def __init__(self, workers: int) -> None:
         self.pid = os.getpid()
+        self.workers = workers
         self.holding = Holding()
         self._jobs = 0
         self._closing = False
@@ -235,7 +238,7 @@ class _LoopThread:
         # that would wait for the executor's.
         with contextlib.suppress(RuntimeError), runner:
             # Of the work on threads, half waits for the disk: asyncio's own few would wait for one another.
-            self.loop.set_default_executor(Workers(WORKERS, self.holding, name="beluga-work"))
+            self.loop.set_default_executor(Workers(self.workers, self.holding, name="beluga-work"))
             self._stopped = asyncio.Event()
             self._started.set()
             while not self._stopped.is_set():

@@ -7,9 +7,11 @@ import os
 import pickle
 import re
 import sys
+import tempfile
 import threading
 import time
 import weakref
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from beluga_nb.errors import (
     NotRecorded,
     OutcomeUnknown,
     OverBudget,
+    Overloaded,
     Refused,
     RequestError,
     SettingsError,
@@ -673,3 +676,88 @@ def test_the_documented_engine_answers_in_a_notebook(tmp_path):
         grid = kernel.run("%%beluga compare --quality standard,hd\na sky")
         assert grid.status == "ok", grid.everything
         assert "preview, not model output" not in grid.everything
+
+
+SAID = st.one_of(ANYTHING, st.floats(), st.booleans(), st.just("\ud800"), st.just("yesterday"))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(engine=SAID, created=SAID, revised_prompt=SAID)
+def test_whatever_an_engine_says_of_a_picture_it_replays(engine, created, revised_prompt, tmp_path):
+    counting, folder = Counting(five_lines), Path(tempfile.mkdtemp(dir=tmp_path))
+
+    async def says(request):
+        [picture] = (await counting(request)).pictures
+        said = replace(picture.recipe, engine=engine, created=created, revised_prompt=revised_prompt)
+        return Result(request, (replace(picture, recipe=said),))
+
+    session = session_with(says, folder)
+    first = session.generate("a fox")
+    assert session_with(says, folder).generate("a fox") == first
+    assert len(counting.requests) == 1
+    assert session.history().runs
+
+
+def odd_words():
+    class OddError(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    return OddError()
+
+
+@pytest.mark.parametrize(
+    "error", [asyncio.CancelledError(), odd_words(), Overloaded("Busy.", retry_after="soon")], ids=repr
+)
+def test_whatever_an_engine_raises_ends_in_two_lines(error, tmp_path):
+    async def raises(_request):
+        raise error
+
+    with pytest.raises(OutcomeUnknown) as failed:
+        session_with(raises, tmp_path).generate("a fox")
+    assert len(failed.value.lines()) == 2
+
+
+def test_threads_that_an_engine_keeps_busy_hold_up_nobody_else(tmp_path):
+    free = threading.Event()
+
+    async def busy(request):
+        await asyncio.to_thread(free.wait, 60)
+        return await five_lines(request)
+
+    kept = session_with(five_lines, tmp_path).generate("a fox")
+    session = session_with(busy, tmp_path / "busy", timeout=0.2)
+    try:
+        for number in range(4):
+            with pytest.raises(TimedOut):
+                session.generate(f"fox {number}", n=4)
+        assert session_with(five_lines, tmp_path).generate("a fox") == kept
+        assert len(session_with(five_lines, tmp_path).generate("another fox", n=4)) == 4
+    finally:
+        free.set()
+
+
+def test_an_engine_that_blocks_its_own_loop_holds_up_nobody_else(tmp_path):
+    free = threading.Event()
+
+    async def blocks(request):
+        free.wait(60)
+        return await five_lines(request)
+
+    waiting = session_with(blocks, tmp_path / "blocks").submit("a fox")
+    try:
+        assert len(session_with(five_lines, tmp_path).generate("a fox")) == 1
+    finally:
+        free.set()
+    assert len(waiting.result()) == 1
+
+
+def test_an_engine_may_ask_another_session_on_as_many_threads_as_it_likes(tmp_path):
+    inner = session_with(five_lines, tmp_path / "inner")
+
+    async def asks(request):
+        words = f"{request.prompt} {request.sample}"
+        return Result.of(request, [(await asyncio.to_thread(inner.generate, words))[0]], engine="asks")
+
+    outer = session_with(asks, tmp_path, max_in_flight=24)
+    assert len(outer.generate("a fox", n=24, yes=True)) == 24

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import math
 import re
@@ -12,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from types import MethodType
 
+from beluga_nb._loop import GRACE, Thread
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.api.endpoint import DEADLINE
 from beluga_nb.api.fetch import looked_at
@@ -19,7 +21,15 @@ from beluga_nb.core import Answer, Engine, OwnEngine, Picture, Recipe, Request, 
 from beluga_nb.endpoints import NAME, TAKEN
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.engines.retrying import Retrying
-from beluga_nb.errors import BadImage, BadReply, BelugaError, OutcomeUnknown, SettingsError, TimedOut
+from beluga_nb.errors import (
+    BadImage,
+    BadReply,
+    BelugaError,
+    OutcomeUnknown,
+    Overloaded,
+    SettingsError,
+    TimedOut,
+)
 from beluga_nb.merge import joined
 from beluga_nb.text import sanitize
 
@@ -28,6 +38,8 @@ _HINT = (
     "A name is up to 40 letters, digits, - and _, and begins with a letter:"
     ' Session(engine=…, provider="my-engine").'
 )
+_WORKERS = 64  # threads of an engine; one whose call was stopped may be busy for a while
+_LATEST = 2**40  # seconds since 1970
 _ASYNC = "Write it with async def: async def my_engine(request): …"
 
 
@@ -72,12 +84,14 @@ class Checked:
     """Ask an engine, and accept from it only what an engine may answer: a `Result`, or a `BelugaError`.
 
     Every picture is decoded once, and its recipe names the request that was made. Any other exception, and no
-    answer in time, leave the outcome unknown: nobody knows what the engine has paid for.
+    answer in time, leave the outcome unknown: nobody knows what the engine has paid for. The engine has a
+    loop and threads of its own, so that one which blocks holds up nobody else.
     """
 
     def __init__(self, engine: Engine, provider: str) -> None:
         self.engine = engine
         self.provider = provider
+        self.thread = Thread(workers=_WORKERS)
 
     async def __call__(self, request: Request) -> Result:
         answer = await self._asked(request)
@@ -85,32 +99,54 @@ class Checked:
             return await asyncio.to_thread(self._checked, request, answer)
         except asyncio.CancelledError:
             raise Stopped(lambda: [self._checked(request, answer)]) from None
+        except BelugaError:
+            raise
+        except Exception as error:  # of an object that only looks like a Result
+            raise self._failure(error) from error
 
     async def _asked(self, request: Request) -> object:
         deadline = DEADLINE.get()
-        limit = asyncio.timeout_at(None if math.isinf(deadline) else deadline)
+        bound = None if math.isinf(deadline) else deadline
+        hold = max(0.0, bound - asyncio.get_running_loop().time()) + GRACE if bound else 0.0
+        limit = asyncio.timeout_at(bound)
         try:
             async with limit:
-                answer: object = self.engine(request)
-                if not inspect.isawaitable(answer):
-                    returned = type(answer).__name__
-                    raise BadReply(
-                        f"The engine {self.provider} returned {returned}, and is no async function.", _ASYNC
-                    )
-                return await answer
-        except BelugaError:
+                return await self.thread.run(self._called(request), hold=hold)
+        except TimeoutError:
+            raise TimedOut(
+                f"The engine {self.provider} did not answer in time.",
+                "What it has begun may have been billed. The setting timeout says how long it may take.",
+            ) from None
+
+    async def _called(self, request: Request) -> object:
+        try:
+            answer: object = self.engine(request)
+            if not inspect.isawaitable(answer):
+                returned = type(answer).__name__
+                raise BadReply(
+                    f"The engine {self.provider} returned {returned}, and is no async function.", _ASYNC
+                )
+            return await answer
+        except BelugaError as error:
+            if isinstance(error, Overloaded) and not isinstance(error.retry_after, int | float | None):
+                raise self._failure(error) from error
             raise
         except Exception as error:  # a stranger's code
-            if limit.expired():
-                raise TimedOut(
-                    f"The engine {self.provider} did not answer in time.",
-                    "What it has begun may have been billed. The setting timeout says how long it may take.",
-                ) from None
+            raise self._failure(error) from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task and task.cancelling():  # by Stop
+                raise
+            raise self._failure(error) from error  # by the engine itself
+
+    def _failure(self, error: BaseException) -> OutcomeUnknown:
+        words = ""
+        with contextlib.suppress(Exception):  # also what it says is a stranger's code
             words = sanitize(str(error), 200)
-            raise OutcomeUnknown(
-                f"The engine {self.provider} failed: {type(error).__name__}{words and ': '}{words}",
-                "What it has begun may have been billed. Where that is known, raise a BelugaError instead.",
-            ) from error
+        return OutcomeUnknown(
+            f"The engine {self.provider} failed: {type(error).__name__}{words and ': '}{words}",
+            "What it has begun may have been billed. Where that is known, raise a BelugaError instead.",
+        )
 
     def _checked(self, request: Request, answer: object) -> Result:
         if not isinstance(answer, Result) or not _has_pictures(answer):
@@ -121,7 +157,7 @@ class Checked:
                 'Let it return Result.of(request, [image], engine="the name of its model").',
             )
         parts = zip(request.samples, answer.pictures, strict=False)
-        outcomes = [_picture(request.part(sample), picture) for sample, picture in parts]
+        outcomes = [self._picture(request.part(sample), picture) for sample, picture in parts]
         if len(outcomes) < request.n:
             count = f"{len(outcomes)} of {request.n} pictures"
             outcomes.append(
@@ -129,7 +165,36 @@ class Checked:
             )
         result = joined(request, outcomes)
         further = answer.pictures[request.n :]
-        return replace(result, extra=partial(_answers, further) if further else answer.extra)
+        return replace(result, extra=partial(_answers, further) if further else None)
+
+    def _picture(self, request: Request, picture: Picture) -> Result | BelugaError:
+        try:
+            media_type, small = looked_at(picture.data)
+        except BadImage as error:
+            error.sample = request.sample
+            return error
+        said = picture.recipe
+        recipe = replace(
+            said,
+            request=request,
+            engine=sanitize(said.engine, 80) if isinstance(said.engine, str) else self.provider,
+            created=_seconds(said.created),
+            revised_prompt=_text(said.revised_prompt),
+        )
+        # Ours is the preview too: one that the engine brings may be of any size, and of anything.
+        return Result(request, (Picture(picture.data, media_type, recipe, small),))
+
+
+def _seconds(said: object) -> int:
+    """Return a time as a recording has it; now, where an engine said none."""
+    if isinstance(said, int | float) and not isinstance(said, bool) and 0 < said < _LATEST:
+        return int(said)
+    return int(time.time())
+
+
+def _text(said: object) -> str | None:
+    """Return a text as a recording has it: half of a surrogate pair cannot be written."""
+    return said.encode("utf-8", "replace").decode() if isinstance(said, str) else None
 
 
 def _has_pictures(result: Result) -> bool:
@@ -138,25 +203,7 @@ def _has_pictures(result: Result) -> bool:
 
 
 def _is_picture(each: object) -> bool:
-    return (
-        isinstance(each, Picture)
-        and isinstance(each.data, bytes)
-        and isinstance(each.recipe, Recipe)
-        and isinstance(each.recipe.engine, str)
-        and isinstance(each.recipe.revised_prompt, str | None)
-    )
-
-
-def _picture(request: Request, picture: Picture) -> Result | BelugaError:
-    try:
-        media_type, small = looked_at(picture.data)
-    except BadImage as error:
-        error.sample = request.sample
-        return error
-    created = picture.recipe.created or int(time.time())
-    recipe = replace(picture.recipe, request=request, created=created)
-    # Ours is the preview too: one that the engine brings may be of any size, and of anything.
-    return Result(request, (Picture(picture.data, media_type, recipe, small),))
+    return isinstance(each, Picture) and isinstance(each.data, bytes) and isinstance(each.recipe, Recipe)
 
 
 async def _answers(pictures: Sequence[Picture]) -> AsyncGenerator[Answer, None]:
