@@ -644,8 +644,9 @@ def test_of_what_is_asked_for_at_once_each_picture_comes_once_and_an_error_or_a_
         await asyncio.sleep(0.002)
         if fails:
             raise Refused("No.", status=400)
+        result = await drawing(request)
         bought.update(request.samples)
-        return await drawing(request)
+        return result
 
     async def together():
         single, loop = SingleFlight(engine, KeyedLocks(), "store"), asyncio.get_running_loop()

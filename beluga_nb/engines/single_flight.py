@@ -60,13 +60,17 @@ class SingleFlight:
 
     async def __call__(self, request: Request) -> Result:
         async with self.locks.lock((*self.key, request.part(0))).turn() as arrived:
-            try:
-                result = await completed(request, arrived, self.engine)
-            except Incomplete as error:
-                arrived.update(_by_sample(error.result))
-                raise
-            arrived.update(_by_sample(result))
-            return result
+
+            async def asked(part: Request) -> Result:
+                try:
+                    result = await self.engine(part)
+                except Incomplete as error:
+                    arrived.update(_by_sample(error.result))
+                    raise
+                arrived.update(_by_sample(result))  # at once: the next part may be stopped
+                return result
+
+            return await completed(request, dict(arrived), asked)
 
 
 def _by_sample(result: Result) -> dict[int, Picture]:
