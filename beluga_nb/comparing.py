@@ -172,11 +172,11 @@ class Comparing(Judging):
         self.watch()
         check({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
         impossible: dict[str, list[Combination]] = {}
-        combinations = list(study.combinations())
+        combinations, now = list(study.combinations()), self.preferences.settings()
         for each in combinations:
             try:
-                meant = self.preferences.meant({**fixed, **each.asked})
-                request, words = self._canonical(Request(prompt=each.prompt, **meant), insist=insist)  # type: ignore[arg-type]
+                meant = self.preferences.meant({**fixed, **each.asked}, now)
+                request, words = self._canonical(Request(prompt=each.prompt, **meant), now, insist=insist)  # type: ignore[arg-type]
             except RequestError as error:
                 impossible.setdefault(str(error).replace("\n", " "), []).append(each)
                 continue
@@ -377,7 +377,9 @@ class Comparing(Judging):
     def _planned(self, asked: Sequence[Request], now: Settings) -> Plan:
         raise NotImplementedError
 
-    def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
+    def _canonical(
+        self, asked: Request, now: Settings | None = None, *, insist: bool
+    ) -> tuple[Request, list[str]]:
         raise NotImplementedError
 
     def _fresh(self, request: Request, now: Settings, store: Store) -> AbstractContextManager[Request]:

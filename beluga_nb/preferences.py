@@ -152,12 +152,13 @@ class Preferences:
                 "Use a session without an engine for that: beluga_nb.Session().",
             )
 
-    def meant(self, asked: Mapping[str, object]) -> dict[str, object]:
+    def meant(self, asked: Mapping[str, object], now: Settings | None = None) -> dict[str, object]:
         """Return what is asked for with the alias in place of its name, and what goes without saying.
 
-        A part that the call says itself outranks the alias's; no alias hides a model of the catalogue.
+        A part that the call says itself outranks the alias's; no alias hides a model of the catalogue. Who
+        asks much at once gives the settings, which are read from files otherwise.
         """
-        now = self.settings()
+        now = now or self.settings()
         said = {name: value for name, value in asked.items() if value is not None}
         endpoint, typed = said.pop("endpoint", None), said.get("model")
         if endpoint is not None:
@@ -171,11 +172,11 @@ class Preferences:
             model = now.model_of(model[:-1], None)
         return {"n": 1} | {**alias, **said, "model": model}
 
-    def canonical(self, request: Request, *, insist: bool = False) -> Request:
+    def canonical(self, request: Request, now: Settings | None = None, *, insist: bool = False) -> Request:
         """Return the request in the catalogue's words, or as another server's or engine's: see `catalog`."""
         if self.own_engine:
             return catalog.of_another_server(request)
-        named = self.settings().at(request.model).named
+        named = (now or self.settings()).at(request.model).named
         if named and (named.known or not insist):
             return catalog.of_another_server(request)
         return catalog.canonical(request, insist=insist)

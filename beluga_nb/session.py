@@ -450,12 +450,15 @@ class Session(Care, Comparing, Bench):
             self.notify(each)
         return request
 
-    def _canonical(self, asked: Request, *, insist: bool) -> tuple[Request, list[str]]:
+    def _canonical(
+        self, asked: Request, now: Settings | None = None, *, insist: bool
+    ) -> tuple[Request, list[str]]:
         check(asked.said | {"take": asked.take})
-        request = self.preferences.canonical(asked, insist=insist)
+        now = now or self.settings()
+        request = self.preferences.canonical(asked, now, insist=insist)
         if self._own_engine:
             return request, []
-        if named := self.settings().at(request.model).named:
+        if named := now.at(request.model).named:
             return request, find_dialect(named.dialect).remarks(request) if named.known else []
         converted = catalog.conversions(asked, request)
         return request, [f"{words}, the nearest that {request.model} has." for words in converted]
