@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import io
 import os
 import socket
@@ -125,6 +126,12 @@ def everything_said(failed):
 def said():
     """What a session told the person: pass `said.append` as `notify`."""
     return []
+
+
+def pytest_collection_finish():
+    """Let no collection look through the thousands of tests again, as each `gc.collect()` of one would."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

@@ -15,6 +15,7 @@ from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
+from conftest import drawing
 from stores import notebook, record
 
 import beluga_nb.store.votes as votes
@@ -60,7 +61,7 @@ def odd(kind, path):
 def filled(folder):
     """Make a store with something of every kind, a notebook, a picture and its sidecar."""
     store = Store(folder / "beluga_store")
-    session = Session(environ={}, folder=folder, notify=lambda _: None)
+    session = Session(engine=drawing, environ={}, folder=folder, notify=lambda _: None)
     shown = session.generate("a fox", model="flux-2.0", n=2)
     record(store, "a whale")
     store.write_refusal(replace(FOX, prompt="no"), Refused("No."), provider="wire", created=5)
@@ -98,7 +99,7 @@ def with_pictures(store):
 def readers(folder):
     """Everything that reads a store, or a file outside of it, by name."""
     told = []
-    session = Session(environ={}, folder=folder, notify=told.append, confirm=lambda _: True)
+    session = Session(engine=drawing, environ={}, folder=folder, notify=told.append, confirm=lambda _: True)
     store = Store(folder / "beluga_store")
 
     def command(*words):

@@ -224,7 +224,7 @@ def entry(name, offset, data, size):
                 8,
                 0,
                 33,
-                zlib.crc32(data),
+                checksum(data),
                 len(deflated(data)),
                 size,
                 len(name),
