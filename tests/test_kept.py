@@ -904,7 +904,7 @@ def test_a_kill_loses_no_further_pictures(user, step, address):
 SHORT_OF_MEMORY = """
 import base64, json, pathlib, resource, sys
 from beluga_nb.api import http
-from beluga_nb.api.retry import may_send_again
+from beluga_nb.engines.retrying import may_send_again
 from beluga_nb.api.transport import Response
 from beluga_nb.errors import BadReply
 

@@ -417,6 +417,7 @@ def public():
 
 
 CLOSED = """
+import encodings.cp437  # of names in zips; later, Python's own files may be out of reach
 import os, sys
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[3])))
