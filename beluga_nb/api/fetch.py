@@ -151,7 +151,7 @@ def _outside_strings(text: bytes) -> bytes:
     """Return JSON without its strings, or as it is where these are too many."""
     if text.count(b'"') > 2 * _MOST_STRINGS:
         return text
-    if b"\\" in text:
+    if b"\\" in text and b'\\"' in text:  # the first look is the faster one
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     return b"".join(text.split(b'"')[::2])
 
