@@ -133,11 +133,27 @@ def is_whole(data: bytes) -> bool:
 
 
 def seems_complete(body: bytes) -> bool:
-    """Whether a body is a picture with its end, or JSON in which every bracket is closed."""
+    """Whether a body is a picture, JSON, HTML or server-sent events, with its end."""
     bare = body.strip(BLANKS)
-    if bare[:1] not in {b"{", b"["}:
-        return is_whole(bare)
-    return all(bare.count(opens) == bare.count(closes) for opens, closes in (b"{}", b"[]"))
+    if bare[:1] in {b"{", b"["}:
+        outside = _outside_strings(bare)
+        return all(outside.count(opens) == outside.count(closes) for opens, closes in (b"{}", b"[]"))
+    if bare.startswith(_EVENTS):
+        return body.endswith((b"\n\n", b"\n\r\n", b"\r\r"))
+    return bare.endswith(b">") if bare[:1] == b"<" else is_whole(bare)
+
+
+_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_MOST_STRINGS = 200_000  # of JSON, that are told from what is between them
+
+
+def _outside_strings(text: bytes) -> bytes:
+    """Return JSON without its strings, or as it is where these are too many."""
+    if text.count(b'"') > 2 * _MOST_STRINGS:
+        return text
+    if b"\\" in text and b'\\"' in text:  # the first look is the faster one
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(text.split(b'"')[::2])
 
 
 def begins_with_picture(body: bytes) -> bool:

@@ -3,7 +3,8 @@
 An HTTP library refuses a bare line feed, a blank in a header's name, two lengths, or `HTTP/2` over a plain
 connection, and drops all that came. So each head is written anew, as RFC 9112 has it, before the library
 reads it. Where there is no status line at all, everything is the body of a success. Libraries also drop what
-follows a length that is too small, or a status that has no body; that is handed out apart.
+follows a length that is too small, a status that has no body, or a chunk of another size than it says; so
+chunks are taken apart here, and what is beyond the body is handed out after it.
 """
 
 from __future__ import annotations
@@ -29,8 +30,13 @@ _END = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\n[ \t]+")
 _NO_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROLS = re.compile(rb"[\0-\x08\x0a-\x1f\x7f]")
-_CHUNK = re.compile(rb"[ \t]*(?:0[xX])?[0-9A-Fa-f]{1,16}[ \t]*(;[^\n]{0,200})?\r?\n")
-_MAY_BE_CHUNK = re.compile(rb"[ \t]{0,20}(?:0[xX])?[0-9A-Fa-f]{0,16}[ \t]{0,20}(;[^\n]{0,200})?\r?")
+
+_LARGEST_CHUNK = 2**63  # bytes
+_SIZE = re.compile(rb"\r?\n[ \t]{0,20}(?:0[xX])?([0-9A-Fa-f]{1,64})[ \t]{0,20}(?:;[^\n]{0,4096})?\r?\n")
+_MAY_BE_SIZE = re.compile(
+    rb"\r?(?:\n[ \t]{0,20}(?:0[xX])?[0-9A-Fa-f]{0,64}[ \t]{0,20}(?:;[^\n]{0,4096})?\r?)?"
+)
+_TRAILERS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}:[^\n]{0,2000}\n){0,40}\r?(?:\n|\Z)")
 
 
 class LiberalHead:
@@ -41,6 +47,7 @@ class LiberalHead:
         self._waiting = b""
         self._passed = self._in_head = False
         self._left: int | None = None  # bytes of the body; None: no length says it
+        self._chunks: _Chunks | None = None
         self._beyond = b""
 
     async def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -54,10 +61,25 @@ class LiberalHead:
             written = self._written(ended=not arrived)
             if written or not arrived:
                 return written
-        return self._within(await self._read(max_bytes, timeout))
+        while self._left != 0:
+            arrived = await self._read(max_bytes, timeout)
+            body = self._within(arrived)
+            if body or not arrived:  # the size of a chunk may arrive alone
+                return body
+        return b""
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether the body came in chunks, and without the one that ends it."""
+        return self._chunks is not None and not self._chunks.is_whole
 
     async def beyond(self, *, patient: bool) -> AsyncGenerator[bytes, None]:
         """Yield what follows the body as its head has it; with `patient`, also what is still on its way."""
+        if self._chunks and self._chunks.is_whole:
+            if patient and b"\n" not in self._beyond:
+                self._beyond += await self._soon()
+            trailers = _TRAILERS.match(self._beyond)
+            self._beyond = self._beyond[trailers.end() if trailers else 0 :]
         if self._beyond:
             yield self._beyond
         while patient and self._left == 0 and (more := await self._soon()):
@@ -71,7 +93,12 @@ class LiberalHead:
             return b""
 
     def _within(self, body: bytes) -> bytes:
-        """Return what is of the body by its length, and keep what is beyond it."""
+        """Return what is of the body by its length or its chunks, and keep what is beyond it."""
+        if self._chunks:
+            body, beyond = self._chunks.taken(body)
+            self._left = None if beyond is None else 0
+            self._beyond = beyond or b""
+            return body
         if self._left is None:
             return body
         body, beyond = body[: self._left], body[self._left :]
@@ -102,12 +129,45 @@ class LiberalHead:
                 code, head = 200, b"content-length: 0"
             written += b"HTTP/1.1 %d \r\n%b\r\n" % (code, _fields_of(head, body))
             if not interim:
+                self._chunks = _Chunks() if code not in _BODILESS and _in_chunks(head, body) else None
                 self._left = 0 if code in _BODILESS else _length(head, body)
                 return written + self._within(self._rest())
 
     def _rest(self, head: bytes = b"") -> bytes:
         rest, self._waiting, self._passed = head + self._waiting, b"", True
         return rest
+
+
+class _Chunks:
+    """Takes a body in chunks apart, up to the one that ends it, or to where no size is that must be one."""
+
+    def __init__(self) -> None:
+        self._waiting = b"\r\n"  # as if a chunk had ended, for each size but the first follows one
+        self._left = 0  # bytes of a chunk
+        self.is_whole = False
+
+    def taken(self, arrived: bytes) -> tuple[bytes, bytes | None]:
+        """Return what is of the body, and at its end what is beyond it; nothing arrives when all has."""
+        data, at, parts = self._waiting + arrived, 0, []
+        self._waiting = b""
+        while True:
+            parts.append(data[at : at + self._left])
+            at += len(parts[-1])
+            self._left -= len(parts[-1])
+            if self._left:
+                return b"".join(parts), None if arrived else b""
+            line = _SIZE.match(data, at)
+            size = int(line[1], 16) if line else None
+            if not line or size is None or size > _LARGEST_CHUNK:
+                break
+            at, self._left = line.end(), size
+            if not size:
+                self.is_whole = True
+                return b"".join(parts), data[at:]
+        if arrived and _MAY_BE_SIZE.fullmatch(data, at):
+            self._waiting = data[at:]
+            return b"".join(parts), None
+        return b"".join(parts), data[at:].removeprefix(b"\r\n")  # which ends the chunk before it
 
 
 def _may_be_status(start: bytes) -> bool:
@@ -119,24 +179,22 @@ def _may_be_status(start: bytes) -> bool:
 
 def _shows_chunks(body: bytes) -> bool:
     """Whether enough of a body is there to see if it comes in chunks."""
-    return not _MAY_BE_CHUNK.fullmatch(body)
+    return not _MAY_BE_SIZE.fullmatch(b"\n" + body)
 
 
 def _fields_of(head: bytes, body: bytes) -> bytes:
-    """Return the header lines of an answer, with one way at most of telling where its body ends."""
+    """Return the header lines of an answer, with one length at most, and with none for chunks."""
     written = b""
     for name, value in _fields(head):
         how_long = name.lower() in {b"content-length", b"transfer-encoding"}
         if not how_long and len(written) + len(name) + len(value) < _LONGEST:
             written += b"%b: %b\r\n" % (name, value)
-    if _in_chunks(head, body):
-        return written + b"transfer-encoding: chunked\r\n"
     length = _length(head, body)
     return written if length is None else written + b"content-length: %d\r\n" % length
 
 
 def _in_chunks(head: bytes, body: bytes) -> bool:
-    return _chunked(head) and bool(_CHUNK.match(body))
+    return _chunked(head) and bool(_SIZE.match(b"\n" + body))
 
 
 def _length(head: bytes, body: bytes) -> int | None:

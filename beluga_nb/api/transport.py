@@ -297,8 +297,9 @@ class _Arrival:
                 arrived += len(chunk)
                 if not await self._take(chunk):
                     return
-        if arrived < length:  # a connection would have broken; an app in this process has none
-            raise httpx.RemoteProtocolError("fewer bytes than the answer's own length")
+        # Of its length: a connection would have broken; an app in this process has none.
+        if arrived < length or (head and head.is_broken_off):
+            raise httpx.RemoteProtocolError("the answer lacks its end")
         self.whole = True
         if self.spool:
             await self.spool.finish()
@@ -306,7 +307,7 @@ class _Arrival:
     async def _pieces(
         self, response: httpx.Response, head: LiberalHead | None
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the body, and of one that may be paid for also what its length leaves out."""
+        """Yield the body, and of one that may be paid for also what its frame leaves out."""
         assert isinstance(response.stream, httpx.AsyncByteStream)
         async for chunk in response.stream:
             yield chunk

@@ -8,12 +8,15 @@ import time
 import pytest
 from conftest import drawn
 from faulty import Faulty, b64, http, images
+from hypothesis import given
+from hypothesis import strategies as st
 
 from beluga_nb.api import heads
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import seems_complete
 from beluga_nb.api.http import Http
 from beluga_nb.core import Request
+from beluga_nb.errors import EngineError
 from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -154,3 +157,61 @@ def test_only_what_lacks_nothing_seems_complete():
         assert seems_complete(b"\xef\xbb\xbf\n" + body.rstrip())
         assert not any(seems_complete(body[:-cut]) for cut in [*range(1, 60), len(body) // 2])
     assert not seems_complete(b"")
+
+
+COMPLETE = {
+    "brackets in a string": b'{"data": [{"revised_prompt": "a fox :-{ [sic"}]}',
+    "an escaped quote": rb'{"a": "\" [ \\\" {", "b": ["\\"]}',
+    "backslashes": rb'{"a": "\\\\", "b": "{\\"}',
+    "an escaped slash": rb'{"a": "data:image\/png;base64,[", "b": 1}',
+    "lines": b'{"a": "["}\n{"b": "{"}\n',
+    "events": b'data: {"a": "["}\n\ndata: [DONE]\n\n',
+    "events with CRLF": b"event: done\r\ndata: 1\r\n\r\n",
+    "events with CR": b"id: 1\rdata: 1\r\r",
+    "HTML": b"<!doctype html>\n<html><body>No</body></html>\n",
+    "HTML after a mark": b"\xef\xbb\xbf<html>x<br>",
+}
+
+
+@pytest.mark.parametrize("body", COMPLETE.values(), ids=COMPLETE)
+def test_brackets_in_strings_events_and_html_are_complete_with_their_end(body):
+    assert seems_complete(body)
+    bare = body.rstrip()
+    assert not seems_complete(bare[:-1])
+    assert not seems_complete(bare[: len(bare) // 3])
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text('[]{}"\\a', max_size=9),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text('[{"\\', max_size=4), inner),
+        max_leaves=20,
+    )
+)
+def test_json_seems_complete_with_its_last_bracket_and_not_before(value):
+    body = json.dumps({"data": value}).encode()
+    assert seems_complete(body)
+    assert not any(seems_complete(body[:end]) for end in range(len(body)))
+
+
+@pytest.mark.parametrize("answer", COMPLETE)
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_ordinary_answer_is_not_waited_for(status, answer, tmp_path, monkeypatch):
+    monkeypatch.setattr(heads, "SILENCE", 15)
+    with Faulty(answering(status, COMPLETE[answer], 0, "stays open", "at once")) as server:
+        began = time.monotonic()
+        with pytest.raises(EngineError):
+            bought(server, tmp_path)
+        assert time.monotonic() - began < 10
+
+
+def test_looking_whether_an_answer_is_complete_takes_no_long_time():
+    for body in (
+        json.dumps({"data": [{"b64_json": "iVBO/+" * 2 * 2**20}]}).encode(),
+        json.dumps({"data": [{"b64_json": "iVBO/+" * 2 * 2**20}]}).replace("/", "\\/").encode(),
+        b'{"' * 2**22,
+        b'{"a": "' + b"\\" * 2**24,
+    ):
+        began = time.monotonic()
+        seems_complete(body)
+        assert time.monotonic() - began < 1
