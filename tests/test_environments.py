@@ -121,6 +121,18 @@ def shelf(environment, wheel, folder):
     return found
 
 
+def the_cell_twice(work, python, environ):
+    """Run the README's cell, and again without its first line; return that, and whether all is as on disk."""
+    with Kernel(work, python=python, **environ) as kernel:
+        assert kernel.run(USED).status == "ok"
+        shown = kernel.run(CELL)
+        assert shown.status == "ok", shown
+        assert "Successfully installed" in shown.stdout, shown
+        assert "restart" not in shown.stdout.replace("Note: you may need to restart the kernel", "")
+        again = kernel.run(CELL.partition("\n")[2])  # without a kernel that died
+        return again, kernel.run("import importlib.metadata, sys\n" + AS_ON_DISK)
+
+
 def test_the_readmes_cell_runs_in_a_kernel_that_was_used_before_and_replaces_nothing(
     environment, wheel, tmp_path
 ):
@@ -132,14 +144,15 @@ def test_the_readmes_cell_runs_in_a_kernel_that_was_used_before_and_replaces_not
     }
     work = tmp_path / "work"
     work.mkdir()
-    with Kernel(work, python=environment.python, **environment.environ(**index)) as kernel:
-        assert kernel.run(USED).status == "ok"
-        shown = kernel.run(CELL)
-        assert shown.status == "ok", shown
-        assert "Successfully installed" in shown.stdout, shown
-        assert "restart" not in shown.stdout.replace("Note: you may need to restart the kernel", "")
-        again = kernel.run(CELL.partition("\n")[2])  # the cell again, without a kernel that died
-        shown = kernel.run("import importlib.metadata, sys\n" + AS_ON_DISK)
+    loses_cells = before["ipykernel"].startswith(("7.0.", "7.1.", "7.2.", "7.3."))
+    for left in (2, 1, 0) if loses_cells else (0,):
+        try:
+            again, shown = the_cell_twice(work, environment.python, environment.environ(**index))
+            break
+        except TimeoutError:  # of a cell that the kernel has lost, as these do by themselves
+            if not left:
+                raise
+            environment.run("-m", "pip", "uninstall", "-q", "-y", "beluga_nb", cwd=ROOT)
     assert (again.status, shown.stdout) == ("ok", "1 (1024, 1024) True\n"), (again, shown)
     after = frozen(environment, tmp_path)
     print(f"\nadded: {sorted(set(after) - set(before))}")
