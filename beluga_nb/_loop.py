@@ -144,7 +144,7 @@ class Thread:
         # By process: what the parent has stays untouched in a child, which shares its sockets.
         self._running: dict[int, _LoopThread] = {}
 
-    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> _ThreadJob[T]:
+    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> ThreadJob[T]:
         """Start the coroutine and return its job at once."""
         try:
             with self._starting:
@@ -153,7 +153,7 @@ class Thread:
         except BaseException:
             coroutine.close()
             raise
-        return _ThreadJob(self, home, coroutine, hold)
+        return ThreadJob(self, home, coroutine, hold)
 
     async def run(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> T:
         """Run the coroutine here and return what it returns, from whatever loop; whoever stops it waits."""
@@ -243,7 +243,8 @@ class _LoopThread:
             self._started.set()
             while not self._stopped.is_set():
                 # A SystemExit in a job comes through here; it belongs to who asks for the job's result.
-                with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                # An engine of somebody's may also cancel every task there is.
+                with contextlib.suppress(SystemExit, KeyboardInterrupt, asyncio.CancelledError):
                     runner.run(self._until_stopped())
 
     def begin(self) -> None:
@@ -332,7 +333,9 @@ class _Waited(Coroutine[Any, Any, T]):
         return self._waits[task]
 
 
-class _ThreadJob(_Waited[T]):
+class ThreadJob(_Waited[T]):
+    """A job on a loop of another thread."""
+
     def __init__(
         self, bridge: Thread, home: _LoopThread, coroutine: Coroutine[Any, Any, T], hold: float
     ) -> None:

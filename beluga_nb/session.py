@@ -586,7 +586,9 @@ class Session(Care, Comparing, Bench):
     def _budget(self, now: Settings) -> Budget:
         if now.budget == "session":
             return self.budget
-        store = self._store_of(now)
+        return self._budget_in(self._store_of(now))
+
+    def _budget_in(self, store: Store) -> Budget:
         return self._budgets.setdefault(_place(store), Budget(StoreLedger(store)))
 
     def _bounding(self, now: Settings) -> list[Budget]:
@@ -595,6 +597,8 @@ class Session(Care, Comparing, Bench):
         strangers = any(is_untrusted_file(now.places.get(name)) for name in ("budget", "store"))
         if now.budget != "session" and strangers:
             budgets.append(self.budget)
+            if now.counted_store:
+                budgets.append(self._budget_in(Store(now.counted_store)))
         return budgets
 
     async def _ask(

@@ -47,7 +47,7 @@ CHOICES = {
 LARGEST_NUMBER = 10**12
 """The most seconds, or requests in flight."""
 
-_RESOLVED = {"named", "places", "ignored", "claimed", "own_engine"}
+_RESOLVED = {"named", "places", "ignored", "claimed", "counted_store", "own_engine"}
 """The fields that are no settings: they follow from the settings."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
@@ -104,6 +104,7 @@ class Settings:
     places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     ignored: tuple[Ignored, ...] = field(default=(), repr=False, compare=False)
     claimed: str = field(default="", repr=False)
+    counted_store: Path | None = field(default=None, repr=False)
     own_engine: OwnEngine | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -204,7 +205,10 @@ class Settings:
         said = self._saying(found.place, taken)
         claims = [_provider_at(checked_base_url(each.said)) for each in ignored if each.name == "base_url"]
         claimed = claims[0] if claims else said.claimed
-        return replace(said, ignored=(*said.ignored, *ignored), claimed=claimed)
+        # What was spent stays counted in the store that is named already; who counts so may be said later.
+        moved = "store" in taken and is_untrusted_file(found.place) and "store" in self.places
+        counted = self.store if moved and not self.counted_store else said.counted_store
+        return replace(said, ignored=(*said.ignored, *ignored), claimed=claimed, counted_store=counted)
 
     def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
         """Return the caps of one call, which no price of a file voids that is not trusted."""
@@ -217,6 +221,8 @@ class Settings:
         heard = self if untrusted else self._unsaid(*said)
         heard = replace(heard, **said)  # type: ignore[arg-type]  # checked by Settings itself
         heard = replace(heard, places={**self.places, **dict.fromkeys(said, place)})
+        if "store" in said and not untrusted:
+            heard = replace(heard, counted_store=None)
         priced = "" if heard.prices is None else heard.places.get("prices", "")
         if "max_cost" in said and not untrusted and is_untrusted_file(priced):
             unused = Ignored(priced, "prices", "", OWN_CAP)

@@ -212,8 +212,8 @@ def swallows(handler):
 
 
 # Ctrl-C in a terminal ends the command, with the status that shells know; what ends the work on a thread goes
-# to whoever waits for it.
-ENDS_THERE = {"cli.py", "lab.py", "_workers.py"}
+# to whoever waits for it, and no interrupt of a person's comes to the thread of somebody's engine.
+ENDS_THERE = {"cli.py", "lab.py", "_workers.py", "engines/own.py"}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))

@@ -1066,6 +1066,26 @@ def test_a_file_that_moves_the_store_frees_from_no_cap(tmp_path):
     assert len(counting.requests) == 2
 
 
+@pytest.mark.parametrize("said", ["in the environment", "in the notebook"])
+def test_a_file_that_moves_a_store_which_is_named_frees_no_kernel_from_what_was_spent_there(said, tmp_path):
+    counting, lesson = Counting(), tmp_path / "lesson"
+    lesson.mkdir()
+    (tmp_path / "beluga.toml").write_text('store = "common"\n')
+    with service(counting) as base_url:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_TRUST": str(tmp_path)}
+        caps_said = {"budget": "store", "max_images": 2}
+        if said == "in the environment":
+            environ |= {f"BELUGA_{name.upper()}": str(value) for name, value in caps_said.items()}
+            caps_said = {}
+        for number in range(5):
+            if number:
+                (lesson / "beluga.toml").write_text(f'store = "store-{number}"\n')
+            session = Session(environ=environ, folder=lesson, notify=lambda _: None, **caps_said)
+            with contextlib.suppress(OverBudget, SettingsError):
+                session.generate(f"a fox {number}", model="flux-2.0")
+    assert len(counting.requests) == 2
+
+
 @pytest.mark.parametrize(
     "rest", [b'{"images":1,"co', b"\xff\x00", b"null", b'{"images":"x","cost":"y"}', b"[]"]
 )

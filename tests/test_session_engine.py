@@ -1,6 +1,7 @@
 """An engine of one's own: `Session(engine=…)` drives the whole kit."""
 
 import asyncio
+import contextlib
 import gc
 import hashlib
 import os
@@ -26,6 +27,7 @@ from beluga_nb.core import PROCEDURAL, Answer, Incomplete, Picture, Preview, Rec
 from beluga_nb.errors import (
     BadImage,
     BadReply,
+    BelugaError,
     EngineError,
     NotRecorded,
     OutcomeUnknown,
@@ -761,3 +763,98 @@ def test_an_engine_may_ask_another_session_on_as_many_threads_as_it_likes(tmp_pa
 
     outer = session_with(asks, tmp_path, max_in_flight=24)
     assert len(outer.generate("a fox", n=24, yes=True)) == 24
+
+
+class Paid:
+    """An engine that has paid before it is stopped, and brings the picture all the same."""
+
+    def __init__(self):
+        self.bought, self.begun = 0, threading.Event()
+
+    async def _buy(self, request):
+        self.bought += 1
+        self.begun.set()
+        await asyncio.sleep(0.5)
+        return await five_lines(request)
+
+    async def __call__(self, request):
+        job = asyncio.ensure_future(self._buy(request))
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            return await job
+
+
+@pytest.mark.parametrize("how", ["stop", "timeout"])
+def test_what_an_engine_brings_though_it_was_stopped_is_recorded(how, tmp_path):
+    engine = Paid()
+    session = session_with(engine, tmp_path, **({"timeout": 0.2} if how == "timeout" else {}))
+    job = session.submit("a fox")
+    engine.begun.wait(10)
+    if how == "stop":
+        job.cancel()
+        with contextlib.suppress(asyncio.CancelledError, BelugaError):
+            job.result()
+        until = time.monotonic() + 10
+        while not session.history().runs[0].count and time.monotonic() < until:
+            time.sleep(0.05)
+    assert len(session.generate("a fox")) == 1
+    assert engine.bought == 1
+
+
+def test_an_engine_has_one_loop_whoever_asks_it(tmp_path):
+    lock, loops = asyncio.Lock(), set()
+
+    async def alone(request):
+        async with lock:
+            await asyncio.sleep(0.01)
+            loops.add(id(asyncio.get_running_loop()))
+        return await five_lines(request)
+
+    for number in range(3):
+        session = session_with(alone, tmp_path)
+        jobs = [each.submit(f"fox {number}", n=3) for each in (session, session_with(alone, tmp_path / "b"))]
+        assert [len(job.result()) for job in jobs] == [3, 3]
+        session.use(None)
+        session.use(alone)
+        assert len(session.generate(f"hen {number}")) == 1
+    assert len(loops) == 1
+
+
+class OwnExit(BaseException):
+    """Of somebody's library."""
+
+
+async def cancels_itself(_request):
+    asyncio.current_task().cancel()
+    await asyncio.sleep(1)
+
+
+async def cancels_everything(_request):
+    for task in asyncio.all_tasks():
+        task.cancel()
+    await asyncio.sleep(1)
+
+
+async def stops_the_loop(_request):
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(1)
+
+
+def raising(error):
+    async def raises(_request):
+        raise error
+
+    return raises
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [cancels_itself, cancels_everything, stops_the_loop]
+    + [raising(error) for error in (OwnExit(), SystemExit(3), KeyboardInterrupt())],
+)
+def test_whatever_an_engine_does_to_its_loop_is_two_lines_and_the_next_call_works(engine, tmp_path):
+    with pytest.raises(OutcomeUnknown) as failed:
+        session_with(engine, tmp_path, provider="wild").generate("a fox")
+    assert len(failed.value.lines()) == 2
+    assert len(session_with(five_lines, tmp_path).generate("a fox")) == 1

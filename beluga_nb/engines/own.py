@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MethodType
+from weakref import WeakKeyDictionary
 
-from beluga_nb._loop import GRACE, Thread
+from beluga_nb._loop import GRACE, Thread, ThreadJob
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.api.endpoint import DEADLINE
 from beluga_nb.api.fetch import looked_at
@@ -53,9 +54,21 @@ def own_engine(engine: Engine, provider: str | None = None) -> OwnEngine:
     if _is_no_async_function(engine):
         called = str(getattr(engine, "__name__", repr(engine)))
         raise SettingsError(f"The engine {sanitize(called, 60)} is no async function.", _ASYNC)
-    name = _name_of(engine, provider)
-    checked = PerLoop(lambda: Retrying(Checked(engine, name)))  # they all wait where one is told to wait
+    name, thread = _name_of(engine, provider), _thread_of(engine)
+    checked = PerLoop(lambda: Retrying(Checked(engine, name, thread)))  # all wait where one is told to wait
     return OwnEngine(engine=engine, name=name, checked=checked)
+
+
+_THREADS: WeakKeyDictionary[object, Thread] = WeakKeyDictionary()
+
+
+def _thread_of(engine: object) -> Thread:
+    """Return the loop and threads of an engine, the same for all sessions: its locks belong to a loop."""
+    owner = engine.__self__ if isinstance(engine, MethodType) else engine
+    try:
+        return _THREADS.setdefault(owner, Thread(workers=_WORKERS))
+    except TypeError:  # it has no hash, or no weak references
+        return Thread(workers=_WORKERS)
 
 
 def _is_no_async_function(engine: object) -> bool:
@@ -89,10 +102,10 @@ class Checked:
     loop and threads of its own, so that one which blocks holds up nobody else.
     """
 
-    def __init__(self, engine: Engine, provider: str) -> None:
+    def __init__(self, engine: Engine, provider: str, thread: Thread | None = None) -> None:
         self.engine = engine
         self.provider = provider
-        self.thread = Thread(workers=_WORKERS)
+        self.thread = thread or Thread(workers=_WORKERS)
 
     async def __call__(self, request: Request) -> Result:
         answer = await self._asked(request)
@@ -109,15 +122,24 @@ class Checked:
         deadline = DEADLINE.get()
         bound = None if math.isinf(deadline) else deadline
         hold = max(0.0, bound - asyncio.get_running_loop().time()) + GRACE if bound else 0.0
-        limit = asyncio.timeout_at(bound)
+        job = self.thread.submit(self._called(request), hold=hold)
         try:
-            async with limit:
-                return await self.thread.run(self._called(request), hold=hold)
+            async with asyncio.timeout_at(bound):
+                return await job
         except TimeoutError:
+            if (late := await _late(job)) is not None:
+                return late
             raise TimedOut(
                 f"The engine {self.provider} did not answer in time.",
                 "What it has begun may have been billed. The setting timeout says how long it may take.",
             ) from None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if not (task and task.cancelling()):  # nobody has stopped it but the engine itself
+                raise self._failure(error) from error
+            if (late := await _late(job)) is not None:
+                raise Stopped(lambda: [self._checked(request, late)]) from None
+            raise
 
     async def _called(self, request: Request) -> object:
         try:
@@ -132,13 +154,10 @@ class Checked:
             if isinstance(error, Overloaded) and not isinstance(error.retry_after, int | float | None):
                 raise self._failure(error) from error
             raise
-        except Exception as error:  # a stranger's code
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # a stranger's code; the person's own interrupt comes to no thread
             raise self._failure(error) from error
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task and task.cancelling():  # by Stop
-                raise
-            raise self._failure(error) from error  # by the engine itself
 
     def _failure(self, error: BaseException) -> OutcomeUnknown:
         words = ""
@@ -184,6 +203,15 @@ class Checked:
         )
         # Ours is the preview too: one that the engine brings may be of any size, and of anything.
         return Result(request, (Picture(picture.data, media_type, recipe, small),))
+
+
+async def _late(job: ThreadJob[object]) -> object | None:
+    """Return what a job that was stopped has brought all the same, if it ends soon."""
+    with contextlib.suppress(Exception, asyncio.CancelledError):
+        async with asyncio.timeout(GRACE):
+            await job.ended()
+        return job.result()
+    return None
 
 
 def _seconds(said: object) -> int:
