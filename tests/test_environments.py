@@ -192,7 +192,7 @@ def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
     else:
         environment.install("-c", str(constraints), str(ROOT), *TOOLS)
     if "ipykernel" in environment.run("-c", BUGS_THERE, cwd=ROOT):
-        environment.install(f"ipykernel>={BUGS['ipykernel'].mended}")  # as `%beluga status` says there
+        environment.install(f"ipykernel>={BUGS['ipykernel'].fixed}")  # as `%beluga status` says there
     tried = (
         [*SUITES, *(AT_THE_FLOOR if name == "oldest" else ())] if "TESTS_WHOLE" in os.environ else EVERY_TIME
     )
