@@ -7,8 +7,7 @@ import pexpect
 import pytest
 from installed import Environment
 from kernels import Kernel, clean_environment
-
-from tests.show.test_scripts import NOTEBOOKS
+from test_scripts import NOTEBOOKS
 
 MAKES = "import beluga_nb; g = beluga_nb.grid('a {{x}}', x=['fox', 'hare']).run()"
 PANEL = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
