@@ -1,7 +1,7 @@
 """What the processes of a fork share: memory, in which their budgets are counted together (budget.py).
 
-Loaded with the package, since a process may fork before anything else of it is. It costs nothing where nobody
-forks; `subprocess` runs no hook.
+Loaded with the package, since a process may fork before anything else of it is. It costs nothing without a
+fork; `subprocess` runs no hook.
 """
 
 from __future__ import annotations

@@ -214,7 +214,7 @@ class _LoopThread:
             reason = sanitize(f"{type(error).__name__}: {error}", 120) if error else "the thread ended"
             raise RequestError(
                 f"The event loop that sends requests could not start ({reason}).",
-                "Nothing was sent. Ask again once that is mended.",
+                "Nothing was sent. Close files, or restart the kernel, and ask again.",
             )
 
     @property

@@ -162,7 +162,7 @@ def _data() -> dict[str, list[dict[str, object]]]:
     except OSError as error:  # no file descriptor is free
         raise RequestError(
             f"models.toml cannot be read ({error.strerror}).",
-            "Nothing was sent. Ask again once that is mended.",
+            "Nothing was sent. Close files, or restart the kernel, and ask again.",
         ) from None
 
 

@@ -27,17 +27,17 @@ _EXACT = Context(
 )
 
 
-def amount(said: object) -> Decimal | None:
-    """Return the amount that somebody wrote, or None where it is none from 0 to `MOST`.
+def amount(value: object) -> Decimal | None:
+    """Return a value from outside as an amount, or None where it is not one from 0 to `MOST`.
 
     >>> amount("0.040"), amount(1e3), amount("-1"), amount("1e-999")
     (Decimal('0.040'), Decimal('1000.0'), None, None)
     """
     try:
-        words = str(said)
+        words = str(value)
     except ValueError:  # an integer of thousands of digits
         return None
-    if isinstance(said, bool) or len(words) > LONGEST:
+    if isinstance(value, bool) or len(words) > LONGEST:
         return None
     read = Decimal(words, _EXACT)
     exponent = read.as_tuple().exponent

@@ -104,7 +104,7 @@ PAUSES = (0.01, 0.03, 0.1, 0.3, 0.6) if os.name == "nt" else ()
 """Seconds between attempts: on Windows a file that another process reads cannot be replaced."""
 
 LEFT_AFTER = 3600
-"""Seconds after which a file that is being written belongs to nobody: its writer is dead."""
+"""Seconds after which the writer of an unfinished temporary file is taken for dead."""
 
 
 def write_file(path: Path | str, data: bytes) -> None:

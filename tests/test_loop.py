@@ -685,6 +685,6 @@ def test_what_keeps_the_loop_from_starting_is_said_in_two_lines_and_the_next_cal
     reason = reason.replace("KeyError: the log is away", "KeyError: 'the log is away'")
     refused = [
         f"The event loop that sends requests could not start ({reason}).",
-        "Nothing was sent. Ask again once that is mended.",
+        "Nothing was sent. Close files, or restart the kernel, and ask again.",
     ]
     assert done.stdout.splitlines() == [*refused, *refused, "42"], done.stderr

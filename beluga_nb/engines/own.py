@@ -1,4 +1,4 @@
-"""An engine that somebody else wrote: its name, and a wrapper that holds it to what an engine promises."""
+"""A user's own engine: its name, and a wrapper that checks what it returns and raises."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def own_engine(engine: Engine, provider: str | None = None) -> OwnEngine:
         called = str(getattr(engine, "__name__", repr(engine)))
         raise SettingsError(f"The engine {sanitize(called, 60)} is no async function.", _ASYNC)
     name, thread = _name_of(engine, provider), _thread_of(engine)
-    checked = PerLoop(lambda: Retrying(Checked(engine, name, thread)))  # all wait where one is told to wait
+    checked = PerLoop(lambda: Retrying(Checked(engine, name, thread)))  # one pause for all calls
     return OwnEngine(engine=engine, name=name, checked=checked)
 
 
@@ -98,8 +98,8 @@ class Checked:
     """Ask an engine, and accept from it only what an engine may answer: a `Result`, or a `BelugaError`.
 
     Every picture is decoded once, and its recipe names the request that was made. Any other exception, and no
-    answer in time, leave the outcome unknown: nobody knows what the engine has paid for. The engine has a
-    loop and threads of its own, so that one which blocks holds up nobody else.
+    answer in time, leave the outcome unknown: the engine may have paid for something. The engine has
+    a loop and threads of its own, so that one that blocks delays no other call.
     """
 
     def __init__(self, engine: Engine, provider: str, thread: Thread | None = None) -> None:
@@ -135,7 +135,7 @@ class Checked:
             ) from None
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
-            if not (task and task.cancelling()):  # nobody has stopped it but the engine itself
+            if not (task and task.cancelling()):  # the engine cancelled itself
                 raise self._failure(error) from error
             if (late := await _late(job)) is not None:
                 raise Stopped(lambda: [self._checked(request, late)]) from None
@@ -156,12 +156,12 @@ class Checked:
             raise
         except (asyncio.CancelledError, GeneratorExit):
             raise
-        except BaseException as error:  # a stranger's code; the person's own interrupt comes to no thread
+        except BaseException as error:  # the user's code; Ctrl-C reaches the main thread only
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> OutcomeUnknown:
         words = ""
-        with contextlib.suppress(Exception):  # also what it says is a stranger's code
+        with contextlib.suppress(Exception):  # its __str__ is the user's code too
             words = sanitize(str(error), 200)
         return OutcomeUnknown(
             f"The engine {self.provider} failed: {type(error).__name__}{words and ': '}{words}",
@@ -193,13 +193,13 @@ class Checked:
         except BadImage as error:
             error.sample = request.sample
             return error
-        said = picture.recipe
+        given = picture.recipe
         recipe = replace(
-            said,
+            given,
             request=request,
-            engine=sanitize(said.engine, 80) if isinstance(said.engine, str) else self.provider,
-            created=_seconds(said.created),
-            revised_prompt=_text(said.revised_prompt),
+            engine=sanitize(given.engine, 80) if isinstance(given.engine, str) else self.provider,
+            created=_seconds(given.created),
+            revised_prompt=_text(given.revised_prompt),
         )
         # Ours is the preview too: one that the engine brings may be of any size, and of anything.
         return Result(request, (Picture(picture.data, media_type, recipe, small),))
@@ -214,16 +214,16 @@ async def _late(job: ThreadJob[object]) -> object | None:
     return None
 
 
-def _seconds(said: object) -> int:
-    """Return a time as a recording has it; now, where an engine said none."""
-    if isinstance(said, int | float) and not isinstance(said, bool) and 0 < said < _LATEST:
-        return int(said)
+def _seconds(value: object) -> int:
+    """Return a time as a recording stores it; the current one where the engine gave none."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LATEST:
+        return int(value)
     return int(time.time())
 
 
-def _text(said: object) -> str | None:
+def _text(value: object) -> str | None:
     """Return a text as a recording has it: half of a surrogate pair cannot be written."""
-    return said.encode("utf-8", "replace").decode() if isinstance(said, str) else None
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
 
 
 def _has_pictures(result: Result) -> bool:

@@ -120,7 +120,7 @@ def build(source: Source | None, config: EngineConfig) -> Engine:
     engine = Batched(engine, split)
     if source and not source.is_free:
         engine = Claimed(engine, store, provider=provider, notify=config.notify)
-    # Recordings of a claimed address answer whoever claims it, and nobody else.
+    # Recordings of an address that a file claims answer only the sessions that claim it.
     same = os.path.realpath(store.folder), provider, config.claimed
     return _in_room(SingleFlight(engine, config.room.flights, *same), config)
 
@@ -154,7 +154,7 @@ def service(endpoint: Endpoint, room: EngineRoom, *, faults: bool = False) -> So
 
 
 def own(engine: OwnEngine, room: EngineRoom, *, timeout: float) -> Source:
-    """Return an engine that somebody wrote as a source: it is asked for one picture at a time."""
+    """Return a user's own engine as a source: it is asked for one picture at a time."""
     return Source(
         engine=InTime(engine.checked, TimeLimits(timeout, timeout)),
         limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU

@@ -19,13 +19,13 @@ import stat
 import time
 from pathlib import Path
 
-from beluga_nb.paths import NotPlainFileError, open_file, read_file, read_head, replace
+from beluga_nb.paths import LEFT_AFTER, NotPlainFileError, open_file, read_file, read_head, replace
 
 MARK = "store.json"
 """The file that makes a folder a store: {"schema": 1}."""
 
-FORGOTTEN_AFTER = 3600
-"""Seconds after which a temporary file belongs to nobody: its writer is dead."""
+FORGOTTEN_AFTER = LEFT_AFTER
+"""Seconds after which the writer of a temporary file is taken for dead."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
