@@ -41,3 +41,8 @@ def dying_once(path, value):
         os.unlink(path)
         os._exit(1)
     return value
+
+
+def is_running(dask_worker):
+    """Whether a worker's nanny has seen it start; one that dies earlier is not started again."""
+    return dask_worker.status.name == "running"

@@ -203,6 +203,11 @@ def test_a_worker_that_joins_later_is_asked_too(workers):
 
 def test_a_worker_that_dies_is_started_again_and_its_picture_has_an_error(workers):
     workers.start("", "--nanny")
+    workers.client.cluster.scheduler.allowed_failures = 0  # a second death could come before its nanny looks
+    deadline = time.monotonic() + 60
+    while not all(workers.client.run(dots.is_running, nanny=True).values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     found = [outcome for _, outcome in each(dots.dying, [(1,)], executor=workers.client)]
     assert [type(each).__name__ for each in found] == ["KilledWorker"]
     workers.client.wait_for_workers(1, timeout=60)
