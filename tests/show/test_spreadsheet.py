@@ -5,6 +5,7 @@ import io
 import itertools
 import re
 
+import pandas
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -91,6 +92,11 @@ LINES = st.lists(
 ).map("".join)
 
 
+def as_pandas_reads(cell):
+    """Pandas before 3 reads no further than a NUL."""
+    return cell if int(pandas.__version__.partition(".")[0]) >= 3 else cell.partition("\0")[0]
+
+
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=3))
 @example(["red\r=cmd|' /C calc'!A0"])
@@ -101,7 +107,7 @@ def test_no_line_of_a_cell_is_a_formula_whatever_ends_it_and_whoever_reads_it(te
     rows = list(csv.reader(io.StringIO(written, newline="")))
     assert [len(row) for row in rows] == [2] * (len(texts) + 1), "no text begins a row of its own"
     again = read_csv(io.StringIO(written), dtype=str, keep_default_na=False, skip_blank_lines=False)
-    assert again.to_numpy().tolist() == rows[1:]
+    assert again.to_numpy().tolist() == [[as_pandas_reads(cell) for cell in row] for row in rows[1:]]
     said = [line for row in rows for cell in row for line in cell.splitlines()]
     assert [line for line in said if is_formula(line)] == []
     assert "\r" not in written

@@ -373,8 +373,9 @@ def test_an_interrupt_after_the_answer_came_does_not_lose_it(store):
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         go_on.set()
+        await asyncio.get_running_loop().shutdown_default_executor()  # asyncio.run of nest_asyncio does not
 
-    asyncio.run(interrupted())  # waits for its threads
+    asyncio.run(interrupted())
     assert ask(replaying(store), FOX) == ask(drawing, FOX)
 
 
