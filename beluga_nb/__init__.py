@@ -10,13 +10,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import beluga_nb._forks  # noqa: F401  registers what is to happen before a fork
+import beluga_nb.process.forks  # noqa: F401  registers what is to happen before a fork
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from beluga_nb.compare.dynamic import expand
     from beluga_nb.compare.grid import Grid
+    from beluga_nb.config.settings import Settings
     from beluga_nb.core import Engine, Incomplete, Picture, Recipe, Request, Result
     from beluga_nb.errors import (
         BadImage,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
         submit,
         use,
     )
-    from beluga_nb.settings import Settings
 
 __version__ = "0.1.0"
 
@@ -98,7 +98,7 @@ __all__ = [
     "use",
 ]
 
-_HOMES = ("session", "settings", "core", "errors", "compare.grid", "compare.dynamic")
+_HOMES = ("session", "config.settings", "core", "errors", "compare.grid", "compare.dynamic")
 
 
 def __getattr__(name: str) -> object:

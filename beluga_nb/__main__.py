@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
 
             return lab(rest)
         case ["serve", *rest]:
-            from beluga_nb.local.serve import main as serve
+            from beluga_nb.server.serve import main as serve
 
             return serve(rest, connect=_connect)
         case [command, *rest] if command in CARE:
@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> int:
 def _connect(url: str) -> Engine:
     # The client side and the server side meet here; neither knows the other.
     from beluga_nb.engines.upstream import upstream
-    from beluga_nb.local.jobs import advance
+    from beluga_nb.server.jobs import advance
 
     return upstream(url, os.environ, advance=advance)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import beluga_nb.catalog as catalog
-from beluga_nb._loop import Job
 from beluga_nb.catalog import Model, Size
+from beluga_nb.config.preferences import Preferences
 from beluga_nb.core import Bundle, Picture, Preview, Result
 from beluga_nb.engines.room import EngineRoom
 from beluga_nb.errors import BadImage
-from beluga_nb.preferences import Preferences
+from beluga_nb.runtime import Job
 from beluga_nb.show.markup import still
 from beluga_nb.show.preview import montage, thumbnail
 from beluga_nb.store import marks
@@ -21,7 +21,7 @@ from beluga_nb.store.marks import Mark
 from beluga_nb.store.records import Store
 
 if TYPE_CHECKING:
-    from beluga_nb.settings import Settings
+    from beluga_nb.config.settings import Settings
     from beluga_nb.store.runs import History, Run
     from beluga_nb.text import Secret
 

@@ -19,11 +19,11 @@ from decimal import Decimal
 from typing import Protocol
 
 import beluga_nb.money as money
-from beluga_nb._forks import HERITAGE, NO_MEMORY, InheritedLedger
-from beluga_nb._locks import ProcessLock
 from beluga_nb.core import Incomplete, Request, Stopped
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError
 from beluga_nb.money import ZERO
+from beluga_nb.process.forks import HERITAGE, NO_MEMORY, InheritedLedger
+from beluga_nb.process.locks import ProcessLock
 from beluga_nb.text import sanitize, shown
 from beluga_nb.untrusted import DAMAGE, load_json, members, text, whole
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from beluga_nb.console import check_yes
 from beluga_nb.core import Bundle, Picture, Preview, Result
 from beluga_nb.errors import BadImage
 from beluga_nb.paths import absolute_path, path_of
-from beluga_nb.person import check_yes
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage, thumbnail, tile

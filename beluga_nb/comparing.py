@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import beluga_nb.catalog as catalog
-from beluga_nb._loop import GRACE, Bridge, Job
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.care import View
 from beluga_nb.compare.axes import LARGEST, PROMPT, Axis, Combination, Study, axis, replacing, whole_prompts
 from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Cell, Grid, Kept, Outcome
 from beluga_nb.compare.plan import Plan
+from beluga_nb.config.preferences import Preferences, meant
+from beluga_nb.config.settings import Settings
+from beluga_nb.console import check_yes
 from beluga_nb.core import (
     Absent,
     Bundle,
@@ -45,9 +47,7 @@ from beluga_nb.judging import Judging
 from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import side_by_side
 from beluga_nb.paths import path_of, read_file, write_file
-from beluga_nb.person import check_yes
-from beluga_nb.preferences import Preferences, meant
-from beluga_nb.settings import Settings
+from beluga_nb.runtime import GRACE, Bridge, Job
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.markup import alt, bundle, data_uri
 from beluga_nb.show.preview import EDGE, is_small, preview_of

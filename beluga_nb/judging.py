@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from beluga_nb.compare.executors import Workers, each
 from beluga_nb.compare.judged import Duplicates, Gallery, Leaderboard, Metric, Scored, Scores
 from beluga_nb.compare.sample import Sample
+from beluga_nb.config.settings import Settings
 from beluga_nb.core import Absent, Bundle, Recipe, Result
 from beluga_nb.errors import RequestError, StoreError
-from beluga_nb.settings import Settings
 from beluga_nb.store.records import Store
 from beluga_nb.text import nearest, sanitize
 

@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import beluga_nb.catalog as catalog
-import beluga_nb.settings as settings
-from beluga_nb._loop import GRACE, Bridge, Nested, awaitable, blocking, cost_of_a_patch
-from beluga_nb._loop import Job as Job  # for the workbench
-from beluga_nb.api import keys
+import beluga_nb.config.settings as settings
 from beluga_nb.api.dialects import find as find_dialect
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
@@ -32,8 +29,16 @@ from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.template import filled as filled  # for the magics, which know only the session
 from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told
+from beluga_nb.config import keys
+from beluga_nb.config.endpoints import Named
+from beluga_nb.config.preferences import Preferences, canonical, check_no_engine, elsewhere, meant
+from beluga_nb.config.project import is_untrusted_file
+from beluga_nb.config.settings import Settings as Settings  # for the workbench, too
+from beluga_nb.config.versions import known_bugs
+from beluga_nb.console import LISTENER as LISTENER  # for the workbench
+from beluga_nb.console import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
+from beluga_nb.console import ask, ask_hidden, check_yes, tell
 from beluga_nb.core import Engine, Incomplete, Request, Result
-from beluga_nb.endpoints import Named
 from beluga_nb.engines.counted import TALLY
 from beluga_nb.engines.counted import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.engines.own import own_engine
@@ -45,12 +50,8 @@ from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import runs
 from beluga_nb.paths import path_of
-from beluga_nb.person import LISTENER as LISTENER  # for the workbench
-from beluga_nb.person import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
-from beluga_nb.person import ask, ask_hidden, check_yes, tell
-from beluga_nb.preferences import Preferences, canonical, check_no_engine, elsewhere, meant
-from beluga_nb.project import is_untrusted_file
-from beluga_nb.settings import Settings as Settings  # for the workbench, too
+from beluga_nb.runtime import GRACE, Bridge, Nested, awaitable, blocking, cost_of_a_patch
+from beluga_nb.runtime import Job as Job  # for the workbench
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
@@ -60,11 +61,10 @@ from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import retaken
 from beluga_nb.text import Environment, Secret, redact, sanitize
-from beluga_nb.versions import known_bugs
 
 if TYPE_CHECKING:
-    from beluga_nb.local.child import Server
-    from beluga_nb.workbench.panel import Panel
+    from beluga_nb.server.child import Server
+    from beluga_nb.widgets.panel import Panel
 
 
 LOCAL = "local"
@@ -255,7 +255,7 @@ class Session(Care, Comparing, Bench):
         """
         now = self.settings()
         check_no_engine(now, "a server: that is a process of its own, which has no such engine")
-        from beluga_nb.local.child import Server  # Imported when it is needed, like all that serves.
+        from beluga_nb.server.child import Server  # Imported when it is needed, like all that serves.
 
         if self._server is None or not self._server.running:
             self._server = Server.start(port=port or 0, faults=now.faults)
@@ -275,7 +275,7 @@ class Session(Care, Comparing, Bench):
 
     def panel(self) -> Panel:
         """Return the panel: a workbench of widgets for those who would rather click."""
-        from beluga_nb.workbench.panel import open_panel  # a door that is opened when someone knocks
+        from beluga_nb.widgets.panel import open_panel  # a door that is opened when someone knocks
 
         return open_panel(self)
 
@@ -372,7 +372,7 @@ class Session(Care, Comparing, Bench):
         return now.base_url if key else "the built-in painter: procedural previews, not model output"
 
     def _booth(self, voting: Voting) -> object:
-        from beluga_nb.workbench.booth import Booth  # the one door to what needs ipywidgets
+        from beluga_nb.widgets.booth import Booth  # the one door to what needs ipywidgets
 
         return Booth(voting)
 

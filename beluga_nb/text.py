@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from weakref import WeakValueDictionary
 
-from beluga_nb._locks import ProcessLock
+from beluga_nb.process.locks import ProcessLock
 
 if TYPE_CHECKING:
     import logging

@@ -40,7 +40,7 @@ def serve(listening: object) -> None:
     import uvicorn
 
     from beluga_nb.core import Answer, Request, Result
-    from beluga_nb.local.app import create_app
+    from beluga_nb.server.app import create_app
 
     data = picture()
 

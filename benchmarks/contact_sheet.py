@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from beluga_nb.catalog import models
-from beluga_nb.local.painter import paint
+from beluga_nb.painter import paint
 
 PROMPTS = (
     "A photorealistic beluga whale swimming through crystal clear arctic water, 4K",

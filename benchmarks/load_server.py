@@ -59,7 +59,7 @@ end
 
 
 def serve() -> None:
-    from beluga_nb.local.serve import main
+    from beluga_nb.server.serve import main
 
     data = os.urandom(2048)  # nobody decodes it here
 

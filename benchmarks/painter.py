@@ -9,7 +9,7 @@ import statistics
 import time
 
 from beluga_nb.catalog import sizes
-from beluga_nb.local.painter import paint
+from beluga_nb.painter import paint
 
 PROMPTS = (
     "A photorealistic beluga whale swimming through crystal clear arctic water, 4K",

@@ -32,7 +32,7 @@ from PIL import Image
 
 from beluga_nb.core import Answer, Request, Result
 from beluga_nb.errors import Refused
-from beluga_nb.local.app import create_app
+from beluga_nb.server.app import create_app
 
 KEY = "bapi_a-key-for-benchmarks"
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from conftest import KEY, drawing
 
 from beluga_nb.session import Session
-from beluga_nb.workbench.panel import Panel
+from beluga_nb.widgets.panel import Panel
 
 
 def panel_at(base_url, folder, names=None, **more):

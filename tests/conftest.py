@@ -19,9 +19,9 @@ if in_ci := os.environ.pop("CI", ""):
     os.environ["TESTS_IN_CI"] = in_ci
 
 from beluga_nb.core import Answer, Request, Result
-from beluga_nb.local.app import create_app
-from beluga_nb.local.connection import Connection
-from beluga_nb.local.guard import Guard
+from beluga_nb.server.app import create_app
+from beluga_nb.server.connection import Connection
+from beluga_nb.server.guard import Guard
 
 
 def drawn(request: Request, sample: int, kind: str = "PNG", size: tuple[int, int] = (96, 64)) -> bytes:

@@ -17,47 +17,48 @@ PACKAGE = Path(beluga_nb.__file__).parent
 
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
-    {"_forks", "_locks", "_workers", "money"},
+    {"process", "money"},
     {"text"},
-    {"errors", "pieces", "untrusted", "versions"},
+    {"errors", "pieces", "untrusted"},
     {"paths"},
-    {"metadata", "cells", "lifetime", "keyless", "arguments"},
-    {"core", "_loop"},
-    {"merge", "catalog", "budget", "person", "endpoints"},
-    {"project"},
-    {"wire", "settings"},
-    {"api", "local", "store", "compare", "show"},
-    {"engines", "preferences"},
+    {"metadata", "cells", "keyless", "arguments"},
+    {"core", "runtime"},
+    {"merge", "catalog", "budget", "console"},
+    {"config"},
+    {"wire"},
+    {"painter"},
+    {"api", "server", "store", "compare", "show"},
+    {"engines"},
     {"care", "judging", "bench"},
     {"comparing"},
     {"session"},
-    {"magics", "workbench", "cli", "lab"},
+    {"magics", "widgets", "cli", "lab"},
     {"__init__", "__main__"},
 ]
 
 # The session opens this door when someone knocks: inside a function, never at its top.
-DOOR = ("session", "workbench")
+DOOR = ("session", "widgets")
 
 # Where a library may be imported; what is not named here may be imported nowhere.
 LIBRARIES = {
     "httpx": {"api/transport.py"},
     # In the package's root for type checkers only; what stands in a cell is kept up to date, as a saved
     # notebook shows it.
-    "IPython": {"magics/", "__init__.py", "workbench/panel.py", "workbench/booth.py"},
-    "traitlets": {"magics/registered.py", "workbench/"},  # what IPython and ipywidgets are configured by
-    "ipywidgets": {"workbench/"},
-    "starlette": {"local/"},
-    "uvicorn": {"local/"},
+    "IPython": {"magics/", "__init__.py", "widgets/panel.py", "widgets/booth.py"},
+    "traitlets": {"magics/registered.py", "widgets/"},  # what IPython and ipywidgets are configured by
+    "ipywidgets": {"widgets/"},
+    "starlette": {"server/"},
+    "uvicorn": {"server/"},
     "jupyterlab": {"lab.py"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
-    "numpy": {"local/painter/", "compare/measure.py", "compare/rank.py"},
+    "numpy": {"painter/", "compare/measure.py", "compare/rank.py"},
     # In comparing.py for type checkers only.
-    "PIL": {"core.py", "show/", "local/painter/", "compare/measure.py", "comparing.py"},
-    "pybase64": {"wire.py", "api/answers.py", "show/", "workbench/booth.py"},
+    "PIL": {"core.py", "show/", "painter/", "compare/measure.py", "comparing.py"},
+    "pybase64": {"wire.py", "api/answers.py", "show/", "widgets/booth.py"},
     "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "comparing.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
-    "nest_asyncio": {"_loop.py"},
-    "nest_asyncio2": {"_loop.py"},
+    "nest_asyncio": {"runtime.py"},
+    "nest_asyncio2": {"runtime.py"},
 }
 
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
@@ -105,16 +106,16 @@ def test_a_library_is_imported_only_in_its_place(module):
         assert any(module.startswith(place) for place in LIBRARIES[name]), f"{module} imports {name}"
 
 
-def test_the_session_opens_the_workbench_only_when_someone_knocks():
+def test_the_session_opens_the_widgets_only_when_someone_knocks():
     own, other = DOOR
     tree = ast.parse((PACKAGE / f"{own}.py").read_text("utf-8"))
     at_the_top = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert not [name for name in at_the_top if str(name).startswith(f"beluga_nb.{other}")]
 
 
-def test_magics_and_workbench_know_only_session_show_core_and_what_is_below():
+def test_magics_and_widgets_know_only_session_show_core_and_what_is_below():
     for module in MODULES:
-        if room(module) in {"magics", "workbench"}:
+        if room(module) in {"magics", "widgets"}:
             inner = {name.split(".")[1] for name in imports(module) if name.startswith("beluga_nb.")}
             assert inner <= {"session", "show", "core", "errors", "text", room(module)}, module
 
@@ -166,7 +167,7 @@ print([name for name in {HEAVY} if name in sys.modules])
 BANNED = {"pickle", "marshal", "shelve", "dbm", "sqlite3", "mmap", "fcntl", "msvcrt", "yaml", "ctypes"}
 
 # What forked processes have spent is shared in memory, where no disk is full: the store needs none of it.
-IN_ITS_PLACE = {"_forks.py": {"mmap"}}
+IN_ITS_PLACE = {"process/forks.py": {"mmap"}}
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -213,7 +214,7 @@ def swallows(handler):
 
 # Ctrl-C in a terminal ends the command, with the status that shells know; what ends the work on a thread goes
 # to whoever waits for it, and no interrupt of a person's comes to the thread of somebody's engine.
-ENDS_THERE = {"cli.py", "lab.py", "_workers.py", "engines/own.py"}
+ENDS_THERE = {"cli.py", "lab.py", "process/workers.py", "engines/own.py"}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))

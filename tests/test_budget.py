@@ -22,13 +22,13 @@ from faulty import error as refusal
 from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, one_of, sampled_from, tuples
 
-from beluga_nb import _forks
 from beluga_nb.budget import Amount, Budget, Caps, Prices
+from beluga_nb.config.settings import Settings, load
 from beluga_nb.core import Incomplete, Request, Stopped
 from beluga_nb.engines.budgeted import Budgeted
 from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, RequestError, SettingsError, StoreError
+from beluga_nb.process import forks
 from beluga_nb.session import Session
-from beluga_nb.settings import Settings, load
 from beluga_nb.store import ledger
 from beluga_nb.store.claims import system
 from beluga_nb.store.folder import is_ours
@@ -315,7 +315,7 @@ for pid in pids:
 print(session.budget.images, session.status()["spent"])
 """
 
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 FORKED_WITH_THREADS = "ignore:This process:DeprecationWarning"
 """What Python says from 3.12 on, and what these tests are about."""
@@ -339,7 +339,7 @@ def ended(process):
 
 
 @pytest.mark.posix
-@forks
+@needs_fork
 @pytest.mark.parametrize("shared", ["session", "store"])
 @pytest.mark.parametrize("before", [0, 2], ids=["forked before the first call", "forked after two"])
 @pytest.mark.parametrize("when", ["children", "parent too", "grandchildren"])
@@ -352,7 +352,7 @@ def test_forked_children_spend_one_budget_with_their_parent(shared, before, when
 
 
 @pytest.mark.posix
-@forks
+@needs_fork
 def test_what_children_were_refused_is_given_back_for_all(tmp_path):
     script = [refusal(402, "No balance.")] * 6 + [images(b64(drawn(FOX, 0)))]
     with Faulty(script) as server:
@@ -392,7 +392,7 @@ print(budget.images)
 
 
 @pytest.mark.posix
-@forks
+@needs_fork
 def test_forked_processes_that_reserve_at_once_use_up_the_cap_and_no_more(tmp_path):
     *counts, spent = map(int, ended(in_process(CROWD, "", tmp_path)).split())
     assert (len(counts), sum(counts)) == (6, spent)
@@ -487,7 +487,7 @@ LACKING += [("closed_as_by_a_daemon", "in the child")]
 
 
 @pytest.mark.posix
-@forks
+@needs_fork
 @pytest.mark.parametrize("who", ["children", "grandchildren", "children of threads"])
 @pytest.mark.parametrize(("what", "when"), LACKING)
 def test_whatever_forks_lack_and_when_no_more_is_bought_than_the_cap_and_no_file_is_written_into(
@@ -504,12 +504,12 @@ def test_whatever_forks_lack_and_when_no_more_is_bought_than_the_cap_and_no_file
 @pytest.mark.parametrize("limits", [caps(), caps(images=99), caps(cost=9)], ids=["no cap", "images", "cost"])
 @pytest.mark.parametrize("why", ["the memory is full", "whoever wrote was killed"])
 @pytest.mark.posix
-@forks
+@needs_fork
 def test_who_cannot_count_with_forked_processes_any_more_spends_nothing_that_has_a_cap(
     why, limits, monkeypatch
 ):
-    monkeypatch.setattr(_forks, "PATIENCE", 0.2)
-    monkeypatch.setattr(_forks, "MEMORY", 500)
+    monkeypatch.setattr(forks, "PATIENCE", 0.2)
+    monkeypatch.setattr(forks, "MEMORY", 500)
     budget = Budget()
     assert bought(budget, limits)
     budget._share()
@@ -608,7 +608,7 @@ BEFORE += ["forked before, for nothing"]
 
 
 @pytest.mark.posix
-@forks
+@needs_fork
 @pytest.mark.parametrize(
     ("used", "who"),
     [
@@ -626,7 +626,7 @@ def test_who_forks_before_the_first_use_shares_the_cap_of_the_default_session(
 
 
 @pytest.mark.posix
-@forks
+@needs_fork
 @pytest.mark.parametrize(
     ("used", "who"), [("imported", "children"), ("imported", "grandchildren"), (BEFORE[-1], "children")]
 )
@@ -650,7 +650,7 @@ import beluga_nb
 subprocess.run([sys.executable, "-c", ""], check=True)
 subprocess.run("exit 0", shell=True, check=True, start_new_session=True, cwd="/")
 print(sorted({"mmap", "multiprocessing"} & set(sys.modules) - before))
-print(sys.modules["beluga_nb._forks"].HERITAGE.ledger)
+print(sys.modules["beluga_nb.process.forks"].HERITAGE.ledger)
 """
 
 
@@ -878,7 +878,7 @@ print(budget.images)
 
 
 @pytest.mark.posix
-@forks
+@needs_fork
 def test_a_call_that_is_on_its_way_in_two_processes_is_given_back_once(tmp_path):
     assert ended(in_process(FORKING, "", tmp_path)) == "2"
 

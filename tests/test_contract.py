@@ -14,11 +14,11 @@ import pytest
 from conftest import KEY
 
 from beluga_nb.catalog import models
+from beluga_nb.config.settings import SERVICE
 from beluga_nb.core import decode
-from beluga_nb.local.app import create_app
-from beluga_nb.local.child import Server
-from beluga_nb.local.previews import previews
-from beluga_nb.settings import SERVICE
+from beluga_nb.painter.engine import previews
+from beluga_nb.server.app import create_app
+from beluga_nb.server.child import Server
 
 PATIENCE = 300  # seconds: the service's own limit
 LIVE_KEY = os.environ.get("BELUGA_LIVE_KEY", "")

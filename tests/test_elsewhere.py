@@ -79,7 +79,7 @@ print(len(asyncio.run(beluga_nb.agenerate("a whale", n=2))))
 """,
     "the served API": """
 import beluga_nb, httpx
-from beluga_nb.local.child import Server
+from beluga_nb.server.child import Server
 server = Server.start()
 assert httpx.get(server.url + "/health").json() == {"status": "ok"}
 assert server.log == ""
@@ -93,7 +93,7 @@ print(len(answer.json()["data"]))
     "what a server complains about": """
 import socket
 from beluga_nb.errors import BelugaError
-from beluga_nb.local.child import Server
+from beluga_nb.server.child import Server
 with socket.create_server(("127.0.0.1", 0)) as taken:
     try:
         Server.start(port=taken.getsockname()[1])
@@ -125,8 +125,8 @@ def test_it_works_elsewhere_as_here(tmp_path, what, system):
 
 
 STARTS = {
-    "the served API": "from beluga_nb.local.child import Server\nkept = Server.start()",
-    "two servers": "from beluga_nb.local.child import Server\nkept = [Server.start(), Server.start()]",
+    "the served API": "from beluga_nb.server.child import Server\nkept = Server.start()",
+    "two servers": "from beluga_nb.server.child import Server\nkept = [Server.start(), Server.start()]",
     "a generation": "import beluga_nb\nkept = beluga_nb.submit('a whale', n=4)",
     "spawned workers": "work('spawn')",
     "forked workers": "work('fork')",

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, none, one_of, sets, tuples
 from stores import own_disk
 
-from beluga_nb.api import keys
+from beluga_nb.config import keys
 from beluga_nb.core import Request
 from beluga_nb.engines.limited import ConcurrencyLimit
 from beluga_nb.engines.room import EngineRoom, engine_room

@@ -18,7 +18,7 @@ from installed import Environment
 from kernels import Kernel
 from pins import interpreter
 
-from beluga_nb.versions import BUGS
+from beluga_nb.config.versions import BUGS
 from tests.badges import NOTEBOOKS, notebook_with_badges
 
 ROOT = Path(__file__).parent.parent
@@ -31,15 +31,15 @@ NAMES = [
     for path in sorted(FOLDER.glob("*.txt"))
 ]
 
-SUITES = ("magics", "workbench", "show", "compare", "store", "test_session.py")
+SUITES = ("magics", "widgets", "show", "compare", "store", "test_session.py")
 EVERY_TIME = (
-    *("magics/test_magic.py", "magics/test_completion.py", "workbench/test_controller.py", "test_session.py"),
+    *("magics/test_magic.py", "magics/test_completion.py", "widgets/test_controller.py", "test_session.py"),
     *("store/test_replay.py", "compare/test_grids.py", "show/test_markup.py", "show/test_preview.py"),
 )
 """Those of them that every check runs."""
 
-CORE = ["wire", "core", "catalog", "settings", "engines", "loop", "bridges", "endpoints", "metadata"]
-AT_THE_FLOOR = [*(f"test_{each}.py" for each in CORE), "api", "local"]
+CORE = ["wire", "core", "catalog", "engines", "runtime", "bridges", "metadata"]
+AT_THE_FLOOR = [*(f"test_{each}.py" for each in CORE), "api", "server", "painter", "config"]
 """What is tried beside it with the lowest version of everything that we ask for."""
 
 TOOLS = ("pytest", "hypothesis", "jsonschema", "uvicorn", "nbformat", "nbclient", "nbconvert", "pexpect")
@@ -64,7 +64,7 @@ print(len(whale), whale[0].size, whale.recipe.procedural)
 """
 
 
-BUGS_THERE = "from beluga_nb.versions import known_bugs; print(*known_bugs())"
+BUGS_THERE = "from beluga_nb.config.versions import known_bugs; print(*known_bugs())"
 
 
 @pytest.fixture(scope="module", params=NAMES)

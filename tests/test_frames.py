@@ -24,14 +24,14 @@ from echoes import BODIES, HEADS, echoing
 from leaks import holds
 
 import beluga_nb
-from beluga_nb.api import keys
 from beluga_nb.api.http import Http
 from beluga_nb.api.named import endpoint_of, key_of
+from beluga_nb.config import keys
 from beluga_nb.core import Request
 from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import BelugaError, Unreachable
-from beluga_nb.local.app import create_app
-from beluga_nb.local.child import Server
+from beluga_nb.server.app import create_app
+from beluga_nb.server.child import Server
 from beluga_nb.session import Session, default
 from beluga_nb.text import Environment, Secret
 

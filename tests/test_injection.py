@@ -17,8 +17,8 @@ from faulty import Faulty, b64, http, images
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http, recovered
-from beluga_nb.api.keys import Secret
 from beluga_nb.budget import Budget, Caps
+from beluga_nb.config.keys import Secret
 from beluga_nb.core import Request
 from beluga_nb.engines.budgeted import Budgeted
 from beluga_nb.engines.claimed import Claimed

@@ -19,10 +19,10 @@ from upstream import Upstream
 from beluga_nb.api.dialects import OPENAI
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
-from beluga_nb.api.keys import Secret
 from beluga_nb.api.polled import Pace, Polled
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.catalog import split
+from beluga_nb.config.keys import Secret
 from beluga_nb.core import Answer, Incomplete, Request, Result
 from beluga_nb.engines import pipeline
 from beluga_nb.engines.own import own_engine
@@ -31,10 +31,10 @@ from beluga_nb.engines.pipeline import EngineConfig
 from beluga_nb.engines.room import engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import Address, BelugaError, NotRecorded, OutcomeUnknown, Overloaded, Refused, TimedOut
-from beluga_nb.local.app import create_app
-from beluga_nb.local.faults import faulty
-from beluga_nb.local.previews import previews
 from beluga_nb.merge import joined, outcome
+from beluga_nb.painter.engine import previews
+from beluga_nb.server.app import create_app
+from beluga_nb.server.faults import faulty
 from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import beluga_nb
-from beluga_nb.api import keys
+from beluga_nb.config import keys
 from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
 from beluga_nb.session import Session

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from beluga_nb.errors import BelugaError, MetadataError, UnknownName
-from beluga_nb.local.painter.painting import XMP, paint
 from beluga_nb.metadata import files, jpeg, png, webp, xmp
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
+from beluga_nb.painter.painting import XMP, paint
 
 SAID = {
     "xmp:CreatorTool": "beluga_nb",

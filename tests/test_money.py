@@ -16,10 +16,10 @@ from test_architecture import MODULES, PACKAGE
 
 from beluga_nb import money
 from beluga_nb.budget import Amount, Budget, Caps, Prices
+from beluga_nb.config.settings import Settings, load
 from beluga_nb.core import Request
 from beluga_nb.errors import BelugaError, OverBudget, SettingsError
 from beluga_nb.session import Session
-from beluga_nb.settings import Settings, load
 
 DATE = datetime.date(2026, 11, 1)
 PRICES = {"date": DATE, "flux-2.0": "0.03"}

@@ -16,15 +16,15 @@ from stores import mentions, notebook, record
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.catalog import find, supported_parameters
 from beluga_nb.compare.judged import Judged
-from beluga_nb.local.app import create_app
-from beluga_nb.local.previews import previews
+from beluga_nb.config.settings import EMBEDS, MODES, Settings, names
 from beluga_nb.magics.parse import parse
 from beluga_nb.metadata.files import WAYS
+from beluga_nb.painter.engine import previews
+from beluga_nb.server.app import create_app
 from beluga_nb.session import Session
-from beluga_nb.settings import EMBEDS, MODES, Settings, names
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
-from beluga_nb.workbench.booth import KEYS
+from beluga_nb.widgets.booth import KEYS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

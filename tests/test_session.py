@@ -101,7 +101,7 @@ def test_a_local_preview_never_answers_for_the_service(tmp_path, said, local):
 
 
 def test_our_own_server_on_a_port_is_known_as_procedural(tmp_path, said):
-    from beluga_nb.local.previews import previews
+    from beluga_nb.painter.engine import previews
 
     with service(previews) as base_url:
         assert keyed(base_url, tmp_path, said).generate("a fox").recipe.procedural

@@ -339,8 +339,8 @@ def test_a_fatal_answer_stops_the_run(tmp_path):
 
 
 def test_the_panel_offers_the_engine_and_asks_it(tmp_path):
-    from beluga_nb.workbench.controller import Controller
-    from beluga_nb.workbench.state import State
+    from beluga_nb.widgets.controller import Controller
+    from beluga_nb.widgets.state import State
 
     session = session_with(five_lines, tmp_path)
     state = State()

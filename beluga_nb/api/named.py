@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from beluga_nb.api.dialects import BELUGA, DIALECTS, Dialect, find
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.fetch import origin
-from beluga_nb.api.keys import checked
-from beluga_nb.endpoints import Named
+from beluga_nb.config.endpoints import Named
+from beluga_nb.config.keys import checked
+from beluga_nb.config.project import FILE
+from beluga_nb.config.settings import Settings
 from beluga_nb.errors import SettingsError
-from beluga_nb.project import FILE
-from beluga_nb.settings import Settings
 from beluga_nb.text import Secret, sanitize
 
 

@@ -31,9 +31,9 @@ from beluga_nb.api.heads import LiberalHead, Read
 from beluga_nb.api.inflate import inflated
 from beluga_nb.api.logs import discreet
 from beluga_nb.api.spool import Spool
+from beluga_nb.config.settings import LOOPBACK
 from beluga_nb.core import Stopped
 from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, TimedOut, Unreachable, Untrusted
-from beluga_nb.settings import LOOPBACK
 from beluga_nb.text import redact, redact_bytes, sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN, error_from_json
 

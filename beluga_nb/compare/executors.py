@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from beluga_nb.compare.cluster import Cluster, ClusterWorkers
 from beluga_nb.errors import RequestError
-from beluga_nb.lifetime import wait_for_parent
+from beluga_nb.process.lifetime import wait_for_parent
 from beluga_nb.text import sanitize
 
 T = TypeVar("T")

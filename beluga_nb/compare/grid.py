@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
-from beluga_nb._loop import Job, awaitable, blocking
 from beluga_nb.compare.axes import Axis, Study
 from beluga_nb.compare.judged import Judged, Jury
 from beluga_nb.compare.plan import Plan
@@ -18,6 +17,7 @@ from beluga_nb.core import SUFFIXES, Bundle, Picture, Preview, Recipe, Request, 
 from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, StoreError, UnknownName
 from beluga_nb.keyless import keyless
 from beluga_nb.paths import path_of
+from beluga_nb.runtime import Job, awaitable, blocking
 from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:

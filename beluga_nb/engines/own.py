@@ -14,12 +14,11 @@ from functools import partial
 from types import MethodType
 from weakref import WeakKeyDictionary
 
-from beluga_nb._loop import GRACE, Thread, ThreadJob
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.api.endpoint import DEADLINE
 from beluga_nb.api.fetch import looked_at
+from beluga_nb.config.endpoints import NAME, TAKEN
 from beluga_nb.core import Answer, Engine, OwnEngine, Picture, Recipe, Request, Result, Stopped
-from beluga_nb.endpoints import NAME, TAKEN
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.engines.retrying import Retrying
 from beluga_nb.errors import (
@@ -32,6 +31,7 @@ from beluga_nb.errors import (
     TimedOut,
 )
 from beluga_nb.merge import joined
+from beluga_nb.runtime import GRACE, Thread, ThreadJob
 from beluga_nb.text import sanitize
 
 _SERVICES = {name for name, dialect in DIALECTS.items() if dialect.service}

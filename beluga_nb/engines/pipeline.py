@@ -21,7 +21,6 @@ from functools import partial
 from pathlib import Path
 
 import beluga_nb.catalog as catalog
-from beluga_nb._loop import GRACE
 from beluga_nb.api.endpoint import Endpoint, TimeLimits
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.core import Engine, OwnEngine, Picture, Preview, Request, Result, Small
@@ -43,6 +42,7 @@ from beluga_nb.engines.single_flight import SingleFlight
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker, StopOnFatal
 from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import Address
+from beluga_nb.runtime import GRACE
 from beluga_nb.store.records import Store
 
 EMBEDDED_URL = "http://127.0.0.1/v1"
@@ -169,9 +169,9 @@ def _client(endpoint: Endpoint, faults: bool) -> Engine:
 
     app = None
     if endpoint.base_url == EMBEDDED_URL and endpoint.key:
-        from beluga_nb.local.app import create_app
-        from beluga_nb.local.faults import faulty
-        from beluga_nb.local.previews import previews
+        from beluga_nb.painter.engine import previews
+        from beluga_nb.server.app import create_app
+        from beluga_nb.server.faults import faulty
 
         create = partial(create_app, key=endpoint.key)
         app = faulty(previews, create) if faults else create(previews)

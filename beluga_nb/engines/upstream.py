@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from beluga_nb.api import keys
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.polled import Advance, Polled
+from beluga_nb.config import keys
+from beluga_nb.config.settings import LOOPBACK, checked_base_url
 from beluga_nb.core import Engine, Request, Result
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import EngineError, Refused
-from beluga_nb.settings import LOOPBACK, checked_base_url
 from beluga_nb.text import Environment, Secret
 
 VARIABLE = "BELUGA_UPSTREAM_KEY"

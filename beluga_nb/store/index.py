@@ -25,10 +25,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
-from beluga_nb._locks import ProcessLock
 from beluga_nb.core import PARAMETERS, Recipe, Request
 from beluga_nb.errors import Refused
 from beluga_nb.paths import read_file, read_head
+from beluga_nb.process.locks import ProcessLock
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Blob, Entry, Store, Unusable, refusal_of, words_of
 from beluga_nb.text import redact_bytes

@@ -11,7 +11,7 @@ from servers import BROKEN, BUSY, REFUSED, SERVERS, App, b64, png
 from beluga_nb.api.dialects import BELUGA, DIALECTS, GENERIC, OPENROUTER, XAI, find
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http, models
-from beluga_nb.api.keys import Secret
+from beluga_nb.config.keys import Secret
 from beluga_nb.core import Request
 from beluga_nb.errors import (
     BadReply,

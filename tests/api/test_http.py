@@ -16,7 +16,7 @@ from beluga_nb.api import transport
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.api.inflate import MOST_INFLATED
-from beluga_nb.api.keys import Secret
+from beluga_nb.config.keys import Secret
 from beluga_nb.core import Incomplete, Request
 from beluga_nb.engines.retrying import Retrying
 from beluga_nb.errors import (

@@ -8,7 +8,7 @@ from conftest import KEY, ask, drawing, service
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
-from beluga_nb.api.keys import Secret
+from beluga_nb.config.keys import Secret
 from beluga_nb.core import Request
 
 

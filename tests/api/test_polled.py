@@ -9,8 +9,8 @@ from conftest import KEY, ask, drawing, on_a_port
 from upstream import SUBMISSIONS, Upstream
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.keys import Secret
 from beluga_nb.api.polled import Pace, Polled
+from beluga_nb.config.keys import Secret
 from beluga_nb.core import Incomplete, Request
 from beluga_nb.errors import (
     BadReply,

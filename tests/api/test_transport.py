@@ -25,7 +25,7 @@ from httpcore._backends.anyio import AnyIOBackend, AnyIOStream
 from beluga_nb.api import transport
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
-from beluga_nb.api.keys import Secret
+from beluga_nb.config.keys import Secret
 from beluga_nb.core import Request, Result, Stopped
 from beluga_nb.engines.retrying import Policy, Retrying
 from beluga_nb.errors import EngineError, Unreachable

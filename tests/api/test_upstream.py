@@ -15,11 +15,11 @@ from upstream import Upstream
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
-from beluga_nb.api.keys import Secret
+from beluga_nb.config.keys import Secret
 from beluga_nb.core import Request
 from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import EngineError, OutcomeUnknown, Refused, SettingsError
-from beluga_nb.local.jobs import JobQueue, advance
+from beluga_nb.server.jobs import JobQueue, advance
 
 LINE = re.compile(r"BelugAPI \((.*)\) on (http://127\.0\.0\.1:\d+/v1)  key (bapi_\S+)\n")
 FOX = Request(prompt="a fox", model="flux-2.0", size="16:9", n=2, take="again", sample=2)

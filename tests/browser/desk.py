@@ -11,7 +11,7 @@ import pytest
 from conftest import KEY, drawing, on_a_port
 
 from beluga_nb.errors import Refused
-from beluga_nb.local.app import create_app
+from beluga_nb.server.app import create_app
 
 PANEL = "%load_ext beluga_nb\nimport beluga_nb\npanel = beluga_nb.panel()\npanel"
 

@@ -12,7 +12,7 @@ from conftest import KEY, drawing, on_a_port
 from kernels import clean_environment
 
 from beluga_nb.compare.grid import STATES
-from beluga_nb.local.app import create_app
+from beluga_nb.server.app import create_app
 from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store

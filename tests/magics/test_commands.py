@@ -66,7 +66,7 @@ def test_ipythons_own_configuration_checks_names_and_values(kernel, said, told):
 
 def test_every_setting_is_one_of_ipythons(kernel):
     names = "get_ipython().magics_manager.registry['BelugaMagics'].trait_names(config=True)"
-    same = kernel.run(f"from beluga_nb.settings import names\nsorted({names}) == sorted(names())")
+    same = kernel.run(f"from beluga_nb.config.settings import names\nsorted({names}) == sorted(names())")
     assert same.texts == ["True"]
 
 

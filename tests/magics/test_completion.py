@@ -4,10 +4,10 @@ import pytest
 from IPython.core import completer
 from kernels import Kernel
 
+from beluga_nb.config.settings import names
 from beluga_nb.magics.complete import Known, offer
 from beluga_nb.magics.grammar import COMMANDS, OPTIONS
 from beluga_nb.session import Session
-from beluga_nb.settings import names
 
 COMMAND_NAMES = list(COMMANDS)
 FLAGS = [flag for option in OPTIONS for flag in option.flags]

@@ -1,9 +1,9 @@
 import pytest
 
+from beluga_nb.config.settings import names
 from beluga_nb.errors import RequestError, UnknownName
 from beluga_nb.magics.grammar import OPTIONS, SETTINGS, help_text
 from beluga_nb.magics.parse import Call, parse
-from beluga_nb.settings import names
 
 
 @pytest.mark.parametrize(

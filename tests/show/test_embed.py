@@ -11,8 +11,8 @@ from nbconvert import HTMLExporter, LatexExporter, MarkdownExporter, SlidesExpor
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from test_exports import Pictures
 
+from beluga_nb.config.settings import EMBEDS
 from beluga_nb.session import Session
-from beluga_nb.settings import EMBEDS
 
 PROMPT = "a fox & a hen"
 

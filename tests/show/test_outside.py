@@ -29,8 +29,8 @@ from beluga_nb.show.frame import frame, styled
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.ranking import ranking_bundle, ranking_svg
-from beluga_nb.workbench.booth import Booth
-from beluga_nb.workbench.booth import _html as booth_html
+from beluga_nb.widgets.booth import Booth
+from beluga_nb.widgets.booth import _html as booth_html
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -287,4 +287,4 @@ def test_text_becomes_html_in_one_place():
         if "from html import escape" in path.read_text("utf-8")
     }
     # XMP keeps what was asked to the letter, and the panel's page is a script of ours.
-    assert homes == {"show/markup.py", "metadata/xmp.py", "workbench/view/page.py"}
+    assert homes == {"show/markup.py", "metadata/xmp.py", "widgets/view/page.py"}

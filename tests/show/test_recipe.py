@@ -18,11 +18,11 @@ from PIL import Image
 from beluga_nb.compare.template import filled
 from beluga_nb.core import Answer, Picture, Recipe, Request, Result
 from beluga_nb.errors import MetadataError, RequestError, UnknownName
-from beluga_nb.local.painter.painting import paint
 from beluga_nb.magics.parse import parse
 from beluga_nb.magics.verbatim import Verbatim
 from beluga_nb.metadata import files
 from beluga_nb.metadata.embedding import embed, extract
+from beluga_nb.painter.painting import paint
 from beluga_nb.session import Session
 from beluga_nb.show.recipe import cell_of, opened
 from beluga_nb.wire import request_to_json

@@ -1,0 +1,1 @@
+"""What a session goes by: settings, where each comes from, and keys."""

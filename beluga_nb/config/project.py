@@ -1,0 +1,360 @@
+"""`beluga.toml`, which may have come with a notebook: it may tighten the other settings, never loosen them.
+
+`RULES` says for each setting what is taken of a file. A file whose folder the person names in BELUGA_TRUST
+counts as the person's own word. Of several files, one in another's folder, the outer ones are heard first, so
+that an inner one hides nothing of theirs: it tightens what holds without it, or is the person's word itself.
+Remarks on what is not used of a file go only with the person's word. A file is named by its path from the
+notebook's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path, PureWindowsPath
+from typing import Any, Protocol
+
+from beluga_nb.config.endpoints import Named, named_in
+from beluga_nb.errors import SettingsError
+from beluga_nb.money import amount
+from beluga_nb.paths import path_of, read_file
+from beluga_nb.text import sanitize
+
+FILE = "beluga.toml"
+TRUST = "BELUGA_TRUST"
+TRUSTED = ", which you trust"
+"""What is said of a trusted file, after its name."""
+
+LARGEST_FILE = 2**20
+"""Bytes of a `beluga.toml`."""
+
+DEEPEST = 16
+"""Names in names of a `beluga.toml`; the work of reading one grows with the third power of theirs."""
+
+LARGEST_INTEGER = 64
+"""Bits of an integer of a `beluga.toml`, as in TOML; Python cannot print one of some thousand digits."""
+
+_NAME = rb"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_DEEP = re.compile(rb"(?<![\w\\-])(?:%b[ \t]*\.[ \t]*){%d}" % (_NAME, DEEPEST))
+
+LOOSER = ("replay", "auto", "refresh", "off")
+"""The modes: each may buy more often than those before it, and the last keeps nothing of it."""
+
+WIDER = ("store", "session")
+"""The budgets: of all kernels that share a store, or of each by itself."""
+
+CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+
+class Baseline(Protocol):
+    """The settings without the file, those of the files further up included, and where each was set."""
+
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def store(self) -> Path: ...
+    @property
+    def budget(self) -> str: ...
+    @property
+    def max_cost(self) -> Decimal | None: ...
+    @property
+    def prices(self) -> object: ...
+    @property
+    def aliases(self) -> Mapping[str, object]: ...
+    @property
+    def endpoints(self) -> Mapping[str, Named]: ...
+    @property
+    def places(self) -> Mapping[str, str]: ...
+
+
+def is_untrusted_file(place: str | None) -> bool:
+    """Whether the place where a setting was set is a file that the person does not trust.
+
+    >>> is_untrusted_file("../beluga.toml"), is_untrusted_file("../beluga.toml, which you trust")
+    (True, False)
+    """
+    return place is not None and place.rpartition("/")[2] == FILE
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A setting of a file that is not used: the file, its name, what the file says, why not, and a remedy."""
+
+    file: str
+    name: str
+    said: str
+    why: str
+    remedy: str = f"If you trust that file, set {TRUST} to its folder."
+
+    @property
+    def message(self) -> str:
+        """What is not used, and why."""
+        value = f" ({sanitize(self.said, 80)})" if self.said else ""
+        return f"{self.file}: {self.name}{value} is not used: {self.why}."
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}"
+
+
+class NotTakenError(Exception):
+    """A setting of a file is not used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a file in a folder says of one setting, and the settings without that file."""
+
+    name: str
+    value: Any
+    baseline: Baseline
+    folder: Path
+
+    def check_not_looser(self, rank: Callable[[object], Decimal | int | None]) -> object:
+        """Return the value; raise `NotTakenError` where it ranks above the setting without the file."""
+        baseline = getattr(self.baseline, self.name)
+        asked, most = rank(self.value), rank(baseline)
+        if asked is not None and most is not None and not asked <= most:
+            raise NotTakenError(f"it would loosen {baseline}, {self._origin}")
+        return self.value
+
+    @property
+    def _origin(self) -> str:
+        place = self.baseline.places.get(self.name)
+        comma = "," if place and place.endswith(TRUSTED) else ""
+        return f"which {place}{comma} says" if place else "the default"
+
+
+Rule = Callable[[Proposal], object]
+"""Returns what is used of a proposal; raises `NotTakenError` where nothing is.
+
+A value of the wrong type or form passes: `Settings` refuses it, whoever says it.
+"""
+
+
+def _free(proposal: Proposal) -> object:
+    """Take it: it costs nothing, sends nothing, and writes nothing elsewhere."""
+    return proposal.value
+
+
+def _not_higher(proposal: Proposal) -> object:
+    return proposal.check_not_looser(amount)
+
+
+def _not_looser(proposal: Proposal) -> object:
+    return proposal.check_not_looser(lambda mode: LOOSER.index(mode) if mode in LOOSER else None)
+
+
+def _not_narrower(proposal: Proposal) -> object:
+    return proposal.check_not_looser(lambda budget: WIDER.index(budget) if budget in WIDER else None)
+
+
+def _same_address(proposal: Proposal) -> object:
+    if isinstance(proposal.value, str) and proposal.value.rstrip("/") != proposal.baseline.base_url:
+        raise NotTakenError("you have not named that address")
+    return proposal.value
+
+
+def _below(proposal: Proposal) -> object:
+    if not isinstance(proposal.value, str):
+        return proposal.value
+    store, named, plain = proposal.folder / proposal.value, proposal.baseline.store, _is_plain(proposal.value)
+    # Only a plain path is looked up: an address such as //host/share would be asked.
+    path = os.path.realpath(store) if plain else os.path.normpath(store)
+    if path in {os.path.realpath(named), os.path.normpath(named)}:
+        return named
+    root = os.path.realpath(proposal.folder)
+    if not plain or path == root or not Path(path).is_relative_to(root):
+        raise NotTakenError("it does not lie below the folder of the file")
+    if proposal.baseline.budget == "store" and "store" in proposal.baseline.places:
+        raise NotTakenError("what is spent is counted in the store that is named already")
+    return store
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path is relative on every system: no root, drive, home, parent, stream or control."""
+    pure = PureWindowsPath(path)
+    if pure.anchor or ".." in pure.parts or path.startswith("~") or CONTROL.search(path):
+        return False
+    return bool(pure.parts) and ":" not in path
+
+
+def _without_own_cap(proposal: Proposal) -> object:
+    if proposal.baseline.prices is not None:
+        raise NotTakenError("there are prices already")
+    if proposal.baseline.max_cost is not None:
+        raise NotTakenError(OWN_CAP)
+    return proposal.value
+
+
+OWN_CAP = "a price that a file says could void the max_cost that is said elsewhere"
+
+
+def _added(proposal: Proposal) -> object:
+    """Take names that the person has not given."""
+    if not isinstance(proposal.value, Mapping):
+        return proposal.value
+    return {**proposal.value, **getattr(proposal.baseline, proposal.name)}
+
+
+def _unnamed(proposal: Proposal) -> object:
+    """Take names of servers, whose recordings replay; they are asked once the person names their address."""
+    return _added(replace(proposal, value=named_in(proposal.value, known=False)))
+
+
+RULES: Mapping[str, Rule] = {
+    "base_url": _same_address,
+    "mode": _not_looser,
+    "store": _below,
+    "model": _free,
+    "embed": _free,
+    "response_format": _free,
+    "bridge": _free,
+    "timeout": _free,
+    "connect_timeout": _free,
+    "max_in_flight": _not_higher,
+    "budget": _not_narrower,
+    "max_images": _not_higher,
+    "max_cost": _not_higher,
+    "prices": _without_own_cap,
+    "faults": _free,
+    "aliases": _added,
+    "endpoints": _unnamed,
+}
+"""What is taken of a file that the person does not trust: a rule for each setting."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A `beluga.toml` that was found: its folder, what it says, and whether the person trusts it.
+
+    `file` is its path from the notebook's folder, such as "../beluga.toml".
+    """
+
+    folder: Path
+    file: str
+    said: Mapping[str, object]
+    trusted: bool
+
+    def taken(self, baseline: Baseline) -> tuple[dict[str, object], list[Ignored]]:
+        """Return what is taken of it, beside what holds without it, and what is not."""
+        if self.trusted:
+            return self._own_word(baseline), []
+        taken: dict[str, object] = {}
+        ignored = []
+        for name, said in self.said.items():
+            try:
+                taken[name] = RULES[name](Proposal(name, said, baseline, self.folder))
+            except NotTakenError as error:
+                shown = "" if isinstance(said, Mapping) else str(said)
+                ignored.append(Ignored(self.file, name, shown, str(error)))
+        return taken, ignored
+
+    @property
+    def place(self) -> str:
+        """Who says what it says."""
+        return self.file + TRUSTED if self.trusted else self.file
+
+    def _own_word(self, baseline: Baseline) -> dict[str, object]:
+        said = dict(self.said)
+        if isinstance(store := said.get("store"), str):
+            said["store"] = self.folder / store
+        for name in ("aliases", "endpoints"):
+            if isinstance(own := said.get(name), Mapping):
+                said[name] = {**getattr(baseline, name), **own}
+        return said
+
+
+def find(
+    environ: Mapping[str, str], folder: Path, check_names: Callable[[Mapping[str, object]], None]
+) -> list[Project]:
+    """Return the files from the top of a folder's project down to it; raise `SettingsError` for a bad one.
+
+    The top is the folder that git knows or, further up, one that the person trusts.
+    """
+    trusted = _trusted(environ)
+    upward = enumerate(_upward(folder, trusted))
+    found = [(place, "../" * depth + FILE) for depth, place in upward if os.path.isfile(place / FILE)]
+    return [
+        Project(place, file, _said(place, file, check_names), os.path.realpath(place) in trusted)
+        for place, file in reversed(found)
+    ]
+
+
+def _said(
+    folder: Path, file: str, check_names: Callable[[Mapping[str, object]], None]
+) -> Mapping[str, object]:
+    said = _read(folder / FILE, file)
+    for name in _all_names(said):
+        if "key" in name.lower():
+            raise SettingsError(
+                f"{file} holds a key ('{sanitize(name, 80)}').",
+                "Files get committed: set BELUGA_API_KEY instead.",
+            )
+    check_names(said)
+    return said
+
+
+def _read(path: Path, file: str) -> dict[str, object]:
+    try:
+        data = read_file(path, LARGEST_FILE)
+        if _DEEP.search(data) or _is_deep(said := tomllib.loads(data.decode("utf-8"))):
+            raise ValueError(f"it has more than {DEEPEST} names in one another")
+        if any(type(each) is int and each.bit_length() > LARGEST_INTEGER for each in _values(said)):
+            raise ValueError(f"it has an integer of more than {LARGEST_INTEGER} bits")
+        return said
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(
+            f"{file} cannot be read: {sanitize(str(reason), 200)}", "Mend it or remove it."
+        ) from None
+
+
+def _is_deep(said: object) -> bool:
+    level = [said]
+    for _ in range(DEEPEST):
+        level = [inner for each in level for inner in _inside(each)]
+    return bool(level)
+
+
+def _values(value: object) -> Iterator[object]:
+    yield value
+    for inner in _inside(value):
+        yield from _values(inner)
+
+
+def _inside(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _upward(folder: Path, trusted: Set[str]) -> Sequence[Path]:
+    # From the folder that git knows, or one that the person trusts: a downloaded folder that is a repository
+    # of its own hides nothing of it. Never from beyond: /tmp and /home are other people's too.
+    upward = (folder, *folder.parents)
+    git = next((place for place in upward if os.path.exists(place / ".git")), folder)
+    tops = [depth for depth, place in enumerate(upward) if place == git or os.path.realpath(place) in trusted]
+    return upward[: max(tops) + 1]
+
+
+def _all_names(said: Mapping[str, object]) -> Iterator[str]:
+    endpoints = said.get("endpoints")
+    yield from said
+    for parts in endpoints.values() if isinstance(endpoints, Mapping) else ():
+        yield from parts if isinstance(parts, Mapping) else ()
+
+
+def _trusted(environ: Mapping[str, str]) -> set[str]:
+    named = [each.strip() for each in environ.get(TRUST, "").split(os.pathsep)]
+    folders = [path_of(each) for each in named if each]
+    for folder in folders:
+        if CONTROL.search(str(folder)) or not folder.is_absolute():
+            raise SettingsError(
+                f"{TRUST} names '{sanitize(str(folder), 80)}', which is no absolute path.",
+                f"Give whole paths of folders, with '{os.pathsep}' between them.",
+            )
+    return {os.path.realpath(folder) for folder in folders}

@@ -1,0 +1,380 @@
+"""Settings: defaults < IPython's profile < `beluga.toml` < `BELUGA_*` < what the notebook says < the call.
+
+What is taken of a `beluga.toml` is decided in `config/project.py`. The key is not among them: it comes from
+the environment or from code (`config/keys.py`), never from a file that may be committed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+import beluga_nb.config.project as project
+import beluga_nb.money as money
+from beluga_nb.budget import Caps, Prices
+from beluga_nb.config.endpoints import Named, named_in, only_named
+from beluga_nb.config.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
+from beluga_nb.core import OwnEngine
+from beluga_nb.errors import RequestError, SettingsError, UnknownName
+from beluga_nb.paths import path_of
+from beluga_nb.text import sanitize, shown
+
+SERVICE = "https://api.belugapi.com/v1"
+"""The service's base URL (contract.md: Endpoints)."""
+
+MODES = ("auto", "replay", "refresh", "off")
+BRIDGES = ("thread", "nested")
+RESPONSE_FORMATS = ("b64_json", "url")
+EMBEDS = ("preview", "original", "link", "none")
+BUDGETS = ("session", "store")
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+"""The hosts that are this machine."""
+
+CHOICES = {
+    "mode": MODES,
+    "embed": EMBEDS,
+    "bridge": BRIDGES,
+    "response_format": RESPONSE_FORMATS,
+    "budget": BUDGETS,
+}
+"""The settings that are one of a few words."""
+
+LARGEST_NUMBER = 10**12
+"""The most seconds, or requests in flight."""
+
+_RESOLVED = {"named", "places", "ignored", "claimed", "counted_store", "own_engine"}
+"""The fields that are no settings: they follow from the settings."""
+
+_ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a drive, which is one letter
+_PRINTED = re.compile("[!-~]+")
+_NO = {"", "0", "false", "no", "off"}
+_YES = {"1", "true", "yes", "on"}
+
+
+Alias = Mapping[str, str | int]
+"""What an alias stands for: a model, and maybe a size, a quality and how many, by the API's names."""
+
+ALIASED = ("model", "size", "quality", "n")
+"""The parts of an alias; it has a model at least."""
+
+_ALIAS = re.compile(r"[A-Za-z][\w.-]*")
+_LIKE_AN_ALIAS = 'In beluga.toml, under [aliases]: poster = { model = "flux-2.0", size = "3:4" }'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a session needs to know; times are in seconds.
+
+    `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
+    `embed` says what a notebook holds of its pictures (show/markup.py).
+    `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
+    by one session and the children that are forked from it, or, as `budget` says, by all that share its store
+    and for good. `faults` lets prompts ask the embedded BelugAPI for failures (server/faults.py).
+    `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
+    `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` says who said what,
+    and `ignored` what is not used of a file that came with a notebook; `claimed` is the provider whose
+    recordings such a file's folder holds, where its `base_url` is not used. `own_engine` is the session's
+    own, which answers in place of all services.
+    """
+
+    base_url: str = SERVICE
+    mode: str = "auto"
+    store: Path = Path("beluga_store")
+    model: str = "gpt-image-2"
+    embed: str = "preview"
+    response_format: str = "b64_json"
+    bridge: str = "thread"
+    timeout: float = 330.0
+    connect_timeout: float = 10.0
+    max_in_flight: int = 4
+    max_images: int | None = None
+    max_cost: Decimal | None = None
+    prices: Prices | None = None
+    budget: str = "session"
+    faults: bool = False
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    endpoints: Mapping[str, Named] = field(default_factory=dict)
+    named: Named | None = field(default=None, repr=False)
+    places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    ignored: tuple[Ignored, ...] = field(default=(), repr=False, compare=False)
+    claimed: str = field(default="", repr=False)
+    counted_store: Path | None = field(default=None, repr=False)
+    own_engine: OwnEngine | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if (said := getattr(self, name)) not in choices:
+                word = said if isinstance(said, str) else shown(said)
+                raise UnknownName(name.replace("_", " "), word, choices)
+        if not isinstance(self.model, str):
+            raise SettingsError(f"The setting model is {shown(self.model)}.", "Give a model's id.")
+        object.__setattr__(self, "store", _checked_store(self.store))
+        object.__setattr__(self, "base_url", checked_base_url(self.base_url))
+        if not isinstance(self.faults, bool):
+            raise SettingsError(f"The setting faults is {shown(self.faults)}.", "Give true or false.")
+        for name in ("timeout", "connect_timeout", "max_in_flight"):
+            _check_positive(name, getattr(self, name))
+        object.__setattr__(self, "max_images", _cap("max_images", self.max_images, whole=True))
+        object.__setattr__(self, "max_cost", _cap("max_cost", self.max_cost))
+        if self.prices is not None and not isinstance(self.prices, Prices):
+            object.__setattr__(self, "prices", Prices.of(self.prices))
+        object.__setattr__(self, "aliases", _checked_aliases(self.aliases))
+        object.__setattr__(self, "endpoints", _checked_endpoints(self.endpoints))
+
+    @property
+    def caps(self) -> Caps:
+        """How much may be spent."""
+        return Caps(images=self.max_images, cost=self.max_cost, prices=self.prices)
+
+    @property
+    def provider(self) -> str:
+        """Who answers, as recordings name it: "belugapi", an endpoint, an engine, or a host."""
+        if self.own_engine:
+            return self.own_engine.name
+        if self.named:
+            return self.named.name
+        return _provider_at(self.base_url)
+
+    @property
+    def providers(self) -> list[str]:
+        """Whose recordings answer: those of who would be asked, and of the address that a file claims."""
+        return [self.provider, *([self.claimed] if self.claimed else [])]
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the base URL is on this machine."""
+        return urlsplit(self.base_url).hostname in LOOPBACK
+
+    def at(self, model: str) -> Settings:
+        """Return the settings as they hold for a model: those of its endpoint, where it names one.
+
+        >>> Settings(endpoints={"lab": {"base_url": "https://lab.example/v1"}}).at("lab:sd").provider
+        'lab'
+        """
+        if self.own_engine:
+            return self
+        named = self.endpoints.get(model.partition(":")[0]) if ":" in model else None
+        named = named or only_named(model)
+        if named is None:
+            return self
+        # The address is the endpoint's, so it does not matter that the base_url of a file is not used.
+        return replace(self._unsaid("base_url"), named=named, base_url=named.base_url or SERVICE)
+
+    def for_engine(self, engine: OwnEngine) -> Settings:
+        """Return the settings for a session's own engine: it stands for its model where none is named."""
+        # What the places have said of a model until here is about a service.
+        places = {name: place for name, place in self.places.items() if name != "model"}
+        return replace(self._unsaid("base_url"), own_engine=engine, model=engine.name, places=places)
+
+    def endpoint(self, name: str) -> Named:
+        """Return the endpoint of that name; raise `UnknownName` where there is none."""
+        if name not in self.endpoints:
+            hint = "Servers are named in beluga.toml, as [endpoints.lab]."
+            raise UnknownName("endpoint", name, self.endpoints, hint=hint)
+        return self.endpoints[name]
+
+    def model_of(self, endpoint: str, model: str | None) -> str:
+        """Return the name here of an endpoint's model, or of the one that it has where none is named."""
+        # One that is not here may have been recorded: whoever reads its notebook replays it.
+        unknown = endpoint not in self.endpoints
+        named = (unknown and only_named(f"{endpoint}:{model or ''}")) or self.endpoint(endpoint)
+        meant = (model or "").removeprefix(named.prefix) or named.model
+        if not meant:
+            raise RequestError(
+                f"The endpoint {endpoint} has no model of its own.",
+                f"Say which: -m {endpoint}:NAME, or model = … under [endpoints.{endpoint}].",
+                param="model",
+            )
+        return named.prefix + meant
+
+    def with_(self, place: str = "the call", /, **said: object) -> Settings:
+        """Return the settings with what is said in a place that outranks all before; None says nothing."""
+        heard = {name: value for name, value in said.items() if value is not None}
+        check_names(heard)
+        return self._saying(place, heard) if heard else self
+
+    def with_file(self, found: Project) -> Settings:
+        """Return the settings with what is taken of a `beluga.toml`."""
+        taken, ignored = found.taken(self)
+        said = self._saying(found.place, taken)
+        claims = [_provider_at(checked_base_url(each.said)) for each in ignored if each.name == "base_url"]
+        claimed = claims[0] if claims else said.claimed
+        # What was spent stays counted in the store that is named already; who counts so may be said later.
+        moved = "store" in taken and is_untrusted_file(found.place) and "store" in self.places
+        counted = self.store if moved and not self.counted_store else said.counted_store
+        return replace(said, ignored=(*said.ignored, *ignored), claimed=claimed, counted_store=counted)
+
+    def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
+        """Return the caps of one call, which no price of a file voids that is not trusted."""
+        capped = replace(self, max_images=images, max_cost=cost)  # type: ignore[arg-type]
+        own = cost is None or not is_untrusted_file(self.places.get("prices"))
+        return Caps(images=capped.max_images, cost=capped.max_cost, prices=self.prices if own else None)
+
+    def _saying(self, place: str, said: Mapping[str, object]) -> Settings:
+        untrusted = is_untrusted_file(place)  # what is taken of it leaves the remarks on those further up
+        heard = self if untrusted else self._unsaid(*said)
+        heard = replace(heard, **said)  # type: ignore[arg-type]  # checked by Settings itself
+        heard = replace(heard, places={**self.places, **dict.fromkeys(said, place)})
+        if "store" in said and not untrusted:
+            heard = replace(heard, counted_store=None)
+        priced = "" if heard.prices is None else heard.places.get("prices", "")
+        if "max_cost" in said and not untrusted and is_untrusted_file(priced):
+            unused = Ignored(priced, "prices", "", OWN_CAP)
+            return replace(heard, prices=None, ignored=(*heard.ignored, unused))
+        return heard
+
+    def _unsaid(self, *names: str) -> Settings:
+        """Return the settings without the remarks on what files say of these, which the person decides."""
+        ignored = tuple(each for each in self.ignored if each.name not in names)
+        return replace(self, ignored=ignored, claimed="" if "base_url" in names else self.claimed)
+
+
+def names() -> list[str]:
+    """Return the names of all settings."""
+    return [each.name for each in fields(Settings) if each.name not in _RESOLVED]
+
+
+def check_names(said: Mapping[str, object]) -> None:
+    """Raise `UnknownName`, naming the nearest, for a name that is no setting's."""
+    for name in said:
+        if name not in names():
+            raise UnknownName("setting", name, sorted(names()))
+
+
+def _check_positive(name: str, value: object) -> None:
+    # Neither NaN nor infinity is one.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST_NUMBER:
+        raise SettingsError(f"The setting {name} is {shown(value)}.", "Give a number above 0.")
+    if name == "max_in_flight" and not isinstance(value, int):
+        raise SettingsError(f"The setting {name} is {shown(value)}.", "Give a whole number above 0.")
+
+
+def _checked_store(store: object) -> Path:
+    if not isinstance(store, str | Path):
+        raise SettingsError(f"The setting store is {shown(store)}.", "Give a folder.")
+    if CONTROL.search(str(store)):
+        raise SettingsError(
+            f"The store '{sanitize(str(store), 80)}' holds control characters.", "Give the path of a folder."
+        )
+    if _SCHEME.match(str(store)):
+        raise SettingsError(
+            f"The store '{sanitize(str(store), 80)}' is an address, and a store is a folder.",
+            "Give the path of a folder, such as one where that address is mounted.",
+        )
+    return path_of(store)
+
+
+def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
+    if not isinstance(aliases, Mapping):
+        raise SettingsError(f"The setting aliases is {shown(aliases, 40)}.", _LIKE_AN_ALIAS)
+    for name, alias in aliases.items():
+        if not _ALIAS.fullmatch(str(name)):
+            raise SettingsError(f"'{sanitize(str(name), 40)}' is no name for an alias.", _LIKE_AN_ALIAS)
+        if not isinstance(alias, Mapping) or "model" not in alias:
+            raise SettingsError(f"The alias {name} stands for no model.", _LIKE_AN_ALIAS)
+        for part, value in alias.items():
+            _check_part(str(name), str(part), value)
+    return dict(aliases)
+
+
+def _checked_endpoints(said: object) -> Mapping[str, Named]:
+    endpoints = named_in(said)
+    checked = {each: named.base_url and checked_base_url(named.base_url) for each, named in endpoints.items()}
+    return {name: replace(named, base_url=checked[name]) for name, named in endpoints.items()}
+
+
+def _check_part(name: str, part: str, value: object) -> None:
+    if part not in ALIASED:
+        raise UnknownName(f"part of the alias {name}", part, ALIASED)
+    if isinstance(value, bool) or not isinstance(value, int if part == "n" else str):
+        raise SettingsError(f"The {part} of the alias {name} is {shown(value, 40)}.", _LIKE_AN_ALIAS)
+
+
+def _cap(name: str, value: object, *, whole: bool = False) -> object:
+    if value is None:
+        return None
+    amount = money.amount(value)
+    if amount is None or (whole and amount != int(amount)):
+        kind = "whole number" if whole else "number"
+        raise SettingsError(f"The setting {name} is {shown(value, 40)}.", f"Give a {kind} from 0 on.")
+    return int(amount) if whole else amount
+
+
+def _provider_at(base_url: str) -> str:
+    return "belugapi" if base_url == SERVICE else str(urlsplit(base_url).hostname)
+
+
+def checked_base_url(url: str) -> str:
+    """Return the base URL without a trailing slash; raise `SettingsError` for one that is not safe.
+
+    Plain http goes to this machine only, and a URL holds no password, query or fragment
+    (S13 and S14).
+    """
+    parts = _split(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError("The base URL is no web address.", f"It looks like {SERVICE}")
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise SettingsError(
+            "The base URL holds a user name, a password, a query or a fragment.",
+            f"Give only scheme, host and path, such as {SERVICE}",
+        )
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise SettingsError(
+            f"The base URL leads to {parts.hostname} without encryption.",
+            "Use https://; plain http:// is for this machine only.",
+        )
+    return url.rstrip("/")
+
+
+def _split(url: object) -> SplitResult | None:
+    # urlsplit drops line breaks in silence, and looks at the port only when it is asked for.
+    if not isinstance(url, str) or not _PRINTED.fullmatch(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of all places; a store is a folder beside the notebook unless it says more.
+
+    `profile` is what the user's IPython profile says. The files are the `beluga.toml` of the folder and those
+    above it in its project. Under `CI` the mode is "replay" unless the person says otherwise: a pipeline buys
+    nothing by accident.
+    """
+    in_ci = environ.get("CI", "").lower() not in _NO
+    said = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
+    said = said.with_("IPython's profile", **(profile or {}))
+    said = replace(said, store=folder.absolute() / said.store)
+    for found in project.find(environ, folder.absolute(), check_names):
+        said = said.with_file(found)
+    said = said.with_("the environment", **_from_environment(environ))
+    endpoints = {name: _said_by(environ, each) for name, each in said.endpoints.items()}
+    return replace(said, store=folder.absolute() / said.store, endpoints=endpoints)
+
+
+def _said_by(environ: Mapping[str, str], named: Named) -> Named:
+    base_url = environ.get(named.variable("BASE_URL"), "").strip()
+    return replace(named, base_url=base_url, known=True) if base_url else named
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    found = {name: environ.get(f"BELUGA_{name.upper()}", "").strip() for name in _ENVIRONMENT}
+    said: dict[str, object] = {name: value for name, value in found.items() if value}
+    if faults := environ.get("BELUGA_FAULTS", "").strip():
+        said["faults"] = _flag("BELUGA_FAULTS", faults)
+    return said
+
+
+def _flag(name: str, text: str) -> bool:
+    if text.lower() not in _YES | _NO:
+        raise SettingsError(f"{name} is '{sanitize(text, 40)}'.", "Give 1 or 0.")
+    return text.lower() in _YES

@@ -1,7 +1,0 @@
-"""The built-in painter: prompt -> reading -> scene -> layers -> look. No model, no network."""
-
-from beluga_nb.local.painter.painting import VERSION, Painting, paint
-from beluga_nb.local.painter.scene import Scene
-from beluga_nb.local.painter.sizes import choose_size
-
-__all__ = ["VERSION", "Painting", "Scene", "choose_size", "paint"]

@@ -1,0 +1,48 @@
+"""The built-in painter as an engine: free previews, drawn on this machine and labelled as such."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import beluga_nb.catalog as catalog
+from beluga_nb.core import FORMATS, PROCEDURAL, Answer, Request, Result
+from beluga_nb.server.jobs import advance
+
+
+async def previews(request: Request, *, clock: Callable[[], float] = time.time) -> Result:
+    """Return painted previews of `request`, as PNG by default; the same request gives the same bytes.
+
+    Raises `errors.UnknownName` for a model that the catalogue does not have.
+    """
+    answers = await asyncio.gather(
+        *(_painted(request.part(sample), 100 / request.n) for sample in request.samples)
+    )
+    return Result.of(request, answers, engine=PROCEDURAL, created=int(clock()))
+
+
+async def _painted(request: Request, share: float) -> Answer:
+    answer = await asyncio.to_thread(_paint, request)
+    advance(share)
+    return answer
+
+
+def _paint(request: Request) -> Answer:
+    # numpy and the painter take their time to import: not at `%load_ext`, and not on the event loop.
+    from beluga_nb.painter import choose_size, paint
+
+    model = catalog.find(request.model)
+    asked = request.size or catalog.DEFAULT_SIZE
+    label = choose_size(request.prompt, model.sizes) if asked == catalog.AUTO else asked
+    painting = paint(
+        request.prompt,
+        model=request.model,
+        size=catalog.pixels(label),
+        quality=request.quality or catalog.QUALITIES[0],
+        take=request.take,
+        sample=request.sample,
+    )
+    media_type, quality = FORMATS[request.output_format or "png"], request.output_compression
+    data = painting.encoded(media_type, quality=None if quality is None else max(1, quality))  # from 1 on
+    return Answer(data, media_type, painting.revised_prompt)

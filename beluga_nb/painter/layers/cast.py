@@ -1,0 +1,108 @@
+"""The cast: the subject's glyph, in its colours, where it belongs."""
+
+from collections.abc import Iterator
+
+from beluga_nb.painter.colour import RGB, dark, mix, under
+from beluga_nb.painter.layers.frame import Frame
+from beluga_nb.painter.marks import Glow, Mark, Shape, hazed, lit, placed, shape
+from beluga_nb.painter.outline import ellipse, polygon
+from beluga_nb.painter.reading import subjects
+from beluga_nb.painter.scene import Scene
+from beluga_nb.painter.stream import Stream
+from beluga_nb.painter.subjects import GLYPHS, Coat
+
+# Side, depth and size of up to seven fellows: the first is the nearest.
+PLACES = ((0.0, 0.0, 1.0), (-0.42, 0.5, 0.7), (0.4, 0.42, 0.76), (0.2, 0.95, 0.5), (-0.2, 0.85, 0.54),
+          (0.56, 1.0, 0.44), (-0.56, 0.95, 0.46))  # fmt: skip
+
+Spot = tuple[float, float, float, float]  # x, y, size, depth
+
+
+def coat(scene: Scene, stream: Stream) -> Coat:
+    """Return the colours the subject wears."""
+    own = scene.colour or subjects()[scene.subject or "bust"].colour
+    return Coat(own, scene.palette.accent, scene.night, scene.moods, stream)
+
+
+def glyph(scene: Scene, member: int = 0) -> tuple[Shape, ...]:
+    """Return the subject's shapes about the origin; empty when it has no glyph."""
+    if scene.subject is None or scene.subject not in GLYPHS:
+        return ()
+    return GLYPHS[scene.subject](coat(scene, scene.stream.child(f"cast{member}")))
+
+
+def size_of(scene: Scene, frame: Frame) -> float:
+    """Return the subject's size in units; a long frame has room for more, but nobody loses his head."""
+    size = subjects()[scene.subject].size if scene.subject else 0.5
+    roomy = min(1.3, float((frame.w * frame.h) ** 0.3))
+    return min(size * scene.zoom * roomy * (0.86 if scene.count > 1 else 1.0), 0.78 * frame.h)
+
+
+def lamp(scene: Scene) -> RGB:
+    """Return the light that falls on the cast: the hour's, weakened so that red stays red."""
+    if scene.kind == "room":
+        return (238, 214, 186) if scene.night else (255, 249, 240)
+    return mix(scene.palette.lamp, (255, 255, 255), 0.32)
+
+
+def spots(scene: Scene, frame: Frame, y: float, *, rise: float = 0.1) -> list[Spot]:
+    """Return where each fellow stands, the farthest first; y is where the nearest has its foot."""
+    size, chance = size_of(scene, frame), scene.stream
+    x0 = frame.w * (0.5 + scene.side * (0.7 if frame.w > 1 else 0.35))
+    found = []
+    for member in range(scene.count):
+        dx, depth, scale = PLACES[member]
+        dx += chance.one(f"dx{member}", -0.04, 0.04) * (member > 0)
+        x = x0 + dx * min(1.0, 0.62 * frame.w) * (1 if not scene.flip else -1)
+        found.append((min(max(x, 0.18), frame.w - 0.18), y - depth * rise, size * scale, depth))
+    return found[::-1]
+
+
+def standing(scene: Scene, frame: Frame, y: float) -> Iterator[Mark]:
+    """Yield the subject on the ground at y, with its shadow."""
+    if scene.subject not in GLYPHS:
+        return
+    for member, (x, foot, size, depth) in enumerate(spots(scene, frame, y)):
+        yield from shadow(scene, x, foot, size)
+        yield from staged(scene, glyph(scene, member), x, foot, size, depth)
+
+
+def shadow(scene: Scene, x: float, y: float, size: float) -> Iterator[Mark]:
+    """Yield the shadow a standing thing throws away from the sun."""
+    tone = under(dark(scene.palette.near, 0.6), scene.palette.lamp)
+    lean = -0.22 * size * (1 if scene.sun > 0 else -1)
+    yield shape(
+        ellipse(x + lean * 0.6, y + 0.004, size * 0.52, size * 0.05), tone, soft=0.05 * size, alpha=0.5
+    )
+    yield shape(ellipse(x, y, size * 0.36, size * 0.028), tone, soft=0.03 * size, alpha=0.65)
+
+
+def staged(
+    scene: Scene, shapes: tuple[Shape, ...], x: float, y: float, size: float, depth: float
+) -> Iterator[Mark]:
+    """Yield a glyph in the hour's light, hazier when farther."""
+    shown = lit(shapes, lamp(scene))
+    if depth:
+        shown = hazed(shown, scene.palette.haze, 0.16 * depth)
+    yield from placed(shown, x, y, size, flip=scene.flip)
+
+
+def aloft(scene: Scene, frame: Frame, y: float) -> Iterator[Mark]:
+    """Yield the subject in the air about y."""
+    if scene.subject not in GLYPHS:
+        return
+    for member, (x, at, size, depth) in enumerate(spots(scene, frame, y, rise=-0.02)):
+        lift = scene.stream.one(f"lift{member}", -0.14, 0.12) * (depth > 0)
+        yield from staged(scene, glyph(scene, member), x, at + lift, size, depth)
+
+
+def lamplight(scene: Scene, x: float, y: float, size: float) -> Iterator[Mark]:
+    """Yield the lighthouse's beam and halo when it is dark or the weather bad."""
+    if scene.time == "day" and scene.weather == "clear":
+        return
+    warm, side = (255, 246, 206), -1 if scene.flip else 1
+    for s, alpha in ((side, 0.66), (-side, 0.46)):
+        beam = polygon([(x, y - 0.012), (x + s * 2.2, y - 0.34), (x + s * 2.2, y + 0.02), (x, y + 0.012)])
+        yield shape(beam, *((warm, scene.palette.haze) if s > 0 else (scene.palette.haze, warm)), across=True,
+                    soft=0.03, alpha=alpha)  # fmt: skip
+    yield Glow(x, y, size * 0.5, size * 0.5, warm, 0.85, 2.4)

@@ -1,0 +1,590 @@
+"""Where coroutines run, and how Stop stops them.
+
+`Thread` is the default: one event loop on a background thread, whatever loop the caller has. `Nested` is
+opt-in: nest_asyncio on a private loop on the calling thread, for callbacks and scorers that call the
+blocking functions again. Neither touches the kernel's own loop: patching that loses queued cells on
+ipykernel >= 7.1.
+
+Whatever the bridge, engines run on the one loop that a process has for them (`engines/room.py`). A nested
+loop runs only while somebody waits for it: a call that is interrupted there would keep its locks, its place
+in the queue and its connections, and all other callers would wait behind it.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from functools import partial
+from types import FrameType
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from beluga_nb.errors import RequestError, SettingsError
+from beluga_nb.process.locks import ProcessLock
+from beluga_nb.process.workers import Holding, Workers
+from beluga_nb.text import sanitize
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+P = ParamSpec("P")
+S = TypeVar("S")
+F = TypeVar("F", bound=Callable[..., Any])
+
+HEARTBEAT = 0.05
+"""Seconds between looks at a job that is waited for, so that an interrupt is seen on every system."""
+
+WORKERS = 12
+"""Threads that pictures are checked and recorded on; each is started when it is wanted."""
+
+GRACE = 5.0
+"""Seconds that a cancelled job gets to close its connections."""
+
+
+def _nothing() -> None:
+    """What a heartbeat does unless someone wants more."""
+
+
+class Job(Protocol[T_co]):
+    """Work under way: wait for it with `result()` or `await`; `cancel()` stops it, from any thread.
+
+    While `result` waits it calls `beat`, some twenty times a second and on the calling thread.
+    """
+
+    def done(self) -> bool: ...
+    def cancel(self) -> object: ...
+    def result(self, beat: Callable[[], None] = ...) -> T_co: ...
+    def __await__(self) -> Generator[Any, None, T_co]: ...
+
+
+class Bridge(Protocol):
+    """Where coroutines run; Python does not end before a job has, for at most `hold` seconds."""
+
+    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]: ...
+
+
+@contextlib.contextmanager
+def _interrupts(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Have `handler` called for interrupts, in place of Python's own or that of a loop which waits for us.
+
+    A handler of an event loop in this thread (that of an `await` cell, say) could do nothing before we end.
+    """
+    in_charge = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if in_charge else None
+    if not callable(before) or (before is not signal.default_int_handler and not _in_a_loop()):
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _in_a_loop() -> bool:
+    with contextlib.suppress(RuntimeError):
+        return asyncio.get_running_loop() is not None
+    return False
+
+
+def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[Concatenate[S, P], T]:
+    """Derive the method of that name, which waits, from the one that starts a job."""
+
+    def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        start_it = [partial(start, self, *args, **kwargs)]
+        del args, kwargs  # an error takes the variables of its frames along, and a key may be among them
+        return start_it.pop()().result()
+
+    return _named(name, wait, start, "Return")
+
+
+def awaitable(
+    name: str, start: Callable[Concatenate[S, P], Job[T]]
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Derive the coroutine method of that name from the one that starts a job."""
+
+    async def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        start_it = [partial(start, self, *args, **kwargs)]
+        del args, kwargs  # as above
+        return await start_it.pop()()
+
+    return _named(name, wait, start, "Await")
+
+
+def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
+    owner, _, _ = start.__qualname__.rpartition(".")
+    signature = inspect.signature(start)
+    given = str(signature.return_annotation).removeprefix("Job[").removesuffix("]")
+    wait.__name__, wait.__qualname__ = name, f"{owner}.{name}"
+    wait.__doc__ = (start.__doc__ or "").replace("Start asking for", f"{verb} the `{given}` of asking for", 1)
+    wait.__signature__ = signature.replace(return_annotation=given)  # type: ignore[attr-defined]
+    return wait
+
+
+class Thread:
+    """One event loop on a daemon thread, started by the first job, and anew in a forked child.
+
+    It ends when nobody holds this object or a job of its that is under way, or when Python does. Blocking
+    work of its jobs runs on at most so many `workers`.
+    """
+
+    def __init__(self, *, workers: int = WORKERS) -> None:
+        self.workers = workers
+        self._starting = ProcessLock()
+        # By process: what the parent has stays untouched in a child, which shares its sockets.
+        self._running: dict[int, _LoopThread] = {}
+
+    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> ThreadJob[T]:
+        """Start the coroutine and return its job at once."""
+        try:
+            with self._starting:
+                home = self._home()
+                home.begin()
+        except BaseException:
+            coroutine.close()
+            raise
+        return ThreadJob(self, home, coroutine, hold)
+
+    async def run(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> T:
+        """Run the coroutine here and return what it returns, from whatever loop; whoever stops it waits."""
+        home = self._running.get(os.getpid())
+        if home and home.is_current:
+            return await coroutine
+        job = self.submit(coroutine, hold=hold)
+        try:
+            return await job
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await job.ended()
+            raise
+
+    def during(self, seconds: float) -> contextlib.AbstractContextManager[None]:
+        """Keep Python from ending while a block runs on the loop, for at most so many seconds."""
+        return self._home().holding.during(seconds)
+
+    def close(self) -> None:
+        """End the loop as soon as no job is under way, whoever holds this object; the next starts another."""
+        with self._starting:
+            home = self._running.pop(os.getpid(), None)
+        if home:
+            home.end_when_idle()
+
+    def _home(self) -> _LoopThread:
+        with self._starting:
+            home = self._running.get(os.getpid())
+            if home is None or not home.thread.is_alive():
+                home = self._running[os.getpid()] = _LoopThread(self.workers)
+                weakref.finalize(self, home.end)
+            return home
+
+
+class _LoopThread:
+    def __init__(self, workers: int) -> None:
+        self.pid = os.getpid()
+        self.workers = workers
+        self.holding = Holding()
+        self._jobs = 0
+        self._closing = False
+        self._counting = threading.Lock()
+        self._started = threading.Event()
+        self._failure: Exception | None = None
+        self.thread = threading.Thread(target=self._run, name="beluga-io", daemon=True)
+        try:
+            self.thread.start()
+        except RuntimeError:
+            raise RequestError(
+                "Python is ending, and starts no thread any more.",
+                "Nothing was sent. Wait for the other threads before the main one ends.",
+            ) from None
+        while not self._started.wait(HEARTBEAT) and self.thread.is_alive():
+            pass
+        if not self._started.is_set():
+            error = self._failure
+            reason = sanitize(f"{type(error).__name__}: {error}", 120) if error else "the thread ended"
+            raise RequestError(
+                f"The event loop that sends requests could not start ({reason}).",
+                "Nothing was sent. Close files, or restart the kernel, and ask again.",
+            )
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the running loop is this one."""
+        if threading.current_thread() is not self.thread:
+            return False
+        if asyncio.get_running_loop() is not self.loop:
+            raise _own_loop()
+        return True
+
+    def _run(self) -> None:
+        runner = asyncio.Runner()
+        try:
+            _check_descriptors()
+            self.loop = runner.get_loop()
+        except Exception as error:  # no file descriptor is free, or a log handler of the notebook's fails
+            self._failure = error
+            return
+        # A Runner cancels what is under way when it ends. As Python itself ends, it cannot start the thread
+        # that would wait for the executor's.
+        with contextlib.suppress(RuntimeError), runner:
+            # Of the work on threads, half waits for the disk: asyncio's own few would wait for one another.
+            self.loop.set_default_executor(Workers(self.workers, self.holding, name="beluga-work"))
+            self._stopped = asyncio.Event()
+            self._started.set()
+            while not self._stopped.is_set():
+                # A SystemExit in a job comes through here; it belongs to who asks for the job's result.
+                # An engine of somebody's may also cancel every task there is.
+                with contextlib.suppress(SystemExit, KeyboardInterrupt, asyncio.CancelledError):
+                    runner.run(self._until_stopped())
+
+    def begin(self) -> None:
+        """Count a job that is to be under way."""
+        with self._counting:
+            self._jobs += 1
+
+    def finish(self) -> None:
+        """Count a job no more."""
+        with self._counting:
+            self._jobs -= 1
+            over = self._closing and not self._jobs
+        if over:
+            self._stop()
+
+    def end_when_idle(self) -> None:
+        """Stop the loop once no job is under way."""
+        with self._counting:
+            self._closing = True
+            over = not self._jobs
+        if over:
+            self.end()
+
+    async def _until_stopped(self) -> None:
+        await self._stopped.wait()
+
+    def end(self) -> None:
+        """Stop the loop; as Python ends, wait first for what is held and has no thread that waits."""
+        if self.pid != os.getpid():
+            return
+        leaving = not threading.main_thread().is_alive()
+        if leaving and not self.holding.is_kept:
+            self.holding.wait()
+        self._stop()
+        if leaving:
+            self.holding.wait(GRACE)  # for what the stopped ones had brought
+
+    def _stop(self) -> None:
+        if self.thread.is_alive():
+            self.loop.call_soon_threadsafe(self._stopped.set)
+            if not threading.current_thread().daemon:  # one of ours would wait for itself
+                self.thread.join(GRACE)
+
+
+def _check_descriptors() -> None:
+    """Raise `OSError` where there are too few for an event loop: one that is half made prints a traceback."""
+    with selectors.DefaultSelector():
+        for end in socket.socketpair():
+            end.close()
+
+
+class _Waited(Coroutine[Any, Any, T]):
+    """A job as asyncio's tasks drive it: a coroutine, of which each task has its own.
+
+    A task that is cancelled before its first step never gets to `__await__`. It throws into its coroutine all
+    the same, and the job hears of it here.
+    """
+
+    def __init__(self) -> None:
+        self._waits: weakref.WeakKeyDictionary[asyncio.Task[Any], Generator[Any, None, T]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    @abc.abstractmethod
+    def cancel(self) -> None:
+        """Stop the job; it closes its connections first."""
+
+    def send(self, value: Any) -> Any:
+        """Go on waiting."""
+        return self._wait().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Stop the job where its task was cancelled before it waited."""
+        if asyncio.current_task() not in self._waits:
+            self.cancel()
+        return self._wait().throw(*error)
+
+    def close(self) -> None:
+        """Leave the job as it is: a task that is given up stops nothing."""
+
+    def _wait(self) -> Generator[Any, None, T]:
+        task = asyncio.current_task()
+        assert task is not None, "only tasks send and throw"
+        if task not in self._waits:
+            self._waits[task] = self.__await__()
+        return self._waits[task]
+
+
+class ThreadJob(_Waited[T]):
+    """A job on a loop of another thread."""
+
+    def __init__(
+        self, bridge: Thread, home: _LoopThread, coroutine: Coroutine[Any, Any, T], hold: float
+    ) -> None:
+        super().__init__()
+        self._bridge: Thread | None = bridge  # held, so that the loop lives until the job has ended
+        self._home = home
+        self._changing = threading.Lock()
+        self._finished = threading.Event()
+        self._callbacks: list[Callable[[], object]] = []
+        self._cancelled = False
+        self._task: asyncio.Task[T] | None = None
+        self._release = home.holding.begin(hold) if hold else _nothing
+        # The caller's context: what the job prints belongs to the cell that started it.
+        context = contextvars.copy_context()
+        try:
+            home.loop.call_soon_threadsafe(self._start, coroutine, context)
+        except KeyboardInterrupt:  # nobody will have this job, which may be under way
+            self._cancelled = True
+            home.loop.call_soon_threadsafe(self._abandon, coroutine)
+            self._finished.wait(GRACE)
+            raise
+        except RuntimeError:
+            self._abandon(coroutine)
+            raise
+
+    def _start(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context) -> None:
+        if self._cancelled:
+            coroutine.close()
+            self._end()
+            return
+        self._task = self._home.loop.create_task(coroutine, context=context)
+        self._task.add_done_callback(self._finish)
+
+    def _abandon(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._stop()
+        if self._task is None and not self.done():
+            coroutine.close()
+            self._end()
+
+    def _finish(self, task: asyncio.Task[T]) -> None:
+        if not task.cancelled():
+            task.exception()  # looked at, so that a job nobody waits for is not reported as forgotten
+        self._end()
+
+    def _end(self) -> None:
+        with self._changing:
+            self._finished.set()
+            callbacks, self._callbacks = self._callbacks, []
+        self._release()
+        self._home.finish()
+        self._bridge = None
+        for tell in callbacks:
+            with contextlib.suppress(RuntimeError):  # a loop that has ended hears nothing
+                tell()
+
+    def done(self) -> bool:
+        """Whether the job has ended."""
+        return self._finished.is_set()
+
+    def cancel(self) -> None:
+        """Stop the job; it closes its connections first."""
+        self._cancelled = True
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and the job with it
+            self._home.loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._task and not self._task.cancelling():  # once: a second time would cut its clean-up short
+            self._task.cancel()
+
+    def result(self, beat: Callable[[], None] = _nothing) -> T:
+        """Wait and return what the job returns; an interrupt cancels it and waits for its clean-up."""
+        if threading.current_thread() is self._home.thread and not self.done():
+            self.cancel()
+            raise _own_loop()
+        self._check_here()
+        try:
+            with _interrupts(signal.default_int_handler):
+                while not self._finished.wait(HEARTBEAT):
+                    beat()
+        except BaseException:
+            self.cancel()
+            self._finished.wait(GRACE)
+            raise
+        return self._outcome()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> T:
+        self._check_here()
+        try:
+            await self.ended()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        return self._outcome()
+
+    async def ended(self) -> None:
+        """Wait until the job has ended, whatever came of it."""
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        with self._changing:
+            if not self.done():
+                self._callbacks.append(partial(loop.call_soon_threadsafe, woken.set_result, None))
+        # ipykernel sees the interrupt of an `await` cell only when its loop wakes (ipykernel#881).
+        while not self.done():
+            await asyncio.wait({woken}, timeout=HEARTBEAT)
+
+    def _outcome(self) -> T:
+        if self._task is None:
+            raise asyncio.CancelledError
+        return self._task.result()
+
+    def _check_here(self) -> None:
+        if self._home.pid != os.getpid() and not self.done():
+            raise RequestError(
+                "This call was started by the process that this one was forked from.",
+                "Wait for it there, or ask again here.",
+            )
+
+
+def _own_loop() -> RequestError:
+    return RequestError(
+        "A blocking call was made inside a coroutine of its own event loop.",
+        'Await agenerate() there, or use the setting bridge = "nested".',
+    )
+
+
+class Nested:
+    """nest_asyncio on a private loop for each calling thread and process: a job may block on another job."""
+
+    def __init__(self) -> None:
+        self._loops = threading.local()
+
+    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]:  # noqa: ARG002
+        """Return the job; it runs on the calling thread while that waits for it, and holds nothing else."""
+        if getattr(self._loops, "pid", None) != os.getpid():  # a forked child would share its sockets
+            try:
+                self._loops.own, self._loops.pid = _nested_loop(), os.getpid()
+            except SettingsError:
+                coroutine.close()
+                raise
+        return _NestedJob(self._loops.own, coroutine)
+
+
+class _PrivateLoop(asyncio.SelectorEventLoop):
+    """A class of its own: nest_asyncio patches classes, and the kernel's must stay as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pid = os.getpid()
+
+    def __del__(self) -> None:
+        # It ends with its thread, without the warning that asks somebody to close it. In a forked child
+        # closing it would take it out of the parent's selector too.
+        if not self.is_closed() and self._pid == os.getpid():
+            self.close()
+
+
+def _nested_loop() -> asyncio.AbstractEventLoop:
+    try:
+        if sys.version_info < (3, 12):
+            import nest_asyncio as nest
+        else:  # the original breaks asyncio.run(loop_factory=) there
+            import nest_asyncio2 as nest
+    except ImportError:
+        raise SettingsError(
+            'bridge = "nested" needs nest_asyncio, which is not installed.', "pip install 'beluga_nb[nested]'"
+        ) from None
+    loop = _PrivateLoop()
+    loop.set_default_executor(Workers(WORKERS, Holding(), name="beluga-nested"))
+    nest.apply(loop)
+    return loop
+
+
+def cost_of_a_patch() -> str:
+    """Return what a nest_asyncio costs that someone applied to this thread's own loop, or nothing.
+
+    Measured on ipykernel: since 7.1 what arrives during a nested run is lost; nest_asyncio2 keeps it.
+    """
+    loop = type(asyncio.get_running_loop()) if _in_a_loop() else None
+    if loop is None or issubclass(loop, _PrivateLoop) or not hasattr(loop, "_nest_patched"):
+        return ""
+    if hasattr(loop, "_nest_asyncio2"):
+        return "queued cells and clicks then wait for the end of a cell that uses it"
+    return "on ipykernel 7.1 and later such a cell loses queued cells (“Run All”) and clicks"
+
+
+class _NestedJob(_Waited[T]):
+    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> None:
+        super().__init__()
+        self._loop = loop
+        self._cancelled = False
+        self._task: asyncio.Task[T] = loop.create_task(self._run(coroutine))
+        self._pressed: float | None = None  # when Stop was
+        self._heard = False
+
+    async def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._cancelled:  # before anybody has waited for it
+            coroutine.close()
+            raise asyncio.CancelledError
+        return await coroutine
+
+    def done(self) -> bool:
+        """Whether the job has ended."""
+        return self._task.done()
+
+    def cancel(self) -> None:
+        """Stop the job; it closes its connections first."""
+        self._cancelled = True
+        self._loop.call_soon_threadsafe(self._stop_once)
+
+    def _stop_once(self) -> None:
+        if not self._task.cancelling():
+            self._task.cancel()
+
+    def result(self, beat: Callable[[], None] = _nothing) -> T:
+        """Run the job to its end; an interrupt cancels it and waits for its clean-up."""
+        self._beat(beat)
+        try:
+            with _interrupts(self._press):
+                self._loop.run_until_complete(asyncio.wait({self._task}))
+        except KeyboardInterrupt:
+            self._task.cancel()
+            self._loop.run_until_complete(asyncio.wait({self._task}, timeout=GRACE))
+            raise
+        if self._pressed is not None:
+            raise KeyboardInterrupt
+        return self._task.result()
+
+    def _press(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  as signal handlers are
+        # Raised here, KeyboardInterrupt would land anywhere in the loop or a clean-up. It does where a job
+        # keeps the loop from hearing of it, or takes too long to end.
+        if self._pressed is None:
+            self._pressed = time.monotonic()
+            self._loop.call_soon_threadsafe(self._stop)
+        elif not self._heard or time.monotonic() - self._pressed > GRACE:
+            raise KeyboardInterrupt
+
+    def _stop(self) -> None:
+        self._heard = True
+        self._stop_once()
+
+    def _beat(self, beat: Callable[[], None]) -> None:
+        # A loop that waits for the network alone sees no interrupt where signals wake no select().
+        if not self._task.done():
+            beat()
+            self._loop.call_later(HEARTBEAT, self._beat, beat)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.result()
+        yield  # what makes this a generator: the job runs here and now, on its private loop

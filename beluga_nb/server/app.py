@@ -1,0 +1,312 @@
+"""The embedded BelugAPI: an engine becomes an ASGI app that keeps the contract (contract.md).
+
+It runs in process behind an ASGI transport, or behind uvicorn (`serve.py`); neither is imported here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import beluga_nb.catalog as catalog
+import beluga_nb.server.openapi as openapi
+import beluga_nb.wire as wire
+from beluga_nb.core import SUFFIXES, Engine, Incomplete, Picture, Request, Result
+from beluga_nb.errors import BelugaError, EngineError, Overloaded, Refused, RequestError
+from beluga_nb.server.files import Shelf
+from beluga_nb.server.jobs import CLOSED_REQUEST, Job, JobQueue
+from beluga_nb.text import Secret, sanitize
+
+BODY_LIMIT = 1024 * 1024
+"""Bytes of a request's body; the longest prompt takes 384 KiB when all of it is escaped."""
+
+_ID = "beluga.request_id"
+
+
+def create_app(
+    engine: Engine,
+    *,
+    key: str | Secret | None = None,
+    workers: int = 4,
+    limit: int = 64,
+    patience: float = 300.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Starlette:
+    """Return the API in front of `engine`; generations need `Bearer key` where a key is given.
+
+    At most `workers` requests are with the engine and `limit` more wait; one that takes longer than
+    `patience` seconds is answered with 504. The app serves one event loop.
+    """
+    secret = Secret(key, "this server") if isinstance(key, str) else key
+    jobs = JobQueue(engine, workers=workers, limit=limit, patience=patience, clock=clock)
+    service = _Service(jobs, Shelf(clock=clock), secret, clock)
+    app = Starlette(
+        routes=[
+            Route("/v1/images/generations", service.generations, methods=["POST"]),
+            Route("/v1/models", _models),
+            Route("/v1/models/{id}", _model),
+            Route("/v1/health", _health),
+            Route("/openapi.json", service.openapi),
+            Route("/files/{name}", service.file, name="file"),
+        ],
+        middleware=[Middleware(_Numbered)],
+        exception_handlers={
+            BelugaError: _belugas_error,
+            HTTPException: _routers_error,
+            ClientDisconnect: _gone,
+            Exception: _own_error,
+        },
+    )
+    app.router.redirect_slashes = False  # a redirected POST would lose its body or be sent twice
+    return app
+
+
+# --- pictures
+
+
+@dataclass(frozen=True)
+class _Service:
+    """The endpoints that have something to keep."""
+
+    jobs: JobQueue
+    shelf: Shelf
+    key: Secret | None
+    clock: Callable[[], float]
+
+    async def generations(self, http: HttpRequest) -> Response:
+        """Answer `POST /v1/images/generations`."""
+        began = self.clock()
+        try:
+            answer = await self._answer(http)
+        except BelugaError as error:
+            answer = _refusal(error)
+        answer.headers[wire.PROCESSING_HEADER] = str(round((self.clock() - began) * 1000))
+        return answer
+
+    async def _answer(self, http: HttpRequest) -> Response:
+        _check_key(http, self.key)
+        asked, response_format = _parsed(await _body(http))
+        request = catalog.canonical(asked)
+        catalog.check_count(request)
+        result = await self._drawn(http, request)
+        link = self._link(http) if response_format == "url" else None
+        answer = _json(wire.result_to_json(result, link=link))
+        answer.headers[wire.ENGINE_HEADER] = _header(result.recipe.engine)
+        answer.headers[wire.SIZE_HEADER] = _header(_size_said(asked, request))
+        return answer
+
+    async def _drawn(self, http: HttpRequest, request: Request) -> Result:
+        job = self.jobs.submit(request)
+        try:
+            async with _cancelled_when_gone(http, job):
+                return await job.result()
+        except Incomplete as error:
+            return error.result
+
+    def _link(self, http: HttpRequest) -> Callable[[Picture], str]:
+        return lambda picture: str(http.url_for("file", name=self.shelf.put(picture)))
+
+    async def file(self, http: HttpRequest) -> Response:
+        """Answer `GET /files/{name}` with the very bytes of a picture."""
+        file = self.shelf.get(http.path_params["name"])
+        if file is None:
+            raise Refused(
+                "There is no such file; links work for 60 minutes. Ask again, or for b64_json.",
+                status=404,
+                code="file_not_found",
+            )
+        # What an engine calls its pictures is not trusted to be a picture: no HTML, no SVG.
+        known = file.media_type in SUFFIXES
+        headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
+        media_type = file.media_type if known else "application/octet-stream"
+        return Response(file.data, media_type=media_type, headers=headers)
+
+    async def openapi(self, _: HttpRequest) -> Response:
+        """Answer `GET /openapi.json`."""
+        return _json(openapi.document(secured=self.key is not None))
+
+
+def _check_key(http: HttpRequest, key: Secret | None) -> None:
+    if key is None:
+        return
+    if not _has_key(http, key):
+        raise Refused(
+            "The API key is missing or wrong. Send it as 'Authorization: Bearer bapi_…'.",
+            status=401,
+            code="invalid_api_key",
+        )
+
+
+def _has_key(http: HttpRequest, key: Secret) -> bool:
+    scheme, _, said = http.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and key.is_same(said.strip())
+
+
+async def _body(http: HttpRequest) -> bytes:
+    kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        said = sanitize(kind, 80) or "missing"
+        raise Refused(f"The content type is {said}. Send application/json.", status=415)
+    body = bytearray()
+    async with aclosing(http.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                raise Refused(f"The body is longer than {BODY_LIMIT:,} bytes. Send less.", status=413)
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> tuple[Request, str]:
+    try:
+        return wire.request_from_json(json.loads(body, parse_constant=_no_number))
+    except BelugaError:
+        raise
+    except (ValueError, RecursionError):
+        raise RequestError("The body is no JSON.", "Send an object with model and prompt.") from None
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(word)  # NaN and Infinity, which Python reads and JSON does not have
+
+
+def _size_said(asked: Request, request: Request) -> str:
+    size = request.size or catalog.DEFAULT_SIZE
+    return size if asked.size is None or asked.size == size else f"{size}; requested={sanitize(asked.size)}"
+
+
+@asynccontextmanager
+async def _cancelled_when_gone(http: HttpRequest, job: Job) -> AsyncIterator[None]:
+    watch = asyncio.create_task(_cancel_when_gone(http, job))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await asyncio.wait({watch})
+
+
+async def _cancel_when_gone(http: HttpRequest, job: Job) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+    job.cancel()
+
+
+# --- models and health
+
+
+async def _models(http: HttpRequest) -> Response:
+    """Answer `GET /v1/models`, in OpenAI's shape; `?category=`, `?provider=` and `?q=` filter."""
+    said = http.query_params
+    found = catalog.matching(said.get("q", ""), provider=said.get("provider", ""))
+    images = (said.get("category") or "image").casefold() == "image"
+    return _json({"object": "list", "data": [_record(each) for each in found if images]})
+
+
+def _record(model: catalog.Model) -> dict[str, object]:
+    return {
+        "id": model.id,
+        "object": "model",
+        "created": 0,
+        "owned_by": model.provider,
+        "name": model.name,
+        "supported_parameters": {
+            name: wire.parameter_to_json(each) for name, each in catalog.supported_parameters(model).items()
+        },
+    }
+
+
+async def _model(http: HttpRequest) -> Response:
+    return _json(_record(catalog.find(http.path_params["id"])))
+
+
+async def _health(_: HttpRequest) -> Response:
+    return _json({"status": "ok"})
+
+
+# --- errors: the error object, on every status
+
+
+async def _belugas_error(_: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, BelugaError)
+    return _refusal(error)
+
+
+async def _routers_error(http: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = f"{http.method} {sanitize(http.scope['path'], 120)}"
+    words = {404: f"There is no {what}.", 405: f"{what} is not possible; the Allow header says what is."}
+    message = words.get(error.status_code, sanitize(error.detail))
+    return _json(wire.error_object(message, status=error.status_code), error.status_code, error.headers)
+
+
+async def _gone(_: HttpRequest, __: Exception) -> Response:
+    return _refusal(Refused("The caller went away.", status=CLOSED_REQUEST))
+
+
+async def _own_error(http: HttpRequest, _: Exception) -> Response:
+    # Starlette answers with this outside all middleware, then raises on, so that it is logged.
+    answer = _refusal(EngineError("The server failed unexpectedly; its log says how.", status=500))
+    answer.headers[wire.REQUEST_ID_HEADER] = http.scope[_ID]
+    return answer
+
+
+def _refusal(error: BelugaError) -> Response:
+    status, body = wire.error_to_json(error)
+    if not 400 <= status <= 599:  # an engine may pass on a redirect, which would lead the caller astray
+        status, body = 502, wire.error_object(sanitize(error.message), status=502)
+    return _json(body, status, _advice(status, error))
+
+
+def _advice(status: int, error: BelugaError) -> dict[str, str]:
+    """Say whether and when to send again, to SDKs that would do so by themselves (contract.md: Errors)."""
+    wait = error.retry_after if isinstance(error, Overloaded) else None
+    if status == 429 or (status == 503 and wait is not None):
+        return {"retry-after": str(max(1, math.ceil(wait or 1)))}
+    if status == 401:
+        return {"www-authenticate": "Bearer"}
+    # 500, and 408 and 409 that an engine passes on, would be sent again too: a second paid job.
+    return {"x-should-retry": "false"} if status >= 500 or status in {402, 408, 409} else {}
+
+
+def _json(
+    body: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    # Starlette's own answer fails on half a surrogate pair; escapes carry it through unchanged.
+    return Response(json.dumps(body), status, headers, media_type="application/json")
+
+
+def _header(text: str) -> str:
+    """Return text that is safe in a header: one line, and UTF-8 in the clothes of Latin-1."""
+    return sanitize(text, 200).encode().decode("latin-1")
+
+
+class _Numbered:
+    """Give each answer its `x-request-id`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        number = scope[_ID] = f"req_{secrets.token_hex(16)}"
+
+        async def numbered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                header = (wire.REQUEST_ID_HEADER.encode(), number.encode())
+                message = {**message, "headers": [*message.get("headers", ()), header]}
+            await send(message)
+
+        await self.app(scope, receive, numbered)

@@ -1,0 +1,289 @@
+"""What is seen of the panel, without a browser: the widgets themselves, and what a notebook keeps of them."""
+
+import re
+
+import ipywidgets as widgets
+import nbformat
+import pytest
+from benches import all_widgets, ask, fill, panel_at, settled, states, widget
+from conftest import KEY, drawing, service
+from kernels import Kernel, clean_environment
+from leaks import leaks, spellings
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter, MarkdownExporter
+
+from beluga_nb.core import Answer, Result
+from beluga_nb.errors import Refused
+from beluga_nb.store.notebooks import read_bytes
+from beluga_nb.store.records import Store
+from beluga_nb.store.verify import verify
+from beluga_nb.widgets.state import Work
+from beluga_nb.widgets.view.parts import WIDGET
+
+CELL = "Its cell (copy it if none appeared)"
+
+ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'>"
+
+PANEL = "import beluga_nb\npanel = beluga_nb.panel()\npanel"
+MADE = """
+panel.state.model = "flux-2.0"
+panel.state.prompt = "a fox"
+panel.state.n = 2
+panel.controller.generate().result()
+for job in panel.controller.jobs:
+    try:
+        job.result()
+    except BaseException:
+        pass
+"""
+
+
+@pytest.fixture(scope="module")
+def base_url():
+    with service(drawing) as running:
+        yield running
+
+
+@pytest.fixture
+def panel(base_url, tmp_path):
+    return panel_at(base_url, tmp_path)
+
+
+def test_what_is_typed_and_clicked_reaches_the_session(panel):
+    widget(panel, "Prompt").value = "a fox"
+    widget(panel, "Model").value = "flux-2.0"
+    widget(panel, "Pictures").value = 2
+    widget(panel, "Size").value = "16:9"
+    widget(panel, "Quality").value = "hd"
+    widget(panel, "Take").value = "b"
+    widget(panel, "Generate").click()
+    request = settled(panel).result.request
+    assert (request.prompt, request.model, request.n) == ("a fox", "flux-2.0", 2)
+    assert (request.size, request.quality, request.take) == ("16:9", "hd", "b")
+
+
+def test_the_choices_follow_the_model_and_the_choice_stays(panel):
+    size, model = widget(panel, "Size"), widget(panel, "Model")
+    model.value = "seedream-4.0"
+    assert [label for label, _ in size.options] == ["default", "1:1", "16:9", "9:16", "4:3", "3:4", "auto"]
+    size.value = "4:3"
+    widget(panel, "Search models").value = "flux"
+    assert [value for _, value in model.options] == ["seedream-4.0", "flux-kontext", "flux-2.0"]
+    assert (model.value, size.value, widget(panel, "Pictures").max) == ("seedream-4.0", "4:3", 4)
+
+
+def test_every_click_does_what_its_words_say(base_url, tmp_path):
+    names = {}
+    panel = panel_at(base_url, tmp_path, names)
+    ask(panel, "a fox", n=2)
+    for words in ("☆ Favourite", "Download", "Insert as cell", "Use as a variable", "New take"):
+        widget(panel, words).click()
+        settled(panel)
+        if words == "Insert as cell":
+            assert widget(panel, CELL).layout.display is None
+        if words == "Download":
+            assert panel.state.original
+    assert widget(panel, "☆ Favourite"), "the new take is none yet"
+    assert names["picture"]
+    assert panel.result.request.take == "2"
+    widget(panel, "Note").value = "good"
+    assert settled(panel).state.note == "good"
+    tiles = [each for each in all_widgets(panel) if "beluga-tile" in getattr(each, "_dom_classes", ())]
+    tiles[1].children[1].click()
+    settled(panel)
+    widget(panel, "Edit").click()
+    assert panel.state.n == 2
+
+
+def test_a_line_for_each_call_says_how_many_pictures_have_arrived(panel):
+    panel.state.work = (
+        Work(7, "a <fox>", "gpt-image-2", 3, arrived=2, seconds=9),
+        Work(8, "a whale", "flux-2.0", 1),
+    )
+    [lines] = [each for each in all_widgets(panel) if "beluga-work" in getattr(each, "_dom_classes", ())]
+    seen = [(bar.value, bar.max, words.value) for bar, words, _ in (line.children for line in lines.children)]
+    assert seen == [
+        (2, 3, "gpt-image-2: 2 of 3 pictures, 9 s, “a <fox>”"),
+        (0, 1, "flux-2.0: 0 of 1 picture, 0 s, “a whale”"),
+    ]
+
+
+def test_every_control_has_a_name(panel):
+    ask(panel, "a fox", n=2)
+    unseen = list(heard(panel).values())  # which the next test shows
+    for each in all_widgets(panel):
+        if each in unseen:
+            continue
+        if isinstance(each, widgets.Button):
+            assert each.description
+            assert each.tooltip or each.description == "Stop"
+        elif isinstance(each, widgets.ValueWidget) and not isinstance(
+            each, widgets.HTML | widgets.Label | widgets.Image | widgets.IntProgress
+        ):
+            assert each.description, each
+
+
+def heard(panel):
+    """The fields that tell the page what the kernel has heard, by the names of what they repeat."""
+    return {
+        name.removeprefix("beluga-heard-"): each
+        for each in all_widgets(panel)
+        for name in getattr(each, "_dom_classes", ())
+        if name.startswith("beluga-heard-")
+    }
+
+
+def test_what_the_kernel_has_heard_is_the_prompt_and_the_take_and_is_never_seen(panel):
+    fields, blank = heard(panel), widgets.Textarea().get_state()
+    assert set(fields) == {"prompt", "take"}
+    ask(panel, "a fox", take="b", n=2)
+    for click in (panel.controller.favour, panel.controller.download, panel.controller.again):
+        click().result()
+    settled(panel)
+    for words in ({"prompt": "a whale\nin the <night>", "take": " c "}, {"prompt": "", "take": ""}):
+        fill(panel, **words)
+        assert {name: field.value for name, field in fields.items()} == words
+    for name, field in fields.items():
+        field.value = "from the page"
+        assert getattr(panel.state, name) == "", "it repeats, and is not asked"
+        said = {trait for trait, value in field.get_state().items() if value != blank[trait]}
+        assert said == {"value", "_dom_classes", "layout", "style"}
+        drawn = {trait for trait, value in field.layout.get_state().items() if value is not None}
+        assert {trait for trait in drawn if not trait.startswith("_")} == {"display"}
+        assert field.layout.display == "none"
+
+
+def test_only_core_widgets_and_none_that_swallows_errors(panel):
+    ask(panel, "a fox")
+    modules = {str(each._model_module) for each in all_widgets(panel)}
+    assert modules == {"@jupyter-widgets/base", "@jupyter-widgets/controls"}
+    assert not [each for each in all_widgets(panel) if isinstance(each, widgets.Output | widgets.Password)]
+
+
+def test_s08_no_synced_trait_ever_holds_a_key(panel, tmp_path):
+    async def telling(request):
+        raise Refused(f"Your key {KEY} is wrong.", status=401, code=KEY)
+
+    ask(panel, "a fox", n=2)
+    panel.controller.download().result()
+    with service(telling) as base_url:
+        refused = ask(panel_at(base_url, tmp_path / "other"), "a fox")
+    assert refused.state.trouble
+    for each in (panel, refused):
+        said = repr(states(each)) + repr(each.state.trait_values()) + repr(each.state.still)
+        assert "fox" in said
+        assert not any(spelling.decode() in said for spelling in spellings())
+
+
+@pytest.fixture(scope="module")
+def saved(base_url, tmp_path_factory):
+    """A notebook with a panel that has made two pictures, as nbclient saves it, in its folder."""
+    folder = tmp_path_factory.mktemp("saved")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in (PANEL, MADE)])
+    client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(folder)}})
+    said = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "IPYTHONDIR": str(folder / ".ipython")}
+    client.execute(env=clean_environment(**said))
+    nbformat.write(notebook, folder / "saved.ipynb")
+    return folder / "saved.ipynb"
+
+
+def test_s08_what_nbclient_saves_of_a_panel_holds_no_key(saved):
+    notebook = nbformat.read(saved, 4)
+    assert len(notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]) > 50
+    assert leaks(saved.parent) == []
+    assert "PasswordModel" not in saved.read_text("utf-8")
+
+
+async def attacking(request):
+    if "refuse" in request.prompt:
+        raise Refused(f"No {ATTACK}.", f"Ask {ATTACK}.", status=400)
+    answers = (await drawing(request)).pictures
+    return Result.of(request, [Answer(each.data, each.media_type, ATTACK) for each in answers], engine=ATTACK)
+
+
+def test_s32_text_from_outside_is_in_no_html_widget(tmp_path):
+    with service(attacking) as base_url:
+        panel = panel_at(base_url, tmp_path)
+        ask(panel, f"a fox {ATTACK}", take="<b>t</b>", n=2)
+        panel.controller.annotate(ATTACK).result()
+        panel.controller.compare()
+        panel.controller.download().result()
+        ask(panel, f"refuse {ATTACK}")
+        panel.state.search = ATTACK
+        settled(panel)
+    said = repr(states(panel))
+    assert said.count("onerror=alert(1)") > 5, "it is shown, as text"
+    for each in all_widgets(panel):
+        assert not getattr(each, "description_allow_html", False)
+        assert not isinstance(each, widgets.HTMLMath)
+        if isinstance(each, widgets.HTML):
+            assert "alert(" not in each.value
+            assert "fox" not in each.value
+            assert "<b>" not in each.value
+    still = panel.state.still["text/html"]
+    assert "<img src=x" not in still
+    assert "&lt;img src=x" in still
+
+
+def test_nothing_of_the_page_is_fetched(panel):
+    [page] = [each for each in all_widgets(panel) if "beluga-page" in getattr(each, "_dom_classes", ())]
+    assert not re.search(r"https?:|//[a-z]|@import|url\(|fetch\(|import\(", page.value.replace("// ", ""))
+
+
+def test_a_long_session_does_not_pile_up_widgets(panel):
+    for number in range(2):
+        ask(panel, f"fox {number}", n=4)
+    before = len(all_widgets(panel))
+    for number in range(4):
+        ask(panel, f"fox {number % 2}", n=4)
+        panel.controller.choose(panel.state.gallery[number])
+    assert len(all_widgets(settled(panel))) == before
+
+
+def test_a_saved_notebook_shows_the_last_gallery_and_knows_its_recordings(saved):
+    notebook = nbformat.read(saved, 4)
+    view, still = notebook.cells[0].outputs
+    assert WIDGET in view.data
+    assert "run this cell" in view.data["text/plain"]
+    assert still.data["text/plain"].startswith("2 pictures of “a fox”")
+    assert "image/jpeg" in still.data
+    assert len(read_bytes(saved.read_bytes()).hashes) == 2
+    assert verify(Store(saved.parent / "beluga_store"), [saved]).problems == ()
+
+
+@pytest.mark.parametrize("exporter", [HTMLExporter, MarkdownExporter])
+def test_an_exported_notebook_shows_it_too(saved, exporter):
+    notebook = nbformat.read(saved, 4)
+    del notebook.metadata["widgets"]  # as JupyterLab saves it
+    page, _ = exporter().from_notebook_node(notebook)
+    assert page.count('alt="a fox"') == 2
+    assert "run this cell" in page
+
+
+def test_where_nothing_of_the_pictures_may_leave_the_still_is_words(base_url, tmp_path):
+    panel = ask(panel_at(base_url, tmp_path, BELUGA_EMBED="none"), "a <fox>")
+    assert list(panel.state.still) == ["text/plain"]
+    bundle = panel._bundle()
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert "1 picture of “a &lt;fox&gt;”" in bundle["text/html"]
+
+
+def test_the_command_and_the_function_open_a_panel(tmp_path):
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext beluga_nb")
+        shown = kernel.run("%beluga panel")
+        assert [WIDGET in bundle for bundle in shown.bundles] == [True, False]
+        assert (shown.status, shown.stdout, shown.stderr) == ("ok", "", "")
+        kept = kernel.run("p = %beluga panel\n(p.result, p.selected)")
+        assert kept.texts == ["(None, None)"]
+        assert kernel.run("%beluga panel of a comic").texts[0].startswith("1 picture of “panel of a comic")
+
+
+def test_a_panel_that_was_closed_is_still_and_fails_nowhere(panel, capsys):
+    fill(panel, prompt="a fox")
+    for each in all_widgets(panel):
+        each.close()
+    ask(panel, "a fox", n=2)
+    assert len(panel.result) == 2
+    assert panel.failure is None
+    assert capsys.readouterr() == ("", "")
