@@ -18,29 +18,31 @@ if TYPE_CHECKING:
     from beluga_nb.compare.dynamic import expand
     from beluga_nb.compare.grid import Grid
     from beluga_nb.config.settings import Settings
-    from beluga_nb.core import Engine, Incomplete, Picture, Recipe, Request, Result
     from beluga_nb.errors import (
-        BadImage,
-        BadReply,
+        APIConnectionError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
         BelugaError,
+        CertificateError,
         EngineError,
-        Impossible,
+        ImpossibleCombinationError,
+        InvalidImageError,
+        InvalidResponseError,
         MetadataError,
-        NotConfirmed,
-        NotRecorded,
-        NotSent,
-        OutcomeUnknown,
-        OverBudget,
-        Overloaded,
-        Refused,
+        NotConfirmedError,
+        NotRecordedError,
+        NotSentError,
+        OutcomeUnknownError,
+        OverBudgetError,
+        RateLimitError,
         RequestError,
         SettingsError,
         StoreError,
-        TimedOut,
-        UnknownName,
-        Unreachable,
-        Untrusted,
+        UnknownNameError,
     )
+    from beluga_nb.request import Request
+    from beluga_nb.result import Engine, IncompleteError, Picture, Recipe, Result
     from beluga_nb.session import (
         Session,
         agenerate,
@@ -56,24 +58,28 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "BadImage",
-    "BadReply",
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
     "BelugaError",
+    "CertificateError",
     "Engine",
     "EngineError",
     "Grid",
-    "Impossible",
-    "Incomplete",
+    "ImpossibleCombinationError",
+    "IncompleteError",
+    "InvalidImageError",
+    "InvalidResponseError",
     "MetadataError",
-    "NotConfirmed",
-    "NotRecorded",
-    "NotSent",
-    "OutcomeUnknown",
-    "OverBudget",
-    "Overloaded",
+    "NotConfirmedError",
+    "NotRecordedError",
+    "NotSentError",
+    "OutcomeUnknownError",
+    "OverBudgetError",
     "Picture",
+    "RateLimitError",
     "Recipe",
-    "Refused",
     "Request",
     "RequestError",
     "Result",
@@ -81,10 +87,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StoreError",
-    "TimedOut",
-    "UnknownName",
-    "Unreachable",
-    "Untrusted",
+    "UnknownNameError",
     "agenerate",
     "expand",
     "gallery",
@@ -98,7 +101,7 @@ __all__ = [
     "use",
 ]
 
-_HOMES = ("session", "config.settings", "core", "errors", "compare.grid", "compare.dynamic")
+_HOMES = ("session", "config.settings", "request", "result", "errors", "compare.grid", "compare.dynamic")
 
 
 def __getattr__(name: str) -> object:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from beluga_nb.core import Engine
+    from beluga_nb.result import Engine
 
 CARE = ("verify", "weight", "history", "forget", "pack", "unpack")
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import beluga_nb.catalog as catalog
 from beluga_nb.catalog import Model, Size
 from beluga_nb.config.preferences import Preferences
-from beluga_nb.core import Bundle, Picture, Preview, Result
 from beluga_nb.engines.room import EngineRoom
-from beluga_nb.errors import BadImage
+from beluga_nb.errors import InvalidImageError
+from beluga_nb.result import Bundle, Picture, Preview, Result
 from beluga_nb.runtime import Job
 from beluga_nb.show.markup import still
 from beluga_nb.show.preview import montage, thumbnail
@@ -138,7 +138,7 @@ def _found(store: Store, run: Run, marked: Mapping[str, Mark]) -> Found:
 
     small = None
     for each in previews(store, run.pictures[:1]):
-        with suppress(BadImage):
+        with suppress(InvalidImageError):
             small = thumbnail(each, _FOUND_EDGE)
     return Found(
         name=run.name,

@@ -19,11 +19,12 @@ from decimal import Decimal
 from typing import Protocol
 
 import beluga_nb.money as money
-from beluga_nb.core import Incomplete, Request, Stopped
-from beluga_nb.errors import BelugaError, OverBudget, SettingsError, StoreError
+from beluga_nb.errors import BelugaError, OverBudgetError, SettingsError, StoreError
 from beluga_nb.money import ZERO
 from beluga_nb.process.forks import HERITAGE, NO_MEMORY, InheritedLedger
 from beluga_nb.process.locks import ProcessLock
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, IncompleteError
 from beluga_nb.text import sanitize, shown
 from beluga_nb.untrusted import DAMAGE, load_json, members, text, whole
 
@@ -225,13 +226,13 @@ class Budget:
     def reserved(self, request: Request, caps: Caps) -> Iterator[None]:
         """Hold what a request costs at worst while it is on its way, and settle what it did cost.
 
-        Raises `OverBudget` before anything is sent.
+        Raises `OverBudgetError` before anything is sent.
         """
         name = self._reserve(request, caps)
         try:
             yield
-        except (BelugaError, Stopped) as error:
-            arrived = len(error.result) if isinstance(error, Incomplete) else 0
+        except (BelugaError, CallCancelled) as error:
+            arrived = len(error.result) if isinstance(error, IncompleteError) else 0
             if not error.may_be_billed and arrived < request.n:
                 with suppress(StoreError):  # what cannot be written down stays counted
                     self._give_back(name, request.part(request.sample, request.n - arrived), caps)
@@ -240,7 +241,7 @@ class Budget:
             self._settle(name)
 
     def check(self, requests: Sequence[Request], caps: Caps) -> None:
-        """Raise `OverBudget` where requests together would go over the caps; reserve nothing."""
+        """Raise `OverBudgetError` where requests together would go over the caps; reserve nothing."""
         with self._lock:
             self._catch_up()
             self._fitting(requests, caps)
@@ -388,7 +389,7 @@ class Budget:
         costs = [caps.worst(request) for request in requests]
         worst = None if None in costs else money.total(cost for cost in costs if cost is not None)
         if caps.images is not None and self._spent.images + count > caps.images:
-            raise OverBudget(
+            raise OverBudgetError(
                 f"{_pictures(count)} would be more than max_images allows:"
                 f" {self._spent.images} of {caps.images} are made.",
                 "Nothing was sent. Raise max_images, or ask for fewer.",
@@ -397,14 +398,14 @@ class Budget:
             return worst
         if worst is None:
             unknown = dict.fromkeys(each.model for each in requests if caps.worst(each) is None)
-            raise OverBudget(
+            raise OverBudgetError(
                 "There is a cap on the cost, and the price of"
                 f" {sanitize(', '.join(unknown), 80)} is unknown.",
                 "Nothing was sent. Add it to [prices] in beluga.toml (where the cap is your own: in one that"
                 " BELUGA_TRUST names), or take max_cost away.",
             )
         if money.total([self._spent.cost, worst]) > caps.cost:
-            raise OverBudget(
+            raise OverBudgetError(
                 f"{_pictures(count)} for {caps.words(worst)} would be more than max_cost allows:"
                 f" {caps.words(self._spent.cost)} of {caps.words(caps.cost)} is spent.",
                 "Nothing was sent. Raise max_cost, or ask for fewer.",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from beluga_nb.console import check_yes
-from beluga_nb.core import Bundle, Picture, Preview, Result
-from beluga_nb.errors import BadImage
+from beluga_nb.errors import InvalidImageError
 from beluga_nb.paths import absolute_path, path_of
+from beluga_nb.result import Bundle, Picture, Preview, Result
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage, thumbnail, tile
@@ -61,7 +61,7 @@ class Care:
     def recall(self, run: str) -> Result:
         """Return the recorded pictures of a run, by its name in the history, or how that begins.
 
-        Raises `Refused` where the model had declined.
+        Raises `APIStatusError` where the model had declined.
         """
         from beluga_nb.store.runs import recall
 
@@ -200,6 +200,6 @@ def _thumbnails(store: Store, run: Run) -> list[Preview]:
 
     found = []
     for small in previews(store, run.pictures[:_PICTURED]):
-        with suppress(BadImage):
+        with suppress(InvalidImageError):
             found.append(thumbnail(small))
     return found

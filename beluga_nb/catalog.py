@@ -16,8 +16,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from beluga_nb.core import FORMATS, PROMPT_LIMIT, Request
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.images import FORMATS
+from beluga_nb.request import PROMPT_LIMIT, Request
 from beluga_nb.text import sanitize
 
 AUTO = "auto"
@@ -49,12 +50,12 @@ class Enum:
     also: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def taken(self, name: str, value: str, _model: str, /) -> str:
-        """Return which of `values` is meant; raise `UnknownName` for none."""
+        """Return which of `values` is meant; raise `UnknownNameError` for none."""
         if value in self.values:
             return value
         if value in self.also:
             return self.also[value]
-        raise UnknownName(name.replace("_", " "), value, self.values, param=name)
+        raise UnknownNameError(name.replace("_", " "), value, self.values, param=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class Sizes(Enum):
     pattern: str = _PIXELS
 
     def taken(self, name: str, value: str, model: str, /) -> str:
-        """Return the label; raise `RequestError` for one of another model's, `UnknownName` for none."""
+        """Return the label; raise `RequestError` for one of another model's, `UnknownNameError` for none."""
         if value in self.values:
             return value
         own = [each for each in self.values if each != AUTO]
@@ -77,7 +78,7 @@ class Sizes(Enum):
         if match := re.fullmatch(self.pattern, value):
             return label_of(int(match[1]), int(match[2]), own)
         hint = f"{model} takes {', '.join(self.values)} or pixels such as 1024x1024."
-        raise UnknownName(name, value, self.values, hint=hint, param=name)
+        raise UnknownNameError(name, value, self.values, hint=hint, param=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,11 +232,11 @@ def _by_id() -> dict[str, Model]:
 
 
 def find(model_id: str) -> Model:
-    """Return the model of that id; raise `UnknownName`, naming the nearest, where there is none."""
+    """Return the model of that id; raise `UnknownNameError`, naming the nearest, where there is none."""
     try:
         return _by_id()[model_id]
     except KeyError:
-        raise UnknownName(
+        raise UnknownNameError(
             "model",
             model_id,
             _by_id(),
@@ -305,7 +306,7 @@ def label_of(width: int, height: int, allowed: Sequence[str]) -> str:
 def canonical(request: Request, *, insist: bool = False) -> Request:
     """Return the request in the catalogue's words: pixel sizes as labels, OpenAI's qualities as ours.
 
-    Raises `UnknownName` or `RequestError` for what the model does not take, except too large an `n`,
+    Raises `UnknownNameError` or `RequestError` for what the model does not take, except too large an `n`,
     which `split` takes care of. With `insist`, a model that the catalogue does not know is left as it
     is, with whatever size and quality it was given: catalogues age.
     """
@@ -318,7 +319,7 @@ def canonical(request: Request, *, insist: bool = False) -> Request:
 def of_another_server(request: Request) -> Request:
     """Return the request for a model that no catalogue knows, its pixels spelt as `WxH`.
 
-    Raises `UnknownName` or `RequestError` for what no model takes at all.
+    Raises `UnknownNameError` or `RequestError` for what no model takes at all.
     """
     takes = supported_parameters(models()[0])
     quality = Enum(about="", values=(*QUALITIES, *OPENAI_QUALITIES))
@@ -332,7 +333,7 @@ def of_another_server(request: Request) -> Request:
     if match := re.fullmatch(_PIXELS, request.size):
         return replace(request, size=f"{match[1]}x{match[2]}")
     hint = "There are the 13 labels of %beluga sizes, auto, and pixels such as 1024x1024."
-    raise UnknownName("size", request.size, (*labels(), AUTO), hint=hint, param="size")
+    raise UnknownNameError("size", request.size, (*labels(), AUTO), hint=hint, param="size")
 
 
 OFF_RATIO = 0.02

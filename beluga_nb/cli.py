@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from beluga_nb.arguments import USAGE_ERROR, Parser, is_whole
-from beluga_nb.errors import BelugaError, NotConfirmed
+from beluga_nb.errors import BelugaError, NotConfirmedError
 from beluga_nb.session import Session, default
 from beluga_nb.show.history import history_text
 from beluga_nb.text import redact
@@ -83,7 +83,7 @@ def main(words: Sequence[str], *, session: Session = default) -> int:
         return run(session, said)
     except BelugaError as error:
         _say(f"{PROGRAM} {words[0]}: {error}", file=sys.stderr)
-        return PROBLEMS if isinstance(error, NotConfirmed) else FAILED
+        return PROBLEMS if isinstance(error, NotConfirmedError) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 

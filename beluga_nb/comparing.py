@@ -21,32 +21,23 @@ from beluga_nb.compare.plan import Plan
 from beluga_nb.config.preferences import Preferences, meant
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
-from beluga_nb.core import (
-    Absent,
-    Bundle,
-    Engine,
-    Incomplete,
-    Picture,
-    Preview,
-    Recipe,
-    Request,
-    Result,
-    decode,
-)
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import (
-    BadImage,
+    APIStatusError,
     BelugaError,
-    Impossible,
-    OverBudget,
-    Refused,
+    ImpossibleCombinationError,
+    InvalidImageError,
+    OverBudgetError,
     RequestError,
     StoreError,
 )
+from beluga_nb.images import decode
 from beluga_nb.judging import Judging
 from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import side_by_side
 from beluga_nb.paths import path_of, read_file, write_file
+from beluga_nb.request import Request
+from beluga_nb.result import Bundle, Engine, IncompleteError, MissingPicture, Picture, Preview, Recipe, Result
 from beluga_nb.runtime import GRACE, Bridge, Job
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.markup import alt, bundle, data_uri
@@ -127,8 +118,8 @@ class Comparing(Judging):
         The axes that `pairs` names advance together; `sample` combinations of all are drawn by `seed`.
         `values` fill what is the same everywhere, and the rest is as in `generate`.
 
-        Raises `RequestError` where the axes and the prompt do not fit, and `Impossible` for all combinations
-        that no model takes.
+        Raises `RequestError` where the axes and the prompt do not fit, and `ImpossibleCombinationError` for
+        all combinations that no model takes.
 
         >>> import beluga_nb                                                       # doctest: +SKIP
         >>> g = beluga_nb.grid("a {{animal}}", animal=["cat", "fox"], n=2).run()   # doctest: +SKIP
@@ -186,7 +177,9 @@ class Comparing(Judging):
             cells.append(Cell(labels=each.labels, request=request, template=template, values=each.values))
         if impossible:
             count = sum(map(len, impossible.values()))
-            raise Impossible(count, len(combinations), map(_reason, impossible, impossible.values()))
+            raise ImpossibleCombinationError(
+                count, len(combinations), map(_reason, impossible, impossible.values())
+            )
         for line in dict.fromkeys(told):
             self.notify(line)
         return cells
@@ -271,7 +264,7 @@ class Comparing(Judging):
             replayed = self._recorded(request, now, store, providers=set(now.providers))
             try:
                 result, error = await answer, None
-            except Incomplete as incomplete:
+            except IncompleteError as incomplete:
                 result, error = incomplete.result, incomplete
             except BelugaError as failure:
                 return Outcome(error=failure)
@@ -435,14 +428,16 @@ class Tiles:
         return f"{left:,} more {are} not shown here: to_html() shows all of them." if left > 0 else ""
 
     def _tile(self, kept: Kept) -> str:
-        with suppress(BadImage):
+        with suppress(InvalidImageError):
             if small := kept.preview():
                 return data_uri(self.view.tile(small))
         return ""
 
 
 def _stops(error: BelugaError) -> bool:
-    return isinstance(error, OverBudget) or (isinstance(error, Refused) and error.status in STOPPING)
+    return isinstance(error, OverBudgetError) or (
+        isinstance(error, APIStatusError) and error.status in STOPPING
+    )
 
 
 def _requests(cells: Iterable[Cell], now: Settings) -> list[Request]:
@@ -519,7 +514,9 @@ def _small(kept: Kept) -> str:
 def _original(kept: Kept) -> str:
     picture = kept.load()
     return (
-        _small(kept) if isinstance(picture, Absent) else data_uri(Preview(picture.data, picture.media_type))
+        _small(kept)
+        if isinstance(picture, MissingPicture)
+        else data_uri(Preview(picture.data, picture.media_type))
     )
 
 
@@ -559,7 +556,7 @@ def _sheet(grid: Grid, table: Table, view: View) -> Preview | None:
     # Imported in its place: a grid without pictures needs no fonts.
     from beluga_nb.show.sheet import small_sheet, words_of
 
-    with suppress(BadImage, StoreError, RequestError):
+    with suppress(InvalidImageError, StoreError, RequestError):
         small = [kept.preview() for cell in grid.cells for kept in grid.outcome(cell).pictures]
         parts = [each for each in small if each]
         if parts and len(parts) == len(small):

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from beluga_nb.errors import NotConfirmed
+from beluga_nb.errors import NotConfirmedError
 from beluga_nb.text import redact
 
-MAKE_ROOM: ContextVar[Callable[[], None]] = ContextVar("MAKE_ROOM", default=lambda: None)
+BEFORE_OUTPUT: ContextVar[Callable[[], None]] = ContextVar("BEFORE_OUTPUT", default=lambda: None)
 """What is done before a word is said or asked: a line of progress goes out of the way."""
 
 LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("LISTENER", default=None)
@@ -23,14 +23,14 @@ def tell(words: str) -> None:
     if listener := LISTENER.get():
         listener(words)
         return
-    MAKE_ROOM.get()()
+    BEFORE_OUTPUT.get()()
     # In a notebook stderr looks like an alarm; in a script stdout belongs to the script.
     print(words, file=sys.stdout if "ipykernel" in sys.modules else sys.stderr)
 
 
 def ask(question: str) -> bool | None:
     """Return the answer to a yes-or-no question, or None where nobody can answer."""
-    MAKE_ROOM.get()()
+    BEFORE_OUTPUT.get()()
     if LISTENER.get() or not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
         return None
     try:
@@ -52,8 +52,8 @@ def ask_hidden(question: str) -> str | None:
 
 
 def check_yes(answer: bool | None, *, unasked: str, declined: str, nothing: str) -> None:
-    """Raise `NotConfirmed` unless the answer is yes; None means that nobody could be asked."""
+    """Raise `NotConfirmedError` unless the answer is yes; None means that nobody could be asked."""
     if answer is None:
-        raise NotConfirmed(unasked, f"Say so in advance: --yes, or yes=True in Python. {nothing}")
+        raise NotConfirmedError(unasked, f"Say so in advance: --yes, or yes=True in Python. {nothing}")
     if not answer:
-        raise NotConfirmed(declined, nothing)
+        raise NotConfirmedError(declined, nothing)

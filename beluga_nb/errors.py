@@ -1,26 +1,27 @@
 """What can go wrong, as a tree. Each error says what happened and what to do, in two lines.
 
 * BelugaError
-  * RequestError          refused here, before anything was sent (also a ValueError)
-    * UnknownName         no such model, size, quality, option … with the nearest that exists
-    * NotConfirmed        many pictures, or something to be forgotten, and nobody said yes
-    * OverBudget          more than max_images or max_cost allows
-    * Impossible          combinations of a grid that cannot be asked for, all at once
-  * SettingsError         a setting, a key or `beluga.toml` is unusable (also a ValueError)
-  * NotRecorded           mode "replay", and the store has no answer
-  * NotSent               an earlier answer has stopped the run that this belongs to
-  * StoreError            the store cannot be read or written
-  * MetadataError         a file holds no recipe that can be read, or can take none
-  * EngineError           an engine gave no pictures
-    * Unreachable         no connection was made: nothing was sent
-      * Untrusted         … since the certificate cannot be trusted
-    * Refused             the service said no, by a status that proves it
-    * Overloaded          the service said later (429, 503)
-    * OutcomeUnknown      sent, and no answer says what came of it: it may have been billed
-      * TimedOut          … within the time limit
-    * BadReply            the answer is not what the contract promises
-      * BadImage          … a picture in it cannot be decoded; its bytes are kept
-    * Incomplete          some pictures arrived, the rest did not (`core.Incomplete`)
+  * RequestError                    refused here, before anything was sent (also a ValueError)
+    * UnknownNameError              no such model, size, quality, option … with the nearest that exists
+    * NotConfirmedError             many pictures, or something to be forgotten, and nobody said yes
+    * OverBudgetError               more than max_images or max_cost allows
+    * ImpossibleCombinationError    combinations of a grid that cannot be asked for, all at once
+  * SettingsError                   a setting, a key or `beluga.toml` is unusable (also a ValueError)
+  * NotRecordedError                mode "replay", and the store has no answer
+  * NotSentError                    an earlier answer has stopped the run that this belongs to
+  * StoreError                      the store cannot be read or written
+  * MetadataError                   a file holds no recipe that can be read, or can take none
+  * EngineError                     an engine gave no pictures
+    * APIConnectionError            no connection was made: nothing was sent
+      * CertificateError            … since the certificate cannot be trusted
+    * APIStatusError                the service said no, by its status
+      * AuthenticationError         … since the key is missing or wrong (401)
+      * RateLimitError              … for now (429, 503)
+    * OutcomeUnknownError           sent, and no answer says what came of it: it may have been billed
+      * APITimeoutError             … within the time limit
+    * InvalidResponseError          the answer is not what the contract promises
+      * InvalidImageError           … a picture in it cannot be decoded; its bytes are kept
+    * IncompleteError               some pictures arrived, the rest did not (defined in `result.py`)
 """
 
 from __future__ import annotations
@@ -49,10 +50,12 @@ def _is_asked_by_tb(frame: FrameType | None) -> bool:
 class BelugaError(Exception):
     """Any error of this package: `message` says what happened, `hint` what to do; neither holds a key.
 
-    `may_be_billed`: pictures may have been charged that did not arrive.
+    `may_be_billed`: pictures may have been charged that did not arrive. `status` is that of the answer, where
+    there was one.
     """
 
     may_be_billed: bool = False
+    status: int | None = None
     traced: bool = False  # whether a notebook shows the whole trace
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -103,7 +106,7 @@ class RequestError(BelugaError, ValueError):
         self.code = code
 
 
-class UnknownName(RequestError):
+class UnknownNameError(RequestError):
     """A name that does not exist; `nearest` is the one that was probably meant."""
 
     def __init__(
@@ -126,15 +129,15 @@ class UnknownName(RequestError):
         )
 
 
-class NotConfirmed(RequestError):
+class NotConfirmedError(RequestError):
     """Many pictures, or something to be forgotten, and nobody said yes; nothing was done."""
 
 
-class OverBudget(RequestError):
+class OverBudgetError(RequestError):
     """It would cost more than the user's own caps allow; nothing was sent."""
 
 
-class Impossible(RequestError):
+class ImpossibleCombinationError(RequestError):
     """Combinations of a grid that cannot be asked for; `reasons` has a line for each kind."""
 
     def __init__(self, count: int, total: int, reasons: Iterable[str]) -> None:
@@ -151,7 +154,7 @@ class SettingsError(BelugaError, ValueError):
     """A setting, the key or `beluga.toml` is unusable; nothing was sent."""
 
 
-class NotRecorded(BelugaError):
+class NotRecordedError(BelugaError):
     """Mode "replay" found no recording, and may not ask an engine.
 
     `missing` has a line for each request without one, with the nearest recording and what differs.
@@ -168,7 +171,7 @@ class NotRecorded(BelugaError):
             super().__init__(f"{head}{len(missing)} requests.{lines}", advice.replace("it", "them"))
 
 
-class NotSent(BelugaError):
+class NotSentError(BelugaError):
     """What belongs to a run that an earlier answer has stopped; nothing was sent for it."""
 
     def __init__(self, cause: BelugaError) -> None:
@@ -211,6 +214,7 @@ class EngineError(BelugaError):
     pictures where none arrived.
     """
 
+    status: int
     default_status: int = 500
     outcome: Outcome = "unknown"
     temporary: bool = False
@@ -252,7 +256,7 @@ class EngineError(BelugaError):
         return [f"{first} ({', '.join(said)})" if said else first, *rest]
 
 
-class Unreachable(EngineError):
+class APIConnectionError(EngineError):
     """No connection was made: nothing was sent, nothing is billed."""
 
     default_status = 502
@@ -260,7 +264,7 @@ class Unreachable(EngineError):
     temporary = True
 
 
-class Untrusted(Unreachable):
+class CertificateError(APIConnectionError):
     """The server's certificate cannot be trusted: nothing was sent, nothing is billed."""
 
     temporary = False
@@ -270,11 +274,11 @@ DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content
 """The codes by which services say that a model does not draw a prompt; the API's contract names none."""
 
 
-class Refused(EngineError):
+class APIStatusError(EngineError):
     """The service refused the request, by a status that proves it; it is not billed."""
 
     default_status = 400
-    outcome = "refused"
+    outcome: Outcome = "refused"
 
     @property
     def declined(self) -> bool:
@@ -282,7 +286,13 @@ class Refused(EngineError):
         return self.status == 400 and self.code in DECLINED
 
 
-class Overloaded(EngineError):
+class AuthenticationError(APIStatusError):
+    """The key is missing, wrong or for another service (401); nothing is billed."""
+
+    default_status = 401
+
+
+class RateLimitError(APIStatusError):
     """The service is busy (429, 503); `retry_after` is its own word, in seconds."""
 
     default_status = 429
@@ -297,25 +307,25 @@ class Overloaded(EngineError):
         self.temporary = True
 
 
-class OutcomeUnknown(EngineError):
+class OutcomeUnknownError(EngineError):
     """The request was sent and no usable answer came back: it may have been billed."""
 
     default_status = 500
 
 
-class TimedOut(OutcomeUnknown):
+class APITimeoutError(OutcomeUnknownError):
     """No answer within the time limit: it may have been billed."""
 
     default_status = 504
 
 
-class BadReply(EngineError):
+class InvalidResponseError(EngineError):
     """The answer is not what the contract promises: it may have been billed."""
 
     default_status = 502
 
 
-class BadImage(BadReply):
+class InvalidImageError(InvalidResponseError):
     """A picture in the answer cannot be decoded; `data` holds the bytes as they came.
 
     `whole` says that nothing is wrong with it, but that it is not decoded here; another would be no better.

@@ -14,8 +14,8 @@ from beluga_nb.compare.executors import Workers, each
 from beluga_nb.compare.judged import Duplicates, Gallery, Leaderboard, Metric, Scored, Scores
 from beluga_nb.compare.sample import Sample
 from beluga_nb.config.settings import Settings
-from beluga_nb.core import Absent, Bundle, Recipe, Result
 from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.result import Bundle, MissingPicture, Recipe, Result
 from beluga_nb.store.records import Store
 from beluga_nb.text import nearest, sanitize
 
@@ -216,7 +216,7 @@ class _Scoring:
                 value = self._recorded(sample) if self.metric is None else self._read(*of)
                 if value is not None:
                     known[of] = value
-                elif isinstance(sample.picture, Absent):
+                elif isinstance(sample.picture, MissingPicture):
                     known[of] = _elsewhere(sample.picture)
                 else:
                     missing[of] = place
@@ -281,12 +281,12 @@ def _asked(recipe: Recipe) -> str:
 
 
 def _sent(sample: Sample, both: bool) -> tuple[bytes, Recipe | None]:
-    if isinstance(sample.picture, Absent):
+    if isinstance(sample.picture, MissingPicture):
         raise _elsewhere(sample.picture)
     return sample.picture.data, sample.picture.recipe if both else None
 
 
-def _elsewhere(picture: Absent) -> Exception:
+def _elsewhere(picture: MissingPicture) -> Exception:
     try:
         return StoreError(f"{picture.image} is here.")
     except StoreError as error:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Container, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from beluga_nb.core import Engine, Incomplete, Picture, Request, Result, causes
-from beluga_nb.errors import BadReply, BelugaError, EngineError, NotRecorded
+from beluga_nb.errors import BelugaError, EngineError, InvalidResponseError, NotRecordedError
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, IncompleteError, Picture, Result, causes
 
 T = TypeVar("T")
 
@@ -64,20 +65,20 @@ def runs(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, i
 def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result:
     """Join the outcomes of the parts of `request`, in order.
 
-    Raises the first error as it is where nothing arrived, and `Incomplete` where something did.
+    Raises the first error as it is where nothing arrived, and `IncompleteError` where something did.
     """
-    arrived = [each.result if isinstance(each, Incomplete) else each for each in outcomes]
+    arrived = [each.result if isinstance(each, IncompleteError) else each for each in outcomes]
     results = [each for each in arrived if isinstance(each, Result)]
     errors = [each for each in outcomes if isinstance(each, BelugaError)]
     missing = _together([cause for error in errors for cause in causes(error)])
     if not results:
         first, *others = missing
         if isinstance(first, EngineError):
-            first.others = tuple(each for each in others if isinstance(each, BadReply))
+            first.others = tuple(each for each in others if isinstance(each, InvalidResponseError))
         raise first
     result = Result(request, tuple(picture for each in results for picture in each.pictures))
     if missing:
-        incomplete = Incomplete(result, missing)
+        incomplete = IncompleteError(result, missing)
         incomplete.run = next((error.run for error in errors if isinstance(error, EngineError)), "")
         raise incomplete
     return result
@@ -85,8 +86,8 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
 
 def _together(errors: Sequence[BelugaError]) -> Sequence[BelugaError]:
     # Who replays wants to know at once all that is missing.
-    missing = [error for error in errors if isinstance(error, NotRecorded)]
+    missing = [error for error in errors if isinstance(error, NotRecordedError)]
     if len(missing) < 2:
         return errors
-    whole = NotRecorded(*(line for error in missing for line in error.missing))
+    whole = NotRecordedError(*(line for error in missing for line in error.missing))
     return [whole, *(error for error in errors if error not in missing)]

@@ -35,21 +35,22 @@ from beluga_nb.config.preferences import Preferences, canonical, check_no_engine
 from beluga_nb.config.project import is_untrusted_file
 from beluga_nb.config.settings import Settings as Settings  # for the workbench, too
 from beluga_nb.config.versions import known_bugs
+from beluga_nb.console import BEFORE_OUTPUT as BEFORE_OUTPUT  # for the magics, as above
 from beluga_nb.console import LISTENER as LISTENER  # for the workbench
-from beluga_nb.console import MAKE_ROOM as MAKE_ROOM  # for the magics, as above
 from beluga_nb.console import ask, ask_hidden, check_yes, tell
-from beluga_nb.core import Engine, Incomplete, Request, Result
 from beluga_nb.engines.counted import TALLY
 from beluga_nb.engines.counted import Tally as Tally  # for the magics, which know only the session
 from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.pipeline import EMBEDDED_URL, EngineConfig, Source, build, own, service
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
-from beluga_nb.errors import BelugaError, EngineError, RequestError, SettingsError, UnknownName
+from beluga_nb.errors import BelugaError, EngineError, RequestError, SettingsError, UnknownNameError
 from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import runs
 from beluga_nb.paths import path_of
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, IncompleteError, Result
 from beluga_nb.runtime import GRACE, Bridge, Nested, awaitable, blocking, cost_of_a_patch
 from beluga_nb.runtime import Job as Job  # for the workbench
 from beluga_nb.show.markup import bundle
@@ -93,14 +94,14 @@ class Session(Care, Comparing, Bench):
         notify: Callable[[str], None] = tell,
         confirm: Callable[[str], bool | None] = ask,
         hidden: Callable[[str], str | None] = ask_hidden,
-        vaults: Mapping[str, keys.Vault] | None = None,
+        vaults: Mapping[str, keys.KeySource] | None = None,
         **said: object,
     ) -> None:
         self.notify: Callable[[str], None] = lambda words: notify(redact(words))
         self.confirm = confirm
         self.hidden = hidden
         if vaults is None:  # an environment of one's own has no vaults
-            vaults = keys.VAULTS if environ is None or environ is os.environ else {}
+            vaults = keys.KEY_SOURCES if environ is None or environ is os.environ else {}
         self._environment = Environment(os.environ if environ is None else environ)
         given = None if api_key is None else Secret(api_key, "code")
         del api_key, environ  # a traceback may show the variables of its frames
@@ -616,7 +617,7 @@ class Session(Care, Comparing, Bench):
     async def _answered(self, request: Request, engine: Engine, view: Show, told: Told) -> Result:
         try:
             return self._own((await engine(request)).from_template(*told), view)
-        except Incomplete as error:
+        except IncompleteError as error:
             error.result = self._own(error.result.from_template(*told), view)
             raise
 
@@ -683,7 +684,7 @@ def _check_known(now: Settings, request: Request) -> None:
     if now.named and now.named.name in now.endpoints:
         check_named(now.named)
     elif now.named and not now.named.known:
-        raise UnknownName(
+        raise UnknownNameError(
             "model",
             request.model,
             [model.id for model in catalog.models()],
@@ -728,7 +729,7 @@ def _with_true_template(result: Result) -> Result:
     recipe = result.recipe
     try:
         true = recipe.template is None or filled(recipe.template, recipe.values) == recipe.request.prompt
-    except UnknownName:
+    except UnknownNameError:
         true = False
     return result if true else result.from_template(None, {})
 

@@ -17,17 +17,19 @@ from urllib.parse import urlsplit
 import pybase64
 
 import beluga_nb.catalog as catalog
-from beluga_nb.core import PARAMETERS, Answer, Picture, Preview, Request, Result
 from beluga_nb.errors import (
-    BadReply,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
     BelugaError,
     EngineError,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
     RequestError,
-    TimedOut,
 )
+from beluga_nb.request import PARAMETERS, Request
+from beluga_nb.result import ImagePayload, Picture, Preview, Result
 from beluga_nb.text import sanitize
 
 ENGINE_HEADER = "x-beluga-engine"
@@ -97,14 +99,14 @@ def parameter_to_json(parameter: catalog.Parameter) -> dict[str, object]:
 
 
 def models_from_json(text: bytes) -> list[catalog.Model]:
-    """Return the models that a service lists, as far as it names them; raise `BadReply` for no list.
+    """Return the models that a service lists; raise `InvalidResponseError` for what is no list.
 
     >>> models_from_json(b'{"data": [{"id": "flux-3.0", "owned_by": "Various"}]}')
     [Model(id='flux-3.0', name='', provider='Various', sizes=(), n_max=1)]
     """
     listed = body.get("data") if isinstance(body := _parsed(text), Mapping) else None
     if not isinstance(listed, list):
-        raise BadReply("The answer is no list of models.")
+        raise InvalidResponseError("The answer is no list of models.")
     return [_model(each) for each in listed if isinstance(each, Mapping) and _word(each.get("id"))]
 
 
@@ -125,9 +127,9 @@ class Item:
     url: str | None = None
     revised_prompt: str | None = None
 
-    def answer(self, data: bytes, media_type: str, preview: Preview | None = None) -> Answer:
+    def answer(self, data: bytes, media_type: str, preview: Preview | None = None) -> ImagePayload:
         """Return this as an engine's answer, now that its bytes are there."""
-        return Answer(data, media_type, self.revised_prompt, preview)
+        return ImagePayload(data, media_type, self.revised_prompt, preview)
 
 
 def result_to_json(result: Result, *, link: Callable[[Picture], str] | None = None) -> dict[str, object]:
@@ -273,14 +275,15 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
             advice = f"The service asks to come again in {_duration(wait)}. Nothing is billed."
         if status == 503 and wait is None:  # it may have come in the middle of the work
             advice = f"{advice} {NOT_SENT_AGAIN}"
-        return Overloaded(message, advice, retry_after=wait, **fields)
+        return RateLimitError(message, advice, retry_after=wait, **fields)
     if status == 504:
-        return TimedOut(message, f"{advice} {NOT_SENT_AGAIN}", **fields)  # type: ignore[arg-type]
+        return APITimeoutError(message, f"{advice} {NOT_SENT_AGAIN}", **fields)  # type: ignore[arg-type]
     if 300 <= status < 400:
         advice = f"Set BELUGA_BASE_URL to the address that is meant. {NOT_SENT_AGAIN}"
     if status not in REFUSALS:
-        return OutcomeUnknown(message, advice or NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
-    refused = Refused(message, advice or "Nothing is billed.", **fields)  # type: ignore[arg-type]
+        return OutcomeUnknownError(message, advice or NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
+    kind = AuthenticationError if status == 401 else APIStatusError
+    refused = kind(message, advice or "Nothing is billed.", **fields)  # type: ignore[arg-type]
     if refused.declined:
         refused.hint = "Put it in other words, or ask another model. Nothing is billed."
     return refused

@@ -39,13 +39,14 @@ def picture() -> bytes:
 def serve(listening: object) -> None:
     import uvicorn
 
-    from beluga_nb.core import Answer, Request, Result
+    from beluga_nb.request import Request
+    from beluga_nb.result import ImagePayload, Result
     from beluga_nb.server.app import create_app
 
     data = picture()
 
     async def at_once(request: Request) -> Result:
-        return Result.of(request, [Answer(data) for _ in request.samples], engine="canned")
+        return Result.of(request, [ImagePayload(data) for _ in request.samples], engine="canned")
 
     config = uvicorn.Config(create_app(at_once, key=KEY), lifespan="off", log_level="error")
     uvicorn.Server(config).run(sockets=[listening])  # type: ignore[list-item]

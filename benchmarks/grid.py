@@ -107,7 +107,7 @@ def ours(base_url: str, folder: Path, cells: int) -> None:
 
 def picture() -> bytes:
     """A picture such as the painter's, which no two machines need to agree on."""
-    from beluga_nb.core import Request
+    from beluga_nb.request import Request
     from beluga_nb.session import Session
 
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from beluga_nb.core import Picture, Preview, Recipe, Request
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.store.index import SETTLED_AFTER
 from beluga_nb.store.records import canonical_json, record_of
 
@@ -38,7 +39,7 @@ QUERIES = {
 PROBE = """
 import sys, time
 from pathlib import Path
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.errors import StoreError
 from beluga_nb.store.forget import choose
 from beluga_nb.store.nearest import nearest_recording

@@ -19,7 +19,8 @@ import threading
 import time
 from pathlib import Path
 
-from beluga_nb.core import Answer, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Result
 
 ROOT = Path(__file__).parent.parent
 SERVE = "from benchmarks.load_server import serve; serve()"
@@ -64,7 +65,7 @@ def serve() -> None:
     data = os.urandom(2048)  # nobody decodes it here
 
     async def at_once(request: Request) -> Result:
-        return Result.of(request, [Answer(data) for _ in request.samples], engine="canned")
+        return Result.of(request, [ImagePayload(data) for _ in request.samples], engine="canned")
 
     sys.exit(main(["--port", "0", "--key", KEY], engine=at_once))
 

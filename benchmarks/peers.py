@@ -30,8 +30,9 @@ import uvicorn
 from jupyter_client.manager import KernelManager
 from PIL import Image
 
-from beluga_nb.core import Answer, Request, Result
-from beluga_nb.errors import Refused
+from beluga_nb.errors import APIStatusError
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Result
 from beluga_nb.server.app import create_app
 
 KEY = "bapi_a-key-for-benchmarks"
@@ -178,10 +179,12 @@ class Drawing:
     async def __call__(self, request: Request) -> Result:
         self.prompts.append(request.prompt)
         if "poor" in request.prompt:
-            raise Refused("Your balance is too low.", status=402, type="insufficient_quota")
+            raise APIStatusError("Your balance is too low.", status=402, type="insufficient_quota")
         buffer = io.BytesIO()
         Image.new("RGB", (64, 64), "teal").save(buffer, "PNG")
-        return Result.of(request, [Answer(buffer.getvalue()) for _ in request.samples], engine="drawing")
+        return Result.of(
+            request, [ImagePayload(buffer.getvalue()) for _ in request.samples], engine="drawing"
+        )
 
 
 @contextlib.contextmanager

@@ -22,11 +22,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from beluga_nb.core import Answer, Engine, Picture, Preview, Recipe, Request, Result
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.unrecorded import Unrecorded
-from beluga_nb.errors import NotRecorded
+from beluga_nb.errors import NotRecordedError
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, ImagePayload, Picture, Preview, Recipe, Result
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import history
 
@@ -85,7 +86,7 @@ def milliseconds(engine: Engine, asked: list[Request]) -> list[float]:
 
 async def timed(engine: Callable[[Request], Awaitable[object]], asked: Request) -> float:
     began = time.perf_counter()
-    with contextlib.suppress(NotRecorded):
+    with contextlib.suppress(NotRecordedError):
         await engine(asked)
     return (time.perf_counter() - began) * 1000
 
@@ -125,7 +126,7 @@ def report_recording(store: Store, calls: int) -> None:
     answers = {request(number).prompt: picture(request(number)).data for number in range(calls)}
 
     async def canned(asked: Request) -> Result:
-        return Result.of(asked, [Answer(answers[asked.prompt], "image/png")], engine="canned")
+        return Result.of(asked, [ImagePayload(answers[asked.prompt], "image/png")], engine="canned")
 
     recorded = Recorded(
         canned, store, provider="local", preview=lambda _: Preview(b"small", "image/jpeg"), notify=print

@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw
 if in_ci := os.environ.pop("CI", ""):
     os.environ["TESTS_IN_CI"] = in_ci
 
-from beluga_nb.core import Answer, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Result
 from beluga_nb.server.app import create_app
 from beluga_nb.server.connection import Connection
 from beluga_nb.server.guard import Guard
@@ -38,7 +39,7 @@ def drawn(request: Request, sample: int, kind: str = "PNG", size: tuple[int, int
 async def drawing(request: Request) -> Result:
     """An engine: it draws each sample of a request, always the same."""
     answers = [
-        Answer(drawn(request, sample), "image/png", f"a drawing of sample {sample}")
+        ImagePayload(drawn(request, sample), "image/png", f"a drawing of sample {sample}")
         for sample in request.samples
     ]
     return Result.of(request, answers, engine="drawing", created=1_750_000_000)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from conftest import drawn
 
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 
 PICTURE = drawn(Request(prompt="echoed", model="flux-2.0"), 0)
 

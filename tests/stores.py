@@ -7,7 +7,8 @@ from functools import partial
 
 from conftest import ask, drawing, drawn
 
-from beluga_nb.core import Preview, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import Preview, Result
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage
 

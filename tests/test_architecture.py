@@ -22,7 +22,9 @@ LAYERS = [
     {"errors", "pieces", "untrusted"},
     {"paths"},
     {"metadata", "cells", "keyless", "arguments"},
-    {"core", "runtime"},
+    {"images"},
+    {"request"},
+    {"result", "runtime"},
     {"merge", "catalog", "budget", "console"},
     {"config"},
     {"wire"},
@@ -53,7 +55,7 @@ LIBRARIES = {
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
     "numpy": {"painter/", "compare/measure.py", "compare/rank.py"},
     # In comparing.py for type checkers only.
-    "PIL": {"core.py", "show/", "painter/", "compare/measure.py", "comparing.py"},
+    "PIL": {"images.py", "result.py", "show/", "painter/", "compare/measure.py", "comparing.py"},
     "pybase64": {"wire.py", "api/answers.py", "show/", "widgets/booth.py"},
     "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "comparing.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
@@ -113,11 +115,20 @@ def test_the_session_opens_the_widgets_only_when_someone_knocks():
     assert not [name for name in at_the_top if str(name).startswith(f"beluga_nb.{other}")]
 
 
-def test_magics_and_widgets_know_only_session_show_core_and_what_is_below():
+def test_magics_and_widgets_know_only_session_show_values_and_what_is_below():
     for module in MODULES:
         if room(module) in {"magics", "widgets"}:
             inner = {name.split(".")[1] for name in imports(module) if name.startswith("beluga_nb.")}
-            assert inner <= {"session", "show", "core", "errors", "text", room(module)}, module
+            assert inner <= {
+                "session",
+                "show",
+                "images",
+                "request",
+                "result",
+                "errors",
+                "text",
+                room(module),
+            }, module
 
 
 def test_every_exported_name_exists_and_has_one_home():

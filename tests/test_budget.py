@@ -24,10 +24,18 @@ from hypothesis.strategies import booleans, integers, lists, one_of, sampled_fro
 
 from beluga_nb.budget import Amount, Budget, Caps, Prices
 from beluga_nb.config.settings import Settings, load
-from beluga_nb.core import Incomplete, Request, Stopped
 from beluga_nb.engines.budgeted import Budgeted
-from beluga_nb.errors import OutcomeUnknown, OverBudget, Refused, RequestError, SettingsError, StoreError
+from beluga_nb.errors import (
+    APIStatusError,
+    OutcomeUnknownError,
+    OverBudgetError,
+    RequestError,
+    SettingsError,
+    StoreError,
+)
 from beluga_nb.process import forks
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, IncompleteError
 from beluga_nb.session import Session
 from beluga_nb.store import ledger
 from beluga_nb.store.claims import system
@@ -114,7 +122,7 @@ def test_a_cap_that_is_none_is_refused(said):
 
 def test_r19_a_cap_on_the_cost_refuses_a_model_without_a_price():
     counting = Counting()
-    with pytest.raises(OverBudget, match=r"the price of seedream-4\.5 is unknown"):
+    with pytest.raises(OverBudgetError, match=r"the price of seedream-4\.5 is unknown"):
         ask(Budgeted(counting, Budget(), caps(cost=9)), Request(prompt="a fox", model="seedream-4.5"))
     assert counting.requests == []
 
@@ -123,13 +131,15 @@ def test_a_request_over_a_cap_is_not_sent():
     counting, budget = Counting(), Budget()
     engine = Budgeted(counting, budget, caps(images=3, cost="0.2"))
     ask(engine, FOX.part(0, 2))
-    with pytest.raises(OverBudget) as caught:
+    with pytest.raises(OverBudgetError) as caught:
         ask(engine, FOX.part(2, 1))
     assert str(caught.value) == (
         "1 picture for 0.08 USD would be more than max_cost allows: 0.16 USD of 0.2 USD is spent.\n"
         "Nothing was sent. Raise max_cost, or ask for fewer."
     )
-    with pytest.raises(OverBudget, match="2 pictures would be more than max_images allows: 2 of 3 are made"):
+    with pytest.raises(
+        OverBudgetError, match="2 pictures would be more than max_images allows: 2 of 3 are made"
+    ):
         ask(engine, FOX.part(2, 2))
     assert len(counting.requests) == 1
 
@@ -143,7 +153,7 @@ def test_r18_eight_threads_spend_no_more_than_the_cap():
         for _ in range(10):
             try:
                 asyncio.run(engine(FOX))
-            except OverBudget as error:
+            except OverBudgetError as error:
                 refused.append(error)
 
     threads = [threading.Thread(target=ten_calls) for _ in range(8)]
@@ -163,14 +173,14 @@ async def slowly(request):
 
 def test_what_was_not_billed_is_given_back():
     budget = Budget()
-    with pytest.raises(Refused):
-        ask(Budgeted(failing(Refused("No.", status=402)), budget, caps(cost=1)), FOX.part(0, 4))
+    with pytest.raises(APIStatusError):
+        ask(Budgeted(failing(APIStatusError("No.", status=402)), budget, caps(cost=1)), FOX.part(0, 4))
     assert (budget.images, budget.cost) == (0, 0)
 
 
 def test_r20_what_may_have_been_billed_counts_as_spent():
     budget = Budget()
-    for error in (OutcomeUnknown("Lost.", status=502), KeyboardInterrupt()):
+    for error in (OutcomeUnknownError("Lost.", status=502), KeyboardInterrupt()):
         with pytest.raises(type(error)):
             ask(Budgeted(failing(error), budget, caps(cost=1)), FOX)
     assert (budget.images, budget.cost) == (2, Decimal("0.16"))
@@ -179,12 +189,12 @@ def test_r20_what_may_have_been_billed_counts_as_spent():
 
 
 ENDS = [
-    (Stopped(may_be_billed=False), 0),
-    (Stopped(), 2),
+    (CallCancelled(may_be_billed=False), 0),
+    (CallCancelled(), 2),
     (asyncio.CancelledError(), 2),
     (RuntimeError("of a wrapper's own"), 2),
-    (Refused("No.", status=402), 0),
-    (OutcomeUnknown("Lost.", status=502), 2),
+    (APIStatusError("No.", status=402), 0),
+    (OutcomeUnknownError("Lost.", status=502), 2),
     (RequestError("Python is ending.", "Nothing was sent."), 0),
 ]
 
@@ -207,9 +217,9 @@ def test_what_cannot_be_given_back_stays_counted_and_the_call_ends_as_it_did(tmp
         lines.with_suffix(".kept").write_bytes(lines.read_bytes())
         lines.unlink()
         lines.mkdir()
-        raise Refused("No.", status=402)
+        raise APIStatusError("No.", status=402)
 
-    with pytest.raises(Refused, match="No\\."):
+    with pytest.raises(APIStatusError, match="No\\."):
         ask(Budgeted(no_room, budget, caps(cost=1)), FOX)
     lines.rmdir()
     lines.with_suffix(".kept").rename(lines)
@@ -218,10 +228,12 @@ def test_what_cannot_be_given_back_stays_counted_and_the_call_ends_as_it_did(tmp
 
 def test_of_an_incomplete_answer_only_what_arrived_is_spent():
     async def two_of_four(request):
-        raise Incomplete((await drawing(request))[:2], [Refused("No.", code="moderation_blocked")])
+        raise IncompleteError(
+            (await drawing(request))[:2], [APIStatusError("No.", code="moderation_blocked")]
+        )
 
     budget = Budget()
-    with pytest.raises(Incomplete):
+    with pytest.raises(IncompleteError):
         ask(Budgeted(two_of_four, budget, caps(cost=1)), FOX.part(0, 4))
     assert (budget.images, budget.cost) == (2, Decimal("0.16"))
 
@@ -244,7 +256,7 @@ def session(engine, tmp_path, said):
 
 
 def test_a_call_over_the_cap_sends_none_of_its_parts(session, engine):
-    with pytest.raises(OverBudget, match="6 pictures would be more than max_images allows: 0 of 5"):
+    with pytest.raises(OverBudgetError, match="6 pictures would be more than max_images allows: 0 of 5"):
         session.generate("a fox", n=6)
     assert engine.requests == []
 
@@ -253,7 +265,7 @@ def test_the_cap_holds_across_calls_and_what_is_recorded_costs_nothing(session, 
     session.generate("a fox", n=4)
     session.generate("a fox", n=4)
     session.generate("a fox", n=5)
-    with pytest.raises(OverBudget, match="5 of 5 are made"):
+    with pytest.raises(OverBudgetError, match="5 of 5 are made"):
         session.generate("a whale")
     assert sum(request.n for request in engine.requests) == 5
     assert session.status()["spent"] == "5 pictures of 5, the price unknown"
@@ -364,8 +376,8 @@ def test_what_children_were_refused_is_given_back_for_all(tmp_path):
 CROWD = """
 import os, sys
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.core import Request
-from beluga_nb.errors import OverBudget, Refused
+from beluga_nb.request import Request
+from beluga_nb.errors import OverBudgetError, Refused
 
 budget, caps = Budget(), Caps(images=300)
 
@@ -373,11 +385,11 @@ def bought(n, fails):
     try:
         with budget.reserved(Request(prompt="a fox", model="flux-2.0", n=n), caps):
             if fails:
-                raise Refused("No.", status=402)
+                raise APIStatusError("No.", status=402)
         return n
-    except OverBudget:
+    except OverBudgetError:
         return 0
-    except Refused:
+    except APIStatusError:
         return 0
 
 for child in range(6):
@@ -725,7 +737,7 @@ def test_budgets_on_one_ledger_agree_whoever_writes(tmp_path):
     first, second = Budget(ledger_of(tmp_path)), Budget(ledger_of(tmp_path))
     with first.reserved(FOX.part(0, 2), caps(images=3)):
         with (
-            pytest.raises(OverBudget, match="2 of 3 are made"),
+            pytest.raises(OverBudgetError, match="2 of 3 are made"),
             second.reserved(FOX.part(0, 2), caps(images=3)),
         ):
             pytest.fail("two more do not fit")
@@ -790,7 +802,7 @@ def bought(budget, caps):
     try:
         with budget.reserved(FOX, caps):
             return 1
-    except OverBudget:
+    except OverBudgetError:
         return 0
 
 
@@ -838,12 +850,14 @@ def test_what_is_given_back_is_what_did_not_arrive_and_nothing_else(steps, kind)
                 if kind == "inherited on the way":
                     budget._share()
                 if fails:
-                    raise Refused("No.", status=402)
+                    raise APIStatusError("No.", status=402)
                 if arrived < request.n:
-                    raise Incomplete((await drawing(request))[:arrived], [Refused("No.", status=400)])
+                    raise IncompleteError(
+                        (await drawing(request))[:arrived], [APIStatusError("No.", status=400)]
+                    )
                 return await drawing(request)
 
-            with contextlib.suppress(Refused, Incomplete):
+            with contextlib.suppress(APIStatusError, IncompleteError):
                 ask(Budgeted(engine, budgets[who], caps(cost=99)), FOX.part(0, n))
             spent[who] += 0 if fails else min(n, arrived) if arrived < n else n
         told = [(budget.images, budget.cost) for budget in budgets]
@@ -863,14 +877,14 @@ def test_a_reservation_is_given_back_once_and_to_its_own_amount(tmp_path):
 FORKING = """
 import contextlib, os
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.core import Request
-from beluga_nb.errors import Refused
+from beluga_nb.request import Request
+from beluga_nb.errors import APIStatusError
 
 budget, request = Budget(), Request(prompt="a fox", model="flux-2.0", n=2)
 with budget.reserved(request, Caps()), contextlib.suppress(Refused), budget.reserved(request, Caps()):
     if pid := os.fork():
         os.waitpid(pid, 0)
-    raise Refused("No.", status=402)
+    raise APIStatusError("No.", status=402)
 if not pid:
     os._exit(0)
 print(budget.images)
@@ -1042,7 +1056,7 @@ def test_a_file_that_nobody_trusts_shares_a_budget_and_frees_from_none(by, made,
         )
         assert session.settings().budget == "store"
         for number in range(3):
-            with contextlib.suppress(OverBudget):
+            with contextlib.suppress(OverBudgetError):
                 session.generate(f"a fox {number}")
             if number == 1:
                 (tmp_path / "beluga_store" / "pending" / "spent.jsonl").unlink()
@@ -1060,7 +1074,7 @@ def test_a_file_that_moves_the_store_frees_from_no_cap(tmp_path):
         )
         for number in range(4):
             (tmp_path / "beluga.toml").write_text(f'store = "store-{number}"\n')
-            with contextlib.suppress(OverBudget):
+            with contextlib.suppress(OverBudgetError):
                 session.generate(f"a fox {number}")
         assert (tmp_path / "store-1" / "records").exists()
     assert len(counting.requests) == 2
@@ -1081,7 +1095,7 @@ def test_a_file_that_moves_a_store_which_is_named_frees_no_kernel_from_what_was_
             if number:
                 (lesson / "beluga.toml").write_text(f'store = "store-{number}"\n')
             session = Session(environ=environ, folder=lesson, notify=lambda _: None, **caps_said)
-            with contextlib.suppress(OverBudget, SettingsError):
+            with contextlib.suppress(OverBudgetError, SettingsError):
                 session.generate(f"a fox {number}", model="flux-2.0")
     assert len(counting.requests) == 2
 
@@ -1113,7 +1127,7 @@ def test_no_line_that_came_with_a_store_gives_anything_back(line, tmp_path):
     budget = Budget(ledger)
     with budget.reserved(FOX, caps(images=1)):
         assert budget.spent == Amount(1, Decimal("0.08"))
-    with pytest.raises(OverBudget), budget.reserved(FOX, caps(images=1)):
+    with pytest.raises(OverBudgetError), budget.reserved(FOX, caps(images=1)):
         pytest.fail("one was all")
 
 

@@ -13,7 +13,7 @@ from conftest import KEY, Counting, drawing, drawn, service
 from kernels import Kernel, clean_environment
 from nbclient import NotebookClient
 
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 
 TESTS = Path(__file__).parent
 
@@ -107,7 +107,7 @@ def test_r44_two_kernels_ask_for_the_same_at_once_with_one_store(folder):
 FORKING = """
 import multiprocessing, sys, threading
 from conftest import drawn
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 
 def right(number):
     prompts = [f"picture {call} of {number}" for call in range(15)]

@@ -18,8 +18,8 @@ from beluga_nb.catalog import (
     split,
     supported_parameters,
 )
-from beluga_nb.core import Request
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.request import Request
 
 ALL = "1:1 16:9 9:16 4:3 3:4 3:2 2:3 5:4 4:5 2:1 1:2 21:9 9:21"
 FIVE = "1:1 16:9 9:16 4:3 3:4"
@@ -115,7 +115,7 @@ def test_every_model_is_found_by_its_id(row):
     ],
 )
 def test_an_unknown_model_is_refused_with_the_one_that_was_meant(name, meant):
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         find(name)
     assert caught.value.message == f"No model '{name}'."
     assert caught.value.hint == f"Did you mean '{meant}'? %beluga models lists all 17."
@@ -202,7 +202,7 @@ def test_a_model_with_five_labels_refuses_the_others_and_lists_its_own(size, nea
 
 @pytest.mark.parametrize("size", ["16x9", "16/9", "16-9"])
 def test_a_label_that_is_spelt_otherwise_is_suggested(size):
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         canonical(asked(size, model="gpt-image-1-official"))
     assert caught.value.message == f"No size '{size}'."
     assert caught.value.hint == (
@@ -229,7 +229,7 @@ def test_a_label_that_is_spelt_otherwise_is_suggested(size):
     ],
 )
 def test_what_is_no_size_is_refused(size):
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         canonical(asked(size))
     assert caught.value.param == "size"
 
@@ -257,7 +257,7 @@ def test_openais_words_for_quality_become_ours(quality, ours):
 
 @pytest.mark.parametrize("quality", ["", "HD", "ultra", "4k"])
 def test_an_unknown_quality_is_refused(quality):
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         canonical(asked(quality=quality))
     assert caught.value.message == f"No quality '{quality}'."
     assert caught.value.hint.endswith("There are: standard, hd.")
@@ -291,7 +291,7 @@ def test_what_a_model_takes_is_what_is_checked():
 
 
 def test_an_unknown_format_is_refused_with_the_one_that_was_meant():
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         canonical(Request(prompt="a fox", model="flux-2.0", output_format="jpg"))
     assert caught.value.message == "No output format 'jpg'."
     assert caught.value.hint == "Did you mean 'jpeg'? There are: png, jpeg, webp."
@@ -319,7 +319,7 @@ def test_insisting_changes_nothing_about_a_model_that_is_known():
 
 
 def test_without_insisting_an_unknown_model_is_refused():
-    with pytest.raises(UnknownName):
+    with pytest.raises(UnknownNameError):
         canonical(asked(model="imagen-9"))
 
 

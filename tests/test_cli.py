@@ -8,7 +8,7 @@ import pytest
 from kernels import clean_environment
 from stores import SENTINEL, everything, mentions, notebook, record
 
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 

@@ -15,10 +15,10 @@ from conftest import KEY
 
 from beluga_nb.catalog import models
 from beluga_nb.config.settings import SERVICE
-from beluga_nb.core import decode
-from beluga_nb.painter.engine import previews
+from beluga_nb.images import decode
 from beluga_nb.server.app import create_app
 from beluga_nb.server.child import Server
+from beluga_nb.server.previews import previews
 
 PATIENCE = 300  # seconds: the service's own limit
 LIVE_KEY = os.environ.get("BELUGA_LIVE_KEY", "")

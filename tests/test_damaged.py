@@ -20,11 +20,12 @@ from stores import notebook, record
 
 import beluga_nb.store.votes as votes
 from beluga_nb.cli import main
-from beluga_nb.core import Picture, Recipe, Request, Result
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recovering import Recovering
-from beluga_nb.errors import Address, BadReply, BelugaError, Refused
+from beluga_nb.errors import Address, APIStatusError, BelugaError, InvalidResponseError
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Recipe, Result
 from beluga_nb.session import Session
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
@@ -143,7 +144,9 @@ class Whole:
 def whole(tmp_path):
     store = Store(tmp_path / "beluga_store")
     shown = record(store, n=2, take="two", size="16:9")
-    store.write_refusal(FOX, Refused("No.", "Say it otherwise.", status=400), provider="wire", created=5)
+    store.write_refusal(
+        FOX, APIStatusError("No.", "Say it otherwise.", status=400), provider="wire", created=5
+    )
     shown._repr_mimebundle_()
     first, second = (picture.sha256 for picture in shown.pictures)
     marks.write(store, marks.Mark(picture=first, favourite=True, note="good"))
@@ -226,7 +229,7 @@ def recovered(store):
     async def gone(part, left):
         assert left.sample in range(2**63)
         assert isinstance(left.url + left.engine, str)
-        raise BadReply("It has expired.")
+        raise InvalidResponseError("It has expired.")
 
     keeping = Recorded(drawing, store, provider="wire", preview=lambda _: None, notify=pytest.fail)
     return ask(Recovering(drawing, keeping, gone), replace(FOX, n=2))

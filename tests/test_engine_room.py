@@ -26,11 +26,11 @@ from hypothesis.strategies import integers, lists, none, one_of, sets, tuples
 from stores import own_disk
 
 from beluga_nb.config import keys
-from beluga_nb.core import Request
 from beluga_nb.engines.limited import ConcurrencyLimit
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
-from beluga_nb.errors import BelugaError, Refused
+from beluga_nb.errors import APIStatusError, BelugaError
+from beluga_nb.request import Request
 from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -649,7 +649,7 @@ def test_of_what_is_asked_for_at_once_each_picture_comes_once_and_an_error_or_a_
             failed.add(asyncio.current_task())
         await asyncio.sleep(0.002)
         if fails:
-            raise Refused("No.", status=400)
+            raise APIStatusError("No.", status=400)
         result = await drawing(request)
         bought.update(request.samples)
         return result

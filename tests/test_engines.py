@@ -7,12 +7,13 @@ import pytest
 from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.catalog import split
-from beluga_nb.core import Incomplete, Request
 from beluga_nb.engines.batched import Batched
 from beluga_nb.engines.limited import ConcurrencyLimit, Limited
 from beluga_nb.engines.per_loop import PerLoop
-from beluga_nb.errors import Refused, Unreachable
+from beluga_nb.errors import APIConnectionError, APIStatusError
 from beluga_nb.merge import joined, outcome, side_by_side
+from beluga_nb.request import Request
+from beluga_nb.result import IncompleteError
 
 ONE = Request(prompt="a fox", model="gpt-image-2")
 FIVE = Request(prompt="a fox", model="gpt-image-2", n=5)
@@ -27,7 +28,7 @@ def failing(*samples):
 
     async def engine(request):
         if request.sample in samples:
-            raise Unreachable(f"No sample {request.sample}.", "Look for it.")
+            raise APIConnectionError(f"No sample {request.sample}.", "Look for it.")
         return await drawing(request)
 
     return engine
@@ -67,7 +68,7 @@ def test_spread_passes_a_single_part_on_as_it_is():
 
 
 def test_what_arrived_survives_a_part_that_fails():
-    with pytest.raises(Incomplete) as caught:
+    with pytest.raises(IncompleteError) as caught:
         ask(Batched(failing(1, 3), singly), FIVE)
     assert samples(caught.value.result) == [0, 2, 4]
     assert [cause.message for cause in caught.value.causes] == ["No sample 1.", "No sample 3."]
@@ -78,7 +79,7 @@ def test_what_arrived_survives_a_part_that_fails():
 
 
 def test_the_first_error_is_raised_as_it_is_where_nothing_arrived():
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(APIConnectionError) as caught:
         ask(Batched(failing(0, 1, 2, 3, 4), singly), FIVE)
     assert caught.value.message == "No sample 0."
 
@@ -87,7 +88,7 @@ def test_a_part_that_is_itself_incomplete_is_counted_once():
     def halves(request):
         return [request.part(0, 2), request.part(2, 3)]
 
-    with pytest.raises(Incomplete) as caught:
+    with pytest.raises(IncompleteError) as caught:
         ask(Batched(Batched(failing(1, 3), singly), halves), FIVE)
     assert samples(caught.value.result) == [0, 2, 4]
     assert [cause.message for cause in caught.value.causes] == ["No sample 1.", "No sample 3."]
@@ -108,7 +109,7 @@ def test_joining_one_whole_answer_gives_it_back():
 
 
 def test_an_outcome_is_the_answer_or_the_error():
-    refused = Refused("No.")
+    refused = APIStatusError("No.")
 
     async def refusing(request):
         raise refused
@@ -143,7 +144,7 @@ def test_limited_gives_the_place_back_after_an_error():
         limited = Limited(failing(0), ConcurrencyLimit(), 1)
         return [await outcome(limited, part) for part in singly(FIVE)]
 
-    assert [type(each).__name__ for each in asyncio.run(many())] == ["Unreachable", *["Result"] * 4]
+    assert [type(each).__name__ for each in asyncio.run(many())] == ["APIConnectionError", *["Result"] * 4]
 
 
 def test_per_loop_makes_nothing_before_it_is_asked():

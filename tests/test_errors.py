@@ -3,24 +3,25 @@
 import pytest
 
 from beluga_nb.errors import (
-    BadImage,
-    BadReply,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
     BelugaError,
     EngineError,
-    Impossible,
+    ImpossibleCombinationError,
+    InvalidImageError,
+    InvalidResponseError,
     MetadataError,
-    NotConfirmed,
-    NotRecorded,
-    NotSent,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
+    NotConfirmedError,
+    NotRecordedError,
+    NotSentError,
+    OutcomeUnknownError,
+    RateLimitError,
     RequestError,
     SettingsError,
     StoreError,
-    TimedOut,
-    UnknownName,
-    Unreachable,
+    UnknownNameError,
     nearest,
 )
 from beluga_nb.text import sanitize
@@ -30,22 +31,23 @@ from beluga_nb.text import sanitize
     ("error", "parents"),
     [
         (RequestError, (BelugaError, ValueError)),
-        (UnknownName, (RequestError,)),
-        (NotConfirmed, (RequestError,)),
-        (Impossible, (RequestError,)),
-        (NotSent, (BelugaError,)),
+        (UnknownNameError, (RequestError,)),
+        (NotConfirmedError, (RequestError,)),
+        (ImpossibleCombinationError, (RequestError,)),
+        (NotSentError, (BelugaError,)),
         (SettingsError, (BelugaError, ValueError)),
-        (NotRecorded, (BelugaError,)),
+        (NotRecordedError, (BelugaError,)),
         (StoreError, (BelugaError,)),
         (MetadataError, (BelugaError,)),
         (EngineError, (BelugaError,)),
-        (Unreachable, (EngineError,)),
-        (Refused, (EngineError,)),
-        (Overloaded, (EngineError,)),
-        (OutcomeUnknown, (EngineError,)),
-        (TimedOut, (OutcomeUnknown,)),
-        (BadReply, (EngineError,)),
-        (BadImage, (BadReply,)),
+        (APIConnectionError, (EngineError,)),
+        (APIStatusError, (EngineError,)),
+        (AuthenticationError, (APIStatusError,)),
+        (RateLimitError, (APIStatusError,)),
+        (OutcomeUnknownError, (EngineError,)),
+        (APITimeoutError, (OutcomeUnknownError,)),
+        (InvalidResponseError, (EngineError,)),
+        (InvalidImageError, (InvalidResponseError,)),
     ],
 )
 def test_the_tree_is_the_one_in_the_docstring(error, parents):
@@ -66,25 +68,25 @@ def test_a_notebook_shows_two_lines_instead_of_a_traceback():
 
 
 def test_a_notebook_shows_status_and_request_id_of_what_a_service_said():
-    error = Refused("No.", "Ask again.", status=403, request_id="req_7")
-    assert error._render_traceback_() == ["Refused: No. (status 403, request req_7)", "Ask again."]
+    error = APIStatusError("No.", "Ask again.", status=403, request_id="req_7")
+    assert error._render_traceback_() == ["APIStatusError: No. (status 403, request req_7)", "Ask again."]
 
 
 def test_a_notebook_shows_no_status_that_nobody_answered():
-    assert Unreachable("No connection.")._render_traceback_() == ["Unreachable: No connection."]
+    assert APIConnectionError("No connection.")._render_traceback_() == ["APIConnectionError: No connection."]
 
 
 @pytest.mark.parametrize(
     ("error", "status"),
     [
         (EngineError("x"), 500),
-        (Unreachable("x"), 502),
-        (Refused("x"), 400),
-        (Overloaded("x"), 429),
-        (OutcomeUnknown("x"), 500),
-        (TimedOut("x"), 504),
-        (BadReply("x"), 502),
-        (BadImage("x"), 502),
+        (APIConnectionError("x"), 502),
+        (APIStatusError("x"), 400),
+        (RateLimitError("x"), 429),
+        (OutcomeUnknownError("x"), 500),
+        (APITimeoutError("x"), 504),
+        (InvalidResponseError("x"), 502),
+        (InvalidImageError("x"), 502),
     ],
 )
 def test_each_error_has_a_status_of_its_own_that_counts_as_not_answered(error, status):
@@ -92,28 +94,28 @@ def test_each_error_has_a_status_of_its_own_that_counts_as_not_answered(error, s
 
 
 def test_a_status_that_is_given_counts_as_answered():
-    error = Overloaded("Later.", status=503, retry_after=2.5)
+    error = RateLimitError("Later.", status=503, retry_after=2.5)
     assert (error.status, error.answered, error.retry_after) == (503, True, 2.5)
 
 
 def test_a_bad_image_keeps_its_bytes():
-    assert BadImage("Broken.", data=b"GIF89a").data == b"GIF89a"
+    assert InvalidImageError("Broken.", data=b"GIF89a").data == b"GIF89a"
 
 
 def test_an_unknown_name_names_the_nearest_and_what_there_is():
-    error = UnknownName("quality", "HDD", ("standard", "hd"), param="quality", code="nope")
+    error = UnknownNameError("quality", "HDD", ("standard", "hd"), param="quality", code="nope")
     assert error.message == "No quality 'HDD'."
     assert error.hint == "Did you mean 'hd'? There are: standard, hd."
     assert (error.nearest, error.name, error.param, error.code) == ("hd", "HDD", "quality", "nope")
 
 
 def test_an_unknown_name_like_no_other_asks_nothing():
-    error = UnknownName("mode", "zzzzzz", ("auto", "off"))
+    error = UnknownNameError("mode", "zzzzzz", ("auto", "off"))
     assert (error.nearest, error.hint) == (None, "There are: auto, off.")
 
 
 def test_an_unknown_name_is_cut_and_cleaned():
-    error = UnknownName("model", "\x1b[2J" + "x" * 500, ("flux-2.0",))
+    error = UnknownNameError("model", "\x1b[2J" + "x" * 500, ("flux-2.0",))
     assert error.message == "No model '" + "x" * 79 + "…'."
 
 

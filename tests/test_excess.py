@@ -10,9 +10,11 @@ import zlib
 import pytest
 from PIL import Image
 
-from beluga_nb.core import Picture, Recipe, Request, decode
-from beluga_nb.errors import BadImage
+from beluga_nb.errors import InvalidImageError
+from beluga_nb.images import decode
 from beluga_nb.metadata.excess import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS, excess
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Recipe
 
 SCAN, END = b"\xff\xda", b"\xff\xd9"
 
@@ -75,13 +77,13 @@ def test_a_picture_of_too_many_parts_is_refused_soon_and_kept_whole(what, times)
     made, most, words = MANY[what]
     data = made(int(times * most))
     began = time.process_time()
-    with pytest.raises(BadImage) as caught:
+    with pytest.raises(InvalidImageError) as caught:
         decode(data)
     assert time.process_time() - began < 2
     assert caught.value.message == f"The picture has more than {most:,} {words}."
     assert (caught.value.whole, caught.value.data) == (True, data)
     request = Request(prompt="a fox", model="flux-2.0")
-    with pytest.raises(BadImage):
+    with pytest.raises(InvalidImageError):
         Picture(data, "image/png", Recipe(request=request, engine="x")).size  # noqa: B018
 
 

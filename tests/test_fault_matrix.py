@@ -28,18 +28,18 @@ from kernels import Kernel
 from PIL import Image
 
 from beluga_nb.api import transport
-from beluga_nb.core import Incomplete, Result
 from beluga_nb.errors import (
-    BadImage,
-    BadReply,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
     BelugaError,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
-    TimedOut,
-    Unreachable,
-    Untrusted,
+    CertificateError,
+    InvalidImageError,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
 )
+from beluga_nb.result import IncompleteError, Result
 from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -198,7 +198,9 @@ def no_more_memory_than(mebibytes):
 
 def test_a01_a_connection_that_is_refused(play):
     with faulty.nobody() as base_url:
-        play(base_url=base_url).failed(Unreachable, "No connection to 127.0.0.1: ", billed=False, posts=0)
+        play(base_url=base_url).failed(
+            APIConnectionError, "No connection to 127.0.0.1: ", billed=False, posts=0
+        )
 
 
 def test_a01_a_name_that_does_not_resolve(play, monkeypatch):
@@ -208,13 +210,13 @@ def test_a01_a_name_that_does_not_resolve(play, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", unknown)
         played = play(base_url="https://images.invalid/v1")
-    played.failed(Unreachable, "No connection to images.invalid: ", billed=False, posts=0)
+    played.failed(APIConnectionError, "No connection to images.invalid: ", billed=False, posts=0)
 
 
 def test_a02_a_connection_that_hangs(play):
     with faulty.full() as base_url:
         played = play(base_url=base_url, connect_timeout=0.4)
-        played.failed(Unreachable, "No connection to 127.0.0.1: ConnectTimeout", billed=False, posts=0)
+        played.failed(APIConnectionError, "No connection to 127.0.0.1: ConnectTimeout", billed=False, posts=0)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def test_a03_a_certificate_that_cannot_be_trusted(play, tmp_path, monkeypatch, h
         monkeypatch.setenv("SSL_CERT_FILE", str(made))
     played = play(certificate=made)
     failed = played.failed(
-        Untrusted, "The certificate of localhost cannot be trusted: ", billed=False, posts=0
+        CertificateError, "The certificate of localhost cannot be trusted: ", billed=False, posts=0
     )
     assert told.lower() in failed.message.lower().replace("self signed", "self-signed")
     assert "verify=False" not in str(failed)
@@ -249,16 +251,16 @@ BROKEN = "The connection broke before the answer was complete"
 
 
 def test_a04_the_server_hangs_up(play):
-    failed = play(b"").failed(OutcomeUnknown, BROKEN, billed=True, within=3)
+    failed = play(b"").failed(OutcomeUnknownError, BROKEN, billed=True, within=3)
     assert f"call {failed.run[:8]}" in failed._render_traceback_()[0]
 
 
 def test_a05_the_connection_is_reset(play):
-    play(reset).failed(OutcomeUnknown, BROKEN, billed=True, within=3)
+    play(reset).failed(OutcomeUnknownError, BROKEN, billed=True, within=3)
 
 
 def test_a06_silence(play):
-    play(silence, timeout=0.4).failed(TimedOut, "No answer within 0.4 s.", billed=True, within=1.4)
+    play(silence, timeout=0.4).failed(APITimeoutError, "No answer within 0.4 s.", billed=True, within=1.4)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ def test_a06_silence(play):
 )
 def test_a07_to_a09_an_answer_that_never_ends(play, step):
     played = play(step, timeout=0.6)
-    played.failed(TimedOut, "No answer within 0.6 s.", billed=True, within=1.6)
+    played.failed(APITimeoutError, "No answer within 0.6 s.", billed=True, within=1.6)
 
 
 def test_a10_an_answer_that_takes_long(play):
@@ -295,17 +297,17 @@ def test_a11_an_answer_that_is_cut(play, answer):
     def cut(exchange):
         exchange.send(answer)
 
-    play(cut).failed(OutcomeUnknown, BROKEN, billed=True, within=3)
+    play(cut).failed(OutcomeUnknownError, BROKEN, billed=True, within=3)
 
 
 def test_a11_an_answer_that_is_cut_by_a_reset(play):
-    play(reset_after(GOOD[:200])).failed(OutcomeUnknown, BROKEN, billed=True, within=3)
+    play(reset_after(GOOD[:200])).failed(OutcomeUnknownError, BROKEN, billed=True, within=3)
 
 
 def test_a12_an_answer_without_a_length_that_is_cut(play):
     head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
     played = play(head + GOOD.partition(b"\r\n\r\n")[2][:-40])
-    played.failed(BadReply, "The answer is not the API's: ", billed=True, within=3)
+    played.failed(InvalidResponseError, "The answer is not the API's: ", billed=True, within=3)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +324,7 @@ def test_a12_an_answer_without_a_length_that_is_cut(play):
     ],
 )
 def test_a13_a_success_that_is_not_the_apis(play, body):
-    play(http(body)).failed(BadReply, "The answer is not the API's: ", billed=True, within=3)
+    play(http(body)).failed(InvalidResponseError, "The answer is not the API's: ", billed=True, within=3)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +338,7 @@ def test_a13_a_success_that_is_not_the_apis(play, body):
 )
 def test_a13_a_head_that_is_no_good(play, answer):
     played = play(lambda exchange: exchange.send(answer))
-    played.failed(BadReply, "The answer is not the API's: ", billed=True, within=3)
+    played.failed(InvalidResponseError, "The answer is not the API's: ", billed=True, within=3)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +353,7 @@ def test_a13_a_head_that_is_no_good(play, answer):
     ids=["depth", "depth of objects", "nan", "surrogate", "twice"],
 )
 def test_a14_json_that_is_a_bomb(play, body):
-    play(http(body)).failed(BadReply, "The answer is not the API's: ", billed=True, within=3)
+    play(http(body)).failed(InvalidResponseError, "The answer is not the API's: ", billed=True, within=3)
 
 
 def test_a14_half_a_surrogate_pair_among_the_words_spoils_no_picture(play):
@@ -364,7 +366,7 @@ def test_a15_a_bomb_of_gzip_inside_gzip(play):
     bomb = gzip.compress(gzip.compress(bytes(200 * 2**20), 9), 9)
     with no_more_memory_than(64 + 16):
         played = play(http(bomb, content_encoding="gzip, gzip"), timeout=20)
-    played.failed(BadReply, "The answer inflates to more than 64 MiB.", billed=True, within=5)
+    played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True, within=5)
 
 
 def test_a15_a_bomb_of_gzip_is_unpacked_to_the_limit_and_no_further(play):
@@ -372,7 +374,7 @@ def test_a15_a_bomb_of_gzip_is_unpacked_to_the_limit_and_no_further(play):
     bomb = gzip.compress(bytes(200 * 2**20), 9)
     with no_more_memory_than(64 + 16):
         played = play(http(bomb, content_encoding="gzip"), timeout=20)
-    played.failed(BadReply, "The answer inflates to more than 64 MiB.", billed=True, within=5)
+    played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True, within=5)
 
 
 def test_a16_busy_twice(play):
@@ -382,7 +384,7 @@ def test_a16_busy_twice(play):
 
 def test_a17_busy_for_ever(play):
     played = play(error(429, "Slow down."))
-    played.failed(Overloaded, "Slow down.", billed=False, posts=3)
+    played.failed(RateLimitError, "Slow down.", billed=False, posts=3)
 
 
 @pytest.mark.parametrize("asked", ["1", "date", "garbage", "-1", "nan", ""])
@@ -397,7 +399,7 @@ def test_a18_busy_with_a_word_on_when_to_come_again(play, asked):
 
 def test_a18_busy_for_longer_than_anyone_waits(play):
     played = play(error(429, "Slow down.", retry_after="300"))
-    played.failed(Overloaded, "The service asks to come again in 5 minutes.", billed=False, within=2)
+    played.failed(RateLimitError, "The service asks to come again in 5 minutes.", billed=False, within=2)
 
 
 def test_a19_unavailable_with_a_word_on_when_to_come_again(play):
@@ -407,14 +409,14 @@ def test_a19_unavailable_with_a_word_on_when_to_come_again(play):
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (503, Overloaded),
-        (500, OutcomeUnknown),
-        (501, OutcomeUnknown),
-        (502, OutcomeUnknown),
-        (504, TimedOut),
-        (520, OutcomeUnknown),
-        (529, OutcomeUnknown),
-        (408, OutcomeUnknown),
+        (503, RateLimitError),
+        (500, OutcomeUnknownError),
+        (501, OutcomeUnknownError),
+        (502, OutcomeUnknownError),
+        (504, APITimeoutError),
+        (520, OutcomeUnknownError),
+        (529, OutcomeUnknownError),
+        (408, OutcomeUnknownError),
     ],
 )
 def test_a20_a_status_that_leaves_the_outcome_unknown(play, status, kind):
@@ -427,7 +429,7 @@ def test_a20_a_status_that_leaves_the_outcome_unknown(play, status, kind):
 @pytest.mark.parametrize("status", sorted(REFUSALS - {401, 402, 403, 429}))
 def test_a21_a_request_that_is_refused(play, status):
     played = play(error(status, "No such thing."))
-    assert played.failed(Refused, "No such thing.", billed=False, within=2).status == status
+    assert played.failed(APIStatusError, "No such thing.", billed=False, within=2).status == status
 
 
 @pytest.mark.parametrize(
@@ -436,7 +438,7 @@ def test_a21_a_request_that_is_refused(play, status):
 )
 def test_a22_a_key_a_balance_or_a_permission_that_is_missing(play, status, advice):
     played = play(error(status, "No."))
-    assert advice in played.failed(Refused, "No.", billed=False, within=2).hint
+    assert advice in played.failed(APIStatusError, "No.", billed=False, within=2).hint
 
 
 ESCAPED = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
@@ -465,32 +467,32 @@ def test_a23_an_error_that_repeats_the_key(play, answer):
 def test_a24_a_redirect_to_another_host(play, status):
     with Faulty(GOOD, PNG) as elsewhere:
         played = play(error(status, location=f"{elsewhere.here}/v1/images/generations?{SIGNED}"))
-        played.failed(OutcomeUnknown, f"redirects to 127.0.0.1:{elsewhere.port}", billed=True, within=2)
+        played.failed(OutcomeUnknownError, f"redirects to 127.0.0.1:{elsewhere.port}", billed=True, within=2)
         assert elsewhere.connections == 0
 
 
 def test_a25_a_redirect_to_the_same_host(play):
     played = play(error(307, location="{here}/v2/images/generations"))
-    played.failed(OutcomeUnknown, "redirects are not followed", billed=True, within=2)
+    played.failed(OutcomeUnknownError, "redirects are not followed", billed=True, within=2)
 
 
 @pytest.mark.parametrize("location", ["", "/elsewhere", "//[", "https://<script>/", "x" * 9000])
 def test_a25_a_redirect_to_nowhere(play, location):
     played = play(error(302, location=location))
-    failed = played.failed(OutcomeUnknown, "redirects", billed=True, within=2)
+    failed = played.failed(OutcomeUnknownError, "redirects", billed=True, within=2)
     assert len(failed.message) < 200
 
 
 def test_a26_fewer_pictures_than_asked_for(play):
     """What did not come may have been billed: the call stays in the journal beside what is recorded."""
     played = play(images(b64(picture(0)), b64(picture(1))), ask={"n": 4})
-    failed = played.failed(Incomplete, "2 of 4 pictures arrived", billed=True, records=2)
+    failed = played.failed(IncompleteError, "2 of 4 pictures arrived", billed=True, records=2)
     assert [each.recipe.request.sample for each in failed.result.pictures] == [0, 1]
 
 
 def test_a26_no_picture_at_all(play):
     played = play(images(), ask={"n": 4})
-    played.failed(BadReply, "may have declined the prompt", billed=True)
+    played.failed(InvalidResponseError, "may have declined the prompt", billed=True)
 
 
 def test_a26_more_pictures_than_asked_for(play):
@@ -514,7 +516,7 @@ def test_a26_more_pictures_than_asked_for(play):
     ids=["xss", "ansi", "1 MB", "bidi", "nul"],
 )
 def test_a27_an_error_message_that_attacks(play, message):
-    failed = play(error(400, message)).failed(Refused, "", billed=False, within=2)
+    failed = play(error(400, message)).failed(APIStatusError, "", billed=False, within=2)
     assert len(failed.message) <= 500
     assert not any(sign in str(failed) for sign in "\x1b\x00\x07\x9b\u202e\u2066")
 
@@ -555,14 +557,14 @@ def fetched_later(played: Played, posts: int = 1) -> None:
 @pytest.mark.parametrize("status", [404, 410, 403])
 def test_b01_a_link_that_has_expired(play, status):
     played = play(ONE, error(status))
-    failed = played.failed(BadReply, NOT_FETCHED, billed=True, gets=1)
+    failed = played.failed(InvalidResponseError, NOT_FETCHED, billed=True, gets=1)
     assert "Ask again soon" in failed.hint
     fetched_later(played)
 
 
 def test_b01_what_was_left_and_has_expired_for_good_is_bought_again_as_the_user_asked(play):
     played = play(ONE, error(404))
-    played.failed(BadReply, NOT_FETCHED, billed=True, gets=1)
+    played.failed(InvalidResponseError, NOT_FETCHED, billed=True, gets=1)
     played.server.plays(post=GOOD)
     played.ask()
     assert played.error is None
@@ -587,7 +589,7 @@ def test_b02_a_download_that_fails_twice(play, step):
 @pytest.mark.parametrize("step", [error(500), http(PNG)[:-30]], ids=["500", "cut"])
 def test_b03_a_download_that_fails_each_time_spoils_no_other(play, step):
     played = play(TWO, step, ask={"n": 2})
-    failed = played.failed(Incomplete, "1 of 2 pictures arrived", billed=True, gets=3, records=1)
+    failed = played.failed(IncompleteError, "1 of 2 pictures arrived", billed=True, gets=3, records=1)
     assert [each.recipe.request.sample for each in failed.result.pictures] == [1]
     played.server.plays(post=b"", get=http(PNG))
     played.ask(n=2)
@@ -609,13 +611,13 @@ def test_b03_a_download_that_fails_each_time_spoils_no_other(play, step):
 )
 def test_b04_an_address_that_is_not_fetched(play, url):
     """Relative ones lead to the API itself, and `http:` is fetched where the API is on this machine."""
-    failed = play(images({"url": url}), http(PNG)).failed(BadReply, REFUSED, billed=True)
+    failed = play(images({"url": url}), http(PNG)).failed(InvalidResponseError, REFUSED, billed=True)
     assert [each.url for each in failed.addresses] == [url]
 
 
 def test_b04_data_that_is_no_picture(play):
     played = play(images({"url": "data:text/html;base64,PHNjcmlwdD4="}), http(PNG))
-    played.failed(BadImage, "no readable PNG, JPEG or WebP", billed=True)
+    played.failed(InvalidImageError, "no readable PNG, JPEG or WebP", billed=True)
 
 
 INSIDE = [
@@ -645,7 +647,7 @@ INSIDE = [
 @pytest.mark.parametrize("host", INSIDE)
 def test_b05_an_address_inside(play, host):
     played = play(images({"url": f"http://{host}:9/a.png"}), timeout=3)
-    played.failed(BadReply, REFUSED, billed=True, within=1.5)
+    played.failed(InvalidResponseError, REFUSED, billed=True, within=1.5)
 
 
 def names(monkeypatch, **known):
@@ -669,7 +671,7 @@ def names(monkeypatch, **known):
 def test_b05_a_name_that_leads_inside(play, monkeypatch, addresses):
     names(monkeypatch, images_example=[addresses])
     played = play(images({"url": "https://images.example/a.png"}))
-    played.failed(BadReply, f"{REFUSED}https://images.example/a.png", billed=True, within=1.5)
+    played.failed(InvalidResponseError, f"{REFUSED}https://images.example/a.png", billed=True, within=1.5)
 
 
 def test_b06_a_name_is_looked_up_once_for_the_check_and_the_connection(play, tmp_path, monkeypatch):
@@ -692,13 +694,13 @@ def test_b06_a_name_is_looked_up_once_for_the_check_and_the_connection(play, tmp
 )
 def test_b06_a_redirect_that_leads_inside(play, target):
     played = play(ONE, error(302, location=target))
-    played.failed(BadReply, REFUSED, billed=True, gets=1, within=1.5)
+    played.failed(InvalidResponseError, REFUSED, billed=True, gets=1, within=1.5)
 
 
 def test_b06_an_address_is_checked_after_each_redirect(play, monkeypatch):
     names(monkeypatch, images_example=[["10.0.0.1"]])
     played = play(ONE, [error(302, location="/b.png"), error(302, location="https://images.example/")])
-    played.failed(BadReply, f"{REFUSED}https://images.example/", billed=True, gets=2, within=1.5)
+    played.failed(InvalidResponseError, f"{REFUSED}https://images.example/", billed=True, gets=2, within=1.5)
 
 
 def test_b07_three_redirects_are_followed(play):
@@ -708,7 +710,7 @@ def test_b07_three_redirects_are_followed(play):
 
 def test_b07_redirects_without_end(play):
     played = play(ONE, error(302, location="/a.png"))
-    played.failed(BadReply, "behind more than 3 redirects", billed=True, gets=4)
+    played.failed(InvalidResponseError, "behind more than 3 redirects", billed=True, gets=4)
 
 
 @pytest.mark.parametrize(
@@ -722,14 +724,16 @@ def test_b07_redirects_without_end(play):
 def test_b08_a_picture_without_end(play, step, monkeypatch):
     monkeypatch.setattr(transport, "MAX_IN_MEMORY", 32 * 2**20)
     played = play(ONE, step, timeout=20)
-    played.failed(BadReply, "The answer is larger than 32 MiB; it is not kept.", billed=True, gets=1)
+    played.failed(
+        InvalidResponseError, "The answer is larger than 32 MiB; it is not kept.", billed=True, gets=1
+    )
 
 
 def test_b09_a_picture_that_is_a_bomb_of_gzip(play):
     bomb = gzip.compress(bytes(200 * 2**20), 9)
     with no_more_memory_than(64 + 16):
         played = play(ONE, http(bomb, content_encoding="gzip"), timeout=20)
-    played.failed(BadReply, "The answer inflates to more than 64 MiB.", billed=True, gets=1)
+    played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True, gets=1)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -751,7 +755,7 @@ def test_b10_a_picture_that_is_too_large_to_decode(play, size):
     width, height = size
     data = png(width, height, rows=bytes((width + 7) // 8 + 1) * height)
     played = play(ONE, http(data))
-    failed = played.failed(BadImage, "The ", billed=True, gets=1)
+    failed = played.failed(InvalidImageError, "The ", billed=True, gets=1)
     assert failed.data == data
     assert [path.read_bytes() for path in played.store.folder.rglob("*.bin")] == [data]
 
@@ -774,7 +778,7 @@ def test_b11_a_picture_that_is_cut(play, kind, left):
     data = ENCODED[kind]
     data = data[: left if left < 0 else int(len(data) * left)]
     played = play(ONE, http(data))
-    played.failed(BadImage, "The answer's picture is cut short.", billed=True, gets=3)
+    played.failed(InvalidImageError, "The answer's picture is cut short.", billed=True, gets=3)
     assert [path.read_bytes() for path in played.store.folder.rglob("*.bin")] == [data]
     fetched_later(played)
 
@@ -785,7 +789,7 @@ def test_b12_flipped_bits(play, place):
     data[place] ^= 0x10
     played = play(ONE, http(bytes(data)))
     if played.error:
-        played.failed(BadImage, "no readable PNG, JPEG or WebP", billed=True, gets=1)
+        played.failed(InvalidImageError, "no readable PNG, JPEG or WebP", billed=True, gets=1)
     else:
         assert played.done(gets=1).pictures[0].data == data
 
@@ -811,7 +815,7 @@ def test_b13_a_picture_with_a_bomb_among_its_chunks(play, more):
     data = png(8, 8, *more, rows=b"\x00\xaa" * 8)
     played = play(ONE, http(data))
     if played.error:
-        played.failed(BadImage, "The ", billed=True, gets=1, within=4)
+        played.failed(InvalidImageError, "The ", billed=True, gets=1, within=4)
     else:
         assert len(played.done(gets=1, within=4).pictures[0].preview.data) < 10_000
 
@@ -850,7 +854,7 @@ def test_b14_a_picture_that_moves(play, kind):
 )
 def test_b15_what_is_no_png_jpeg_or_webp(play, data):
     played = play(ONE, http(data, content_type="image/png"))
-    failed = played.failed(BadImage, "The answer holds ", billed=True, gets=1)
+    failed = played.failed(InvalidImageError, "The answer holds ", billed=True, gets=1)
     assert failed.data == data
 
 
@@ -879,11 +883,11 @@ def test_b17_the_bytes_decide_and_not_the_content_type(play, content_type):
 @pytest.mark.parametrize(
     ("encoded", "kind", "told"),
     [
-        (b64(PNG)["b64_json"][:40] + "<script>", BadReply, "its base64 does not decode"),
-        ("aGk=<script>!!", BadReply, "its base64 does not decode"),
-        ("", BadReply, "has neither url nor b64_json"),
-        ("data:text/html,<script>", BadReply, "its base64 does not decode"),
-        ("A" * (65 * 2**20), BadImage, "no readable PNG, JPEG or WebP"),
+        (b64(PNG)["b64_json"][:40] + "<script>", InvalidResponseError, "its base64 does not decode"),
+        ("aGk=<script>!!", InvalidResponseError, "its base64 does not decode"),
+        ("", InvalidResponseError, "has neither url nor b64_json"),
+        ("data:text/html,<script>", InvalidResponseError, "its base64 does not decode"),
+        ("A" * (65 * 2**20), InvalidImageError, "no readable PNG, JPEG or WebP"),
     ],
     ids=["junk", "lax", "empty", "data", "65 MiB"],
 )
@@ -908,12 +912,40 @@ def kernel(tmp_path_factory):
 
 
 CELLS = [
-    ("a04", b"", b"", "OutcomeUnknown: The connection broke", "may have been billed", (1, 0)),
-    ("a06", silence, b"", "TimedOut: No answer within 2.5 s.", "may have been billed", (1, 0)),
-    ("a13", http(b"<html>"), b"", "BadReply: The answer is not the API's: <html>", "may have been", (1, 0)),
-    ("a23", error(401, f"No: {KEY}"), b"", "Refused: No: (your key) (status 401)", "BELUGA_API_KEY", (1, 0)),
-    ("b01", ONE, error(404), "BadReply: The picture was made but", "has probably been billed", (1, 1)),
-    ("b11", ONE, http(PNG[:-20]), "BadImage: The answer's picture is cut", "its bytes are kept as", (1, 3)),
+    ("a04", b"", b"", "OutcomeUnknownError: The connection broke", "may have been billed", (1, 0)),
+    ("a06", silence, b"", "APITimeoutError: No answer within 2.5 s.", "may have been billed", (1, 0)),
+    (
+        "a13",
+        http(b"<html>"),
+        b"",
+        "InvalidResponseError: The answer is not the API's: <html>",
+        "may have been",
+        (1, 0),
+    ),
+    (
+        "a23",
+        error(401, f"No: {KEY}"),
+        b"",
+        "AuthenticationError: No: (your key) (status 401)",
+        "BELUGA_API_KEY",
+        (1, 0),
+    ),
+    (
+        "b01",
+        ONE,
+        error(404),
+        "InvalidResponseError: The picture was made but",
+        "has probably been billed",
+        (1, 1),
+    ),
+    (
+        "b11",
+        ONE,
+        http(PNG[:-20]),
+        "InvalidImageError: The answer's picture is cut",
+        "its bytes are kept as",
+        (1, 3),
+    ),
 ]
 
 

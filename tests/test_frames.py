@@ -27,9 +27,9 @@ import beluga_nb
 from beluga_nb.api.http import Http
 from beluga_nb.api.named import endpoint_of, key_of
 from beluga_nb.config import keys
-from beluga_nb.core import Request
 from beluga_nb.engines.upstream import upstream
-from beluga_nb.errors import BelugaError, Unreachable
+from beluga_nb.errors import APIConnectionError, BelugaError
+from beluga_nb.request import Request
 from beluga_nb.server.app import create_app
 from beluga_nb.server.child import Server
 from beluga_nb.session import Session, default
@@ -319,9 +319,9 @@ def test_what_sentrys_own_integrations_hear_of_it_holds_no_key(tmp_path):
 def test_what_shows_variables_would_show_a_key():
     def fails():
         key = KEY
-        raise Unreachable(f"No way, {len(key)}.")
+        raise APIConnectionError(f"No way, {len(key)}.")
 
-    with pytest.raises(Unreachable) as failed:
+    with pytest.raises(APIConnectionError) as failed:
         fails()
     for shows in SHOWN.values():
         assert holds(shows(failed.value))
@@ -392,7 +392,7 @@ def things(tmp_path, monkeypatch):
             "an error": failed.value,
             "a function that asks": lambda: session.generate("a fox"),
             "a function that asks by default": lambda: default.generate("a fox"),
-            "a vault": keys.VAULTS,
+            "a vault": keys.KEY_SOURCES,
         }
         session.close()
 

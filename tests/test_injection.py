@@ -19,13 +19,13 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http, recovered
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Request
 from beluga_nb.engines.budgeted import Budgeted
 from beluga_nb.engines.claimed import Claimed
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recovering import Recovering
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.retrying import Retrying
+from beluga_nb.request import Request
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store

@@ -12,8 +12,8 @@ from kernels import Kernel
 
 from beluga_nb.compare.judged import Gallery, Judged
 from beluga_nb.compare.sample import Sample
-from beluga_nb.core import Absent
-from beluga_nb.errors import RequestError, StoreError, UnknownName
+from beluga_nb.errors import RequestError, StoreError, UnknownNameError
+from beluga_nb.result import MissingPicture
 from beluga_nb.session import Session
 from beluga_nb.store.votes import votes
 
@@ -173,7 +173,7 @@ def test_a_picture_that_git_lfs_has_not_fetched_replays_and_is_not_measured(sess
 
 def replace_bytes(sample):
     picture = sample.picture
-    absent = Absent(
+    absent = MissingPicture(
         b"pointer",
         picture.media_type,
         picture.recipe,
@@ -204,7 +204,7 @@ def test_whatever_has_samples_can_be_judged(session):
     study = Study(styled, session)
     assert set(study.score("sharpness").mean(by="style")) == {"oil", "ink"}
     assert study.ranking(by="style").names == ["ink", "oil"]
-    with pytest.raises(UnknownName, match="model"):
+    with pytest.raises(UnknownNameError, match="model"):
         study.ranking(by="model")
 
 
@@ -297,7 +297,7 @@ def test_what_cannot_be_sent_to_another_process_stays_with_its_picture(session):
 def test_a_score_needs_a_name_and_an_axis_that_is_there(session):
     with pytest.raises(RequestError, match="The score has no name"):
         foxes(session).score(" ", Counted())
-    with pytest.raises(UnknownName, match="modle"):
+    with pytest.raises(UnknownNameError, match="modle"):
         foxes(session).leaderboard("contrast", by="modle")
 
 

@@ -21,8 +21,8 @@ from PIL import Image
 
 from beluga_nb.api import http as _imported_before_limits_change  # noqa: F401
 from beluga_nb.api import spool, transport
-from beluga_nb.core import Request
 from beluga_nb.errors import BelugaError
+from beluga_nb.request import Request
 from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -906,7 +906,7 @@ import base64, json, pathlib, resource, sys
 from beluga_nb.api import http
 from beluga_nb.engines.retrying import may_send_again
 from beluga_nb.api.transport import Response
-from beluga_nb.errors import BadReply
+from beluga_nb.errors import InvalidResponseError
 
 picture = bytes.fromhex("89504e470d0a1a0a") + bytes(60 * 2**20)
 content = json.dumps({"data": [{"b64_json": base64.b64encode(picture).decode()}]}).encode()
@@ -915,7 +915,7 @@ size = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.g
 resource.setrlimit(resource.RLIMIT_AS, (size + 2**20, -1))
 try:
     http._parsed(response)
-except BadReply as error:
+except InvalidResponseError as error:
     print(error.message, error.outcome, error.temporary, may_send_again(error), sep=" | ")
 resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
 print(http._parsed(response).items[0].data == picture)

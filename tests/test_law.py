@@ -23,18 +23,27 @@ from beluga_nb.api.polled import Pace, Polled
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.catalog import split
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Answer, Incomplete, Request, Result
 from beluga_nb.engines import pipeline
 from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.engines.pipeline import EngineConfig
 from beluga_nb.engines.room import engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
-from beluga_nb.errors import Address, BelugaError, NotRecorded, OutcomeUnknown, Overloaded, Refused, TimedOut
+from beluga_nb.errors import (
+    Address,
+    APIStatusError,
+    APITimeoutError,
+    BelugaError,
+    NotRecordedError,
+    OutcomeUnknownError,
+    RateLimitError,
+)
 from beluga_nb.merge import joined, outcome
-from beluga_nb.painter.engine import previews
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, IncompleteError, Result
 from beluga_nb.server.app import create_app
 from beluga_nb.server.faults import faulty
+from beluga_nb.server.previews import previews
 from beluga_nb.show.preview import preview, small
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -43,26 +52,26 @@ from beluga_nb.store.records import Store
 async def in_jpeg_and_webp(request: Request) -> Result:
     kinds = [("JPEG", "image/jpeg"), ("WEBP", "image/webp")]
     answers = [
-        Answer(drawn(request, sample, kinds[sample % 2][0]), kinds[sample % 2][1])
+        ImagePayload(drawn(request, sample, kinds[sample % 2][0]), kinds[sample % 2][1])
         for sample in request.samples
     ]
     return Result.of(request, answers, engine="two formats")
 
 
 async def busy(request: Request) -> Result:
-    raise Overloaded("Try again in an hour.", retry_after=3600)  # longer than anybody waits
+    raise RateLimitError("Try again in an hour.", retry_after=3600)  # longer than anybody waits
 
 
 async def declined(request: Request) -> Result:
-    raise Refused("Your prompt was declined.", status=400, code="moderation_blocked", param="prompt")
+    raise APIStatusError("Your prompt was declined.", status=400, code="moderation_blocked", param="prompt")
 
 
 async def broken(request: Request) -> Result:
-    raise OutcomeUnknown("The provider failed.", status=502)
+    raise OutcomeUnknownError("The provider failed.", status=502)
 
 
 async def slow(request: Request) -> Result:
-    raise TimedOut("Polling took more than five minutes.")
+    raise APITimeoutError("Polling took more than five minutes.")
 
 
 def partly(error):
@@ -79,8 +88,8 @@ def partly(error):
     return engine
 
 
-some_lost = partly(OutcomeUnknown("The provider failed.", status=502))
-some_refused = partly(Refused("The balance is too low.", status=402))
+some_lost = partly(OutcomeUnknownError("The provider failed.", status=502))
+some_refused = partly(APIStatusError("The balance is too low.", status=402))
 
 
 REQUESTS = [
@@ -153,7 +162,7 @@ SERVERS = {
 
 def told(error):
     """What an error says, but for the advice, which belongs to who gives it."""
-    if isinstance(error, Incomplete):  # which pictures came, and whether the others may be billed
+    if isinstance(error, IncompleteError):  # which pictures came, and whether the others may be billed
         return type(error), error.result, error.may_be_billed
     facts = [getattr(error, name, None) for name in ("status", "code", "param", "retry_after")]
     return type(error), error.message, *facts, error.may_be_billed
@@ -276,25 +285,25 @@ def leave(store, request):
 def check_replay(engine, request, expected):
     """What arrived is replayed, and what the model has declined; nothing of a replay is billed."""
     replay = asyncio.run(outcome_of(engine, request))
-    if isinstance(expected, Result) or expected[0] is Refused:
+    if isinstance(expected, Result) or expected[0] is APIStatusError:
         assert replay == expected
-    elif expected[0] is Incomplete:
-        assert replay == (Incomplete, expected[1], False)
+    elif expected[0] is IncompleteError:
+        assert replay == (IncompleteError, expected[1], False)
     else:
-        assert replay[0] is NotRecorded
+        assert replay[0] is NotRecordedError
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_replay_asks_nobody_whatever_source_it_is_given(source, tmp_path, room, port):
     there = SOURCES[source](drawing, port, room)
     replay = built("replay", there, Store(tmp_path), room, [], split)
-    assert asyncio.run(outcome_of(replay, REQUESTS[0]))[0] is NotRecorded
+    assert asyncio.run(outcome_of(replay, REQUESTS[0]))[0] is NotRecordedError
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_law_can_be_broken():
     async def one_byte_off(request):
         result = await drawing(request)
-        return Result.of(request, [Answer(result.pictures[0].data + b"!")], engine="drawing")
+        return Result.of(request, [ImagePayload(result.pictures[0].data + b"!")], engine="drawing")
 
     assert ask(one_byte_off, REQUESTS[0]) != ask(drawing, REQUESTS[0])

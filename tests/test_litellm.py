@@ -12,8 +12,8 @@ import pytest
 from conftest import KEY, ask, drawing, service
 from installed import Environment
 
-from beluga_nb.core import Request
-from beluga_nb.errors import Refused
+from beluga_nb.errors import APIStatusError
+from beluga_nb.request import Request
 from beluga_nb.session import Session
 
 pytestmark = pytest.mark.environment
@@ -119,7 +119,7 @@ def test_the_proxy_lists_what_it_has(lab):
     ],
 )
 def test_what_the_proxy_refuses_is_one_error(lab, environ, model, status):
-    with pytest.raises(Refused) as failed:
+    with pytest.raises(APIStatusError) as failed:
         Session(environ=environ | {"BELUGA_TRUST": str(lab)}, folder=lab).generate(
             "a boat", model=model, mode="off"
         )

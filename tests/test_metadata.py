@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from beluga_nb.errors import BelugaError, MetadataError, UnknownName
+from beluga_nb.errors import BelugaError, MetadataError, UnknownNameError
 from beluga_nb.metadata import files, jpeg, png, webp, xmp
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
 from beluga_nb.painter.painting import XMP, paint
@@ -367,7 +367,7 @@ def test_a_broken_sidecar_that_was_there_is_left_and_said(path):
 
 
 def test_a_way_that_does_not_exist_is_refused_before_anything_is_written(path):
-    with pytest.raises(UnknownName, match="No way to save metadata 'embedd'"):
+    with pytest.raises(UnknownNameError, match="No way to save metadata 'embedd'"):
         files.write(path, FILES["png"][1], "image/png", SAID, how="embedd")
     assert list(path.parent.iterdir()) == []
 

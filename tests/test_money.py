@@ -17,8 +17,8 @@ from test_architecture import MODULES, PACKAGE
 from beluga_nb import money
 from beluga_nb.budget import Amount, Budget, Caps, Prices
 from beluga_nb.config.settings import Settings, load
-from beluga_nb.core import Request
-from beluga_nb.errors import BelugaError, OverBudget, SettingsError
+from beluga_nb.errors import BelugaError, OverBudgetError, SettingsError
+from beluga_nb.request import Request
 from beluga_nb.session import Session
 
 DATE = datetime.date(2026, 11, 1)
@@ -76,7 +76,7 @@ def spend(tmp_path, wire, kind, how):
     asks = [session.grid("{{x}}", x=[f"owl {number}"]).run for number in range(6)]
     if how != "grid":
         asks = [partial(session.generate, f"a fox {number}") for number in range(6)]
-    with pytest.raises(OverBudget) as failed:
+    with pytest.raises(OverBudgetError) as failed:
         [ask() for ask in asks]
     assert failed.value.message.endswith("0.09 USD of 0.1 USD is spent.")
     if how == "plan":

@@ -113,7 +113,7 @@ def test_the_report_with_other_parameters_is_another_and_asks_for_what_is_not_re
     [other] = re.findall(r"^papermill .* boat\.ipynb .*$", commands(), re.MULTILINE)
     words = other.replace('"a sailing boat on a lake"', "boats")
     said = in_a_terminal(words, copy, status=1, BELUGA_MODE="replay")
-    assert "NotRecorded" in said
+    assert "NotRecordedError" in said
     in_a_terminal(words, copy)
     in_a_terminal("nbconvert --to html boat.ipynb", copy)
     page = (copy / "boat.html").read_text("utf-8")

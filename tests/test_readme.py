@@ -19,8 +19,8 @@ from beluga_nb.compare.judged import Judged
 from beluga_nb.config.settings import EMBEDS, MODES, Settings, names
 from beluga_nb.magics.parse import parse
 from beluga_nb.metadata.files import WAYS
-from beluga_nb.painter.engine import previews
 from beluga_nb.server.app import create_app
+from beluga_nb.server.previews import previews
 from beluga_nb.session import Session
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs

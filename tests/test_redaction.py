@@ -17,8 +17,16 @@ from leaks import holds, leaks
 from test_architecture import MODULES, PACKAGE
 
 from beluga_nb.cli import main
-from beluga_nb.core import Request, Result
-from beluga_nb.errors import BelugaError, Impossible, NotSent, OutcomeUnknown, RequestError, UnknownName
+from beluga_nb.errors import (
+    BelugaError,
+    ImpossibleCombinationError,
+    NotSentError,
+    OutcomeUnknownError,
+    RequestError,
+    UnknownNameError,
+)
+from beluga_nb.request import Request
+from beluga_nb.result import Result
 from beluga_nb.session import Session
 from beluga_nb.text import REDACTED, Secret
 
@@ -185,10 +193,10 @@ def test_a_key_of_another_server_is_refused_too(tmp_path):
 
 ERRORS = [
     RequestError("A message.", "A hint.", param="size"),
-    UnknownName("model", "flux2", ["flux-2.0"]),
-    Impossible(1, 2, ["a reason"]),
-    OutcomeUnknown("It broke.", status=502, request_id="r-1"),
-    NotSent(OutcomeUnknown("It broke.")),
+    UnknownNameError("model", "flux2", ["flux-2.0"]),
+    ImpossibleCombinationError(1, 2, ["a reason"]),
+    OutcomeUnknownError("It broke.", status=502, request_id="r-1"),
+    NotSentError(OutcomeUnknownError("It broke.")),
 ]
 
 
@@ -203,7 +211,7 @@ def test_an_error_is_pickled_and_copied_with_all_it_says(error, again):
 
 def test_what_is_said_of_an_error_later_is_redacted_too():
     secret = Secret(KEY, "a test")
-    error = OutcomeUnknown("It broke.")
+    error = OutcomeUnknownError("It broke.")
     error.hint, error.request_id = f"Look at {secret.reveal()}.", secret.reveal()
     for shown in (str(error), repr(error), "".join(error.lines()), pickle.dumps(error)):
         assert not holds(shown)

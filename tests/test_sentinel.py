@@ -11,8 +11,9 @@ from conftest import KEY, drawing, on_a_port, service
 from kernels import Kernel
 from leaks import holds, leaks, spellings
 
-from beluga_nb.core import Answer, Request, Result
-from beluga_nb.errors import OutcomeUnknown, Refused
+from beluga_nb.errors import APIStatusError, OutcomeUnknownError
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Result
 
 MODES = ["Plain", "Context", "Verbose", "Minimal"]
 
@@ -20,15 +21,15 @@ ENVIRON = "environ({"  # how a frame's locals would show the environment, and wi
 
 
 async def broken(request: Request) -> Result:
-    raise OutcomeUnknown("The provider failed.", status=502)
+    raise OutcomeUnknownError("The provider failed.", status=502)
 
 
 async def poor(request: Request) -> Result:
-    raise Refused("Your balance is too low.", status=402)
+    raise APIStatusError("Your balance is too low.", status=402)
 
 
 async def no_picture(request: Request) -> Result:
-    return Result.of(request, [Answer(b"no picture")], engine="odd")
+    return Result.of(request, [ImagePayload(b"no picture")], engine="odd")
 
 
 def saying(status, body, *headers):

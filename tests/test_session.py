@@ -10,17 +10,17 @@ import pytest
 from conftest import KEY, Counting, drawing, on_a_port, service
 from stores import notebook
 
-from beluga_nb.core import Request
 from beluga_nb.errors import (
-    NotConfirmed,
-    NotRecorded,
-    OutcomeUnknown,
-    Refused,
+    APIConnectionError,
+    APIStatusError,
+    NotConfirmedError,
+    NotRecordedError,
+    OutcomeUnknownError,
     RequestError,
     SettingsError,
-    UnknownName,
-    Unreachable,
+    UnknownNameError,
 )
+from beluga_nb.request import Request
 from beluga_nb.session import ASK_ABOVE, Session
 
 
@@ -101,7 +101,7 @@ def test_a_local_preview_never_answers_for_the_service(tmp_path, said, local):
 
 
 def test_our_own_server_on_a_port_is_known_as_procedural(tmp_path, said):
-    from beluga_nb.painter.engine import previews
+    from beluga_nb.server.previews import previews
 
     with service(previews) as base_url:
         assert keyed(base_url, tmp_path, said).generate("a fox").recipe.procedural
@@ -130,7 +130,7 @@ def test_r21_replay_asks_nobody_imports_no_client_and_opens_no_socket(tmp_path, 
 
 def test_a_replay_miss_says_what_is_nearest(local):
     local.generate("a fox in the snow", size="16:9")
-    with pytest.raises(NotRecorded) as caught:
+    with pytest.raises(NotRecordedError) as caught:
         local.generate("a fox in the sun", size="16:9", mode="replay")
     assert "Not recorded: gpt-image-2, 16:9, sample 0, “a fox in the sun”." in str(caught.value)
     assert "Nearest recording: prompt 'a fox in the snow'" in str(caught.value)
@@ -152,7 +152,9 @@ def test_off_neither_reads_nor_writes(local, tmp_path):
 
 
 def test_r17_many_pictures_need_a_yes_where_nobody_can_answer(local):
-    with pytest.raises(NotConfirmed, match="11 new pictures are more than 10, and nobody can be asked here"):
+    with pytest.raises(
+        NotConfirmedError, match="11 new pictures are more than 10, and nobody can be asked here"
+    ):
         local.generate("a fox", n=ASK_ABOVE + 1)
 
 
@@ -164,7 +166,7 @@ def test_many_pictures_ask_where_someone_can_answer(tmp_path, said):
         return answers.pop(0)
 
     session = Session(environ={}, folder=tmp_path, notify=said.append, confirm=person)
-    with pytest.raises(NotConfirmed, match="11 new pictures were not confirmed"):
+    with pytest.raises(NotConfirmedError, match="11 new pictures were not confirmed"):
         session.generate("a fox", size="3:4", n=11)
     assert list(tmp_path.iterdir()) == []
     assert len(session.generate("a fox", size="3:4", n=11)) == 11
@@ -176,12 +178,12 @@ def test_many_pictures_ask_where_someone_can_answer(tmp_path, said):
     ("options", "error", "told"),
     [
         ({"prompt": " "}, RequestError, "The prompt is empty."),
-        ({"model": "flux2"}, UnknownName, "No model 'flux2'.\nDid you mean 'flux-2.0'?"),
-        ({"size": "16x9"}, UnknownName, "Did you mean '16:9'?"),
+        ({"model": "flux2"}, UnknownNameError, "No model 'flux2'.\nDid you mean 'flux-2.0'?"),
+        ({"size": "16x9"}, UnknownNameError, "Did you mean '16:9'?"),
         ({"model": "seedream-4.5", "size": "21:9"}, RequestError, "seedream-4.5 has no size '21:9'."),
-        ({"quality": "hdd"}, UnknownName, "Did you mean 'hd'?"),
+        ({"quality": "hdd"}, UnknownNameError, "Did you mean 'hd'?"),
         ({"n": 0}, RequestError, "n is 0.\nGive n as a whole number from 1 on."),
-        ({"mode": "replai"}, UnknownName, "Did you mean 'replay'?"),
+        ({"mode": "replai"}, UnknownNameError, "Did you mean 'replay'?"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(local, tmp_path, options, error, told):
@@ -205,7 +207,10 @@ def test_a_converted_size_is_said_before_it_is_sent(local, said):
 
 
 def test_a_revoked_key_is_refused_in_two_lines_without_the_key(tmp_path, said):
-    with service(drawing, key="bapi_another-key-altogether") as base_url, pytest.raises(Refused) as caught:
+    with (
+        service(drawing, key="bapi_another-key-altogether") as base_url,
+        pytest.raises(APIStatusError) as caught,
+    ):
         keyed(base_url, tmp_path, said).generate("a fox")
     assert caught.value.status == 401
     lines = caught.value._render_traceback_()
@@ -235,7 +240,7 @@ def test_an_unreachable_server_says_that_nothing_was_sent(tmp_path, said):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         base_url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-        with pytest.raises(Unreachable, match="No connection to 127"):
+        with pytest.raises(APIConnectionError, match="No connection to 127"):
             keyed(base_url, tmp_path, said).generate("a fox")
 
 
@@ -270,20 +275,20 @@ def test_a_store_that_cannot_be_written_is_told_and_the_picture_is_there(tmp_pat
 
 
 def test_what_arrived_is_kept_when_a_part_fails(tmp_path, said):
-    from beluga_nb.core import Incomplete
+    from beluga_nb.result import IncompleteError
 
     failing = [True]
 
     async def sometimes(request: Request):
         if request.sample == 1 and failing:
-            raise OutcomeUnknown("The provider failed.", status=502)
+            raise OutcomeUnknownError("The provider failed.", status=502)
         return await drawing(request)
 
     engine = Counting(sometimes)
     with service(engine) as base_url:
         session = keyed(base_url, tmp_path, said)
         with pytest.raises(
-            Incomplete, match="2 of 3 pictures arrived; the rest failed: The provider fail"
+            IncompleteError, match="2 of 3 pictures arrived; the rest failed: The provider fail"
         ) as e:
             session.generate("a fox", n=3)
         assert [picture.recipe.request.sample for picture in e.value.result.pictures] == [0, 2]
@@ -361,7 +366,7 @@ def test_the_settings_faults_are_the_childs_too(tmp_path):
     server = session.serve()
     try:
         environ = {"BELUGA_API_KEY": server.key, "BELUGA_BASE_URL": server.url}
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(APIStatusError) as caught:
             Session(environ=environ, folder=tmp_path).generate("fault: 402 | a fox")
         assert caught.value.status == 402
     finally:
@@ -380,7 +385,7 @@ def test_r01_one_call_has_one_id_however_often_it_is_sent(tmp_path, said):
     with on_a_port(app) as base_url:
         session = keyed(base_url, tmp_path, said)
         for _ in range(2):
-            with pytest.raises(Refused):
+            with pytest.raises(APIStatusError):
                 session.generate("a fox", mode="off")
     assert seen[0] == seen[1] == seen[2] != seen[3]
     assert [len(run) for run in seen] == [36] * 4
@@ -388,20 +393,20 @@ def test_r01_one_call_has_one_id_however_often_it_is_sent(tmp_path, said):
 
 def test_status_says_how_many_calls_may_have_been_charged_without_a_result(tmp_path, said):
     async def broken(request):
-        raise OutcomeUnknown("The provider failed.", status=502)
+        raise OutcomeUnknownError("The provider failed.", status=502)
 
     with service(broken) as base_url:
         session = keyed(base_url, tmp_path, said)
         assert "unfinished" not in session.status()
         for prompt in ("a fox", "a whale"):
-            with pytest.raises(OutcomeUnknown):
+            with pytest.raises(OutcomeUnknownError):
                 session.generate(prompt, size="3:4")
     assert session.status()["unfinished"] == "2 calls may have been charged without a result"
 
 
 def test_a_lost_local_call_is_not_said_to_have_been_charged(tmp_path, said):
     session = Session(environ={}, folder=tmp_path, notify=said.append, faults=True)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         session.generate("fault: 500 | a fox")
     assert session.status()["unfinished"] == "1 local call without a result, at no cost"
 
@@ -544,7 +549,7 @@ def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, said)
         environ={}, folder=tmp_path, notify=said.append, confirm=lambda words: asked.append(words) or False
     )
     session.generate("a fox", size="1:1")
-    with pytest.raises(NotConfirmed, match="not confirmed"):
+    with pytest.raises(NotConfirmedError, match="not confirmed"):
         session.forget(prompt="fox")
     assert "a fox" in said[0]
     assert asked == ["Forget 1 run, 1 picture?"]

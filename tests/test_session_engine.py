@@ -23,21 +23,22 @@ from hypothesis import strategies as st
 from kernels import Kernel
 from PIL import Image
 
-from beluga_nb.core import PROCEDURAL, Answer, Incomplete, Picture, Preview, Recipe, Request, Result
 from beluga_nb.errors import (
-    BadImage,
-    BadReply,
+    APIStatusError,
+    APITimeoutError,
     BelugaError,
     EngineError,
-    NotRecorded,
-    OutcomeUnknown,
-    OverBudget,
-    Overloaded,
-    Refused,
+    InvalidImageError,
+    InvalidResponseError,
+    NotRecordedError,
+    OutcomeUnknownError,
+    OverBudgetError,
+    RateLimitError,
     RequestError,
     SettingsError,
-    TimedOut,
 )
+from beluga_nb.request import Request
+from beluga_nb.result import PROCEDURAL, ImagePayload, IncompleteError, Picture, Preview, Recipe, Result
 from beluga_nb.session import Session, default
 
 
@@ -79,7 +80,7 @@ def test_what_was_recorded_replays_in_another_session_without_asking(tmp_path):
     never = session_with(counting, tmp_path, provider="five_lines")
     assert never.generate("a fox", model="five_lines", mode="replay") == first
     assert run("auto", never) == first
-    with pytest.raises(NotRecorded):
+    with pytest.raises(NotRecordedError):
         never.generate("another fox", mode="replay")
     assert counting.requests == []
 
@@ -145,7 +146,7 @@ def test_caps_count_its_pictures(tmp_path):
     counting = Counting()
     session = session_with(counting, tmp_path, provider="mine", max_images=2)
     session.generate("a fox", n=2)
-    with pytest.raises(OverBudget, match="2 of 2 are made"):
+    with pytest.raises(OverBudgetError, match="2 of 2 are made"):
         session.generate("a cat")
     assert session.status()["spent"].startswith("2 pictures of 2")
     assert len(counting.requests) == 2
@@ -212,17 +213,25 @@ async def is_slow(request):
 @pytest.mark.parametrize(
     ("engine", "kind", "words"),
     [
-        (fails, OutcomeUnknown, "The engine mine failed: ValueError: The key is in"),
-        (returns_nothing, BadReply, "The engine mine returned NoneType, and no Result."),
-        (has_no_picture, BadReply, r"returned 0 of 1 pictures\.\nReturn request\.n pictures\."),
-        (has_no_tuple, BadReply, "returned a Result, but not of Pictures"),
-        (has_strange_pictures, BadReply, "returned a Result, but not of Pictures"),
-        (has_strange_bytes, BadReply, "returned a Result, but not of Pictures"),
-        (has_no_recipe, BadReply, "returned a Result, but not of Pictures"),
-        (has_an_array, BadImage, "type memoryview is no picture"),
-        (Plain(), BadReply, "returned Result, and is no async function.\nWrite it with async def"),
-        (sends_text, BadReply, "no readable PNG, JPEG or WebP"),
-        (is_slow, TimedOut, "The engine mine did not answer in time."),
+        (fails, OutcomeUnknownError, "The engine mine failed: ValueError: The key is in"),
+        (returns_nothing, InvalidResponseError, "The engine mine returned NoneType, and no Result."),
+        (
+            has_no_picture,
+            InvalidResponseError,
+            r"returned 0 of 1 pictures\.\nReturn request\.n pictures\.",
+        ),
+        (has_no_tuple, InvalidResponseError, "returned a Result, but not of Pictures"),
+        (has_strange_pictures, InvalidResponseError, "returned a Result, but not of Pictures"),
+        (has_strange_bytes, InvalidResponseError, "returned a Result, but not of Pictures"),
+        (has_no_recipe, InvalidResponseError, "returned a Result, but not of Pictures"),
+        (has_an_array, InvalidImageError, "type memoryview is no picture"),
+        (
+            Plain(),
+            InvalidResponseError,
+            "returned Result, and is no async function.\nWrite it with async def",
+        ),
+        (sends_text, InvalidResponseError, "no readable PNG, JPEG or WebP"),
+        (is_slow, APITimeoutError, "The engine mine did not answer in time."),
     ],
 )
 def test_what_an_engine_may_not_do_is_an_error_of_two_lines_that_may_have_been_billed(
@@ -240,10 +249,10 @@ def test_what_an_engine_may_not_do_is_an_error_of_two_lines_that_may_have_been_b
 
 def test_an_error_of_ours_says_by_itself_whether_it_is_billed(tmp_path):
     async def refuses(request):
-        raise Refused("No more today.", status=402)
+        raise APIStatusError("No more today.", status=402)
 
     session = session_with(refuses, tmp_path)
-    with pytest.raises(Refused, match="No more today"):
+    with pytest.raises(APIStatusError, match="No more today"):
         session.generate("a fox")
     assert "unfinished" not in session.status()
     assert session.budget.images == 0
@@ -256,7 +265,9 @@ def test_some_pictures_may_come_and_others_fail(tmp_path):
         return await drawing(request)
 
     session = session_with(mostly, tmp_path)
-    with pytest.raises(Incomplete, match="2 of 3 pictures arrived; the rest failed: Out of memory") as caught:
+    with pytest.raises(
+        IncompleteError, match="2 of 3 pictures arrived; the rest failed: Out of memory"
+    ) as caught:
         session.generate("a fox", n=3)
     assert [each.recipe.request.sample for each in caught.value.result.pictures] == [0, 2]
 
@@ -330,10 +341,10 @@ def test_a_fatal_answer_stops_the_run(tmp_path):
 
     async def no_key(request):
         asked.append(request)
-        raise Refused("The key of the engine is wrong.", status=401)
+        raise APIStatusError("The key of the engine is wrong.", status=401)
 
     session = session_with(no_key, tmp_path, max_in_flight=1)
-    with pytest.raises(Refused, match="wrong"):
+    with pytest.raises(APIStatusError, match="wrong"):
         session.grid("a {{animal}}", animal=["cat", "fox", "owl"]).run()
     assert len(asked) == 1
 
@@ -445,7 +456,7 @@ def test_whatever_an_engine_puts_into_its_result_ends_in_an_error_of_two_lines(p
 
     session = session_with(strange, tmp_path, mode="off")
     for prompt in "ab":
-        with pytest.raises(BadReply) as caught:
+        with pytest.raises(InvalidResponseError) as caught:
             session.generate(prompt)
         assert len(caught.value.lines()) == 2
 
@@ -453,7 +464,7 @@ def test_whatever_an_engine_puts_into_its_result_ends_in_an_error_of_two_lines(p
 @pytest.mark.parametrize("mode", ["CMYK", "F", "HSV", "YCbCr", "LAB"])
 def test_an_image_that_is_no_png_says_how_to_make_one(mode):
     request = Request(prompt="a fox", model="m")
-    with pytest.raises(BadImage, match=rf"mode {mode} cannot be written as a PNG\.\nConvert it"):
+    with pytest.raises(InvalidImageError, match=rf"mode {mode} cannot be written as a PNG\.\nConvert it"):
         Result.of(request, [Image.new(mode, (8, 8))], engine="x")
 
 
@@ -461,13 +472,15 @@ def test_an_array_says_how_to_make_an_image_of_it():
     numpy = pytest.importorskip("numpy")
     array = numpy.zeros((8, 8, 3), "uint8")
     for answers in ([array], array, Image.fromarray(array), b"bytes"):
-        with pytest.raises(BadImage, match=r"is no .*\nGive a list of PIL images or bytes: .Image.fromarray"):
+        with pytest.raises(
+            InvalidImageError, match=r"is no .*\nGive a list of PIL images or bytes: .Image.fromarray"
+        ):
             Result.of(Request(prompt="a fox", model="m"), answers, engine="x")
 
 
 def test_a_preview_that_an_engine_brings_goes_nowhere(tmp_path):
     async def with_a_page(request):
-        answer = Answer(drawn(request, 0), preview=Preview(b"<script>" * 99_999, "image/png"))
+        answer = ImagePayload(drawn(request, 0), preview=Preview(b"<script>" * 99_999, "image/png"))
         return Result.of(request, [answer], engine="x")
 
     fox = session_with(with_a_page, tmp_path).generate("a fox")
@@ -488,7 +501,7 @@ def test_errors_say_the_name_that_the_engine_has_now(tmp_path):
     session = session_with(fails, tmp_path, provider="one")
     for name in ("one", "two", "one"):
         session.use(fails, provider=name)
-        with pytest.raises(OutcomeUnknown, match=f"The engine {name} failed"):
+        with pytest.raises(OutcomeUnknownError, match=f"The engine {name} failed"):
             session.generate("a fox", mode="refresh")
 
 
@@ -519,7 +532,7 @@ def is_stopped(session):
 
 def fails_in_the_end(session):
     session.use(Failing(session.preferences.own_engine.engine), provider="mine")
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         session.generate("a fox")
 
 
@@ -709,13 +722,13 @@ def odd_words():
 
 
 @pytest.mark.parametrize(
-    "error", [asyncio.CancelledError(), odd_words(), Overloaded("Busy.", retry_after="soon")], ids=repr
+    "error", [asyncio.CancelledError(), odd_words(), RateLimitError("Busy.", retry_after="soon")], ids=repr
 )
 def test_whatever_an_engine_raises_ends_in_two_lines(error, tmp_path):
     async def raises(_request):
         raise error
 
-    with pytest.raises(OutcomeUnknown) as failed:
+    with pytest.raises(OutcomeUnknownError) as failed:
         session_with(raises, tmp_path).generate("a fox")
     assert len(failed.value.lines()) == 2
 
@@ -731,7 +744,7 @@ def test_threads_that_an_engine_keeps_busy_hold_up_nobody_else(tmp_path):
     session = session_with(busy, tmp_path / "busy", timeout=0.2)
     try:
         for number in range(4):
-            with pytest.raises(TimedOut):
+            with pytest.raises(APITimeoutError):
                 session.generate(f"fox {number}", n=4)
         assert session_with(five_lines, tmp_path).generate("a fox") == kept
         assert len(session_with(five_lines, tmp_path).generate("another fox", n=4)) == 4
@@ -854,7 +867,7 @@ def raising(error):
     + [raising(error) for error in (OwnExit(), SystemExit(3), KeyboardInterrupt())],
 )
 def test_whatever_an_engine_does_to_its_loop_is_two_lines_and_the_next_call_works(engine, tmp_path):
-    with pytest.raises(OutcomeUnknown) as failed:
+    with pytest.raises(OutcomeUnknownError) as failed:
         session_with(engine, tmp_path, provider="wild").generate("a fox")
     assert len(failed.value.lines()) == 2
     assert len(session_with(five_lines, tmp_path).generate("a fox")) == 1

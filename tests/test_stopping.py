@@ -13,7 +13,7 @@ import pytest
 from conftest import KEY, deaf, drawn, on_a_port
 from kernels import Kernel
 
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 

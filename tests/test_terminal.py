@@ -19,8 +19,9 @@ import beluga_nb.errors as errors
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.cli import main
 from beluga_nb.compare.plan import Plan, Post
-from beluga_nb.core import Picture, Recipe, Request
 from beluga_nb.errors import BelugaError, printable
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Recipe
 from beluga_nb.session import Session
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.notebooks import read
@@ -64,11 +65,11 @@ KINDS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issu
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_error_says_any_whatever_it_is_made_of(kind, code):
-    if kind is errors.UnknownName:
+    if kind is errors.UnknownNameError:
         error = kind(code, code, [code, "other"])
-    elif kind is errors.Impossible:
+    elif kind is errors.ImpossibleCombinationError:
         error = kind(1, 2, [code])
-    elif kind is errors.NotSent:
+    elif kind is errors.NotSentError:
         error = kind(errors.RequestError(code, code))
     else:
         error = kind(code, code)

@@ -6,19 +6,20 @@ import json
 import pytest
 from conftest import ask, drawing, drawn
 
-from beluga_nb.core import Request
 from beluga_nb.errors import (
-    BadReply,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
     BelugaError,
     EngineError,
-    NotRecorded,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
+    InvalidResponseError,
+    NotRecordedError,
+    OutcomeUnknownError,
+    RateLimitError,
     RequestError,
-    TimedOut,
-    Unreachable,
 )
+from beluga_nb.request import Request
 from beluga_nb.wire import (
     error_from_json,
     error_object,
@@ -164,24 +165,24 @@ def test_a_result_is_sent_as_links():
 @pytest.mark.parametrize(
     ("status", "kind", "word"),
     [
-        (302, OutcomeUnknown, "invalid_request_error"),
-        (400, Refused, "invalid_request_error"),
-        (401, Refused, "authentication_error"),
-        (402, Refused, "insufficient_quota"),
-        (403, Refused, "permission_error"),
-        (404, Refused, "invalid_request_error"),
-        (405, Refused, "invalid_request_error"),
-        (408, OutcomeUnknown, "invalid_request_error"),
-        (409, OutcomeUnknown, "invalid_request_error"),
-        (413, Refused, "invalid_request_error"),
-        (422, Refused, "invalid_request_error"),
-        (429, Overloaded, "rate_limit_error"),
-        (500, OutcomeUnknown, "server_error"),
-        (501, OutcomeUnknown, "server_error"),
-        (502, OutcomeUnknown, "upstream_error"),
-        (503, Overloaded, "service_unavailable"),
-        (504, TimedOut, "timeout"),
-        (524, OutcomeUnknown, "server_error"),
+        (302, OutcomeUnknownError, "invalid_request_error"),
+        (400, APIStatusError, "invalid_request_error"),
+        (401, AuthenticationError, "authentication_error"),
+        (402, APIStatusError, "insufficient_quota"),
+        (403, APIStatusError, "permission_error"),
+        (404, APIStatusError, "invalid_request_error"),
+        (405, APIStatusError, "invalid_request_error"),
+        (408, OutcomeUnknownError, "invalid_request_error"),
+        (409, OutcomeUnknownError, "invalid_request_error"),
+        (413, APIStatusError, "invalid_request_error"),
+        (422, APIStatusError, "invalid_request_error"),
+        (429, RateLimitError, "rate_limit_error"),
+        (500, OutcomeUnknownError, "server_error"),
+        (501, OutcomeUnknownError, "server_error"),
+        (502, OutcomeUnknownError, "upstream_error"),
+        (503, RateLimitError, "service_unavailable"),
+        (504, APITimeoutError, "timeout"),
+        (524, OutcomeUnknownError, "server_error"),
     ],
 )
 def test_every_status_has_its_error_and_its_type(status, kind, word):
@@ -351,17 +352,21 @@ def test_a_busy_service_says_when_to_come_back(status):
             ("No model 'x'. Look.", "invalid_request_error", "model_not_found", "model"),
         ),
         (
-            Refused("No.", "Hint.", status=402, type="insufficient_quota", code="c", param="p"),
+            APIStatusError("No.", "Hint.", status=402, type="insufficient_quota", code="c", param="p"),
             402,
             ("No.", "insufficient_quota", "c", "p"),
         ),
-        (Overloaded("Later.", retry_after=2), 429, ("Later.", "rate_limit_error", None, None)),
-        (OutcomeUnknown("Lost.", status=502), 502, ("Lost.", "upstream_error", None, None)),
-        (TimedOut("Slow."), 504, ("Slow.", "timeout", None, None)),
-        (Unreachable("Gone."), 502, ("Gone.", "upstream_error", None, None)),
-        (BadReply("Odd."), 502, ("Odd.", "upstream_error", None, None)),
+        (RateLimitError("Later.", retry_after=2), 429, ("Later.", "rate_limit_error", None, None)),
+        (OutcomeUnknownError("Lost.", status=502), 502, ("Lost.", "upstream_error", None, None)),
+        (APITimeoutError("Slow."), 504, ("Slow.", "timeout", None, None)),
+        (APIConnectionError("Gone."), 502, ("Gone.", "upstream_error", None, None)),
+        (InvalidResponseError("Odd."), 502, ("Odd.", "upstream_error", None, None)),
         (EngineError("Broken."), 500, ("Broken.", "server_error", None, None)),
-        (NotRecorded("Nothing there"), 500, ("Not recorded: Nothing there.", "server_error", None, None)),
+        (
+            NotRecordedError("Nothing there"),
+            500,
+            ("Not recorded: Nothing there.", "server_error", None, None),
+        ),
         (BelugaError("Anything."), 500, ("Anything.", "server_error", None, None)),
     ],
     ids=lambda value: type(value).__name__,
@@ -375,9 +380,9 @@ def test_every_error_is_sent_as_the_apis_error_object(error, status, body):
 
 
 def test_an_error_survives_the_wire():
-    status, body = error_to_json(Refused("No.", status=403, code="c", param="model"))
+    status, body = error_to_json(APIStatusError("No.", status=403, code="c", param="model"))
     back = error_from_json(status, {}, json.dumps(body).encode())
-    assert (type(back), back.message, back.status) == (Refused, "No.", 403)
+    assert (type(back), back.message, back.status) == (APIStatusError, "No.", 403)
     assert (back.type, back.code, back.param) == ("permission_error", "c", "model")
 
 

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from beluga_nb.errors import BelugaError, Overloaded
+from beluga_nb.errors import BelugaError, RateLimitError
 from beluga_nb.wire import error_to_json, request_from_json
 
 SUBMISSIONS = {
@@ -81,7 +81,7 @@ class Upstream:
         name = f"task_{secrets.token_hex(8)}"
         try:
             outcome = await self.engine(request_from_json(body)[0])
-        except Overloaded as error:
+        except RateLimitError as error:
             return JSONResponse(error_to_json(error)[1], 429, {"retry-after": f"{error.retry_after:g}"})
         except BelugaError as error:
             outcome = error

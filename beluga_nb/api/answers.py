@@ -19,10 +19,10 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from beluga_nb.api.fetch import BLANKS, SIGNATURES, cut_short, is_picture, is_whole
+from beluga_nb.api.fetch import BLANKS
 from beluga_nb.api.inflate import inflated
-from beluga_nb.core import is_of_another_format
-from beluga_nb.errors import BadReply
+from beluga_nb.errors import InvalidResponseError
+from beluga_nb.images import SIGNATURES, is_of_another_format, is_picture, is_truncated, is_whole
 from beluga_nb.text import redact_bytes, sanitize
 from beluga_nb.wire import Item, error_words, without_surrogates
 
@@ -82,14 +82,14 @@ class ParsedAnswer:
     `created` is Unix time in seconds, 0 where the answer does not say it. `job` is what the service calls it.
     """
 
-    items: tuple[Item | BadReply, ...]
+    items: tuple[Item | InvalidResponseError, ...]
     created: int = 0
     more: int = 0
     job: str = ""
 
 
 def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int = 200) -> ParsedAnswer:
-    """Return what an answer holds; raise `BadReply`, with the service's `job` if it names one, for nothing.
+    """Return what an answer holds; raise `InvalidResponseError`, with the `job` if named, for nothing.
 
     Where its status is none of success, only whole pictures are taken, and addresses that name one.
 
@@ -99,7 +99,7 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int 
     headers, failed = headers or {}, not 200 <= status < 300
     body = inflated(body, headers.get("content-encoding", ""))
     bare = body.lstrip(BLANKS)
-    if (is_picture(bare) or is_of_another_format(bare)) and not (failed and cut_short(bare)):
+    if (is_picture(bare) or is_of_another_format(bare)) and not (failed and is_truncated(bare)):
         return ParsedAnswer(items=(Item(data=bare),))
     parts = _multipart(body, headers.get("content-type", ""))
     if failed:
@@ -122,14 +122,14 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int 
 
 
 def decoded(encoded: str | bytes | memoryview) -> bytes:
-    """Return the bytes of base64, with or without a `data:` prefix; raise `BadReply` for what is none.
+    """Return the bytes of base64, with or without a `data:` prefix; else raise `InvalidResponseError`.
 
     Line breaks and blanks, JSON's escapes, the URL-safe alphabet and missing padding are understood.
     """
     try:
         data = _decoded(encoded)
     except (binascii.Error, ValueError):
-        raise BadReply(
+        raise InvalidResponseError(
             "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
         ) from None
     return data if is_picture(data) else redact_bytes(data)  # what is no picture may hold a key
@@ -309,8 +309,8 @@ def _utf_8(body: bytes) -> bytes:
     return body.decode(encoding, "replace").encode("utf-8", "replace")
 
 
-def _too_many() -> BadReply:
-    return BadReply(
+def _too_many() -> InvalidResponseError:
+    return InvalidResponseError(
         f"The answer has more than {MOST_PARTS:,} parts; it is not read.", "It may have been billed."
     )
 
@@ -489,7 +489,7 @@ class _Reader:
 
     failed: bool = False
     strings: _Strings = field(default_factory=_Strings)
-    items: list[Item | BadReply] = field(default_factory=list)
+    items: list[Item | InvalidResponseError] = field(default_factory=list)
     created: int = 0
     job: str = ""
     error: str = ""
@@ -550,7 +550,7 @@ class _Reader:
 
     def _text(self, name: str, text: str) -> None:
         if name and text.startswith(("{", "[")):
-            with contextlib.suppress(BadReply):  # of too many parts
+            with contextlib.suppress(InvalidResponseError):  # of too many parts
                 for each in _documents(text.encode("utf-8", "replace"), self.strings):
                     self.read(each)
         elif _is_alone(text) and (name == "content" or (_names_picture(text) and not _is_other(name))):
@@ -631,7 +631,9 @@ class _Reader:
         if len(self.items) == before and not (self.under_way or self.error or self.failed):
             self.items += [Item(url=each) for each in self._other_addresses(said)]
 
-    def _pictures(self, said: Mapping[str, object], place: str, depth: int) -> Iterator[Item | BadReply]:
+    def _pictures(
+        self, said: Mapping[str, object], place: str, depth: int
+    ) -> Iterator[Item | InvalidResponseError]:
         revised = said.get("revised_prompt")
         words = without_surrogates(self.strings.text(revised)) if isinstance(revised, str) else None
         found, damaged = list[bytes](), None
@@ -641,7 +643,7 @@ class _Reader:
                     continue
                 try:
                     data = decoded(self.strings.raw(value))
-                except BadReply as error:
+                except InvalidResponseError as error:
                     damaged = error
                 else:
                     if data not in found[:MOST_ITEMS]:  # under a second name
@@ -689,7 +691,7 @@ class _Reader:
         if self._encodes(value):
             try:
                 self.items.append(Item(data=decoded(self.strings.raw(value))))
-            except BadReply as error:
+            except InvalidResponseError as error:
                 self.items.append(error)
         elif not self.under_way and name in {*_LISTS, *_ADDRESSES}:
             text = self.strings.text(value)
@@ -701,11 +703,11 @@ def _is_copy(name: str) -> bool:
     return any(each in name.lower() for each in _COPIES)
 
 
-def _encoded_in(items: list[Item | BadReply]) -> int:
+def _encoded_in(items: list[Item | InvalidResponseError]) -> int:
     return sum(isinstance(item, Item) and item.data is not None for item in items)
 
 
-def _is_of_use(item: Item | BadReply) -> bool:
+def _is_of_use(item: Item | InvalidResponseError) -> bool:
     return isinstance(item, Item) or item.message != _none_of_both().message
 
 
@@ -740,7 +742,7 @@ def spelt(word: str) -> str:
     return re.sub("[ _-]", "", word[:40]).lower()
 
 
-def _counts_in_error(item: Item | BadReply) -> bool:
+def _counts_in_error(item: Item | InvalidResponseError) -> bool:
     """Whether an item counts in an error's answer: an address, or a whole picture."""
     return isinstance(item, Item) and (item.data is None or is_whole(item.data))
 
@@ -776,27 +778,31 @@ def _is_relative(text: str) -> bool:
     return len(text) < 2000 and path.endswith(_PICTURE_FILES) and not _SPACE.search(text) and ":" not in path
 
 
-def _none_of_both() -> BadReply:
-    return BadReply("A picture in the answer has neither url nor b64_json.", "It may have been billed.")
+def _none_of_both() -> InvalidResponseError:
+    return InvalidResponseError(
+        "A picture in the answer has neither url nor b64_json.", "It may have been billed."
+    )
 
 
-def _nothing(body: bytes, reader: _Reader) -> BadReply:
+def _nothing(body: bytes, reader: _Reader) -> InvalidResponseError:
     if reader.error:
         # Some gateways send the head of an answer before they know that there is none.
-        error = BadReply(f"The service answered with an error: {reader.error}", "It may have been billed.")
+        error = InvalidResponseError(
+            f"The service answered with an error: {reader.error}", "It may have been billed."
+        )
     elif reader.empty:
-        error = BadReply(
+        error = InvalidResponseError(
             "The answer holds no picture.",
             "The model may have declined the prompt: put it another way. It may have been billed.",
         )
     elif reader.job:
-        error = BadReply(
+        error = InvalidResponseError(
             f"The service has taken the request as job {reader.job}, and sent no picture.",
             "It may have been billed; the service may still finish it.",
         )
     else:
         start = sanitize(body[:200].decode(errors="replace"), 80)
-        error = BadReply(
+        error = InvalidResponseError(
             f"The answer is not the API's: {start or 'it is empty'}",
             "Look at the base URL. It may have been billed.",
         )

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import beluga_nb.catalog as catalog
-from beluga_nb.core import Request
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.request import Request
 from beluga_nb.wire import request_to_json
 
 _AS_TYPED = {word: word for word in (*catalog.QUALITIES, *catalog.OPENAI_QUALITIES)}
@@ -219,8 +219,8 @@ DIALECTS = {
 
 
 def find(name: str) -> Dialect:
-    """Return the dialect of that name; raise `UnknownName`, naming the nearest, where there is none."""
+    """Return the dialect of that name; raise `UnknownNameError`, naming the nearest, where there is none."""
     try:
         return DIALECTS[name]
     except KeyError:
-        raise UnknownName("dialect", name, DIALECTS) from None
+        raise UnknownNameError("dialect", name, DIALECTS) from None

@@ -11,9 +11,10 @@ from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.api.answers import decoded
 from beluga_nb.api.endpoint import Sleep
-from beluga_nb.api.fetch import check_addresses, cut_short, is_whole, picture_url
+from beluga_nb.api.fetch import check_addresses, picture_url
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
-from beluga_nb.errors import BadImage, BadReply, EngineError
+from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
+from beluga_nb.images import is_truncated, is_whole
 from beluga_nb.text import sanitize
 
 ATTEMPTS = 3
@@ -50,7 +51,10 @@ class Download:
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, url: str) -> bytes:
-        """Return the bytes at an address; raise `BadReply`, or `BadImage` where they are cut short."""
+        """Return the bytes at an address.
+
+        Raises `InvalidResponseError`, or `InvalidImageError` where they are cut short.
+        """
         if url.startswith("data:"):
             return decoded(url)
         address = picture_url(url, self.base_url)
@@ -66,10 +70,12 @@ class Download:
             if isinstance(response, Response) and response.status == 200 and is_whole(response.content):
                 return response.content  # however its transfer ended
             if isinstance(response, EngineError) or response.broken:
-                if isinstance(response, Response) and isinstance(response.broken, BadReply):  # too large
+                if isinstance(response, Response) and isinstance(
+                    response.broken, InvalidResponseError
+                ):  # too large
                     raise response.broken
                 continue
-            if response.status == 200 and not cut_short(response.content):
+            if response.status == 200 and not is_truncated(response.content):
                 return response.content
             if response.status == 200:
                 cut = response.content
@@ -93,7 +99,7 @@ class Download:
             if isinstance(response, EngineError) or response.status not in _REDIRECTED or not location:
                 return response
             address = picture_url(_next(address, location), self.base_url)
-        raise BadReply(
+        raise InvalidResponseError(
             f"The answer's picture lies behind more than {REDIRECTS} redirects; it is not fetched.",
             "It may have been billed; ask the service for response_format b64_json.",
         )
@@ -129,10 +135,10 @@ class Download:
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def _not_fetched(address: str, cut: bytes, *, gone: bool) -> BadReply:
+def _not_fetched(address: str, cut: bytes, *, gone: bool) -> InvalidResponseError:
     if cut:
-        return BadImage("The answer's picture is cut short.", "It may have been billed.", data=cut)
-    failed = BadReply(
+        return InvalidImageError("The answer's picture is cut short.", "It may have been billed.", data=cut)
+    failed = InvalidResponseError(
         f"The picture was made but cannot be fetched from {sanitize(address.partition('?')[0], 120)}",
         "It has probably been billed. Ask again soon: the address is tried first, then another is bought."
         if gone

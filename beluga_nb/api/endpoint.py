@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from beluga_nb.api.dialects import BELUGA, Dialect
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.text import Secret
 
 Sleep = Callable[[float], Awaitable[None]]

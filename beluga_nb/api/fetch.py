@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import re
 from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
-from beluga_nb.core import MEDIA_TYPES, SMALL, Preview, decode
-from beluga_nb.errors import BadImage, BadReply
+from beluga_nb.errors import InvalidResponseError
+from beluga_nb.images import is_picture, is_whole
 from beluga_nb.text import sanitize
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -26,7 +25,7 @@ def origin(url: str) -> tuple[str, str, int]:
 
 
 def picture_url(url: str, base_url: str) -> str:
-    """Return the absolute URL of a picture; raise `BadReply` for one that is not fetched.
+    """Return the absolute URL of a picture; raise `InvalidResponseError` for one that is not fetched.
 
     https from a host with a name, or the API's own origin; plain http and this machine's own addresses
     only when the API itself is there (S20). What the name leads to is for
@@ -57,7 +56,7 @@ def absolute(url: str, base_url: str) -> str:
 
 
 def check_addresses(url: str, base_url: str, addresses: Collection[str]) -> None:
-    """Raise `BadReply` unless each address that the URL's host has may be connected to.
+    """Raise `InvalidResponseError` unless each address that the URL's host has may be connected to.
 
     That is the open internet, and this machine where the API itself is on it. Where the API is, its own
     origin is too, whatever the address (S21).
@@ -88,48 +87,16 @@ def is_public(address: str) -> bool:
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
-def _unsafe(url: str) -> BadReply:
+def _unsafe(url: str) -> InvalidResponseError:
     shown = re.sub("//[^/]*@", "//…@", url.partition("?")[0])
-    return BadReply(
+    return InvalidResponseError(
         f"The answer's picture lies at an address that is not fetched: {sanitize(shown, 120)}",
         "Pictures come over https. It may have been billed; ask the service for response_format b64_json.",
     )
 
 
-def looked_at(data: bytes) -> tuple[str, Preview | None]:
-    """Return the media type of a picture that is whole and decodes; else raise `BadImage`.
-
-    Where a small copy will be wanted, it is returned too (`core.SMALL`).
-    """
-    if cut_short(data):  # Pillow loads some that are, such as a PNG that lacks its last twenty bytes
-        raise BadImage(
-            "The answer's picture is cut short.",
-            "It may have been billed; the bytes are kept as they came.",
-            data=data,
-        )
-    image, make = decode(data), SMALL.get()
-    kind, small = MEDIA_TYPES[str(image.format)], None
-    if make:
-        with contextlib.suppress(Exception):  # a codec's; who wants the copy tries again, and says so
-            small = make(image)
-    return kind, small
-
-
-SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
-
-
-def is_picture(data: bytes) -> bool:
-    """Whether data begins as a PNG, a JPEG or a WebP does."""
-    return data.startswith(SIGNATURES) and (data[:4] != b"RIFF" or data[8:12] == b"WEBP")
-
-
 BLANKS = b"\xef\xbb\xbf\r\n\t "
 """What may stand before the picture in a body: blanks, and a byte order mark."""
-
-
-def is_whole(data: bytes) -> bool:
-    """Whether data is a PNG, JPEG or WebP with its end."""
-    return is_picture(data) and not cut_short(data)
 
 
 def seems_complete(body: bytes) -> bool:
@@ -159,49 +126,3 @@ def _outside_strings(text: bytes) -> bytes:
 def begins_with_picture(body: bytes) -> bool:
     """Whether a body is a picture, in which no key is looked for: it would take long, and could spoil it."""
     return is_picture(body[:64].lstrip(BLANKS))
-
-
-def cut_short(data: bytes) -> bool:
-    """Whether a PNG, JPEG or WebP ends before its end; what is none of them is not cut.
-
-    A PNG ends with IEND, a JPEG with EOI, and a WebP is as long as its RIFF header says
-    (S27). What follows the end does not matter.
-    """
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return not _ends_as_png(data)
-    if data.startswith(b"\xff\xd8\xff"):
-        return not _ends_as_jpeg(data)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return False
-
-
-_MOST_PARTS = 200_000  # that are looked at; a picture of more is not decoded (metadata/excess.py)
-
-
-def _ends_as_png(data: bytes) -> bool:
-    at = 8
-    for _ in range(_MOST_PARTS):
-        if at + 12 > len(data):
-            return False
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return True
-
-
-_EOI = 0xD9
-_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # not stuffed, and no restart
-
-
-def _ends_as_jpeg(data: bytes) -> bool:
-    at = 2
-    for _ in range(_MOST_PARTS):
-        found = _MARKER.search(data, at)
-        if not found:
-            return False
-        if found[1][0] == _EOI:
-            return True
-        # A segment is passed over, or the thumbnail in it would end the picture; a scan is searched.
-        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-    return True

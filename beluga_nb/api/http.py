@@ -13,12 +13,14 @@ from typing import TypedDict
 from beluga_nb.api import answers, spool
 from beluga_nb.api.download import Download
 from beluga_nb.api.endpoint import DEADLINE, Endpoint, Sleep
-from beluga_nb.api.fetch import absolute, looked_at
+from beluga_nb.api.fetch import absolute
 from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
-from beluga_nb.core import Answer, Request, Result, Stopped, causes, is_of_another_format
-from beluga_nb.errors import Address, BadImage, BadReply, BelugaError, EngineError
+from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
+from beluga_nb.images import is_of_another_format
 from beluga_nb.merge import joined, outcome, side_by_side
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, ImagePayload, Result, causes, validate
 from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
 
@@ -93,13 +95,13 @@ class Client:
     async def understood(self, request: Request, response: Response, deadline: float) -> Result:
         """Return what an answer to `request` holds, once its pictures are fetched and checked.
 
-        Raises `BadReply`, `BadImage`, what its status means or what broke it off, or `Incomplete` where only
-        some pictures are good; and `Stopped` with those that are there.
+        Raises `InvalidResponseError`, `InvalidImageError`, what its status means or what broke it off, or
+        `IncompleteError` where only some pictures are good; and `CallCancelled` with those that are there.
         """
         failed = response.error or response.broken
         try:
             parsed = await asyncio.to_thread(_parsed, response)
-        except BadReply as error:
+        except InvalidResponseError as error:
             if error.temporary:
                 raise
             if not response.is_success and not error.job:
@@ -109,7 +111,7 @@ class Client:
                 raise failed from None
             raise
         except asyncio.CancelledError:
-            raise Stopped(partial(self.arrived, request, response)) from None
+            raise CallCancelled(partial(self.arrived, request, response)) from None
         engine, created = self.engine_of(response), parsed.created
         try:
             return await self.result(
@@ -118,14 +120,18 @@ class Client:
         except EngineError as error:
             error.job = error.job or parsed.job
             for cause in causes(error):
-                if isinstance(cause, BadImage) and response.broken and is_of_another_format(cause.data):
+                if (
+                    isinstance(cause, InvalidImageError)
+                    and response.broken
+                    and is_of_another_format(cause.data)
+                ):
                     cause.whole = False  # where it would end is not known
             raise
 
     async def result(
         self,
         request: Request,
-        items: Sequence[Item | BadReply],
+        items: Sequence[Item | InvalidResponseError],
         deadline: float,
         *,
         engine: str,
@@ -146,7 +152,7 @@ class Client:
             here[place] = item = await _filled(items[place], download)
             try:
                 return await asyncio.to_thread(_checked, part, item, by)
-            except BadReply:
+            except InvalidResponseError:
                 here[place] = items[place]  # its address may give another one later
                 raise
 
@@ -154,7 +160,7 @@ class Client:
             outcomes = await side_by_side(outcome(arrive, part) for part in parts[: len(items)])
         except asyncio.CancelledError:
             left = tuple(self._left(request, here, by))
-            raise Stopped(partial(_arrived, request, here, by), addresses=left) from None
+            raise CallCancelled(partial(_arrived, request, here, by), addresses=left) from None
         for part, each in zip(parts, outcomes, strict=False):
             if isinstance(each, EngineError):
                 each.sample = part.sample
@@ -167,7 +173,9 @@ class Client:
             error.addresses = tuple(self._left(request, here, by))
             raise
 
-    async def _extra(self, items: Sequence[Item | BadReply], deadline: float) -> AsyncGenerator[Answer, None]:
+    async def _extra(
+        self, items: Sequence[Item | InvalidResponseError], deadline: float
+    ) -> AsyncGenerator[ImagePayload, None]:
         """Yield the pictures beyond those that were asked for: all that are here, then a few others."""
         deadline = min(deadline, asyncio.get_running_loop().time() + EXTRA_SECONDS)
         left, fetched = EXTRA_BYTES, 0
@@ -176,13 +184,15 @@ class Client:
             fetched += not here
             if not here and (fetched > MOST_EXTRA or left <= 0):
                 continue
-            with contextlib.suppress(BadReply):
+            with contextlib.suppress(InvalidResponseError):
                 download = Download(self.transport, deadline, sleep=self.sleep, most=left)
                 answer = await asyncio.to_thread(_answer, await _filled(item, download))
                 left -= 0 if here else len(answer.data)
                 yield answer
 
-    def _left(self, request: Request, items: Sequence[Item | BadReply], by: _By) -> Iterator[Address]:
+    def _left(
+        self, request: Request, items: Sequence[Item | InvalidResponseError], by: _By
+    ) -> Iterator[Address]:
         """Yield the addresses of the pictures that have not been fetched."""
         for sample, item in zip(request.samples, items, strict=False):
             if isinstance(item, Item) and item.data is None and not str(item.url).startswith("data:"):
@@ -207,8 +217,9 @@ class Client:
 class Http:
     """The engine behind an `Endpoint` that answers with the pictures.
 
-    It sends each request once. Raises `Unreachable`, `Refused`, `Overloaded`, `OutcomeUnknown`,
-    `TimedOut`, `BadReply`, `BadImage`, or `Incomplete` where only some pictures are good.
+    It sends each request once. Raises `APIConnectionError`, `APIStatusError`, `RateLimitError`,
+    `OutcomeUnknownError`, `APITimeoutError`, `InvalidResponseError`, `InvalidImageError`, or
+    `IncompleteError` where only some pictures are good.
     """
 
     def __init__(self, endpoint: Endpoint, *, app: App | None = None, sleep: Sleep = asyncio.sleep) -> None:
@@ -227,7 +238,7 @@ class Http:
 async def recovered(endpoint: Endpoint, request: Request, left: Address | Path) -> Result:
     """Return pictures of `request` from their address, or from an answer that was kept; nothing is bought.
 
-    Raises as `Client.understood`, and `BadReply` for a file that holds no answer.
+    Raises as `Client.understood`, and `InvalidResponseError` for a file that holds no answer.
     """
     client = Client(endpoint)
     deadline = asyncio.get_running_loop().time() + endpoint.timeout
@@ -248,7 +259,7 @@ async def _with_extra_here(result: Result) -> Result:
     async with contextlib.aclosing(result.extra()) as extra:
         fetched = [each async for each in extra]
 
-    async def here() -> AsyncGenerator[Answer, None]:
+    async def here() -> AsyncGenerator[ImagePayload, None]:
         for each in fetched:
             yield each
 
@@ -263,9 +274,9 @@ def _kept(path: Path) -> Response:
         reason = sanitize(str(error), 120)
     else:
         whole = path.suffix == spool.SUFFIX
-        broken = None if whole else BadReply("The answer broke off.", "It may have been billed.")
+        broken = None if whole else InvalidResponseError("The answer broke off.", "It may have been billed.")
         return Response(status=status, headers=headers, content=content, broken=broken, kept=path)
-    raise BadReply(
+    raise InvalidResponseError(
         f"The kept answer cannot be read: {reason}", "It stays where it is, and may have been billed."
     )
 
@@ -305,7 +316,7 @@ def _in_memory() -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        error = BadReply(
+        error = InvalidResponseError(
             "There is too little memory to read the answer.",
             "It may have been billed. Free some memory and ask again: an answer that is kept is read first.",
         )
@@ -327,26 +338,28 @@ class _By(TypedDict):
     created: int
 
 
-def _is_here(item: Item | BadReply) -> bool:
+def _is_here(item: Item | InvalidResponseError) -> bool:
     return isinstance(item, Item) and item.data is not None
 
 
-async def _filled(item: Item | BadReply, download: Download) -> Item:
-    if isinstance(item, BadReply):
+async def _filled(item: Item | InvalidResponseError, download: Download) -> Item:
+    if isinstance(item, InvalidResponseError):
         raise item
     return item if item.data is not None else replace(item, data=await download(str(item.url)))
 
 
-def _answer(item: Item) -> Answer:
+def _answer(item: Item) -> ImagePayload:
     assert item.data is not None
-    return item.answer(item.data, *looked_at(item.data))
+    return item.answer(item.data, *validate(item.data))
 
 
 def _checked(part: Request, item: Item, by: _By) -> Result:
     return Result.of(part, [_answer(item)], **by)
 
 
-def _arrived(request: Request, items: Sequence[Item | BadReply], by: _By) -> list[Result | BelugaError]:
+def _arrived(
+    request: Request, items: Sequence[Item | InvalidResponseError], by: _By
+) -> list[Result | BelugaError]:
     outcomes: list[Result | BelugaError] = []
     for sample, item in zip(request.samples, items, strict=False):
         if isinstance(item, Item) and item.data is not None:
@@ -358,7 +371,7 @@ def _arrived(request: Request, items: Sequence[Item | BadReply], by: _By) -> lis
 
 
 def _too_few(arrived: int, wanted: int) -> EngineError:
-    return BadReply(
+    return InvalidResponseError(
         f"The service sent {arrived} of {wanted}.",
         "The model may have declined the others; they may have been billed.",
     )

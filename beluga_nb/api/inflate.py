@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from beluga_nb.errors import BadReply
+from beluga_nb.errors import InvalidResponseError
 from beluga_nb.text import sanitize
 
 MOST_INFLATED = 64 * 2**20
@@ -21,12 +21,13 @@ _PIECE = 2**14
 def inflated(content: bytes, encoding: str) -> bytes:
     """Return content without its coding, which `Content-Encoding` may name, or gzip's own first bytes show.
 
-    A name that means nothing here is passed over where the content can be read as it is. Raises `BadReply`
-    for content that cannot be read, and for a small one that becomes more than `MOST_INFLATED` bytes.
+    A name that means nothing here is passed over where the content can be read as it is. Raises
+    `InvalidResponseError` for content that cannot be read, and for a small one that becomes more than
+    `MOST_INFLATED` bytes.
     """
     asked = {each.strip() for each in encoding.lower().split(",")} - {"", "identity"}
     if asked - _READABLE and not content[:1000].lstrip(b"\xef\xbb\xbf\r\n\t ").startswith((_GZIP, *_PLAIN)):
-        raise BadReply(
+        raise InvalidResponseError(
             f"The answer is in an encoding that was not asked for ({sanitize(encoding, 40)}).",
             "It may have been billed.",
         )
@@ -65,7 +66,7 @@ def _member(content: bytes, at: int, inflater: zlib._Decompress, found: bytearra
         while piece and not inflater.eof:
             found += inflater.decompress(piece, 2**20)
             if len(found) > most:
-                raise BadReply(
+                raise InvalidResponseError(
                     f"The answer inflates to more than {most // 2**20} MiB.", "It may have been billed."
                 )
             piece = inflater.unconsumed_tail

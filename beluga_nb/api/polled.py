@@ -12,8 +12,15 @@ from beluga_nb.api.endpoint import Endpoint, Sleep
 from beluga_nb.api.http import Client
 from beluga_nb.api.tasks import NOT_BILLED, Task
 from beluga_nb.api.transport import App, Response
-from beluga_nb.core import Request, Result
-from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, Refused, TimedOut
+from beluga_nb.errors import (
+    APIStatusError,
+    APITimeoutError,
+    EngineError,
+    InvalidResponseError,
+    OutcomeUnknownError,
+)
+from beluga_nb.request import Request
+from beluga_nb.result import Result
 
 Advance = Callable[[float], None]
 """Is told how much further a task is, in percent of the whole."""
@@ -80,9 +87,13 @@ class Polled:
         if task.error:
             raise task.error
         if task.state == "cancelled":
-            raise Refused(f"The service cancelled task {name}.", NOT_BILLED, status=409, code="cancelled")
+            raise APIStatusError(
+                f"The service cancelled task {name}.", NOT_BILLED, status=409, code="cancelled"
+            )
         if not task.items:
-            raise BadReply(f"Task {name} is completed and holds no picture.", "It may have been billed.")
+            raise InvalidResponseError(
+                f"Task {name} is completed and holds no picture.", "It may have been billed."
+            )
         engine = self.client.engine_of(reply)
         return await self.client.result(request, task.items, deadline, engine=engine, created=task.created)
 
@@ -108,7 +119,7 @@ class Polled:
         raise AssertionError("the waits have no end")
 
     def _late(self, name: str) -> EngineError:
-        return TimedOut(
+        return APITimeoutError(
             f"Task {name} was not ready within {self.endpoint.limits.timeout:g} s.",
             "It may have been billed, so it was not submitted again; the service may still finish it.",
         )
@@ -125,7 +136,7 @@ def _submitted(reply: Response) -> str:
         raise error
     try:
         return tasks.submitted(reply.content)
-    except BadReply as error:
+    except InvalidResponseError as error:
         raise reply.broken or error from None
 
 
@@ -135,7 +146,7 @@ def _task(sent: Response | EngineError) -> Task | None:
         return None
     try:
         return tasks.read(sent.content)
-    except BadReply:  # a page of a gateway, say
+    except InvalidResponseError:  # a page of a gateway, say
         return None
 
 
@@ -151,7 +162,7 @@ def _refused(name: str, sent: Response | EngineError, before: EngineError | None
     error = sent.error
     if not error or error.status >= 500 or error.status in _LATER:
         return None
-    return OutcomeUnknown(
+    return OutcomeUnknownError(
         f"Task {name} cannot be asked after: {error.message}",
         "It was submitted and may have been billed, so it was not submitted again.",
         status=502,

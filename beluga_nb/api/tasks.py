@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from beluga_nb.api import answers
-from beluga_nb.errors import DECLINED, BadReply, EngineError
+from beluga_nb.errors import DECLINED, EngineError, InvalidResponseError
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json
 from beluga_nb.wire import Item, error_from_json, without_surrogates
@@ -39,14 +39,14 @@ class Task:
     state: State
     progress: float = 0.0
     created: int = 0
-    items: tuple[Item | BadReply, ...] = ()
+    items: tuple[Item | InvalidResponseError, ...] = ()
     error: EngineError | None = None
 
 
 def submitted(content: bytes) -> str:
     """Return the id of the task that a submission began.
 
-    Raises the `EngineError` that the answer holds, or `BadReply` where it names no task.
+    Raises the `EngineError` that the answer holds, or `InvalidResponseError` where it names no task.
     """
     body = _object(content)
     code = body.get("code")
@@ -56,7 +56,7 @@ def submitted(content: bytes) -> str:
     name = said.get("task_id") or said.get("id")
     if not isinstance(name, str) or not _ID.fullmatch(name):
         start = sanitize(content[:200].decode(errors="replace"), 80)
-        raise BadReply(
+        raise InvalidResponseError(
             f"The answer names no task: {start or 'it is empty'}",
             "It may have been billed. Is this a service that is polled?",
         )
@@ -64,11 +64,11 @@ def submitted(content: bytes) -> str:
 
 
 def read(content: bytes) -> Task:
-    """Return what a poll's answer says; raise `BadReply` where it says nothing of a task."""
+    """Return what a poll's answer says; raise `InvalidResponseError` where it says nothing of a task."""
     said = _said(_object(content))
     words = [word for word in map(said.get, _STATES) if isinstance(word, str)]
     if not words:
-        raise BadReply("A poll's answer has no status.", "It may have been billed.")
+        raise InvalidResponseError("A poll's answer has no status.", "It may have been billed.")
     known = (_MEANT[word] for word in map(answers.spelt, words) if word in _MEANT)
     state: State = "pending" if answers.is_under_way(said) else next(known, "pending")
     return Task(
@@ -104,7 +104,7 @@ def _whole_number(value: object) -> int:
     return value if type(value) is int else 0
 
 
-def _items(result: object) -> Iterator[Item | BadReply]:
+def _items(result: object) -> Iterator[Item | InvalidResponseError]:
     images = result.get("images") if isinstance(result, Mapping) else None
     if not isinstance(images, list) or not any(
         isinstance(each, Mapping) and "url" in each for each in images
@@ -119,13 +119,13 @@ def _items(result: object) -> Iterator[Item | BadReply]:
                     url=url, revised_prompt=without_surrogates(revised) if isinstance(revised, str) else None
                 )
             else:
-                yield BadReply("A picture of the task has no url.", "It may have been billed.")
+                yield InvalidResponseError("A picture of the task has no url.", "It may have been billed.")
 
 
-def _read(content: bytes) -> tuple[Item | BadReply, ...]:
+def _read(content: bytes) -> tuple[Item | InvalidResponseError, ...]:
     try:
         return answers.parse(content).items
-    except BadReply:
+    except InvalidResponseError:
         return ()
 
 

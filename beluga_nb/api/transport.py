@@ -32,8 +32,15 @@ from beluga_nb.api.inflate import inflated
 from beluga_nb.api.logs import discreet
 from beluga_nb.api.spool import Spool
 from beluga_nb.config.settings import LOOPBACK
-from beluga_nb.core import Stopped
-from beluga_nb.errors import BadReply, EngineError, OutcomeUnknown, TimedOut, Unreachable, Untrusted
+from beluga_nb.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    CertificateError,
+    EngineError,
+    InvalidResponseError,
+    OutcomeUnknownError,
+)
+from beluga_nb.result import CallCancelled
 from beluga_nb.text import redact, redact_bytes, sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN, error_from_json
 
@@ -112,7 +119,7 @@ class Transport:
     async def send(self, outgoing: Outgoing, deadline: float) -> Response | EngineError:
         """Return what came back until `deadline` on the loop's clock, or the error that says why nothing did.
 
-        Raises `CancelledError`, and of it `Stopped` where nothing has been sent.
+        Raises `CancelledError`, and of it `CallCancelled` where nothing has been sent.
         """
         departure, arrival = _Departure(certain=self.app is None), _Arrival(outgoing)
         try:
@@ -182,22 +189,22 @@ class Transport:
         self, error: Exception | asyncio.CancelledError, departure: _Departure, deadline: float
     ) -> EngineError | asyncio.CancelledError:
         if isinstance(error, asyncio.CancelledError):
-            return Stopped(may_be_billed=False) if departure.pending else asyncio.CancelledError()
+            return CallCancelled(may_be_billed=False) if departure.pending else asyncio.CancelledError()
         late = isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= deadline
         if departure.pending:
             return self._not_sent("too slow" if late else sanitize(str(error), 120), error)
         if late:
-            return TimedOut(f"No answer within {self.endpoint.limits.timeout:g} s.", NOT_SENT_AGAIN)
+            return APITimeoutError(f"No answer within {self.endpoint.limits.timeout:g} s.", NOT_SENT_AGAIN)
         return _broken(type(error).__name__)
 
-    def _not_sent(self, reason: str, error: Exception) -> Unreachable:
+    def _not_sent(self, reason: str, error: Exception) -> APIConnectionError:
         host = origin(self.endpoint.base_url)[1]
         if "CERTIFICATE_VERIFY_FAILED" in str(error):  # httpx keeps no more of it than the words
-            return Untrusted(
+            return CertificateError(
                 f"The certificate of {host} cannot be trusted: {reason}",
                 f"Nothing was sent or billed. Look at {self._place}; SSL_CERT_FILE names a CA bundle.",
             )
-        failed = Unreachable(
+        failed = APIConnectionError(
             f"No connection to {host}: {reason or type(error).__name__}",
             f"Nothing was sent or billed. Look at the network and {self._place}"
             + ("." if self.endpoint.prefix else ", or unset BELUGA_API_KEY to go on with local previews."),
@@ -221,8 +228,10 @@ _PASSING = (httpx.TransportError, OSError)
 _LASTING = (httpx.UnsupportedProtocol, httpx.ProxyError)
 
 
-def _broken(why: str) -> OutcomeUnknown:
-    return OutcomeUnknown(f"The connection broke before the answer was complete ({why}).", NOT_SENT_AGAIN)
+def _broken(why: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"The connection broke before the answer was complete ({why}).", NOT_SENT_AGAIN
+    )
 
 
 class _Stream(Protocol):
@@ -324,7 +333,7 @@ class _Arrival:
             return self.too_large or seems_complete(
                 inflated(bytes(self.content), self.headers.get("content-encoding", ""))
             )
-        except (BadReply, MemoryError):  # whatever follows
+        except (InvalidResponseError, MemoryError):  # whatever follows
             return True
 
     def _may_be_paid_for(self) -> bool:
@@ -364,20 +373,20 @@ class _Arrival:
         content, headers = bytes(self.content), dict(self.headers)
         try:
             content = inflated(content, redact(headers.pop("content-encoding", "")))
-        except BadReply as error:
+        except InvalidResponseError as error:
             broken = broken or error.with_traceback(None)  # whose frames hold what was inflated
         headers = {name: redact(said) for name, said in headers.items()}  # some services repeat the key
         content = content if begins_with_picture(content) else redact_bytes(content)
         kept = self.spool.path if self.spool and self.spool.path != self.outgoing.spool else None
         return Response(status=self.status, headers=headers, content=content, broken=broken, kept=kept)
 
-    def _too_large(self) -> BadReply:
+    def _too_large(self) -> InvalidResponseError:
         kept = (
             f"it is kept in {self.spool.path.name}"
             if self.spool and self.spool.complete
             else "it is not kept"
         )
-        return BadReply(
+        return InvalidResponseError(
             f"The answer is larger than {self.limit // 2**20} MiB; {kept}.", "It may have been billed."
         )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from beluga_nb.compare.template import filled, names, used
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.text import sanitize, shown
 
 PARAMETERS = ("size", "quality", "take", "model")
@@ -191,7 +191,7 @@ class Study:
             )
         for name in more:
             if name not in {axis.name for axis in self.axes}:
-                raise UnknownName("axis", name, [axis.name for axis in self.axes])
+                raise UnknownNameError("axis", name, [axis.name for axis in self.axes])
         longer = [
             checked(replace(axis, choices=axis.choices + more[axis.name].choices))
             if axis.name in more
@@ -234,7 +234,7 @@ class Study:
         paired = [name for pair in self.pairs for name in pair]
         for name in paired:
             if name not in by_name:
-                raise UnknownName("axis", name, by_name)
+                raise UnknownNameError("axis", name, by_name)
             if paired.count(name) > 1:
                 raise RequestError(f"The axis {name} is paired twice.", "Name each axis once in pairs.")
         for pair in self.pairs:
@@ -264,7 +264,7 @@ class Study:
         said = {name for axis in self.axes if not axis.replaces for name in axis.says} | self.values.keys()
         for name in (name for prompt in self.prompts for name in names(prompt)):
             if name not in said:
-                raise UnknownName(
+                raise UnknownNameError(
                     "axis or value for",
                     f"{{{{{name}}}}}",
                     [each for each in said if not each.startswith("_")],

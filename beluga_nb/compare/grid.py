@@ -13,10 +13,19 @@ from beluga_nb.compare.axes import Axis, Study
 from beluga_nb.compare.judged import Judged, Jury
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
-from beluga_nb.core import SUFFIXES, Bundle, Picture, Preview, Recipe, Request, Result, causes
-from beluga_nb.errors import BelugaError, NotRecorded, NotSent, RequestError, StoreError, UnknownName
+from beluga_nb.errors import (
+    BelugaError,
+    NotRecordedError,
+    NotSentError,
+    RequestError,
+    StoreError,
+    UnknownNameError,
+)
+from beluga_nb.images import SUFFIXES
 from beluga_nb.keyless import keyless
 from beluga_nb.paths import path_of
+from beluga_nb.request import Request
+from beluga_nb.result import Bundle, Picture, Preview, Recipe, Result, causes
 from beluga_nb.runtime import Job, awaitable, blocking
 from beluga_nb.text import redacted_bundle
 
@@ -151,7 +160,7 @@ class Grid(Judged):
         `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need `yes`.
         Mode "refresh" asks for all of it anew.
         An answer that the others would get too (401, 402, 403) stops the run and is raised; any other error
-        stays in its cell. Raises `OverBudget` or `NotConfirmed` before anything is sent.
+        stays in its cell. Raises `OverBudgetError` or `NotConfirmedError` before anything is sent.
         """
         wanted = self.cells if mode == "refresh" else self._missing()
         cells = [cell for cell in wanted if not failed or self.outcome(cell).error]
@@ -212,7 +221,7 @@ class Grid(Judged):
         error = self.outcome(cell).error
         if cell in self._outcomes and error is None:
             return DONE
-        if isinstance(error, NotSent):
+        if isinstance(error, NotSentError):
             return NOT_SENT
         if error is not None:
             return UNKNOWN if error.may_be_billed else FAILED
@@ -330,8 +339,8 @@ class Grid(Judged):
         if cause:
             raise cause
         errors = list(self.errors.values())
-        if missing := [each for error in errors if isinstance(each := causes(error)[0], NotRecorded)]:
-            raise NotRecorded(*dict.fromkeys(line for error in missing for line in error.missing))
+        if missing := [each for error in errors if isinstance(each := causes(error)[0], NotRecordedError)]:
+            raise NotRecordedError(*dict.fromkeys(line for error in missing for line in error.missing))
         if errors and not any(outcome.pictures for outcome in self._outcomes.values()):
             raise errors[0]
         return self
@@ -357,10 +366,10 @@ class Grid(Judged):
     def _check_labels(self, name: str, labels: Iterable[str]) -> None:
         known = {axis.name: axis for axis in self.study.axes}
         if name not in known:
-            raise UnknownName("axis", name, known)
+            raise UnknownNameError("axis", name, known)
         for label in labels:
             if label not in known[name].labels:
-                raise UnknownName(name, label, known[name].labels)
+                raise UnknownNameError(name, label, known[name].labels)
 
     def _with(self, grid: Grid) -> Grid:
         known = {(cell.key, cell.request): outcome for cell, outcome in self._outcomes.items()}

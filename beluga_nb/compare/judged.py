@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
 from beluga_nb.compare.sample import Sample
-from beluga_nb.core import Bundle, Picture, Result
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.result import Bundle, Picture, Result
 from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class Scores(Sequence[float | None]):
     def mean(self, *, by: str) -> dict[str, float]:
         """Return the mean of each label of an axis; what failed is left out.
 
-        Raises `UnknownName` where a picture has no label of that name.
+        Raises `UnknownNameError` where a picture has no label of that name.
         """
         found: dict[str, list[float]] = {}
         for row in self.rows:
             if by not in row.labels:
-                raise UnknownName("axis", by, row.labels)
+                raise UnknownNameError("axis", by, row.labels)
             if row.value is not None:
                 found.setdefault(row.labels[by], []).append(row.value)
         return {label: sum(values) / len(values) for label, values in found.items()}

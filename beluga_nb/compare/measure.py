@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beluga_nb.core import Recipe, decode
 from beluga_nb.errors import RequestError
+from beluga_nb.images import decode, flatten
+from beluga_nb.result import Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def fingerprint(image: Image) -> int:
     frequencies of the discrete cosine transform are above their median. It sees shapes, not colours.
     ImageHash has the same and more, and would bring 122 MB along with it.
     """
-    small = np.asarray(_flat(image).convert("L").resize((_SIDE, _SIDE)), dtype=np.float64)
+    small = np.asarray(flatten(image).convert("L").resize((_SIDE, _SIDE)), dtype=np.float64)
     cosines = _cosines()
     low = (cosines @ small @ cosines.T).round(3)  # else an even picture's bits would be those of rounding
     bits = (low > np.median(low)).ravel()
@@ -107,19 +108,8 @@ def alike(fingerprints: Sequence[int], *, within: int = NEAR) -> list[list[int]]
     return [members for members in found.values() if len(members) > 1]
 
 
-def _flat(image: Image) -> Image:
-    from PIL import Image
-
-    if image.mode.startswith("I;16"):  # Pillow clips 16 bits to 8 where we want them scaled
-        image = image.point(lambda value: value * (1 / 256)).convert("L")
-    if image.has_transparency_data:
-        clear = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-    return image.convert("RGB")
-
-
 def _rgb(image: Image) -> NDArray[np.float64]:
-    small = _flat(image)
+    small = flatten(image)
     small.thumbnail((EDGE, EDGE))
     return np.asarray(small, dtype=np.float64)
 

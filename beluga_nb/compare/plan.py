@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import beluga_nb.money as money
 from beluga_nb.budget import Caps
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.text import printable, redacted_bundle, sanitize
 
 LISTED = 20

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beluga_nb.compare.vote import BOTH_BAD, LEFT, RIGHT, Duel
-from beluga_nb.core import Bundle
+from beluga_nb.result import Bundle
 from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:

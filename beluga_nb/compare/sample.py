@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from beluga_nb.core import Picture
+from beluga_nb.result import Picture
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from beluga_nb.errors import UnknownName
+from beluga_nb.errors import UnknownNameError
 
 _NAME = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
 
@@ -29,7 +29,7 @@ def used(prompt: str, values: Mapping[str, object]) -> dict[str, str]:
 
 
 def filled(prompt: str, values: Mapping[str, object]) -> str:
-    """Return the prompt with each `{{name}}` replaced once; raise `UnknownName` for one without a value.
+    """Return the prompt with each `{{name}}` replaced once; raise `UnknownNameError` for one without a value.
 
     >>> filled("a {{animal}}, 50 % off, {1+1}", {"animal": "fox {{x}}"})
     'a fox {{x}}, 50 % off, {1+1}'
@@ -37,7 +37,7 @@ def filled(prompt: str, values: Mapping[str, object]) -> str:
     for name in names(prompt):
         if name not in values:
             known = [known for known in values if not known.startswith("_")]
-            raise UnknownName(
+            raise UnknownNameError(
                 "value for", f"{{{{{name}}}}}", known, hint=f"Set it first, for example: {name} = 'red'"
             )
     return _NAME.sub(lambda match: str(values[match[1]]), prompt)

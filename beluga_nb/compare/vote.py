@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import Protocol
 
 from beluga_nb.compare.sample import Sample
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
 
 LEFT, RIGHT, TIE, BOTH_BAD = ANSWERS = ("left", "right", "tie", "both bad")
 """What can be said of two pictures."""
@@ -78,12 +78,12 @@ class Duel:
 def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
     """Return every pair of pictures that differ in `by` alone; the same bytes twice are none.
 
-    Raises `UnknownName` where a picture has no label of that name.
+    Raises `UnknownNameError` where a picture has no label of that name.
     """
     found: dict[tuple[object, ...], list[Entrant]] = {}
     for place, sample in enumerate(samples):
         if by not in sample.labels:
-            raise UnknownName("axis", by, sample.labels)
+            raise UnknownNameError("axis", by, sample.labels)
         others = sorted((name, label) for name, label in sample.labels.items() if name != by)
         entrant = Entrant(place, sample.picture.sha256, sample.labels[by])
         found.setdefault((*others, sample.number), []).append(entrant)
@@ -147,7 +147,7 @@ class Ballot:
     def answered(self, answer: str, rng: random.Random) -> Ballot:
         """Return the ballot after an answer, or `SKIP`, to its question."""
         if answer not in {*ANSWERS, SKIP}:
-            raise UnknownName("answer", answer, [*ANSWERS, SKIP])
+            raise UnknownNameError("answer", answer, [*ANSWERS, SKIP])
         if self.question is None:
             raise RequestError("There is nothing left to compare.", "The ranking shows what was said.")
         return replace(self, given=(*self.given, (self.question, answer)))._asking(rng)

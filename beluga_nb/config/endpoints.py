@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from beluga_nb.errors import SettingsError, UnknownName
+from beluga_nb.errors import SettingsError, UnknownNameError
 from beluga_nb.text import sanitize, shown
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
@@ -59,7 +59,7 @@ PARTS = [each.name for each in fields(Named) if each.name not in {"name", "known
 
 
 def named_in(said: object, *, known: bool = True) -> dict[str, Named]:
-    """Return the endpoints of a table; raise `SettingsError` or `UnknownName` for what is none."""
+    """Return the endpoints of a table; raise `SettingsError` or `UnknownNameError` for what is none."""
     if not isinstance(said, Mapping):
         raise SettingsError(f"The setting endpoints is {shown(said, 40)}.", _EXAMPLE)
     return {
@@ -75,7 +75,7 @@ def _named(name: object, parts: object, known: bool) -> Named:
         raise SettingsError(f"The endpoint {name} is {shown(parts, 40)}.", _EXAMPLE)
     for part in parts:
         if part not in PARTS:
-            raise UnknownName(f"part of the endpoint {name}", str(part), PARTS)
+            raise UnknownNameError(f"part of the endpoint {name}", str(part), PARTS)
     return Named(name=str(name), known=known, **parts)
 
 

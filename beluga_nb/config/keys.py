@@ -26,7 +26,7 @@ class Withheld:
     hint: str
 
 
-Vault = Callable[[], object]
+KeySource = Callable[[], object]
 """Where a key may be kept: it returns the key, or `Withheld`, or None, and raises nothing."""
 
 # By the names of Colab's own classes (googlecolab/colabtools, google/colab/userdata.py).
@@ -89,7 +89,7 @@ def keyring() -> object:
         return None
 
 
-VAULTS: Mapping[str, Vault] = {
+KEY_SOURCES: Mapping[str, KeySource] = {
     "Colab's secrets": colab,
     "Kaggle's secrets": kaggle,
     "the system's keyring": keyring,
@@ -117,7 +117,7 @@ class KeyResolver:
     """
 
     def __init__(
-        self, environ: Environment, *, explicit: Secret | None = None, vaults: Mapping[str, Vault] = {}
+        self, environ: Environment, *, explicit: Secret | None = None, vaults: Mapping[str, KeySource] = {}
     ) -> None:
         self._environ = environ
         self._explicit = explicit

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import beluga_nb.catalog as catalog
 import beluga_nb.config.settings as settings
 from beluga_nb.config.settings import Settings
-from beluga_nb.core import OwnEngine, Request
-from beluga_nb.errors import RequestError, SettingsError, UnknownName
+from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.paths import working_folder
+from beluga_nb.request import Request
+from beluga_nb.result import OwnEngine
 from beluga_nb.text import Environment, sanitize
 
 HERE = "this notebook"
@@ -56,14 +57,14 @@ class Preferences:
     def set(self, **said: object) -> None:
         """Set settings until the session ends; None takes one back.
 
-        Raises `UnknownName` or `SettingsError` for what is none, and changes nothing then.
+        Raises `UnknownNameError` or `SettingsError` for what is none, and changes nothing then.
         """
         before = dict(self._said)
         self._said |= said
         try:
             settings.check_names(said)
             self.settings()
-        except (SettingsError, UnknownName):
+        except (SettingsError, UnknownNameError):
             self._said = before
             raise
         self._said = {name: value for name, value in self._said.items() if value is not None}
@@ -103,7 +104,7 @@ class Preferences:
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
         else:
-            raise UnknownName("alias", name, aliases, hint="%beluga alias lists them.")
+            raise UnknownNameError("alias", name, aliases, hint="%beluga alias lists them.")
 
     def models(self) -> list[catalog.Model]:
         """Return the models that may be asked: the catalogue's and other servers', or the engine."""

@@ -18,9 +18,9 @@ import beluga_nb.money as money
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.config.endpoints import Named, named_in, only_named
 from beluga_nb.config.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
-from beluga_nb.core import OwnEngine
-from beluga_nb.errors import RequestError, SettingsError, UnknownName
+from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.paths import path_of
+from beluga_nb.result import OwnEngine
 from beluga_nb.text import sanitize, shown
 
 SERVICE = "https://api.belugapi.com/v1"
@@ -111,7 +111,7 @@ class Settings:
         for name, choices in CHOICES.items():
             if (said := getattr(self, name)) not in choices:
                 word = said if isinstance(said, str) else shown(said)
-                raise UnknownName(name.replace("_", " "), word, choices)
+                raise UnknownNameError(name.replace("_", " "), word, choices)
         if not isinstance(self.model, str):
             raise SettingsError(f"The setting model is {shown(self.model)}.", "Give a model's id.")
         object.__setattr__(self, "store", _checked_store(self.store))
@@ -173,10 +173,10 @@ class Settings:
         return replace(self._unsaid("base_url"), own_engine=engine, model=engine.name, places=places)
 
     def endpoint(self, name: str) -> Named:
-        """Return the endpoint of that name; raise `UnknownName` where there is none."""
+        """Return the endpoint of that name; raise `UnknownNameError` where there is none."""
         if name not in self.endpoints:
             hint = "Servers are named in beluga.toml, as [endpoints.lab]."
-            raise UnknownName("endpoint", name, self.endpoints, hint=hint)
+            raise UnknownNameError("endpoint", name, self.endpoints, hint=hint)
         return self.endpoints[name]
 
     def model_of(self, endpoint: str, model: str | None) -> str:
@@ -241,10 +241,10 @@ def names() -> list[str]:
 
 
 def check_names(said: Mapping[str, object]) -> None:
-    """Raise `UnknownName`, naming the nearest, for a name that is no setting's."""
+    """Raise `UnknownNameError`, naming the nearest, for a name that is no setting's."""
     for name in said:
         if name not in names():
-            raise UnknownName("setting", name, sorted(names()))
+            raise UnknownNameError("setting", name, sorted(names()))
 
 
 def _check_positive(name: str, value: object) -> None:
@@ -291,7 +291,7 @@ def _checked_endpoints(said: object) -> Mapping[str, Named]:
 
 def _check_part(name: str, part: str, value: object) -> None:
     if part not in ALIASED:
-        raise UnknownName(f"part of the alias {name}", part, ALIASED)
+        raise UnknownNameError(f"part of the alias {name}", part, ALIASED)
     if isinstance(value, bool) or not isinstance(value, int if part == "n" else str):
         raise SettingsError(f"The {part} of the alias {name} is {shown(value, 40)}.", _LIKE_AN_ALIAS)
 

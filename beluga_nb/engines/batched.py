@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from beluga_nb.core import Engine, Request, Result
 from beluga_nb.merge import joined, outcome, side_by_side
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 
 
 class Batched:
     """Ask for the parts of a request side by side, and join the answers in order.
 
     `split` says what the parts are (`catalog.split`: no more pictures each than the model allows).
-    What arrived survives a part that fails: the error is `core.Incomplete` then.
+    What arrived survives a part that fails: the error is `result.IncompleteError` then.
     """
 
     def __init__(self, engine: Engine, split: Callable[[Request], Sequence[Request]]) -> None:

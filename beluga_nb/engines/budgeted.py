@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.core import Engine, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 
 
 class Budgeted:

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from beluga_nb.core import Engine, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 from beluga_nb.store.claims import Claim, Waiting, remove
 from beluga_nb.store.records import Store, key
 from beluga_nb.store.work import revocable

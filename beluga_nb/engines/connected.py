@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from beluga_nb.core import Engine, Request, Result
 from beluga_nb.engines.room import EngineRoom
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 
 
 class Connected:

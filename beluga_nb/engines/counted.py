@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from beluga_nb.core import Engine, Incomplete, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, IncompleteError, Result
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Counted:
         tally.asked += request.n
         try:
             result = await self.engine(request)
-        except Incomplete as error:
+        except IncompleteError as error:
             tally.arrived += len(error.result)
             raise
         tally.arrived += len(result)

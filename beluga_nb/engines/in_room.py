@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from beluga_nb.core import Engine, Request, Result
 from beluga_nb.engines.room import EngineRoom
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 
 
 class InRoom:

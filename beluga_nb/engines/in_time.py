@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from beluga_nb.api.endpoint import TIME_LIMITS, TimeLimits
-from beluga_nb.core import Engine, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 
 
 class InTime:

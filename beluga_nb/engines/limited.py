@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
-from beluga_nb.core import Engine, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 
 
 class ConcurrencyLimit:

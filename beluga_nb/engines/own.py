@@ -16,21 +16,21 @@ from weakref import WeakKeyDictionary
 
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.api.endpoint import DEADLINE
-from beluga_nb.api.fetch import looked_at
 from beluga_nb.config.endpoints import NAME, TAKEN
-from beluga_nb.core import Answer, Engine, OwnEngine, Picture, Recipe, Request, Result, Stopped
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.engines.retrying import Retrying
 from beluga_nb.errors import (
-    BadImage,
-    BadReply,
+    APITimeoutError,
     BelugaError,
-    OutcomeUnknown,
-    Overloaded,
+    InvalidImageError,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
     SettingsError,
-    TimedOut,
 )
 from beluga_nb.merge import joined
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, Engine, ImagePayload, OwnEngine, Picture, Recipe, Result, validate
 from beluga_nb.runtime import GRACE, Thread, ThreadJob
 from beluga_nb.text import sanitize
 
@@ -112,7 +112,7 @@ class Checked:
         try:
             return await asyncio.to_thread(self._checked, request, answer)
         except asyncio.CancelledError:
-            raise Stopped(lambda: [self._checked(request, answer)]) from None
+            raise CallCancelled(lambda: [self._checked(request, answer)]) from None
         except BelugaError:
             raise
         except Exception as error:  # of an object that only looks like a Result
@@ -129,7 +129,7 @@ class Checked:
         except TimeoutError:
             if (late := await _late(job)) is not None:
                 return late
-            raise TimedOut(
+            raise APITimeoutError(
                 f"The engine {self.provider} did not answer in time.",
                 "What it has begun may have been billed. The setting timeout says how long it may take.",
             ) from None
@@ -138,7 +138,7 @@ class Checked:
             if not (task and task.cancelling()):  # the engine cancelled itself
                 raise self._failure(error) from error
             if (late := await _late(job)) is not None:
-                raise Stopped(lambda: [self._checked(request, late)]) from None
+                raise CallCancelled(lambda: [self._checked(request, late)]) from None
             raise
 
     async def _called(self, request: Request) -> object:
@@ -146,12 +146,12 @@ class Checked:
             answer: object = self.engine(request)
             if not inspect.isawaitable(answer):
                 returned = type(answer).__name__
-                raise BadReply(
+                raise InvalidResponseError(
                     f"The engine {self.provider} returned {returned}, and is no async function.", _ASYNC
                 )
             return await answer
         except BelugaError as error:
-            if isinstance(error, Overloaded) and not isinstance(error.retry_after, int | float | None):
+            if isinstance(error, RateLimitError) and not isinstance(error.retry_after, int | float | None):
                 raise self._failure(error) from error
             raise
         except (asyncio.CancelledError, GeneratorExit):
@@ -159,11 +159,11 @@ class Checked:
         except BaseException as error:  # the user's code; Ctrl-C reaches the main thread only
             raise self._failure(error) from error
 
-    def _failure(self, error: BaseException) -> OutcomeUnknown:
+    def _failure(self, error: BaseException) -> OutcomeUnknownError:
         words = ""
         with contextlib.suppress(Exception):  # its __str__ is the user's code too
             words = sanitize(str(error), 200)
-        return OutcomeUnknown(
+        return OutcomeUnknownError(
             f"The engine {self.provider} failed: {type(error).__name__}{words and ': '}{words}",
             "What it has begun may have been billed. Where that is known, raise a BelugaError instead.",
         )
@@ -172,7 +172,7 @@ class Checked:
         if not isinstance(answer, Result) or not _has_pictures(answer):
             is_result = isinstance(answer, Result)
             what = "a Result, but not of Pictures" if is_result else f"{type(answer).__name__}, and no Result"
-            raise BadReply(
+            raise InvalidResponseError(
                 f"The engine {self.provider} returned {what}.",
                 'Let it return Result.of(request, [image], engine="the name of its model").',
             )
@@ -181,7 +181,9 @@ class Checked:
         if len(outcomes) < request.n:
             count = f"{len(outcomes)} of {request.n} pictures"
             outcomes.append(
-                BadReply(f"The engine {self.provider} returned {count}.", "Return request.n pictures.")
+                InvalidResponseError(
+                    f"The engine {self.provider} returned {count}.", "Return request.n pictures."
+                )
             )
         result = joined(request, outcomes)
         further = answer.pictures[request.n :]
@@ -189,8 +191,8 @@ class Checked:
 
     def _picture(self, request: Request, picture: Picture) -> Result | BelugaError:
         try:
-            media_type, small = looked_at(picture.data)
-        except BadImage as error:
+            media_type, small = validate(picture.data)
+        except InvalidImageError as error:
             error.sample = request.sample
             return error
         given = picture.recipe
@@ -235,6 +237,6 @@ def _is_picture(each: object) -> bool:
     return isinstance(each, Picture) and isinstance(each.data, bytes) and isinstance(each.recipe, Recipe)
 
 
-async def _answers(pictures: Sequence[Picture]) -> AsyncGenerator[Answer, None]:
+async def _answers(pictures: Sequence[Picture]) -> AsyncGenerator[ImagePayload, None]:
     for each in pictures:
-        yield Answer(each.data, each.media_type)
+        yield ImagePayload(each.data, each.media_type)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from beluga_nb.core import Engine, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 
 
 class PerLoop:

@@ -23,7 +23,6 @@ from pathlib import Path
 import beluga_nb.catalog as catalog
 from beluga_nb.api.endpoint import Endpoint, TimeLimits
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.core import Engine, OwnEngine, Picture, Preview, Request, Result, Small
 from beluga_nb.engines.batched import Batched
 from beluga_nb.engines.budgeted import Budgeted
 from beluga_nb.engines.claimed import Claimed
@@ -42,6 +41,8 @@ from beluga_nb.engines.single_flight import SingleFlight
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker, StopOnFatal
 from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import Address
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, OwnEngine, Picture, Preview, Result, Small
 from beluga_nb.runtime import GRACE
 from beluga_nb.store.records import Store
 
@@ -169,9 +170,9 @@ def _client(endpoint: Endpoint, faults: bool) -> Engine:
 
     app = None
     if endpoint.base_url == EMBEDDED_URL and endpoint.key:
-        from beluga_nb.painter.engine import previews
         from beluga_nb.server.app import create_app
         from beluga_nb.server.faults import faulty
+        from beluga_nb.server.previews import previews
 
         create = partial(create_app, key=endpoint.key)
         app = faulty(previews, create) if faults else create(previews)

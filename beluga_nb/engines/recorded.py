@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from beluga_nb.core import (
+from beluga_nb.errors import APIStatusError, BelugaError, EngineError, InvalidImageError, StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import (
     SMALL,
+    CallCancelled,
     Engine,
-    Incomplete,
+    IncompleteError,
     Picture,
     Preview,
-    Request,
     Result,
     Small,
-    Stopped,
     causes,
 )
-from beluga_nb.errors import BadImage, BelugaError, EngineError, Refused, StoreError
 from beluga_nb.store import files, pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
@@ -91,7 +91,7 @@ class Recorded:
         try:
             return await revocable(partial(self._begun, request), self._withdraw)
         except asyncio.CancelledError:
-            raise Stopped(may_be_billed=False) from None  # nothing was sent
+            raise CallCancelled(may_be_billed=False) from None  # nothing was sent
         except Exception as error:  # of a thread that cannot be started, say
             failed = EngineError(
                 f"The call could not be written down ({type(error).__name__}: {sanitize(str(error), 120)}).",
@@ -158,26 +158,26 @@ class Recorded:
             )
 
     def _failed(self, call: _Call, error: BaseException) -> None:
-        if isinstance(error, Incomplete):
+        if isinstance(error, IncompleteError):
             error.result = self.written(error.result)
         self.keep_pictures_of(error)
-        if isinstance(error, Refused) and error.declined:
+        if isinstance(error, APIStatusError) and error.declined:
             self._declined(call.request, error)
-        if not isinstance(error, BelugaError | Stopped) or error.may_be_billed:
+        if not isinstance(error, BelugaError | CallCancelled) or error.may_be_billed:
             self._lost(call, error)
         else:
             self._withdraw(call)
-        if isinstance(error, Stopped) and self.rescued(error) == call.request.n:
+        if isinstance(error, CallCancelled) and self.rescued(error) == call.request.n:
             pending.cross_out(self.store, call.request.run)
 
-    def rescued(self, stopped: Stopped) -> int:
+    def rescued(self, stopped: CallCancelled) -> int:
         """Record the pictures that a stopped call had brought; return how many they are."""
         kept = 0
         with contextlib.suppress(BelugaError):
             for each in stopped.arrived():
                 if isinstance(each, Result):
                     kept += len(each) if self.has(self.written(each)) else 0
-                elif isinstance(each, BadImage) and each.data:
+                elif isinstance(each, InvalidImageError) and each.data:
                     self._keep_bytes(each)
         return kept
 
@@ -206,7 +206,7 @@ class Recorded:
             self.tell(f"A picture has no preview ({reason}). It is recorded all the same.")
             return None
 
-    def _declined(self, request: Request, error: Refused) -> None:
+    def _declined(self, request: Request, error: APIStatusError) -> None:
         with self._told_once():
             self.store.write_refusal(request, error, provider=self.provider, created=int(time.time()))
 
@@ -214,17 +214,17 @@ class Recorded:
         if call.written is None:
             return
         why = error.message if isinstance(error, BelugaError) else "It was interrupted."
-        addresses = error.addresses if isinstance(error, EngineError | Stopped) else ()
+        addresses = error.addresses if isinstance(error, EngineError | CallCancelled) else ()
         with self._told_once():
             pending.lose(self.store, call.written, why, addresses, _job(error))
 
     def keep_pictures_of(self, error: BaseException) -> None:
         """Keep the bytes of the pictures that could not be decoded, and say in their errors where."""
         for cause in causes(error):
-            if isinstance(cause, BadImage) and cause.data:
+            if isinstance(cause, InvalidImageError) and cause.data:
                 self._keep_bytes(cause)
 
-    def _keep_bytes(self, error: BadImage) -> None:
+    def _keep_bytes(self, error: InvalidImageError) -> None:
         name = self._kept("a broken picture", error.data)
         if name and error.whole:
             error.hint = (
@@ -246,7 +246,7 @@ class Recorded:
     def _told_once(self) -> Iterator[None]:
         try:
             yield
-        except (StoreError, BadImage) as error:
+        except (StoreError, InvalidImageError) as error:
             self.tell(f"{error.message} {error.hint}")
 
     def tell(self, words: str) -> None:

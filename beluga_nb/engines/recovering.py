@@ -7,10 +7,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from beluga_nb.core import Engine, Picture, Request, Result, Stopped, causes
 from beluga_nb.engines.recorded import PATIENCE, Recorded
-from beluga_nb.errors import Address, BadImage, BadReply, EngineError, Refused
+from beluga_nb.errors import (
+    Address,
+    APIStatusError,
+    EngineError,
+    InvalidImageError,
+    InvalidResponseError,
+)
 from beluga_nb.merge import completed
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, Engine, Picture, Result, causes
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.work import at_work
@@ -35,17 +42,19 @@ class Recovering:
         self.anew = anew
 
     async def __call__(self, request: Request) -> Result:
-        found: dict[int, Picture | Refused] = {}
-        exist: dict[int, BadReply] = {}
+        found: dict[int, Picture | APIStatusError] = {}
+        exist: dict[int, InvalidResponseError] = {}
         for call in await asyncio.to_thread(self._lost, request):
             exist |= await self._recovered(call, found)
         missing = await asyncio.to_thread(self._missing, request) if exist and not self.anew else set()
         errors = {sample: error.with_traceback(None) for sample, error in exist.items() if sample in missing}
         return await completed(request, {**errors, **found}, self.engine)
 
-    async def _recovered(self, call: Pending, found: dict[int, Picture | Refused]) -> dict[int, BadReply]:
+    async def _recovered(
+        self, call: Pending, found: dict[int, Picture | APIStatusError]
+    ) -> dict[int, InvalidResponseError]:
         """Record what is left of a call; return, by sample, why pictures that exist cannot be had now."""
-        exist: dict[int, BadReply] = {}
+        exist: dict[int, InvalidResponseError] = {}
         tried: set[Address | Path] = set()
         for left in await asyncio.to_thread(self._left, call):
             if left not in tried and (error := await self._tried(call, left, found)):
@@ -56,7 +65,7 @@ class Recovering:
         return exist
 
     async def _tried(
-        self, call: Pending, left: Address | Path, found: dict[int, Picture | Refused]
+        self, call: Pending, left: Address | Path, found: dict[int, Picture | APIStatusError]
     ) -> EngineError | None:
         """Record what is left there of a call; return why something is missing still.
 
@@ -71,7 +80,7 @@ class Recovering:
             await self.recorded.keep_extra(result)
         except EngineError as error:
             failed, result = error, getattr(error, "result", Result(part, ()))
-        except Stopped as stopped:
+        except CallCancelled as stopped:
             await asyncio.wait([at_work(self.recorded.rescued, stopped)], timeout=PATIENCE)
             raise
         arrived = await asyncio.shield(at_work(self._arrived, call, result, failed))
@@ -105,9 +114,11 @@ class Recovering:
         return {each for each in request.samples if not store.has(request.part(each), provider=provider)}
 
 
-def _still_there(error: EngineError) -> list[BadReply]:
+def _still_there(error: EngineError) -> list[InvalidResponseError]:
     """Return why pictures that exist cannot be had now: not decoded here, or their host does not answer."""
     replies = [
-        each for each in causes(error) if isinstance(each, BadReply)
+        each for each in causes(error) if isinstance(each, InvalidResponseError)
     ]  # a 503 says nothing of a picture
-    return [each for each in replies if each.temporary or (isinstance(each, BadImage) and each.whole)]
+    return [
+        each for each in replies if each.temporary or (isinstance(each, InvalidImageError) and each.whole)
+    ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from beluga_nb.core import Engine, Picture, Request, Result
-from beluga_nb.errors import Refused
+from beluga_nb.errors import APIStatusError
 from beluga_nb.merge import completed
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Picture, Result
 from beluga_nb.store.records import Store
 
 
@@ -21,7 +22,7 @@ class Replayed:
     async def __call__(self, request: Request) -> Result:
         return await completed(request, await asyncio.to_thread(self._found, request), self.engine)
 
-    def _found(self, request: Request) -> dict[int, Picture | Refused]:
+    def _found(self, request: Request) -> dict[int, Picture | APIStatusError]:
         read = {
             sample: self.store.read(request.part(sample), provider=self.provider)
             for sample in request.samples

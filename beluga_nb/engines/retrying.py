@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from beluga_nb.api.endpoint import DEADLINE, Sleep
 from beluga_nb.api.endpoint import timeout as time_limit
-from beluga_nb.core import Engine, Request, Result, Stopped
 from beluga_nb.errors import EngineError
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, Engine, Result
 from beluga_nb.wire import LONGEST_WAIT
 
 
@@ -104,7 +105,7 @@ class Retrying:
             try:
                 await self.sleep(wait)
             except asyncio.CancelledError:  # each attempt until here has provably come to nothing
-                raise Stopped(may_be_billed=False) from None
+                raise CallCancelled(may_be_billed=False) from None
 
 
 @contextmanager

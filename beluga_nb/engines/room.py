@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from weakref import WeakSet, WeakValueDictionary
 
-from beluga_nb.core import Engine, Request
 from beluga_nb.engines.limited import ConcurrencyLimit
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.engines.single_flight import KeyedLocks
 from beluga_nb.process.locks import ProcessLock
+from beluga_nb.request import Request
+from beluga_nb.result import Engine
 from beluga_nb.runtime import Thread
 
 MOST_SOURCES = 8

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from beluga_nb.core import Engine, Incomplete, Picture, Request, Result
 from beluga_nb.merge import completed
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, IncompleteError, Picture, Result
 
 
 class Flight(asyncio.Lock):
@@ -64,7 +65,7 @@ class SingleFlight:
             async def asked(part: Request) -> Result:
                 try:
                     result = await self.engine(part)
-                except Incomplete as error:
+                except IncompleteError as error:
                     arrived.update(_by_sample(error.result))
                     raise
                 arrived.update(_by_sample(result))  # at once: the next part may be stopped

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from beluga_nb.core import Engine, Request, Result
-from beluga_nb.errors import BelugaError, NotSent
+from beluga_nb.errors import BelugaError, NotSentError
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 
 
 class CircuitBreaker:
@@ -33,7 +34,7 @@ class StopOnFatal:
 
     async def __call__(self, request: Request) -> Result:
         if self.breaker.cause:
-            raise NotSent(self.breaker.cause)
+            raise NotSentError(self.breaker.cause)
         try:
             return await self.engine(request)
         except BelugaError as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from beluga_nb.core import Request, Result
-from beluga_nb.errors import NotRecorded
+from beluga_nb.errors import NotRecordedError
+from beluga_nb.request import Request
+from beluga_nb.result import Result
 from beluga_nb.store.records import Store
 from beluga_nb.text import sanitize
 
@@ -18,7 +19,7 @@ class Unrecorded:
     store: Store
 
     async def __call__(self, request: Request) -> Result:
-        raise NotRecorded(await asyncio.to_thread(self._missing, request))
+        raise NotRecordedError(await asyncio.to_thread(self._missing, request))
 
     def _missing(self, request: Request) -> str:
         last = f" to {request.samples[-1]}" if request.n > 1 else ""

@@ -9,9 +9,10 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.polled import Advance, Polled
 from beluga_nb.config import keys
 from beluga_nb.config.settings import LOOPBACK, checked_base_url
-from beluga_nb.core import Engine, Request, Result
 from beluga_nb.engines.per_loop import PerLoop
-from beluga_nb.errors import EngineError, Refused
+from beluga_nb.errors import APIStatusError, EngineError
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 from beluga_nb.text import Environment, Secret
 
 VARIABLE = "BELUGA_UPSTREAM_KEY"
@@ -51,7 +52,7 @@ class _Vouched:
     async def __call__(self, request: Request) -> Result:
         try:
             return await self.engine(request)
-        except Refused as error:
+        except APIStatusError as error:
             if error.status not in {401, 403}:
                 raise
             raise EngineError(

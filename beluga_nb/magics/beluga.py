@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from beluga_nb.core import Incomplete, Result
 from beluga_nb.errors import BelugaError
 from beluga_nb.magics.grammar import help_text
 from beluga_nb.magics.parse import Call, Options, parse
 from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, kept, say, shown, silent
 from beluga_nb.magics.typed import check_no_key
+from beluga_nb.result import IncompleteError, Result
 from beluga_nb.session import default, filled
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _generated(shell: InteractiveShell, call: Call, values: Mapping[str, object]
     try:
         with progress(shell, model, inspect.currentframe()) as beat:
             result = default.submit(call.prompt, values=values, **call.options).result(beat)
-    except Incomplete as error:
+    except IncompleteError as error:
         kept(call, error.result, shell.user_ns)
         if not call.quiet:
             display(error.result)

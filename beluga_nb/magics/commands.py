@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from beluga_nb.core import Result
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.magics.grammar import EXAMPLES, help_text
 from beluga_nb.magics.parse import Call
 from beluga_nb.magics.shown import display, kept, say, shown
+from beluga_nb.result import Result
 from beluga_nb.session import default
 from beluga_nb.show.catalogue import models_table, sizes_table
 from beluga_nb.show.markup import status_lines, table

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.parse import Call
 from beluga_nb.magics.progress import Progress, drawn, listening, pen_for
 from beluga_nb.magics.shown import display, say, shown, silent
@@ -66,7 +66,7 @@ def _given(given: object, values: Mapping[str, object]) -> object:
         return Path(place)
     if place not in values:
         known = [each for each in values if not each.startswith("_")]
-        raise UnknownName(
+        raise UnknownNameError(
             "variable", place, known, hint=f"Set it first, for example: {place} = ['red', 'blue']"
         )
     if isinstance(values[place], str):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypedDict, cast
 
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, SETTINGS, Command, Option, pairs
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
@@ -308,7 +308,7 @@ def _option(flag: str, table: Sequence[Option]) -> Option:
     try:
         return by_flag[flag]
     except KeyError:
-        raise UnknownName(
+        raise UnknownNameError(
             "option",
             flag,
             by_flag,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from IPython.display import DisplayHandle, clear_output
 
 from beluga_nb.magics.fate import caller
-from beluga_nb.session import MAKE_ROOM, Tally, counted
+from beluga_nb.session import BEFORE_OUTPUT, Tally, counted
 from beluga_nb.show.markup import outside
 from beluga_nb.text import sanitize
 
@@ -137,23 +137,23 @@ def progress(shell: InteractiveShell, model: str, frame: FrameType | None) -> It
 @contextmanager
 def drawn(line: Progress) -> Iterator[Callable[[], None]]:
     """Draw a line until the end of the block, or until a word is said; yield its heartbeat."""
-    token = MAKE_ROOM.set(line.end)
+    token = BEFORE_OUTPUT.set(line.end)
     try:
         yield line.beat
     finally:
         line.end()
-        MAKE_ROOM.reset(token)
+        BEFORE_OUTPUT.reset(token)
 
 
 @contextmanager
 def listening() -> Iterator[Callable[[], bool]]:
     """Yield whether a word was said in the block, which taking the cell's output away would lose."""
     said: list[bool] = []
-    token = MAKE_ROOM.set(lambda: said.append(True))
+    token = BEFORE_OUTPUT.set(lambda: said.append(True))
     try:
         yield lambda: bool(said)
     finally:
-        MAKE_ROOM.reset(token)
+        BEFORE_OUTPUT.reset(token)
 
 
 def pen_for(shell: InteractiveShell, frame: FrameType | None) -> Pen | None:

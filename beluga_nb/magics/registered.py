@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import HasTraits, TraitType
 
-from beluga_nb.errors import UnknownName
+from beluga_nb.errors import UnknownNameError
 from beluga_nb.magics.grammar import help_text
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class BelugaMagics(Magics):
         said = cfg.get(type(self).__name__, {})
         known = self.trait_names(config=True)
         if unknown := [name for name in said if name not in known]:
-            raise UnknownName("setting", unknown[0], known)
+            raise UnknownNameError("setting", unknown[0], known)
         super()._load_config(cfg, *args, **more)
 
     @line_cell_magic

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import IPython.display
 
-from beluga_nb.core import Result
 from beluga_nb.magics.fate import Fate, fate
 from beluga_nb.magics.parse import Call
+from beluga_nb.result import Result
 from beluga_nb.text import redact, redacted_bundle
 
 T = TypeVar("T")

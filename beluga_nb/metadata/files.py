@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from beluga_nb.errors import MetadataError, StoreError, UnknownName
+from beluga_nb.errors import MetadataError, StoreError, UnknownNameError
 from beluga_nb.metadata import xmp
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
 from beluga_nb.paths import read_file, write_file
@@ -25,11 +25,11 @@ _SIGNED = "The picture is signed (C2PA), and any change makes the signature inva
 def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str], *, how: str) -> None:
     """Write a picture with its metadata.
 
-    What cannot be embedded goes into a sidecar, and a warning says why. Raises `UnknownName` for
+    What cannot be embedded goes into a sidecar, and a warning says why. Raises `UnknownNameError` for
     another way than those of `WAYS`, and `StoreError` where nothing can be written.
     """
     if how not in WAYS:
-        raise UnknownName("way to save metadata", str(how), WAYS)
+        raise UnknownNameError("way to save metadata", str(how), WAYS)
     data, why = _prepared(data, media_type, properties, how)
     try:
         write_file(path, data)

@@ -26,8 +26,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import beluga_nb.catalog as catalog
 import beluga_nb.server.openapi as openapi
 import beluga_nb.wire as wire
-from beluga_nb.core import SUFFIXES, Engine, Incomplete, Picture, Request, Result
-from beluga_nb.errors import BelugaError, EngineError, Overloaded, Refused, RequestError
+from beluga_nb.errors import APIStatusError, BelugaError, EngineError, RateLimitError, RequestError
+from beluga_nb.images import SUFFIXES
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, IncompleteError, Picture, Result
 from beluga_nb.server.files import Shelf
 from beluga_nb.server.jobs import CLOSED_REQUEST, Job, JobQueue
 from beluga_nb.text import Secret, sanitize
@@ -115,7 +117,7 @@ class _Service:
         try:
             async with _cancelled_when_gone(http, job):
                 return await job.result()
-        except Incomplete as error:
+        except IncompleteError as error:
             return error.result
 
     def _link(self, http: HttpRequest) -> Callable[[Picture], str]:
@@ -125,7 +127,7 @@ class _Service:
         """Answer `GET /files/{name}` with the very bytes of a picture."""
         file = self.shelf.get(http.path_params["name"])
         if file is None:
-            raise Refused(
+            raise APIStatusError(
                 "There is no such file; links work for 60 minutes. Ask again, or for b64_json.",
                 status=404,
                 code="file_not_found",
@@ -145,7 +147,7 @@ def _check_key(http: HttpRequest, key: Secret | None) -> None:
     if key is None:
         return
     if not _has_key(http, key):
-        raise Refused(
+        raise APIStatusError(
             "The API key is missing or wrong. Send it as 'Authorization: Bearer bapi_…'.",
             status=401,
             code="invalid_api_key",
@@ -161,13 +163,13 @@ async def _body(http: HttpRequest) -> bytes:
     kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         said = sanitize(kind, 80) or "missing"
-        raise Refused(f"The content type is {said}. Send application/json.", status=415)
+        raise APIStatusError(f"The content type is {said}. Send application/json.", status=415)
     body = bytearray()
     async with aclosing(http.stream()) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) > BODY_LIMIT:
-                raise Refused(f"The body is longer than {BODY_LIMIT:,} bytes. Send less.", status=413)
+                raise APIStatusError(f"The body is longer than {BODY_LIMIT:,} bytes. Send less.", status=413)
     return bytes(body)
 
 
@@ -254,7 +256,7 @@ async def _routers_error(http: HttpRequest, error: Exception) -> Response:
 
 
 async def _gone(_: HttpRequest, __: Exception) -> Response:
-    return _refusal(Refused("The caller went away.", status=CLOSED_REQUEST))
+    return _refusal(APIStatusError("The caller went away.", status=CLOSED_REQUEST))
 
 
 async def _own_error(http: HttpRequest, _: Exception) -> Response:
@@ -273,7 +275,7 @@ def _refusal(error: BelugaError) -> Response:
 
 def _advice(status: int, error: BelugaError) -> dict[str, str]:
     """Say whether and when to send again, to SDKs that would do so by themselves (contract.md: Errors)."""
-    wait = error.retry_after if isinstance(error, Overloaded) else None
+    wait = error.retry_after if isinstance(error, RateLimitError) else None
     if status == 429 or (status == 503 and wait is not None):
         return {"retry-after": str(max(1, math.ceil(wait or 1)))}
     if status == 401:

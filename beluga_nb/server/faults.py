@@ -18,17 +18,18 @@ from dataclasses import dataclass, replace
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from beluga_nb.core import Answer, Engine, Incomplete, Request, Result
 from beluga_nb.errors import (
-    BadReply,
+    APIStatusError,
+    APITimeoutError,
     EngineError,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
     RequestError,
-    TimedOut,
-    UnknownName,
+    UnknownNameError,
 )
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, ImagePayload, IncompleteError, Result
 from beluga_nb.text import sanitize
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -52,11 +53,11 @@ class Fault:
 
 
 def _refused(status: int, code: str, **said: str) -> Fail:
-    return lambda _: Refused(_ON_DEMAND, status=status, code=code, **said)
+    return lambda _: APIStatusError(_ON_DEMAND, status=status, code=code, **said)
 
 
 def _overloaded(status: int, default: float | None = None) -> Fail:
-    return lambda wait: Overloaded(_ON_DEMAND, status=status, retry_after=wait or default)
+    return lambda wait: RateLimitError(_ON_DEMAND, status=status, retry_after=wait or default)
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -67,9 +68,9 @@ FAULTS: Mapping[str, Fault] = {
         "too many requests; by itself, come back in 1 s", "retry-after", 2, True, fail=_overloaded(429, 1)
     ),
     "500": Fault("the server fails", fail=lambda _: EngineError(_ON_DEMAND, status=500)),
-    "502": Fault("the provider fails", fail=lambda _: OutcomeUnknown(_ON_DEMAND, status=502)),
+    "502": Fault("the provider fails", fail=lambda _: OutcomeUnknownError(_ON_DEMAND, status=502)),
     "503": Fault("the model is unavailable", "retry-after", 2, True, fail=_overloaded(503)),
-    "504": Fault("the picture took too long", fail=lambda _: TimedOut(_ON_DEMAND, status=504)),
+    "504": Fault("the picture took too long", fail=lambda _: APITimeoutError(_ON_DEMAND, status=504)),
     "moderation": Fault(
         "the prompt is declined: 400, `moderation_blocked`",
         fail=_refused(400, "moderation_blocked", param="prompt"),
@@ -115,7 +116,7 @@ def ordered(prompt: str) -> Order | None:
         return None
     name, *options = found[1].split() or [""]
     if name not in FAULTS:
-        raise UnknownName("fault", name, FAULTS, param="prompt", code="unknown_fault")
+        raise UnknownNameError("fault", name, FAULTS, param="prompt", code="unknown_fault")
     return Order(name, _value(name, FAULTS[name], options), (found[2] or "").strip() or prompt)
 
 
@@ -158,13 +159,15 @@ class Faulty:
 
 
 def _as_asked(result: Result, request: Request) -> Result:
-    answers = [Answer(each.data, each.media_type, each.recipe.revised_prompt) for each in result.pictures]
+    answers = [
+        ImagePayload(each.data, each.media_type, each.recipe.revised_prompt) for each in result.pictures
+    ]
     return Result.of(request, answers, engine=result.recipe.engine, created=result.recipe.created)
 
 
 def _some(result: Result, pictures: int) -> Result:
     if pictures < len(result):
-        raise Incomplete(result[:pictures], [BadReply(_ON_DEMAND)])
+        raise IncompleteError(result[:pictures], [InvalidResponseError(_ON_DEMAND)])
     return result
 
 

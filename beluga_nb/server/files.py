@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from beluga_nb.core import SUFFIXES, Picture
+from beluga_nb.images import SUFFIXES
+from beluga_nb.result import Picture
 
 LIFETIME = 60 * 60.0
 """Seconds that a link works."""

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Literal
 
-from beluga_nb.core import Engine, Request, Result
-from beluga_nb.errors import BelugaError, EngineError, Overloaded, Refused, TimedOut
+from beluga_nb.errors import APIStatusError, APITimeoutError, BelugaError, EngineError, RateLimitError
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
 from beluga_nb.text import redact_record
 
 State = Literal["queued", "processing", "completed", "failed", "cancelled"]
@@ -65,7 +66,7 @@ class Job:
             waiter = asyncio.current_task()
             if waiter is not None and waiter.cancelling():
                 raise
-            return Refused(
+            return APIStatusError(
                 "The job was cancelled; nothing was drawn.", status=CLOSED_REQUEST, code="cancelled"
             )
 
@@ -91,8 +92,8 @@ class Job:
 class JobQueue:
     """Run requests through an engine, `workers` at a time, with at most `limit` more waiting.
 
-    A job that takes longer than `patience` seconds, its wait included, fails as `TimedOut`. Every job is
-    a task of its own, so nothing runs while there is no job. A queue serves one event loop.
+    A job that takes longer than `patience` seconds, its wait included, fails as `APITimeoutError`. Every job
+    is a task of its own, so nothing runs while there is no job. A queue serves one event loop.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class JobQueue:
         self._free = asyncio.Semaphore(workers)
 
     def submit(self, request: Request) -> Job:
-        """Return a new job on the running loop; raise `Overloaded` with `retry_after` when full."""
+        """Return a new job on the running loop; raise `RateLimitError` with `retry_after` when full."""
         if len(self.jobs) >= self.workers + self.limit:
             raise self._full()
         job = Job(request)
@@ -124,9 +125,9 @@ class JobQueue:
         job._start(task)
         return job
 
-    def _full(self) -> Overloaded:
+    def _full(self) -> RateLimitError:
         rounds = math.ceil(len(self.jobs) / self.workers)
-        return Overloaded(
+        return RateLimitError(
             f"{len(self.jobs)} requests are waiting already.",
             "Wait a little and run it again.",
             retry_after=min(_LONGEST_WAIT, max(1.0, rounds * self.pace)),
@@ -138,7 +139,7 @@ class JobQueue:
             async with asyncio.timeout(self.patience), self._free:
                 return await self._ask(job)
         except TimeoutError:
-            return TimedOut(
+            return APITimeoutError(
                 f"The picture was not ready within {self.patience:g} seconds.",
                 "It was given up; ask for fewer at a time, or run it again.",
             )

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import beluga_nb.catalog as catalog
 import beluga_nb.wire as wire
-from beluga_nb.core import SUFFIXES
+from beluga_nb.images import SUFFIXES
 
 Schema = Mapping[str, object]
 

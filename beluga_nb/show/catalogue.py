@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from beluga_nb.catalog import Listing, find, labels, sizes
-from beluga_nb.core import Bundle
+from beluga_nb.result import Bundle
 from beluga_nb.show.markup import noted, table
 
 

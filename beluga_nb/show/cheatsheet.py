@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beluga_nb.core import Bundle
+from beluga_nb.result import Bundle
 from beluga_nb.show.markup import outside
 
 CARD = (

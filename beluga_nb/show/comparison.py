@@ -5,11 +5,11 @@ Zoom is a factor from 1 on; `across` and `down` say where the middle of the part
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from beluga_nb.core import Picture, Preview
+from beluga_nb.images import encode, flatten, scaled
+from beluga_nb.result import Picture, Preview
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,21 +54,9 @@ def curtain(left: Image, right: Image, *, split: float, zoom: float, across: flo
 def _part(image: Image, edge: int, *, zoom: float, across: float, down: float) -> Image:
     width, height = image.width / zoom, image.height / zoom
     left, top = (image.width - width) * across, (image.height - height) * down
-    scale = edge / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return _flat(image).resize(size, box=(left, top, left + width, top + height), reducing_gap=2.0)
-
-
-def _flat(image: Image) -> Image:
-    from PIL import Image
-
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    clear = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    size = scaled(image.size, edge / max(image.size))
+    return flatten(image).resize(size, box=(left, top, left + width, top + height), reducing_gap=2.0)
 
 
 def _encoded(image: Image) -> Preview:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_QUALITY)
-    return Preview(buffer.getvalue(), "image/jpeg")
+    return Preview(encode(image, "JPEG", quality=_QUALITY), "image/jpeg")

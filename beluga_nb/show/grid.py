@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pybase64
 
-from beluga_nb.core import Bundle, Preview
 from beluga_nb.errors import BelugaError
+from beluga_nb.result import Bundle, Preview
 from beluga_nb.show.markup import LOCAL_PREVIEW, Described, address, alt, caption, outside
 from beluga_nb.text import sanitize
 

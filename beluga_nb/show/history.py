@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from beluga_nb.core import Preview, Request
+from beluga_nb.request import Request
+from beluga_nb.result import Preview
 from beluga_nb.show.markup import LOCAL_PREVIEW, address, data_uri, outside, table
 from beluga_nb.text import sanitize
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from beluga_nb.core import Bundle
+from beluga_nb.result import Bundle
 from beluga_nb.show.markup import noted, table
 from beluga_nb.show.ranking import Ranked, ranking_bundle
 from beluga_nb.text import sanitize

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pybase64
 
-from beluga_nb.core import Absent, Bundle, Picture, Preview, Recipe, Result
+from beluga_nb.result import Bundle, MissingPicture, Picture, Preview, Recipe, Result
 from beluga_nb.show.preview import montage, preview_of, thumbnail
 from beluga_nb.text import LONGEST_OUTSIDE_TEXT, sanitize
 
@@ -97,7 +97,7 @@ def bundle(
 
 
 def _original(picture: Picture, small: Preview) -> Preview:
-    return small if isinstance(picture, Absent) else Preview(picture.data, picture.media_type)
+    return small if isinstance(picture, MissingPicture) else Preview(picture.data, picture.media_type)
 
 
 def still(results: Sequence[Result], sheet: Callable[[Sequence[Preview]], Preview] = montage) -> Bundle:
@@ -164,7 +164,7 @@ def caption(picture: Described) -> str:
     words += [sanitize(request.quality, 40)] if request.quality else []
     words += [f"take {sanitize(request.take, 40)}"] if request.take else []
     words += [LOCAL_PREVIEW] if picture.recipe.procedural else []
-    words += [NOT_HERE] if isinstance(picture, Absent) else []
+    words += [NOT_HERE] if isinstance(picture, MissingPicture) else []
     return " · ".join(words)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from beluga_nb.core import Absent, Picture, Preview, decode, size_of
-from beluga_nb.errors import BadImage
+from beluga_nb.errors import InvalidImageError
+from beluga_nb.images import decode, eight_bit, encode, flatten, size_of, within
+from beluga_nb.result import MissingPicture, Picture, Preview
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +51,7 @@ def preview_of(picture: Picture) -> Preview:
     kept = picture.preview
     if kept and is_small(kept):
         return kept
-    return _empty(picture) if isinstance(picture, Absent) else preview(picture)
+    return _empty(picture) if isinstance(picture, MissingPicture) else preview(picture)
 
 
 def is_small(kept: Preview) -> bool:
@@ -60,14 +60,14 @@ def is_small(kept: Preview) -> bool:
         return False
     try:
         return max(size_of(kept.data)) <= EDGE and bool(decode(kept.data))
-    except BadImage:
+    except InvalidImageError:
         return False
 
 
 def _empty(picture: Picture) -> Preview:
     from PIL import Image
 
-    return encoded(Image.new("RGB", _within(picture.size, EDGE), "white"))
+    return encoded(Image.new("RGB", within(picture.size, EDGE), "white"))
 
 
 def small(image: Image) -> Preview:
@@ -81,12 +81,12 @@ def enlarged(picture: Picture) -> Preview:
 
 
 def thumbnail(picture: Preview, edge: int = LISTED_EDGE) -> Preview:
-    """Return a copy of at most 96 pixels a side, for lists; raise `BadImage` where it cannot be decoded."""
+    """Return a copy of at most 96 pixels a side, for lists; raise `InvalidImageError` as `decode`."""
     return encoded(_small(decode(picture.data), edge))
 
 
 def tile(picture: Preview) -> Preview:
-    """Return a copy of at most 256 pixels a side, for grids; raise `BadImage` where it cannot be decoded."""
+    """Return a copy of at most 256 pixels a side, for grids; raise `InvalidImageError` as `decode`."""
     return encoded(_small(decode(picture.data), TILE_EDGE))
 
 
@@ -94,7 +94,7 @@ def montage(pictures: Sequence[Preview]) -> Preview:
     """Return several previews side by side as one picture, for what shows a single image only."""
     columns = 2 if len(pictures) in {2, 4} else 3
     edge = (2 * EDGE - _GAP * (columns - 1)) // columns
-    images = [flat(_small(decode(picture.data), edge)) for picture in pictures]
+    images = [flatten(_small(decode(picture.data), edge)) for picture in pictures]
     rows = [images[start : start + columns] for start in range(0, len(images), columns)]
     return encoded(_stacked(rows))
 
@@ -116,31 +116,16 @@ def _stacked(rows: Sequence[Sequence[Image]]) -> Image:
 
 
 def _small(image: Image, edge: int) -> Image:
-    if image.mode.startswith("I;16"):  # Pillow clips 16 bits to 8 where we want them scaled
-        image = image.point(lambda value: value * (1 / 256)).convert("L")
+    image = eight_bit(image)
     mode = "RGBA" if image.has_transparency_data else "RGB"
     whole = image if image.mode == mode else image.convert(mode)
-    small = whole.resize(_within(whole.size, edge), reducing_gap=1.0)  # a copy in any case
+    small = whole.resize(within(whole.size, edge), reducing_gap=1.0)  # a copy in any case
     small.info.clear()  # comments and profiles of the original, which encoders would carry on
     return small.convert("RGB") if small.mode == "RGBA" and _opaque(small) else small
 
 
-def _within(size: tuple[int, int], edge: int) -> tuple[int, int]:
-    scale = min(1.0, edge / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
 def _opaque(image: Image) -> bool:
     return image.getchannel("A").getextrema() == (255, 255)
-
-
-def flat(image: Image) -> Image:
-    """Return the image on white where it is transparent."""
-    from PIL import Image
-
-    if image.mode != "RGBA":
-        return image
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def encoded(image: Image, heaviest: int = HEAVIEST) -> Preview:
@@ -154,14 +139,8 @@ def encoded(image: Image, heaviest: int = HEAVIEST) -> Preview:
 
 def _lighter_and_lighter(image: Image) -> Iterator[bytes]:
     if image.mode == "RGBA":
-        yield _bytes(image, "PNG")
-        yield from (_bytes(image.reduce(factor).quantize(256), "PNG") for factor in (1, 2, 4))
+        yield encode(image, "PNG")
+        yield from (encode(image.reduce(factor).quantize(256), "PNG") for factor in (1, 2, 4))
     else:
-        yield from (_bytes(image, "JPEG", quality=quality, optimize=True) for quality in _QUALITIES)
-        yield from (_bytes(image.reduce(factor), "JPEG", quality=60, optimize=True) for factor in (2, 3, 4))
-
-
-def _bytes(image: Image, kind: str, **how: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **how)
-    return buffer.getvalue()
+        yield from (encode(image, "JPEG", quality=quality, optimize=True) for quality in _QUALITIES)
+        yield from (encode(image.reduce(factor), "JPEG", quality=60, optimize=True) for factor in (2, 3, 4))

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pybase64
 
-from beluga_nb.core import Bundle
+from beluga_nb.result import Bundle
 from beluga_nb.show.markup import noted, outside, table
 from beluga_nb.text import sanitize
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beluga_nb.core import MAX_SIDE, Preview
 from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.images import MAX_SIDE, flatten
 from beluga_nb.paths import replacing
+from beluga_nb.result import Preview
 from beluga_nb.show.grid import Part, Square, Table, across
-from beluga_nb.show.preview import encoded, flat
+from beluga_nb.show.preview import encoded
 from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class _Layout:
 
     def _draw_square(self, image: Image, pen: _Pen, square: Square, left: int, top: int) -> None:
         for figure, (x, y) in zip(square.figures, self._places(square), strict=True):
-            small = flat(figure.image())
+            small = flatten(figure.image())
             image.paste(small.resize(self.scale.fitted(figure.picture.size)), (left + x, top + y))
         note = square.error.message if square.error else square.note
         if note and not square.figures:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
-from beluga_nb.core import SUFFIXES
+from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import read_head
 from beluga_nb.store import files
 from beluga_nb.store.index import is_written

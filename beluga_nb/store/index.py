@@ -25,10 +25,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
-from beluga_nb.core import PARAMETERS, Recipe, Request
-from beluga_nb.errors import Refused
+from beluga_nb.errors import APIStatusError
 from beluga_nb.paths import read_file, read_head
 from beluga_nb.process.locks import ProcessLock
+from beluga_nb.request import PARAMETERS, Request
+from beluga_nb.result import Recipe
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Blob, Entry, Store, Unusable, refusal_of, words_of
 from beluga_nb.text import redact_bytes
@@ -103,7 +104,7 @@ class Row(NamedTuple):
         return [Blob(sha256, media_type) for sha256, media_type in named if sha256]
 
     @property
-    def refusal(self) -> Refused | None:
+    def refusal(self) -> APIStatusError | None:
         """What the model said instead, as a new error each time."""
         return None if self.refused is None else refusal_of(self.refused)
 

@@ -6,7 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.store.index import Row
 from beluga_nb.store.records import Store
 

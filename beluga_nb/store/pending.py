@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from beluga_nb.core import PARAMETERS, Request
 from beluga_nb.errors import Address
 from beluga_nb.paths import open_file
+from beluga_nb.request import PARAMETERS, Request
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store
 from beluga_nb.text import sanitize

@@ -32,9 +32,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import beluga_nb.untrusted as untrusted
-from beluga_nb.core import SUFFIXES, Absent, Picture, Preview, Recipe, Request
-from beluga_nb.errors import Refused, StoreError
+from beluga_nb.errors import APIStatusError, StoreError
+from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import has_content
+from beluga_nb.request import Request
+from beluga_nb.result import MissingPicture, Picture, Preview, Recipe
 from beluga_nb.store import files
 from beluga_nb.text import redact_bytes, sanitize
 
@@ -112,7 +114,7 @@ def record_of(picture: Picture, preview: Preview | None, *, provider: str) -> di
 
 
 def record_of_refusal(
-    request: Request, refusal: Refused, *, provider: str, created: int
+    request: Request, refusal: APIStatusError, *, provider: str, created: int
 ) -> dict[str, object]:
     """Return the record of a sample that the model declined at `created`, in Unix seconds."""
     return _asked(request, provider) | {
@@ -158,7 +160,7 @@ class Entry:
     image: Blob | None
     preview: Blob | None
     size: tuple[int, int] = (0, 0)
-    refusal: Refused | None = None
+    refusal: APIStatusError | None = None
 
     @property
     def request(self) -> Request:
@@ -204,18 +206,18 @@ def _read_first(record: Mapping[str, Any]) -> Entry:
     return entry
 
 
-def words_of(refusal: Refused) -> dict[str, object]:
+def words_of(refusal: APIStatusError) -> dict[str, object]:
     """Return what is written of a refusal."""
     return {name: getattr(refusal, name) for name in _REFUSAL}
 
 
-def refusal_of(said: object) -> Refused:
+def refusal_of(said: object) -> APIStatusError:
     """Return a refusal of which `words_of` is written."""
     said = untrusted.members(said)
     words = {name: untrusted.text_or_none(said[name]) for name in _REFUSAL if name != "status"}
     message, hint = untrusted.text(words.pop("message")), untrusted.text(words.pop("hint"))
     status = None if said["status"] is None else untrusted.whole(said["status"], least=0, most=999)
-    return Refused(message, hint, status=status, **words)
+    return APIStatusError(message, hint, status=status, **words)
 
 
 def _blob(said: object) -> Blob:
@@ -285,7 +287,7 @@ class Store:
     def __getstate__(self) -> dict[str, object]:
         return {"folder": self.folder, "indexing": self.indexing}
 
-    def read(self, request: Request, *, provider: str) -> Picture | Refused | None:
+    def read(self, request: Request, *, provider: str) -> Picture | APIStatusError | None:
         """Return the first picture of a request, the refusal that came instead, or None: not recorded.
 
         Raises `StoreError` where it is recorded and its bytes are missing or not the recorded ones.
@@ -339,7 +341,9 @@ class Store:
             self._write_record(record)
             self._keep(picture, preview)  # until now another kernel may have forgotten the same bytes
 
-    def write_refusal(self, request: Request, refusal: Refused, *, provider: str, created: int) -> None:
+    def write_refusal(
+        self, request: Request, refusal: APIStatusError, *, provider: str, created: int
+    ) -> None:
         """Record that each sample of a request was declined; raise `StoreError` where that fails."""
         with self.writing():
             for sample in request.samples:
@@ -421,7 +425,7 @@ class Store:
     def picture(self, entry: Entry) -> Picture:
         """Return the picture of a record, its bytes checked.
 
-        Where Git LFS has left a pointer in their place it is an `Absent` one, which has its preview.
+        Where Git LFS has left a pointer in their place it is an `MissingPicture` one, which has its preview.
         Raises `StoreError` for bytes that are missing or not the recorded ones.
         """
         assert entry.image, "a refusal has no picture"
@@ -432,7 +436,7 @@ class Store:
         except NotPulled as error:
             if preview is None:
                 raise
-            return Absent(
+            return MissingPicture(
                 error.pointer,
                 entry.image.media_type,
                 entry.recipe,

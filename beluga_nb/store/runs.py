@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from beluga_nb.core import PROCEDURAL, Bundle, Preview, Request, Result
 from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import PROCEDURAL, Bundle, Preview, Result
 from beluga_nb.store import pending
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from beluga_nb.core import Recipe
 from beluga_nb.errors import StoreError
+from beluga_nb.result import Recipe
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json, damage_told, json_of
 from beluga_nb.untrusted import number, text

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import replace
 from itertools import count
 
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError
+from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import has_content, replacing
 from beluga_nb.store import files
 from beluga_nb.store.folder import Sheet, sheet_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from beluga_nb.core import SUFFIXES
 from beluga_nb.errors import StoreError
+from beluga_nb.images import SUFFIXES
 from beluga_nb.store import files, marks, pending
 from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
 from beluga_nb.store.index import Row

@@ -15,8 +15,8 @@ import ipywidgets as widgets
 import pybase64
 from IPython.display import display
 
-from beluga_nb.core import Bundle
 from beluga_nb.errors import BelugaError
+from beluga_nb.result import Bundle
 from beluga_nb.show.markup import outside
 from beluga_nb.widgets.view.parts import CAN_FOCUS, bundle
 

@@ -18,8 +18,9 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from beluga_nb.core import SUFFIXES, Absent, Bundle, Incomplete, Picture, Preview, Result
 from beluga_nb.errors import BelugaError, RequestError
+from beluga_nb.images import SUFFIXES
+from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, Preview, Result
 from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, counted
 from beluga_nb.show import comparison
 from beluga_nb.show.preview import enlarged, preview_of, thumbnail
@@ -218,7 +219,7 @@ class Controller:
             result = await self._answer(work, asked)
             await self._take_in(result)
             self.state.told = f"{_pictures(len(result))} of “{sanitize(work.prompt, 60)}”."
-        except Incomplete as error:
+        except IncompleteError as error:
             await self._take_in(error.result)
             raise
         except asyncio.CancelledError:
@@ -291,7 +292,7 @@ class Controller:
         return self._soon("enlarged", partial(self._enlarge, piece))
 
     async def _enlarge(self, piece: Piece) -> None:
-        if not isinstance(piece.picture, Absent):
+        if not isinstance(piece.picture, MissingPicture):
             self.state.enlarged = await asyncio.to_thread(enlarged, piece.picture)
         self.state.marks = await asyncio.to_thread(self.session.marks)
         self._say_mark(piece)
@@ -355,7 +356,7 @@ class Controller:
 
     async def _bring_original(self, piece: Piece) -> None:
         picture = piece.picture
-        if isinstance(picture, Absent):
+        if isinstance(picture, MissingPicture):
             await asyncio.to_thread(lambda: picture.image)  # which says what to do
         name = f"beluga-{picture.sha256[:12]}{SUFFIXES[picture.media_type]}"
         self.state.original = Original(name, picture.media_type, picture.data)

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, display
 
-from beluga_nb.core import Result
+from beluga_nb.result import Result
 from beluga_nb.session import Session
 from beluga_nb.show.markup import NO_PICTURE, outside
 from beluga_nb.widgets.controller import Controller

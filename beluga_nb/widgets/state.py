@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from traitlets import Bool, Dict, Float, HasTraits, Instance, Int, Tuple, Unicode
 
-from beluga_nb.core import Picture, Preview, Result
+from beluga_nb.result import Picture, Preview, Result
 from beluga_nb.session import Found, Mark, Model, Size
 from beluga_nb.show.markup import alt, caption
 

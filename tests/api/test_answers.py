@@ -16,8 +16,8 @@ from PIL import Image
 
 from beluga_nb.api.answers import MOST_ITEMS, ParsedAnswer, decoded, parse
 from beluga_nb.api.inflate import MOST_INFLATED, inflated
-from beluga_nb.core import Request
-from beluga_nb.errors import BadReply
+from beluga_nb.errors import InvalidResponseError
+from beluga_nb.request import Request
 from beluga_nb.wire import Item
 
 PNG = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
@@ -209,7 +209,7 @@ def test_a_bare_picture_is_found_behind_other_bytes(kind, before):
 )
 @pytest.mark.parametrize("envelope", ["JSON", "events without names"])
 def test_a_picture_that_is_no_result_is_none(body, envelope):
-    with pytest.raises(BadReply):
+    with pytest.raises(InvalidResponseError):
         parse(ENVELOPES[envelope](json.dumps(body)))
 
 
@@ -247,7 +247,7 @@ def test_an_unknown_encoding_of_what_is_readable_is_passed_over(encoding, what):
 
 
 def test_an_unknown_encoding_of_what_is_not_readable_is_told():
-    with pytest.raises(BadReply, match=r"an encoding that was not asked for \(br\)"):
+    with pytest.raises(InvalidResponseError, match=r"an encoding that was not asked for \(br\)"):
         parse(b"\x1b\x03\x00\xf8\xff", {"content-encoding": "br"})
 
 
@@ -258,7 +258,7 @@ def test_what_is_compressed_may_be_as_large_as_pictures_are():
 
 def test_of_a_small_body_that_inflates_no_more_is_unpacked():
     bomb = gzip.compress(gzip.compress(bytes(5 * MOST_INFLATED)))
-    with pytest.raises(BadReply, match="inflates to more than 64 MiB"):
+    with pytest.raises(InvalidResponseError, match="inflates to more than 64 MiB"):
         inflated(bomb, "")
 
 
@@ -281,7 +281,7 @@ def test_of_an_answer_that_is_cut_off_what_is_whole_is_found(cut):
     whole = body[: len(body) * cut // 9].count(b'"}')
     try:
         found = [item.data for item in parse(body[: len(body) * cut // 9]).items if isinstance(item, Item)]
-    except BadReply:
+    except InvalidResponseError:
         found = []
     assert found == [PNG] * whole
 
@@ -355,7 +355,7 @@ def test_an_address_in_a_job_under_way_is_no_picture(name, status):
             {"id": "job-7", "status": status, **inner},
             {"id": "job-7", "state": status, "job": inner},
         ):
-            with pytest.raises(BadReply) as caught:
+            with pytest.raises(InvalidResponseError) as caught:
                 parse(json.dumps(body).encode())
             assert caught.value.job == "job-7"
 
@@ -372,7 +372,7 @@ def test_an_address_in_a_job_under_way_is_no_picture(name, status):
     ],
 )
 def test_a_job_that_was_accepted_is_named(body):
-    with pytest.raises(BadReply) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         parse(json.dumps(body).encode())
     assert caught.value.job == "job-7"
     assert "job job-7" in caught.value.message
@@ -425,7 +425,7 @@ def test_a_job_that_was_accepted_is_named(body):
 def test_an_answer_of_millions_of_parts_takes_little_memory(body):
     tracemalloc.start()
     try:
-        with pytest.raises(BadReply):
+        with pytest.raises(InvalidResponseError):
             parse(body)
         assert tracemalloc.get_traced_memory()[1] < 12 * len(body)
     finally:
@@ -498,14 +498,14 @@ def test_a_time_of_creation_that_is_no_number_is_none(created):
     ],
 )
 def test_what_is_no_answer_of_the_api_is_a_bad_reply_that_shows_its_start(text, shown):
-    with pytest.raises(BadReply) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         parse(text)
     assert caught.value.message == f"The answer is not the API's: {shown}"
     assert caught.value.hint == "Look at the base URL. It may have been billed."
 
 
 def test_an_answer_without_pictures_may_be_a_refusal_of_the_prompt():
-    with pytest.raises(BadReply) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         parse(b'{"created": 1, "data": []}')
     assert caught.value.message == "The answer holds no picture."
     assert "declined" in caught.value.hint
@@ -527,7 +527,7 @@ def test_an_item_that_is_no_picture_spoils_no_other(item, message):
     text = json.dumps({"data": [{"b64_json": "YWJj"}, item]}).encode()
     good, bad = parse(text).items
     assert good == Item(data=b"abc")
-    assert isinstance(bad, BadReply)
+    assert isinstance(bad, InvalidResponseError)
     assert (bad.message, bad.hint) == (message, "It may have been billed.")
 
 
@@ -538,7 +538,7 @@ def test_base64_is_decoded_with_and_without_a_prefix(text):
 
 @pytest.mark.parametrize("text", ["aGk=<script>!!", "YWJjY", "é", "data:image/png,%89PNG"])
 def test_what_is_no_base64_is_not_guessed_at(text):
-    with pytest.raises(BadReply, match="its base64 does not decode"):
+    with pytest.raises(InvalidResponseError, match="its base64 does not decode"):
         decoded(text)
 
 
@@ -582,7 +582,7 @@ def whole_in(body):
 def found_in(body):
     try:
         return [each.data or each.url for each in parse(body).items if isinstance(each, Item)]
-    except BadReply:
+    except InvalidResponseError:
         return []
 
 
@@ -648,7 +648,7 @@ JOB_PLACES = {
 )
 @pytest.mark.parametrize("status", [200, 202, 500])
 def test_the_name_of_a_job_is_found_under_every_name(name, place, state, status):
-    with pytest.raises(BadReply) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         parse(json.dumps(JOB_PLACES[place]({name: "job-7", **state})).encode(), status=status)
     assert caught.value.job == "job-7"
 
@@ -673,7 +673,7 @@ def test_the_name_of_a_job_is_found_under_every_name(name, place, state, status)
     ],
 )
 def test_what_names_a_job_and_what_does_not(body, headers, job):
-    with pytest.raises(BadReply) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         parse(json.dumps(body).encode(), headers)
     assert caught.value.job == job
 
@@ -739,7 +739,7 @@ NO_PICTURES = {
 @pytest.mark.parametrize("envelope", ["JSON", "events without names", "JSON in JSON"])
 @pytest.mark.parametrize("status", [200, 500])
 def test_what_only_looks_like_the_address_of_a_picture_is_none(shape, envelope, status):
-    with pytest.raises(BadReply):
+    with pytest.raises(InvalidResponseError):
         parse(ENVELOPES[envelope](json.dumps(NO_PICTURES[shape])), status=status)
 
 
@@ -757,7 +757,7 @@ def test_events_are_counted_and_so_are_their_lines(line):
     body = b"data: x\n" + line * (20 * 2**20 // len(line))
     tracemalloc.start()
     try:
-        with pytest.raises(BadReply, match="more than 200,000 parts"):
+        with pytest.raises(InvalidResponseError, match="more than 200,000 parts"):
             parse(body)
         assert tracemalloc.get_traced_memory()[1] < 8 * len(body)
     finally:

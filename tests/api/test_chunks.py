@@ -16,8 +16,8 @@ from beluga_nb.api import heads
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.heads import LiberalHead
 from beluga_nb.api.http import Http
-from beluga_nb.core import Request
-from beluga_nb.errors import OutcomeUnknown
+from beluga_nb.errors import OutcomeUnknownError
+from beluga_nb.request import Request
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 PNG = drawn(FOX, 0)
@@ -260,4 +260,6 @@ def test_chunks_without_their_end_are_broken_off(lost, tmp_path):
     stream = HEAD + b"".join(map(WELL_FRAMED["as it should be"], cut(body, 50))) + END
     with Faulty(sending(stream[:-lost], "closes"), http(b"", 500)) as server:
         error, _ = bought(server, tmp_path)
-    assert isinstance(error, OutcomeUnknown) == (lost > 2)  # what is left of an end chunk says that it is one
+    assert isinstance(error, OutcomeUnknownError) == (
+        lost > 2
+    )  # what is left of an end chunk says that it is one

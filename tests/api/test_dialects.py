@@ -12,16 +12,16 @@ from beluga_nb.api.dialects import BELUGA, DIALECTS, GENERIC, OPENROUTER, XAI, f
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http, models
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Request
 from beluga_nb.errors import (
-    BadReply,
+    APIStatusError,
     EngineError,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
     RequestError,
-    UnknownName,
+    UnknownNameError,
 )
+from beluga_nb.request import Request
 
 WHALE = Request(prompt="a whale", model="lab:sd", size="16:9", n=2)
 
@@ -108,7 +108,7 @@ def test_what_is_sent_in_each_dialect(name):
 def test_every_dialect_says_where_it_is_from():
     assert all(dialect.source for dialect in DIALECTS.values())
     assert sorted(SAID) == sorted(DIALECTS)
-    with pytest.raises(UnknownName, match="Did you mean 'localai'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'localai'"):
         find("local-ai")
 
 
@@ -153,10 +153,10 @@ def test_a_server_that_repeats_itself_gets_another_seed_for_each_sample_and_take
 def test_a_server_that_wants_a_key_says_where_it_is_looked_for():
     with served(lambda _: (401, {"detail": "Not authenticated"})) as (_, base_url):
         keyless = replace(endpoint(base_url, "generic"), key=None)
-        with pytest.raises(Refused, match="Not authenticated") as failed:
+        with pytest.raises(APIStatusError, match="Not authenticated") as failed:
             ask(Http(keyless), WHALE)
         assert failed.value.hint.startswith("lab wants a key of its own: %beluga status says where")
-        with pytest.raises(Refused) as failed:
+        with pytest.raises(APIStatusError) as failed:
             ask(client(base_url, "generic"), WHALE)
         assert failed.value.hint.startswith("The key comes from a test and ends in only.")
 
@@ -188,7 +188,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("said", "message", "code", "param"), ERRORS, ids=lambda each: str(each)[:40])
 def test_one_error_whatever_the_body_looks_like(said, message, code, param):
-    with served(lambda _: (422, said)) as (_, base_url), pytest.raises(Refused) as failed:
+    with served(lambda _: (422, said)) as (_, base_url), pytest.raises(APIStatusError) as failed:
         ask(client(base_url, "generic"), WHALE)
     error = failed.value
     assert (error.message, error.status, error.code, error.param) == (message, 422, code, param)
@@ -197,12 +197,17 @@ def test_one_error_whatever_the_body_looks_like(said, message, code, param):
 @pytest.mark.parametrize(
     ("name", "prompt", "kind", "message"),
     [
-        ("localai", BUSY, Overloaded, "model is loading"),
-        ("localai", REFUSED, OutcomeUnknown, "could not load model: not found"),
-        ("localai", BROKEN, OutcomeUnknown, "The service answered with status 500."),
-        ("sdcpp", REFUSED, Refused, "prompt required"),
-        ("openrouter", REFUSED, Refused, "Insufficient credits"),
-        ("openrouter", BROKEN, BadReply, "The service answered with an error: Provider returned error"),
+        ("localai", BUSY, RateLimitError, "model is loading"),
+        ("localai", REFUSED, OutcomeUnknownError, "could not load model: not found"),
+        ("localai", BROKEN, OutcomeUnknownError, "The service answered with status 500."),
+        ("sdcpp", REFUSED, APIStatusError, "prompt required"),
+        ("openrouter", REFUSED, APIStatusError, "Insufficient credits"),
+        (
+            "openrouter",
+            BROKEN,
+            InvalidResponseError,
+            "The service answered with an error: Provider returned error",
+        ),
     ],
 )
 def test_what_a_server_says_when_it_fails(name, prompt, kind, message):
@@ -213,7 +218,7 @@ def test_what_a_server_says_when_it_fails(name, prompt, kind, message):
 
 
 def test_advice_names_the_endpoint_and_no_key_of_belugapi():
-    with served(SERVERS["openrouter"]) as (_, base_url), pytest.raises(Refused) as failed:
+    with served(SERVERS["openrouter"]) as (_, base_url), pytest.raises(APIStatusError) as failed:
         ask(client(base_url, "openrouter"), Request(prompt=REFUSED, model="lab:sd"))
     assert failed.value.hint == "Top up the balance at lab. Nothing is billed."
     with pytest.raises(EngineError) as failed:
@@ -264,7 +269,7 @@ def test_a_picture_in_its_own_address_needs_no_network():
 def test_an_address_that_leads_nowhere_is_one_error(item, message):
     with (
         served(lambda _: (200, {"created": 1, "data": [item]})) as (_, base_url),
-        pytest.raises(BadReply) as failed,
+        pytest.raises(InvalidResponseError) as failed,
     ):
         ask(client(base_url, "generic", "url"), ONE)
     assert failed.value.message.startswith(message)

@@ -6,8 +6,10 @@ import zlib
 import pytest
 from PIL import Image
 
-from beluga_nb.api.fetch import check_addresses, cut_short, is_public, looked_at, origin, picture_url
-from beluga_nb.errors import BadImage, BadReply
+from beluga_nb.api.fetch import check_addresses, is_public, origin, picture_url
+from beluga_nb.errors import InvalidImageError, InvalidResponseError
+from beluga_nb.images import is_truncated
+from beluga_nb.result import validate
 
 SERVICE = "https://api.belugapi.com/v1"
 HERE = "http://127.0.0.1:8000/v1"
@@ -67,7 +69,7 @@ def test_s20_a_picture_is_fetched_over_https_or_from_where_the_api_is(url, base_
     ],
 )
 def test_an_address_that_is_not_fetched_is_refused(url):
-    with pytest.raises(BadReply) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         picture_url(url, SERVICE)
     assert caught.value.message.startswith("The answer's picture lies at an address that is not fetched: ")
     assert "It may have been billed" in caught.value.hint
@@ -75,18 +77,18 @@ def test_an_address_that_is_not_fetched_is_refused(url):
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/a.png", "http://me@127.0.0.1/a.png"])
 def test_an_api_on_this_machine_may_not_send_us_everywhere_either(url):
-    with pytest.raises(BadReply):
+    with pytest.raises(InvalidResponseError):
         picture_url(url, HERE)
 
 
 def test_a_refused_address_is_shown_without_its_password():
-    with pytest.raises(BadReply) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         picture_url("https://me:SENTINEL@cdn.example/a.png?sig=SENTINEL", SERVICE)
     assert "SENTINEL" not in str(caught.value)
 
 
 def test_a_refused_address_is_cleaned_and_cut():
-    with pytest.raises(BadReply) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         picture_url("ftp://\x1b[31m" + "x" * 5000, SERVICE)
     assert "\x1b" not in caught.value.message
     assert len(caught.value.message) < 200
@@ -131,7 +133,7 @@ PNG, JPEG, WEBP = (encoded(kind) for kind in ("PNG", "JPEG", "WEBP"))
     ids=["png", "jpeg", "webp", "png and more", "jpeg and more", "webp and more"],
 )
 def test_the_media_type_is_read_from_the_bytes(data, kind):
-    assert looked_at(data)[0] == kind
+    assert validate(data)[0] == kind
 
 
 @pytest.mark.parametrize(
@@ -164,37 +166,37 @@ def test_the_media_type_is_read_from_the_bytes(data, kind):
     ],
 )
 def test_a_picture_that_is_cut_short_is_a_bad_image_with_its_bytes(data):
-    with pytest.raises(BadImage) as caught:
-        looked_at(data)
+    with pytest.raises(InvalidImageError) as caught:
+        validate(data)
     assert caught.value.data == data
 
 
 def test_a_picture_that_loads_and_yet_is_cut_short_is_called_so():
-    with pytest.raises(BadImage, match=r"The answer's picture is cut short\."):
-        looked_at(PNG[:-1])
+    with pytest.raises(InvalidImageError, match=r"The answer's picture is cut short\."):
+        validate(PNG[:-1])
 
 
 def test_an_end_mark_in_the_middle_does_not_make_a_picture_whole():
     text = PNG[:33] + b"\x00\x00\x00\x00IEND\xaeB`\x82" + PNG[33:-20]
-    with pytest.raises(BadImage):
-        looked_at(text)
+    with pytest.raises(InvalidImageError):
+        validate(text)
 
 
 def test_a_picture_may_be_followed_by_anything():
-    assert not cut_short(PNG + PNG[:50])
-    assert not cut_short(JPEG + JPEG[:50])
+    assert not is_truncated(PNG + PNG[:50])
+    assert not is_truncated(JPEG + JPEG[:50])
 
 
 def test_the_end_of_a_thumbnail_is_not_the_end_of_a_jpeg():
     thumbnail = b"\xff\xe1" + (2 + len(JPEG)).to_bytes(2, "big") + JPEG
     picture = JPEG[:2] + thumbnail + JPEG[2:]
-    assert not cut_short(picture)
-    assert cut_short(picture[: len(thumbnail) + 200])
+    assert not is_truncated(picture)
+    assert is_truncated(picture[: len(thumbnail) + 200])
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg/>", b"RIFF\xff\xff\xff\xffAVI "])
 def test_what_is_no_picture_of_ours_is_not_cut(data):
-    assert not cut_short(data)
+    assert not is_truncated(data)
 
 
 # --- addresses
@@ -271,7 +273,7 @@ def test_an_address_that_is_connected_to(url, base_url, addresses):
     ],
 )
 def test_an_address_that_is_not_connected_to(url, base_url, addresses):
-    with pytest.raises(BadReply, match="lies at an address that is not fetched"):
+    with pytest.raises(InvalidResponseError, match="lies at an address that is not fetched"):
         check_addresses(url, base_url, addresses)
 
 
@@ -284,7 +286,7 @@ def test_an_address_that_is_not_connected_to(url, base_url, addresses):
     ids=["JPEG", "PNG"],
 )
 def test_a_picture_of_too_many_parts_is_whole_and_not_decoded(data):
-    assert not cut_short(data)
-    with pytest.raises(BadImage, match="has more than") as caught:
-        looked_at(data)
+    assert not is_truncated(data)
+    with pytest.raises(InvalidImageError, match="has more than") as caught:
+        validate(data)
     assert caught.value.whole

@@ -17,9 +17,10 @@ from PIL import Image
 
 from beluga_nb.api import tasks
 from beluga_nb.api.answers import parse
-from beluga_nb.api.fetch import check_addresses, cut_short, looked_at, picture_url
-from beluga_nb.core import MEDIA_TYPES
-from beluga_nb.errors import BadImage, BadReply, EngineError
+from beluga_nb.api.fetch import check_addresses, picture_url
+from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
+from beluga_nb.images import MEDIA_TYPES, is_truncated
+from beluga_nb.result import validate
 from beluga_nb.wire import Item, error_from_json
 
 PICTURES = 6000  # of each of five
@@ -85,14 +86,14 @@ def told_by(read, data: bytes) -> object:
 @pytest.mark.parametrize("kind", SEEDS)
 def test_s26_a_mutated_picture_is_a_picture_or_a_bad_image(kind):
     rng, good = random.Random(kind), 0
-    assert looked_at(SEEDS[kind])[0] in MEDIA_TYPES.values()
+    assert validate(SEEDS[kind])[0] in MEDIA_TYPES.values()
     for number in range(PICTURES):
         data = mutant(SEEDS[kind], rng)
         data = mended(data) if number % 2 and "PNG" in kind else data
-        told = told_by(lambda data: looked_at(data)[0], data)
+        told = told_by(lambda data: validate(data)[0], data)
         good += told in MEDIA_TYPES.values()
-        assert told in MEDIA_TYPES.values() or (type(told) is BadImage and told.data == data), number
-        assert cut_short(data) in {True, False}
+        assert told in MEDIA_TYPES.values() or (type(told) is InvalidImageError and told.data == data), number
+        assert is_truncated(data) in {True, False}
     assert 0 < good < PICTURES, "a fuzzer that finds nothing, or only failures, tests nothing"
 
 
@@ -100,8 +101,8 @@ def test_s26_a_mutated_picture_is_a_picture_or_a_bad_image(kind):
 def test_s27_a_picture_cut_anywhere_is_never_a_good_one(kind):
     data = SEEDS[kind]
     for length in range(len(data)):
-        with pytest.raises(BadImage):
-            looked_at(data[:length])
+        with pytest.raises(InvalidImageError):
+            validate(data[:length])
 
 
 ODD = [
@@ -163,7 +164,7 @@ def read_answer(body: bytes) -> None:
             address = picture_url(item.url, "https://api.belugapi.com/v1")
             check_addresses(address, "https://api.belugapi.com/v1", ["93.184.216.34"])
         else:
-            assert isinstance(item, Item | BadReply)
+            assert isinstance(item, Item | InvalidResponseError)
 
 
 def read_error(body: bytes) -> None:
@@ -212,15 +213,15 @@ def test_s23_whatever_an_answer_is_it_is_read_or_is_an_error_of_ours(body):
 @SEEDED
 @given(data=st.binary(max_size=300), head=st.sampled_from([b"", *(each[:40] for each in SEEDS.values())]))
 def test_s26_whatever_a_picture_is_it_is_one_or_a_bad_image(data, head):
-    told = told_by(lambda each: looked_at(each)[0], head + data)
-    assert told in MEDIA_TYPES.values() or type(told) is BadImage
+    told = told_by(lambda each: validate(each)[0], head + data)
+    assert told in MEDIA_TYPES.values() or type(told) is InvalidImageError
 
 
 @SEEDED
 @given(url=st.text(max_size=60) | st.from_regex(r"(https?:)?//[\w.@:\[\]%-]*(/.*)?", fullmatch=True))
 def test_s20_whatever_an_address_is_it_is_fetched_over_https_or_not_at_all(url):
     told = told_by(lambda text: picture_url(text, "https://api.belugapi.com/v1"), url)
-    assert isinstance(told, BadReply) or told.startswith("https://")
+    assert isinstance(told, InvalidResponseError) or told.startswith("https://")
 
 
 def test_there_are_more_than_40_000_of_them():

@@ -17,18 +17,20 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.api.inflate import MOST_INFLATED
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Incomplete, Request
 from beluga_nb.engines.retrying import Retrying
 from beluga_nb.errors import (
-    BadImage,
-    BadReply,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
     BelugaError,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
-    TimedOut,
-    Unreachable,
+    InvalidImageError,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
 )
+from beluga_nb.request import Request
+from beluga_nb.result import IncompleteError
 
 KEY = "bapi_SENTINEL-SENTINEL-1234"
 FOX = Request(prompt="a fox", model="flux-2.0")
@@ -227,7 +229,7 @@ def test_any_success_with_pictures_is_an_answer(status):
 
 def test_a_success_without_pictures_may_have_been_billed():
     failed, _ = exchange(lambda _: http(b'{"job": 7}', "202 Accepted"))
-    assert type(failed) is BadReply
+    assert type(failed) is InvalidResponseError
     assert "may have been billed" in failed.hint
 
 
@@ -240,11 +242,11 @@ def test_an_answer_that_is_compressed_unasked_is_read_all_the_same(encoding):
 
 def test_an_answer_in_an_encoding_that_we_cannot_read_is_named():
     failed, _ = exchange(lambda _: http(b"\x0b\x02\x80", content_encoding="br"))
-    assert type(failed) is BadReply
+    assert type(failed) is InvalidResponseError
     assert failed.message == "The answer is in an encoding that was not asked for (br)."
 
 
-@pytest.mark.parametrize(("status", "kind"), [(429, Overloaded), (401, Refused)])
+@pytest.mark.parametrize(("status", "kind"), [(429, RateLimitError), (401, AuthenticationError)])
 def test_an_error_in_an_encoding_that_we_cannot_read_is_that_error(status, kind):
     failed, _ = exchange(lambda _: error(status, b"\x0b\x02\x80", content_encoding="br"))
     assert (type(failed), failed.status) == (kind, status)
@@ -276,7 +278,7 @@ def test_s11_a_redirect_is_not_followed(status):
             return await asked(f"{api.here}/v1"), api, elsewhere
 
     failed, api, elsewhere = asyncio.run(run())
-    assert (type(failed), failed.status) == (OutcomeUnknown, status)
+    assert (type(failed), failed.status) == (OutcomeUnknownError, status)
     assert failed.message == f"The base URL redirects to {elsewhere.here[7:]}; redirects are not followed."
     assert (len(api.heard), len(elsewhere.heard)) == (1, 0)
 
@@ -316,39 +318,67 @@ def garbage(heard):
 
 
 FAILURES = [
-    (silent, TimedOut, "No answer within 0.3 s."),
-    (hanging_up, OutcomeUnknown, "The connection broke before the answer was complete"),
-    (cut, OutcomeUnknown, "The connection broke before the answer was complete"),
-    (cut_in_the_head, OutcomeUnknown, "The connection broke before the answer was complete"),
-    (garbage, BadReply, "The answer is not the API's: 220 mail.example ESMTP"),
-    (lambda _: http(b"<html>Sign in</html>"), BadReply, "The answer is not the API's: <html>Sign in</html>"),
-    (lambda _: http(b""), BadReply, "The answer is not the API's: it is empty"),
-    (lambda _: http(b"[" * 100_000), BadReply, "The answer is not the API's: ["),
-    (lambda _: images(), BadReply, "The answer holds no picture."),
-    (lambda _: images({}), BadReply, "A picture in the answer has neither url nor b64_json."),
-    (lambda _: images({"b64_json": "!"}), BadReply, "A picture in the answer is damaged"),
-    (lambda _: images({"b64_json": "YWJj"}), BadImage, "The answer holds 3 bytes that are no readable PNG"),
+    (silent, APITimeoutError, "No answer within 0.3 s."),
+    (hanging_up, OutcomeUnknownError, "The connection broke before the answer was complete"),
+    (cut, OutcomeUnknownError, "The connection broke before the answer was complete"),
+    (cut_in_the_head, OutcomeUnknownError, "The connection broke before the answer was complete"),
+    (garbage, InvalidResponseError, "The answer is not the API's: 220 mail.example ESMTP"),
+    (
+        lambda _: http(b"<html>Sign in</html>"),
+        InvalidResponseError,
+        "The answer is not the API's: <html>Sign in</html>",
+    ),
+    (lambda _: http(b""), InvalidResponseError, "The answer is not the API's: it is empty"),
+    (lambda _: http(b"[" * 100_000), InvalidResponseError, "The answer is not the API's: ["),
+    (lambda _: images(), InvalidResponseError, "The answer holds no picture."),
+    (
+        lambda _: images({}),
+        InvalidResponseError,
+        "A picture in the answer has neither url nor b64_json.",
+    ),
+    (lambda _: images({"b64_json": "!"}), InvalidResponseError, "A picture in the answer is damaged"),
+    (
+        lambda _: images({"b64_json": "YWJj"}),
+        InvalidImageError,
+        "The answer holds 3 bytes that are no readable PNG",
+    ),
     (
         lambda _: images({"url": "ftp://x.example/a"}),
-        BadReply,
+        InvalidResponseError,
         "The answer's picture lies at an address that",
     ),
-    (lambda _: images({"url": "http://[bad/a"}), BadReply, "The answer's picture lies at an address that"),
+    (
+        lambda _: images({"url": "http://[bad/a"}),
+        InvalidResponseError,
+        "The answer's picture lies at an address that",
+    ),
     (
         lambda _: images({"url": "https://a b/c\x00"}),
-        BadReply,
+        InvalidResponseError,
         "The answer's picture lies at an address that",
     ),
-    (lambda _: images({"url": "https://xn--.example/"}), BadReply, "The picture was made but cannot be"),
-    (lambda _: error(400, b'{"error": {"message": "No size.", "param": "size"}}'), Refused, "No size."),
-    (lambda _: error(401, b'{"error": {"message": "Bad key."}}'), Refused, "Bad key."),
-    (lambda _: error(402), Refused, "The service answered with status 402."),
-    (lambda _: error(404), Refused, "The service answered with status 404."),
-    (lambda _: error(408), OutcomeUnknown, "The service answered with status 408."),
-    (lambda _: error(500, b"<html>oops</html>"), OutcomeUnknown, "The service answered with status 500."),
-    (lambda _: error(502), OutcomeUnknown, "The service answered with status 502."),
-    (lambda _: error(503), Overloaded, "The service answered with status 503."),
-    (lambda _: error(504), TimedOut, "The service answered with status 504."),
+    (
+        lambda _: images({"url": "https://xn--.example/"}),
+        InvalidResponseError,
+        "The picture was made but cannot be",
+    ),
+    (
+        lambda _: error(400, b'{"error": {"message": "No size.", "param": "size"}}'),
+        APIStatusError,
+        "No size.",
+    ),
+    (lambda _: error(401, b'{"error": {"message": "Bad key."}}'), AuthenticationError, "Bad key."),
+    (lambda _: error(402), APIStatusError, "The service answered with status 402."),
+    (lambda _: error(404), APIStatusError, "The service answered with status 404."),
+    (lambda _: error(408), OutcomeUnknownError, "The service answered with status 408."),
+    (
+        lambda _: error(500, b"<html>oops</html>"),
+        OutcomeUnknownError,
+        "The service answered with status 500.",
+    ),
+    (lambda _: error(502), OutcomeUnknownError, "The service answered with status 502."),
+    (lambda _: error(503), RateLimitError, "The service answered with status 503."),
+    (lambda _: error(504), APITimeoutError, "The service answered with status 504."),
 ]
 
 
@@ -386,7 +416,7 @@ def test_a_service_that_is_not_there_was_sent_nothing():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         failed = asyncio.run(asked(f"http://127.0.0.1:{unused.getsockname()[1]}/v1"))
-    assert type(failed) is Unreachable
+    assert type(failed) is APIConnectionError
     assert failed.message.startswith("No connection to 127.0.0.1: ")
     assert failed.hint.startswith("Nothing was sent or billed.")
     assert KEY not in everything_said(failed)
@@ -411,7 +441,7 @@ def test_a_client_that_is_stopped_hangs_up():
 
 def test_fewer_pictures_than_asked_for_are_kept():
     failed, wire = exchange(lambda _: images(b64(0), b64(1)), FOXES)
-    assert type(failed) is Incomplete
+    assert type(failed) is IncompleteError
     assert failed.message == "2 of 3 pictures arrived; the rest failed: The service sent 2 of 3."
     assert [picture.recipe.request.sample for picture in failed.result.pictures] == [0, 1]
     assert wire.count("POST") == 1
@@ -422,7 +452,7 @@ def test_fewer_pictures_than_asked_for_are_kept():
 )
 def test_a_bad_picture_among_good_ones_spoils_none(bad):
     failed, wire = exchange(lambda _: images(b64(0), bad, b64(2)), FOXES)
-    assert type(failed) is Incomplete
+    assert type(failed) is IncompleteError
     assert [picture.data for picture in failed.result.pictures] == [drawn(FOX, 0), drawn(FOX, 2)]
     assert [picture.recipe.request.sample for picture in failed.result.pictures] == [0, 2]
     assert wire.count("POST") == 1
@@ -464,7 +494,7 @@ def test_a_download_that_fails_is_tried_again_without_a_second_post(failure):
 )
 def test_a_download_that_fails_for_good_says_where_the_picture_lies(replies, gets):
     failed, wire = exchange(downloading(*replies))
-    assert type(failed) is BadReply
+    assert type(failed) is InvalidResponseError
     assert failed.message == f"The picture was made but cannot be fetched from {wire.here}/a.png"
     assert failed.hint.startswith("It has probably been billed. Ask again soon: ")
     assert [each.url for each in failed.addresses] == [f"{wire.here}/a.png?sig=SECRET"]
@@ -473,7 +503,7 @@ def test_a_download_that_fails_for_good_says_where_the_picture_lies(replies, get
 
 def test_a_download_that_is_silent_ends_with_the_call():
     failed, wire = exchange(downloading(None), timeout=0.3)
-    assert type(failed) is BadReply
+    assert type(failed) is InvalidResponseError
     assert failed.message.startswith("The picture was made but cannot be fetched from ")
     assert (wire.count("POST"), wire.count("GET")) == (1, 1)
 
@@ -481,27 +511,27 @@ def test_a_download_that_is_silent_ends_with_the_call():
 def test_a_broken_picture_keeps_its_bytes():
     half = PNG[: len(PNG) // 2]
     failed, wire = exchange(downloading(http(half)))
-    assert type(failed) is BadImage
+    assert type(failed) is InvalidImageError
     assert failed.data == half
     assert wire.count("POST") == 1
 
 
 def test_a_page_instead_of_a_picture_keeps_its_bytes():
     failed, _ = exchange(downloading(http(b"<html>expired</html>", content_type="image/png")))
-    assert (type(failed), failed.data) == (BadImage, b"<html>expired</html>")
+    assert (type(failed), failed.data) == (InvalidImageError, b"<html>expired</html>")
 
 
 def test_a_picture_that_is_too_large_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(transport, "MAX_IN_MEMORY", 2**20)
     failed, _ = exchange(downloading(http(PNG + bytes(2**20))))
-    assert type(failed) is BadReply
+    assert type(failed) is InvalidResponseError
     assert failed.message == "The answer is larger than 1 MiB; it is not kept."
 
 
 def test_a_small_body_that_unpacks_to_a_huge_one_is_not_unpacked():
     bomb = gzip.compress(bytes(MOST_INFLATED + 1))
     failed, _ = exchange(downloading(http(bomb, content_encoding="gzip")))
-    assert type(failed) is BadReply
+    assert type(failed) is InvalidResponseError
     assert failed.message == "The answer inflates to more than 64 MiB."
 
 

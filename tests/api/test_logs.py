@@ -9,7 +9,7 @@ from conftest import KEY, ask, drawing, service
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 
 
 def test_s07_a_signed_address_and_the_answers_headers_are_not_logged(caplog):

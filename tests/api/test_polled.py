@@ -11,16 +11,18 @@ from upstream import SUBMISSIONS, Upstream
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.polled import Pace, Polled
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Incomplete, Request
 from beluga_nb.errors import (
-    BadReply,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
     BelugaError,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
-    TimedOut,
-    Unreachable,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
 )
+from beluga_nb.request import Request
+from beluga_nb.result import IncompleteError
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 FOXES = Request(prompt="foxes", model="flux-2.0", n=3)
@@ -171,7 +173,7 @@ def test_a_poll_that_cannot_be_read_is_repeated(poll, times):
 @pytest.mark.parametrize("poll", UNREADABLE)
 def test_a_task_of_which_nothing_can_be_read_is_named_when_its_time_is_over(poll):
     error = exchange(Upstream(polls=(poll,) * 10_000), timeout=0.4, pace=Pace(first=0.05, longest=0.05))
-    assert type(error) is TimedOut
+    assert type(error) is APITimeoutError
     assert error.job.startswith("task_")
 
 
@@ -180,18 +182,18 @@ def test_a_task_that_is_refused_until_its_time_is_over_leaves_the_outcome_unknow
     polls = (10, *(status,) * 10_000)
     error = exchange(Upstream(polls=polls), timeout=0.4, pace=Pace(first=0.05, longest=0.05))
     assert error.job.startswith("task_")
-    assert (type(error), error.status) == (OutcomeUnknown, 502)
+    assert (type(error), error.status) == (OutcomeUnknownError, 502)
     assert error.message.startswith("Task task_")
     assert "may have been billed" in error.hint
 
 
 def test_a_task_that_fails_says_why_and_is_not_billed():
     async def declined(request):
-        raise Refused("Declined.", status=400, code="moderation_blocked", param="prompt")
+        raise APIStatusError("Declined.", status=400, code="moderation_blocked", param="prompt")
 
     error = exchange(Upstream(engine=declined))
     assert (type(error), error.status, error.code, error.param) == (
-        Refused,
+        APIStatusError,
         400,
         "moderation_blocked",
         "prompt",
@@ -201,21 +203,21 @@ def test_a_task_that_fails_says_why_and_is_not_billed():
 
 def test_a_task_that_fails_without_a_reason_is_the_providers_failure():
     error = exchange(Upstream(end={"status": "failed"}))
-    assert (type(error), error.status, error.message) == (OutcomeUnknown, 502, "The task failed.")
+    assert (type(error), error.status, error.message) == (OutcomeUnknownError, 502, "The task failed.")
 
 
 def test_a_task_that_the_service_cancels_is_refused():
     error = exchange(Upstream(end={"status": "cancelled"}))
-    assert (type(error), error.status, error.code) == (Refused, 409, "cancelled")
+    assert (type(error), error.status, error.code) == (APIStatusError, 409, "cancelled")
 
 
 def test_a_completed_task_without_pictures_is_a_bad_reply():
-    assert isinstance(exchange(Upstream(end={"result": {"images": []}})), BadReply)
+    assert isinstance(exchange(Upstream(end={"result": {"images": []}})), InvalidResponseError)
 
 
 def test_pictures_whose_links_have_expired_may_have_been_billed():
     error = exchange(Upstream(expired=True))
-    assert type(error) is BadReply
+    assert type(error) is InvalidResponseError
     assert error.message.startswith("The picture was made but cannot be fetched from http://127.0.0.1:")
 
 
@@ -224,28 +226,28 @@ def test_fewer_pictures_than_asked_are_kept():
         return await drawing(request.part(0, 2))
 
     error = exchange(Upstream(engine=two), FOXES)
-    assert type(error) is Incomplete
+    assert type(error) is IncompleteError
     assert error.result.pictures == ask(drawing, FOXES).pictures[:2]
 
 
 def test_a_submission_that_is_refused_is_what_it_is():
     upstream = Upstream()
     error = exchange(upstream, key="bapi_another-key")
-    assert (type(error), error.status, upstream.polled) == (Refused, 401, 0)
+    assert (type(error), error.status, upstream.polled) == (AuthenticationError, 401, 0)
 
 
 def test_a_submission_to_a_busy_service_says_when_to_come_back():
     async def busy(request):
-        raise Overloaded("Later.", retry_after=7)
+        raise RateLimitError("Later.", retry_after=7)
 
     error = exchange(Upstream(engine=busy))
-    assert (type(error), error.retry_after) == (Overloaded, 7)
+    assert (type(error), error.retry_after) == (RateLimitError, 7)
 
 
 def test_a_submission_that_is_lost_is_not_sent_again():
     upstream = Upstream(lost=True)
     error = exchange(upstream)
-    assert type(error) is OutcomeUnknown
+    assert type(error) is OutcomeUnknownError
     assert error.message.startswith("The connection broke before the answer was complete")
     assert (len(upstream.posts), upstream.polled) == (1, 0)
 
@@ -253,14 +255,14 @@ def test_a_submission_that_is_lost_is_not_sent_again():
 def test_nobody_there_is_unreachable():
     with on_a_port(Upstream().app) as base_url:
         pass
-    assert type(asyncio.run(outcome_of(polled(base_url), FOX))) is Unreachable
+    assert type(asyncio.run(outcome_of(polled(base_url), FOX))) is APIConnectionError
 
 
 def test_a_task_that_never_ends_is_given_up_in_time_and_named():
     began = time.monotonic()
     upstream = Upstream(polls=(10,) * 10_000)
     error = exchange(upstream, timeout=0.5, pace=Pace(first=0.1, longest=0.1))
-    assert (type(error), error.status) == (TimedOut, 504)
+    assert (type(error), error.status) == (APITimeoutError, 504)
     assert error.message.startswith("Task task_")
     assert "may have been billed" in error.hint
     assert time.monotonic() - began < 5
@@ -269,7 +271,7 @@ def test_a_task_that_never_ends_is_given_up_in_time_and_named():
 
 def test_a_service_that_goes_silent_is_given_up_in_time():
     error = exchange(Upstream(polls=("silent",)), timeout=0.3)
-    assert type(error) is TimedOut
+    assert type(error) is APITimeoutError
 
 
 def test_cancelling_the_call_ends_the_polling():

@@ -7,20 +7,21 @@ import random
 import pytest
 from conftest import Counting, drawing
 
-from beluga_nb.core import Incomplete, Request, Result, Stopped
 from beluga_nb.engines.retrying import Policy, Retrying, may_send_again, pause
 from beluga_nb.errors import (
-    BadImage,
-    BadReply,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    CertificateError,
     EngineError,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
+    InvalidImageError,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
     RequestError,
-    TimedOut,
-    Unreachable,
-    Untrusted,
 )
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, IncompleteError, Result
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 
@@ -56,26 +57,26 @@ def retried(engine, policy=None, seed=1):
 @pytest.mark.parametrize(
     ("error", "again"),
     [
-        (Unreachable("x"), True),
-        (Untrusted("x"), False),
-        (Overloaded("x", status=429), True),
-        (Overloaded("x", status=429, retry_after=5), True),
-        (Overloaded("x", status=503, retry_after=5), True),
-        (Overloaded("x", status=503), False),
-        (Refused("x", status=400), False),
-        (Refused("x", status=401), False),
-        (Refused("x", status=402), False),
-        (Refused("x", status=403), False),
-        (Refused("x", status=404), False),
-        (OutcomeUnknown("x", status=408), False),
-        (OutcomeUnknown("x", status=500), False),
-        (OutcomeUnknown("x", status=502), False),
-        (TimedOut("x", status=504), False),
-        (OutcomeUnknown("x"), False),
-        (TimedOut("x"), False),
-        (BadReply("x"), False),
-        (BadImage("x"), False),
-        (Incomplete(Result(FOX, ()), [Unreachable("x")]), False),
+        (APIConnectionError("x"), True),
+        (CertificateError("x"), False),
+        (RateLimitError("x", status=429), True),
+        (RateLimitError("x", status=429, retry_after=5), True),
+        (RateLimitError("x", status=503, retry_after=5), True),
+        (RateLimitError("x", status=503), False),
+        (APIStatusError("x", status=400), False),
+        (APIStatusError("x", status=401), False),
+        (APIStatusError("x", status=402), False),
+        (APIStatusError("x", status=403), False),
+        (APIStatusError("x", status=404), False),
+        (OutcomeUnknownError("x", status=408), False),
+        (OutcomeUnknownError("x", status=500), False),
+        (OutcomeUnknownError("x", status=502), False),
+        (APITimeoutError("x", status=504), False),
+        (OutcomeUnknownError("x"), False),
+        (APITimeoutError("x"), False),
+        (InvalidResponseError("x"), False),
+        (InvalidImageError("x"), False),
+        (IncompleteError(Result(FOX, ()), [APIConnectionError("x")]), False),
         (EngineError("x"), False),
     ],
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}",
@@ -93,29 +94,29 @@ def test_an_answer_is_passed_on_at_once():
 
 
 def test_r05_there_are_three_attempts_at_most_and_the_last_error_is_raised():
-    errors = [Unreachable(str(number)) for number in range(5)]
+    errors = [APIConnectionError(str(number)) for number in range(5)]
     answer, attempts, pauses = retried(Failing(*errors))
     assert (answer, attempts, len(pauses)) == (errors[2], 3, 2)
 
 
 def test_one_attempt_means_none_is_sent_again():
-    answer, attempts, _ = retried(Failing(Unreachable("x")), Policy(attempts=1))
-    assert (type(answer), attempts) == (Unreachable, 1)
+    answer, attempts, _ = retried(Failing(APIConnectionError("x")), Policy(attempts=1))
+    assert (type(answer), attempts) == (APIConnectionError, 1)
 
 
 def test_a_busy_service_is_given_the_time_it_asks_for():
-    _, _, pauses = retried(Failing(Overloaded("x", retry_after=7), Overloaded("x", retry_after=9)))
+    _, _, pauses = retried(Failing(RateLimitError("x", retry_after=7), RateLimitError("x", retry_after=9)))
     assert pauses == pytest.approx([7, 9], abs=0.5)
 
 
 def test_nobody_sleeps_longer_than_the_budget():
-    answer, attempts, pauses = retried(Failing(*[Overloaded("x", retry_after=40)] * 3))
-    assert (type(answer), attempts, pauses) == (Overloaded, 2, pytest.approx([40], abs=0.5))
+    answer, attempts, pauses = retried(Failing(*[RateLimitError("x", retry_after=40)] * 3))
+    assert (type(answer), attempts, pauses) == (RateLimitError, 2, pytest.approx([40], abs=0.5))
 
 
 def test_a_wait_above_the_budget_is_not_begun():
-    answer, attempts, pauses = retried(Failing(Overloaded("x", retry_after=61)))
-    assert (type(answer), attempts, pauses) == (Overloaded, 1, [])
+    answer, attempts, pauses = retried(Failing(RateLimitError("x", retry_after=61)))
+    assert (type(answer), attempts, pauses) == (RateLimitError, 1, [])
 
 
 def test_a_refused_request_is_not_retried():
@@ -128,7 +129,7 @@ def test_a_refused_request_is_not_retried():
 @pytest.mark.parametrize(("attempt", "highest"), [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (9, 8.0)])
 def test_r08_pauses_are_spread_over_the_whole_interval(attempt, highest):
     rng = random.Random(7)
-    draws = [pause(Unreachable("x"), attempt, Policy(), rng) for _ in range(10_000)]
+    draws = [pause(APIConnectionError("x"), attempt, Policy(), rng) for _ in range(10_000)]
     assert min(draws) >= 0
     assert max(draws) <= highest
     assert min(draws) < highest * 0.01
@@ -137,18 +138,18 @@ def test_r08_pauses_are_spread_over_the_whole_interval(attempt, highest):
 
 def test_a_pause_is_never_shorter_than_the_service_asks():
     rng = random.Random(7)
-    draws = [pause(Overloaded("x", retry_after=0.3), 4, Policy(), rng) for _ in range(1000)]
+    draws = [pause(RateLimitError("x", retry_after=0.3), 4, Policy(), rng) for _ in range(1000)]
     assert min(draws) == 0.3
     assert max(draws) > 4
 
 
 def test_two_clients_do_not_pause_alike():
-    errors = [Unreachable("x"), Unreachable("x")]
+    errors = [APIConnectionError("x"), APIConnectionError("x")]
     assert retried(Failing(*errors), seed=1)[2] != retried(Failing(*errors), seed=2)[2]
 
 
 def test_the_same_request_is_sent_each_time():
-    counting = Counting(Failing(Unreachable("x"), Unreachable("x")))
+    counting = Counting(Failing(APIConnectionError("x"), APIConnectionError("x")))
 
     async def no_time(_):
         pass
@@ -163,13 +164,13 @@ def test_a_policy_cannot_be_changed():
 
 
 def test_r06_a_sweep_against_a_busy_service_sends_few_again():
-    counting = Counting(Failing(*[Overloaded("x")] * 999))
+    counting = Counting(Failing(*[RateLimitError("x")] * 999))
 
     async def sweep():
         engine = Retrying(counting, sleep=no_time)
         return await asyncio.gather(*(engine(FOX) for _ in range(50)), return_exceptions=True)
 
-    assert all(isinstance(each, Overloaded) for each in asyncio.run(sweep()))
+    assert all(isinstance(each, RateLimitError) for each in asyncio.run(sweep()))
     assert len(counting.requests) == 60
 
 
@@ -177,7 +178,7 @@ def test_r06_what_succeeds_gives_a_spare_attempt_back():
     async def ups_and_downs():
         engine = Retrying(Failing(), Policy(spare=1), sleep=no_time)
         for _ in range(5):
-            engine.engine = Failing(Overloaded("x"))
+            engine.engine = Failing(RateLimitError("x"))
             await engine(FOX)
 
     asyncio.run(ups_and_downs())
@@ -188,7 +189,7 @@ async def no_time(_):
 
 
 def test_r13_who_is_told_to_wait_holds_back_the_others():
-    pauses, counting = [], Counting(Failing(Overloaded("x", retry_after=7)))
+    pauses, counting = [], Counting(Failing(RateLimitError("x", retry_after=7)))
 
     async def sleep(seconds):
         pauses.append(round(seconds))
@@ -203,18 +204,18 @@ def test_r13_who_is_told_to_wait_holds_back_the_others():
 
 
 def test_r03_what_fails_carries_the_id_of_its_call():
-    error, _, _ = retried(Failing(OutcomeUnknown("Lost.", "It may have been billed.", status=502)))
+    error, _, _ = retried(Failing(OutcomeUnknownError("Lost.", "It may have been billed.", status=502)))
     assert len(error.run) == 36
-    assert error._render_traceback_()[0] == f"OutcomeUnknown: Lost. (status 502, call {error.run[:8]})"
-    refused, _, _ = retried(Failing(Refused("No.", status=402)))
-    assert refused._render_traceback_() == ["Refused: No. (status 402)"]
+    assert error._render_traceback_()[0] == f"OutcomeUnknownError: Lost. (status 502, call {error.run[:8]})"
+    refused, _, _ = retried(Failing(APIStatusError("No.", status=402)))
+    assert refused._render_traceback_() == ["APIStatusError: No. (status 402)"]
 
 
 def test_who_stops_between_two_attempts_was_not_billed():
     async def stopping(seconds):
         raise asyncio.CancelledError
 
-    engine = Retrying(Failing(Overloaded("Later.", retry_after=9)), sleep=stopping)
-    with pytest.raises(Stopped) as caught:
+    engine = Retrying(Failing(RateLimitError("Later.", retry_after=9)), sleep=stopping)
+    with pytest.raises(CallCancelled) as caught:
         asyncio.run(engine(FOX))
     assert not caught.value.may_be_billed

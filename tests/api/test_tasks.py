@@ -5,7 +5,13 @@ import json
 import pytest
 
 from beluga_nb.api.tasks import NOT_BILLED, read, submitted
-from beluga_nb.errors import BadReply, OutcomeUnknown, Overloaded, Refused, TimedOut
+from beluga_nb.errors import (
+    APIStatusError,
+    APITimeoutError,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
+)
 from beluga_nb.wire import Item
 
 URL = "https://cdn.example/a.png"
@@ -30,20 +36,20 @@ def test_a_submission_names_its_task_in_each_shape(body):
 
 @pytest.mark.parametrize("name", ["", "..", "../v1/keys", "a/b", "a?b", "a b", "ü", 7, None, "a" * 201])
 def test_what_would_lead_to_another_address_is_no_task(name):
-    with pytest.raises(BadReply, match="names no task"):
+    with pytest.raises(InvalidResponseError, match="names no task"):
         submitted(said({"code": 200, "data": [{"task_id": name}]}))
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'{"data": []}', b'{"data": [7]}', b"[" * 9999])
 def test_an_answer_of_another_kind_is_a_bad_reply(content):
-    with pytest.raises(BadReply):
+    with pytest.raises(InvalidResponseError):
         submitted(content)
-    with pytest.raises(BadReply):
+    with pytest.raises(InvalidResponseError):
         read(content)
 
 
 def test_a_refusal_under_the_status_200_is_a_refusal():
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(APIStatusError) as caught:
         submitted(said({"code": 402, "message": "The balance is too low."}))
     assert (caught.value.status, caught.value.message) == (402, "The balance is too low.")
 
@@ -91,7 +97,7 @@ def test_a_task_under_way_is_pending_whatever_else_is_well():
 
 @pytest.mark.parametrize("status", ["success", "error", "failed"])
 def test_the_status_of_a_gateway_is_no_tasks(status):
-    with pytest.raises(BadReply):
+    with pytest.raises(InvalidResponseError):
         read(said({"status": status, "message": "Maintenance."}))
 
 
@@ -123,8 +129,8 @@ def test_a_picture_without_a_link_spoils_no_other():
     bad, good, worse, revised = read(
         said({"data": {"status": "completed", "result": {"images": images}}})
     ).items
-    assert isinstance(bad, BadReply)
-    assert isinstance(worse, BadReply)
+    assert isinstance(bad, InvalidResponseError)
+    assert isinstance(worse, InvalidResponseError)
     assert good == Item(url=URL)
     assert revised == Item(url=URL, revised_prompt="a ? fox")
 
@@ -132,14 +138,19 @@ def test_a_picture_without_a_link_spoils_no_other():
 @pytest.mark.parametrize(
     ("failed", "kind", "status", "message"),
     [
-        ({"error": {"message": "Declined.", "code": "moderation_blocked"}}, Refused, 400, "Declined."),
-        ({"error": {"message": "Bad size.", "type": "invalid_request_error"}}, Refused, 400, "Bad size."),
-        ({"error": {"message": "Too many.", "code": 429}}, Overloaded, 429, "Too many."),
-        ({"error": {"message": "Too long.", "code": 504}}, TimedOut, 504, "Too long."),
-        ({"error": {"message": "Broken.", "code": 5, "status": 503}}, Overloaded, 503, "Broken."),
-        ({"error": "Broken."}, OutcomeUnknown, 502, "Broken."),
-        ({"fail_reason": "Broken."}, OutcomeUnknown, 502, "Broken."),
-        ({}, OutcomeUnknown, 502, "The task failed."),
+        ({"error": {"message": "Declined.", "code": "moderation_blocked"}}, APIStatusError, 400, "Declined."),
+        (
+            {"error": {"message": "Bad size.", "type": "invalid_request_error"}},
+            APIStatusError,
+            400,
+            "Bad size.",
+        ),
+        ({"error": {"message": "Too many.", "code": 429}}, RateLimitError, 429, "Too many."),
+        ({"error": {"message": "Too long.", "code": 504}}, APITimeoutError, 504, "Too long."),
+        ({"error": {"message": "Broken.", "code": 5, "status": 503}}, RateLimitError, 503, "Broken."),
+        ({"error": "Broken."}, OutcomeUnknownError, 502, "Broken."),
+        ({"fail_reason": "Broken."}, OutcomeUnknownError, 502, "Broken."),
+        ({}, OutcomeUnknownError, 502, "The task failed."),
     ],
 )
 def test_a_failed_task_says_why_and_is_not_billed(failed, kind, status, message):

@@ -26,9 +26,10 @@ from beluga_nb.api import transport
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Request, Result, Stopped
 from beluga_nb.engines.retrying import Policy, Retrying
-from beluga_nb.errors import EngineError, Unreachable
+from beluga_nb.errors import APIConnectionError, EngineError
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, Result
 from beluga_nb.wire import REFUSALS
 
 KEY = "bapi_SENTINEL-SENTINEL-1234"
@@ -101,7 +102,7 @@ def test_what_fails_before_the_request_has_left_was_not_sent_and_after_that_nobo
             told = outcome_of(server.url)
         if name == "connect_tcp":
             # It was not sent, so it may be sent again, where another try may fare better.
-            assert isinstance(told, Result) or (type(told), told.outcome) == (Unreachable, "not_sent")
+            assert isinstance(told, Result) or (type(told), told.outcome) == (APIConnectionError, "not_sent")
             assert server.count("POST") == isinstance(told, Result)
             continue
         assert isinstance(told, EngineError), (name, at)
@@ -148,7 +149,7 @@ def test_a_call_that_is_cancelled_says_whether_it_had_left(name, billed, monkeyp
     with Faulty(images()) as server, pytest.raises(asyncio.CancelledError) as caught:
         outcome_of(server.url)
     assert getattr(caught.value, "may_be_billed", True) is billed
-    assert isinstance(caught.value, Stopped) is not billed
+    assert isinstance(caught.value, CallCancelled) is not billed
     assert KEY not in everything_said(caught.value)
 
 
@@ -172,7 +173,7 @@ def test_a_call_that_is_cancelled_says_whether_it_had_left(name, billed, monkeyp
 def test_a_setting_of_the_environment_that_cannot_be_used_is_an_error_of_ours(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
     told = outcome_of("https://images.invalid/v1", timeout=2)
-    assert isinstance(told, Unreachable)
+    assert isinstance(told, APIConnectionError)
     assert (told.outcome, told.may_be_billed) == ("not_sent", False)
     assert "Nothing was sent or billed." in str(told)
 
@@ -183,7 +184,7 @@ def test_a_proxy_that_refuses_a_tunnel_has_let_nothing_through(status, monkeypat
     with Proxy(refusing) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
         told = outcome_of("https://images.invalid/v1")
-    assert isinstance(told, Unreachable)
+    assert isinstance(told, APIConnectionError)
     assert (told.outcome, told.may_be_billed) == ("not_sent", False)
     assert set(proxy.methods) == {b"CONNECT"}
 
@@ -195,7 +196,7 @@ def test_a_tunnel_that_breaks_before_the_handshake_has_let_nothing_through(said,
     with Proxy(said) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
         told = outcome_of("https://images.invalid/v1")
-    assert isinstance(told, Unreachable)
+    assert isinstance(told, APIConnectionError)
     assert told.outcome == "not_sent"
 
 
@@ -320,7 +321,7 @@ except BaseException as error:
 sys.stdin.readline()
 """
 
-ENDS = {"stopped": "CancelledError", "in time": "TimedOut", "answered": "1"}
+ENDS = {"stopped": "CancelledError", "in time": "APITimeoutError", "answered": "1"}
 
 
 @pytest.mark.posix

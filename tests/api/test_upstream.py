@@ -16,9 +16,9 @@ from upstream import Upstream
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Request
 from beluga_nb.engines.upstream import upstream
-from beluga_nb.errors import EngineError, OutcomeUnknown, Refused, SettingsError
+from beluga_nb.errors import APIStatusError, EngineError, OutcomeUnknownError, SettingsError
+from beluga_nb.request import Request
 from beluga_nb.server.jobs import JobQueue, advance
 
 LINE = re.compile(r"BelugAPI \((.*)\) on (http://127\.0\.0\.1:\d+/v1)  key (bapi_\S+)\n")
@@ -93,7 +93,7 @@ def test_faults_and_an_upstream_go_together_and_are_announced():
     ):
         error = asked(base_url, key, Request(prompt="fault: moderation | a fox", model="flux-2.0"))
     assert who == "pictures from 127.0.0.1, faults on demand"
-    assert (type(error), error.code) == (Refused, "moderation_blocked")
+    assert (type(error), error.code) == (APIStatusError, "moderation_blocked")
     assert service.posts == []
 
 
@@ -141,7 +141,7 @@ def test_a_service_that_is_not_there_is_a_502():
         pass
     with serving("--upstream", there) as (_, base_url, key):
         error = asked(base_url, key)
-    assert (type(error), error.status) == (OutcomeUnknown, 502)
+    assert (type(error), error.status) == (OutcomeUnknownError, 502)
     assert error.message.startswith("No connection to 127.0.0.1: ")
 
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from conftest import KEY, drawing, on_a_port
 
-from beluga_nb.errors import Refused
+from beluga_nb.errors import APIStatusError
 from beluga_nb.server.app import create_app
 
 PANEL = "%load_ext beluga_nb\nimport beluga_nb\npanel = beluga_nb.panel()\npanel"
@@ -57,7 +57,7 @@ class Service:
     async def __call__(self, request):
         self.requests.append(request)
         if "bad" in request.prompt:
-            raise Refused("The prompt was refused.", "Write another.", status=400)
+            raise APIStatusError("The prompt was refused.", "Write another.", status=400)
         if "slow" in request.prompt:
             self.asked.release()
             try:

@@ -156,7 +156,7 @@ def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_pat
     desk.panel.get_by_text("1 to buy").wait_for()
     desk.button("Generate").click()
     trouble = desk.panel.get_by_role("alert")
-    expect(trouble).to_contain_text("Refused: The prompt was refused.")
+    expect(trouble).to_contain_text("APIStatusError: The prompt was refused.")
     app.picture(tmp_path / "error.png")
     desk.generate("a good fox")
     expect(trouble).to_be_hidden()

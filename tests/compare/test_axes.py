@@ -5,7 +5,7 @@ import random
 import pytest
 
 from beluga_nb.compare.axes import Study, axis, replacing, whole_prompts
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
 
 ANIMALS = axis("animal", ["cat", "fox"])
 STYLES = axis("style", {"oil": "thick oil paint, impasto", "ink": "ink on paper"})
@@ -156,7 +156,7 @@ def test_a_longer_study_has_the_old_combinations_too():
     longer = study.extended({"animal": axis("animal", ["owl"])})
     assert set(prompts(study)) < set(prompts(longer))
     assert longer.total == 6
-    with pytest.raises(UnknownName, match="No axis 'anmal'"):
+    with pytest.raises(UnknownNameError, match="No axis 'anmal'"):
         study.extended({"anmal": axis("anmal", ["owl"])})
     with pytest.raises(RequestError, match="'cat' twice"):
         study.extended({"animal": axis("animal", ["cat"])})

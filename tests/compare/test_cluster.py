@@ -19,8 +19,8 @@ from beluga_nb import __version__
 from beluga_nb.compare import cluster
 from beluga_nb.compare.executors import each
 from beluga_nb.compare.measure import of_bytes, sharpness
-from beluga_nb.core import Request
 from beluga_nb.errors import RequestError
+from beluga_nb.request import Request
 
 distributed = pytest.importorskip("distributed")
 

@@ -11,18 +11,19 @@ from needed import needed
 
 from beluga_nb.budget import Prices
 from beluga_nb.compare.grid import Grid
-from beluga_nb.core import Picture, decode
 from beluga_nb.errors import (
-    Impossible,
-    NotConfirmed,
-    NotRecorded,
-    OutcomeUnknown,
-    OverBudget,
-    Refused,
+    APIStatusError,
+    ImpossibleCombinationError,
+    NotConfirmedError,
+    NotRecordedError,
+    OutcomeUnknownError,
+    OverBudgetError,
     RequestError,
     StoreError,
-    UnknownName,
+    UnknownNameError,
 )
+from beluga_nb.images import decode
+from beluga_nb.result import Picture
 from beluga_nb.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -155,7 +156,7 @@ def test_an_unknown_price_is_said_beside_the_known_ones(session):
 
 
 def test_impossible_combinations_are_found_at_once_and_all_of_them(session, engine):
-    with pytest.raises(Impossible) as failed:
+    with pytest.raises(ImpossibleCombinationError) as failed:
         study(session, model=["seedream-4.5", "flux-2.0", "flux2"], size=["21:9", "1:1"])
     assert failed.value.message.startswith("12 of 24 combinations are impossible:")
     assert len(failed.value.reasons) == 2
@@ -172,7 +173,7 @@ def test_a_size_that_becomes_another_is_said_once_before_anything_is_sent(sessio
 def test_r17_a_large_grid_asks_first(session, engine):
     asked = []
     session.confirm = lambda question: asked.append(question)
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(NotConfirmedError):
         study(session, n=2).run()
     assert engine.requests == []
     [question] = asked
@@ -183,9 +184,9 @@ def test_r17_a_large_grid_asks_first(session, engine):
 
 def test_r18_a_cap_refuses_the_whole_grid_before_anything_is_sent(session, engine):
     grid = study(session, model=["flux-2.0"], n=2)
-    with pytest.raises(OverBudget, match=r"8 pictures for 0\.24 USD would be more than max_cost"):
+    with pytest.raises(OverBudgetError, match=r"8 pictures for 0\.24 USD would be more than max_cost"):
         grid.run(max_cost=0.2)
-    with pytest.raises(OverBudget, match="max_images"):
+    with pytest.raises(OverBudgetError, match="max_images"):
         grid.run(max_images=7)
     assert engine.requests == []
     grid.run(max_cost=0.24, max_images=8)
@@ -195,14 +196,14 @@ def test_r18_a_cap_refuses_the_whole_grid_before_anything_is_sent(session, engin
 
 
 def test_r19_a_cap_on_the_cost_refuses_a_model_without_a_price(session, engine):
-    with pytest.raises(OverBudget, match="the price of gpt-image-2 is unknown"):
+    with pytest.raises(OverBudgetError, match="the price of gpt-image-2 is unknown"):
         study(session).run(max_cost=100)
     assert engine.requests == []
 
 
 def test_the_caps_of_the_session_hold_for_grids_too(session, engine):
     session.preferences.set(max_images=5)
-    with pytest.raises(OverBudget, match="8 pictures would be more than max_images"):
+    with pytest.raises(OverBudgetError, match="8 pictures would be more than max_images"):
         study(session).run()
     assert engine.requests == []
 
@@ -215,24 +216,24 @@ def test_no_more_are_on_their_way_than_may_be(session, engine):
 
 def test_r14_a_failure_stays_in_its_cell_and_the_counts_add_up(session, engine):
     engine.failures = {
-        "cat in oil": Refused("No such thing.", status=400, code="moderation_blocked"),
-        "fox in ink": OutcomeUnknown("The provider failed.", status=502),
+        "cat in oil": APIStatusError("No such thing.", status=400, code="moderation_blocked"),
+        "fox in ink": OutcomeUnknownError("The provider failed.", status=502),
     }
     grid = study(session)
     grid.run()
     assert grid.counts == {"done": 4, "failed": 2, "unknown": 2, "not sent": 0}
     assert sum(grid.counts.values()) == len(grid)
     assert set(grid.errors) == {("cat", "oil", m) for m in MODELS} | {("fox", "ink", m) for m in MODELS}
-    with pytest.raises(Refused):
+    with pytest.raises(APIStatusError):
         grid["cat", "oil", "flux-2.0"]
     assert len(grid.samples) == 4
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
 def test_r14_a_key_a_balance_or_a_permission_that_is_missing_stops_the_sweep(session, engine, status):
-    engine.failures = {"a ": Refused("Not you.", status=status)}
+    engine.failures = {"a ": APIStatusError("Not you.", status=status)}
     grid = study(session, animal=list("abcdefgh"))
-    with pytest.raises(Refused):
+    with pytest.raises(APIStatusError):
         grid.run(yes=True)
     assert len(engine.requests) <= 4
     counts = grid.counts
@@ -242,17 +243,17 @@ def test_r14_a_key_a_balance_or_a_permission_that_is_missing_stops_the_sweep(ses
 
 def test_what_is_recorded_is_shown_though_the_run_is_stopped(session, engine):
     study(session, animal=["fox"]).run()
-    engine.failures = {"a ": Refused("Not you.", status=402)}
+    engine.failures = {"a ": APIStatusError("Not you.", status=402)}
     grid = study(session, animal=[*"abcdefgh", "fox"])
-    with pytest.raises(Refused):
+    with pytest.raises(APIStatusError):
         grid.run(yes=True)
     assert grid.counts["done"] == 4
 
 
 def test_after_the_balance_is_filled_up_the_same_run_continues(session, engine):
-    engine.failures = {"fox": Refused("Too little.", status=402)}
+    engine.failures = {"fox": APIStatusError("Too little.", status=402)}
     grid = study(session)
-    with pytest.raises(Refused):
+    with pytest.raises(APIStatusError):
         grid.run()
     engine.failures = {}
     sent = bought(engine)
@@ -263,7 +264,7 @@ def test_after_the_balance_is_filled_up_the_same_run_continues(session, engine):
 
 
 def test_retry_asks_for_the_failed_and_for_nothing_else(session, engine):
-    engine.failures = {"fox": OutcomeUnknown("The provider failed.", status=502)}
+    engine.failures = {"fox": OutcomeUnknownError("The provider failed.", status=502)}
     grid = study(session).run()
     engine.failures = {}
     engine.requests.clear()
@@ -280,7 +281,7 @@ def test_part_of_a_cell_is_kept_and_only_the_rest_is_asked_for_again(session, en
 
     async def second_fails(request):
         if request.sample == 1 and request.model == "gpt-image-2":
-            raise OutcomeUnknown("The provider failed.", status=502)
+            raise OutcomeUnknownError("The provider failed.", status=502)
         return await real(request)
 
     engine.engine = second_fails
@@ -295,14 +296,14 @@ def test_part_of_a_cell_is_kept_and_only_the_rest_is_asked_for_again(session, en
 
 
 def test_where_everything_fails_the_run_fails(session, engine):
-    engine.failures = {"a ": OutcomeUnknown("The provider failed.", status=502)}
-    with pytest.raises(OutcomeUnknown):
+    engine.failures = {"a ": OutcomeUnknownError("The provider failed.", status=502)}
+    with pytest.raises(OutcomeUnknownError):
         study(session).run()
 
 
 def test_replay_lists_all_that_is_missing(session, engine):
     study(session, animal=["cat"]).run()
-    with pytest.raises(NotRecorded) as failed:
+    with pytest.raises(NotRecordedError) as failed:
         study(session).run(mode="replay")
     assert len(failed.value.missing) == 4
     study(session, animal=["cat"]).run(mode="replay")
@@ -327,9 +328,9 @@ def test_cells_that_ask_for_the_same_are_planned_as_often_as_they_are_asked(sess
     grid = session.grid("a fox", size=[f"{1000 + more}x1000" for more in range(12)])
     assert grid.plan(mode=mode).images == asked
     if asked > 1:
-        with pytest.raises(NotConfirmed, match="12 new pictures"):
+        with pytest.raises(NotConfirmedError, match="12 new pictures"):
             grid.run(mode=mode)
-        with pytest.raises(OverBudget):
+        with pytest.raises(OverBudgetError):
             grid.run(mode=mode, max_images=11)
         assert bought(engine) == 0
     grid.run(mode=mode, yes=True)
@@ -385,7 +386,7 @@ def test_an_extended_grid_buys_only_the_new_cells(session, engine):
     wider.run()
     assert {request.prompt for request in engine.requests} == {"a owl in oil paint", "a owl in ink, on paper"}
     assert len(grid) == 8
-    with pytest.raises(UnknownName, match="No axis 'place'"):
+    with pytest.raises(UnknownNameError, match="No axis 'place'"):
         grid.extend(place=["town"])
     with pytest.raises(RequestError, match="a part of a grid"):
         grid.where(animal="fox").extend(animal=["hen"])
@@ -397,7 +398,7 @@ def test_a_part_of_a_grid_has_what_the_whole_one_has(session, engine):
     assert list(part.axes.values()) == [("fox",), ("oil", "ink"), ("flux-2.0",)]
     assert part.counts["done"] == 2
     assert part["fox", "oil", "flux-2.0"] == grid["fox", "oil", "flux-2.0"]
-    with pytest.raises(UnknownName, match="No animal 'fix'"):
+    with pytest.raises(UnknownNameError, match="No animal 'fix'"):
         grid.where(animal="fix")
 
 
@@ -475,7 +476,7 @@ def test_an_alias_is_a_model_with_all_that_it_stands_for(session):
 
 
 def test_the_frame_has_a_line_for_each_picture_and_each_failure(session, engine):
-    engine.failures = {"cat in oil": Refused("No <b>such</b> thing.", status=400)}
+    engine.failures = {"cat in oil": APIStatusError("No <b>such</b> thing.", status=400)}
     grid = study(session, n=2, model=["flux-2.0"]).run()
     frame = grid.to_frame()
     assert list(frame.columns[:3]) == ["animal", "style", "model"]
@@ -536,7 +537,7 @@ def test_the_plan_of_a_finished_grid_says_that_nothing_is_missing(session):
 
 def test_r18_a_cap_on_the_pictures_of_a_run_holds_for_previews_too(tmp_path):
     grid = study(Session(environ={}, folder=tmp_path))
-    with pytest.raises(OverBudget, match=r"8 pictures would be more than max_images allows: 0 of 7"):
+    with pytest.raises(OverBudgetError, match=r"8 pictures would be more than max_images allows: 0 of 7"):
         grid.run(max_images=7)
     assert grid.counts["not sent"] == 8
 
@@ -549,7 +550,7 @@ def test_a_sheet_is_called_what_it_is(session, tmp_path):
 
 
 def test_one_impossible_combination_is_told_of_in_the_singular(session):
-    with pytest.raises(Impossible) as failed:
+    with pytest.raises(ImpossibleCombinationError) as failed:
         session.grid("a cat", model=["seedream-4.5", "flux-2.0"], size=["1:1", "21:9"])
     assert failed.value.message.startswith("1 of 4 combinations is impossible:")
 

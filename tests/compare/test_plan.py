@@ -7,7 +7,7 @@ import pytest
 from conftest import KEY, Counting, service
 
 from beluga_nb.budget import Prices
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.session import Session
 
 PRICES = Prices.of({"date": datetime.date(2026, 11, 1), "flux-2.0": 0.03})
@@ -78,7 +78,7 @@ def test_local_previews_cost_nothing(tmp_path):
 
 
 def test_a_plan_finds_what_cannot_be(session):
-    with pytest.raises(UnknownName, match="Did you mean 'flux-2"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'flux-2"):
         session.plan("a fox", model="flux2")
     with pytest.raises(RequestError, match="has no size"):
         session.plan("a fox", model="seedream-4.5", size="21:9")

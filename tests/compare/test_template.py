@@ -3,7 +3,7 @@
 import pytest
 
 from beluga_nb.compare.template import filled, names
-from beluga_nb.errors import UnknownName
+from beluga_nb.errors import UnknownNameError
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_every_other_character_goes_through_as_it_was_typed(prompt, values, expe
 
 
 def test_a_name_without_a_value_is_refused_with_the_one_that_was_meant():
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         filled("a {{animals}}", {"animal": "fox", "_": 1, "_i1": "secret"})
     assert str(caught.value) == (
         "No value for '{{animals}}'.\nDid you mean 'animal'? Set it first, for example: animals = 'red'"
@@ -50,6 +50,6 @@ def test_a_name_without_a_value_is_refused_with_the_one_that_was_meant():
 
 
 def test_a_name_without_a_value_where_there_are_none():
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         filled("a {{animal}}", {})
     assert str(caught.value) == "No value for '{{animal}}'.\nSet it first, for example: animal = 'red'"

@@ -9,8 +9,9 @@ from conftest import drawn
 
 from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.vote import ANSWERS, BOTH_BAD, LEFT, RIGHT, SKIP, TIE, Ballot, Duel, duels, pairs
-from beluga_nb.core import Picture, Recipe, Request
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Recipe
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 
@@ -50,7 +51,7 @@ def test_a_pair_differs_in_one_axis_and_in_nothing_else(samples):
 
 
 def test_an_axis_that_is_not_there_is_named(samples):
-    with pytest.raises(UnknownName, match="modle"):
+    with pytest.raises(UnknownNameError, match="modle"):
         pairs(samples, by="modle")
 
 
@@ -114,7 +115,7 @@ def test_undo_brings_back_the_question_with_its_sides(samples):
 
 
 def test_answers_are_the_four_that_there_are(samples):
-    with pytest.raises(UnknownName, match="both bed"):
+    with pytest.raises(UnknownNameError, match="both bed"):
         begun(samples).answered("both bed", random.Random(1))
     with pytest.raises(RequestError, match="nothing left"):
         begun([]).answered(LEFT, random.Random(1))

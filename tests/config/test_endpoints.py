@@ -15,8 +15,15 @@ from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.api.named import key_of
 from beluga_nb.catalog import off_ratio
 from beluga_nb.config.endpoints import Named
-from beluga_nb.core import Request
-from beluga_nb.errors import NotRecorded, OverBudget, Refused, RequestError, SettingsError, UnknownName
+from beluga_nb.errors import (
+    APIStatusError,
+    NotRecordedError,
+    OverBudgetError,
+    RequestError,
+    SettingsError,
+    UnknownNameError,
+)
+from beluga_nb.request import Request
 from beluga_nb.session import Session
 
 LAB = '[endpoints.lab]\nbase_url = "{}"\ndialect = "{}"\nmodel = "sd-turbo"\n'
@@ -86,9 +93,9 @@ def test_what_an_endpoint_gave_replays_without_it_and_without_the_file(tmp_path)
         again = session(tmp_path).generate("a fox", model="lab:sd-turbo", n=2, mode=mode)
         assert again == first
         assert session(tmp_path).generate("a fox", endpoint="lab", model="sd-turbo", n=2, mode=mode) == first
-    with pytest.raises(NotRecorded):
+    with pytest.raises(NotRecordedError):
         session(tmp_path).generate("a boat", model="lab:sd-turbo", mode="replay")
-    with pytest.raises(UnknownName, match=r"No model 'lab:sd-turbo'[\s\S]*\[endpoints.lab\]"):
+    with pytest.raises(UnknownNameError, match=r"No model 'lab:sd-turbo'[\s\S]*\[endpoints.lab\]"):
         session(tmp_path).generate("a boat", model="lab:sd-turbo")
 
 
@@ -183,7 +190,7 @@ def test_the_status_and_the_list_of_models_name_the_endpoints(tmp_path):
         assert app.keys == []  # neither asks anyone
         assert [model.id for model in asked.models(endpoint="lab").named] == ["lab:sd-turbo"]
         assert app.keys == [f"Bearer {KEY}"]
-        with pytest.raises(UnknownName, match="No endpoint 'den'"):
+        with pytest.raises(UnknownNameError, match="No endpoint 'den'"):
             asked.models(endpoint="den")
 
 
@@ -255,12 +262,12 @@ def test_s12_a_server_that_only_a_file_names_is_sent_nothing_be_it_on_this_machi
     with lab(tmp_path, dialect=dialect) as app:
         asked = stranger(tmp_path, **keys)
         for ask in (asked.generate, asked.plan):
-            with pytest.raises((SettingsError, UnknownName)) as failed:
+            with pytest.raises((SettingsError, UnknownNameError)) as failed:
                 ask("a fox", endpoint="lab")
             assert failed.value.hint
-        with pytest.raises((SettingsError, UnknownName)):
+        with pytest.raises((SettingsError, UnknownNameError)):
             asked.models(endpoint="lab")
-        with pytest.raises((SettingsError, UnknownName)):
+        with pytest.raises((SettingsError, UnknownNameError)):
             asked.grid("a {{animal}}", animal=["fox"], model=["lab:sd-turbo"]).run()
         told = asked.status()["endpoint lab"]
     assert (app.bodies, app.keys) == ([], [])
@@ -397,7 +404,7 @@ def test_s13_plain_http_is_for_this_machine_only(tmp_path):
 )
 def test_an_endpoint_that_is_none_is_told(tmp_path, text, message):
     (tmp_path / "beluga.toml").write_text(text)
-    with pytest.raises((SettingsError, UnknownName)) as failed:
+    with pytest.raises((SettingsError, UnknownNameError)) as failed:
         settings.load({}, tmp_path)
     assert failed.value.message == message
 
@@ -406,7 +413,7 @@ def test_a_dialect_that_is_none_is_told_when_it_is_needed(tmp_path):
     text = '[endpoints.lab]\nbase_url = "https://lab.example/v1"\ndialect = "local-ai"\nmodel = "sd"'
     (tmp_path / "beluga.toml").write_text(text)
     assert "No dialect 'local-ai'" in session(tmp_path).status()["endpoint lab"]
-    with pytest.raises(UnknownName, match="Did you mean 'localai'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'localai'"):
         session(tmp_path).generate("a fox", endpoint="lab")
 
 
@@ -422,7 +429,7 @@ def test_an_endpoints_own_patience_outranks_the_dialects_and_the_usual(tmp_path)
 def test_caps_hold_for_an_endpoint_with_a_key_and_not_for_one_without(tmp_path):
     with lab(tmp_path):
         session(tmp_path, BELUGA_MAX_COST="0").generate("a fox", endpoint="lab")
-        with pytest.raises(OverBudget):
+        with pytest.raises(OverBudgetError):
             session(tmp_path, BELUGA_MAX_IMAGES="0", BELUGA_LAB_API_KEY=KEY).generate(
                 "a boat", endpoint="lab"
             )
@@ -452,11 +459,11 @@ def test_in_a_notebook_it_is_chosen_listed_and_completed(tmp_path):
         assert kernel.complete("%beluga --endpoint ")[0] == ["lab"]
         assert "http" in kernel.run("%beluga --dry-run -m lab:sd-turbo a boat").stdout
         shown = kernel.run("%beluga -m lab: -q nothing a fox")
-        shown.fails_with("UnknownName: No quality 'nothing'", "There are: standard, hd")
+        shown.fails_with("UnknownNameError: No quality 'nothing'", "There are: standard, hd")
 
 
 def test_a_grid_asks_each_server_and_one_that_refuses_stops_no_other(tmp_path):
-    poor = Refused("Your balance is too low.", status=402)
+    poor = APIStatusError("Your balance is too low.", status=402)
 
     async def refusing(request):
         raise poor
@@ -472,7 +479,7 @@ def test_a_grid_asks_each_server_and_one_that_refuses_stops_no_other(tmp_path):
         assert [post.url.rpartition("/v1")[0] == base_url.removesuffix("/v1") for post in plan.posts] == [
             post.request.model == "flux-2.0" for post in plan.posts
         ]
-        with pytest.raises(Refused, match="balance"):
+        with pytest.raises(APIStatusError, match="balance"):
             grid.run()
         assert sorted(body["prompt"] for body in app.bodies) == ["a fox", "a hen"]
         assert len(grid["fox", "lab:sd-turbo"]) == 1

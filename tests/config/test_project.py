@@ -18,8 +18,8 @@ from conftest import KEY, Counting, service
 from beluga_nb.api.named import key_of
 from beluga_nb.config.project import LARGEST_FILE, RULES, is_untrusted_file
 from beluga_nb.config.settings import Settings, load, names
-from beluga_nb.core import Request
-from beluga_nb.errors import BelugaError, OverBudget, SettingsError
+from beluga_nb.errors import BelugaError, OverBudgetError, SettingsError
+from beluga_nb.request import Request
 from beluga_nb.session import Session
 
 DEAR = {"date": "D", "flux-2.0": 1}
@@ -700,7 +700,7 @@ def test_no_price_of_a_file_voids_a_persons_cap(tmp_path, wire, said, price, pla
         session.preferences.set(max_cost=0.05)
     grid = session.grid("a {{x}}", x=["fox", "hen"], model="flux-2.0")
     ask = partial(grid.run, max_cost=0.05) if place == "run" else grid.run
-    with pytest.raises(OverBudget) as failed:
+    with pytest.raises(OverBudgetError) as failed:
         ask()
     assert "BELUGA_TRUST" in failed.value.hint
     assert wire.engine.requests == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from beluga_nb.config.settings import LARGEST_NUMBER, Settings, checked_base_url, load
-from beluga_nb.errors import SettingsError, UnknownName
+from beluga_nb.errors import SettingsError, UnknownNameError
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_key_in_a_file_is_refused_and_not_repeated(project, name):
 
 def test_an_unknown_name_in_a_file_is_refused_with_the_one_that_was_meant(project):
     write(project, 'modell = "flux-2.0"')
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         load({}, project)
     assert caught.value.message == "No setting 'modell'."
     assert caught.value.hint.startswith("Did you mean 'model'? There are: aliases, base_url, bridge,")
@@ -135,7 +135,7 @@ def test_an_unknown_name_in_a_file_is_refused_with_the_one_that_was_meant(projec
 
 def test_a_file_may_not_say_where_its_base_url_came_from(project):
     write(project, 'base_url = "https://elsewhere.example/v1"\norigin = "environment"')
-    with pytest.raises(UnknownName):
+    with pytest.raises(UnknownNameError):
         load({}, project)
 
 
@@ -164,13 +164,13 @@ def test_a_file_that_is_no_text_is_named(project):
     ],
 )
 def test_an_unknown_value_is_refused_with_the_one_that_was_meant(said, message, nearest):
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         Settings().with_(**said)
     assert (caught.value.message, caught.value.nearest) == (message, nearest)
 
 
 def test_an_unknown_name_in_a_call_is_refused_with_the_one_that_was_meant():
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         Settings().with_(time_out=3)
     assert (caught.value.message, caught.value.nearest) == ("No setting 'time_out'.", "timeout")
 

@@ -109,4 +109,4 @@ def test_a_key_that_the_environment_had_is_taken_out_of_what_leaves_until_the_se
 
 
 def test_all_vaults_are_asked_in_one_order():
-    assert list(keys.VAULTS) == ["Colab's secrets", "Kaggle's secrets", "the system's keyring"]
+    assert list(keys.KEY_SOURCES) == ["Colab's secrets", "Kaggle's secrets", "the system's keyring"]

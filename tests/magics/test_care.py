@@ -69,7 +69,7 @@ def test_the_life_of_a_recording(kernel, folder):
     assert kernel.run("%beluga verify there/whales.ipynb").status == "ok"
 
     shown = kernel.run("%beluga forget --prompt skyline", answers=["n"])
-    assert shown.error == ["NotConfirmed: 1 run, 2 pictures: not confirmed.", "Nothing was removed."]
+    assert shown.error == ["NotConfirmedError: 1 run, 2 pictures: not confirmed.", "Nothing was removed."]
     assert "a skyline at night" in shown.stdout
     shown = kernel.run("%beluga forget --prompt skyline", answers=["y"])
     assert "Forgotten: 1 run, 2 pictures" in shown.stdout
@@ -84,7 +84,10 @@ def test_the_life_of_a_recording(kernel, folder):
 def test_where_nobody_can_be_asked_nothing_is_forgotten_without_yes(kernel):
     kernel.run("%beluga -s 1:1 a fox")
     shown = kernel.run("%beluga forget --all")
-    assert shown.error[0] == "NotConfirmed: 1 run, 1 picture: to be forgotten, and nobody can be asked here."
+    assert (
+        shown.error[0]
+        == "NotConfirmedError: 1 run, 1 picture: to be forgotten, and nobody can be asked here."
+    )
     assert "--yes" in shown.error[1]
     assert kernel.run("%beluga forget --all --yes").status == "ok"
     assert kernel.run("%beluga history").texts == ["Nothing is recorded."]

@@ -96,7 +96,7 @@ def test_an_alias_stands_for_a_model_and_what_is_asked_of_it(kernel):
     kernel.run("%beluga config model=poster")
     assert kernel.run("beluga_nb.generate('a cat').request.size").texts == ["'3:4'"]
     kernel.run("%beluga config model=\n%beluga alias poster=")
-    assert kernel.run("%beluga -m poster a cat").error[0] == "UnknownName: No model 'poster'."
+    assert kernel.run("%beluga -m poster a cat").error[0] == "UnknownNameError: No model 'poster'."
 
 
 def test_an_alias_of_the_file_hides_no_model(kernel):
@@ -113,7 +113,7 @@ def test_options_are_filled_from_variables_as_prompts_are(kernel):
     kernel.run("%beluga -m {{model}} -n {{ n }} -s {{size}} -o {{name}} --quiet a {{who}}")
     assert kernel.run("kept.request.prompt, kept.request.size, len(kept)").texts == ["('a fox', '21:9', 2)"]
     raw = kernel.run("%beluga --raw -m {{model}} a {{who}}")
-    assert raw.error[0] == "UnknownName: No model '{{model}}'."
+    assert raw.error[0] == "UnknownNameError: No model '{{model}}'."
 
 
 def test_quiet_shows_nothing_and_keeps_the_result(kernel):

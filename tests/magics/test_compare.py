@@ -157,7 +157,7 @@ def test_an_assignment_keeps_the_grid_and_shows_nothing(kernel):
 def test_a_cell_that_fails_is_readable_in_the_grid(kernel):
     shown = kernel.run("%%beluga compare --axis kind='fault: 500 | a cat','a dog'\n{{kind}}\n")
     assert shown.status == "ok"
-    assert "OutcomeUnknown" in shown.bundles[0]["text/html"]
+    assert "OutcomeUnknownError" in shown.bundles[0]["text/html"]
     assert shown.bundles[0]["text/html"].count("<img ") == 1
 
 
@@ -198,13 +198,13 @@ def test_stop_keeps_and_shows_what_arrived_and_the_same_cell_goes_on(kernel):
     kernel.run("%beluga config timeout=")
     assert again.status == "ok"
     assert again.bundles[-1]["text/plain"].count("sha256:") == 1
-    assert "TimedOut" in again.bundles[-1]["text/html"]
+    assert "APITimeoutError" in again.bundles[-1]["text/html"]
 
 
 @pytest.mark.parametrize(
     ("line", "first", "second"),
     [
-        ("--axis animal=@stiles", "UnknownName: No variable 'stiles'.", "Did you mean 'styles'?"),
+        ("--axis animal=@stiles", "UnknownNameError: No variable 'stiles'.", "Did you mean 'styles'?"),
         ("--axis animal=@none.csv", "RequestError: none.csv cannot be read", "CSV"),
         ("--axis anmal=cat", "RequestError: There is an axis anmal", "Write {{anmal}}"),
     ],
@@ -216,7 +216,7 @@ def test_an_error_is_two_lines(kernel, line, first, second):
 def test_many_pictures_ask_first(kernel):
     code = "%%beluga compare --axis a=1,2,3,4,5,6,7,8,9,10,11\nnumber {{a}}\n"
     kernel.run(code).fails_with(
-        "NotConfirmed: 11 new pictures of gpt-image-2, local previews, no cost", "--yes"
+        "NotConfirmedError: 11 new pictures of gpt-image-2, local previews, no cost", "--yes"
     )
     assert kernel.run(code, answers=["y"]).status == "ok"
 

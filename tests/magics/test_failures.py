@@ -6,32 +6,33 @@ import pytest
 from conftest import KEY, drawing, drawn, service
 from kernels import Kernel
 
-from beluga_nb.core import Answer, Request, Result
-from beluga_nb.errors import OutcomeUnknown, Overloaded, Refused
+from beluga_nb.errors import APIStatusError, OutcomeUnknownError, RateLimitError
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Result
 
 
 async def poor(request: Request) -> Result:
-    raise Refused("Your balance is too low.", status=402, type="insufficient_quota")
+    raise APIStatusError("Your balance is too low.", status=402, type="insufficient_quota")
 
 
 async def declining(request: Request) -> Result:
-    raise Refused("Your request was rejected by the safety system.", code="moderation_blocked")
+    raise APIStatusError("Your request was rejected by the safety system.", code="moderation_blocked")
 
 
 async def failing(request: Request) -> Result:
-    raise OutcomeUnknown("The provider <b>failed</b>\x1b[31m.", status=502)
+    raise OutcomeUnknownError("The provider <b>failed</b>\x1b[31m.", status=502)
 
 
 async def busy(request: Request) -> Result:
-    raise Overloaded("The catalogue is unavailable.", status=503)
+    raise RateLimitError("The catalogue is unavailable.", status=503)
 
 
 async def damaged(request: Request) -> Result:
-    return Result.of(request, [Answer(drawn(request, 0)[:-40])], engine="damaged")
+    return Result.of(request, [ImagePayload(drawn(request, 0)[:-40])], engine="damaged")
 
 
 async def one_of_two(request: Request) -> Result:
-    return Result.of(request, [Answer(drawn(request, 0)), Answer(b"no picture")], engine="half")
+    return Result.of(request, [ImagePayload(drawn(request, 0)), ImagePayload(b"no picture")], engine="half")
 
 
 async def none_at_all(request: Request) -> Result:
@@ -39,18 +40,38 @@ async def none_at_all(request: Request) -> Result:
 
 
 FAILURES = [
-    (poor, "a fox", "Refused: Your balance is too low. (status 402, request req_", "Top up the balance"),
-    (declining, "a fox", "Refused: Your request was rejected by the safety system.", "Nothing is billed"),
-    (failing, "a fox", "OutcomeUnknown: The provider <b>failed</b>. (status 502", "may have been billed"),
-    (busy, "a fox", "Overloaded: The catalogue is unavailable. (status 503", "try again later"),
-    (damaged, "a fox", "BadImage: ", "its bytes are kept as"),
+    (
+        poor,
+        "a fox",
+        "APIStatusError: Your balance is too low. (status 402, request req_",
+        "Top up the balance",
+    ),
+    (
+        declining,
+        "a fox",
+        "APIStatusError: Your request was rejected by the safety system.",
+        "Nothing is billed",
+    ),
+    (
+        failing,
+        "a fox",
+        "OutcomeUnknownError: The provider <b>failed</b>. (status 502",
+        "may have been billed",
+    ),
+    (busy, "a fox", "RateLimitError: The catalogue is unavailable. (status 503", "try again later"),
+    (damaged, "a fox", "InvalidImageError: ", "its bytes are kept as"),
     (
         one_of_two,
         "-m flux-2.0 -n 2 a fox",
-        "Incomplete: 1 of 2 pictures arrived",
+        "IncompleteError: 1 of 2 pictures arrived",
         "Running it again asks only for",
     ),
-    (none_at_all, "a fox", "BadReply: The answer holds no picture.", "may have declined the prompt"),
+    (
+        none_at_all,
+        "a fox",
+        "InvalidResponseError: The answer holds no picture.",
+        "may have declined the prompt",
+    ),
 ]
 
 
@@ -100,7 +121,7 @@ def test_a_revoked_key(kernel):
     with service(drawing, key="bapi_some-other-key-altogether") as base_url:
         point_at(kernel, base_url)
         shown = kernel.run("%beluga a fox")
-    assert shown.error[0].startswith("Refused: The API key is missing or wrong.")
+    assert shown.error[0].startswith("AuthenticationError: The API key is missing or wrong.")
     assert shown.error[1].startswith("The key comes from BELUGA_API_KEY and ends in ")
 
 
@@ -109,7 +130,7 @@ def test_a_server_that_is_not_there(kernel):
         taken.bind(("127.0.0.1", 0))
         point_at(kernel, f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
         shown = kernel.run("%beluga a fox")
-    assert shown.error[0].startswith("Unreachable: No connection to 127.0.0.1")
+    assert shown.error[0].startswith("APIConnectionError: No connection to 127.0.0.1")
     assert shown.error[1].startswith("Nothing was sent or billed.")
 
 

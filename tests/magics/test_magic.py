@@ -71,19 +71,19 @@ def test_a_function_knows_its_own_names(kernel):
 @pytest.mark.parametrize(
     ("cell", "first", "second"),
     [
-        ("%beluga -m flux2 a cat", "UnknownName: No model 'flux2'.", "Did you mean 'flux-2.0'?"),
+        ("%beluga -m flux2 a cat", "UnknownNameError: No model 'flux2'.", "Did you mean 'flux-2.0'?"),
         (
             "%beluga -m seedream-4.5 -s 21:9 a cat",
             "RequestError: seedream-4.5 has no size '21:9'.",
             "It takes 1:1",
         ),
-        ("%beluga -q ultra a cat", "UnknownName: No quality 'ultra'.", "There are: standard, hd."),
+        ("%beluga -q ultra a cat", "UnknownNameError: No quality 'ultra'.", "There are: standard, hd."),
         ("%beluga -n 0 a cat", "RequestError: n is 0.", "Give n as a whole number from 1 on."),
-        ("%beluga --sise 1:1 a cat", "UnknownName: No option '--sise'.", "Did you mean '--size'?"),
+        ("%beluga --sise 1:1 a cat", "UnknownNameError: No option '--sise'.", "Did you mean '--size'?"),
         ("%%beluga\n   \n", "RequestError: The prompt is empty.", "Describe the picture"),
-        ("%beluga a {{kat}}", "UnknownName: No value for '{{kat}}'.", "Set it first"),
-        ("%beluga -n 11 a giraffe", "NotConfirmed: 11 new pictures are more than 10", "--yes"),
-        ("%beluga --mode replay a new one", "NotRecorded: Not recorded:", "Nearest recording:"),
+        ("%beluga a {{kat}}", "UnknownNameError: No value for '{{kat}}'.", "Set it first"),
+        ("%beluga -n 11 a giraffe", "NotConfirmedError: 11 new pictures are more than 10", "--yes"),
+        ("%beluga --mode replay a new one", "NotRecordedError: Not recorded:", "Nearest recording:"),
     ],
 )
 def test_an_error_takes_two_lines_and_the_cell_has_failed(kernel, cell, first, second):
@@ -96,14 +96,14 @@ def test_an_error_is_catchable_by_its_class(kernel):
     shown = kernel.run(
         "import beluga_nb\n"
         "try:\n    %beluga -m flux2 a cat\n"
-        "except beluga_nb.UnknownName as error:\n    print(error.nearest)"
+        "except beluga_nb.UnknownNameError as error:\n    print(error.nearest)"
     )
     assert shown.stdout == "flux-2.0\n"
 
 
 def test_many_pictures_ask_the_person_at_the_notebook(kernel):
     shown = kernel.run("%beluga -s 4:3 -n 11 a cat", answers=["n"])
-    assert shown.error[0] == "NotConfirmed: 11 new pictures were not confirmed."
+    assert shown.error[0] == "NotConfirmedError: 11 new pictures were not confirmed."
     assert kernel.run("many = %beluga -s 4:3 -n 11 a cat", answers=["y"]).status == "ok"
     assert kernel.run("len(many), len({picture.sha256 for picture in many.pictures})").texts == ["(11, 11)"]
 
@@ -156,7 +156,7 @@ def test_reloading_and_unloading_leave_nothing_behind(tmp_path):
 
 def test_a_dry_run_notices_a_wrong_option_as_the_run_does(kernel):
     kernel.run("%beluga --dry-run --embed small a dry whale").fails_with(
-        "UnknownName: No embed 'small'.", "There are: preview, original, link, none."
+        "UnknownNameError: No embed 'small'.", "There are: preview, original, link, none."
     )
 
 

@@ -129,7 +129,7 @@ def test_a_terminal_shows_useful_text(tmp_path, name):
     assert "1 picture of “a cat, really?”" in picture
     assert "gpt-image-2 · 1024 × 1024 · local preview, not model output · sha256:" in picture
     assert "(1024, 1024)" in size
-    assert "UnknownName: No model 'flux2'." in error
+    assert "UnknownNameError: No model 'flux2'." in error
     assert "Did you mean 'flux-2.0'?" in error
     assert "Traceback" not in error
 

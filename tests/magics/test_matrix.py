@@ -7,37 +7,42 @@ LONG = "a" * 32_001
 
 MATRIX = [
     # cell, class, how the first line goes on, what the second says
-    ("%beluga -m flux2 a cat", "UnknownName", "No model 'flux2'.", "Did you mean 'flux-2.0'?"),
+    ("%beluga -m flux2 a cat", "UnknownNameError", "No model 'flux2'.", "Did you mean 'flux-2.0'?"),
     (
         "%beluga -m seedream-4.5 -s 21:9 a cat",
         "RequestError",
         "seedream-4.5 has no size '21:9'.",
         "It takes 1:1",
     ),
-    ("%beluga -s huge a cat", "UnknownName", "No size 'huge'.", "pixels such as 1024x1024"),
-    ("%beluga -q ultra a cat", "UnknownName", "No quality 'ultra'.", "There are: standard, hd."),
+    ("%beluga -s huge a cat", "UnknownNameError", "No size 'huge'.", "pixels such as 1024x1024"),
+    ("%beluga -q ultra a cat", "UnknownNameError", "No quality 'ultra'.", "There are: standard, hd."),
     ("%beluga -n 0 a cat", "RequestError", "n is 0.", "Give n as a whole number from 1 on."),
     ("%beluga -n two cats", "RequestError", "-n is 'two'.", "for example -n 4"),
     ("%beluga --sample -1 a cat", "RequestError", "sample is -1.", "from 0 on"),
-    ("%beluga --sise 1:1 a cat", "UnknownName", "No option '--sise'.", "Did you mean '--size'?"),
+    ("%beluga --sise 1:1 a cat", "UnknownNameError", "No option '--sise'.", "Did you mean '--size'?"),
     ("%beluga -m", "RequestError", "--model has no value.", "%beluga models lists them"),
     ("%beluga -o my-cat a cat", "RequestError", "'my-cat' is no name for a variable.", "-o whale"),
-    ("%beluga --mode later a cat", "UnknownName", "No mode 'later'.", "There are: auto, replay"),
+    ("%beluga --mode later a cat", "UnknownNameError", "No mode 'later'.", "There are: auto, replay"),
     ("%%beluga\n   \n", "RequestError", "The prompt is empty.", "Describe the picture"),
     ("%%beluga black\na cat", "RequestError", "'black' on the first line of the cell", "the lines below are"),
     (f"%beluga {LONG}", "RequestError", "The prompt has 32,001 characters", "32,000"),
-    ("%beluga a {{kat}}", "UnknownName", "No value for '{{kat}}'.", "Set it first"),
-    ("%beluga -m {{modle}} a cat", "UnknownName", "No value for '{{modle}}'.", "Set it first"),
+    ("%beluga a {{kat}}", "UnknownNameError", "No value for '{{kat}}'.", "Set it first"),
+    ("%beluga -m {{modle}} a cat", "UnknownNameError", "No value for '{{modle}}'.", "Set it first"),
     (
         "%beluga my key is bapi_0123456789abcdefghij",
         "RequestError",
         "A key stands in this cell; it was not sent",
         "Log in with %beluga login",
     ),
-    ("%beluga -n 11 a giraffe", "NotConfirmed", "11 new pictures are more than 10", "--yes"),
-    ("%beluga --mode replay a new one", "NotRecorded", "Not recorded:", "Use --mode auto"),
-    ("%beluga config modle=flux-2.0", "UnknownName", "No setting 'modle'.", "There are: aliases, base_url"),
-    ("%beluga config mode=later", "UnknownName", "No mode 'later'.", "There are: auto, replay"),
+    ("%beluga -n 11 a giraffe", "NotConfirmedError", "11 new pictures are more than 10", "--yes"),
+    ("%beluga --mode replay a new one", "NotRecordedError", "Not recorded:", "Use --mode auto"),
+    (
+        "%beluga config modle=flux-2.0",
+        "UnknownNameError",
+        "No setting 'modle'.",
+        "There are: aliases, base_url",
+    ),
+    ("%beluga config mode=later", "UnknownNameError", "No mode 'later'.", "There are: auto, replay"),
     (
         "%beluga config timeout=soon",
         "SettingsError",
@@ -57,8 +62,8 @@ MATRIX = [
         "seedream-4.5 has no size",
         "It takes 1:1",
     ),
-    ("%beluga alias nobody=", "UnknownName", "No alias 'nobody'.", "%beluga alias"),
-    ("%beluga sizes -m flux2", "UnknownName", "No model 'flux2'.", "Did you mean 'flux-2.0'?"),
+    ("%beluga alias nobody=", "UnknownNameError", "No alias 'nobody'.", "%beluga alias"),
+    ("%beluga sizes -m flux2", "UnknownNameError", "No model 'flux2'.", "Did you mean 'flux-2.0'?"),
     ("%beluga last", "RequestError", "There is no picture yet.", "Ask for one"),
     ("%beluga login", "SettingsError", "Nobody can type a key here.", "Set BELUGA_API_KEY"),
     ("%beluga open gone.png", "MetadataError", "There is no file", "."),
@@ -72,17 +77,17 @@ MATRIX = [
     ("%beluga verify gone.ipynb", "StoreError", "", ""),
     ("%beluga pack gone.ipynb", "StoreError", "", ""),
     ("%beluga unpack gone.zip", "StoreError", "", ""),
-    ("%beluga fault: 401 | a cat", "Refused", "", "key"),
-    ("%beluga fault: 402 | a cat", "Refused", "", "Top up the balance"),
-    ("%beluga fault: 403 | a cat", "Refused", "", ""),
-    ("%beluga fault: 500 | a cat", "OutcomeUnknown", "", "may have been billed"),
-    ("%beluga fault: 502 | a cat", "OutcomeUnknown", "", "may have been billed"),
-    ("%beluga fault: 504 | a cat", "TimedOut", "", "may have been billed"),
-    ("%beluga fault: moderation | a cat", "Refused", "", "Put it in other words"),
-    ("%beluga fault: cut | a cat", "OutcomeUnknown", "The connection broke", "may have been billed"),
+    ("%beluga fault: 401 | a cat", "AuthenticationError", "", "key"),
+    ("%beluga fault: 402 | a cat", "APIStatusError", "", "Top up the balance"),
+    ("%beluga fault: 403 | a cat", "APIStatusError", "", ""),
+    ("%beluga fault: 500 | a cat", "OutcomeUnknownError", "", "may have been billed"),
+    ("%beluga fault: 502 | a cat", "OutcomeUnknownError", "", "may have been billed"),
+    ("%beluga fault: 504 | a cat", "APITimeoutError", "", "may have been billed"),
+    ("%beluga fault: moderation | a cat", "APIStatusError", "", "Put it in other words"),
+    ("%beluga fault: cut | a cat", "OutcomeUnknownError", "The connection broke", "may have been billed"),
     (
         "%beluga -m flux-2.0 -n 2 fault: some pictures=1 | a cat",
-        "Incomplete",
+        "IncompleteError",
         "1 of 2 pictures arrived",
         "again",
     ),
@@ -92,7 +97,9 @@ MATRIX = [
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory):
     with Kernel(tmp_path_factory.mktemp("matrix"), BELUGA_FAULTS="1") as running:
-        running.run("%load_ext beluga_nb\nimport sys, beluga_nb\nfrom beluga_nb.core import Incomplete")
+        running.run(
+            "%load_ext beluga_nb\nimport sys, beluga_nb\nfrom beluga_nb.result import IncompleteError"
+        )
         yield running
 
 
@@ -114,7 +121,7 @@ def test_the_whole_trace_is_there_for_who_asks(kernel):
     assert len(shown.error) > 10
     assert shown.error[0].startswith("Traceback")
     assert shown.error[-2:] == [
-        short.error[0].replace("UnknownName", "beluga_nb.errors.UnknownName"),
+        short.error[0].replace("UnknownNameError", "beluga_nb.errors.UnknownName"),
         short.error[1],
     ]
 

@@ -1,7 +1,7 @@
 import pytest
 
 from beluga_nb.config.settings import names
-from beluga_nb.errors import RequestError, UnknownName
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.grammar import OPTIONS, SETTINGS, help_text
 from beluga_nb.magics.parse import Call, parse
 
@@ -81,7 +81,7 @@ def test_an_option_that_is_not_understood_says_so(line, told):
 
 
 def test_a_misspelt_option_names_the_one_that_was_meant():
-    with pytest.raises(UnknownName) as caught:
+    with pytest.raises(UnknownNameError) as caught:
         parse("--qualty hd a cat")
     assert caught.value.nearest == "--quality"
     assert "put -- before a prompt that starts with a dash" in caught.value.hint

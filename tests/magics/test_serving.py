@@ -148,7 +148,7 @@ def test_one_that_has_died_is_replaced(kernel):
     [
         ("%beluga serve --port 99999", "BelugaError: The server did not start.", "'99999' is no port"),
         ("%beluga serve --port eight", "RequestError: --port is 'eight'.", "Give a whole number"),
-        ("%beluga serve --stpo", "UnknownName: No option '--stpo'.", "Did you mean '--stop'?"),
+        ("%beluga serve --stpo", "UnknownNameError: No option '--stpo'.", "Did you mean '--stop'?"),
         ("%beluga serve --stop it", "RequestError: 'it' is no option of %beluga serve.", "%beluga -- serve"),
     ],
 )

@@ -15,20 +15,22 @@ import uvicorn
 from PIL import Image
 
 from beluga_nb.api.answers import parse
-from beluga_nb.core import SUFFIXES, Answer, Incomplete, Request, Result
 from beluga_nb.errors import (
-    BadReply,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
     EngineError,
-    NotRecorded,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
+    InvalidResponseError,
+    NotRecordedError,
+    OutcomeUnknownError,
+    RateLimitError,
     RequestError,
-    TimedOut,
-    Unreachable,
 )
-from beluga_nb.painter.engine import previews
+from beluga_nb.images import SUFFIXES
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, IncompleteError, Result
 from beluga_nb.server.app import BODY_LIMIT, create_app
+from beluga_nb.server.previews import previews
 
 BASE = "http://beluga.test"
 PATH = "/v1/images/generations"
@@ -58,7 +60,7 @@ MODELS = {
 
 async def echo(request):
     """Answer with what was asked, as the bytes of each picture."""
-    answers = [Answer(repr(request.part(sample)).encode()) for sample in request.samples]
+    answers = [ImagePayload(repr(request.part(sample)).encode()) for sample in request.samples]
     return Result.of(request, answers, engine="echo", created=1716900000)
 
 
@@ -164,7 +166,9 @@ def test_links_and_b64_give_the_same_bytes():
 
 def test_a_revised_prompt_stands_with_its_picture_even_with_half_a_surrogate_pair():
     async def engine(request):
-        return Result.of(request, [Answer(b"1", revised_prompt="half \ud83d"), Answer(b"2")], engine="e")
+        return Result.of(
+            request, [ImagePayload(b"1", revised_prompt="half \ud83d"), ImagePayload(b"2")], engine="e"
+        )
 
     first, second = post(WHALE | {"n": 2}, engine).json()["data"]
     assert (first["revised_prompt"], "revised_prompt" in second) == ("half \ud83d", False)
@@ -182,7 +186,7 @@ def test_generations_say_who_drew_them_and_how_long_it_took():
     ticks = iter([0.0, 1.5])
 
     async def engine(request):
-        return Result.of(request, [Answer(b"1")], engine="painter of Málaga\r\nset-cookie: no")
+        return Result.of(request, [ImagePayload(b"1")], engine="painter of Málaga\r\nset-cookie: no")
 
     answer = post(WHALE, engine, clock=lambda: next(ticks, 2.0))
     assert answer.headers["x-beluga-engine"] == "painter of Málaga set-cookie: no"
@@ -473,22 +477,22 @@ def test_a_wrong_key_is_refused_before_the_body_is_read():
     ("error", "status", "kind", "again"),
     [
         (RequestError("no"), 400, "invalid_request_error", None),
-        (Refused("no", status=401), 401, "authentication_error", None),
-        (Refused("no", status=402), 402, "insufficient_quota", "false"),
-        (Refused("no", status=403), 403, "permission_error", None),
-        (Refused("no", status=404), 404, "invalid_request_error", None),
-        (Refused("no", status=409), 409, "invalid_request_error", "false"),
-        (OutcomeUnknown("no", status=408), 408, "invalid_request_error", "false"),
-        (Overloaded("no"), 429, "rate_limit_error", None),
+        (APIStatusError("no", status=401), 401, "authentication_error", None),
+        (APIStatusError("no", status=402), 402, "insufficient_quota", "false"),
+        (APIStatusError("no", status=403), 403, "permission_error", None),
+        (APIStatusError("no", status=404), 404, "invalid_request_error", None),
+        (APIStatusError("no", status=409), 409, "invalid_request_error", "false"),
+        (OutcomeUnknownError("no", status=408), 408, "invalid_request_error", "false"),
+        (RateLimitError("no"), 429, "rate_limit_error", None),
         (EngineError("no"), 500, "server_error", "false"),
-        (OutcomeUnknown("no"), 500, "server_error", "false"),
-        (NotRecorded("no"), 500, "server_error", "false"),
-        (Unreachable("no"), 502, "upstream_error", "false"),
-        (BadReply("no"), 502, "upstream_error", "false"),
-        (Overloaded("no", status=503), 503, "service_unavailable", "false"),
-        (Overloaded("no", status=503, retry_after=3), 503, "service_unavailable", None),
-        (TimedOut("no"), 504, "timeout", "false"),
-        (Refused("elsewhere", status=302), 502, "upstream_error", "false"),
+        (OutcomeUnknownError("no"), 500, "server_error", "false"),
+        (NotRecordedError("no"), 500, "server_error", "false"),
+        (APIConnectionError("no"), 502, "upstream_error", "false"),
+        (InvalidResponseError("no"), 502, "upstream_error", "false"),
+        (RateLimitError("no", status=503), 503, "service_unavailable", "false"),
+        (RateLimitError("no", status=503, retry_after=3), 503, "service_unavailable", None),
+        (APITimeoutError("no"), 504, "timeout", "false"),
+        (APIStatusError("elsewhere", status=302), 502, "upstream_error", "false"),
     ],
 )
 def test_each_error_of_an_engine_has_its_status_type_and_advice(error, status, kind, again):
@@ -498,7 +502,7 @@ def test_each_error_of_an_engine_has_its_status_type_and_advice(error, status, k
 
 
 def test_an_engines_word_on_code_and_param_is_passed_on():
-    error = Refused("No.", status=403, type="policy", code="moderated", param="prompt")
+    error = APIStatusError("No.", status=403, type="policy", code="moderated", param="prompt")
     assert refusal(post(WHALE, raising(error))) == (
         403,
         {"message": "No.", "type": "policy", "code": "moderated", "param": "prompt"},
@@ -507,11 +511,11 @@ def test_an_engines_word_on_code_and_param_is_passed_on():
 
 @pytest.mark.parametrize(("seconds", "header"), [(None, "1"), (0.2, "1"), (3, "3"), (3.2, "4")])
 def test_retry_after_is_whole_seconds_from_1_on(seconds, header):
-    assert post(WHALE, raising(Overloaded("busy", retry_after=seconds))).headers["retry-after"] == header
+    assert post(WHALE, raising(RateLimitError("busy", retry_after=seconds))).headers["retry-after"] == header
 
 
 def test_a_message_with_half_a_surrogate_pair_can_be_answered():
-    assert refusal(post(WHALE, raising(Refused("bad \ud83d"))))[1]["message"] == "bad "
+    assert refusal(post(WHALE, raising(APIStatusError("bad \ud83d"))))[1]["message"] == "bad "
 
 
 def test_a_strangers_error_is_500_without_its_text(caplog):
@@ -535,7 +539,7 @@ def test_an_engine_that_keeps_no_contract_is_500_with_the_error_object_too():
 
 def test_pictures_that_arrived_are_answered_when_the_rest_failed():
     async def engine(request):
-        raise Incomplete(await echo(request.part(0, 2)), [TimedOut("late")])
+        raise IncompleteError(await echo(request.part(0, 2)), [APITimeoutError("late")])
 
     answer = post(WHALE | {"n": 4}, engine)
     assert (answer.status_code, len(answer.json()["data"])) == (200, 2)
@@ -693,7 +697,7 @@ def test_a_query_that_is_no_text_is_404_at_an_unknown_address():
 
 
 async def jpeg(request):
-    return Result.of(request, [Answer(b"jpeg", "image/jpeg")], engine="jpeg")
+    return Result.of(request, [ImagePayload(b"jpeg", "image/jpeg")], engine="jpeg")
 
 
 def links(engine, **options):
@@ -718,7 +722,7 @@ def test_a_file_has_its_media_type_and_is_neither_sniffed_nor_stored():
 
 def test_what_is_no_picture_is_never_served_as_a_page():
     async def engine(request):
-        return Result.of(request, [Answer(b"<script>", "text/html")], engine="e")
+        return Result.of(request, [ImagePayload(b"<script>", "text/html")], engine="e")
 
     app, (path,) = links(engine)
     assert ask(app, "GET", path).headers["content-type"] == "application/octet-stream"
@@ -916,7 +920,7 @@ def test_picture_i_of_a_preview_is_sample_i_of_its_take():
 
 def test_the_painter_is_not_imported_before_something_is_painted():
     code = (
-        "import sys, beluga_nb.server.app, beluga_nb.painter.engine as p\n"
+        "import sys, beluga_nb.server.app, beluga_nb.server.previews as p\n"
         "assert not {'numpy', 'uvicorn', 'beluga_nb.painter'} & set(sys.modules)"
     )
 

@@ -17,10 +17,10 @@ from conftest import KEY, ask
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Request
 from beluga_nb.errors import BelugaError
-from beluga_nb.painter.engine import previews
+from beluga_nb.request import Request
 from beluga_nb.server.child import COMMAND, Server
+from beluga_nb.server.previews import previews
 
 PATIENCE = 30  # seconds that a test waits for a process before it gives up
 

@@ -12,16 +12,17 @@ from conftest import KEY, ask, drawing, on_a_port
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.config.keys import Secret
-from beluga_nb.core import Incomplete, Request
 from beluga_nb.errors import (
-    BadReply,
+    APIStatusError,
+    APITimeoutError,
     BelugaError,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RateLimitError,
     RequestError,
-    TimedOut,
 )
+from beluga_nb.request import Request
+from beluga_nb.result import IncompleteError
 from beluga_nb.server.app import create_app
 from beluga_nb.server.faults import FAULTS, Faulty, faulty, ordered, table
 from beluga_nb.session import Session
@@ -29,17 +30,17 @@ from beluga_nb.session import Session
 PAGE = (Path(__file__).parents[2] / "docs" / "servers.md").read_text("utf-8")
 
 ERRORS = {
-    "401": (Refused, 401, "authentication_error", "invalid_api_key", None),
-    "402": (Refused, 402, "insufficient_quota", "insufficient_quota", None),
-    "403": (Refused, 403, "permission_error", "permission_denied", None),
-    "429": (Overloaded, 429, "rate_limit_error", None, 1),
-    "429 retry-after=2": (Overloaded, 429, "rate_limit_error", None, 2),
-    "500": (OutcomeUnknown, 500, "server_error", None, None),
-    "502": (OutcomeUnknown, 502, "upstream_error", None, None),
-    "503": (Overloaded, 503, "service_unavailable", None, None),
-    "503 retry-after=2": (Overloaded, 503, "service_unavailable", None, 2),
-    "504": (TimedOut, 504, "timeout", None, None),
-    "moderation": (Refused, 400, "invalid_request_error", "moderation_blocked", None),
+    "401": (APIStatusError, 401, "authentication_error", "invalid_api_key", None),
+    "402": (APIStatusError, 402, "insufficient_quota", "insufficient_quota", None),
+    "403": (APIStatusError, 403, "permission_error", "permission_denied", None),
+    "429": (RateLimitError, 429, "rate_limit_error", None, 1),
+    "429 retry-after=2": (RateLimitError, 429, "rate_limit_error", None, 2),
+    "500": (OutcomeUnknownError, 500, "server_error", None, None),
+    "502": (OutcomeUnknownError, 502, "upstream_error", None, None),
+    "503": (RateLimitError, 503, "service_unavailable", None, None),
+    "503 retry-after=2": (RateLimitError, 503, "service_unavailable", None, 2),
+    "504": (APITimeoutError, 504, "timeout", None, None),
+    "moderation": (APIStatusError, 400, "invalid_request_error", "moderation_blocked", None),
 }
 
 
@@ -111,7 +112,7 @@ def test_a_slow_answer_takes_the_seconds_that_were_ordered():
 
 def test_only_some_of_the_pictures_come(meet):
     error = meet(prompted("fault: some pictures=2 | a red bicycle", n=4))
-    assert type(error) is Incomplete
+    assert type(error) is IncompleteError
     whole = ask(drawing, prompted("a red bicycle", n=4))
     assert [each.data for each in error.result.pictures] == [each.data for each in whole.pictures[:2]]
 
@@ -122,13 +123,13 @@ def test_all_are_some_where_fewer_were_asked(meet):
 
 def test_a_cut_answer_leaves_the_outcome_unknown(meet):
     error = meet(prompted("fault: cut | a red bicycle"))
-    assert type(error) is OutcomeUnknown
+    assert type(error) is OutcomeUnknownError
     assert error.message.startswith("The connection broke before the answer was complete")
 
 
 def test_expired_links_lead_nowhere(meet):
     error = meet(prompted("fault: expired | a red bicycle"), "url")
-    assert type(error) is BadReply
+    assert type(error) is InvalidResponseError
     assert error.message.startswith("The picture was made but cannot be fetched from http://127.0.0.1")
 
 
@@ -160,7 +161,7 @@ def test_the_next_answer_is_whole_again(meet):
 )
 def test_an_order_that_cannot_be_read_is_a_400_that_says_how(meet, prompt, message):
     error = meet(prompted(prompt))
-    assert (type(error), error.status, error.param) == (Refused, 400, "prompt")
+    assert (type(error), error.status, error.param) == (APIStatusError, 400, "prompt")
     assert error.message.startswith(message)
 
 
@@ -215,7 +216,7 @@ def test_links_that_expire_are_not_found_by_anyone(port):
 @pytest.mark.parametrize("how", [{"faults": True}, {"environ": {"BELUGA_FAULTS": "1"}}])
 def test_a_session_without_a_key_fails_on_demand_where_it_is_told_to(tmp_path, how, said):
     session = Session(**{"environ": {}, "folder": tmp_path, "notify": said.append, "mode": "off"} | how)
-    with pytest.raises(Refused, match="asked for"):
+    with pytest.raises(APIStatusError, match="asked for"):
         session.generate("fault: moderation | a red bicycle")
 
 

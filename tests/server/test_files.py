@@ -2,7 +2,8 @@
 
 import re
 
-from beluga_nb.core import Picture, Recipe, Request
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Recipe
 from beluga_nb.server.files import LIFETIME, MOST_BYTES, Shelf
 
 RECIPE = Recipe(request=Request(prompt="a whale", model="flux-2.0"), engine="e")

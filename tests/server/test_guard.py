@@ -14,7 +14,8 @@ import pytest
 import uvicorn
 from conftest import KEY, Counting, drawing
 
-from beluga_nb.core import Answer, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Result
 from beluga_nb.server.app import create_app
 from beluga_nb.server.connection import LINGER, Connection
 from beluga_nb.server.guard import HEAD_LIMIT, Guard
@@ -428,7 +429,7 @@ LARGE = 30_000_000
 
 
 async def large(request: Request) -> Result:
-    return Result.of(request, [Answer(b"x" * LARGE, "image/png")], engine="large")
+    return Result.of(request, [ImagePayload(b"x" * LARGE, "image/png")], engine="large")
 
 
 @pytest.mark.parametrize("reads", [False, True])

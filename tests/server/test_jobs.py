@@ -5,8 +5,9 @@ import logging
 
 import pytest
 
-from beluga_nb.core import Answer, Request, Result
-from beluga_nb.errors import EngineError, Overloaded, Refused, TimedOut, Unreachable
+from beluga_nb.errors import APIConnectionError, APIStatusError, APITimeoutError, EngineError, RateLimitError
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Result
 from beluga_nb.server.jobs import JobQueue, advance
 
 WHALE = Request(prompt="a whale", model="flux-2.0")
@@ -14,7 +15,7 @@ FOX = Request(prompt="a fox", model="flux-2.0")
 
 
 async def instant(request):
-    return Result.of(request, [Answer(b"picture")], engine="instant")
+    return Result.of(request, [ImagePayload(b"picture")], engine="instant")
 
 
 async def endless(_):
@@ -89,11 +90,11 @@ def test_progress_never_passes_100_and_needs_no_job():
         async def eager(_):
             advance(80)
             advance(80)
-            raise Unreachable("gone")
+            raise APIConnectionError("gone")
 
         advance(50)
         job = JobQueue(eager).submit(WHALE)
-        with pytest.raises(Unreachable):
+        with pytest.raises(APIConnectionError):
             await job.result()
         return job.progress
 
@@ -134,7 +135,7 @@ def test_a_full_queue_says_when_to_come_back_and_takes_jobs_again_later():
         gate = Gate()
         queue = JobQueue(gate, workers=1, limit=1)
         first, second = queue.submit(WHALE), queue.submit(WHALE)
-        with pytest.raises(Overloaded) as caught:
+        with pytest.raises(RateLimitError) as caught:
             queue.submit(WHALE)
         gate.opened.set()
         await first.result()
@@ -154,7 +155,7 @@ def test_the_wait_that_is_named_grows_with_what_waits_and_with_how_long_jobs_tak
         await queue.submit(WHALE).result()
         for _ in range(3):
             queue.submit(WHALE)
-        with pytest.raises(Overloaded) as caught:
+        with pytest.raises(RateLimitError) as caught:
             queue.submit(WHALE)
         return caught.value.retry_after
 
@@ -166,15 +167,15 @@ def test_what_fails_or_is_cancelled_at_once_promises_nobody_a_short_wait():
         times = iter([0.0, 20.0])
         queue = JobQueue(refusing_foxes, workers=1, limit=2, clock=lambda: next(times, 20.0))
         await queue.submit(WHALE).result()
-        with pytest.raises(Refused):
+        with pytest.raises(APIStatusError):
             await queue.submit(FOX).result()
         cancelled = queue.submit(WHALE)
         cancelled.cancel()
-        with pytest.raises(Refused):
+        with pytest.raises(APIStatusError):
             await cancelled.result()
         for _ in range(3):
             queue.submit(WHALE)
-        with pytest.raises(Overloaded) as caught:
+        with pytest.raises(RateLimitError) as caught:
             queue.submit(WHALE)
         return caught.value.retry_after
 
@@ -183,7 +184,7 @@ def test_what_fails_or_is_cancelled_at_once_promises_nobody_a_short_wait():
 
 async def refusing_foxes(request):
     if request is FOX:
-        raise Refused("no foxes", status=400)
+        raise APIStatusError("no foxes", status=400)
     return await instant(request)
 
 
@@ -191,7 +192,7 @@ def test_a_job_beyond_patience_fails_as_timed_out_and_stops_the_engine():
     async def late():
         gate = Gate()
         job = JobQueue(gate, patience=0.01).submit(WHALE)
-        with pytest.raises(TimedOut) as caught:
+        with pytest.raises(APITimeoutError) as caught:
             await job.result()
         return caught.value, job.state, gate.left.is_set()
 
@@ -204,7 +205,7 @@ def test_the_wait_in_the_queue_counts_as_patience():
     async def late():
         queue = JobQueue(endless, workers=1, patience=0.01)
         queue.submit(WHALE)
-        with pytest.raises(TimedOut):
+        with pytest.raises(APITimeoutError):
             await queue.submit(WHALE).result()
 
     asyncio.run(late())
@@ -241,13 +242,13 @@ def test_a_strangers_error_is_logged_and_its_text_kept_from_the_answer(caplog):
 
 
 def test_an_engines_own_error_arrives_as_it_is():
-    gone = Unreachable("gone", "come back")
+    gone = APIConnectionError("gone", "come back")
 
     async def engine(_):
         raise gone
 
     async def outcome():
-        with pytest.raises(Unreachable) as caught:
+        with pytest.raises(APIConnectionError) as caught:
             await JobQueue(engine).submit(WHALE).result()
         return caught.value
 
@@ -260,7 +261,7 @@ def test_cancelling_a_running_job_stops_the_engine():
         job = JobQueue(gate).submit(WHALE)
         await gate.entered.wait()
         job.cancel()
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(APIStatusError) as caught:
             await job.result()
         return caught.value.code, job.state, gate.left.is_set()
 
@@ -274,7 +275,7 @@ def test_cancelling_a_waiting_job_never_asks_the_engine_and_frees_its_place():
         first, second = queue.submit(WHALE), queue.submit(WHALE)
         await gate.entered.wait()
         second.cancel()
-        with pytest.raises(Refused):
+        with pytest.raises(APIStatusError):
             await second.result()
         third = queue.submit(WHALE)
         gate.opened.set()
@@ -289,7 +290,7 @@ def test_a_job_that_is_cancelled_before_it_could_begin_is_cancelled_too():
         queue = JobQueue(instant)
         job = queue.submit(WHALE)
         job.cancel()
-        with pytest.raises(Refused):
+        with pytest.raises(APIStatusError):
             await job.result()
         return job.state, queue.jobs
 
@@ -334,7 +335,7 @@ def test_a_loop_that_ends_with_jobs_under_way_ends_without_a_word(caplog):
 
 def test_a_failed_job_that_nobody_waits_for_leaves_no_complaint(caplog):
     async def engine(_):
-        raise Unreachable("gone")
+        raise APIConnectionError("gone")
 
     async def abandon():
         queue = JobQueue(engine)

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 from conftest import KEY, drawing
 
-from beluga_nb.errors import EngineError, OutcomeUnknown, Overloaded, Refused, TimedOut
-from beluga_nb.painter.engine import previews
+from beluga_nb.errors import APIStatusError, APITimeoutError, EngineError, OutcomeUnknownError, RateLimitError
 from beluga_nb.server.app import create_app
+from beluga_nb.server.previews import previews
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "data" / "openai_images_schema.json").read_text("utf-8"))
 PATH = "/v1/images/generations"
@@ -44,13 +44,13 @@ def test_pictures_are_an_images_response(engine, response_format):
 @pytest.mark.parametrize(
     "error",
     [
-        Refused("No.", status=402),
-        Refused("No.", status=403, code="not_yours", param="model"),
-        Overloaded("Later."),
+        APIStatusError("No.", status=402),
+        APIStatusError("No.", status=403, code="not_yours", param="model"),
+        RateLimitError("Later."),
         EngineError("Broken."),
-        OutcomeUnknown("Broken.", status=502),
-        Overloaded("Later.", status=503),
-        TimedOut("Late."),
+        OutcomeUnknownError("Broken.", status=502),
+        RateLimitError("Later.", status=503),
+        APITimeoutError("Late."),
         KeyError("a stranger's"),
     ],
     ids=repr,

@@ -13,19 +13,19 @@ import pytest
 from conftest import KEY, drawing, service
 from test_serve import EXAMPLES, pixels
 
-from beluga_nb.errors import EngineError, OutcomeUnknown, Overloaded, Refused, TimedOut
-from beluga_nb.painter.engine import previews
+from beluga_nb.errors import APIStatusError, APITimeoutError, EngineError, OutcomeUnknownError, RateLimitError
+from beluga_nb.server.previews import previews
 
 NODE = Path(__file__).parent.parent / "node"
 
 FAILURES = {
-    "no money": Refused("No.", status=402, code="balance", param="model"),
-    "no right": Refused("No.", status=403, code="not_yours", param="model"),
-    "too many": Overloaded("Later.", retry_after=1),
+    "no money": APIStatusError("No.", status=402, code="balance", param="model"),
+    "no right": APIStatusError("No.", status=403, code="not_yours", param="model"),
+    "too many": RateLimitError("Later.", retry_after=1),
     "our fault": EngineError("Broken.", code="bug"),
-    "their fault": OutcomeUnknown("Broken.", status=502, code="provider"),
-    "not now": Overloaded("Later.", status=503, code="down"),
-    "too late": TimedOut("Late."),
+    "their fault": OutcomeUnknownError("Broken.", status=502, code="provider"),
+    "not now": RateLimitError("Later.", status=503, code="down"),
+    "too late": APITimeoutError("Late."),
 }
 
 # What is asked, what both packages raise (Python, Node), what the error says, and how often it is sent.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 from conftest import drawn
 
-from beluga_nb.core import Preview, Request
+from beluga_nb.request import Request
+from beluga_nb.result import Preview
 from beluga_nb.show.history import history_html, history_text, minute
 
 NASTY = '<script>alert(1)</script> "><img src=x onerror=alert(1)> \x1b[31m\u202e'

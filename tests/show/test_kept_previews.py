@@ -11,7 +11,9 @@ from conftest import ask, drawing
 from PIL import Image
 from stores import record
 
-from beluga_nb.core import Absent, Preview, Request, decode
+from beluga_nb.images import decode
+from beluga_nb.request import Request
+from beluga_nb.result import MissingPicture, Preview
 from beluga_nb.session import Session
 from beluga_nb.show.markup import bundle, still
 from beluga_nb.show.preview import EDGE, HEAVIEST, preview, preview_of
@@ -73,7 +75,9 @@ def test_a_preview_that_is_as_ours_are_is_shown_to_the_byte(kind):
 @pytest.mark.parametrize("kind", BAD)
 def test_where_the_picture_is_not_here_its_place_is_empty_and_the_others_are_shown(kind):
     first, second = pictures(BAD[kind])
-    away = Absent(b"", "image/png", first.recipe, first.preview, digest="ab" * 32, pixels=(2000, 1000))
+    away = MissingPicture(
+        b"", "image/png", first.recipe, first.preview, digest="ab" * 32, pixels=(2000, 1000)
+    )
     assert decode(preview_of(away).data).size == (512, 256)
     result = replace(ask(drawing, FOX.part(0, 2)), pictures=(away, second))
     assert bundle(result)["text/html"].count("<img") == 2

@@ -9,7 +9,9 @@ import pytest
 from conftest import ask, drawing, drawn
 from PIL import Image
 
-from beluga_nb.core import Answer, Request, Result, decode
+from beluga_nb.images import decode
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Result
 from beluga_nb.show.markup import alt, bundle, caption, status_lines, table, text
 
 HOSTILE = (
@@ -67,7 +69,7 @@ def checked(markup):
 async def painting(request):
     """Draws as the built-in painter does."""
     return Result.of(
-        request, [Answer(drawn(request, sample)) for sample in request.samples], engine="procedural"
+        request, [ImagePayload(drawn(request, sample)) for sample in request.samples], engine="procedural"
     )
 
 
@@ -166,14 +168,14 @@ async def noisy(request):
     image = Image.merge("RGB", [Image.effect_noise((1024, 1024), 200) for _ in "RGB"])
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
-    return Result.of(request, [Answer(buffer.getvalue())], engine="x")
+    return Result.of(request, [ImagePayload(buffer.getvalue())], engine="x")
 
 
 async def noisy_and_clear(request):
     image = Image.merge("RGBA", [Image.effect_noise((1024, 1024), 200) for _ in "RGBA"])
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
-    return Result.of(request, [Answer(buffer.getvalue())], engine="x")
+    return Result.of(request, [ImagePayload(buffer.getvalue())], engine="x")
 
 
 @pytest.mark.parametrize(("engine", "kind"), [(noisy, "image/jpeg"), (noisy_and_clear, "image/png")])
@@ -186,7 +188,7 @@ def test_a_large_noisy_picture_adds_less_than_two_hundred_kilobytes_to_a_noteboo
 @pytest.mark.parametrize(("n", "size"), [(1, ("512", "288")), (2, ("256", "144"))])
 def test_an_image_has_the_size_at_which_it_is_shown(n, size):
     async def wide(request):
-        return Result.of(request, [Answer(drawn(request, 0, size=(1536, 864)))] * n, engine="x")
+        return Result.of(request, [ImagePayload(drawn(request, 0, size=(1536, 864)))] * n, engine="x")
 
     seen = dict(checked(bundle(ask(wide, asked(n=n)))["text/html"]).attributes)
     assert (seen["width"], seen["height"]) == size

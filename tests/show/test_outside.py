@@ -21,8 +21,9 @@ from beluga_nb.catalog import Listing, Model
 from beluga_nb.compare.judged import Duplicates, Scored, Scores
 from beluga_nb.compare.rank import ranking
 from beluga_nb.compare.vote import Duel
-from beluga_nb.core import Absent, Picture, Preview, Recipe, Request, Result
 from beluga_nb.magics.progress import Progress
+from beluga_nb.request import Request
+from beluga_nb.result import MissingPicture, Picture, Preview, Recipe, Result
 from beluga_nb.show import judged, markup, page
 from beluga_nb.show.catalogue import models_table
 from beluga_nb.show.frame import frame, styled
@@ -76,7 +77,9 @@ def picture(say, name="picture"):
 
 def result(say):
     one = picture(say, "one")
-    away = Absent(b"", "image/png", shown_from(say, "two"), one.preview, digest="ab" * 32, pixels=(4, 4))
+    away = MissingPicture(
+        b"", "image/png", shown_from(say, "two"), one.preview, digest="ab" * 32, pixels=(4, 4)
+    )
     local = replace(one, recipe=replace(one.recipe, engine="procedural"))
     return Result(one.recipe.request, (one, away, local))
 
@@ -88,11 +91,11 @@ ERRORS = [
 
 def error_of(kind, say):
     told = [say(f"{kind.__name__}-message"), say(f"{kind.__name__}-hint")]
-    if kind is errors.UnknownName:
+    if kind is errors.UnknownNameError:
         return kind(*told, [say("choice")])
-    if kind is errors.Impossible:
+    if kind is errors.ImpossibleCombinationError:
         return kind(1, 2, told)
-    return kind(errors.RequestError(*told)) if kind is errors.NotSent else kind(*told)
+    return kind(errors.RequestError(*told)) if kind is errors.NotSentError else kind(*told)
 
 
 def table(say):

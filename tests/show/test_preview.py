@@ -5,7 +5,9 @@ import io
 import pytest
 from PIL import Image
 
-from beluga_nb.core import Picture, Preview, Recipe, Request, decode
+from beluga_nb.images import decode
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.show.preview import montage, preview
 
 FOX = Request(prompt="a fox", model="flux-2.0")

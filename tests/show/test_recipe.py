@@ -16,13 +16,14 @@ from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 
 from beluga_nb.compare.template import filled
-from beluga_nb.core import Answer, Picture, Recipe, Request, Result
-from beluga_nb.errors import MetadataError, RequestError, UnknownName
+from beluga_nb.errors import MetadataError, RequestError, UnknownNameError
 from beluga_nb.magics.parse import parse
 from beluga_nb.magics.verbatim import Verbatim
 from beluga_nb.metadata import files
 from beluga_nb.metadata.embedding import embed, extract
 from beluga_nb.painter.painting import paint
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Picture, Recipe, Result
 from beluga_nb.session import Session
 from beluga_nb.show.recipe import cell_of, opened
 from beluga_nb.wire import request_to_json
@@ -32,7 +33,7 @@ FOX = Request(prompt="a fox in the snow", model="flux-2.0", size="16:9")
 
 
 def result_of(request, kind="PNG", engine="belugapi", **more):
-    answer = Answer(drawn(request, request.sample, kind), KINDS[kind][0], **more)
+    answer = ImagePayload(drawn(request, request.sample, kind), KINDS[kind][0], **more)
     return Result.of(request, [answer], engine=engine, created=1_750_000_000)
 
 
@@ -306,7 +307,7 @@ def test_a_damaged_picture_is_still_written(tmp_path):
 
 
 def test_each_of_several_pictures_has_its_own_recipe(tmp_path):
-    answers = [Answer(drawn(FOX, sample)) for sample in (0, 1, 2)]
+    answers = [ImagePayload(drawn(FOX, sample)) for sample in (0, 1, 2)]
     result = Result.of(Request(prompt="a fox", model="flux-2.0", n=3), answers, engine="x")
     paths = result.save(tmp_path / "fox.png")
     assert [opened(path).request.sample for path in paths] == [0, 1, 2]
@@ -535,7 +536,7 @@ def test_running_a_template_again_takes_other_values(local):
     assert fox.rerun() == fox
     assert fox.rerun(values={"colour": "red", "animal": "hen"}).request.prompt == "a red hen"
     assert fox.rerun(prompt="a {{colour}} dog").request.prompt == "a {{colour}} dog"
-    with pytest.raises(UnknownName):
+    with pytest.raises(UnknownNameError):
         fox.rerun(values={"colour": "red"})
 
 

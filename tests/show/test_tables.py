@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from beluga_nb.core import Recipe, Request
-from beluga_nb.errors import Refused
+from beluga_nb.errors import APIStatusError
+from beluga_nb.request import Request
+from beluga_nb.result import Recipe
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, across, grid_bundle, grid_html
 from beluga_nb.show.page import page
 
@@ -87,7 +88,7 @@ class Tags(HTMLParser):
 
 
 def evil():
-    failed = Square(error=Refused(EVIL, EVIL, status=400))
+    failed = Square(error=APIStatusError(EVIL, EVIL, status=400))
     labels = Dimension(EVIL, (EVIL, "plain"))
     squares = {(EVIL,): square(2, prompt=EVIL, take=EVIL, engine="procedural"), ("plain",): failed}
     return Table(head=EVIL, prompts=(EVIL,), dimensions=(labels,), squares=squares)

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from conftest import drawing, drawn
 
-from beluga_nb.core import Request
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.replayed import Replayed
-from beluga_nb.errors import BadImage, BelugaError, OutcomeUnknown, Refused
+from beluga_nb.errors import APIStatusError, BelugaError, InvalidImageError, OutcomeUnknownError
+from beluga_nb.request import Request
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -37,15 +37,15 @@ FOX = Request(prompt="a fox", model="flux-2.0")
 
 
 async def declining(request):
-    raise Refused("Declined.", status=400, code="moderation_blocked")
+    raise APIStatusError("Declined.", status=400, code="moderation_blocked")
 
 
 async def failing(request):
-    raise OutcomeUnknown("The provider failed.", status=502)
+    raise OutcomeUnknownError("The provider failed.", status=502)
 
 
 async def cut(request):
-    raise BadImage(
+    raise InvalidImageError(
         "The answer's picture is cut short.", "It may have been billed.", data=drawn(request, 0)[:60]
     )
 

@@ -20,8 +20,8 @@ from stores import notebook, record
 
 import beluga_nb.store.votes as votes
 from beluga_nb.cli import main
-from beluga_nb.core import Request
-from beluga_nb.errors import BelugaError, Refused
+from beluga_nb.errors import APIStatusError, BelugaError
+from beluga_nb.request import Request
 from beluga_nb.session import Session
 from beluga_nb.store import marks, pending, scores
 from beluga_nb.store.ledger import StoreLedger
@@ -64,7 +64,7 @@ def filled(folder):
     session = Session(engine=drawing, environ={}, folder=folder, notify=lambda _: None)
     shown = session.generate("a fox", model="flux-2.0", n=2)
     record(store, "a whale")
-    store.write_refusal(replace(FOX, prompt="no"), Refused("No."), provider="wire", created=5)
+    store.write_refusal(replace(FOX, prompt="no"), APIStatusError("No."), provider="wire", created=5)
     shown._repr_mimebundle_()
     first, second = (picture.sha256 for picture in shown.pictures)
     marks.write(store, marks.Mark(picture=first, favourite=True))

@@ -11,8 +11,8 @@ from conftest import drawing, service
 from leaks import KEY
 from stores import MONDAY, everything, notebook, record
 
-from beluga_nb.core import Request
-from beluga_nb.errors import Refused, StoreError
+from beluga_nb.errors import APIStatusError, StoreError
+from beluga_nb.request import Request
 from beluga_nb.session import Session
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.pack import pack
@@ -105,7 +105,7 @@ def test_what_was_declined_on_both_branches_merges(repository):
     store = repository.store
 
     def declined(created, request_id):
-        error = Refused(
+        error = APIStatusError(
             "No.", "Say it otherwise.", status=400, code="moderation_blocked", request_id=request_id
         )
         store.write_refusal(FOX, error, provider="wire", created=created)

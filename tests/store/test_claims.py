@@ -15,10 +15,10 @@ from conftest import Counting, ask, drawing, drawn
 from faulty import Faulty, after, b64, images
 from stores import own_disk
 
-from beluga_nb.core import Request
 from beluga_nb.engines.claimed import Claimed
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.replayed import Replayed
+from beluga_nb.request import Request
 from beluga_nb.store import claims, files
 from beluga_nb.store.claims import Claim
 from beluga_nb.store.pending import is_alive
@@ -391,7 +391,7 @@ OLD_CLAIM = """
 import json, os, platform, subprocess, sys
 from pathlib import Path
 from conftest import Counting, ask, drawing, drawn
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.store import claims
 from beluga_nb.engines.claimed import Claimed
 from beluga_nb.store.records import Store, key

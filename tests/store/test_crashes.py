@@ -9,10 +9,11 @@ import pytest
 from children import printed, started
 from conftest import ask, drawing, drawn
 
-from beluga_nb.core import Preview, Request
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.unrecorded import Unrecorded
+from beluga_nb.request import Request
+from beluga_nb.result import Preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
@@ -57,7 +58,7 @@ import asyncio, sys
 from dataclasses import replace
 from pathlib import Path
 from conftest import drawing
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.show.preview import preview
 from beluga_nb.store.records import Store
 from beluga_nb.engines.recorded import Recorded
@@ -175,7 +176,7 @@ def test_calls_on_their_way_and_files_being_written_are_not_for_git(repository):
 HIT = """
 import asyncio, sys
 from pathlib import Path
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.store.records import Store
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.unrecorded import Unrecorded

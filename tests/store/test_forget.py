@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from stores import DAY, MONDAY, SENTINEL, everything, mentions, notebook, record
 
-from beluga_nb.core import Picture, Preview, Recipe, Request
-from beluga_nb.errors import Refused, RequestError, StoreError
+from beluga_nb.errors import APIStatusError, RequestError, StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.store import forget as forgetting
 from beluga_nb.store import pending
 from beluga_nb.store.forget import age, choose, forget
@@ -62,7 +63,7 @@ def test_s51_nothing_of_a_prompt_is_left_in_the_folder(store, tmp_path):
     record(store, f"a {SENTINEL} in the snow", n=3)
     record(store, f"{SENTINEL} “quoted”\nand broken", take="2")
     request = Request(prompt=f"{SENTINEL} declined", model="flux-2.0")
-    refusal = Refused(f"“{SENTINEL}” was declined.", status=400, code="moderation_blocked")
+    refusal = APIStatusError(f"“{SENTINEL}” was declined.", status=400, code="moderation_blocked")
     store.write_refusal(request, refusal, provider="wire", created=MONDAY)
     begun(store, LOST)
     notebook(tmp_path / "n.ipynb", record(store, f"a {SENTINEL} in the snow", n=3))

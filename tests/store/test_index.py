@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from stores import MONDAY, SENTINEL, everything, mentions
 
-from beluga_nb.core import Picture, Preview, Recipe, Request
 from beluga_nb.engines.unrecorded import Unrecorded
-from beluga_nb.errors import NotRecorded, Refused, RequestError
+from beluga_nb.errors import APIStatusError, NotRecordedError, RequestError
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.session import Session
 from beluga_nb.store import index as indexing
 from beluga_nb.store import marks, pending
@@ -30,7 +31,7 @@ from beluga_nb.store.verify import verify
 
 CALL = "3f2a9c1e-2222-4000-8000-000000000000"
 
-DECLINED = Refused("The prompt “zebra” was declined.", status=400, code="moderation_blocked")
+DECLINED = APIStatusError("The prompt “zebra” was declined.", status=400, code="moderation_blocked")
 
 
 def later():
@@ -533,7 +534,7 @@ def asked_of(store):
     for prompt in ("a fax", "wolves in the snow", "\N{FOX FACE}"):
         asked = Request(prompt=prompt, model="flux-2.0", size="1:1", sample=3)
         said.append(nearest_recording(asked, store))
-        with pytest.raises(NotRecorded) as error:
+        with pytest.raises(NotRecordedError) as error:
             ask(missed, asked)
         said.append(str(error.value))
     return said

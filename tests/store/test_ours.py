@@ -18,8 +18,9 @@ from children import environment, printed, started
 from conftest import ask, drawing
 from stores import notebook, record
 
-from beluga_nb.core import Picture, Preview, Recipe, Request
-from beluga_nb.errors import BelugaError, Refused, StoreError
+from beluga_nb.errors import APIStatusError, BelugaError, StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.session import Session
 from beluga_nb.store import files, marks, pending, scores
 from beluga_nb.store.forget import choose, forget
@@ -57,7 +58,7 @@ def session(store):
 
 WRITERS = {
     "a picture": lambda store: store.write(picture(), Preview(b"small", "image/jpeg"), provider="wire"),
-    "a refusal": lambda store: store.write_refusal(FOX, Refused("no"), provider="wire", created=1),
+    "a refusal": lambda store: store.write_refusal(FOX, APIStatusError("no"), provider="wire", created=1),
     "bytes": lambda store: store.keep(b"half a picture"),
     "a sheet": lambda store: store.sheet(
         [Preview(b"a", "image/jpeg")], lambda: Preview(b"b", "image/jpeg"), writing=True

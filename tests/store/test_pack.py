@@ -18,10 +18,11 @@ from conftest import ask
 from PIL import Image
 from stores import SENTINEL, everything, mentions, notebook, record
 
-from beluga_nb.core import Preview, Request
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.unrecorded import Unrecorded
-from beluga_nb.errors import Refused, StoreError
+from beluga_nb.errors import APIStatusError, StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import Preview
 from beluga_nb.store import pending, zips
 from beluga_nb.store.folder import sheet_of
 from beluga_nb.store.notebooks import Notebook
@@ -587,7 +588,7 @@ def test_what_a_cell_asks_for_and_does_not_show_is_packed_too(store, tmp_path, t
         record(store, prompt)
     store.write_refusal(
         Request(prompt="a silent fox", model="flux-2.0", take="declined"),
-        Refused("No.", code="moderation_blocked"),
+        APIStatusError("No.", code="moderation_blocked"),
         provider="wire",
         created=1,
     )

@@ -14,10 +14,11 @@ from children import printed, started
 from conftest import ask, drawing, drawn
 from stores import own_disk
 
-from beluga_nb.core import Preview, Request
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.errors import StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import Preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
@@ -41,7 +42,8 @@ import os, shutil, sys
 from dataclasses import replace
 from pathlib import Path
 from conftest import ask, drawing, drawn
-from beluga_nb.core import Answer, Request, Result
+from beluga_nb.request import Request
+from beluga_nb.result import Answer, Result
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store

@@ -10,8 +10,9 @@ import sys
 import pytest
 from conftest import ask, drawing, drawn
 
-from beluga_nb.core import Picture, Preview, Recipe, Request, Result
-from beluga_nb.errors import BadImage, Refused, StoreError
+from beluga_nb.errors import APIStatusError, InvalidImageError, StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Preview, Recipe, Result
 from beluga_nb.store.records import Store, canonical_json, key
 
 FOX = Request(prompt="a fox", model="flux-2.0")
@@ -142,7 +143,7 @@ DECLINED = {"status": 400, "type": "invalid_request_error", "code": "moderation_
 
 def test_a_recorded_refusal_never_changes_and_is_read_for_ever(tmp_path):
     store = Store(tmp_path)
-    refusal = Refused("No.", "Say it otherwise.", request_id="req_1", **DECLINED)
+    refusal = APIStatusError("No.", "Say it otherwise.", request_id="req_1", **DECLINED)
     store.write_refusal(FOX, refusal, provider="belugapi", created=1_750_000_000)
     path = tmp_path / "records/66/6611bcbd3494efff81a08a51785f4b8f28bf1d04a0e99e3e38bd22888fced06e.json"
     assert path.read_text("utf-8") == REFUSAL
@@ -338,7 +339,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from conftest import ask, drawing
-from beluga_nb.core import Preview, Request
+from beluga_nb.request import Request
+from beluga_nb.result import Preview
 from beluga_nb.store.records import Store
 
 folder, take = sys.argv[1:]
@@ -489,5 +491,5 @@ def test_a_record_that_is_a_folder_is_named(written):
 
 def test_what_is_no_picture_has_no_record(store):
     nothing = Result(FOX, (Picture(b"GIF89a", "image/png", Recipe(request=FOX, engine="x")),))
-    with pytest.raises(BadImage):
+    with pytest.raises(InvalidImageError):
         store.write(nothing.pictures[0], None, provider="wire")

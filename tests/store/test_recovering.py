@@ -5,11 +5,12 @@ import json
 import pytest
 from conftest import Counting, ask, drawing, drawn
 
-from beluga_nb.core import Answer, Incomplete, Request, Result
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recovering import Recovering
 from beluga_nb.engines.replayed import Replayed
-from beluga_nb.errors import Address, BadReply, BelugaError, OutcomeUnknown
+from beluga_nb.errors import Address, BelugaError, InvalidResponseError, OutcomeUnknownError
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, IncompleteError, Result
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
@@ -27,13 +28,15 @@ def address(sample, **said):
 
 async def unfetched(request):
     """An engine: what it makes lies somewhere, and cannot be fetched."""
-    failed = BadReply("It cannot be fetched.")
+    failed = InvalidResponseError("It cannot be fetched.")
     failed.addresses = tuple(address(sample) for sample in request.samples)
     raise failed
 
 
 async def half_fetched(request):
-    failed = Incomplete((await drawing(request.part(0))), [BadReply("It cannot be fetched.")])
+    failed = IncompleteError(
+        (await drawing(request.part(0))), [InvalidResponseError("It cannot be fetched.")]
+    )
     failed.addresses = (address(1),)
     raise failed
 
@@ -48,8 +51,10 @@ class Fetching:
     async def __call__(self, part, left):
         self.asked.append(left.url)
         if left.sample not in self.has:
-            raise BadReply("It has expired.")
-        return Result.of(part, [Answer(drawn(part, part.sample))], engine=left.engine, created=left.created)
+            raise InvalidResponseError("It has expired.")
+        return Result.of(
+            part, [ImagePayload(drawn(part, part.sample))], engine=left.engine, created=left.created
+        )
 
 
 def recovering(engine, store, fetch, provider="wire"):
@@ -120,7 +125,7 @@ def test_what_was_said_of_a_picture_stays_with_it(store):
 
 def test_a_call_without_an_address_is_written_as_before(store):
     async def broken(request):
-        raise OutcomeUnknown("The provider failed.")
+        raise OutcomeUnknownError("The provider failed.")
 
     left(broken, store)
     [path] = store.folder.glob("pending/*.json")

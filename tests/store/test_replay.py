@@ -8,21 +8,22 @@ import threading
 import pytest
 from conftest import Counting, ask, drawing, drawn
 
-from beluga_nb.core import Answer, Incomplete, Preview, Request, Result, Stopped
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
 from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import (
-    BadImage,
-    NotRecorded,
-    OutcomeUnknown,
-    Overloaded,
-    Refused,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    InvalidImageError,
+    NotRecordedError,
+    OutcomeUnknownError,
+    RateLimitError,
     StoreError,
-    TimedOut,
-    Unreachable,
 )
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, ImagePayload, IncompleteError, Preview, Result
 from beluga_nb.show.markup import bundle
 from beluga_nb.store import pending
 from beluga_nb.store.nearest import nearest_recording
@@ -132,7 +133,7 @@ def test_a_replay_gives_what_was_recorded(store):
 
 
 def test_a_replay_miss_in_an_empty_store_says_so_and_makes_nothing(store):
-    with pytest.raises(NotRecorded) as caught:
+    with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store), FOX)
     assert str(caught.value) == (
         "Not recorded: flux-2.0, default size, sample 0, “a fox”.\n"
@@ -144,7 +145,7 @@ def test_a_replay_miss_in_an_empty_store_says_so_and_makes_nothing(store):
 def test_a_replay_miss_names_the_nearest_recording(store):
     ask(auto(drawing, store), asked(prompt="a whale under the ice", size="1:1"))
     ask(auto(drawing, store), asked(prompt="a red fox", size="16:9"))
-    with pytest.raises(NotRecorded) as caught:
+    with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store), asked(size="16:9"))
     assert str(caught.value) == (
         "Not recorded: flux-2.0, 16:9, sample 0, “a fox”.\n"
@@ -163,21 +164,21 @@ def test_a_replay_miss_names_the_nearest_recording(store):
 )
 def test_a_replay_miss_says_what_differs(store, other, words):
     ask(auto(drawing, store), asked(**other))
-    with pytest.raises(NotRecorded) as caught:
+    with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store), FOX)
     assert caught.value.hint == f"Nearest recording: {words}. Use --mode auto to have it made."
 
 
 def test_a_replay_miss_says_that_a_recording_lacks_a_parameter(store):
     ask(auto(drawing, store), FOX)
-    with pytest.raises(NotRecorded) as caught:
+    with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store), asked(size="16:9"))
     assert caught.value.hint == "Nearest recording: no size. Use --mode auto to have it made."
 
 
 def test_a_replay_miss_says_that_another_provider_made_it(store):
     ask(auto(drawing, store, provider="local"), FOX)
-    with pytest.raises(NotRecorded) as caught:
+    with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store, provider="belugapi"), FOX)
     assert caught.value.hint == "Nearest recording: of another provider. Use --mode auto to have it made."
 
@@ -189,16 +190,16 @@ def test_a_replay_miss_passes_over_damaged_records(store):
     ):
         (store.folder / "records" / "00").mkdir(exist_ok=True)
         (store.folder / "records" / "00" / f"{number}.json").write_text(text)
-    with pytest.raises(NotRecorded, match="prompt 'a red fox'"):
+    with pytest.raises(NotRecordedError, match="prompt 'a red fox'"):
         ask(replaying(store), FOX)
 
 
 def test_part_of_a_replay_is_incomplete(store):
     ask(auto(drawing, store), asked(2))
-    with pytest.raises(Incomplete) as caught:
+    with pytest.raises(IncompleteError) as caught:
         ask(replaying(store), asked(3))
     assert len(caught.value.result) == 2
-    assert isinstance(caught.value.causes[0], NotRecorded)
+    assert isinstance(caught.value.causes[0], NotRecordedError)
 
 
 def test_the_nearest_of_nothing_is_none(store):
@@ -252,11 +253,11 @@ async def all_but_the_second(request):
     good = tuple(picture for picture in whole.pictures if picture.recipe.request.sample != 1)
     if len(good) == len(whole):
         return whole
-    raise Incomplete(Result(request, good), [Unreachable("The cable is cut.", "Mend it.")])
+    raise IncompleteError(Result(request, good), [APIConnectionError("The cable is cut.", "Mend it.")])
 
 
 def test_what_arrived_of_an_incomplete_answer_is_recorded_and_the_rest_is_asked_for(store):
-    with pytest.raises(Incomplete) as caught:
+    with pytest.raises(IncompleteError) as caught:
         ask(auto(all_but_the_second, store), asked(3))
     assert [picture.recipe.request.sample for picture in caught.value.result.pictures] == [0, 2]
     assert all(picture.preview for picture in caught.value.result.pictures)
@@ -269,18 +270,18 @@ def test_an_incomplete_answer_says_the_same_with_and_without_a_recording(store):
     bare, recorded = all_but_the_second, auto(all_but_the_second, store)
     said = []
     for engine in (bare, recorded):
-        with pytest.raises(Incomplete) as caught:
+        with pytest.raises(IncompleteError) as caught:
             ask(engine, asked(3))
         said.append(str(caught.value))
     assert said[0] == said[1]
 
 
 async def broken(request):
-    raise BadImage("The answer's picture is cut short.", "It may have been billed.", data=HALF)
+    raise InvalidImageError("The answer's picture is cut short.", "It may have been billed.", data=HALF)
 
 
 def test_the_bytes_of_a_broken_picture_are_kept_and_named(store):
-    with pytest.raises(BadImage) as caught:
+    with pytest.raises(InvalidImageError) as caught:
         ask(auto(broken, store), FOX)
     (path,) = store.folder.glob("blobs/*/*.bin")
     assert path.read_bytes() == HALF
@@ -290,12 +291,12 @@ def test_the_bytes_of_a_broken_picture_are_kept_and_named(store):
 
 
 async def half_broken(request):
-    cause = BadImage("Cut short.", "It may have been billed.", data=HALF)
-    raise Incomplete((await drawing(request))[:1], [cause])
+    cause = InvalidImageError("Cut short.", "It may have been billed.", data=HALF)
+    raise IncompleteError((await drawing(request))[:1], [cause])
 
 
 def test_the_bytes_of_a_broken_picture_among_good_ones_are_kept_and_named(store):
-    with pytest.raises(Incomplete) as caught:
+    with pytest.raises(IncompleteError) as caught:
         ask(auto(half_broken, store), asked(2))
     (path,) = store.folder.glob("blobs/*/*.bin")
     assert path.read_bytes() == HALF
@@ -314,7 +315,7 @@ def test_a_store_that_cannot_be_written_is_told_and_the_pictures_are_passed_on(u
 
 
 def test_a_broken_picture_survives_a_store_that_cannot_be_written(unwritable, said):
-    with pytest.raises(BadImage) as caught:
+    with pytest.raises(InvalidImageError) as caught:
         ask(auto(broken, unwritable, said), FOX)
     assert caught.value.data == HALF
     assert caught.value.hint == "It may have been billed."
@@ -323,7 +324,7 @@ def test_a_broken_picture_survives_a_store_that_cannot_be_written(unwritable, sa
 
 
 def test_good_pictures_survive_a_broken_one_and_a_store_that_cannot_be_written(unwritable, said):
-    with pytest.raises(Incomplete) as caught:
+    with pytest.raises(IncompleteError) as caught:
         ask(auto(half_broken, unwritable, said), asked(2))
     assert caught.value.result.pictures[0].data == drawn(FOX, 0)
 
@@ -339,7 +340,7 @@ def test_a_preview_that_fails_loses_no_picture(store, said):
 
 def test_bytes_that_are_no_picture_lose_no_other(store, said):
     async def odd(request):
-        return Result.of(request, [Answer(b"GIF89a"), Answer(drawn(request, 1))], engine="x")
+        return Result.of(request, [ImagePayload(b"GIF89a"), ImagePayload(drawn(request, 1))], engine="x")
 
     result = ask(auto(odd, store, said), asked(2))
     assert [picture.data for picture in result.pictures] == [b"GIF89a", drawn(FOX, 1)]
@@ -348,12 +349,12 @@ def test_bytes_that_are_no_picture_lose_no_other(store, said):
 
 
 def test_an_error_is_neither_recorded_nor_changed(store):
-    refused = Refused("No.", status=403)
+    refused = APIStatusError("No.", status=403)
 
     async def refusing(request):
         raise refused
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(APIStatusError) as caught:
         ask(auto(refusing, store), FOX)
     assert caught.value is refused
     assert list(store.entries()) == pending.calls(store) == []
@@ -383,14 +384,16 @@ def test_an_interrupt_after_the_answer_came_does_not_lose_it(store):
 
 
 async def declining(request):
-    raise Refused("Your prompt was declined.", "Say it otherwise.", status=400, code="moderation_blocked")
+    raise APIStatusError(
+        "Your prompt was declined.", "Say it otherwise.", status=400, code="moderation_blocked"
+    )
 
 
 def test_a_declined_prompt_is_recorded_and_declined_again_without_asking(store):
     counting = Counting(declining)
     said = []
     for engine in (auto(counting, store), auto(counting, store), replaying(store)):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(APIStatusError) as caught:
             ask(engine, asked(2))
         said.append((str(caught.value), vars(caught.value)))
     assert said[0] == said[1] == said[2]
@@ -399,7 +402,7 @@ def test_a_declined_prompt_is_recorded_and_declined_again_without_asking(store):
 
 
 def test_a_declined_prompt_is_asked_again_as_a_new_take(store):
-    with pytest.raises(Refused):
+    with pytest.raises(APIStatusError):
         ask(auto(declining, store), FOX)
     assert retaken(FOX, store, provider="wire").take == "2"
 
@@ -408,7 +411,7 @@ def test_pictures_beside_a_declined_one_are_replayed_with_it(store):
     ask(auto(drawing, store), asked(2))
     for engine in (auto(declining, store), replaying(store)):
         with pytest.raises(
-            Incomplete, match="2 of 3 pictures arrived; the rest failed: Your prompt was"
+            IncompleteError, match="2 of 3 pictures arrived; the rest failed: Your prompt was"
         ) as e:
             ask(engine, asked(3))
         assert len(e.value.result) == 2
@@ -417,14 +420,14 @@ def test_pictures_beside_a_declined_one_are_replayed_with_it(store):
 @pytest.mark.parametrize(
     "error",
     [
-        Refused("No key.", status=401),
-        Refused("No money.", status=402, code="insufficient_quota"),
-        Refused("No such size.", status=400, code=None),
-        Overloaded("Later.", retry_after=1),
-        Overloaded("Later.", status=503),
-        OutcomeUnknown("Broken.", status=500),
-        TimedOut("Late.", status=504),
-        Unreachable("No wire."),
+        APIStatusError("No key.", status=401),
+        APIStatusError("No money.", status=402, code="insufficient_quota"),
+        APIStatusError("No such size.", status=400, code=None),
+        RateLimitError("Later.", retry_after=1),
+        RateLimitError("Later.", status=503),
+        OutcomeUnknownError("Broken.", status=500),
+        APITimeoutError("Late.", status=504),
+        APIConnectionError("No wire."),
     ],
     ids=lambda error: f"{type(error).__name__} {error.status}",
 )
@@ -448,15 +451,15 @@ def failing_with(error):
 @pytest.mark.parametrize(
     ("error", "lost"),
     [
-        (Unreachable("No wire."), False),
-        (Refused("No money.", status=402), False),
-        (Overloaded("Later.", status=429), False),
-        (Overloaded("Later.", status=503, retry_after=1), False),
-        (Overloaded("Later.", status=503), True),
-        (OutcomeUnknown("Broken.", status=500), True),
-        (OutcomeUnknown("Broken.", status=502), True),
-        (TimedOut("Late.", status=504), True),
-        (BadImage("Cut.", data=HALF), True),
+        (APIConnectionError("No wire."), False),
+        (APIStatusError("No money.", status=402), False),
+        (RateLimitError("Later.", status=429), False),
+        (RateLimitError("Later.", status=503, retry_after=1), False),
+        (RateLimitError("Later.", status=503), True),
+        (OutcomeUnknownError("Broken.", status=500), True),
+        (OutcomeUnknownError("Broken.", status=502), True),
+        (APITimeoutError("Late.", status=504), True),
+        (InvalidImageError("Cut.", data=HALF), True),
         (ZeroDivisionError("a bug"), True),
         (KeyboardInterrupt(), True),
     ],
@@ -489,7 +492,7 @@ def test_a_call_is_in_the_journal_before_it_is_sent_and_out_of_it_when_it_is_ans
 
 
 def test_what_arrived_of_an_incomplete_answer_may_be_all_that_was_charged(store):
-    with pytest.raises(Incomplete):
+    with pytest.raises(IncompleteError):
         ask(auto(all_but_the_second, store), asked(3))
     assert pending.calls(store) == []
 
@@ -514,7 +517,7 @@ def test_an_interrupted_call_is_marked_as_interrupted(store):
 
 def test_what_had_arrived_of_a_stopped_call_is_recorded_and_the_rest_may_have_been_charged(store):
     async def stopped_in_the_middle(request):
-        raise Stopped(lambda: [drawn_result])
+        raise CallCancelled(lambda: [drawn_result])
 
     drawn_result = ask(drawing, asked(3).part(1))
     with pytest.raises(asyncio.CancelledError):
@@ -525,7 +528,7 @@ def test_what_had_arrived_of_a_stopped_call_is_recorded_and_the_rest_may_have_be
 
 def test_a_stopped_call_that_had_brought_everything_has_a_known_end(store):
     async def stopped_at_the_end(request):
-        raise Stopped(lambda: [drawn_result])
+        raise CallCancelled(lambda: [drawn_result])
 
     drawn_result = ask(drawing, FOX)
     with pytest.raises(asyncio.CancelledError):
@@ -547,7 +550,7 @@ def test_a_call_that_is_stopped_while_it_is_written_down_leaves_no_mark(store):
         asking = asyncio.create_task(auto(drawing, Slow(store.folder))(FOX))
         await asyncio.to_thread(writing.wait, 10)
         asking.cancel()
-        with pytest.raises(Stopped) as caught:
+        with pytest.raises(CallCancelled) as caught:
             await asking
         go_on.set()
         return caught.value
@@ -581,7 +584,7 @@ def test_what_two_kernels_bought_for_the_same_request_is_kept_twice(store, said)
     async def meanwhile(request):
         """An engine that, while it answers, is overtaken by another kernel."""
         await auto(drawing, store)(request)
-        return Result.of(request, [Answer(drawn(request, 77))], engine="wire")
+        return Result.of(request, [ImagePayload(drawn(request, 77))], engine="wire")
 
     (picture,) = ask(auto(meanwhile, store, said), FOX).pictures
     assert picture.data == drawn(FOX, 77)
@@ -602,10 +605,10 @@ def test_takes_that_are_being_made_are_not_free(store):
 def test_a_replay_miss_lists_all_that_is_missing_at_once(store):
     ask(auto(drawing, store), asked(1, 1))
     ask(auto(drawing, store), asked(1, 4))
-    with pytest.raises(Incomplete) as caught:
+    with pytest.raises(IncompleteError) as caught:
         ask(replaying(store), asked(6))
     [cause] = caught.value.causes
-    assert isinstance(cause, NotRecorded)
+    assert isinstance(cause, NotRecordedError)
     assert str(cause) == (
         "Not recorded: 3 requests.\n"
         "  flux-2.0, default size, sample 0, “a fox”; nearest recording: sample '1'\n"
@@ -700,7 +703,7 @@ def test_a_damaged_sheet_is_made_anew(store, damage):
 
 def test_the_small_copy_is_made_where_the_picture_is_decoded_anyway(tmp_path):
     """Decoding is the most of the work; who checks a picture makes its small copy on the way."""
-    from beluga_nb.core import SMALL
+    from beluga_nb.result import SMALL
 
     made = []
 

@@ -4,15 +4,16 @@ import pytest
 from conftest import ask, drawing
 from stores import DAY, MONDAY, record
 
-from beluga_nb.core import Picture, Preview, Recipe, Request
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.unrecorded import Unrecorded
-from beluga_nb.errors import Refused, RequestError, StoreError
+from beluga_nb.errors import APIStatusError, RequestError, StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store, key
 from beluga_nb.store.runs import find, history, recall, runs
 
-DECLINED = Refused("The prompt was declined.", status=400, code="moderation_blocked")
+DECLINED = APIStatusError("The prompt was declined.", status=400, code="moderation_blocked")
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_a_run_with_holes_comes_back_with_what_is_there(store):
 def test_a_refusal_comes_back_as_the_refusal(store):
     request = Request(prompt="declined", model="flux-2.0")
     store.write_refusal(request, DECLINED, provider="wire", created=MONDAY)
-    with pytest.raises(Refused, match="The prompt was declined"):
+    with pytest.raises(APIStatusError, match="The prompt was declined"):
         recall(store, runs(store)[0].name)
 
 

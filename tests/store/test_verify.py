@@ -8,7 +8,7 @@ import os
 import pytest
 from stores import everything, notebook, record
 
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify

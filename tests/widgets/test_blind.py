@@ -15,7 +15,7 @@ from conftest import drawn
 from kernels import PATIENCE, Kernel
 from PIL import Image
 
-from beluga_nb.core import Request
+from beluga_nb.request import Request
 from beluga_nb.show.blind import LENGTH, blind
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")

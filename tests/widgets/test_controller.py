@@ -10,9 +10,9 @@ from benches import OneByOne, Patient, ask, fill, panel_at, settled, widget
 from conftest import KEY, Counting, drawing, service
 from needed import NESTED, needed
 
-from beluga_nb.core import Result
-from beluga_nb.errors import EngineError, Refused
+from beluga_nb.errors import APIStatusError, EngineError
 from beluga_nb.magics.parse import parse
+from beluga_nb.result import Result
 from beluga_nb.session import Session
 from beluga_nb.widgets.controller import MOST_SHOWN
 from beluga_nb.widgets.state import CURTAIN
@@ -272,7 +272,7 @@ def test_progress_counts_each_picture_that_is_bought_as_it_arrives(tmp_path):
 
 
 async def broken(request):
-    raise Refused("The prompt was <b>refused</b>.", "Write another.", status=400)
+    raise APIStatusError("The prompt was <b>refused</b>.", "Write another.", status=400)
 
 
 def test_an_error_is_the_cells_own_two_lines_and_the_next_call_works(tmp_path):
@@ -324,7 +324,7 @@ def test_what_arrived_of_an_incomplete_answer_is_in_the_gallery(tmp_path):
         job.result()
         settled(panel)
     assert len(panel.state.gallery) == 1
-    assert panel.state.trouble[0].startswith("Incomplete: 1 of 2 pictures arrived")
+    assert panel.state.trouble[0].startswith("IncompleteError: 1 of 2 pictures arrived")
 
 
 def test_what_a_call_says_is_said_on_the_panel_and_printed_nowhere(base_url, tmp_path, capsys):

@@ -12,8 +12,8 @@ from leaks import leaks, spellings
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter, MarkdownExporter
 
-from beluga_nb.core import Answer, Result
-from beluga_nb.errors import Refused
+from beluga_nb.errors import APIStatusError
+from beluga_nb.result import ImagePayload, Result
 from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
@@ -162,7 +162,7 @@ def test_only_core_widgets_and_none_that_swallows_errors(panel):
 
 def test_s08_no_synced_trait_ever_holds_a_key(panel, tmp_path):
     async def telling(request):
-        raise Refused(f"Your key {KEY} is wrong.", status=401, code=KEY)
+        raise APIStatusError(f"Your key {KEY} is wrong.", status=401, code=KEY)
 
     ask(panel, "a fox", n=2)
     panel.controller.download().result()
@@ -196,9 +196,11 @@ def test_s08_what_nbclient_saves_of_a_panel_holds_no_key(saved):
 
 async def attacking(request):
     if "refuse" in request.prompt:
-        raise Refused(f"No {ATTACK}.", f"Ask {ATTACK}.", status=400)
+        raise APIStatusError(f"No {ATTACK}.", f"Ask {ATTACK}.", status=400)
     answers = (await drawing(request)).pictures
-    return Result.of(request, [Answer(each.data, each.media_type, ATTACK) for each in answers], engine=ATTACK)
+    return Result.of(
+        request, [ImagePayload(each.data, each.media_type, ATTACK) for each in answers], engine=ATTACK
+    )
 
 
 def test_s32_text_from_outside_is_in_no_html_widget(tmp_path):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets as widgets
 import traitlets
 
-from beluga_nb.core import Preview
+from beluga_nb.result import Preview
 from beluga_nb.widgets.state import State
 
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import ipywidgets as widgets
 
-from beluga_nb.core import Preview
+from beluga_nb.result import Preview
 from beluga_nb.widgets.view.parts import put
 
 

@@ -12,8 +12,10 @@ import pytest
 from conftest import ask, drawing, drawn
 from PIL import Image
 
-from beluga_nb.core import Answer, Incomplete, Picture, Recipe, Request, Result, decode
-from beluga_nb.errors import BadImage, EngineError, RequestError, StoreError, Unreachable
+from beluga_nb.errors import APIConnectionError, EngineError, InvalidImageError, RequestError, StoreError
+from beluga_nb.images import decode
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, IncompleteError, Picture, Recipe, Result
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 FOXES = Request(prompt="a fox", model="flux-2.0", n=3, sample=2)
@@ -295,21 +297,21 @@ def test_three_formats_are_decoded(kind):
     ids=["gif", "bmp", "tiff", "svg", "html", "eps", "png head", "jpeg head", "webp head", "zeros", "0x0"],
 )
 def test_what_is_no_readable_picture_is_a_bad_image_with_its_bytes(data):
-    with pytest.raises(BadImage) as caught:
+    with pytest.raises(InvalidImageError) as caught:
         decode(data)
     assert caught.value.data == data
     assert f"{len(data):,} bytes that are no readable PNG, JPEG or WebP" in caught.value.message
 
 
 def test_an_empty_picture_is_a_bad_image():
-    with pytest.raises(BadImage, match="The answer holds an empty picture"):
+    with pytest.raises(InvalidImageError, match="The answer holds an empty picture"):
         decode(b"")
 
 
 @pytest.mark.parametrize(("width", "height"), [(8000, 5001), (10_000, 10_000), (20_000, 20_000)])
 def test_s25_a_picture_above_forty_megapixels_is_not_decoded(width, height):
     data = png_header(width, height)
-    with pytest.raises(BadImage) as caught:
+    with pytest.raises(InvalidImageError) as caught:
         decode(data)
     assert caught.value.data == data
     assert caught.value.message == "The picture has more than 40 million pixels."
@@ -341,7 +343,7 @@ def test_decoding_on_many_threads_leaves_the_warning_filters_alone():
 
 
 def test_an_incomplete_answer_says_how_many_arrived_and_why_not_all(foxes):
-    error = Incomplete(foxes[:2], [Unreachable("The cable is cut.", "Mend it.")])
+    error = IncompleteError(foxes[:2], [APIConnectionError("The cable is cut.", "Mend it.")])
     assert error.message == "2 of 3 pictures arrived; the rest failed: The cable is cut."
     assert error.hint == "Mend it. Running it again asks only for what is missing."
     assert isinstance(error, EngineError)
@@ -349,5 +351,18 @@ def test_an_incomplete_answer_says_how_many_arrived_and_why_not_all(foxes):
 
 
 def test_a_result_is_as_long_as_its_answers():
-    result = Result.of(FOXES, [Answer(b"1"), Answer(b"2")], engine="x")
+    result = Result.of(FOXES, [ImagePayload(b"1"), ImagePayload(b"2")], engine="x")
     assert [picture.recipe.request.sample for picture in result.pictures] == [2, 3]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_grey_of_sixteen_bits_is_saved_with_its_values(tmp_path, suffix):
+    grey = Image.new("I;16", (8, 8), 20_000)
+    result = Result.of(Request(prompt="a fox", model="flux-2.0"), [grey], engine="mine")
+    [path] = result.save(tmp_path / f"fox{suffix}", metadata="none")
+    value = Image.open(path).getpixel((0, 0))
+    assert (
+        value == 20_000
+        if suffix == ".png"
+        else set(value if isinstance(value, tuple) else [value]) <= {77, 78, 79}
+    )

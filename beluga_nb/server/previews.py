@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 
 import beluga_nb.catalog as catalog
-from beluga_nb.core import FORMATS, PROCEDURAL, Answer, Request, Result
+from beluga_nb.images import FORMATS
+from beluga_nb.request import Request
+from beluga_nb.result import PROCEDURAL, ImagePayload, Result
 from beluga_nb.server.jobs import advance
 
 
@@ -22,13 +24,13 @@ async def previews(request: Request, *, clock: Callable[[], float] = time.time) 
     return Result.of(request, answers, engine=PROCEDURAL, created=int(clock()))
 
 
-async def _painted(request: Request, share: float) -> Answer:
+async def _painted(request: Request, share: float) -> ImagePayload:
     answer = await asyncio.to_thread(_paint, request)
     advance(share)
     return answer
 
 
-def _paint(request: Request) -> Answer:
+def _paint(request: Request) -> ImagePayload:
     # numpy and the painter take their time to import: not at `%load_ext`, and not on the event loop.
     from beluga_nb.painter import choose_size, paint
 
@@ -45,4 +47,4 @@ def _paint(request: Request) -> Answer:
     )
     media_type, quality = FORMATS[request.output_format or "png"], request.output_compression
     data = painting.encoded(media_type, quality=None if quality is None else max(1, quality))  # from 1 on
-    return Answer(data, media_type, painting.revised_prompt)
+    return ImagePayload(data, media_type, painting.revised_prompt)

@@ -1,4 +1,4 @@
-"""The values that everything speaks: `Request`, `Picture`, `Result`, and what an `Engine` is.
+"""What an engine gives: a `Result` of `Picture`s, each with the recipe that made it; and what an `Engine` is.
 
 An engine is an async function from a `Request` to a `Result`. Whatever wraps one is one again,
 and never changes the answer.
@@ -9,52 +9,44 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import io
 import json
-import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
-from uuid import uuid4
 
 import beluga_nb.cells as cells
 import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import (
     Address,
-    BadImage,
     BelugaError,
     EngineError,
+    InvalidImageError,
     MetadataError,
     RequestError,
     StoreError,
 )
+from beluga_nb.images import (
+    MEDIA_TYPE_OF_SUFFIX,
+    MEDIA_TYPES,
+    SUFFIXES,
+    convert,
+    decode,
+    encode,
+    is_truncated,
+    media_type_of,
+    size_of,
+)
 from beluga_nb.keyless import keyless
-from beluga_nb.metadata import excess, png
 from beluga_nb.paths import path_of
-from beluga_nb.text import redact, redacted_bundle, shown
+from beluga_nb.request import PARAMETERS, Request, check_text
+from beluga_nb.text import redact, redacted_bundle
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-PROMPT_LIMIT = 32_000
-"""Characters of a prompt (contract.md: Request parameters)."""
-
-MEDIA_TYPES: Mapping[str, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-"""Pillow's name of each format that is decoded at all, and its media type."""
-
-FORMATS: Mapping[str, str] = {name.lower(): kind for name, kind in MEDIA_TYPES.items()}
-"""The API's word for each format, and its media type (contract.md: Request parameters)."""
-
-SUFFIXES: Mapping[str, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
-
-_MEDIA_TYPE_OF_SUFFIX = {".jpeg": "image/jpeg"} | {suffix: kind for kind, suffix in SUFFIXES.items()}
-
-MAX_PIXELS = 40_000_000
-"""Pixels above which a picture is not decoded (S25)."""
 
 SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """IPTC's vocabulary for what made a picture."""
@@ -62,124 +54,11 @@ SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 RECIPE_SCHEMA = 1
 """The format of the recipe in a saved file."""
 
-MAX_SIDE = 16_384
-"""Pixels of a side above which a picture is not decoded (S25)."""
-
 PROCEDURAL = "procedural"
 """The `engine` of pictures that the built-in painter drew: previews, not model output."""
 
-_WHICH_PICTURES = {"n", "take", "sample", "run", "spool"}
-
 Bundle = Mapping[str, str]
 """Media type to content, as Jupyter's display protocol takes it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is asked for; the parameters mean what they mean in the API.
-
-    What is None was not set by the user: the service's own defaults apply. `output_format` is one of
-    `FORMATS`, and `output_compression` is how good a JPEG or WebP is to be, from 0 to 100.
-    `take` and `sample` never reach the service. A take is a label for "sample it all again", and
-    `sample` is the number of the first of the `n` pictures within its take. `run` is the id of one call,
-    the same however often it is sent (its `Idempotency-Key`), and `spool` is the file that its raw answer
-    is written to as it arrives.
-
-    >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
-    Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, \
-output_format=None, output_compression=None, take='', sample=0)
-    """
-
-    prompt: str
-    model: str
-    n: int = 1
-    size: str | None = None
-    quality: str | None = None
-    output_format: str | None = None
-    output_compression: int | None = None
-    take: str = ""
-    sample: int = 0
-    run: str = field(default="", compare=False, repr=False)
-    spool: Path | None = field(default=None, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for name in ("prompt", "model", "take"):
-            _check_text(name, getattr(self, name))
-        for name in ("size", "quality", "output_format"):
-            if getattr(self, name) is not None:
-                _check_text(name, getattr(self, name))
-        _check_prompt_length(self.prompt)
-        _check_count("n", self.n, least=1)
-        _check_count("sample", self.sample, least=0)
-        if not isinstance(self.spool, Path | None):  # a file from outside may claim one
-            raise RequestError("A request names the file of its own answer.", "Leave spool out.")
-        if self.output_compression is not None:
-            _check_count("output_compression", self.output_compression, least=0)
-
-    def part(self, sample: int, n: int = 1) -> Request:
-        """Return the request for `n` of these pictures, from `sample` on."""
-        return replace(self, sample=sample, n=n)
-
-    def as_call(self) -> Request:
-        """Return the request with an id of its own, if it has none yet."""
-        return self if self.run else replace(self, run=str(uuid4()))
-
-    @property
-    def said(self) -> dict[str, str | int]:
-        """What the user set that each picture depends on, by the API's names."""
-        return {name: value for name in _SAID if (value := getattr(self, name)) is not None}
-
-    @property
-    def samples(self) -> range:
-        """The numbers of the pictures that are asked for."""
-        return range(self.sample, self.sample + self.n)
-
-
-_SAID = [each.name for each in fields(Request) if each.name not in _WHICH_PICTURES]
-
-PARAMETERS = tuple(each.name for each in fields(Request) if each.compare)
-"""What can be said of a request from outside: all of it but what belongs to one call alone."""
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise RequestError(
-            f"The {name} is {shown(value, 60)}, not text.", f"Give {name} as a string.", param=name
-        )
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise RequestError(
-            f"The {name} holds a broken character at position {error.start} (half of a surrogate pair).",
-            "Type or paste it again.",
-            param=name,
-        ) from None
-
-
-def _check_prompt_length(prompt: str) -> None:
-    length = len(prompt.strip())
-    if not length:
-        raise RequestError(
-            "The prompt is empty.",
-            "Describe the picture, for example: %beluga a red bicycle on a beach",
-            param="prompt",
-            code="missing_parameter",
-        )
-    if length > PROMPT_LIMIT:
-        raise RequestError(
-            f"The prompt has {length:,} characters.",
-            f"At most {PROMPT_LIMIT:,} are possible.",
-            param="prompt",
-        )
-
-
-def _check_count(name: str, value: object, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise RequestError(
-            f"{name} is {shown(value, 60)}.",
-            f"Give {name} as a whole number from {least} on.",
-            param=name,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,8 +139,8 @@ def _recipe_from(record: Mapping[str, Any]) -> Recipe:
     said = {name: asked[name] for name in PARAMETERS if name in asked}
     template, values = untrusted.text_or_none(record.get("template")), record.get("values", {})
     for name, text in untrusted.members(values).items():
-        _check_text("recipe", name)
-        _check_text("recipe", text)
+        check_text("recipe", name)
+        check_text("recipe", text)
     return Recipe(
         request=Request(**said | {"n": 1, "take": record["take"], "sample": record["sample"]}),
         engine=untrusted.text(record["engine"]),
@@ -306,7 +185,7 @@ class Picture:
     def image(self) -> Image:
         """A `PIL.Image.Image`, decoded anew at each call, so that drawing on one spoils no other.
 
-        Raises `BadImage` when `data` is not a PNG, JPEG or WebP of at most 40 million pixels.
+        Raises `InvalidImageError` when `data` is not a PNG, JPEG or WebP of at most 40 million pixels.
         """
         return decode(self.data)
 
@@ -328,14 +207,14 @@ class Picture:
         if not path.suffix:
             path = path.with_suffix(SUFFIXES[self.media_type])
         suffix = path.suffix.lower()
-        media_type = _MEDIA_TYPE_OF_SUFFIX.get(suffix, suffix)
-        data = self.data if media_type == self.media_type else _converted(self.image, path)
+        media_type = MEDIA_TYPE_OF_SUFFIX.get(suffix, suffix)
+        data = self.data if media_type == self.media_type else convert(self.image, path)
         files.write(path, data, media_type, self.recipe.properties(self.sha256), how=metadata)
         return path
 
 
 @dataclass(frozen=True)
-class Absent(Picture):
+class MissingPicture(Picture):
     """A picture whose bytes are elsewhere: `data` is the Git LFS pointer that stands in for them.
 
     It shows its preview and knows its hash (`digest`) and size (`pixels`); what needs the bytes raises
@@ -378,113 +257,6 @@ def _named(path: str | Path) -> Path:
     return path
 
 
-def _converted(image: Image, path: Path) -> bytes:
-    from PIL import Image
-
-    suffix, buffer = path.suffix.lower(), io.BytesIO()
-    flat = _on_white(image) if suffix in {".jpg", ".jpeg"} else image
-    try:
-        flat.save(buffer, Image.registered_extensions()[suffix])
-    except (ValueError, KeyError, OSError) as error:
-        raise RequestError(
-            f"'{path.name}' names no picture format that can be written.", "Use .png, .jpg or .webp."
-        ) from error
-    return buffer.getvalue()
-
-
-def _on_white(image: Image) -> Image:
-    from PIL import Image
-
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    clear = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-
-
-def decode(data: bytes) -> Image:
-    """Return `data` as a loaded image.
-
-    Only PNG, JPEG and WebP are tried, of one that moves only the first frame, and nothing above 40 million
-    pixels, with a side above 16,384, or of too many parts (metadata/excess.py); else `BadImage`.
-    """
-    return _with_or_without_text(_decoded, data)
-
-
-def size_of(data: bytes) -> tuple[int, int]:
-    """Return width and height of a picture, by how it begins; raise `BadImage` as `decode`."""
-    return _with_or_without_text(_opened, data).size
-
-
-def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:
-    if too_much := excess.excess(data):
-        raise _too_large(data, too_much)
-    # Pillow refuses a PNG with good pixels for a text that is damaged or long.
-    try:
-        return read(data)
-    except BadImage as error:
-        with contextlib.suppress(MetadataError, BadImage):
-            if (bare := png.without_text(data)) != data:
-                return read(bare)
-        raise error from None
-
-
-def _decoded(data: bytes) -> Image:
-    image = _opened(data)
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(data)
-    if max(image.size) > MAX_SIDE:
-        raise _too_large(data, f"a side above {MAX_SIDE:,} pixels")
-    try:
-        image.load()
-    except Exception as error:  # a decoder fails in at least six ways on damaged data
-        raise _bad_image(data, error) from None
-    return image
-
-
-def _opened(data: bytes) -> Image:
-    from PIL import Image
-
-    try:
-        return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter under -W error
-        raise _too_large(data) from None
-    except Exception as error:  # likewise
-        raise _bad_image(data, error) from None
-
-
-def _too_large(data: bytes, what: str = f"more than {MAX_PIXELS // 1_000_000} million pixels") -> BadImage:
-    return BadImage(
-        f"The picture has {what}.",
-        "It is not decoded; its bytes are kept as they came.",
-        data=data,
-        whole=True,
-    )
-
-
-def _bad_image(data: bytes, error: Exception) -> BadImage:
-    if not data:
-        return BadImage("The answer holds an empty picture.", "It may have been billed.", data=data)
-    return BadImage(
-        f"The answer holds {len(data):,} bytes that are no readable PNG, JPEG or WebP"
-        f" ({type(error).__name__}).",
-        "It may have been billed; the bytes are kept as they came.",
-        data=data,
-        whole=is_of_another_format(data),
-    )
-
-
-def is_of_another_format(data: bytes) -> bool:
-    """Whether data begins as a GIF, BMP, TIFF, JPEG XL, AVIF or HEIF does, which are not decoded here."""
-    return bool(_OTHER_FORMAT.match(data))
-
-
-_OTHER_FORMAT = re.compile(
-    rb"GIF8[79]a|BM.{4}\0{4}|II\*\0|MM\0\*|\0\0\0\x0cJXL |\xff\x0a"
-    rb"|.{4}ftyp(?:avi[fs]|hei[cfms]|hev[cmsx]|mif1|msf1)",
-    re.DOTALL,
-)
-
-
 @dataclass(frozen=True)
 class Result(Sequence["Image"]):
     """What one request gave: a sequence of PIL images that also keeps the exact bytes.
@@ -499,16 +271,23 @@ class Result(Sequence["Image"]):
     pictures: tuple[Picture, ...]
     view: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
     ask: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
-    extra: Callable[[], AsyncGenerator[Answer, None]] | None = field(default=None, compare=False, repr=False)
+    extra: Callable[[], AsyncGenerator[ImagePayload, None]] | None = field(
+        default=None, compare=False, repr=False
+    )
 
     @classmethod
     def of(
-        cls, request: Request, answers: Iterable[Answer | Image | bytes], *, engine: str, created: int = 0
+        cls,
+        request: Request,
+        answers: Iterable[ImagePayload | Image | bytes],
+        *,
+        engine: str,
+        created: int = 0,
     ) -> Result:
         """Build the result of `request` from pictures in the order of its samples.
 
         Each is a PIL image, which becomes a PNG, or the bytes of a PNG, JPEG or WebP, which stay as they are.
-        `engine` is the name of what made them. Raises `BadImage` for what is no picture.
+        `engine` is the name of what made them. Raises `InvalidImageError` for what is no picture.
         """
         pictures = tuple(
             Picture(
@@ -614,7 +393,7 @@ class Result(Sequence["Image"]):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ImagePayload:
     """One picture of an engine's answer, before it is joined with the request."""
 
     data: bytes = field(repr=False)
@@ -628,28 +407,28 @@ _PICTURES = "Give a list of PIL images or bytes: [Image.fromarray(array)]."
 
 def _each(answers: object) -> Iterable[object]:
     if isinstance(answers, bytes | str) or not isinstance(answers, Iterable):  # one picture, and no list
-        raise BadImage(f"An object of the type {type(answers).__name__} is no list of pictures.", _PICTURES)
+        raise InvalidImageError(
+            f"An object of the type {type(answers).__name__} is no list of pictures.", _PICTURES
+        )
     return answers
 
 
-def _answer(picture: object) -> Answer:
-    if isinstance(picture, Answer):
+def _answer(picture: object) -> ImagePayload:
+    if isinstance(picture, ImagePayload):
         return picture
     if isinstance(picture, bytes):
-        return Answer(picture, MEDIA_TYPES[str(_with_or_without_text(_opened, picture).format)])
+        return ImagePayload(picture, media_type_of(picture))
     from PIL.Image import Image
 
     if not isinstance(picture, Image):
-        raise BadImage(f"An object of the type {type(picture).__name__} is no picture.", _PICTURES)
-    buffer = io.BytesIO()
+        raise InvalidImageError(f"An object of the type {type(picture).__name__} is no picture.", _PICTURES)
     try:
-        picture.save(buffer, "PNG")
+        return ImagePayload(encode(picture, "PNG"))
     except (OSError, ValueError) as error:
-        raise BadImage(
+        raise InvalidImageError(
             f"An image of the mode {picture.mode} cannot be written as a PNG.",
             'Convert it: image.convert("RGB").',
         ) from error
-    return Answer(buffer.getvalue())
 
 
 Small = Callable[["Image"], Preview]
@@ -660,6 +439,25 @@ SMALL: ContextVar[Small | None] = ContextVar("SMALL", default=None)
 
 Who decodes a picture to see that it is whole makes it on the way: decoding is the most of the work.
 """
+
+
+def validate(data: bytes) -> tuple[str, Preview | None]:
+    """Return the media type of a picture that is whole and decodes; else raise `InvalidImageError`.
+
+    Where a small copy will be wanted, it is returned too (`SMALL`).
+    """
+    if is_truncated(data):  # Pillow loads some that are, such as a PNG that lacks its last twenty bytes
+        raise InvalidImageError(
+            "The answer's picture is cut short.",
+            "It may have been billed; the bytes are kept as they came.",
+            data=data,
+        )
+    image, make = decode(data), SMALL.get()
+    kind, small = MEDIA_TYPES[str(image.format)], None
+    if make:
+        with contextlib.suppress(Exception):  # a codec's; who wants the copy tries again, and says so
+            small = make(image)
+    return kind, small
 
 
 class Engine(Protocol):
@@ -680,7 +478,7 @@ class OwnEngine:
     checked: Engine
 
 
-class Incomplete(EngineError):
+class IncompleteError(EngineError):
     """Some pictures arrived, the rest did not: `result` holds the good ones, `causes` says why."""
 
     default_status = 502
@@ -690,7 +488,7 @@ class Incomplete(EngineError):
         self.causes = tuple(causes)
         cause = self.causes[0]
         wanted = result.request.n
-        kept = all(isinstance(each, BadImage) and each.whole for each in self.causes)
+        kept = all(isinstance(each, InvalidImageError) and each.whole for each in self.causes)
         again = "" if kept else "Running it again asks only for what is missing."
         super().__init__(
             f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
@@ -704,12 +502,12 @@ E = TypeVar("E", bound=BaseException)
 
 def causes(error: E) -> Sequence[E | BelugaError]:
     """Return why pictures are missing; there may be a reason for each."""
-    if isinstance(error, Incomplete):
+    if isinstance(error, IncompleteError):
         return error.causes
     return [error, *error.others] if isinstance(error, EngineError) else [error]
 
 
-class Stopped(asyncio.CancelledError):
+class CallCancelled(asyncio.CancelledError):
     """A call was stopped, and more is known of it than that it was.
 
     `arrived` checks the pictures whose bytes were there, which takes a while, and returns them, or what is

@@ -1,0 +1,124 @@
+"""What is asked for: a `Request`, checked where it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from uuid import uuid4
+
+from beluga_nb.errors import RequestError
+from beluga_nb.text import shown
+
+PROMPT_LIMIT = 32_000
+"""Characters of a prompt (contract.md: Request parameters)."""
+
+_WHICH_PICTURES = {"n", "take", "sample", "run", "spool"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for; the parameters mean what they mean in the API.
+
+    What is None was not set by the user: the service's own defaults apply. `output_format` is one of
+    `images.FORMATS`, and `output_compression` is how good a JPEG or WebP is to be, from 0 to 100.
+    `take` and `sample` never reach the service. A take is a label for "sample it all again", and
+    `sample` is the number of the first of the `n` pictures within its take. `run` is the id of one call,
+    the same however often it is sent (its `Idempotency-Key`), and `spool` is the file that its raw answer
+    is written to as it arrives.
+
+    >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
+    Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, \
+output_format=None, output_compression=None, take='', sample=0)
+    """
+
+    prompt: str
+    model: str
+    n: int = 1
+    size: str | None = None
+    quality: str | None = None
+    output_format: str | None = None
+    output_compression: int | None = None
+    take: str = ""
+    sample: int = 0
+    run: str = field(default="", compare=False, repr=False)
+    spool: Path | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "model", "take"):
+            check_text(name, getattr(self, name))
+        for name in ("size", "quality", "output_format"):
+            if getattr(self, name) is not None:
+                check_text(name, getattr(self, name))
+        _check_prompt_length(self.prompt)
+        _check_count("n", self.n, least=1)
+        _check_count("sample", self.sample, least=0)
+        if not isinstance(self.spool, Path | None):  # a file from outside may claim one
+            raise RequestError("A request names the file of its own answer.", "Leave spool out.")
+        if self.output_compression is not None:
+            _check_count("output_compression", self.output_compression, least=0)
+
+    def part(self, sample: int, n: int = 1) -> Request:
+        """Return the request for `n` of these pictures, from `sample` on."""
+        return replace(self, sample=sample, n=n)
+
+    def as_call(self) -> Request:
+        """Return the request with an id of its own, if it has none yet."""
+        return self if self.run else replace(self, run=str(uuid4()))
+
+    @property
+    def said(self) -> dict[str, str | int]:
+        """What the user set that each picture depends on, by the API's names."""
+        return {name: value for name in _SAID if (value := getattr(self, name)) is not None}
+
+    @property
+    def samples(self) -> range:
+        """The numbers of the pictures that are asked for."""
+        return range(self.sample, self.sample + self.n)
+
+
+_SAID = [each.name for each in fields(Request) if each.name not in _WHICH_PICTURES]
+
+PARAMETERS = tuple(each.name for each in fields(Request) if each.compare)
+"""What can be said of a request from outside: all of it but what belongs to one call alone."""
+
+
+def check_text(name: str, value: object) -> None:
+    """Raise `RequestError` for what is no text, or holds half of a surrogate pair."""
+    if not isinstance(value, str):
+        raise RequestError(
+            f"The {name} is {shown(value, 60)}, not text.", f"Give {name} as a string.", param=name
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"The {name} holds a broken character at position {error.start} (half of a surrogate pair).",
+            "Type or paste it again.",
+            param=name,
+        ) from None
+
+
+def _check_prompt_length(prompt: str) -> None:
+    length = len(prompt.strip())
+    if not length:
+        raise RequestError(
+            "The prompt is empty.",
+            "Describe the picture, for example: %beluga a red bicycle on a beach",
+            param="prompt",
+            code="missing_parameter",
+        )
+    if length > PROMPT_LIMIT:
+        raise RequestError(
+            f"The prompt has {length:,} characters.",
+            f"At most {PROMPT_LIMIT:,} are possible.",
+            param="prompt",
+        )
+
+
+def _check_count(name: str, value: object, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RequestError(
+            f"{name} is {shown(value, 60)}.",
+            f"Give {name} as a whole number from {least} on.",
+            param=name,
+        )
