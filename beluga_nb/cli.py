@@ -93,32 +93,38 @@ def _say(words: object, *, file: TextIO | None = None) -> None:
 
 
 def _verify(session: Session, said: argparse.Namespace) -> int:
-    reports = session.verify(*said.notebooks)
+    reports = session.store.verify(*said.notebooks)
     _say("\n".join(map(str, reports)))
     return FINE if all(report.fine for report in reports) else PROBLEMS
 
 
 def _weight(session: Session, said: argparse.Namespace) -> int:
-    _say("\n".join(map(str, session.weight(*said.notebooks))) or "There is no notebook in this folder.")
+    _say("\n".join(map(str, session.store.weigh(*said.notebooks))) or "There is no notebook in this folder.")
     return FINE
 
 
 def _history(session: Session, said: argparse.Namespace) -> int:
-    found = session.history(said.text, model=said.model, since=said.since, until=said.until, limit=said.limit)
+    found = session.store.history(
+        said.text, model=said.model, since=said.since, until=said.until, limit=said.limit
+    )
     _say(history_text(found.runs, more=found.more, all=found.all))
     return FINE
 
 
 def _forget(session: Session, said: argparse.Namespace) -> int:
-    _say(session.forget(*said.runs, older=said.older, prompt=said.prompt, everything=said.all, yes=said.yes))
+    _say(
+        session.store.forget(
+            *said.runs, older=said.older, prompt=said.prompt, everything=said.all, assume_yes=said.yes
+        )
+    )
     return FINE
 
 
 def _pack(session: Session, said: argparse.Namespace) -> int:
-    _say(session.pack(said.notebook, to=said.output))
+    _say(session.store.pack(said.notebook, to=said.output))
     return FINE
 
 
 def _unpack(session: Session, said: argparse.Namespace) -> int:
-    _say(session.unpack(said.file, into=said.into))
+    _say(session.store.unpack(said.file, into=said.into))
     return FINE

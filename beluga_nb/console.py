@@ -54,6 +54,6 @@ def ask_hidden(question: str) -> str | None:
 def check_yes(answer: bool | None, *, unasked: str, declined: str, nothing: str) -> None:
     """Raise `NotConfirmedError` unless the answer is yes; None means that nobody could be asked."""
     if answer is None:
-        raise NotConfirmedError(unasked, f"Say so in advance: --yes, or yes=True in Python. {nothing}")
+        raise NotConfirmedError(unasked, f"Say so in advance: --yes, or assume_yes=True in Python. {nothing}")
     if not answer:
         raise NotConfirmedError(declined, nothing)

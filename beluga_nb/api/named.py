@@ -38,7 +38,7 @@ def check_named(named: Named) -> None:
     )
 
 
-def endpoint_of(now: Settings, named: Named, key: Secret | None) -> Endpoint:
+def endpoint_of(settings: Settings, named: Named, key: Secret | None) -> Endpoint:
     """Return where requests to a server go, and how; raise `SettingsError` where that is not to be used."""
     check_named(named)
     dialect = find(named.dialect)
@@ -48,10 +48,10 @@ def endpoint_of(now: Settings, named: Named, key: Secret | None) -> Endpoint:
         base_url=_base_url(named, dialect),
         provider=named.name,
         key=key,
-        response_format=now.response_format,
-        extensions=dialect is BELUGA and now.loopback,
-        timeout=named.timeout or dialect.timeout or now.timeout,
-        connect_timeout=now.connect_timeout,
+        response_format=settings.response_format,
+        extensions=dialect is BELUGA and settings.loopback,
+        timeout=named.timeout or dialect.timeout or settings.timeout,
+        connect_timeout=settings.connect_timeout,
         dialect=dialect,
         prefix=named.prefix,
     )

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import beluga_nb.catalog as catalog
-import beluga_nb.config.settings as settings
-from beluga_nb.config.settings import Settings
+from beluga_nb.config.settings import CHOICES, Settings, SettingsOptions, check_names, load, names
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.paths import working_folder
 from beluga_nb.request import Request
@@ -33,10 +32,10 @@ class Preferences:
     `profile` is what IPython's configuration says.
     """
 
-    def __init__(self, environment: Environment, folder: Path | None, said: Mapping[str, object]) -> None:
+    def __init__(self, environment: Environment, folder: Path | None, overrides: SettingsOptions) -> None:
         self._environment = environment
         self._folder = folder
-        self._said = dict(said)
+        self._overrides: dict[str, object] = dict(overrides)
         self.profile: dict[str, object] = {}
         self.own_engine: OwnEngine | None = None  # set at once, and read once for a call: in `settings`
 
@@ -47,41 +46,41 @@ class Preferences:
             self._folder = working_folder()
         return self._folder
 
-    def settings(self, folder: Path | None = None, /, **said: object) -> Settings:
+    def settings(self, folder: Path | None = None, /, **options: object) -> Settings:
         """Return the settings as they stand, here or in another folder, with what a call says."""
-        loaded = settings.load(self._environment, folder or self.folder, self.profile)
+        loaded = load(self._environment, folder or self.folder, self.profile)
         if engine := self.own_engine:
             loaded = loaded.for_engine(engine)
-        return loaded.with_(HERE, **self._said).with_(**said)
+        return loaded.with_(HERE, **self._overrides).with_(**options)
 
-    def set(self, **said: object) -> None:
+    def set(self, **options: object) -> None:
         """Set settings until the session ends; None takes one back.
 
         Raises `UnknownNameError` or `SettingsError` for what is none, and changes nothing then.
         """
-        before = dict(self._said)
-        self._said |= said
+        before = dict(self._overrides)
+        self._overrides |= options
         try:
-            settings.check_names(said)
+            check_names(options)
             self.settings()
         except (SettingsError, UnknownNameError):
-            self._said = before
+            self._overrides = before
             raise
-        self._said = {name: value for name, value in self._said.items() if value is not None}
+        self._overrides = {name: value for name, value in self._overrides.items() if value is not None}
 
     def listed(self) -> list[Preference]:
         """Return every setting with its value and the place that said it."""
-        now = self.settings()
-        endpoints = ", ".join(now.endpoints) or None
+        settings = self.settings()
+        endpoints = ", ".join(settings.endpoints) or None
         shown = {
-            "store": self.shortest(now.store),
+            "store": self.shortest(settings.store),
             "endpoints": endpoints,
-            "aliases": ", ".join(now.aliases) or None,
-            "prices": now.prices and now.prices.words,
+            "aliases": ", ".join(settings.aliases) or None,
+            "prices": settings.prices and settings.prices.words,
         }
         return [
-            Preference(name, shown.get(name, getattr(now, name)), now.places.get(name, "default"))
-            for name in settings.names()
+            Preference(name, shown.get(name, getattr(settings, name)), settings.places.get(name, "default"))
+            for name in names()
         ]
 
     def shortest(self, path: Path) -> Path:
@@ -95,12 +94,12 @@ class Preferences:
         """
         if name in _known():
             raise RequestError(f"'{name}' is a model already.", "Choose another name for the alias.")
-        now = self.settings()
-        aliases = dict(now.aliases)
+        settings = self.settings()
+        aliases = dict(settings.aliases)
         if parts:
-            meant: dict[str, Any] = {"model": now.model} | parts
-            canonical(Request(prompt=name, **meant), now)
-            self.set(aliases=aliases | {name: meant})
+            alias: dict[str, Any] = {"model": settings.model} | parts
+            canonical(Request(prompt=name, **alias), settings)
+            self.set(aliases=aliases | {name: alias})
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
         else:
@@ -108,24 +107,24 @@ class Preferences:
 
     def models(self) -> list[catalog.Model]:
         """Return the models that may be asked: the catalogue's and other servers', or the engine."""
-        now = self.settings()
-        if own := now.own_engine:
+        settings = self.settings()
+        if own := settings.own_engine:
             return [catalog.Model(id=own.name, name="", provider=own.name, sizes=catalog.labels(), n_max=4)]
-        return [*catalog.models(), *elsewhere(now)]
+        return [*catalog.models(), *elsewhere(settings)]
 
     def choices(self, kind: str, model: str = "") -> list[str]:
         """Return what there is of a kind: models and aliases, the sizes or qualities of a model, modes …"""
-        now = self.settings()
-        alias = now.aliases.get(model or now.model, {})
+        settings = self.settings()
+        alias = settings.aliases.get(model or settings.model, {})
         known = {each.id: each for each in catalog.models()}
-        own = known.get(str(alias.get("model", model or now.model)), catalog.models()[0])
+        own = known.get(str(alias.get("model", model or settings.model)), catalog.models()[0])
         match kind:
             case "model":
-                if now.own_engine:
-                    return [now.own_engine.name, *now.aliases]
-                return [*known, *now.aliases, *(each.id for each in elsewhere(now))]
+                if settings.own_engine:
+                    return [settings.own_engine.name, *settings.aliases]
+                return [*known, *settings.aliases, *(each.id for each in elsewhere(settings))]
             case "endpoint":
-                return [] if now.own_engine else list(now.endpoints)
+                return [] if settings.own_engine else list(settings.endpoints)
             case "size" | "quality":
                 takes = catalog.supported_parameters(own)[kind]
                 return list(takes.values) if isinstance(takes, catalog.Enum) else []
@@ -134,56 +133,56 @@ class Preferences:
             case "provider":
                 return list(dict.fromkeys(each.provider for each in known.values()))
             case "setting":
-                return settings.names()
-        return list(settings.CHOICES.get(kind, ()))
+                return names()
+        return list(CHOICES.get(kind, ()))
 
 
-def elsewhere(now: Settings) -> list[catalog.Model]:
+def elsewhere(settings: Settings) -> list[catalog.Model]:
     """Return the models that `beluga.toml` names at other servers: no more than that is known of them."""
     return [
         catalog.Model(
             id=each.prefix + each.model, name="", provider=each.name, sizes=catalog.labels(), n_max=1
         )
-        for each in now.endpoints.values()
+        for each in settings.endpoints.values()
     ]
 
 
-def check_no_engine(now: Settings, what: str) -> None:
+def check_no_engine(settings: Settings, what: str) -> None:
     """Raise `RequestError` where the session has an engine of its own, which is all that it asks."""
-    if now.own_engine:
+    if settings.own_engine:
         raise RequestError(
-            f"This session asks its engine {now.own_engine.name}, and not {what}.",
+            f"This session asks its engine {settings.own_engine.name}, and not {what}.",
             "Use a session without an engine for that: beluga_nb.Session().",
         )
 
 
-def meant(asked: Mapping[str, object], now: Settings) -> dict[str, object]:
-    """Return what is asked for with the alias in place of its name, and what goes without saying.
+def resolved(arguments: Mapping[str, object], settings: Settings) -> dict[str, object]:
+    """Return the arguments of a call with its alias resolved and the default model and `n` filled in.
 
-    A part that the call says itself outranks the alias's; no alias hides a model of the catalogue.
+    An argument of the call outranks the alias's; no alias hides a model of the catalogue.
     """
-    said = {name: value for name, value in asked.items() if value is not None}
-    endpoint, typed = said.pop("endpoint", None), said.get("model")
+    given = {name: value for name, value in arguments.items() if value is not None}
+    endpoint, typed = given.pop("endpoint", None), given.get("model")
     if endpoint is not None:
-        check_no_engine(now, f"the endpoint {sanitize(str(endpoint), 40)}")
-    model = str(said.setdefault("model", now.model))
-    alias = {} if model in _known() else now.aliases.get(model, {})
+        check_no_engine(settings, f"the endpoint {sanitize(str(endpoint), 40)}")
+    model = str(given.setdefault("model", settings.model))
+    alias = {} if model in _known() else settings.aliases.get(model, {})
     model = str(alias.get("model", model))
     if endpoint is not None:
-        model = now.model_of(str(endpoint), model if typed else None)
-    elif not now.own_engine and model.endswith(":") and model[:-1] in now.endpoints:
-        model = now.model_of(model[:-1], None)
-    return {"n": 1} | {**alias, **said, "model": model}
+        model = settings.model_of(str(endpoint), model if typed else None)
+    elif not settings.own_engine and model.endswith(":") and model[:-1] in settings.endpoints:
+        model = settings.model_of(model[:-1], None)
+    return {"n": 1} | {**alias, **given, "model": model}
 
 
-def canonical(request: Request, now: Settings, *, insist: bool = False) -> Request:
+def canonical(request: Request, settings: Settings, *, allow_unknown_model: bool = False) -> Request:
     """Return the request in the catalogue's words, or as another server's or engine's: see `catalog`."""
-    if now.own_engine:
+    if settings.own_engine:
         return catalog.of_another_server(request)
-    named = now.at(request.model).named
-    if named and (named.known or not insist):
+    named = settings.at(request.model).named
+    if named and (named.known or not allow_unknown_model):
         return catalog.of_another_server(request)
-    return catalog.canonical(request, insist=insist)
+    return catalog.canonical(request, allow_unknown_model=allow_unknown_model)
 
 
 def _known() -> set[str]:

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from beluga_nb.call import Tally
+from beluga_nb.compare.template import filled
 from beluga_nb.errors import BelugaError
 from beluga_nb.magics.grammar import help_text
 from beluga_nb.magics.parse import Call, Options, parse
@@ -13,7 +15,7 @@ from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, kept, say, shown, silent
 from beluga_nb.magics.typed import check_no_key
 from beluga_nb.result import IncompleteError, Result
-from beluga_nb.session import default, filled
+from beluga_nb.session import default
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -52,8 +54,9 @@ def _generated(shell: InteractiveShell, call: Call, values: Mapping[str, object]
         return None
     model = call.options.get("model") or default.settings().model
     try:
-        with progress(shell, model, inspect.currentframe()) as beat:
-            result = default.submit(call.prompt, values=values, **call.options).result(beat)
+        tally = Tally()
+        with progress(shell, model, inspect.currentframe(), tally) as beat:
+            result = default.submit(call.prompt, values=values, tally=tally, **call.options).result(beat)
     except IncompleteError as error:
         kept(call, error.result, shell.user_ns)
         if not call.quiet:
@@ -64,4 +67,4 @@ def _generated(shell: InteractiveShell, call: Call, values: Mapping[str, object]
 
 
 def _planned(options: Options) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name != "yes"}
+    return {name: value for name, value in options.items() if name != "assume_yes"}

@@ -93,33 +93,33 @@ def _opened(shell: InteractiveShell, call: Call) -> Result:
 
 def _recorded(shell: InteractiveShell, call: Call) -> object:
     if not call.words and call.output is None:
-        return shown(default.history(**call.said))
+        return shown(default.store.history(**call.said))
     if len(call.words) != 1 or call.said:
         raise RequestError("One run can be brought back.", "For example: %beluga history -o fox 6611bcbd3494")
-    return shown(kept(call, default.recall(call.words[0]), shell.user_ns))
+    return shown(kept(call, default.store.recall(call.words[0]), shell.user_ns))
 
 
 def _verified(_: InteractiveShell, call: Call) -> None:
-    reports = default.verify(*call.words)
+    reports = default.store.verify(*call.words)
     say("\n".join(map(str, reports)))
     if problems := sum(len(report.problems) for report in reports):
         raise StoreError(f"Problems: {problems}, listed above.", "Nothing was changed.")
 
 
 def _weighed(_: InteractiveShell, call: Call) -> None:
-    say("\n".join(map(str, default.weight(*call.words))) or "There is no notebook in this folder.")
+    say("\n".join(map(str, default.store.weigh(*call.words))) or "There is no notebook in this folder.")
 
 
 def _forgotten(_: InteractiveShell, call: Call) -> None:
-    say(default.forget(*call.words, **call.said))
+    say(default.store.forget(*call.words, **call.said))
 
 
 def _packed(_: InteractiveShell, call: Call) -> None:
-    say(default.pack(_one(call), **call.said))
+    say(default.store.pack(_one(call), **call.said))
 
 
 def _unpacked(_: InteractiveShell, call: Call) -> None:
-    say(default.unpack(_one(call), **call.said))
+    say(default.store.unpack(_one(call), **call.said))
 
 
 def _served(_: InteractiveShell, call: Call) -> object:
@@ -130,7 +130,9 @@ def _served(_: InteractiveShell, call: Call) -> object:
 
 
 def _panel(_: InteractiveShell, __: Call) -> object:
-    return shown(default.panel())
+    from beluga_nb.widgets.panel import panel  # Lazy import: few cells need widgets.
+
+    return shown(panel(default))
 
 
 def _cheatsheet(_: InteractiveShell, __: Call) -> None:

@@ -35,7 +35,7 @@ _SIZE = Option(
 _COUNT = Option(("-n",), "n", "N", "how many pictures", "count")
 _QUALITY = Option(("-q", "--quality"), "quality", "Q", "standard or hd", "quality")
 _OUTPUT = Option(("-o", "--output"), "output", "NAME", "the variable that gets the result", "variable")
-_YES = Option(("--yes",), "yes", "", "do not ask")
+_YES = Option(("--yes",), "assume_yes", "", "do not ask")
 _DEBUG = Option(("--debug",), "debug", "", "show the whole trace of an error")
 
 OPTIONS = (
@@ -63,8 +63,8 @@ OPTIONS = (
         "embed",
     ),
     Option(("--dry-run",), "dry_run", "", "show what would be sent and what it would cost, and send nothing"),
-    Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures"),
-    Option(("--insist",), "insist", "", "send a model id that the catalogue does not know"),
+    Option(("--yes",), "assume_yes", "", "do not ask before more than 10 new pictures"),
+    Option(("--insist",), "allow_unknown_model", "", "send a model id that the catalogue does not know"),
     Option(("--quiet",), "quiet", "", "show nothing; on a line, a ; at its end does the same"),
     _DEBUG,
     Option(("--help",), "help", "", "show this"),
@@ -217,8 +217,10 @@ COMMANDS = {
             Option(("--mode",), "mode", "MODE", "auto, replay, refresh or off", "mode"),
             _OUTPUT._replace(help="the variable that gets the grid"),
             Option(("--dry-run",), "dry_run", "", "show the plan, and send nothing"),
-            Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures"),
-            Option(("--insist",), "insist", "", "send a model id that the catalogue does not know"),
+            Option(("--yes",), "assume_yes", "", "do not ask before more than 10 new pictures"),
+            Option(
+                ("--insist",), "allow_unknown_model", "", "send a model id that the catalogue does not know"
+            ),
             Option(("--quiet",), "quiet", "", "show nothing"),
             _DEBUG,
         ),

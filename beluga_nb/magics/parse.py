@@ -40,8 +40,8 @@ class Options(TypedDict, total=False):
     sample: int
     mode: str
     embed: str
-    yes: bool
-    insist: bool
+    assume_yes: bool
+    allow_unknown_model: bool
 
 
 Said = dict[str, Any]
@@ -139,11 +139,11 @@ def _compared(line: str, cell: str | None, fill: Callable[[str], str]) -> Call |
     axes = _repeated(typed, "axes", fill)
     grid: Said = {
         **{each: texts(said[each]) for each in _LISTS if each in said},
-        **{each: said[each] for each in ("n", "sample", "seed", "insist") if each in said},
+        **{each: said[each] for each in ("n", "sample", "seed", "allow_unknown_model") if each in said},
         "pairs": [texts(fill(text)) for option, text in typed if option.name == "pairs"],
         "replace": _repeated(typed, "replace", fill),
     }
-    run = {each: said[each] for each in ("max_images", "max_cost", "mode", "yes") if each in said}
+    run = {each: said[each] for each in ("max_images", "max_cost", "mode", "assume_yes") if each in said}
     return Call(
         command=name,
         prompts=tuple(prompts),

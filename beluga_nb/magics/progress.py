@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from IPython.display import DisplayHandle, clear_output
 
+from beluga_nb.call import Tally
+from beluga_nb.console import BEFORE_OUTPUT
 from beluga_nb.magics.fate import caller
-from beluga_nb.session import BEFORE_OUTPUT, Tally, counted
 from beluga_nb.show.markup import outside
 from beluga_nb.text import sanitize
 
@@ -128,9 +129,11 @@ class Progress:
 
 
 @contextmanager
-def progress(shell: InteractiveShell, model: str, frame: FrameType | None) -> Iterator[Callable[[], None]]:
-    """Show how far the calls in here are, where someone looks; yield what each heartbeat is to call."""
-    with counted() as tally, drawn(Progress(pen_for(shell, frame), tally, model)) as beat:
+def progress(
+    shell: InteractiveShell, model: str, frame: FrameType | None, tally: Tally
+) -> Iterator[Callable[[], None]]:
+    """Show how far a call with this tally is, where someone looks; yield what each heartbeat is to call."""
+    with drawn(Progress(pen_for(shell, frame), tally, model)) as beat:
         yield beat
 
 

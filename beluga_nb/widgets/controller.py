@@ -18,14 +18,21 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from beluga_nb.call import Tally
+from beluga_nb.config.settings import Settings
+from beluga_nb.console import LISTENER
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.images import SUFFIXES
 from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, Preview, Result
-from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, counted
+from beluga_nb.runtime import Job
+from beluga_nb.session import Session
 from beluga_nb.show import comparison
 from beluga_nb.show.preview import enlarged, preview_of, thumbnail
 from beluga_nb.show.recipe import cell_of
+from beluga_nb.store.marks import Mark
+from beluga_nb.store.work import revocable
 from beluga_nb.text import sanitize
+from beluga_nb.widgets.data import Found, PanelData
 from beluga_nb.widgets.state import CURTAIN, PER_MODEL, Original, Piece, State, Work
 
 MOST_SHOWN = 20
@@ -63,6 +70,7 @@ class Controller:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.session = session
+        self.data = PanelData(session)
         self.state = state
         self._names = names if names is not None else {}
         self._clock = clock
@@ -86,9 +94,9 @@ class Controller:
 
     # Opening, and choosing.
 
-    def _start_with(self, now: Settings) -> None:
-        alias = now.aliases.get(now.model, {})
-        self._pick_model(str(alias.get("model", now.model)))
+    def _start_with(self, settings: Settings) -> None:
+        alias = settings.aliases.get(settings.model, {})
+        self._pick_model(str(alias.get("model", settings.model)))
         sizes = {PER_MODEL, "auto", *(size.label for size in self.state.sizes)}
         if (size := str(alias.get("size", PER_MODEL))) in sizes:
             self.state.size = size
@@ -101,11 +109,11 @@ class Controller:
         return self._soon("answers", self._say_who_answers)
 
     async def _say_who_answers(self) -> None:
-        self.state.answers = await asyncio.to_thread(self.session.answering, self.state.model)
+        self.state.answers = await asyncio.to_thread(self.data.backend, self.state.model)
 
     def _offer(self) -> None:
-        state, fitting = self.state, self.session.offered(self.state.search)
-        own = [each for each in self.session.offered() if each.id == state.model and each not in fitting]
+        state, fitting = self.state, self.data.models(self.state.search)
+        own = [each for each in self.data.models() if each.id == state.model and each not in fitting]
         state.models = (*own, *fitting)  # what is chosen stays in sight
         if not fitting:
             state.told = f"No model has “{sanitize(state.search, 60)}” in its id, name or provider."
@@ -116,12 +124,12 @@ class Controller:
 
     def _pick_model(self, name: str) -> None:
         state = self.state
-        model = next((each for each in self.session.offered() if each.id == name), None)
+        model = next((each for each in self.data.models() if each.id == name), None)
         if model is None:
-            model = self.session.offered()[0]
+            model = self.data.models()[0]
             state.told = f"The panel has no model '{sanitize(name, 80)}': {model.id} is chosen."
         state.model = model.id
-        state.sizes = tuple(self.session.sizes_of(model.id))
+        state.sizes = tuple(self.data.sizes(model.id))
         if state.size not in {PER_MODEL, "auto", *model.sizes}:
             state.told = f"{model.id} has no size {state.size}: its default is chosen."
             state.size = PER_MODEL
@@ -208,8 +216,8 @@ class Controller:
         return ""
 
     def _buys_anew(self, asked: dict[str, Any]) -> bool:
-        with suppress(BelugaError):  # which the call itself will say
-            return asked.get("mode", self.session.settings().mode) in {"refresh", "off"}
+        with suppress(BelugaError):  # the call itself will raise it
+            return not self.session.settings(mode=asked.get("mode")).reads_store
         return False
 
     async def _called(self, number: int, asked: dict[str, Any]) -> None:
@@ -236,8 +244,11 @@ class Controller:
 
     async def _answer(self, work: Work, asked: dict[str, Any]) -> Result:
         began = self._clock()
-        with counted() as tally:
-            job = self.session.submit(**asked, yes=True, bridge="thread")
+        tally = Tally()
+        submit = partial(self.session.submit, **asked, assume_yes=True, bridge="thread", tally=tally)
+        # On a thread: it reads files before it starts. What waits for a caller, as the bridge "nested" does,
+        # would never run behind a click.
+        job = await revocable(submit, lambda job: job.cancel())
         try:
             while not job.done():
                 seconds = int(self._clock() - began)
@@ -280,7 +291,7 @@ class Controller:
         results = [
             replace(pieces[0].result, pictures=tuple(each.picture for each in pieces)) for pieces in together
         ]
-        return self.session.still(results)
+        return self.data.still(results)
 
     def choose(self, piece: Piece) -> Job[None]:
         """Show a picture large, with its recipe, its cell and what is said of it."""
@@ -294,7 +305,7 @@ class Controller:
     async def _enlarge(self, piece: Piece) -> None:
         if not isinstance(piece.picture, MissingPicture):
             self.state.enlarged = await asyncio.to_thread(enlarged, piece.picture)
-        self.state.marks = await asyncio.to_thread(self.session.marks)
+        self.state.marks = await asyncio.to_thread(self.data.marks)
         self._say_mark(piece)
 
     def _say_mark(self, piece: Piece) -> None:
@@ -316,7 +327,7 @@ class Controller:
         return self._start(partial(self._marked, piece, favourite=favourite, note=note))
 
     async def _marked(self, piece: Piece, *, favourite: bool, note: str) -> None:
-        mark = await asyncio.to_thread(self.session.mark, piece.picture, favourite=favourite, note=note)
+        mark = await asyncio.to_thread(self.data.mark, piece.picture, favourite=favourite, note=note)
         self.state.marks = {**self.state.marks, mark.picture: mark}
         self._say_mark(piece)
         self.seek()
@@ -405,7 +416,7 @@ class Controller:
         await asyncio.sleep(PAUSE)
         state = self.state
         found, more = await asyncio.to_thread(
-            self.session.found,
+            self.data.runs,
             state.sought,
             model=state.sought_model or None,
             since=state.since or None,
@@ -419,7 +430,7 @@ class Controller:
         return self._start(partial(self._recalled, found.name))
 
     async def _recalled(self, name: str) -> None:
-        await self._take_in(await asyncio.to_thread(self.session.recall, name))
+        await self._take_in(await asyncio.to_thread(self.data.recall, name))
 
     # How things are done.
 
@@ -438,7 +449,7 @@ class Controller:
     def _start(self, work: Doing, *, quietly: bool = False) -> Job[None]:
         if not quietly:
             self.state.trouble = ()
-        job = self.session.beside(self._guarded(work))
+        job = self.session.start(self._guarded(work))
         self._started = [*self.jobs, job]
         return job
 

@@ -7,15 +7,16 @@ from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, display
 
 from beluga_nb.result import Result
-from beluga_nb.session import Session
+from beluga_nb.session import Session, default
 from beluga_nb.show.markup import NO_PICTURE, outside
+from beluga_nb.show.widget import bundle
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.comparison import comparison
 from beluga_nb.widgets.view.form import form
 from beluga_nb.widgets.view.history import history
 from beluga_nb.widgets.view.page import ROOT, page
-from beluga_nb.widgets.view.parts import bundle, tabs
+from beluga_nb.widgets.view.parts import tabs
 from beluga_nb.widgets.view.results import gallery
 from beluga_nb.widgets.view.work import UnderWay, told, trouble
 
@@ -37,7 +38,7 @@ class Panel:
         self._stills: list[DisplayHandle] = []
         self.box = widgets.VBox()
         self.box.add_class(ROOT)
-        self.box.children = self._parts(session)
+        self.box.children = self._parts()
         self.state.observe(lambda _: self._update(), "still")
         self.controller.open()
 
@@ -56,7 +57,7 @@ class Panel:
         """The last fault that is no error of ours, if there was one."""
         return self.controller.failure
 
-    def _parts(self, session: Session) -> list[widgets.DOMWidget]:
+    def _parts(self) -> list[widgets.DOMWidget]:
         state, controller = self.state, self.controller
         rooms = {
             "Pictures": gallery(state, controller),
@@ -64,7 +65,7 @@ class Panel:
             "History": history(state, controller),
         }
         return [
-            page(session.sizes_of(""), still=_STILL),
+            page(controller.data.sizes(), still=_STILL),
             form(state, controller),
             UnderWay(state, controller).box,
             told(state),
@@ -96,7 +97,7 @@ class Panel:
         return {**shown, "text/html": f'<div class="{_STILL}">{html}</div>'}
 
 
-def open_panel(session: Session) -> Panel:
-    """Return a new panel on a session, in the notebook that runs, if one does."""
+def panel(session: Session = default) -> Panel:
+    """Return the panel: a workbench of widgets on a session, in the notebook that runs, if one does."""
     shell = get_ipython()
     return Panel(session, shell.user_ns if shell else None)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from traitlets import Bool, Dict, Float, HasTraits, Instance, Int, Tuple, Unicode
 
+from beluga_nb.catalog import Model, Size
 from beluga_nb.result import Picture, Preview, Result
-from beluga_nb.session import Found, Mark, Model, Size
 from beluga_nb.show.markup import alt, caption
+from beluga_nb.store.marks import Mark
+from beluga_nb.widgets.data import Found
 
 PER_MODEL = ""
 """In place of a size or a quality: nothing is asked for, and the service's own default applies."""

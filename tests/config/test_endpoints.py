@@ -137,7 +137,7 @@ def test_in_a_grid_another_shape_is_said_once_for_each_model_and_size(tmp_path):
                 animal=["fox", "boat"],
                 model=["lab:sd-turbo", "lab:flux"],
                 size=["1:1", "16:9", "4:3"],
-            ).run(yes=True)
+            ).run(assume_yes=True)
     assert told == again
     assert told == [
         f"lab:{model} gave 512 × 512 where {size} was asked for."
@@ -280,9 +280,9 @@ def test_s12_a_file_alone_chooses_no_service_and_none_of_its_keys(tmp_path, dial
     keys = {each.variable: KEY for each in DIALECTS.values() if each.variable}
     asked = stranger(tmp_path, **keys, BELUGA_AI_API_KEY=KEY)
     now = asked.settings().at("ai:gpt-image-2")
-    assert asked._key(now) is None
+    assert asked.resources.backend(now).key is None
     with pytest.raises(SettingsError, match="names the server ai at https://"):
-        asked._endpoint(now)
+        asked.resources.backend(now).endpoint()
 
 
 def test_s12_the_one_line_says_what_a_file_wants_and_how_to_let_it(tmp_path):
@@ -323,7 +323,7 @@ def test_s12_a_services_own_key_goes_to_that_service_alone(tmp_path):
     (tmp_path / "beluga.toml").write_text(text)
     asked = session(tmp_path, OPENAI_API_KEY=KEY, XAI_API_KEY=KEY)
     now = asked.settings().at("ai:gpt-image-2")
-    endpoint = asked._endpoint(now)
+    endpoint = asked.resources.backend(now).endpoint()
     assert (endpoint.base_url, endpoint.key.source) == ("https://api.openai.com/v1", "OPENAI_API_KEY")
     without = session(tmp_path, XAI_API_KEY=KEY)
     with pytest.raises(SettingsError, match=r"There is no key for the endpoint ai.\nSet OPENAI_API_KEY."):
@@ -359,7 +359,7 @@ def test_s12_no_dialect_chooses_among_the_keys_of_the_person(tmp_path, address, 
         now = asked.settings().at("lab:x")
         key = key_of(now.named, environ)
         assert (now.named.dialect, key and key.source) == (dialect, wanted)
-        assert asked._endpoint(now).base_url == address
+        assert asked.resources.backend(now).endpoint().base_url == address
         held = f"key from {wanted}, ending in 6789" if wanted else "no key (BELUGA_LAB_API_KEY)"
         assert asked.status()["endpoint lab"].endswith(held)
 

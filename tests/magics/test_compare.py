@@ -39,7 +39,7 @@ def test_all_that_a_line_can_say():
             "take": ["a", "b"],
             "sample": 3,
             "seed": 7,
-            "insist": True,
+            "allow_unknown_model": True,
             "pairs": [["animal", "style"]],
             "replace": {"water": {"salt water": "salt water", "wine": "wine"}},
         },

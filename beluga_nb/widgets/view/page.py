@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import ipywidgets as widgets
 
-from beluga_nb.session import Size
+from beluga_nb.catalog import Size
 
 ROOT = "beluga-panel"
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import pybase64
 from IPython.display import display
 
+from beluga_nb.compare.voting import Voting
 from beluga_nb.errors import BelugaError
 from beluga_nb.result import Bundle
+from beluga_nb.show.blind import blind
 from beluga_nb.show.markup import outside
-from beluga_nb.widgets.view.parts import CAN_FOCUS, bundle
+from beluga_nb.show.widget import CAN_FOCUS, bundle
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -52,22 +54,6 @@ _IMAGE = "width:100%;height:auto;border-radius:4px;display:block;margin:0"
 
 _BOOTH = "beluga-booth"
 _FOCUS = f"""<style onload="this.closest('.{_BOOTH}')?.querySelector('input')?.focus()"></style>"""
-
-
-class Voting(Protocol):
-    """A session of votes, without names."""
-
-    @property
-    def pictures(self) -> tuple[bytes, bytes] | None: ...
-    @property
-    def caption(self) -> str: ...
-    @property
-    def progress(self) -> str: ...
-    @property
-    def undoable(self) -> bool: ...
-    def answer(self, answer: str) -> None: ...
-    def undo(self) -> None: ...
-    def reveal(self) -> Bundle: ...
 
 
 class Booth:
@@ -115,7 +101,7 @@ class Booth:
 
     def reveal(self) -> None:
         """End the session: the ranking takes the place of the booth, and nothing is taken back any more."""
-        self._ended = self._voting.reveal()
+        self._ended = self._voting.ranking()._repr_mimebundle_()
         for handle in self._handles:
             handle.update(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython's
         self.view.close()
@@ -137,7 +123,8 @@ class Booth:
 
     def _show(self) -> None:
         try:
-            pictures = self._voting.pictures
+            samples = self._voting.samples
+            pictures = samples and blind(*(each.picture.image for each in samples))
         except BelugaError as error:  # a damaged one: it can be skipped
             self.pictures.value = ""
             self._say(f"{error.message} Skip this pair.")
@@ -146,7 +133,7 @@ class Booth:
             self.pictures.value = _html(pictures, caption) if pictures else "<p>That was all.</p>"
             self._say(self._voting.progress)
             for answer, button in self.buttons.items():
-                button.disabled = not self._voting.undoable if answer == "undo" else pictures is None
+                button.disabled = not self._voting.can_undo if answer == "undo" else pictures is None
         self._shown_at = self._clock()
 
     def _focus(self) -> None:
