@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 
-from beluga_nb.compare.axes import Axis, Combination, Study, replacing, whole_prompts
+from beluga_nb.compare.axes import PARAMETERS, Axis, Combination, Study, replacing, whole_prompts
 from beluga_nb.compare.cell import Cell
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.tables import axis_of
@@ -17,47 +18,52 @@ from beluga_nb.runner import SessionRunner
 from beluga_nb.text import sanitize
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GridMaker:
-    """Makes the grids of a session: `fixed` is what all requests have in common."""
+    """Makes grids of a session: `fixed` is what all requests of one have in common."""
 
     resources: Resources
     regenerate: Callable[..., Result]
-    fixed: Mapping[str, object] = field(default_factory=dict)
+    _: KW_ONLY
+    fixed: Mapping[str, object]
     allow_unknown_model: bool = False
 
-    def study(
+    def make(
         self,
         template: str | Sequence[str] | Mapping[str, str],
+        given: Mapping[str, object],
         *,
         replace: Mapping[str, Iterable[object]],
-        axes: Mapping[str, object],
         pairs: Sequence[str] | Sequence[Sequence[str]],
         sample: int | None,
         seed: int | None,
         values: Mapping[str, object],
-    ) -> Study:
-        """Return the axes and which of their combinations are meant; raise `RequestError`."""
-        return Study(
+    ) -> Grid:
+        """Return the grid of a prompt and some axes; a parameter that is one text, or None, is no axis.
+
+        Raises `RequestError` where they do not fit, and `ImpossibleCombinationError` for what no model takes.
+        """
+        single = {name: each for name, each in given.items() if name in PARAMETERS and _is_single(each)}
+        study = Study(
             prompt=template if isinstance(template, str) else "",
             axes=(
                 *([] if isinstance(template, str) else [whole_prompts(template)]),
                 *(replacing(term, others) for term, others in replace.items()),
-                *self._axes(axes),
+                *self._axes({name: each for name, each in given.items() if name not in single}),
             ),
             pairs=_groups(pairs),
             sample=sample,
             seed=seed,
             values=values,
         )
+        return dataclasses.replace(self, fixed={**self.fixed, **single})._grid(study)
 
-    def grid(self, study: Study) -> Grid:
-        """Return the grid of a study; raise `ImpossibleCombinationError` for what no model takes."""
+    def _grid(self, study: Study) -> Grid:
         runner = SessionRunner(self.resources, self.regenerate)
         return Grid(study, self._cells(study), runner=runner, extended=self._extended)
 
     def _extended(self, study: Study, more: Mapping[str, object]) -> Grid:
-        return self.grid(study.extended({axis.name: axis for axis in self._axes(more)}))
+        return self._grid(study.extended({axis.name: axis for axis in self._axes(more)}))
 
     def _axes(self, given: Mapping[str, object]) -> list[Axis]:
         folder = self.resources.preferences.folder
@@ -92,6 +98,10 @@ class GridMaker:
         for remark in remarks:
             self.resources.notify(remark)
         return cells
+
+
+def _is_single(given: object) -> bool:
+    return given is None or isinstance(given, str)
 
 
 def _groups(pairs: Sequence[str] | Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:

@@ -16,13 +16,12 @@ from beluga_nb.catalog import Listing
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.judged import Gallery
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.template import filled
 from beluga_nb.config import keys
 from beluga_nb.config.preferences import Preferences, check_no_engine
 from beluga_nb.config.settings import Settings, SettingsOptions
 from beluga_nb.console import ask, ask_hidden, tell
 from beluga_nb.engines.own import own_engine
-from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
+from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.grids import GridMaker
 from beluga_nb.keyless import keyless
 from beluga_nb.library import Library
@@ -266,29 +265,21 @@ class Session:
         >>> g["fox"][0].size                                                       # doctest: +SKIP
         (1024, 1024)
         """
-        parameters = {"size": size, "quality": quality, "take": take, "model": model}
-        lists = {name: given for name, given in parameters.items() if not isinstance(given, str | None)}
         maker = GridMaker(
-            resources=self.resources,
-            regenerate=self.generate,
-            fixed={
-                "n": n,
-                "output_format": output_format,
-                "output_compression": output_compression,
-                **{name: given for name, given in parameters.items() if name not in lists},
-            },
+            self.resources,
+            self.generate,
+            fixed={"n": n, "output_format": output_format, "output_compression": output_compression},
             allow_unknown_model=allow_unknown_model,
         )
-        study = maker.study(
+        return maker.make(
             template,
+            axes | {"size": size, "quality": quality, "take": take, "model": model},
             replace=replace or {},
-            axes=axes | lists,
             pairs=pairs,
             sample=sample,
             seed=seed,
             values=values or {},
         )
-        return maker.grid(study)
 
     def gallery(self, *results: Result) -> Gallery:
         """Return some results side by side, to be scored, voted on and ranked."""
@@ -302,8 +293,7 @@ class Session:
         """
         from beluga_nb.show.recipe import opened  # Lazy import: few cells read files.
 
-        result = _with_true_template(opened(path_of(path)))
-        return replaced(result, view=bundle, ask=self.generate)
+        return replaced(opened(path_of(path)), view=bundle, ask=self.generate)
 
     def last(self) -> Result:
         """Return the newest result: this session's, or else the newest that the store has.
@@ -392,16 +382,6 @@ class Session:
 
 def _typed(hidden: Callable[[str], str | None]) -> Secret | None:
     return None if (typed := hidden("BelugAPI key (not shown): ")) is None else Secret(typed, "%beluga login")
-
-
-def _with_true_template(result: Result) -> Result:
-    # A file may claim any template; one that does not give its prompt is none.
-    recipe = result.recipe
-    try:
-        true = recipe.template is None or filled(recipe.template, recipe.values) == recipe.request.prompt
-    except UnknownNameError:
-        true = False
-    return result if true else result.from_template(None, {})
 
 
 default = Session()

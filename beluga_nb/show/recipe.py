@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from beluga_nb.errors import RequestError
+from beluga_nb.compare.template import filled
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.metadata import files
 from beluga_nb.result import Picture, Recipe, Result
 
@@ -16,11 +17,20 @@ def opened(path: Path) -> Result:
     Raises `MetadataError` for a file that is not there, is no picture, or holds no recipe.
     """
     saved = files.read(path)
-    told = [Recipe.from_json(text) for text in saved.recipes]
+    recipes = [Recipe.from_json(text) for text in saved.recipes]
     sha256 = hashlib.sha256(saved.bare).hexdigest()
-    own = [recipe for recipe, original in told if original == sha256]
-    recipe, data = (own[0], saved.bare) if own else (told[0][0], saved.data)
-    return Result(recipe.request, (Picture(data, saved.media_type, recipe),))
+    own = [recipe for recipe, original in recipes if original == sha256]
+    recipe, data = (own[0], saved.bare) if own else (recipes[0][0], saved.data)
+    result = Result(recipe.request, (Picture(data, saved.media_type, recipe),))
+    return result if _has_true_template(recipe) else result.from_template(None, {})
+
+
+def _has_true_template(recipe: Recipe) -> bool:
+    # A file may claim any template: one that does not give its prompt is none.
+    try:
+        return recipe.template is None or filled(recipe.template, recipe.values) == recipe.request.prompt
+    except UnknownNameError:
+        return False
 
 
 def cell_of(result: Result) -> str:
