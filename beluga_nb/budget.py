@@ -235,7 +235,7 @@ class Budget:
             arrived = len(error.result) if isinstance(error, IncompleteError) else 0
             if not error.may_be_billed and arrived < request.n:
                 with suppress(StoreError):  # what cannot be written down stays counted
-                    self._give_back(name, request.part(request.sample, request.n - arrived), caps)
+                    self._give_back(name, request.slice(request.sample, request.n - arrived), caps)
             raise
         finally:
             self._settle(name)

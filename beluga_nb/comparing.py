@@ -244,7 +244,7 @@ class Comparing(Judging):
         Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
             to_buy = ((each, self._to_buy(each, now.at(each.model))) for each in bounded)
-            bought = [each.part(each.sample, n) for each, n in to_buy if n]
+            bought = [each.slice(each.sample, n) for each, n in to_buy if n]
             for budget in self._bounding(now) if bought else []:
                 budget.check(bought, now.caps)
             Budget().check(bounded, caps)
@@ -269,7 +269,7 @@ class Comparing(Judging):
             except BelugaError as failure:
                 return Outcome(error=failure)
         if replayed:
-            self.budget.save(request.part(request.sample, len(replayed)), now.caps)
+            self.budget.save(request.slice(request.sample, len(replayed)), now.caps)
         return Outcome(await asyncio.to_thread(self._keep, result, now, store), error)
 
     def _keep(self, result: Result, now: Settings, store: Store) -> tuple[Kept, ...]:
@@ -292,7 +292,7 @@ class Comparing(Judging):
     def _open_calls(self) -> Mapping[Request, bool]:
         """Return what was asked for and has no known end, and whether someone is waiting for it still."""
         calls = sorted(pending.calls(self._store()), key=lambda call: call.on_its_way)
-        return {call.request.part(0): call.on_its_way for call in calls}
+        return {call.request.slice(0): call.on_its_way for call in calls}
 
     def _result_of(self, request: Request, pictures: Sequence[Picture]) -> Result:
         now = self.preferences.settings()

@@ -237,7 +237,7 @@ class EngineError(BelugaError):
         self.code = code
         self.param = param
         self.request_id = request_id
-        self.run = ""
+        self.idempotency_key = ""
         self.job = ""
         self.addresses: tuple[Address, ...] = ()
         self.sample: int | None = None
@@ -252,7 +252,9 @@ class EngineError(BelugaError):
         first, *rest = super()._lines()
         said = [f"status {self.status}"] if self.answered else []
         said += [f"request {self.request_id}"] if self.request_id else []
-        said += [f"call {self.run[:SHORT_ID]}"] if self.run and self.may_be_billed else []
+        said += (
+            [f"call {self.idempotency_key[:SHORT_ID]}"] if self.idempotency_key and self.may_be_billed else []
+        )
         return [f"{first} ({', '.join(said)})" if said else first, *rest]
 
 

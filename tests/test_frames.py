@@ -130,7 +130,7 @@ def is_asked_for(place, method=lambda session: session.generate):
 
 def rerun(session):
     result = ask(drawing, Request(prompt="a fox", model="flux-2.0"))
-    return dataclasses.replace(result, ask=session.generate).rerun
+    return dataclasses.replace(result, regenerate=session.generate).rerun
 
 
 ASKED = {

@@ -225,7 +225,7 @@ class Grid(Judged):
             return NOT_SENT
         if error is not None:
             return UNKNOWN if error.may_be_billed else FAILED
-        waiting = calls.get(cell.request.part(0))
+        waiting = calls.get(cell.request.slice(0))
         return NOT_SENT if waiting is None else WAITING if waiting else UNKNOWN
 
     @property

@@ -82,7 +82,7 @@ def key(request: Request, *, provider: str) -> str:
                 "schema": SCHEMA,
                 "op": OPERATION,
                 "provider": provider,
-                "request": request.said,
+                "request": request.parameters,
                 "inputs": [],
                 "take": request.take,
                 "sample": request.sample,
@@ -133,7 +133,7 @@ def _asked(request: Request, provider: str) -> dict[str, object]:
         "provider": provider,
         "take": request.take,
         "sample": request.sample,
-        "request": request.said,
+        "request": request.parameters,
         "inputs": [],
     }
 
@@ -183,7 +183,7 @@ def entry_of(text: bytes) -> Entry:
 def _read_first(record: Mapping[str, Any]) -> Entry:
     image, preview, response = record["image"], record["preview"], untrusted.members(record["response"])
     provider, said = untrusted.text(record["provider"]), untrusted.members(record["request"])
-    if said.keys() & {"n", "run"}:
+    if said.keys() & {"n", "idempotency_key"}:
         raise ValueError("a record is of one picture")
     sample = untrusted.whole(record["sample"], least=0, most=untrusted.MOST)
     request = Request(**said, take=record["take"], sample=sample)
@@ -347,7 +347,7 @@ class Store:
         """Record that each sample of a request was declined; raise `StoreError` where that fails."""
         with self.writing():
             for sample in request.samples:
-                part = request.part(sample)
+                part = request.slice(sample)
                 self._write_record(record_of_refusal(part, refusal, provider=provider, created=created))
 
     def keep(self, data: bytes, media_type: str | None = None) -> Path:

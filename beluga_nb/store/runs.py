@@ -45,7 +45,7 @@ class Run:
     @property
     def request(self) -> Request:
         """What was asked for."""
-        return self.call.request if self.call else self.rows[0].request.part(0)
+        return self.call.request if self.call else self.rows[0].request.slice(0)
 
     @property
     def prompt(self) -> str:
@@ -140,7 +140,7 @@ def _of(rows: list[Row]) -> Run:
     rows.sort(key=_sample)
     first = rows[0]
     return Run(
-        name=key(first.request.part(0), provider=first.provider) if first.sample else first.key,
+        name=key(first.request.slice(0), provider=first.provider) if first.sample else first.key,
         provider=first.provider,
         created=max(row.created for row in rows),
         rows=tuple(rows),
@@ -225,7 +225,7 @@ def recall(store: Store, name: str) -> Result:
     pictures = tuple(store.picture(entry) for entry in run.pictures)
     if not pictures:
         raise next(refusal for row in run.rows if (refusal := row.refusal))
-    return Result(run.request.part(pictures[0].recipe.request.sample, len(pictures)), pictures)
+    return Result(run.request.slice(pictures[0].recipe.request.sample, len(pictures)), pictures)
 
 
 def previews(store: Store, entries: Iterable[Entry]) -> Iterator[Preview]:

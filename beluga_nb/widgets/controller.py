@@ -471,7 +471,9 @@ def _pictures(count: int) -> str:
 def _recipe(piece: Piece) -> str:
     recipe = piece.picture.recipe
     request = recipe.request
-    said = [f"{name}: {sanitize(str(value))}" for name, value in request.said.items() if name != "prompt"]
+    said = [
+        f"{name}: {sanitize(str(value))}" for name, value in request.parameters.items() if name != "prompt"
+    ]
     said += [f"take: {sanitize(request.take, 80)}"] if request.take else []
     said += [f"sample: {request.sample}", f"engine: {sanitize(recipe.engine, 80)}"]
     said += [f"revised prompt: {sanitize(recipe.revised_prompt, 400)}"] if recipe.revised_prompt else []
