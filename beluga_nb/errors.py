@@ -33,7 +33,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal
 
-from beluga_nb.text import nearest, printable, redact, redact_bytes, sanitize
+from beluga_nb.redaction import redact, redact_bytes
+from beluga_nb.text import nearest, plural, printable, sanitize
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
@@ -145,7 +146,7 @@ class ImpossibleCombinationError(RequestError):
         lines = "".join(f"\n  {reason}" for reason in self.reasons)
         verb = "is" if count == 1 else "are"
         super().__init__(
-            f"{count} of {total} combination{'s' * (total != 1)} {verb} impossible:{lines}",
+            f"{count} of {plural(total, 'combination')} {verb} impossible:{lines}",
             "Nothing was sent. Take these values away, or ask for them in a grid of their own.",
         )
 

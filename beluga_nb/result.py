@@ -42,8 +42,8 @@ from beluga_nb.images import (
 )
 from beluga_nb.keyless import keyless
 from beluga_nb.paths import path_of
+from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import PARAMETERS, Request, check_text
-from beluga_nb.text import redact, redacted_bundle
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -49,6 +49,7 @@ from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import runs
 from beluga_nb.paths import path_of
+from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, IncompleteError, Result
 from beluga_nb.runtime import GRACE, Bridge, Nested, awaitable, blocking, cost_of_a_patch
@@ -61,7 +62,7 @@ from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import retaken
-from beluga_nb.text import Environment, Secret, redact, sanitize
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server
@@ -666,8 +667,8 @@ def _unfinished(calls: Sequence[Pending]) -> str:
     waiting = len(calls) - len(ended)
     free = sum(call.provider == LOCAL for call in ended)
     lost = len(ended) - free
-    words = [f"{lost} call{'s' * (lost > 1)} may have been charged without a result"] if lost else []
-    words += [f"{free} local call{'s' * (free > 1)} without a result, at no cost"] if free else []
+    words = [f"{plural(lost, 'call')} may have been charged without a result"] if lost else []
+    words += [f"{plural(free, 'local call')} without a result, at no cost"] if free else []
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
 
 

@@ -304,7 +304,7 @@ def buy(name, count):
             session.generate(f"{name} {number}")
             bought += 1
         except Exception as error:
-            assert type(error).__name__ in {"OverBudget", "Unreachable", "Refused"}, error
+            assert type(error).__name__ in {"OverBudgetError", "APIConnectionError", "APIStatusError"}, error
     return bought
 
 buy("parent", before)
@@ -451,7 +451,7 @@ def buy(name, count=3):
         try:
             session.generate(f"{name} {number}")
         except Exception as error:
-            assert type(error).__name__ in {"OverBudget", "StoreError"}, error
+            assert type(error).__name__ in {"OverBudgetError", "StoreError"}, error
             happened, advice = str(error).splitlines()
             assert advice.startswith("Nothing was sent. "), advice
 
@@ -560,7 +560,7 @@ def bought(*names):
         try:
             count += len(beluga_nb.generate(name))
         except beluga_nb.BelugaError as error:
-            assert type(error).__name__ in {"OverBudget", "StoreError"}, error
+            assert type(error).__name__ in {"OverBudgetError", "StoreError"}, error
     return count
 
 def use():
@@ -681,7 +681,7 @@ def buy(number):
     try:
         session.generate(f"{name} {number}", bridge="thread")
     except Exception as error:
-        assert type(error).__name__ == "OverBudget", error
+        assert type(error).__name__ == "OverBudgetError", error
 
 threads = [threading.Thread(target=buy, args=(number,)) for number in range(4)]
 for thread in threads:
