@@ -11,8 +11,8 @@ from beluga_nb.api.named import check_named, endpoint_of, key_of
 from beluga_nb.config.keys import KeyResolver, check_service_key
 from beluga_nb.config.settings import SERVICE, Settings
 from beluga_nb.errors import SettingsError, UnknownNameError
+from beluga_nb.redaction import Secret
 from beluga_nb.request import Request
-from beluga_nb.text import Secret
 
 LOCAL = "local"
 """The provider name of pictures from the embedded BelugAPI, as recordings have it."""

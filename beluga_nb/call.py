@@ -80,7 +80,9 @@ class Call:
 
     def finished(self, result: Result) -> Result:
         """Return a result of this call that knows its template, how it is shown and how it is asked again."""
-        return replace(result.from_template(self.template, self.values), view=self.view, ask=self.regenerate)
+        return replace(
+            result.from_template(self.template, self.values), renderer=self.view, regenerate=self.regenerate
+        )
 
     def _samples_of(self, providers: set[str]) -> set[int]:
         if not self.settings.reads_store:
@@ -88,5 +90,5 @@ class Call:
         return {
             sample
             for sample in self.request.samples
-            if any(self.store.has(self.request.part(sample), provider=each) for each in providers)
+            if any(self.store.has(self.request.slice(sample), provider=each) for each in providers)
         }

@@ -73,7 +73,7 @@ class Library:
         settings = self.resources.settings()
         store = self.resources.store(settings)
         view = self.resources.store_view(settings, store, writing=False)
-        return replace(recall(store, run), view=view, ask=self.regenerate)
+        return replace(recall(store, run), renderer=view, regenerate=self.regenerate)
 
     def verify(self, *notebooks: str | Path) -> list[Report]:
         """Return what is wrong with the store, or with the stores of some notebooks and what these show."""

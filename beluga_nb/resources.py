@@ -35,6 +35,7 @@ from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import BelugaError, SettingsError
 from beluga_nb.keyless import check
 from beluga_nb.merge import runs
+from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Result
 from beluga_nb.runtime import Bridge, Nested, cost_of_a_patch
@@ -45,7 +46,6 @@ from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import retaken
 from beluga_nb.store.work import revocable
-from beluga_nb.text import Environment, Secret, redact
 
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
@@ -159,7 +159,7 @@ class Resources:
         """Return the request that some arguments mean, and remarks on what is asked for instead of them."""
         parameters: dict[str, Any] = resolved(arguments, settings)
         asked = Request(prompt=prompt, **parameters)
-        check(asked.said | {"take": asked.take})
+        check(asked.parameters | {"take": asked.take})
         request = canonical(asked, settings, allow_unknown_model=allow_unknown_model)
         if settings.own_engine:
             return request, []
@@ -236,12 +236,12 @@ class Resources:
             return
         self.check_may_ask(call)
         if own := call.settings.own_engine:
-            for part in (request.part(sample) for run in new for sample in request.part(*run).samples):
-                yield Post(request=part, body=part.said, url=f"engine:{own.name}")
+            for part in (request.slice(sample) for run in new for sample in request.slice(*run).samples):
+                yield Post(request=part, body=part.parameters, url=f"engine:{own.name}")
             return
         endpoint = call.backend.endpoint()
         url = "" if call.backend.is_local else f"{endpoint.base_url}{endpoint.dialect.path}"
-        for part in (part for run in new for part in catalog.split(request.part(*run))):
+        for part in (part for run in new for part in catalog.split(request.slice(*run))):
             yield Post(request=part, body=endpoint.body(part), url=url)
 
     def check_may_ask(self, call: Call) -> None:
@@ -268,7 +268,7 @@ class Resources:
         self.check_may_ask(call)
         bought = len(missing - call.recoverable()) if call.budgets else 0
         for budget, caps in call.budgets if bought else ():
-            budget.check([request.part(0, bought)], caps)
+            budget.check([request.slice(0, bought)], caps)
         if not assume_yes and len(missing) > ASK_ABOVE:
             new = f"{len(missing)} new pictures"
             check_yes(
@@ -327,7 +327,7 @@ class Resources:
 
     def _count_saved(self, call: Call, saved: set[int]) -> None:
         if saved:
-            self.budget.save(call.request.part(call.request.sample, len(saved)), call.settings.caps)
+            self.budget.save(call.request.slice(call.request.sample, len(saved)), call.settings.caps)
 
     @asynccontextmanager
     async def _as_take(self, call: Call) -> AsyncIterator[Call]:
@@ -338,7 +338,7 @@ class Resources:
         takes = self.room.takes(os.path.realpath(call.store.folder))
 
         def release(request: Request) -> None:
-            takes.discard(request.part(0))
+            takes.discard(request.slice(0))
 
         request = await revocable(partial(self._reserve_take, call, takes), release)
         try:
@@ -351,5 +351,5 @@ class Resources:
             request = retaken(
                 call.request, call.store, provider=call.provider, reserved=takes, unfinished=True
             )
-            takes.add(request.part(0))  # until its end, or two made at once would be one
+            takes.add(request.slice(0))  # until its end, or two made at once would be one
         return request

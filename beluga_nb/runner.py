@@ -65,7 +65,7 @@ class SessionRunner:
         """Return pictures as a result that can be shown and asked again."""
         here = self.workspace()
         view = self.resources.view(here.settings, here.store)
-        return replace(Result(request, tuple(pictures)), view=view, ask=self.regenerate)
+        return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.regenerate)
 
     def workspace(self) -> Workspace:
         """Return the settings and the store as they stand now."""
@@ -123,7 +123,7 @@ class SessionRunner:
         if not metered:
             return
         to_buy = ((call.request, call.request.n - len(call.recoverable())) for call in metered)
-        bought = [request.part(request.sample, n) for request, n in to_buy if n]
+        bought = [request.slice(request.sample, n) for request, n in to_buy if n]
         for budget, held in metered[0].budgets if bought else ():
             budget.check(bought, held)
         Budget().check([call.request for call in metered], caps)

@@ -26,12 +26,12 @@ from beluga_nb.grids import GridMaker
 from beluga_nb.keyless import keyless
 from beluga_nb.library import Library
 from beluga_nb.paths import path_of
+from beluga_nb.redaction import Environment, Secret
 from beluga_nb.resources import Resources
 from beluga_nb.result import Engine, Result
 from beluga_nb.runner import SessionRunner
 from beluga_nb.runtime import GRACE, Job, awaitable, blocking
 from beluga_nb.show.markup import bundle
-from beluga_nb.text import Environment, Secret
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server
@@ -293,7 +293,7 @@ class Session:
         """
         from beluga_nb.show.recipe import opened  # Lazy import: few cells read files.
 
-        return replaced(opened(path_of(path)), view=bundle, ask=self.generate)
+        return replaced(opened(path_of(path)), renderer=bundle, regenerate=self.generate)
 
     def last(self) -> Result:
         """Return the newest result: this session's, or else the newest that the store has.

@@ -19,7 +19,7 @@ from beluga_nb.errors import EngineError
 from beluga_nb.resources import Resources
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 
 NO_KEY = f"none: set {keys.VARIABLE}, or %beluga login"
 
@@ -67,8 +67,8 @@ def _unfinished(calls: Sequence[Pending]) -> str:
     waiting = len(calls) - len(ended)
     free = sum(call.provider == LOCAL for call in ended)
     lost = len(ended) - free
-    words = [f"{lost} call{'s' * (lost > 1)} may have been charged without a result"] if lost else []
-    words += [f"{free} local call{'s' * (free > 1)} without a result, at no cost"] if free else []
+    words = [f"{plural(lost, 'call')} may have been charged without a result"] if lost else []
+    words += [f"{plural(free, 'local call')} without a result, at no cost"] if free else []
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
 
 

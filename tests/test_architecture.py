@@ -18,8 +18,9 @@ PACKAGE = Path(beluga_nb.__file__).parent
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
     {"process", "money"},
+    {"redaction"},
     {"text"},
-    {"errors", "pieces", "untrusted"},
+    {"errors", "untrusted"},
     {"paths"},
     {"metadata", "cells", "keyless", "arguments"},
     {"images"},

@@ -26,12 +26,13 @@ from beluga_nb.errors import (
 from beluga_nb.images import SUFFIXES
 from beluga_nb.keyless import keyless
 from beluga_nb.paths import path_of
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result, causes
 from beluga_nb.runtime import Job, awaitable, blocking
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
-from beluga_nb.text import redacted_bundle
+from beluga_nb.text import plural
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -162,7 +163,7 @@ class Grid(Judged):
             return NOT_SENT
         if error is not None:
             return UNKNOWN if error.may_be_billed else FAILED
-        waiting = calls.get(cell.request.part(0))
+        waiting = calls.get(cell.request.slice(0))
         return NOT_SENT if waiting is None else WAITING if waiting else UNKNOWN
 
     @property
@@ -267,7 +268,7 @@ class Grid(Judged):
 
     def __repr__(self) -> str:
         states = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
-        return f"<Grid of {len(self)} cell{'s' * (len(self) != 1)}: {states}>"
+        return f"<Grid of {plural(len(self), 'cell')}: {states}>"
 
     def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
         from beluga_nb.show.grids import bundle_of
@@ -328,13 +329,13 @@ class Grid(Judged):
 def _open_calls(store: Store) -> dict[Request, bool]:
     """Return the calls without a known end, and whether someone is waiting for each still."""
     calls = sorted(pending.calls(store), key=lambda call: call.on_its_way)
-    return {call.request.part(0): call.on_its_way for call in calls}
+    return {call.request.slice(0): call.on_its_way for call in calls}
 
 
 def _named(axes: Sequence[str]) -> str:
     if not axes:
         return "The only cell of this grid has no label."
-    return f"A cell has {len(axes)} label{'s' * (len(axes) > 1)}: {', '.join(axes)}."
+    return f"A cell has {plural(len(axes), 'label')}: {', '.join(axes)}."
 
 
 def _labels(given: object) -> set[str]:

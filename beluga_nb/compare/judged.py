@@ -18,6 +18,7 @@ from beluga_nb.compare.scores import Duplicates, Leaderboard, Metric, Scores
 from beluga_nb.errors import RequestError
 from beluga_nb.result import Picture, Result
 from beluga_nb.store.votes import votes
+from beluga_nb.text import plural
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -138,7 +139,7 @@ class Gallery(Judged):
 
     def __repr__(self) -> str:
         count = len(self._pictures)
-        return f"<Gallery of {count} picture{'s' * (count != 1)}>"
+        return f"<Gallery of {plural(count, 'picture')}>"
 
 
 def _pictures_of(result: object) -> Sequence[Picture]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, overload
 
 from beluga_nb.errors import UnknownNameError
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle
-from beluga_nb.text import redacted_bundle
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking

@@ -17,7 +17,7 @@ from beluga_nb.compare.scores import Duplicates, Metric, Scored, Scores
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.result import MissingPicture, Recipe
 from beluga_nb.store.scores import Score, asked_of, read, write
-from beluga_nb.text import nearest, sanitize
+from beluga_nb.text import nearest, plural, sanitize
 
 T = TypeVar("T")
 
@@ -116,7 +116,7 @@ class _Scoring:
             suggestion = f"Did you mean '{like}'? " if like and like != self.name else ""
             raise RequestError(
                 f"No score '{sanitize(self.name, 60)}' of version {sanitize(self.version, 60)} is recorded"
-                f" for {missing} of {total} picture{'s' * (total != 1)}.",
+                f" for {missing} of {plural(total, 'picture')}.",
                 f"{suggestion}Give the function that measures it: score(name, function).",
             )
 

@@ -15,13 +15,14 @@ from beluga_nb.compare.runner import Workspace
 from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
 from beluga_nb.images import decode
 from beluga_nb.paths import write_file
+from beluga_nb.redaction import redact
 from beluga_nb.result import Bundle, MissingPicture, Preview
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.markup import alt, data_uri
 from beluga_nb.show.preview import EDGE
 from beluga_nb.show.stored import StoreView
 from beluga_nb.store.records import Blob
-from beluga_nb.text import redact
+from beluga_nb.text import plural
 
 # Lazy imports in here: a grid in a notebook needs no fonts, no page and no pandas.
 if TYPE_CHECKING:
@@ -197,21 +198,17 @@ def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...
 def _head(grid: Grid) -> str:
     if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
         wanted = sum(cell.request.n for cell in grid.cells)
-        return f"{_count(len(grid), 'cell')}, {_count(wanted, 'picture')}; nothing is asked before run()"
+        return f"{plural(len(grid), 'cell')}, {plural(wanted, 'picture')}; nothing is asked before run()"
     refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
     local = sum(ref.recipe.procedural for ref in refs)
     states = [f"{count} {state}" for state, count in grid.counts.items() if count]
-    words = [f"{_count(len(grid), 'cell')}: {', '.join(states)}", _count(len(refs), "picture")]
+    words = [f"{plural(len(grid), 'cell')}: {', '.join(states)}", plural(len(refs), "picture")]
     if local == len(refs) == 1:
         words.append("a local preview, not model output")
     elif local:
         some = "all" if local == len(refs) else f"{local}"
         words.append(f"{some} of them local previews, not model output")
     return "; ".join(words)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 _REQUEST_COLUMNS = ("model", "size", "quality", "take")
