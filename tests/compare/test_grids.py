@@ -172,13 +172,13 @@ def test_a_size_that_becomes_another_is_said_once_before_anything_is_sent(sessio
 
 def test_r17_a_large_grid_asks_first(session, engine):
     asked = []
-    session.confirm = lambda question: asked.append(question)
+    session.resources.confirm = lambda question: asked.append(question)
     with pytest.raises(NotConfirmedError):
         study(session, n=2).run()
     assert engine.requests == []
     [question] = asked
     assert question.startswith("16 new pictures of gpt-image-2, flux-2.0, at most 0.24 USD")
-    session.confirm = lambda _: True
+    session.resources.confirm = lambda _: True
     assert study(session, n=2).run().counts["done"] == 8
 
 

@@ -378,7 +378,7 @@ def test_s12_what_the_environment_says_of_another_address_opens_no_door(tmp_path
     (tmp_path / "beluga.toml").write_text(HERE)
     said = {"BELUGA_LAB_API_KEY": KEY, "BELUGA_LAB_BASE_URL": "https://lab.example/v1"}
     asked = stranger(tmp_path, **said)
-    assert asked._endpoint(asked.settings().at("lab:sd")).base_url == "https://lab.example/v1"
+    assert asked.resources.backend(asked.settings().at("lab:sd")).endpoint().base_url == "https://lab.example/v1"
 
 
 def test_s13_plain_http_is_for_this_machine_only(tmp_path):
@@ -422,7 +422,7 @@ def test_an_endpoints_own_patience_outranks_the_dialects_and_the_usual(tmp_path)
     said = {name: {"base_url": "https://lab.example/v1", **parts} for name, parts in of.items()}
     asked = Session(environ={}, folder=tmp_path, endpoints=said)
     now = asked.settings()
-    waits = [asked._endpoint(now.at(f"{name}:sd")).timeout for name in of]
+    waits = [asked.resources.backend(now.at(f"{name}:sd")).endpoint().timeout for name in of]
     assert waits == [900, 5, 330]
 
 

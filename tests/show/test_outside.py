@@ -18,8 +18,8 @@ from conftest import drawn
 import beluga_nb
 import beluga_nb.errors as errors
 from beluga_nb.catalog import Listing, Model
-from beluga_nb.compare.judged import Duplicates, Scored, Scores
 from beluga_nb.compare.rank import ranking
+from beluga_nb.compare.scores import Duplicates, Scored, Scores
 from beluga_nb.compare.vote import Duel
 from beluga_nb.magics.progress import Progress
 from beluga_nb.request import Request
