@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -431,20 +430,14 @@ def _answer(picture: object) -> ImagePayload:
         ) from error
 
 
-Small = Callable[["Image"], Preview]
-"""Makes the small copy of a picture that is decoded, which it leaves as it is."""
-
-SMALL: ContextVar[Small | None] = ContextVar("SMALL", default=None)
-"""What makes the small copy of a picture, where one will be wanted.
-
-Who decodes a picture to see that it is whole makes it on the way: decoding is the most of the work.
-"""
+PreviewMaker = Callable[["Image"], Preview]
+"""Makes the small copy of a decoded picture, which it leaves as it is."""
 
 
-def validate(data: bytes) -> tuple[str, Preview | None]:
+def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str, Preview | None]:
     """Return the media type of a picture that is whole and decodes; else raise `InvalidImageError`.
 
-    Where a small copy will be wanted, it is returned too (`SMALL`).
+    With `make_preview`, the small copy is returned too: decoding is most of its work.
     """
     if is_truncated(data):  # Pillow loads some that are, such as a PNG that lacks its last twenty bytes
         raise InvalidImageError(
@@ -452,12 +445,12 @@ def validate(data: bytes) -> tuple[str, Preview | None]:
             "It may have been billed; the bytes are kept as they came.",
             data=data,
         )
-    image, make = decode(data), SMALL.get()
-    kind, small = MEDIA_TYPES[str(image.format)], None
-    if make:
-        with contextlib.suppress(Exception):  # a codec's; who wants the copy tries again, and says so
-            small = make(image)
-    return kind, small
+    image, preview = decode(data), None
+    if make_preview:
+        # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
+        with contextlib.suppress(Exception):
+            preview = make_preview(image)
+    return MEDIA_TYPES[str(image.format)], preview
 
 
 class Engine(Protocol):
@@ -468,14 +461,14 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OwnEngine:
-    """A person's engine that a session asks in place of all services; it lives as long as a session has it.
+    """A user's engine, which a session asks instead of a service; its pictures are recorded under `name`.
 
-    Its pictures are recorded under `name`. `checked` is the engine held to what an engine promises.
+    `within` returns the engine with a timeout in seconds, checked against what an engine promises.
     """
 
     engine: Engine
     name: str
-    checked: Engine
+    within: Callable[[float], Engine]
 
 
 class IncompleteError(EngineError):

@@ -140,7 +140,9 @@ class Session(Care, Comparing, Bench):
                 "A provider is the name of an engine, and there is no engine.",
                 'Give both: engine=my_engine, provider="my-engine".',
             )
-        self.preferences.own_engine = None if engine is None else own_engine(engine, provider)
+        self.preferences.own_engine = (
+            None if engine is None else own_engine(engine, provider, make_preview=small)
+        )
 
     @keyless
     def submit(
@@ -549,7 +551,6 @@ class Session(Care, Comparing, Bench):
             provider=provider,
             notify=self.notify,
             preview=preview,
-            small=small,
             timeout=now.timeout,
             max_in_flight=now.max_in_flight,
             other_providers=[each for each in others if each != provider],
@@ -565,7 +566,7 @@ class Session(Care, Comparing, Bench):
     def _source(self, now: Settings) -> Source:
         if now.own_engine:
             return own(now.own_engine, self._room, timeout=now.timeout)
-        return service(self._endpoint(now), self._room, faults=now.faults)
+        return service(self._endpoint(now), self._room, make_preview=small, faults=now.faults)
 
     def _tell_of_file(self, now: Settings) -> None:
         for words in map(str, now.ignored):

@@ -380,7 +380,7 @@ def things(tmp_path, monkeypatch):
             "plan": session.plan("a fox", model="flux-2.0"),
             "panel": session.panel(),
             "panel.controller": vars(session.panel()),
-            "engines": dict(session._room._sources),
+            "engines": dict(session._room._services),
             "the engine room": session._room,
             "engine": Http(session._endpoint(now)),
             "endpoint": session._endpoint(now),

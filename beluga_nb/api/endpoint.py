@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any
 
 from beluga_nb.api.dialects import BELUGA, Dialect
 from beluga_nb.redaction import Secret
@@ -16,26 +14,11 @@ from beluga_nb.request import Request
 
 Sleep = Callable[[float], Awaitable[None]]
 
-
-class TimeLimits(NamedTuple):
-    """How long a call may take, and connecting; in seconds."""
-
-    timeout: float
-    connect_timeout: float
-
-
-TIME_LIMITS: ContextVar[TimeLimits | None] = ContextVar("TIME_LIMITS", default=None)
-"""The limits of the call under way, where it has its own; calls with other limits share a connection."""
-
-
-def timeout(default: float) -> float:
-    """Return how long the call that is under way may take."""
-    limits = TIME_LIMITS.get()
-    return default if limits is None else limits.timeout
-
-
-DEADLINE: ContextVar[float] = ContextVar("DEADLINE", default=math.inf)
-"""When the whole call must have ended, on the running loop's clock, however often it is tried."""
+Message = MutableMapping[str, Any]
+App = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+"""An ASGI application, as the ASGI specification types it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +39,6 @@ class Endpoint:
     connect_timeout: float = 10.0
     dialect: Dialect = BELUGA
     prefix: str = ""
-
-    @property
-    def limits(self) -> TimeLimits:
-        """The limits of the call under way: its own, or else those of this endpoint."""
-        return TIME_LIMITS.get() or TimeLimits(self.timeout, self.connect_timeout)
-
-    @property
-    def connection(self) -> Endpoint:
-        """This endpoint without time limits, which need no connection of their own."""
-        return replace(self, timeout=math.inf, connect_timeout=math.inf)
 
     def body(self, request: Request) -> dict[str, object]:
         """Return what is posted for a request."""

@@ -12,15 +12,15 @@ from typing import TypedDict
 
 from beluga_nb.api import answers, spool
 from beluga_nb.api.download import Download
-from beluga_nb.api.endpoint import DEADLINE, Endpoint, Sleep
+from beluga_nb.api.endpoint import App, Endpoint, Sleep
 from beluga_nb.api.fetch import absolute
-from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Transport
+from beluga_nb.api.transport import MAX_IN_MEMORY, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
 from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.images import is_of_another_format
 from beluga_nb.merge import joined, outcome, side_by_side
 from beluga_nb.request import Request
-from beluga_nb.result import CallCancelled, ImagePayload, Result, causes, validate
+from beluga_nb.result import CallCancelled, ImagePayload, PreviewMaker, Result, causes, validate
 from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
 
@@ -47,12 +47,21 @@ _NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture th
 class Client:
     """The API at an `Endpoint`: what it is asked, and what its answers mean.
 
-    With `app`, that ASGI application answers in this process. Deadlines are on the running loop's clock.
+    With `app`, that ASGI application answers in this process; `make_preview` makes the small copies of its
+    pictures. Deadlines are on the running loop's clock.
     """
 
-    def __init__(self, endpoint: Endpoint, *, app: App | None = None, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        app: App | None = None,
+        sleep: Sleep = asyncio.sleep,
+        make_preview: PreviewMaker | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self.sleep = sleep
+        self.make_preview = make_preview
         self.transport = Transport(endpoint, app=app)
 
     async def post(self, request: Request, deadline: float) -> Response:
@@ -151,7 +160,7 @@ class Client:
             place = part.sample - request.sample
             here[place] = item = await _filled(items[place], download)
             try:
-                return await asyncio.to_thread(_checked, part, item, by)
+                return await asyncio.to_thread(self._checked, part, item, by)
             except InvalidResponseError:
                 here[place] = items[place]  # its address may give another one later
                 raise
@@ -160,7 +169,7 @@ class Client:
             outcomes = await side_by_side(outcome(arrive, part) for part in parts[: len(items)])
         except asyncio.CancelledError:
             left = tuple(self._left(request, here, by))
-            raise CallCancelled(partial(_arrived, request, here, by), addresses=left) from None
+            raise CallCancelled(partial(self._arrived, request, here, by), addresses=left) from None
         for part, each in zip(parts, outcomes, strict=False):
             if isinstance(each, EngineError):
                 each.sample = part.sample
@@ -207,7 +216,22 @@ class Client:
         """Return those pictures of an answer that need not be fetched, or what is wrong with them."""
         parsed = _parsed(response)
         by = _By(engine=self.engine_of(response), created=parsed.created)
-        return _arrived(request, parsed.items, by)
+        return self._arrived(request, parsed.items, by)
+
+    def _arrived(
+        self, request: Request, items: Sequence[Item | InvalidResponseError], by: _By
+    ) -> list[Result | BelugaError]:
+        outcomes: list[Result | BelugaError] = []
+        for sample, item in zip(request.samples, items, strict=False):
+            if isinstance(item, Item) and item.data is not None:
+                try:
+                    outcomes.append(self._checked(request.slice(sample), item, by))
+                except BelugaError as error:
+                    outcomes.append(error)
+        return outcomes
+
+    def _checked(self, part: Request, item: Item, by: _By) -> Result:
+        return Result.of(part, [_answer(item, self.make_preview)], **by)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -222,12 +246,19 @@ class Http:
     `IncompleteError` where only some pictures are good.
     """
 
-    def __init__(self, endpoint: Endpoint, *, app: App | None = None, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        app: App | None = None,
+        sleep: Sleep = asyncio.sleep,
+        make_preview: PreviewMaker | None = None,
+    ) -> None:
         self.endpoint = endpoint
-        self.client = Client(endpoint, app=app, sleep=sleep)
+        self.client = Client(endpoint, app=app, sleep=sleep, make_preview=make_preview)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = min(DEADLINE.get(), asyncio.get_running_loop().time() + self.endpoint.limits.timeout)
+        deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
         return await self.client.understood(request, await self.client.post(request, deadline), deadline)
 
     async def aclose(self) -> None:
@@ -235,12 +266,14 @@ class Http:
         await self.client.aclose()
 
 
-async def recovered(endpoint: Endpoint, request: Request, left: Address | Path) -> Result:
+async def recovered(
+    endpoint: Endpoint, request: Request, left: Address | Path, *, make_preview: PreviewMaker | None = None
+) -> Result:
     """Return pictures of `request` from their address, or from an answer that was kept; nothing is bought.
 
     Raises as `Client.understood`, and `InvalidResponseError` for a file that holds no answer.
     """
-    client = Client(endpoint)
+    client = Client(endpoint, make_preview=make_preview)
     deadline = asyncio.get_running_loop().time() + endpoint.timeout
     try:
         if isinstance(left, Path):
@@ -348,26 +381,9 @@ async def _filled(item: Item | InvalidResponseError, download: Download) -> Item
     return item if item.data is not None else replace(item, data=await download(str(item.url)))
 
 
-def _answer(item: Item) -> ImagePayload:
+def _answer(item: Item, make_preview: PreviewMaker | None = None) -> ImagePayload:
     assert item.data is not None
-    return item.answer(item.data, *validate(item.data))
-
-
-def _checked(part: Request, item: Item, by: _By) -> Result:
-    return Result.of(part, [_answer(item)], **by)
-
-
-def _arrived(
-    request: Request, items: Sequence[Item | InvalidResponseError], by: _By
-) -> list[Result | BelugaError]:
-    outcomes: list[Result | BelugaError] = []
-    for sample, item in zip(request.samples, items, strict=False):
-        if isinstance(item, Item) and item.data is not None:
-            try:
-                outcomes.append(_checked(request.slice(sample), item, by))
-            except BelugaError as error:
-                outcomes.append(error)
-    return outcomes
+    return item.answer(item.data, *validate(item.data, make_preview))
 
 
 def _too_few(arrived: int, wanted: int) -> EngineError:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from beluga_nb.api import tasks
-from beluga_nb.api.endpoint import Endpoint, Sleep
+from beluga_nb.api.endpoint import App, Endpoint, Sleep
 from beluga_nb.api.http import Client
 from beluga_nb.api.tasks import NOT_BILLED, Task
-from beluga_nb.api.transport import App, Response
+from beluga_nb.api.transport import Response
 from beluga_nb.errors import (
     APIStatusError,
     APITimeoutError,
@@ -74,7 +74,7 @@ class Polled:
         self.client = Client(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = asyncio.get_running_loop().time() + self.endpoint.limits.timeout
+        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
         name = _submitted(await self.client.post(request, deadline))
         try:
             return await self._completed(request, name, deadline)
@@ -120,7 +120,7 @@ class Polled:
 
     def _late(self, name: str) -> EngineError:
         return APITimeoutError(
-            f"Task {name} was not ready within {self.endpoint.limits.timeout:g} s.",
+            f"Task {name} was not ready within {self.endpoint.timeout:g} s.",
             "It may have been billed, so it was not submitted again; the service may still finish it.",
         )
 

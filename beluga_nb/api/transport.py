@@ -15,7 +15,7 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.endpoint import App, Endpoint
 from beluga_nb.api.fetch import begins_with_picture, origin, seems_complete
 from beluga_nb.api.heads import LiberalHead, Read
 from beluga_nb.api.inflate import inflated
@@ -44,12 +44,6 @@ from beluga_nb.redaction import redact, redact_bytes
 from beluga_nb.result import CallCancelled
 from beluga_nb.text import sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN, error_from_json
-
-Message = MutableMapping[str, Any]
-App = Callable[
-    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
-"""An ASGI application, as the ASGI specification types it."""
 
 MAX_IN_MEMORY = 256 * 2**20
 """Bytes of an answer that are held in memory: ten pictures of 18 MB, as base64. A spool takes more."""
@@ -157,7 +151,7 @@ class Transport:
         url, headers = httpx.URL(outgoing.url), {"host": httpx.URL(outgoing.url).netloc.decode()}
         extensions: dict[str, Any] = {
             "trace": departure,
-            "timeout": {"connect": self.endpoint.limits.connect_timeout},  # one deadline bounds all the rest
+            "timeout": {"connect": self.endpoint.connect_timeout},  # one deadline bounds all the rest
         }
         if outgoing.ip:
             extensions["sni_hostname"] = url.raw_host.decode()
@@ -195,7 +189,7 @@ class Transport:
         if departure.pending:
             return self._not_sent("too slow" if late else sanitize(str(error), 120), error)
         if late:
-            return APITimeoutError(f"No answer within {self.endpoint.limits.timeout:g} s.", NOT_SENT_AGAIN)
+            return APITimeoutError(f"No answer within {self.endpoint.timeout:g} s.", NOT_SENT_AGAIN)
         return _broken(type(error).__name__)
 
     def _not_sent(self, reason: str, error: Exception) -> APIConnectionError:

@@ -9,7 +9,6 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.polled import Advance, Polled
 from beluga_nb.config import keys
 from beluga_nb.config.settings import LOOPBACK, checked_base_url
-from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import APIStatusError, EngineError
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.request import Request
@@ -39,11 +38,11 @@ def upstream(url: str, environ: Mapping[str, str], *, advance: Advance) -> Engin
         extensions=host in LOOPBACK,  # there, it may be our own server
         timeout=PATIENCE,
     )
-    return _Vouched(PerLoop(lambda: Polled(endpoint, advance=advance)), host)
+    return HidesUpstreamAuth(Polled(endpoint, advance=advance), host)
 
 
-class _Vouched:
-    """The key that a service refuses is ours: to our caller that is a failure, not a refusal."""
+class HidesUpstreamAuth:
+    """Map 401 and 403 of the service to 502: the key that it refuses is this server's, not the caller's."""
 
     def __init__(self, engine: Engine, host: str) -> None:
         self.engine = engine
