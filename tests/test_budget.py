@@ -377,7 +377,7 @@ CROWD = """
 import os, sys
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.request import Request
-from beluga_nb.errors import OverBudgetError, Refused
+from beluga_nb.errors import OverBudgetError, APIStatusError
 
 budget, caps = Budget(), Caps(images=300)
 
@@ -881,7 +881,7 @@ from beluga_nb.request import Request
 from beluga_nb.errors import APIStatusError
 
 budget, request = Budget(), Request(prompt="a fox", model="flux-2.0", n=2)
-with budget.reserved(request, Caps()), contextlib.suppress(Refused), budget.reserved(request, Caps()):
+with budget.reserved(request, Caps()), contextlib.suppress(APIStatusError), budget.reserved(request, Caps()):
     if pid := os.fork():
         os.waitpid(pid, 0)
     raise APIStatusError("No.", status=402)
