@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import beluga_nb.catalog as catalog
 import beluga_nb.config.settings as settings
-from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
-from beluga_nb.api.named import told as described
+from beluga_nb.api.dialects import find_dialect
+from beluga_nb.api.endpoint import Endpoint, check_known, describe, endpoint_of, key_of, key_variables
 from beluga_nb.bench import Bench
 from beluga_nb.bench import Found as Found  # for the workbench, which knows only the session
 from beluga_nb.budget import Budget, Caps
@@ -30,7 +28,7 @@ from beluga_nb.compare.template import filled as filled  # for the magics, which
 from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told
 from beluga_nb.config import keys
-from beluga_nb.config.endpoints import Named
+from beluga_nb.config.endpoints import EndpointConfig
 from beluga_nb.config.preferences import Preferences, canonical, check_no_engine, elsewhere, meant
 from beluga_nb.config.project import is_untrusted_file
 from beluga_nb.config.settings import Settings as Settings  # for the workbench, too
@@ -361,7 +359,7 @@ class Session(Care, Comparing, Bench):
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
         for named in () if now.own_engine else now.endpoints.values():
-            told[f"endpoint {named.name}"] = described(named, self._environment)
+            told[f"endpoint {named.name}"] = describe(named, self._environment)
         if now.ignored:
             told["not used"] = " ".join(map(str, now.ignored))
         if now.faults and self._local(now):
@@ -441,10 +439,10 @@ class Session(Care, Comparing, Bench):
 
     def watch(self) -> None:
         """Look at every key that may be in use, so that no output from here on holds one."""
-        endpoints: Collection[Named] = ()
+        endpoints: Collection[EndpointConfig] = ()
         with suppress(BelugaError):  # settings that are wrong say so where they are wanted
             endpoints = self.settings().endpoints.values()
-        self._find_key.watch(variables(endpoints))
+        self._find_key.watch(key_variables(endpoints))
 
     def _no_key(self, now: Settings) -> str:
         if now.own_engine:
@@ -684,7 +682,7 @@ def _check_known(now: Settings, request: Request) -> None:
             'Nothing was sent. Give the engine another name: Session(engine=…, provider="my-engine").',
         )
     if now.named and now.named.name in now.endpoints:
-        check_named(now.named)
+        check_known(now.named)
     elif now.named and not now.named.known:
         raise UnknownNameError(
             "model",

@@ -200,6 +200,9 @@ Not among them: 408 and 499, where someone had waited; 409, which also says that
 executed; 424, which comes in the middle of the work; and whatever else a gateway makes up.
 """
 
+TRY_LATER = frozenset({408, 425, 429})
+"""The statuses below 500 after which a GET may succeed a little later."""
+
 LONGEST_WAIT = 60.0
 """Seconds that a call sleeps at most in all its pauses (R05)."""
 

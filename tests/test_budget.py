@@ -520,7 +520,7 @@ def test_whatever_forks_lack_and_when_no_more_is_bought_than_the_cap_and_no_file
 def test_who_cannot_count_with_forked_processes_any_more_spends_nothing_that_has_a_cap(
     why, limits, monkeypatch
 ):
-    monkeypatch.setattr(forks, "PATIENCE", 0.2)
+    monkeypatch.setattr(forks, "LOCK_TIMEOUT", 0.2)
     monkeypatch.setattr(forks, "MEMORY", 500)
     budget = Budget()
     assert bought(budget, limits)

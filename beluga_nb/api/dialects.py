@@ -218,7 +218,7 @@ DIALECTS = {
 """All of them, by the names that `beluga.toml` uses."""
 
 
-def find(name: str) -> Dialect:
+def find_dialect(name: str) -> Dialect:
     """Return the dialect of that name; raise `UnknownNameError`, naming the nearest, where there is none."""
     try:
         return DIALECTS[name]

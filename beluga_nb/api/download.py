@@ -16,6 +16,7 @@ from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.images import is_truncated, is_whole
 from beluga_nb.text import sanitize
+from beluga_nb.wire import TRY_LATER
 
 ATTEMPTS = 3
 """How often a picture is fetched that does not arrive whole."""
@@ -25,9 +26,6 @@ AT_ONCE = 4
 
 REDIRECTS = 3
 """How many redirects of a picture's address are followed (S20)."""
-
-_LATER = {408, 425, 429}
-"""Statuses below 500 after which a picture may be there a little later."""
 
 _REDIRECTED = {301, 302, 303, 307, 308}
 
@@ -80,7 +78,7 @@ class Download:
             if response.status == 200:
                 cut = response.content
             elif response.status < 500:
-                gone = response.status not in _LATER
+                gone = response.status not in TRY_LATER
                 break
         raise _not_fetched(address, cut, gone=gone)
 

@@ -7,11 +7,10 @@ import re
 from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
+from beluga_nb.config.settings import LOOPBACK
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import is_picture, is_whole
 from beluga_nb.text import sanitize
-
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 # IPv6, or what a resolver reads as IPv4 however it is spelt (127.1, 0x7f000001), or this machine.
 _NO_NAME = re.compile(r"[^:]*:.*|(.*\.)?(\d+|0x[0-9a-f]*|localhost)\.?")
@@ -42,7 +41,7 @@ def picture_url(url: str, base_url: str) -> str:
         raise _unsafe(url)
     if not whole.isprintable() or " " in host:
         raise _unsafe(url)
-    if there != home and home[1] not in _LOOPBACK and (scheme != "https" or _NO_NAME.fullmatch(host)):
+    if there != home and home[1] not in LOOPBACK and (scheme != "https" or _NO_NAME.fullmatch(host)):
         raise _unsafe(url)
     return whole
 
@@ -64,7 +63,7 @@ def check_addresses(url: str, base_url: str, addresses: Collection[str]) -> None
     home = origin(base_url)
     if origin(url) == home:
         return
-    here = home[1] in _LOOPBACK
+    here = home[1] in LOOPBACK
     if not all(is_public(each) or (here and ipaddress.ip_address(each).is_loopback) for each in addresses):
         raise _unsafe(url)
 

@@ -199,10 +199,14 @@ def _in_chunks(head: bytes, body: bytes) -> bool:
 
 def _length(head: bytes, body: bytes) -> int | None:
     """Return how long a body is by its head, if that says one thing."""
-    said = b",".join(value for name, value in _fields(head) if name.lower() == b"content-length")
-    [length, *others] = {each.strip() for each in said.split(b",")}
-    plain = length.isdigit() and len(length) < 19 and not others
-    return int(length) if plain and not _in_chunks(head, body) else None
+    values = b",".join(value for name, value in _fields(head) if name.lower() == b"content-length")
+    return None if _in_chunks(head, body) else content_length(values)
+
+
+def content_length(values: bytes) -> int | None:
+    """Return what the values of Content-Length say; None where there is none, or several that differ."""
+    [length, *others] = {each.strip() for each in values.split(b",")}
+    return int(length) if length.isdigit() and len(length) < 19 and not others else None
 
 
 def _chunked(head: bytes) -> bool:

@@ -158,7 +158,7 @@ class Client:
 
         async def arrive(part: Request) -> Result:
             place = part.sample - request.sample
-            here[place] = item = await _filled(items[place], download)
+            here[place] = item = await _with_bytes(items[place], download)
             try:
                 return await asyncio.to_thread(self._checked, part, item, by)
             except InvalidResponseError:
@@ -195,7 +195,7 @@ class Client:
                 continue
             with contextlib.suppress(InvalidResponseError):
                 download = Download(self.transport, deadline, sleep=self.sleep, most=left)
-                answer = await asyncio.to_thread(_answer, await _filled(item, download))
+                answer = await asyncio.to_thread(_answer, await _with_bytes(item, download))
                 left -= 0 if here else len(answer.data)
                 yield answer
 
@@ -375,7 +375,7 @@ def _is_here(item: Item | InvalidResponseError) -> bool:
     return isinstance(item, Item) and item.data is not None
 
 
-async def _filled(item: Item | InvalidResponseError, download: Download) -> Item:
+async def _with_bytes(item: Item | InvalidResponseError, download: Download) -> Item:
     if isinstance(item, InvalidResponseError):
         raise item
     return item if item.data is not None else replace(item, data=await download(str(item.url)))

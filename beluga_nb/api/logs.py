@@ -32,7 +32,7 @@ def _not_ours(_: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def discreet(method: str, where: str) -> Iterator[None]:
+def quiet_http_logs(method: str, where: str) -> Iterator[None]:
     """Keep the libraries silent about a request of ours, and say in one line of our own that it is sent."""
     for name in LIBRARIES:
         logging.getLogger(name).addFilter(_not_ours)  # the same one again is not added

@@ -21,11 +21,10 @@ from beluga_nb.errors import (
 )
 from beluga_nb.request import Request
 from beluga_nb.result import Result
+from beluga_nb.wire import TRY_LATER
 
 Advance = Callable[[float], None]
 """Is told how much further a task is, in percent of the whole."""
-
-_LATER = {408, 425, 429}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +159,7 @@ def _refused(name: str, sent: Response | EngineError, before: EngineError | None
     if isinstance(sent, EngineError):
         return before
     error = sent.error
-    if not error or error.status >= 500 or error.status in _LATER:
+    if not error or error.status >= 500 or error.status in TRY_LATER:
         return None
     return OutcomeUnknownError(
         f"Task {name} cannot be asked after: {error.message}",

@@ -27,9 +27,9 @@ import httpx
 
 from beluga_nb.api.endpoint import App, Endpoint
 from beluga_nb.api.fetch import begins_with_picture, origin, seems_complete
-from beluga_nb.api.heads import LiberalHead, Read
+from beluga_nb.api.heads import LiberalHead, Read, content_length
 from beluga_nb.api.inflate import inflated
-from beluga_nb.api.logs import discreet
+from beluga_nb.api.logs import quiet_http_logs
 from beluga_nb.api.spool import Spool
 from beluga_nb.config.settings import LOOPBACK
 from beluga_nb.errors import (
@@ -118,7 +118,7 @@ class Transport:
         """
         departure, arrival = _Departure(certain=self.app is None), _Arrival(outgoing)
         try:
-            with discreet(outgoing.method, outgoing.url.partition("?")[0]):
+            with quiet_http_logs(outgoing.method, outgoing.url.partition("?")[0]):
                 async with asyncio.timeout_at(deadline):
                     await self._exchange(outgoing, departure, arrival)
             ended = None
@@ -295,14 +295,14 @@ class _Arrival:
             self.spool = None
         if self.spool:
             await self.spool.begin(self.status, self.headers)
-        arrived, length = 0, _length(self.headers)
+        arrived, length = 0, content_length(self.headers.get("content-length", "").encode("latin-1"))
         async with contextlib.aclosing(self._pieces(response, head)) as pieces:
             async for chunk in pieces:
                 arrived += len(chunk)
                 if not await self._take(chunk):
                     return
-        # Of its length: a connection would have broken; an app in this process has none.
-        if arrived < length or (head and head.is_broken_off):
+        # The HTTP library checks the length of a connection's answer, but not that of an app in this process.
+        if arrived < (length or 0) or (head and head.is_broken_off):
             raise httpx.RemoteProtocolError("the answer lacks its end")
         self.whole = True
         if self.spool:
@@ -393,11 +393,6 @@ def _headers(response: httpx.Response) -> dict[str, str]:
         known = name.decode("latin-1").lower()
         headers[known] = ", ".join(filter(None, [headers.get(known), value.decode("latin-1")]))
     return headers
-
-
-def _length(headers: Mapping[str, str]) -> int:
-    digits = headers.get("content-length", "")
-    return int(digits) if digits.isdecimal() and len(digits) < 20 else 0
 
 
 def proxy_of(url: str) -> str:

@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol
 
-from beluga_nb.config.endpoints import Named, named_in
+from beluga_nb.config.endpoints import EndpointConfig, named_in
 from beluga_nb.errors import SettingsError
 from beluga_nb.money import amount
 from beluga_nb.paths import path_of, read_file
@@ -68,7 +68,7 @@ class Baseline(Protocol):
     @property
     def aliases(self) -> Mapping[str, object]: ...
     @property
-    def endpoints(self) -> Mapping[str, Named]: ...
+    def endpoints(self) -> Mapping[str, EndpointConfig]: ...
     @property
     def places(self) -> Mapping[str, str]: ...
 

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import beluga_nb.config.project as project
 import beluga_nb.money as money
 from beluga_nb.budget import Caps, Prices
-from beluga_nb.config.endpoints import Named, named_in, only_named
+from beluga_nb.config.endpoints import EndpointConfig, named_in, only_named
 from beluga_nb.config.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.paths import path_of
@@ -99,8 +99,8 @@ class Settings:
     budget: str = "session"
     faults: bool = False
     aliases: Mapping[str, Alias] = field(default_factory=dict)
-    endpoints: Mapping[str, Named] = field(default_factory=dict)
-    named: Named | None = field(default=None, repr=False)
+    endpoints: Mapping[str, EndpointConfig] = field(default_factory=dict)
+    named: EndpointConfig | None = field(default=None, repr=False)
     places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     ignored: tuple[Ignored, ...] = field(default=(), repr=False, compare=False)
     claimed: str = field(default="", repr=False)
@@ -172,7 +172,7 @@ class Settings:
         places = {name: place for name, place in self.places.items() if name != "model"}
         return replace(self._unsaid("base_url"), own_engine=engine, model=engine.name, places=places)
 
-    def endpoint(self, name: str) -> Named:
+    def endpoint(self, name: str) -> EndpointConfig:
         """Return the endpoint of that name; raise `UnknownNameError` where there is none."""
         if name not in self.endpoints:
             hint = "Servers are named in beluga.toml, as [endpoints.lab]."
@@ -283,7 +283,7 @@ def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
     return dict(aliases)
 
 
-def _checked_endpoints(said: object) -> Mapping[str, Named]:
+def _checked_endpoints(said: object) -> Mapping[str, EndpointConfig]:
     endpoints = named_in(said)
     checked = {each: named.base_url and checked_base_url(named.base_url) for each, named in endpoints.items()}
     return {name: replace(named, base_url=checked[name]) for name, named in endpoints.items()}
@@ -361,7 +361,7 @@ def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object]
     return replace(said, store=folder.absolute() / said.store, endpoints=endpoints)
 
 
-def _said_by(environ: Mapping[str, str], named: Named) -> Named:
+def _said_by(environ: Mapping[str, str], named: EndpointConfig) -> EndpointConfig:
     base_url = environ.get(named.variable("BASE_URL"), "").strip()
     return replace(named, base_url=base_url, known=True) if base_url else named
 

@@ -16,7 +16,7 @@ from beluga_nb.result import Engine, Result
 
 VARIABLE = "BELUGA_UPSTREAM_KEY"
 
-PATIENCE = 290.0
+UPSTREAM_TIMEOUT = 290.0
 """Seconds for a whole picture: less than the 300 of the server's own jobs, whose error would name no task."""
 
 
@@ -36,7 +36,7 @@ def upstream(url: str, environ: Mapping[str, str], *, advance: Advance) -> Engin
         key=keys.checked(secret) if secret else None,
         response_format="url",
         extensions=host in LOOPBACK,  # there, it may be our own server
-        timeout=PATIENCE,
+        timeout=UPSTREAM_TIMEOUT,
     )
     return HidesUpstreamAuth(Polled(endpoint, advance=advance), host)
 

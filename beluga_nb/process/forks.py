@@ -12,7 +12,7 @@ from contextlib import suppress
 MEMORY = 2**24
 """Bytes of the memory that forked processes share: room for some hundred thousand reservations."""
 
-PATIENCE = 5.0
+LOCK_TIMEOUT = 5.0
 """Seconds that a process waits for another to write its line there, which takes microseconds."""
 
 NO_MEMORY = (OSError, ImportError, ValueError, MemoryError)
@@ -36,7 +36,7 @@ class InheritedLedger:
 
     def add(self, line: bytes) -> None:
         """Add a line; raise `OSError` where there is no room."""
-        if not self._lock.acquire(timeout=PATIENCE):  # its holder was killed, or is stopped
+        if not self._lock.acquire(timeout=LOCK_TIMEOUT):  # its holder was killed, or is stopped
             raise OSError("another process does not let go of it")
         try:
             end = self._end = self._memory.find(b"\0", self._end)

@@ -23,7 +23,7 @@ from beluga_nb.text import sanitize
 
 COMMAND = (sys.executable, "-P", "-m", "beluga_nb", "serve", "--ready-fd", "1", "--parent-fd", "0")
 
-_PATIENCE = 15.0  # seconds for a cold start from a slow disk; a warm one takes less than one
+_START_TIMEOUT = 15.0  # seconds for a cold start from a slow disk; a warm one takes less than one
 _GRACE = 2.0  # seconds that a server gets to end by itself
 _LOG_SHOWN = 64 * 1024  # bytes
 _OURS = "BELUGA_"  # settings and the key belong to the notebook; the server has a key of its own
@@ -49,7 +49,7 @@ class Server:
         *,
         port: int = 0,
         faults: bool = False,
-        patience: float = _PATIENCE,
+        patience: float = _START_TIMEOUT,
         environ: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
     ) -> Server:
