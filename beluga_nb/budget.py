@@ -49,18 +49,18 @@ class Prices:
     table: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, said: object) -> Prices:
+    def of(cls, given: object) -> Prices:
         """Return the prices of the table `[prices]` of `beluga.toml`; raise `SettingsError`.
 
         >>> Prices.of({"date": datetime.date(2026, 11, 1), "flux-2.0": {"standard": 0.03, "hd": 0.06}}).each(
         ...     Request(prompt="a fox", model="flux-2.0", quality="hd"))
         Decimal('0.06')
         """
-        if not isinstance(said, Mapping) or type(said.get("date")) is not datetime.date:
+        if not isinstance(given, Mapping) or type(given.get("date")) is not datetime.date:
             raise SettingsError("The setting prices has no date.", "Say when you looked: date = 2026-11-01")
-        table = {model: _by_quality(model, price) for model, price in said.items() if model not in _HEAD}
-        currency = sanitize(str(said.get("currency", "USD")), 12)
-        return cls(date=said["date"], currency=currency, table=table)
+        table = {model: _by_quality(model, price) for model, price in given.items() if model not in _HEAD}
+        currency = sanitize(str(given.get("currency", "USD")), 12)
+        return cls(date=given["date"], currency=currency, table=table)
 
     @property
     def words(self) -> str:
@@ -142,17 +142,17 @@ class Amount:
         return {"images": most.images, "cost": f"{most.cost:f}", "unpriced": most.unpriced}
 
     @classmethod
-    def of(cls, said: Mapping[str, object]) -> Amount:
+    def of(cls, entry: Mapping[str, object]) -> Amount:
         """Return what anybody may have written; raise one of `DAMAGE` where that is no amount."""
-        images = whole(said["images"], least=0, most=MOST_IMAGES)
-        return cls(images, _cost(said["cost"]), whole(said["unpriced"], least=0, most=images))
+        images = whole(entry["images"], least=0, most=MOST_IMAGES)
+        return cls(images, _cost(entry["cost"]), whole(entry["unpriced"], least=0, most=images))
 
 
 _MOST = Amount(MOST_IMAGES, Decimal(money.MOST), MOST_IMAGES)
 
 
-def _cost(said: object) -> Decimal:
-    if not _DIGITS.fullmatch(text(said)) or (cost := money.amount(said)) is None:
+def _cost(value: object) -> Decimal:
+    if not _DIGITS.fullmatch(text(value)) or (cost := money.amount(value)) is None:
         raise ValueError("no cost")
     return cost
 

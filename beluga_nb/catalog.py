@@ -221,9 +221,11 @@ def compared(
 
 
 def _matches(model: Model, text: str, provider: str) -> bool:
-    told = f"{model.id} {model.name} {model.provider}".casefold()
+    description = f"{model.id} {model.name} {model.provider}".casefold()
     words = text.casefold().split()
-    return provider.casefold() in {"", model.provider.casefold()} and all(word in told for word in words)
+    return provider.casefold() in {"", model.provider.casefold()} and all(
+        word in description for word in words
+    )
 
 
 @cache
@@ -312,8 +314,8 @@ def canonical(request: Request, *, insist: bool = False) -> Request:
     """
     if insist and request.model not in _by_id():
         return request
-    takes, said = supported_parameters(find(request.model)), request.parameters
-    return replace(request, **{name: _taken(takes[name], name, said) for name in takes if name in said})
+    takes, given = supported_parameters(find(request.model)), request.parameters
+    return replace(request, **{name: _taken(takes[name], name, given) for name in takes if name in given})
 
 
 def of_another_server(request: Request) -> Request:
@@ -361,9 +363,9 @@ def check_count(request: Request) -> None:
     _taken(takes["n"], "n", {"n": request.n, "model": request.model})
 
 
-def _taken(parameter: Parameter, name: str, said: Mapping[str, str | int]) -> Any:
+def _taken(parameter: Parameter, name: str, given: Mapping[str, str | int]) -> Any:
     # Request has seen to it that each value is of its parameter's type.
-    return parameter.taken(name, said[name], str(said["model"]))  # type: ignore[arg-type]
+    return parameter.taken(name, given[name], str(given["model"]))  # type: ignore[arg-type]
 
 
 def conversions(asked: Request, request: Request) -> list[str]:

@@ -72,7 +72,9 @@ class BelugaError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Most are made from other arguments than their message and hint.
-        state = {name: redact(said) if isinstance(said, str) else said for name, said in vars(self).items()}
+        state = {
+            name: redact(value) if isinstance(value, str) else value for name, value in vars(self).items()
+        }
         return _again, (type(self), *map(redact, self.args)), state
 
     def _render_traceback_(self) -> list[str]:
@@ -251,12 +253,12 @@ class EngineError(BelugaError):
 
     def _lines(self) -> list[str]:
         first, *rest = super()._lines()
-        said = [f"status {self.status}"] if self.answered else []
-        said += [f"request {self.request_id}"] if self.request_id else []
-        said += (
+        details = [f"status {self.status}"] if self.answered else []
+        details += [f"request {self.request_id}"] if self.request_id else []
+        details += (
             [f"call {self.idempotency_key[:SHORT_ID]}"] if self.idempotency_key and self.may_be_billed else []
         )
-        return [f"{first} ({', '.join(said)})" if said else first, *rest]
+        return [f"{first} ({', '.join(details)})" if details else first, *rest]
 
 
 class APIConnectionError(EngineError):
@@ -301,9 +303,9 @@ class RateLimitError(APIStatusError):
     default_status = 429
 
     def __init__(
-        self, message: str, hint: str = "", *, retry_after: float | None = None, **said: object
+        self, message: str, hint: str = "", *, retry_after: float | None = None, **fields: object
     ) -> None:
-        super().__init__(message, hint, **said)  # type: ignore[arg-type]  # the fields of EngineError
+        super().__init__(message, hint, **fields)  # type: ignore[arg-type]  # the fields of EngineError
         self.retry_after = retry_after
         # A 503 that does not say when to come again may have come in the middle of the work.
         self.outcome = "refused" if self.status == 429 or retry_after is not None else "unknown"

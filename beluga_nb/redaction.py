@@ -88,11 +88,11 @@ class Environment(Mapping[str, str]):
 
     __slots__ = ("_said",)
 
-    def __init__(self, said: Mapping[str, str]) -> None:
-        self._said: Callable[[], Mapping[str, str]] = lambda: said
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables: Callable[[], Mapping[str, str]] = lambda: variables
 
     def __getitem__(self, name: str) -> str:
-        return self._said()[name]
+        return self._variables()[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -467,7 +467,7 @@ _LIVE = _Live()
 
 def redacted_bundle(shown: Mapping[str, str]) -> dict[str, str]:
     """Return what Jupyter's display protocol takes, each text of it without any key."""
-    return {kind: redact(said) if kind.startswith("text/") else said for kind, said in shown.items()}
+    return {kind: redact(value) if kind.startswith("text/") else value for kind, value in shown.items()}
 
 
 def redact_record(record: logging.LogRecord) -> bool:

@@ -91,14 +91,14 @@ class Recipe:
     def properties(self, sha256: str) -> dict[str, str]:
         """Return what a saved file says of itself, as XMP properties: IPTC's (2025.1), and the recipe."""
         source = "algorithmicMedia" if self.procedural else "trainedAlgorithmicMedia"
-        said = {"xmp:CreatorTool": "beluga_nb", "Iptc4xmpExt:DigitalSourceType": SOURCES + source}
+        properties = {"xmp:CreatorTool": "beluga_nb", "Iptc4xmpExt:DigitalSourceType": SOURCES + source}
         if not self.procedural:  # no model made a preview, and none is named
-            said["Iptc4xmpExt:AISystemUsed"] = self.request.model
-            said["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
+            properties["Iptc4xmpExt:AISystemUsed"] = self.request.model
+            properties["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
         if created := _iso(self.created):
-            said["xmp:CreateDate"] = created
-        said["beluga:recipe"] = self.to_json(sha256)
-        return {name: redact(value) for name, value in said.items()}
+            properties["xmp:CreateDate"] = created
+        properties["beluga:recipe"] = self.to_json(sha256)
+        return {name: redact(value) for name, value in properties.items()}
 
     def to_json(self, sha256: str) -> str:
         """Return the recipe as a saved file holds it, with the SHA-256 of the picture as it came."""
@@ -135,13 +135,13 @@ class Recipe:
 
 def _recipe_from(record: Mapping[str, Any]) -> Recipe:
     asked = untrusted.members(record["request"])
-    said = {name: asked[name] for name in PARAMETERS if name in asked}
+    given = {name: asked[name] for name in PARAMETERS if name in asked}
     template, values = untrusted.text_or_none(record.get("template")), record.get("values", {})
     for name, text in untrusted.members(values).items():
         check_text("recipe", name)
         check_text("recipe", text)
     return Recipe(
-        request=Request(**said | {"n": 1, "take": record["take"], "sample": record["sample"]}),
+        request=Request(**given | {"n": 1, "take": record["take"], "sample": record["sample"]}),
         engine=untrusted.text(record["engine"]),
         revised_prompt=untrusted.text_or_none(record["revised_prompt"]),
         created=untrusted.whole(record["created"]),

@@ -54,20 +54,20 @@ def request_from_json(body: object) -> tuple[Request, str]:
     """
     if not isinstance(body, Mapping):
         raise RequestError("The body is no JSON object.", "Send an object with model and prompt.")
-    said = {name: value for name, value in body.items() if value is not None}
+    given = {name: value for name, value in body.items() if value is not None}
     for name in ("model", "prompt"):
-        if name not in said:
+        if name not in given:
             raise RequestError(
                 f"'{name}' is missing.", f"Send {name} as a string.", param=name, code="missing_parameter"
             )
-    response_format = said.get("response_format", catalog.RESPONSE_FORMAT.default)
+    response_format = given.get("response_format", catalog.RESPONSE_FORMAT.default)
     if response_format not in catalog.RESPONSE_FORMAT.values:  # of any type, so no set
         raise RequestError(
             f"response_format is {sanitize(str(response_format), 80)!r}.",
             f"Use {' or '.join(catalog.RESPONSE_FORMAT.values)}.",
             param="response_format",
         )
-    known = {name: _number(said[name]) for name in PARAMETERS if name in said}
+    known = {name: _number(given[name]) for name in PARAMETERS if name in given}
     return Request(**known), str(response_format)
 
 
@@ -110,9 +110,9 @@ def models_from_json(text: bytes) -> list[catalog.Model]:
     return [_model(each) for each in listed if isinstance(each, Mapping) and _word(each.get("id"))]
 
 
-def _model(said: Mapping[str, object]) -> catalog.Model:
-    provider = said.get("provider") or said.get("owned_by")
-    id_, name, provider = (_word(each) or "" for each in (said["id"], said.get("name"), provider))
+def _model(listed: Mapping[str, object]) -> catalog.Model:
+    provider = listed.get("provider") or listed.get("owned_by")
+    id_, name, provider = (_word(each) or "" for each in (listed["id"], listed.get("name"), provider))
     return catalog.Model(id=id_, name=name, provider=provider, sizes=(), n_max=1)
 
 
@@ -227,9 +227,11 @@ def error_to_json(error: BelugaError) -> tuple[int, dict[str, object]]:
         return status, error_object(
             f"{error.message} {error.hint}".strip(), status=status, code=error.code, param=error.param
         )
-    said = error if isinstance(error, EngineError) else EngineError(error.message)
-    status = said.status or 500
-    return status, error_object(said.message, status=status, kind=said.type, code=said.code, param=said.param)
+    failure = error if isinstance(error, EngineError) else EngineError(error.message)
+    status = failure.status or 500
+    return status, error_object(
+        failure.message, status=status, kind=failure.type, code=failure.code, param=failure.param
+    )
 
 
 def error_object(
@@ -244,13 +246,13 @@ def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> Eng
 
     Read are `{"error": {…}}`, `{"error": "…"}`, `{"detail": …}` and plain text.
     """
-    said = _said(text)
-    message = sanitize(str(said.get("message") or "")) or f"The service answered with status {status}."
+    details = _details(text)
+    message = sanitize(str(details.get("message") or "")) or f"The service answered with status {status}."
     fields: dict[str, object] = {
         "status": status,
-        "type": _word(said.get("type")) or type_of(status),
-        "code": _word(said.get("code")),
-        "param": _word(said.get("param")),
+        "type": _word(details.get("type")) or type_of(status),
+        "code": _word(details.get("code")),
+        "param": _word(details.get("param")),
         "request_id": _word(headers.get(REQUEST_ID_HEADER)),
     }
     if status < 400:
@@ -294,18 +296,18 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
 
 def error_words(body: Mapping[str, object]) -> str:
     """Return what the body of an error says, in whatever shape."""
-    return str(_said_in(body).get("message") or "")
+    return str(_details_in(body).get("message") or "")
 
 
-def _said(text: bytes) -> Mapping[str, object]:
+def _details(text: bytes) -> Mapping[str, object]:
     body = _parsed(text)
     if not isinstance(body, Mapping):
         words = text[:2000].decode(errors="replace")
         return {} if "<" in words else {"message": words}
-    return _said_in(body)
+    return _details_in(body)
 
 
-def _said_in(body: Mapping[str, object]) -> Mapping[str, object]:
+def _details_in(body: Mapping[str, object]) -> Mapping[str, object]:
     error = next((body[name] for name in ("error", "detail", "errors") if body.get(name)), body)
     if isinstance(error, Mapping) and not isinstance(error.get("message"), str):
         error = error | {"message": _words(error)} if isinstance(error, dict) else error
@@ -339,9 +341,9 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
     milliseconds = _seconds(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    said = headers.get("retry-after", "").strip()
-    if (until := _moment(said)) is None:
-        return _seconds(said)
+    value = headers.get("retry-after", "").strip()
+    if (until := _moment(value)) is None:
+        return _seconds(value)
     began = _moment(headers.get("date", "")) or (time.time() if now is None else now)
     return max(0.0, until - began)
 

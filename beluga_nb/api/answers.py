@@ -602,27 +602,27 @@ class _Reader:
         elif isinstance(value, str) and name:
             self._string(value, name)
 
-    def _object(self, said: Mapping[str, object], place: str, depth: int) -> None:
-        kind = said.get("type")
+    def _object(self, members: Mapping[str, object], place: str, depth: int) -> None:
+        kind = members.get("type")
         if isinstance(kind, str) and kind.endswith("partial_image"):
             self.drafts = True
             return  # a draft of the picture that comes later
         outer = self.under_way
-        self.under_way = outer or is_under_way(said)
+        self.under_way = outer or is_under_way(members)
         self.waits = self.waits or self.under_way
-        self.error = self.error or (_failure(said) if depth == 0 else "")
-        found, before = list(self._pictures(said, place, depth)), len(self.items)
+        self.error = self.error or (_failure(members) if depth == 0 else "")
+        found, before = list(self._pictures(members, place, depth)), len(self.items)
         inner = {
-            name: value for name, value in said.items() if not (isinstance(value, str) or _is_copy(name))
+            name: value for name, value in members.items() if not (isinstance(value, str) or _is_copy(name))
         }
-        self._within(inner if found else said, depth)
+        self._within(inner if found else members, depth)
         if found and _encoded_in(self.items[before:]) <= _encoded_in(found):
             self.items[before:] = found
         self.under_way = outer
 
-    def _within(self, said: Mapping[str, object], depth: int) -> None:
+    def _within(self, members: Mapping[str, object], depth: int) -> None:
         before = len(self.items)
-        for name, value in said.items():
+        for name, value in members.items():
             if name in _NO_PICTURES:
                 self.echo = self.echo or bool(value and name != "usage")
             elif (not isinstance(value, str) or name in _LISTS) and name not in _PEOPLE:
@@ -630,15 +630,15 @@ class _Reader:
             if isinstance(value, str) and name not in _NO_PICTURES and not self.under_way:
                 self.texts.append((name, value))
         if len(self.items) == before and not (self.under_way or self.error or self.failed):
-            self.items += [Item(url=each) for each in self._other_addresses(said)]
+            self.items += [Item(url=each) for each in self._other_addresses(members)]
 
     def _pictures(
-        self, said: Mapping[str, object], place: str, depth: int
+        self, members: Mapping[str, object], place: str, depth: int
     ) -> Iterator[Item | InvalidResponseError]:
-        revised = said.get("revised_prompt")
+        revised = members.get("revised_prompt")
         words = without_surrogates(self.strings.text(revised)) if isinstance(revised, str) else None
         found, damaged = list[bytes](), None
-        for name, value in said.items():
+        for name, value in members.items():
             if isinstance(value, str) and value and (name == "b64_json" or self._encodes(value)):
                 if name in _NO_PICTURES or (found and _is_copy(name)):
                     continue
@@ -653,7 +653,7 @@ class _Reader:
         if found:
             return
         if not self.under_way:
-            addresses = list(self._addresses(said))
+            addresses = list(self._addresses(members))
             if (self.failed or self.error) and place not in _LISTS:
                 addresses = []  # where an error says more about itself
             elif self.failed and (depth == 0 or self.error):
@@ -667,9 +667,9 @@ class _Reader:
     def _encodes(self, value: str) -> bool:
         return _encodes(self.strings.raw(value))
 
-    def _addresses(self, said: Mapping[str, object]) -> Iterator[str]:
+    def _addresses(self, members: Mapping[str, object]) -> Iterator[str]:
         for name in _ADDRESSES:
-            value = said.get(name)
+            value = members.get(name)
             for each in value if isinstance(value, list) else [value]:
                 inner = each.get("url") if isinstance(each, Mapping) else each
                 if not isinstance(inner, str) or not inner or self._encodes(inner):
@@ -677,9 +677,9 @@ class _Reader:
                 if not isinstance(value, list) or _is_address(inner) or _is_relative(inner):
                     yield self.strings.text(inner)
 
-    def _other_addresses(self, said: Mapping[str, object]) -> Iterator[str]:
+    def _other_addresses(self, members: Mapping[str, object]) -> Iterator[str]:
         """Yield the addresses under names that say so, in an object that gives nothing better."""
-        for name, value in said.items():
+        for name, value in members.items():
             if name in _NO_PICTURES or _is_other(name):
                 continue
             if any(each in name.lower() for each in _NAMES_OF_ADDRESSES):
@@ -715,21 +715,21 @@ def _is_of_use(item: Item | InvalidResponseError) -> bool:
 _PAGE = re.compile(rb"<(?:!doctype html|html|head)\b", re.IGNORECASE)  # whose pictures are logos
 
 
-def _failure(said: Mapping[str, object]) -> str:
+def _failure(members: Mapping[str, object]) -> str:
     """Return the word by which an object says that the work on it has failed, or nothing."""
-    plain = _plain(said)
+    plain = _plain(members)
     words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
     return next((sanitize(word, 40) for word in words if spelt(word) in _FAILED), "")
 
 
-def _plain(said: Mapping[str, object]) -> dict[str, object]:
+def _plain(members: Mapping[str, object]) -> dict[str, object]:
     """Return an object with its names in one spelling: `taskId` and `task_id` are the same."""
-    return {spelt(name): value for name, value in said.items()}
+    return {spelt(name): value for name, value in members.items()}
 
 
-def is_under_way(said: Mapping[str, object]) -> bool:
+def is_under_way(members: Mapping[str, object]) -> bool:
     """Whether an object says that the work on it has not ended."""
-    plain = _plain(said)
+    plain = _plain(members)
     words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
     return plain.get("done") is False or any(spelt(word) in _UNDER_WAY for word in words)
 

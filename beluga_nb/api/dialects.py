@@ -73,14 +73,14 @@ class Dialect:
             return []
         left = [name for name in _FORMATS if name in request.parameters and name not in self.takes]
         left += ["quality"] if request.quality and request.quality not in self.qualities else []
-        told = [f"{self.name} takes no {name}: {request.parameters[name]} is not sent." for name in left]
+        notes = [f"{self.name} takes no {name}: {request.parameters[name]} is not sent." for name in left]
         if (
             word := self.qualities.get(request.quality or "", request.quality)
         ) != request.quality and not left:
-            told.append(f"quality {request.quality} is asked for as {word}, {self.name}'s word.")
+            notes.append(f"quality {request.quality} is asked for as {word}, {self.name}'s word.")
         if (label := self._size(request).get("aspect_ratio")) and label != request.size:
-            told.append(f"size {request.size} is asked for as {label}, the nearest that {self.name} has.")
-        return told + [words for sign, words in self.signs.items() if sign in request.prompt]
+            notes.append(f"size {request.size} is asked for as {label}, the nearest that {self.name} has.")
+        return notes + [words for sign, words in self.signs.items() if sign in request.prompt]
 
     def _response_format(self, wanted: str) -> str:
         return wanted if wanted in self.response_formats else next(iter(self.response_formats), "")
@@ -109,8 +109,8 @@ class Dialect:
 
 
 def _seed(request: Request) -> int:
-    said = f"{request.take}\n{request.sample}".encode()
-    return int.from_bytes(blake2b(said, digest_size=4).digest(), "big") >> 1
+    text = f"{request.take}\n{request.sample}".encode()
+    return int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
 
 
 BELUGA = Dialect(

@@ -119,8 +119,10 @@ def describe(config: EndpointConfig, environ: Mapping[str, str]) -> str:
         address, key = _base_url(config, dialect), key_of(config, environ)
     except ValueError as error:  # All configuration errors are ValueErrors.
         return str(error.args[0])
-    held = f"key from {key.source}, ending in {key.ending}" if key else f"no key ({_variables(config)[-1]})"
-    return f"{dialect.name} at {address}, {held}"
+    key_words = (
+        f"key from {key.source}, ending in {key.ending}" if key else f"no key ({_variables(config)[-1]})"
+    )
+    return f"{dialect.name} at {address}, {key_words}"
 
 
 def _base_url(config: EndpointConfig, dialect: Dialect) -> str:

@@ -370,7 +370,7 @@ class _Arrival:
             content = inflated(content, redact(headers.pop("content-encoding", "")))
         except InvalidResponseError as error:
             broken = broken or error.with_traceback(None)  # whose frames hold what was inflated
-        headers = {name: redact(said) for name, said in headers.items()}  # some services repeat the key
+        headers = {name: redact(value) for name, value in headers.items()}  # some services repeat the key
         content = content if begins_with_picture(content) else redact_bytes(content)
         kept = self.spool.path if self.spool and self.spool.path != self.outgoing.spool else None
         return Response(status=self.status, headers=headers, content=content, broken=broken, kept=kept)

@@ -58,13 +58,13 @@ PARTS = [each.name for each in fields(EndpointConfig) if each.name not in {"name
 """What can be said of an endpoint."""
 
 
-def named_in(said: object, *, known: bool = True) -> dict[str, EndpointConfig]:
+def named_in(table: object, *, known: bool = True) -> dict[str, EndpointConfig]:
     """Return the endpoints of a table; raise `SettingsError` or `UnknownNameError` for what is none."""
-    if not isinstance(said, Mapping):
-        raise SettingsError(f"The setting endpoints is {shown(said, 40)}.", _EXAMPLE)
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"The setting endpoints is {shown(table, 40)}.", _EXAMPLE)
     return {
         str(name): each if isinstance(each, EndpointConfig) else _named(name, each, known)
-        for name, each in said.items()
+        for name, each in table.items()
     }
 
 

@@ -138,14 +138,14 @@ class KeyResolver:
             return self._typed
         if self._explicit is not None:
             return checked(self._explicit)
-        if said := self.said(VARIABLE):
-            return checked(said)
+        if secret := self.from_environment(VARIABLE):
+            return checked(secret)
         if self._kept is None and not self._asked:
             self._asked = True
             self._kept = self._from_vaults()
         return checked(self._kept) if self._kept else None
 
-    def said(self, variable: str) -> Secret | None:
+    def from_environment(self, variable: str) -> Secret | None:
         """Return the key that a variable of the environment holds.
 
         What was once in use is taken out of what leaves until the session ends.
@@ -158,7 +158,7 @@ class KeyResolver:
     def watch(self, variables: Iterable[str]) -> None:
         """Look at all of these variables, so that no key in them leaves from here on."""
         for variable in (VARIABLE, *variables):
-            self.said(variable)
+            self.from_environment(variable)
 
     def take(self, typed: Secret) -> Secret:
         """Use a key that was typed, in place of all others; raise `SettingsError` where it is malformed."""

@@ -88,14 +88,14 @@ class Ignored:
 
     file: str
     name: str
-    said: str
+    value: str
     why: str
     remedy: str = f"If you trust that file, set {TRUST} to its folder."
 
     @property
     def message(self) -> str:
         """What is not used, and why."""
-        value = f" ({sanitize(self.said, 80)})" if self.said else ""
+        value = f" ({sanitize(self.value, 80)})" if self.value else ""
         return f"{self.file}: {self.name}{value} is not used: {self.why}."
 
     def __str__(self) -> str:
@@ -238,7 +238,7 @@ class Project:
 
     folder: Path
     file: str
-    said: Mapping[str, object]
+    values: Mapping[str, object]
     trusted: bool
 
     def taken(self, baseline: Baseline) -> tuple[dict[str, object], list[Ignored]]:
@@ -247,11 +247,11 @@ class Project:
             return self._own_word(baseline), []
         taken: dict[str, object] = {}
         ignored = []
-        for name, said in self.said.items():
+        for name, value in self.values.items():
             try:
-                taken[name] = RULES[name](Proposal(name, said, baseline, self.folder))
+                taken[name] = RULES[name](Proposal(name, value, baseline, self.folder))
             except NotTakenError as error:
-                shown = "" if isinstance(said, Mapping) else str(said)
+                shown = "" if isinstance(value, Mapping) else str(value)
                 ignored.append(Ignored(self.file, name, shown, str(error)))
         return taken, ignored
 
@@ -261,13 +261,13 @@ class Project:
         return self.file + TRUSTED if self.trusted else self.file
 
     def _own_word(self, baseline: Baseline) -> dict[str, object]:
-        said = dict(self.said)
-        if isinstance(store := said.get("store"), str):
-            said["store"] = self.folder / store
+        values = dict(self.values)
+        if isinstance(store := values.get("store"), str):
+            values["store"] = self.folder / store
         for name in ("aliases", "endpoints"):
-            if isinstance(own := said.get(name), Mapping):
-                said[name] = {**getattr(baseline, name), **own}
-        return said
+            if isinstance(own := values.get(name), Mapping):
+                values[name] = {**getattr(baseline, name), **own}
+        return values
 
 
 def find(
@@ -281,33 +281,33 @@ def find(
     upward = enumerate(_upward(folder, trusted))
     found = [(place, "../" * depth + FILE) for depth, place in upward if os.path.isfile(place / FILE)]
     return [
-        Project(place, file, _said(place, file, check_names), os.path.realpath(place) in trusted)
+        Project(place, file, _checked(place, file, check_names), os.path.realpath(place) in trusted)
         for place, file in reversed(found)
     ]
 
 
-def _said(
+def _checked(
     folder: Path, file: str, check_names: Callable[[Mapping[str, object]], None]
 ) -> Mapping[str, object]:
-    said = _read(folder / FILE, file)
-    for name in _all_names(said):
+    values = _read(folder / FILE, file)
+    for name in _all_names(values):
         if "key" in name.lower():
             raise SettingsError(
                 f"{file} holds a key ('{sanitize(name, 80)}').",
                 "Files get committed: set BELUGA_API_KEY instead.",
             )
-    check_names(said)
-    return said
+    check_names(values)
+    return values
 
 
 def _read(path: Path, file: str) -> dict[str, object]:
     try:
         data = read_file(path, LARGEST_FILE)
-        if _DEEP.search(data) or _is_deep(said := tomllib.loads(data.decode("utf-8"))):
+        if _DEEP.search(data) or _is_deep(table := tomllib.loads(data.decode("utf-8"))):
             raise ValueError(f"it has more than {DEEPEST} names in one another")
-        if any(type(each) is int and each.bit_length() > LARGEST_INTEGER for each in _values(said)):
+        if any(type(each) is int and each.bit_length() > LARGEST_INTEGER for each in _values(table)):
             raise ValueError(f"it has an integer of more than {LARGEST_INTEGER} bits")
-        return said
+        return table
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
@@ -315,8 +315,8 @@ def _read(path: Path, file: str) -> dict[str, object]:
         ) from None
 
 
-def _is_deep(said: object) -> bool:
-    level = [said]
+def _is_deep(table: object) -> bool:
+    level = [table]
     for _ in range(DEEPEST):
         level = [inner for each in level for inner in _inside(each)]
     return bool(level)
@@ -341,9 +341,9 @@ def _upward(folder: Path, trusted: Set[str]) -> Sequence[Path]:
     return upward[: max(tops) + 1]
 
 
-def _all_names(said: Mapping[str, object]) -> Iterator[str]:
-    endpoints = said.get("endpoints")
-    yield from said
+def _all_names(table: Mapping[str, object]) -> Iterator[str]:
+    endpoints = table.get("endpoints")
+    yield from table
     for parts in endpoints.values() if isinstance(endpoints, Mapping) else ():
         yield from parts if isinstance(parts, Mapping) else ()
 

@@ -109,8 +109,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            if (said := getattr(self, name)) not in choices:
-                word = said if isinstance(said, str) else shown(said)
+            if (value := getattr(self, name)) not in choices:
+                word = value if isinstance(value, str) else shown(value)
                 raise UnknownNameError(name.replace("_", " "), word, choices)
         if not isinstance(self.model, str):
             raise SettingsError(f"The setting model is {shown(self.model)}.", "Give a model's id.")
@@ -164,13 +164,13 @@ class Settings:
         if named is None:
             return self
         # The address is the endpoint's, so it does not matter that the base_url of a file is not used.
-        return replace(self._unsaid("base_url"), named=named, base_url=named.base_url or SERVICE)
+        return replace(self._without_remarks("base_url"), named=named, base_url=named.base_url or SERVICE)
 
     def for_engine(self, engine: OwnEngine) -> Settings:
         """Return the settings for a session's own engine: it stands for its model where none is named."""
         # What the places have said of a model until here is about a service.
         places = {name: place for name, place in self.places.items() if name != "model"}
-        return replace(self._unsaid("base_url"), own_engine=engine, model=engine.name, places=places)
+        return replace(self._without_remarks("base_url"), own_engine=engine, model=engine.name, places=places)
 
     def endpoint(self, name: str) -> EndpointConfig:
         """Return the endpoint of that name; raise `UnknownNameError` where there is none."""
@@ -193,22 +193,22 @@ class Settings:
             )
         return named.prefix + meant
 
-    def with_(self, place: str = "the call", /, **said: object) -> Settings:
+    def with_(self, place: str = "the call", /, **given: object) -> Settings:
         """Return the settings with what is said in a place that outranks all before; None says nothing."""
-        heard = {name: value for name, value in said.items() if value is not None}
-        check_names(heard)
-        return self._saying(place, heard) if heard else self
+        values = {name: value for name, value in given.items() if value is not None}
+        check_names(values)
+        return self._with_values(place, values) if values else self
 
     def with_file(self, found: Project) -> Settings:
         """Return the settings with what is taken of a `beluga.toml`."""
         taken, ignored = found.taken(self)
-        said = self._saying(found.place, taken)
-        claims = [_provider_at(checked_base_url(each.said)) for each in ignored if each.name == "base_url"]
-        claimed = claims[0] if claims else said.claimed
+        updated = self._with_values(found.place, taken)
+        claims = [_provider_at(checked_base_url(each.value)) for each in ignored if each.name == "base_url"]
+        claimed = claims[0] if claims else updated.claimed
         # What was spent stays counted in the store that is named already; who counts so may be said later.
         moved = "store" in taken and is_untrusted_file(found.place) and "store" in self.places
-        counted = self.store if moved and not self.counted_store else said.counted_store
-        return replace(said, ignored=(*said.ignored, *ignored), claimed=claimed, counted_store=counted)
+        counted = self.store if moved and not self.counted_store else updated.counted_store
+        return replace(updated, ignored=(*updated.ignored, *ignored), claimed=claimed, counted_store=counted)
 
     def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
         """Return the caps of one call, which no price of a file voids that is not trusted."""
@@ -216,20 +216,20 @@ class Settings:
         own = cost is None or not is_untrusted_file(self.places.get("prices"))
         return Caps(images=capped.max_images, cost=capped.max_cost, prices=self.prices if own else None)
 
-    def _saying(self, place: str, said: Mapping[str, object]) -> Settings:
+    def _with_values(self, place: str, values: Mapping[str, object]) -> Settings:
         untrusted = is_untrusted_file(place)  # what is taken of it leaves the remarks on those further up
-        heard = self if untrusted else self._unsaid(*said)
-        heard = replace(heard, **said)  # type: ignore[arg-type]  # checked by Settings itself
-        heard = replace(heard, places={**self.places, **dict.fromkeys(said, place)})
-        if "store" in said and not untrusted:
-            heard = replace(heard, counted_store=None)
-        priced = "" if heard.prices is None else heard.places.get("prices", "")
-        if "max_cost" in said and not untrusted and is_untrusted_file(priced):
+        updated = self if untrusted else self._without_remarks(*values)
+        updated = replace(updated, **values)  # type: ignore[arg-type]  # checked by Settings itself
+        updated = replace(updated, places={**self.places, **dict.fromkeys(values, place)})
+        if "store" in values and not untrusted:
+            updated = replace(updated, counted_store=None)
+        priced = "" if updated.prices is None else updated.places.get("prices", "")
+        if "max_cost" in values and not untrusted and is_untrusted_file(priced):
             unused = Ignored(priced, "prices", "", OWN_CAP)
-            return replace(heard, prices=None, ignored=(*heard.ignored, unused))
-        return heard
+            return replace(updated, prices=None, ignored=(*updated.ignored, unused))
+        return updated
 
-    def _unsaid(self, *names: str) -> Settings:
+    def _without_remarks(self, *names: str) -> Settings:
         """Return the settings without the remarks on what files say of these, which the person decides."""
         ignored = tuple(each for each in self.ignored if each.name not in names)
         return replace(self, ignored=ignored, claimed="" if "base_url" in names else self.claimed)
@@ -240,9 +240,9 @@ def names() -> list[str]:
     return [each.name for each in fields(Settings) if each.name not in _RESOLVED]
 
 
-def check_names(said: Mapping[str, object]) -> None:
+def check_names(given: Mapping[str, object]) -> None:
     """Raise `UnknownNameError`, naming the nearest, for a name that is no setting's."""
-    for name in said:
+    for name in given:
         if name not in names():
             raise UnknownNameError("setting", name, sorted(names()))
 
@@ -283,8 +283,8 @@ def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
     return dict(aliases)
 
 
-def _checked_endpoints(said: object) -> Mapping[str, EndpointConfig]:
-    endpoints = named_in(said)
+def _checked_endpoints(table: object) -> Mapping[str, EndpointConfig]:
+    endpoints = named_in(table)
     checked = {each: named.base_url and checked_base_url(named.base_url) for each, named in endpoints.items()}
     return {name: replace(named, base_url=checked[name]) for name, named in endpoints.items()}
 
@@ -351,27 +351,27 @@ def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object]
     nothing by accident.
     """
     in_ci = environ.get("CI", "").lower() not in _NO
-    said = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
-    said = said.with_("IPython's profile", **(profile or {}))
-    said = replace(said, store=folder.absolute() / said.store)
+    settings = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
+    settings = settings.with_("IPython's profile", **(profile or {}))
+    settings = replace(settings, store=folder.absolute() / settings.store)
     for found in project.find(environ, folder.absolute(), check_names):
-        said = said.with_file(found)
-    said = said.with_("the environment", **_from_environment(environ))
-    endpoints = {name: _said_by(environ, each) for name, each in said.endpoints.items()}
-    return replace(said, store=folder.absolute() / said.store, endpoints=endpoints)
+        settings = settings.with_file(found)
+    settings = settings.with_("the environment", **_from_environment(environ))
+    endpoints = {name: _with_address(environ, each) for name, each in settings.endpoints.items()}
+    return replace(settings, store=folder.absolute() / settings.store, endpoints=endpoints)
 
 
-def _said_by(environ: Mapping[str, str], named: EndpointConfig) -> EndpointConfig:
+def _with_address(environ: Mapping[str, str], named: EndpointConfig) -> EndpointConfig:
     base_url = environ.get(named.variable("BASE_URL"), "").strip()
     return replace(named, base_url=base_url, known=True) if base_url else named
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     found = {name: environ.get(f"BELUGA_{name.upper()}", "").strip() for name in _ENVIRONMENT}
-    said: dict[str, object] = {name: value for name, value in found.items() if value}
+    values: dict[str, object] = {name: value for name, value in found.items() if value}
     if faults := environ.get("BELUGA_FAULTS", "").strip():
-        said["faults"] = _flag("BELUGA_FAULTS", faults)
-    return said
+        values["faults"] = _flag("BELUGA_FAULTS", faults)
+    return values
 
 
 def _flag(name: str, text: str) -> bool:

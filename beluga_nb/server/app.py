@@ -156,15 +156,15 @@ def _check_key(http: HttpRequest, key: Secret | None) -> None:
 
 
 def _has_key(http: HttpRequest, key: Secret) -> bool:
-    scheme, _, said = http.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and key.is_same(said.strip())
+    scheme, _, token = http.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and key.is_same(token.strip())
 
 
 async def _body(http: HttpRequest) -> bytes:
     kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        said = sanitize(kind, 80) or "missing"
-        raise APIStatusError(f"The content type is {said}. Send application/json.", status=415)
+        shown_type = sanitize(kind, 80) or "missing"
+        raise APIStatusError(f"The content type is {shown_type}. Send application/json.", status=415)
     body = bytearray()
     async with aclosing(http.stream()) as chunks:
         async for chunk in chunks:
@@ -213,9 +213,9 @@ async def _cancel_when_gone(http: HttpRequest, job: Job) -> None:
 
 async def _models(http: HttpRequest) -> Response:
     """Answer `GET /v1/models`, in OpenAI's shape; `?category=`, `?provider=` and `?q=` filter."""
-    said = http.query_params
-    found = catalog.matching(said.get("q", ""), provider=said.get("provider", ""))
-    images = (said.get("category") or "image").casefold() == "image"
+    query = http.query_params
+    found = catalog.matching(query.get("q", ""), provider=query.get("provider", ""))
+    images = (query.get("category") or "image").casefold() == "image"
     return _json({"object": "list", "data": [_record(each) for each in found if images]})
 
 

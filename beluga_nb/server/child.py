@@ -95,8 +95,8 @@ class Server:
             status = process.wait()
             why = f"It ended with status {status}; it has {patience:g} seconds to start."
             raise BelugaError("The server did not start.", sanitize(log.whole(3)) or why)
-        said = json.loads(ready)
-        return cls(process, log, url=said["url"], key=said["key"])
+        reported = json.loads(ready)
+        return cls(process, log, url=reported["url"], key=reported["key"])
 
     @property
     def key(self) -> str:
@@ -147,13 +147,13 @@ class Log:
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         assert pipe is not None
-        self._said = bytearray()
-        self._reader = threading.Thread(target=_read, args=[pipe, self._said], daemon=True)
+        self._tail = bytearray()
+        self._reader = threading.Thread(target=_read, args=[pipe, self._tail], daemon=True)
         self._reader.start()
 
     def last(self, count: int) -> str:
         """Return the last lines there are now."""
-        return "\n".join(self._said.decode(errors="replace").splitlines()[-count:])
+        return "\n".join(self._tail.decode(errors="replace").splitlines()[-count:])
 
     def whole(self, count: int) -> str:
         """Return the last lines of a process that has ended."""
@@ -163,14 +163,14 @@ class Log:
     def forget(self) -> None:
         """Drop what was said."""
         self._reader.join(_GRACE)
-        self._said.clear()
+        self._tail.clear()
 
 
-def _read(pipe: IO[bytes], said: bytearray) -> None:
+def _read(pipe: IO[bytes], tail: bytearray) -> None:
     with pipe:
         while some := os.read(pipe.fileno(), _LOG_SHOWN):
-            said += some
-            del said[:-_LOG_SHOWN]
+            tail += some
+            del tail[:-_LOG_SHOWN]
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -52,8 +52,8 @@ class Fault:
     fail: Fail | None = None
 
 
-def _refused(status: int, code: str, **said: str) -> Fail:
-    return lambda _: APIStatusError(_ON_DEMAND, status=status, code=code, **said)
+def _refused(status: int, code: str, **fields: str) -> Fail:
+    return lambda _: APIStatusError(_ON_DEMAND, status=status, code=code, **fields)
 
 
 def _overloaded(status: int, default: float | None = None) -> Fail:
@@ -123,9 +123,9 @@ def ordered(prompt: str) -> Order | None:
 def _value(name: str, fault: Fault, options: list[str]) -> float | None:
     if not options and (fault.optional or not fault.option):
         return None
-    said, _, text = options[0].partition("=") if len(options) == 1 else ("", "", "")
+    option, _, text = options[0].partition("=") if len(options) == 1 else ("", "", "")
     value = float(text) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", text, re.ASCII) else 0.0
-    if not fault.option or said != fault.option or not 0 < value <= _LONGEST:
+    if not fault.option or option != fault.option or not 0 < value <= _LONGEST:
         raise RequestError(
             f"The fault {name} does not take '{sanitize(' '.join(options), 80)}'.",
             f"Write it as 'fault: {name}{f' {fault.option}={fault.example:g}' if fault.option else ''} | …'",

@@ -56,11 +56,11 @@ class Shelf:
         return self._files.get(name)
 
     def _tidy(self) -> None:
-        now = self.clock()
+        moment = self.clock()
         while self._files:
             oldest = next(iter(self._files))
             alone = len(self._files) == 1
             # The last one stays, however large: its link has just been given out.
-            if self._files[oldest].expires > now and (self._bytes <= self.most_bytes or alone):
+            if self._files[oldest].expires > moment and (self._bytes <= self.most_bytes or alone):
                 return
             self._bytes -= len(self._files.pop(oldest).data)

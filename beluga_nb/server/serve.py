@@ -127,34 +127,34 @@ def new_key() -> str:
 
 def main(words: Sequence[str], *, engine: Engine = previews, connect: Connect = _nowhere) -> int:
     """Serve until Ctrl-C and return the exit status; what cannot start is 2, with a line on stderr."""
-    said = parser().parse_args(words)
-    key = said.key or new_key()
+    options = parser().parse_args(words)
+    key = options.key or new_key()
     try:
-        engine = connect(said.upstream) if said.upstream else engine
+        engine = connect(options.upstream) if options.upstream else engine
     except SettingsError as error:
         return _sorry(f"--upstream: {error.message} {error.hint}")
     try:
-        run = _server(said.connections)
-        listener = socket.create_server((HOST, said.port))
+        run = _server(options.connections)
+        listener = socket.create_server((HOST, options.port))
     except ImportError:
         return _sorry("uvicorn is missing: pip install 'beluga_nb[server]'")
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        return _sorry(f"port {said.port} cannot be used ({why}); --port 0 takes a free one")
-    if said.parent_fd is not None:
-        threading.Thread(target=_end_with_parent, args=[said.parent_fd], daemon=True).start()
-    announce = partial(_print, _who(said)) if said.ready_fd is None else _answering(said.ready_fd)
+        return _sorry(f"port {options.port} cannot be used ({why}); --port 0 takes a free one")
+    if options.parent_fd is not None:
+        threading.Thread(target=_end_with_parent, args=[options.parent_fd], daemon=True).start()
+    announce = partial(_print, _who(options)) if options.ready_fd is None else _answering(options.ready_fd)
     with listener:
         # Who waits for another machine takes nothing from this one.
-        create = partial(create_app, key=key, workers=UPSTREAM_WORKERS if said.upstream else WORKERS)
-        app = faulty(engine, create) if said.faults else create(engine)
+        create = partial(create_app, key=key, workers=UPSTREAM_WORKERS if options.upstream else WORKERS)
+        app = faulty(engine, create) if options.faults else create(engine)
         return _serve(run, app, listener, key, announce)
 
 
-def _who(said: argparse.Namespace) -> str:
-    host = urlsplit(said.upstream).hostname if said.upstream else None
+def _who(options: argparse.Namespace) -> str:
+    host = urlsplit(options.upstream).hostname if options.upstream else None
     who = f"pictures from {host}" if host else "procedural previews"
-    return f"{who}, faults on demand" if said.faults else who
+    return f"{who}, faults on demand" if options.faults else who
 
 
 def _sorry(line: str) -> int:
