@@ -1,4 +1,4 @@
-"""A key in what is asked for: the request is refused, by an error whose traceback has no frame with the key.
+"""Refuse requests that hold a key, by an error whose traceback has no frame with the key.
 
 Tools that report errors with local variables (rich, Sentry) would send the key away otherwise.
 """
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Watching(Protocol):
-    """An object that knows where keys may be that are in use."""
+    """An object that can look for keys in use."""
 
     def watch(self) -> None: ...
 

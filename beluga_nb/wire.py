@@ -80,7 +80,7 @@ def _number(value: object) -> Any:
 
 
 def parameter_to_json(parameter: catalog.Parameter) -> dict[str, object]:
-    """Return what a parameter takes, as the record of a model says it.
+    """Return what a parameter takes, in the form of a model's record.
 
     >>> parameter_to_json(catalog.RESPONSE_FORMAT)
     {'type': 'enum', 'values': ['url', 'b64_json'], 'default': 'url'}
@@ -99,7 +99,7 @@ def parameter_to_json(parameter: catalog.Parameter) -> dict[str, object]:
 
 
 def models_from_json(text: bytes) -> list[catalog.Model]:
-    """Return the models that a service lists; raise `InvalidResponseError` for what is no list.
+    """Return the models that a service lists; raise `InvalidResponseError` where there is no list.
 
     >>> models_from_json(b'{"data": [{"id": "flux-3.0", "owned_by": "Various"}]}')
     [Model(id='flux-3.0', name='', provider='Various', sizes=(), n_max=1)]
@@ -128,7 +128,7 @@ class Item:
     revised_prompt: str | None = None
 
     def answer(self, data: bytes, media_type: str, preview: Preview | None = None) -> ImagePayload:
-        """Return this as an engine's answer, now that its bytes are there."""
+        """Return this as an engine's answer, with its bytes."""
         return ImagePayload(data, media_type, self.revised_prompt, preview)
 
 
@@ -196,8 +196,8 @@ REFUSALS = frozenset(
 )
 """The statuses that prove that a request was not executed (contract.md: Errors; RFC 9110, 6585, 8470, 7725).
 
-Not among them: 408 and 499, where someone had waited; 409, which also says that the same request is being
-executed; 424, which comes in the middle of the work; and whatever else a gateway makes up.
+Not among them: 408 and 499, since the work may have begun; 409, which can mean that the same request is being
+executed; 424, which comes in the middle of the work; and any code that a gateway invents.
 """
 
 TRY_LATER = frozenset({408, 425, 429})
@@ -222,7 +222,7 @@ def type_of(status: int) -> str:
 def error_to_json(error: BelugaError) -> tuple[int, dict[str, object]]:
     """Return the status and the API's error object."""
     if isinstance(error, RequestError):
-        # Who reads this has no hint of ours beside it, so the message carries both.
+        # The API's error object has no field for the hint, so the message carries both.
         status = 404 if error.code == "model_not_found" else 400
         return status, error_object(
             f"{error.message} {error.hint}".strip(), status=status, code=error.code, param=error.param
@@ -295,7 +295,7 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
 
 
 def error_words(body: Mapping[str, object]) -> str:
-    """Return what the body of an error says, in whatever shape."""
+    """Return the message in the body of an error, whatever its shape."""
     return str(_details_in(body).get("message") or "")
 
 
@@ -319,7 +319,7 @@ def _details_in(body: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _words(entry: object) -> str:
-    # As deep as anyone has been seen to hide them.
+    # The deepest nesting that has been seen.
     for _ in range(3):
         if isinstance(entry, Mapping):
             names = ("message", "msg", "error", "detail", "title")
@@ -332,7 +332,7 @@ def _word(value: object) -> str | None:
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Return the seconds that a service asks to wait, or None where it says nothing usable.
+    """Return the seconds that a service asks to wait, or None where the header is unusable.
 
     Read are `retry-after-ms`, and `Retry-After` as a number or an HTTP date. A date counts from the
     answer's own `Date`, so that a clock that is wrong here does not matter; from `now`, in Unix seconds,

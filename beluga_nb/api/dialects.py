@@ -23,14 +23,14 @@ _FORMATS = ("output_format", "output_compression")
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """What a kind of server expects; `source` says who says so.
+    """What a kind of server expects; `source` is where that is documented.
 
     `size` is how it takes one: "label" as it is, "pixels" joined by `times`, or "ratio", as `aspect_ratio`,
     one of `labels`, beside which it takes pixels as `size` if `pixels_too`; where `auto` is no word to it
     it gets none. `qualities` are its words for ours; without any it takes none. `response_formats` are
     those it can be asked for, the surest first; without any the parameter is not sent. `takes` are other
     parameters that it knows. `seed`: without one it draws the same picture each time. `signs` in a prompt
-    mean something to it. `service` is the base URL of the one service that speaks it, whose key is in
+    mean something to it. `service` is the base URL of the one service that uses it, whose key is in
     `variable`. `timeout` is in seconds.
     """
 
@@ -88,7 +88,7 @@ class Dialect:
     def _size(self, request: Request) -> dict[str, str]:
         size = request.size
         if size is None or (size == catalog.AUTO and not self.auto):
-            return {}  # the server's own
+            return {}  # the server's own default
         label = size in catalog.labels() or size == catalog.AUTO
         if self.size == "ratio" and (label or not self.pixels_too):
             return {"aspect_ratio": self._label(size)}
@@ -152,7 +152,7 @@ SGLANG = Dialect(
     name="sglang",
     source="sgl-project/sglang, python/sglang/multimodal_gen/runtime/entrypoints/openai/image_api.py",
     takes=("output_format",),
-    seed=True,  # its older versions take 1024 where none is said
+    seed=True,  # older versions default to 1024
 )
 
 XINFERENCE = Dialect(
@@ -185,7 +185,7 @@ LITELLM = Dialect(
     name="litellm",
     source="docs.litellm.ai/docs/image_generation",
     qualities=_AS_TYPED,
-    response_formats=(),  # for some models an error, and whatever comes is read
+    response_formats=(),  # an error for some models; both forms are read
     takes=_FORMATS,
 )
 

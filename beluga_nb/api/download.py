@@ -66,12 +66,11 @@ class Download:
                 break
             response = await self._followed(address)
             if isinstance(response, Response) and response.status == 200 and is_whole(response.content):
-                return response.content  # however its transfer ended
+                return response.content  # even if the connection broke after it
             if isinstance(response, EngineError) or response.broken:
-                if isinstance(response, Response) and isinstance(
-                    response.broken, InvalidResponseError
-                ):  # too large
-                    raise response.broken
+                too_large = getattr(response, "broken", None)
+                if isinstance(too_large, InvalidResponseError):
+                    raise too_large
                 continue
             if response.status == 200 and not is_truncated(response.content):
                 return response.content
@@ -103,12 +102,12 @@ class Download:
         )
 
     async def _fetched(self, address: str) -> Response | EngineError:
-        if self.transport.app or proxy_of(address):  # it is the proxy that looks the name up, and connects
+        if self.transport.app or proxy_of(address):  # the proxy resolves the name and connects
             return await self._get(address, None)
         response: Response | EngineError = EngineError("The name has no address.")
         looked_up = await self._looked_up(address)
         check_addresses(address, self.base_url, looked_up)
-        # The number is connected to: another look-up of the name might lead elsewhere.
+        # Connect to the checked address: resolving the name again might give another one.
         for ip in looked_up:
             response = await self._get(address, ip)
             if not (isinstance(response, EngineError) and response.outcome == "not_sent"):
@@ -128,7 +127,7 @@ class Download:
                 found = await loop.getaddrinfo(str(parts.hostname), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             return []
-        # IPv4 first: where there is none it fails at once, while IPv6 may hang where it only seems to be.
+        # IPv4 first: without IPv4 it fails at once, while a broken IPv6 route hangs.
         found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -150,4 +149,4 @@ def _next(address: str, location: str) -> str:
     try:
         return urljoin(address, location)
     except ValueError:
-        return location  # which is refused
+        return location  # refused by `picture_url`

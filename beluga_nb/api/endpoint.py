@@ -53,7 +53,7 @@ class Endpoint:
     prefix: str = ""
 
     def body(self, request: Request) -> dict[str, object]:
-        """Return what is posted for a request."""
+        """Return the body that is posted for a request."""
         there = replace(request, model=request.model.removeprefix(self.prefix))
         return self.dialect.body(there, response_format=self.response_format, extensions=self.extensions)
 

@@ -41,7 +41,7 @@ EXTRA_BYTES = 64 * 2**20
 EXTRA_SECONDS = 10.0
 """How many seconds fetching them may take."""
 
-_NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that someone sells
+_NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that was sold
 
 
 class Client:
@@ -69,7 +69,7 @@ class Client:
 
         Raises `EngineError` where there is no answer, or where its status proves that nothing was done.
         """
-        # Whoever receives the same call twice can tell by its key, and need not bill it twice.
+        # A service that receives the same call twice recognizes it by this key, and need not bill it twice.
         headers = {"Idempotency-Key": request.as_call().idempotency_key, "Content-Type": "application/json"}
         sent = await self.transport.send(
             Outgoing(
@@ -94,7 +94,7 @@ class Client:
         return sent
 
     async def get(self, path: str, deadline: float) -> Response | EngineError:
-        """Return what lies at a path below the base URL, or the error that says why nothing came back."""
+        """Return the response of a path below the base URL, or the error that explains why there is none."""
         outgoing = Outgoing(method="GET", url=f"{self.endpoint.base_url}{path}", with_key=True)
         sent = await self.transport.send(outgoing, deadline)
         if isinstance(sent, Response) and sent.is_success and sent.broken:
@@ -134,7 +134,7 @@ class Client:
                     and response.broken
                     and is_of_another_format(cause.data)
                 ):
-                    cause.whole = False  # where it would end is not known
+                    cause.whole = False  # its end is not known
             raise
 
     async def result(
@@ -149,8 +149,8 @@ class Client:
     ) -> Result:
         """Fetch the pictures of an answer and return them as the result of `request`.
 
-        Where fewer came than were asked for, `broken` may say why. Raises as `understood`; the `addresses`
-        of an error are those of pictures that may be fetched later.
+        Where fewer came than were asked for, `broken` is the reason if it is known. Raises as `understood`;
+        the `addresses` of an error are those of pictures that may be fetched later.
         """
         here, parts = list(items), [request.slice(sample) for sample in request.samples]
         by = _By(engine=engine, created=created)
@@ -162,7 +162,7 @@ class Client:
             try:
                 return await asyncio.to_thread(self._checked, part, item, by)
             except InvalidResponseError:
-                here[place] = items[place]  # its address may give another one later
+                here[place] = items[place]  # its address may give an undamaged one later
                 raise
 
         try:
@@ -213,7 +213,7 @@ class Client:
         return sanitize(response.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
 
     def arrived(self, request: Request, response: Response) -> list[Result | BelugaError]:
-        """Return those pictures of an answer that need not be fetched, or what is wrong with them."""
+        """Return the pictures that the answer itself holds, or the errors of those that are damaged."""
         parsed = _parsed(response)
         by = _By(engine=self.engine_of(response), created=parsed.created)
         return self._arrived(request, parsed.items, by)
@@ -360,7 +360,7 @@ def _in_memory() -> Iterator[None]:
 
 
 def _discard(response: Response) -> None:
-    """Delete what is kept of an answer that says only that it failed."""
+    """Delete the spooled answer of a failure without pictures."""
     if response.kept and len(response.content) < _NO_PICTURE:
         with contextlib.suppress(OSError):
             response.kept.unlink()

@@ -24,7 +24,7 @@ from beluga_nb.result import Result
 from beluga_nb.wire import TRY_LATER
 
 Advance = Callable[[float], None]
-"""Is told how much further a task is, in percent of the whole."""
+"""Called with the progress of a task since the last call, in percent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +53,8 @@ class Polled:
 
     The submission is sent once. A poll costs nothing: one that is lost or refused, or cannot be read, is
     repeated until `endpoint.timeout`, which bounds the whole call. Pictures are fetched as soon as the task
-    is completed, since their links expire. `advance` hears of the progress; whoever cancels the call ends the
-    polling. Raises what `Http` raises.
+    is completed, since their links expire. `advance` is called with the progress; cancelling the call ends
+    the polling. Raises what `Http` raises.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Polled:
             except TimeoutError:
                 raise refused or self._late(name) from None
             patience = min(deadline, clock() + self.pace.patience)
-            # The language of a failure's words.
+            # The language is that of error messages.
             sent = await self.client.get(f"/tasks/{name}?language=en", patience)
             refused, wait = _refused(name, sent, refused), _asked_to_wait(sent)
             task = await asyncio.to_thread(_task, sent)
@@ -140,12 +140,12 @@ def _submitted(reply: Response) -> str:
 
 
 def _task(sent: Response | EngineError) -> Task | None:
-    """Return what a poll's answer says of the task; None where it says nothing."""
+    """Return the task as a poll's answer describes it; None where it does not."""
     if isinstance(sent, EngineError) or sent.status != 200:
         return None
     try:
         return tasks.read(sent.content)
-    except InvalidResponseError:  # a page of a gateway, say
+    except InvalidResponseError:  # such as a gateway's HTML page
         return None
 
 

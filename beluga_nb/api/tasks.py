@@ -22,7 +22,7 @@ State = Literal["pending", "completed", "failed", "cancelled"]
 
 NOT_BILLED = "A task that fails is not billed."
 
-_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")  # it becomes a part of an address
+_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")  # it becomes part of a URL
 _ENDS: Mapping[State, str] = {
     "completed": "completed complete succeeded succeed success successful finished done ready",
     "failed": "failed fail failure error errored rejected",
@@ -64,7 +64,7 @@ def submitted(content: bytes) -> str:
 
 
 def read(content: bytes) -> Task:
-    """Return what a poll's answer says; raise `InvalidResponseError` where it says nothing of a task."""
+    """Return the task of a poll's answer; raise `InvalidResponseError` where it describes none."""
     fields = _unwrapped(_object(content))
     words = [word for word in map(fields.get, _STATES) if isinstance(word, str)]
     if not words:
@@ -89,7 +89,7 @@ def _object(content: bytes) -> Mapping[str, object]:
 
 
 def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:
-    # A gateway has a status too: what is no task's has no name.
+    # Without a name it is a gateway's own status, not that of a task.
     data = body.get("data", body if body.get("task_id") or body.get("id") else None)
     first = data[0] if isinstance(data, list) and data else data
     return first if isinstance(first, Mapping) else {}

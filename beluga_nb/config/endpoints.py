@@ -1,4 +1,4 @@
-"""Other servers by name, as `[endpoints.NAME]` in `beluga.toml` says: `lab:sd-turbo` is a model of `lab`."""
+"""Other servers by name, from `[endpoints.NAME]` in `beluga.toml`: `lab:sd-turbo` is a model of `lab`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXAMPLE = 'For example: [endpoints.lab] base_url = "https://lab.example/v1", di
 class EndpointConfig:
     """A server under a name of its own, which is its provider name in recordings too.
 
-    `dialect` says what it expects (api/dialects.py), `model` is the one where none is named, and `timeout` is
+    `dialect` is what it expects (api/dialects.py), `model` its default model, and `timeout` is
     in seconds. One without `known` is named by a model only, or by a file that may have come with a notebook:
     what is recorded of it can be replayed, and nothing is sent to it.
     """
@@ -46,7 +46,7 @@ class EndpointConfig:
         return f"{self.name}:"
 
     def variable(self, what: str) -> str:
-        """Return the environment variable that says something of it.
+        """Return the environment variable for a part of it.
 
         >>> EndpointConfig(name="lab").variable("API_KEY")
         'BELUGA_LAB_API_KEY'
@@ -55,11 +55,11 @@ class EndpointConfig:
 
 
 PARTS = [each.name for each in fields(EndpointConfig) if each.name not in {"name", "known"}]
-"""What can be said of an endpoint."""
+"""The settings of an endpoint."""
 
 
 def named_in(table: object, *, known: bool = True) -> dict[str, EndpointConfig]:
-    """Return the endpoints of a table; raise `SettingsError` or `UnknownNameError` for what is none."""
+    """Return the endpoints of a table; raise `SettingsError` or `UnknownNameError` for an unusable one."""
     if not isinstance(table, Mapping):
         raise SettingsError(f"The setting endpoints is {shown(table, 40)}.", _EXAMPLE)
     return {

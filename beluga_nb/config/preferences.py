@@ -1,4 +1,4 @@
-"""What a session goes by: the settings of all places, and what its notebook changes while it runs."""
+"""The settings of a session: those of all places, and what its notebook changes while it runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = "this notebook"
 
 
 class Preference(NamedTuple):
-    """A setting as it stands: its name, its value, and the place that said it."""
+    """A setting as it stands: its name, its value, and the place that set it."""
 
     name: str
     value: object
@@ -31,7 +31,7 @@ class Preferences:
     """Settings, read anew whenever they are asked for.
 
     The folder is the one that is current at the first time; a later change of folder moves no store.
-    `profile` is what IPython's configuration says.
+    `profile` is IPython's configuration.
     """
 
     def __init__(self, environment: Environment, folder: Path | None, given: Mapping[str, object]) -> None:
@@ -39,7 +39,9 @@ class Preferences:
         self._folder = folder
         self._given = dict(given)
         self.profile: dict[str, object] = {}
-        self.own_engine: OwnEngine | None = None  # set at once, and read once for a call: in `settings`
+        self.own_engine: OwnEngine | None = (
+            None  # replaced in one step, and read once per call, in `settings`
+        )
 
     @property
     def folder(self) -> Path:
@@ -49,7 +51,7 @@ class Preferences:
         return self._folder
 
     def settings(self, folder: Path | None = None, /, **given: object) -> Settings:
-        """Return the settings as they stand, here or in another folder, with what a call says."""
+        """Return the settings as they stand, here or in another folder, with a call's own."""
         loaded = settings.load(self._environment, folder or self.folder, self.profile)
         if engine := self.own_engine:
             loaded = loaded.for_engine(engine)
@@ -58,7 +60,7 @@ class Preferences:
     def set(self, **given: object) -> None:
         """Set settings until the session ends; None takes one back.
 
-        Raises `UnknownNameError` or `SettingsError` for what is none, and changes nothing then.
+        Raises `UnknownNameError` or `SettingsError` for an unusable one, and changes nothing then.
         """
         before = dict(self._given)
         self._given |= given
@@ -71,7 +73,7 @@ class Preferences:
         self._given = {name: value for name, value in self._given.items() if value is not None}
 
     def listed(self) -> list[Preference]:
-        """Return every setting with its value and the place that said it."""
+        """Return every setting with its value and the place that set it."""
         current = self.settings()
         endpoints = ", ".join(current.endpoints) or None
         shown = {
@@ -90,7 +92,7 @@ class Preferences:
         return path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
 
     def alias(self, name: str, **parts: str | int) -> None:
-        """Let a name stand for a model and what is asked of it; without parts, for nothing any more.
+        """Let a name stand for a model and parameters; without parts, remove it.
 
         Raises `RequestError` or `SettingsError` for what the model does not take.
         """
@@ -159,9 +161,9 @@ def check_no_engine(current: Settings, what: str) -> None:
 
 
 def meant(asked: Mapping[str, object], current: Settings) -> dict[str, object]:
-    """Return what is asked for with the alias in place of its name, and what goes without saying.
+    """Return the arguments of a call with its alias resolved and the defaults filled in.
 
-    A part that the call says itself outranks the alias's; no alias hides a model of the catalogue.
+    An argument of the call outranks the alias's; no alias hides a model of the catalogue.
     """
     given = {name: value for name, value in asked.items() if value is not None}
     endpoint, typed = given.pop("endpoint", None), given.get("model")

@@ -1,4 +1,4 @@
-"""Settings: defaults < IPython's profile < `beluga.toml` < `BELUGA_*` < what the notebook says < the call.
+"""Settings: defaults < IPython's profile < `beluga.toml` < `BELUGA_*` < the notebook's own < the call.
 
 What is taken of a `beluga.toml` is decided in `config/project.py`. The key is not among them: it comes from
 the environment or from code (`config/keys.py`), never from a file that may be committed.
@@ -51,7 +51,7 @@ _RESOLVED = {"named", "places", "ignored", "claimed", "counted_store", "own_engi
 """The fields that are no settings: they follow from the settings."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a drive, which is one letter
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a Windows drive, which has one letter
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
@@ -74,10 +74,10 @@ class Settings:
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
     `embed` says what a notebook holds of its pictures (show/markup.py).
     `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
-    by one session and the children that are forked from it, or, as `budget` says, by all that share its store
+    by one session and the children that are forked from it, or, by `budget`, by all that share its store
     and for good. `faults` lets prompts ask the embedded BelugAPI for failures (server/faults.py).
-    `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
-    `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` says who said what,
+    `aliases` are names that stand for a model and parameters, `endpoints` other servers by name.
+    `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` is where each was set,
     and `ignored` what is not used of a file that came with a notebook; `claimed` is the provider whose
     recordings such a file's folder holds, where its `base_url` is not used. `own_engine` is the session's
     own, which answers in place of all services.
@@ -143,7 +143,7 @@ class Settings:
 
     @property
     def providers(self) -> list[str]:
-        """Whose recordings answer: those of who would be asked, and of the address that a file claims."""
+        """The providers whose recordings answer: the one that would be asked, and a file's claimed one."""
         return [self.provider, *([self.claimed] if self.claimed else [])]
 
     @property
@@ -168,7 +168,7 @@ class Settings:
 
     def for_engine(self, engine: OwnEngine) -> Settings:
         """Return the settings for a session's own engine: it stands for its model where none is named."""
-        # What the places have said of a model until here is about a service.
+        # The model that the places have set is a service's.
         places = {name: place for name, place in self.places.items() if name != "model"}
         return replace(self._without_remarks("base_url"), own_engine=engine, model=engine.name, places=places)
 
@@ -181,7 +181,7 @@ class Settings:
 
     def model_of(self, endpoint: str, model: str | None) -> str:
         """Return the name here of an endpoint's model, or of the one that it has where none is named."""
-        # One that is not here may have been recorded: whoever reads its notebook replays it.
+        # An unknown endpoint may have been recorded: a reader of its notebook replays it.
         unknown = endpoint not in self.endpoints
         named = (unknown and only_named(f"{endpoint}:{model or ''}")) or self.endpoint(endpoint)
         meant = (model or "").removeprefix(named.prefix) or named.model
@@ -194,7 +194,7 @@ class Settings:
         return named.prefix + meant
 
     def with_(self, place: str = "the call", /, **given: object) -> Settings:
-        """Return the settings with what is said in a place that outranks all before; None says nothing."""
+        """Return the settings with those of a place that outranks all before; None leaves one as it is."""
         values = {name: value for name, value in given.items() if value is not None}
         check_names(values)
         return self._with_values(place, values) if values else self
@@ -205,7 +205,7 @@ class Settings:
         updated = self._with_values(found.place, taken)
         claims = [_provider_at(checked_base_url(each.value)) for each in ignored if each.name == "base_url"]
         claimed = claims[0] if claims else updated.claimed
-        # What was spent stays counted in the store that is named already; who counts so may be said later.
+        # Spending stays counted in the store that was named first; `budget` may be set by a later place.
         moved = "store" in taken and is_untrusted_file(found.place) and "store" in self.places
         counted = self.store if moved and not self.counted_store else updated.counted_store
         return replace(updated, ignored=(*updated.ignored, *ignored), claimed=claimed, counted_store=counted)
@@ -217,7 +217,7 @@ class Settings:
         return Caps(images=capped.max_images, cost=capped.max_cost, prices=self.prices if own else None)
 
     def _with_values(self, place: str, values: Mapping[str, object]) -> Settings:
-        untrusted = is_untrusted_file(place)  # what is taken of it leaves the remarks on those further up
+        untrusted = is_untrusted_file(place)  # its values do not remove the remarks on files further up
         updated = self if untrusted else self._without_remarks(*values)
         updated = replace(updated, **values)  # type: ignore[arg-type]  # checked by Settings itself
         updated = replace(updated, places={**self.places, **dict.fromkeys(values, place)})
@@ -230,7 +230,7 @@ class Settings:
         return updated
 
     def _without_remarks(self, *names: str) -> Settings:
-        """Return the settings without the remarks on what files say of these, which the person decides."""
+        """Return the settings without the remarks on files' values for these, which the user has set."""
         ignored = tuple(each for each in self.ignored if each.name not in names)
         return replace(self, ignored=ignored, claimed="" if "base_url" in names else self.claimed)
 
@@ -248,7 +248,7 @@ def check_names(given: Mapping[str, object]) -> None:
 
 
 def _check_positive(name: str, value: object) -> None:
-    # Neither NaN nor infinity is one.
+    # Refuses NaN and infinity, too.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST_NUMBER:
         raise SettingsError(f"The setting {name} is {shown(value)}.", "Give a number above 0.")
     if name == "max_in_flight" and not isinstance(value, int):
@@ -333,7 +333,7 @@ def checked_base_url(url: str) -> str:
 
 
 def _split(url: object) -> SplitResult | None:
-    # urlsplit drops line breaks in silence, and looks at the port only when it is asked for.
+    # urlsplit silently drops line breaks, and parses the port only on access.
     if not isinstance(url, str) or not _PRINTED.fullmatch(url):
         return None
     try:
@@ -344,10 +344,10 @@ def _split(url: object) -> SplitResult | None:
 
 
 def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object] | None = None) -> Settings:
-    """Return the settings of all places; a store is a folder beside the notebook unless it says more.
+    """Return the settings of all places; a relative store is a folder beside the notebook.
 
-    `profile` is what the user's IPython profile says. The files are the `beluga.toml` of the folder and those
-    above it in its project. Under `CI` the mode is "replay" unless the person says otherwise: a pipeline buys
+    `profile` is that of the user's IPython profile. The files are the `beluga.toml` of the folder and those
+    above it in its project. Under `CI` the mode is "replay" unless the user sets another: a pipeline buys
     nothing by accident.
     """
     in_ci = environ.get("CI", "").lower() not in _NO

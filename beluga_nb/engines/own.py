@@ -58,8 +58,8 @@ def own_engine(
 ) -> OwnEngine:
     """Return an engine with the name that its pictures are recorded under.
 
-    That is `provider`, or the name of its function or class. Raises `SettingsError` for what is certainly no
-    async function, for what is no name, and for the name of a service.
+    That is `provider`, or the name of its function or class. Raises `SettingsError` for a function that is
+    certainly not async, for an invalid name, and for the name of a service.
     """
     if _is_no_async_function(engine):
         called = str(getattr(engine, "__name__", repr(engine)))

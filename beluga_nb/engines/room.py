@@ -20,9 +20,9 @@ MOST_SERVICES = 8
 
 
 class EngineRoom:
-    """What all sessions of a process share: the loop that engines run on, and who waits for whom there.
+    """What all sessions of a process share: the loop that engines run on, and the limits and locks there.
 
-    There is one while anybody holds it (`engine_room()`). A forked child has the same object, and in it a
+    There is one while a session holds it (`engine_room()`). A forked child has the same object, and in it a
     loop of its own, with locks and connections that belong to that.
     """
 

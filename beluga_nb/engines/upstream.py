@@ -23,7 +23,7 @@ UPSTREAM_TIMEOUT = 290.0
 def upstream(url: str, environ: Mapping[str, str], *, advance: Advance) -> Engine:
     """Return the engine behind the base URL of a service that is polled.
 
-    Its key comes from BELUGA_UPSTREAM_KEY. Nothing is sent again from here but polls: who asked is told,
+    Its key comes from BELUGA_UPSTREAM_KEY. Only polls are sent again from here: the caller gets the error,
     and decides. Raises `SettingsError` for a URL or a key that is unusable.
     """
     environ = Environment(environ)  # which a traceback with the variables of its frames does not show

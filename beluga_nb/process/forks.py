@@ -27,12 +27,12 @@ class InheritedLedger:
     """
 
     def __init__(self) -> None:
-        import mmap  # in its place, like the next: few processes fork
+        import mmap  # Lazy imports: few processes fork.
         from multiprocessing import get_context
 
         self._lock = get_context("fork").Lock()
-        self._memory = mmap.mmap(-1, MEMORY)  # of zero bytes, of which no line has any
-        self._end = 0  # as it was last seen
+        self._memory = mmap.mmap(-1, MEMORY)  # zero bytes, which no line contains
+        self._end = 0  # the end of the lines when last read
 
     def add(self, line: bytes) -> None:
         """Add a line; raise `OSError` where there is no room."""

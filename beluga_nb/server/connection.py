@@ -1,7 +1,7 @@
 """One connection to the server, bounded: uvicorn's own, with a limit to how many and how slow.
 
-uvicorn drops who is silent between two requests. It waits without end for a first request, for the rest of
-a body and for a reader, and what it refuses by itself it says as text, not as the API.
+uvicorn drops a client that is silent between two requests. It waits without end for a first request, for the
+rest of a body and for a slow reader, and its own refusals are plain text, not the API's error objects.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from beluga_nb.server.guard import HEAD_LIMIT, Header, refusal
 
 LINGER = 1.0
-"""Seconds that a caller who was refused early may go on sending before it is cut off."""
+"""Seconds that a caller that was refused early may go on sending before it is cut off."""
 
 
 class Connection(H11Protocol):
@@ -41,14 +41,14 @@ class Connection(H11Protocol):
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
-    # --- hearing a request
+    # --- reading a request
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         self._start_read_timer(self.patience)
         if len(self.connections) > self.most:
             full = f"No connection is left, of {self.most}. Close some, or wait."
-            self._refuse(503, full, (b"retry-after", b"1"))  # nothing was begun: it may be sent again
+            self._refuse(503, full, (b"retry-after", b"1"))  # Nothing was begun, so it may be sent again.
 
     def data_received(self, data: bytes) -> None:
         if self._read_timer is None:
@@ -72,7 +72,7 @@ class Connection(H11Protocol):
             self._read_timer.cancel()
             self._read_timer = None
 
-    # --- telling the answer
+    # --- writing the answer
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -108,7 +108,7 @@ class Connection(H11Protocol):
         self._refuse(400, f"{msg} It is malformed, or its headers are longer than {HEAD_LIMIT:,} bytes.")
 
     def _refuse(self, status: int, message: str, *more: Header) -> None:
-        # Written past h11, which is in no state to: the connection ends here.
+        # Not written by h11, whose state allows no answer here; the connection ends.
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             headers, body = refusal(status, message)
             lines = [b": ".join(header) for header in [*headers, *more, (b"connection", b"close")]]

@@ -34,7 +34,7 @@ _ALWAYS = {wire.REQUEST_ID_HEADER: True}
 
 
 def document(*, secured: bool) -> dict[str, object]:
-    """Return the document; `secured` says whether generations need a key."""
+    """Return the document; with `secured`, generations need a key."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -129,7 +129,7 @@ def _file() -> Schema:
     }
 
 
-# --- what is asked
+# --- requests
 
 
 def _request() -> Schema:
@@ -184,7 +184,7 @@ def _schema(parameter: catalog.Parameter, *, required: bool = False) -> Schema:
     return {name: value for name, value in schema.items() if value is not None}
 
 
-# --- what is answered
+# --- responses
 
 
 def _ref(name: str) -> Schema:
