@@ -101,7 +101,7 @@ REQUESTS = [
 ]
 
 
-# What always fails looks at no request, and what has only the first samples is asked for later ones. The painter
+# What always fails looks at no request; what has only the first samples is asked for later ones. The painter
 # takes a second where `drawing`, which shows all of a request too, takes none: it adds a preview's label.
 OVER_A_WIRE = [
     *((engine, request) for engine in (drawing, in_jpeg_and_webp) for request in REQUESTS),
