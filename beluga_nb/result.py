@@ -201,7 +201,7 @@ class Picture:
         even where it makes a signature (C2PA) invalid; "sidecar", a file `whale.png.xmp` beside it; or
         "none". A warning says where "auto" had to take a sidecar. `data` and `sha256` stay as they are.
         """
-        from beluga_nb.metadata import files  # in its place: who replays waits for no parser of XML
+        from beluga_nb.metadata import files  # lazy: a replay needs no XML parser
 
         path = _named(path)
         if not path.suffix:
@@ -237,13 +237,15 @@ class MissingPicture(Picture):
     @property
     def image(self) -> Image:
         """Raises `StoreError`: there is nothing to decode."""
-        raise self._elsewhere()
+        raise self.error
 
     def save(self, path: str | Path, *, metadata: str = "auto") -> Path:  # noqa: ARG002
         """Raise `StoreError`: there is nothing to write."""
-        raise self._elsewhere()
+        raise self.error
 
-    def _elsewhere(self) -> StoreError:
+    @property
+    def error(self) -> StoreError:
+        """The error of everything that needs the bytes."""
         return StoreError(
             f"The picture {self.digest[:12]}… is not here, only its Git LFS pointer.",
             "Fetch it: git lfs pull",
@@ -432,21 +434,21 @@ def _answer(picture: object) -> ImagePayload:
 
 
 Small = Callable[["Image"], Preview]
-"""Makes the small copy of a picture that is decoded, which it leaves as it is."""
+"""Returns the preview of a decoded picture, without changing it."""
 
 SMALL: ContextVar[Small | None] = ContextVar("SMALL", default=None)
-"""What makes the small copy of a picture, where one will be wanted.
+"""Makes the preview of a picture during validation, if one will be needed.
 
-Who decodes a picture to see that it is whole makes it on the way: decoding is the most of the work.
+Validation decodes the picture already, and decoding is most of the work.
 """
 
 
 def validate(data: bytes) -> tuple[str, Preview | None]:
-    """Return the media type of a picture that is whole and decodes; else raise `InvalidImageError`.
+    """Return the media type of a valid picture, and its preview if one will be needed (`SMALL`).
 
-    Where a small copy will be wanted, it is returned too (`SMALL`).
+    Raises `InvalidImageError` for a picture that is truncated or cannot be decoded.
     """
-    if is_truncated(data):  # Pillow loads some that are, such as a PNG that lacks its last twenty bytes
+    if is_truncated(data):  # Pillow loads some truncated files, such as a PNG without its last twenty bytes
         raise InvalidImageError(
             "The answer's picture is cut short.",
             "It may have been billed; the bytes are kept as they came.",
@@ -455,7 +457,8 @@ def validate(data: bytes) -> tuple[str, Preview | None]:
     image, make = decode(data), SMALL.get()
     kind, small = MEDIA_TYPES[str(image.format)], None
     if make:
-        with contextlib.suppress(Exception):  # a codec's; who wants the copy tries again, and says so
+        # Errors of a codec are reported when the preview is needed and made again.
+        with contextlib.suppress(Exception):
             small = make(image)
     return kind, small
 
