@@ -33,7 +33,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal
 
-from beluga_nb.text import nearest, printable, redact, redact_bytes, sanitize
+from beluga_nb.redaction import redact, redact_bytes
+from beluga_nb.text import nearest, plural, printable, sanitize
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
@@ -145,7 +146,7 @@ class ImpossibleCombinationError(RequestError):
         lines = "".join(f"\n  {reason}" for reason in self.reasons)
         verb = "is" if count == 1 else "are"
         super().__init__(
-            f"{count} of {total} combination{'s' * (total != 1)} {verb} impossible:{lines}",
+            f"{count} of {plural(total, 'combination')} {verb} impossible:{lines}",
             "Nothing was sent. Take these values away, or ask for them in a grid of their own.",
         )
 
@@ -237,7 +238,7 @@ class EngineError(BelugaError):
         self.code = code
         self.param = param
         self.request_id = request_id
-        self.run = ""
+        self.idempotency_key = ""
         self.job = ""
         self.addresses: tuple[Address, ...] = ()
         self.sample: int | None = None
@@ -252,7 +253,9 @@ class EngineError(BelugaError):
         first, *rest = super()._lines()
         said = [f"status {self.status}"] if self.answered else []
         said += [f"request {self.request_id}"] if self.request_id else []
-        said += [f"call {self.run[:SHORT_ID]}"] if self.run and self.may_be_billed else []
+        said += (
+            [f"call {self.idempotency_key[:SHORT_ID]}"] if self.idempotency_key and self.may_be_billed else []
+        )
         return [f"{first} ({', '.join(said)})" if said else first, *rest]
 
 

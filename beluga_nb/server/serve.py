@@ -24,12 +24,12 @@ from starlette.types import ASGIApp
 from beluga_nb.arguments import is_whole
 from beluga_nb.errors import SettingsError
 from beluga_nb.process.lifetime import closed, wait_for_parent
+from beluga_nb.redaction import redact_record
 from beluga_nb.result import Engine
 from beluga_nb.server.app import create_app
 from beluga_nb.server.faults import faulty
 from beluga_nb.server.guard import HEAD_LIMIT, Guard
 from beluga_nb.server.previews import previews
-from beluga_nb.text import redact_record
 
 Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
 """Serves an app on a listening socket until Ctrl-C, and says when it has begun."""

@@ -36,7 +36,7 @@ def cell_of(result: Result) -> str:
 def recipe_text(picture: Picture) -> str:
     """Return a picture's recipe without its prompt, a line for each value."""
     recipe, request = picture.recipe, picture.recipe.request
-    lines = {name: str(value) for name, value in request.said.items() if name != "prompt"}
+    lines = {name: str(value) for name, value in request.parameters.items() if name != "prompt"}
     lines |= {"take": sanitize(request.take, 80), "sample": str(request.sample)}
     lines |= {"engine": sanitize(recipe.engine, 80)}
     lines |= {"revised prompt": sanitize(recipe.revised_prompt or "", 400), "sha256": picture.sha256}

@@ -166,13 +166,13 @@ class Booth:
 
 def _html(pictures: tuple[bytes, bytes], caption: str) -> str:
     figures = "".join(
-        fill("widgets/booth-figure.html", side=side, data=pybase64.b64encode(data).decode())
+        fill("show/booth-figure.html", side=side, data=pybase64.b64encode(data).decode())
         for side, data in zip(("left", "right"), pictures, strict=True)
     )
     return fill(
-        "widgets/booth.html",
+        "show/booth.html",
         caption=f'<div style="margin:0 0 6px">{outside(caption)}</div>' if caption else "",
         figures=figures,
         # ipywidgets 7 cannot set the focus; the load event of a new <style> can.
-        focus="" if CAN_FOCUS else read_template("widgets/booth-focus.html"),
+        focus="" if CAN_FOCUS else read_template("show/booth-focus.html"),
     )

@@ -25,7 +25,7 @@ from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, cou
 from beluga_nb.show import comparison
 from beluga_nb.show.preview import enlarged, preview_of, tile
 from beluga_nb.show.recipe import cell_of, recipe_text
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.state import DEFAULT, Original, Piece, State, Work
 
 MOST_SHOWN = 20
@@ -124,9 +124,8 @@ class Controller:
             state.size = DEFAULT
         state.max_n, state.n = model.n_max, min(state.n, model.n_max)
         sizes = f"{len(state.sizes)} sizes"
-        state.about_model = (
-            f"{model.name or model.id}, by {model.provider}: {sizes}, {_pictures(model.n_max)} per request."
-        )
+        most = plural(model.n_max, "picture")
+        state.about_model = f"{model.name or model.id}, by {model.provider}: {sizes}, {most} per request."
         self._describe_size()
 
     def _describe_size(self) -> None:
@@ -217,7 +216,7 @@ class Controller:
             self._show(work)
             result = await self._answer(work, arguments)
             await self._add(result)
-            self.state.message = f"{_pictures(len(result))} of “{sanitize(work.prompt, 60)}”."
+            self.state.message = f"{plural(len(result), 'picture')} of “{sanitize(work.prompt, 60)}”."
         except IncompleteError as error:
             await self._add(error.result)
             raise
@@ -465,7 +464,3 @@ class Controller:
 
 def _tile(picture: Picture) -> Preview:
     return tile(preview_of(picture))
-
-
-def _pictures(count: int) -> str:
-    return f"{count} picture{'s' * (count != 1)}"

@@ -6,7 +6,7 @@ from functools import partial
 
 import ipywidgets as widgets
 
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State, Work
 from beluga_nb.widgets.view.comms import receive_in_any_shell
@@ -59,7 +59,7 @@ class _Row:
 
 
 def _words(work: Work) -> str:
-    count = f"{work.arrived} of {work.asked} picture{'s' * (work.asked != 1)}"
+    count = f"{work.arrived} of {plural(work.asked, 'picture')}"
     return f"{work.model}: {count}, {work.seconds} s, “{sanitize(work.prompt, 60)}”"
 
 
