@@ -19,9 +19,13 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"process", "money"},
     {"text"},
+    {"hints"},
     {"errors", "pieces", "untrusted"},
     {"paths"},
-    {"metadata", "cells", "keyless", "arguments"},
+    {"arguments"},
+    {"commands"},
+    {"usage"},
+    {"metadata", "cells", "keyless"},
     {"images"},
     {"request"},
     {"result", "runtime"},
@@ -34,6 +38,7 @@ LAYERS = [
     {"care", "judging", "bench"},
     {"comparing"},
     {"session"},
+    {"actions"},
     {"magics", "widgets", "cli", "lab"},
     {"__init__", "__main__"},
 ]
@@ -126,7 +131,12 @@ def test_magics_and_widgets_know_only_session_show_values_and_what_is_below():
                 "request",
                 "result",
                 "errors",
+                "hints",
                 "text",
+                "console",
+                "commands",
+                "usage",
+                "actions",
                 room(module),
             }, module
 
