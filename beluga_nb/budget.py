@@ -25,7 +25,7 @@ from beluga_nb.process.forks import HERITAGE, NO_MEMORY, InheritedLedger
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, IncompleteError
-from beluga_nb.text import sanitize, shown
+from beluga_nb.text import plural, sanitize, shown
 from beluga_nb.untrusted import DAMAGE, load_json, members, text, whole
 
 _ANY_QUALITY = ""
@@ -235,7 +235,7 @@ class Budget:
             arrived = len(error.result) if isinstance(error, IncompleteError) else 0
             if not error.may_be_billed and arrived < request.n:
                 with suppress(StoreError):  # what cannot be written down stays counted
-                    self._give_back(name, request.part(request.sample, request.n - arrived), caps)
+                    self._give_back(name, request.slice(request.sample, request.n - arrived), caps)
             raise
         finally:
             self._settle(name)
@@ -254,7 +254,7 @@ class Budget:
 
     def saved_words(self, caps: Caps) -> str:
         """Return what came from the store and what that saved, as people read it."""
-        made = f"{_pictures(self.replayed)} came from the store"
+        made = f"{plural(self.replayed, 'picture')} came from the store"
         if not caps.prices or not self.saved:
             return made
         return f"{made}; {caps.words(self.saved)} by your prices of {caps.prices.date} (estimated)"
@@ -265,7 +265,7 @@ class Budget:
         A price of the user's own table makes an estimate; without one the cost is unknown.
         """
         spent = self.spent
-        made = _pictures(spent.images) + (f" of {caps.images}" if caps.images is not None else "")
+        made = plural(spent.images, "picture") + (f" of {caps.images}" if caps.images is not None else "")
         if not caps.prices or spent.unpriced:
             unknown = f" of {spent.unpriced}" if 0 < spent.unpriced < spent.images else ""
             made = f"{made}, the price{unknown} unknown"
@@ -390,7 +390,7 @@ class Budget:
         worst = None if None in costs else money.total(cost for cost in costs if cost is not None)
         if caps.images is not None and self._spent.images + count > caps.images:
             raise OverBudgetError(
-                f"{_pictures(count)} would be more than max_images allows:"
+                f"{plural(count, 'picture')} would be more than max_images allows:"
                 f" {self._spent.images} of {caps.images} are made.",
                 "Nothing was sent. Raise max_images, or ask for fewer.",
             )
@@ -406,7 +406,7 @@ class Budget:
             )
         if money.total([self._spent.cost, worst]) > caps.cost:
             raise OverBudgetError(
-                f"{_pictures(count)} for {caps.words(worst)} would be more than max_cost allows:"
+                f"{plural(count, 'picture')} for {caps.words(worst)} would be more than max_cost allows:"
                 f" {caps.words(self._spent.cost)} of {caps.words(caps.cost)} is spent.",
                 "Nothing was sent. Raise max_cost, or ask for fewer.",
             )
@@ -450,7 +450,3 @@ def _line(entry: Mapping[str, object]) -> bytes:
 
 def _amount_of(images: int, cost: Decimal | None) -> Amount:
     return Amount(images, cost or ZERO, images if cost is None else 0)
-
-
-def _pictures(n: int) -> str:
-    return f"{n} picture" + "s" * (n != 1)

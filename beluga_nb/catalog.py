@@ -313,7 +313,7 @@ def canonical(request: Request, *, insist: bool = False) -> Request:
     """
     if insist and request.model not in _by_id():
         return request
-    takes, said = supported_parameters(find(request.model)), request.said
+    takes, said = supported_parameters(find(request.model)), request.parameters
     return replace(request, **{name: _taken(takes[name], name, said) for name in takes if name in said})
 
 
@@ -327,8 +327,8 @@ def of_another_server(request: Request) -> Request:
     if request.quality is not None:
         quality.taken("quality", request.quality, request.model)
     for name in ("output_format", "output_compression"):
-        if name in request.said:
-            _taken(takes[name], name, request.said)
+        if name in request.parameters:
+            _taken(takes[name], name, request.parameters)
     if request.size is None or request.size in {*labels(), AUTO}:
         return request
     if match := re.fullmatch(_PIXELS, request.size):
@@ -392,6 +392,6 @@ def split(request: Request) -> list[Request]:
     """
     most = n_max(request.model)
     return [
-        request.part(sample, min(most, request.samples.stop - sample))
+        request.slice(sample, min(most, request.samples.stop - sample))
         for sample in range(request.sample, request.samples.stop, most)
     ]

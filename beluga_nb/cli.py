@@ -13,10 +13,10 @@ from beluga_nb.commands import COMMANDS, CommandCall, function
 from beluga_nb.console import shown_on
 from beluga_nb.errors import BelugaError, NotConfirmedError
 from beluga_nb.hints import Surface, on
+from beluga_nb.redaction import redact
 from beluga_nb.session import Session, default
 from beluga_nb.show.history import history_text
 from beluga_nb.store.runs import History
-from beluga_nb.text import redact
 from beluga_nb.usage import PROGRAM, parser
 
 FINE, PROBLEMS, FAILED, INTERRUPTED = 0, 1, USAGE_ERROR, 130

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 from beluga_nb.errors import BelugaError, NotConfirmedError
 from beluga_nb.hints import Hint, Remedy, Surface, on
-from beluga_nb.text import redact
+from beluga_nb.redaction import redact
 
 BEFORE_OUTPUT: ContextVar[Callable[[], None]] = ContextVar("BEFORE_OUTPUT", default=lambda: None)
 """Is called before anything is printed or asked, so that a line of progress is taken away first."""

@@ -34,7 +34,8 @@ from types import FrameType
 from typing import Literal
 
 from beluga_nb.hints import Hint, Remedy, Surface, mapped, on
-from beluga_nb.text import nearest, printable, redact, redact_bytes, sanitize
+from beluga_nb.redaction import redact, redact_bytes
+from beluga_nb.text import nearest, plural, printable, sanitize
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
@@ -163,7 +164,7 @@ class ImpossibleCombinationError(RequestError):
         lines = "".join(f"\n  {reason}" for reason in self.reasons)
         verb = "is" if count == 1 else "are"
         super().__init__(
-            f"{count} of {total} combination{'s' * (total != 1)} {verb} impossible:{lines}",
+            f"{count} of {plural(total, 'combination')} {verb} impossible:{lines}",
             "Nothing was sent. Take these values away, or ask for them in a grid of their own.",
         )
 
@@ -257,7 +258,7 @@ class EngineError(BelugaError):
         self.code = code
         self.param = param
         self.request_id = request_id
-        self.run = ""
+        self.idempotency_key = ""
         self.job = ""
         self.addresses: tuple[Address, ...] = ()
         self.sample: int | None = None
@@ -272,7 +273,8 @@ class EngineError(BelugaError):
         first, *rest = super()._lines()
         details = [f"status {self.status}"] if self.answered else []
         details += [f"request {self.request_id}"] if self.request_id else []
-        details += [f"call {self.run[:SHORT_ID]}"] if self.run and self.may_be_billed else []
+        if self.idempotency_key and self.may_be_billed:
+            details.append(f"call {self.idempotency_key[:SHORT_ID]}")
         return [f"{first} ({', '.join(details)})" if details else first, *rest]
 
 

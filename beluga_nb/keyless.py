@@ -6,12 +6,14 @@ Tools that report errors with local variables (rich, Sentry) would send the key 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from beluga_nb.errors import RequestError
-from beluga_nb.text import holds_key
+from beluga_nb.redaction import redact
+from beluga_nb.text import printable
 
 _CODE = "holds_key"
 
@@ -76,3 +78,20 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, list | tuple | set | frozenset):
         for each in value:
             yield from _texts(each)
+
+
+_SERVICES = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?P<ours>bapi_[A-Za-z0-9_-]{16,})"
+    r"|(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"
+    r"|(?:xai|fal|gsk|r8|hf|nvapi|AIza)[-_]?[A-Za-z0-9_-]{20,})"
+)
+
+
+def holds_key(text: str) -> bool:
+    """Whether a key in use stands in a text, in any form, or what looks like the key of a service."""
+    return redact(text) is not text or any(map(_is_key, _SERVICES.finditer(printable(text))))
+
+
+def _is_key(found: re.Match[str]) -> bool:
+    # Without a digit, it is words that hyphens join.
+    return found["ours"] is not None or any(each.isdigit() for each in found[0])

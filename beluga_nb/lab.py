@@ -19,8 +19,9 @@ from beluga_nb.arguments import USAGE_ERROR
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
 from beluga_nb.hints import Surface
 from beluga_nb.paths import has_content, replacing
+from beluga_nb.redaction import redact
 from beluga_nb.store.files import NOT_FOR_GIT, is_inside
-from beluga_nb.text import nearest, redact, sanitize
+from beluga_nb.text import nearest, sanitize
 from beluga_nb.usage import PROGRAM, parser
 
 PACKAGE = Path(__file__).parent

@@ -43,8 +43,8 @@ from beluga_nb.images import (
 )
 from beluga_nb.keyless import keyless
 from beluga_nb.paths import path_of
+from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import PARAMETERS, Request, check_text
-from beluga_nb.text import redact, redacted_bundle
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -86,7 +86,7 @@ class Recipe:
     def arguments(self) -> dict[str, object]:
         """What `Session.generate` takes beside the prompt to ask for this again."""
         asked = self.request
-        given = {name: value for name, value in asked.said.items() if name != "prompt"}
+        given = {name: value for name, value in asked.parameters.items() if name != "prompt"}
         rest = {"n": (asked.n, 1), "take": (asked.take, ""), "sample": (asked.sample, 0)}
         return given | {name: value for name, (value, usual) in rest.items() if value != usual}
 
@@ -106,7 +106,7 @@ class Recipe:
         """Return the recipe as a saved file holds it, with the SHA-256 of the picture as it came."""
         record = {
             "schema": RECIPE_SCHEMA,
-            "request": self.request.said,
+            "request": self.request.parameters,
             "take": self.request.take,
             "sample": self.request.sample,
             "engine": self.engine,
@@ -263,15 +263,15 @@ class Result(Sequence["Image"]):
     """What one request gave: a sequence of PIL images that also keeps the exact bytes.
 
     `result[0]`, `for image in result` and `len(result)` speak of `PIL.Image.Image`; `.pictures` are the
-    same with their bytes and recipes. A slice is a Result again. How it shows itself in a notebook, and
-    who is asked again, is given by the session as `view` and `ask`. `extra` yields what the service sent
-    beyond what was asked for; until someone wants it, it may lie at an address.
+    same with their bytes and recipes. A slice is a Result again. The session sets `renderer`, which shows
+    it in a notebook, and `regenerate`, which asks again. `extra` yields what the service sent beyond what
+    was asked for; it may be downloaded only when it is read.
     """
 
     request: Request
     pictures: tuple[Picture, ...]
-    view: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
-    ask: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
+    renderer: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
+    regenerate: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
     extra: Callable[[], AsyncGenerator[ImagePayload, None]] | None = field(
         default=None, compare=False, repr=False
     )
@@ -295,7 +295,7 @@ class Result(Sequence["Image"]):
                 answer.data,
                 answer.media_type,
                 Recipe(
-                    request=request.part(sample),
+                    request=request.slice(sample),
                     engine=engine,
                     revised_prompt=answer.revised_prompt,
                     created=created,
@@ -370,18 +370,18 @@ class Result(Sequence["Image"]):
         What was recorded is replayed; another `take` samples anew. Raises `RequestError` where no
         session has given this result.
         """
-        if self.ask is None:
+        if self.regenerate is None:
             raise RequestError(
                 "This result comes from no session, so nobody can be asked.", "Use beluga_nb.generate()."
             )
         prompt, arguments = self._asked()
         if "prompt" in changes:
             arguments.pop("values", None)
-        return self.ask(**{"prompt": prompt} | arguments | changes)
+        return self.regenerate(**{"prompt": prompt} | arguments | changes)
 
     def __getstate__(self) -> dict[str, object]:
         # A session, with its connections, is neither copied nor pickled.
-        return self.__dict__ | {"ask": None, "extra": None}
+        return self.__dict__ | {"regenerate": None, "extra": None}
 
     def _asked(self) -> tuple[str, dict[str, object]]:
         recipe = self.recipe
@@ -390,7 +390,7 @@ class Result(Sequence["Image"]):
         return recipe.template, recipe.arguments | {"values": dict(recipe.values)}
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
+        return redacted_bundle(self.renderer(self) if self.renderer else {"text/plain": repr(self)})
 
 
 @dataclass(frozen=True)

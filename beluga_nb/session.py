@@ -50,6 +50,7 @@ from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import runs
 from beluga_nb.paths import path_of
+from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, IncompleteError, Result
 from beluga_nb.runtime import GRACE, Bridge, Nested, awaitable, blocking, cost_of_a_patch
@@ -62,7 +63,7 @@ from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import retaken
-from beluga_nb.text import Environment, Secret, redact, sanitize
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server
@@ -411,12 +412,12 @@ class Session(Care, Comparing, Bench):
             return
         self._check_asking(now, request)
         if now.own_engine:
-            for part in (request.part(each) for run in new for each in request.part(*run).samples):
-                yield Post(request=part, body=part.said, url=f"engine:{now.own_engine.name}")
+            for part in (request.slice(each) for run in new for each in request.slice(*run).samples):
+                yield Post(request=part, body=part.parameters, url=f"engine:{now.own_engine.name}")
             return
         endpoint = self._endpoint(now)
         url = "" if self._local(now) else f"{endpoint.base_url}{endpoint.dialect.path}"
-        for part in (part for run in new for part in catalog.split(request.part(*run))):
+        for part in (part for run in new for part in catalog.split(request.slice(*run))):
             yield Post(request=part, body=endpoint.body(part), url=url)
 
     @contextmanager
@@ -427,11 +428,11 @@ class Session(Care, Comparing, Bench):
         takes = self._room.takes(_place(store))
         with self._room.taking:
             request = retaken(request, store, provider=self._provider(now), reserved=takes, unfinished=True)
-            takes.add(request.part(0))  # until its end, or two made at once would be one
+            takes.add(request.slice(0))  # until its end, or two made at once would be one
         try:
             yield request
         finally:
-            takes.discard(request.part(0))
+            takes.discard(request.slice(0))
 
     def _tell_of_patch(self) -> None:
         if not self._told_of_patch and "ipykernel" in sys.modules and (cost := cost_of_a_patch()):
@@ -465,7 +466,7 @@ class Session(Care, Comparing, Bench):
         return request
 
     def _canonical(self, asked: Request, now: Settings, *, insist: bool) -> tuple[Request, list[str]]:
-        check(asked.said | {"take": asked.take})
+        check(asked.parameters | {"take": asked.take})
         request = canonical(asked, now, insist=insist)
         if now.own_engine:
             return request, []
@@ -484,7 +485,7 @@ class Session(Care, Comparing, Bench):
         if new and self._bounded(now):
             bought = len(missing - self._left_of(request, now, store))
             for budget in self._bounding(now) if bought else []:
-                budget.check([request.part(0, bought)], now.caps)
+                budget.check([request.slice(0, bought)], now.caps)
         if yes or new <= ASK_ABOVE:
             return
         check_yes(
@@ -503,7 +504,7 @@ class Session(Care, Comparing, Bench):
         return {
             sample
             for sample in request.samples
-            if any(store.has(request.part(sample), provider=provider) for provider in providers)
+            if any(store.has(request.slice(sample), provider=provider) for provider in providers)
         }
 
     def _left_of(self, request: Request, now: Settings, store: Store) -> set[int]:
@@ -614,7 +615,7 @@ class Session(Care, Comparing, Bench):
         if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
             self.notify(words)
         if kept:
-            self.budget.save(request.part(request.sample, len(kept)), now.caps)
+            self.budget.save(request.slice(request.sample, len(kept)), now.caps)
         return result
 
     async def _answered(self, request: Request, engine: Engine, view: Show, told: Told) -> Result:
@@ -640,7 +641,7 @@ class Session(Care, Comparing, Bench):
         return self._view(store, writing=now.mode != "replay", embed=now.embed)
 
     def _own(self, result: Result, view: Show = bundle) -> Result:
-        return replace(result, view=view, ask=self.generate)
+        return replace(result, renderer=view, regenerate=self.generate)
 
     @property
     def _room(self) -> EngineRoom:
@@ -669,8 +670,8 @@ def _unfinished(calls: Sequence[Pending]) -> str:
     waiting = len(calls) - len(ended)
     free = sum(call.provider == LOCAL for call in ended)
     lost = len(ended) - free
-    words = [f"{lost} call{'s' * (lost > 1)} may have been charged without a result"] if lost else []
-    words += [f"{free} local call{'s' * (free > 1)} without a result, at no cost"] if free else []
+    words = [f"{plural(lost, 'call')} may have been charged without a result"] if lost else []
+    words += [f"{plural(free, 'local call')} without a result, at no cost"] if free else []
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
 
 

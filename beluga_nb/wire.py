@@ -44,7 +44,7 @@ REQUEST_ID_HEADER = "x-request-id"
 
 def request_to_json(request: Request, *, response_format: str, extensions: bool = False) -> dict[str, object]:
     """Return the body of the POST: only what was set, so that the service's defaults stay its own."""
-    body: dict[str, object] = {**request.said, "n": request.n, "response_format": response_format}
+    body: dict[str, object] = {**request.parameters, "n": request.n, "response_format": response_format}
     return body | ({name: getattr(request, name) for name in catalog.EXTENSIONS} if extensions else {})
 
 

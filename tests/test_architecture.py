@@ -18,9 +18,10 @@ PACKAGE = Path(beluga_nb.__file__).parent
 # Each layer may import from the layers above it in this list, and from its own room.
 LAYERS = [
     {"process", "money"},
+    {"redaction"},
     {"text"},
     {"hints"},
-    {"errors", "pieces", "untrusted"},
+    {"errors", "untrusted"},
     {"paths"},
     {"arguments"},
     {"commands"},
@@ -133,6 +134,8 @@ def test_magics_and_widgets_know_only_session_show_values_and_what_is_below():
                 "errors",
                 "hints",
                 "text",
+                "redaction",
+                "keyless",
                 "console",
                 "commands",
                 "usage",

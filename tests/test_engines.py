@@ -20,7 +20,7 @@ FIVE = Request(prompt="a fox", model="gpt-image-2", n=5)
 
 
 def singly(request):
-    return [request.part(sample) for sample in request.samples]
+    return [request.slice(sample) for sample in request.samples]
 
 
 def failing(*samples):
@@ -86,7 +86,7 @@ def test_the_first_error_is_raised_as_it_is_where_nothing_arrived():
 
 def test_a_part_that_is_itself_incomplete_is_counted_once():
     def halves(request):
-        return [request.part(0, 2), request.part(2, 3)]
+        return [request.slice(0, 2), request.slice(2, 3)]
 
     with pytest.raises(IncompleteError) as caught:
         ask(Batched(Batched(failing(1, 3), singly), halves), FIVE)

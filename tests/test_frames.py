@@ -29,11 +29,11 @@ from beluga_nb.api.named import endpoint_of, key_of
 from beluga_nb.config import keys
 from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import APIConnectionError, BelugaError
+from beluga_nb.redaction import Environment, Secret
 from beluga_nb.request import Request
 from beluga_nb.server.app import create_app
 from beluga_nb.server.child import Server
 from beluga_nb.session import Session, default
-from beluga_nb.text import Environment, Secret
 
 cloudpickle = pytest.importorskip("cloudpickle")
 dill = pytest.importorskip("dill")
@@ -130,7 +130,7 @@ def is_asked_for(place, method=lambda session: session.generate):
 
 def rerun(session):
     result = ask(drawing, Request(prompt="a fox", model="flux-2.0"))
-    return dataclasses.replace(result, ask=session.generate).rerun
+    return dataclasses.replace(result, regenerate=session.generate).rerun
 
 
 ASKED = {

@@ -23,9 +23,9 @@ from beluga_nb.errors import (
 )
 from beluga_nb.hints import ACTIONS, Hint, Remedy, Surface, mapped, on
 from beluga_nb.magics.parse import parse
+from beluga_nb.redaction import Secret
 from beluga_nb.result import IncompleteError
 from beluga_nb.session import Session
-from beluga_nb.text import Secret
 from beluga_nb.usage import help_text
 from beluga_nb.wire import error_from_json, error_to_json
 

@@ -83,7 +83,7 @@ def partly(error):
                 raise error
             return await drawing(part)
 
-        return joined(request, [await outcome(one, request.part(each)) for each in request.samples])
+        return joined(request, [await outcome(one, request.slice(each)) for each in request.samples])
 
     return engine
 
@@ -209,7 +209,7 @@ def test_a_real_port_never_changes_the_answer(response_format, port):
 
 
 def singly(request):
-    return [request.part(sample) for sample in request.samples]
+    return [request.slice(sample) for sample in request.samples]
 
 
 @pytest.fixture

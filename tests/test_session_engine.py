@@ -43,7 +43,7 @@ from beluga_nb.session import Session, default
 
 
 async def five_lines(request):
-    words = "|".join([*map(str, request.said.values()), request.take, str(request.sample)])
+    words = "|".join([*map(str, request.parameters.values()), request.take, str(request.sample)])
     image = Image.new("RGB", (96, 64), "#" + hashlib.sha256(words.encode()).hexdigest()[:6])
     return Result.of(request, [image], engine="five lines")
 

@@ -23,7 +23,8 @@ from beluga_nb.api.fetch import BLANKS
 from beluga_nb.api.inflate import inflated
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import SIGNATURES, is_of_another_format, is_picture, is_truncated, is_whole
-from beluga_nb.text import redact_bytes, sanitize
+from beluga_nb.redaction import redact_bytes
+from beluga_nb.text import sanitize
 from beluga_nb.wire import Item, error_words, without_surrogates
 
 MOST_ITEMS = 64

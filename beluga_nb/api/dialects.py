@@ -64,16 +64,16 @@ class Dialect:
             del body["response_format"]
         if request.quality in self.qualities:
             body["quality"] = self.qualities[str(request.quality)]
-        body |= {name: value for name, value in request.said.items() if name in self.takes}
+        body |= {name: value for name, value in request.parameters.items() if name in self.takes}
         return body | self._size(request) | ({"seed": _seed(request)} if self.seed else {})
 
     def remarks(self, request: Request) -> list[str]:
         """Say in words, before it is sent, where something else is asked for than what was typed."""
         if self is BELUGA:
             return []
-        left = [name for name in _FORMATS if name in request.said and name not in self.takes]
+        left = [name for name in _FORMATS if name in request.parameters and name not in self.takes]
         left += ["quality"] if request.quality and request.quality not in self.qualities else []
-        told = [f"{self.name} takes no {name}: {request.said[name]} is not sent." for name in left]
+        told = [f"{self.name} takes no {name}: {request.parameters[name]} is not sent." for name in left]
         if (
             word := self.qualities.get(request.quality or "", request.quality)
         ) != request.quality and not left:

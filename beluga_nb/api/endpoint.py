@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from beluga_nb.api.dialects import BELUGA, Dialect
+from beluga_nb.redaction import Secret
 from beluga_nb.request import Request
-from beluga_nb.text import Secret
 
 Sleep = Callable[[float], Awaitable[None]]
 

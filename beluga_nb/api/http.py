@@ -71,7 +71,7 @@ class Client:
         Raises `EngineError` where there is no answer, or where its status proves that nothing was done.
         """
         # Whoever receives the same call twice can tell by its key, and need not bill it twice.
-        headers = {"Idempotency-Key": request.as_call().run, "Content-Type": "application/json"}
+        headers = {"Idempotency-Key": request.as_call().idempotency_key, "Content-Type": "application/json"}
         sent = await self.transport.send(
             Outgoing(
                 method="POST",
@@ -154,7 +154,7 @@ class Client:
         Where fewer came than were asked for, `broken` may say why. Raises as `understood`; the `addresses`
         of an error are those of pictures that may be fetched later.
         """
-        here, parts = list(items), [request.part(sample) for sample in request.samples]
+        here, parts = list(items), [request.slice(sample) for sample in request.samples]
         by = _By(engine=engine, created=created)
         download = Download(self.transport, deadline, sleep=self.sleep)
 
@@ -375,7 +375,7 @@ def _arrived(
     for sample, item in zip(request.samples, items, strict=False):
         if isinstance(item, Item) and item.data is not None:
             try:
-                outcomes.append(_checked(request.part(sample), item, by))
+                outcomes.append(_checked(request.slice(sample), item, by))
             except BelugaError as error:
                 outcomes.append(error)
     return outcomes

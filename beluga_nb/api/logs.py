@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from beluga_nb.text import redact_record
+from beluga_nb.redaction import redact_record
 
 LIBRARIES = (
     "httpx",

@@ -17,7 +17,8 @@ from beluga_nb.config.keys import checked
 from beluga_nb.config.project import FILE
 from beluga_nb.config.settings import Settings
 from beluga_nb.errors import SettingsError
-from beluga_nb.text import Secret, sanitize
+from beluga_nb.redaction import Secret
+from beluga_nb.text import sanitize
 
 
 def key_of(named: Named, environ: Mapping[str, str]) -> Secret | None:

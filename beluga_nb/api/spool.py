@@ -21,7 +21,7 @@ from pathlib import Path
 
 from beluga_nb.api.fetch import begins_with_picture
 from beluga_nb.paths import read_file
-from beluga_nb.text import RedactedStream, redact_bytes
+from beluga_nb.redaction import RedactedStream, redact_bytes
 
 SUFFIX = ".answer"
 PART = ".part"

@@ -40,8 +40,9 @@ from beluga_nb.errors import (
     InvalidResponseError,
     OutcomeUnknownError,
 )
+from beluga_nb.redaction import redact, redact_bytes
 from beluga_nb.result import CallCancelled
-from beluga_nb.text import redact, redact_bytes, sanitize
+from beluga_nb.text import sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN, error_from_json
 
 Message = MutableMapping[str, Any]

@@ -11,7 +11,8 @@ from importlib import import_module
 
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.text import Environment, Secret, sanitize
+from beluga_nb.redaction import Environment, Secret
+from beluga_nb.text import sanitize
 
 VARIABLE = "BELUGA_API_KEY"
 

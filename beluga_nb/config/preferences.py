@@ -12,9 +12,10 @@ from beluga_nb.config.settings import Settings
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import working_folder
+from beluga_nb.redaction import Environment
 from beluga_nb.request import Request
 from beluga_nb.result import OwnEngine
-from beluga_nb.text import Environment, sanitize
+from beluga_nb.text import sanitize
 
 HERE = "this notebook"
 

@@ -54,7 +54,7 @@ class Claimed:
             claim.release()
 
     def _recorded(self, request: Request) -> bool:
-        parts = (request.part(sample) for sample in request.samples)
+        parts = (request.slice(sample) for sample in request.samples)
         return all(self.store.has(part, provider=self.provider) for part in parts)
 
     def _take(self, request: Request, path: Path) -> Claim | None:
@@ -65,7 +65,7 @@ class Claimed:
 
         Where none can be made, or an old one not removed, the store cannot be written, as `Recorded` says.
         """
-        path = self.store.folder / "pending" / f"{key(request.part(0), provider=self.provider)}.claim"
+        path = self.store.folder / "pending" / f"{key(request.slice(0), provider=self.provider)}.claim"
         waiting, pause = Waiting(), 0.05
         while True:
             try:

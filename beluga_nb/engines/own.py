@@ -177,7 +177,7 @@ class Checked:
                 'Let it return Result.of(request, [image], engine="the name of its model").',
             )
         parts = zip(request.samples, answer.pictures, strict=False)
-        outcomes = [self._picture(request.part(sample), picture) for sample, picture in parts]
+        outcomes = [self._picture(request.slice(sample), picture) for sample, picture in parts]
         if len(outcomes) < request.n:
             count = f"{len(outcomes)} of {request.n} pictures"
             outcomes.append(

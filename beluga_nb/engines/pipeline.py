@@ -160,7 +160,7 @@ def own(engine: OwnEngine, room: EngineRoom, *, timeout: float) -> Source:
         engine=InTime(engine.checked, TimeLimits(timeout, timeout)),
         limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU
         timeout=timeout,
-        split=lambda request: [request.part(sample) for sample in request.samples],
+        split=lambda request: [request.slice(sample) for sample in request.samples],
     )
 
 

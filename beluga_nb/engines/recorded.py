@@ -104,8 +104,8 @@ class Recorded:
         body = self.body(request)
         before = pending.repeatable(self.store, request, provider=self.provider, body=body)
         if before:
-            request = replace(request, run=before.run)
-        spool = pending.path_of(self.store, request.run).with_suffix("")
+            request = replace(request, idempotency_key=before.run)
+        spool = pending.path_of(self.store, request.idempotency_key).with_suffix("")
         request = replace(request, spool=spool if files.is_inside(spool, self.store.folder) else None)
         written = None
         with self._told_once():
@@ -115,7 +115,7 @@ class Recorded:
     def _withdraw(self, call: _Call) -> None:
         """Write down that nothing came of a call: what was lost before it stays lost."""
         if not call.before:
-            pending.cross_out(self.store, call.request.run)
+            pending.cross_out(self.store, call.request.idempotency_key)
             return
         with self._told_once():
             pending.write(self.store, call.before)
@@ -128,7 +128,7 @@ class Recorded:
 
     def _ended(self, call: _Call, kept: Result) -> None:
         if self.has(kept):
-            pending.cross_out(self.store, call.request.run)
+            pending.cross_out(self.store, call.request.idempotency_key)
         else:  # the answer stays, and is read when the store can be written
             self._lost(call, StoreError("Its pictures could not be recorded."))
 
@@ -168,7 +168,7 @@ class Recorded:
         else:
             self._withdraw(call)
         if isinstance(error, CallCancelled) and self.rescued(error) == call.request.n:
-            pending.cross_out(self.store, call.request.run)
+            pending.cross_out(self.store, call.request.idempotency_key)
 
     def rescued(self, stopped: CallCancelled) -> int:
         """Record the pictures that a stopped call had brought; return how many they are."""

@@ -71,7 +71,7 @@ class Recovering:
 
         Into `found` goes, by sample, what a store that cannot be written does not take.
         """
-        part = call.request.part(left.sample) if isinstance(left, Address) else call.request
+        part = call.request.slice(left.sample) if isinstance(left, Address) else call.request
         if not await asyncio.to_thread(self._missing, part):
             return None
         failed = None
@@ -111,7 +111,7 @@ class Recovering:
 
     def _missing(self, request: Request) -> set[int]:
         store, provider = self.recorded.store, self.recorded.provider
-        return {each for each in request.samples if not store.has(request.part(each), provider=provider)}
+        return {each for each in request.samples if not store.has(request.slice(each), provider=provider)}
 
 
 def _still_there(error: EngineError) -> list[InvalidResponseError]:

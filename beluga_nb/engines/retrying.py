@@ -78,7 +78,7 @@ class Retrying:
                 with _ending(deadline):
                     result = await self.engine(request)
             except EngineError as error:
-                error.run = request.run
+                error.idempotency_key = request.idempotency_key
                 wait = pause(error, attempt, self.policy, self.rng)
                 slept += wait
                 resume = _now() + wait

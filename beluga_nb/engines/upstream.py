@@ -11,9 +11,9 @@ from beluga_nb.config import keys
 from beluga_nb.config.settings import LOOPBACK, checked_base_url
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import APIStatusError, EngineError
+from beluga_nb.redaction import Environment, Secret
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, Result
-from beluga_nb.text import Environment, Secret
 
 VARIABLE = "BELUGA_UPSTREAM_KEY"
 

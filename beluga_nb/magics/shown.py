@@ -9,7 +9,7 @@ from typing import TypeVar
 import IPython.display
 
 from beluga_nb.magics.value_use import ValueUse, value_use
-from beluga_nb.text import redact, redacted_bundle
+from beluga_nb.redaction import redact, redacted_bundle
 
 T = TypeVar("T")
 

@@ -28,11 +28,12 @@ import beluga_nb.server.openapi as openapi
 import beluga_nb.wire as wire
 from beluga_nb.errors import APIStatusError, BelugaError, EngineError, RateLimitError, RequestError
 from beluga_nb.images import SUFFIXES
+from beluga_nb.redaction import Secret
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, IncompleteError, Picture, Result
 from beluga_nb.server.files import Shelf
 from beluga_nb.server.jobs import CLOSED_REQUEST, Job, JobQueue
-from beluga_nb.text import Secret, sanitize
+from beluga_nb.text import sanitize
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body; the longest prompt takes 384 KiB when all of it is escaped."""

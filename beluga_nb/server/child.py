@@ -18,7 +18,8 @@ from typing import IO, Protocol
 from urllib.parse import urlsplit
 
 from beluga_nb.errors import BelugaError
-from beluga_nb.text import Secret, sanitize
+from beluga_nb.redaction import Secret
+from beluga_nb.text import sanitize
 
 COMMAND = (sys.executable, "-P", "-m", "beluga_nb", "serve", "--ready-fd", "1", "--parent-fd", "0")
 

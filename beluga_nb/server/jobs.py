@@ -12,9 +12,9 @@ from contextvars import ContextVar
 from typing import Literal
 
 from beluga_nb.errors import APIStatusError, APITimeoutError, BelugaError, EngineError, RateLimitError
+from beluga_nb.redaction import redact_record
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, Result
-from beluga_nb.text import redact_record
 
 State = Literal["queued", "processing", "completed", "failed", "cancelled"]
 

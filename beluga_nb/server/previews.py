@@ -19,7 +19,7 @@ async def previews(request: Request, *, clock: Callable[[], float] = time.time) 
     Raises `errors.UnknownName` for a model that the catalogue does not have.
     """
     answers = await asyncio.gather(
-        *(_painted(request.part(sample), 100 / request.n) for sample in request.samples)
+        *(_painted(request.slice(sample), 100 / request.n) for sample in request.samples)
     )
     return Result.of(request, answers, engine=PROCEDURAL, created=int(clock()))
 

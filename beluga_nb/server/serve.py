@@ -22,12 +22,12 @@ from beluga_nb.arguments import USAGE_ERROR
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Surface, on
 from beluga_nb.process.lifetime import closed, wait_for_parent
+from beluga_nb.redaction import redact_record
 from beluga_nb.result import Engine
 from beluga_nb.server.app import create_app
 from beluga_nb.server.faults import faulty
 from beluga_nb.server.guard import HEAD_LIMIT, Guard
 from beluga_nb.server.previews import previews
-from beluga_nb.text import redact_record
 from beluga_nb.usage import PROGRAM, parser
 
 Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]

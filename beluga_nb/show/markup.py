@@ -15,7 +15,7 @@ import pybase64
 
 from beluga_nb.result import Bundle, MissingPicture, Picture, Preview, Recipe, Result
 from beluga_nb.show.preview import montage, preview_of, thumbnail
-from beluga_nb.text import LONGEST_OUTSIDE_TEXT, sanitize
+from beluga_nb.text import LONGEST_OUTSIDE_TEXT, plural, sanitize
 
 LOCAL_PREVIEW = "local preview, not model output"
 
@@ -170,7 +170,7 @@ def caption(picture: Described) -> str:
 
 def text(result: Result, links: Sequence[str] = ()) -> str:
     """Return the result as text: the prompt, and a line with the SHA-256 for each picture, and its link."""
-    count = f"{len(result)} picture" + ("s" if len(result) != 1 else "")
+    count = plural(len(result), "picture")
     lines = [f"{count} of “{sanitize(result.request.prompt, 200)}”"]
     lines += [f"{caption(picture)} · sha256:{picture.sha256}" for picture in result.pictures]
     return "\n".join([*lines, *(sanitize(link, _LONGEST_ADDRESS) for link in links)])

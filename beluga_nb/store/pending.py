@@ -76,7 +76,7 @@ class Pending:
             "schema": SCHEMA,
             "run": self.run,
             "provider": self.provider,
-            "request": request.said,
+            "request": request.parameters,
             "take": request.take,
             "sample": request.sample,
             "n": request.n,
@@ -118,7 +118,7 @@ def begin(
     What is known of it from `before`, when it was lost, stays known.
     """
     call = Pending(
-        run=request.run,
+        run=request.idempotency_key,
         provider=provider,
         request=request,
         started=int(time.time()),
@@ -156,7 +156,7 @@ def lost(store: Store, request: Request, *, provider: str) -> list[Pending]:
         call
         for call in calls(store)
         if call.provider == provider
-        and call.request.part(0) == request.part(0)
+        and call.request.slice(0) == request.slice(0)
         and set(call.request.samples) & set(request.samples)
     ]
 
@@ -264,7 +264,7 @@ def _of(said: Mapping[str, Any], run: str) -> Pending:
                 "sample": whole(said["sample"], least=0, most=MOST),
                 "n": whole(said["n"], least=1, most=MOST_PICTURES),
             },
-            run=run,
+            idempotency_key=run,
         ),
         started=whole(said["started"], least=0, most=MOST),
         pid=whole(said["pid"]),

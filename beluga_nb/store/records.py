@@ -35,10 +35,11 @@ import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import APIStatusError, StoreError
 from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import has_content
+from beluga_nb.redaction import redact_bytes
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Picture, Preview, Recipe
 from beluga_nb.store import files
-from beluga_nb.text import redact_bytes, sanitize
+from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.store.index import Index
@@ -82,7 +83,7 @@ def key(request: Request, *, provider: str) -> str:
                 "schema": SCHEMA,
                 "op": OPERATION,
                 "provider": provider,
-                "request": request.said,
+                "request": request.parameters,
                 "inputs": [],
                 "take": request.take,
                 "sample": request.sample,
@@ -133,7 +134,7 @@ def _asked(request: Request, provider: str) -> dict[str, object]:
         "provider": provider,
         "take": request.take,
         "sample": request.sample,
-        "request": request.said,
+        "request": request.parameters,
         "inputs": [],
     }
 
@@ -183,7 +184,7 @@ def entry_of(text: bytes) -> Entry:
 def _read_first(record: Mapping[str, Any]) -> Entry:
     image, preview, response = record["image"], record["preview"], untrusted.members(record["response"])
     provider, said = untrusted.text(record["provider"]), untrusted.members(record["request"])
-    if said.keys() & {"n", "run"}:
+    if said.keys() & {"n", "idempotency_key"}:
         raise ValueError("a record is of one picture")
     sample = untrusted.whole(record["sample"], least=0, most=untrusted.MOST)
     request = Request(**said, take=record["take"], sample=sample)
@@ -347,7 +348,7 @@ class Store:
         """Record that each sample of a request was declined; raise `StoreError` where that fails."""
         with self.writing():
             for sample in request.samples:
-                part = request.part(sample)
+                part = request.slice(sample)
                 self._write_record(record_of_refusal(part, refusal, provider=provider, created=created))
 
     def keep(self, data: bytes, media_type: str | None = None) -> Path:

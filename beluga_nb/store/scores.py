@@ -43,7 +43,7 @@ def _name(image: str, metric: str, version: str, asked: str) -> str:
 
 def asked_of(recipe: Recipe) -> str:
     """Return the SHA-256 of what a recipe asks for."""
-    return hashlib.sha256(canonical_json(recipe.request.said)).hexdigest()
+    return hashlib.sha256(canonical_json(recipe.request.parameters)).hexdigest()
 
 
 def path_of(store: Store, name: str) -> Path:

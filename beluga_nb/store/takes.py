@@ -29,15 +29,15 @@ def retaken(
     return next(
         take
         for take in takes
-        if take.part(0) not in reserved
+        if take.slice(0) not in reserved
         and (not _begun(take, store, provider) or (unfinished and _recoverable(take, store, provider)))
     )
 
 
 def _recoverable(request: Request, store: Store, provider: str) -> bool:
     left = pending.recoverable(store, request, provider=provider)
-    return any(not store.has(request.part(sample), provider=provider) for sample in left)
+    return any(not store.has(request.slice(sample), provider=provider) for sample in left)
 
 
 def _begun(request: Request, store: Store, provider: str) -> bool:
-    return any(store.has(request.part(sample), provider=provider) for sample in request.samples)
+    return any(store.has(request.slice(sample), provider=provider) for sample in request.samples)

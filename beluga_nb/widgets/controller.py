@@ -27,7 +27,7 @@ from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, cou
 from beluga_nb.show import comparison
 from beluga_nb.show.preview import enlarged, preview_of, thumbnail
 from beluga_nb.show.recipe import cell_of
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.state import CURTAIN, PER_MODEL, Original, Piece, State, Work
 
 MOST_SHOWN = 20
@@ -129,9 +129,8 @@ class Controller:
             state.size = PER_MODEL
         state.most, state.n = model.n_max, min(state.n, model.n_max)
         sizes = f"{len(state.sizes)} sizes"
-        state.about_model = (
-            f"{model.name or model.id}, by {model.provider}: {sizes}, {_pictures(model.n_max)} per request."
-        )
+        most = plural(model.n_max, "picture")
+        state.about_model = f"{model.name or model.id}, by {model.provider}: {sizes}, {most} per request."
         self._describe_size()
 
     def _describe_size(self) -> None:
@@ -220,7 +219,7 @@ class Controller:
             self._show(work)
             result = await self._answer(work, asked)
             await self._take_in(result)
-            self.state.told = f"{_pictures(len(result))} of “{sanitize(work.prompt, 60)}”."
+            self.state.told = f"{plural(len(result), 'picture')} of “{sanitize(work.prompt, 60)}”."
         except IncompleteError as error:
             await self._take_in(error.result)
             raise
@@ -467,14 +466,12 @@ def _small(picture: Picture) -> Preview:
     return thumbnail(preview_of(picture), TILE_EDGE)
 
 
-def _pictures(count: int) -> str:
-    return f"{count} picture{'s' * (count != 1)}"
-
-
 def _recipe(piece: Piece) -> str:
     recipe = piece.picture.recipe
     request = recipe.request
-    said = [f"{name}: {sanitize(str(value))}" for name, value in request.said.items() if name != "prompt"]
+    said = [
+        f"{name}: {sanitize(str(value))}" for name, value in request.parameters.items() if name != "prompt"
+    ]
     said += [f"take: {sanitize(request.take, 80)}"] if request.take else []
     said += [f"sample: {request.sample}", f"engine: {sanitize(recipe.engine, 80)}"]
     said += [f"revised prompt: {sanitize(recipe.revised_prompt, 400)}"] if recipe.revised_prompt else []

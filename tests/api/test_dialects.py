@@ -143,11 +143,11 @@ def test_what_is_not_sent_or_sent_in_other_words_is_said():
 
 
 def test_a_server_that_repeats_itself_gets_another_seed_for_each_sample_and_take():
-    asked = [WHALE.part(0), WHALE.part(1), Request(prompt="a whale", model="lab:sd", take="again")]
+    asked = [WHALE.slice(0), WHALE.slice(1), Request(prompt="a whale", model="lab:sd", take="again")]
     seeds = [body("sglang", each)["seed"] for each in asked]
     assert len(set(seeds)) == 3
     assert all(0 <= seed < 2**31 for seed in seeds)
-    assert body("sglang", WHALE.part(1)) == body("sglang", WHALE.part(1))
+    assert body("sglang", WHALE.slice(1)) == body("sglang", WHALE.slice(1))
 
 
 def test_a_server_that_wants_a_key_says_where_it_is_looked_for():

@@ -35,7 +35,7 @@ def store(tmp_path):
 
 
 def path_of(store, request=FOX):
-    return store.folder / "pending" / f"{key(request.part(0), provider='wire')}.claim"
+    return store.folder / "pending" / f"{key(request.slice(0), provider='wire')}.claim"
 
 
 def claimed(engine, store, told=None, sleep=asyncio.sleep):

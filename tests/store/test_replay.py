@@ -344,7 +344,7 @@ def test_bytes_that_are_no_picture_lose_no_other(store, said):
 
     result = ask(auto(odd, store, said), asked(2))
     assert [picture.data for picture in result.pictures] == [b"GIF89a", drawn(FOX, 1)]
-    assert store.read(FOX.part(1), provider="wire").data == drawn(FOX, 1)
+    assert store.read(FOX.slice(1), provider="wire").data == drawn(FOX, 1)
     assert any("no readable PNG" in words for words in said)
 
 
@@ -480,7 +480,7 @@ def test_a_call_is_in_the_journal_before_it_is_sent_and_out_of_it_when_it_is_ans
 
     async def looking(request):
         [call] = pending.calls(store)
-        seen.append((call.run, call.on_its_way, request.run))
+        seen.append((call.run, call.on_its_way, request.idempotency_key))
         return await drawing(request)
 
     ask(auto(looking, store), FOX)
@@ -519,7 +519,7 @@ def test_what_had_arrived_of_a_stopped_call_is_recorded_and_the_rest_may_have_be
     async def stopped_in_the_middle(request):
         raise CallCancelled(lambda: [drawn_result])
 
-    drawn_result = ask(drawing, asked(3).part(1))
+    drawn_result = ask(drawing, asked(3).slice(1))
     with pytest.raises(asyncio.CancelledError):
         ask(auto(stopped_in_the_middle, store), asked(3))
     assert [entry.request.sample for entry in store.entries()] == [1]
@@ -596,7 +596,7 @@ def test_what_two_kernels_bought_for_the_same_request_is_kept_twice(store, said)
 
 def test_takes_that_are_being_made_are_not_free(store):
     second = retaken(FOX, store, provider="wire")
-    assert retaken(FOX, store, provider="wire", reserved={second.part(0)}).take == "3"
+    assert retaken(FOX, store, provider="wire", reserved={second.slice(0)}).take == "3"
 
 
 # --- all that is missing

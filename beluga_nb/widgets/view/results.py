@@ -7,7 +7,8 @@ import base64
 import ipywidgets as widgets
 import traitlets
 
-from beluga_nb.text import redact, sanitize
+from beluga_nb.redaction import redact
+from beluga_nb.text import sanitize
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import Original, State
 from beluga_nb.widgets.view.parts import button, field, line, put, row, visible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State, Work
 from beluga_nb.widgets.view.parts import line
@@ -49,7 +49,7 @@ class UnderWay:
 
 
 def _words(work: Work) -> str:
-    count = f"{work.arrived} of {work.asked} picture{'s' * (work.asked != 1)}"
+    count = f"{work.arrived} of {plural(work.asked, 'picture')}"
     return f"{work.model}: {count}, {work.seconds} s, “{sanitize(work.prompt, 60)}”"
 
 
