@@ -54,8 +54,8 @@ CONNECTIONS = 256
 IDLE = 10
 """Seconds that a connection may rest between two requests.
 
-httpx and the openai package give theirs up after 5, and must be the first to: a POST on a connection that is
-just being closed has an unknown outcome.
+httpx and the openai package close theirs after 5 s, and must do so first: a POST on a connection that the
+server is just closing has an unknown outcome.
 """
 
 _KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # the characters of a Bearer token (RFC 6750, 2.1)
