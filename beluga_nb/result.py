@@ -200,7 +200,7 @@ class Picture:
         even where it makes a signature (C2PA) invalid; "sidecar", a file `whale.png.xmp` beside it; or
         "none". A warning says where "auto" had to take a sidecar. `data` and `sha256` stay as they are.
         """
-        from beluga_nb.metadata import files  # in its place: who replays waits for no parser of XML
+        from beluga_nb.metadata import files  # lazy: a replay needs no XML parser
 
         path = _named(path)
         if not path.suffix:
@@ -236,13 +236,15 @@ class MissingPicture(Picture):
     @property
     def image(self) -> Image:
         """Raises `StoreError`: there is nothing to decode."""
-        raise self._elsewhere()
+        raise self.error
 
     def save(self, path: str | Path, *, metadata: str = "auto") -> Path:  # noqa: ARG002
         """Raise `StoreError`: there is nothing to write."""
-        raise self._elsewhere()
+        raise self.error
 
-    def _elsewhere(self) -> StoreError:
+    @property
+    def error(self) -> StoreError:
+        """The error of everything that needs the bytes."""
         return StoreError(
             f"The picture {self.digest[:12]}… is not here, only its Git LFS pointer.",
             "Fetch it: git lfs pull",
@@ -439,7 +441,7 @@ def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str
 
     With `make_preview`, the small copy is returned too: decoding is most of its work.
     """
-    if is_truncated(data):  # Pillow loads some that are, such as a PNG that lacks its last twenty bytes
+    if is_truncated(data):  # Pillow loads some truncated files, such as a PNG without its last twenty bytes
         raise InvalidImageError(
             "The answer's picture is cut short.",
             "It may have been billed; the bytes are kept as they came.",
