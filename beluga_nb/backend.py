@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import beluga_nb.catalog as catalog
-from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.named import check_named, endpoint_of, key_of
+from beluga_nb.api.endpoint import Endpoint, check_known, endpoint_of, key_of
 from beluga_nb.config.keys import KeyResolver, check_service_key
 from beluga_nb.config.settings import SERVICE, Settings
 from beluga_nb.errors import SettingsError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.redaction import Secret
 from beluga_nb.request import Request
 
@@ -81,14 +81,16 @@ class Backend:
                 'Nothing was sent. Give the engine another name: Session(engine=…, provider="my-engine").',
             )
         if named and named.name in settings.endpoints:
-            check_named(named)
+            check_known(named)
         elif named and not named.known:
             raise UnknownNameError(
                 "model",
                 request.model,
                 [model.id for model in catalog.models()],
-                hint="%beluga models lists all; another server stands in beluga.toml,"
-                f" as [endpoints.{settings.provider}].",
+                hint=Hint(
+                    Remedy("models"),
+                    f" lists all; another server stands in beluga.toml, as [endpoints.{settings.provider}].",
+                ),
                 param="model",
                 code="model_not_found",
             )

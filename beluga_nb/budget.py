@@ -1,7 +1,7 @@
 """What pictures cost, and how much may be spent.
 
-Nobody publishes prices here: the table is the user's own, and has a date. What is spent is therefore an
-estimate, and what is not in the table is unknown, never nothing.
+The service publishes no prices: the table is the user's own, with a date. So the cost is an estimate, and
+a model that is not in the table has an unknown price, never zero.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _ANY_QUALITY = ""
 _HEAD = {"date", "currency"}
 
 LONGEST_LINE = 4096
-"""Bytes of a line of a ledger; we write none that is longer, and such a line counts nothing."""
+"""Bytes of a ledger's line at most; a longer one was not written by beluga_nb and is not counted."""
 
 MOST_IMAGES = 10**9
 
-_DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)  # as a line of a ledger has them
+_DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)  # the form in a line of the ledger
 _TRIES = 100
 
 
@@ -49,22 +49,22 @@ class Prices:
     table: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, said: object) -> Prices:
+    def of(cls, given: object) -> Prices:
         """Return the prices of the table `[prices]` of `beluga.toml`; raise `SettingsError`.
 
         >>> Prices.of({"date": datetime.date(2026, 11, 1), "flux-2.0": {"standard": 0.03, "hd": 0.06}}).each(
         ...     Request(prompt="a fox", model="flux-2.0", quality="hd"))
         Decimal('0.06')
         """
-        if not isinstance(said, Mapping) or type(said.get("date")) is not datetime.date:
+        if not isinstance(given, Mapping) or type(given.get("date")) is not datetime.date:
             raise SettingsError("The setting prices has no date.", "Say when you looked: date = 2026-11-01")
-        table = {model: _by_quality(model, price) for model, price in said.items() if model not in _HEAD}
-        currency = sanitize(str(said.get("currency", "USD")), 12)
-        return cls(date=said["date"], currency=currency, table=table)
+        table = {model: _by_quality(model, price) for model, price in given.items() if model not in _HEAD}
+        currency = sanitize(str(given.get("currency", "USD")), 12)
+        return cls(date=given["date"], currency=currency, table=table)
 
     @property
     def words(self) -> str:
-        """What is in the table, in words."""
+        """A summary of the table."""
         return f"of {self.date}, in {self.currency}: {', '.join(map(sanitize, self.table)) or 'none'}"
 
     def each(self, request: Request) -> Decimal | None:
@@ -74,7 +74,7 @@ class Prices:
             return prices[request.quality]
         if _ANY_QUALITY in prices:
             return prices[_ANY_QUALITY]
-        # What the service takes for its default is not ours to say.
+        # The service's own default quality is not known here.
         return max(prices.values()) if prices and request.quality is None else None
 
 
@@ -107,7 +107,7 @@ class Caps:
         return None if each is None else money.times(each, request.n)
 
     def words(self, amount: Decimal) -> str:
-        """Return an amount of money as people write it."""
+        """Return an amount of money as text."""
         currency = self.prices.currency if self.prices else ""
         return f"{money.words(amount)} {currency}".strip()
 
@@ -125,76 +125,76 @@ class Amount:
         return Amount(self.images + other.images, cost, self.unpriced + other.unpriced)
 
     def __sub__(self, other: Amount) -> Amount:
-        """Return what is left, which is never less than nothing."""
+        """Return the rest, which is never negative."""
         back = self.at_most(other)
         cost = money.less(self.cost, back.cost)
         return Amount(self.images - back.images, cost, self.unpriced - back.unpriced)
 
     def at_most(self, other: Amount) -> Amount:
-        """Return the smaller one of each."""
+        """Return the smaller value of each field."""
         return Amount(
             min(self.images, other.images), min(self.cost, other.cost), min(self.unpriced, other.unpriced)
         )
 
     def to_json(self) -> dict[str, object]:
-        """Return what is written of it."""
+        """Return it as the ledger stores it."""
         most = self.at_most(_MOST)
         return {"images": most.images, "cost": f"{most.cost:f}", "unpriced": most.unpriced}
 
     @classmethod
-    def of(cls, said: Mapping[str, object]) -> Amount:
-        """Return what anybody may have written; raise one of `DAMAGE` where that is no amount."""
-        images = whole(said["images"], least=0, most=MOST_IMAGES)
-        return cls(images, _cost(said["cost"]), whole(said["unpriced"], least=0, most=images))
+    def of(cls, entry: Mapping[str, object]) -> Amount:
+        """Return the amount of a ledger's line, which is not trusted; raise one of `DAMAGE` for no amount."""
+        images = whole(entry["images"], least=0, most=MOST_IMAGES)
+        return cls(images, _cost(entry["cost"]), whole(entry["unpriced"], least=0, most=images))
 
 
 _MOST = Amount(MOST_IMAGES, Decimal(money.MOST), MOST_IMAGES)
 
 
-def _cost(said: object) -> Decimal:
-    if not _DIGITS.fullmatch(text(said)) or (cost := money.amount(said)) is None:
+def _cost(value: object) -> Decimal:
+    if not _DIGITS.fullmatch(text(value)) or (cost := money.amount(value)) is None:
         raise ValueError("no cost")
     return cost
 
 
 class Ledger(Protocol):
-    """Where several processes write down what they spend, a line at a time, and nothing is ever changed."""
+    """An append-only file or memory of lines, in which several processes record their spending."""
 
     def add(self, line: bytes) -> None: ...
-    def read(self, start: int) -> bytes | None: ...  # a piece; None: it is no longer what was read before
+    def read(self, start: int) -> bytes | None: ...  # None: the file was replaced
 
 
 class Budget:
     """What was spent, and what is reserved for calls on their way: `spent + reserved <= cap` at any instant.
 
-    Checking first and spending later goes over the cap as soon as two threads do it
-    (R18). A call without a known end counts as spent (R20).
+    Checking and spending is one step: in two, two threads could exceed the cap together (R18). A call without
+    a known end counts as spent (R20).
 
     Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts
-    only where it fits with what stands before it, so that all readers decide alike. What a process leaves
-    behind that is killed stays counted: it may be billed. Forked children go on with their parent's budget.
-    A process that cannot count together with the others spends nothing for which there is a cap.
+    only where it fits with what stands before it, so that all readers decide alike. The reservations of a
+    killed process stay counted: they may be billed. Forked children continue their parent's budget.
+    A process that cannot share the count spends nothing that a cap limits.
 
-    A ledger may come from elsewhere, so that no line of it lowers what is spent, but one that gives back what
-    an earlier reservation holds, which it names, and no more than that.
+    A ledger may come from elsewhere. So a line lowers the spending only if it releases an earlier
+    reservation, which it names, and by no more than that reservation holds.
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:
-        self.replayed = 0  # pictures that the store had, and need not be made again
+        self.replayed = 0  # pictures that came from the store
         self.saved = ZERO
         self._ledger = ledger
-        self._is_apart = False  # it cannot count together with the other processes of a fork
+        self._is_apart = False  # it cannot share a count with its forks
         self._spent = Amount()
-        self._read = 0  # bytes of the ledger
-        self._overlong = False  # in a line that is too long
-        self._held: dict[str, Amount] = {}  # what may be given back, by the reservation's id
-        self._fitted: dict[str, bool] = {}  # this process's own reservations that are being written
+        self._read = 0  # bytes of the ledger that were read
+        self._overlong = False  # inside a line that is too long
+        self._held: dict[str, Amount] = {}  # reservations that may be given back, by id
+        self._fitted: dict[str, bool] = {}  # own reservations that are being written, by id
         self._lock = ProcessLock()
         _BUDGETS.add(self)
 
     @classmethod
     def inherited(cls) -> Budget:
-        """Return the budget of the default session, which may be shared since before it was made."""
+        """Return the budget of the default session, which forked processes may share already."""
         heritage = HERITAGE.take()
         budget = cls(heritage.ledger)
         budget._is_apart = heritage.is_apart
@@ -202,29 +202,29 @@ class Budget:
 
     @property
     def spent(self) -> Amount:
-        """What was spent and is reserved, by all who share it."""
+        """What was spent and is reserved, in all processes that share it."""
         with self._lock:
             self._catch_up()
             return self._spent
 
     @property
     def images(self) -> int:
-        """How many pictures that is."""
+        """The number of pictures spent and reserved."""
         return self.spent.images
 
     @property
     def cost(self) -> Decimal:
-        """How much money that is, as far as prices are known."""
+        """The money spent and reserved, as far as prices are known."""
         return self.spent.cost
 
     @property
     def unpriced(self) -> int:
-        """The price of how many pictures among them is unknown."""
+        """The number of these pictures without a known price."""
         return self.spent.unpriced
 
     @contextmanager
     def reserved(self, request: Request, caps: Caps) -> Iterator[None]:
-        """Hold what a request costs at worst while it is on its way, and settle what it did cost.
+        """Reserve the worst cost of a request while it is on its way, then settle the real one.
 
         Raises `OverBudgetError` before anything is sent.
         """
@@ -234,7 +234,7 @@ class Budget:
         except (BelugaError, CallCancelled) as error:
             arrived = len(error.result) if isinstance(error, IncompleteError) else 0
             if not error.may_be_billed and arrived < request.n:
-                with suppress(StoreError):  # what cannot be written down stays counted
+                with suppress(StoreError):  # if it cannot be written, it stays counted
                     self._give_back(name, request.slice(request.sample, request.n - arrived), caps)
             raise
         finally:
@@ -253,14 +253,14 @@ class Budget:
             self.saved = money.total([self.saved, caps.worst(request) or ZERO])
 
     def saved_words(self, caps: Caps) -> str:
-        """Return what came from the store and what that saved, as people read it."""
+        """Return what came from the store and what that saved, in words."""
         made = f"{plural(self.replayed, 'picture')} came from the store"
         if not caps.prices or not self.saved:
             return made
         return f"{made}; {caps.words(self.saved)} by your prices of {caps.prices.date} (estimated)"
 
     def words(self, caps: Caps) -> str:
-        """Return what this session has made and what that cost, as people read it.
+        """Return what this session has made and what that cost, in words.
 
         A price of the user's own table makes an estimate; without one the cost is unknown.
         """
@@ -277,7 +277,7 @@ class Budget:
     def _reserve(self, request: Request, caps: Caps) -> str:
         name = uuid.uuid4().hex
         with self._lock:
-            for _ in range(_TRIES):  # until no other process is quicker
+            for _ in range(_TRIES):  # again where another process was quicker
                 self._catch_up()
                 worst = self._fitting([request], caps)
                 self._fitted[name] = False
@@ -295,7 +295,7 @@ class Budget:
 
     def _settle(self, name: str) -> None:
         with self._lock:
-            if self._ledger is None:  # no other process can give it back
+            if self._ledger is None:  # only this process can give it back
                 self._held.pop(name, None)
 
     def _write(self, entry: Mapping[str, object]) -> None:
@@ -334,7 +334,7 @@ class Budget:
     def _hear(self, lines: Sequence[bytes]) -> None:
         for line in lines[self._overlong :]:
             if len(line) <= LONGEST_LINE:
-                with suppress(*DAMAGE):  # cut off, or not written by us
+                with suppress(*DAMAGE):  # truncated, or written by another program
                     self._count(members(load_json(str(line, "utf-8"))))
         self._overlong = False
 
@@ -361,7 +361,7 @@ class Budget:
         self._spent -= back
 
     def _share(self) -> None:
-        """Before this process forks: go on in memory that its children share, where there is any."""
+        """Before this process forks: move to memory that its children share, where possible."""
         with self._lock, suppress(*NO_MEMORY):
             if self._ledger is None:
                 ledger = InheritedLedger()
@@ -377,7 +377,7 @@ class Budget:
         if self._ledger is None:
             self._is_apart = True
         else:
-            self._forget()  # another thread may have been at it
+            self._forget()  # another thread may have changed it
 
     def _fitting(self, requests: Sequence[Request], caps: Caps) -> Decimal | None:
         if self._is_apart and (caps.images, caps.cost) != (None, None):
@@ -413,7 +413,7 @@ class Budget:
         return worst
 
 
-_BUDGETS: weakref.WeakSet[Budget] = weakref.WeakSet()  # for forks alone
+_BUDGETS: weakref.WeakSet[Budget] = weakref.WeakSet()  # read only when a process forks
 
 
 def _before_fork() -> None:
@@ -431,7 +431,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _limits(caps: Caps) -> Mapping[str, object]:
-    """Return caps as they are written; one beyond what a line may say is none."""
+    """Return caps as the ledger stores them; one that is too large for a line is none."""
     images = None if caps.images is None or caps.images > MOST_IMAGES else caps.images
     cost = None if caps.cost is None or caps.cost > money.MOST else f"{caps.cost:f}"
     return {"images": images, "cost": cost}

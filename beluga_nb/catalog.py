@@ -1,7 +1,7 @@
 """Models and sizes: what exists, what a model takes, and how pixel sizes become labels.
 
 The data stands in `models.toml`; the rules in contract.md (Models, Sizes, Request parameters).
-`supported_parameters` says what a model takes: requests are checked by it, and the records of models and
+`supported_parameters` is what a model takes: requests are checked by it, and the records of models and
 the OpenAPI document are written from it.
 """
 
@@ -17,6 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import FORMATS
 from beluga_nb.request import PROMPT_LIMIT, Request
 from beluga_nb.text import sanitize
@@ -42,7 +43,7 @@ _PIXELS = rf"\s*{_EDGE}\s*[xX×]\s*{_EDGE}\s*"
 
 @dataclass(frozen=True, kw_only=True)
 class Enum:
-    """A parameter that takes one of `values`, and in place of one a word from `also`."""
+    """A parameter that takes one of `values`, or a synonym from `also`."""
 
     about: str
     values: tuple[str, ...]
@@ -50,7 +51,7 @@ class Enum:
     also: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def taken(self, name: str, value: str, _model: str, /) -> str:
-        """Return which of `values` is meant; raise `UnknownNameError` for none."""
+        """Return the value that is meant; raise `UnknownNameError` for any other."""
         if value in self.values:
             return value
         if value in self.also:
@@ -60,7 +61,7 @@ class Enum:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes(Enum):
-    """A parameter that takes labels, and pixels (`pattern`) in place of the nearest label."""
+    """A parameter that takes labels, or pixels (`pattern`) that stand for the nearest label."""
 
     pattern: str = _PIXELS
 
@@ -128,7 +129,7 @@ EXTENSIONS: Mapping[str, Parameter] = {
     "take": Text(about="A label for sampling the same request anew.", default=""),
     "sample": Range(about="The number of the first picture within its take.", least=0, default=0),
 }
-"""What our own server takes beyond the contract: which pictures of a prompt are meant."""
+"""The embedded server's extensions to the contract: take and sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,7 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A model: its id on the wire, its name, who makes it, its size labels, and pictures per request."""
+    """A model: its id on the wire, its name, its maker, its size labels, and pictures per request."""
 
     id: str
     name: str
@@ -213,7 +214,7 @@ def matching(
 def compared(
     found: Sequence[Model], found_there: Sequence[Model], there: Sequence[Model], *, service: str
 ) -> Listing:
-    """Return what was found here and at a service that lists `there`; what that lacks is said."""
+    """Return what was found here and at a service that lists `there`; the note says what that lacks."""
     ids = {model.id for model in there}
     lacking = [model.id for model in found if model.id not in ids]
     note = f"{service} does not list {', '.join(lacking)}." if lacking else f"{service} lists all of these."
@@ -221,9 +222,11 @@ def compared(
 
 
 def _matches(model: Model, text: str, provider: str) -> bool:
-    told = f"{model.id} {model.name} {model.provider}".casefold()
+    description = f"{model.id} {model.name} {model.provider}".casefold()
     words = text.casefold().split()
-    return provider.casefold() in {"", model.provider.casefold()} and all(word in told for word in words)
+    return provider.casefold() in {"", model.provider.casefold()} and all(
+        word in description for word in words
+    )
 
 
 @cache
@@ -240,7 +243,7 @@ def find(model_id: str) -> Model:
             "model",
             model_id,
             _by_id(),
-            hint=f"%beluga models lists all {len(models())}.",
+            hint=Hint(Remedy("models"), f" lists all {len(models())}."),
             param="model",
             code="model_not_found",
         ) from None
@@ -312,12 +315,12 @@ def canonical(request: Request, *, allow_unknown_model: bool = False) -> Request
     """
     if allow_unknown_model and request.model not in _by_id():
         return request
-    takes, said = supported_parameters(find(request.model)), request.parameters
-    return replace(request, **{name: _taken(takes[name], name, said) for name in takes if name in said})
+    takes, given = supported_parameters(find(request.model)), request.parameters
+    return replace(request, **{name: _taken(takes[name], name, given) for name in takes if name in given})
 
 
 def of_another_server(request: Request) -> Request:
-    """Return the request for a model that no catalogue knows, its pixels spelt as `WxH`.
+    """Return the request for a model that is in no catalogue, its pixels spelt as `WxH`.
 
     Raises `UnknownNameError` or `RequestError` for what no model takes at all.
     """
@@ -332,16 +335,16 @@ def of_another_server(request: Request) -> Request:
         return request
     if match := re.fullmatch(_PIXELS, request.size):
         return replace(request, size=f"{match[1]}x{match[2]}")
-    hint = "There are the 13 labels of %beluga sizes, auto, and pixels such as 1024x1024."
+    hint = Hint("There are the 13 labels of ", Remedy("sizes"), ", auto, and pixels such as 1024x1024.")
     raise UnknownNameError("size", request.size, (*labels(), AUTO), hint=hint, param="size")
 
 
 OFF_RATIO = 0.02
-"""How far a picture's width over height may be from what was asked before that is said (gateway.md, 2.2)."""
+"""How far a picture's width over height may be off without a remark (gateway.md, 2.2)."""
 
 
 def off_ratio(request: Request, came: Iterable[tuple[int, int]]) -> str:
-    """Say in words, if it is so, that pictures came in another shape than was asked for.
+    """Return a remark if pictures came in another shape than was asked for.
 
     >>> off_ratio(Request(prompt="a fox", model="lab:sd", size="16:9"), [(512, 512)])
     'lab:sd gave 512 × 512 where 16:9 was asked for.'
@@ -361,13 +364,13 @@ def check_count(request: Request) -> None:
     _taken(takes["n"], "n", {"n": request.n, "model": request.model})
 
 
-def _taken(parameter: Parameter, name: str, said: Mapping[str, str | int]) -> Any:
+def _taken(parameter: Parameter, name: str, given: Mapping[str, str | int]) -> Any:
     # Request has seen to it that each value is of its parameter's type.
-    return parameter.taken(name, said[name], str(said["model"]))  # type: ignore[arg-type]
+    return parameter.taken(name, given[name], str(given["model"]))  # type: ignore[arg-type]
 
 
 def conversions(asked: Request, request: Request) -> list[str]:
-    """Say in words where the canonical request differs from what was asked."""
+    """Return remarks on where the canonical request differs from the one that was made."""
     return [
         f"{name} {before} is asked for as {after}"
         for name, before, after in (

@@ -3,7 +3,7 @@
 * BelugaError
   * RequestError                    refused here, before anything was sent (also a ValueError)
     * UnknownNameError              no such model, size, quality, option … with the nearest that exists
-    * NotConfirmedError             many pictures, or something to be forgotten, and nobody said yes
+    * NotConfirmedError             many pictures, or something to be forgotten, and it was not confirmed
     * OverBudgetError               more than max_images or max_cost allows
     * ImpossibleCombinationError    combinations of a grid that cannot be asked for, all at once
   * SettingsError                   a setting, a key or `beluga.toml` is unusable (also a ValueError)
@@ -14,7 +14,7 @@
   * EngineError                     an engine gave no pictures
     * APIConnectionError            no connection was made: nothing was sent
       * CertificateError            … since the certificate cannot be trusted
-    * APIStatusError                the service said no, by its status
+    * APIStatusError                the service refused, by its status
       * AuthenticationError         … since the key is missing or wrong (401)
       * RateLimitError              … for now (429, 503)
     * OutcomeUnknownError           sent, and no answer says what came of it: it may have been billed
@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal
 
+from beluga_nb.hints import Hint, Remedy, Surface, mapped, on
 from beluga_nb.redaction import redact, redact_bytes
 from beluga_nb.text import nearest, plural, printable, sanitize
 
@@ -51,41 +52,60 @@ def _is_asked_by_tb(frame: FrameType | None) -> bool:
 class BelugaError(Exception):
     """Any error of this package: `message` says what happened, `hint` what to do; neither holds a key.
 
-    `may_be_billed`: pictures may have been charged that did not arrive. `status` is that of the answer, where
-    there was one.
+    `str(error)` is for Python callers. `lines()` and a notebook's traceback fit the `surface` that the error
+    has passed (`console.shown_on`). `may_be_billed`: pictures may have been charged that did not arrive.
+    `status` is that of the answer, where there was one.
     """
 
     may_be_billed: bool = False
     status: int | None = None
     traced: bool = False  # whether a notebook shows the whole trace
+    surface: Surface = Surface.PYTHON
 
     def __init__(self, message: str, hint: str = "") -> None:
         # Names of files, what a server says, a damaged record: all of it ends up on a screen.
-        super().__init__(redact(printable(message)), redact(printable(hint)))
-        self.message, self.hint = self.args
+        self.message = _clean(message)
+        self.hint = mapped(hint, _clean)
+        super().__init__(self.message, self.hint)
 
     def __str__(self) -> str:
-        return redact(f"{self.message}\n{self.hint}" if self.hint else self.message)
+        return self.text(Surface.PYTHON)
+
+    def text(self, surface: Surface) -> str:
+        """Return what happened and what to do, in the words of a surface."""
+        hint = on(self.hint, surface)
+        return redact(f"{self.message}\n{hint}" if hint else self.message)
 
     def __repr__(self) -> str:
         return redact(super().__repr__())
 
     def __reduce__(self) -> tuple[object, ...]:
         # Most are made from other arguments than their message and hint.
-        state = {name: redact(said) if isinstance(said, str) else said for name, said in vars(self).items()}
+        state = {
+            name: mapped(value, redact) if isinstance(value, str) else value
+            for name, value in vars(self).items()
+        }
         return _again, (type(self), *map(redact, self.args)), state
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this before it builds a traceback, for %tb too.
         whole = self.traced or _is_asked_by_tb(inspect.currentframe())
-        return redact("".join(traceback.format_exception(self))).splitlines() if whole else self.lines()
+        if not whole:
+            return self.lines()
+        trace = "".join(traceback.format_exception(self)).replace(str(self), self.text(self.surface))
+        return redact(trace).splitlines()
 
     def lines(self) -> list[str]:
-        """Return what is shown of it: what happened, and what to do."""
+        """Return the lines that are shown: what happened, and what to do."""
         return [redact(line) for line in self._lines()]
 
     def _lines(self) -> list[str]:
-        return [f"{type(self).__name__}: {self.message}", *([self.hint] if self.hint else [])]
+        hint = on(self.hint, self.surface)
+        return [f"{type(self).__name__}: {self.message}", *([hint] if hint else [])]
+
+
+def _clean(text: str) -> str:
+    return redact(printable(text))
 
 
 def _again(kind: type[BelugaError], *args: str) -> BelugaError:
@@ -123,15 +143,13 @@ class UnknownNameError(RequestError):
         self.name = name
         self.choices = tuple(choices)
         self.nearest = nearest(name, self.choices)
-        question = f"Did you mean '{self.nearest}'?" if self.nearest else ""
+        question = f"Did you mean '{self.nearest}'? " if self.nearest else ""
         advice = hint or f"There are: {', '.join(self.choices)}."
-        super().__init__(
-            f"No {kind} '{sanitize(name, 80)}'.", f"{question} {advice}".strip(), param=param, code=code
-        )
+        super().__init__(f"No {kind} '{sanitize(name, 80)}'.", Hint(question, advice), param=param, code=code)
 
 
 class NotConfirmedError(RequestError):
-    """Many pictures, or something to be forgotten, and nobody said yes; nothing was done."""
+    """Many pictures, or something to be forgotten, and it was not confirmed; nothing was done."""
 
 
 class OverBudgetError(RequestError):
@@ -163,13 +181,15 @@ class NotRecordedError(BelugaError):
 
     def __init__(self, *missing: str) -> None:
         self.missing = missing
-        head, advice = "Not recorded: ", "Use --mode auto to have it made."
+        auto = Remedy("mode", "auto")
         if len(missing) == 1:
             asked, _, near = missing[0].partition("; ")
-            super().__init__(f"{head}{asked}.", f"{near[:1].upper()}{near[1:]}. {advice}".lstrip(". "))
+            near = f"{near[:1].upper()}{near[1:]}. " if near else ""
+            super().__init__(f"Not recorded: {asked}.", Hint(near, "Use ", auto, " to have it made."))
         else:
             lines = "".join(f"\n  {line}" for line in missing)
-            super().__init__(f"{head}{len(missing)} requests.{lines}", advice.replace("it", "them"))
+            hint = Hint("Use ", auto, " to have them made.")
+            super().__init__(f"Not recorded: {len(missing)} requests.{lines}", hint)
 
 
 class NotSentError(BelugaError):
@@ -205,9 +225,9 @@ Outcome = Literal["not_sent", "refused", "unknown"]
 class EngineError(BelugaError):
     """An engine gave no pictures.
 
-    `outcome` says whether the request may have been billed: only "unknown" may. It is set where the request
+    `outcome` is whether the request may have been billed: only "unknown" may. It is set where the request
     is sent (api/transport.py), and everyone else reads it. `temporary` says that the same request may
-    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service said
+    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service sent
     (`answered`), or what the embedded server says when an engine behind it raises this. `run` is the id of
     the call, its `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive,
     and `job` is the service's own name for the work that it has accepted. `sample` is the number of the
@@ -251,12 +271,11 @@ class EngineError(BelugaError):
 
     def _lines(self) -> list[str]:
         first, *rest = super()._lines()
-        said = [f"status {self.status}"] if self.answered else []
-        said += [f"request {self.request_id}"] if self.request_id else []
-        said += (
-            [f"call {self.idempotency_key[:SHORT_ID]}"] if self.idempotency_key and self.may_be_billed else []
-        )
-        return [f"{first} ({', '.join(said)})" if said else first, *rest]
+        details = [f"status {self.status}"] if self.answered else []
+        details += [f"request {self.request_id}"] if self.request_id else []
+        if self.idempotency_key and self.may_be_billed:
+            details.append(f"call {self.idempotency_key[:SHORT_ID]}")
+        return [f"{first} ({', '.join(details)})" if details else first, *rest]
 
 
 class APIConnectionError(EngineError):
@@ -274,7 +293,7 @@ class CertificateError(APIConnectionError):
 
 
 DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}
-"""The codes by which services say that a model does not draw a prompt; the API's contract names none."""
+"""The codes of services for a prompt that the model declines; the API's contract names none."""
 
 
 class APIStatusError(EngineError):
@@ -301,11 +320,11 @@ class RateLimitError(APIStatusError):
     default_status = 429
 
     def __init__(
-        self, message: str, hint: str = "", *, retry_after: float | None = None, **said: object
+        self, message: str, hint: str = "", *, retry_after: float | None = None, **fields: object
     ) -> None:
-        super().__init__(message, hint, **said)  # type: ignore[arg-type]  # the fields of EngineError
+        super().__init__(message, hint, **fields)  # type: ignore[arg-type]  # the fields of EngineError
         self.retry_after = retry_after
-        # A 503 that does not say when to come again may have come in the middle of the work.
+        # A 503 without Retry-After may have come in the middle of the work.
         self.outcome = "refused" if self.status == 429 or retry_after is not None else "unknown"
         self.temporary = True
 
@@ -337,4 +356,4 @@ class InvalidImageError(InvalidResponseError):
     def __init__(self, message: str, hint: str = "", *, data: bytes = b"", whole: bool = False) -> None:
         super().__init__(message, hint)
         self.whole = whole
-        self.data = redact_bytes(data)  # what is no picture may hold a key
+        self.data = redact_bytes(data)  # other data may hold a key

@@ -1,8 +1,7 @@
-"""Paths that a person names, and files that anybody may have put there.
+"""Paths that the user names, and files that anyone may have put there.
 
-Files are read to a bound and only if they are plain ones: a pipe would be waited for, a device never ends.
-A file outside of the store is written here alone: under another name beside its own, which it gets when it
-is whole.
+Files are read up to a limit and only if they are regular files: a pipe may block, and a device never ends.
+Files outside of the store are written only here: to a temporary name beside the target, then renamed.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from typing import IO
 
 from beluga_nb.errors import RequestError
 
-# Opening a pipe waits for its other end, unless O_NONBLOCK is given; for plain files that changes nothing.
+# Without O_NONBLOCK, opening a pipe waits for its other end; for plain files it changes nothing.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _PIECE = 2**16
 
 
 class NotPlainFileError(OSError):
-    """A path is no plain file, or the file is too large."""
+    """A path is not a regular file, or the file is too large."""
 
 
 def path_of(words: str | Path) -> Path:
-    """Return the path that a person names, where `~` is their home folder; an unknown `~name` stays as it is.
+    """Return the path that the user names, where `~` is the home folder; an unknown `~name` stays as it is.
 
     >>> path_of("~nobody-has-this-name/x.png").name
     'x.png'
@@ -59,7 +58,7 @@ def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> 
     """Open a plain file; raise `OSError` where it is something else, or no file can have that name."""
     try:
         descriptor = os.open(path, flags | _AT_ONCE, mode)
-    except ValueError:  # a NUL, or half of a character
+    except ValueError:  # a NUL, or half a surrogate pair
         raise NotPlainFileError(errno.EINVAL, "no file can have that name") from None
     try:
         found = os.fstat(descriptor).st_mode
@@ -78,7 +77,7 @@ def read_file(path: Path | str, most: int) -> bytes:
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         data = file.read(size + 1) or b"" if size <= most else b""
-        # It grows, or says that it is empty; each further piece is as long as all before.
+        # Its size is unknown (it grows, or claims to be empty), so each piece is as long as all before.
         while size != len(data) and size <= most >= len(data) and (more := file.read(max(_PIECE, len(data)))):
             data += more
     if max(size, len(data)) > most:
@@ -104,18 +103,18 @@ PAUSES = (0.01, 0.03, 0.1, 0.3, 0.6) if os.name == "nt" else ()
 """Seconds between attempts: on Windows a file that another process reads cannot be replaced."""
 
 LEFT_AFTER = 3600
-"""Seconds after which the writer of an unfinished temporary file is taken for dead."""
+"""Seconds after which the writer of an unfinished temporary file is considered dead."""
 
 
 def write_file(path: Path | str, data: bytes) -> None:
-    """Write a file where a person wants it, all of it or nothing; raise `OSError` as `replacing`."""
+    """Write a file at a path of the user's, all of it or nothing; raise `OSError` as `replacing`."""
     with replacing(path) as file:
         file.write(data)
 
 
 @contextmanager
 def replacing(path: Path | str, *, new: bool = False) -> Iterator[IO[bytes]]:
-    """Give a file that takes the place of `path` when it is complete; until then what was there is whole.
+    """Open a file that replaces `path` when it is complete; until then the old file stays.
 
     A file that is there keeps its mode, and a link goes on leading to it. With `new` nothing is replaced.
     Raises `OSError` where something else than a file is there, or the file cannot be written.
@@ -127,7 +126,7 @@ def replacing(path: Path | str, *, new: bool = False) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(descriptor, "w+b") as file:
             if mode is not None:
-                with contextlib.suppress(OSError):  # where files have no modes
+                with contextlib.suppress(OSError):  # a file system without modes
                     part.chmod(mode)
             yield file
             file.flush()
@@ -139,12 +138,12 @@ def replacing(path: Path | str, *, new: bool = False) -> Iterator[IO[bytes]]:
 
 
 def _replaced(path: Path | str, *, new: bool) -> tuple[Path, int | None]:
-    """Return which file is replaced, and its mode if it is there."""
+    """Return the file that is replaced, and its mode if it exists."""
     if new:
         return Path(path), None
     try:
         target = Path(os.path.realpath(path))
-        with open_file(target, os.O_RDWR) as file:  # which fails where it must not be written
+        with open_file(target, os.O_RDWR) as file:  # fails for a file that may not be written
             return target, stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     except FileNotFoundError:
         return target, None
@@ -158,7 +157,7 @@ def _begins(target: Path) -> str:
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what writers of this file have left that died over an hour ago."""
+    """Remove temporary files of this path whose writers died over an hour ago."""
     target = Path(os.path.realpath(path))
     with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
         for each in entries:
@@ -178,7 +177,7 @@ def replace(
     pauses: Sequence[float] = PAUSES,
     rename: Callable[[str | Path, Path], None] | None = None,
 ) -> None:
-    """Rename `part` to `path`, whatever was there; raise `OSError` where each attempt fails."""
+    """Rename `part` to `path`, replacing a file there; raise `OSError` if each attempt fails."""
     rename = rename or os.replace
     for pause in pauses:
         try:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import beluga_nb.catalog as catalog
-from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.named import variables
+from beluga_nb.api.dialects import find_dialect
+from beluga_nb.api.endpoint import key_variables
 from beluga_nb.backend import Backend, backend_of
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.call import Call, Tally
@@ -33,6 +33,7 @@ from beluga_nb.engines.pipeline import Recorder, build, source_of
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import BelugaError, SettingsError
+from beluga_nb.hints import Hint
 from beluga_nb.keyless import check
 from beluga_nb.merge import runs
 from beluga_nb.redaction import Environment, Secret, redact
@@ -91,7 +92,7 @@ class Resources:
         Every key that they name is known from here on, and no output holds one.
         """
         settings = self.preferences.settings(folder, **options)
-        self._key_variables = variables(settings.endpoints.values())
+        self._key_variables = key_variables(settings.endpoints.values())
         self.keys.watch(self._key_variables)
         return settings
 
@@ -299,14 +300,15 @@ class Resources:
             )
         withheld = self.keys.withheld
         if withheld and call.backend.is_local and call.settings.may_ask:
-            self.tell_once(f"{withheld.why} {withheld.hint} Until then the built-in painter answers.")
+            until = " Until then the built-in painter answers."
+            self.tell_once(Hint(f"{withheld.why} ", withheld.hint, until))
 
     # Asking.
 
     def engine(self, call: Call, *, breaker: CircuitBreaker | None = None) -> Engine:
         """Return the engine that answers a call; a run of many has a `breaker`, which stops all of them."""
-        source = source_of(call.backend, self.room) if call.may_ask else None
-        recorder = Recorder(preview=preview, small=small, notify=self.notify)
+        source = source_of(call.backend, self.room, make_preview=small) if call.may_ask else None
+        recorder = Recorder(preview=preview, notify=self.notify)
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
     async def ask(self, call: Call, engine: Engine) -> Result:

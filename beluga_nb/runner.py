@@ -23,7 +23,7 @@ from beluga_nb.request import Request
 from beluga_nb.resources import ASK_ABOVE, Resources
 from beluga_nb.result import Engine, IncompleteError, Picture, Preview, Recipe, Result
 from beluga_nb.runtime import GRACE, Job
-from beluga_nb.show.preview import is_small, preview_of
+from beluga_nb.show.preview import preview_of, recorded_preview
 from beluga_nb.store.records import Store
 
 T = TypeVar("T")
@@ -210,8 +210,6 @@ def _load(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:
     return replace(picture, recipe=recipe)
 
 
-def _preview(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview | None:
-    small = store.preview(recipe.request, provider=provider)
-    if small is None or is_small(small):
-        return small
-    return preview_of(_load(store, provider, sha256, recipe))
+def _preview(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:
+    recorded = store.preview(recipe.request, provider=provider)
+    return recorded_preview(recorded, partial(_load, store, provider, sha256, recipe))

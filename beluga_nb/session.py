@@ -23,6 +23,7 @@ from beluga_nb.console import ask, ask_hidden, tell
 from beluga_nb.engines.own import own_engine
 from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.grids import GridMaker
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.keyless import keyless
 from beluga_nb.library import Library
 from beluga_nb.paths import path_of
@@ -32,6 +33,7 @@ from beluga_nb.result import Engine, Result
 from beluga_nb.runner import SessionRunner
 from beluga_nb.runtime import GRACE, Job, awaitable, blocking
 from beluga_nb.show.markup import bundle
+from beluga_nb.show.preview import small
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server
@@ -115,7 +117,9 @@ class Session:
                 "A provider is the name of an engine, and there is no engine.",
                 'Give both: engine=my_engine, provider="my-engine".',
             )
-        self.preferences.own_engine = None if engine is None else own_engine(engine, provider)
+        self.preferences.own_engine = (
+            None if engine is None else own_engine(engine, provider, make_preview=small)
+        )
 
     @keyless
     def submit(
@@ -304,7 +308,7 @@ class Session:
             return self.latest
         run = next((run for run in self.store.history().runs if run.count), None)
         if run is None:
-            raise RequestError("There is no picture yet.", "Ask for one: %beluga a red bicycle on a beach")
+            raise RequestError("There is no picture yet.", Hint("Ask for one: ", Remedy("generate")))
         return self.store.recall(run.name)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
@@ -359,7 +363,8 @@ class Session:
             self._server = Server.start(port=port or 0, faults=settings.faults)
         elif port not in {None, 0, self._server.port}:
             raise RequestError(
-                f"The server runs already, on {self._server.url}.", "Stop it first: %beluga serve --stop"
+                f"The server runs already, on {self._server.url}.",
+                Hint("Stop it first: ", Remedy("stop serving")),
             )
         return self._server
 

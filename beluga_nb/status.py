@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import beluga_nb.catalog as catalog
-from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.named import told as described
+from beluga_nb.api.endpoint import Endpoint, describe
 from beluga_nb.backend import LOCAL, Backend
 from beluga_nb.catalog import Listing
 from beluga_nb.config import keys
@@ -16,12 +15,13 @@ from beluga_nb.config.preferences import check_no_engine, elsewhere
 from beluga_nb.config.settings import Settings
 from beluga_nb.config.versions import known_bugs
 from beluga_nb.errors import EngineError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.resources import Resources
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.text import plural, sanitize
 
-NO_KEY = f"none: set {keys.VARIABLE}, or %beluga login"
+NO_KEY = Hint(f"none: set {keys.VARIABLE}, or ", Remedy("login"))
 
 
 def status(resources: Resources) -> dict[str, str]:
@@ -43,7 +43,7 @@ def status(resources: Resources) -> dict[str, str]:
     if resources.budget.replayed:
         facts["saved"] = resources.budget.saved_words(settings.caps)
     for named in () if settings.own_engine else settings.endpoints.values():
-        facts[f"endpoint {named.name}"] = described(named, resources.environment)
+        facts[f"endpoint {named.name}"] = describe(named, resources.environment)
     if settings.ignored:
         facts["not used"] = " ".join(map(str, settings.ignored))
     if settings.faults and backend.is_local:
@@ -59,7 +59,7 @@ def _key(resources: Resources, backend: Backend) -> str:
     if backend.key:
         return f"{backend.key.source}, ending in {backend.key.ending}"
     withheld = resources.keys.withheld
-    return f"none: {withheld.why} {withheld.hint}" if withheld else NO_KEY
+    return Hint(f"none: {withheld.why} ", withheld.hint) if withheld else NO_KEY
 
 
 def _unfinished(calls: Sequence[Pending]) -> str:

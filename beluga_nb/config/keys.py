@@ -1,4 +1,4 @@
-"""The key: where it comes from, and that it can be one."""
+"""Find the API key and check its form."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from beluga_nb.errors import SettingsError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.text import sanitize
 
 VARIABLE = "BELUGA_API_KEY"
 
-_SERVICE = "beluga_nb"  # our name in the keyring
+_SERVICE = "beluga_nb"  # the service name in the keyring
 _SHAPE = re.compile(r"[!-~]{8,4096}")  # JWTs have up to some thousand characters
 
 
 @dataclass(frozen=True)
 class Withheld:
-    """A vault that may have a key, and does not give it; `why` says what happened, `hint` what to do."""
+    """A vault that may have a key, and does not give it; `why` is what happened, `hint` what to do."""
 
     why: str
     hint: str
@@ -30,32 +31,34 @@ class Withheld:
 KeySource = Callable[[], object]
 """Where a key may be kept: it returns the key, or `Withheld`, or None, and raises nothing."""
 
+_STATUS = Remedy("status")  # It asks the sources again.
+
 # By the names of Colab's own classes (googlecolab/colabtools, google/colab/userdata.py).
 _COLAB = {
     "NotebookAccessError": Withheld(
         f"Colab's secrets have {VARIABLE}, but this notebook may not read it.",
-        "Switch on its notebook access, behind the key symbol at the left; then run %beluga.",
+        Hint("Switch on its notebook access, behind the key symbol at the left; then run ", _STATUS, "."),
     ),
     "TimeoutException": Withheld(
         f"Colab did not say whether its secrets have {VARIABLE}: nobody answered its question in time.",
-        "Run %beluga and grant access, or log in with %beluga login.",
+        Hint("Run ", _STATUS, " and grant access, or log in with ", Remedy("login"), "."),
     ),
 }
 
-# Likewise (Kaggle/docker-python, patches/kaggle_secrets.py). Kaggle does not tell a secret that is not
-# attached to the notebook from one that does not exist.
+# Likewise (Kaggle/docker-python, patches/kaggle_secrets.py). Kaggle gives the same error for a secret
+# that is not attached to the notebook and for one that does not exist.
 _KAGGLE = {
     "ConnectionError": Withheld(
         "Kaggle's secrets cannot be asked for a key: there is no connection.",
-        "Switch on the internet in the notebook's settings, then run %beluga.",
+        Hint("Switch on the internet in the notebook's settings, then run ", _STATUS, "."),
     ),
     "CredentialError": Withheld(
         "Kaggle does not let this notebook read the account's secrets.",
-        f"Attach {VARIABLE} to it under Add-ons, Secrets; then run %beluga.",
+        Hint(f"Attach {VARIABLE} to it under Add-ons, Secrets; then run ", _STATUS, "."),
     ),
     "BackendError": Withheld(
         f"Kaggle's secrets do not give {VARIABLE} to this notebook.",
-        "Look under Add-ons, Secrets, whether it is attached; then run %beluga.",
+        Hint("Look under Add-ons, Secrets, whether it is attached; then run ", _STATUS, "."),
     ),
 }
 _NOT_ATTACHED = "No user secrets exist"
@@ -67,7 +70,7 @@ def colab() -> object:
         return None
     try:
         return import_module("google.colab.userdata").get(VARIABLE)
-    except Exception as error:  # not there, not granted, nobody to grant it: three of Colab's own classes
+    except Exception as error:  # not there, not granted, or no answer: three of Colab's own classes
         return _COLAB.get(type(error).__name__)
 
 
@@ -104,7 +107,7 @@ def keep(secret: Secret) -> None:
         import_module("keyring").set_password(_SERVICE, VARIABLE, secret.reveal())
     except Exception as error:
         reason = type(error).__name__
-    if reason:  # raised here, since an error that a keyring raised may hold the key
+    if reason:  # raised here: the keyring's error may hold the key
         raise SettingsError(
             f"The key is not kept: there is no usable keyring ({reason}).",
             "Install beluga_nb[keyring], or set BELUGA_API_KEY. This kernel uses the key all the same.",
@@ -114,7 +117,7 @@ def keep(secret: Secret) -> None:
 class KeyResolver:
     """Looks for the key: the one typed or given, the environment's, a vault's, in this order.
 
-    Each vault is asked once, since it may ask the person. `withheld` says why one gave no key.
+    Each vault is asked once, since it may ask the user. `withheld` is why one gave no key.
     """
 
     def __init__(
@@ -138,17 +141,17 @@ class KeyResolver:
             return self._typed
         if self._explicit is not None:
             return checked(self._explicit)
-        if said := self.said(VARIABLE):
-            return checked(said)
+        if secret := self.from_environment(VARIABLE):
+            return checked(secret)
         if self._kept is None and not self._asked:
             self._asked = True
             self._kept = self._from_vaults()
         return checked(self._kept) if self._kept else None
 
-    def said(self, variable: str) -> Secret | None:
+    def from_environment(self, variable: str) -> Secret | None:
         """Return the key that a variable of the environment holds.
 
-        What was once in use is taken out of what leaves until the session ends.
+        Every key that was once in use is redacted until the session ends.
         """
         secret = Secret(self._environ.get(variable, ""), variable)
         if secret and secret not in self._used:
@@ -156,12 +159,12 @@ class KeyResolver:
         return secret or None
 
     def watch(self, variables: Iterable[str]) -> None:
-        """Look at all of these variables, so that no key in them leaves from here on."""
+        """Look at all of these variables, so that keys in them are redacted from here on."""
         for variable in (VARIABLE, *variables):
-            self.said(variable)
+            self.from_environment(variable)
 
     def take(self, typed: Secret) -> Secret:
-        """Use a key that was typed, in place of all others; raise `SettingsError` where it is malformed."""
+        """Use a key that was typed, instead of all others; raise `SettingsError` where it is malformed."""
         self._used.append(typed)
         self._typed = checked(typed)
         return typed
@@ -178,9 +181,9 @@ class KeyResolver:
                 self.withheld = self.withheld or found
                 continue
             secret = Secret(found, name)
-            del found  # a traceback may show the variables of its frames
+            del found  # a traceback may show local variables
             if secret:
-                return secret  # malformed, too: it is refused each time, and taken out of what leaves
+                return secret  # even if malformed: it is refused later, and redacted
         return None
 
 
@@ -191,7 +194,7 @@ def random_key() -> Secret:
 
 def checked(secret: Secret) -> Secret:
     """Return the key; raise `SettingsError` where it cannot be one."""
-    # No part of it becomes a variable: a traceback may show them.
+    # No part of it is put into a variable, which a traceback may show.
     if secret.kind:
         raise SettingsError(
             f"{_named(secret)} is no text: its type is {sanitize(secret.kind, 40)}.",

@@ -1,4 +1,4 @@
-"""What a session goes by: the settings of all places, and what its notebook changes while it runs."""
+"""The settings of a session: those of all places, and what its notebook changes while it runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import beluga_nb.catalog as catalog
 from beluga_nb.config.settings import CHOICES, Settings, SettingsOptions, check_names, load, names
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import working_folder
 from beluga_nb.redaction import Environment
 from beluga_nb.request import Request
@@ -19,7 +20,7 @@ HERE = "this notebook"
 
 
 class Preference(NamedTuple):
-    """A setting as it stands: its name, its value, and the place that said it."""
+    """A setting as it stands: its name, its value, and the place that set it."""
 
     name: str
     value: object
@@ -27,18 +28,20 @@ class Preference(NamedTuple):
 
 
 class Preferences:
-    """Settings, read anew whenever they are asked for.
+    """The settings of a session, read anew at each access.
 
-    The folder is the one that is current at the first time; a later change of folder moves no store.
-    `profile` is what IPython's configuration says.
+    The folder is the current one at the first access; a later change of folder moves no store.
+    `profile` is IPython's configuration.
     """
 
-    def __init__(self, environment: Environment, folder: Path | None, overrides: SettingsOptions) -> None:
+    def __init__(self, environment: Environment, folder: Path | None, given: SettingsOptions) -> None:
         self._environment = environment
         self._folder = folder
-        self._overrides: dict[str, object] = dict(overrides)
+        self._given: dict[str, object] = dict(given)
         self.profile: dict[str, object] = {}
-        self.own_engine: OwnEngine | None = None  # set at once, and read once for a call: in `settings`
+        self.own_engine: OwnEngine | None = (
+            None  # replaced in one step, and read once per call, in `settings`
+        )
 
     @property
     def folder(self) -> Path:
@@ -47,30 +50,30 @@ class Preferences:
             self._folder = working_folder()
         return self._folder
 
-    def settings(self, folder: Path | None = None, /, **options: object) -> Settings:
-        """Return the settings as they stand, here or in another folder, with what a call says."""
+    def settings(self, folder: Path | None = None, /, **given: object) -> Settings:
+        """Return the settings as they stand, here or in another folder, with a call's own."""
         loaded = load(self._environment, folder or self.folder, self.profile)
         if engine := self.own_engine:
             loaded = loaded.for_engine(engine)
-        return loaded.with_(HERE, **self._overrides).with_(**options)
+        return loaded.with_(HERE, **self._given).with_(**given)
 
-    def set(self, **options: object) -> None:
+    def set(self, **given: object) -> None:
         """Set settings until the session ends; None takes one back.
 
-        Raises `UnknownNameError` or `SettingsError` for what is none, and changes nothing then.
+        Raises `UnknownNameError` or `SettingsError` for an unusable one, and changes nothing then.
         """
-        before = dict(self._overrides)
-        self._overrides |= options
+        before = dict(self._given)
+        self._given |= given
         try:
-            check_names(options)
+            check_names(given)
             self.settings()
         except (SettingsError, UnknownNameError):
-            self._overrides = before
+            self._given = before
             raise
-        self._overrides = {name: value for name, value in self._overrides.items() if value is not None}
+        self._given = {name: value for name, value in self._given.items() if value is not None}
 
     def listed(self) -> list[Preference]:
-        """Return every setting with its value and the place that said it."""
+        """Return every setting with its value and the place that set it."""
         settings = self.settings()
         endpoints = ", ".join(settings.endpoints) or None
         shown = {
@@ -89,7 +92,7 @@ class Preferences:
         return path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
 
     def alias(self, name: str, **parts: str | int) -> None:
-        """Let a name stand for a model and what is asked of it; without parts, for nothing any more.
+        """Let a name stand for a model and parameters; without parts, remove it.
 
         Raises `RequestError` or `SettingsError` for what the model does not take.
         """
@@ -104,17 +107,17 @@ class Preferences:
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
         else:
-            raise UnknownNameError("alias", name, aliases, hint="%beluga alias lists them.")
+            raise UnknownNameError("alias", name, aliases, hint=Hint(Remedy("aliases"), " lists them."))
 
     def models(self) -> list[catalog.Model]:
-        """Return the models that may be asked: the catalogue's and other servers', or the engine."""
+        """Return the models that can be asked: the catalogue's and other servers', or the engine."""
         settings = self.settings()
         if own := settings.own_engine:
             return [catalog.Model(id=own.name, name="", provider=own.name, sizes=catalog.labels(), n_max=4)]
         return [*catalog.models(), *elsewhere(settings)]
 
     def choices(self, kind: str, model: str = "") -> list[str]:
-        """Return what there is of a kind: models and aliases, the sizes or qualities of a model, modes …"""
+        """Return the choices of a kind: models and aliases, the sizes or qualities of a model, modes …"""
         settings = self.settings()
         alias = settings.aliases.get(model or settings.model, {})
         known = {each.id: each for each in catalog.models()}
@@ -139,7 +142,7 @@ class Preferences:
 
 
 def elsewhere(settings: Settings) -> list[catalog.Model]:
-    """Return the models that `beluga.toml` names at other servers: no more than that is known of them."""
+    """Return the models that `beluga.toml` names at other servers, of which only the names are known."""
     return [
         catalog.Model(
             id=each.prefix + each.model, name="", provider=each.name, sizes=catalog.labels(), n_max=1
@@ -149,7 +152,7 @@ def elsewhere(settings: Settings) -> list[catalog.Model]:
 
 
 def check_no_engine(settings: Settings, what: str) -> None:
-    """Raise `RequestError` where the session has an engine of its own, which is all that it asks."""
+    """Raise `RequestError` where the session has an engine of its own, and asks nothing else."""
     if settings.own_engine:
         raise RequestError(
             f"This session asks its engine {settings.own_engine.name}, and not {what}.",
@@ -158,7 +161,7 @@ def check_no_engine(settings: Settings, what: str) -> None:
 
 
 def resolved(arguments: Mapping[str, object], settings: Settings) -> dict[str, object]:
-    """Return the arguments of a call with its alias resolved and the default model and `n` filled in.
+    """Return the arguments of a call with its alias resolved and the defaults filled in.
 
     An argument of the call outranks the alias's; no alias hides a model of the catalogue.
     """

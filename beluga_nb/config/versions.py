@@ -1,4 +1,4 @@
-"""Versions of libraries with a bug that concerns us: `%beluga status` names them."""
+"""Versions of libraries with a bug that affects beluga_nb: `%beluga status` names them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Bug(NamedTuple):
-    """What is wrong with a library from one version on, and the version that fixes it."""
+    """A bug of a library: the version that brought it, and the one that fixes it."""
 
     since: str
     fixed: str
@@ -30,7 +30,7 @@ BUGS: Mapping[str, Bug] = {
 
 
 def known_bugs(installed: Callable[[str], str] = version) -> dict[str, str]:
-    """Return, by the name of a library that is installed, what is wrong with it and what fixes it."""
+    """Return, by the name of a library that is installed, its bug and the version that fixes it."""
     found = {}
     for library, bug in BUGS.items():
         try:

@@ -1,4 +1,4 @@
-"""How many calls may be on their way at once."""
+"""Limit the number of calls that are on their way at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from beluga_nb.result import Engine, Result
 
 
 class ConcurrencyLimit:
-    """Lets calls through in the order they came, on each event loop; each says how many there may be."""
+    """Lets calls through in their order, on each event loop; each call gives the limit that it accepts."""
 
     def __init__(self) -> None:
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
@@ -59,7 +59,7 @@ class _Queue:
 
 
 class Limited:
-    """Ask the engine while fewer than `most` calls are on their way, those of others at this limit too."""
+    """Ask the engine while fewer than `most` calls with this limit are on their way."""
 
     def __init__(self, engine: Engine, limit: ConcurrencyLimit, most: int) -> None:
         self.engine = engine

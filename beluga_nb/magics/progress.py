@@ -18,7 +18,7 @@ from IPython.display import DisplayHandle, clear_output
 
 from beluga_nb.call import Tally
 from beluga_nb.console import BEFORE_OUTPUT
-from beluga_nb.magics.fate import caller
+from beluga_nb.magics.value_use import caller
 from beluga_nb.show.markup import outside
 from beluga_nb.text import plural, sanitize
 
@@ -132,7 +132,7 @@ class Progress:
 def progress(
     shell: InteractiveShell, model: str, frame: FrameType | None, tally: Tally
 ) -> Iterator[Callable[[], None]]:
-    """Show how far a call with this tally is, where someone looks; yield what each heartbeat is to call."""
+    """Show how far the call with this tally is; yield the function that each heartbeat calls."""
     with drawn(Progress(pen_for(shell, frame), tally, model)) as beat:
         yield beat
 

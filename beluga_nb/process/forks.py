@@ -1,7 +1,7 @@
-"""What the processes of a fork share: memory, in which their budgets are counted together (budget.py).
+"""Memory that forked processes share, in which their budgets are counted together (budget.py).
 
-Loaded with the package, since a process may fork before anything else of it is. It costs nothing without a
-fork; `subprocess` runs no hook.
+Loaded with the package, since a process may fork before it uses anything else of it. Without a fork it costs
+nothing; `subprocess` does not run these hooks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import suppress
 MEMORY = 2**24
 """Bytes of the memory that forked processes share: room for some hundred thousand reservations."""
 
-PATIENCE = 5.0
+LOCK_TIMEOUT = 5.0
 """Seconds that a process waits for another to write its line there, which takes microseconds."""
 
 NO_MEMORY = (OSError, ImportError, ValueError, MemoryError)
@@ -22,21 +22,21 @@ NO_MEMORY = (OSError, ImportError, ValueError, MemoryError)
 class InheritedLedger:
     """A ledger for the processes that are forked from this one: memory that they share.
 
-    It lies on no disk, which may be full, and has no descriptor, which a daemon closes and then gets anew for
-    a file of its own. Raises one of `NO_MEMORY` where there is none, or no lock for it.
+    Not a file: a disk may be full, and a daemon closes descriptors and reuses their numbers. Raises one of
+    `NO_MEMORY` where there is none, or no lock for it.
     """
 
     def __init__(self) -> None:
-        import mmap  # in its place, like the next: few processes fork
+        import mmap  # Lazy imports: few processes fork.
         from multiprocessing import get_context
 
         self._lock = get_context("fork").Lock()
-        self._memory = mmap.mmap(-1, MEMORY)  # of zero bytes, of which no line has any
-        self._end = 0  # as it was last seen
+        self._memory = mmap.mmap(-1, MEMORY)  # zero bytes, which no line contains
+        self._end = 0  # the end of the lines when last read
 
     def add(self, line: bytes) -> None:
         """Add a line; raise `OSError` where there is no room."""
-        if not self._lock.acquire(timeout=PATIENCE):  # its holder was killed, or is stopped
+        if not self._lock.acquire(timeout=LOCK_TIMEOUT):  # its holder was killed, or is stopped
             raise OSError("another process does not let go of it")
         try:
             end = self._end = self._memory.find(b"\0", self._end)
@@ -47,12 +47,12 @@ class InheritedLedger:
             self._lock.release()
 
     def read(self, start: int) -> bytes:
-        """Return what stands from a place on, as far as it is written."""
+        """Return the lines from `start` on that are complete."""
         return self._memory[start : self._memory.find(b"\0", start)]
 
 
 class Heritage:
-    """What the default session begins with, which is made when it is first used: maybe in a forked child.
+    """The ledger of the default session, which is made at its first use: possibly in a forked child.
 
     All processes that are forked before it is made find the same `ledger`. In one that `is_apart` there could
     be none.
@@ -64,7 +64,7 @@ class Heritage:
         self._is_taken = False
 
     def take(self) -> Heritage:
-        """Return it to the budget of the default session, which cares for later forks itself."""
+        """Return it to the budget of the default session, which handles later forks itself."""
         self._is_taken = True
         return self
 
@@ -75,7 +75,7 @@ class Heritage:
                 self.ledger = InheritedLedger()
 
     def in_child(self) -> None:
-        """See whether this process can count together with its parent."""
+        """Note whether this process can share its parent's count."""
         self.is_apart = self.ledger is None
 
 

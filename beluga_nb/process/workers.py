@@ -23,9 +23,9 @@ WORK = 60.0
 
 
 class Holding:
-    """What is under way, and until when the process waits for each piece of it as Python ends.
+    """Work under way, and until when the process waits for each piece of it as Python ends.
 
-    A thread of its own waits, since Python waits for every thread that is not a daemon. Ctrl-C ends that.
+    A non-daemon thread waits, since Python waits for such threads. Ctrl-C ends that.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Holding:
         self._keeper: threading.Thread | None = None
 
     def begin(self, seconds: float) -> Callable[[], None]:
-        """Hold the process for at most so many seconds; return what ends that."""
+        """Hold the process for at most so many seconds; return a function that ends that."""
         token = object()
         with self._changed:
             self._until[token] = time.monotonic() + seconds
@@ -53,11 +53,11 @@ class Holding:
 
     @property
     def is_kept(self) -> bool:
-        """Whether a thread waits already."""
+        """Whether a thread is waiting."""
         return self._keeper is not None
 
     def wait(self, seconds: float = float("inf")) -> None:
-        """Wait until nothing is under way, or the time of all that is has passed."""
+        """Wait until nothing is under way, or until the time of all work has passed."""
         latest = time.monotonic() + seconds
         with self._changed:
             while (left := min(latest, max(self._until.values(), default=0.0)) - time.monotonic()) > 0:
@@ -67,7 +67,7 @@ class Holding:
         keeper = threading.Thread(target=self._kept, name="beluga-keep", daemon=False)
         try:
             keeper.start()
-        except RuntimeError:  # Python is ending, and starts no thread any more
+        except RuntimeError:  # Python is ending and starts no more threads
             return
         self._keeper = keeper
 
@@ -87,9 +87,9 @@ Item = tuple["Future[object]", Callable[[], object], Callable[[], None]]
 
 
 class Workers(ThreadPoolExecutor):
-    """At most so many threads, each started when it is wanted; they work until `shutdown`.
+    """At most so many threads, each started when it is needed; they work until `shutdown`.
 
-    asyncio takes only a ThreadPoolExecutor for its executor; nothing of that class is used here.
+    A ThreadPoolExecutor only because asyncio requires one; nothing of that class is used.
     """
 
     def __init__(self, most: int, holding: Holding, *, name: str) -> None:
@@ -104,7 +104,7 @@ class Workers(ThreadPoolExecutor):
         self._closed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start the work on a thread, or on this one where no thread can be started any more."""
+        """Start the work on a thread, or on this one if no thread can be started any more."""
         future: Future[T] = Future()
         item = (future, partial(fn, *args, **kwargs), self.holding.begin(WORK))
         with self._changing:
@@ -132,11 +132,11 @@ class Workers(ThreadPoolExecutor):
 
     def _start(self) -> None:
         name = f"{self.name}-{len(self._at_work)}"
-        # A daemon, so that an idle one holds nothing up; what it does is held by `holding`.
+        # A daemon, so that an idle thread does not delay the end of Python; `holding` waits for its work.
         thread = threading.Thread(target=_work, args=(self._waiting, self._free), name=name, daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # Python is ending: those that are there do it
+        except RuntimeError:  # Python is ending; existing threads do the work
             return
         self._at_work.append(thread)
 
@@ -144,7 +144,7 @@ class Workers(ThreadPoolExecutor):
 def _work(waiting: SimpleQueue[Item | None], free: threading.Semaphore) -> None:
     while (item := waiting.get()) is not None:
         _do(item)
-        del item  # or an idle thread would keep a picture
+        del item  # an idle thread would keep the picture in memory
         free.release()
 
 
@@ -158,4 +158,4 @@ def _do(item: Item | None) -> None:
         future.set_exception(error)
     finally:
         end()
-        del future, work, item  # the error's trace holds this frame
+        del future, work, item  # the error's traceback references this frame

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import beluga_nb.wire as wire
 
 NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""What this machine calls itself."""
+"""The host names of this machine."""
 
 HEAD_LIMIT = 16 * 1024
 """Bytes of a request's line and headers."""
@@ -39,7 +39,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, port: int) -> None:
         self.app = app
         self.hosts = {f"{name}:{port}".encode() for name in NAMES}
-        if port == 80:  # which clients leave out
+        if port == 80:  # clients leave it out
             self.hosts |= {name.encode() for name in NAMES}
         self.origins = {b"http://" + host for host in self.hosts}
 
@@ -61,7 +61,7 @@ class Guard:
         hosts = _values(scope, b"host")
         if not hosts or not self.hosts.issuperset(hosts):
             return 403, "The Host header is not this server's own. Call it as 127.0.0.1 or localhost."
-        # A preflight gets the app's 405, with Allow and without the CORS headers that it hopes for.
+        # A preflight gets the app's 405, without CORS headers.
         if scope["method"] != "OPTIONS" and not self.origins.issuperset(_values(scope, b"origin")):
             return 403, "Web pages may not call this server: the Origin header is not its own."
         return None
@@ -81,7 +81,7 @@ def _guarded(headers: Iterable[Header]) -> list[Header]:
 
 
 def refusal(status: int, message: str) -> tuple[list[Header], bytes]:
-    """Return the headers and the body of an answer that no app has given."""
+    """Return the headers and the body of a refusal."""
     body = json.dumps(wire.error_object(message, status=status)).encode()
     number = f"req_{secrets.token_hex(16)}".encode()
     headers = [

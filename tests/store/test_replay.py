@@ -8,6 +8,7 @@ import threading
 import pytest
 from conftest import Counting, ask, drawing, drawn
 
+from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
@@ -137,7 +138,7 @@ def test_a_replay_miss_in_an_empty_store_says_so_and_makes_nothing(store):
         ask(replaying(store), FOX)
     assert str(caught.value) == (
         "Not recorded: flux-2.0, default size, sample 0, “a fox”.\n"
-        "The store is empty. Use --mode auto to have it made."
+        'The store is empty. Use mode="auto" to have it made.'
     )
     assert not store.folder.exists()
 
@@ -149,7 +150,7 @@ def test_a_replay_miss_names_the_nearest_recording(store):
         ask(replaying(store), asked(size="16:9"))
     assert str(caught.value) == (
         "Not recorded: flux-2.0, 16:9, sample 0, “a fox”.\n"
-        "Nearest recording: prompt 'a red fox'. Use --mode auto to have it made."
+        "Nearest recording: prompt 'a red fox'. Use mode=\"auto\" to have it made."
     )
 
 
@@ -166,21 +167,21 @@ def test_a_replay_miss_says_what_differs(store, other, words):
     ask(auto(drawing, store), asked(**other))
     with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store), FOX)
-    assert caught.value.hint == f"Nearest recording: {words}. Use --mode auto to have it made."
+    assert caught.value.hint == f'Nearest recording: {words}. Use mode="auto" to have it made.'
 
 
 def test_a_replay_miss_says_that_a_recording_lacks_a_parameter(store):
     ask(auto(drawing, store), FOX)
     with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store), asked(size="16:9"))
-    assert caught.value.hint == "Nearest recording: no size. Use --mode auto to have it made."
+    assert caught.value.hint == 'Nearest recording: no size. Use mode="auto" to have it made.'
 
 
 def test_a_replay_miss_says_that_another_provider_made_it(store):
     ask(auto(drawing, store, provider="local"), FOX)
     with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store, provider="belugapi"), FOX)
-    assert caught.value.hint == "Nearest recording: of another provider. Use --mode auto to have it made."
+    assert caught.value.hint == 'Nearest recording: of another provider. Use mode="auto" to have it made.'
 
 
 def test_a_replay_miss_passes_over_damaged_records(store):
@@ -614,7 +615,7 @@ def test_a_replay_miss_lists_all_that_is_missing_at_once(store):
         "  flux-2.0, default size, sample 0, “a fox”; nearest recording: sample '1'\n"
         "  flux-2.0, default size, sample 2 to 3, “a fox”; nearest recording: sample '1'\n"
         "  flux-2.0, default size, sample 5, “a fox”; nearest recording: sample '4'\n"
-        "Use --mode auto to have them made."
+        'Use mode="auto" to have them made.'
     )
 
 
@@ -703,29 +704,17 @@ def test_a_damaged_sheet_is_made_anew(store, damage):
 
 def test_the_small_copy_is_made_where_the_picture_is_decoded_anyway(tmp_path):
     """Decoding is the most of the work; who checks a picture makes its small copy on the way."""
-    from beluga_nb.result import SMALL
+    decoded = []
 
-    made = []
-
-    async def checking(request):
-        made.append(SMALL.get())
-        result = await drawing(request)
-        small = Preview(b"on the way", "image/jpeg")
-        pictures = (dataclasses.replace(each, preview=small) for each in result.pictures)
-        return dataclasses.replace(result, pictures=tuple(pictures))
+    def small(image):
+        decoded.append(image.size)
+        return Preview(b"on the way", "image/jpeg")
 
     store = Store(tmp_path)
-    recorded = Recorded(
-        checking,
-        store,
-        provider="wire",
-        preview=lambda _: None,
-        notify=made.append,
-        small=lambda _: None,
-    )
+    checking = own_engine(drawing, "mine", make_preview=small).within(30)
+    recorded = Recorded(checking, store, provider="wire", preview=pytest.fail, notify=pytest.fail)
     request = Request(prompt="a fox", model="flux-2.0")
     [picture] = ask(recorded, request).pictures
-    assert callable(made[0])
-    assert SMALL.get() is None
+    assert decoded == [picture.size]
     assert picture.preview.data == b"on the way"
     assert store.preview(request, provider="wire") == picture.preview
