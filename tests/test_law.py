@@ -184,9 +184,6 @@ async def outcome_of(engine, request):
         return await asyncio.wait_for(engine(request), 30)
     except BelugaError as error:
         return told(error)
-    finally:
-        if isinstance(engine, Http | Polled):
-            await engine.aclose()
 
 
 @cache

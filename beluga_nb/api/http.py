@@ -233,10 +233,6 @@ class Client:
     def _checked(self, part: Request, item: Item, by: _By) -> Result:
         return Result.of(part, [_answer(item, self.make_preview)], **by)
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self.transport.aclose()
-
 
 class Http:
     """The engine behind an `Endpoint` that answers with the pictures.
@@ -261,10 +257,6 @@ class Http:
         deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
         return await self.client.understood(request, await self.client.post(request, deadline), deadline)
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self.client.aclose()
-
 
 async def recovered(
     endpoint: Endpoint, request: Request, left: Address | Path, *, make_preview: PreviewMaker | None = None
@@ -275,14 +267,11 @@ async def recovered(
     """
     client = Client(endpoint, make_preview=make_preview)
     deadline = asyncio.get_running_loop().time() + endpoint.timeout
-    try:
-        if isinstance(left, Path):
-            result = await client.understood(request, await asyncio.to_thread(_kept, left), deadline)
-            return await _with_extra_here(result)
-        item = Item(url=left.url, revised_prompt=left.revised_prompt)
-        return await client.result(request, [item], deadline, engine=left.engine, created=left.created)
-    finally:
-        await client.aclose()
+    if isinstance(left, Path):
+        result = await client.understood(request, await asyncio.to_thread(_kept, left), deadline)
+        return await _with_extra_here(result)
+    item = Item(url=left.url, revised_prompt=left.revised_prompt)
+    return await client.result(request, [item], deadline, engine=left.engine, created=left.created)
 
 
 async def _with_extra_here(result: Result) -> Result:
@@ -322,12 +311,9 @@ async def models(endpoint: Endpoint) -> list[Model]:
     key, dialect = endpoint.key if endpoint.prefix else None, endpoint.dialect
     client = Client(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
     deadline = asyncio.get_running_loop().time() + endpoint.connect_timeout
-    try:
-        response = succeeded(await client.get(f"{dialect.models}?category=image", deadline))
-        listed = models_from_json(response.content)
-        return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
-    finally:
-        await client.aclose()
+    response = succeeded(await client.get(f"{dialect.models}?category=image", deadline))
+    listed = models_from_json(response.content)
+    return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
 
 
 def succeeded(sent: Response | EngineError) -> Response:
