@@ -18,7 +18,7 @@ from beluga_nb.api.transport import MAX_IN_MEMORY, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
 from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.images import is_of_another_format
-from beluga_nb.merge import joined, outcome, side_by_side
+from beluga_nb.merge import merge_results, outcome, side_by_side
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, ImagePayload, PreviewMaker, Result, causes, validate
 from beluga_nb.text import sanitize
@@ -177,7 +177,7 @@ class Client:
             outcomes.append(broken or _too_few(len(items), request.n))
         try:
             extra = partial(self._extra, items[request.n :], deadline) if len(items) > request.n else None
-            return replace(joined(request, outcomes), extra=extra)
+            return replace(merge_results(request, outcomes), extra=extra)
         except EngineError as error:
             error.addresses = tuple(self._left(request, here, by))
             raise
@@ -311,12 +311,12 @@ async def models(endpoint: Endpoint) -> list[Model]:
     key, dialect = endpoint.key if endpoint.prefix else None, endpoint.dialect
     client = Client(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
     deadline = asyncio.get_running_loop().time() + endpoint.connect_timeout
-    response = succeeded(await client.get(f"{dialect.models}?category=image", deadline))
+    response = raise_for_status(await client.get(f"{dialect.models}?category=image", deadline))
     listed = models_from_json(response.content)
     return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
 
 
-def succeeded(sent: Response | EngineError) -> Response:
+def raise_for_status(sent: Response | EngineError) -> Response:
     """Return the answer where its status is one of success; else raise what it means."""
     if isinstance(sent, EngineError):
         raise sent
