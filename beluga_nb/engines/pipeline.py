@@ -176,7 +176,6 @@ async def _ask_service(
     service = room.service(
         (endpoint.base_url, endpoint.key, faults), lambda: _Service(Backoff(), _app(endpoint, faults))
     )
-    # Connections are not kept, so there is nothing to close.
     http = Http(endpoint, app=service.app, make_preview=make_preview)
     return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
 
