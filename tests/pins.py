@@ -3,7 +3,8 @@
 Each is what its makers publish of a hosted notebook, as far as it concerns us: the kernel, its front end and
 what shares a dependency with us. The rest is what pip takes beside those. `FOLDER` holds clones of the
 repositories below, and `databricks.txt`, downloaded from the address below. Without FOLDER only the oldest
-and the newest of everything, and what a diffusers pipeline needs, are written, which need no list. A later run reads what is published by then.
+and the newest of everything, and what a diffusers pipeline needs, are written, which need no list. A later
+run reads what is published by then.
 """
 
 import json

@@ -28,11 +28,11 @@ from typing import Any, NamedTuple, TypeVar, cast
 from beluga_nb.errors import APIStatusError
 from beluga_nb.paths import read_file, read_head
 from beluga_nb.process.locks import ProcessLock
+from beluga_nb.redaction import redact_bytes
 from beluga_nb.request import PARAMETERS, Request
 from beluga_nb.result import Recipe
 from beluga_nb.store import files
 from beluga_nb.store.records import SCHEMA, Blob, Entry, Store, Unusable, refusal_of, words_of
-from beluga_nb.text import redact_bytes
 from beluga_nb.untrusted import load_json
 
 FORMAT = 1

@@ -24,6 +24,7 @@ from typing import IO
 
 from beluga_nb.errors import StoreError
 from beluga_nb.paths import remove_parts, replacing
+from beluga_nb.redaction import redact_bytes
 from beluga_nb.store import files, zips
 from beluga_nb.store.folder import Sheet, sheets
 from beluga_nb.store.marks import Mark, scan
@@ -32,7 +33,7 @@ from beluga_nb.store.records import SCHEMA, Entry, Store
 from beluga_nb.store.scores import Score, scores
 from beluga_nb.store.votes import packed, votes
 from beluga_nb.store.zips import LARGEST_FILE, NOTEBOOK, STORE
-from beluga_nb.text import redact_bytes, sanitize
+from beluga_nb.text import plural, sanitize
 
 _BLOBS = "beluga_store/blobs/"
 STORE_JSON = f'{{"schema":{SCHEMA}}}\n'.encode()
@@ -47,7 +48,7 @@ class Packed:
     pictures: int
 
     def __str__(self) -> str:
-        count = f"{self.pictures} picture{'s' * (self.pictures != 1)}"
+        count = plural(self.pictures, "picture")
         size = f"{self.path.stat().st_size:,} bytes"
         notebook = sanitize(self.notebook, 200)
         return f"{sanitize(str(self.path), 400)}: {notebook} and {count} that it needs ({size})"

@@ -35,10 +35,11 @@ import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import APIStatusError, StoreError
 from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import has_content
+from beluga_nb.redaction import redact_bytes
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Picture, Preview, Recipe
 from beluga_nb.store import files
-from beluga_nb.text import redact_bytes, sanitize
+from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.store.index import Index

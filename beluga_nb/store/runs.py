@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, Bundle, Preview, Result
 from beluga_nb.store import pending
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Entry, Store, key
-from beluga_nb.text import redacted_bundle, sanitize
+from beluga_nb.text import sanitize
 
 SHOWN_NAME = 12
 """Characters of a run's name that are shown."""
