@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md and docs/architecture.md name is there; hooks and editors agree with the checks."""
+"""What CONTRIBUTING.md and docs/architecture.md name exists, and hooks and editors agree with the checks."""
 
 import ast
 import configparser

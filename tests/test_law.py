@@ -152,12 +152,21 @@ def polled(engine):
     return Polled(endpoint, pace=Pace(first=0, longest=0), app=Upstream(engine).app)
 
 
+def on_each_loop(make):
+    engines = PerLoop(make)
+
+    async def ask_it(request):
+        return await engines.get()(request)
+
+    return ask_it
+
+
 SERVERS = {
     "in process, url": lambda engine: in_process(engine, "url"),
     "in process, b64_json": lambda engine: in_process(engine, "b64_json"),
     "in OpenAI's words": in_openais_words,
     "polled": polled,
-    "polled, behind the server": lambda engine: in_process(PerLoop(lambda: polled(engine))),
+    "polled, behind the server": lambda engine: in_process(on_each_loop(lambda: polled(engine))),
     "faulty": lambda engine: in_process(engine, "url", faulty(engine, partial(create_app, key=KEY))),
 }
 
@@ -234,12 +243,12 @@ async def sent_again(engine, request, _address):
 
 
 def of_an_engine(engine, _port, room):
-    source = pipeline.own(own_engine(engine, "law"), room, timeout=30)
+    source = pipeline.own(own_engine(engine, "law", make_preview=small), room, timeout=30)
     return replace(source, recover=partial(sent_again, engine))
 
 
 def of_a_service(engine, port, room):
-    return pipeline.service(client(port(engine), "b64_json").endpoint, room)
+    return pipeline.service(client(port(engine), "b64_json").endpoint, room, make_preview=small)
 
 
 SOURCES = {"an engine": of_an_engine, "a service": of_a_service}
@@ -257,7 +266,6 @@ def built(mode, source, store, room, budgets, parts):
         provider="law",
         notify=pytest.fail,
         preview=preview,
-        small=small,
         timeout=30,
         max_in_flight=4,
         budgets=budgets,
