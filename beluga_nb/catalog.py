@@ -17,6 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import FORMATS
 from beluga_nb.request import PROMPT_LIMIT, Request
 from beluga_nb.text import sanitize
@@ -242,7 +243,7 @@ def find(model_id: str) -> Model:
             "model",
             model_id,
             _by_id(),
-            hint=f"%beluga models lists all {len(models())}.",
+            hint=Hint(Remedy("models"), f" lists all {len(models())}."),
             param="model",
             code="model_not_found",
         ) from None
@@ -334,7 +335,7 @@ def of_another_server(request: Request) -> Request:
         return request
     if match := re.fullmatch(_PIXELS, request.size):
         return replace(request, size=f"{match[1]}x{match[2]}")
-    hint = "There are the 13 labels of %beluga sizes, auto, and pixels such as 1024x1024."
+    hint = Hint("There are the 13 labels of ", Remedy("sizes"), ", auto, and pixels such as 1024x1024.")
     raise UnknownNameError("size", request.size, (*labels(), AUTO), hint=hint, param="size")
 
 

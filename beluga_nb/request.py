@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from beluga_nb.errors import RequestError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.text import shown
 
 PROMPT_LIMIT = 32_000
@@ -103,7 +104,7 @@ def _check_prompt_length(prompt: str) -> None:
     if not length:
         raise RequestError(
             "The prompt is empty.",
-            "Describe the picture, for example: %beluga a red bicycle on a beach",
+            Hint("Describe the picture, for example: ", Remedy("generate")),
             param="prompt",
             code="missing_parameter",
         )

@@ -28,6 +28,7 @@ from beluga_nb.errors import (
     RequestError,
     StoreError,
 )
+from beluga_nb.hints import Hint
 from beluga_nb.images import (
     MEDIA_TYPE_OF_SUFFIX,
     MEDIA_TYPES,
@@ -484,10 +485,10 @@ class IncompleteError(EngineError):
         cause = self.causes[0]
         wanted = result.request.n
         kept = all(isinstance(each, InvalidImageError) and each.whole for each in self.causes)
-        again = "" if kept else "Running it again asks only for what is missing."
+        again = "" if kept else " Running it again asks only for what is missing."
         super().__init__(
             f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
-            f"{cause.hint} {again}".strip(),
+            Hint(cause.hint, again if cause.hint else again.lstrip()),
         )
         self.outcome = "unknown" if any(cause.may_be_billed for cause in self.causes) else "refused"
 

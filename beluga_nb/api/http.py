@@ -17,6 +17,7 @@ from beluga_nb.api.fetch import absolute
 from beluga_nb.api.transport import MAX_IN_MEMORY, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
 from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import is_of_another_format
 from beluga_nb.merge import joined, outcome, side_by_side
 from beluga_nb.request import Request
@@ -24,12 +25,21 @@ from beluga_nb.result import CallCancelled, ImagePayload, PreviewMaker, Result, 
 from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
 
-_ELSEWHERE = {
-    401: "{} wants a key of its own: %beluga status says where one is looked for. Nothing is billed.",
-    402: "Top up the balance at {}. Nothing is billed.",
-    404: "%beluga models --endpoint {} lists what it has; look at its base_url too. Nothing is billed.",
-}
-"""What to do about a refusal of a server that `beluga.toml` names."""
+
+def _hint_elsewhere(status: int, name: str) -> str:
+    """Return what to do about a refusal of a server that `beluga.toml` names."""
+    match status:
+        case 401:
+            return Hint(
+                *(f"{name} wants a key of its own: ", Remedy("status"), " says where one is looked for."),
+                " Nothing is billed.",
+            )
+        case 402:
+            return f"Top up the balance at {name}. Nothing is billed."
+        case 404:
+            listing = Remedy("models at endpoint", name)
+            return Hint(listing, " lists what it has; look at its base_url too. Nothing is billed.")
+    return ""
 
 
 MOST_EXTRA = 8
@@ -87,9 +97,10 @@ class Client:
         error = sent.error
         if error and error.outcome == "refused":
             if error.status == 401 and (key := self.endpoint.key):
-                error.hint = f"The key comes from {key.source} and ends in {key.ending}. {error.hint}"
-            elif error.status in _ELSEWHERE and self.endpoint.prefix:
-                error.hint = _ELSEWHERE[error.status].format(self.endpoint.provider)
+                known = f"The key comes from {key.source} and ends in {key.ending}. "
+                error.hint = Hint(known, error.hint)
+            elif self.endpoint.prefix and (hint := _hint_elsewhere(error.status, self.endpoint.provider)):
+                error.hint = hint
             raise error
         return sent
 

@@ -10,6 +10,7 @@ import beluga_nb.catalog as catalog
 import beluga_nb.config.settings as settings
 from beluga_nb.config.settings import Settings
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import working_folder
 from beluga_nb.redaction import Environment
 from beluga_nb.request import Request
@@ -107,7 +108,7 @@ class Preferences:
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
         else:
-            raise UnknownNameError("alias", name, aliases, hint="%beluga alias lists them.")
+            raise UnknownNameError("alias", name, aliases, hint=Hint(Remedy("aliases"), " lists them."))
 
     def models(self) -> list[catalog.Model]:
         """Return the models that may be asked: the catalogue's and other servers', or the engine."""

@@ -19,6 +19,7 @@ from beluga_nb.budget import Caps, Prices
 from beluga_nb.config.endpoints import EndpointConfig, named_in, only_named
 from beluga_nb.config.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import path_of
 from beluga_nb.result import OwnEngine
 from beluga_nb.text import sanitize, shown
@@ -188,7 +189,10 @@ class Settings:
         if not meant:
             raise RequestError(
                 f"The endpoint {endpoint} has no model of its own.",
-                f"Say which: -m {endpoint}:NAME, or model = … under [endpoints.{endpoint}].",
+                Hint(
+                    *("Say which: ", Remedy("model at endpoint", endpoint)),
+                    f", or model = … under [endpoints.{endpoint}].",
+                ),
                 param="model",
             )
         return named.prefix + meant
