@@ -221,7 +221,7 @@ class Transport:
 
 
 _PASSING = (httpx.TransportError, OSError)
-"""Errors that may be gone a little later; all others come from a setting that cannot be used."""
+"""Errors that may pass; all others come from an unusable setting."""
 
 _LASTING = (httpx.UnsupportedProtocol, httpx.ProxyError)
 
@@ -263,14 +263,14 @@ class _Departure:
             self._shut_down()
 
     def _shut_down(self) -> None:
-        """End for the server, too, what was opened: a forked child has each socket as well, and keeps it."""
+        """Shut the sockets down, which ends the connections even if a forked child holds a copy."""
         for stream in self._opened:
             with contextlib.suppress(OSError):  # already closed
                 if opened := stream.get_extra_info("socket"):
                     opened.shutdown(socket.SHUT_RDWR)
 
     async def close(self) -> None:
-        """Close what was opened: httpcore leaves the connections of some cancelled calls to the collector."""
+        """Close the connections: httpcore leaves those of some cancelled calls to the garbage collector."""
         self._shut_down()
         for stream in self._opened:
             with contextlib.suppress(OSError):  # already broken
@@ -278,7 +278,7 @@ class _Departure:
 
 
 class _Arrival:
-    """What arrives of an answer, in memory and on disk, each within its limit."""
+    """The part of an answer that has arrived, in memory and on disk, each within its limit."""
 
     def __init__(self, outgoing: Outgoing) -> None:
         self.spool = Spool(outgoing.spool) if outgoing.spool else None
@@ -290,7 +290,7 @@ class _Arrival:
         self.too_large = self.whole = False
 
     async def read(self, response: httpx.Response, head: LiberalHead | None) -> None:
-        """Read the whole answer; raise what breaks it off."""
+        """Read the whole answer; raise the error that breaks it off."""
         self.headers = _headers(response)
         self.status = response.status_code
         self.paid_for = self._may_be_paid_for()
@@ -314,7 +314,7 @@ class _Arrival:
     async def _pieces(
         self, response: httpx.Response, head: LiberalHead | None
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the body, and of one that may be paid for also what its frame leaves out."""
+        """Yield the body; if it may be paid for, also the bytes beyond its length or last chunk."""
         assert isinstance(response.stream, httpx.AsyncByteStream)
         async for chunk in response.stream:
             yield chunk
@@ -356,7 +356,7 @@ class _Arrival:
         return bool(self.spool and await self.spool.write(chunk)) or not self.too_large
 
     def close(self) -> None:
-        """Keep on disk what has arrived."""
+        """Keep the bytes that have arrived on disk."""
         if self.spool:
             self.spool.close()
 
