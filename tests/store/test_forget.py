@@ -52,7 +52,7 @@ def same_bytes(store, *prompts):
 def begun(store, run, *, why="It was interrupted.", prompt=SENTINEL):
     call = pending.begin(store, Request(prompt=prompt, model="flux-2.0", run=run), provider="wire")
     if why:
-        pending.lose(store, call, why)
+        pending.mark_unknown(store, call, why)
     return call
 
 
@@ -117,7 +117,7 @@ def test_a_damaged_record_that_holds_the_prompt_goes_too_with_its_bytes(store, t
 
 def test_a_damaged_call_that_holds_the_prompt_goes_too(store):
     begun(store, LOST)
-    path = pending.path_of(store, LOST)
+    path = pending.CALLS.path(store, LOST)
     path.write_text(path.read_text()[:-30])
     forgotten(store, prompt=SENTINEL)
     assert mentions(store.folder, SENTINEL) == []
