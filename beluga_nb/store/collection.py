@@ -26,7 +26,13 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _FIRST_FIELD = re.compile(rb'\{\s*"(\w+)"\s*:')
+_HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _HEAD = 64  # bytes that are read to see how a file begins
+
+
+def hashes_in(data: bytes) -> set[str]:
+    """Return every SHA-256 in the text of a file, even if it is damaged."""
+    return {each.decode() for each in _HASH.findall(data)}
 
 
 @dataclass(frozen=True)
@@ -217,6 +223,10 @@ class Collection(FileKind, Generic[T]):
         first = _FIRST_FIELD.match(written)
         begins = first is not None and first[1].decode() in self.first_fields
         return begins or f'"{path.stem}"'.encode() in written
+
+    def hashes(self, path: Path, root: Path) -> set[str]:
+        """Return every SHA-256 that a file names, or its own name where its text is cut off."""
+        return hashes_in(files.head(path, root=root)) or {path.stem}
 
     def packed(self, store: Store, is_wanted: Callable[[T], bool]) -> Iterator[PackedFile[T]]:
         """Yield a file for each value that is wanted in a pack."""

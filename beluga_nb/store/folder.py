@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import read_head
 from beluga_nb.store import files
-from beluga_nb.store.collection import FileKind
+from beluga_nb.store.collection import FileKind, hashes_in
 
 if TYPE_CHECKING:
     from beluga_nb.store.records import Store
 
 ABANDONED_AFTER = 60
-"""Seconds after which what no record names is taken to be nobody's: who records takes less."""
-
-_NAME = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-
+"""Seconds after which a file that no record names is abandoned. Recording takes less."""
 
 ASIDE = ".forgotten"
 """What the name of a blob ends in while it is being forgotten."""
@@ -65,12 +62,12 @@ def blob_paths(store: Store) -> list[Path]:
 
 
 def part_paths(store: Store) -> list[Path]:
-    """Return the temporary files of writers that have died, and whatever else has lain there as long."""
-    return [path for path in store.paths("tmp", depth=1) if abandoned(path)]
+    """Return the temporary files of writers that have died, and other files that are as old."""
+    return [path for path in store.paths("tmp", depth=1) if is_abandoned(path)]
 
 
-def abandoned(path: Path) -> bool:
-    """Whether nobody has written a file for a minute."""
+def is_abandoned(path: Path) -> bool:
+    """Whether a file was not written for a minute."""
     try:
         return time.time() - path.stat().st_mtime > ABANDONED_AFTER
     except OSError:
@@ -83,8 +80,8 @@ def hash_of(path: Path) -> str:
 
 
 def named_in(store: Store, paths: Iterable[Path]) -> set[str]:
-    """Return every SHA-256 that files name, whatever else they say, or how badly."""
-    return {name.decode() for path in paths for name in _NAME.findall(text(store, path))}
+    """Return every SHA-256 that files name, even if they are damaged."""
+    return {name for path in paths for name in hashes_in(text(store, path))}
 
 
 def text(store: Store, path: Path) -> bytes:

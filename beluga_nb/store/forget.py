@@ -23,10 +23,10 @@ from beluga_nb.store.claims import CLAIMS
 from beluga_nb.store.collection import Blob, Collection
 from beluga_nb.store.folder import (
     ASIDE,
-    abandoned,
     blob_paths,
     hash_of,
     holds_its_name,
+    is_abandoned,
     is_pointer,
     named_in,
     part_paths,
@@ -168,7 +168,7 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     for collection in registry.attached():
         gone |= _forget_attached(store, collection, lost, removal, everything=chosen.everything)
     removal.unlink(_set_aside(store, gone - _needed(store), removal))
-    removal.unlink(path for path in pending.orphans(store) if abandoned(path))
+    removal.unlink(path for path in pending.orphans(store) if is_abandoned(path))
     removal.unlink(part_paths(store))
     if removal.failed:
         raise StoreError(
@@ -225,7 +225,6 @@ class _Removal:
     def forget(self, collection: Collection[Any], path: Path, pictures: set[str]) -> None:
         """Remove what a file says of some pictures, and unlink it where nothing else is in it."""
         try:
-            files.check_inside(path, self.store.folder)
             if collection.forget(path, pictures, root=self.store.folder):
                 self.unlink([path])
         except FileNotFoundError:
@@ -241,8 +240,7 @@ def _forget_attached(
 
     With `everything`, also what it says of pictures that are not recorded.
     """
-    # A damaged file may name nothing any more but what its own name says.
-    named = {path: named_in(store, [path]) or {hash_of(path)} for path in collection.paths(store)}
+    named = {path: collection.hashes(path, store.folder) for path in collection.paths(store)}
     if everything and not collection.keeps_blobs:
         lost = lost | (set().union(*named.values()) - named_in(store, store.record_paths()))
     going = [path for path, names in named.items() if names & lost]
@@ -273,7 +271,7 @@ def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
 
 def _is_in(path: Path, names: set[str]) -> bool:
     # What an earlier forgetting had set aside when it was cut off comes back, or goes, as well.
-    return hash_of(path) in names or (path.name.endswith(ASIDE) and abandoned(path))
+    return hash_of(path) in names or (path.name.endswith(ASIDE) and is_abandoned(path))
 
 
 def _renamed(path: Path, removal: _Removal) -> Path:
@@ -301,4 +299,4 @@ def _brought_back(path: Path, removal: _Removal) -> bool:
 
 
 def _unclaimed(store: Store, chosen: Chosen) -> set[str]:
-    return {hash_of(path) for path in blob_paths(store) if abandoned(path)} if chosen.everything else set()
+    return {hash_of(path) for path in blob_paths(store) if is_abandoned(path)} if chosen.everything else set()

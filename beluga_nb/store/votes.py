@@ -26,7 +26,7 @@ from uuid import uuid4
 from beluga_nb.paths import open_file
 from beluga_nb.store import files
 from beluga_nb.store.codec import CorruptFileError, encode_line
-from beluga_nb.store.collection import Collection, Found, PackedFile, References
+from beluga_nb.store.collection import Collection, Found, PackedFile, References, hashes_in
 from beluga_nb.store.scores import naming
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import text, whole
@@ -158,6 +158,9 @@ class _Votes(Collection[Vote | Undone]):
         del path, root
         return True  # `forget` blanks no other lines than ours
 
+    def hashes(self, path: Path, root: Path) -> set[str]:
+        return hashes_in(files.head(path, root=root))
+
     def packed(
         self, store: Store, is_wanted: Callable[[Vote | Undone], bool]
     ) -> Iterator[PackedFile[Vote | Undone]]:
@@ -175,6 +178,7 @@ class _Votes(Collection[Vote | Undone]):
         return cast
 
     def forget(self, path: Path, pictures: Set[str], *, root: Path) -> bool:
+        files.check_inside(path, root)
         return blank(path, pictures, root=root)
 
 
