@@ -22,8 +22,8 @@ from beluga_nb.store.records import Store
 
 if TYPE_CHECKING:
     from beluga_nb.config.settings import Settings
+    from beluga_nb.redaction import Secret
     from beluga_nb.store.runs import History, Run
-    from beluga_nb.text import Secret
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from typing import TextIO
 
 from beluga_nb.arguments import USAGE_ERROR, Parser, is_whole
 from beluga_nb.errors import BelugaError, NotConfirmedError
+from beluga_nb.redaction import redact
 from beluga_nb.session import Session, default
 from beluga_nb.show.history import history_text
-from beluga_nb.text import redact
 
 PROGRAM = "python -m beluga_nb"
 

@@ -36,16 +36,17 @@ from beluga_nb.judging import Judging
 from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import side_by_side
 from beluga_nb.paths import path_of, read_file, write_file
+from beluga_nb.redaction import redact
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, MissingPicture, Picture, Preview, Recipe, Result
 from beluga_nb.runtime import GRACE, Bridge, Job
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.markup import alt, bundle, data_uri
-from beluga_nb.show.preview import EDGE, is_small, preview_of
+from beluga_nb.show.preview import EDGE, preview_of, recorded_preview
 from beluga_nb.store import pending
 from beluga_nb.store.collection import Blob
 from beluga_nb.store.records import Store
-from beluga_nb.text import redact, sanitize
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -245,7 +246,7 @@ class Comparing(Judging):
         Budget().check(plan.requests, Caps(images=caps.images))
         if bounded := [each for each in plan.requests if self._bounded(now.at(each.model))]:
             to_buy = ((each, self._to_buy(each, now.at(each.model))) for each in bounded)
-            bought = [each.part(each.sample, n) for each, n in to_buy if n]
+            bought = [each.slice(each.sample, n) for each, n in to_buy if n]
             for budget in self._bounding(now) if bought else []:
                 budget.check(bought, now.caps)
             Budget().check(bounded, caps)
@@ -270,7 +271,7 @@ class Comparing(Judging):
             except BelugaError as failure:
                 return Outcome(error=failure)
         if replayed:
-            self.budget.save(request.part(request.sample, len(replayed)), now.caps)
+            self.budget.save(request.slice(request.sample, len(replayed)), now.caps)
         return Outcome(await asyncio.to_thread(self._keep, result, now, store), error)
 
     def _keep(self, result: Result, now: Settings, store: Store) -> tuple[Kept, ...]:
@@ -293,7 +294,7 @@ class Comparing(Judging):
     def _open_calls(self) -> Mapping[Request, bool]:
         """Return what was asked for and has no known end, and whether someone is waiting for it still."""
         calls = sorted(pending.calls(self._store()), key=lambda call: call.on_its_way)
-        return {call.request.part(0): call.on_its_way for call in calls}
+        return {call.request.slice(0): call.on_its_way for call in calls}
 
     def _result_of(self, request: Request, pictures: Sequence[Picture]) -> Result:
         now = self.preferences.settings()
@@ -491,11 +492,9 @@ def _loaded(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture
     return dataclasses.replace(picture, recipe=recipe)
 
 
-def _small_of(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview | None:
-    small = store.preview(recipe.request, provider=provider)
-    if small is None or is_small(small):
-        return small
-    return preview_of(_loaded(store, provider, sha256, recipe))
+def _small_of(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:
+    kept = store.preview(recipe.request, provider=provider)
+    return recorded_preview(kept, partial(_loaded, store, provider, sha256, recipe))
 
 
 def _image(kept: Kept, edge: int) -> Image:
@@ -583,11 +582,11 @@ def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...
 def _head(grid: Grid) -> str:
     if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
         wanted = sum(cell.request.n for cell in grid.cells)
-        return f"{_count(len(grid), 'cell')}, {_count(wanted, 'picture')}; nothing is asked before run()"
+        return f"{plural(len(grid), 'cell')}, {plural(wanted, 'picture')}; nothing is asked before run()"
     pictures = [kept for cell in grid.cells for kept in grid.outcome(cell).pictures]
     local = sum(kept.recipe.procedural for kept in pictures)
     told = [f"{count} {state}" for state, count in grid.counts.items() if count]
-    words = [f"{_count(len(grid), 'cell')}: {', '.join(told)}", _count(len(pictures), "picture")]
+    words = [f"{plural(len(grid), 'cell')}: {', '.join(told)}", plural(len(pictures), "picture")]
     if local:
         words.append(
             _all_local(local)
@@ -595,10 +594,6 @@ def _head(grid: Grid) -> str:
             else f"{local} of them local previews, not model output"
         )
     return "; ".join(words)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _all_local(count: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from beluga_nb.errors import NotConfirmedError
-from beluga_nb.text import redact
+from beluga_nb.redaction import redact
 
 BEFORE_OUTPUT: ContextVar[Callable[[], None]] = ContextVar("BEFORE_OUTPUT", default=lambda: None)
 """What is done before a word is said or asked: a line of progress goes out of the way."""

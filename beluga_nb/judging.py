@@ -17,7 +17,7 @@ from beluga_nb.config.settings import Settings
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.result import Bundle, MissingPicture, Recipe, Result
 from beluga_nb.store.records import Store
-from beluga_nb.text import nearest, sanitize
+from beluga_nb.text import nearest, plural, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -237,7 +237,7 @@ class _Scoring:
             meant = f"Did you mean '{like}'? " if like and like != self.name else ""
             raise RequestError(
                 f"No score '{sanitize(self.name, 60)}' of version {sanitize(self.version, 60)} is recorded"
-                f" for {missing} of {total} picture{'s' * (total != 1)}.",
+                f" for {missing} of {plural(total, 'picture')}.",
                 f"{meant}Give the function that measures it: score(name, function).",
             )
 

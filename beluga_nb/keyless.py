@@ -1,4 +1,4 @@
-"""A key in what is asked for: the request is refused, by an error whose traceback has no frame with the key.
+"""Refuse requests that hold a key, by an error whose traceback has no frame with the key.
 
 Tools that report errors with local variables (rich, Sentry) would send the key away otherwise.
 """
@@ -6,12 +6,14 @@ Tools that report errors with local variables (rich, Sentry) would send the key 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from beluga_nb.errors import RequestError
-from beluga_nb.text import holds_key
+from beluga_nb.redaction import redact
+from beluga_nb.text import printable
 
 _CODE = "holds_key"
 
@@ -23,14 +25,14 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Watching(Protocol):
-    """An object that knows where keys may be that are in use."""
+    """An object that can look for keys in use."""
 
     def watch(self) -> None: ...
 
 
-def check(said: Mapping[str, object]) -> None:
+def check(arguments: Mapping[str, object]) -> None:
     """Raise `RequestError` where a key, in whatever form, stands in what would be sent, shown and stored."""
-    for name, value in said.items():
+    for name, value in arguments.items():
         if any(map(holds_key, _texts([name, value]))):
             is_named = isinstance(value, str) and not holds_key(name)
             raise RequestError(
@@ -55,7 +57,7 @@ def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
         try:
             if isinstance(self, Watching):
                 self.watch()
-            check({name: said for name, said in given.items() if name != "values"})
+            check({name: value for name, value in given.items() if name != "values"})
             return method(self, *args, **kwargs)
         except RequestError as error:
             if error.code != _CODE:
@@ -67,11 +69,28 @@ def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
     return checked
 
 
-def _texts(said: object) -> Iterator[str]:
-    if isinstance(said, str):
-        yield said
-    elif isinstance(said, Mapping):
-        yield from _texts([*said, *said.values()])
-    elif isinstance(said, list | tuple | set | frozenset):
-        for each in said:
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts([*value, *value.values()])
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
             yield from _texts(each)
+
+
+_SERVICES = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?P<ours>bapi_[A-Za-z0-9_-]{16,})"
+    r"|(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"
+    r"|(?:xai|fal|gsk|r8|hf|nvapi|AIza)[-_]?[A-Za-z0-9_-]{20,})"
+)
+
+
+def holds_key(text: str) -> bool:
+    """Whether a key in use stands in a text, in any form, or what looks like the key of a service."""
+    return redact(text) is not text or any(map(_is_key, _SERVICES.finditer(printable(text))))
+
+
+def _is_key(found: re.Match[str]) -> bool:
+    # Without a digit, it is words that hyphens join.
+    return found["ours"] is not None or any(each.isdigit() for each in found[0])

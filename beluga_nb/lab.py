@@ -19,8 +19,9 @@ from pathlib import Path
 from beluga_nb.arguments import Parser, is_whole
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
 from beluga_nb.paths import has_content, replacing
+from beluga_nb.redaction import redact
 from beluga_nb.store.files import NOT_FOR_GIT, is_inside
-from beluga_nb.text import nearest, redact, sanitize
+from beluga_nb.text import nearest, sanitize
 
 PROGRAM = "python -m beluga_nb lab"
 

@@ -35,10 +35,10 @@ async def outcome(engine: Engine, request: Request) -> Result | BelugaError:
 
 
 async def completed(request: Request, known: Mapping[int, Picture | BelugaError], engine: Engine) -> Result:
-    """Return the result of what is known of a request, by sample, and of asking the engine for the rest."""
+    """Return the result of the known samples of a request, and of asking the engine for the rest."""
     outcomes: list[Result | BelugaError] = []
     for sample, n in runs(request.samples, known):
-        part = request.part(sample, n)
+        part = request.slice(sample, n)
         found = known.get(sample)
         if isinstance(found, Picture):
             outcomes.append(Result(part, (found,)))
@@ -79,7 +79,9 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
     result = Result(request, tuple(picture for each in results for picture in each.pictures))
     if missing:
         incomplete = IncompleteError(result, missing)
-        incomplete.run = next((error.run for error in errors if isinstance(error, EngineError)), "")
+        incomplete.idempotency_key = next(
+            (error.idempotency_key for error in errors if isinstance(error, EngineError)), ""
+        )
         raise incomplete
     return result
 

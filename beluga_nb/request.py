@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from uuid import uuid4
@@ -12,8 +13,6 @@ from beluga_nb.text import shown
 PROMPT_LIMIT = 32_000
 """Characters of a prompt (contract.md: Request parameters)."""
 
-_WHICH_PICTURES = {"n", "take", "sample", "run", "spool"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -22,9 +21,9 @@ class Request:
     What is None was not set by the user: the service's own defaults apply. `output_format` is one of
     `images.FORMATS`, and `output_compression` is how good a JPEG or WebP is to be, from 0 to 100.
     `take` and `sample` never reach the service. A take is a label for "sample it all again", and
-    `sample` is the number of the first of the `n` pictures within its take. `run` is the id of one call,
-    the same however often it is sent (its `Idempotency-Key`), and `spool` is the file that its raw answer
-    is written to as it arrives.
+    `sample` is the number of the first of the `n` pictures within its take. `idempotency_key` is the id
+    of one call, the same however often it is sent. `spool` is the file that its raw answer is written to
+    as it arrives, and `deadline` when it must have ended, on the loop's clock, however often it is tried.
 
     >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
     Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, \
@@ -40,8 +39,9 @@ output_format=None, output_compression=None, take='', sample=0)
     output_compression: int | None = None
     take: str = ""
     sample: int = 0
-    run: str = field(default="", compare=False, repr=False)
+    idempotency_key: str = field(default="", compare=False, repr=False)
     spool: Path | None = field(default=None, compare=False, repr=False)
+    deadline: float = field(default=math.inf, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("prompt", "model", "take"):
@@ -57,18 +57,18 @@ output_format=None, output_compression=None, take='', sample=0)
         if self.output_compression is not None:
             _check_count("output_compression", self.output_compression, least=0)
 
-    def part(self, sample: int, n: int = 1) -> Request:
+    def slice(self, sample: int, n: int = 1) -> Request:
         """Return the request for `n` of these pictures, from `sample` on."""
         return replace(self, sample=sample, n=n)
 
     def as_call(self) -> Request:
         """Return the request with an id of its own, if it has none yet."""
-        return self if self.run else replace(self, run=str(uuid4()))
+        return self if self.idempotency_key else replace(self, idempotency_key=str(uuid4()))
 
     @property
-    def said(self) -> dict[str, str | int]:
+    def parameters(self) -> dict[str, str | int]:
         """What the user set that each picture depends on, by the API's names."""
-        return {name: value for name in _SAID if (value := getattr(self, name)) is not None}
+        return {name: value for name in _OF_EACH_PICTURE if (value := getattr(self, name)) is not None}
 
     @property
     def samples(self) -> range:
@@ -76,10 +76,10 @@ output_format=None, output_compression=None, take='', sample=0)
         return range(self.sample, self.sample + self.n)
 
 
-_SAID = [each.name for each in fields(Request) if each.name not in _WHICH_PICTURES]
-
 PARAMETERS = tuple(each.name for each in fields(Request) if each.compare)
-"""What can be said of a request from outside: all of it but what belongs to one call alone."""
+"""The fields that a caller or a recording may set: all but those of one call alone."""
+
+_OF_EACH_PICTURE = [name for name in PARAMETERS if name not in {"n", "take", "sample"}]
 
 
 def check_text(name: str, value: object) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -42,8 +41,8 @@ from beluga_nb.images import (
 )
 from beluga_nb.keyless import keyless
 from beluga_nb.paths import path_of
+from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import PARAMETERS, Request, check_text
-from beluga_nb.text import redact, redacted_bundle
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,27 +84,27 @@ class Recipe:
     def arguments(self) -> dict[str, object]:
         """What `Session.generate` takes beside the prompt to ask for this again."""
         asked = self.request
-        given = {name: value for name, value in asked.said.items() if name != "prompt"}
+        given = {name: value for name, value in asked.parameters.items() if name != "prompt"}
         rest = {"n": (asked.n, 1), "take": (asked.take, ""), "sample": (asked.sample, 0)}
         return given | {name: value for name, (value, usual) in rest.items() if value != usual}
 
     def properties(self, sha256: str) -> dict[str, str]:
         """Return what a saved file says of itself, as XMP properties: IPTC's (2025.1), and the recipe."""
         source = "algorithmicMedia" if self.procedural else "trainedAlgorithmicMedia"
-        said = {"xmp:CreatorTool": "beluga_nb", "Iptc4xmpExt:DigitalSourceType": SOURCES + source}
+        properties = {"xmp:CreatorTool": "beluga_nb", "Iptc4xmpExt:DigitalSourceType": SOURCES + source}
         if not self.procedural:  # no model made a preview, and none is named
-            said["Iptc4xmpExt:AISystemUsed"] = self.request.model
-            said["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
+            properties["Iptc4xmpExt:AISystemUsed"] = self.request.model
+            properties["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
         if created := _iso(self.created):
-            said["xmp:CreateDate"] = created
-        said["beluga:recipe"] = self.to_json(sha256)
-        return {name: redact(value) for name, value in said.items()}
+            properties["xmp:CreateDate"] = created
+        properties["beluga:recipe"] = self.to_json(sha256)
+        return {name: redact(value) for name, value in properties.items()}
 
     def to_json(self, sha256: str) -> str:
         """Return the recipe as a saved file holds it, with the SHA-256 of the picture as it came."""
         record = {
             "schema": RECIPE_SCHEMA,
-            "request": self.request.said,
+            "request": self.request.parameters,
             "take": self.request.take,
             "sample": self.request.sample,
             "engine": self.engine,
@@ -136,13 +135,13 @@ class Recipe:
 
 def _recipe_from(record: Mapping[str, Any]) -> Recipe:
     asked = untrusted.members(record["request"])
-    said = {name: asked[name] for name in PARAMETERS if name in asked}
+    given = {name: asked[name] for name in PARAMETERS if name in asked}
     template, values = untrusted.text_or_none(record.get("template")), record.get("values", {})
     for name, text in untrusted.members(values).items():
         check_text("recipe", name)
         check_text("recipe", text)
     return Recipe(
-        request=Request(**said | {"n": 1, "take": record["take"], "sample": record["sample"]}),
+        request=Request(**given | {"n": 1, "take": record["take"], "sample": record["sample"]}),
         engine=untrusted.text(record["engine"]),
         revised_prompt=untrusted.text_or_none(record["revised_prompt"]),
         created=untrusted.whole(record["created"]),
@@ -201,7 +200,7 @@ class Picture:
         even where it makes a signature (C2PA) invalid; "sidecar", a file `whale.png.xmp` beside it; or
         "none". A warning says where "auto" had to take a sidecar. `data` and `sha256` stay as they are.
         """
-        from beluga_nb.metadata import files  # in its place: who replays waits for no parser of XML
+        from beluga_nb.metadata import files  # lazy: a replay needs no XML parser
 
         path = _named(path)
         if not path.suffix:
@@ -237,13 +236,15 @@ class MissingPicture(Picture):
     @property
     def image(self) -> Image:
         """Raises `StoreError`: there is nothing to decode."""
-        raise self._elsewhere()
+        raise self.error
 
     def save(self, path: str | Path, *, metadata: str = "auto") -> Path:  # noqa: ARG002
         """Raise `StoreError`: there is nothing to write."""
-        raise self._elsewhere()
+        raise self.error
 
-    def _elsewhere(self) -> StoreError:
+    @property
+    def error(self) -> StoreError:
+        """The error of everything that needs the bytes."""
         return StoreError(
             f"The picture {self.digest[:12]}… is not here, only its Git LFS pointer.",
             "Fetch it: git lfs pull",
@@ -262,15 +263,15 @@ class Result(Sequence["Image"]):
     """What one request gave: a sequence of PIL images that also keeps the exact bytes.
 
     `result[0]`, `for image in result` and `len(result)` speak of `PIL.Image.Image`; `.pictures` are the
-    same with their bytes and recipes. A slice is a Result again. How it shows itself in a notebook, and
-    who is asked again, is given by the session as `view` and `ask`. `extra` yields what the service sent
-    beyond what was asked for; until someone wants it, it may lie at an address.
+    same with their bytes and recipes. A slice is a Result again. The session sets `renderer`, which shows
+    it in a notebook, and `regenerate`, which asks again. `extra` yields what the service sent beyond what
+    was asked for; it may be downloaded only when it is read.
     """
 
     request: Request
     pictures: tuple[Picture, ...]
-    view: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
-    ask: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
+    renderer: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
+    regenerate: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
     extra: Callable[[], AsyncGenerator[ImagePayload, None]] | None = field(
         default=None, compare=False, repr=False
     )
@@ -294,7 +295,7 @@ class Result(Sequence["Image"]):
                 answer.data,
                 answer.media_type,
                 Recipe(
-                    request=request.part(sample),
+                    request=request.slice(sample),
                     engine=engine,
                     revised_prompt=answer.revised_prompt,
                     created=created,
@@ -369,18 +370,18 @@ class Result(Sequence["Image"]):
         What was recorded is replayed; another `take` samples anew. Raises `RequestError` where no
         session has given this result.
         """
-        if self.ask is None:
+        if self.regenerate is None:
             raise RequestError(
                 "This result comes from no session, so nobody can be asked.", "Use beluga_nb.generate()."
             )
         prompt, arguments = self._asked()
         if "prompt" in changes:
             arguments.pop("values", None)
-        return self.ask(**{"prompt": prompt} | arguments | changes)
+        return self.regenerate(**{"prompt": prompt} | arguments | changes)
 
     def __getstate__(self) -> dict[str, object]:
         # A session, with its connections, is neither copied nor pickled.
-        return self.__dict__ | {"ask": None, "extra": None}
+        return self.__dict__ | {"regenerate": None, "extra": None}
 
     def _asked(self) -> tuple[str, dict[str, object]]:
         recipe = self.recipe
@@ -389,7 +390,7 @@ class Result(Sequence["Image"]):
         return recipe.template, recipe.arguments | {"values": dict(recipe.values)}
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
+        return redacted_bundle(self.renderer(self) if self.renderer else {"text/plain": repr(self)})
 
 
 @dataclass(frozen=True)
@@ -431,33 +432,27 @@ def _answer(picture: object) -> ImagePayload:
         ) from error
 
 
-Small = Callable[["Image"], Preview]
-"""Makes the small copy of a picture that is decoded, which it leaves as it is."""
-
-SMALL: ContextVar[Small | None] = ContextVar("SMALL", default=None)
-"""What makes the small copy of a picture, where one will be wanted.
-
-Who decodes a picture to see that it is whole makes it on the way: decoding is the most of the work.
-"""
+PreviewMaker = Callable[["Image"], Preview]
+"""Makes the small copy of a decoded picture, which it leaves as it is."""
 
 
-def validate(data: bytes) -> tuple[str, Preview | None]:
+def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str, Preview | None]:
     """Return the media type of a picture that is whole and decodes; else raise `InvalidImageError`.
 
-    Where a small copy will be wanted, it is returned too (`SMALL`).
+    With `make_preview`, the small copy is returned too: decoding is most of its work.
     """
-    if is_truncated(data):  # Pillow loads some that are, such as a PNG that lacks its last twenty bytes
+    if is_truncated(data):  # Pillow loads some truncated files, such as a PNG without its last twenty bytes
         raise InvalidImageError(
             "The answer's picture is cut short.",
             "It may have been billed; the bytes are kept as they came.",
             data=data,
         )
-    image, make = decode(data), SMALL.get()
-    kind, small = MEDIA_TYPES[str(image.format)], None
-    if make:
-        with contextlib.suppress(Exception):  # a codec's; who wants the copy tries again, and says so
-            small = make(image)
-    return kind, small
+    image, preview = decode(data), None
+    if make_preview:
+        # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
+        with contextlib.suppress(Exception):
+            preview = make_preview(image)
+    return MEDIA_TYPES[str(image.format)], preview
 
 
 class Engine(Protocol):
@@ -468,14 +463,14 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OwnEngine:
-    """A person's engine that a session asks in place of all services; it lives as long as a session has it.
+    """A user's engine, which a session asks instead of a service; its pictures are recorded under `name`.
 
-    Its pictures are recorded under `name`. `checked` is the engine held to what an engine promises.
+    `within` returns the engine with a timeout in seconds, checked against what an engine promises.
     """
 
     engine: Engine
     name: str
-    checked: Engine
+    within: Callable[[float], Engine]
 
 
 class IncompleteError(EngineError):

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import beluga_nb.catalog as catalog
 import beluga_nb.config.settings as settings
-from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
-from beluga_nb.api.named import told as described
+from beluga_nb.api.dialects import find_dialect
+from beluga_nb.api.endpoint import Endpoint, check_known, describe, endpoint_of, key_of, key_variables
 from beluga_nb.bench import Bench
 from beluga_nb.bench import Found as Found  # for the workbench, which knows only the session
 from beluga_nb.budget import Budget, Caps
@@ -30,7 +28,7 @@ from beluga_nb.compare.template import filled as filled  # for the magics, which
 from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told
 from beluga_nb.config import keys
-from beluga_nb.config.endpoints import Named
+from beluga_nb.config.endpoints import EndpointConfig
 from beluga_nb.config.preferences import Preferences, canonical, check_no_engine, elsewhere, meant
 from beluga_nb.config.project import is_untrusted_file
 from beluga_nb.config.settings import Settings as Settings  # for the workbench, too
@@ -49,6 +47,7 @@ from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
 from beluga_nb.merge import runs
 from beluga_nb.paths import path_of
+from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, IncompleteError, Result
 from beluga_nb.runtime import GRACE, Bridge, Nested, awaitable, blocking, cost_of_a_patch
@@ -61,7 +60,7 @@ from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
-from beluga_nb.text import Environment, Secret, redact, sanitize
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server
@@ -139,7 +138,9 @@ class Session(Care, Comparing, Bench):
                 "A provider is the name of an engine, and there is no engine.",
                 'Give both: engine=my_engine, provider="my-engine".',
             )
-        self.preferences.own_engine = None if engine is None else own_engine(engine, provider)
+        self.preferences.own_engine = (
+            None if engine is None else own_engine(engine, provider, make_preview=small)
+        )
 
     @keyless
     def submit(
@@ -358,7 +359,7 @@ class Session(Care, Comparing, Bench):
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
         for named in () if now.own_engine else now.endpoints.values():
-            told[f"endpoint {named.name}"] = described(named, self._environment)
+            told[f"endpoint {named.name}"] = describe(named, self._environment)
         if now.ignored:
             told["not used"] = " ".join(map(str, now.ignored))
         if now.faults and self._local(now):
@@ -409,12 +410,12 @@ class Session(Care, Comparing, Bench):
             return
         self._check_asking(now, request)
         if now.own_engine:
-            for part in (request.part(each) for run in new for each in request.part(*run).samples):
-                yield Post(request=part, body=part.said, url=f"engine:{now.own_engine.name}")
+            for part in (request.slice(each) for run in new for each in request.slice(*run).samples):
+                yield Post(request=part, body=part.parameters, url=f"engine:{now.own_engine.name}")
             return
         endpoint = self._endpoint(now)
         url = "" if self._local(now) else f"{endpoint.base_url}{endpoint.dialect.path}"
-        for part in (part for run in new for part in catalog.split(request.part(*run))):
+        for part in (part for run in new for part in catalog.split(request.slice(*run))):
             yield Post(request=part, body=endpoint.body(part), url=url)
 
     @contextmanager
@@ -427,11 +428,11 @@ class Session(Care, Comparing, Bench):
             request = next_free_take(
                 request, store, provider=self._provider(now), reserved=takes, unfinished=True
             )
-            takes.add(request.part(0))  # until its end, or two made at once would be one
+            takes.add(request.slice(0))  # until its end, or two made at once would be one
         try:
             yield request
         finally:
-            takes.discard(request.part(0))
+            takes.discard(request.slice(0))
 
     def _tell_of_patch(self) -> None:
         if not self._told_of_patch and "ipykernel" in sys.modules and (cost := cost_of_a_patch()):
@@ -440,10 +441,10 @@ class Session(Care, Comparing, Bench):
 
     def watch(self) -> None:
         """Look at every key that may be in use, so that no output from here on holds one."""
-        endpoints: Collection[Named] = ()
+        endpoints: Collection[EndpointConfig] = ()
         with suppress(BelugaError):  # settings that are wrong say so where they are wanted
             endpoints = self.settings().endpoints.values()
-        self._find_key.watch(variables(endpoints))
+        self._find_key.watch(key_variables(endpoints))
 
     def _no_key(self, now: Settings) -> str:
         if now.own_engine:
@@ -464,7 +465,7 @@ class Session(Care, Comparing, Bench):
         return request
 
     def _canonical(self, asked: Request, now: Settings, *, insist: bool) -> tuple[Request, list[str]]:
-        check(asked.said | {"take": asked.take})
+        check(asked.parameters | {"take": asked.take})
         request = canonical(asked, now, insist=insist)
         if now.own_engine:
             return request, []
@@ -483,7 +484,7 @@ class Session(Care, Comparing, Bench):
         if new and self._bounded(now):
             bought = len(missing - self._left_of(request, now, store))
             for budget in self._bounding(now) if bought else []:
-                budget.check([request.part(0, bought)], now.caps)
+                budget.check([request.slice(0, bought)], now.caps)
         if yes or new <= ASK_ABOVE:
             return
         check_yes(
@@ -502,7 +503,7 @@ class Session(Care, Comparing, Bench):
         return {
             sample
             for sample in request.samples
-            if any(store.has(request.part(sample), provider=provider) for provider in providers)
+            if any(store.has(request.slice(sample), provider=provider) for provider in providers)
         }
 
     def _left_of(self, request: Request, now: Settings, store: Store) -> set[int]:
@@ -550,7 +551,6 @@ class Session(Care, Comparing, Bench):
             provider=provider,
             notify=self.notify,
             preview=preview,
-            small=small,
             timeout=now.timeout,
             max_in_flight=now.max_in_flight,
             other_providers=[each for each in others if each != provider],
@@ -566,7 +566,7 @@ class Session(Care, Comparing, Bench):
     def _source(self, now: Settings) -> Source:
         if now.own_engine:
             return own(now.own_engine, self._room, timeout=now.timeout)
-        return service(self._endpoint(now), self._room, faults=now.faults)
+        return service(self._endpoint(now), self._room, make_preview=small, faults=now.faults)
 
     def _tell_of_file(self, now: Settings) -> None:
         for words in map(str, now.ignored):
@@ -613,7 +613,7 @@ class Session(Care, Comparing, Bench):
         if words := catalog.off_ratio(request, (picture.size for picture in result.pictures)):
             self.notify(words)
         if kept:
-            self.budget.save(request.part(request.sample, len(kept)), now.caps)
+            self.budget.save(request.slice(request.sample, len(kept)), now.caps)
         return result
 
     async def _answered(self, request: Request, engine: Engine, view: Show, told: Told) -> Result:
@@ -639,7 +639,7 @@ class Session(Care, Comparing, Bench):
         return self._view(store, writing=now.mode != "replay", embed=now.embed)
 
     def _own(self, result: Result, view: Show = bundle) -> Result:
-        return replace(result, view=view, ask=self.generate)
+        return replace(result, renderer=view, regenerate=self.generate)
 
     @property
     def _room(self) -> EngineRoom:
@@ -668,8 +668,8 @@ def _unfinished(calls: Sequence[Pending]) -> str:
     waiting = len(calls) - len(ended)
     free = sum(call.provider == LOCAL for call in ended)
     lost = len(ended) - free
-    words = [f"{lost} call{'s' * (lost > 1)} may have been charged without a result"] if lost else []
-    words += [f"{free} local call{'s' * (free > 1)} without a result, at no cost"] if free else []
+    words = [f"{plural(lost, 'call')} may have been charged without a result"] if lost else []
+    words += [f"{plural(free, 'local call')} without a result, at no cost"] if free else []
     return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
 
 
@@ -684,7 +684,7 @@ def _check_known(now: Settings, request: Request) -> None:
             'Nothing was sent. Give the engine another name: Session(engine=…, provider="my-engine").',
         )
     if now.named and now.named.name in now.endpoints:
-        check_named(now.named)
+        check_known(now.named)
     elif now.named and not now.named.known:
         raise UnknownNameError(
             "model",

@@ -1,35 +1,16 @@
-"""Plain text: what may reach a person's eyes, and that no key in use is in anything that leaves.
-
-`redact` is the filter at every output. It looks for each live `Secret` in whatever form it may have been
-echoed: as it is, as base64 or hexadecimal digits, percent-, JSON- or HTML-escaped, and broken by line
-ends, characters that nobody sees or a terminal's codes. So it compares only what is left of a text when
-escapes are read and everything but printable ASCII is taken away; no key has anything else.
-"""
+"""Plain text: text from outside made fit to be shown, and small helpers for sentences."""
 
 from __future__ import annotations
 
-import base64
-import hmac
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
-from weakref import WeakValueDictionary
+from collections.abc import Iterable, Sequence
 
-from beluga_nb.process.locks import ProcessLock
-
-if TYPE_CHECKING:
-    import logging
+from beluga_nb.redaction import redact
 
 LONGEST_OUTSIDE_TEXT = 500
 """Characters of a server's text that enter a message (R10)."""
 
-REDACTED = "(your key)"
-"""What stands in place of a key."""
-
-# --- plain text
-
-# Control, format and filler characters, which are not seen and change what is: C0 and C1, soft hyphens, all
+# Control, format and filler characters, which are invisible and change the text: C0 and C1, soft hyphens, all
 # that sets a direction or joins, tags, half surrogate pairs. Variation selectors 15 and 16 pick a glyph.
 UNSEEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
@@ -55,13 +36,13 @@ def sanitize(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
     >>> sanitize("50 % off\\x1b[31m!\\u200e\\n")
     '50 % off!'
     """
-    # Before it is cut: the half of a key is no key to look for, and still a secret.
+    # Redacted before it is cut: half a key is not found any more, and still a secret.
     line = " ".join(printable(text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def shown(value: object, longest: int = 80) -> str:
-    """Return in one line what somebody gave in place of something else.
+    """Return the repr of an unexpected value in one line.
 
     >>> shown("much"), shown(16**9999)
     ("'much'", 'an integer of thousands of digits')
@@ -78,495 +59,48 @@ def printable(text: str) -> str:
     >>> printable("red\\x1b[2J\\nblue")
     'red\\nblue'
     """
-    # Twice: what looks like a code may have taken letters of a key along, and what is left may be one.
+    # Twice: a sequence may have swallowed letters of a key, and the rest of the text may form one.
     return redact(_UNSEEN_CHARACTER.sub("", _SEQUENCE.sub("", redact(text))))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice a person most likely meant, or None.
+    """Return the choice that was most likely meant, or None.
 
     >>> nearest("flux2", ["flux-2.0", "seedream-4.5"])
     'flux-2.0'
     """
-    import difflib  # in its place, since this module is part of loading the extension
+    import difflib  # Lazy import: this module is loaded with the extension.
 
     by_fold = {choice.casefold(): choice for choice in choices}
     close = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.5)
     return by_fold[close[0]] if close else None
 
 
-# --- secrets
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun.
 
-
-class Secret:
-    """A key that no repr, format, copy, JSON or pickle gives away; `source` says where it was found.
-
-    As long as it lives, `redact` takes it out of whatever leaves. Any value can become one, since an error
-    raised here would show it; `kind` is the name of its type where it is no text.
+    >>> plural(1, "picture"), plural(2, "picture")
+    ('1 picture', '2 pictures')
     """
-
-    __slots__ = ("_value", "kind", "source")
-
-    def __init__(self, value: object, source: str) -> None:
-        self.source = source
-        self.kind = "" if value is None or isinstance(value, str) else type(value).__name__
-        self._value = _LIVE.value(_text_of(value))
-
-    def reveal(self) -> str:
-        """Return the key itself, for the one header that needs it."""
-        return self._value.reveal()
-
-    @property
-    def ending(self) -> str:
-        """The last four characters, which tell two keys apart; of a short one nothing."""
-        return self.reveal()[-4:] if len(self.reveal()) >= 2 * _SHORTEST else "…"
-
-    def __bool__(self) -> bool:
-        return bool(self.kind or self.reveal())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self.is_same(other.reveal())
-
-    def is_same(self, text: str) -> bool:
-        """Whether a text is this key; how long that takes does not tell where they differ."""
-        return hmac.compare_digest(_encoded(self.reveal()), _encoded(text))
-
-    def __hash__(self) -> int:
-        return hash(self.reveal())
-
-    def __repr__(self) -> str:
-        return f"<key from {self.source}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("A key is not copied or pickled.")
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _text_of(value: object) -> str:
-    """Return a value as the text to look for, without blanks around it; only text and bytes have one."""
-    if isinstance(value, bytes | bytearray):
-        return value.decode("utf-8", "surrogateescape").strip()
-    return str.strip(value) if isinstance(value, str) else ""
+def in_order(text: str, pieces: Sequence[str], start: int = 0) -> bool:
+    """Whether a text, from `start` on, is these pieces in their order, with anything between two of them.
 
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")  # a byte of the environment that is no UTF-8 is half a pair
-
-
-class Environment(Mapping[str, str]):
-    """The variables of an environment, each by its name; nothing that lists or shows them finds any.
-
-    A traceback with the variables of its frames would show a plain mapping, and with it every key.
+    >>> in_order("a red fox in the snow", ["a ", " in ", "snow"])
+    True
     """
-
-    __slots__ = ("_said",)
-
-    def __init__(self, said: Mapping[str, str]) -> None:
-        self._said: Callable[[], Mapping[str, str]] = lambda: said
-
-    def __getitem__(self, name: str) -> str:
-        return self._said()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return "<environment>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("An environment is not copied or pickled: it may hold a key.")
-
-
-_SHORTEST = 8
-"""Characters of a key at least: what is shorter stands in any text by accident."""
-
-_ENOUGH = 16
-"""Characters of a key that are taken out even where the rest is cut off."""
-
-
-class _Form:
-    """A way to write a key, of which `enough` characters are recognized; it shows itself to nobody."""
-
-    __slots__ = ("_enough", "_whole")
-
-    def __init__(self, written: bytes, enough: int) -> None:
-        self._whole: Callable[[], bytes] = lambda: written
-        self._enough: Callable[[], bytes] = lambda: written[:enough]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Form) and self._whole() == other._whole()
-
-    def __hash__(self) -> int:
-        return hash(self._whole())
-
-    def __len__(self) -> int:
-        return len(self._whole())
-
-    def spans(self, read: bytes) -> Iterator[tuple[int, int]]:
-        end = 0
-        while (start := read.find(self._enough(), end)) >= 0:
-            end = start + len(self._enough())
-            while end - start < len(self) and read[end : end + 1] == self._whole()[end - start :][:1]:
-                end += 1
-            yield start, end
-
-
-def _forms(key: bytes) -> Iterator[_Form]:
-    if len(key) < _SHORTEST:
-        return
-    # What a key itself says that looks like an escape is read in a text, too.
-    for each in [reading.read for reading in _readings(key)] + [key.lower(), key.upper(), key[::-1]]:
-        if len(each) >= _SHORTEST:
-            yield _Form(each.replace(b"\\", b""), _ENOUGH)
-    for digits in (key.hex(), key.hex(":")):
-        for written in (digits, digits.upper()):
-            yield _Form(written.encode(), len(digits) * _ENOUGH // len(key))
-    yield from _in_base64(key, _ENOUGH)
-    # Of UTF-16, either order of bytes: without the zero at the end, which the other has at the start.
-    yield from _in_base64(bytes(key[i // 2] * (1 - i % 2) for i in range(2 * len(key) - 1)), 2 * _ENOUGH)
-
-
-def _in_base64(key: bytes, enough: int) -> Iterator[_Form]:
-    for offset in range(3):
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            # Of base64 only what depends on nothing that stands before or after the key.
-            whole = encode(bytes(offset) + key + bytes(2))
-            first, last = -(-offset * 8 // 6), (offset + len(key)) * 8 // 6
-            yield _Form(whole[first:last], 4 * enough // 3)
-
-
-def _tokens(key: str) -> Iterator[str]:
-    """Yield a key, and each long word of one that is malformed, such as what follows "Bearer"."""
-    yield key
-    yield from (word for each in key.split() if len(word := each.strip("\"'")) >= _ENOUGH and word != key)
-
-
-class _Value:
-    """A key, which all secrets share that are the same, and its forms."""
-
-    __slots__ = ("__weakref__", "forms", "reveal")
-
-    def __init__(self, key: str) -> None:
-        # In a closure, where neither vars() nor a debugger's list of attributes shows it.
-        self.reveal: Callable[[], str] = lambda: key
-        printed = [_encoded(token).translate(None, _UNPRINTED) for token in _tokens(key)]
-        self.forms = tuple(dict.fromkeys(form for each in printed for form in _forms(each)))
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("A key is not copied or pickled.")
-
-
-class _Live:
-    """The keys that some secret holds."""
-
-    def __init__(self) -> None:
-        self._values: WeakValueDictionary[str, _Value] = WeakValueDictionary()
-        self._lock = ProcessLock()  # a child that is forked while another thread holds it goes on
-
-    def value(self, key: str) -> _Value:
-        """Return what all secrets of that key share."""
-        with self._lock:
-            return self._values.get(key) or self._values.setdefault(key, _Value(key))
-
-    def forms(self) -> list[_Form]:
-        """Return the forms of all of them."""
-        with self._lock:
-            return [form for value in self._values.values() for form in value.forms]
-
-
-# --- reading through escapes
-
-_UNPRINTED = bytes(number for number in range(256) if not 0x21 <= number <= 0x7E)
-
-# Each may be escaped itself, by whoever has put an answer into another. Each begins with one sign of a few,
-# which `re` finds fast. Backslashes that begin no escape are read too: else `re` would try each of them.
-_NUMBERED = rb"""
-      \\\\*+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|u\{0*([0-9a-fA-F]{1,6})\}|([01][0-7]{2})%b)?
-    | %%(?:25)*([0-9a-fA-F]{2})
-    | &(?:amp;)*\#0*([0-9]{1,7})(?:;|(?![0-9\\]))
-    | &(?:amp;)*\#[xX]0*([0-9a-fA-F]{1,6})(?:;|(?![0-9a-fA-F\\]))
-    | &(?:amp;)*([a-zA-Z]{2,31});
-"""
-_CONTROLS = rb"|[nrtbf]"
-_QUOTED = rb"|=([0-9a-fA-F]{2})"  # quoted-printable
-_BASES = (16, 16, 16, 16, 8, 16, 10, 16, 0, 16)
-_ROUNDS = 3
-"""How deep escapes of different kinds may stand in one another."""
-
-# As `_SEQUENCE`, with the ways to write what it begins with.
-_CODE = rb"(?:(?:\[|%(?:25)*5[bB]|&(?:amp;)*\#(?:0*91|[xX]0*5[bB]);)[0-?]*+[\ -/]*+[@-~]|[\#%(-/][0-~])"
-_SEQUENCES = rb"""
-      \x1b(?:%b|[\]PX^_][^\x00-\x1f\xc2]*+(?:\x07|\xc2\x9c|\x1b\\))
-    | \xc2(?:\x9b[0-?]++[\ -/]*+[@-~]|[\x90\x98\x9d-\x9f][^\x00-\x1f\xc2]*+(?:\x07|\xc2\x9c|\x1b\\))
-    | \\\\*+(?:(?:u001[bB]|x1[bB]|033|e)%b|u001[bB][\]PX^_][^\x00-\x1f\\]*+(?:\\u0007|\\u001[bB]\\\\))?
-    | %%(?:25)*1[bB]%b
-    | &(?:amp;)*\#(?:0*27|[xX]0*1[bB]);%b
-""" % (_CODE, _CODE, _CODE, _CODE)
-_BEGINNINGS = (
-    *(b"\x1b", b"\xc2", b"\\u001b", b"\\u001B", b"\\x1b", b"\\x1B", b"\\033", b"\\e"),
-    *(b"%1b", b"%1B", b"251b", b"251B", b"27;", b"1b;", b"1B;"),
-)
-"""Of which one stands wherever such a sequence does."""
-
-
-class _Layer(NamedTuple):
-    """A step of reading: what it takes away or replaces; of the pieces that it reads, a `run` stays.
-
-    Where none of `needs` occurs, or none of `signs`, this step finds nothing that other steps miss. Signs are
-    single bytes, which are looked for ten times as fast.
-    """
-
-    pieces: re.Pattern[bytes]
-    away: bytes = b""
-    escapes: re.Pattern[bytes] | None = None
-    needs: tuple[bytes, ...] = ()
-    signs: tuple[bytes, ...] = ()
-
-    def read(self, data: bytes) -> bytes:
-        """Return what is left of data."""
-        return self.escapes.sub(_character, data) if self.escapes else data.translate(None, self.away)
-
-    def is_needed(self, data: bytes) -> bool:
-        """Whether it may find something."""
-        signed = not self.signs or any(each in data for each in self.signs)
-        return signed and any(each in data for each in self.needs)
-
-
-def _character(escape: re.Match[bytes]) -> bytes:
-    """Return the printable ASCII character that an escape stands for, or nothing; mere backslashes stay."""
-    if not (group := escape.lastindex):
-        return b"" if escape[0].strip(b"\\") else escape[0]
-    if not (base := _BASES[group - 1]):
-        return _entity(escape[group].decode())
-    number = int(escape[group], base)
-    return bytes((number,)).translate(None, _UNPRINTED) if number < 0x7F else b""
-
-
-def _replacing(escapes: bytes, signs: bytes, needs: tuple[bytes, ...]) -> _Layer:
-    pieces = rb"%b|(?P<run>[^%b]++|[%b])" % (escapes, signs, signs)  # the latter begin no escape
-    return _Layer(re.compile(pieces, re.VERBOSE), b"", re.compile(escapes, re.VERBOSE), needs)
-
-
-_THIN = _Layer(re.compile(rb"(?P<run>[!-~]++)"), _UNPRINTED)
-_BARE = _Layer(re.compile(rb"(?P<run>[^\\]++)"), b"\\")
-_STRIPPED = _replacing(_SEQUENCES, rb"\x1b\\%&\xc2", _BEGINNINGS)._replace(
-    signs=(b"\x1b", b"\xc2", b"\\", b"%", b"&")
-)
-_ESCAPES = (
-    _replacing(_NUMBERED % b"", rb"\\%&", (b"\\", b"%", b"&")),
-    _replacing(_NUMBERED % _CONTROLS, rb"\\%&", (b"\\",)),  # which a word behind it may be mistaken for
-    _replacing(_NUMBERED % b"" + _QUOTED, rb"\\%&=", tuple(b"=%d" % high for high in range(2, 8))),
-)
-
-
-@lru_cache(256)
-def _entity(name: str) -> bytes:
-    from html.entities import html5  # in its place: a long table that few texts need
-
-    return html5.get(f"{name};", "").encode("ascii", "ignore").translate(None, _UNPRINTED)
-
-
-class _Reading:
-    """What is left of data after some steps; where that stood in it is looked up when it is asked for."""
-
-    __slots__ = ("_of", "_pieces", "read")
-
-    def __init__(
-        self, read: bytes, of: _Reading | None = None, pieces: re.Pattern[bytes] | None = None
-    ) -> None:
-        self.read = read
-        self._of = of
-        self._pieces = pieces
-
-    def through(self, layer: _Layer) -> _Reading:
-        """Return what is left of this after one more step: this itself, where that is all."""
-        read = layer.read(self.read)
-        return self if len(read) == len(self.read) else _Reading(read, self, layer.pieces)
-
-    def spans(self, forms: Iterable[_Form]) -> list[tuple[int, int]]:
-        """Return from where to where keys stood in the data that was read first, in order and apart."""
-        found = _apart(span for form in forms for span in form.spans(self.read))
-        reading = self
-        while found and reading._of and reading._pieces:
-            found = _mapped_back(found, reading._pieces.finditer(reading._of.read))
-            reading = reading._of
-        return found
-
-
-def _mapped_back(spans: list[tuple[int, int]], pieces: Iterator[re.Match[bytes]]) -> list[tuple[int, int]]:
-    """Return where these spans stood before a step."""
-    sought = iter([place for start, end in spans for place in (start, end - 1)])
-    stood: list[tuple[int, int]] = []
-    at, place = 0, next(sought)
-    for piece in pieces:
-        run = piece["run"]
-        after = at + len(_character(piece) if run is None else run)
-        while place < after:
-            first = piece.start() + place - at
-            stood.append(piece.span() if run is None else (first, first + 1))
-            if (following := next(sought, None)) is None:
-                return [(start, end) for (start, _), (_, end) in zip(stood[::2], stood[1::2], strict=True)]
-            place = following
-        at = after
-    raise AssertionError("A reading is longer than what was read.")
-
-
-def _apart(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    apart: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if apart and start < apart[-1][1]:
-            apart[-1] = apart[-1][0], max(end, apart[-1][1])
-        else:
-            apart.append((start, end))
-    return apart
-
-
-def _readings(data: bytes) -> Iterator[_Reading]:
-    """Yield what is left of data as it stands, and when its escapes are read and codes are taken away."""
-    whole = _Reading(data)
-    yield from _without_escapes(whole)
-    if _STRIPPED.is_needed(data) and (stripped := whole.through(_STRIPPED)) is not whole:
-        yield from _without_escapes(stripped)
-
-
-def _without_escapes(whole: _Reading) -> Iterator[_Reading]:
-    thin = whole.through(_THIN)
-    yield thin.through(_BARE)
-    for layer in (each for each in _ESCAPES if each.is_needed(thin.read)):
-        reading = thin
-        for _ in range(_ROUNDS):
-            before, reading = reading, reading.through(layer)
-            if reading is before:
-                break
-            yield reading.through(_BARE)
-
-
-def _keys_in(data: bytes, forms: Sequence[_Form]) -> list[tuple[int, int]]:
-    """Return from where to where keys stand in data, in order and apart."""
-    return _apart(span for reading in _readings(data) for span in reading.spans(forms))
-
-
-# --- the filter
-
-_BLOCK = 2**16
-"""Bytes that are looked through at once, or as many as are kept back, if these are more."""
-
-_SLACK = 64
-"""Characters that are kept back beside the longest form, for an escape that starts or ends in it."""
-
-_GROWING = re.compile(rb"\\++|25|amp;|[#xX]0*+")
-"""What an escape may repeat any number of times."""
-
-
-def redact_bytes(data: bytes) -> bytes:
-    """Return data without any key in use."""
-    return _without(data, spans)[0] if (spans := _keys_in(data, _LIVE.forms())) else data
-
-
-def redact(text: str) -> str:
-    """Return a text without any key in use; one that holds none is returned as it is."""
-    if not text or not _LIVE.forms():
-        return text
-    data = _encoded(text)
-    redacted = redact_bytes(data)
-    return text if redacted is data else redacted.decode("utf-8", "surrogatepass")
-
-
-def _without(data: bytes, spans: Iterable[tuple[int, int]], until: int | None = None) -> tuple[bytes, int]:
-    """Return data up to there, or to the end of a key that stands across, and how long that was."""
-    until = len(data) if until is None else until
-    done, end = [], 0
-    for start, after in spans:
-        if start >= until:
-            break
-        done += [data[end:start], REDACTED.encode()]
-        end = after
-    return b"".join([*done, data[end:until]]), max(end, until)
-
-
-class RedactedStream:
-    """Takes keys out of data that comes in pieces, whole ones and those that are split over pieces.
-
-    As much is kept back as a key may still be growing in.
-    """
-
-    def __init__(self) -> None:
-        self._forms = _LIVE.forms()
-        self._overlap = _SLACK + max(map(len, self._forms), default=0)
-        self._kept = b""
-        self._coming: list[bytes] = []
-        self._size = 0
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Return what is known by now to hold no key."""
-        if not self._forms:
-            return chunk
-        self._coming.append(chunk)
-        self._size += len(chunk)
-        return self._through() if self._size >= max(_BLOCK, len(self._kept)) else b""
-
-    def finish(self) -> bytes:
-        """Return the rest."""
-        return self._through(last=True)
-
-    def _through(self, *, last: bool = False) -> bytes:
-        data = b"".join([self._kept, *self._coming])
-        until = len(data) if last else self._until(data)
-        redacted, taken = _without(data, _keys_in(data, self._forms), until)
-        self._kept, self._coming, self._size = data[taken:], [], 0
-        return redacted
-
-    def _until(self, data: bytes) -> int:
-        """Return how much can be passed on: no key that is not complete yet begins before that."""
-        size = self._overlap
-        while (size := 2 * size) < len(data):
-            left = (_GROWING.sub(b"", reading.read) for reading in _readings(data[-size:]))
-            if all(len(each) >= self._overlap for each in left):
-                return len(data) - size
-        return 0
-
-
-_LIVE = _Live()
-
-
-# --- what is written through it
-
-
-def redacted_bundle(shown: Mapping[str, str]) -> dict[str, str]:
-    """Return what Jupyter's display protocol takes, each text of it without any key."""
-    return {kind: redact(said) if kind.startswith("text/") else said for kind, said in shown.items()}
-
-
-def redact_record(record: logging.LogRecord) -> bool:
-    """Take keys out of a line of the log and of its traceback: a filter, for the loggers of this package."""
-    import logging
-
-    record.msg, record.args = redact(record.getMessage()), None
-    if record.exc_info:
-        record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
-        record.exc_info = None
-    return True
-
-
-# --- what looks like a key
-
-_SERVICES = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?P<ours>bapi_[A-Za-z0-9_-]{16,})"
-    r"|(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"
-    r"|(?:xai|fal|gsk|r8|hf|nvapi|AIza)[-_]?[A-Za-z0-9_-]{20,})"
-)
-
-
-def holds_key(text: str) -> bool:
-    """Whether a key in use stands in a text, in any form, or what looks like the key of a service."""
-    return redact(text) is not text or any(map(_is_key, _SERVICES.finditer(printable(text))))
-
-
-def _is_key(found: re.Match[str]) -> bool:
-    # Without a digit, it is words that hyphens join.
-    return found["ours"] is not None or any(each.isdigit() for each in found[0])
+    first, *others = pieces
+    if not others:
+        return text[start:] == first
+    *between, last = others
+    if not text.startswith(first, start):
+        return False
+    place = start + len(first)
+    for piece in between:
+        found = text.find(piece, place)
+        if found < 0:
+            return False
+        place = found + len(piece)
+    return len(text) - len(last) >= place and text.endswith(last)

@@ -27,7 +27,7 @@ from beluga_nb.server.guard import Guard
 
 def drawn(request: Request, sample: int, kind: str = "PNG", size: tuple[int, int] = (96, 64)) -> bytes:
     """A small real picture that depends on everything an engine may look at, and on nothing else."""
-    words = "|".join(map(str, (*request.said.values(), request.take, sample)))
+    words = "|".join(map(str, (*request.parameters.values(), request.take, sample)))
     hue = sum(words.encode()) * 37 % 256
     image = Image.new("RGB", size, (hue, 255 - hue, len(words) % 256))
     ImageDraw.Draw(image).text((4, 4), f"{sample} {words[:12].encode('ascii', 'replace').decode()}")

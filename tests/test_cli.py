@@ -23,7 +23,9 @@ def folder(tmp_path):
     store = Store(tmp_path / "beluga_store")
     notebook(tmp_path / "whales.ipynb", record(store, "whales", n=2))
     record(store, f"a {SENTINEL}", created=1_000_000_000)
-    call = pending.begin(store, Request(prompt="a lost one", model="flux-2.0", run=CALL), provider="wire")
+    call = pending.begin(
+        store, Request(prompt="a lost one", model="flux-2.0", idempotency_key=CALL), provider="wire"
+    )
     pending.mark_unknown(store, call, "It was interrupted.")
     return tmp_path
 

@@ -20,7 +20,7 @@ FIVE = Request(prompt="a fox", model="gpt-image-2", n=5)
 
 
 def singly(request):
-    return [request.part(sample) for sample in request.samples]
+    return [request.slice(sample) for sample in request.samples]
 
 
 def failing(*samples):
@@ -86,7 +86,7 @@ def test_the_first_error_is_raised_as_it_is_where_nothing_arrived():
 
 def test_a_part_that_is_itself_incomplete_is_counted_once():
     def halves(request):
-        return [request.part(0, 2), request.part(2, 3)]
+        return [request.slice(0, 2), request.slice(2, 3)]
 
     with pytest.raises(IncompleteError) as caught:
         ask(Batched(Batched(failing(1, 3), singly), halves), FIVE)
@@ -163,8 +163,8 @@ def test_per_loop_makes_one_engine_for_each_loop():
     per_loop = PerLoop(make)
 
     async def twice():
-        await per_loop(ONE)
-        await per_loop(FIVE)
+        await per_loop.get()(ONE)
+        await per_loop.get()(FIVE)
 
     threads = [threading.Thread(target=lambda: asyncio.run(twice())) for _ in range(2)]
     for thread in threads:
@@ -175,8 +175,12 @@ def test_per_loop_makes_one_engine_for_each_loop():
 
 def test_per_loop_lets_go_of_the_engine_of_a_loop_that_is_gone():
     per_loop = PerLoop(Counting)
-    ask(per_loop, ONE)
-    assert len(per_loop.engines) == 0
+
+    async def once():
+        await per_loop.get()(ONE)
+
+    asyncio.run(once())
+    assert len(per_loop.values) == 0
 
 
 # --- what runs side by side ends together

@@ -26,9 +26,9 @@ from stores import notebook, record
 
 import beluga_nb
 from beluga_nb.magics import grammar, parse
-from beluga_nb.pieces import in_order
 from beluga_nb.store import notebooks
 from beluga_nb.store.records import Store
+from beluga_nb.text import in_order
 
 PACKAGE = Path(beluga_nb.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -126,7 +126,11 @@ class Played:
         if billed:
             assert lost[0].why
             assert not lost[0].on_its_way
-            assert lost[0].run == failed.run == self.server.asked("POST")[-1].headers["idempotency-key"]
+            assert (
+                lost[0].run
+                == failed.idempotency_key
+                == self.server.asked("POST")[-1].headers["idempotency-key"]
+            )
 
     def _counted(self, posts: int, gets: int, within: float) -> None:
         assert (self.server.count("POST"), self.server.count("GET")) == (posts, gets)
@@ -252,7 +256,7 @@ BROKEN = "The connection broke before the answer was complete"
 
 def test_a04_the_server_hangs_up(play):
     failed = play(b"").failed(OutcomeUnknownError, BROKEN, billed=True, within=3)
-    assert f"call {failed.run[:8]}" in failed._render_traceback_()[0]
+    assert f"call {failed.idempotency_key[:8]}" in failed._render_traceback_()[0]
 
 
 def test_a05_the_connection_is_reset(play):

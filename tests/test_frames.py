@@ -24,16 +24,16 @@ from echoes import BODIES, HEADS, echoing
 from leaks import holds
 
 import beluga_nb
+from beluga_nb.api.endpoint import endpoint_of, key_of
 from beluga_nb.api.http import Http
-from beluga_nb.api.named import endpoint_of, key_of
 from beluga_nb.config import keys
 from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import APIConnectionError, BelugaError
+from beluga_nb.redaction import Environment, Secret
 from beluga_nb.request import Request
 from beluga_nb.server.app import create_app
 from beluga_nb.server.child import Server
 from beluga_nb.session import Session, default
-from beluga_nb.text import Environment, Secret
 
 cloudpickle = pytest.importorskip("cloudpickle")
 dill = pytest.importorskip("dill")
@@ -130,7 +130,7 @@ def is_asked_for(place, method=lambda session: session.generate):
 
 def rerun(session):
     result = ask(drawing, Request(prompt="a fox", model="flux-2.0"))
-    return dataclasses.replace(result, ask=session.generate).rerun
+    return dataclasses.replace(result, regenerate=session.generate).rerun
 
 
 ASKED = {
@@ -380,7 +380,7 @@ def things(tmp_path, monkeypatch):
             "plan": session.plan("a fox", model="flux-2.0"),
             "panel": session.panel(),
             "panel.controller": vars(session.panel()),
-            "engines": dict(session._room._sources),
+            "engines": dict(session._room._services),
             "the engine room": session._room,
             "engine": Http(session._endpoint(now)),
             "endpoint": session._endpoint(now),

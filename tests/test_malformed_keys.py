@@ -13,8 +13,9 @@ import beluga_nb
 from beluga_nb.config import keys
 from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
+from beluga_nb.redaction import REDACTED, Environment, Secret, redact, redact_bytes
 from beluga_nb.session import Session
-from beluga_nb.text import REDACTED, Environment, Secret, redact, redact_bytes, sanitize
+from beluga_nb.text import sanitize
 
 LEFT, RIGHT = "sk-Zy9Xw8Vu7Ts6", "Rq5Po4Nm3Lk2Ji1"
 KEY = LEFT + RIGHT

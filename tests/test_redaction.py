@@ -25,10 +25,10 @@ from beluga_nb.errors import (
     RequestError,
     UnknownNameError,
 )
+from beluga_nb.redaction import REDACTED, Secret
 from beluga_nb.request import Request
 from beluga_nb.result import Result
 from beluga_nb.session import Session
-from beluga_nb.text import REDACTED, Secret
 
 DISGUISES = [
     ("as it is", "whole", "text"),
@@ -238,7 +238,7 @@ def test_every_line_that_is_printed_passes_the_filter():
         for node in ast.walk(ast.parse((PACKAGE / module).read_text("utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
     }
-    imports = re.compile(r"^from beluga_nb.text import .*\bredact\b", re.MULTILINE)
+    imports = re.compile(r"^from beluga_nb.redaction import .*\bredact\b", re.MULTILINE)
     filtered = {each for each in printing if imports.search((PACKAGE / each).read_text("utf-8"))}
     # The usage; the line that gives a served key to the person who started the server; progress in numbers.
     assert printing - filtered == {"__main__.py", "server/serve.py", "magics/progress.py"}

@@ -75,7 +75,7 @@ def test_a_request_counts_its_samples_from_the_first():
 
 
 def test_a_part_of_a_request_differs_only_in_which_pictures():
-    assert FOXES.part(3) == dataclasses.replace(FOXES, n=1, sample=3)
+    assert FOXES.slice(3) == dataclasses.replace(FOXES, n=1, sample=3)
 
 
 def test_a_request_cannot_be_changed():
@@ -150,7 +150,7 @@ def test_an_empty_result_has_a_recipe_too():
 
 
 def test_a_result_shows_itself_as_its_view_says(foxes):
-    shown = dataclasses.replace(foxes, view=lambda result: {"text/plain": f"{len(result)} foxes"})
+    shown = dataclasses.replace(foxes, renderer=lambda result: {"text/plain": f"{len(result)} foxes"})
     assert shown._repr_mimebundle_(include=None, exclude=None) == {"text/plain": "3 foxes"}
 
 

@@ -43,7 +43,7 @@ from beluga_nb.session import Session, default
 
 
 async def five_lines(request):
-    words = "|".join([*map(str, request.said.values()), request.take, str(request.sample)])
+    words = "|".join([*map(str, request.parameters.values()), request.take, str(request.sample)])
     image = Image.new("RGB", (96, 64), "#" + hashlib.sha256(words.encode()).hexdigest()[:6])
     return Result.of(request, [image], engine="five lines")
 
@@ -360,7 +360,7 @@ def test_the_panel_offers_the_engine_and_asks_it(tmp_path):
     state.prompt = "a fox"
     controller.generate().result()
     assert state.result.recipe.engine == "five lines"
-    assert state.trouble == ()
+    assert state.error == ()
 
 
 @pytest.mark.parametrize("name", ["", "local", "belugapi", "openai", "OpenRouter", "a b", "ä", "x" * 41, 7])

@@ -18,17 +18,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from leaks import holds, readings, spellings
 
-from beluga_nb.text import (
+from beluga_nb.keyless import holds_key
+from beluga_nb.redaction import (
     REDACTED,
     Environment,
     RedactedStream,
     Secret,
-    holds_key,
     redact,
     redact_bytes,
     redacted_bundle,
-    sanitize,
 )
+from beluga_nb.text import sanitize
 
 KEYS = {
     "BelugAPI's": "bapi_mK7-Qw2zR9_vXc4Tn8Lp3Fs6Hd1Jg5Bk",
@@ -327,11 +327,11 @@ def test_what_looks_like_the_key_of_a_service(text, looks):
 
 FORKED = """
 import os, signal, threading
-from beluga_nb import text
-secret = text.Secret("bapi_0123456789abcdef", "here")
+from beluga_nb import redaction
+secret = redaction.Secret("bapi_0123456789abcdef", "here")
 held, ended = threading.Event(), threading.Event()
 def hold():
-    with text._LIVE._lock:
+    with redaction._LIVE._lock:
         held.set()
         ended.wait()
 threading.Thread(target=hold, daemon=True).start()
@@ -339,7 +339,7 @@ held.wait()
 pid = os.fork()
 if not pid:
     signal.alarm(20)
-    os._exit(text.redact("bapi_0123456789abcdef") != text.REDACTED)
+    os._exit(redaction.redact("bapi_0123456789abcdef") != redaction.REDACTED)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 

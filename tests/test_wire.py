@@ -71,7 +71,7 @@ def test_the_body_holds_all_that_was_set():
 
 
 def test_take_and_sample_are_sent_to_our_own_server_only():
-    body = request_to_json(FOX.part(5), response_format="url", extensions=True)
+    body = request_to_json(FOX.slice(5), response_format="url", extensions=True)
     assert (body["take"], body["sample"]) == ("", 5)
 
 

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from beluga_nb.compare.axes import LARGEST
 from beluga_nb.errors import BelugaError, RequestError
-from beluga_nb.pieces import in_order
-from beluga_nb.text import sanitize
+from beluga_nb.text import in_order, sanitize
 
 _SPECIAL = re.compile(r"[#$%_]{2}|[#$]")
 _LITERALLY = "Write the prompt with {{name}} and axes: there, everything else is literal."

@@ -24,10 +24,11 @@ from beluga_nb.errors import (
 from beluga_nb.images import SUFFIXES
 from beluga_nb.keyless import keyless
 from beluga_nb.paths import path_of
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Picture, Preview, Recipe, Result, causes
 from beluga_nb.runtime import Job, awaitable, blocking
-from beluga_nb.text import redacted_bundle
+from beluga_nb.text import plural
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -225,7 +226,7 @@ class Grid(Judged):
             return NOT_SENT
         if error is not None:
             return UNKNOWN if error.may_be_billed else FAILED
-        waiting = calls.get(cell.request.part(0))
+        waiting = calls.get(cell.request.slice(0))
         return NOT_SENT if waiting is None else WAITING if waiting else UNKNOWN
 
     @property
@@ -323,7 +324,7 @@ class Grid(Judged):
 
     def __repr__(self) -> str:
         told = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
-        return f"<Grid of {len(self)} cell{'s' * (len(self) != 1)}: {told}>"
+        return f"<Grid of {plural(len(self), 'cell')}: {told}>"
 
     def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
         shown = self._desk._bundle_of(self, sheet=include is None)  # with a list of kinds, text is wanted
@@ -382,7 +383,7 @@ class Grid(Judged):
 def _named(axes: Sequence[str]) -> str:
     if not axes:
         return "The only cell of this grid has no label."
-    return f"A cell has {len(axes)} label{'s' * (len(axes) > 1)}: {', '.join(axes)}."
+    return f"A cell has {plural(len(axes), 'label')}: {', '.join(axes)}."
 
 
 def _labels(given: object) -> set[str]:

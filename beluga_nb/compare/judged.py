@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
-from beluga_nb.text import redacted_bundle
+from beluga_nb.text import plural
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -226,7 +227,7 @@ class Gallery(Judged):
 
     def __repr__(self) -> str:
         count = len(self._pictures)
-        return f"<Gallery of {count} picture{'s' * (count != 1)}>"
+        return f"<Gallery of {plural(count, 'picture')}>"
 
 
 def _pictures_of(result: object) -> Sequence[Picture]:

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 import beluga_nb.money as money
 from beluga_nb.budget import Caps
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
-from beluga_nb.text import printable, redacted_bundle, sanitize
+from beluga_nb.text import plural, printable, sanitize
 
 LISTED = 20
 """Requests that are shown word for word; all of them are in the plan."""
@@ -95,9 +96,9 @@ class Plan:
         total = self.images + self.recorded
         if not total:
             return "Dry run, nothing was sent: nothing is missing."
-        words = [f"{self.cells} combination{'s' * (self.cells != 1)}"] if self.cells else []
+        words = [f"{plural(self.cells, 'combination')}"] if self.cells else []
         words += [
-            f"{total} picture{'s' * (total != 1)}",
+            plural(total, "picture"),
             f"{self.recorded} recorded",
             f"{self.images} to make",
         ]

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beluga_nb.compare.vote import BOTH_BAD, LEFT, RIGHT, Duel
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle
-from beluga_nb.text import redacted_bundle
+from beluga_nb.text import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +100,7 @@ class Ranking:
     def _told(self) -> str:
         if not self.votes:
             return "No votes yet: nothing can be said."
-        told = f"{_count(self.votes, 'vote')}."
+        told = f"{plural(self.votes, 'vote')}."
         if self.too_few:
             widest = max((each.high - each.low) / 2 for each in self.standings)
             leave = "leaves" if self.votes == 1 else "leave"
@@ -109,7 +110,7 @@ class Ranking:
         return told
 
     def _bad(self) -> str:
-        return f"{_count(self.bad, 'vote')} found both bad, which ranks nobody." if self.bad else ""
+        return f"{plural(self.bad, 'vote')} found both bad, which ranks nobody." if self.bad else ""
 
     def to_svg(self) -> str:
         """Return the strengths and their intervals as an SVG picture; empty where nobody draws it."""
@@ -117,10 +118,6 @@ class Ranking:
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ranking:

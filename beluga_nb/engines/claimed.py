@@ -65,7 +65,7 @@ class Claimed:
 
         Where none can be made, or an old one not removed, the store cannot be written: `Recorded` says so.
         """
-        path = self.store.folder / "pending" / f"{key(request.part(0), provider=self.provider)}.claim"
+        path = self.store.folder / "pending" / f"{key(request.slice(0), provider=self.provider)}.claim"
         watch, told, pause = ClaimWatch(path), set[str](), 0.05
         while True:
             try:

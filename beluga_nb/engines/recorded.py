@@ -11,7 +11,7 @@ from functools import partial
 from beluga_nb.engines.recorder import RECORDING_TIMEOUT, Recorder
 from beluga_nb.errors import APIStatusError, BelugaError, EngineError, StoreError
 from beluga_nb.request import Request
-from beluga_nb.result import SMALL, CallCancelled, Engine, IncompleteError, Result, Small, causes
+from beluga_nb.result import CallCancelled, Engine, IncompleteError, Result, causes
 from beluga_nb.store import files, pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.work import at_work, revocable
@@ -21,9 +21,8 @@ from beluga_nb.text import sanitize
 class Recorded:
     """Write down each call before it is sent, and record what arrives before the caller gets it.
 
-    A refusal of the model is recorded, too; a call without a known end stays in the journal. `small` makes
-    previews of what an engine has decoded anyway. `digest` gives the SHA-256 of what is sent: an earlier call
-    of unknown end that sent the same is repeated under its own id.
+    A refusal of the model is recorded, too; a call without a known end stays in the journal. `digest` gives
+    the SHA-256 of what is sent: an earlier call of unknown end that sent the same is repeated, under its id.
     """
 
     def __init__(
@@ -31,19 +30,16 @@ class Recorded:
         engine: Engine,
         recorder: Recorder,
         *,
-        small: Small | None = None,
         digest: Callable[[Request], str] = lambda _: "",
     ) -> None:
         self.engine = engine
         self.recorder = recorder
         self.store = recorder.store
-        self.small = small
         self.digest = digest
 
     async def __call__(self, request: Request) -> Result:
         call = await self._begin(request.as_call())
         request = call.request
-        token = SMALL.set(self.small)
         try:
             result = await self.engine(request)
         except asyncio.CancelledError as error:
@@ -53,8 +49,6 @@ class Recorded:
         except BaseException as error:
             await asyncio.shield(at_work(self._failed, call, error))
             raise
-        finally:
-            SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
         recorded = await asyncio.shield(at_work(self._arrived, call, result))
         if result.extra:
@@ -81,8 +75,8 @@ class Recorded:
         store, provider, body = self.store, self.recorder.provider, self.digest(request)
         before = pending.repeatable(store, request, provider=provider, body=body)
         if before:
-            request = replace(request, run=before.run)
-        spool = pending.CALLS.path(store, request.run).with_suffix("")
+            request = replace(request, idempotency_key=before.run)
+        spool = pending.CALLS.path(store, request.idempotency_key).with_suffix("")
         request = replace(request, spool=spool if files.is_inside(spool, store.folder) else None)
         written = None
         with self.recorder.notifying():
@@ -92,7 +86,7 @@ class Recorded:
     def _withdraw(self, call: _Call) -> None:
         """Write down that nothing came of a call. One that it repeats stays as it was."""
         if not call.before:
-            pending.complete(self.store, call.request.run)
+            pending.complete(self.store, call.request.idempotency_key)
             return
         with self.recorder.notifying():
             pending.CALLS.write(self.store, call.before)
@@ -105,7 +99,7 @@ class Recorded:
 
     def _ended(self, call: _Call, recorded: Result) -> None:
         if self.recorder.has_all(recorded):
-            pending.complete(self.store, call.request.run)
+            pending.complete(self.store, call.request.idempotency_key)
         else:  # the answer stays, and is read when the store can be written
             self._mark_unknown(call, StoreError("Its pictures could not be recorded."))
 
@@ -120,7 +114,7 @@ class Recorded:
         else:
             self._withdraw(call)
         if isinstance(error, CallCancelled) and self.recorder.rescue(error) == call.request.n:
-            pending.complete(self.store, call.request.run)
+            pending.complete(self.store, call.request.idempotency_key)
 
     def _declined(self, request: Request, error: APIStatusError) -> None:
         provider, created = self.recorder.provider, int(time.time())

@@ -21,9 +21,9 @@ RECORDING_TIMEOUT = 0.5
 class Recorder:
     """Records pictures in a store, under a provider.
 
-    `preview` makes the small copy that goes into notebooks. It is made once and recorded, since encoders
-    differ between machines. Where the store cannot be written, `notify` gets one line, and the pictures are
-    passed on.
+    `preview` makes the small copy that goes into notebooks, where the engine has not made it already. It is
+    made once and recorded, since encoders differ between machines. Where the store cannot be written,
+    `notify` gets one line, and the pictures are passed on.
     """
 
     def __init__(

@@ -73,7 +73,7 @@ class Recovering:
 
         Pictures that the store cannot take go into `found`, by sample.
         """
-        part = call.request.part(left.sample) if isinstance(left, Address) else call.request
+        part = call.request.slice(left.sample) if isinstance(left, Address) else call.request
         if not await asyncio.to_thread(self.recorder.missing, part):
             return None
         failed = None

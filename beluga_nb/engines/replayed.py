@@ -24,7 +24,7 @@ class Replayed:
 
     def _found(self, request: Request) -> dict[int, Picture | APIStatusError]:
         read = {
-            sample: self.store.read(request.part(sample), provider=self.provider)
+            sample: self.store.read(request.slice(sample), provider=self.provider)
             for sample in request.samples
         }
         return {sample: each for sample, each in read.items() if each}

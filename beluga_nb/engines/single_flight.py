@@ -60,7 +60,7 @@ class SingleFlight:
         self.key = key
 
     async def __call__(self, request: Request) -> Result:
-        async with self.locks.lock((*self.key, request.part(0))).turn() as arrived:
+        async with self.locks.lock((*self.key, request.slice(0))).turn() as arrived:
 
             async def asked(part: Request) -> Result:
                 try:
@@ -77,4 +77,4 @@ class SingleFlight:
 def _by_sample(result: Result) -> dict[int, Picture]:
     # One that was recorded as another take answers nobody else.
     asked = ((picture.recipe.request, picture) for picture in result.pictures)
-    return {each.sample: picture for each, picture in asked if each == result.request.part(each.sample)}
+    return {each.sample: picture for each, picture in asked if each == result.request.slice(each.sample)}

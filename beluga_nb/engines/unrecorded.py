@@ -32,7 +32,9 @@ class Unrecorded:
 
 
 def _differences(request: Request, other: Request) -> str:
-    before, after = ({**each.said, "take": each.take, "sample": each.sample} for each in (request, other))
+    before, after = (
+        {**each.parameters, "take": each.take, "sample": each.sample} for each in (request, other)
+    )
     different = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
     words = [
         f"{name} {sanitize(str(after[name]), 60)!r}" if name in after else f"no {name}" for name in different

@@ -19,7 +19,7 @@ from IPython.display import DisplayHandle, clear_output
 from beluga_nb.magics.fate import caller
 from beluga_nb.session import BEFORE_OUTPUT, Tally, counted
 from beluga_nb.show.markup import outside
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -106,7 +106,7 @@ class Progress:
         if self._pen is None or elapsed < PATIENCE or not self._tally.asked:
             return
         asked = max(self._wanted, self._tally.asked)
-        count = f"{self._tally.arrived} of {asked} picture{'s' * (asked != 1)}"
+        count = f"{self._tally.arrived} of {plural(asked, 'picture')}"
         words = f"{self._model}: {count}, {max(1, round(elapsed))} s{self._left(asked, elapsed)}"
         began = self._clock()
         if words != self._drawn and began >= self._next:

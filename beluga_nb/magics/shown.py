@@ -10,8 +10,8 @@ import IPython.display
 
 from beluga_nb.magics.fate import Fate, fate
 from beluga_nb.magics.parse import Call
+from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.result import Result
-from beluga_nb.text import redact, redacted_bundle
 
 T = TypeVar("T")
 

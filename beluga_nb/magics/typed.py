@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import RequestError
+from beluga_nb.keyless import holds_key
 from beluga_nb.session import default
-from beluga_nb.text import holds_key
 
 if TYPE_CHECKING:
     from IPython.core.history import HistoryManager

@@ -1,9 +1,10 @@
-"""The whole kit on one card."""
+"""The cheat sheet: all commands on one card."""
 
 from __future__ import annotations
 
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import outside
+from beluga_nb.show.template import fill
 
 CARD = (
     (
@@ -48,28 +49,21 @@ CARD = (
 )
 """What can be typed and what it does, by section."""
 
-_HEAD = "text-align:left;padding:10px 0 2px;font-weight:600"
-_CODE = "text-align:left;padding:1px 18px 1px 0;white-space:nowrap;vertical-align:top"
-_TOLD = "text-align:left;padding:1px 0;opacity:.8"
-
 
 def cheatsheet() -> Bundle:
     """Return the card as a table and as text."""
     width = max(len(code) for _, lines in CARD for code, _ in lines)
     text = "\n\n".join(
-        "\n".join([title, *(f"  {code.ljust(width)}  {told}" for code, told in lines)])
+        "\n".join([title, *(f"  {code.ljust(width)}  {meaning}" for code, meaning in lines)])
         for title, lines in CARD
     )
-    return {
-        "text/html": f"<table>{''.join(map(_section, *zip(*CARD, strict=True)))}</table>",
-        "text/plain": text,
-    }
+    sections = "".join(_section(title, lines) for title, lines in CARD)
+    return {"text/html": f"<table>{sections}</table>", "text/plain": text}
 
 
 def _section(title: str, lines: tuple[tuple[str, str], ...]) -> str:
     rows = "".join(
-        f'<tr><td style="{_CODE}"><code>{outside(code)}</code></td>'
-        f'<td style="{_TOLD}">{outside(told)}</td></tr>'
-        for code, told in lines
+        fill("show/cheatsheet-row.html", code=outside(code), meaning=outside(meaning))
+        for code, meaning in lines
     )
-    return f'<tr><th colspan="2" style="{_HEAD}">{outside(title)}</th></tr>{rows}'
+    return fill("show/cheatsheet-section.html", title=outside(title), rows=rows)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from beluga_nb.errors import StoreError
+from beluga_nb.redaction import redact_bytes
 from beluga_nb.store import files
-from beluga_nb.text import redact_bytes, sanitize
+from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json, members
 
 SCHEMA = 1

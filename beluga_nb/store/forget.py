@@ -35,7 +35,7 @@ from beluga_nb.store.folder import (
 from beluga_nb.store.index import Table
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import Run, find, runs
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 
 NOT_TOUCHED = (
     "Notebooks, git's history and IPython's history are not touched: they may still hold the prompt."
@@ -59,11 +59,11 @@ class Chosen:
 
     def __str__(self) -> str:
         words = [
-            _count(len(self.runs), "run"),
-            _count(sum(run.count for run in self.runs), "picture"),
+            plural(len(self.runs), "run"),
+            plural(sum(run.count for run in self.runs), "picture"),
         ]
-        words += [_count(len(self.damaged), "damaged file")] if self.damaged else []
-        words += ["not " + _count(self.staying, "call") + " on the way"] if self.staying else []
+        words += [plural(len(self.damaged), "damaged file")] if self.damaged else []
+        words += ["not " + plural(self.staying, "call") + " on the way"] if self.staying else []
         return ", ".join(words)
 
 
@@ -79,12 +79,8 @@ class Forgotten:
         if not self.chosen:
             return f"Nothing was removed: {self.chosen}."
         return (
-            f"Forgotten: {self.chosen} ({_count(self.files, 'file')}, {self.bytes:,} bytes).\n{NOT_TOUCHED}"
+            f"Forgotten: {self.chosen} ({plural(self.files, 'file')}, {self.bytes:,} bytes).\n{NOT_TOUCHED}"
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def choose(
@@ -172,7 +168,7 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     removal.unlink(part_paths(store))
     if removal.failed:
         raise StoreError(
-            f"{_count(len(removal.failed), 'file')} cannot be removed: {removal.failed[0]}.",
+            f"{plural(len(removal.failed), 'file')} cannot be removed: {removal.failed[0]}.",
             "Mend that, then forget the same again.",
         )
     return Forgotten(chosen, removal.files, removal.bytes)

@@ -27,7 +27,7 @@ from typing import Any
 
 import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import APIStatusError
-from beluga_nb.request import Request
+from beluga_nb.request import PARAMETERS, Request
 from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.store.codec import SCHEMA, canonical_json
 from beluga_nb.store.collection import Blob, Collection, References
@@ -49,7 +49,7 @@ def key(request: Request, *, provider: str) -> str:
                 "schema": SCHEMA,
                 "op": OPERATION,
                 "provider": provider,
-                "request": request.said,
+                "request": request.parameters,
                 "inputs": [],
                 "take": request.take,
                 "sample": request.sample,
@@ -100,7 +100,7 @@ def _request_fields(request: Request, provider: str) -> dict[str, object]:
         "provider": provider,
         "take": request.take,
         "sample": request.sample,
-        "request": request.said,
+        "request": request.parameters,
         "inputs": [],
     }
 
@@ -140,8 +140,8 @@ def references_of(entries: Iterable[Entry]) -> References:
 def _parse(record: Mapping[str, Any]) -> Entry:
     image, preview, response = record["image"], record["preview"], untrusted.members(record["response"])
     provider, asked = untrusted.text(record["provider"]), untrusted.members(record["request"])
-    if asked.keys() & {"n", "run"}:
-        raise ValueError("a record is of one picture")
+    if "n" in asked or not asked.keys() <= set(PARAMETERS):
+        raise ValueError("a record is of one picture, and sets no field of a call")
     sample = untrusted.whole(record["sample"], least=0, most=untrusted.MOST)
     request = Request(**asked, take=record["take"], sample=sample)
     entry = Entry(

@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from beluga_nb.errors import APIStatusError
 from beluga_nb.paths import read_file
 from beluga_nb.process.locks import ProcessLock
+from beluga_nb.redaction import redact_bytes
 from beluga_nb.request import PARAMETERS, Request
 from beluga_nb.result import Recipe
 from beluga_nb.store import files
 from beluga_nb.store.codec import SCHEMA, CorruptFileError
 from beluga_nb.store.collection import Blob, FileKind
 from beluga_nb.store.format import RECORDS, Entry, parse_refusal, refusal_fields
-from beluga_nb.text import redact_bytes
 from beluga_nb.untrusted import load_json
 
 if TYPE_CHECKING:

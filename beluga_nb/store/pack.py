@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from beluga_nb.errors import StoreError
 from beluga_nb.paths import remove_parts, replacing
+from beluga_nb.redaction import redact_bytes
 from beluga_nb.store import files, registry, zips
 from beluga_nb.store.codec import encode_line
 from beluga_nb.store.collection import Blob, Collection
@@ -31,7 +32,7 @@ from beluga_nb.store.format import RECORDS, Entry, references_of
 from beluga_nb.store.notebooks import Notebook, Output, loaded, read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.zips import FOLDER, LARGEST_FILE, NOTEBOOK, STORE
-from beluga_nb.text import redact_bytes, sanitize
+from beluga_nb.text import plural, sanitize
 
 STORE_JSON = encode_line({})
 
@@ -45,7 +46,7 @@ class Packed:
     pictures: int
 
     def __str__(self) -> str:
-        count = f"{self.pictures} picture{'s' * (self.pictures != 1)}"
+        count = plural(self.pictures, "picture")
         size = f"{self.path.stat().st_size:,} bytes"
         notebook = sanitize(self.notebook, 200)
         return f"{sanitize(str(self.path), 400)}: {notebook} and {count} that it needs ({size})"

@@ -75,7 +75,7 @@ class Pending:
         always: dict[str, object] = {
             "run": self.run,
             "provider": self.provider,
-            "request": request.said,
+            "request": request.parameters,
             "take": request.take,
             "sample": request.sample,
             "n": request.n,
@@ -100,7 +100,7 @@ def begin(
     Where it repeats a call of unknown end, what is known from `before` stays known.
     """
     call = Pending(
-        run=request.run,
+        run=request.idempotency_key,
         provider=provider,
         request=request,
         started=int(time.time()),
@@ -142,7 +142,7 @@ def calls_for(store: Store, request: Request, *, provider: str) -> list[Pending]
         call
         for call in calls(store)
         if call.provider == provider
-        and call.request.part(0) == request.part(0)
+        and call.request.slice(0) == request.slice(0)
         and set(call.request.samples) & set(request.samples)
     ]
 
@@ -225,7 +225,7 @@ def _parse(fields: Mapping[str, Any]) -> Pending:
                 "sample": whole(fields["sample"], least=0, most=MOST),
                 "n": whole(fields["n"], least=1, most=MOST_PICTURES),
             },
-            run=run,
+            idempotency_key=run,
         ),
         started=whole(fields["started"], least=0, most=MOST),
         pid=whole(fields["pid"]),

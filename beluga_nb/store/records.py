@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from beluga_nb.errors import APIStatusError, StoreError
 from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import has_content
+from beluga_nb.redaction import redact_bytes
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Picture, Preview
 from beluga_nb.store import files
@@ -20,7 +21,6 @@ from beluga_nb.store.codec import SCHEMA, CorruptFileError, encode
 from beluga_nb.store.collection import Blob
 from beluga_nb.store.folder import BLOBS, LFS_POINTER, LONGEST_POINTER
 from beluga_nb.store.format import RECORDS, Entry, key, record_of, record_of_refusal
-from beluga_nb.text import redact_bytes
 
 if TYPE_CHECKING:
     from beluga_nb.store.index import Index
@@ -92,7 +92,7 @@ class Store:
     def missing(self, request: Request, *, provider: str) -> set[int]:
         """Return the samples of a request that are neither recorded nor declined; as `has`."""
         samples = request.samples
-        return {sample for sample in samples if not self.has(request.part(sample), provider=provider)}
+        return {sample for sample in samples if not self.has(request.slice(sample), provider=provider)}
 
     def check_ours(self) -> None:
         """Raise `StoreError` where the folder holds something else than a store, so that nothing is kept."""
@@ -118,7 +118,7 @@ class Store:
         """Record that each sample of a request was declined; raise `StoreError` where that fails."""
         with self.writing():
             for sample in request.samples:
-                part = request.part(sample)
+                part = request.slice(sample)
                 self._write_record(record_of_refusal(part, refusal, provider=provider, created=created))
 
     def keep(self, data: bytes, media_type: str | None = None) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, Bundle, Preview, Result
 from beluga_nb.store import pending
@@ -18,7 +19,7 @@ from beluga_nb.store.format import Entry, key
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.text import redacted_bundle, sanitize
+from beluga_nb.text import sanitize
 
 SHOWN_NAME = 12
 """Characters of a run's name that are shown."""
@@ -46,7 +47,7 @@ class Run:
     @property
     def request(self) -> Request:
         """What was asked for."""
-        return self.call.request if self.call else self.rows[0].request.part(0)
+        return self.call.request if self.call else self.rows[0].request.slice(0)
 
     @property
     def prompt(self) -> str:
@@ -141,7 +142,7 @@ def _of(rows: list[Row]) -> Run:
     rows.sort(key=_sample)
     first = rows[0]
     return Run(
-        name=key(first.request.part(0), provider=first.provider) if first.sample else first.key,
+        name=key(first.request.slice(0), provider=first.provider) if first.sample else first.key,
         provider=first.provider,
         created=max(row.created for row in rows),
         rows=tuple(rows),
@@ -226,7 +227,7 @@ def recall(store: Store, name: str) -> Result:
     pictures = tuple(store.picture(entry) for entry in run.pictures)
     if not pictures:
         raise next(refusal for row in run.rows if (refusal := row.refusal))
-    return Result(run.request.part(pictures[0].recipe.request.sample, len(pictures)), pictures)
+    return Result(run.request.slice(pictures[0].recipe.request.sample, len(pictures)), pictures)
 
 
 def previews(store: Store, entries: Iterable[Entry]) -> Iterator[Preview]:

@@ -47,7 +47,7 @@ def _name(image: str, metric: str, version: str, asked: str) -> str:
 
 def asked_of(recipe: Recipe) -> str:
     """Return the SHA-256 of what a recipe asks for."""
-    return hashlib.sha256(canonical_json(recipe.request.said)).hexdigest()
+    return hashlib.sha256(canonical_json(recipe.request.parameters)).hexdigest()
 
 
 def read(store: Store, image: str, *, metric: str, version: str, asked: str = "") -> float | None:

@@ -29,7 +29,7 @@ def next_free_take(
     return next(
         take
         for take in takes
-        if take.part(0) not in reserved
+        if take.slice(0) not in reserved
         and (_is_free(take, store, provider) or (unfinished and _is_recoverable(take, store, provider)))
     )
 

@@ -32,7 +32,7 @@ from beluga_nb.store.zips import (
     opened,
     quoted,
 )
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 
 MOST_WORK = 50_000_000
 """Characters of a notebook that are looked at for the prompts of a pack, one by one (`Notebook.work`)."""
@@ -46,7 +46,7 @@ class Unpacked:
     recordings: int
 
     def __str__(self) -> str:
-        count = f"{self.recordings} recording{'s' * (self.recordings != 1)}"
+        count = plural(self.recordings, "recording")
         return f"{sanitize(str(self.path), 400)}, and {count} that it needs"
 
 

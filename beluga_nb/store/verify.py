@@ -21,7 +21,7 @@ from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import NotPulledError, Store
 from beluga_nb.store.runs import SHOWN_NAME, Run, runs
 from beluga_nb.store.sheets import Sheet
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 
 _LISTED = 20
 
@@ -48,9 +48,7 @@ class Report:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        found = (
-            f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}" if self.problems else "all well"
-        )
+        found = plural(len(self.problems), "problem") if self.problems else "all well"
         yield f"{self.checked}: {found}"
         yield from (f"  {problem}" for problem in self.problems)
         yield from _listed("shown by none of these notebooks", [_line(run) for run in self.unused])
@@ -64,8 +62,7 @@ def _place(store: Store, path: Path) -> str:
 
 
 def _line(run: Run) -> str:
-    count = run.count
-    pictures = f"{count} picture{'s' * (count != 1)}"
+    pictures = plural(run.count, "picture")
     return f"{sanitize(run.name)[:SHOWN_NAME]}  {pictures} of “{sanitize(run.prompt, 60)}”"
 
 
@@ -131,7 +128,7 @@ def _scan(store: Store) -> tuple[list[Row], list[_Value], list[Found[Any]]]:
 
 
 def _checked(store: Store, rows: Sequence[Row], notebooks: Sequence[Path]) -> str:
-    count = f"{len(rows)} recording{'s' * (len(rows) != 1)}"
+    count = plural(len(rows), "recording")
     named = [sanitize(path.name or str(path)) for path in notebooks]
     return ", ".join([f"{sanitize(store.folder.name)} ({count})", *named])
 

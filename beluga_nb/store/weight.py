@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beluga_nb.store.notebooks import loaded, outputs_of
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 
 _IN_HTML = re.compile(r'"data:image/[^"]*"')
 _NAMED = 3  # of the heaviest cells
@@ -37,7 +37,7 @@ class Weight:
         size = f"{self.name}, as it was saved: {_megabytes(self.size)}"
         if not self.pictures:
             return f"{size}, no pictures"
-        share = f"{_megabytes(self.weight)} are {self.pictures} picture{'s' * (self.pictures != 1)}"
+        share = f"{_megabytes(self.weight)} are {plural(self.pictures, 'picture')}"
         heaviest = sorted(self.by_cell.items(), key=lambda each: -each[1])[:_NAMED]
         cells = ", ".join(f"cell {cell} {_megabytes(weight)}" for cell, weight in heaviest)
         return f"{size}, of which {share}; heaviest: {cells}"

@@ -597,7 +597,7 @@ def test_a_cookie_is_not_sent_back():
             return http(json.dumps({"data": [b64(), {"url": "/a.png"}]}).encode(), set_cookie="a=1; Path=/")
         return http(PNG, set_cookie="b=2; Path=/")
 
-    result, wire = exchange(reply, FOX.part(0, 2))
+    result, wire = exchange(reply, FOX.slice(0, 2))
     assert len(result) == 2
     assert not any("cookie" in each.headers for each in wire.heard)
 

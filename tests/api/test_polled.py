@@ -223,7 +223,7 @@ def test_pictures_whose_links_have_expired_may_have_been_billed():
 
 def test_fewer_pictures_than_asked_are_kept():
     async def two(request):
-        return await drawing(request.part(0, 2))
+        return await drawing(request.slice(0, 2))
 
     error = exchange(Upstream(engine=two), FOXES)
     assert type(error) is IncompleteError

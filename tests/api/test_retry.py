@@ -205,8 +205,11 @@ def test_r13_who_is_told_to_wait_holds_back_the_others():
 
 def test_r03_what_fails_carries_the_id_of_its_call():
     error, _, _ = retried(Failing(OutcomeUnknownError("Lost.", "It may have been billed.", status=502)))
-    assert len(error.run) == 36
-    assert error._render_traceback_()[0] == f"OutcomeUnknownError: Lost. (status 502, call {error.run[:8]})"
+    assert len(error.idempotency_key) == 36
+    assert (
+        error._render_traceback_()[0]
+        == f"OutcomeUnknownError: Lost. (status 502, call {error.idempotency_key[:8]})"
+    )
     refused, _, _ = retried(Failing(APIStatusError("No.", status=402)))
     assert refused._render_traceback_() == ["APIStatusError: No. (status 402)"]
 

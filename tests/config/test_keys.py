@@ -20,7 +20,8 @@ from beluga_nb.config.keys import (
     random_key,
 )
 from beluga_nb.errors import SettingsError
-from beluga_nb.text import Secret, holds_key
+from beluga_nb.keyless import holds_key
+from beluga_nb.redaction import Secret
 
 KEY = "bapi_SENTINEL-SENTINEL-1234"
 

@@ -121,7 +121,7 @@ def test_the_whole_trace_is_there_for_who_asks(kernel):
     assert len(shown.error) > 10
     assert shown.error[0].startswith("Traceback")
     assert shown.error[-2:] == [
-        short.error[0].replace("UnknownNameError", "beluga_nb.errors.UnknownName"),
+        short.error[0].replace("UnknownNameError", "beluga_nb.errors.UnknownNameError"),
         short.error[1],
     ]
 

@@ -60,7 +60,7 @@ MODELS = {
 
 async def echo(request):
     """Answer with what was asked, as the bytes of each picture."""
-    answers = [ImagePayload(repr(request.part(sample)).encode()) for sample in request.samples]
+    answers = [ImagePayload(repr(request.slice(sample)).encode()) for sample in request.samples]
     return Result.of(request, answers, engine="echo", created=1716900000)
 
 
@@ -539,7 +539,7 @@ def test_an_engine_that_keeps_no_contract_is_500_with_the_error_object_too():
 
 def test_pictures_that_arrived_are_answered_when_the_rest_failed():
     async def engine(request):
-        raise IncompleteError(await echo(request.part(0, 2)), [APITimeoutError("late")])
+        raise IncompleteError(await echo(request.slice(0, 2)), [APITimeoutError("late")])
 
     answer = post(WHALE | {"n": 4}, engine)
     assert (answer.status_code, len(answer.json()["data"])) == (200, 2)
@@ -913,7 +913,7 @@ def test_auto_previews_have_one_of_the_models_own_sizes():
 def test_picture_i_of_a_preview_is_sample_i_of_its_take():
     request = Request(prompt="a whale", model="flux-2.0", n=3, take="b", sample=4)
     together = asyncio.run(previews(request)).pictures
-    alone = [asyncio.run(previews(request.part(sample))).pictures[0] for sample in (4, 5, 6)]
+    alone = [asyncio.run(previews(request.slice(sample))).pictures[0] for sample in (4, 5, 6)]
     assert [each.data for each in together] == [each.data for each in alone]
     assert len({each.sha256 for each in together}) == 3
 

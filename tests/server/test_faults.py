@@ -15,6 +15,7 @@ from beluga_nb.config.keys import Secret
 from beluga_nb.errors import (
     APIStatusError,
     APITimeoutError,
+    AuthenticationError,
     BelugaError,
     InvalidResponseError,
     OutcomeUnknownError,
@@ -30,7 +31,7 @@ from beluga_nb.session import Session
 PAGE = (Path(__file__).parents[2] / "docs" / "servers.md").read_text("utf-8")
 
 ERRORS = {
-    "401": (APIStatusError, 401, "authentication_error", "invalid_api_key", None),
+    "401": (AuthenticationError, 401, "authentication_error", "invalid_api_key", None),
     "402": (APIStatusError, 402, "insufficient_quota", "insufficient_quota", None),
     "403": (APIStatusError, 403, "permission_error", "permission_denied", None),
     "429": (RateLimitError, 429, "rate_limit_error", None, 1),

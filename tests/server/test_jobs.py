@@ -123,7 +123,7 @@ def test_jobs_are_begun_in_the_order_they_came():
             return await instant(request)
 
         queue = JobQueue(noting, workers=1)
-        jobs = [queue.submit(WHALE.part(sample)) for sample in range(5)]
+        jobs = [queue.submit(WHALE.slice(sample)) for sample in range(5)]
         await asyncio.gather(*(job.result() for job in jobs))
         return seen
 

@@ -48,7 +48,7 @@ GOOD = {"ours": None, "the largest": png(EDGE, EDGE), "a pixel": png(1, 1)}
 
 def pictures(data):
     return [
-        replace(each, preview=Preview(data, "image/png")) for each in ask(drawing, FOX.part(0, 2)).pictures
+        replace(each, preview=Preview(data, "image/png")) for each in ask(drawing, FOX.slice(0, 2)).pictures
     ]
 
 
@@ -58,7 +58,7 @@ def test_a_preview_that_is_none_of_ours_is_made_anew_from_the_picture(kind):
     made = preview(first)
     assert preview_of(first) == made
     for count in (1, 2):
-        result = replace(ask(drawing, FOX.part(0, count)), pictures=(first, second)[:count])
+        result = replace(ask(drawing, FOX.slice(0, count)), pictures=(first, second)[:count])
         for shown in (bundle(result), still([result])):
             assert len(json.dumps(dict(shown))) < 300_000
             assert shown["text/html"].count("<img") == count
@@ -79,7 +79,7 @@ def test_where_the_picture_is_not_here_its_place_is_empty_and_the_others_are_sho
         b"", "image/png", first.recipe, first.preview, digest="ab" * 32, pixels=(2000, 1000)
     )
     assert decode(preview_of(away).data).size == (512, 256)
-    result = replace(ask(drawing, FOX.part(0, 2)), pictures=(away, second))
+    result = replace(ask(drawing, FOX.slice(0, 2)), pictures=(away, second))
     assert bundle(result)["text/html"].count("<img") == 2
 
 

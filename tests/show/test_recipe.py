@@ -254,7 +254,7 @@ def test_the_call_in_python_is_the_same_request_too(tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_gives_the_result_back_to_the_byte(kind, tmp_path):
-    result = result_of(FOX.part(2), kind, revised_prompt="a red fox 🦊")
+    result = result_of(FOX.slice(2), kind, revised_prompt="a red fox 🦊")
     again = opened(saved(result, tmp_path / "fox"))
     assert again == result
     assert again.recipe.created == 1_750_000_000
@@ -567,7 +567,7 @@ def test_an_opened_picture_shows_itself_like_any_other(local, tmp_path):
 def test_a_copy_of_a_result_knows_no_session(copied, local):
     fox = local.generate("a fox")
     assert copied(fox) == fox
-    assert (copied(fox).ask, copied(fox).view) == (None, fox.view)
+    assert (copied(fox).regenerate, copied(fox).renderer) == (None, fox.renderer)
 
 
 def test_no_warning_comes_where_nothing_is_unusual(local, tmp_path):

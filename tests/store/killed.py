@@ -65,7 +65,7 @@ def call(engine, request, store, log):
 
     async def seen(request):
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, f"{request.run} {request.take} {request.n}\n".encode())
+        os.write(descriptor, f"{request.idempotency_key} {request.take} {request.n}\n".encode())
         os.close(descriptor)
         return await engine(request)
 
@@ -134,7 +134,7 @@ class Ledger:
         for line in self.seen():
             run, take, n = line.split()
             _, request = self.asked[take]
-            parts = [request.part(sample) for sample in request.samples]
+            parts = [request.slice(sample) for sample in request.samples]
             answers = [self.store.read(part, provider="wire") for part in parts]
             assert all(answers) or run in waiting, "a request that was sent has neither record nor entry"
             assert int(n) <= request.n
@@ -145,7 +145,7 @@ class Ledger:
         engine, request = self.asked[take]
         waiting = [one.why for one in pending.calls(self.store) if one.request.take == take]
         if engine in (drawing, declining):
-            assert all(self.store.has(request.part(sample), provider="wire") for sample in request.samples)
+            assert all(self.store.has(request.slice(sample), provider="wire") for sample in request.samples)
             assert not waiting
         else:
             assert len(waiting) == 1

@@ -37,7 +37,7 @@ def store(tmp_path):
 
 
 def path_of(store, request=FOX):
-    return store.folder / "pending" / f"{key(request.part(0), provider='wire')}.claim"
+    return store.folder / "pending" / f"{key(request.slice(0), provider='wire')}.claim"
 
 
 def claimed(engine, store, told=None, sleep=asyncio.sleep):
@@ -301,7 +301,7 @@ def test_of_three_that_take_over_at_once_one_holds_the_claim(
 ):
     """A slow kernel removes a dead one's claim; others come at whatever moments of that."""
     path = claim_by(store, platform.node(), a_process_that_has_ended())
-    said, held = claims._said, {}
+    said, held = claims._read, {}
 
     def take(who):
         if who == "the first":

@@ -73,7 +73,7 @@ request = Request(prompt="a fox", model="flux-2.0", take=take)
 
 async def all_of_them():
     for sample in range(int(count)):
-        await engine(request.part(sample))
+        await engine(request.slice(sample))
 
 asyncio.run(all_of_them())
 print(said)
@@ -203,7 +203,7 @@ print(picture.sha256)
 def test_a_hit_opens_no_file_but_its_own(tmp_path):
     store = Store(tmp_path / "store")
     recorded(store, n=60)
-    [picture] = ask(drawing, FOX.part(7)).pictures
+    [picture] = ask(drawing, FOX.slice(7)).pictures
     [entry] = [one for one in store.entries() if one.request.sample == 7]
     own = {store.record_path(entry.key), *map(store.blob_path, entry.blobs)}
     *opened, sha256 = printed(started(HIT, store.folder))

@@ -50,7 +50,9 @@ def same_bytes(store, *prompts):
 
 
 def begun(store, run, *, why="It was interrupted.", prompt=SENTINEL):
-    call = pending.begin(store, Request(prompt=prompt, model="flux-2.0", run=run), provider="wire")
+    call = pending.begin(
+        store, Request(prompt=prompt, model="flux-2.0", idempotency_key=run), provider="wire"
+    )
     if why:
         pending.mark_unknown(store, call, why)
     return call

@@ -553,7 +553,9 @@ def test_every_query_says_the_same_with_an_index_and_without(store):
     store.write_refusal(Request(prompt="x", model="m"), DECLINED, provider="wire", created=MONDAY)
     record(store, "damaged fox").write_text('{"fox')
     pending.begin(
-        store, Request(prompt="lost", model="m", run="3f2a9c1e-2222-4000-8000-000000000000"), provider="wire"
+        store,
+        Request(prompt="lost", model="m", idempotency_key="3f2a9c1e-2222-4000-8000-000000000000"),
+        provider="wire",
     )
     without = asked_of(Store(store.folder))
     assert asked_of(store) == without

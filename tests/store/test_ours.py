@@ -177,7 +177,7 @@ def test_recordings_whose_mark_is_lost_replay_and_nothing_is_written_or_removed_
     (store.folder / "store.json").unlink()
     before = state(store.folder)
     for sample, each in enumerate(result.pictures):
-        assert store.read(FOX.part(sample), provider="wire").data == each.data
+        assert store.read(FOX.slice(sample), provider="wire").data == each.data
     for what in ("a picture", "a call", "a vote", "generate", "forget all"):
         with pytest.raises(StoreError) as failed:
             WRITERS[what](Store(store.folder)) if what != "a picture" else store.put(

@@ -95,7 +95,7 @@ def test_a_pack_holds_the_notebook_and_just_what_it_shows(store, whales):
     record(store, f"{SENTINEL} unused", n=2)
     call = pending.begin(
         store,
-        Request(prompt=SENTINEL, model="flux-2.0", run="3f2a9c1e-2222-4000-8000-000000000000"),
+        Request(prompt=SENTINEL, model="flux-2.0", idempotency_key="3f2a9c1e-2222-4000-8000-000000000000"),
         provider="wire",
     )
     pending.mark_unknown(store, call, "It was interrupted.")

@@ -44,7 +44,7 @@ from dataclasses import replace
 from pathlib import Path
 from conftest import ask, drawing, drawn
 from beluga_nb.request import Request
-from beluga_nb.result import Answer, Result
+from beluga_nb.result import ImagePayload, Result
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -77,7 +77,7 @@ def large(request):
     return buffer.getvalue()
 
 async def drawing_large(request):
-    return Result.of(request, [Answer(large(request), "image/png") for _ in request.samples], engine="large")
+    return Result.of(request, [ImagePayload(large(request), "image/png") for _ in request.samples], engine="large")
 
 assert ask(auto(drawing), FOX) == ask(drawing, FOX)
 assert said == []

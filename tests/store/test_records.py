@@ -190,11 +190,11 @@ def test_whatever_the_picture_depends_on_is_in_the_key(other):
 
 
 def test_how_many_are_asked_for_is_not_in_the_key():
-    assert key(FOX.part(0, 4), provider="belugapi") == key(FOX, provider="belugapi")
+    assert key(FOX.slice(0, 4), provider="belugapi") == key(FOX, provider="belugapi")
 
 
 def test_only_what_was_set_is_asked():
-    assert FOX.said == {"model": "flux-2.0", "prompt": "a fox"}
+    assert FOX.parameters == {"model": "flux-2.0", "prompt": "a fox"}
 
 
 def test_a_json_value_has_one_spelling():
@@ -268,12 +268,12 @@ def test_reading_makes_nothing(store):
 def test_another_provider_take_or_sample_is_not_recorded(written):
     assert written.read(FOX, provider="local") is None
     assert written.read(Request(prompt="a fox", model="flux-2.0", take="b"), provider="wire") is None
-    assert written.read(FOX.part(1), provider="wire") is None
+    assert written.read(FOX.slice(1), provider="wire") is None
 
 
 def test_the_same_bytes_are_kept_once(written):
-    written.write(one(FOX.part(1)), PREVIEW, provider="wire")
-    same = Picture(drawn(FOX, 0), "image/png", Recipe(request=FOX.part(2), engine="x"))
+    written.write(one(FOX.slice(1)), PREVIEW, provider="wire")
+    same = Picture(drawn(FOX, 0), "image/png", Recipe(request=FOX.slice(2), engine="x"))
     written.write(same, PREVIEW, provider="wire")
     assert len(list(written.folder.glob("records/*/*.json"))) == 3
     assert len(list(written.folder.glob("blobs/*/*.png"))) == 2
@@ -287,7 +287,7 @@ def test_bytes_of_no_known_format_are_kept_too(store):
 
 def test_all_records_are_listed_in_the_order_of_their_keys(store):
     for sample in range(5):
-        store.write(one(FOX.part(sample)), None, provider="wire")
+        store.write(one(FOX.slice(sample)), None, provider="wire")
     listed = list(store.entries())
     assert len(listed) == 5
     assert [entry.key for entry in listed] == sorted(entry.key for entry in listed)

@@ -36,7 +36,7 @@ async def unfetched(request):
 
 async def half_fetched(request):
     failed = IncompleteError(
-        (await drawing(request.part(0))), [InvalidResponseError("It cannot be fetched.")]
+        (await drawing(request.slice(0))), [InvalidResponseError("It cannot be fetched.")]
     )
     failed.addresses = (address(1),)
     raise failed
@@ -70,9 +70,9 @@ def left(engine, store, request=FOX):
 
 
 def test_r11_what_was_left_is_fetched_when_the_same_is_asked_again_and_nothing_is_bought(store):
-    left(unfetched, store, FOX.part(0, 2))
+    left(unfetched, store, FOX.slice(0, 2))
     engine, fetch = Counting(), Fetching(0, 1)
-    result = ask(recovering(engine, store, fetch), FOX.part(0, 2))
+    result = ask(recovering(engine, store, fetch), FOX.slice(0, 2))
     assert [picture.data for picture in result.pictures] == [drawn(FOX, 0), drawn(FOX, 1)]
     assert fetch.asked == ["https://cdn.example/0", "https://cdn.example/1"]
     assert engine.requests == []
@@ -80,25 +80,29 @@ def test_r11_what_was_left_is_fetched_when_the_same_is_asked_again_and_nothing_i
 
 
 def test_beside_what_arrived_only_what_was_left_is_fetched(store):
-    left(half_fetched, store, FOX.part(0, 2))
+    left(half_fetched, store, FOX.slice(0, 2))
     engine, fetch = Counting(), Fetching(0, 1)
-    assert len(ask(recovering(engine, store, fetch), FOX.part(0, 2))) == 2
+    assert len(ask(recovering(engine, store, fetch), FOX.slice(0, 2))) == 2
     assert fetch.asked == ["https://cdn.example/1"]
     assert engine.requests == []
     assert pending.calls(store) == []
 
 
 def test_what_has_expired_is_bought_and_the_first_call_stays_in_the_journal(store):
-    left(unfetched, store, FOX.part(0, 2))
+    left(unfetched, store, FOX.slice(0, 2))
     engine = Counting()
-    ask(recovering(engine, store, Fetching(0)), FOX.part(0, 2))
+    ask(recovering(engine, store, Fetching(0)), FOX.slice(0, 2))
     assert [request.sample for request in engine.requests] == [1]
     assert len(pending.calls(store)) == 1
 
 
 @pytest.mark.parametrize(
     "other",
-    [FOX.part(1), Request(prompt="a fox", model="flux-2.0", take="2"), Request(prompt="a", model="flux-2.0")],
+    [
+        FOX.slice(1),
+        Request(prompt="a fox", model="flux-2.0", take="2"),
+        Request(prompt="a", model="flux-2.0"),
+    ],
     ids=["another sample", "another take", "another prompt"],
 )
 def test_what_was_left_answers_nothing_else(store, other):

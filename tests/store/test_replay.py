@@ -8,6 +8,7 @@ import threading
 import pytest
 from conftest import Counting, ask, drawing, drawn
 
+from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.replayed import Replayed
@@ -347,7 +348,7 @@ def test_bytes_that_are_no_picture_lose_no_other(store, said):
 
     result = ask(auto(odd, store, said), asked(2))
     assert [picture.data for picture in result.pictures] == [b"GIF89a", drawn(FOX, 1)]
-    assert store.read(FOX.part(1), provider="wire").data == drawn(FOX, 1)
+    assert store.read(FOX.slice(1), provider="wire").data == drawn(FOX, 1)
     assert any("no readable PNG" in words for words in said)
 
 
@@ -483,7 +484,7 @@ def test_a_call_is_in_the_journal_before_it_is_sent_and_out_of_it_when_it_is_ans
 
     async def looking(request):
         [call] = pending.calls(store)
-        seen.append((call.run, call.on_its_way, request.run))
+        seen.append((call.run, call.on_its_way, request.idempotency_key))
         return await drawing(request)
 
     ask(auto(looking, store), FOX)
@@ -522,7 +523,7 @@ def test_what_had_arrived_of_a_stopped_call_is_recorded_and_the_rest_may_have_be
     async def stopped_in_the_middle(request):
         raise CallCancelled(lambda: [drawn_result])
 
-    drawn_result = ask(drawing, asked(3).part(1))
+    drawn_result = ask(drawing, asked(3).slice(1))
     with pytest.raises(asyncio.CancelledError):
         ask(auto(stopped_in_the_middle, store), asked(3))
     assert [entry.request.sample for entry in store.entries()] == [1]
@@ -599,7 +600,7 @@ def test_what_two_kernels_bought_for_the_same_request_is_kept_twice(store, said)
 
 def test_takes_that_are_being_made_are_not_free(store):
     second = next_free_take(FOX, store, provider="wire")
-    assert next_free_take(FOX, store, provider="wire", reserved={second.part(0)}).take == "3"
+    assert next_free_take(FOX, store, provider="wire", reserved={second.slice(0)}).take == "3"
 
 
 # --- all that is missing
@@ -706,26 +707,17 @@ def test_a_damaged_sheet_is_made_anew(store, damage):
 
 def test_the_small_copy_is_made_where_the_picture_is_decoded_anyway(tmp_path):
     """Decoding is the most of the work; who checks a picture makes its small copy on the way."""
-    from beluga_nb.result import SMALL
+    decoded = []
 
-    made = []
-
-    async def checking(request):
-        made.append(SMALL.get())
-        result = await drawing(request)
-        small = Preview(b"on the way", "image/jpeg")
-        pictures = (dataclasses.replace(each, preview=small) for each in result.pictures)
-        return dataclasses.replace(result, pictures=tuple(pictures))
+    def small(image):
+        decoded.append(image.size)
+        return Preview(b"on the way", "image/jpeg")
 
     store = Store(tmp_path)
-    recorded = Recorded(
-        checking,
-        Recorder(store, provider="wire", preview=lambda _: None, notify=made.append),
-        small=lambda _: None,
-    )
+    checking = own_engine(drawing, "mine", make_preview=small).within(30)
+    recorded = Recorded(checking, Recorder(store, provider="wire", preview=pytest.fail, notify=pytest.fail))
     request = Request(prompt="a fox", model="flux-2.0")
     [picture] = ask(recorded, request).pictures
-    assert callable(made[0])
-    assert SMALL.get() is None
+    assert decoded == [picture.size]
     assert picture.preview.data == b"on the way"
     assert store.preview(request, provider="wire") == picture.preview

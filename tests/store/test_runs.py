@@ -23,7 +23,9 @@ def store(tmp_path):
 
 
 def lost(store, prompt="a lost fox", run="3f2a9c1e-0000-4000-8000-000000000000", why="The connection broke."):
-    call = pending.begin(store, Request(prompt=prompt, model="flux-2.0", run=run), provider="wire")
+    call = pending.begin(
+        store, Request(prompt=prompt, model="flux-2.0", idempotency_key=run), provider="wire"
+    )
     if why:
         pending.mark_unknown(store, call, why)
 

@@ -167,7 +167,7 @@ def test_a_temporary_file_of_a_dead_writer_is_reported(store):
 def test_a_call_without_a_known_end_is_mentioned(store):
     call = pending.begin(
         store,
-        Request(prompt="a fox", model="flux-2.0", run="3f2a9c1e-2222-4000-8000-000000000000"),
+        Request(prompt="a fox", model="flux-2.0", idempotency_key="3f2a9c1e-2222-4000-8000-000000000000"),
         provider="wire",
     )
     pending.mark_unknown(store, call, "It was interrupted.")
