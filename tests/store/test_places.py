@@ -77,7 +77,8 @@ def large(request):
     return buffer.getvalue()
 
 async def drawing_large(request):
-    return Result.of(request, [ImagePayload(large(request), "image/png") for _ in request.samples], engine="large")
+    pictures = [ImagePayload(large(request), "image/png") for _ in request.samples]
+    return Result.of(request, pictures, engine="large")
 
 assert ask(auto(drawing), FOX) == ask(drawing, FOX)
 assert said == []
