@@ -60,7 +60,7 @@ from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.takes import retaken
+from beluga_nb.store.takes import next_free_take
 from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
@@ -427,7 +427,9 @@ class Session(Care, Comparing, Bench):
             return
         takes = self._room.takes(_place(store))
         with self._room.taking:
-            request = retaken(request, store, provider=self._provider(now), reserved=takes, unfinished=True)
+            request = next_free_take(
+                request, store, provider=self._provider(now), reserved=takes, unfinished=True
+            )
             takes.add(request.slice(0))  # until its end, or two made at once would be one
         try:
             yield request

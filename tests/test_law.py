@@ -292,7 +292,7 @@ def leave(store, request):
     """As if an earlier call had left all its pictures at their addresses."""
     call = pending.begin(store, request.as_call(), provider="law")
     left = [Address(sample=sample, url="https://x.example/", engine="x") for sample in request.samples]
-    pending.lose(store, call, "It was not fetched.", left)
+    pending.mark_unknown(store, call, "It was not fetched.", left)
 
 
 def check_replay(engine, request, expected):
