@@ -29,13 +29,14 @@ from beluga_nb.config.preferences import Preferences, canonical, resolved
 from beluga_nb.config.project import is_untrusted_file
 from beluga_nb.config.settings import Settings, SettingsOptions
 from beluga_nb.console import check_yes
-from beluga_nb.engines.pipeline import Recorder, build, source_of
+from beluga_nb.engines.pipeline import build, source_of
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import BelugaError, SettingsError
 from beluga_nb.hints import Hint
 from beluga_nb.keyless import check
-from beluga_nb.merge import runs
+from beluga_nb.merge import contiguous_ranges
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Result
@@ -45,7 +46,7 @@ from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
-from beluga_nb.store.takes import retaken
+from beluga_nb.store.takes import next_free_take
 from beluga_nb.store.work import revocable
 
 ASK_ABOVE = 10
@@ -232,7 +233,7 @@ class Resources:
 
     def _posts(self, call: Call, known: set[int]) -> Iterator[Post]:
         request = call.request
-        new = [run for run in runs(request.samples, known) if run[0] not in known]
+        new = [run for run in contiguous_ranges(request.samples, known) if run[0] not in known]
         if not new:
             return
         self.check_may_ask(call)
@@ -308,7 +309,7 @@ class Resources:
     def engine(self, call: Call, *, breaker: CircuitBreaker | None = None) -> Engine:
         """Return the engine that answers a call; a run of many has a `breaker`, which stops all of them."""
         source = source_of(call.backend, self.room, make_preview=small) if call.may_ask else None
-        recorder = Recorder(preview=preview, notify=self.notify)
+        recorder = Recorder(call.store, provider=call.provider, preview=preview, notify=self.notify)
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
     async def ask(self, call: Call, engine: Engine) -> Result:
@@ -350,7 +351,7 @@ class Resources:
 
     def _reserve_take(self, call: Call, takes: set[Request]) -> Request:
         with self.room.taking:
-            request = retaken(
+            request = next_free_take(
                 call.request, call.store, provider=call.provider, reserved=takes, unfinished=True
             )
             takes.add(request.slice(0))  # until its end, or two made at once would be one

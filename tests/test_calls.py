@@ -100,7 +100,7 @@ def test_neither_a_call_nor_a_grid_reads_the_store_on_the_event_loop(session, mo
 
     for name in ("has", "read", "preview"):
         monkeypatch.setattr(Store, name, watched(getattr(Store, name)))
-    monkeypatch.setattr("beluga_nb.resources.retaken", watched(takes.retaken))
+    monkeypatch.setattr("beluga_nb.resources.next_free_take", watched(takes.next_free_take))
     session.generate("a fox", mode=mode)
     session.grid("a {{animal}}", animal=["fox"]).run(mode=mode)
     assert bool(read) is (mode != "off")

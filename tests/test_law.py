@@ -29,7 +29,7 @@ from beluga_nb.config.settings import Settings
 from beluga_nb.engines import pipeline
 from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.per_loop import PerLoop
-from beluga_nb.engines.pipeline import Recorder
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import (
@@ -41,7 +41,7 @@ from beluga_nb.errors import (
     OutcomeUnknownError,
     RateLimitError,
 )
-from beluga_nb.merge import joined, outcome
+from beluga_nb.merge import merge_results, outcome
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, IncompleteError, Result
 from beluga_nb.server.app import create_app
@@ -86,7 +86,7 @@ def partly(error):
                 raise error
             return await drawing(part)
 
-        return joined(request, [await outcome(one, request.slice(each)) for each in request.samples])
+        return merge_results(request, [await outcome(one, request.slice(each)) for each in request.samples])
 
     return engine
 
@@ -187,9 +187,6 @@ async def outcome_of(engine, request):
         return await asyncio.wait_for(engine(request), 30)
     except BelugaError as error:
         return told(error)
-    finally:
-        if isinstance(engine, Http | Polled):
-            await engine.aclose()
 
 
 @cache
@@ -268,7 +265,7 @@ def built(mode, source, store, room, budgets, parts):
         call,
         source and replace(source, split=parts),
         room=room,
-        recorder=Recorder(preview=preview, notify=pytest.fail),
+        recorder=Recorder(store, provider="law", preview=preview, notify=pytest.fail),
         breaker=CircuitBreaker(lambda _: False),
     )
 
@@ -294,7 +291,7 @@ def leave(store, request):
     """As if an earlier call had left all its pictures at their addresses."""
     call = pending.begin(store, request.as_call(), provider="law")
     left = [Address(sample=sample, url="https://x.example/", engine="x") for sample in request.samples]
-    pending.lose(store, call, "It was not fetched.", left)
+    pending.mark_unknown(store, call, "It was not fetched.", left)
 
 
 def check_replay(engine, request, expected):

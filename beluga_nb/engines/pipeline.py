@@ -33,6 +33,7 @@ from beluga_nb.engines.held import Held
 from beluga_nb.engines.in_room import InRoom
 from beluga_nb.engines.limited import ConcurrencyLimit, Limited
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.recovering import Recover, Recovering
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.retrying import Backoff, Retrying
@@ -42,7 +43,7 @@ from beluga_nb.engines.stop_on_fatal import CircuitBreaker, StopOnFatal
 from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import Address
 from beluga_nb.request import Request
-from beluga_nb.result import Engine, OwnEngine, Picture, Preview, PreviewMaker, Result
+from beluga_nb.result import Engine, OwnEngine, PreviewMaker, Result
 from beluga_nb.runtime import GRACE
 
 
@@ -64,14 +65,6 @@ class Source:
     is_free: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recorder:
-    """How pictures are recorded: `preview` makes their small copies, and `notify` is told of problems."""
-
-    preview: Callable[[Picture], Preview]
-    notify: Callable[[str], None]
-
-
 def build(
     call: Call,
     source: Source | None,
@@ -91,18 +84,11 @@ def build(
     if source and not settings.uses_store:
         return _in_room(Batched(_bounded(source.engine, source, call, room, breaker), split), call, room)
     if source:
-        recorded = Recorded(
-            source.engine,
-            store,
-            provider=provider,
-            preview=recorder.preview,
-            notify=recorder.notify,
-            body=source.digest,
-        )
+        recorded = Recorded(source.engine, recorder, digest=source.digest)
         engine: Engine = _bounded(recorded, source, call, room, breaker)
         engine = Replayed(engine, store, provider=provider)
         if source.recover:
-            engine = Recovering(engine, recorded, source.recover, anew=settings.samples_anew)
+            engine = Recovering(engine, recorder, source.recover, anew=settings.samples_anew)
     else:
         engine = Replayed(Unrecorded(store), store, provider=provider)
     for other in call.other_providers:
@@ -178,7 +164,6 @@ async def _ask_service(
     service = room.service(
         (endpoint.base_url, endpoint.key, faults), lambda: _Service(Backoff(), _app(endpoint, faults))
     )
-    # Connections are not kept, so there is nothing to close.
     http = Http(endpoint, app=service.app, make_preview=make_preview)
     return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
 

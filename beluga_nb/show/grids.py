@@ -21,7 +21,7 @@ from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.markup import alt, data_uri
 from beluga_nb.show.preview import EDGE
 from beluga_nb.show.stored import StoreView
-from beluga_nb.store.records import Blob
+from beluga_nb.store.collection import Blob
 from beluga_nb.text import plural
 
 # Lazy imports in here: a grid in a notebook needs no fonts, no page and no pandas.

@@ -11,7 +11,9 @@ from urllib.parse import quote
 from beluga_nb.result import Bundle, Picture, Preview, Result
 from beluga_nb.show.markup import bundle, still
 from beluga_nb.show.preview import montage, tile
-from beluga_nb.store.records import Blob, Store
+from beluga_nb.store import sheets
+from beluga_nb.store.collection import Blob
+from beluga_nb.store.records import Store
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,13 @@ class StoreView:
 
     def tile(self, small: Preview) -> Preview:
         """Return the copy of a preview that grids show: a sheet of one."""
-        return self.store.sheet([small], lambda: tile(small), writing=self.writing)
+        return sheets.sheet(self.store, [small], lambda: tile(small), writing=self.writing)
 
     def labelled(
         self, parts: Sequence[Preview], make: Callable[[], Preview], words: Sequence[str]
     ) -> Preview:
         """Return the sheet of a grid."""
-        return self.store.sheet(parts, make, writing=self.writing, words=words)
+        return sheets.sheet(self.store, parts, make, writing=self.writing, words=words)
 
     def link(self, blob: Blob) -> str:
         """Return the way from the notebook to recorded bytes, or nothing where there is none."""
@@ -58,7 +60,7 @@ class StoreView:
             return ""
 
     def _sheet(self, parts: Sequence[Preview]) -> Preview:
-        return self.store.sheet(parts, lambda: montage(parts), writing=self.writing)
+        return sheets.sheet(self.store, parts, lambda: montage(parts), writing=self.writing)
 
     def _link(self, picture: Picture) -> str:
         return self.link(Blob(picture.sha256, picture.media_type))
