@@ -16,7 +16,7 @@ from beluga_nb.result import Bundle, Picture, Preview, Result
 from beluga_nb.runtime import Job
 from beluga_nb.show.markup import still
 from beluga_nb.show.preview import montage, thumbnail
-from beluga_nb.store import marks
+from beluga_nb.store import marks, sheets
 from beluga_nb.store.marks import Mark
 from beluga_nb.store.records import Store
 
@@ -109,7 +109,7 @@ class Bench:
         store, writing = self._store(), self.settings().mode not in {"off", "replay"}
 
         def sheet(parts: Sequence[Preview]) -> Preview:
-            return store.sheet(parts, lambda: montage(parts), writing=writing)
+            return sheets.sheet(store, parts, lambda: montage(parts), writing=writing)
 
         return still(results, sheet)
 

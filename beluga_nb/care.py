@@ -18,7 +18,9 @@ from beluga_nb.result import Bundle, Picture, Preview, Result
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage, thumbnail, tile
-from beluga_nb.store.records import Blob, Store
+from beluga_nb.store import sheets
+from beluga_nb.store.collection import Blob
+from beluga_nb.store.records import Store
 
 # What is wanted now and then is imported there: the first picture of a kernel waits for none of it.
 if TYPE_CHECKING:
@@ -161,17 +163,17 @@ class View:
         return bundle(result, self._sheet, embed=self.embed, link=self._link)
 
     def _sheet(self, parts: Sequence[Preview]) -> Preview:
-        return self.store.sheet(parts, lambda: montage(parts), writing=self.writing)
+        return sheets.sheet(self.store, parts, lambda: montage(parts), writing=self.writing)
 
     def tile(self, small: Preview) -> Preview:
         """Return the copy of a preview that grids show: a sheet of one, which the store keeps."""
-        return self.store.sheet([small], lambda: tile(small), writing=self.writing)
+        return sheets.sheet(self.store, [small], lambda: tile(small), writing=self.writing)
 
     def labelled(
         self, parts: Sequence[Preview], make: Callable[[], Preview], words: Sequence[str]
     ) -> Preview:
         """Return the sheet of a grid, which the store keeps."""
-        return self.store.sheet(parts, make, writing=self.writing, words=words)
+        return sheets.sheet(self.store, parts, make, writing=self.writing, words=words)
 
     def _link(self, picture: Picture) -> str:
         return self.link(Blob(picture.sha256, picture.media_type))

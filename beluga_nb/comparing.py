@@ -44,7 +44,8 @@ from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.markup import alt, bundle, data_uri
 from beluga_nb.show.preview import EDGE, preview_of, recorded_preview
 from beluga_nb.store import pending
-from beluga_nb.store.records import Blob, Store
+from beluga_nb.store.collection import Blob
+from beluga_nb.store.records import Store
 from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ from beluga_nb.errors import BelugaError, EngineError, RequestError, SettingsErr
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
-from beluga_nb.merge import runs
+from beluga_nb.merge import contiguous_ranges
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
@@ -60,7 +60,7 @@ from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.marks import Mark as Mark  # for the workbench
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.store.takes import retaken
+from beluga_nb.store.takes import next_free_take
 from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
@@ -407,7 +407,7 @@ class Session(Care, Comparing, Bench):
         return Plan(posts=posts, recorded=sum(map(len, known)), caps=now.caps)
 
     def _posts(self, request: Request, known: Set[int], now: Settings) -> Iterator[Post]:
-        new = [run for run in runs(request.samples, known) if run[0] not in known]
+        new = [run for run in contiguous_ranges(request.samples, known) if run[0] not in known]
         if not new:
             return
         self._check_asking(now, request)
@@ -427,7 +427,9 @@ class Session(Care, Comparing, Bench):
             return
         takes = self._room.takes(_place(store))
         with self._room.taking:
-            request = retaken(request, store, provider=self._provider(now), reserved=takes, unfinished=True)
+            request = next_free_take(
+                request, store, provider=self._provider(now), reserved=takes, unfinished=True
+            )
             takes.add(request.slice(0))  # until its end, or two made at once would be one
         try:
             yield request

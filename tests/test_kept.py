@@ -219,13 +219,13 @@ KILLED = """
 import os, signal, sys
 from beluga_nb.api import http
 from beluga_nb.session import Session
-from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from pathlib import Path
 
 def killed(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-setattr({"parse": http.answers, "keep_extra": Recorded}[sys.argv[4]], sys.argv[4], killed)
+setattr({"parse": http.answers, "keep_extra": Recorder}[sys.argv[4]], sys.argv[4], killed)
 environ = {"BELUGA_API_KEY": sys.argv[3], "BELUGA_BASE_URL": sys.argv[2]}
 Session(environ=environ, folder=Path(sys.argv[1])).generate("a fox", model="flux-2.0")
 """

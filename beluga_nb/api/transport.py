@@ -102,14 +102,13 @@ class Response:
 class Transport:
     """Sends requests, each exactly once; with `app`, that ASGI application answers in this process.
 
-    Connections are not kept: the answer to a POST on one that the server has just closed would be unknown,
-    and it may be billed.
+    Each request has a connection of its own: the outcome of a POST on a kept one that the server has just
+    closed would be unknown, and it may be billed.
     """
 
     def __init__(self, endpoint: Endpoint, *, app: App | None = None) -> None:
         self.endpoint = endpoint
         self.app = app
-        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
 
     async def send(self, outgoing: Outgoing, deadline: float) -> Response | EngineError:
         """Return the response by `deadline` on the loop's clock, or the error that explains its absence.
@@ -168,19 +167,13 @@ class Transport:
         )
 
     def _transport(self, outgoing: Outgoing) -> httpx.AsyncBaseTransport:
-        proxy = "" if self.app or outgoing.ip else proxy_of(outgoing.url)
-        if proxy not in self._transports:
-            self._transports[proxy] = self._connected_by(proxy)
-        return self._transports[proxy]
-
-    def _connected_by(self, proxy: str) -> httpx.AsyncBaseTransport:
         if self.app:
             return httpx.ASGITransport(self.app, raise_app_exceptions=False)
         return httpx.AsyncHTTPTransport(
             verify=_trusted_certificates(os.getenv("SSL_CERT_FILE"), os.getenv("SSL_CERT_DIR")),
             trust_env=False,
             limits=httpx.Limits(max_keepalive_connections=0),
-            proxy=proxy or None,
+            proxy=None if outgoing.ip else proxy_of(outgoing.url),
         )
 
     def _ended(
@@ -213,11 +206,6 @@ class Transport:
     @property
     def _place(self) -> str:
         return f"[endpoints.{self.endpoint.provider}]" if self.endpoint.prefix else "BELUGA_BASE_URL"
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        for transport in self._transports.values():
-            await transport.aclose()
 
 
 _PASSING = (httpx.TransportError, OSError)
@@ -398,8 +386,8 @@ def _headers(response: httpx.Response) -> dict[str, str]:
     return headers
 
 
-def proxy_of(url: str) -> str:
-    """Return the proxy that the environment names for a URL, or nothing.
+def proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL, or None.
 
     Requests to this machine use no proxy, whatever the environment names.
     """
@@ -407,7 +395,7 @@ def proxy_of(url: str) -> str:
     proxies, host = getproxies(), parts.hostname or ""
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
     if not proxy or host in LOOPBACK or proxy_bypass(host):
-        return ""
+        return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 

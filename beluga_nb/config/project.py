@@ -192,7 +192,7 @@ def _without_own_cap(proposal: Proposal) -> object:
     return proposal.value
 
 
-OWN_CAP = "a price that a file says could void the max_cost that is said elsewhere"
+OWN_CAP = "a price of a file could void the max_cost that is set elsewhere"
 
 
 def _added(proposal: Proposal) -> object:

@@ -26,7 +26,7 @@ from beluga_nb.errors import (
     RateLimitError,
     SettingsError,
 )
-from beluga_nb.merge import joined
+from beluga_nb.merge import merge_results
 from beluga_nb.request import Request
 from beluga_nb.result import (
     CallCancelled,
@@ -205,7 +205,7 @@ class Checked:
                     f"The engine {self.provider} returned {count}.", "Return request.n pictures."
                 )
             )
-        result = joined(request, outcomes)
+        result = merge_results(request, outcomes)
         further = answer.pictures[request.n :]
         return replace(result, extra=partial(_answers, further) if further else None)
 

@@ -32,6 +32,7 @@ from beluga_nb.engines.held import Held
 from beluga_nb.engines.in_room import InRoom
 from beluga_nb.engines.limited import ConcurrencyLimit, Limited
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.recovering import Recover, Recovering
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.retrying import Backoff, Retrying
@@ -100,17 +101,11 @@ def build(source: Source | None, config: EngineConfig) -> Engine:
     if source and config.mode == "off":
         return _in_room(Batched(_bounded(source.engine, source, config), split), config)
     if source:
-        recorded = Recorded(
-            source.engine,
-            store,
-            provider=provider,
-            preview=config.preview,
-            notify=config.notify,
-            body=source.digest,
-        )
+        recorder = Recorder(store, provider=provider, preview=config.preview, notify=config.notify)
+        recorded = Recorded(source.engine, recorder, digest=source.digest)
         engine: Engine = Replayed(_bounded(recorded, source, config), store, provider=provider)
         if source.recover:
-            engine = Recovering(engine, recorded, source.recover, anew=config.mode == "refresh")
+            engine = Recovering(engine, recorder, source.recover, anew=config.mode == "refresh")
     else:
         engine = Replayed(Unrecorded(store), store, provider=provider)
     for other in config.other_providers:
@@ -176,7 +171,6 @@ async def _ask_service(
     service = room.service(
         (endpoint.base_url, endpoint.key, faults), lambda: _Service(Backoff(), _app(endpoint, faults))
     )
-    # Connections are not kept, so there is nothing to close.
     http = Http(endpoint, app=service.app, make_preview=make_preview)
     return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
 

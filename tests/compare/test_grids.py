@@ -571,7 +571,7 @@ def test_a_stopped_call_of_another_kernel_is_unknown_and_not_lost(session, tmp_p
     store = Store(tmp_path / "beluga_store")
     call = pending.begin(store, cell.request.as_call(), provider="127.0.0.1")
     assert grid.counts == {"done": 0, "failed": 0, "unknown": 0, "not sent": 7, "on its way": 1}
-    pending.lose(store, call, "It was interrupted.")
+    pending.mark_unknown(store, call, "It was interrupted.")
     assert grid.counts == {"done": 0, "failed": 0, "unknown": 1, "not sent": 7}
 
 

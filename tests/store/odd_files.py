@@ -70,7 +70,7 @@ def filled(folder):
     marks.write(store, marks.Mark(picture=first, favourite=True))
     scores.write(store, scores.Score(image=first, metric="sharpness", version="1", value=1.5))
     votes.Box(store).cast(left=first, right=second, answer="left")
-    pending.lose(store, pending.begin(store, FOX.as_call(), provider="wire"), "Stopped.")
+    pending.mark_unknown(store, pending.begin(store, FOX.as_call(), provider="wire"), "Stopped.")
     StoreLedger(store).add(b"{}\n")
     notebook(folder / "n.ipynb", shown)
     shown.pictures[0].save(folder / "q.png", metadata="sidecar")

@@ -28,6 +28,7 @@ from beluga_nb.store.marks import Mark
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
 from beluga_nb.store.scores import Score
+from beluga_nb.store.sheets import sheet
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 from beluga_nb.store.votes import Box
@@ -60,8 +61,8 @@ WRITERS = {
     "a picture": lambda store: store.write(picture(), Preview(b"small", "image/jpeg"), provider="wire"),
     "a refusal": lambda store: store.write_refusal(FOX, APIStatusError("no"), provider="wire", created=1),
     "bytes": lambda store: store.keep(b"half a picture"),
-    "a sheet": lambda store: store.sheet(
-        [Preview(b"a", "image/jpeg")], lambda: Preview(b"b", "image/jpeg"), writing=True
+    "a sheet": lambda store: sheet(
+        store, [Preview(b"a", "image/jpeg")], lambda: Preview(b"b", "image/jpeg"), writing=True
     ),
     "a call": lambda store: pending.begin(store, FOX.as_call(), provider="wire"),
     "a vote": lambda store: Box(store).cast(left=SHA, right="cd" * 32, answer="left"),
