@@ -20,7 +20,7 @@ def notebook():
     return nbformat.read(NOTEBOOKS / "01-quickstart.ipynb", 4)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lab(notebook):
     # All cells are drawn at once, so that what is below the window can be looked at too.
     windowing = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
@@ -54,7 +54,6 @@ def test_a_stranger_sees_every_picture_before_running_anything(notebook, lab):
 
 
 def test_running_it_again_gives_the_same_bytes_and_asks_nobody(notebook, lab):
-    lab.open(notebook, "again.ipynb")
     before = sorted((lab.work / "beluga_store").rglob("*"))
     lab.run_all()
     lab.page.wait_for_timeout(500)
