@@ -3,7 +3,7 @@
 * BelugaError
   * RequestError                    refused here, before anything was sent (also a ValueError)
     * UnknownNameError              no such model, size, quality, option … with the nearest that exists
-    * NotConfirmedError             many pictures, or something to be forgotten, and nobody said yes
+    * NotConfirmedError             many pictures, or a deletion, and the user did not say yes
     * OverBudgetError               more than max_images or max_cost allows
     * ImpossibleCombinationError    combinations of a grid that cannot be asked for, all at once
   * SettingsError                   a setting, a key or `beluga.toml` is unusable (also a ValueError)
@@ -14,7 +14,7 @@
   * EngineError                     an engine gave no pictures
     * APIConnectionError            no connection was made: nothing was sent
       * CertificateError            … since the certificate cannot be trusted
-    * APIStatusError                the service said no, by its status
+    * APIStatusError                the service refused, by its status
       * AuthenticationError         … since the key is missing or wrong (401)
       * RateLimitError              … for now (429, 503)
     * OutcomeUnknownError           sent, and no answer says what came of it: it may have been billed
@@ -60,7 +60,7 @@ class BelugaError(Exception):
     traced: bool = False  # whether a notebook shows the whole trace
 
     def __init__(self, message: str, hint: str = "") -> None:
-        # Names of files, what a server says, a damaged record: all of it ends up on a screen.
+        # Names of files, a server's text and damaged records may be part of a message that is shown.
         super().__init__(redact(printable(message)), redact(printable(hint)))
         self.message, self.hint = self.args
 
@@ -71,8 +71,10 @@ class BelugaError(Exception):
         return redact(super().__repr__())
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Most are made from other arguments than their message and hint.
-        state = {name: redact(said) if isinstance(said, str) else said for name, said in vars(self).items()}
+        # Most classes take other arguments than message and hint.
+        state = {
+            name: redact(value) if isinstance(value, str) else value for name, value in vars(self).items()
+        }
         return _again, (type(self), *map(redact, self.args)), state
 
     def _render_traceback_(self) -> list[str]:
@@ -81,7 +83,7 @@ class BelugaError(Exception):
         return redact("".join(traceback.format_exception(self))).splitlines() if whole else self.lines()
 
     def lines(self) -> list[str]:
-        """Return what is shown of it: what happened, and what to do."""
+        """Return the lines that are shown: what happened, and what to do."""
         return [redact(line) for line in self._lines()]
 
     def _lines(self) -> list[str]:
@@ -131,7 +133,7 @@ class UnknownNameError(RequestError):
 
 
 class NotConfirmedError(RequestError):
-    """Many pictures, or something to be forgotten, and nobody said yes; nothing was done."""
+    """Many pictures, or a deletion, and the user did not say yes; nothing was done."""
 
 
 class OverBudgetError(RequestError):
@@ -205,9 +207,9 @@ Outcome = Literal["not_sent", "refused", "unknown"]
 class EngineError(BelugaError):
     """An engine gave no pictures.
 
-    `outcome` says whether the request may have been billed: only "unknown" may. It is set where the request
+    `outcome` is whether the request may have been billed: only "unknown" may. It is set where the request
     is sent (api/transport.py), and everyone else reads it. `temporary` says that the same request may
-    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service said
+    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service sent
     (`answered`), or what the embedded server says when an engine behind it raises this. `run` is the id of
     the call, its `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive,
     and `job` is the service's own name for the work that it has accepted. `sample` is the number of the
@@ -251,12 +253,12 @@ class EngineError(BelugaError):
 
     def _lines(self) -> list[str]:
         first, *rest = super()._lines()
-        said = [f"status {self.status}"] if self.answered else []
-        said += [f"request {self.request_id}"] if self.request_id else []
-        said += (
+        details = [f"status {self.status}"] if self.answered else []
+        details += [f"request {self.request_id}"] if self.request_id else []
+        details += (
             [f"call {self.idempotency_key[:SHORT_ID]}"] if self.idempotency_key and self.may_be_billed else []
         )
-        return [f"{first} ({', '.join(said)})" if said else first, *rest]
+        return [f"{first} ({', '.join(details)})" if details else first, *rest]
 
 
 class APIConnectionError(EngineError):
@@ -274,7 +276,7 @@ class CertificateError(APIConnectionError):
 
 
 DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}
-"""The codes by which services say that a model does not draw a prompt; the API's contract names none."""
+"""The codes of services for a prompt that the model declines; the API's contract names none."""
 
 
 class APIStatusError(EngineError):
@@ -301,11 +303,11 @@ class RateLimitError(APIStatusError):
     default_status = 429
 
     def __init__(
-        self, message: str, hint: str = "", *, retry_after: float | None = None, **said: object
+        self, message: str, hint: str = "", *, retry_after: float | None = None, **fields: object
     ) -> None:
-        super().__init__(message, hint, **said)  # type: ignore[arg-type]  # the fields of EngineError
+        super().__init__(message, hint, **fields)  # type: ignore[arg-type]  # the fields of EngineError
         self.retry_after = retry_after
-        # A 503 that does not say when to come again may have come in the middle of the work.
+        # A 503 without Retry-After may have come in the middle of the work.
         self.outcome = "refused" if self.status == 429 or retry_after is not None else "unknown"
         self.temporary = True
 
@@ -337,4 +339,4 @@ class InvalidImageError(InvalidResponseError):
     def __init__(self, message: str, hint: str = "", *, data: bytes = b"", whole: bool = False) -> None:
         super().__init__(message, hint)
         self.whole = whole
-        self.data = redact_bytes(data)  # what is no picture may hold a key
+        self.data = redact_bytes(data)  # other data may hold a key

@@ -1,4 +1,4 @@
-"""A key in what is asked for: the request is refused, by an error whose traceback has no frame with the key.
+"""Refuse requests that hold a key, by an error whose traceback has no frame with the key.
 
 Tools that report errors with local variables (rich, Sentry) would send the key away otherwise.
 """
@@ -25,14 +25,14 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Watching(Protocol):
-    """An object that knows where keys may be that are in use."""
+    """An object that can look for keys in use."""
 
     def watch(self) -> None: ...
 
 
-def check(said: Mapping[str, object]) -> None:
+def check(arguments: Mapping[str, object]) -> None:
     """Raise `RequestError` where a key, in whatever form, stands in what would be sent, shown and stored."""
-    for name, value in said.items():
+    for name, value in arguments.items():
         if any(map(holds_key, _texts([name, value]))):
             is_named = isinstance(value, str) and not holds_key(name)
             raise RequestError(
@@ -57,7 +57,7 @@ def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
         try:
             if isinstance(self, Watching):
                 self.watch()
-            check({name: said for name, said in given.items() if name != "values"})
+            check({name: value for name, value in given.items() if name != "values"})
             return method(self, *args, **kwargs)
         except RequestError as error:
             if error.code != _CODE:
@@ -69,13 +69,13 @@ def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
     return checked
 
 
-def _texts(said: object) -> Iterator[str]:
-    if isinstance(said, str):
-        yield said
-    elif isinstance(said, Mapping):
-        yield from _texts([*said, *said.values()])
-    elif isinstance(said, list | tuple | set | frozenset):
-        for each in said:
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts([*value, *value.values()])
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
             yield from _texts(each)
 
 

@@ -278,3 +278,19 @@ def test_r43_what_keeps_an_interrupt_to_itself_would_be_found():
         assert swallows(clause)
     [clause] = ast.parse("try:\n  pass\nexcept BaseException:\n  print()\n  raise").body[0].handlers
     assert not swallows(clause)
+
+
+def by_hand(scope):
+    """The blocking functions of a module or class that are written beside an async one: `x` and `ax`."""
+    functions = {each.name for each in scope.body if isinstance(each, ast.FunctionDef)}
+    coroutines = {each.name for each in scope.body if isinstance(each, ast.AsyncFunctionDef)}
+    return {name for name in functions if f"a{name}" in coroutines}
+
+
+def test_no_blocking_twin_is_written_by_hand():
+    """`runtime.blocking` and `runtime.awaitable` make both from one function."""
+    for module in MODULES:
+        tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+        scopes = [tree, *(each for each in ast.walk(tree) if isinstance(each, ast.ClassDef))]
+        assert [by_hand(scope) for scope in scopes if by_hand(scope)] == [], module
+    assert by_hand(ast.parse("def open(): ...\nasync def aopen(): ...")) == {"open"}

@@ -32,16 +32,16 @@ from beluga_nb.server.guard import HEAD_LIMIT, Guard
 from beluga_nb.server.previews import previews
 
 Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
-"""Serves an app on a listening socket until Ctrl-C, and says when it has begun."""
+"""Serves an app on a listening socket until Ctrl-C, and calls back when it has begun."""
 
 Connect = Callable[[str], Engine]
 """Makes the engine of an upstream's base URL, or raises `SettingsError`."""
 
 Announce = Callable[[str, str], None]
-"""Tells somebody the URL and the key of a server that listens."""
+"""Reports the URL and the key of a server that listens."""
 
 HOST = "127.0.0.1"
-"""The only address that is served: what runs here is one person's."""
+"""The only address that is served: the server is for the user of this machine."""
 
 PORT = 8787
 
@@ -58,8 +58,8 @@ httpx and the openai package give theirs up after 5, and must be the first to: a
 just being closed has an unknown outcome.
 """
 
-_KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # what a Bearer token may hold (RFC 6750, 2.1)
-_GRACE = 2  # seconds that a picture under way gets when the server ends
+_KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # the characters of a Bearer token (RFC 6750, 2.1)
+_GRACE = 2  # seconds before running jobs are cut off when the server ends
 _ORPHANS_GRACE = 1  # … when its parent has ended; R50 has 2 for everything
 
 
@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         default=CONNECTIONS,
         help=f"at most so many at a time; default {CONNECTIONS}",
     )
-    # How `child.py` starts it: descriptors of two pipes that it has inherited.
+    # `child.py` passes the descriptors of two pipes.
     words.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     words.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     return words
@@ -121,40 +121,40 @@ def _key(text: str) -> str:
 
 
 def new_key() -> str:
-    """Return a random key that nobody guesses."""
+    """Return a random key."""
     return f"bapi_{secrets.token_urlsafe(24)}"
 
 
 def main(words: Sequence[str], *, engine: Engine = previews, connect: Connect = _nowhere) -> int:
     """Serve until Ctrl-C and return the exit status; what cannot start is 2, with a line on stderr."""
-    said = parser().parse_args(words)
-    key = said.key or new_key()
+    options = parser().parse_args(words)
+    key = options.key or new_key()
     try:
-        engine = connect(said.upstream) if said.upstream else engine
+        engine = connect(options.upstream) if options.upstream else engine
     except SettingsError as error:
         return _sorry(f"--upstream: {error.message} {error.hint}")
     try:
-        run = _server(said.connections)
-        listener = socket.create_server((HOST, said.port))
+        run = _server(options.connections)
+        listener = socket.create_server((HOST, options.port))
     except ImportError:
         return _sorry("uvicorn is missing: pip install 'beluga_nb[server]'")
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        return _sorry(f"port {said.port} cannot be used ({why}); --port 0 takes a free one")
-    if said.parent_fd is not None:
-        threading.Thread(target=_end_with_parent, args=[said.parent_fd], daemon=True).start()
-    announce = partial(_print, _who(said)) if said.ready_fd is None else _answering(said.ready_fd)
+        return _sorry(f"port {options.port} cannot be used ({why}); --port 0 takes a free one")
+    if options.parent_fd is not None:
+        threading.Thread(target=_end_with_parent, args=[options.parent_fd], daemon=True).start()
+    announce = partial(_print, _who(options)) if options.ready_fd is None else _answering(options.ready_fd)
     with listener:
-        # Who waits for another machine takes nothing from this one.
-        create = partial(create_app, key=key, workers=UPSTREAM_WORKERS if said.upstream else WORKERS)
-        app = faulty(engine, create) if said.faults else create(engine)
+        # Waiting for another machine uses no CPU here.
+        create = partial(create_app, key=key, workers=UPSTREAM_WORKERS if options.upstream else WORKERS)
+        app = faulty(engine, create) if options.faults else create(engine)
         return _serve(run, app, listener, key, announce)
 
 
-def _who(said: argparse.Namespace) -> str:
-    host = urlsplit(said.upstream).hostname if said.upstream else None
+def _who(options: argparse.Namespace) -> str:
+    host = urlsplit(options.upstream).hostname if options.upstream else None
     who = f"pictures from {host}" if host else "procedural previews"
-    return f"{who}, faults on demand" if said.faults else who
+    return f"{who}, faults on demand" if options.faults else who
 
 
 def _sorry(line: str) -> int:
@@ -164,14 +164,14 @@ def _sorry(line: str) -> int:
 
 def _serve(run: Run, app: ASGIApp, listener: socket.socket, key: str, announce: Announce) -> int:
     port = listener.getsockname()[1]
-    # uvicorn shuts down in order at Ctrl-C, then raises what it had held back.
+    # uvicorn shuts down at Ctrl-C, then raises the signal again.
     with suppress(KeyboardInterrupt):
         run(Guard(app, port=port), listener, lambda: announce(f"http://{HOST}:{port}/v1", key))
     return 0
 
 
 def _not_asked_for(record: logging.LogRecord) -> bool:
-    # An answer that is cut off on demand (faults.py) is no failure of this server's.
+    # An answer that is cut off on demand (faults.py) is not a failure of this server.
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionAbortedError))
 
 
@@ -182,7 +182,7 @@ def _print(who: str, url: str, key: str) -> None:
 def _answering(ready: int) -> Announce:
     def answer(url: str, key: str) -> None:
         os.write(ready, json.dumps({"url": url, "key": key, "pid": os.getpid()}).encode() + b"\n")
-        # The reader sees the end now, and what is printed from here on goes to the log.
+        # This closes the pipe for the reader; later output goes to the log.
         os.dup2(2, ready)
 
     return answer
@@ -211,11 +211,11 @@ def _server(connections: int) -> Run:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            # Not before: a Ctrl-C that comes while the event loop is made leaves a traceback.
+            # Not earlier: a Ctrl-C while the event loop is being created leaves a traceback.
             self.begun()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            # Requests that are cut off at Ctrl-C are cut off on purpose: no traceback for each.
+            # Requests are cut off at Ctrl-C on purpose, so their tracebacks are not logged.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 
