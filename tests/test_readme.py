@@ -143,6 +143,8 @@ RUN_BY = {
     "import beluga_nb\n\nmodels": "what_judges_runs_as_it_stands",
     "import asyncio\n\nfrom PIL": "the_documented_engine_answers_in_a_notebook",
     "%%beluga\nan evening sky": "the_documented_engine_answers_in_a_notebook",
+    "import asyncio\nimport threading": "the_documented_pipeline_draws_and_replays_without_torch",
+    "%beluga config": "the_documented_pipeline_draws_and_replays_without_torch",
     "%%beluga compare": "the_comparison_runs_as_it_stands",
     "[endpoints.lab]": "the_endpoint_of_the_readme_is_one",
     "[aliases]": "the_settings_are_read_as_they_stand",
@@ -171,7 +173,7 @@ def test_every_way_to_keep_a_recipe_is_named():
     assert re.findall(r'^\| `"(.*?)"` \|', DOCS, re.MULTILINE) == list(WAYS)
 
 
-def test_the_reference_is_that_of_the_grammar():
+def test_the_reference_is_that_of_the_commands():
     assert with_reference(README) == README, "python -m tests.reference writes it"
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from beluga_nb.errors import StoreError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import has_content, replacing
 from beluga_nb.store import files
@@ -91,8 +92,9 @@ def _told(file: Path) -> Iterator[None]:
     try:
         yield
     except Rejected as rejected:
+        reason, hint = (*rejected.args, "Nothing was written.")[:2]
         raise StoreError(
-            f"{sanitize(file.name or str(file), 120)} cannot be unpacked: {rejected}.", "Nothing was written."
+            f"{sanitize(file.name or str(file), 120)} cannot be unpacked: {reason}.", hint
         ) from None
 
 
@@ -192,7 +194,8 @@ def _check_free(contents: _Contents, store: Store, into: Path) -> None:
     notebook = into / contents.notebook
     if os.path.lexists(notebook) and not has_content(notebook, contents.cells):
         raise Rejected(
-            f"another {sanitize(contents.notebook, 120)} is there already; --into FOLDER puts it elsewhere"
+            f"another {sanitize(contents.notebook, 120)} is there already",
+            Hint("Nothing was written. Unpack elsewhere: ", Remedy("into", "FOLDER")),
         )
 
 
@@ -235,5 +238,5 @@ def _write_new(folder: Path, name: str, data: bytes) -> None:
     except OSError as error:
         raise StoreError(
             f"{sanitize(path.name, 120)} cannot be written: {error.strerror or error}.",
-            "Unpack elsewhere: --into FOLDER",
+            Hint("Unpack elsewhere: ", Remedy("into", "FOLDER")),
         ) from None

@@ -63,7 +63,7 @@ _DAMAGED = (
 
 
 class Rejected(Exception):
-    """A zip is not as it should be; the text says why."""
+    """A zip is not as it should be; the text says why, and a hint may say what to do."""
 
 
 @contextmanager
