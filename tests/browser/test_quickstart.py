@@ -20,11 +20,15 @@ def notebook():
     return nbformat.read(NOTEBOOKS / "01-quickstart.ipynb", 4)
 
 
+def lab_with(notebook):
+    """JupyterLab that draws all cells at once, so that those below the window can be seen too."""
+    windowing = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
+    return Lab(notebook, files=[NOTEBOOKS / "beluga_store"], settings=windowing)
+
+
 @pytest.fixture
 def lab(notebook):
-    # All cells are drawn at once, so that what is below the window can be looked at too.
-    windowing = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
-    with Lab(notebook, files=[NOTEBOOKS / "beluga_store"], settings=windowing) as lab:
+    with lab_with(notebook) as lab:
         yield lab
 
 
