@@ -14,7 +14,7 @@
   * EngineError                     an engine gave no pictures
     * APIConnectionError            no connection was made: nothing was sent
       * CertificateError            … since the certificate cannot be trusted
-    * APIStatusError                the service said no, by its status
+    * APIStatusError                the service refused, by its status
       * AuthenticationError         … since the key is missing or wrong (401)
       * RateLimitError              … for now (429, 503)
     * OutcomeUnknownError           sent, and no answer says what came of it: it may have been billed
@@ -59,11 +59,11 @@ class BelugaError(Exception):
 
     may_be_billed: bool = False
     status: int | None = None
-    traced: bool = False  # whether a notebook shows the whole trace
+    traced: bool = False  # Whether a notebook shows the whole trace.
     surface: Surface = Surface.PYTHON
 
     def __init__(self, message: str, hint: str = "") -> None:
-        # Names of files, what a server says, a damaged record: all of it ends up on a screen.
+        # Names of files, words of a server and damaged records are all shown on a screen.
         self.message = _clean(message)
         self.hint = mapped(hint, _clean)
         super().__init__(self.message, self.hint)
@@ -227,7 +227,7 @@ class EngineError(BelugaError):
 
     `outcome` says whether the request may have been billed: only "unknown" may. It is set where the request
     is sent (api/transport.py), and everyone else reads it. `temporary` says that the same request may
-    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service said
+    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are the service's own words
     (`answered`), or what the embedded server says when an engine behind it raises this. `run` is the id of
     the call, its `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive,
     and `job` is the service's own name for the work that it has accepted. `sample` is the number of the
@@ -324,7 +324,7 @@ class RateLimitError(APIStatusError):
     ) -> None:
         super().__init__(message, hint, **fields)  # type: ignore[arg-type]  # the fields of EngineError
         self.retry_after = retry_after
-        # A 503 that does not say when to come again may have come in the middle of the work.
+        # A 503 without Retry-After may have come while the request was being executed.
         self.outcome = "refused" if self.status == 429 or retry_after is not None else "unknown"
         self.temporary = True
 
