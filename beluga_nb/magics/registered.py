@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import HasTraits, TraitType
 
-from beluga_nb.errors import UnknownNameError
 from beluga_nb.usage import help_text
 
 if TYPE_CHECKING:
@@ -80,6 +79,8 @@ class BelugaMagics(Magics):
         given = cfg.get(type(self).__name__, {})
         known = self.trait_names(config=True)
         if unknown := [name for name in given if name not in known]:
+            from beluga_nb.errors import UnknownNameError  # Lazy import: loading without one needs no errors.
+
             raise UnknownNameError("setting", unknown[0], known)
         super()._load_config(cfg, *args, **more)
 
