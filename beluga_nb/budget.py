@@ -36,7 +36,7 @@ LONGEST_LINE = 4096
 
 MOST_IMAGES = 10**9
 
-_DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)  # as a line of a ledger has them
+_DIGITS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)  # the form in a line of the ledger
 _TRIES = 100
 
 
@@ -49,18 +49,18 @@ class Prices:
     table: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, said: object) -> Prices:
+    def of(cls, given: object) -> Prices:
         """Return the prices of the table `[prices]` of `beluga.toml`; raise `SettingsError`.
 
         >>> Prices.of({"date": datetime.date(2026, 11, 1), "flux-2.0": {"standard": 0.03, "hd": 0.06}}).each(
         ...     Request(prompt="a fox", model="flux-2.0", quality="hd"))
         Decimal('0.06')
         """
-        if not isinstance(said, Mapping) or type(said.get("date")) is not datetime.date:
+        if not isinstance(given, Mapping) or type(given.get("date")) is not datetime.date:
             raise SettingsError("The setting prices has no date.", "Say when you looked: date = 2026-11-01")
-        table = {model: _by_quality(model, price) for model, price in said.items() if model not in _HEAD}
-        currency = sanitize(str(said.get("currency", "USD")), 12)
-        return cls(date=said["date"], currency=currency, table=table)
+        table = {model: _by_quality(model, price) for model, price in given.items() if model not in _HEAD}
+        currency = sanitize(str(given.get("currency", "USD")), 12)
+        return cls(date=given["date"], currency=currency, table=table)
 
     @property
     def words(self) -> str:
@@ -74,7 +74,7 @@ class Prices:
             return prices[request.quality]
         if _ANY_QUALITY in prices:
             return prices[_ANY_QUALITY]
-        # What the service takes for its default is not ours to say.
+        # The service's own default quality is not known here.
         return max(prices.values()) if prices and request.quality is None else None
 
 
@@ -125,7 +125,7 @@ class Amount:
         return Amount(self.images + other.images, cost, self.unpriced + other.unpriced)
 
     def __sub__(self, other: Amount) -> Amount:
-        """Return what is left, which is never less than nothing."""
+        """Return the rest, which is never negative."""
         back = self.at_most(other)
         cost = money.less(self.cost, back.cost)
         return Amount(self.images - back.images, cost, self.unpriced - back.unpriced)
@@ -137,22 +137,22 @@ class Amount:
         )
 
     def to_json(self) -> dict[str, object]:
-        """Return what is written of it."""
+        """Return it as the ledger stores it."""
         most = self.at_most(_MOST)
         return {"images": most.images, "cost": f"{most.cost:f}", "unpriced": most.unpriced}
 
     @classmethod
-    def of(cls, said: Mapping[str, object]) -> Amount:
-        """Return what anybody may have written; raise one of `DAMAGE` where that is no amount."""
-        images = whole(said["images"], least=0, most=MOST_IMAGES)
-        return cls(images, _cost(said["cost"]), whole(said["unpriced"], least=0, most=images))
+    def of(cls, entry: Mapping[str, object]) -> Amount:
+        """Return the amount of a ledger's line, which is not trusted; raise one of `DAMAGE` for no amount."""
+        images = whole(entry["images"], least=0, most=MOST_IMAGES)
+        return cls(images, _cost(entry["cost"]), whole(entry["unpriced"], least=0, most=images))
 
 
 _MOST = Amount(MOST_IMAGES, Decimal(money.MOST), MOST_IMAGES)
 
 
-def _cost(said: object) -> Decimal:
-    if not _DIGITS.fullmatch(text(said)) or (cost := money.amount(said)) is None:
+def _cost(value: object) -> Decimal:
+    if not _DIGITS.fullmatch(text(value)) or (cost := money.amount(value)) is None:
         raise ValueError("no cost")
     return cost
 
@@ -161,7 +161,7 @@ class Ledger(Protocol):
     """Where several processes write down what they spend, a line at a time, and nothing is ever changed."""
 
     def add(self, line: bytes) -> None: ...
-    def read(self, start: int) -> bytes | None: ...  # a piece; None: it is no longer what was read before
+    def read(self, start: int) -> bytes | None: ...  # None: the file was replaced
 
 
 class Budget:
@@ -180,15 +180,15 @@ class Budget:
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:
-        self.replayed = 0  # pictures that the store had, and need not be made again
+        self.replayed = 0  # pictures that came from the store
         self.saved = ZERO
         self._ledger = ledger
-        self._is_apart = False  # it cannot count together with the other processes of a fork
+        self._is_apart = False  # it cannot share a count with its forks
         self._spent = Amount()
-        self._read = 0  # bytes of the ledger
-        self._overlong = False  # in a line that is too long
-        self._held: dict[str, Amount] = {}  # what may be given back, by the reservation's id
-        self._fitted: dict[str, bool] = {}  # this process's own reservations that are being written
+        self._read = 0  # bytes of the ledger that were read
+        self._overlong = False  # inside a line that is too long
+        self._held: dict[str, Amount] = {}  # reservations that may be given back, by id
+        self._fitted: dict[str, bool] = {}  # own reservations that are being written, by id
         self._lock = ProcessLock()
         _BUDGETS.add(self)
 
@@ -234,7 +234,7 @@ class Budget:
         except (BelugaError, CallCancelled) as error:
             arrived = len(error.result) if isinstance(error, IncompleteError) else 0
             if not error.may_be_billed and arrived < request.n:
-                with suppress(StoreError):  # what cannot be written down stays counted
+                with suppress(StoreError):  # if it cannot be written, it stays counted
                     self._give_back(name, request.slice(request.sample, request.n - arrived), caps)
             raise
         finally:
@@ -277,7 +277,7 @@ class Budget:
     def _reserve(self, request: Request, caps: Caps) -> str:
         name = uuid.uuid4().hex
         with self._lock:
-            for _ in range(_TRIES):  # until no other process is quicker
+            for _ in range(_TRIES):  # again where another process was quicker
                 self._catch_up()
                 worst = self._fitting([request], caps)
                 self._fitted[name] = False
@@ -295,7 +295,7 @@ class Budget:
 
     def _settle(self, name: str) -> None:
         with self._lock:
-            if self._ledger is None:  # no other process can give it back
+            if self._ledger is None:  # only this process can give it back
                 self._held.pop(name, None)
 
     def _write(self, entry: Mapping[str, object]) -> None:
@@ -334,7 +334,7 @@ class Budget:
     def _hear(self, lines: Sequence[bytes]) -> None:
         for line in lines[self._overlong :]:
             if len(line) <= LONGEST_LINE:
-                with suppress(*DAMAGE):  # cut off, or not written by us
+                with suppress(*DAMAGE):  # truncated, or written by another program
                     self._count(members(load_json(str(line, "utf-8"))))
         self._overlong = False
 
@@ -377,7 +377,7 @@ class Budget:
         if self._ledger is None:
             self._is_apart = True
         else:
-            self._forget()  # another thread may have been at it
+            self._forget()  # another thread may have changed it
 
     def _fitting(self, requests: Sequence[Request], caps: Caps) -> Decimal | None:
         if self._is_apart and (caps.images, caps.cost) != (None, None):
@@ -413,7 +413,7 @@ class Budget:
         return worst
 
 
-_BUDGETS: weakref.WeakSet[Budget] = weakref.WeakSet()  # for forks alone
+_BUDGETS: weakref.WeakSet[Budget] = weakref.WeakSet()  # read only when a process forks
 
 
 def _before_fork() -> None:
@@ -431,7 +431,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _limits(caps: Caps) -> Mapping[str, object]:
-    """Return caps as they are written; one beyond what a line may say is none."""
+    """Return caps as the ledger stores them; one that is too large for a line is none."""
     images = None if caps.images is None or caps.images > MOST_IMAGES else caps.images
     cost = None if caps.cost is None or caps.cost > money.MOST else f"{caps.cost:f}"
     return {"images": images, "cost": cost}

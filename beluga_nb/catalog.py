@@ -1,7 +1,7 @@
 """Models and sizes: what exists, what a model takes, and how pixel sizes become labels.
 
 The data stands in `models.toml`; the rules in contract.md (Models, Sizes, Request parameters).
-`supported_parameters` says what a model takes: requests are checked by it, and the records of models and
+`supported_parameters` is what a model takes: requests are checked by it, and the records of models and
 the OpenAPI document are written from it.
 """
 
@@ -148,7 +148,7 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A model: its id on the wire, its name, who makes it, its size labels, and pictures per request."""
+    """A model: its id on the wire, its name, its maker, its size labels, and pictures per request."""
 
     id: str
     name: str
@@ -214,7 +214,7 @@ def matching(
 def compared(
     found: Sequence[Model], found_there: Sequence[Model], there: Sequence[Model], *, service: str
 ) -> Listing:
-    """Return what was found here and at a service that lists `there`; what that lacks is said."""
+    """Return what was found here and at a service that lists `there`; the note says what that lacks."""
     ids = {model.id for model in there}
     lacking = [model.id for model in found if model.id not in ids]
     note = f"{service} does not list {', '.join(lacking)}." if lacking else f"{service} lists all of these."
@@ -222,9 +222,11 @@ def compared(
 
 
 def _matches(model: Model, text: str, provider: str) -> bool:
-    told = f"{model.id} {model.name} {model.provider}".casefold()
+    description = f"{model.id} {model.name} {model.provider}".casefold()
     words = text.casefold().split()
-    return provider.casefold() in {"", model.provider.casefold()} and all(word in told for word in words)
+    return provider.casefold() in {"", model.provider.casefold()} and all(
+        word in description for word in words
+    )
 
 
 @cache
@@ -313,12 +315,12 @@ def canonical(request: Request, *, insist: bool = False) -> Request:
     """
     if insist and request.model not in _by_id():
         return request
-    takes, said = supported_parameters(find(request.model)), request.parameters
-    return replace(request, **{name: _taken(takes[name], name, said) for name in takes if name in said})
+    takes, given = supported_parameters(find(request.model)), request.parameters
+    return replace(request, **{name: _taken(takes[name], name, given) for name in takes if name in given})
 
 
 def of_another_server(request: Request) -> Request:
-    """Return the request for a model that no catalogue knows, its pixels spelt as `WxH`.
+    """Return the request for a model that is in no catalogue, its pixels spelt as `WxH`.
 
     Raises `UnknownNameError` or `RequestError` for what no model takes at all.
     """
@@ -338,11 +340,11 @@ def of_another_server(request: Request) -> Request:
 
 
 OFF_RATIO = 0.02
-"""How far a picture's width over height may be from what was asked before that is said (gateway.md, 2.2)."""
+"""How far a picture's width over height may be off without a remark (gateway.md, 2.2)."""
 
 
 def off_ratio(request: Request, came: Iterable[tuple[int, int]]) -> str:
-    """Say in words, if it is so, that pictures came in another shape than was asked for.
+    """Return a remark if pictures came in another shape than was asked for.
 
     >>> off_ratio(Request(prompt="a fox", model="lab:sd", size="16:9"), [(512, 512)])
     'lab:sd gave 512 × 512 where 16:9 was asked for.'
@@ -362,9 +364,9 @@ def check_count(request: Request) -> None:
     _taken(takes["n"], "n", {"n": request.n, "model": request.model})
 
 
-def _taken(parameter: Parameter, name: str, said: Mapping[str, str | int]) -> Any:
+def _taken(parameter: Parameter, name: str, given: Mapping[str, str | int]) -> Any:
     # Request has seen to it that each value is of its parameter's type.
-    return parameter.taken(name, said[name], str(said["model"]))  # type: ignore[arg-type]
+    return parameter.taken(name, given[name], str(given["model"]))  # type: ignore[arg-type]
 
 
 def conversions(asked: Request, request: Request) -> list[str]:

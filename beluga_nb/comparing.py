@@ -42,7 +42,7 @@ from beluga_nb.result import Bundle, Engine, IncompleteError, MissingPicture, Pi
 from beluga_nb.runtime import GRACE, Bridge, Job
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.markup import alt, bundle, data_uri
-from beluga_nb.show.preview import EDGE, is_small, preview_of
+from beluga_nb.show.preview import EDGE, preview_of, recorded_preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Blob, Store
 from beluga_nb.text import plural, sanitize
@@ -491,11 +491,9 @@ def _loaded(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture
     return dataclasses.replace(picture, recipe=recipe)
 
 
-def _small_of(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview | None:
-    small = store.preview(recipe.request, provider=provider)
-    if small is None or is_small(small):
-        return small
-    return preview_of(_loaded(store, provider, sha256, recipe))
+def _small_of(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:
+    kept = store.preview(recipe.request, provider=provider)
+    return recorded_preview(kept, partial(_loaded, store, provider, sha256, recipe))
 
 
 def _image(kept: Kept, edge: int) -> Image:

@@ -96,7 +96,7 @@ class BelugaError(Exception):
         return redact(trace).splitlines()
 
     def lines(self) -> list[str]:
-        """Return what is shown of it: what happened, and what to do."""
+        """Return the lines that are shown: what happened, and what to do."""
         return [redact(line) for line in self._lines()]
 
     def _lines(self) -> list[str]:
@@ -225,9 +225,9 @@ Outcome = Literal["not_sent", "refused", "unknown"]
 class EngineError(BelugaError):
     """An engine gave no pictures.
 
-    `outcome` says whether the request may have been billed: only "unknown" may. It is set where the request
+    `outcome` is whether the request may have been billed: only "unknown" may. It is set where the request
     is sent (api/transport.py), and everyone else reads it. `temporary` says that the same request may
-    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are the service's own words
+    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service sent
     (`answered`), or what the embedded server says when an engine behind it raises this. `run` is the id of
     the call, its `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive,
     and `job` is the service's own name for the work that it has accepted. `sample` is the number of the
@@ -293,7 +293,7 @@ class CertificateError(APIConnectionError):
 
 
 DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content"}
-"""The codes by which services say that a model does not draw a prompt; the API's contract names none."""
+"""The codes of services for a prompt that the model declines; the API's contract names none."""
 
 
 class APIStatusError(EngineError):
@@ -324,7 +324,7 @@ class RateLimitError(APIStatusError):
     ) -> None:
         super().__init__(message, hint, **fields)  # type: ignore[arg-type]  # the fields of EngineError
         self.retry_after = retry_after
-        # A 503 without Retry-After may have come while the request was being executed.
+        # A 503 without Retry-After may have come in the middle of the work.
         self.outcome = "refused" if self.status == 429 or retry_after is not None else "unknown"
         self.temporary = True
 
@@ -356,4 +356,4 @@ class InvalidImageError(InvalidResponseError):
     def __init__(self, message: str, hint: str = "", *, data: bytes = b"", whole: bool = False) -> None:
         super().__init__(message, hint)
         self.whole = whole
-        self.data = redact_bytes(data)  # what is no picture may hold a key
+        self.data = redact_bytes(data)  # other data may hold a key

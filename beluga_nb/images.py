@@ -1,6 +1,6 @@
-"""Bytes become Pillow images here, and images bytes; nobody else decodes or encodes a picture.
+"""Conversion between bytes and Pillow images: decode, convert, resize, encode. No other module does it.
 
-What comes from outside is decoded within bounds: PNG, JPEG and WebP alone, and no more than so many pixels.
+Outside bytes are decoded within bounds: only PNG, JPEG and WebP, and only up to a number of pixels.
 """
 
 from __future__ import annotations
@@ -13,46 +13,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import InvalidImageError, MetadataError, RequestError
-from beluga_nb.metadata import excess, png
+from beluga_nb.metadata import excess, jpeg, png, webp
+from beluga_nb.metadata.formats import sniff
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MEDIA_TYPES: Mapping[str, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-"""Pillow's name of each format that is decoded at all, and its media type."""
+"""The media type of each format that is decoded, by Pillow's name."""
 
 FORMATS: Mapping[str, str] = {name.lower(): kind for name, kind in MEDIA_TYPES.items()}
-"""The API's word for each format, and its media type (contract.md: Request parameters)."""
+"""The same by the API's `output_format` (contract.md: Request parameters)."""
 
 SUFFIXES: Mapping[str, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 MEDIA_TYPE_OF_SUFFIX = {".jpeg": "image/jpeg"} | {suffix: kind for kind, suffix in SUFFIXES.items()}
 
 MAX_PIXELS = 40_000_000
-"""Pixels above which a picture is not decoded (S25)."""
+"""Most pixels of a picture that is decoded (S25)."""
 
 MAX_SIDE = 16_384
-"""Pixels of a side above which a picture is not decoded (S25)."""
+"""Most pixels of a side of a picture that is decoded (S25)."""
 
 
 def decode(data: bytes) -> Image:
-    """Return `data` as a loaded image.
+    """Return `data` as a loaded image; of an animation, the first frame.
 
-    Only PNG, JPEG and WebP are tried, of one that moves only the first frame, and nothing above 40 million
-    pixels, with a side above 16,384, or of too many parts (metadata/excess.py); else `InvalidImageError`.
+    Raises `InvalidImageError` for other formats than PNG, JPEG and WebP, for damaged data, above 40 million
+    pixels or 16,384 a side, and for too many parts (metadata/excess.py).
     """
     return _with_or_without_text(_decoded, data)
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """Return width and height of a picture, by how it begins; raise `InvalidImageError` as `decode`."""
+    """Return width and height from a picture's header; raise `InvalidImageError` as `decode`."""
     return _with_or_without_text(_opened, data).size
 
 
 def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:
     if too_much := excess.excess(data):
         raise _too_large(data, too_much)
-    # Pillow refuses a PNG with good pixels for a text that is damaged or long.
+    # Pillow rejects a PNG for a damaged or long text chunk, though its pixels are fine.
     try:
         return read(data)
     except InvalidImageError as error:
@@ -70,7 +71,7 @@ def _decoded(data: bytes) -> Image:
         raise _too_large(data, f"a side above {MAX_SIDE:,} pixels")
     try:
         image.load()
-    except Exception as error:  # a decoder fails in at least six ways on damaged data
+    except Exception as error:  # Pillow raises at least six classes for damaged data
         raise _bad_image(data, error) from None
     return image
 
@@ -80,9 +81,12 @@ def _opened(data: bytes) -> Image:
 
     try:
         return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter under -W error
+    except (
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ):  # a warning is raised under -W error
         raise _too_large(data) from None
-    except Exception as error:  # likewise
+    except Exception as error:  # as above
         raise _bad_image(data, error) from None
 
 
@@ -110,7 +114,7 @@ def _bad_image(data: bytes, error: Exception) -> InvalidImageError:
 
 
 def is_of_another_format(data: bytes) -> bool:
-    """Whether data begins as a GIF, BMP, TIFF, JPEG XL, AVIF or HEIF does, which are not decoded here."""
+    """Whether data begins as a GIF, BMP, TIFF, JPEG XL, AVIF or HEIF does; none of them is decoded."""
     return bool(_OTHER_FORMAT.match(data))
 
 
@@ -122,35 +126,49 @@ _OTHER_FORMAT = re.compile(
 
 
 def media_type_of(data: bytes) -> str:
-    """Return the media type of a picture, by how it begins; raise `InvalidImageError` as `decode`."""
+    """Return the media type from a picture's header; raise `InvalidImageError` as `decode`."""
     return MEDIA_TYPES[str(_with_or_without_text(_opened, data).format)]
 
 
 def eight_bit(image: Image) -> Image:
-    """Return a grey picture of 16 bits in 8: Pillow would clip its values instead of scaling them."""
+    """Return a 16-bit grey picture in 8 bits, any other picture as it is."""
+    # Pillow's own conversion clips the values instead of scaling them.
     if not image.mode.startswith("I;16"):
         return image
-    return image.point(lambda value: value * (1 / 256)).convert("L")
+    grey = image.point(lambda value: value * (1 / 256)).convert("L")
+    # A transparent value is given in 16 bits; as one of 8 it would make other pixels transparent.
+    grey.info.pop("transparency", None)
+    return grey
+
+
+def displayable(image: Image) -> Image:
+    """Return a copy of a picture as RGB, or as RGBA if it may be transparent."""
+    image = eight_bit(image)
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def flatten(image: Image) -> Image:
-    """Return a picture as RGB, on white where it is transparent."""
+    """Return a copy of a picture as RGB, on white where it is transparent."""
     from PIL import Image
 
-    image = eight_bit(image)
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    clear = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    shown = displayable(image)
+    if shown.mode == "RGB":
+        return shown
+    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
+
+
+def fitted(size: tuple[int, int], edge: int) -> tuple[int, int]:
+    """Return a size scaled up or down to `edge` pixels on its longer side."""
+    return scaled(size, edge / max(size))
 
 
 def within(size: tuple[int, int], edge: int) -> tuple[int, int]:
-    """Return the size of a picture scaled down to so many pixels a side, never up."""
+    """Return a size scaled down to at most `edge` pixels a side; never scaled up."""
     return scaled(size, min(1.0, edge / max(size)))
 
 
 def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Return a size in whole pixels, at least one a side.
+    """Return a scaled size in whole pixels, at least one a side.
 
     >>> scaled((1024, 3), 0.25)
     (256, 1)
@@ -159,22 +177,24 @@ def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def encode(image: Image, kind: str, **options: int) -> bytes:
-    """Return an image in a format by Pillow's name, such as "JPEG", with that encoder's options."""
+    """Return an image encoded in a format by Pillow's name, such as "JPEG", with options of the encoder."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def convert(image: Image, path: Path) -> bytes:
-    """Return an image in the format of a file's suffix; raise `RequestError` where there is none.
+    """Return an image encoded in the format of a file's suffix; raise `RequestError` for an unknown one.
 
-    A JPEG is flat, and only a PNG or TIFF has 16 bits.
+    A JPEG is flattened; only PNG and TIFF keep 16 bits.
     """
     from PIL import Image
 
     suffix = path.suffix.lower()
     if suffix in {".jpg", ".jpeg"}:
         image = flatten(image)
+    elif suffix == ".png" and image.mode == "CMYK":
+        image = displayable(image)
     elif suffix not in {".png", ".tif", ".tiff"}:
         image = eight_bit(image)
     try:
@@ -185,12 +205,15 @@ def convert(image: Image, path: Path) -> bytes:
         ) from error
 
 
-SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+SIGNATURES = (png.SIGNATURE, jpeg.SIGNATURE + b"\xff", b"RIFF")
+"""The first bytes of a PNG, a JPEG, and a RIFF file, which may be a WebP."""
+
+_HAS_END = {"image/png": png.has_end, "image/jpeg": jpeg.has_end, "image/webp": webp.has_end}
 
 
 def is_picture(data: bytes) -> bool:
     """Whether data begins as a PNG, a JPEG or a WebP does."""
-    return data.startswith(SIGNATURES) and (data[:4] != b"RIFF" or data[8:12] == b"WEBP")
+    return sniff(data) is not None
 
 
 def is_whole(data: bytes) -> bool:
@@ -199,46 +222,10 @@ def is_whole(data: bytes) -> bool:
 
 
 def is_truncated(data: bytes) -> bool:
-    """Whether a PNG, JPEG or WebP ends before its end; what is none of them is not cut.
+    """Whether a PNG, JPEG or WebP lacks its end; other data is never truncated.
 
-    A PNG ends with IEND, a JPEG with EOI, and a WebP is as long as its RIFF header says
-    (S27). What follows the end does not matter.
+    A PNG ends with IEND, a JPEG with EOI, and a WebP is as long as its RIFF header says (S27). Bytes behind
+    the end do not matter.
     """
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return not _ends_as_png(data)
-    if data.startswith(b"\xff\xd8\xff"):
-        return not _ends_as_jpeg(data)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return False
-
-
-_MOST_PARTS = 200_000  # that are looked at; a picture of more is not decoded (metadata/excess.py)
-
-
-def _ends_as_png(data: bytes) -> bool:
-    at = 8
-    for _ in range(_MOST_PARTS):
-        if at + 12 > len(data):
-            return False
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return True
-
-
-_EOI = 0xD9
-_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # not stuffed, and no restart
-
-
-def _ends_as_jpeg(data: bytes) -> bool:
-    at = 2
-    for _ in range(_MOST_PARTS):
-        found = _MARKER.search(data, at)
-        if not found:
-            return False
-        if found[1][0] == _EOI:
-            return True
-        # A segment is passed over, or the thumbnail in it would end the picture; a scan is searched.
-        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-    return True
+    media_type = sniff(data)
+    return media_type is not None and not _HAS_END[media_type](data)

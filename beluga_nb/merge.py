@@ -35,7 +35,7 @@ async def outcome(engine: Engine, request: Request) -> Result | BelugaError:
 
 
 async def completed(request: Request, known: Mapping[int, Picture | BelugaError], engine: Engine) -> Result:
-    """Return the result of what is known of a request, by sample, and of asking the engine for the rest."""
+    """Return the result of the known samples of a request, and of asking the engine for the rest."""
     outcomes: list[Result | BelugaError] = []
     for sample, n in runs(request.samples, known):
         part = request.slice(sample, n)

@@ -20,7 +20,7 @@ PLACES = 30
 LONGEST = 80
 """Characters of an amount."""
 
-# All of it is named: what is not comes from decimal.DefaultContext, which can be changed. An amount has at
+# Every field is set: others would come from decimal.DefaultContext, which can be changed. An amount has at
 # most 43 digits, so that sums of 10**50 of them are exact.
 _EXACT = Context(
     prec=100, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, capitals=1, clamp=0, flags=[], traps=[]

@@ -1,4 +1,4 @@
-"""Paths that a person names, and files that anybody may have put there.
+"""Paths that the user names, and files that anyone may have put there.
 
 Files are read to a bound and only if they are plain ones: a pipe would be waited for, a device never ends.
 A file outside of the store is written here alone: under another name beside its own, which it gets when it
@@ -22,7 +22,7 @@ from typing import IO
 
 from beluga_nb.errors import RequestError
 
-# Opening a pipe waits for its other end, unless O_NONBLOCK is given; for plain files that changes nothing.
+# Without O_NONBLOCK, opening a pipe waits for its other end; for plain files it changes nothing.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _PIECE = 2**16
 
@@ -32,7 +32,7 @@ class NotPlainFileError(OSError):
 
 
 def path_of(words: str | Path) -> Path:
-    """Return the path that a person names, where `~` is their home folder; an unknown `~name` stays as it is.
+    """Return the path that the user names, where `~` is the home folder; an unknown `~name` stays as it is.
 
     >>> path_of("~nobody-has-this-name/x.png").name
     'x.png'
@@ -59,7 +59,7 @@ def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> 
     """Open a plain file; raise `OSError` where it is something else, or no file can have that name."""
     try:
         descriptor = os.open(path, flags | _AT_ONCE, mode)
-    except ValueError:  # a NUL, or half of a character
+    except ValueError:  # a NUL, or half a surrogate pair
         raise NotPlainFileError(errno.EINVAL, "no file can have that name") from None
     try:
         found = os.fstat(descriptor).st_mode
@@ -78,7 +78,7 @@ def read_file(path: Path | str, most: int) -> bytes:
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         data = file.read(size + 1) or b"" if size <= most else b""
-        # It grows, or says that it is empty; each further piece is as long as all before.
+        # Its size is unknown (it grows, or claims to be empty), so each piece is as long as all before.
         while size != len(data) and size <= most >= len(data) and (more := file.read(max(_PIECE, len(data)))):
             data += more
     if max(size, len(data)) > most:
@@ -108,7 +108,7 @@ LEFT_AFTER = 3600
 
 
 def write_file(path: Path | str, data: bytes) -> None:
-    """Write a file where a person wants it, all of it or nothing; raise `OSError` as `replacing`."""
+    """Write a file at a path of the user's, all of it or nothing; raise `OSError` as `replacing`."""
     with replacing(path) as file:
         file.write(data)
 
@@ -127,7 +127,7 @@ def replacing(path: Path | str, *, new: bool = False) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(descriptor, "w+b") as file:
             if mode is not None:
-                with contextlib.suppress(OSError):  # where files have no modes
+                with contextlib.suppress(OSError):  # a file system without modes
                     part.chmod(mode)
             yield file
             file.flush()
@@ -144,7 +144,7 @@ def _replaced(path: Path | str, *, new: bool) -> tuple[Path, int | None]:
         return Path(path), None
     try:
         target = Path(os.path.realpath(path))
-        with open_file(target, os.O_RDWR) as file:  # which fails where it must not be written
+        with open_file(target, os.O_RDWR) as file:  # fails for a file that may not be written
             return target, stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     except FileNotFoundError:
         return target, None

@@ -27,10 +27,10 @@ REDACTED = "(your key)"
 
 
 class Secret:
-    """A key that no repr, format, copy, JSON or pickle gives away; `source` says where it was found.
+    """A key that no repr, format, copy, JSON or pickle shows; `source` names where it was found.
 
-    As long as it lives, `redact` takes it out of whatever leaves. Any value can become one, since an error
-    raised here would show it; `kind` is the name of its type where it is no text.
+    As long as it is referenced, `redact` removes it from every output. Any value can become one, since an
+    error raised here would show it; `kind` is the name of its type where it is no text.
     """
 
     __slots__ = ("_value", "kind", "source")
@@ -46,7 +46,7 @@ class Secret:
 
     @property
     def ending(self) -> str:
-        """The last four characters, which tell two keys apart; of a short one nothing."""
+        """The last four characters, which tell two keys apart; none of a short key."""
         return self.reveal()[-4:] if len(self.reveal()) >= 2 * _SHORTEST else "…"
 
     def __bool__(self) -> bool:
@@ -56,7 +56,7 @@ class Secret:
         return isinstance(other, Secret) and self.is_same(other.reveal())
 
     def is_same(self, text: str) -> bool:
-        """Whether a text is this key; how long that takes does not tell where they differ."""
+        """Whether a text is this key, compared in constant time."""
         return hmac.compare_digest(_encoded(self.reveal()), _encoded(text))
 
     def __hash__(self) -> int:
@@ -77,22 +77,23 @@ def _text_of(value: object) -> str:
 
 
 def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")  # a byte of the environment that is no UTF-8 is half a pair
+    # Bytes of the environment that are not UTF-8 are half surrogate pairs.
+    return text.encode("utf-8", "surrogatepass")
 
 
 class Environment(Mapping[str, str]):
-    """The variables of an environment, each by its name; nothing that lists or shows them finds any.
+    """The variables of an environment, each readable by its name; iterating and repr show none.
 
     A traceback with the variables of its frames would show a plain mapping, and with it every key.
     """
 
     __slots__ = ("_said",)
 
-    def __init__(self, said: Mapping[str, str]) -> None:
-        self._said: Callable[[], Mapping[str, str]] = lambda: said
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables: Callable[[], Mapping[str, str]] = lambda: variables
 
     def __getitem__(self, name: str) -> str:
-        return self._said()[name]
+        return self._variables()[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -111,14 +112,14 @@ class Environment(Mapping[str, str]):
 
 
 _SHORTEST = 8
-"""Characters of a key at least: what is shorter stands in any text by accident."""
+"""Characters of a key at least: shorter strings occur in any text by accident."""
 
 _ENOUGH = 16
 """Characters of a key that are taken out even where the rest is cut off."""
 
 
 class _Form:
-    """A way to write a key, of which `enough` characters are recognized; it shows itself to nobody."""
+    """A way to write a key, of which `enough` characters are recognized; its repr does not show it."""
 
     __slots__ = ("_enough", "_whole")
 
@@ -147,7 +148,7 @@ class _Form:
 def _forms(key: bytes) -> Iterator[_Form]:
     if len(key) < _SHORTEST:
         return
-    # What a key itself says that looks like an escape is read in a text, too.
+    # A key may itself contain what looks like an escape, which is then decoded in a text, too.
     for each in [reading.read for reading in _readings(key)] + [key.lower(), key.upper(), key[::-1]]:
         if len(each) >= _SHORTEST:
             yield _Form(each.replace(b"\\", b""), _ENOUGH)
@@ -155,14 +156,14 @@ def _forms(key: bytes) -> Iterator[_Form]:
         for written in (digits, digits.upper()):
             yield _Form(written.encode(), len(digits) * _ENOUGH // len(key))
     yield from _in_base64(key, _ENOUGH)
-    # Of UTF-16, either order of bytes: without the zero at the end, which the other has at the start.
+    # UTF-16 in both byte orders: without the last zero, which the other order has at the start.
     yield from _in_base64(bytes(key[i // 2] * (1 - i % 2) for i in range(2 * len(key) - 1)), 2 * _ENOUGH)
 
 
 def _in_base64(key: bytes, enough: int) -> Iterator[_Form]:
     for offset in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            # Of base64 only what depends on nothing that stands before or after the key.
+            # Only the base64 characters that do not depend on the bytes before and after the key.
             whole = encode(bytes(offset) + key + bytes(2))
             first, last = -(-offset * 8 // 6), (offset + len(key)) * 8 // 6
             yield _Form(whole[first:last], 4 * enough // 3)
@@ -180,7 +181,7 @@ class _Value:
     __slots__ = ("__weakref__", "forms", "reveal")
 
     def __init__(self, key: str) -> None:
-        # In a closure, where neither vars() nor a debugger's list of attributes shows it.
+        # In a closure: neither vars() nor a debugger's list of attributes shows it.
         self.reveal: Callable[[], str] = lambda: key
         printed = [_encoded(token).translate(None, _UNPRINTED) for token in _tokens(key)]
         self.forms = tuple(dict.fromkeys(form for each in printed for form in _forms(each)))
@@ -194,7 +195,7 @@ class _Live:
 
     def __init__(self) -> None:
         self._values: WeakValueDictionary[str, _Value] = WeakValueDictionary()
-        self._lock = ProcessLock()  # a child that is forked while another thread holds it goes on
+        self._lock = ProcessLock()  # free in a child that is forked while another thread holds it
 
     def value(self, key: str) -> _Value:
         """Return what all secrets of that key share."""
@@ -211,8 +212,8 @@ class _Live:
 
 _UNPRINTED = bytes(number for number in range(256) if not 0x21 <= number <= 0x7E)
 
-# Each may be escaped itself, by whoever has put an answer into another. Each begins with one sign of a few,
-# which `re` finds fast. Backslashes that begin no escape are read too: else `re` would try each of them.
+# Each may be escaped again, where an answer is quoted in another. Each begins with one of a few signs, which
+# `re` finds fast. Backslashes that begin no escape are matched too: else `re` would try each of them.
 _NUMBERED = rb"""
       \\\\*+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|u\{0*([0-9a-fA-F]{1,6})\}|([01][0-7]{2})%b)?
     | %%(?:25)*([0-9a-fA-F]{2})
@@ -226,7 +227,7 @@ _BASES = (16, 16, 16, 16, 8, 16, 10, 16, 0, 16)
 _ROUNDS = 3
 """How deep escapes of different kinds may stand in one another."""
 
-# As `_SEQUENCE`, with the ways to write what it begins with.
+# As `_SEQUENCE` in text.py, with the ways to escape its first character.
 _CODE = rb"(?:(?:\[|%(?:25)*5[bB]|&(?:amp;)*\#(?:0*91|[xX]0*5[bB]);)[0-?]*+[\ -/]*+[@-~]|[\#%(-/][0-~])"
 _SEQUENCES = rb"""
       \x1b(?:%b|[\]PX^_][^\x00-\x1f\xc2]*+(?:\x07|\xc2\x9c|\x1b\\))
@@ -287,14 +288,14 @@ _STRIPPED = _replacing(_SEQUENCES, rb"\x1b\\%&\xc2", _BEGINNINGS)._replace(
 )
 _ESCAPES = (
     _replacing(_NUMBERED % b"", rb"\\%&", (b"\\", b"%", b"&")),
-    _replacing(_NUMBERED % _CONTROLS, rb"\\%&", (b"\\",)),  # which a word behind it may be mistaken for
+    _replacing(_NUMBERED % _CONTROLS, rb"\\%&", (b"\\",)),  # a following word may look like one
     _replacing(_NUMBERED % b"" + _QUOTED, rb"\\%&=", tuple(b"=%d" % high for high in range(2, 8))),
 )
 
 
 @lru_cache(256)
 def _entity(name: str) -> bytes:
-    from html.entities import html5  # in its place: a long table that few texts need
+    from html.entities import html5  # Lazy import: a long table that few texts need.
 
     return html5.get(f"{name};", "").encode("ascii", "ignore").translate(None, _UNPRINTED)
 
@@ -431,7 +432,7 @@ class RedactedStream:
         self._size = 0
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what is known by now to hold no key."""
+        """Return the part that is known to hold no key."""
         if not self._forms:
             return chunk
         self._coming.append(chunk)
@@ -462,12 +463,12 @@ class RedactedStream:
 _LIVE = _Live()
 
 
-# --- what is written through it
+# --- outputs
 
 
 def redacted_bundle(shown: Mapping[str, str]) -> dict[str, str]:
     """Return what Jupyter's display protocol takes, each text of it without any key."""
-    return {kind: redact(said) if kind.startswith("text/") else said for kind, said in shown.items()}
+    return {kind: redact(value) if kind.startswith("text/") else value for kind, value in shown.items()}
 
 
 def redact_record(record: logging.LogRecord) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from uuid import uuid4
@@ -13,8 +14,6 @@ from beluga_nb.text import shown
 PROMPT_LIMIT = 32_000
 """Characters of a prompt (contract.md: Request parameters)."""
 
-_WHICH_PICTURES = {"n", "take", "sample", "idempotency_key", "spool"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -25,7 +24,7 @@ class Request:
     `take` and `sample` never reach the service. A take is a label for "sample it all again", and
     `sample` is the number of the first of the `n` pictures within its take. `idempotency_key` is the id
     of one call, the same however often it is sent. `spool` is the file that its raw answer is written to
-    as it arrives.
+    as it arrives, and `deadline` when it must have ended, on the loop's clock, however often it is tried.
 
     >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
     Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, \
@@ -43,6 +42,7 @@ output_format=None, output_compression=None, take='', sample=0)
     sample: int = 0
     idempotency_key: str = field(default="", compare=False, repr=False)
     spool: Path | None = field(default=None, compare=False, repr=False)
+    deadline: float = field(default=math.inf, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("prompt", "model", "take"):
@@ -69,7 +69,7 @@ output_format=None, output_compression=None, take='', sample=0)
     @property
     def parameters(self) -> dict[str, str | int]:
         """What the user set that each picture depends on, by the API's names."""
-        return {name: value for name in _PARAMETERS if (value := getattr(self, name)) is not None}
+        return {name: value for name in _OF_EACH_PICTURE if (value := getattr(self, name)) is not None}
 
     @property
     def samples(self) -> range:
@@ -77,10 +77,10 @@ output_format=None, output_compression=None, take='', sample=0)
         return range(self.sample, self.sample + self.n)
 
 
-_PARAMETERS = [each.name for each in fields(Request) if each.name not in _WHICH_PICTURES]
-
 PARAMETERS = tuple(each.name for each in fields(Request) if each.compare)
-"""What can be said of a request from outside: all of it but what belongs to one call alone."""
+"""The fields that a caller or a recording may set: all but those of one call alone."""
+
+_OF_EACH_PICTURE = [name for name in PARAMETERS if name not in {"n", "take", "sample"}]
 
 
 def check_text(name: str, value: object) -> None:

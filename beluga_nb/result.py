@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -93,14 +92,14 @@ class Recipe:
     def properties(self, sha256: str) -> dict[str, str]:
         """Return what a saved file says of itself, as XMP properties: IPTC's (2025.1), and the recipe."""
         source = "algorithmicMedia" if self.procedural else "trainedAlgorithmicMedia"
-        said = {"xmp:CreatorTool": "beluga_nb", "Iptc4xmpExt:DigitalSourceType": SOURCES + source}
+        properties = {"xmp:CreatorTool": "beluga_nb", "Iptc4xmpExt:DigitalSourceType": SOURCES + source}
         if not self.procedural:  # no model made a preview, and none is named
-            said["Iptc4xmpExt:AISystemUsed"] = self.request.model
-            said["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
+            properties["Iptc4xmpExt:AISystemUsed"] = self.request.model
+            properties["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
         if created := _iso(self.created):
-            said["xmp:CreateDate"] = created
-        said["beluga:recipe"] = self.to_json(sha256)
-        return {name: redact(value) for name, value in said.items()}
+            properties["xmp:CreateDate"] = created
+        properties["beluga:recipe"] = self.to_json(sha256)
+        return {name: redact(value) for name, value in properties.items()}
 
     def to_json(self, sha256: str) -> str:
         """Return the recipe as a saved file holds it, with the SHA-256 of the picture as it came."""
@@ -137,13 +136,13 @@ class Recipe:
 
 def _recipe_from(record: Mapping[str, Any]) -> Recipe:
     asked = untrusted.members(record["request"])
-    said = {name: asked[name] for name in PARAMETERS if name in asked}
+    given = {name: asked[name] for name in PARAMETERS if name in asked}
     template, values = untrusted.text_or_none(record.get("template")), record.get("values", {})
     for name, text in untrusted.members(values).items():
         check_text("recipe", name)
         check_text("recipe", text)
     return Recipe(
-        request=Request(**said | {"n": 1, "take": record["take"], "sample": record["sample"]}),
+        request=Request(**given | {"n": 1, "take": record["take"], "sample": record["sample"]}),
         engine=untrusted.text(record["engine"]),
         revised_prompt=untrusted.text_or_none(record["revised_prompt"]),
         created=untrusted.whole(record["created"]),
@@ -202,7 +201,7 @@ class Picture:
         even where it makes a signature (C2PA) invalid; "sidecar", a file `whale.png.xmp` beside it; or
         "none". A warning says where "auto" had to take a sidecar. `data` and `sha256` stay as they are.
         """
-        from beluga_nb.metadata import files  # in its place: who replays waits for no parser of XML
+        from beluga_nb.metadata import files  # lazy: a replay needs no XML parser
 
         path = _named(path)
         if not path.suffix:
@@ -238,13 +237,15 @@ class MissingPicture(Picture):
     @property
     def image(self) -> Image:
         """Raises `StoreError`: there is nothing to decode."""
-        raise self._elsewhere()
+        raise self.error
 
     def save(self, path: str | Path, *, metadata: str = "auto") -> Path:  # noqa: ARG002
         """Raise `StoreError`: there is nothing to write."""
-        raise self._elsewhere()
+        raise self.error
 
-    def _elsewhere(self) -> StoreError:
+    @property
+    def error(self) -> StoreError:
+        """The error of everything that needs the bytes."""
         return StoreError(
             f"The picture {self.digest[:12]}… is not here, only its Git LFS pointer.",
             "Fetch it: git lfs pull",
@@ -432,33 +433,27 @@ def _answer(picture: object) -> ImagePayload:
         ) from error
 
 
-Small = Callable[["Image"], Preview]
-"""Makes the small copy of a picture that is decoded, which it leaves as it is."""
-
-SMALL: ContextVar[Small | None] = ContextVar("SMALL", default=None)
-"""What makes the small copy of a picture, where one will be wanted.
-
-Who decodes a picture to see that it is whole makes it on the way: decoding is the most of the work.
-"""
+PreviewMaker = Callable[["Image"], Preview]
+"""Makes the small copy of a decoded picture, which it leaves as it is."""
 
 
-def validate(data: bytes) -> tuple[str, Preview | None]:
+def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str, Preview | None]:
     """Return the media type of a picture that is whole and decodes; else raise `InvalidImageError`.
 
-    Where a small copy will be wanted, it is returned too (`SMALL`).
+    With `make_preview`, the small copy is returned too: decoding is most of its work.
     """
-    if is_truncated(data):  # Pillow loads some that are, such as a PNG that lacks its last twenty bytes
+    if is_truncated(data):  # Pillow loads some truncated files, such as a PNG without its last twenty bytes
         raise InvalidImageError(
             "The answer's picture is cut short.",
             "It may have been billed; the bytes are kept as they came.",
             data=data,
         )
-    image, make = decode(data), SMALL.get()
-    kind, small = MEDIA_TYPES[str(image.format)], None
-    if make:
-        with contextlib.suppress(Exception):  # a codec's; who wants the copy tries again, and says so
-            small = make(image)
-    return kind, small
+    image, preview = decode(data), None
+    if make_preview:
+        # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
+        with contextlib.suppress(Exception):
+            preview = make_preview(image)
+    return MEDIA_TYPES[str(image.format)], preview
 
 
 class Engine(Protocol):
@@ -469,14 +464,14 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OwnEngine:
-    """A person's engine that a session asks in place of all services; it lives as long as a session has it.
+    """A user's engine, which a session asks instead of a service; its pictures are recorded under `name`.
 
-    Its pictures are recorded under `name`. `checked` is the engine held to what an engine promises.
+    `within` returns the engine with a timeout in seconds, checked against what an engine promises.
     """
 
     engine: Engine
     name: str
-    checked: Engine
+    within: Callable[[float], Engine]
 
 
 class IncompleteError(EngineError):

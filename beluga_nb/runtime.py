@@ -6,7 +6,7 @@ blocking functions again. Neither touches the kernel's own loop: patching that l
 ipykernel >= 7.1.
 
 Whatever the bridge, engines run on the one loop that a process has for them (`engines/room.py`). A nested
-loop runs only while somebody waits for it: a call that is interrupted there would keep its locks, its place
+loop runs only while a caller waits for it: a call that is interrupted there would keep its locks, its place
 in the queue and its connections, and all other callers would wait behind it.
 """
 
@@ -52,7 +52,7 @@ GRACE = 5.0
 
 
 def _nothing() -> None:
-    """What a heartbeat does unless someone wants more."""
+    """The default heartbeat: do nothing."""
 
 
 class Job(Protocol[T_co]):
@@ -102,7 +102,7 @@ def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[
 
     def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         start_it = [partial(start, self, *args, **kwargs)]
-        del args, kwargs  # an error takes the variables of its frames along, and a key may be among them
+        del args, kwargs  # An error's frames would keep them, and a key may be among them.
         return start_it.pop()().result()
 
     return _named(name, wait, start, "Return")
@@ -115,7 +115,7 @@ def awaitable(
 
     async def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         start_it = [partial(start, self, *args, **kwargs)]
-        del args, kwargs  # as above
+        del args, kwargs  # An error's frames would keep them, and a key may be among them.
         return await start_it.pop()()
 
     return _named(name, wait, start, "Await")
@@ -134,14 +134,14 @@ def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
 class Thread:
     """One event loop on a daemon thread, started by the first job, and anew in a forked child.
 
-    It ends when nobody holds this object or a job of its that is under way, or when Python does. Blocking
+    It ends when neither this object nor a running job of its is referenced, or when Python ends. Blocking
     work of its jobs runs on at most so many `workers`.
     """
 
     def __init__(self, *, workers: int = WORKERS) -> None:
         self.workers = workers
         self._starting = ProcessLock()
-        # By process: what the parent has stays untouched in a child, which shares its sockets.
+        # Keyed by process: a forked child shares the parent's sockets and must not touch its loop.
         self._running: dict[int, _LoopThread] = {}
 
     def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> ThreadJob[T]:
@@ -156,7 +156,7 @@ class Thread:
         return ThreadJob(self, home, coroutine, hold)
 
     async def run(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> T:
-        """Run the coroutine here and return what it returns, from whatever loop; whoever stops it waits."""
+        """Run the coroutine on this loop, from any loop; cancelling waits until it has ended."""
         home = self._running.get(os.getpid())
         if home and home.is_current:
             return await coroutine
@@ -174,7 +174,7 @@ class Thread:
         return self._home().holding.during(seconds)
 
     def close(self) -> None:
-        """End the loop as soon as no job is under way, whoever holds this object; the next starts another."""
+        """End the loop as soon as no job is under way; the next job starts another."""
         with self._starting:
             home = self._running.pop(os.getpid(), None)
         if home:
@@ -231,19 +231,19 @@ class _LoopThread:
         try:
             _check_descriptors()
             self.loop = runner.get_loop()
-        except Exception as error:  # no file descriptor is free, or a log handler of the notebook's fails
+        except Exception as error:  # no free file descriptor, or a log handler fails
             self._failure = error
             return
-        # A Runner cancels what is under way when it ends. As Python itself ends, it cannot start the thread
-        # that would wait for the executor's.
+        # A Runner cancels the remaining tasks. While Python ends, it cannot start the thread that waits for
+        # the executor.
         with contextlib.suppress(RuntimeError), runner:
-            # Of the work on threads, half waits for the disk: asyncio's own few would wait for one another.
+            # Half of the threads' work waits for the disk, so asyncio's few default threads are too few.
             self.loop.set_default_executor(Workers(self.workers, self.holding, name="beluga-work"))
             self._stopped = asyncio.Event()
             self._started.set()
             while not self._stopped.is_set():
-                # A SystemExit in a job comes through here; it belongs to who asks for the job's result.
-                # An engine of somebody's may also cancel every task there is.
+                # A SystemExit in a job comes through here; it belongs to the caller of the job's result.
+                # A user's engine may also cancel every task there is.
                 with contextlib.suppress(SystemExit, KeyboardInterrupt, asyncio.CancelledError):
                     runner.run(self._until_stopped())
 
@@ -280,12 +280,12 @@ class _LoopThread:
             self.holding.wait()
         self._stop()
         if leaving:
-            self.holding.wait(GRACE)  # for what the stopped ones had brought
+            self.holding.wait(GRACE)  # so that pictures of cancelled jobs are recorded
 
     def _stop(self) -> None:
         if self.thread.is_alive():
             self.loop.call_soon_threadsafe(self._stopped.set)
-            if not threading.current_thread().daemon:  # one of ours would wait for itself
+            if not threading.current_thread().daemon:  # a thread must not wait for itself
                 self.thread.join(GRACE)
 
 
@@ -340,7 +340,7 @@ class ThreadJob(_Waited[T]):
         self, bridge: Thread, home: _LoopThread, coroutine: Coroutine[Any, Any, T], hold: float
     ) -> None:
         super().__init__()
-        self._bridge: Thread | None = bridge  # held, so that the loop lives until the job has ended
+        self._bridge: Thread | None = bridge  # a reference, so that the loop lives until the job has ended
         self._home = home
         self._changing = threading.Lock()
         self._finished = threading.Event()
@@ -352,7 +352,7 @@ class ThreadJob(_Waited[T]):
         context = contextvars.copy_context()
         try:
             home.loop.call_soon_threadsafe(self._start, coroutine, context)
-        except KeyboardInterrupt:  # nobody will have this job, which may be under way
+        except KeyboardInterrupt:  # the caller never gets this job, which may be under way
             self._cancelled = True
             home.loop.call_soon_threadsafe(self._abandon, coroutine)
             self._finished.wait(GRACE)
@@ -377,7 +377,7 @@ class ThreadJob(_Waited[T]):
 
     def _finish(self, task: asyncio.Task[T]) -> None:
         if not task.cancelled():
-            task.exception()  # looked at, so that a job nobody waits for is not reported as forgotten
+            task.exception()  # retrieved, so that asyncio does not report it where nobody waits
         self._end()
 
     def _end(self) -> None:
@@ -388,7 +388,7 @@ class ThreadJob(_Waited[T]):
         self._home.finish()
         self._bridge = None
         for tell in callbacks:
-            with contextlib.suppress(RuntimeError):  # a loop that has ended hears nothing
+            with contextlib.suppress(RuntimeError):  # the loop has ended
                 tell()
 
     def done(self) -> bool:
@@ -398,11 +398,11 @@ class ThreadJob(_Waited[T]):
     def cancel(self) -> None:
         """Stop the job; it closes its connections first."""
         self._cancelled = True
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and the job with it
+        with contextlib.suppress(RuntimeError):  # the loop, and with it the job, has ended
             self._home.loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
-        if self._task and not self._task.cancelling():  # once: a second time would cut its clean-up short
+        if self._task and not self._task.cancelling():  # a second cancel would interrupt its clean-up
             self._task.cancel()
 
     def result(self, beat: Callable[[], None] = _nothing) -> T:
@@ -472,7 +472,7 @@ class Nested:
 
     def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]:  # noqa: ARG002
         """Return the job; it runs on the calling thread while that waits for it, and holds nothing else."""
-        if getattr(self._loops, "pid", None) != os.getpid():  # a forked child would share its sockets
+        if getattr(self._loops, "pid", None) != os.getpid():  # a forked child must not share its sockets
             try:
                 self._loops.own, self._loops.pid = _nested_loop(), os.getpid()
             except SettingsError:
@@ -489,7 +489,7 @@ class _PrivateLoop(asyncio.SelectorEventLoop):
         self._pid = os.getpid()
 
     def __del__(self) -> None:
-        # It ends with its thread, without the warning that asks somebody to close it. In a forked child
+        # It ends with its thread, without a ResourceWarning. In a forked child
         # closing it would take it out of the parent's selector too.
         if not self.is_closed() and self._pid == os.getpid():
             self.close()
@@ -499,7 +499,7 @@ def _nested_loop() -> asyncio.AbstractEventLoop:
     try:
         if sys.version_info < (3, 12):
             import nest_asyncio as nest
-        else:  # the original breaks asyncio.run(loop_factory=) there
+        else:  # nest_asyncio breaks asyncio.run(loop_factory=) there
             import nest_asyncio2 as nest
     except ImportError:
         raise SettingsError(
@@ -512,7 +512,7 @@ def _nested_loop() -> asyncio.AbstractEventLoop:
 
 
 def cost_of_a_patch() -> str:
-    """Return what a nest_asyncio costs that someone applied to this thread's own loop, or nothing.
+    """Return what a nest_asyncio costs that the user applied to this thread's own loop, or nothing.
 
     Measured on ipykernel: since 7.1 what arrives during a nested run is lost; nest_asyncio2 keeps it.
     """
@@ -530,11 +530,11 @@ class _NestedJob(_Waited[T]):
         self._loop = loop
         self._cancelled = False
         self._task: asyncio.Task[T] = loop.create_task(self._run(coroutine))
-        self._pressed: float | None = None  # when Stop was
+        self._pressed: float | None = None  # the time of the last Stop
         self._heard = False
 
     async def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        if self._cancelled:  # before anybody has waited for it
+        if self._cancelled:  # before it was waited for
             coroutine.close()
             raise asyncio.CancelledError
         return await coroutine
@@ -567,8 +567,8 @@ class _NestedJob(_Waited[T]):
         return self._task.result()
 
     def _press(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  as signal handlers are
-        # Raised here, KeyboardInterrupt would land anywhere in the loop or a clean-up. It does where a job
-        # keeps the loop from hearing of it, or takes too long to end.
+        # KeyboardInterrupt raised here would land anywhere in the loop or a clean-up. So it is raised only
+        # where a job blocks the loop, or takes too long to end.
         if self._pressed is None:
             self._pressed = time.monotonic()
             self._loop.call_soon_threadsafe(self._stop)
@@ -580,11 +580,11 @@ class _NestedJob(_Waited[T]):
         self._stop_once()
 
     def _beat(self, beat: Callable[[], None]) -> None:
-        # A loop that waits for the network alone sees no interrupt where signals wake no select().
+        # Where signals do not wake select(), a loop that waits for the network would not see an interrupt.
         if not self._task.done():
             beat()
             self._loop.call_later(HEARTBEAT, self._beat, beat)
 
     def __await__(self) -> Generator[Any, None, T]:
         return self.result()
-        yield  # what makes this a generator: the job runs here and now, on its private loop
+        yield  # Makes this a generator; the job has run already, on its private loop.

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import beluga_nb.catalog as catalog
 import beluga_nb.config.settings as settings
-from beluga_nb.api.dialects import find as find_dialect
-from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.named import check_named, endpoint_of, key_of, variables
-from beluga_nb.api.named import told as described
+from beluga_nb.api.dialects import find_dialect
+from beluga_nb.api.endpoint import Endpoint, check_known, describe, endpoint_of, key_of, key_variables
 from beluga_nb.bench import Bench
 from beluga_nb.bench import Found as Found  # for the workbench, which knows only the session
 from beluga_nb.budget import Budget, Caps
@@ -30,7 +28,7 @@ from beluga_nb.compare.template import filled as filled  # for the magics, which
 from beluga_nb.compare.template import names, used
 from beluga_nb.comparing import ASK_ABOVE, Comparing, Show, Told
 from beluga_nb.config import keys
-from beluga_nb.config.endpoints import Named
+from beluga_nb.config.endpoints import EndpointConfig
 from beluga_nb.config.preferences import Preferences, canonical, check_no_engine, elsewhere, meant
 from beluga_nb.config.project import is_untrusted_file
 from beluga_nb.config.settings import Settings as Settings  # for the workbench, too
@@ -141,7 +139,9 @@ class Session(Care, Comparing, Bench):
                 "A provider is the name of an engine, and there is no engine.",
                 'Give both: engine=my_engine, provider="my-engine".',
             )
-        self.preferences.own_engine = None if engine is None else own_engine(engine, provider)
+        self.preferences.own_engine = (
+            None if engine is None else own_engine(engine, provider, make_preview=small)
+        )
 
     @keyless
     def submit(
@@ -361,7 +361,7 @@ class Session(Care, Comparing, Bench):
         if self.budget.replayed:
             told["saved"] = self.budget.saved_words(now.caps)
         for named in () if now.own_engine else now.endpoints.values():
-            told[f"endpoint {named.name}"] = described(named, self._environment)
+            told[f"endpoint {named.name}"] = describe(named, self._environment)
         if now.ignored:
             told["not used"] = " ".join(map(str, now.ignored))
         if now.faults and self._local(now):
@@ -441,10 +441,10 @@ class Session(Care, Comparing, Bench):
 
     def watch(self) -> None:
         """Look at every key that may be in use, so that no output from here on holds one."""
-        endpoints: Collection[Named] = ()
+        endpoints: Collection[EndpointConfig] = ()
         with suppress(BelugaError):  # settings that are wrong say so where they are wanted
             endpoints = self.settings().endpoints.values()
-        self._find_key.watch(variables(endpoints))
+        self._find_key.watch(key_variables(endpoints))
 
     def _no_key(self, now: Settings) -> str:
         if now.own_engine:
@@ -552,7 +552,6 @@ class Session(Care, Comparing, Bench):
             provider=provider,
             notify=self.notify,
             preview=preview,
-            small=small,
             timeout=now.timeout,
             max_in_flight=now.max_in_flight,
             other_providers=[each for each in others if each != provider],
@@ -568,7 +567,7 @@ class Session(Care, Comparing, Bench):
     def _source(self, now: Settings) -> Source:
         if now.own_engine:
             return own(now.own_engine, self._room, timeout=now.timeout)
-        return service(self._endpoint(now), self._room, faults=now.faults)
+        return service(self._endpoint(now), self._room, make_preview=small, faults=now.faults)
 
     def _tell_of_file(self, now: Settings) -> None:
         for words in map(str, now.ignored):
@@ -686,7 +685,7 @@ def _check_known(now: Settings, request: Request) -> None:
             'Nothing was sent. Give the engine another name: Session(engine=…, provider="my-engine").',
         )
     if now.named and now.named.name in now.endpoints:
-        check_named(now.named)
+        check_known(now.named)
     elif now.named and not now.named.known:
         raise UnknownNameError(
             "model",

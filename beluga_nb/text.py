@@ -1,4 +1,4 @@
-"""Plain text: what a person is shown of text from outside, and small helpers for sentences."""
+"""Plain text: text from outside made fit to be shown, and small helpers for sentences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from beluga_nb.redaction import redact
 LONGEST_OUTSIDE_TEXT = 500
 """Characters of a server's text that enter a message (R10)."""
 
-# Control, format and filler characters, which are not seen and change what is: C0 and C1, soft hyphens, all
+# Control, format and filler characters, which are invisible and change the text: C0 and C1, soft hyphens, all
 # that sets a direction or joins, tags, half surrogate pairs. Variation selectors 15 and 16 pick a glyph.
 UNSEEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
@@ -36,13 +36,13 @@ def sanitize(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
     >>> sanitize("50 % off\\x1b[31m!\\u200e\\n")
     '50 % off!'
     """
-    # Before it is cut: the half of a key is no key to look for, and still a secret.
+    # Redacted before it is cut: half a key is not found any more, and still a secret.
     line = " ".join(printable(text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def shown(value: object, longest: int = 80) -> str:
-    """Return in one line what somebody gave in place of something else.
+    """Return the repr of an unexpected value in one line.
 
     >>> shown("much"), shown(16**9999)
     ("'much'", 'an integer of thousands of digits')
@@ -59,17 +59,17 @@ def printable(text: str) -> str:
     >>> printable("red\\x1b[2J\\nblue")
     'red\\nblue'
     """
-    # Twice: what looks like a code may have taken letters of a key along, and what is left may be one.
+    # Twice: a sequence may have swallowed letters of a key, and the rest of the text may form one.
     return redact(_UNSEEN_CHARACTER.sub("", _SEQUENCE.sub("", redact(text))))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice a person most likely meant, or None.
+    """Return the choice that was most likely meant, or None.
 
     >>> nearest("flux2", ["flux-2.0", "seedream-4.5"])
     'flux-2.0'
     """
-    import difflib  # in its place, since this module is part of loading the extension
+    import difflib  # Lazy import: this module is loaded with the extension.
 
     by_fold = {choice.casefold(): choice for choice in choices}
     close = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""JSON that anybody may have written: bounded in what it takes, and read by what each value has to be."""
+"""Read JSON that anyone may have written: its size is bounded, and the type of each value is checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_VALUES = 3_000_000
 
 
 def load_json(data: bytes | str, joined: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """Return what a JSON text says; raise `ValueError` for any other text.
+    """Return the value of a JSON text; raise `ValueError` for any other text.
 
     That is also one with NaN or an infinity, which JSON does not have, and one of more than `MOST_VALUES`.
     One that is nested too deeply raises `RecursionError`. `joined` makes an object of its names and values,

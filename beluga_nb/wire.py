@@ -55,20 +55,20 @@ def request_from_json(body: object) -> tuple[Request, str]:
     """
     if not isinstance(body, Mapping):
         raise RequestError("The body is no JSON object.", "Send an object with model and prompt.")
-    said = {name: value for name, value in body.items() if value is not None}
+    given = {name: value for name, value in body.items() if value is not None}
     for name in ("model", "prompt"):
-        if name not in said:
+        if name not in given:
             raise RequestError(
                 f"'{name}' is missing.", f"Send {name} as a string.", param=name, code="missing_parameter"
             )
-    response_format = said.get("response_format", catalog.RESPONSE_FORMAT.default)
+    response_format = given.get("response_format", catalog.RESPONSE_FORMAT.default)
     if response_format not in catalog.RESPONSE_FORMAT.values:  # of any type, so no set
         raise RequestError(
             f"response_format is {sanitize(str(response_format), 80)!r}.",
             f"Use {' or '.join(catalog.RESPONSE_FORMAT.values)}.",
             param="response_format",
         )
-    known = {name: _number(said[name]) for name in PARAMETERS if name in said}
+    known = {name: _number(given[name]) for name in PARAMETERS if name in given}
     return Request(**known), str(response_format)
 
 
@@ -81,7 +81,7 @@ def _number(value: object) -> Any:
 
 
 def parameter_to_json(parameter: catalog.Parameter) -> dict[str, object]:
-    """Return what a parameter takes, as the record of a model says it.
+    """Return what a parameter takes, in the form of a model's record.
 
     >>> parameter_to_json(catalog.RESPONSE_FORMAT)
     {'type': 'enum', 'values': ['url', 'b64_json'], 'default': 'url'}
@@ -100,7 +100,7 @@ def parameter_to_json(parameter: catalog.Parameter) -> dict[str, object]:
 
 
 def models_from_json(text: bytes) -> list[catalog.Model]:
-    """Return the models that a service lists; raise `InvalidResponseError` for what is no list.
+    """Return the models that a service lists; raise `InvalidResponseError` where there is no list.
 
     >>> models_from_json(b'{"data": [{"id": "flux-3.0", "owned_by": "Various"}]}')
     [Model(id='flux-3.0', name='', provider='Various', sizes=(), n_max=1)]
@@ -111,9 +111,9 @@ def models_from_json(text: bytes) -> list[catalog.Model]:
     return [_model(each) for each in listed if isinstance(each, Mapping) and _word(each.get("id"))]
 
 
-def _model(said: Mapping[str, object]) -> catalog.Model:
-    provider = said.get("provider") or said.get("owned_by")
-    id_, name, provider = (_word(each) or "" for each in (said["id"], said.get("name"), provider))
+def _model(listed: Mapping[str, object]) -> catalog.Model:
+    provider = listed.get("provider") or listed.get("owned_by")
+    id_, name, provider = (_word(each) or "" for each in (listed["id"], listed.get("name"), provider))
     return catalog.Model(id=id_, name=name, provider=provider, sizes=(), n_max=1)
 
 
@@ -129,7 +129,7 @@ class Item:
     revised_prompt: str | None = None
 
     def answer(self, data: bytes, media_type: str, preview: Preview | None = None) -> ImagePayload:
-        """Return this as an engine's answer, now that its bytes are there."""
+        """Return this as an engine's answer, with its bytes."""
         return ImagePayload(data, media_type, self.revised_prompt, preview)
 
 
@@ -197,9 +197,12 @@ REFUSALS = frozenset(
 )
 """The statuses that prove that a request was not executed (contract.md: Errors; RFC 9110, 6585, 8470, 7725).
 
-Not among them: 408 and 499, where someone had waited; 409, which also says that the same request is being
-executed; 424, which comes in the middle of the work; and whatever else a gateway makes up.
+Not among them: 408 and 499, since the work may have begun; 409, which can mean that the same request is being
+executed; 424, which comes in the middle of the work; and any code that a gateway invents.
 """
+
+TRY_LATER = frozenset({408, 425, 429})
+"""The statuses below 500 after which a GET may succeed a little later."""
 
 LONGEST_WAIT = 60.0
 """Seconds that a call sleeps at most in all its pauses (R05)."""
@@ -228,9 +231,11 @@ def error_to_json(error: BelugaError) -> tuple[int, dict[str, object]]:
             code=error.code,
             param=error.param,
         )
-    said = error if isinstance(error, EngineError) else EngineError(error.message)
-    status = said.status or 500
-    return status, error_object(said.message, status=status, kind=said.type, code=said.code, param=said.param)
+    failure = error if isinstance(error, EngineError) else EngineError(error.message)
+    status = failure.status or 500
+    return status, error_object(
+        failure.message, status=status, kind=failure.type, code=failure.code, param=failure.param
+    )
 
 
 def error_object(
@@ -245,13 +250,13 @@ def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> Eng
 
     Read are `{"error": {…}}`, `{"error": "…"}`, `{"detail": …}` and plain text.
     """
-    said = _said(text)
-    message = sanitize(str(said.get("message") or "")) or f"The service answered with status {status}."
+    details = _details(text)
+    message = sanitize(str(details.get("message") or "")) or f"The service answered with status {status}."
     fields: dict[str, object] = {
         "status": status,
-        "type": _word(said.get("type")) or type_of(status),
-        "code": _word(said.get("code")),
-        "param": _word(said.get("param")),
+        "type": _word(details.get("type")) or type_of(status),
+        "code": _word(details.get("code")),
+        "param": _word(details.get("param")),
         "request_id": _word(headers.get(REQUEST_ID_HEADER)),
     }
     if status < 400:
@@ -294,19 +299,19 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
 
 
 def error_words(body: Mapping[str, object]) -> str:
-    """Return what the body of an error says, in whatever shape."""
-    return str(_said_in(body).get("message") or "")
+    """Return the message in the body of an error, whatever its shape."""
+    return str(_details_in(body).get("message") or "")
 
 
-def _said(text: bytes) -> Mapping[str, object]:
+def _details(text: bytes) -> Mapping[str, object]:
     body = _parsed(text)
     if not isinstance(body, Mapping):
         words = text[:2000].decode(errors="replace")
         return {} if "<" in words else {"message": words}
-    return _said_in(body)
+    return _details_in(body)
 
 
-def _said_in(body: Mapping[str, object]) -> Mapping[str, object]:
+def _details_in(body: Mapping[str, object]) -> Mapping[str, object]:
     error = next((body[name] for name in ("error", "detail", "errors") if body.get(name)), body)
     if isinstance(error, Mapping) and not isinstance(error.get("message"), str):
         error = error | {"message": _words(error)} if isinstance(error, dict) else error
@@ -318,7 +323,7 @@ def _said_in(body: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _words(entry: object) -> str:
-    # As deep as anyone has been seen to hide them.
+    # The deepest nesting that has been seen.
     for _ in range(3):
         if isinstance(entry, Mapping):
             names = ("message", "msg", "error", "detail", "title")
@@ -331,7 +336,7 @@ def _word(value: object) -> str | None:
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Return the seconds that a service asks to wait, or None where it says nothing usable.
+    """Return the seconds that a service asks to wait, or None where the header is unusable.
 
     Read are `retry-after-ms`, and `Retry-After` as a number or an HTTP date. A date counts from the
     answer's own `Date`, so that a clock that is wrong here does not matter; from `now`, in Unix seconds,
@@ -340,9 +345,9 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
     milliseconds = _seconds(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    said = headers.get("retry-after", "").strip()
-    if (until := _moment(said)) is None:
-        return _seconds(said)
+    value = headers.get("retry-after", "").strip()
+    if (until := _moment(value)) is None:
+        return _seconds(value)
     began = _moment(headers.get("date", "")) or (time.time() if now is None else now)
     return max(0.0, until - began)
 

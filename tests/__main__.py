@@ -1,5 +1,8 @@
 """Every check there is, in one command, the same for people and machines: `python -m tests`.
 
+`python -m tests quick` is the part that takes less than a minute; `python -m tests environments` tries all
+environments.
+
 Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
 the notebooks, twice, with strict nbval and with pytest-notebook, from their recordings alone: without a key,
 and without a route to another machine. It ends at the first that fails. Where there is npm, the openai
@@ -18,7 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PYTEST = ("pytest", "-q")
-TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")  # what takes longest comes early
+# Kernels, browsers and servers that fail make a test wait, so that two cores have work for four.
+FOUR_AT_A_TIME = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 ALONE = (*PYTEST, "-p", "no:cacheprovider")
 NBVAL = (*ALONE, "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
 PYTEST_NOTEBOOK = (
@@ -28,22 +32,55 @@ PYTEST_NOTEBOOK = (
     *("-W", 'ignore:Field "pytest_notebook:UserWarning'),  # it warns as it documents itself
 )
 
+QUICK_TESTS = (
+    "tests/test_architecture.py",
+    "tests/test_doctests.py",
+    "tests/test_bars.py",
+    "tests/test_errors.py",
+    "tests/test_text.py",
+    "tests/test_wire.py",
+    "tests/test_contract.py",
+    "tests/test_law.py::test_a_server_never_changes_the_answer",
+    "tests/magics/test_parse.py",
+    "tests/compare/test_plan.py",
+)
+"""Tests that start no kernel, browser or other process, and need no key, port or wait."""
+
 LEFT = Path(tempfile.gettempdir()) / f"beluga_nb-tests-{os.getpid()}"
 """What the tests leave behind: notebooks, stores and logs, searched for their key at the end."""
+
+RAN = {name: LEFT.with_name(f"{LEFT.name}-{name}.json") for name in ("tests", "environments")}
+"""Where the two runs of the tests write down which functions ran."""
+
+
+def noting(name: str) -> tuple[str, ...]:
+    """The words that let a run of the tests write down what ran."""
+    return ("-p", "tests.promises", f"--ran={RAN[name]}")
+
 
 CHECKS = {
     "formatting": ("ruff", "format", "--check", "."),
     "lint": ("ruff", "check", "."),
     "types": ("mypy",),
     **{f"types, {system}": ("mypy", "--platform", system) for system in ("win32", "darwin", "emscripten")},
-    "tests": (*PYTEST, *TWO_AT_A_TIME, f"--basetemp={LEFT}", "tests"),
-    "tests in other environments": (*PYTEST, f"--basetemp={LEFT}-environments", "-m", "environment", "tests"),
+    "tests": (*PYTEST, *FOUR_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
+    "tests in other environments": (
+        *(*PYTEST, *noting("environments"), f"--basetemp={LEFT}-environments"),
+        *("-m", "environment", "tests"),
+    ),
+    "promises": ("tests.promises", *map(str, RAN.values())),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
     "notebooks, nbval": (*NBVAL, "notebooks"),
     "notebooks, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
     "notebooks again, nbval": (*NBVAL, "notebooks"),
     "notebooks again, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
 }
+
+QUICK = {
+    **{name: CHECKS[name] for name in ("formatting", "lint", "types")},
+    "tests": (*ALONE, f"--basetemp={LEFT}", *QUICK_TESTS),
+}
+"""What a change breaks most often, in less than a minute, by `python -m tests quick`."""
 
 EVERYWHERE = {
     "environments": (
@@ -57,6 +94,8 @@ EVERYWHERE = {
 }
 """All of `tests/environments`, by `python -m tests environments`; every check tries the cheapest two."""
 
+KINDS = {"": CHECKS, "quick": QUICK, "environments": EVERYWHERE}
+
 NPM = ("install", "--prefix", "tests/node", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
 NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many minutes
 
@@ -64,6 +103,8 @@ NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many 
 def environment() -> dict[str, str]:
     """The environment without anyone's key or settings, and without a keyring to find one in."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
+    # Without bytecode each of some hundred kernels and processes would compile the whole package again.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
 
 
@@ -82,10 +123,13 @@ def packages_are_missing() -> bool:
 
 
 def main(words: list[str]) -> int:
-    if (npm := shutil.which("npm")) and packages_are_missing():
+    if not set(words) <= KINDS.keys():
+        print(f"There is no {words[0]!r}. {', '.join(filter(None, KINDS))}, or nothing for every check.")
+        return 2
+    if words != ["quick"] and (npm := shutil.which("npm")) and packages_are_missing():
         with contextlib.suppress(subprocess.TimeoutExpired):  # the tests that need it say so
             subprocess.run([npm, *NPM], cwd=ROOT, timeout=NPM_PATIENCE)
-    for name, command in (EVERYWHERE if words == ["environments"] else CHECKS).items():
+    for name, command in KINDS[words[0] if words else ""].items():
         print(f"== {name}: {' '.join(command)}", flush=True)
         began = time.monotonic()
         where = without_a_route() if name.startswith("notebooks") else environment()
@@ -99,6 +143,8 @@ def main(words: list[str]) -> int:
             return status
     for left in (LEFT, f"{LEFT}-environments"):
         shutil.rmtree(left, ignore_errors=True)
+    for ran in RAN.values():
+        ran.unlink(missing_ok=True)
     return 0
 
 

@@ -62,6 +62,7 @@ LIBRARIES = {
     "numpy": {"painter/", "compare/measure.py", "compare/rank.py"},
     # In comparing.py for type checkers only.
     "PIL": {"images.py", "result.py", "show/", "painter/", "compare/measure.py", "comparing.py"},
+    "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
     "pybase64": {"wire.py", "api/answers.py", "show/", "widgets/booth.py"},
     "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "comparing.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
@@ -205,6 +206,34 @@ def test_s37_r32_nothing_stored_is_executed_and_nothing_locks(module):
     assert called & {"eval", "exec", "compile", "__import__"} == set()
 
 
+def test_pictures_are_decoded_in_one_module():
+    """A room may draw on Pillow's images; bytes become images, and images bytes, in images.py alone."""
+    for module in set(MODULES) - {"images.py"}:
+        tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+        calls = [ast.unparse(each.func) for each in ast.walk(tree) if isinstance(each, ast.Call)]
+        assert [each for each in calls if each in {"Image.open", "ImageFile.Parser"}] == [], module
+        if room(module) in {"show", "widgets", "compare", "magics", "result"}:
+            savers = [each for each in calls if each.endswith("image.save") or each.endswith("buffer.save")]
+            assert savers == [], module
+
+
+def docstrings(tree):
+    owners = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    bodies = [each.body for each in ast.walk(tree) if isinstance(each, owners)]
+    texts = [each for body in bodies for each in body if isinstance(each, ast.Expr)]
+    return {id(each.value) for each in texts}
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if room(each) in {"show", "widgets"}])
+def test_pages_and_their_styles_and_scripts_are_template_files(module):
+    tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+    skipped = docstrings(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
+            lines = node.value.strip().splitlines()
+            assert len(lines) < 2 or not re.search(r"[<{;]", node.value), f"{module}, line {node.lineno}"
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_s04_the_environment_is_read_where_nothing_can_fail(module):
     """`os.environ[...]` in an expression that fails would show the whole environment in a traceback."""
@@ -259,3 +288,19 @@ def test_r43_what_keeps_an_interrupt_to_itself_would_be_found():
         assert swallows(clause)
     [clause] = ast.parse("try:\n  pass\nexcept BaseException:\n  print()\n  raise").body[0].handlers
     assert not swallows(clause)
+
+
+def by_hand(scope):
+    """The blocking functions of a module or class that are written beside an async one: `x` and `ax`."""
+    functions = {each.name for each in scope.body if isinstance(each, ast.FunctionDef)}
+    coroutines = {each.name for each in scope.body if isinstance(each, ast.AsyncFunctionDef)}
+    return {name for name in functions if f"a{name}" in coroutines}
+
+
+def test_no_blocking_twin_is_written_by_hand():
+    """`runtime.blocking` and `runtime.awaitable` make both from one function."""
+    for module in MODULES:
+        tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+        scopes = [tree, *(each for each in ast.walk(tree) if isinstance(each, ast.ClassDef))]
+        assert [by_hand(scope) for scope in scopes if by_hand(scope)] == [], module
+    assert by_hand(ast.parse("def open(): ...\nasync def aopen(): ...")) == {"open"}

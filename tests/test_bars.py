@@ -1,11 +1,18 @@
 """Which test shows which bar (S05, R02 …), and which bar holds in another shape.
 
-A test is named after its bar (`test_s05_…`), or after its row of the fault matrix (`test_a16_…`).
+A test is named after its bar (`test_s05_…`), or after its row of the fault matrix (`test_a16_…`). Here it is
+only checked that these tests exist; `python -m tests` also fails if one of them did not run (`promises.py`).
 """
 
+import json
+import os
 import re
+import runpy
+import subprocess
+import sys
 from pathlib import Path
 
+import promises
 import pytest
 
 FIRST = """
@@ -293,3 +300,60 @@ def test_every_promise_of_the_readme_names_bars_that_are_shown():
     assert len(promises) == 10
     for bars in promises:
         assert set(bars.split(", ")) <= set(SHOWN)
+
+
+# --- that they have run
+
+SUITE = """
+import pytest
+
+@pytest.mark.parametrize("sign", ["a", "[::]"])
+def test_a_whale_is_drawn(sign):
+    pass
+
+@pytest.mark.skip
+def test_a_whale_is_painted():
+    pass
+
+@pytest.mark.parametrize("nothing", [pytest.param(1, marks=pytest.mark.skip), 2])
+def test_a_whale_is_now_and_then_skipped(nothing):
+    pass
+
+def test_a_whale_is_not_chosen():
+    pass
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["one", "two"])
+def test_a_run_writes_down_which_functions_ran_and_which_were_skipped(workers, tmp_path):
+    for name in ("test_one.py", "test_other.py"):
+        tmp_path.joinpath(name).write_text(SUITE)
+    words = ["-p", "promises", f"--ran={tmp_path / 'ran.json'}", "-k", "not chosen", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, "-m", "pytest", "-q", *words, *workers]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=120)
+    ran = json.loads((tmp_path / "ran.json").read_text())
+    assert ran["passed"] == {"test_a_whale_is_drawn": 4, "test_a_whale_is_now_and_then_skipped": 2}
+    assert ran["skipped"] == {"test_a_whale_is_painted": 2, "test_a_whale_is_now_and_then_skipped": 2}
+
+
+@pytest.mark.parametrize(
+    ("skips_count", "missing"),
+    [
+        (False, {"S1": ["test_renamed did not run"]}),
+        (True, {"S1": ["test_renamed did not run"], "S2": ["test_skipped was skipped"]}),
+    ],
+)
+def test_a_promise_whose_test_did_not_run_is_named_and_in_ci_one_whose_test_was_skipped(skips_count, missing):
+    shown = {"S1": ("ran", "renamed"), "S2": ("skipped",), "S3": ("ran", "both")}
+    passed, skipped = {"test_ran", "test_both"}, {"test_skipped", "test_both"}
+    assert promises.unshown(shown, passed, skipped, skips_count=skips_count) == missing
+
+
+def test_every_run_of_the_tests_writes_down_what_ran_and_the_promises_are_checked_after_both():
+    checked = runpy.run_path(str(TESTS / "__main__.py"))
+    checks, ran = checked["CHECKS"], checked["RAN"]
+    writing = [name for name, command in checks.items() if any("--ran=" in each for each in command)]
+    assert writing == ["tests", "tests in other environments"]
+    assert checks["promises"] == ("tests.promises", *map(str, ran.values()))
+    assert list(checks).index("promises") > list(checks).index(writing[-1])

@@ -377,7 +377,7 @@ CROWD = """
 import os, sys
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.request import Request
-from beluga_nb.errors import OverBudgetError, Refused
+from beluga_nb.errors import OverBudgetError, APIStatusError
 
 budget, caps = Budget(), Caps(images=300)
 
@@ -520,7 +520,7 @@ def test_whatever_forks_lack_and_when_no_more_is_bought_than_the_cap_and_no_file
 def test_who_cannot_count_with_forked_processes_any_more_spends_nothing_that_has_a_cap(
     why, limits, monkeypatch
 ):
-    monkeypatch.setattr(forks, "PATIENCE", 0.2)
+    monkeypatch.setattr(forks, "LOCK_TIMEOUT", 0.2)
     monkeypatch.setattr(forks, "MEMORY", 500)
     budget = Budget()
     assert bought(budget, limits)
@@ -881,7 +881,7 @@ from beluga_nb.request import Request
 from beluga_nb.errors import APIStatusError
 
 budget, request = Budget(), Request(prompt="a fox", model="flux-2.0", n=2)
-with budget.reserved(request, Caps()), contextlib.suppress(Refused), budget.reserved(request, Caps()):
+with budget.reserved(request, Caps()), contextlib.suppress(APIStatusError), budget.reserved(request, Caps()):
     if pid := os.fork():
         os.waitpid(pid, 0)
     raise APIStatusError("No.", status=402)

@@ -366,7 +366,7 @@ def test_a_setting_that_makes_no_connection_makes_no_client(setting, tmp_path):
         for number in range(3):
             CHANGES[setting](session, number)
             session.generate(f"first {number}")
-        clients, contexts = alive(httpx.AsyncHTTPTransport), len(engine_room()._sources)
+        clients, contexts = alive(httpx.AsyncHTTPTransport), len(engine_room()._services)
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         for number in range(25):
@@ -375,7 +375,7 @@ def test_a_setting_that_makes_no_connection_makes_no_client(setting, tmp_path):
         gc.collect()
         grown = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
-        assert (alive(httpx.AsyncHTTPTransport), len(engine_room()._sources)) == (clients, contexts)
+        assert (alive(httpx.AsyncHTTPTransport), len(engine_room()._services)) == (clients, contexts)
         assert grown < 4e6
 
 

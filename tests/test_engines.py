@@ -163,8 +163,8 @@ def test_per_loop_makes_one_engine_for_each_loop():
     per_loop = PerLoop(make)
 
     async def twice():
-        await per_loop(ONE)
-        await per_loop(FIVE)
+        await per_loop.get()(ONE)
+        await per_loop.get()(FIVE)
 
     threads = [threading.Thread(target=lambda: asyncio.run(twice())) for _ in range(2)]
     for thread in threads:
@@ -175,8 +175,12 @@ def test_per_loop_makes_one_engine_for_each_loop():
 
 def test_per_loop_lets_go_of_the_engine_of_a_loop_that_is_gone():
     per_loop = PerLoop(Counting)
-    ask(per_loop, ONE)
-    assert len(per_loop.engines) == 0
+
+    async def once():
+        await per_loop.get()(ONE)
+
+    asyncio.run(once())
+    assert len(per_loop.values) == 0
 
 
 # --- what runs side by side ends together

@@ -24,8 +24,8 @@ from echoes import BODIES, HEADS, echoing
 from leaks import holds
 
 import beluga_nb
+from beluga_nb.api.endpoint import endpoint_of, key_of
 from beluga_nb.api.http import Http
-from beluga_nb.api.named import endpoint_of, key_of
 from beluga_nb.config import keys
 from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import APIConnectionError, BelugaError
@@ -380,7 +380,7 @@ def things(tmp_path, monkeypatch):
             "plan": session.plan("a fox", model="flux-2.0"),
             "panel": session.panel(),
             "panel.controller": vars(session.panel()),
-            "engines": dict(session._room._sources),
+            "engines": dict(session._room._services),
             "the engine room": session._room,
             "engine": Http(session._endpoint(now)),
             "endpoint": session._endpoint(now),

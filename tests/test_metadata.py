@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from beluga_nb.errors import BelugaError, MetadataError, UnknownNameError
 from beluga_nb.metadata import files, jpeg, png, webp, xmp
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
+from beluga_nb.metadata.formats import sniff
 from beluga_nb.painter.painting import XMP, paint
 
 SAID = {
@@ -353,8 +354,8 @@ def test_too_long_a_recipe_for_a_jpeg_lies_beside_it(path):
 def test_a_picture_that_can_hold_nothing_has_its_recipe_beside_it(path, damage):
     data = damage(FILES["png"][1])
     with pytest.warns(UserWarning, match="The recipe is in fox.png.xmp"):
-        files.write(path, data, files.media_type_of(data), SAID, how="auto")
-    assert files.read(path) == (data, data, files.media_type_of(data), (SAID["beluga:recipe"],))
+        files.write(path, data, sniff(data), SAID, how="auto")
+    assert files.read(path) == (data, data, sniff(data), (SAID["beluga:recipe"],))
 
 
 def test_a_broken_sidecar_that_was_there_is_left_and_said(path):

@@ -40,6 +40,15 @@ def test_the_licence_is_in_both_and_the_tests_are_in_the_sdist(built):
     assert [name for name in names if name.startswith((".git/", "benchmarks/"))] == []
 
 
+def test_the_wheel_holds_every_template(built):
+    [wheel] = built.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    package = ROOT / "beluga_nb"
+    templates = [path.relative_to(ROOT).as_posix() for path in package.glob("*/templates/*")]
+    assert {"beluga_nb/show/templates/page.js", "beluga_nb/widgets/templates/panel.css"} <= set(templates)
+    assert set(templates) <= set(names)
+
+
 def test_one_version_is_said_everywhere():
     said = PROJECT["version"]
     assert re.search(rf"^## {re.escape(said)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)

@@ -360,7 +360,7 @@ def test_the_panel_offers_the_engine_and_asks_it(tmp_path):
     state.prompt = "a fox"
     controller.generate().result()
     assert state.result.recipe.engine == "five lines"
-    assert state.trouble == ()
+    assert state.error == ()
 
 
 @pytest.mark.parametrize("name", ["", "local", "belugapi", "openai", "OpenRouter", "a b", "ä", "x" * 41, 7])

@@ -36,13 +36,13 @@ MOST_PARTS = 200_000
 MOST_LINES = 1_000_000
 """Lines of server-sent events; base64 may be wrapped."""
 
-_LONG = 256  # bytes of a string above which it is taken out before JSON is parsed
+_LONG = 256  # bytes; longer strings are cut out before JSON is parsed
 _MOST_DOCUMENTS = 1000
 _MOST_FOUND = 10_000  # places in a text that may be pictures
 _MOST_DEEP = 3  # attempts at a text that is nested too deeply; each may take a hundredth of a second
 _MOST_REPAIRED = 8  # places of a text at which a document may begin that is cut off
 _DEEPEST = 500
-_MOST_WORK = 50_000_000  # characters that are looked at again where a document is damaged
+_MOST_WORK = 50_000_000  # characters that are read again where a document is damaged
 
 _ENCODED_SIGNATURES = ("iVBORw0KGgo", "/9j/", "_9j_", "UklGR")
 _HEX_SIGNATURES = ("89504e470d0a1a0a", "ffd8ff", "52494646")
@@ -61,10 +61,10 @@ _OTHER_ADDRESSES = (
     "help",
     "avatar",
 )
-_COPIES = ("thumb", "preview", "mask", "input")  # of a picture that is there too
+_COPIES = ("thumb", "preview", "mask", "input")  # of a picture that is also in the answer
 _LISTS = {"data", "images", "image", "output", "outputs", "result", "results", "artifacts", "predictions"}
 _NO_PICTURES = {"error", "errors", "detail", "usage", "request", "input", "prompt", "revised_prompt"}
-_PEOPLE = {"user", "author", "owner", "creator", "account", "model", "provider"}  # who have pictures too
+_PEOPLE = {"user", "author", "owner", "creator", "account", "model", "provider"}  # their objects hold avatars
 _JOBS = ("taskid", "jobid", "predictionid", "id")
 _PLACES_OF_JOBS = ("data", "output", "result", "task", "job")
 _HEADERS_OF_JOBS = ("operation-location", "azure-asyncoperation", "x-job-id", "x-task-id")
@@ -78,9 +78,9 @@ _FAILED = {"failed", "failure", "error", "cancelled", "canceled", "rejected", "a
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedAnswer:
-    """The pictures of an answer in their order, or what is wrong with one; `more` were not looked at.
+    """The pictures of an answer in their order, or the error of one that is damaged; `more` were not read.
 
-    `created` is Unix time in seconds, 0 where the answer does not say it. `job` is what the service calls it.
+    `created` is Unix time in seconds, 0 where it is not given. `job` is the service's id of the job.
     """
 
     items: tuple[Item | InvalidResponseError, ...]
@@ -133,7 +133,7 @@ def decoded(encoded: str | bytes | memoryview) -> bytes:
         raise InvalidResponseError(
             "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
         ) from None
-    return data if is_picture(data) else redact_bytes(data)  # what is no picture may hold a key
+    return data if is_picture(data) else redact_bytes(data)  # other data may hold a key
 
 
 def _decoded(encoded: str | bytes | memoryview) -> bytes:
@@ -220,7 +220,9 @@ def _encoded_within(text: bytes) -> Iterator[bytes]:
     """Yield the whole pictures whose base64 stands in a text, whatever is around it."""
     for found in itertools.islice(_ENCODED.finditer(text), _MOST_FOUND):
         encoded = _plain_base64(found[0]).rstrip(b"=")
-        encoded = encoded[: len(encoded) - (len(encoded) % 4 == 1)]  # a letter of what follows
+        encoded = encoded[
+            : len(encoded) - (len(encoded) % 4 == 1)
+        ]  # the last letter belongs to the text after it
         with contextlib.suppress(binascii.Error, ValueError):
             data = _decoded(encoded)
             if is_whole(data):
@@ -483,7 +485,7 @@ def _cut(text: str, start: int) -> _Cut:
 
 @dataclass
 class _Reader:
-    """Collects the pictures of documents, and what is said beside them.
+    """Collects the pictures of documents, and the job, time and errors beside them.
 
     `failed`: the status of the answer is none of success, so that its words are those of an error.
     """
@@ -500,13 +502,13 @@ class _Reader:
     drafts: bool = False
     echo: bool = False
     cut: bool = False
-    texts: list[tuple[str, str]] = field(default_factory=list)  # and their names
+    texts: list[tuple[str, str]] = field(default_factory=list)  # (name, text)
 
     def read_body(self, body: bytes) -> None:
         """Read a whole answer but its head."""
         for document in _documents(_without_numbers(body), self.strings):
             self.read(document)
-        if self.failed:  # a page that tells of an error may show a picture
+        if self.failed:  # an error page may show a picture of its own
             self.items = [each for each in self.items if _counts_in_error(each)]
         elif not any(map(_is_of_use, self.items)):
             before, self.items = self.items, []
@@ -514,7 +516,7 @@ class _Reader:
             self.items = self.items or before
 
     def read_head(self, headers: Mapping[str, str]) -> None:
-        """Read what the head says: where the picture lies, or the job."""
+        """Read the headers: the address of the picture, or the job."""
         if not (self.items or self.error) and _names_picture(place := headers.get("location", "")):
             self.items.append(Item(url=place))
         named = (headers.get(name, "").partition("?")[0] for name in _HEADERS_OF_JOBS)
@@ -541,7 +543,7 @@ class _Reader:
             return
         for number in range(len(self.strings.cut) if not self.echo else 0):
             self._string(f"\x01{number}\x01", "cut")
-        for name, text in self.texts if not self.items else ():  # which may become more
+        for name, text in self.texts if not self.items else ():  # reading one adds more
             self._text(name, self.strings.text(text).strip())
         if not self.items and not self.echo:
             self._loose(body)
@@ -551,7 +553,7 @@ class _Reader:
 
     def _text(self, name: str, text: str) -> None:
         if name and text.startswith(("{", "[")):
-            with contextlib.suppress(InvalidResponseError):  # of too many parts
+            with contextlib.suppress(InvalidResponseError):  # too many parts
                 for each in _documents(text.encode("utf-8", "replace"), self.strings):
                     self.read(each)
         elif _is_alone(text) and (name == "content" or (_names_picture(text) and not _is_other(name))):
@@ -579,7 +581,7 @@ class _Reader:
         named = [place.get(name) for name in _JOBS for place in places]
         operations = (place.get("name") for place in places)
         named += [name for name in operations if isinstance(name, str) and _OPERATION in f"/{name}"]
-        if places[0].keys() & _QUEUE and not self.error:  # elsewhere it is for the service's own log
+        if places[0].keys() & _QUEUE and not self.error:  # elsewhere it is an id for the service's log
             named.append(places[0].get("requestid"))
         for each in named:
             if isinstance(each, str | int) and not isinstance(each, bool) and str(each):
@@ -602,27 +604,27 @@ class _Reader:
         elif isinstance(value, str) and name:
             self._string(value, name)
 
-    def _object(self, said: Mapping[str, object], place: str, depth: int) -> None:
-        kind = said.get("type")
+    def _object(self, members: Mapping[str, object], place: str, depth: int) -> None:
+        kind = members.get("type")
         if isinstance(kind, str) and kind.endswith("partial_image"):
             self.drafts = True
-            return  # a draft of the picture that comes later
+            return  # a draft of a later picture
         outer = self.under_way
-        self.under_way = outer or is_under_way(said)
+        self.under_way = outer or is_under_way(members)
         self.waits = self.waits or self.under_way
-        self.error = self.error or (_failure(said) if depth == 0 else "")
-        found, before = list(self._pictures(said, place, depth)), len(self.items)
+        self.error = self.error or (_failure(members) if depth == 0 else "")
+        found, before = list(self._pictures(members, place, depth)), len(self.items)
         inner = {
-            name: value for name, value in said.items() if not (isinstance(value, str) or _is_copy(name))
+            name: value for name, value in members.items() if not (isinstance(value, str) or _is_copy(name))
         }
-        self._within(inner if found else said, depth)
+        self._within(inner if found else members, depth)
         if found and _encoded_in(self.items[before:]) <= _encoded_in(found):
             self.items[before:] = found
         self.under_way = outer
 
-    def _within(self, said: Mapping[str, object], depth: int) -> None:
+    def _within(self, members: Mapping[str, object], depth: int) -> None:
         before = len(self.items)
-        for name, value in said.items():
+        for name, value in members.items():
             if name in _NO_PICTURES:
                 self.echo = self.echo or bool(value and name != "usage")
             elif (not isinstance(value, str) or name in _LISTS) and name not in _PEOPLE:
@@ -630,15 +632,15 @@ class _Reader:
             if isinstance(value, str) and name not in _NO_PICTURES and not self.under_way:
                 self.texts.append((name, value))
         if len(self.items) == before and not (self.under_way or self.error or self.failed):
-            self.items += [Item(url=each) for each in self._other_addresses(said)]
+            self.items += [Item(url=each) for each in self._other_addresses(members)]
 
     def _pictures(
-        self, said: Mapping[str, object], place: str, depth: int
+        self, members: Mapping[str, object], place: str, depth: int
     ) -> Iterator[Item | InvalidResponseError]:
-        revised = said.get("revised_prompt")
+        revised = members.get("revised_prompt")
         words = without_surrogates(self.strings.text(revised)) if isinstance(revised, str) else None
         found, damaged = list[bytes](), None
-        for name, value in said.items():
+        for name, value in members.items():
             if isinstance(value, str) and value and (name == "b64_json" or self._encodes(value)):
                 if name in _NO_PICTURES or (found and _is_copy(name)):
                     continue
@@ -647,15 +649,15 @@ class _Reader:
                 except InvalidResponseError as error:
                     damaged = error
                 else:
-                    if data not in found[:MOST_ITEMS]:  # under a second name
+                    if data not in found[:MOST_ITEMS]:  # the same picture under another name
                         found.append(data)
         yield from (Item(data=data, revised_prompt=words) for data in found)
         if found:
             return
         if not self.under_way:
-            addresses = list(self._addresses(said))
+            addresses = list(self._addresses(members))
             if (self.failed or self.error) and place not in _LISTS:
-                addresses = []  # where an error says more about itself
+                addresses = []  # a link to documentation of the error
             elif self.failed and (depth == 0 or self.error):
                 addresses = list(filter(_names_picture, addresses))
             yield from (Item(url=address, revised_prompt=words) for address in addresses)
@@ -667,9 +669,9 @@ class _Reader:
     def _encodes(self, value: str) -> bool:
         return _encodes(self.strings.raw(value))
 
-    def _addresses(self, said: Mapping[str, object]) -> Iterator[str]:
+    def _addresses(self, members: Mapping[str, object]) -> Iterator[str]:
         for name in _ADDRESSES:
-            value = said.get(name)
+            value = members.get(name)
             for each in value if isinstance(value, list) else [value]:
                 inner = each.get("url") if isinstance(each, Mapping) else each
                 if not isinstance(inner, str) or not inner or self._encodes(inner):
@@ -677,9 +679,9 @@ class _Reader:
                 if not isinstance(value, list) or _is_address(inner) or _is_relative(inner):
                     yield self.strings.text(inner)
 
-    def _other_addresses(self, said: Mapping[str, object]) -> Iterator[str]:
-        """Yield the addresses under names that say so, in an object that gives nothing better."""
-        for name, value in said.items():
+    def _other_addresses(self, members: Mapping[str, object]) -> Iterator[str]:
+        """Yield the addresses under names of addresses, in an object that has no better ones."""
+        for name, value in members.items():
             if name in _NO_PICTURES or _is_other(name):
                 continue
             if any(each in name.lower() for each in _NAMES_OF_ADDRESSES):
@@ -712,24 +714,24 @@ def _is_of_use(item: Item | InvalidResponseError) -> bool:
     return isinstance(item, Item) or item.message != _none_of_both().message
 
 
-_PAGE = re.compile(rb"<(?:!doctype html|html|head)\b", re.IGNORECASE)  # whose pictures are logos
+_PAGE = re.compile(rb"<(?:!doctype html|html|head)\b", re.IGNORECASE)  # the pictures of a page are logos
 
 
-def _failure(said: Mapping[str, object]) -> str:
-    """Return the word by which an object says that the work on it has failed, or nothing."""
-    plain = _plain(said)
+def _failure(members: Mapping[str, object]) -> str:
+    """Return the state of an object if that is a failure, else an empty string."""
+    plain = _plain(members)
     words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
     return next((sanitize(word, 40) for word in words if spelt(word) in _FAILED), "")
 
 
-def _plain(said: Mapping[str, object]) -> dict[str, object]:
+def _plain(members: Mapping[str, object]) -> dict[str, object]:
     """Return an object with its names in one spelling: `taskId` and `task_id` are the same."""
-    return {spelt(name): value for name, value in said.items()}
+    return {spelt(name): value for name, value in members.items()}
 
 
-def is_under_way(said: Mapping[str, object]) -> bool:
-    """Whether an object says that the work on it has not ended."""
-    plain = _plain(said)
+def is_under_way(members: Mapping[str, object]) -> bool:
+    """Whether an object is a job that has not ended."""
+    plain = _plain(members)
     words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
     return plain.get("done") is False or any(spelt(word) in _UNDER_WAY for word in words)
 
@@ -787,7 +789,7 @@ def _none_of_both() -> InvalidResponseError:
 
 def _nothing(body: bytes, reader: _Reader) -> InvalidResponseError:
     if reader.error:
-        # Some gateways send the head of an answer before they know that there is none.
+        # Some gateways send status 200 before the service has answered.
         error = InvalidResponseError(
             f"The service answered with an error: {reader.error}", "It may have been billed."
         )

@@ -23,14 +23,14 @@ _FORMATS = ("output_format", "output_compression")
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """What a kind of server expects; `source` says who says so.
+    """What a kind of server expects; `source` is where that is documented.
 
     `size` is how it takes one: "label" as it is, "pixels" joined by `times`, or "ratio", as `aspect_ratio`,
     one of `labels`, beside which it takes pixels as `size` if `pixels_too`; where `auto` is no word to it
     it gets none. `qualities` are its words for ours; without any it takes none. `response_formats` are
     those it can be asked for, the surest first; without any the parameter is not sent. `takes` are other
     parameters that it knows. `seed`: without one it draws the same picture each time. `signs` in a prompt
-    mean something to it. `service` is the base URL of the one service that speaks it, whose key is in
+    mean something to it. `service` is the base URL of the one service that uses it, whose key is in
     `variable`. `timeout` is in seconds.
     """
 
@@ -73,14 +73,14 @@ class Dialect:
             return []
         left = [name for name in _FORMATS if name in request.parameters and name not in self.takes]
         left += ["quality"] if request.quality and request.quality not in self.qualities else []
-        told = [f"{self.name} takes no {name}: {request.parameters[name]} is not sent." for name in left]
+        notes = [f"{self.name} takes no {name}: {request.parameters[name]} is not sent." for name in left]
         if (
             word := self.qualities.get(request.quality or "", request.quality)
         ) != request.quality and not left:
-            told.append(f"quality {request.quality} is asked for as {word}, {self.name}'s word.")
+            notes.append(f"quality {request.quality} is asked for as {word}, {self.name}'s word.")
         if (label := self._size(request).get("aspect_ratio")) and label != request.size:
-            told.append(f"size {request.size} is asked for as {label}, the nearest that {self.name} has.")
-        return told + [words for sign, words in self.signs.items() if sign in request.prompt]
+            notes.append(f"size {request.size} is asked for as {label}, the nearest that {self.name} has.")
+        return notes + [words for sign, words in self.signs.items() if sign in request.prompt]
 
     def _response_format(self, wanted: str) -> str:
         return wanted if wanted in self.response_formats else next(iter(self.response_formats), "")
@@ -88,7 +88,7 @@ class Dialect:
     def _size(self, request: Request) -> dict[str, str]:
         size = request.size
         if size is None or (size == catalog.AUTO and not self.auto):
-            return {}  # the server's own
+            return {}  # the server's own default
         label = size in catalog.labels() or size == catalog.AUTO
         if self.size == "ratio" and (label or not self.pixels_too):
             return {"aspect_ratio": self._label(size)}
@@ -109,8 +109,8 @@ class Dialect:
 
 
 def _seed(request: Request) -> int:
-    said = f"{request.take}\n{request.sample}".encode()
-    return int.from_bytes(blake2b(said, digest_size=4).digest(), "big") >> 1
+    text = f"{request.take}\n{request.sample}".encode()
+    return int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
 
 
 BELUGA = Dialect(
@@ -152,7 +152,7 @@ SGLANG = Dialect(
     name="sglang",
     source="sgl-project/sglang, python/sglang/multimodal_gen/runtime/entrypoints/openai/image_api.py",
     takes=("output_format",),
-    seed=True,  # its older versions take 1024 where none is said
+    seed=True,  # older versions default to 1024
 )
 
 XINFERENCE = Dialect(
@@ -185,7 +185,7 @@ LITELLM = Dialect(
     name="litellm",
     source="docs.litellm.ai/docs/image_generation",
     qualities=_AS_TYPED,
-    response_formats=(),  # for some models an error, and whatever comes is read
+    response_formats=(),  # an error for some models; both forms are read
     takes=_FORMATS,
 )
 
@@ -218,7 +218,7 @@ DIALECTS = {
 """All of them, by the names that `beluga.toml` uses."""
 
 
-def find(name: str) -> Dialect:
+def find_dialect(name: str) -> Dialect:
     """Return the dialect of that name; raise `UnknownNameError`, naming the nearest, where there is none."""
     try:
         return DIALECTS[name]

@@ -16,6 +16,7 @@ from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.images import is_truncated, is_whole
 from beluga_nb.text import sanitize
+from beluga_nb.wire import TRY_LATER
 
 ATTEMPTS = 3
 """How often a picture is fetched that does not arrive whole."""
@@ -25,9 +26,6 @@ AT_ONCE = 4
 
 REDIRECTS = 3
 """How many redirects of a picture's address are followed (S20)."""
-
-_LATER = {408, 425, 429}
-"""Statuses below 500 after which a picture may be there a little later."""
 
 _REDIRECTED = {301, 302, 303, 307, 308}
 
@@ -68,19 +66,18 @@ class Download:
                 break
             response = await self._followed(address)
             if isinstance(response, Response) and response.status == 200 and is_whole(response.content):
-                return response.content  # however its transfer ended
+                return response.content  # even if the connection broke after it
             if isinstance(response, EngineError) or response.broken:
-                if isinstance(response, Response) and isinstance(
-                    response.broken, InvalidResponseError
-                ):  # too large
-                    raise response.broken
+                too_large = getattr(response, "broken", None)
+                if isinstance(too_large, InvalidResponseError):
+                    raise too_large
                 continue
             if response.status == 200 and not is_truncated(response.content):
                 return response.content
             if response.status == 200:
                 cut = response.content
             elif response.status < 500:
-                gone = response.status not in _LATER
+                gone = response.status not in TRY_LATER
                 break
         raise _not_fetched(address, cut, gone=gone)
 
@@ -105,12 +102,12 @@ class Download:
         )
 
     async def _fetched(self, address: str) -> Response | EngineError:
-        if self.transport.app or proxy_of(address):  # it is the proxy that looks the name up, and connects
+        if self.transport.app or proxy_of(address):  # the proxy resolves the name and connects
             return await self._get(address, None)
         response: Response | EngineError = EngineError("The name has no address.")
         looked_up = await self._looked_up(address)
         check_addresses(address, self.base_url, looked_up)
-        # The number is connected to: another look-up of the name might lead elsewhere.
+        # Connect to the checked address: resolving the name again might give another one.
         for ip in looked_up:
             response = await self._get(address, ip)
             if not (isinstance(response, EngineError) and response.outcome == "not_sent"):
@@ -130,7 +127,7 @@ class Download:
                 found = await loop.getaddrinfo(str(parts.hostname), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             return []
-        # IPv4 first: where there is none it fails at once, while IPv6 may hang where it only seems to be.
+        # IPv4 first: without IPv4 it fails at once, while a broken IPv6 route hangs.
         found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -152,4 +149,4 @@ def _next(address: str, location: str) -> str:
     try:
         return urljoin(address, location)
     except ValueError:
-        return location  # which is refused
+        return location  # refused by `picture_url`

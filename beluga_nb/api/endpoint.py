@@ -1,41 +1,36 @@
-"""Where requests go, and how."""
+"""Where requests go, and how: an `Endpoint`, and how one is made from a server that `beluga.toml` names.
+
+A key goes to one origin: BELUGA_LAB_API_KEY to the address of `lab`, and a service's own key
+(OPENAI_API_KEY …) to that service alone, where there is none of the first kind. The dialect does not decide
+this, since a file that came with a notebook may set it. Nothing is sent to a server that only a file names.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any
 
-from beluga_nb.api.dialects import BELUGA, Dialect
+from beluga_nb.api.dialects import BELUGA, DIALECTS, Dialect, find_dialect
+from beluga_nb.api.fetch import origin
+from beluga_nb.config.endpoints import EndpointConfig
+from beluga_nb.config.keys import checked
+from beluga_nb.config.project import FILE
+from beluga_nb.config.settings import Settings
+from beluga_nb.errors import SettingsError
 from beluga_nb.redaction import Secret
 from beluga_nb.request import Request
+from beluga_nb.text import sanitize
 
 Sleep = Callable[[float], Awaitable[None]]
 
-
-class TimeLimits(NamedTuple):
-    """How long a call may take, and connecting; in seconds."""
-
-    timeout: float
-    connect_timeout: float
-
-
-TIME_LIMITS: ContextVar[TimeLimits | None] = ContextVar("TIME_LIMITS", default=None)
-"""The limits of the call under way, where it has its own; calls with other limits share a connection."""
-
-
-def timeout(default: float) -> float:
-    """Return how long the call that is under way may take."""
-    limits = TIME_LIMITS.get()
-    return default if limits is None else limits.timeout
-
-
-DEADLINE: ContextVar[float] = ContextVar("DEADLINE", default=math.inf)
-"""When the whole call must have ended, on the running loop's clock, however often it is tried."""
+Message = MutableMapping[str, Any]
+App = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+"""An ASGI application, as the ASGI specification types it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +52,8 @@ class Endpoint:
     dialect: Dialect = BELUGA
     prefix: str = ""
 
-    @property
-    def limits(self) -> TimeLimits:
-        """The limits of the call under way: its own, or else those of this endpoint."""
-        return TIME_LIMITS.get() or TimeLimits(self.timeout, self.connect_timeout)
-
-    @property
-    def connection(self) -> Endpoint:
-        """This endpoint without time limits, which need no connection of their own."""
-        return replace(self, timeout=math.inf, connect_timeout=math.inf)
-
     def body(self, request: Request) -> dict[str, object]:
-        """Return what is posted for a request."""
+        """Return the body that is posted for a request."""
         there = replace(request, model=request.model.removeprefix(self.prefix))
         return self.dialect.body(there, response_format=self.response_format, extensions=self.extensions)
 
@@ -80,3 +65,82 @@ class Endpoint:
     def digest(self, request: Request) -> str:
         """Return the SHA-256 of these bytes: to the service, two calls with one digest are the same."""
         return hashlib.sha256(self.content(request)).hexdigest()
+
+
+def key_of(config: EndpointConfig, environ: Mapping[str, str]) -> Secret | None:
+    """Return the key for a server that the user has named, or None."""
+    secrets = (Secret(environ.get(variable, ""), variable) for variable in _variables(config))
+    secret = next(filter(None, secrets), None) if config.known else None
+    return checked(secret) if secret else None
+
+
+def check_known(config: EndpointConfig) -> None:
+    """Raise `SettingsError` where only a file that may have come with a notebook names a server."""
+    if config.known:
+        return
+    address = sanitize(config.base_url or find_dialect(config.dialect).service or "?", 200)
+    raise SettingsError(
+        f"{FILE} names the server {config.name} at {address}, and you have not: nothing was sent.",
+        f"If you trust that address, set it yourself: {config.variable('BASE_URL')}={address}",
+    )
+
+
+def endpoint_of(settings: Settings, config: EndpointConfig, key: Secret | None) -> Endpoint:
+    """Return where requests to a server go, and how; raise `SettingsError` where that is not to be used."""
+    check_known(config)
+    dialect = find_dialect(config.dialect)
+    if key is None and (service := _service(config)):
+        raise SettingsError(f"There is no key for the endpoint {config.name}.", f"Set {service.variable}.")
+    return Endpoint(
+        base_url=_base_url(config, dialect),
+        provider=config.name,
+        key=key,
+        response_format=settings.response_format,
+        extensions=dialect is BELUGA and settings.loopback,
+        timeout=config.timeout or dialect.timeout or settings.timeout,
+        connect_timeout=settings.connect_timeout,
+        dialect=dialect,
+        prefix=config.prefix,
+    )
+
+
+def key_variables(endpoints: Iterable[EndpointConfig]) -> set[str]:
+    """Return the variables that may hold a key of a server, the services' own among them."""
+    return {each.variable("API_KEY") for each in endpoints} | {
+        each.variable for each in DIALECTS.values() if each.variable
+    }
+
+
+def describe(config: EndpointConfig, environ: Mapping[str, str]) -> str:
+    """Return a line about a server: its dialect, its address, and whether there is a key for it."""
+    try:
+        check_known(config)
+        dialect = find_dialect(config.dialect)
+        address, key = _base_url(config, dialect), key_of(config, environ)
+    except ValueError as error:  # All configuration errors are ValueErrors.
+        return str(error.args[0])
+    key_words = (
+        f"key from {key.source}, ending in {key.ending}" if key else f"no key ({_variables(config)[-1]})"
+    )
+    return f"{dialect.name} at {address}, {key_words}"
+
+
+def _base_url(config: EndpointConfig, dialect: Dialect) -> str:
+    if base_url := config.base_url or dialect.service:
+        return base_url
+    raise SettingsError(
+        f"The endpoint {config.name} has no base_url.",
+        f"Set it in beluga.toml, under [endpoints.{config.name}].",
+    )
+
+
+def _variables(config: EndpointConfig) -> list[str]:
+    service = _service(config)
+    return [config.variable("API_KEY"), *([service.variable] if service else [])]
+
+
+def _service(config: EndpointConfig) -> Dialect | None:
+    """Return the dialect of the service whose address an endpoint has, whatever its own dialect."""
+    address = config.base_url or find_dialect(config.dialect).service
+    services = (each for each in DIALECTS.values() if each.service)
+    return next((each for each in services if address and origin(each.service) == origin(address)), None)

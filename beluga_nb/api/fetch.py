@@ -1,4 +1,4 @@
-"""What the service sends is distrusted: where a picture's URL leads, and what its bytes are."""
+"""Which addresses of pictures may be fetched, and whether a body is complete: no answer is trusted."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import re
 from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
+from beluga_nb.config.settings import LOOPBACK
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import is_picture, is_whole
 from beluga_nb.text import sanitize
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-
-# IPv6, or what a resolver reads as IPv4 however it is spelt (127.1, 0x7f000001), or this machine.
+# IPv6, any spelling of IPv4 that a resolver accepts (127.1, 0x7f000001), or this machine.
 _NO_NAME = re.compile(r"[^:]*:.*|(.*\.)?(\d+|0x[0-9a-f]*|localhost)\.?")
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port, which together say whose address this is."""
+    """Return scheme, host and port."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     return parts.scheme, parts.hostname or "", port
@@ -42,13 +41,13 @@ def picture_url(url: str, base_url: str) -> str:
         raise _unsafe(url)
     if not whole.isprintable() or " " in host:
         raise _unsafe(url)
-    if there != home and home[1] not in _LOOPBACK and (scheme != "https" or _NO_NAME.fullmatch(host)):
+    if there != home and home[1] not in LOOPBACK and (scheme != "https" or _NO_NAME.fullmatch(host)):
         raise _unsafe(url)
     return whole
 
 
 def absolute(url: str, base_url: str) -> str:
-    """Return the absolute form of a picture's URL, or what is written where it has none."""
+    """Return the absolute form of a picture's URL, or the URL as it is where it has none."""
     try:
         return urljoin(base_url + "/", url)
     except ValueError:
@@ -64,7 +63,7 @@ def check_addresses(url: str, base_url: str, addresses: Collection[str]) -> None
     home = origin(base_url)
     if origin(url) == home:
         return
-    here = home[1] in _LOOPBACK
+    here = home[1] in LOOPBACK
     if not all(is_public(each) or (here and ipaddress.ip_address(each).is_loopback) for each in addresses):
         raise _unsafe(url)
 
@@ -80,7 +79,7 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(ip, ipaddress.IPv6Address) and (ip not in _UNICAST or ip.sixtofour):
-        return False  # with them go the mapped and translated ones, which reach IPv4
+        return False  # excludes mapped and translated addresses, which reach IPv4
     return ip.is_global and not ip.is_multicast
 
 
@@ -111,14 +110,14 @@ def seems_complete(body: bytes) -> bool:
 
 
 _EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_MOST_STRINGS = 200_000  # of JSON, that are told from what is between them
+_MOST_STRINGS = 200_000  # of JSON that are cut out
 
 
 def _outside_strings(text: bytes) -> bytes:
     """Return JSON without its strings, or as it is where these are too many."""
     if text.count(b'"') > 2 * _MOST_STRINGS:
         return text
-    if b"\\" in text and b'\\"' in text:  # the first look is the faster one
+    if b"\\" in text and b'\\"' in text:  # the first test is faster
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     return b"".join(text.split(b'"')[::2])
 

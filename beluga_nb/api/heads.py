@@ -46,7 +46,7 @@ class LiberalHead:
         self._read = read
         self._waiting = b""
         self._passed = self._in_head = False
-        self._left: int | None = None  # bytes of the body; None: no length says it
+        self._left: int | None = None  # bytes of the body; None where its length is unknown
         self._chunks: _Chunks | None = None
         self._beyond = b""
 
@@ -64,7 +64,7 @@ class LiberalHead:
         while self._left != 0:
             arrived = await self._read(max_bytes, timeout)
             body = self._within(arrived)
-            if body or not arrived:  # the size of a chunk may arrive alone
+            if body or not arrived:  # a chunk's size may arrive without its data
                 return body
         return b""
 
@@ -89,7 +89,7 @@ class LiberalHead:
         try:
             async with asyncio.timeout(SILENCE):
                 return await self._read(_LONGEST)
-        except Exception:  # of httpcore, anyio, ssl: what is broken off says no more
+        except Exception:  # of httpcore, anyio, ssl: nothing more arrives
             return b""
 
     def _within(self, body: bytes) -> bytes:
@@ -125,7 +125,7 @@ class LiberalHead:
             if not interim and not ended and _chunked(head) and not _shows_chunks(body):
                 return written
             self._waiting = body
-            if code == 101:  # nobody asked for another protocol, and a library would stop here
+            if code == 101:  # The request asked for no other protocol, and an HTTP library would stop here.
                 code, head = 200, b"content-length: 0"
             written += b"HTTP/1.1 %d \r\n%b\r\n" % (code, _fields_of(head, body))
             if not interim:
@@ -142,7 +142,7 @@ class _Chunks:
     """Takes a body in chunks apart, up to the one that ends it, or to where no size is that must be one."""
 
     def __init__(self) -> None:
-        self._waiting = b"\r\n"  # as if a chunk had ended, for each size but the first follows one
+        self._waiting = b"\r\n"  # as if a chunk had ended: every size but the first follows one
         self._left = 0  # bytes of a chunk
         self.is_whole = False
 
@@ -167,7 +167,7 @@ class _Chunks:
         if arrived and _MAY_BE_SIZE.fullmatch(data, at):
             self._waiting = data[at:]
             return b"".join(parts), None
-        return b"".join(parts), data[at:].removeprefix(b"\r\n")  # which ends the chunk before it
+        return b"".join(parts), data[at:].removeprefix(b"\r\n")  # the line end of the chunk before
 
 
 def _may_be_status(start: bytes) -> bool:
@@ -198,11 +198,15 @@ def _in_chunks(head: bytes, body: bytes) -> bool:
 
 
 def _length(head: bytes, body: bytes) -> int | None:
-    """Return how long a body is by its head, if that says one thing."""
-    said = b",".join(value for name, value in _fields(head) if name.lower() == b"content-length")
-    [length, *others] = {each.strip() for each in said.split(b",")}
-    plain = length.isdigit() and len(length) < 19 and not others
-    return int(length) if plain and not _in_chunks(head, body) else None
+    """Return the length of a body by its head, if that is unambiguous."""
+    values = b",".join(value for name, value in _fields(head) if name.lower() == b"content-length")
+    return None if _in_chunks(head, body) else content_length(values)
+
+
+def content_length(values: bytes) -> int | None:
+    """Return what the values of Content-Length say; None where there is none, or several that differ."""
+    [length, *others] = {each.strip() for each in values.split(b",")}
+    return int(length) if length.isdigit() and len(length) < 19 and not others else None
 
 
 def _chunked(head: bytes) -> bool:

@@ -12,16 +12,16 @@ from typing import TypedDict
 
 from beluga_nb.api import answers, spool
 from beluga_nb.api.download import Download
-from beluga_nb.api.endpoint import DEADLINE, Endpoint, Sleep
+from beluga_nb.api.endpoint import App, Endpoint, Sleep
 from beluga_nb.api.fetch import absolute
-from beluga_nb.api.transport import MAX_IN_MEMORY, App, Outgoing, Response, Transport
+from beluga_nb.api.transport import MAX_IN_MEMORY, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
 from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import is_of_another_format
 from beluga_nb.merge import joined, outcome, side_by_side
 from beluga_nb.request import Request
-from beluga_nb.result import CallCancelled, ImagePayload, Result, causes, validate
+from beluga_nb.result import CallCancelled, ImagePayload, PreviewMaker, Result, causes, validate
 from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
 
@@ -51,18 +51,27 @@ EXTRA_BYTES = 64 * 2**20
 EXTRA_SECONDS = 10.0
 """How many seconds fetching them may take."""
 
-_NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that someone sells
+_NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that was sold
 
 
 class Client:
     """The API at an `Endpoint`: what it is asked, and what its answers mean.
 
-    With `app`, that ASGI application answers in this process. Deadlines are on the running loop's clock.
+    With `app`, that ASGI application answers in this process; `make_preview` makes the small copies of its
+    pictures. Deadlines are on the running loop's clock.
     """
 
-    def __init__(self, endpoint: Endpoint, *, app: App | None = None, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        app: App | None = None,
+        sleep: Sleep = asyncio.sleep,
+        make_preview: PreviewMaker | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self.sleep = sleep
+        self.make_preview = make_preview
         self.transport = Transport(endpoint, app=app)
 
     async def post(self, request: Request, deadline: float) -> Response:
@@ -70,7 +79,7 @@ class Client:
 
         Raises `EngineError` where there is no answer, or where its status proves that nothing was done.
         """
-        # Whoever receives the same call twice can tell by its key, and need not bill it twice.
+        # A service that receives the same call twice recognizes it by this key, and need not bill it twice.
         headers = {"Idempotency-Key": request.as_call().idempotency_key, "Content-Type": "application/json"}
         sent = await self.transport.send(
             Outgoing(
@@ -96,7 +105,7 @@ class Client:
         return sent
 
     async def get(self, path: str, deadline: float) -> Response | EngineError:
-        """Return what lies at a path below the base URL, or the error that says why nothing came back."""
+        """Return the response of a path below the base URL, or the error that explains why there is none."""
         outgoing = Outgoing(method="GET", url=f"{self.endpoint.base_url}{path}", with_key=True)
         sent = await self.transport.send(outgoing, deadline)
         if isinstance(sent, Response) and sent.is_success and sent.broken:
@@ -136,7 +145,7 @@ class Client:
                     and response.broken
                     and is_of_another_format(cause.data)
                 ):
-                    cause.whole = False  # where it would end is not known
+                    cause.whole = False  # its end is not known
             raise
 
     async def result(
@@ -151,8 +160,8 @@ class Client:
     ) -> Result:
         """Fetch the pictures of an answer and return them as the result of `request`.
 
-        Where fewer came than were asked for, `broken` may say why. Raises as `understood`; the `addresses`
-        of an error are those of pictures that may be fetched later.
+        Where fewer came than were asked for, `broken` is the reason if it is known. Raises as `understood`;
+        the `addresses` of an error are those of pictures that may be fetched later.
         """
         here, parts = list(items), [request.slice(sample) for sample in request.samples]
         by = _By(engine=engine, created=created)
@@ -160,18 +169,18 @@ class Client:
 
         async def arrive(part: Request) -> Result:
             place = part.sample - request.sample
-            here[place] = item = await _filled(items[place], download)
+            here[place] = item = await _with_bytes(items[place], download)
             try:
-                return await asyncio.to_thread(_checked, part, item, by)
+                return await asyncio.to_thread(self._checked, part, item, by)
             except InvalidResponseError:
-                here[place] = items[place]  # its address may give another one later
+                here[place] = items[place]  # its address may give an undamaged one later
                 raise
 
         try:
             outcomes = await side_by_side(outcome(arrive, part) for part in parts[: len(items)])
         except asyncio.CancelledError:
             left = tuple(self._left(request, here, by))
-            raise CallCancelled(partial(_arrived, request, here, by), addresses=left) from None
+            raise CallCancelled(partial(self._arrived, request, here, by), addresses=left) from None
         for part, each in zip(parts, outcomes, strict=False):
             if isinstance(each, EngineError):
                 each.sample = part.sample
@@ -197,7 +206,7 @@ class Client:
                 continue
             with contextlib.suppress(InvalidResponseError):
                 download = Download(self.transport, deadline, sleep=self.sleep, most=left)
-                answer = await asyncio.to_thread(_answer, await _filled(item, download))
+                answer = await asyncio.to_thread(_answer, await _with_bytes(item, download))
                 left -= 0 if here else len(answer.data)
                 yield answer
 
@@ -215,10 +224,25 @@ class Client:
         return sanitize(response.headers.get(ENGINE_HEADER, ""), 80) or self.endpoint.provider
 
     def arrived(self, request: Request, response: Response) -> list[Result | BelugaError]:
-        """Return those pictures of an answer that need not be fetched, or what is wrong with them."""
+        """Return the pictures that the answer itself holds, or the errors of those that are damaged."""
         parsed = _parsed(response)
         by = _By(engine=self.engine_of(response), created=parsed.created)
-        return _arrived(request, parsed.items, by)
+        return self._arrived(request, parsed.items, by)
+
+    def _arrived(
+        self, request: Request, items: Sequence[Item | InvalidResponseError], by: _By
+    ) -> list[Result | BelugaError]:
+        outcomes: list[Result | BelugaError] = []
+        for sample, item in zip(request.samples, items, strict=False):
+            if isinstance(item, Item) and item.data is not None:
+                try:
+                    outcomes.append(self._checked(request.slice(sample), item, by))
+                except BelugaError as error:
+                    outcomes.append(error)
+        return outcomes
+
+    def _checked(self, part: Request, item: Item, by: _By) -> Result:
+        return Result.of(part, [_answer(item, self.make_preview)], **by)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -233,12 +257,19 @@ class Http:
     `IncompleteError` where only some pictures are good.
     """
 
-    def __init__(self, endpoint: Endpoint, *, app: App | None = None, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        app: App | None = None,
+        sleep: Sleep = asyncio.sleep,
+        make_preview: PreviewMaker | None = None,
+    ) -> None:
         self.endpoint = endpoint
-        self.client = Client(endpoint, app=app, sleep=sleep)
+        self.client = Client(endpoint, app=app, sleep=sleep, make_preview=make_preview)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = min(DEADLINE.get(), asyncio.get_running_loop().time() + self.endpoint.limits.timeout)
+        deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
         return await self.client.understood(request, await self.client.post(request, deadline), deadline)
 
     async def aclose(self) -> None:
@@ -246,12 +277,14 @@ class Http:
         await self.client.aclose()
 
 
-async def recovered(endpoint: Endpoint, request: Request, left: Address | Path) -> Result:
+async def recovered(
+    endpoint: Endpoint, request: Request, left: Address | Path, *, make_preview: PreviewMaker | None = None
+) -> Result:
     """Return pictures of `request` from their address, or from an answer that was kept; nothing is bought.
 
     Raises as `Client.understood`, and `InvalidResponseError` for a file that holds no answer.
     """
-    client = Client(endpoint)
+    client = Client(endpoint, make_preview=make_preview)
     deadline = asyncio.get_running_loop().time() + endpoint.timeout
     try:
         if isinstance(left, Path):
@@ -338,7 +371,7 @@ def _in_memory() -> Iterator[None]:
 
 
 def _discard(response: Response) -> None:
-    """Delete what is kept of an answer that says only that it failed."""
+    """Delete the spooled answer of a failure without pictures."""
     if response.kept and len(response.content) < _NO_PICTURE:
         with contextlib.suppress(OSError):
             response.kept.unlink()
@@ -353,32 +386,15 @@ def _is_here(item: Item | InvalidResponseError) -> bool:
     return isinstance(item, Item) and item.data is not None
 
 
-async def _filled(item: Item | InvalidResponseError, download: Download) -> Item:
+async def _with_bytes(item: Item | InvalidResponseError, download: Download) -> Item:
     if isinstance(item, InvalidResponseError):
         raise item
     return item if item.data is not None else replace(item, data=await download(str(item.url)))
 
 
-def _answer(item: Item) -> ImagePayload:
+def _answer(item: Item, make_preview: PreviewMaker | None = None) -> ImagePayload:
     assert item.data is not None
-    return item.answer(item.data, *validate(item.data))
-
-
-def _checked(part: Request, item: Item, by: _By) -> Result:
-    return Result.of(part, [_answer(item)], **by)
-
-
-def _arrived(
-    request: Request, items: Sequence[Item | InvalidResponseError], by: _By
-) -> list[Result | BelugaError]:
-    outcomes: list[Result | BelugaError] = []
-    for sample, item in zip(request.samples, items, strict=False):
-        if isinstance(item, Item) and item.data is not None:
-            try:
-                outcomes.append(_checked(request.slice(sample), item, by))
-            except BelugaError as error:
-                outcomes.append(error)
-    return outcomes
+    return item.answer(item.data, *validate(item.data, make_preview))
 
 
 def _too_few(arrived: int, wanted: int) -> EngineError:

@@ -1,4 +1,4 @@
-"""Answers that are compressed, although nobody asks for that: read all the same, since they are paid for."""
+"""Decompress answers: some servers compress them although the request forbids it, and they are paid for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _READABLE = {"gzip", "x-gzip", "deflate"}
 _GZIP = b"\x1f\x8b"
 _PLAIN = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"{", b"[", b'"', b"d")
 _MOST_LAYERS = 3
-_MOST_MEMBERS = 10_000  # of a gzip file, each of which costs time of its own
+_MOST_MEMBERS = 10_000  # of a gzip file; each costs time
 _PIECE = 2**14
 
 
@@ -38,7 +38,7 @@ def inflated(content: bytes, encoding: str) -> bytes:
             break
         try:
             content, asked = _inflated(content, most), set()
-        except zlib.error:  # it only claims to be compressed
+        except zlib.error:  # it is not compressed
             break
     return content
 
@@ -53,7 +53,7 @@ def _inflated(content: bytes, most: int) -> bytes:
         except zlib.error:
             if not (wrapped and found):
                 raise
-            break  # what came before the damage may be all that there is
+            break  # what was inflated before the damage is kept
         members += 1
     return bytes(found)
 

@@ -1,8 +1,8 @@
-"""What the log says of our requests: method and address without its query, by the logger `beluga_nb`.
+"""Log our requests: method and address without its query, by the logger `beluga_nb`.
 
-The libraries below would say more than that: httpx whole addresses at INFO, where a query may be a signature,
-and httpcore the headers of answers at DEBUG, where a server may repeat the key (S07). While a
-request of ours is on its way their lines about it are dropped; those about anyone else's requests stay.
+The libraries below log more: httpx whole addresses at INFO, where a query may be a signature, and httpcore
+the headers of answers at DEBUG, where a server may repeat the key (S07). While one of our requests is on its
+way, their lines about it are dropped; those about other requests stay.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def _not_ours(_: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def discreet(method: str, where: str) -> Iterator[None]:
-    """Keep the libraries silent about a request of ours, and say in one line of our own that it is sent."""
+def quiet_http_logs(method: str, where: str) -> Iterator[None]:
+    """Drop the libraries' log lines about one of our requests, and log one line of our own."""
     for name in LIBRARIES:
-        logging.getLogger(name).addFilter(_not_ours)  # the same one again is not added
+        logging.getLogger(name).addFilter(_not_ours)  # adding a filter twice has no effect
     _log.addFilter(redact_record)
     _log.debug("%s %s", method, where)
     token = _ours.set(True)

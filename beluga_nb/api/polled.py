@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from beluga_nb.api import tasks
-from beluga_nb.api.endpoint import Endpoint, Sleep
+from beluga_nb.api.endpoint import App, Endpoint, Sleep
 from beluga_nb.api.http import Client
 from beluga_nb.api.tasks import NOT_BILLED, Task
-from beluga_nb.api.transport import App, Response
+from beluga_nb.api.transport import Response
 from beluga_nb.errors import (
     APIStatusError,
     APITimeoutError,
@@ -21,11 +21,10 @@ from beluga_nb.errors import (
 )
 from beluga_nb.request import Request
 from beluga_nb.result import Result
+from beluga_nb.wire import TRY_LATER
 
 Advance = Callable[[float], None]
-"""Is told how much further a task is, in percent of the whole."""
-
-_LATER = {408, 425, 429}
+"""Called with the progress of a task since the last call, in percent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +53,8 @@ class Polled:
 
     The submission is sent once. A poll costs nothing: one that is lost or refused, or cannot be read, is
     repeated until `endpoint.timeout`, which bounds the whole call. Pictures are fetched as soon as the task
-    is completed, since their links expire. `advance` hears of the progress; whoever cancels the call ends the
-    polling. Raises what `Http` raises.
+    is completed, since their links expire. `advance` is called with the progress; cancelling the call ends
+    the polling. Raises what `Http` raises.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Polled:
         self.client = Client(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
-        deadline = asyncio.get_running_loop().time() + self.endpoint.limits.timeout
+        deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
         name = _submitted(await self.client.post(request, deadline))
         try:
             return await self._completed(request, name, deadline)
@@ -107,7 +106,7 @@ class Polled:
             except TimeoutError:
                 raise refused or self._late(name) from None
             patience = min(deadline, clock() + self.pace.patience)
-            # The language of a failure's words.
+            # The language is that of error messages.
             sent = await self.client.get(f"/tasks/{name}?language=en", patience)
             refused, wait = _refused(name, sent, refused), _asked_to_wait(sent)
             task = await asyncio.to_thread(_task, sent)
@@ -120,7 +119,7 @@ class Polled:
 
     def _late(self, name: str) -> EngineError:
         return APITimeoutError(
-            f"Task {name} was not ready within {self.endpoint.limits.timeout:g} s.",
+            f"Task {name} was not ready within {self.endpoint.timeout:g} s.",
             "It may have been billed, so it was not submitted again; the service may still finish it.",
         )
 
@@ -141,12 +140,12 @@ def _submitted(reply: Response) -> str:
 
 
 def _task(sent: Response | EngineError) -> Task | None:
-    """Return what a poll's answer says of the task; None where it says nothing."""
+    """Return the task as a poll's answer describes it; None where it does not."""
     if isinstance(sent, EngineError) or sent.status != 200:
         return None
     try:
         return tasks.read(sent.content)
-    except InvalidResponseError:  # a page of a gateway, say
+    except InvalidResponseError:  # such as a gateway's HTML page
         return None
 
 
@@ -160,7 +159,7 @@ def _refused(name: str, sent: Response | EngineError, before: EngineError | None
     if isinstance(sent, EngineError):
         return before
     error = sent.error
-    if not error or error.status >= 500 or error.status in _LATER:
+    if not error or error.status >= 500 or error.status in TRY_LATER:
         return None
     return OutcomeUnknownError(
         f"Task {name} cannot be asked after: {error.message}",

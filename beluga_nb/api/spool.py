@@ -1,4 +1,4 @@
-"""Raw answers on disk: status, headers and body as they arrive, before anyone tries to understand them.
+"""Raw answers on disk: status, headers and body as they arrive, before they are parsed.
 
 An answer to a POST is paid for, so it is kept first. `<name>-1.answer.part` grows with what arrives and
 becomes `<name>-1.answer` when it is whole. Both are HTTP messages without a transfer coding, and without
@@ -29,12 +29,12 @@ PART = ".part"
 MAX_KEPT = 2**30
 """Bytes of one answer that are kept."""
 
-_BLOCK = 256 * 2**10  # bytes that are written at once …
-_PAUSE = 0.25  # … and seconds after which fewer are
+_BLOCK = 256 * 2**10  # bytes that are written at once
+_PAUSE = 0.25  # seconds after which fewer bytes are written
 
 
 class Spool:
-    """The file of one answer; `complete` says whether the whole answer is in it."""
+    """The file of one answer; `complete` is whether it holds the whole answer."""
 
     def __init__(self, name: Path) -> None:
         self.path = name
@@ -48,7 +48,7 @@ class Spool:
         self._timer: asyncio.TimerHandle | None = None
         self._redacted: RedactedStream | None = None
         self._settled = 0
-        self._failed = False  # something could not be written, and nothing goes behind the gap
+        self._failed = False  # a write failed; nothing is written after the gap
         self._lock = threading.Lock()
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -70,13 +70,13 @@ class Spool:
             self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._pause)
         if self._unwritten >= _BLOCK:
             self._unwritten = 0
-            with contextlib.suppress(RuntimeError):  # no thread can be started any more: close() writes it
+            with contextlib.suppress(RuntimeError):  # no thread can be started any more; close() writes it
                 await asyncio.to_thread(self._write)
         return True
 
     def _pause(self) -> None:
         self._timer = None
-        with contextlib.suppress(RuntimeError):  # as above
+        with contextlib.suppress(RuntimeError):  # no thread can be started any more
             asyncio.get_running_loop().run_in_executor(None, partial(self._write, all_of_it=True))
 
     async def finish(self) -> None:
@@ -117,7 +117,7 @@ class Spool:
                 self._settled += self._put(block)
                 return
             self._settled += self._put(self._redacted.feed(block))
-            if all_of_it:  # what a key may still be growing in is written anew when more comes
+            if all_of_it:  # The tail in which a key may continue is written again when more comes.
                 self._put(copy.copy(self._redacted).finish())
 
     def _taken(self) -> Iterator[bytes]:
@@ -134,7 +134,7 @@ class Spool:
                 while done < len(block):
                     done += os.write(self._file, memoryview(block)[done:])
                 os.ftruncate(self._file, self._settled + done)
-        except OSError:  # a full disk
+        except OSError:  # such as a full disk
             self._failed, self.complete = True, False
         return done
 

@@ -22,7 +22,7 @@ State = Literal["pending", "completed", "failed", "cancelled"]
 
 NOT_BILLED = "A task that fails is not billed."
 
-_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")  # it becomes a part of an address
+_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")  # it becomes part of a URL
 _ENDS: Mapping[State, str] = {
     "completed": "completed complete succeeded succeed success successful finished done ready",
     "failed": "failed fail failure error errored rejected",
@@ -52,8 +52,8 @@ def submitted(content: bytes) -> str:
     code = body.get("code")
     if type(code) is int and code >= 400:  # a refusal under the status 200
         raise error_from_json(code, {}, content)
-    said = _said(body)
-    name = said.get("task_id") or said.get("id")
+    fields = _unwrapped(body)
+    name = fields.get("task_id") or fields.get("id")
     if not isinstance(name, str) or not _ID.fullmatch(name):
         start = sanitize(content[:200].decode(errors="replace"), 80)
         raise InvalidResponseError(
@@ -64,19 +64,19 @@ def submitted(content: bytes) -> str:
 
 
 def read(content: bytes) -> Task:
-    """Return what a poll's answer says; raise `InvalidResponseError` where it says nothing of a task."""
-    said = _said(_object(content))
-    words = [word for word in map(said.get, _STATES) if isinstance(word, str)]
+    """Return the task of a poll's answer; raise `InvalidResponseError` where it describes none."""
+    fields = _unwrapped(_object(content))
+    words = [word for word in map(fields.get, _STATES) if isinstance(word, str)]
     if not words:
         raise InvalidResponseError("A poll's answer has no status.", "It may have been billed.")
     known = (_MEANT[word] for word in map(answers.spelt, words) if word in _MEANT)
-    state: State = "pending" if answers.is_under_way(said) else next(known, "pending")
+    state: State = "pending" if answers.is_under_way(fields) else next(known, "pending")
     return Task(
         state=state,
-        progress=_percent(said.get("progress")),
-        created=_whole_number(said.get("created")),
-        items=tuple(_items(said.get("result"))) or _read(content) if state == "completed" else (),
-        error=_failure(said) if state == "failed" else None,
+        progress=_percent(fields.get("progress")),
+        created=_whole_number(fields.get("created")),
+        items=tuple(_items(fields.get("result"))) or _read(content) if state == "completed" else (),
+        error=_failure(fields) if state == "failed" else None,
     )
 
 
@@ -88,8 +88,8 @@ def _object(content: bytes) -> Mapping[str, object]:
     return body if isinstance(body, Mapping) else {}
 
 
-def _said(body: Mapping[str, object]) -> Mapping[str, object]:
-    # A gateway has a status too: what is no task's has no name.
+def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:
+    # Without a name it is a gateway's own status, not that of a task.
     data = body.get("data", body if body.get("task_id") or body.get("id") else None)
     first = data[0] if isinstance(data, list) and data else data
     return first if isinstance(first, Mapping) else {}
@@ -111,8 +111,8 @@ def _items(result: object) -> Iterator[Item | InvalidResponseError]:
     ):
         return
     for image in images:
-        said = image if isinstance(image, Mapping) else {}
-        urls, revised = said.get("url"), said.get("revised_prompt")
+        image_fields = image if isinstance(image, Mapping) else {}
+        urls, revised = image_fields.get("url"), image_fields.get("revised_prompt")
         for url in urls if isinstance(urls, list) else [urls]:
             if isinstance(url, str) and url:
                 yield Item(
@@ -129,17 +129,17 @@ def _read(content: bytes) -> tuple[Item | InvalidResponseError, ...]:
         return ()
 
 
-def _failure(said: Mapping[str, object]) -> EngineError:
-    error = said.get("error") or said.get("fail_reason") or said.get("message")
-    told = error if isinstance(error, Mapping) else {"message": error or "The task failed."}
-    body = json.dumps({"error": told}).encode()
-    failure = error_from_json(_status(told), {}, body)
+def _failure(fields: Mapping[str, object]) -> EngineError:
+    error = fields.get("error") or fields.get("fail_reason") or fields.get("message")
+    details = error if isinstance(error, Mapping) else {"message": error or "The task failed."}
+    body = json.dumps({"error": details}).encode()
+    failure = error_from_json(_status(details), {}, body)
     failure.hint, failure.outcome = NOT_BILLED, "refused"
     return failure
 
 
 def _status(error: Mapping[str, object]) -> int:
-    for said in (error.get("status"), error.get("code")):
-        if type(said) is int and 400 <= said <= 599:
-            return said
+    for value in (error.get("status"), error.get("code")):
+        if type(value) is int and 400 <= value <= 599:
+            return value
     return 400 if error.get("code") in DECLINED or error.get("type") == "invalid_request_error" else 502

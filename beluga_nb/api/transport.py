@@ -1,11 +1,11 @@
-"""HTTP, and what becomes of a request that is sent over it; the one module that imports httpx.
+"""Send requests over HTTP and read the answers; the one module that imports httpx.
 
 Whether a request may have been billed is decided here, and read elsewhere from `EngineError.outcome`. While
 its departure is pending, nothing has been sent, whatever is raised; from then on every end that is not an
 answer is unknown, whatever is raised.
 
 httpx's transports are used without its client: a client builds a redirect from each answer that looks like
-one, keeps cookies, and says more in its errors than may be shown.
+one, keeps cookies, and puts more into its errors than may be shown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -25,11 +25,11 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from beluga_nb.api.endpoint import Endpoint
+from beluga_nb.api.endpoint import App, Endpoint
 from beluga_nb.api.fetch import begins_with_picture, origin, seems_complete
-from beluga_nb.api.heads import LiberalHead, Read
+from beluga_nb.api.heads import LiberalHead, Read, content_length
 from beluga_nb.api.inflate import inflated
-from beluga_nb.api.logs import discreet
+from beluga_nb.api.logs import quiet_http_logs
 from beluga_nb.api.spool import Spool
 from beluga_nb.config.settings import LOOPBACK
 from beluga_nb.errors import (
@@ -45,12 +45,6 @@ from beluga_nb.result import CallCancelled
 from beluga_nb.text import sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN, error_from_json
 
-Message = MutableMapping[str, Any]
-App = Callable[
-    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
-"""An ASGI application, as the ASGI specification types it."""
-
 MAX_IN_MEMORY = 256 * 2**20
 """Bytes of an answer that are held in memory: ten pictures of 18 MB, as base64. A spool takes more."""
 
@@ -64,7 +58,7 @@ MAX_ERROR = 2**20
 class Outgoing:
     """One HTTP request, and where its answer goes.
 
-    The endpoint's key goes with it only where `with_key` says so. `ip` is the numeric address to connect to,
+    The endpoint's key is sent only with `with_key`. `ip` is the numeric address to connect to,
     where the host's name has been looked up already. With `spool` the answer is also written to a file as it
     arrives, under that name and a number. Of an answer no more than `most` bytes are held in memory.
     """
@@ -83,7 +77,7 @@ class Outgoing:
 class Response:
     """What came back; the names of `headers` are lower-case.
 
-    `broken` says why the body ended before it was complete; `content` is what had arrived, and `kept` the
+    `broken` is why the body ended before it was complete; `content` is what had arrived, and `kept` the
     file that holds it.
     """
 
@@ -118,27 +112,30 @@ class Transport:
         self._transports: dict[str, httpx.AsyncBaseTransport] = {}
 
     async def send(self, outgoing: Outgoing, deadline: float) -> Response | EngineError:
-        """Return what came back until `deadline` on the loop's clock, or the error that says why nothing did.
+        """Return the response by `deadline` on the loop's clock, or the error that explains its absence.
 
         Raises `CancelledError`, and of it `CallCancelled` where nothing has been sent.
         """
         departure, arrival = _Departure(certain=self.app is None), _Arrival(outgoing)
         try:
-            with discreet(outgoing.method, outgoing.url.partition("?")[0]):
+            with quiet_http_logs(outgoing.method, outgoing.url.partition("?")[0]):
                 async with asyncio.timeout_at(deadline):
                     await self._exchange(outgoing, departure, arrival)
             ended = None
-        except (Exception, asyncio.CancelledError) as error:  # of httpx, httpcore, h11, anyio, ssl, socket
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ) as error:  # raised by httpx, httpcore, h11, anyio, ssl, socket
             ended = self._ended(error, departure, deadline)
-        except BaseException as error:  # Ctrl-C; the frames below hold the key
+        except BaseException as error:  # Ctrl-C: the frames below hold the key
             error.with_traceback(None)
             raise
         finally:
             arrival.close()
-        # Raised here, an error has no frame of the libraries in its context, which hold the key.
+        # Raised outside `except`, so that its context has no frames of the libraries, which hold the key.
         if isinstance(ended, asyncio.CancelledError):
             raise ended
-        large = len(arrival.content) > _LARGE  # looking for keys in it takes a while
+        large = len(arrival.content) > _LARGE  # redaction of a large body takes a while
         response = await asyncio.to_thread(arrival.response, ended) if large else arrival.response(ended)
         return response or ended or _broken("there was none")
 
@@ -157,7 +154,7 @@ class Transport:
         url, headers = httpx.URL(outgoing.url), {"host": httpx.URL(outgoing.url).netloc.decode()}
         extensions: dict[str, Any] = {
             "trace": departure,
-            "timeout": {"connect": self.endpoint.limits.connect_timeout},  # one deadline bounds all the rest
+            "timeout": {"connect": self.endpoint.connect_timeout},  # one deadline bounds all the rest
         }
         if outgoing.ip:
             extensions["sni_hostname"] = url.raw_host.decode()
@@ -195,12 +192,12 @@ class Transport:
         if departure.pending:
             return self._not_sent("too slow" if late else sanitize(str(error), 120), error)
         if late:
-            return APITimeoutError(f"No answer within {self.endpoint.limits.timeout:g} s.", NOT_SENT_AGAIN)
+            return APITimeoutError(f"No answer within {self.endpoint.timeout:g} s.", NOT_SENT_AGAIN)
         return _broken(type(error).__name__)
 
     def _not_sent(self, reason: str, error: Exception) -> APIConnectionError:
         host = origin(self.endpoint.base_url)[1]
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):  # httpx keeps no more of it than the words
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):  # httpx keeps only the message of the ssl error
             return CertificateError(
                 f"The certificate of {host} cannot be trusted: {reason}",
                 f"Nothing was sent or billed. Look at {self._place}; SSL_CERT_FILE names a CA bundle.",
@@ -243,7 +240,7 @@ class _Stream(Protocol):
 
 
 class _Departure:
-    """Whether a request has not left yet, as httpcore's trace says; without a trace that is not `certain`."""
+    """Whether a request has not been sent yet, by httpcore's trace; without a trace that is not `certain`."""
 
     def __init__(self, *, certain: bool) -> None:
         self.pending = certain
@@ -252,11 +249,11 @@ class _Departure:
         self._stream: _Stream | None = None
 
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
-        # A proxy is asked for a tunnel first, which sends nothing of the request.
+        # A proxy first gets a CONNECT, which holds nothing of the request.
         is_tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
         if event.endswith(".send_request_headers.started") and not is_tunnel:
             self.pending = False
-            if self._stream:  # the answer comes through the last one, which may be TLS over another
+            if self._stream:  # the last stream that was opened, which may be TLS over another
                 self._stream.read = self.head = LiberalHead(self._stream.read)
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._stream = cast(_Stream, info["return_value"])
@@ -268,7 +265,7 @@ class _Departure:
     def _shut_down(self) -> None:
         """End for the server, too, what was opened: a forked child has each socket as well, and keeps it."""
         for stream in self._opened:
-            with contextlib.suppress(OSError):  # it is closed already
+            with contextlib.suppress(OSError):  # already closed
                 if opened := stream.get_extra_info("socket"):
                     opened.shutdown(socket.SHUT_RDWR)
 
@@ -276,7 +273,7 @@ class _Departure:
         """Close what was opened: httpcore leaves the connections of some cancelled calls to the collector."""
         self._shut_down()
         for stream in self._opened:
-            with contextlib.suppress(OSError):  # it is broken already
+            with contextlib.suppress(OSError):  # already broken
                 await asyncio.shield(stream.aclose())
 
 
@@ -301,14 +298,14 @@ class _Arrival:
             self.spool = None
         if self.spool:
             await self.spool.begin(self.status, self.headers)
-        arrived, length = 0, _length(self.headers)
+        arrived, length = 0, content_length(self.headers.get("content-length", "").encode("latin-1"))
         async with contextlib.aclosing(self._pieces(response, head)) as pieces:
             async for chunk in pieces:
                 arrived += len(chunk)
                 if not await self._take(chunk):
                     return
-        # Of its length: a connection would have broken; an app in this process has none.
-        if arrived < length or (head and head.is_broken_off):
+        # The HTTP library checks the length of a connection's answer, but not that of an app in this process.
+        if arrived < (length or 0) or (head and head.is_broken_off):
             raise httpx.RemoteProtocolError("the answer lacks its end")
         self.whole = True
         if self.spool:
@@ -324,8 +321,8 @@ class _Arrival:
         if not (head and self.paid_for):
             return
         complete = self._seems_complete()
-        if complete and begins_with_picture(bytes(self.content[:64])):  # what is behind it is not of it
-            return
+        if complete and begins_with_picture(bytes(self.content[:64])):
+            return  # Bytes after a whole picture do not belong to it.
         async for chunk in head.beyond(patient=not complete):
             yield chunk
 
@@ -334,7 +331,7 @@ class _Arrival:
             return self.too_large or seems_complete(
                 inflated(bytes(self.content), self.headers.get("content-encoding", ""))
             )
-        except (InvalidResponseError, MemoryError):  # whatever follows
+        except (InvalidResponseError, MemoryError):  # What follows cannot mend it.
             return True
 
     def _may_be_paid_for(self) -> bool:
@@ -367,7 +364,7 @@ class _Arrival:
         """Return the answer as far as it arrived; None where not even its head did."""
         if not self.status:
             return None
-        if self.whole:  # closing the connection may fail still
+        if self.whole:  # closing the connection may still fail
             broken = None
         if self.too_large and self.paid_for:
             broken = self._too_large()
@@ -375,8 +372,8 @@ class _Arrival:
         try:
             content = inflated(content, redact(headers.pop("content-encoding", "")))
         except InvalidResponseError as error:
-            broken = broken or error.with_traceback(None)  # whose frames hold what was inflated
-        headers = {name: redact(said) for name, said in headers.items()}  # some services repeat the key
+            broken = broken or error.with_traceback(None)  # its frames hold the inflated body
+        headers = {name: redact(value) for name, value in headers.items()}  # some services repeat the key
         content = content if begins_with_picture(content) else redact_bytes(content)
         kept = self.spool.path if self.spool and self.spool.path != self.outgoing.spool else None
         return Response(status=self.status, headers=headers, content=content, broken=broken, kept=kept)
@@ -393,7 +390,7 @@ class _Arrival:
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:
-    # Of the bytes: httpx's own headers refuse what is not ASCII when they are copied.
+    # From the raw bytes: httpx.Headers raises on values that are not ASCII when it is copied.
     headers: dict[str, str] = {}
     for name, value in response.headers.raw:
         known = name.decode("latin-1").lower()
@@ -401,15 +398,10 @@ def _headers(response: httpx.Response) -> dict[str, str]:
     return headers
 
 
-def _length(headers: Mapping[str, str]) -> int:
-    digits = headers.get("content-length", "")
-    return int(digits) if digits.isdecimal() and len(digits) < 20 else 0
-
-
 def proxy_of(url: str) -> str:
     """Return the proxy that the environment names for a URL, or nothing.
 
-    What stays on this machine passes no proxy, whatever the environment says.
+    Requests to this machine use no proxy, whatever the environment names.
     """
     parts = urlsplit(url)
     proxies, host = getproxies(), parts.hostname or ""

@@ -1,7 +1,7 @@
-"""Measures of a picture that need numpy and Pillow alone: numbers, each with its source.
+"""Built-in measures of a picture, which need numpy and Pillow only; each names its source.
 
-They look at a copy of at most 512 pixels a side, so that pictures of several sizes compare, transparent ones
-on white. Of good pictures and bad ones they know nothing: they tell blurred from crisp, grey from colourful.
+They measure a copy of at most 512 pixels a side, on white, so that pictures of several sizes compare. They do
+not judge quality: they tell blurred from crisp, and grey from colourful.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 EDGE = 512
-"""Pixels of the longer edge of what is measured."""
+"""Pixels of the longer edge of the copy that is measured."""
 
 NEAR = 6
 """Bits of a fingerprint, of 64, in which near-duplicates differ at most."""
 
-_SIDE, _KEPT = 32, 8  # pixels of what a fingerprint is made of, and frequencies of it in each direction
+_SIDE, _KEPT = 32, 8  # pixels a side of a fingerprint's copy, and its frequencies in each direction
 
 
 def sharpness(image: Image) -> float:
@@ -72,15 +72,15 @@ def brightness(image: Image) -> float:
 
 
 def fingerprint(image: Image) -> int:
-    """Return 64 bits that nearly stay when a picture is scaled, compressed or slightly changed.
+    """Return 64 bits that hardly change when a picture is scaled, compressed or slightly edited.
 
     Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010: which of the 64 lowest
-    frequencies of the discrete cosine transform are above their median. It sees shapes, not colours.
-    ImageHash has the same and more, and would bring 122 MB along with it.
+    frequencies of the discrete cosine transform are above their median. It depends on shapes, not colours.
+    The package ImageHash has the same, but would install 122 MB.
     """
     small = np.asarray(flatten(image).convert("L").resize((_SIDE, _SIDE)), dtype=np.float64)
     cosines = _cosines()
-    low = (cosines @ small @ cosines.T).round(3)  # else an even picture's bits would be those of rounding
+    low = (cosines @ small @ cosines.T).round(3)  # without rounding, an even picture has random bits
     bits = (low > np.median(low)).ravel()
     return int("".join("1" if bit else "0" for bit in bits), 2)
 
@@ -92,7 +92,7 @@ def _cosines() -> NDArray[np.float64]:
 
 
 def alike(fingerprints: Sequence[int], *, within: int = NEAR) -> list[list[int]]:
-    """Return the groups, by number, of what differs in at most so many bits from another of its group.
+    """Return groups of indexes: each fingerprint differs in at most `within` bits from another of its group.
 
     >>> alike([0b1111, 0b1110, 0b0000], within=1)
     [[0, 1]]
@@ -121,7 +121,7 @@ def _grey(image: Image) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Measure:
-    """A function of a picture, and the version of what it gives."""
+    """A measure of a picture, and the version of its values."""
 
     function: Callable[[Image], float]
     version: str
@@ -136,10 +136,10 @@ MEASURES: Mapping[str, Measure] = {
 
 
 def takes_recipe(function: Callable[..., object]) -> bool:
-    """Whether a function takes a picture and its recipe, not the picture alone."""
+    """Whether a function takes a picture and its recipe, not only the picture."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # a built-in one, which does not say
+    except (TypeError, ValueError):  # a built-in function without a signature
         return False
     needed = [
         each
@@ -150,12 +150,12 @@ def takes_recipe(function: Callable[..., object]) -> bool:
 
 
 def of_bytes(function: Callable[..., object], data: bytes, recipe: Recipe | None) -> object:
-    """Return what a function gives for a picture: what an executor calls, wherever it is."""
+    """Return a function's value for a picture; executors call this, on any machine."""
     return function(decode(data)) if recipe is None else function(decode(data), recipe)
 
 
 def number(value: object) -> float:
-    """Return what a metric gave as a number; raise `RequestError` for what is none."""
+    """Return a metric's value as a number; raise `RequestError` for any other value."""
     try:
         found = value if isinstance(value, int) else float(value)  # type: ignore[arg-type]  # or it raises
     except (TypeError, ValueError):

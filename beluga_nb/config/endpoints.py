@@ -1,4 +1,4 @@
-"""Other servers by name, as `[endpoints.NAME]` in `beluga.toml` says: `lab:sd-turbo` is a model of `lab`."""
+"""Other servers by name, from `[endpoints.NAME]` in `beluga.toml`: `lab:sd-turbo` is a model of `lab`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _EXAMPLE = 'For example: [endpoints.lab] base_url = "https://lab.example/v1", di
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class EndpointConfig:
     """A server under a name of its own, which is its provider name in recordings too.
 
-    `dialect` says what it expects (api/dialects.py), `model` is the one where none is named, and `timeout` is
+    `dialect` is what it expects (api/dialects.py), `model` its default model, and `timeout` is
     in seconds. One without `known` is named by a model only, or by a file that may have come with a notebook:
     what is recorded of it can be replayed, and nothing is sent to it.
     """
@@ -46,29 +46,29 @@ class Named:
         return f"{self.name}:"
 
     def variable(self, what: str) -> str:
-        """Return the environment variable that says something of it.
+        """Return the environment variable for a part of it.
 
-        >>> Named(name="lab").variable("API_KEY")
+        >>> EndpointConfig(name="lab").variable("API_KEY")
         'BELUGA_LAB_API_KEY'
         """
         return f"BELUGA_{self.name.upper().replace('-', '_')}_{what}"
 
 
-PARTS = [each.name for each in fields(Named) if each.name not in {"name", "known"}]
-"""What can be said of an endpoint."""
+PARTS = [each.name for each in fields(EndpointConfig) if each.name not in {"name", "known"}]
+"""The settings of an endpoint."""
 
 
-def named_in(said: object, *, known: bool = True) -> dict[str, Named]:
-    """Return the endpoints of a table; raise `SettingsError` or `UnknownNameError` for what is none."""
-    if not isinstance(said, Mapping):
-        raise SettingsError(f"The setting endpoints is {shown(said, 40)}.", _EXAMPLE)
+def named_in(table: object, *, known: bool = True) -> dict[str, EndpointConfig]:
+    """Return the endpoints of a table; raise `SettingsError` or `UnknownNameError` for an unusable one."""
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"The setting endpoints is {shown(table, 40)}.", _EXAMPLE)
     return {
-        str(name): each if isinstance(each, Named) else _named(name, each, known)
-        for name, each in said.items()
+        str(name): each if isinstance(each, EndpointConfig) else _named(name, each, known)
+        for name, each in table.items()
     }
 
 
-def _named(name: object, parts: object, known: bool) -> Named:
+def _named(name: object, parts: object, known: bool) -> EndpointConfig:
     if not NAME.fullmatch(str(name)) or str(name).lower() in TAKEN:
         raise SettingsError(f"'{sanitize(str(name), 40)}' is no name for an endpoint.", _EXAMPLE)
     if not isinstance(parts, Mapping):
@@ -76,12 +76,12 @@ def _named(name: object, parts: object, known: bool) -> Named:
     for part in parts:
         if part not in PARTS:
             raise UnknownNameError(f"part of the endpoint {name}", str(part), PARTS)
-    return Named(name=str(name), known=known, **parts)
+    return EndpointConfig(name=str(name), known=known, **parts)
 
 
-def only_named(model: str) -> Named | None:
+def only_named(model: str) -> EndpointConfig | None:
     """Return the endpoint that a model such as `lab:sd-turbo` names, of which nothing else is known."""
     name, colon, rest = model.partition(":")
     if not colon or not rest or not NAME.fullmatch(name) or name.lower() in TAKEN:
         return None
-    return Named(name=name, known=False)
+    return EndpointConfig(name=name, known=False)

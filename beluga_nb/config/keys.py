@@ -16,13 +16,13 @@ from beluga_nb.text import sanitize
 
 VARIABLE = "BELUGA_API_KEY"
 
-_SERVICE = "beluga_nb"  # our name in the keyring
+_SERVICE = "beluga_nb"  # the service name in the keyring
 _SHAPE = re.compile(r"[!-~]{8,4096}")  # JWTs have up to some thousand characters
 
 
 @dataclass(frozen=True)
 class Withheld:
-    """A vault that may have a key, and does not give it; `why` says what happened, `hint` what to do."""
+    """A vault that may have a key, and does not give it; `why` is what happened, `hint` what to do."""
 
     why: str
     hint: str
@@ -45,8 +45,8 @@ _COLAB = {
     ),
 }
 
-# Likewise (Kaggle/docker-python, patches/kaggle_secrets.py). Kaggle does not tell a secret that is not
-# attached to the notebook from one that does not exist.
+# Likewise (Kaggle/docker-python, patches/kaggle_secrets.py). Kaggle gives the same error for a secret
+# that is not attached to the notebook and for one that does not exist.
 _KAGGLE = {
     "ConnectionError": Withheld(
         "Kaggle's secrets cannot be asked for a key: there is no connection.",
@@ -70,7 +70,7 @@ def colab() -> object:
         return None
     try:
         return import_module("google.colab.userdata").get(VARIABLE)
-    except Exception as error:  # not there, not granted, nobody to grant it: three of Colab's own classes
+    except Exception as error:  # not there, not granted, or no answer: three of Colab's own classes
         return _COLAB.get(type(error).__name__)
 
 
@@ -107,7 +107,7 @@ def keep(secret: Secret) -> None:
         import_module("keyring").set_password(_SERVICE, VARIABLE, secret.reveal())
     except Exception as error:
         reason = type(error).__name__
-    if reason:  # raised here, since an error that a keyring raised may hold the key
+    if reason:  # raised here: the keyring's error may hold the key
         raise SettingsError(
             f"The key is not kept: there is no usable keyring ({reason}).",
             "Install beluga_nb[keyring], or set BELUGA_API_KEY. This kernel uses the key all the same.",
@@ -117,7 +117,7 @@ def keep(secret: Secret) -> None:
 class KeyResolver:
     """Looks for the key: the one typed or given, the environment's, a vault's, in this order.
 
-    Each vault is asked once, since it may ask the person. `withheld` says why one gave no key.
+    Each vault is asked once, since it may ask the user. `withheld` is why one gave no key.
     """
 
     def __init__(
@@ -141,14 +141,14 @@ class KeyResolver:
             return self._typed
         if self._explicit is not None:
             return checked(self._explicit)
-        if said := self.said(VARIABLE):
-            return checked(said)
+        if secret := self.from_environment(VARIABLE):
+            return checked(secret)
         if self._kept is None and not self._asked:
             self._asked = True
             self._kept = self._from_vaults()
         return checked(self._kept) if self._kept else None
 
-    def said(self, variable: str) -> Secret | None:
+    def from_environment(self, variable: str) -> Secret | None:
         """Return the key that a variable of the environment holds.
 
         What was once in use is taken out of what leaves until the session ends.
@@ -161,7 +161,7 @@ class KeyResolver:
     def watch(self, variables: Iterable[str]) -> None:
         """Look at all of these variables, so that no key in them leaves from here on."""
         for variable in (VARIABLE, *variables):
-            self.said(variable)
+            self.from_environment(variable)
 
     def take(self, typed: Secret) -> Secret:
         """Use a key that was typed, in place of all others; raise `SettingsError` where it is malformed."""
@@ -181,9 +181,9 @@ class KeyResolver:
                 self.withheld = self.withheld or found
                 continue
             secret = Secret(found, name)
-            del found  # a traceback may show the variables of its frames
+            del found  # a traceback may show local variables
             if secret:
-                return secret  # malformed, too: it is refused each time, and taken out of what leaves
+                return secret  # even if malformed: it is refused later, and redacted
         return None
 
 
@@ -194,7 +194,7 @@ def random_key() -> Secret:
 
 def checked(secret: Secret) -> Secret:
     """Return the key; raise `SettingsError` where it cannot be one."""
-    # No part of it becomes a variable: a traceback may show them.
+    # No part of it is put into a variable, which a traceback may show.
     if secret.kind:
         raise SettingsError(
             f"{_named(secret)} is no text: its type is {sanitize(secret.kind, 40)}.",

@@ -1,10 +1,10 @@
 """`beluga.toml`, which may have come with a notebook: it may tighten the other settings, never loosen them.
 
-`RULES` says for each setting what is taken of a file. A file whose folder the person names in BELUGA_TRUST
-counts as the person's own word. Of several files, one in another's folder, the outer ones are heard first, so
-that an inner one hides nothing of theirs: it tightens what holds without it, or is the person's word itself.
-Remarks on what is not used of a file go only with the person's word. A file is named by its path from the
-notebook's folder.
+`RULES` decides for each setting what is used of a file. A file whose folder the user names in BELUGA_TRUST
+counts as the user's own setting. Of several files, one in another's folder, the outer ones apply first, so
+that an inner one hides nothing of theirs: it tightens what holds without it, or is trusted itself.
+Only a setting of the user's removes the remark on a value that is not used. A file is named by its path from
+the notebook's folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol
 
-from beluga_nb.config.endpoints import Named, named_in
+from beluga_nb.config.endpoints import EndpointConfig, named_in
 from beluga_nb.errors import SettingsError
 from beluga_nb.money import amount
 from beluga_nb.paths import path_of, read_file
@@ -27,7 +27,7 @@ from beluga_nb.text import sanitize
 FILE = "beluga.toml"
 TRUST = "BELUGA_TRUST"
 TRUSTED = ", which you trust"
-"""What is said of a trusted file, after its name."""
+"""Shown after the name of a trusted file."""
 
 LARGEST_FILE = 2**20
 """Bytes of a `beluga.toml`."""
@@ -68,13 +68,13 @@ class Baseline(Protocol):
     @property
     def aliases(self) -> Mapping[str, object]: ...
     @property
-    def endpoints(self) -> Mapping[str, Named]: ...
+    def endpoints(self) -> Mapping[str, EndpointConfig]: ...
     @property
     def places(self) -> Mapping[str, str]: ...
 
 
 def is_untrusted_file(place: str | None) -> bool:
-    """Whether the place where a setting was set is a file that the person does not trust.
+    """Whether the place where a setting was set is a file that the user does not trust.
 
     >>> is_untrusted_file("../beluga.toml"), is_untrusted_file("../beluga.toml, which you trust")
     (True, False)
@@ -84,18 +84,18 @@ def is_untrusted_file(place: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A setting of a file that is not used: the file, its name, what the file says, why not, and a remedy."""
+    """A setting of a file that is not used: the file, its name, its value, why not, and a remedy."""
 
     file: str
     name: str
-    said: str
+    value: str
     why: str
     remedy: str = f"If you trust that file, set {TRUST} to its folder."
 
     @property
     def message(self) -> str:
         """What is not used, and why."""
-        value = f" ({sanitize(self.said, 80)})" if self.said else ""
+        value = f" ({sanitize(self.value, 80)})" if self.value else ""
         return f"{self.file}: {self.name}{value} is not used: {self.why}."
 
     def __str__(self) -> str:
@@ -108,7 +108,7 @@ class NotTakenError(Exception):
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a file in a folder says of one setting, and the settings without that file."""
+    """A file's value for one setting, and the settings without that file."""
 
     name: str
     value: Any
@@ -133,7 +133,7 @@ class Proposal:
 Rule = Callable[[Proposal], object]
 """Returns what is used of a proposal; raises `NotTakenError` where nothing is.
 
-A value of the wrong type or form passes: `Settings` refuses it, whoever says it.
+A value of the wrong type or form passes: `Settings` refuses it, wherever it comes from.
 """
 
 
@@ -164,7 +164,7 @@ def _below(proposal: Proposal) -> object:
     if not isinstance(proposal.value, str):
         return proposal.value
     store, named, plain = proposal.folder / proposal.value, proposal.baseline.store, _is_plain(proposal.value)
-    # Only a plain path is looked up: an address such as //host/share would be asked.
+    # Only a plain path is resolved: resolving //host/share would contact that host.
     path = os.path.realpath(store) if plain else os.path.normpath(store)
     if path in {os.path.realpath(named), os.path.normpath(named)}:
         return named
@@ -196,14 +196,14 @@ OWN_CAP = "a price that a file says could void the max_cost that is said elsewhe
 
 
 def _added(proposal: Proposal) -> object:
-    """Take names that the person has not given."""
+    """Take names that the user has not given."""
     if not isinstance(proposal.value, Mapping):
         return proposal.value
     return {**proposal.value, **getattr(proposal.baseline, proposal.name)}
 
 
 def _unnamed(proposal: Proposal) -> object:
-    """Take names of servers, whose recordings replay; they are asked once the person names their address."""
+    """Take names of servers, whose recordings replay; they are asked once the user names their address."""
     return _added(replace(proposal, value=named_in(proposal.value, known=False)))
 
 
@@ -226,48 +226,48 @@ RULES: Mapping[str, Rule] = {
     "aliases": _added,
     "endpoints": _unnamed,
 }
-"""What is taken of a file that the person does not trust: a rule for each setting."""
+"""What is taken of a file that the user does not trust: a rule for each setting."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """A `beluga.toml` that was found: its folder, what it says, and whether the person trusts it.
+    """A `beluga.toml` that was found: its folder, its values, and whether the user trusts it.
 
     `file` is its path from the notebook's folder, such as "../beluga.toml".
     """
 
     folder: Path
     file: str
-    said: Mapping[str, object]
+    values: Mapping[str, object]
     trusted: bool
 
     def taken(self, baseline: Baseline) -> tuple[dict[str, object], list[Ignored]]:
-        """Return what is taken of it, beside what holds without it, and what is not."""
+        """Return the values that are used, and those that are not; `baseline` holds without the file."""
         if self.trusted:
             return self._own_word(baseline), []
         taken: dict[str, object] = {}
         ignored = []
-        for name, said in self.said.items():
+        for name, value in self.values.items():
             try:
-                taken[name] = RULES[name](Proposal(name, said, baseline, self.folder))
+                taken[name] = RULES[name](Proposal(name, value, baseline, self.folder))
             except NotTakenError as error:
-                shown = "" if isinstance(said, Mapping) else str(said)
+                shown = "" if isinstance(value, Mapping) else str(value)
                 ignored.append(Ignored(self.file, name, shown, str(error)))
         return taken, ignored
 
     @property
     def place(self) -> str:
-        """Who says what it says."""
+        """Its name as a place of settings."""
         return self.file + TRUSTED if self.trusted else self.file
 
     def _own_word(self, baseline: Baseline) -> dict[str, object]:
-        said = dict(self.said)
-        if isinstance(store := said.get("store"), str):
-            said["store"] = self.folder / store
+        values = dict(self.values)
+        if isinstance(store := values.get("store"), str):
+            values["store"] = self.folder / store
         for name in ("aliases", "endpoints"):
-            if isinstance(own := said.get(name), Mapping):
-                said[name] = {**getattr(baseline, name), **own}
-        return said
+            if isinstance(own := values.get(name), Mapping):
+                values[name] = {**getattr(baseline, name), **own}
+        return values
 
 
 def find(
@@ -275,39 +275,39 @@ def find(
 ) -> list[Project]:
     """Return the files from the top of a folder's project down to it; raise `SettingsError` for a bad one.
 
-    The top is the folder that git knows or, further up, one that the person trusts.
+    The top is the folder that git knows or, further up, one that the user trusts.
     """
     trusted = _trusted(environ)
     upward = enumerate(_upward(folder, trusted))
     found = [(place, "../" * depth + FILE) for depth, place in upward if os.path.isfile(place / FILE)]
     return [
-        Project(place, file, _said(place, file, check_names), os.path.realpath(place) in trusted)
+        Project(place, file, _checked(place, file, check_names), os.path.realpath(place) in trusted)
         for place, file in reversed(found)
     ]
 
 
-def _said(
+def _checked(
     folder: Path, file: str, check_names: Callable[[Mapping[str, object]], None]
 ) -> Mapping[str, object]:
-    said = _read(folder / FILE, file)
-    for name in _all_names(said):
+    values = _read(folder / FILE, file)
+    for name in _all_names(values):
         if "key" in name.lower():
             raise SettingsError(
                 f"{file} holds a key ('{sanitize(name, 80)}').",
                 "Files get committed: set BELUGA_API_KEY instead.",
             )
-    check_names(said)
-    return said
+    check_names(values)
+    return values
 
 
 def _read(path: Path, file: str) -> dict[str, object]:
     try:
         data = read_file(path, LARGEST_FILE)
-        if _DEEP.search(data) or _is_deep(said := tomllib.loads(data.decode("utf-8"))):
+        if _DEEP.search(data) or _is_deep(table := tomllib.loads(data.decode("utf-8"))):
             raise ValueError(f"it has more than {DEEPEST} names in one another")
-        if any(type(each) is int and each.bit_length() > LARGEST_INTEGER for each in _values(said)):
+        if any(type(each) is int and each.bit_length() > LARGEST_INTEGER for each in _values(table)):
             raise ValueError(f"it has an integer of more than {LARGEST_INTEGER} bits")
-        return said
+        return table
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
@@ -315,8 +315,8 @@ def _read(path: Path, file: str) -> dict[str, object]:
         ) from None
 
 
-def _is_deep(said: object) -> bool:
-    level = [said]
+def _is_deep(table: object) -> bool:
+    level = [table]
     for _ in range(DEEPEST):
         level = [inner for each in level for inner in _inside(each)]
     return bool(level)
@@ -333,17 +333,17 @@ def _inside(value: object) -> Iterable[object]:
 
 
 def _upward(folder: Path, trusted: Set[str]) -> Sequence[Path]:
-    # From the folder that git knows, or one that the person trusts: a downloaded folder that is a repository
-    # of its own hides nothing of it. Never from beyond: /tmp and /home are other people's too.
+    # From the folder that git knows, or one that the user trusts: a downloaded folder that is a repository
+    # of its own hides none of those files. Never further up: /tmp and /home have files of other users.
     upward = (folder, *folder.parents)
     git = next((place for place in upward if os.path.exists(place / ".git")), folder)
     tops = [depth for depth, place in enumerate(upward) if place == git or os.path.realpath(place) in trusted]
     return upward[: max(tops) + 1]
 
 
-def _all_names(said: Mapping[str, object]) -> Iterator[str]:
-    endpoints = said.get("endpoints")
-    yield from said
+def _all_names(table: Mapping[str, object]) -> Iterator[str]:
+    endpoints = table.get("endpoints")
+    yield from table
     for parts in endpoints.values() if isinstance(endpoints, Mapping) else ():
         yield from parts if isinstance(parts, Mapping) else ()
 

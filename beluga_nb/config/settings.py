@@ -1,4 +1,4 @@
-"""Settings: defaults < IPython's profile < `beluga.toml` < `BELUGA_*` < what the notebook says < the call.
+"""Settings: defaults < IPython's profile < `beluga.toml` < `BELUGA_*` < the notebook's own < the call.
 
 What is taken of a `beluga.toml` is decided in `config/project.py`. The key is not among them: it comes from
 the environment or from code (`config/keys.py`), never from a file that may be committed.
@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import beluga_nb.config.project as project
 import beluga_nb.money as money
 from beluga_nb.budget import Caps, Prices
-from beluga_nb.config.endpoints import Named, named_in, only_named
+from beluga_nb.config.endpoints import EndpointConfig, named_in, only_named
 from beluga_nb.config.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.hints import Hint, Remedy
@@ -52,7 +52,7 @@ _RESOLVED = {"named", "places", "ignored", "claimed", "counted_store", "own_engi
 """The fields that are no settings: they follow from the settings."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a drive, which is one letter
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a Windows drive, which has one letter
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
@@ -75,10 +75,10 @@ class Settings:
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
     `embed` says what a notebook holds of its pictures (show/markup.py).
     `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
-    by one session and the children that are forked from it, or, as `budget` says, by all that share its store
+    by one session and the children that are forked from it, or, by `budget`, by all that share its store
     and for good. `faults` lets prompts ask the embedded BelugAPI for failures (server/faults.py).
-    `aliases` are names that stand for a model and what is asked of it, `endpoints` other servers by name.
-    `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` says who said what,
+    `aliases` are names that stand for a model and parameters, `endpoints` other servers by name.
+    `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` is where each was set,
     and `ignored` what is not used of a file that came with a notebook; `claimed` is the provider whose
     recordings such a file's folder holds, where its `base_url` is not used. `own_engine` is the session's
     own, which answers in place of all services.
@@ -100,8 +100,8 @@ class Settings:
     budget: str = "session"
     faults: bool = False
     aliases: Mapping[str, Alias] = field(default_factory=dict)
-    endpoints: Mapping[str, Named] = field(default_factory=dict)
-    named: Named | None = field(default=None, repr=False)
+    endpoints: Mapping[str, EndpointConfig] = field(default_factory=dict)
+    named: EndpointConfig | None = field(default=None, repr=False)
     places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     ignored: tuple[Ignored, ...] = field(default=(), repr=False, compare=False)
     claimed: str = field(default="", repr=False)
@@ -110,8 +110,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            if (said := getattr(self, name)) not in choices:
-                word = said if isinstance(said, str) else shown(said)
+            if (value := getattr(self, name)) not in choices:
+                word = value if isinstance(value, str) else shown(value)
                 raise UnknownNameError(name.replace("_", " "), word, choices)
         if not isinstance(self.model, str):
             raise SettingsError(f"The setting model is {shown(self.model)}.", "Give a model's id.")
@@ -144,7 +144,7 @@ class Settings:
 
     @property
     def providers(self) -> list[str]:
-        """Whose recordings answer: those of who would be asked, and of the address that a file claims."""
+        """The providers whose recordings answer: the one that would be asked, and a file's claimed one."""
         return [self.provider, *([self.claimed] if self.claimed else [])]
 
     @property
@@ -165,15 +165,15 @@ class Settings:
         if named is None:
             return self
         # The address is the endpoint's, so it does not matter that the base_url of a file is not used.
-        return replace(self._unsaid("base_url"), named=named, base_url=named.base_url or SERVICE)
+        return replace(self._without_remarks("base_url"), named=named, base_url=named.base_url or SERVICE)
 
     def for_engine(self, engine: OwnEngine) -> Settings:
         """Return the settings for a session's own engine: it stands for its model where none is named."""
-        # What the places have said of a model until here is about a service.
+        # The model that the places have set is a service's.
         places = {name: place for name, place in self.places.items() if name != "model"}
-        return replace(self._unsaid("base_url"), own_engine=engine, model=engine.name, places=places)
+        return replace(self._without_remarks("base_url"), own_engine=engine, model=engine.name, places=places)
 
-    def endpoint(self, name: str) -> Named:
+    def endpoint(self, name: str) -> EndpointConfig:
         """Return the endpoint of that name; raise `UnknownNameError` where there is none."""
         if name not in self.endpoints:
             hint = "Servers are named in beluga.toml, as [endpoints.lab]."
@@ -182,7 +182,7 @@ class Settings:
 
     def model_of(self, endpoint: str, model: str | None) -> str:
         """Return the name here of an endpoint's model, or of the one that it has where none is named."""
-        # One that is not here may have been recorded: whoever reads its notebook replays it.
+        # An unknown endpoint may have been recorded: a reader of its notebook replays it.
         unknown = endpoint not in self.endpoints
         named = (unknown and only_named(f"{endpoint}:{model or ''}")) or self.endpoint(endpoint)
         meant = (model or "").removeprefix(named.prefix) or named.model
@@ -197,22 +197,22 @@ class Settings:
             )
         return named.prefix + meant
 
-    def with_(self, place: str = "the call", /, **said: object) -> Settings:
-        """Return the settings with what is said in a place that outranks all before; None says nothing."""
-        heard = {name: value for name, value in said.items() if value is not None}
-        check_names(heard)
-        return self._saying(place, heard) if heard else self
+    def with_(self, place: str = "the call", /, **given: object) -> Settings:
+        """Return the settings with those of a place that outranks all before; None leaves one as it is."""
+        values = {name: value for name, value in given.items() if value is not None}
+        check_names(values)
+        return self._with_values(place, values) if values else self
 
     def with_file(self, found: Project) -> Settings:
         """Return the settings with what is taken of a `beluga.toml`."""
         taken, ignored = found.taken(self)
-        said = self._saying(found.place, taken)
-        claims = [_provider_at(checked_base_url(each.said)) for each in ignored if each.name == "base_url"]
-        claimed = claims[0] if claims else said.claimed
-        # What was spent stays counted in the store that is named already; who counts so may be said later.
+        updated = self._with_values(found.place, taken)
+        claims = [_provider_at(checked_base_url(each.value)) for each in ignored if each.name == "base_url"]
+        claimed = claims[0] if claims else updated.claimed
+        # Spending stays counted in the store that was named first; `budget` may be set by a later place.
         moved = "store" in taken and is_untrusted_file(found.place) and "store" in self.places
-        counted = self.store if moved and not self.counted_store else said.counted_store
-        return replace(said, ignored=(*said.ignored, *ignored), claimed=claimed, counted_store=counted)
+        counted = self.store if moved and not self.counted_store else updated.counted_store
+        return replace(updated, ignored=(*updated.ignored, *ignored), claimed=claimed, counted_store=counted)
 
     def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
         """Return the caps of one call, which no price of a file voids that is not trusted."""
@@ -220,21 +220,21 @@ class Settings:
         own = cost is None or not is_untrusted_file(self.places.get("prices"))
         return Caps(images=capped.max_images, cost=capped.max_cost, prices=self.prices if own else None)
 
-    def _saying(self, place: str, said: Mapping[str, object]) -> Settings:
-        untrusted = is_untrusted_file(place)  # what is taken of it leaves the remarks on those further up
-        heard = self if untrusted else self._unsaid(*said)
-        heard = replace(heard, **said)  # type: ignore[arg-type]  # checked by Settings itself
-        heard = replace(heard, places={**self.places, **dict.fromkeys(said, place)})
-        if "store" in said and not untrusted:
-            heard = replace(heard, counted_store=None)
-        priced = "" if heard.prices is None else heard.places.get("prices", "")
-        if "max_cost" in said and not untrusted and is_untrusted_file(priced):
+    def _with_values(self, place: str, values: Mapping[str, object]) -> Settings:
+        untrusted = is_untrusted_file(place)  # its values do not remove the remarks on files further up
+        updated = self if untrusted else self._without_remarks(*values)
+        updated = replace(updated, **values)  # type: ignore[arg-type]  # checked by Settings itself
+        updated = replace(updated, places={**self.places, **dict.fromkeys(values, place)})
+        if "store" in values and not untrusted:
+            updated = replace(updated, counted_store=None)
+        priced = "" if updated.prices is None else updated.places.get("prices", "")
+        if "max_cost" in values and not untrusted and is_untrusted_file(priced):
             unused = Ignored(priced, "prices", "", OWN_CAP)
-            return replace(heard, prices=None, ignored=(*heard.ignored, unused))
-        return heard
+            return replace(updated, prices=None, ignored=(*updated.ignored, unused))
+        return updated
 
-    def _unsaid(self, *names: str) -> Settings:
-        """Return the settings without the remarks on what files say of these, which the person decides."""
+    def _without_remarks(self, *names: str) -> Settings:
+        """Return the settings without the remarks on files' values for these, which the user has set."""
         ignored = tuple(each for each in self.ignored if each.name not in names)
         return replace(self, ignored=ignored, claimed="" if "base_url" in names else self.claimed)
 
@@ -244,15 +244,15 @@ def names() -> list[str]:
     return [each.name for each in fields(Settings) if each.name not in _RESOLVED]
 
 
-def check_names(said: Mapping[str, object]) -> None:
+def check_names(given: Mapping[str, object]) -> None:
     """Raise `UnknownNameError`, naming the nearest, for a name that is no setting's."""
-    for name in said:
+    for name in given:
         if name not in names():
             raise UnknownNameError("setting", name, sorted(names()))
 
 
 def _check_positive(name: str, value: object) -> None:
-    # Neither NaN nor infinity is one.
+    # Refuses NaN and infinity, too.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST_NUMBER:
         raise SettingsError(f"The setting {name} is {shown(value)}.", "Give a number above 0.")
     if name == "max_in_flight" and not isinstance(value, int):
@@ -287,8 +287,8 @@ def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
     return dict(aliases)
 
 
-def _checked_endpoints(said: object) -> Mapping[str, Named]:
-    endpoints = named_in(said)
+def _checked_endpoints(table: object) -> Mapping[str, EndpointConfig]:
+    endpoints = named_in(table)
     checked = {each: named.base_url and checked_base_url(named.base_url) for each, named in endpoints.items()}
     return {name: replace(named, base_url=checked[name]) for name, named in endpoints.items()}
 
@@ -337,7 +337,7 @@ def checked_base_url(url: str) -> str:
 
 
 def _split(url: object) -> SplitResult | None:
-    # urlsplit drops line breaks in silence, and looks at the port only when it is asked for.
+    # urlsplit silently drops line breaks, and parses the port only on access.
     if not isinstance(url, str) or not _PRINTED.fullmatch(url):
         return None
     try:
@@ -348,34 +348,34 @@ def _split(url: object) -> SplitResult | None:
 
 
 def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object] | None = None) -> Settings:
-    """Return the settings of all places; a store is a folder beside the notebook unless it says more.
+    """Return the settings of all places; a relative store is a folder beside the notebook.
 
-    `profile` is what the user's IPython profile says. The files are the `beluga.toml` of the folder and those
-    above it in its project. Under `CI` the mode is "replay" unless the person says otherwise: a pipeline buys
+    `profile` is that of the user's IPython profile. The files are the `beluga.toml` of the folder and those
+    above it in its project. Under `CI` the mode is "replay" unless the user sets another: a pipeline buys
     nothing by accident.
     """
     in_ci = environ.get("CI", "").lower() not in _NO
-    said = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
-    said = said.with_("IPython's profile", **(profile or {}))
-    said = replace(said, store=folder.absolute() / said.store)
+    settings = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
+    settings = settings.with_("IPython's profile", **(profile or {}))
+    settings = replace(settings, store=folder.absolute() / settings.store)
     for found in project.find(environ, folder.absolute(), check_names):
-        said = said.with_file(found)
-    said = said.with_("the environment", **_from_environment(environ))
-    endpoints = {name: _said_by(environ, each) for name, each in said.endpoints.items()}
-    return replace(said, store=folder.absolute() / said.store, endpoints=endpoints)
+        settings = settings.with_file(found)
+    settings = settings.with_("the environment", **_from_environment(environ))
+    endpoints = {name: _with_address(environ, each) for name, each in settings.endpoints.items()}
+    return replace(settings, store=folder.absolute() / settings.store, endpoints=endpoints)
 
 
-def _said_by(environ: Mapping[str, str], named: Named) -> Named:
+def _with_address(environ: Mapping[str, str], named: EndpointConfig) -> EndpointConfig:
     base_url = environ.get(named.variable("BASE_URL"), "").strip()
     return replace(named, base_url=base_url, known=True) if base_url else named
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     found = {name: environ.get(f"BELUGA_{name.upper()}", "").strip() for name in _ENVIRONMENT}
-    said: dict[str, object] = {name: value for name, value in found.items() if value}
+    values: dict[str, object] = {name: value for name, value in found.items() if value}
     if faults := environ.get("BELUGA_FAULTS", "").strip():
-        said["faults"] = _flag("BELUGA_FAULTS", faults)
-    return said
+        values["faults"] = _flag("BELUGA_FAULTS", faults)
+    return values
 
 
 def _flag(name: str, text: str) -> bool:

@@ -30,7 +30,7 @@ BUGS: Mapping[str, Bug] = {
 
 
 def known_bugs(installed: Callable[[str], str] = version) -> dict[str, str]:
-    """Return, by the name of a library that is installed, what is wrong with it and what fixes it."""
+    """Return, by the name of a library that is installed, its bug and the version that fixes it."""
     found = {}
     for library, bug in BUGS.items():
         try:

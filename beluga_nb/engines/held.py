@@ -8,7 +8,7 @@ from beluga_nb.result import Engine, Result
 
 
 class Held:
-    """Ask the engine, and do not let Python end before it answers, for at most `seconds` from now."""
+    """Ask the engine, and do not let Python end before it answers, for at most `seconds`."""
 
     def __init__(self, engine: Engine, room: EngineRoom, seconds: float) -> None:
         self.engine = engine

@@ -13,7 +13,7 @@ from beluga_nb.result import Engine, Result
 
 
 class ConcurrencyLimit:
-    """Lets calls through in the order they came, on each event loop; each says how many there may be."""
+    """Lets calls through in their order, on each event loop; each call gives the limit that it accepts."""
 
     def __init__(self) -> None:
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()

@@ -15,10 +15,8 @@ from types import MethodType
 from weakref import WeakKeyDictionary
 
 from beluga_nb.api.dialects import DIALECTS
-from beluga_nb.api.endpoint import DEADLINE
 from beluga_nb.config.endpoints import NAME, TAKEN
-from beluga_nb.engines.per_loop import PerLoop
-from beluga_nb.engines.retrying import Retrying
+from beluga_nb.engines.retrying import Backoff, Retrying
 from beluga_nb.errors import (
     APITimeoutError,
     BelugaError,
@@ -30,7 +28,17 @@ from beluga_nb.errors import (
 )
 from beluga_nb.merge import joined
 from beluga_nb.request import Request
-from beluga_nb.result import CallCancelled, Engine, ImagePayload, OwnEngine, Picture, Recipe, Result, validate
+from beluga_nb.result import (
+    CallCancelled,
+    Engine,
+    ImagePayload,
+    OwnEngine,
+    Picture,
+    PreviewMaker,
+    Recipe,
+    Result,
+    validate,
+)
 from beluga_nb.runtime import GRACE, Thread, ThreadJob
 from beluga_nb.text import sanitize
 
@@ -45,18 +53,24 @@ _NAME = re.compile(NAME)
 _ASYNC = "Write it with async def: async def my_engine(request): …"
 
 
-def own_engine(engine: Engine, provider: str | None = None) -> OwnEngine:
+def own_engine(
+    engine: Engine, provider: str | None = None, *, make_preview: PreviewMaker | None = None
+) -> OwnEngine:
     """Return an engine with the name that its pictures are recorded under.
 
-    That is `provider`, or the name of its function or class. Raises `SettingsError` for what is certainly no
-    async function, for what is no name, and for the name of a service.
+    That is `provider`, or the name of its function or class. Raises `SettingsError` for a function that is
+    certainly not async, for an invalid name, and for the name of a service.
     """
     if _is_no_async_function(engine):
         called = str(getattr(engine, "__name__", repr(engine)))
         raise SettingsError(f"The engine {sanitize(called, 60)} is no async function.", _ASYNC)
-    name, thread = _name_of(engine, provider), _thread_of(engine)
-    checked = PerLoop(lambda: Retrying(Checked(engine, name, thread)))  # one pause for all calls
-    return OwnEngine(engine=engine, name=name, checked=checked)
+    name = _name_of(engine, provider)
+    checked, backoff = Checked(engine, name, _thread_of(engine), make_preview), Backoff()
+    return OwnEngine(
+        engine=engine,
+        name=name,
+        within=lambda timeout: Retrying(checked, timeout=timeout, backoff=backoff),
+    )
 
 
 _THREADS: WeakKeyDictionary[object, Thread] = WeakKeyDictionary()
@@ -102,10 +116,17 @@ class Checked:
     a loop and threads of its own, so that one that blocks delays no other call.
     """
 
-    def __init__(self, engine: Engine, provider: str, thread: Thread | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        provider: str,
+        thread: Thread | None = None,
+        make_preview: PreviewMaker | None = None,
+    ) -> None:
         self.engine = engine
         self.provider = provider
         self.thread = thread or Thread(workers=_WORKERS)
+        self.make_preview = make_preview
 
     async def __call__(self, request: Request) -> Result:
         answer = await self._asked(request)
@@ -119,8 +140,7 @@ class Checked:
             raise self._failure(error) from error
 
     async def _asked(self, request: Request) -> object:
-        deadline = DEADLINE.get()
-        bound = None if math.isinf(deadline) else deadline
+        bound = None if math.isinf(request.deadline) else request.deadline
         hold = max(0.0, bound - asyncio.get_running_loop().time()) + GRACE if bound else 0.0
         job = self.thread.submit(self._called(request), hold=hold)
         try:
@@ -191,7 +211,7 @@ class Checked:
 
     def _picture(self, request: Request, picture: Picture) -> Result | BelugaError:
         try:
-            media_type, small = validate(picture.data)
+            media_type, preview = validate(picture.data, self.make_preview)
         except InvalidImageError as error:
             error.sample = request.sample
             return error
@@ -204,7 +224,7 @@ class Checked:
             revised_prompt=_text(given.revised_prompt),
         )
         # Ours is the preview too: one that the engine brings may be of any size, and of anything.
-        return Result(request, (Picture(picture.data, media_type, recipe, small),))
+        return Result(request, (Picture(picture.data, media_type, recipe, preview),))
 
 
 async def _late(job: ThreadJob[object]) -> object | None:

@@ -1,29 +1,26 @@
-"""An engine that is made when it is first asked, one for each event loop."""
+"""A value of which each event loop has its own, made when it is first needed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from beluga_nb.request import Request
-from beluga_nb.result import Engine, Result
+T = TypeVar("T")
 
 
-class PerLoop:
-    """Make the engine when it is first asked, one for each event loop.
+class PerLoop(Generic[T]):
+    """Makes a value for each event loop that asks for it: locks and connections belong to one loop."""
 
-    What holds connections or locks belongs to the loop it was made in; and who is never asked is
-    never made, so that a notebook that replays imports no HTTP client.
-    """
-
-    def __init__(self, make: Callable[[], Engine]) -> None:
+    def __init__(self, make: Callable[[], T]) -> None:
         self.make = make
-        self.engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictionary()
+        self.values: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
 
-    async def __call__(self, request: Request) -> Result:
+    def get(self) -> T:
+        """Return the value of the running loop."""
         loop = asyncio.get_running_loop()
-        engine = self.engines.get(loop)
-        if engine is None:
-            engine = self.engines[loop] = self.make()
-        return await engine(request)
+        value = self.values.get(loop)
+        if value is None:
+            value = self.values[loop] = self.make()
+        return value

@@ -3,8 +3,8 @@
     request → InRoom → SingleFlight → Claimed → Batched → Replayed (other providers) → Recovering → Replayed
             → Counted → Limited → StopOnFatal → Budgeted → Held → Recorded → source
 
-    source: a service               InTime → Connected → PerLoop → Retrying → Http
-            an engine of one's own  InTime → PerLoop → Retrying → Checked → the engine
+    source: a service            Retrying → Http
+            a user's own engine  Retrying → Checked → the engine
 
 mode "auto"     what is recorded answers, the rest is asked for and recorded
 mode "refresh"  the same, as a new take: everything is asked for again but what a stopped one has left
@@ -19,30 +19,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import beluga_nb.catalog as catalog
-from beluga_nb.api.endpoint import Endpoint, TimeLimits
+from beluga_nb.api.endpoint import App, Endpoint
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.engines.batched import Batched
 from beluga_nb.engines.budgeted import Budgeted
 from beluga_nb.engines.claimed import Claimed
-from beluga_nb.engines.connected import Connected
 from beluga_nb.engines.counted import Counted
 from beluga_nb.engines.held import Held
 from beluga_nb.engines.in_room import InRoom
-from beluga_nb.engines.in_time import InTime
 from beluga_nb.engines.limited import ConcurrencyLimit, Limited
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recovering import Recover, Recovering
 from beluga_nb.engines.replayed import Replayed
-from beluga_nb.engines.retrying import Retrying
+from beluga_nb.engines.retrying import Backoff, Retrying
 from beluga_nb.engines.room import EngineRoom
 from beluga_nb.engines.single_flight import SingleFlight
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker, StopOnFatal
 from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import Address
 from beluga_nb.request import Request
-from beluga_nb.result import Engine, OwnEngine, Picture, Preview, Result, Small
+from beluga_nb.result import Engine, OwnEngine, Picture, Preview, PreviewMaker, Result
 from beluga_nb.runtime import GRACE
 from beluga_nb.store.records import Store
 
@@ -82,7 +81,6 @@ class EngineConfig:
     provider: str
     notify: Callable[[str], None]
     preview: Callable[[Picture], Preview]
-    small: Small
     timeout: float
     max_in_flight: int
     other_providers: Sequence[str] = ()
@@ -107,7 +105,6 @@ def build(source: Source | None, config: EngineConfig) -> Engine:
             store,
             provider=provider,
             preview=config.preview,
-            small=config.small,
             notify=config.notify,
             body=source.digest,
         )
@@ -139,17 +136,17 @@ def _in_room(engine: Engine, config: EngineConfig) -> Engine:
     return InRoom(engine, config.room, hold=config.timeout + GRACE)
 
 
-def service(endpoint: Endpoint, room: EngineRoom, *, faults: bool = False) -> Source:
+def service(
+    endpoint: Endpoint, room: EngineRoom, *, make_preview: PreviewMaker | None = None, faults: bool = False
+) -> Source:
     """Return the service at an endpoint as a source, or the embedded BelugAPI at its own address."""
     is_embedded = endpoint.base_url == EMBEDDED_URL
-    there = endpoint.connection
-    engine = Connected(room, (there, faults), partial(_client, there, faults))
     return Source(
-        engine=InTime(engine, TimeLimits(endpoint.timeout, endpoint.connect_timeout)),
+        engine=partial(_ask_service, endpoint, room, make_preview, faults),
         limit=room.limit(endpoint.base_url),
         timeout=endpoint.timeout,
         digest=endpoint.digest,
-        recover=None if is_embedded else partial(_recovered, endpoint),
+        recover=None if is_embedded else partial(_recovered, endpoint, make_preview),
         is_free=is_embedded,
     )
 
@@ -157,29 +154,48 @@ def service(endpoint: Endpoint, room: EngineRoom, *, faults: bool = False) -> So
 def own(engine: OwnEngine, room: EngineRoom, *, timeout: float) -> Source:
     """Return a user's own engine as a source: it is asked for one picture at a time."""
     return Source(
-        engine=InTime(engine.checked, TimeLimits(timeout, timeout)),
+        engine=engine.within(timeout),
         limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU
         timeout=timeout,
         split=lambda request: [request.slice(sample) for sample in request.samples],
     )
 
 
-def _client(endpoint: Endpoint, faults: bool) -> Engine:
-    # Lazy imports: a replay needs neither the HTTP client nor the server.
-    from beluga_nb.api.http import Http
+class _Service(NamedTuple):
+    """What all calls to a service share, each with time limits of its own."""
 
-    app = None
-    if endpoint.base_url == EMBEDDED_URL and endpoint.key:
-        from beluga_nb.server.app import create_app
-        from beluga_nb.server.faults import faulty
-        from beluga_nb.server.previews import previews
-
-        create = partial(create_app, key=endpoint.key)
-        app = faulty(previews, create) if faults else create(previews)
-    return Retrying(Http(endpoint, app=app))
+    backoff: Backoff
+    app: App | None
 
 
-async def _recovered(endpoint: Endpoint, request: Request, left: Address | Path) -> Result:
-    from beluga_nb.api.http import recovered  # lazy, as above
+async def _ask_service(
+    endpoint: Endpoint, room: EngineRoom, make_preview: PreviewMaker | None, faults: bool, request: Request
+) -> Result:
+    from beluga_nb.api.http import Http  # Lazy import: a replay needs no HTTP client.
 
-    return await recovered(endpoint, request, left)
+    service = room.service(
+        (endpoint.base_url, endpoint.key, faults), lambda: _Service(Backoff(), _app(endpoint, faults))
+    )
+    # Connections are not kept, so there is nothing to close.
+    http = Http(endpoint, app=service.app, make_preview=make_preview)
+    return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
+
+
+def _app(endpoint: Endpoint, faults: bool) -> App | None:
+    if endpoint.base_url != EMBEDDED_URL or not endpoint.key:
+        return None
+    # Lazy imports: only local previews need the server.
+    from beluga_nb.server.app import create_app
+    from beluga_nb.server.faults import faulty
+    from beluga_nb.server.previews import previews
+
+    create = partial(create_app, key=endpoint.key)
+    return faulty(previews, create) if faults else create(previews)
+
+
+async def _recovered(
+    endpoint: Endpoint, make_preview: PreviewMaker | None, request: Request, left: Address | Path
+) -> Result:
+    from beluga_nb.api.http import recovered  # Lazy import: a replay needs no HTTP client.
+
+    return await recovered(endpoint, request, left, make_preview=make_preview)

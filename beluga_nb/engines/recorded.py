@@ -12,14 +12,12 @@ from functools import partial
 from beluga_nb.errors import APIStatusError, BelugaError, EngineError, InvalidImageError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import (
-    SMALL,
     CallCancelled,
     Engine,
     IncompleteError,
     Picture,
     Preview,
     Result,
-    Small,
     causes,
 )
 from beluga_nb.store import files, pending
@@ -37,7 +35,7 @@ class Recorded:
     """Write down each call before it is sent, and under `provider` whatever arrives, before anyone sees it.
 
     `preview` makes the small copy that goes into notebooks; it is made once and kept, since encoders
-    differ between machines. `small` makes the same of what an engine has decoded anyway. A prompt that
+    differ between machines. A source may have made it already, where it decoded the picture. A prompt that
     the model declines is recorded too; a call without a known end stays in the journal. A store that
     cannot be written is told to `notify`, in one line, and the pictures are passed on all the same.
     `body` gives the SHA-256 of what is posted: a lost call that was the same goes out again under its own id.
@@ -51,14 +49,12 @@ class Recorded:
         provider: str,
         preview: Callable[[Picture], Preview],
         notify: Callable[[str], None],
-        small: Small | None = None,
         body: Callable[[Request], str] = lambda _: "",
     ) -> None:
         self.engine = engine
         self.store = store
         self.provider = provider
         self.preview = preview
-        self.small = small
         self.notify = notify
         self.body = body
         self.told: set[str] = set()
@@ -66,7 +62,6 @@ class Recorded:
     async def __call__(self, request: Request) -> Result:
         call = await self._begin(request.as_call())
         request = call.request
-        token = SMALL.set(self.small)
         try:
             result = await self.engine(request)
         except asyncio.CancelledError as error:
@@ -76,8 +71,6 @@ class Recorded:
         except BaseException as error:
             await asyncio.shield(at_work(self._failed, call, error))
             raise
-        finally:
-            SMALL.reset(token)
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
         kept = await asyncio.shield(at_work(self._arrived, call, result))
         if result.extra:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from beluga_nb.api.endpoint import DEADLINE, Sleep
-from beluga_nb.api.endpoint import timeout as time_limit
+from beluga_nb.api.endpoint import Sleep
 from beluga_nb.errors import EngineError
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Engine, Result
@@ -46,10 +43,21 @@ def pause(error: EngineError, attempt: int, policy: Policy, rng: random.Random) 
     return max(jitter, getattr(error, "retry_after", None) or 0.0)
 
 
+@dataclass
+class Backoff:
+    """What all calls to a service share: how many requests may be sent again, and until when none is sent.
+
+    `closed_until` is on the monotonic clock, which is that of every event loop.
+    """
+
+    spare: int = Policy.spare
+    closed_until: float = 0.0
+
+
 class Retrying:
     """Ask again where that is safe, and only there, and until `timeout` seconds after it was first asked.
 
-    All calls share one gate, so that who is told to wait holds back the others too.
+    Calls that share a `backoff` wait together: a Retry-After for one holds back the others too.
     """
 
     def __init__(
@@ -60,43 +68,43 @@ class Retrying:
         sleep: Sleep = asyncio.sleep,
         rng: random.Random | None = None,
         timeout: float = math.inf,
+        backoff: Backoff | None = None,
     ) -> None:
         self.engine = engine
         self.timeout = timeout
         self.policy = policy or Policy()
         self.sleep = sleep
         self.rng = rng or random.Random()
-        self.spare = self.policy.spare
-        self.closed_until = 0.0  # on the running loop's clock
+        self.backoff = backoff or Backoff(spare=self.policy.spare)
 
     async def __call__(self, request: Request) -> Result:
-        request, slept, resume, deadline = request.as_call(), 0.0, 0.0, math.inf
+        request, slept, resume = request.as_call(), 0.0, 0.0
         for attempt in range(self.policy.attempts):
-            await self._until(max(resume, self.closed_until))
-            deadline = min(deadline, _now() + time_limit(self.timeout))
+            await self._until(max(resume, self.backoff.closed_until))
+            # The first attempt sets the deadline of all; waiting for others before it does not count.
+            request = replace(request, deadline=min(request.deadline, _now() + self.timeout))
             try:
-                with _ending(deadline):
-                    result = await self.engine(request)
+                result = await self.engine(request)
             except EngineError as error:
                 error.idempotency_key = request.idempotency_key
                 wait = pause(error, attempt, self.policy, self.rng)
                 slept += wait
                 resume = _now() + wait
-                late = max(resume, self.closed_until) >= deadline
+                late = max(resume, self.backoff.closed_until) >= request.deadline
                 if late or not self._go_on(error, attempt, slept):
                     raise
             else:
-                self.spare = min(self.policy.spare, self.spare + 1)
+                self.backoff.spare = min(self.policy.spare, self.backoff.spare + 1)
                 return result
         raise AssertionError("the last attempt returns or raises")
 
     def _go_on(self, error: EngineError, attempt: int, slept: float) -> bool:
         last = attempt + 1 == self.policy.attempts
-        if last or not may_send_again(error) or slept > self.policy.budget or not self.spare:
+        if last or not may_send_again(error) or slept > self.policy.budget or not self.backoff.spare:
             return False
-        self.spare -= 1
+        self.backoff.spare -= 1
         wait = getattr(error, "retry_after", None) or 0.0
-        self.closed_until = max(self.closed_until, _now() + wait)
+        self.backoff.closed_until = max(self.backoff.closed_until, _now() + wait)
         return True
 
     async def _until(self, moment: float) -> None:
@@ -104,17 +112,8 @@ class Retrying:
         if wait > 0:
             try:
                 await self.sleep(wait)
-            except asyncio.CancelledError:  # each attempt until here has provably come to nothing
+            except asyncio.CancelledError:  # every attempt so far was provably not executed
                 raise CallCancelled(may_be_billed=False) from None
-
-
-@contextmanager
-def _ending(deadline: float) -> Iterator[None]:
-    token = DEADLINE.set(deadline)
-    try:
-        yield
-    finally:
-        DEADLINE.reset(token)
 
 
 def _now() -> float:

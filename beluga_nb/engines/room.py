@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import TypeVar, cast
 from weakref import WeakSet, WeakValueDictionary
 
 from beluga_nb.engines.limited import ConcurrencyLimit
@@ -10,17 +11,18 @@ from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.engines.single_flight import KeyedLocks
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.request import Request
-from beluga_nb.result import Engine
 from beluga_nb.runtime import Thread
 
-MOST_SOURCES = 8
-"""Connections that are kept ready; each has a TLS context of some 800 kB."""
+T = TypeVar("T")
+
+MOST_SERVICES = 8
+"""Services whose state is kept; that of the embedded one holds its last pictures."""
 
 
 class EngineRoom:
-    """What all sessions of a process share: the loop that engines run on, and who waits for whom there.
+    """What all sessions of a process share: the loop that engines run on, and the limits and locks there.
 
-    There is one while anybody holds it (`engine_room()`). A forked child has the same object, and in it a
+    There is one while a session holds it (`engine_room()`). A forked child has the same object, and in it a
     loop of its own, with locks and connections that belong to that.
     """
 
@@ -30,7 +32,7 @@ class EngineRoom:
         self.taking = ProcessLock()
         self._takes: dict[Hashable, set[Request]] = {}
         self._limits: WeakValueDictionary[Hashable, ConcurrencyLimit] = WeakValueDictionary()
-        self._sources: dict[Hashable, PerLoop] = {}
+        self._services: dict[Hashable, PerLoop[object]] = {}
         self._changing = ProcessLock()
         self._sessions: WeakSet[object] = WeakSet()
 
@@ -52,17 +54,17 @@ class EngineRoom:
         """Return the limit of all calls to a service."""
         return self._limits.setdefault(service, ConcurrencyLimit())
 
-    def source(self, connection: Hashable, make: Callable[[], Engine]) -> Engine:
-        """Return the engine of a connection: one for each value of `connection`.
+    def service(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Return what all calls to a service share on the running loop; `make` makes it, for each loop anew.
 
-        The last few are kept. One that is forgotten lives as long as a call on it.
+        The last few are kept.
         """
         with self._changing:
-            source = self._sources.pop(connection, None) or PerLoop(make)
-            self._sources[connection] = source
-            for oldest in list(self._sources)[:-MOST_SOURCES]:
-                del self._sources[oldest]
-            return source
+            service = self._services.pop(name, None) or PerLoop(make)
+            self._services[name] = service
+            for oldest in list(self._services)[:-MOST_SERVICES]:
+                del self._services[oldest]
+        return cast(PerLoop[T], service).get()
 
 
 _ROOMS: WeakValueDictionary[str, EngineRoom] = WeakValueDictionary()  # at most one: it is the process's

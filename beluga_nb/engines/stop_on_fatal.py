@@ -1,4 +1,4 @@
-"""An engine that asks no more once an error says that all others would end alike."""
+"""A circuit breaker: after an error that would repeat for every call, nothing more is asked."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class CircuitBreaker:
 
 
 class StopOnFatal:
-    """Ask the engine until an error is fatal to the whole run; then nobody is asked any more.
+    """Ask the engine until an error is fatal to the whole run; then raise `NotSentError`.
 
-    What is on its way then comes to its own end.
+    Calls that are on their way are not stopped.
     """
 
     def __init__(self, engine: Engine, breaker: CircuitBreaker) -> None:

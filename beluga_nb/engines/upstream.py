@@ -9,7 +9,6 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.polled import Advance, Polled
 from beluga_nb.config import keys
 from beluga_nb.config.settings import LOOPBACK, checked_base_url
-from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import APIStatusError, EngineError
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.request import Request
@@ -17,14 +16,14 @@ from beluga_nb.result import Engine, Result
 
 VARIABLE = "BELUGA_UPSTREAM_KEY"
 
-PATIENCE = 290.0
+UPSTREAM_TIMEOUT = 290.0
 """Seconds for a whole picture: less than the 300 of the server's own jobs, whose error would name no task."""
 
 
 def upstream(url: str, environ: Mapping[str, str], *, advance: Advance) -> Engine:
     """Return the engine behind the base URL of a service that is polled.
 
-    Its key comes from BELUGA_UPSTREAM_KEY. Nothing is sent again from here but polls: who asked is told,
+    Its key comes from BELUGA_UPSTREAM_KEY. Only polls are sent again from here: the caller gets the error,
     and decides. Raises `SettingsError` for a URL or a key that is unusable.
     """
     environ = Environment(environ)  # which a traceback with the variables of its frames does not show
@@ -37,13 +36,13 @@ def upstream(url: str, environ: Mapping[str, str], *, advance: Advance) -> Engin
         key=keys.checked(secret) if secret else None,
         response_format="url",
         extensions=host in LOOPBACK,  # there, it may be our own server
-        timeout=PATIENCE,
+        timeout=UPSTREAM_TIMEOUT,
     )
-    return _Vouched(PerLoop(lambda: Polled(endpoint, advance=advance)), host)
+    return HidesUpstreamAuth(Polled(endpoint, advance=advance), host)
 
 
-class _Vouched:
-    """The key that a service refuses is ours: to our caller that is a failure, not a refusal."""
+class HidesUpstreamAuth:
+    """Map 401 and 403 of the service to 502: the key that it refuses is this server's, not the caller's."""
 
     def __init__(self, engine: Engine, host: str) -> None:
         self.engine = engine

@@ -1,1 +1,1 @@
-"""What a saved file says of itself: one XMP packet in a PNG, JPEG or WebP, or in a file beside it."""
+"""Metadata of a saved picture: one XMP packet inside a PNG, JPEG or WebP, or in a sidecar file."""

@@ -1,4 +1,4 @@
-"""Metadata goes into the bytes of a picture, and comes out again; no pixel is ever encoded anew."""
+"""Embed metadata in the bytes of a picture and remove it again, without encoding a pixel anew."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from beluga_nb.metadata import jpeg, png, webp, xmp
 
 
 class Container(NamedTuple):
-    """How one format holds an XMP packet: find it, put one in or take it out, look for a signature."""
+    """The functions of one format: find its XMP packet, replace or remove it, detect a signature."""
 
     find: Callable[[bytes], bytes | None]
     put: Callable[[bytes, bytes | None], bytes]
@@ -25,10 +25,9 @@ CONTAINERS: Mapping[str, Container] = {
 
 
 def embed(data: bytes, media_type: str, properties: Mapping[str, str]) -> bytes:
-    """Return the file with the properties in its XMP packet, in place of those that we put there before.
+    """Return the file with the properties in its XMP packet, instead of those of an earlier call.
 
-    `strip` gives back the file to the byte. Raises `MetadataError` where that, or embedding at all, is
-    not possible.
+    `strip` gives the original bytes back. Raises `MetadataError` if that, or embedding, is impossible.
     """
     container = _container(media_type)
     bare = strip(data, media_type)
@@ -39,7 +38,7 @@ def embed(data: bytes, media_type: str, properties: Mapping[str, str]) -> bytes:
 
 
 def strip(data: bytes, media_type: str) -> bytes:
-    """Return the file without what `embed` added; the file itself where that is nothing."""
+    """Return the file without what `embed` added; the same file if it added nothing."""
     container = _container(media_type)
     packet = container.find(data)
     if packet is None or (rest := xmp.without(packet)) == packet:
@@ -54,7 +53,7 @@ def extract(data: bytes, media_type: str) -> str | None:
 
 
 def has_c2pa(data: bytes, media_type: str) -> bool:
-    """Whether the file holds a signed C2PA manifest, which any change makes invalid."""
+    """Whether the file holds a signed C2PA manifest; any change makes the signature invalid."""
     return _container(media_type).has_c2pa(data)
 
 

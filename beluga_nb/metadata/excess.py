@@ -1,23 +1,19 @@
-"""How many parts a picture has: a small file of many takes long to read, and is looked at before it is."""
+"""A limit on the parts of a picture that is decoded: a small file with many parts takes minutes to decode."""
 
 from __future__ import annotations
 
-import re
+from itertools import islice
 
 from beluga_nb.metadata import jpeg, png
 
 MAX_SCANS = 100
-"""Scans of a JPEG: encoders write up to 20, and each goes over all pixels."""
+"""Scans of a JPEG: encoders write up to 20, and each covers all pixels."""
 
 MAX_SEGMENTS = 10_000
-"""Segments of a JPEG, and bytes between them before its first scan, which Pillow reads one by one."""
+"""Segments of a JPEG, and bytes between them before its first scan; Pillow reads both one by one."""
 
 MAX_CHUNKS = 100_000
-"""Chunks of a PNG, likewise."""
-
-# All markers but those without a length, which may stand in a scan: fill bytes, restarts, TEM and SOI.
-_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
-_SCAN, _END = b"\xda", b"\xd9"
+"""Chunks of a PNG, which Pillow reads one by one."""
 
 
 def excess(data: bytes) -> str:
@@ -28,26 +24,22 @@ def excess(data: bytes) -> str:
 
 
 def _excess_of_jpeg(data: bytes) -> str:
-    scans = segments = between = 0
-    at = len(jpeg.SIGNATURE)
-    while (marker := _MARKER.search(data, at)) and marker[1] != _END:
+    scans = between = 0
+    for count, segment in enumerate(jpeg.segments(data), 1):
+        if segment.marker == jpeg.END:
+            break
         if not scans:
-            if data[at] != 0xFF:
-                return ""  # damaged, which is soon found
-            between += marker.start() - at
-        scans, segments = scans + (marker[1] == _SCAN), segments + 1
+            if data[segment.start] != 0xFF:
+                return ""  # damaged, which the decoder reports
+            between += segment.at - segment.start
+        scans += segment.marker == jpeg.SCAN
         if scans > MAX_SCANS:
             return f"more than {MAX_SCANS:,} scans"
-        if max(segments, between) > MAX_SEGMENTS:
+        if max(count, between) > MAX_SEGMENTS:
             return f"more than {MAX_SEGMENTS:,} segments"
-        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
     return ""
 
 
 def _excess_of_png(data: bytes) -> str:
-    at = len(png.SIGNATURE)
-    for _ in range(MAX_CHUNKS):
-        if at >= len(data) or data[at + 4 : at + 8] == b"IEND":
-            return ""
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return f"more than {MAX_CHUNKS:,} chunks"
+    count = sum(chunk.name != b"IEND" for chunk in islice(png.chunks(data), MAX_CHUNKS))
+    return f"more than {MAX_CHUNKS:,} chunks" if count == MAX_CHUNKS else ""

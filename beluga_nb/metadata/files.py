@@ -1,4 +1,4 @@
-"""Pictures on disk with what is said of them: inside the file, or in a sidecar `whale.png.xmp`."""
+"""Pictures on disk with their metadata: inside the file, or in a sidecar `whale.png.xmp`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import NamedTuple
 from beluga_nb.errors import MetadataError, StoreError, UnknownNameError
 from beluga_nb.metadata import xmp
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
+from beluga_nb.metadata.formats import sniff
 from beluga_nb.paths import read_file, write_file
 
 WAYS = ("auto", "embed", "sidecar", "none")
-"""Where metadata goes. "auto" embeds, except into a signed file: there it is a sidecar."""
+"""Where metadata goes. "auto" embeds it, or writes a sidecar if the file is signed."""
 
 LARGEST = 256_000_000
-"""Bytes of a file that is opened."""
+"""Most bytes of a file that is opened."""
 
 _SIGNED = "The picture is signed (C2PA), and any change makes the signature invalid."
 
@@ -25,8 +26,8 @@ _SIGNED = "The picture is signed (C2PA), and any change makes the signature inva
 def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str], *, how: str) -> None:
     """Write a picture with its metadata.
 
-    What cannot be embedded goes into a sidecar, and a warning says why. Raises `UnknownNameError` for
-    another way than those of `WAYS`, and `StoreError` where nothing can be written.
+    If embedding is impossible, a sidecar is written and a warning says why. Raises `UnknownNameError` if
+    `how` is not one of `WAYS`, and `StoreError` if the file cannot be written.
     """
     if how not in WAYS:
         raise UnknownNameError("way to save metadata", str(how), WAYS)
@@ -36,17 +37,17 @@ def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str
         if why or how == "sidecar":
             _write_sidecar(sidecar(path), properties)
         else:
-            _forget_sidecar(sidecar(path))
+            _remove_sidecar(sidecar(path))
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"'{path.name}' cannot be written: {reason}.", "Name another file.") from None
     if why:
-        # Named in it is the line that called Result.save().
+        # The stack level is that of the line that called Result.save().
         warnings.warn(f"{why} The recipe is in {sidecar(path).name}.", stacklevel=4)
 
 
 def _prepared(data: bytes, media_type: str, properties: Mapping[str, str], how: str) -> tuple[bytes, str]:
-    """Return the bytes to write, and why nothing was embedded where something should have been."""
+    """Return the bytes to write, and why they have no metadata if they should."""
     try:
         if how in {"none", "sidecar"}:
             return strip(data, media_type), ""
@@ -58,7 +59,7 @@ def _prepared(data: bytes, media_type: str, properties: Mapping[str, str], how: 
 
 
 class Saved(NamedTuple):
-    """A picture on disk: its bytes, the same without what we added, and the recipes that go with it."""
+    """A picture on disk: its bytes, the bytes without embedded metadata, and its recipes as JSON."""
 
     data: bytes
     bare: bytes
@@ -67,12 +68,12 @@ class Saved(NamedTuple):
 
 
 def read(path: Path) -> Saved:
-    """Return a picture with its recipes as JSON: the sidecar's, if there is one, and the file's own.
+    """Return a picture with the recipes of its sidecar and of the file itself, in this order.
 
-    Raises `MetadataError` where there is no file, no picture or no recipe.
+    Raises `MetadataError` if the file is missing, is no picture, or has no recipe.
     """
     data = _bytes(path)
-    media_type = media_type_of(data)
+    media_type = sniff(data)
     if media_type is None:
         raise MetadataError(f"'{path.name}' is no PNG, JPEG or WebP.", "A recipe lies in a saved picture.")
     beside = _sidecar_recipe(sidecar(path))
@@ -90,20 +91,8 @@ def read(path: Path) -> Saved:
     return Saved(data, bare, media_type, recipes)
 
 
-def media_type_of(data: bytes) -> str | None:
-    """Return the media type that the first bytes show, or None.
-
-    >>> media_type_of(bytes.fromhex("ffd8ffe0"))
-    'image/jpeg'
-    """
-    for media_type, start in (("image/png", b"\x89PNG\r\n\x1a\n"), ("image/jpeg", b"\xff\xd8\xff")):
-        if data.startswith(start):
-            return media_type
-    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
-
-
 def sidecar(path: Path) -> Path:
-    """Return where metadata lies beside a picture: `whale.png.xmp`, so that whale.jpg has its own."""
+    """Return the path of a picture's sidecar: `whale.png.xmp`, so that whale.jpg has another one."""
     return path.with_name(path.name + ".xmp")
 
 
@@ -144,8 +133,8 @@ def _write_sidecar(path: Path, properties: Mapping[str, str]) -> None:
         ) from None
 
 
-def _forget_sidecar(path: Path) -> None:
-    # One of an earlier save would speak of another picture.
+def _remove_sidecar(path: Path) -> None:
+    # The sidecar of an earlier save describes a picture that is overwritten now.
     if _sidecar_recipe(path) is None:
         return
     rest = xmp.without(read_file(path, xmp.LARGEST))

@@ -5,29 +5,62 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from beluga_nb.errors import MetadataError
-from beluga_nb.metadata.parts import bounded
+from beluga_nb.metadata.parts import MOST_SEARCHED, bounded
 
 SIGNATURE = b"\xff\xd8"
+SCAN, END = 0xDA, 0xD9
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _EXIF = b"Exif\0"
-_APP0, _APP1, _APP11, _SCAN, _END = 0xE0, 0xE1, 0xEB, 0xDA, 0xD9
+_APP0, _APP1, _APP11 = 0xE0, 0xE1, 0xEB
 
-_MARKER = re.compile(rb"\xff++[^\xff]", re.DOTALL)  # a marker may be filled up
+# The markers with a length. Others may stand in a scan: stuffed and fill bytes, restarts, TEM and SOI.
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 
 LONGEST = 65_502
 """Bytes of a packet that a segment can hold (XMP specification, part 3)."""
 
 
 class Segment(NamedTuple):
-    """A segment before the scan: its marker, its content, and where it stands in the file."""
+    """A segment: the file, its marker, and its position; it may end behind the end of the file.
 
+    `start` is the end of the segment before, `at` the place of the marker: fill bytes or a scan lie between.
+    """
+
+    data: bytes
     marker: int
-    content: bytes
     start: int
+    at: int
     end: int
+
+    @property
+    def content(self) -> bytes:
+        """The bytes behind marker and length."""
+        return self.data[self.at + 4 : self.end]
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """Yield the segments of a JPEG up to EOI, or to the end of a truncated file."""
+    start = len(SIGNATURE)
+    while found := _MARKER.search(data, start):
+        marker, at = found[1][0], found.start()
+        # Skip the content of a segment: the thumbnail in it has an EOI of its own.
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        yield Segment(data, marker, start, at, end)
+        if marker == END:
+            return
+        start = end
+
+
+def has_end(data: bytes) -> bool:
+    """Whether a JPEG holds its last marker, EOI."""
+    for number, segment in enumerate(islice(segments(data), MOST_SEARCHED), 1):
+        if segment.marker == END or number == MOST_SEARCHED:
+            return True
+    return False
 
 
 def find(data: bytes) -> bytes | None:
@@ -37,7 +70,7 @@ def find(data: bytes) -> bytes | None:
 
 
 def put(data: bytes, packet: bytes | None) -> bytes:
-    """Return the file with this packet in the place of its own, or with none."""
+    """Return the file with its XMP packet replaced, or removed if `packet` is None."""
     if packet is not None and len(packet) > LONGEST:
         raise MetadataError(f"A JPEG holds {LONGEST:,} bytes of XMP, and this would take {len(packet):,}.")
     segment = _xmp(data)
@@ -54,25 +87,22 @@ def has_c2pa(data: bytes) -> bool:
 
 
 def _segments(data: bytes) -> Iterator[Segment]:
-    return bounded(_read(data), "JPEG")
+    return bounded(_undamaged(data), "JPEG")
 
 
-def _read(data: bytes) -> Iterator[Segment]:
+def _undamaged(data: bytes) -> Iterator[Segment]:
+    """Yield the segments before the first scan."""
     if not data.startswith(SIGNATURE):
         raise MetadataError("The file is no JPEG.")
-    start = len(SIGNATURE)
-    while True:
-        marker = _MARKER.match(data, start)
-        if marker is None:
-            raise MetadataError("The JPEG is damaged before its scan.")
-        at = marker.end() - 1
-        if data[at] in {_SCAN, _END}:
+    for segment in segments(data):
+        if data[segment.start : segment.at].strip(b"\xff"):
+            break
+        if segment.marker in {SCAN, END}:
             return
-        end = at + 1 + int.from_bytes(data[at + 1 : at + 3], "big")
-        if end < at + 3 or end > len(data):
+        if segment.end < segment.at + 4 or segment.end > len(data):
             raise MetadataError("The JPEG ends in the middle of a segment.")
-        yield Segment(data[at], data[at + 3 : end], start, end)
-        start = end
+        yield segment
+    raise MetadataError("The JPEG is damaged before its scan.")
 
 
 def _xmp(data: bytes) -> Segment | None:

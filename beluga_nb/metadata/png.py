@@ -6,10 +6,11 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from beluga_nb.errors import MetadataError
-from beluga_nb.metadata.parts import bounded
+from beluga_nb.metadata.parts import MOST_SEARCHED, bounded
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
@@ -19,25 +20,51 @@ _PLAIN = _KEYWORD + b"\0\0\0\0"  # not compressed, no language, no translated ke
 
 
 class Chunk(NamedTuple):
-    """A chunk: its name, its content, and where it stands in the file."""
+    """A chunk: the file, its name, and its position; it may end behind the end of the file."""
 
+    data: bytes
     name: bytes
-    content: bytes
     start: int
     end: int
+
+    @property
+    def content(self) -> bytes:
+        """The bytes between header and checksum."""
+        return self.data[self.start + 8 : self.end - 4]
+
+
+def chunks(data: bytes) -> Iterator[Chunk]:
+    """Yield the chunks of a PNG up to IEND, or to the end of a truncated file."""
+    start = len(SIGNATURE)
+    while start < len(data):
+        name, end = data[start + 4 : start + 8], start + 12 + int.from_bytes(data[start : start + 4], "big")
+        yield Chunk(data, name, start, end)
+        if name == b"IEND":
+            return
+        start = end
+
+
+def has_end(data: bytes) -> bool:
+    """Whether a PNG holds its last chunk, IEND."""
+    for number, chunk in enumerate(islice(chunks(data), MOST_SEARCHED), 1):
+        if chunk.name == b"IEND":
+            return chunk.start + 12 <= len(data)
+        if number == MOST_SEARCHED:
+            return True  # it is not searched further
+    return False
 
 
 def find(data: bytes) -> bytes | None:
     """Return the XMP packet, or None; raise `MetadataError` for a damaged file."""
     chunk = _xmp(data)
-    return chunk and _parts(chunk)[1]
+    return chunk and _split(chunk)[1]
 
 
 def put(data: bytes, packet: bytes | None) -> bytes:
-    """Return the file with this packet in the place of its own, or with none."""
+    """Return the file with its XMP packet replaced, or removed if `packet` is None."""
     chunk = _xmp(data)
     start, end = (chunk.start, chunk.end) if chunk else (_after_header(data),) * 2
-    head = _parts(chunk)[0] if chunk else _PLAIN
+    head = _split(chunk)[0] if chunk else _PLAIN
     return data[:start] + (b"" if packet is None else _chunk(b"iTXt", head + packet)) + data[end:]
 
 
@@ -47,7 +74,7 @@ def has_c2pa(data: bytes) -> bool:
 
 
 def without_text(data: bytes) -> bytes:
-    """Return the file without its texts, which may be damaged or too long for a decoder."""
+    """Return the file without its text chunks, which may be damaged or too long for a decoder."""
     kept, start = [], 0
     for chunk in _chunks(data):
         if chunk.name in _TEXTS:
@@ -57,24 +84,16 @@ def without_text(data: bytes) -> bytes:
 
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
-    return bounded(_read(data), "PNG")
+    return bounded(_undamaged(data), "PNG")
 
 
-def _read(data: bytes) -> Iterator[Chunk]:
-    start = len(SIGNATURE)
+def _undamaged(data: bytes) -> Iterator[Chunk]:
     if not data.startswith(SIGNATURE):
         raise MetadataError("The file is no PNG.")
-    while start < len(data):
-        length = int.from_bytes(data[start : start + 4], "big")
-        end = start + 12 + length
-        if end > len(data):
+    for chunk in chunks(data):
+        if chunk.end > len(data):
             raise MetadataError("The PNG ends in the middle of a chunk.")
-        name = data[start + 4 : start + 8]
-        # Pixels are the bulk of a file, and nobody asks for them here.
-        yield Chunk(name, b"" if name == b"IDAT" else data[start + 8 : end - 4], start, end)
-        if name == b"IEND":
-            return
-        start = end
+        yield chunk
 
 
 def _xmp(data: bytes) -> Chunk | None:
@@ -82,8 +101,8 @@ def _xmp(data: bytes) -> Chunk | None:
     return next((chunk for chunk in texts if chunk.content.startswith(_KEYWORD)), None)
 
 
-def _parts(chunk: Chunk) -> tuple[bytes, bytes]:
-    """Return what stands before the packet (keyword, compression, two languages), and the packet."""
+def _split(chunk: Chunk) -> tuple[bytes, bytes]:
+    """Return an iTXt chunk's head (keyword, compression, language, translated keyword) and its packet."""
     text = _TEXT.fullmatch(chunk.content)
     if text is None:
         raise MetadataError("The PNG holds compressed XMP, which is left as it is.")

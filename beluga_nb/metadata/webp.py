@@ -1,4 +1,4 @@
-"""WebP: chunks in a RIFF file. XMP needs a VP8X header, which is made where it is missing."""
+"""WebP: chunks in a RIFF file. XMP needs a VP8X header, which is added if it is missing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ _XMP, _ALPHA = 0x04, 0x10  # flags of the VP8X header
 
 
 class Chunk(NamedTuple):
-    """A chunk: its name, its content, and where it stands in the file, padding included."""
+    """A chunk: its name, its content, and its position with the padding."""
 
     name: bytes
     content: bytes
     start: int
     end: int
+
+
+def is_webp(data: bytes) -> bool:
+    """Whether data begins as a WebP does."""
+    return data[:4] == b"RIFF" and data[8:_HEAD] == b"WEBP"
+
+
+def has_end(data: bytes) -> bool:
+    """Whether a WebP is as long as its RIFF header says."""
+    return len(data) >= _end(data)
 
 
 def find(data: bytes) -> bytes | None:
@@ -29,7 +39,7 @@ def find(data: bytes) -> bytes | None:
 
 
 def put(data: bytes, packet: bytes | None) -> bytes:
-    """Return the file with this packet in the place of its own, or with none."""
+    """Return the file with its XMP packet replaced, or removed if `packet` is None."""
     chunks = _chunks(data)
     body = _without_packet(data, chunks) if packet is None else _with_packet(data, chunks, packet)
     last = chunks[-1].end
@@ -95,9 +105,9 @@ def _chunks(data: bytes) -> list[Chunk]:
 
 
 def _read(data: bytes) -> Iterator[Chunk]:
-    if data[:4] != b"RIFF" or data[8:_HEAD] != b"WEBP":
+    if not is_webp(data):
         raise MetadataError("The file is no WebP.")
-    start, stop = _HEAD, int.from_bytes(data[4:8], "little") + 8
+    start, stop = _HEAD, _end(data)
     while start < stop:
         length = int.from_bytes(data[start + 4 : start + 8], "little")
         end = start + 8 + length + length % 2
@@ -105,6 +115,10 @@ def _read(data: bytes) -> Iterator[Chunk]:
             raise MetadataError("The WebP ends in the middle of a chunk.")
         yield Chunk(data[start : start + 4], data[start + 8 : start + 8 + length], start, end)
         start = end
+
+
+def _end(data: bytes) -> int:
+    return int.from_bytes(data[4:8], "little") + 8
 
 
 def _named(name: bytes, chunks: list[Chunk]) -> Chunk | None:

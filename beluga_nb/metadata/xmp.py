@@ -1,7 +1,7 @@
-"""XMP packets as text: ours is one `rdf:Description` that goes in, and comes out again, untouched.
+"""XMP packets as text: our properties are one `rdf:Description`, which can be removed again.
 
-A packet that is there already keeps every byte; what it says itself is not said twice. Reading is
-for files from anywhere: bounded, UTF-8 only, and no document type, so that no entity is ever expanded.
+An existing packet keeps every byte, and properties that it has already are not added. Files may come from
+anywhere, so reading is bounded, accepts UTF-8 only, and rejects document types: no entity is expanded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from beluga_nb.errors import MetadataError
 
 LARGEST = 4_000_000
-"""Bytes of a packet that is read."""
+"""Most bytes of a packet that is read."""
 
 NAMESPACES: Mapping[str, str] = {
     "beluga": "urn:x-beluga-nb:recipe:1#",
@@ -35,26 +35,25 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def joined(packet: bytes | None, properties: Mapping[str, str]) -> bytes:
-    """Return a packet that says the properties, by names such as "xmp:CreateDate", and what it said before.
+    """Return a packet with the properties, by names such as "xmp:CreateDate", added to an existing one.
 
-    Raises `MetadataError` where the packet cannot be read, or already holds a recipe that some other
-    program has rewritten.
+    Raises `MetadataError` if the packet cannot be read, or holds a recipe that another program rewrote.
     """
     text = _decoded(packet) if packet is not None else _HEAD + _TAIL
-    said = _said(text)
-    if _full_name("beluga:recipe") in said:
+    existing = _read(text)
+    if _full_name("beluga:recipe") in existing:
         raise MetadataError("Its XMP holds another recipe, rewritten by some other program.")
     closing = [match.start() for match in _CLOSING.finditer(text)]
     if not closing:
         raise MetadataError("Its XMP has no place for more.")
-    new = {name: value for name, value in properties.items() if _full_name(name) not in said}
-    grown = text[: closing[-1]] + _description(new, said.get("about", "")) + text[closing[-1] :]
-    _said(grown)  # what cannot be read back is not written
+    new = {name: value for name, value in properties.items() if _full_name(name) not in existing}
+    grown = text[: closing[-1]] + _description(new, existing.get("about", "")) + text[closing[-1] :]
+    _read(grown)  # raises for a packet that could not be read back
     return grown.encode()
 
 
 def without(packet: bytes) -> bytes | None:
-    """Return the packet as it was before `joined`: None where there was none."""
+    """Return the packet as it was before `joined`; None if there was none."""
     try:
         text = packet.decode()
     except UnicodeDecodeError:
@@ -67,7 +66,7 @@ def without(packet: bytes) -> bytes | None:
 
 def recipe(packet: bytes) -> str | None:
     """Return the recipe's JSON that a packet holds, or None."""
-    return _said(_decoded(packet)).get(_full_name("beluga:recipe"))
+    return _read(_decoded(packet)).get(_full_name("beluga:recipe"))
 
 
 def _description(properties: Mapping[str, str], about: str) -> str:
@@ -77,7 +76,7 @@ def _description(properties: Mapping[str, str], about: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    # A carriage return that stands as itself would be read as a newline.
+    # An XML parser reads a literal carriage return as a newline.
     return escape(_NOT_XML.sub("", value), quote=False).replace("\r", "&#13;")
 
 
@@ -95,8 +94,8 @@ def _decoded(packet: bytes) -> str:
         raise MetadataError("Its XMP is not UTF-8.") from None
 
 
-def _said(text: str) -> dict[str, str]:
-    """Return the simple properties of a packet by their full names, and what they are about."""
+def _read(text: str) -> dict[str, str]:
+    """Return the simple properties of a packet by their full names, and `about`."""
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise MetadataError("Its XMP holds a document type, which no packet needs.")
     try:

@@ -1,4 +1,4 @@
-"""Finish: what a model's look does to the picture that has been painted, and what it puts round it."""
+"""Finish: the effects and the border that a model's look adds to a painted picture."""
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
@@ -11,7 +11,7 @@ BLACK: RGB = (6, 7, 12)
 CREAM: RGB = (255, 246, 228)
 
 
-# A colour and where it lies, as a small mask: what has no edge needs few pixels.
+# A colour and its place as a small mask: soft shapes need few pixels.
 Veil = tuple[RGB, Image.Image]
 GRID = 64, 64
 

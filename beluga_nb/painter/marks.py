@@ -1,4 +1,4 @@
-"""Marks: the values a picture is made of. Layers return marks; a sheet takes them in order."""
+"""Marks: values that describe shapes. Layers return marks; a sheet draws them in order."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Media: what the picture was made with. Cheap passes over the finished image."""
+"""Media, such as oil or pencil: cheap passes over the finished image."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from beluga_nb.painter.marks import Pen
 from beluga_nb.painter.noise import fbm
 from beluga_nb.painter.stream import Stream
 
-# A pass takes the image, the picture's size, chance, and whether to be fine; not every medium needs them all.
+# A pass takes the image, the picture's size, a random stream, and whether to be fine; few use all of them.
 Pass = Callable[[Image.Image, tuple[int, int], Stream, bool], Image.Image]
 
 PENS: Mapping[str, Pen] = {

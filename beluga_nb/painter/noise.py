@@ -1,4 +1,4 @@
-"""Soft irregularity: small lattices, enlarged by Pillow, added up."""
+"""Noise: small random lattices, enlarged by Pillow and added up."""
 
 import numpy as np
 from PIL import Image
@@ -7,7 +7,7 @@ from beluga_nb.painter.stream import Floats, Stream
 
 
 def lattice(stream: Stream, label: str, columns: int, rows: int) -> Image.Image:
-    """Return a small grey picture of pure chance."""
+    """Return a small grey picture of random values."""
     values = stream.many(label, columns * rows, 0, 255).astype(np.uint8)
     return Image.fromarray(values.reshape(rows, columns))
 

@@ -1,4 +1,4 @@
-"""Reading: what a prompt says, by the longest phrase the lexicon knows, and what it says beyond that."""
+"""Reading: the known phrases of a prompt, longest first by the lexicon, and its other words."""
 
 import re
 import tomllib
@@ -11,7 +11,7 @@ from PIL import ImageColor
 
 from beluga_nb.painter.colour import RGB, rgb
 
-WORDS_READ = 400  # a prompt may have 32,000 characters; nobody describes a picture in more words than this
+WORDS_READ = 400  # a prompt may have 32,000 characters, and its first words describe the picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The size "auto": what a prompt seems to ask for."""
+"""The size "auto": a size label by the words of the prompt."""
 
 from collections.abc import Mapping, Sequence
 

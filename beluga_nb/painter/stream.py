@@ -1,4 +1,4 @@
-"""Chance that never changes: numbers from a hash, the same on every machine and NumPy."""
+"""Reproducible random numbers from a hash, the same on every machine and for every NumPy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from contextlib import suppress
 MEMORY = 2**24
 """Bytes of the memory that forked processes share: room for some hundred thousand reservations."""
 
-PATIENCE = 5.0
+LOCK_TIMEOUT = 5.0
 """Seconds that a process waits for another to write its line there, which takes microseconds."""
 
 NO_MEMORY = (OSError, ImportError, ValueError, MemoryError)
@@ -27,16 +27,16 @@ class InheritedLedger:
     """
 
     def __init__(self) -> None:
-        import mmap  # in its place, like the next: few processes fork
+        import mmap  # Lazy imports: few processes fork.
         from multiprocessing import get_context
 
         self._lock = get_context("fork").Lock()
-        self._memory = mmap.mmap(-1, MEMORY)  # of zero bytes, of which no line has any
-        self._end = 0  # as it was last seen
+        self._memory = mmap.mmap(-1, MEMORY)  # zero bytes, which no line contains
+        self._end = 0  # the end of the lines when last read
 
     def add(self, line: bytes) -> None:
         """Add a line; raise `OSError` where there is no room."""
-        if not self._lock.acquire(timeout=PATIENCE):  # its holder was killed, or is stopped
+        if not self._lock.acquire(timeout=LOCK_TIMEOUT):  # its holder was killed, or is stopped
             raise OSError("another process does not let go of it")
         try:
             end = self._end = self._memory.find(b"\0", self._end)

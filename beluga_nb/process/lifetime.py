@@ -17,7 +17,7 @@ _EVERY = 0.5
 def wait_for_parent(ended: Callable[[float], object]) -> None:
     """Return when the parent process has ended, SIGKILL included.
 
-    `ended` waits at most so many seconds for what the parent holds open, and says whether it is closed. A
+    `ended` waits at most so many seconds for what the parent holds open, and returns whether it is closed. A
     process that the parent has forked may hold it open too; so the parent's number is compared as well. It
     changes where orphans are adopted, and stays where they are not, as on Windows.
     """

@@ -67,7 +67,7 @@ class Holding:
         keeper = threading.Thread(target=self._kept, name="beluga-keep", daemon=False)
         try:
             keeper.start()
-        except RuntimeError:  # Python is ending, and starts no thread any more
+        except RuntimeError:  # Python is ending and starts no more threads
             return
         self._keeper = keeper
 
@@ -132,11 +132,11 @@ class Workers(ThreadPoolExecutor):
 
     def _start(self) -> None:
         name = f"{self.name}-{len(self._at_work)}"
-        # A daemon, so that an idle one holds nothing up; what it does is held by `holding`.
+        # A daemon, so that an idle thread does not delay the end of Python; `holding` waits for its work.
         thread = threading.Thread(target=_work, args=(self._waiting, self._free), name=name, daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # Python is ending: those that are there do it
+        except RuntimeError:  # Python is ending; existing threads do the work
             return
         self._at_work.append(thread)
 
@@ -144,7 +144,7 @@ class Workers(ThreadPoolExecutor):
 def _work(waiting: SimpleQueue[Item | None], free: threading.Semaphore) -> None:
     while (item := waiting.get()) is not None:
         _do(item)
-        del item  # or an idle thread would keep a picture
+        del item  # an idle thread would keep the picture in memory
         free.release()
 
 
@@ -158,4 +158,4 @@ def _do(item: Item | None) -> None:
         future.set_exception(error)
     finally:
         end()
-        del future, work, item  # the error's trace holds this frame
+        del future, work, item  # the error's traceback references this frame

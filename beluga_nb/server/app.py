@@ -75,7 +75,7 @@ def create_app(
             Exception: _own_error,
         },
     )
-    app.router.redirect_slashes = False  # a redirected POST would lose its body or be sent twice
+    app.router.redirect_slashes = False  # a redirected POST loses its body or is sent twice
     return app
 
 
@@ -133,7 +133,7 @@ class _Service:
                 status=404,
                 code="file_not_found",
             )
-        # What an engine calls its pictures is not trusted to be a picture: no HTML, no SVG.
+        # The engine's media type is not trusted: no HTML, no SVG.
         known = file.media_type in SUFFIXES
         headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
         media_type = file.media_type if known else "application/octet-stream"
@@ -156,15 +156,15 @@ def _check_key(http: HttpRequest, key: Secret | None) -> None:
 
 
 def _has_key(http: HttpRequest, key: Secret) -> bool:
-    scheme, _, said = http.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and key.is_same(said.strip())
+    scheme, _, token = http.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and key.is_same(token.strip())
 
 
 async def _body(http: HttpRequest) -> bytes:
     kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        said = sanitize(kind, 80) or "missing"
-        raise APIStatusError(f"The content type is {said}. Send application/json.", status=415)
+        shown_type = sanitize(kind, 80) or "missing"
+        raise APIStatusError(f"The content type is {shown_type}. Send application/json.", status=415)
     body = bytearray()
     async with aclosing(http.stream()) as chunks:
         async for chunk in chunks:
@@ -184,7 +184,7 @@ def _parsed(body: bytes) -> tuple[Request, str]:
 
 
 def _no_number(word: str) -> None:
-    raise ValueError(word)  # NaN and Infinity, which Python reads and JSON does not have
+    raise ValueError(word)  # NaN and Infinity: Python reads them, JSON has none
 
 
 def _size_said(asked: Request, request: Request) -> str:
@@ -213,9 +213,9 @@ async def _cancel_when_gone(http: HttpRequest, job: Job) -> None:
 
 async def _models(http: HttpRequest) -> Response:
     """Answer `GET /v1/models`, in OpenAI's shape; `?category=`, `?provider=` and `?q=` filter."""
-    said = http.query_params
-    found = catalog.matching(said.get("q", ""), provider=said.get("provider", ""))
-    images = (said.get("category") or "image").casefold() == "image"
+    query = http.query_params
+    found = catalog.matching(query.get("q", ""), provider=query.get("provider", ""))
+    images = (query.get("category") or "image").casefold() == "image"
     return _json({"object": "list", "data": [_record(each) for each in found if images]})
 
 
@@ -261,7 +261,7 @@ async def _gone(_: HttpRequest, __: Exception) -> Response:
 
 
 async def _own_error(http: HttpRequest, _: Exception) -> Response:
-    # Starlette answers with this outside all middleware, then raises on, so that it is logged.
+    # Starlette sends this outside all middleware, then raises the error again, which logs it.
     answer = _refusal(EngineError("The server failed unexpectedly; its log says how.", status=500))
     answer.headers[wire.REQUEST_ID_HEADER] = http.scope[_ID]
     return answer
@@ -269,7 +269,7 @@ async def _own_error(http: HttpRequest, _: Exception) -> Response:
 
 def _refusal(error: BelugaError) -> Response:
     status, body = wire.error_to_json(error)
-    if not 400 <= status <= 599:  # an engine may pass on a redirect, which would lead the caller astray
+    if not 400 <= status <= 599:  # an engine may pass on a redirect, which the caller must not follow
         status, body = 502, wire.error_object(sanitize(error.message), status=502)
     return _json(body, status, _advice(status, error))
 
@@ -281,14 +281,14 @@ def _advice(status: int, error: BelugaError) -> dict[str, str]:
         return {"retry-after": str(max(1, math.ceil(wait or 1)))}
     if status == 401:
         return {"www-authenticate": "Bearer"}
-    # 500, and 408 and 409 that an engine passes on, would be sent again too: a second paid job.
+    # SDKs also retry 500, 408 and 409, which would be a second paid job.
     return {"x-should-retry": "false"} if status >= 500 or status in {402, 408, 409} else {}
 
 
 def _json(
     body: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    # Starlette's own answer fails on half a surrogate pair; escapes carry it through unchanged.
+    # Starlette's JSONResponse fails on half a surrogate pair; ASCII escapes do not.
     return Response(json.dumps(body), status, headers, media_type="application/json")
 
 

@@ -23,16 +23,16 @@ from beluga_nb.text import sanitize
 
 COMMAND = (sys.executable, "-P", "-m", "beluga_nb", "serve", "--ready-fd", "1", "--parent-fd", "0")
 
-_PATIENCE = 15.0  # seconds for a cold start from a slow disk; a warm one takes less than one
-_GRACE = 2.0  # seconds that a server gets to end by itself
+_START_TIMEOUT = 15.0  # seconds for a cold start from a slow disk; a warm one takes less than one
+_GRACE = 2.0  # seconds before a server is killed
 _LOG_SHOWN = 64 * 1024  # bytes
-_OURS = "BELUGA_"  # settings and the key belong to the notebook; the server has a key of its own
+_OURS = "BELUGA_"  # the notebook's settings and key are not passed to the server, which has its own key
 
 
 class Server:
     """A running server: `url` and `key` are for any OpenAI client on this machine; `stop()` ends it.
 
-    It ends as well when nobody holds this object any more, and when this process does.
+    It also ends when this object is no longer referenced, and when this process ends.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], log: Log, *, url: str, key: str) -> None:
@@ -49,14 +49,14 @@ class Server:
         *,
         port: int = 0,
         faults: bool = False,
-        patience: float = _PATIENCE,
+        patience: float = _START_TIMEOUT,
         environ: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
     ) -> Server:
         """Return a new server once it listens; port 0 takes a free one.
 
         With `faults`, prompts may ask it for failures (`faults.py`).
-        Raises `BelugaError` with what the server said when it does not listen within `patience` seconds.
+        Raises `BelugaError` with the server's last output when it does not listen within `patience` seconds.
         """
         try:
             process = subprocess.Popen(
@@ -65,11 +65,11 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=_environment(os.environ if environ is None else environ),
-                # The notebook's Interrupt is not for it. Of the two, each system knows one.
+                # The notebook's Interrupt must not reach it. Each system has one of the two options.
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
-        except OSError as error:  # as in a browser, where no process can be started
+        except OSError as error:  # such as in a browser, where no process can be started
             raise BelugaError(
                 f"The server did not start: {error.strerror or error}.", "It needs a system with processes."
             ) from None
@@ -86,7 +86,7 @@ class Server:
         timer = threading.Timer(patience, process.kill)
         timer.start()
         try:
-            with process.stdout as lines:  # of which others may be what a sitecustomize prints
+            with process.stdout as lines:  # some may be printed by a sitecustomize
                 ready = next((line for line in lines if line.startswith(b'{"url"')), None)
         finally:
             timer.cancel()
@@ -95,8 +95,8 @@ class Server:
             status = process.wait()
             why = f"It ended with status {status}; it has {patience:g} seconds to start."
             raise BelugaError("The server did not start.", sanitize(log.whole(3)) or why)
-        said = json.loads(ready)
-        return cls(process, log, url=said["url"], key=said["key"])
+        reported = json.loads(ready)
+        return cls(process, log, url=reported["url"], key=reported["key"])
 
     @property
     def key(self) -> str:
@@ -147,13 +147,13 @@ class Log:
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         assert pipe is not None
-        self._said = bytearray()
-        self._reader = threading.Thread(target=_read, args=[pipe, self._said], daemon=True)
+        self._tail = bytearray()
+        self._reader = threading.Thread(target=_read, args=[pipe, self._tail], daemon=True)
         self._reader.start()
 
     def last(self, count: int) -> str:
         """Return the last lines there are now."""
-        return "\n".join(self._said.decode(errors="replace").splitlines()[-count:])
+        return "\n".join(self._tail.decode(errors="replace").splitlines()[-count:])
 
     def whole(self, count: int) -> str:
         """Return the last lines of a process that has ended."""
@@ -161,26 +161,26 @@ class Log:
         return self.last(count)
 
     def forget(self) -> None:
-        """Drop what was said."""
+        """Drop the output."""
         self._reader.join(_GRACE)
-        self._said.clear()
+        self._tail.clear()
 
 
-def _read(pipe: IO[bytes], said: bytearray) -> None:
+def _read(pipe: IO[bytes], tail: bytearray) -> None:
     with pipe:
         while some := os.read(pipe.fileno(), _LOG_SHOWN):
-            said += some
-            del said[:-_LOG_SHOWN]
+            tail += some
+            del tail[:-_LOG_SHOWN]
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in environ.items() if not name.startswith(_OURS)}
-    # The child imports what this process would, wherever that got its path from.
+    # The child imports the same modules as this process.
     return kept | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def _end(process: subprocess.Popen[bytes], log: Log, parent: int) -> None:
-    if os.getpid() != parent:  # a fork of the parent; the server is not its own
+    if os.getpid() != parent:  # a fork of the parent, which does not own the server
         return
     assert process.stdin is not None
     process.stdin.close()

@@ -1,7 +1,7 @@
 """One connection to the server, bounded: uvicorn's own, with a limit to how many and how slow.
 
-uvicorn drops who is silent between two requests. It waits without end for a first request, for the rest of
-a body and for a reader, and what it refuses by itself it says as text, not as the API.
+uvicorn drops a client that is silent between two requests. It waits without end for a first request, for the
+rest of a body and for a slow reader, and its own refusals are plain text, not the API's error objects.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from beluga_nb.server.guard import HEAD_LIMIT, Header, refusal
 
 LINGER = 1.0
-"""Seconds that a caller who was refused early may go on sending before it is cut off."""
+"""Seconds that a caller that was refused early may go on sending before it is cut off."""
 
 
 class Connection(H11Protocol):
@@ -38,77 +38,77 @@ class Connection(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._hearing: asyncio.TimerHandle | None = None
-        self._telling: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
-    # --- hearing a request
+    # --- reading a request
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        self._hear(self.patience)
+        self._start_read_timer(self.patience)
         if len(self.connections) > self.most:
             full = f"No connection is left, of {self.most}. Close some, or wait."
-            self._refuse(503, full, (b"retry-after", b"1"))  # nothing was begun: it may be sent again
+            self._refuse(503, full, (b"retry-after", b"1"))  # Nothing was begun, so it may be sent again.
 
     def data_received(self, data: bytes) -> None:
-        if self._hearing is None:
-            self._hear(self.patience)
+        if self._read_timer is None:
+            self._start_read_timer(self.patience)
         super().data_received(data)
         if self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete):
-            self._heard()
+            self._stop_read_timer()
 
     def on_response_complete(self) -> None:
         early = self.cycle.more_body
         super().on_response_complete()  # which may begin the next request, if that has been sent already
         if self.cycle.more_body:
-            self._hear(LINGER if early else self.patience)
+            self._start_read_timer(LINGER if early else self.patience)
 
-    def _hear(self, seconds: float) -> None:
-        self._heard()
-        self._hearing = self.loop.call_later(seconds, self.transport.abort)
+    def _start_read_timer(self, seconds: float) -> None:
+        self._stop_read_timer()
+        self._read_timer = self.loop.call_later(seconds, self.transport.abort)
 
-    def _heard(self) -> None:
-        if self._hearing is not None:
-            self._hearing.cancel()
-            self._hearing = None
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
-    # --- telling the answer
+    # --- writing the answer
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._tell(self.transport.get_write_buffer_size())
+        self._start_write_timer(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._told()
+        self._stop_write_timer()
 
-    def _tell(self, left: int) -> None:
-        self._telling = self.loop.call_later(self.patience, self._tell_on, left)
+    def _start_write_timer(self, left: int) -> None:
+        self._write_timer = self.loop.call_later(self.patience, self._check_progress, left)
 
-    def _tell_on(self, before: int) -> None:
+    def _check_progress(self, before: int) -> None:
         left = self.transport.get_write_buffer_size()
         if left < before:
-            self._tell(left)
+            self._start_write_timer(left)
         else:
             self.transport.abort()
 
-    def _told(self) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
-            self._telling = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     # --- the end
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._heard()
-        self._told()
+        self._stop_read_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, f"{msg} It is malformed, or its headers are longer than {HEAD_LIMIT:,} bytes.")
 
     def _refuse(self, status: int, message: str, *more: Header) -> None:
-        # Written past h11, which is in no state to: the connection ends here.
+        # Not written by h11, whose state allows no answer here; the connection ends.
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             headers, body = refusal(status, message)
             lines = [b": ".join(header) for header in [*headers, *more, (b"connection", b"close")]]

@@ -52,8 +52,8 @@ class Fault:
     fail: Fail | None = None
 
 
-def _refused(status: int, code: str, **said: str) -> Fail:
-    return lambda _: APIStatusError(_ON_DEMAND, status=status, code=code, **said)
+def _refused(status: int, code: str, **fields: str) -> Fail:
+    return lambda _: APIStatusError(_ON_DEMAND, status=status, code=code, **fields)
 
 
 def _overloaded(status: int, default: float | None = None) -> Fail:
@@ -123,9 +123,9 @@ def ordered(prompt: str) -> Order | None:
 def _value(name: str, fault: Fault, options: list[str]) -> float | None:
     if not options and (fault.optional or not fault.option):
         return None
-    said, _, text = options[0].partition("=") if len(options) == 1 else ("", "", "")
+    option, _, text = options[0].partition("=") if len(options) == 1 else ("", "", "")
     value = float(text) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", text, re.ASCII) else 0.0
-    if not fault.option or said != fault.option or not 0 < value <= _LONGEST:
+    if not fault.option or option != fault.option or not 0 < value <= _LONGEST:
         raise RequestError(
             f"The fault {name} does not take '{sanitize(' '.join(options), 80)}'.",
             f"Write it as 'fault: {name}{f' {fault.option}={fault.example:g}' if fault.option else ''} | …'",
@@ -136,7 +136,7 @@ def _value(name: str, fault: Fault, options: list[str]) -> float | None:
 
 
 class Faulty:
-    """Fail as the prompt orders; other prompts, and what is left of an order, go to the engine."""
+    """Fail as the prompt orders; other prompts, and the rest of an order's, go to the engine."""
 
     def __init__(self, engine: Engine, *, sleep: Sleep = asyncio.sleep) -> None:
         self.engine = engine
@@ -181,7 +181,7 @@ class _Spoils:
     fault: str = ""
 
 
-# A job is a task that begins with a copy of the caller's context, and so finds the caller's own note.
+# A job's task begins with a copy of the caller's context, so the engine finds the note of its own answer.
 _spoils: ContextVar[_Spoils | None] = ContextVar("_spoils", default=None)
 
 
@@ -196,7 +196,7 @@ _FILE = re.compile(rb"/files/[0-9a-f]{32}")
 
 
 class _Spoiled:
-    """Cut answers, and let links expire, where the engine was told to."""
+    """Cut answers and let links expire where the prompt orders it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -219,5 +219,5 @@ class _Spoiled:
         finally:
             _spoils.reset(before)
         if note.fault == "cut":
-            # What makes a server hang up; raised here, since its log shows all that it passes through.
+            # Makes the server hang up. Raised here, since Starlette logs errors that pass through it.
             raise ConnectionAbortedError(_ON_DEMAND)

@@ -14,7 +14,7 @@ LIFETIME = 60 * 60.0
 """Seconds that a link works."""
 
 MOST_BYTES = 256 * 1024 * 1024
-"""Bytes that are kept; what is oldest goes first."""
+"""Bytes that are kept; the oldest files are dropped first."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Shelf:
         return self._files.get(name)
 
     def _tidy(self) -> None:
-        now = self.clock()
+        moment = self.clock()
         while self._files:
             oldest = next(iter(self._files))
             alone = len(self._files) == 1
-            # The last one stays, however large: its link has just been given out.
-            if self._files[oldest].expires > now and (self._bytes <= self.most_bytes or alone):
+            # The newest one stays, however large: its link was just sent.
+            if self._files[oldest].expires > moment and (self._bytes <= self.most_bytes or alone):
                 return
             self._bytes -= len(self._files.pop(oldest).data)

@@ -39,7 +39,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, port: int) -> None:
         self.app = app
         self.hosts = {f"{name}:{port}".encode() for name in NAMES}
-        if port == 80:  # which clients leave out
+        if port == 80:  # clients leave it out
             self.hosts |= {name.encode() for name in NAMES}
         self.origins = {b"http://" + host for host in self.hosts}
 
@@ -61,7 +61,7 @@ class Guard:
         hosts = _values(scope, b"host")
         if not hosts or not self.hosts.issuperset(hosts):
             return 403, "The Host header is not this server's own. Call it as 127.0.0.1 or localhost."
-        # A preflight gets the app's 405, with Allow and without the CORS headers that it hopes for.
+        # A preflight gets the app's 405, without CORS headers.
         if scope["method"] != "OPTIONS" and not self.origins.issuperset(_values(scope, b"origin")):
             return 403, "Web pages may not call this server: the Origin header is not its own."
         return None

@@ -19,7 +19,7 @@ from beluga_nb.result import Engine, Result
 State = Literal["queued", "processing", "completed", "failed", "cancelled"]
 
 CLOSED_REQUEST = 499
-"""The status of a job that was cancelled: nobody is there to read it, but logs and tests are."""
+"""The status of a job that was cancelled: the caller is gone, but logs and tests read it."""
 
 _LONGEST_WAIT = 60.0  # seconds; the OpenAI SDKs ignore a Retry-After above it
 
@@ -39,7 +39,7 @@ def advance(percent: float) -> None:
 
 
 class Job:
-    """One request on its way: `state` and `progress` (0 to 100) say how far it is."""
+    """One request on its way: `state` and `progress` (0 to 100)."""
 
     def __init__(self, request: Request) -> None:
         self.id = secrets.token_hex(16)
@@ -51,7 +51,7 @@ class Job:
     async def result(self) -> Result:
         """Return the result or raise the job's `BelugaError`.
 
-        Whoever is cancelled while waiting here cancels the job, and has waited for its clean-up.
+        A caller that is cancelled while waiting here cancels the job, and waits for its clean-up.
         """
         outcome = await self._outcome()
         if isinstance(outcome, BelugaError):
@@ -80,7 +80,7 @@ class Job:
         task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[Result | BelugaError]) -> None:
-        # A callback and not the task's own `finally`: a task that is cancelled early never begins.
+        # A callback, not a `finally` in the task: a task that is cancelled early never runs.
         if task.cancelled():
             self.state = "cancelled"
         elif isinstance(task.result(), BelugaError):
@@ -111,7 +111,7 @@ class JobQueue:
         self.patience = patience
         self.clock = clock
         self.jobs: set[Job] = set()
-        self.pace = 1.0  # seconds that the latest pictures took: the best guess for the next ones
+        self.pace = 1.0  # seconds that the latest pictures took, as an estimate for the next
         self._free = asyncio.Semaphore(workers)
 
     def submit(self, request: Request) -> Job:
@@ -134,7 +134,7 @@ class JobQueue:
         )
 
     async def _work(self, job: Job) -> Result | BelugaError:
-        # Errors are returned, so that a job nobody waits for leaves no complaint at the loop's end.
+        # Errors are returned: asyncio would report an exception that is never retrieved.
         try:
             async with asyncio.timeout(self.patience), self._free:
                 return await self._ask(job)
@@ -152,9 +152,9 @@ class JobQueue:
             result = await self.engine(job.request)
         except BelugaError as error:
             return error
-        except Exception as error:  # an engine is a stranger's code
+        except Exception as error:  # an engine is code of others
             return _unexpected(job, error)
-        # Only pictures count: what is refused or cancelled at once says nothing about the wait.
+        # Only successes count: what is refused or cancelled at once does not show how long the others take.
         self.pace = self.clock() - began
         return result
 

@@ -34,7 +34,7 @@ _ALWAYS = {wire.REQUEST_ID_HEADER: True}
 
 
 def document(*, secured: bool) -> dict[str, object]:
-    """Return the document; `secured` says whether generations need a key."""
+    """Return the document; with `secured`, generations need a key."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -76,7 +76,7 @@ def _generations(secured: bool) -> Schema:
         "responses": {
             "200": {
                 "description": "The pictures.",
-                "headers": _said(drawn),
+                "headers": _headers(drawn),
                 "content": _json(_ref("Images")),
             },
             **{str(status): _error(status) for status in sorted((*wire.ERROR_TYPES, *BODY_ERRORS))},
@@ -123,13 +123,13 @@ def _file() -> Schema:
         "summary": "Get the picture behind a url of an answer, for 60 minutes.",
         "parameters": [_path("name", "The last part of the url.")],
         "responses": {
-            "200": {"description": "The picture.", "headers": _said(_ALWAYS), "content": content},
+            "200": {"description": "The picture.", "headers": _headers(_ALWAYS), "content": content},
             "404": _error(404),
         },
     }
 
 
-# --- what is asked
+# --- requests
 
 
 def _request() -> Schema:
@@ -165,26 +165,26 @@ def _different(
 
 
 def _schema(parameter: catalog.Parameter, *, required: bool = False) -> Schema:
-    said: dict[str, object]
+    schema: dict[str, object]
     match parameter:
         case catalog.Sizes():
             words = [*parameter.values, *parameter.also, None]
-            said = {"anyOf": [{"enum": words}, {"type": "string", "pattern": f"^{parameter.pattern}$"}]}
+            schema = {"anyOf": [{"enum": words}, {"type": "string", "pattern": f"^{parameter.pattern}$"}]}
         case catalog.Enum():
-            said = {"enum": [*parameter.values, *parameter.also, None]}
+            schema = {"enum": [*parameter.values, *parameter.also, None]}
         case catalog.Range():
-            said = {"type": ["integer", "null"], "minimum": parameter.least, "maximum": parameter.most}
+            schema = {"type": ["integer", "null"], "minimum": parameter.least, "maximum": parameter.most}
         case catalog.Text():
-            said = {
+            schema = {
                 "type": "string" if required else ["string", "null"],
                 "maxLength": parameter.longest,
                 "pattern": None if parameter.blank else r"\S",
             }
-    said |= {"description": parameter.about, "default": parameter.default}
-    return {name: value for name, value in said.items() if value is not None}
+    schema |= {"description": parameter.about, "default": parameter.default}
+    return {name: value for name, value in schema.items() if value is not None}
 
 
-# --- what is answered
+# --- responses
 
 
 def _ref(name: str) -> Schema:
@@ -248,7 +248,7 @@ def _json(schema: Schema) -> Schema:
 
 
 def _answer(about: str, schema: Schema) -> Schema:
-    return {"description": about, "headers": _said(_ALWAYS), "content": _json(schema)}
+    return {"description": about, "headers": _headers(_ALWAYS), "content": _json(schema)}
 
 
 def _error(status: int) -> Schema:
@@ -259,12 +259,12 @@ def _error(status: int) -> Schema:
     }.get(status, {"x-should-retry": True} if status in {402, 500, 502, 504} else {})
     return {
         "description": HTTPStatus(status).phrase,
-        "headers": _said(headers),
+        "headers": _headers(headers),
         "content": _json(_ref("Error")),
     }
 
 
-def _said(headers: Mapping[str, bool]) -> Schema:
+def _headers(headers: Mapping[str, bool]) -> Schema:
     return {
         name: {"description": _HEADERS[name][0], "required": required, "schema": _HEADERS[name][1]}
         for name, required in headers.items()

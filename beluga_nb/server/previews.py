@@ -31,7 +31,7 @@ async def _painted(request: Request, share: float) -> ImagePayload:
 
 
 def _paint(request: Request) -> ImagePayload:
-    # numpy and the painter take their time to import: not at `%load_ext`, and not on the event loop.
+    # Lazy import on a thread: numpy and the painter are slow to import.
     from beluga_nb.painter import choose_size, paint
 
     model = catalog.find(request.model)
@@ -46,5 +46,7 @@ def _paint(request: Request) -> ImagePayload:
         sample=request.sample,
     )
     media_type, quality = FORMATS[request.output_format or "png"], request.output_compression
-    data = painting.encoded(media_type, quality=None if quality is None else max(1, quality))  # from 1 on
+    data = painting.encoded(
+        media_type, quality=None if quality is None else max(1, quality)
+    )  # the encoder's scale begins at 1
     return ImagePayload(data, media_type, painting.revised_prompt)

@@ -31,7 +31,7 @@ from beluga_nb.server.previews import previews
 from beluga_nb.usage import PROGRAM, parser
 
 Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
-"""Serves an app on a listening socket until Ctrl-C, and says when it has begun."""
+"""Serves an app on a listening socket until Ctrl-C, and calls back when it has begun."""
 
 Connect = Callable[[str], Engine]
 """Makes the engine of an upstream's base URL, or raises `SettingsError`."""

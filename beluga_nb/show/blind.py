@@ -1,4 +1,4 @@
-"""Pictures that tell nothing but what is to be seen: one size, one format, one length, and no metadata."""
+"""Pictures for a blind vote: equal in size, format and length, without metadata."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import InvalidImageError
-from beluga_nb.images import encode, flatten, scaled
+from beluga_nb.images import encode, fitted, flatten
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 EDGE = 640
-"""Pixels of the longer edge of what is shown."""
+"""Pixels of a picture's longer edge."""
 
 LENGTH = 160_000
-"""Bytes of each picture, whatever it shows."""
+"""Bytes of each picture; a length would give away which is which."""
 
 _QUALITIES = (92, 85, 75, 60, 45, 30, 15, 5)
 _GREY = (128, 128, 128)
 
 
 def blind(left: Image, right: Image) -> tuple[bytes, bytes]:
-    """Return two pictures as JPEGs of the same size, quality and length, encoded anew, without metadata.
+    """Return two pictures as new JPEGs of the same size, quality and length.
 
-    Where they differ in shape, both stand on the same grey.
+    Pictures of different shapes are centred on the same grey canvas.
     """
     canvas = _canvas(left, right)
     for one, other in _encoded(_placed(left, canvas), _placed(right, canvas)):
@@ -34,23 +34,24 @@ def blind(left: Image, right: Image) -> tuple[bytes, bytes]:
 
 
 def _canvas(*images: Image) -> tuple[int, int]:
-    fitted = [scaled(image.size, EDGE / max(image.size)) for image in images]
-    return max(width for width, _ in fitted), max(height for _, height in fitted)
+    sizes = [fitted(image.size, EDGE) for image in images]
+    return max(width for width, _ in sizes), max(height for _, height in sizes)
 
 
 def _placed(image: Image, canvas: tuple[int, int]) -> Image:
     from PIL import Image
 
-    small = flatten(image).resize(scaled(image.size, EDGE / max(image.size)), Image.Resampling.LANCZOS)
+    small = flatten(image).resize(fitted(image.size, EDGE), Image.Resampling.LANCZOS)
     placed = Image.new("RGB", canvas, _GREY)
     placed.paste(small, ((canvas[0] - small.width) // 2, (canvas[1] - small.height) // 2))
     return placed
 
 
 def _encoded(*images: Image) -> Iterator[tuple[bytes, ...]]:
-    for quality in _QUALITIES:  # the same for both, or it would tell which one is the busier
+    # One quality for both: different ones would show which picture has more detail.
+    for quality in _QUALITIES:
         yield tuple(encode(image, "JPEG", quality=quality) for image in images)
 
 
 def _padded(jpeg: bytes) -> bytes:
-    return jpeg + bytes(LENGTH - len(jpeg))  # decoders stop at the end of the picture
+    return jpeg + bytes(LENGTH - len(jpeg))  # decoders ignore bytes behind EOI

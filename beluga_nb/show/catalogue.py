@@ -1,4 +1,4 @@
-"""The catalogue as tables."""
+"""The model catalogue as tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def models_table(listing: Listing) -> Bundle:
 
 
 def sizes_table(model: str = "") -> Bundle:
-    """Return the size labels, or those of a model: pixels of local previews, and what each is good for."""
+    """Return the size labels, or those of a model, with the pixels of local previews and typical uses."""
     own = find(model).sizes if model else labels()
     rows = [
         (size.label, "{} × {}".format(*size.pixels), size.best_for) for size in sizes() if size.label in own

@@ -1,4 +1,4 @@
-"""The whole kit on one card."""
+"""The cheat sheet: all commands on one card."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from beluga_nb.commands import COMMANDS, PICTURE_EXAMPLES, commands_on
 from beluga_nb.hints import Surface
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import outside
+from beluga_nb.show.template import fill
 
 Section = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -43,11 +44,6 @@ def _of_other_commands() -> Iterator[tuple[str, str]]:
             yield from command.examples
 
 
-_HEAD = "text-align:left;padding:10px 0 2px;font-weight:600"
-_CODE = "text-align:left;padding:1px 18px 1px 0;white-space:nowrap;vertical-align:top"
-_EFFECT = "text-align:left;padding:1px 0;opacity:.8"
-
-
 def cheatsheet() -> Bundle:
     """Return the card as a table and as text."""
     sections = card()
@@ -64,8 +60,7 @@ def cheatsheet() -> Bundle:
 
 def _section(title: str, lines: tuple[tuple[str, str], ...]) -> str:
     rows = "".join(
-        f'<tr><td style="{_CODE}"><code>{outside(code)}</code></td>'
-        f'<td style="{_EFFECT}">{outside(effect)}</td></tr>'
+        fill("show/cheatsheet-row.html", code=outside(code), meaning=outside(effect))
         for code, effect in lines
     )
-    return f'<tr><th colspan="2" style="{_HEAD}">{outside(title)}</th></tr>{rows}'
+    return fill("show/cheatsheet-section.html", title=outside(title), rows=rows)

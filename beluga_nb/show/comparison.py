@@ -1,6 +1,6 @@
-"""Pictures side by side, or one over another: the same part of each, at the same size on the screen.
+"""Pictures to compare: the same part of each, side by side or with a curtain between two.
 
-Zoom is a factor from 1 on; `across` and `down` say where the middle of the part is, from 0 to 1.
+`zoom` is a factor from 1 on; `across` and `down` give the position of the part, from 0 to 1.
 """
 
 from __future__ import annotations
@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from beluga_nb.images import encode, flatten, scaled
+from beluga_nb.images import encode, fitted, flatten
 from beluga_nb.result import Picture, Preview
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Decoded: TypeAlias = "Mapping[str, Image]"
-"""Pictures that are decoded, by their SHA-256."""
+"""Decoded pictures by their SHA-256."""
 
 MOST = 4
 """Pictures that are compared at once."""
+
+SIDE_BY_SIDE, CURTAIN = "side by side", "slider"
+"""The modes of a comparison."""
 
 _EDGE, _EDGE_ALONE = 512, 1024  # pixels of the longer side, of several pictures and of one
 _SEAM = 2
@@ -26,10 +29,19 @@ _QUALITY = 85
 
 
 def decoded(pictures: Iterable[Picture], known: Decoded) -> Decoded:
-    """Return the pictures decoded, as far as possible from what is known: a slider moves many times."""
+    """Return the pictures decoded; `known` ones are reused, because a slider asks for the same many times."""
     wanted = {picture.sha256: picture for picture in pictures}
     new = {name: picture.image for name, picture in wanted.items() if name not in known}
     return {name: image for name, image in {**known, **new}.items() if name in wanted}
+
+
+def views(
+    images: Sequence[Image], *, mode: str, split: float, zoom: float, across: float, down: float
+) -> list[Preview]:
+    """Return what a comparison shows in a mode; a single picture has no curtain."""
+    if mode == CURTAIN and len(images) > 1:
+        return [curtain(images[0], images[1], split=split, zoom=zoom, across=across, down=down)]
+    return side_by_side(images, zoom=zoom, across=across, down=down)
 
 
 def side_by_side(images: Sequence[Image], *, zoom: float, across: float, down: float) -> list[Preview]:
@@ -38,10 +50,11 @@ def side_by_side(images: Sequence[Image], *, zoom: float, across: float, down: f
 
 
 def curtain(left: Image, right: Image, *, split: float, zoom: float, across: float, down: float) -> Preview:
-    """Return one picture that shows `left` up to `split`, from 0 to 1 of its width, and `right` behind it."""
+    """Return one picture: `left` up to `split`, from 0 to 1 of its width, and `right` beyond it."""
     from PIL import Image
 
     one = _part(left, _EDGE_ALONE, zoom=zoom, across=across, down=down)
+    # Pictures of another shape are stretched, so that the seam separates the same places.
     other = _part(right, _EDGE_ALONE, zoom=zoom, across=across, down=down).resize(one.size)
     edge = round(split * one.width)
     both = other.copy()
@@ -54,7 +67,7 @@ def curtain(left: Image, right: Image, *, split: float, zoom: float, across: flo
 def _part(image: Image, edge: int, *, zoom: float, across: float, down: float) -> Image:
     width, height = image.width / zoom, image.height / zoom
     left, top = (image.width - width) * across, (image.height - height) * down
-    size = scaled(image.size, edge / max(image.size))
+    size = fitted(image.size, edge)
     return flatten(image).resize(size, box=(left, top, left + width, top + height), reducing_gap=2.0)
 
 

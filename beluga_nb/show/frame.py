@@ -1,4 +1,4 @@
-"""A grid as a table of pandas; imported with it, when someone asks."""
+"""A grid as a pandas DataFrame; imports pandas only when it is needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PICTURE = "picture"
 
 
 def frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> DataFrame:
-    """Return rows as a DataFrame; raise `BelugaError` where pandas is not installed."""
+    """Return rows as a DataFrame; raise `BelugaError` if pandas is not installed."""
     try:
         from beluga_nb.show.spreadsheet import Table
     except ImportError:
@@ -37,7 +37,7 @@ def styled(table: DataFrame, sources: Sequence[str], alts: Sequence[str]) -> Sty
     shown = table.copy()
     shown.insert(0, "", images)
     shown.columns = _shown_names(table.columns)
-    # The ids of a Styler are random unless they are told, and a notebook would never replay.
+    # A Styler has a random id unless one is set, and a replayed notebook must not differ.
     style = shown.style.format(_shown, subset=list(shown.columns[1:]), na_rep="").format(
         str, subset=[PICTURE]
     )
@@ -49,7 +49,7 @@ def _shown(value: object) -> str:
 
 
 def _shown_names(names: Sequence[str]) -> list[str]:
-    # A Styler wants names that differ, and an axis may be called as our own column is.
+    # A Styler needs unique names, and an axis may have the name of our own column.
     shown = [PICTURE]
     for name in names:
         while name in shown:

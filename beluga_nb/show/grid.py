@@ -130,16 +130,16 @@ class Table:
 
 
 def grid_bundle(table: Table, *, more: str = "", sheet: Preview | None = None) -> Bundle:
-    """Return the table as HTML and as text, with a line about what is left out, if anything is.
+    """Return the table as HTML and as text; `more` is a line about pictures that are left out.
 
-    The sheet, if there is one, is for what shows a single image: LaTeX, PDF, consoles.
+    The sheet, if there is one, is for front ends that show a single image: LaTeX, PDF, consoles.
     """
     image = {sheet.media_type: pybase64.b64encode(sheet.data).decode()} if sheet else {}
     return {"text/html": grid_html(table, more=more), **image, "text/plain": grid_text(table)}
 
 
 def grid_html(table: Table, *, more: str = "") -> str:
-    """Return the tables one below the other, in a frame that scrolls under their heads."""
+    """Return the tables one below the other, in a frame that scrolls below fixed heads."""
     prompts = "".join(f"<div>{outside(prompt, 300)}</div>" for prompt in table.prompts)
     rest = f"<p>{outside(more)}</p>" if more else ""
     return (
@@ -177,7 +177,7 @@ def _square_html(square: Square) -> str:
 
 
 def note_html(square: Square, style: str) -> str:
-    """Return what a square says in place of pictures: why there are none, or not all."""
+    """Return the note of a square: why pictures are missing."""
     if square.error:
         name = type(square.error).__name__
         lines = [f"<b>{outside(name)}</b>", *map(outside, _error_lines(square.error))]
@@ -191,7 +191,7 @@ def _error_lines(error: BelugaError) -> list[str]:
 
 def _figure_html(figure: Figure, wide: int) -> str:
     words = outside(alt(figure.picture))
-    # Its width is a label's while it is closed; opened, the recipe is wider, and the picture grows along.
+    # A closed element is as wide as the picture; when it opens, the wider recipe stretches the picture.
     image = (
         f'<img src="{address(figure.source)}" alt="{words}" width="{wide}" '
         f'style="width:{wide}px;min-width:100%;max-width:none;height:auto;display:block;margin:0;border-radius:3px">'
@@ -201,8 +201,8 @@ def _figure_html(figure: Figure, wide: int) -> str:
     mark = f'<div style="{_SMALL}">local preview</div>' if figure.picture.recipe.procedural else ""
     lines = "".join(
         f'<div style="padding:1px 0"><span style="opacity:.65">{outside(name)}</span>'
-        f" {outside(said, _LONGEST_PROMPT)}</div>"
-        for name, said in recipe_lines(figure.picture)
+        f" {outside(value, _LONGEST_PROMPT)}</div>"
+        for name, value in recipe_lines(figure.picture)
     )
     return (
         f'<details style="{_DETAILS}"><summary style="{_SUMMARY}">{image}{mark}</summary>'
@@ -211,10 +211,10 @@ def _figure_html(figure: Figure, wide: int) -> str:
 
 
 def recipe_lines(picture: Described) -> list[tuple[str, str]]:
-    """Return how a picture came about, line by line: what is said, and what it is called."""
+    """Return the recipe of a picture as names and values."""
     recipe, request = picture.recipe, picture.recipe.request
     width, height = picture.size
-    said = {
+    lines = {
         "prompt": sanitize(request.prompt, _LONGEST_PROMPT),
         "model": f"{sanitize(request.model, 80)} ({LOCAL_PREVIEW})"
         if recipe.procedural
@@ -226,11 +226,11 @@ def recipe_lines(picture: Described) -> list[tuple[str, str]]:
         "revised prompt": sanitize(recipe.revised_prompt or "", _LONGEST_PROMPT),
         "sha256": picture.sha256,
     }
-    return [(name, text) for name, text in said.items() if text]
+    return [(name, text) for name, text in lines.items() if text]
 
 
 def grid_text(table: Table) -> str:
-    """Return the grid as text: a line for each picture, with its labels and its SHA-256."""
+    """Return the grid as text: a line for each picture with its labels and its SHA-256."""
     lines = [*(f"“{sanitize(prompt, 200)}”" for prompt in table.prompts), sanitize(table.head)]
     for key, square in table.squares.items():
         place = " · ".join(sanitize(label, 60) for label in key if label) or "the only cell"
@@ -246,7 +246,7 @@ def grid_text(table: Table) -> str:
 
 
 def across(count: int) -> int:
-    """Return how many pictures of a cell stand side by side where it is drawn as one.
+    """Return the number of columns of a cell's pictures, which stand in a square.
 
     >>> [across(count) for count in (1, 2, 3, 4, 9)]
     [1, 2, 2, 2, 3]

@@ -87,10 +87,10 @@ def _row(run: Listed, *, longest: int) -> tuple[str, ...]:
 
 
 def minute(created: int) -> str:
-    """Return Unix time to the minute, in UTC; "unknown" for a number that is no time."""
+    """Return Unix time to the minute, in UTC; "unknown" if there is none, or it is out of range."""
     try:
         return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M") if created else "unknown"
-    except (ValueError, OverflowError, OSError):  # which numbers are none depends on the system
+    except (ValueError, OverflowError, OSError):  # the range depends on the system
         return "unknown"
 
 
@@ -102,7 +102,7 @@ def _line(run: Listed, thumbnails: Sequence[Preview]) -> str:
         (when, _UNBROKEN),
         (model, _UNBROKEN),
         (pictures, _CELL),
-        # Below the prompt: as a column of its own a narrow notebook would cut it off.
+        # The note stands below the prompt: a narrow notebook would cut off another column.
         (f'{prompt}<div style="{_NOTE}">{note}</div>' if note else prompt, _PROMPT),
     )
     return "<tr>" + "".join(f'<td style="{style}">{cell}</td>' for cell, style in cells) + "</tr>"

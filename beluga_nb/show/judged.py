@@ -66,7 +66,7 @@ class Board(Protocol):
 
 
 def scores_bundle(scores: Scored) -> Bundle:
-    """Return a line for each picture: its labels, and its score or why there is none."""
+    """Return a line for each picture: its labels, and its score or error."""
     names = list(dict.fromkeys(name for row in scores.rows for name in row.labels))
     head = (
         *(sanitize(name, _LONGEST) for name in names),
@@ -75,7 +75,7 @@ def scores_bundle(scores: Scored) -> Bundle:
         sanitize(scores.name, _LONGEST),
     )
     lines = [(*_labels(row, names), _score(row)) for row in scores.rows[:LISTED]]
-    return noted(table(lines, head), " ".join(_told(scores)))
+    return noted(table(lines, head), " ".join(_notes(scores)))
 
 
 def _labels(row: Row, names: Sequence[str]) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def _figures(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
-def _told(scores: Scored) -> Iterator[str]:
+def _notes(scores: Scored) -> Iterator[str]:
     failed = sum(row.value is None for row in scores.rows)
     more = len(scores.rows) - LISTED
     yield f"Version {sanitize(scores.version, _LONGEST)}."
@@ -106,7 +106,7 @@ def _told(scores: Scored) -> Iterator[str]:
 
 
 def duplicates_bundle(duplicates: Grouped) -> Bundle:
-    """Return a line for each picture that looks like another one, group by group."""
+    """Return a line for each near-duplicate, group by group."""
     if not duplicates.groups:
         words = "No two pictures look nearly the same."
         return {"text/html": f"<p>{words}</p>", "text/plain": words}
@@ -118,7 +118,7 @@ def duplicates_bundle(duplicates: Grouped) -> Bundle:
 
 
 def leaderboard_bundle(board: Board) -> Bundle:
-    """Return the means of each metric for each name, in the order of the ranking, above the ranking."""
+    """Return a table of the mean of each metric, in the order of the ranking, above the ranking."""
     ranked = ranking_bundle(board.ranking)
     if not board.means:
         return ranked

@@ -1,8 +1,8 @@
-"""What a notebook shows of a result: HTML, one small image, and a text that names the exact bytes.
+"""Results as a notebook shows them: HTML, one small image, and a text with the SHA-256 of each picture.
 
-All of it is a pure function of the pictures: no durations, addresses or random ids, so that a notebook
-that is run again shows the same bytes. The HTML survives an untrusted notebook: inline styles, inherited
-colours, no script, no link, no class.
+All of it is a pure function of the pictures: no durations, addresses or random ids, so a notebook that is
+run again shows the same bytes. Untrusted notebooks are sanitized, so the HTML has inline styles and
+inherited colours, and no script, link or class.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Protocol
 
 import pybase64
 
+from beluga_nb.images import within
 from beluga_nb.result import Bundle, MissingPicture, Picture, Preview, Recipe, Result
 from beluga_nb.show.preview import montage, preview_of, thumbnail
+from beluga_nb.show.template import fill
 from beluga_nb.text import LONGEST_OUTSIDE_TEXT, plural, sanitize
 
 LOCAL_PREVIEW = "local preview, not model output"
@@ -24,11 +26,11 @@ NO_PICTURE = "No picture yet."
 NOT_HERE = "the original is not here: git lfs pull"
 
 Link = Callable[[Picture], str]
-"""Where a picture lies, seen from the notebook; empty where that cannot be said."""
+"""Returns the address of a picture relative to the notebook; empty if it has none."""
 
 
 class Described(Protocol):
-    """A picture, as far as words tell of it."""
+    """What captions and text alternatives need of a picture."""
 
     @property
     def recipe(self) -> Recipe: ...
@@ -39,7 +41,7 @@ class Described(Protocol):
 
 
 def outside(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
-    """Return text from anywhere as it may stand in HTML, between tags or in the quotes of an attribute.
+    """Return text from outside escaped for HTML: between tags, or in the quotes of an attribute.
 
     >>> outside('<b onclick="x()">\\x1b[31m')
     '&lt;b onclick=&quot;x()&quot;&gt;'
@@ -48,7 +50,8 @@ def outside(text: str, longest: int = LONGEST_OUTSIDE_TEXT) -> str:
 
 
 def address(source: str) -> str:
-    """Return where a picture comes from as it may stand in an attribute: what holds it, or a way to it."""
+    """Return a picture's source escaped for an attribute: a data URI, or an address."""
+    # Base64 holds no control characters, and sanitizing megabytes of it would be slow.
     return escape(source) if source.startswith("data:") else outside(source, _LONGEST_ADDRESS)
 
 
@@ -58,9 +61,6 @@ def nowhere(_: Picture) -> str:
 
 
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start"
-_FIGURE = "margin:0;max-width:100%"
-_IMAGE = "max-width:100%;height:auto;border-radius:4px;display:block;margin:0"
-_CAPTION = "font-size:85%;opacity:.75;padding-top:4px"
 _CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top"
 _LONGEST_ADDRESS = 4000
 _WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 256
@@ -73,11 +73,11 @@ def bundle(
     embed: str = "preview",
     link: Link = nowhere,
 ) -> Bundle:
-    """Return what Jupyter's display protocol takes: HTML, one PNG or JPEG, and plain text.
+    """Return a MIME bundle: HTML, one PNG or JPEG, and plain text.
 
-    `sheet` makes one preview of several, for what shows a single image only. `embed` says what the HTML
-    holds: each picture's "preview"; the "original", to the byte; a "link" to where `link` says that it
-    lies, if it does; or "none", the words alone.
+    `sheet` makes one preview of several, for front ends that show a single image. `embed` chooses what the
+    HTML shows of each picture: the "preview"; the exact bytes of the "original"; a "link", where `link` has
+    one for every picture; or "none", the text alternative.
     """
     if not result.pictures:
         return {"text/plain": text(result)}
@@ -97,11 +97,12 @@ def bundle(
 
 
 def _original(picture: Picture, small: Preview) -> Preview:
+    # The original of a Git LFS pointer is not on this machine.
     return small if isinstance(picture, MissingPicture) else Preview(picture.data, picture.media_type)
 
 
 def still(results: Sequence[Result], sheet: Callable[[Sequence[Preview]], Preview] = montage) -> Bundle:
-    """Return several results at once: small pictures as HTML, one sheet of them, and their texts."""
+    """Return the MIME bundle of several results: small pictures as HTML, one sheet of them, and text."""
     results = [result for result in results if result.pictures]
     pictures = [picture for result in results for picture in result.pictures]
     if len(pictures) == 1:
@@ -110,54 +111,43 @@ def still(results: Sequence[Result], sheet: Callable[[Sequence[Preview]], Previe
         return {"text/plain": NO_PICTURE}
     previews = [preview_of(picture) for picture in pictures]
     sources = [data_uri(thumbnail(each, _WIDEST_OF_MANY)) for each in previews]
-    figures = "".join(
-        _figure(picture, source, _WIDEST_OF_MANY) for picture, source in zip(pictures, sources, strict=True)
-    )
     single = sheet(previews)
     return {
-        "text/html": f'<div style="{_GRID}">{figures}</div>',
+        "text/html": _figures(pictures, sources, _WIDEST_OF_MANY),
         single.media_type: _base64(single),
         "text/plain": "\n".join(text(result) for result in results),
     }
 
 
 def html(result: Result, sources: Sequence[str]) -> str:
-    """Return one figure for each picture, shown from its source, if it has one, in a grid that wraps."""
-    widest = _WIDEST_SINGLE if len(sources) == 1 else _WIDEST_OF_MANY
-    figures = "".join(
-        _figure(picture, source, widest) for picture, source in zip(result.pictures, sources, strict=True)
-    )
+    """Return a figure for each picture, in a grid that wraps; an empty source shows the text alternative."""
+    return _figures(result.pictures, sources, _WIDEST_SINGLE if len(sources) == 1 else _WIDEST_OF_MANY)
+
+
+def _figures(pictures: Sequence[Picture], sources: Sequence[str], widest: int) -> str:
+    figures = "".join(_figure(*each, widest) for each in zip(pictures, sources, strict=True))
     return f'<div style="{_GRID}">{figures}</div>'
 
 
 def _figure(picture: Picture, source: str, widest: int) -> str:
-    width, height = _fitted(picture.size, widest)
+    width, height = map(str, within(picture.size, widest))
     words = outside(alt(picture))
     image = (
-        f'<img src="{address(source)}" alt="{words}" width="{width}" height="{height}" style="{_IMAGE}">'
+        fill("show/figure-image.html", source=address(source), alt=words, width=width, height=height)
         if source
         else f"<div>{words}</div>"
     )
-    return (
-        f'<figure style="{_FIGURE};width:{width}px">{image}'
-        f'<figcaption style="{_CAPTION}">{outside(caption(picture))}</figcaption></figure>'
-    )
-
-
-def _fitted(size: tuple[int, int], widest: int) -> tuple[int, int]:
-    width, height = size
-    scale = min(1.0, widest / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    return fill("show/figure.html", width=width, image=image, caption=outside(caption(picture)))
 
 
 def alt(picture: Described) -> str:
-    """Return the text alternative: what was asked for, and whether a model made it."""
+    """Return the text alternative: the prompt, and a note on local previews."""
     prompt = sanitize(picture.recipe.request.prompt, 300)
     return f"{prompt} ({LOCAL_PREVIEW})" if picture.recipe.procedural else prompt
 
 
 def caption(picture: Described) -> str:
-    """Return the line under a picture: model, pixels, and a warning where no model made it."""
+    """Return the line under a picture: model, pixels, options, and a note on local previews."""
     request = picture.recipe.request
     width, height = picture.size
     words = [sanitize(request.model, 80), f"{width} × {height}"]
@@ -169,7 +159,7 @@ def caption(picture: Described) -> str:
 
 
 def text(result: Result, links: Sequence[str] = ()) -> str:
-    """Return the result as text: the prompt, and a line with the SHA-256 for each picture, and its link."""
+    """Return the result as text: the prompt, a line with the SHA-256 of each picture, and the links."""
     count = plural(len(result), "picture")
     lines = [f"{count} of “{sanitize(result.request.prompt, 200)}”"]
     lines += [f"{caption(picture)} · sha256:{picture.sha256}" for picture in result.pictures]
@@ -177,7 +167,7 @@ def text(result: Result, links: Sequence[str] = ()) -> str:
 
 
 def data_uri(shown: Preview) -> str:
-    """Return a picture as an address that holds it."""
+    """Return a picture as a data URI."""
     return f"data:{sanitize(shown.media_type, 80)};base64,{_base64(shown)}"
 
 
@@ -186,7 +176,7 @@ def _base64(shown: Preview) -> str:
 
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Bundle:
-    """Return a table as HTML and as aligned text."""
+    """Return a table as HTML, and as text with aligned columns."""
     head = [sanitize(cell) for cell in head]
     rows = [[sanitize(cell) for cell in row] for row in rows]
     lines = [head, *rows] if head else rows
@@ -209,7 +199,7 @@ def _line(cells: Sequence[str], tag: str) -> str:
 
 
 def noted(shown: Bundle, note: str) -> Bundle:
-    """Return what is shown with a line below it, if there is one."""
+    """Return a bundle with a line of text below it, if there is one."""
     if not note:
         return shown
     return {
@@ -219,11 +209,11 @@ def noted(shown: Bundle, note: str) -> Bundle:
 
 
 def status_lines(facts: Mapping[str, str], examples: Sequence[str]) -> Bundle:
-    """Return the state of a session, and examples to go on with."""
+    """Return the facts of `%beluga status` as a table, and examples below it."""
     shown = table(list(facts.items()))
     examples = [sanitize(each) for each in examples]
-    tried = "".join(f"<code>{outside(example)}</code><br>" for example in examples)
+    codes = "".join(f"<code>{outside(example)}</code><br>" for example in examples)
     return {
-        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">Try<br>{tried}</p>',
+        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">Try<br>{codes}</p>',
         "text/plain": "\n".join([shown["text/plain"], "", "Try", *(f"  {each}" for each in examples)]),
     }

@@ -1,12 +1,12 @@
-"""The small picture that goes into the notebook; the original stays as it came."""
+"""Previews: the small copies of pictures that go into a notebook, at several sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import InvalidImageError
-from beluga_nb.images import decode, eight_bit, encode, flatten, size_of, within
+from beluga_nb.images import decode, displayable, encode, flatten, size_of, within
 from beluga_nb.result import MissingPicture, Picture, Preview
 
 if TYPE_CHECKING:
@@ -16,46 +16,51 @@ EDGE = 512
 """Pixels of a preview's longer edge."""
 
 HEAVIEST = 72_000
-"""Bytes of one preview: in base64, as HTML and as an image, it adds less than 0.2 MB to a notebook."""
+"""Most bytes of a preview: in base64, as HTML and as an image, it adds less than 0.2 MB to a notebook."""
 
 ENLARGED_EDGE = 1024
-"""The same of a picture that is looked at by itself."""
+"""Pixels of the longer edge of an enlarged picture."""
 
 HEAVIEST_ENLARGED = 400_000
-"""Bytes of that; it is looked at, and goes into no notebook."""
+"""Most bytes of an enlarged picture, which goes into no notebook."""
 
 LISTED_EDGE = 96
-"""The same of a picture in a list."""
+"""Pixels of the longer edge of a picture in a list."""
 
 TILE_EDGE = 256
-"""The same of a picture in a grid."""
+"""Pixels of the longer edge of a picture in a grid."""
 
 _QUALITIES = (85, 75, 60, 45, 30)
 _GAP = 8
 
 
 def preview(picture: Picture) -> Preview:
-    """Return a copy of at most 512 pixels a side: a JPEG, or a PNG where the picture is transparent.
+    """Return a copy of at most 512 pixels a side: a JPEG, or a PNG if the picture is transparent.
 
-    WebP is not used: nbconvert loses it.
+    It is never a WebP, which nbconvert drops.
     """
     return small(picture.image)
 
 
 def preview_of(picture: Picture) -> Preview:
-    """Return the preview that came with a picture, if it is one as we make them; else it is made anew.
+    """Return a picture's recorded preview if it is usable, else a new one."""
+    return recorded_preview(picture.preview, lambda: picture)
 
-    A record of anybody may name any file as its preview. Of a picture that is not here nothing can be made:
-    its place is empty then.
+
+def recorded_preview(kept: Preview | None, load: Callable[[], Picture]) -> Preview:
+    """Return a recorded preview if it is usable, else a new one of the picture that `load` returns.
+
+    The preview of a picture whose bytes are missing is an empty rectangle.
     """
-    kept = picture.preview
-    if kept and is_small(kept):
+    # A record from elsewhere may name any file as its preview.
+    if kept and _is_small(kept):
         return kept
+    picture = load()
     return _empty(picture) if isinstance(picture, MissingPicture) else preview(picture)
 
 
-def is_small(kept: Preview) -> bool:
-    """Whether a preview can be decoded, and has no more bytes and pixels than ours have."""
+def _is_small(kept: Preview) -> bool:
+    """Whether a preview can be decoded, and is within the limits of previews."""
     if len(kept.data) > HEAVIEST:
         return False
     try:
@@ -71,12 +76,14 @@ def _empty(picture: Picture) -> Preview:
 
 
 def small(image: Image) -> Preview:
-    """Return the same of a decoded picture, which is left as it is."""
+    """Return the preview of a decoded picture, which is not changed."""
     return encoded(_small(image, EDGE))
 
 
 def enlarged(picture: Picture) -> Preview:
-    """Return a copy of at most 1024 pixels a side."""
+    """Return a copy of at most 1024 pixels a side; the preview of a picture whose bytes are missing."""
+    if isinstance(picture, MissingPicture):
+        return preview_of(picture)
     return encoded(_small(picture.image, ENLARGED_EDGE), HEAVIEST_ENLARGED)
 
 
@@ -91,7 +98,7 @@ def tile(picture: Preview) -> Preview:
 
 
 def montage(pictures: Sequence[Preview]) -> Preview:
-    """Return several previews side by side as one picture, for what shows a single image only."""
+    """Return several previews as one picture, for front ends that show a single image."""
     columns = 2 if len(pictures) in {2, 4} else 3
     edge = (2 * EDGE - _GAP * (columns - 1)) // columns
     images = [flatten(_small(decode(picture.data), edge)) for picture in pictures]
@@ -116,11 +123,8 @@ def _stacked(rows: Sequence[Sequence[Image]]) -> Image:
 
 
 def _small(image: Image, edge: int) -> Image:
-    image = eight_bit(image)
-    mode = "RGBA" if image.has_transparency_data else "RGB"
-    whole = image if image.mode == mode else image.convert(mode)
-    small = whole.resize(within(whole.size, edge), reducing_gap=1.0)  # a copy in any case
-    small.info.clear()  # comments and profiles of the original, which encoders would carry on
+    small = displayable(image).resize(within(image.size, edge), reducing_gap=1.0)
+    small.info.clear()  # encoders would write the original's comments and profiles
     return small.convert("RGB") if small.mode == "RGBA" and _opaque(small) else small
 
 
@@ -129,7 +133,7 @@ def _opaque(image: Image) -> bool:
 
 
 def encoded(image: Image, heaviest: int = HEAVIEST) -> Preview:
-    """Return a picture as a JPEG, or as a PNG where it is transparent, of about so many bytes at most."""
+    """Return a picture as a JPEG, or as a PNG if it is transparent, of `heaviest` bytes if possible."""
     media_type = "image/png" if image.mode == "RGBA" else "image/jpeg"
     for data in _lighter_and_lighter(image):
         if len(data) <= heaviest:

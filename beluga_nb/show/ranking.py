@@ -117,12 +117,12 @@ def _image(svg: str, alt: str) -> str:
 
 
 def _alt(ranking: Ranked) -> str:
-    said = (
+    points = (
         f"{sanitize(each.name, _LONGEST_NAME)} {_signed(each.elo)}"
         f" ({_signed(each.low)} to {_signed(each.high)})"
         for each in ranking.standings
     )
-    return f"Elo points with 95 % intervals: {'; '.join(said)}"
+    return f"Elo points with 95 % intervals: {'; '.join(points)}"
 
 
 def ranking_svg(ranking: Ranked) -> str:

@@ -1,4 +1,4 @@
-"""A saved file becomes the result again that it was saved from, and a result the cell that asks for it."""
+"""Recipes: of a saved file as a result again, of a result as a cell, of a picture as text."""
 
 from __future__ import annotations
 
@@ -8,24 +8,36 @@ from pathlib import Path
 from beluga_nb.errors import RequestError
 from beluga_nb.metadata import files
 from beluga_nb.result import Picture, Recipe, Result
+from beluga_nb.text import sanitize
 
 
 def opened(path: Path) -> Result:
-    """Return the one picture of a file, with the bytes that came from the service where they are still there.
+    """Return the picture of a file as a result, with the service's exact bytes if the file still has them.
 
-    Raises `MetadataError` for a file that is not there, is no picture, or holds no recipe.
+    Raises `MetadataError` for a missing file, a file that is no picture, and one without a recipe.
     """
     saved = files.read(path)
-    told = [Recipe.from_json(text) for text in saved.recipes]
+    recipes = [Recipe.from_json(text) for text in saved.recipes]
     sha256 = hashlib.sha256(saved.bare).hexdigest()
-    own = [recipe for recipe, original in told if original == sha256]
-    recipe, data = (own[0], saved.bare) if own else (told[0][0], saved.data)
+    # A program that edited the picture keeps the recipe, whose hash then differs.
+    own = [recipe for recipe, original in recipes if original == sha256]
+    recipe, data = (own[0], saved.bare) if own else (recipes[0][0], saved.data)
     return Result(recipe.request, (Picture(data, saved.media_type, recipe),))
 
 
 def cell_of(result: Result) -> str:
-    """Return the cell that asks for a result: a magic, or Python where only that can say it all."""
+    """Return the cell that requests a result: a magic, or Python where the magic lacks an option."""
     try:
         return result.to_magic()
     except RequestError:
         return f"import beluga_nb\n\n{result.to_python()}"
+
+
+def recipe_text(picture: Picture) -> str:
+    """Return a picture's recipe without its prompt, a line for each value."""
+    recipe, request = picture.recipe, picture.recipe.request
+    lines = {name: str(value) for name, value in request.parameters.items() if name != "prompt"}
+    lines |= {"take": sanitize(request.take, 80), "sample": str(request.sample)}
+    lines |= {"engine": sanitize(recipe.engine, 80)}
+    lines |= {"revised prompt": sanitize(recipe.revised_prompt or "", 400), "sha256": picture.sha256}
+    return "\n".join(f"{name}: {sanitize(value)}" for name, value in lines.items() if value)

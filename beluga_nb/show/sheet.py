@@ -1,4 +1,4 @@
-"""A grid as one labelled picture, scaled down to a limit instead of failing."""
+"""A grid as one labelled picture, scaled down to fit a limit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import RequestError, StoreError
-from beluga_nb.images import MAX_SIDE, flatten
-from beluga_nb.paths import replacing
+from beluga_nb.images import MAX_SIDE, encode, flatten, within
+from beluga_nb.paths import write_file
 from beluga_nb.result import Preview
 from beluga_nb.show.grid import Part, Square, Table, across
 from beluga_nb.show.preview import encoded
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 SMALLEST = 8
-"""Pixels of a picture's longer edge below which nothing can be seen."""
+"""Least pixels of a picture's longer edge; a smaller one shows nothing."""
 
 SMALL_EDGE = 168
-"""Pixels of a picture's longer edge in the sheet that a notebook holds; the HTML beside it shows as many."""
+"""Pixels of a picture's longer edge in a notebook's sheet, as in the HTML beside it."""
 
 SMALL_LIMIT = 4_000_000
-"""Pixels of that sheet."""
+"""Most pixels of a notebook's sheet."""
 
 _INK, _PALE = "#222222", "#777777"
 _FONTS = ("DejaVuSans.ttf", "Arial.ttf", "Helvetica.ttc")
@@ -36,7 +36,7 @@ _FONTS = ("DejaVuSans.ttf", "Arial.ttf", "Helvetica.ttc")
 
 @dataclass(frozen=True)
 class _Scale:
-    """All measures in pixels, from the longest edge of a picture."""
+    """All lengths in pixels, derived from the longer edge of a picture."""
 
     edge: int
 
@@ -58,8 +58,7 @@ class _Scale:
         return self.text * 9
 
     def fitted(self, size: tuple[int, int]) -> tuple[int, int]:
-        scale = min(1.0, self.edge / max(size))
-        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+        return within(size, self.edge)
 
     def lines(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(sanitize(text, 300), max(6, round(width / (self.text * 0.56)))) or [""]
@@ -68,15 +67,14 @@ class _Scale:
 def write_sheet(path: Path, table: Table, *, edge: int, limit: int) -> None:
     """Write the sheet of a grid; pictures are opened one at a time.
 
-    Raises `RequestError` for a limit below what can be seen, `StoreError` where it cannot be written.
+    Raises `RequestError` if the limit is too low, and `StoreError` if the file cannot be written.
     """
     if path.suffix.lower() != ".png":
         raise RequestError(f"'{path.name}' is no name for a sheet.", "It is a PNG: sheet('cats.png')")
     layout = _fitting(table, edge, limit)
     image = layout.drawn()
     try:
-        with replacing(path) as file:
-            image.save(file, "PNG")
+        write_file(path, encode(image, "PNG"))
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
@@ -84,18 +82,18 @@ def write_sheet(path: Path, table: Table, *, edge: int, limit: int) -> None:
 
 
 def small_sheet(table: Table) -> Preview:
-    """Return a sheet that is light enough for a notebook: what shows one image, as LaTeX does, gets it."""
+    """Return a sheet small enough for a notebook, for front ends that show a single image, such as LaTeX."""
     return encoded(_fitting(table, SMALL_EDGE, SMALL_LIMIT).drawn())
 
 
 def words_of(table: Table) -> list[str]:
-    """Return all that a sheet says, and where, beside its pictures: another text is another sheet."""
-    told = [f"{SMALL_EDGE}", *table.prompts, table.head]
+    """Return all text of a sheet with its place; the store keeps a sheet for each text."""
+    words = [f"{SMALL_EDGE}", *table.prompts, table.head]
     for part in table.parts:
-        told += [part.title, part.rows.name, *part.rows.labels, part.columns.name, *part.columns.labels]
+        words += [part.title, part.rows.name, *part.rows.labels, part.columns.name, *part.columns.labels]
     for square in table.squares.values():
-        told += [str(len(square.figures)), square.error.message if square.error else square.note]
-    return told
+        words += [str(len(square.figures)), square.error.message if square.error else square.note]
+    return words
 
 
 def _fitting(table: Table, edge: int, limit: int) -> _Layout:
@@ -159,8 +157,8 @@ class _Layout:
 
     def _draw_square(self, image: Image, pen: _Pen, square: Square, left: int, top: int) -> None:
         for figure, (x, y) in zip(square.figures, self._places(square), strict=True):
-            small = flatten(figure.image())
-            image.paste(small.resize(self.scale.fitted(figure.picture.size)), (left + x, top + y))
+            picture = flatten(figure.image())
+            image.paste(picture.resize(self.scale.fitted(figure.picture.size)), (left + x, top + y))
         note = square.error.message if square.error else square.note
         if note and not square.figures:
             pen.write(self.scale.lines(note, self.scale.edge)[:6], left, top, _PALE)
@@ -234,9 +232,10 @@ class _Pen:
 def _font(size: int) -> FreeTypeFont:
     from PIL import ImageFont
 
-    for name in _FONTS:  # Pillow's own has Latin letters only
+    # Pillow's own font has Latin letters only.
+    for name in _FONTS:
         try:
             return ImageFont.truetype(name, size)
         except OSError:
             continue
-    return ImageFont.load_default(size)  # type: ignore[return-value]  # with a size, it is one
+    return ImageFont.load_default(size)  # type: ignore[return-value]  # with a size it is a FreeTypeFont

@@ -1,4 +1,4 @@
-"""Tables for spreadsheets: no text in a file of ours is a formula there (OWASP, "CSV injection")."""
+"""Tables for spreadsheets: text in an exported file is never a formula (OWASP, "CSV injection")."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from beluga_nb.paths import path_of, replacing
 from beluga_nb.text import UNSEEN
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?")
-# Spreadsheets take the wide forms for the same, and skip what is not seen.
+# Spreadsheets also accept the full-width forms, and skip invisible characters.
 _FORMULA = re.compile(rf"['\s{UNSEEN}]*[=+@\t\n＝＋－＠-]")
-# Other ends of a line: csv does not quote all of them, and who reads the file may take each for one.
+# Line ends: csv does not quote all of them, and a reader may accept each.
 _END = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _MARK = "'"
-_WHOLE = {".csv", ".tsv", ".txt", ".xlsx"}  # neither compressed nor added to
-_MODE = 8  # which argument of `to_csv` after the first says that a file is added to
+_WHOLE = {".csv", ".tsv", ".txt", ".xlsx"}  # neither compressed nor appended to
+_MODE = 8  # the position of `mode` among the arguments of `to_csv` after the first
 
 
 def harmless(value: object) -> object:
-    """Return text that a spreadsheet would take for a formula with an apostrophe before it.
+    """Return a value with an apostrophe before each line that a spreadsheet would read as a formula.
 
-    So is each line of it, and all lines end with \\n. One more apostrophe stands before a line that begins
-    with some and goes on like a formula, so that taking one away gives back every line. Numbers stay
-    numbers, also those that are written as text.
+    Lines end with \\n. A line that begins with apostrophes and goes on like a formula gets one more, so that
+    removing one restores every line. Numbers stay numbers, also those written as text.
 
     >>> [harmless(value) for value in ("=1+1", "'=1+1", "-5", -5, "a - b", "a\\r=1+1")]
     ["'=1+1", "''=1+1", '-5', -5, 'a - b', "a\\n'=1+1"]
@@ -36,7 +35,7 @@ def harmless(value: object) -> object:
         return value
     text = _END.sub("\n", value)
     first, *others = text.split("\n")
-    # Of the first, with what follows: an end of a line before all that is seen may begin a formula, too.
+    # The first line is checked with the rest of the text: a formula may begin after leading line ends.
     return "\n".join([_marked(first, text), *(_marked(each, each) for each in others)])
 
 
@@ -45,23 +44,23 @@ def _marked(line: str, begun: str) -> str:
 
 
 class _Written:
-    """What is written for a spreadsheet, from a table of pandas that is left as it is."""
+    """Export methods of pandas that write harmless text; the table itself is not changed."""
 
     def to_csv(self, path_or_buf: Any = None, *args: Any, **how: Any) -> Any:
-        """Write as pandas does; text that would be a formula begins with an apostrophe."""
+        """Write a CSV file as pandas does, with an apostrophe before text that would be a formula."""
         return _written(_plain(self).to_csv, path_or_buf, *args, **how)
 
     def to_excel(self, excel_writer: Any, *args: Any, **how: Any) -> Any:
-        """Write as pandas does; as `to_csv`."""
+        """Write an Excel file as pandas does; text as in `to_csv`."""
         return _written(_plain(self).to_excel, excel_writer, *args, **how)
 
     def to_clipboard(self, *args: Any, **how: Any) -> Any:
-        """Copy as pandas does; as `to_csv`."""
+        """Copy to the clipboard as pandas does; text as in `to_csv`."""
         return _plain(self).to_clipboard(*args, **how)
 
 
 def _written(write: Callable[..., Any], to: Any, *args: Any, **how: Any) -> Any:
-    """Have pandas write a file as a whole; what is no plain file of these names is left to pandas."""
+    """Have pandas write a new file that replaces `to` when complete; leave other targets to pandas."""
     if isinstance(to, str | os.PathLike) and not how.keys() & {"mode", "compression"} and len(args) < _MODE:
         path = path_of(os.fspath(to))
         is_file = path.is_file() or not os.path.lexists(path)
@@ -86,7 +85,7 @@ def _labels(index: Any) -> Any:
 
 
 class Table(_Written, DataFrame):  # type: ignore[misc]  # pandas has no types here
-    """A DataFrame whose text is no formula in the files that it is written to."""
+    """A DataFrame whose text is no formula in an exported file."""
 
     @property
     def _constructor(self) -> type[Table]:
@@ -98,7 +97,7 @@ class Table(_Written, DataFrame):  # type: ignore[misc]  # pandas has no types h
 
 
 class Column(_Written, Series):  # type: ignore[misc]  # as above
-    """A column of such a table."""
+    """A column of a `Table`."""
 
     @property
     def _constructor(self) -> type[Column]:

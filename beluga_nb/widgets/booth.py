@@ -1,8 +1,8 @@
-"""The booth: two pictures, blind; one key or click says which is better.
+"""The booth for blind votes: two pictures, and a key or button that says which is better.
 
-ipywidgets has no key events, so a text field takes the keys, one letter at a time, and has the focus after
-each vote: JupyterLab leaves the keys of a text field alone. The browser gets two pictures and a caption, no
-more; its cell shows the ranking at the end, which is what a saved notebook holds.
+ipywidgets has no key events, so a text field receives the keys, one letter at a time, and gets the focus
+after each vote; JupyterLab does not handle keys typed into a text field. The browser receives two pictures
+and a caption only. At the end the cell shows the ranking, which is what a saved notebook holds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface, on
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import outside
+from beluga_nb.show.template import fill, read_template
 from beluga_nb.widgets.view.parts import CAN_FOCUS, bundle
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ KEYS: Mapping[str, str] = {
     "s": "skip",
     "u": "undo",
 }
-"""What each key says."""
+"""The answer of each key."""
 
 UNSEEN = 0.25
-"""Seconds in which nobody has looked at two new pictures: a key that is held down votes once."""
+"""Seconds after new pictures in which answers are ignored, so that a held key votes once."""
 
-_FACES = {
+_LABELS = {
     "left": "1 · left is better",
     "right": "2 · right is better",
     "tie": "t · tie",
@@ -45,18 +46,12 @@ _FACES = {
     "skip": "s · skip",
     "undo": "u · undo",
 }
-_WORDS = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
-_KEYS_TOLD = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo"
-_FIGURE = "margin:0;flex:1 1 0;min-width:0"
-_IMAGE = "width:100%;height:auto;border-radius:4px;display:block;margin:0"
-
-
-_BOOTH = "beluga-booth"
-_FOCUS = f"""<style onload="this.closest('.{_BOOTH}')?.querySelector('input')?.focus()"></style>"""
+_TEXT = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
+_TOOLTIP = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo"
 
 
 class Voting(Protocol):
-    """A session of votes, without names."""
+    """What the booth uses of `judging.Voting`: pictures without names, and answers."""
 
     @property
     def pictures(self) -> tuple[bytes, bytes] | None: ...
@@ -87,51 +82,51 @@ class Booth:
             continuous_update=True,
             layout=widgets.Layout(width="150px"),
         )
-        if self.keys.has_trait("tooltip"):  # of a text field: since ipywidgets 8
-            self.keys.tooltip = _KEYS_TOLD
+        if self.keys.has_trait("tooltip"):  # new in ipywidgets 8
+            self.keys.tooltip = _TOOLTIP
         self.buttons = {answer: self._button(answer) for answer in KEYS.values()}
         self.end = widgets.Button(
             description="End and reveal", layout=widgets.Layout(width="auto"), tooltip="Show the ranking"
         )
-        self.keys.observe(self._typed, "value")
+        self.keys.observe(self._key_typed, "value")
         self.end.on_click(lambda _: self.reveal())
         row = widgets.HBox(
             [self.keys, *self.buttons.values(), self.end], layout=widgets.Layout(flex_flow="row wrap")
         )
         self.view = widgets.VBox([self.pictures, row, self.status])
-        self.view.add_class(_BOOTH)
+        self.view.add_class("beluga-booth")
         self._show()
 
     def press(self, answer: str) -> None:
-        """Do what a key or button says: answer, skip or undo."""
+        """Record an answer, skip the pair, or undo the last answer."""
         if self._ended or self._clock() - self._shown_at < UNSEEN:
             return
         try:
             self._voting.undo() if answer == "undo" else self._voting.answer(answer)
         except BelugaError as error:
-            self._say(f"Not recorded. {error.message} {on(error.hint, Surface.PANEL)}")
+            self._show_status(f"Not recorded. {error.message} {on(error.hint, Surface.PANEL)}")
             return
         self._show()
         self._focus()
 
     def reveal(self) -> None:
-        """End the session: the ranking takes the place of the booth, and nothing is taken back any more."""
+        """End the session: the ranking replaces the booth, and no answer can be undone any more."""
         self._ended = self._voting.reveal()
         for handle in self._handles:
-            handle.update(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython's
+            handle.update(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
         self.view.close()
 
     def _button(self, answer: str) -> widgets.Button:
-        button = widgets.Button(description=_FACES[answer], layout=widgets.Layout(width="auto"))
+        button = widgets.Button(description=_LABELS[answer], layout=widgets.Layout(width="auto"))
         button.on_click(lambda _: self.press(answer))
         return button
 
-    def _typed(self, change: Mapping[str, Any]) -> None:
+    def _key_typed(self, change: Mapping[str, Any]) -> None:
         typed = str(change["new"]).strip().lower()
         if not typed:
             return
         self.keys.value = ""
-        # One at a time: what was typed behind it was typed before anybody saw the next pictures.
+        # Further letters were typed before the next pictures were visible.
         answer = KEYS.get(typed[0])
         if answer:
             self.press(answer)
@@ -139,13 +134,13 @@ class Booth:
     def _show(self) -> None:
         try:
             pictures = self._voting.pictures
-        except BelugaError as error:  # a damaged one: it can be skipped
+        except BelugaError as error:  # a damaged picture
             self.pictures.value = ""
-            self._say(f"{error.message} Skip this pair.")
+            self._show_status(f"{error.message} Skip this pair.")
         else:
             caption = self._voting.caption
             self.pictures.value = _html(pictures, caption) if pictures else "<p>That was all.</p>"
-            self._say(self._voting.progress)
+            self._show_status(self._voting.progress)
             for answer, button in self.buttons.items():
                 button.disabled = not self._voting.undoable if answer == "undo" else pictures is None
         self._shown_at = self._clock()
@@ -154,28 +149,31 @@ class Booth:
         if CAN_FOCUS:
             self.keys.focus()
 
-    def _say(self, words: str) -> None:
+    def _show_status(self, words: str) -> None:
         self.status.value = f'<span style="opacity:.75">{outside(words)}</span>'
 
     def __repr__(self) -> str:
-        return _WORDS
+        return _TEXT
 
     def _ipython_display_(self) -> None:
         if self._ended:
-            display(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython's
+            display(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
             return
         shown = bundle(self.view, repr(self))
-        handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython's
+        handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
         self._handles.append(handle)
         self._focus()
 
 
 def _html(pictures: tuple[bytes, bytes], caption: str) -> str:
     figures = "".join(
-        f'<figure style="{_FIGURE}"><img alt="{side} picture" style="{_IMAGE}"'
-        f' src="data:image/jpeg;base64,{pybase64.b64encode(data).decode()}"></figure>'
+        fill("show/booth-figure.html", side=side, data=pybase64.b64encode(data).decode())
         for side, data in zip(("left", "right"), pictures, strict=True)
     )
-    words = f'<div style="margin:0 0 6px">{outside(caption)}</div>' if caption else ""
-    focus = "" if CAN_FOCUS else _FOCUS
-    return f'{words}<div style="display:flex;gap:12px">{figures}</div>{focus}'
+    return fill(
+        "show/booth.html",
+        caption=f'<div style="margin:0 0 6px">{outside(caption)}</div>' if caption else "",
+        figures=figures,
+        # ipywidgets 7 cannot set the focus; the load event of a new <style> can.
+        focus="" if CAN_FOCUS else read_template("show/booth-focus.html"),
+    )

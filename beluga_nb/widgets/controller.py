@@ -1,7 +1,7 @@
-"""What happens on the panel: every click ends here, starts a job, and returns at once.
+"""The actions of the panel: each starts a job on the I/O thread and returns at once.
 
-Nothing here blocks or prints. What a call would say in a cell goes to `state.told`, and an error, in the
-two lines that a cell would show, to `state.trouble`.
+Nothing here blocks or prints. Messages that a call prints in a cell go to `state.message`; an error goes to
+`state.error`, in the two lines that a cell shows.
 """
 
 from __future__ import annotations
@@ -25,36 +25,33 @@ from beluga_nb.images import SUFFIXES
 from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, Preview, Result
 from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, counted
 from beluga_nb.show import comparison
-from beluga_nb.show.preview import enlarged, preview_of, thumbnail
-from beluga_nb.show.recipe import cell_of
+from beluga_nb.show.preview import enlarged, preview_of, tile
+from beluga_nb.show.recipe import cell_of, recipe_text
 from beluga_nb.text import plural, sanitize
-from beluga_nb.widgets.state import CURTAIN, PER_MODEL, Original, Piece, State, Work
+from beluga_nb.widgets.state import DEFAULT, Original, Piece, State, Work
 
 MOST_SHOWN = 20
 """Pictures in the gallery; older ones are in the history."""
 
-TILE_EDGE = 256
-"""Pixels of the longer side of a picture in the gallery."""
+POLL_INTERVAL = 0.05
+"""Seconds between updates of a running call's progress."""
 
-BEAT = 0.05
-"""Seconds between looks at a call that is under way."""
-
-PAUSE = 0.15
-"""Seconds without another change after which a form is looked at."""
+DEBOUNCE = 0.15
+"""Seconds without another change before the form or the history is evaluated."""
 
 REPEAT = 0.75
-"""Seconds within which clicks on the same are one; a key that is held down repeats after about 0.5."""
+"""Seconds in which clicks for the same request count once; a held key repeats after about 0.5."""
 
 _FORM = ("prompt", "model", "size", "quality", "n", "take")
-_VIEWED = ("compared", "how", "zoom", "across", "down", "split")
-_FILTERS = ("sought", "sought_model", "since", "until", "favourites")
+_COMPARISON = ("compared", "mode", "zoom", "across", "down", "split")
+_FILTERS = ("history_query", "history_model", "since", "until", "favourites")
 
 
-Doing = Callable[[], Coroutine[Any, Any, None]]
+Task = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Controller:
-    """Does on a session what the panel asks for, and writes into the state what comes of it."""
+    """Runs the panel's actions on a session, and writes their outcome into the state."""
 
     def __init__(
         self,
@@ -69,65 +66,65 @@ class Controller:
         self._names = names if names is not None else {}
         self._clock = clock
         self._numbers = itertools.count(1)
-        self._clicking = threading.Lock()  # subshells click side by side
-        self._asked: dict[int, dict[str, Any]] = {}  # what is under way
-        self._clicked: tuple[dict[str, Any], float] = ({}, 0.0)  # the latest, and when
+        self._clicking = threading.Lock()  # with subshells, clicks arrive on several threads
+        self._asked: dict[int, dict[str, Any]] = {}  # arguments of the running calls
+        self._clicked: tuple[dict[str, Any], float] = ({}, 0.0)  # arguments and time of the latest click
         self._calls: dict[int, Job[None]] = {}
         self._newest: dict[str, Job[None]] = {}
         self._started: list[Job[None]] = []
         self.failure: Exception | None = None
         self._decoded: comparison.Decoded = {}
-        self._offer()
-        self._start_with(session.settings())
-        state.observe(lambda _: self._offer(), "search")
-        state.observe(lambda change: self._picked(change.new), "model")
+        self._list_models()
+        self._apply_settings(session.settings())
+        state.observe(lambda _: self._list_models(), "search")
+        state.observe(lambda change: self._model_changed(change.new), "model")
         state.observe(lambda _: self._describe_size(), "size")
-        state.observe(lambda _: self._soon("outlook", self._look_ahead), _FORM)
-        state.observe(lambda _: self._soon("sights", self._look), _VIEWED)
-        state.observe(lambda _: self.seek(), _FILTERS)
+        state.observe(lambda _: self._restart("estimate", self._estimate), _FORM)
+        state.observe(lambda _: self._restart("comparison", self._render_comparison), _COMPARISON)
+        state.observe(lambda _: self.search_history(), _FILTERS)
 
-    # Opening, and choosing.
+    # The form.
 
-    def _start_with(self, now: Settings) -> None:
-        alias = now.aliases.get(now.model, {})
-        self._pick_model(str(alias.get("model", now.model)))
-        sizes = {PER_MODEL, "auto", *(size.label for size in self.state.sizes)}
-        if (size := str(alias.get("size", PER_MODEL))) in sizes:
+    def _apply_settings(self, settings: Settings) -> None:
+        alias = settings.aliases.get(settings.model, {})
+        self._choose_model(str(alias.get("model", settings.model)))
+        sizes = {DEFAULT, "auto", *(size.label for size in self.state.sizes)}
+        if (size := str(alias.get("size", DEFAULT))) in sizes:
             self.state.size = size
-        self.state.quality = str(alias.get("quality", PER_MODEL))
-        self.state.n = min(int(str(alias.get("n", 1))), self.state.most)
+        self.state.quality = str(alias.get("quality", DEFAULT))
+        self.state.n = min(int(str(alias.get("n", 1))), self.state.max_n)
 
     def open(self) -> Job[None]:
-        """Say who answers, and bring the history from the store."""
-        self.seek()
-        return self._soon("answers", self._say_who_answers)
+        """Show which provider answers, and the history of the store."""
+        self.search_history()
+        return self._restart("provider", self._describe_provider)
 
-    async def _say_who_answers(self) -> None:
-        self.state.answers = await asyncio.to_thread(self.session.answering, self.state.model)
+    async def _describe_provider(self) -> None:
+        self.state.provider = await asyncio.to_thread(self.session.answering, self.state.model)
 
-    def _offer(self) -> None:
+    def _list_models(self) -> None:
         state, fitting = self.state, self.session.offered(self.state.search)
         own = [each for each in self.session.offered() if each.id == state.model and each not in fitting]
-        state.models = (*own, *fitting)  # what is chosen stays in sight
+        state.models = (*own, *fitting)  # a search never hides the chosen model
         if not fitting:
-            state.told = f"No model has “{sanitize(state.search, 60)}” in its id, name or provider."
+            state.message = f"No model has “{sanitize(state.search, 60)}” in its id, name or provider."
 
-    def _picked(self, name: str) -> None:
-        self._pick_model(name)
-        self._soon("answers", self._say_who_answers)
+    def _model_changed(self, name: str) -> None:
+        self._choose_model(name)
+        self._restart("provider", self._describe_provider)
 
-    def _pick_model(self, name: str) -> None:
+    def _choose_model(self, name: str) -> None:
         state = self.state
         model = next((each for each in self.session.offered() if each.id == name), None)
         if model is None:
             model = self.session.offered()[0]
-            state.told = f"The panel has no model '{sanitize(name, 80)}': {model.id} is chosen."
+            state.message = f"The panel has no model '{sanitize(name, 80)}': {model.id} is chosen."
         state.model = model.id
         state.sizes = tuple(self.session.sizes_of(model.id))
-        if state.size not in {PER_MODEL, "auto", *model.sizes}:
-            state.told = f"{model.id} has no size {state.size}: its default is chosen."
-            state.size = PER_MODEL
-        state.most, state.n = model.n_max, min(state.n, model.n_max)
+        if state.size not in {DEFAULT, "auto", *model.sizes}:
+            state.message = f"{model.id} has no size {state.size}: its default is chosen."
+            state.size = DEFAULT
+        state.max_n, state.n = model.n_max, min(state.n, model.n_max)
         sizes = f"{len(state.sizes)} sizes"
         most = plural(model.n_max, "picture")
         state.about_model = f"{model.name or model.id}, by {model.provider}: {sizes}, {most} per request."
@@ -135,7 +132,7 @@ class Controller:
 
     def _describe_size(self) -> None:
         size = next((each for each in self.state.sizes if each.label == self.state.size), None)
-        words = {PER_MODEL: "The service's own default.", "auto": "The model decides."}
+        words = {DEFAULT: "The service's own default.", "auto": "The model decides."}
         if size is None:
             self.state.about_size = words.get(self.state.size, "")
         else:
@@ -143,90 +140,92 @@ class Controller:
             self.state.about_size = f"{size.label}{best}."
 
     @property
-    def asked(self) -> dict[str, Any]:
-        """What the form asks for, as `Session.submit` takes it."""
+    def arguments(self) -> dict[str, Any]:
+        """The form as arguments of `Session.submit`."""
         state = self.state
-        said = {"prompt": state.prompt, "model": state.model, "n": state.n, "take": state.take.strip()}
-        return said | {
-            name: value for name in ("size", "quality") if (value := getattr(state, name)) != PER_MODEL
+        arguments = {"prompt": state.prompt, "model": state.model, "n": state.n, "take": state.take.strip()}
+        return arguments | {
+            name: value for name in ("size", "quality") if (value := getattr(state, name)) != DEFAULT
         }
 
-    async def _look_ahead(self) -> None:
-        await asyncio.sleep(PAUSE)
+    async def _estimate(self) -> None:
+        await asyncio.sleep(DEBOUNCE)
         if not self.state.prompt.strip():
-            self.state.outlook = ""
+            self.state.estimate = ""
             return
         try:
-            plan = await asyncio.to_thread(self.session.plan, **self.asked)
+            plan = await asyncio.to_thread(self.session.plan, **self.arguments)
         except BelugaError as error:
-            self.state.outlook = error.message
+            self.state.estimate = error.message
         else:
             verb = "to draw" if plan.local else "to buy"
             words = f"{plan.images} {verb}, {plan.recorded} already in the store"
-            self.state.outlook = f"{words}; {plan.price}."
+            self.state.estimate = f"{words}; {plan.price}."
 
-    # Work.
+    # Calls.
 
     def generate(self) -> Job[None] | None:
-        """Ask for what the form says; more clicks on the same while it is under way ask for nothing."""
-        return self._ask(self.asked)
+        """Send the form's request; return None where the same one is running already."""
+        return self._ask(self.arguments)
 
     def again(self) -> Job[None] | None:
-        """Ask for the chosen picture's request as a new take: one, however often it is clicked meanwhile."""
+        """Request the chosen picture's result again, as a new take; as `generate`."""
         if not (piece := self._chosen()):
             return None
         recipe = piece.result.recipe
-        said = {name: value for name, value in recipe.arguments.items() if name not in {"take", "sample"}}
-        return self._ask({"prompt": recipe.request.prompt, "mode": "refresh"} | said)
+        rest = {name: value for name, value in recipe.arguments.items() if name not in {"take", "sample"}}
+        return self._ask({"prompt": recipe.request.prompt, "mode": "refresh"} | rest)
 
     def stop(self, number: int) -> None:
         """Stop a call, from any thread."""
         if job := self._calls.pop(number, None):
             job.cancel()
 
-    def _ask(self, asked: dict[str, Any]) -> Job[None] | None:
+    def _ask(self, arguments: dict[str, Any]) -> Job[None] | None:
         with self._clicking:
-            needless = self._needless(asked)
+            duplicate = self._duplicate(arguments)
             number = next(self._numbers)
-            if not needless:
-                self._asked[number] = asked
-        if needless:
-            self.state.told = needless
+            if not duplicate:
+                self._asked[number] = arguments
+        if duplicate:
+            self.state.message = duplicate
             return None
-        job = self._calls[number] = self._start(partial(self._called, number, asked))
+        job = self._calls[number] = self._start(partial(self._call, number, arguments))
+        # A quick call may have ended before its job was stored.
         if number not in self._asked:
             self._calls.pop(number, None)
         return job
 
-    def _needless(self, asked: dict[str, Any]) -> str:
-        """Return why a click asks for nothing, or nothing where it does."""
-        now = self._clock()
-        (before, when), self._clicked = self._clicked, (asked, now)
-        if asked in self._asked.values():
+    def _duplicate(self, arguments: dict[str, Any]) -> str:
+        """Return why a click is ignored; an empty text if it is not."""
+        time = self._clock()
+        (before, clicked), self._clicked = self._clicked, (arguments, time)
+        if arguments in self._asked.values():
             return "The same is under way already."
-        if asked == before and now - when < REPEAT and self._buys_anew(asked):
+        # The store answers a repeated request for nothing, unless the mode buys each time.
+        if arguments == before and time - clicked < REPEAT and self._always_buys(arguments):
             return "The same was asked for just now."
         return ""
 
-    def _buys_anew(self, asked: dict[str, Any]) -> bool:
-        with suppress(BelugaError):  # which the call itself will say
-            return asked.get("mode", self.session.settings().mode) in {"refresh", "off"}
+    def _always_buys(self, arguments: dict[str, Any]) -> bool:
+        with suppress(BelugaError):  # the call itself reports it
+            return arguments.get("mode", self.session.settings().mode) in {"refresh", "off"}
         return False
 
-    async def _called(self, number: int, asked: dict[str, Any]) -> None:
-        work = Work(number, asked["prompt"], asked["model"], asked.get("n", 1))
+    async def _call(self, number: int, arguments: dict[str, Any]) -> None:
+        work = Work(number, arguments["prompt"], arguments["model"], arguments.get("n", 1))
         try:
             self._show(work)
-            result = await self._answer(work, asked)
-            await self._take_in(result)
-            self.state.told = f"{plural(len(result), 'picture')} of “{sanitize(work.prompt, 60)}”."
+            result = await self._answer(work, arguments)
+            await self._add(result)
+            self.state.message = f"{plural(len(result), 'picture')} of “{sanitize(work.prompt, 60)}”."
         except IncompleteError as error:
-            await self._take_in(error.result)
+            await self._add(error.result)
             raise
         except asyncio.CancelledError:
             facts = await asyncio.to_thread(self.session.status)
             lost = f" {facts['unfinished']}." if "unfinished" in facts else ""
-            self.state.told = (
+            self.state.message = (
                 f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store.{lost}"
             )
             raise
@@ -235,17 +234,17 @@ class Controller:
             self._calls.pop(number, None)
             self.state.work = tuple(each for each in self.state.work if each.number != number)
 
-    async def _answer(self, work: Work, asked: dict[str, Any]) -> Result:
+    async def _answer(self, work: Work, arguments: dict[str, Any]) -> Result:
         began = self._clock()
         with counted() as tally:
-            job = self.session.submit(**asked, yes=True, bridge="thread")
+            job = self.session.submit(**arguments, yes=True, bridge="thread")
         try:
             while not job.done():
                 seconds = int(self._clock() - began)
-                # What the store has is not asked for, and does not arrive.
-                asked_for = tally.asked or work.asked
-                self._show(replace(work, asked=asked_for, arrived=tally.arrived, seconds=seconds))
-                await asyncio.sleep(BEAT)
+                # Recorded pictures are not requested, so they never arrive.
+                asked = tally.asked or work.asked
+                self._show(replace(work, asked=asked, arrived=tally.arrived, seconds=seconds))
+                await asyncio.sleep(POLL_INTERVAL)
         except asyncio.CancelledError:
             job.cancel()
             with suppress(BelugaError, asyncio.CancelledError):
@@ -259,220 +258,212 @@ class Controller:
 
     # Results.
 
-    async def _take_in(self, result: Result) -> None:
-        previews = [await asyncio.to_thread(_small, picture) for picture in result.pictures]
-        fresh = [Piece(result, position, each) for position, each in enumerate(previews)]
+    async def _add(self, result: Result) -> None:
+        tiles = [await asyncio.to_thread(_tile, picture) for picture in result.pictures]
+        fresh = [Piece(result, position, each) for position, each in enumerate(tiles)]
         state, hashes = self.state, {piece.picture.sha256 for piece in fresh}
         older = (piece for piece in state.gallery if piece.picture.sha256 not in hashes)
         state.result = result
         state.gallery = (*fresh, *older)[:MOST_SHOWN]
         if fresh:
             self.choose(fresh[0])
-        self._soon("still", self._be_still)
-        self._soon("outlook", self._look_ahead)
-        self._soon("answers", self._say_who_answers)
-        self.seek()
+        self._restart("snapshot", self._update_snapshot)
+        self._restart("estimate", self._estimate)
+        self._restart("provider", self._describe_provider)
+        self.search_history()
 
-    async def _be_still(self) -> None:
-        self.state.still = dict(await asyncio.to_thread(self._still, self.state.gallery))
+    async def _update_snapshot(self) -> None:
+        self.state.snapshot = dict(await asyncio.to_thread(self._snapshot, self.state.gallery))
 
-    def _still(self, gallery: tuple[Piece, ...]) -> Bundle:
-        together = [list(pieces) for _, pieces in groupby(gallery, key=lambda piece: id(piece.result))]
+    def _snapshot(self, gallery: tuple[Piece, ...]) -> Bundle:
+        groups = [list(pieces) for _, pieces in groupby(gallery, key=lambda piece: id(piece.result))]
+        # The gallery may hold only some pictures of a result.
         results = [
-            replace(pieces[0].result, pictures=tuple(each.picture for each in pieces)) for pieces in together
+            replace(pieces[0].result, pictures=tuple(each.picture for each in pieces)) for pieces in groups
         ]
         return self.session.still(results)
 
     def choose(self, piece: Piece) -> Job[None]:
-        """Show a picture large, with its recipe, its cell and what is said of it."""
+        """Enlarge a picture, and show its recipe, its cell and its note."""
         state = self.state
         state.chosen, state.original, state.enlarged = piece, None, piece.preview
-        state.recipe = _recipe(piece)
+        state.recipe = recipe_text(piece.picture)
         state.cell, state.cell_shown = cell_of(piece.result), False
-        self._say_mark(piece)
-        return self._soon("enlarged", partial(self._enlarge, piece))
+        self._show_mark(piece)
+        return self._restart("enlarged", partial(self._enlarge, piece))
 
     async def _enlarge(self, piece: Piece) -> None:
-        if not isinstance(piece.picture, MissingPicture):
-            self.state.enlarged = await asyncio.to_thread(enlarged, piece.picture)
+        self.state.enlarged = await asyncio.to_thread(enlarged, piece.picture)
         self.state.marks = await asyncio.to_thread(self.session.marks)
-        self._say_mark(piece)
+        self._show_mark(piece)
 
-    def _say_mark(self, piece: Piece) -> None:
+    def _show_mark(self, piece: Piece) -> None:
         if self.state.chosen is piece:
             mark = self.state.marks.get(piece.picture.sha256) or Mark(picture=piece.picture.sha256)
             self.state.favourite, self.state.note = mark.favourite, mark.note
 
-    def favour(self) -> Job[None] | None:
+    def toggle_favourite(self) -> Job[None] | None:
         """Make the chosen picture a favourite, or no longer one."""
         return self._mark(favourite=not self.state.favourite, note=self.state.note)
 
     def annotate(self, note: str) -> Job[None] | None:
-        """Keep a note about the chosen picture."""
+        """Store a note about the chosen picture."""
         return None if note == self.state.note else self._mark(favourite=self.state.favourite, note=note)
 
     def _mark(self, *, favourite: bool, note: str) -> Job[None] | None:
         if not (piece := self._chosen()):
             return None
-        return self._start(partial(self._marked, piece, favourite=favourite, note=note))
+        return self._start(partial(self._write_mark, piece, favourite=favourite, note=note))
 
-    async def _marked(self, piece: Piece, *, favourite: bool, note: str) -> None:
+    async def _write_mark(self, piece: Piece, *, favourite: bool, note: str) -> None:
         mark = await asyncio.to_thread(self.session.mark, piece.picture, favourite=favourite, note=note)
         self.state.marks = {**self.state.marks, mark.picture: mark}
-        self._say_mark(piece)
-        self.seek()
+        self._show_mark(piece)
+        self.search_history()
 
     def use(self, name: str) -> bool:
-        """Put the chosen picture into the notebook under a name; return whether that was possible."""
+        """Bind the chosen picture to a variable of the notebook; return whether that was possible."""
         name = name.strip()
         if not (piece := self._chosen()):
             return False
         if not name.isidentifier() or keyword.iskeyword(name):
-            self._fail(
+            self._show_error(
                 RequestError(f"'{sanitize(name, 40)}' is no name of a variable.", "For example: whale")
             )
             return False
         self._names[name] = piece.alone
-        self.state.trouble = ()
-        self.state.told = f"{name} is this picture now: {name}[0] is its PIL image."
+        self.state.error = ()
+        self.state.message = f"{name} is this picture now: {name}[0] is its PIL image."
         return True
 
     def show_cell(self) -> None:
-        """Show the cell that asks for the chosen picture's result."""
+        """Show the cell that requests the chosen picture's result."""
         self.state.cell_shown = self._chosen() is not None
 
     def reuse_prompt(self) -> None:
-        """Put the chosen picture's request into the form."""
+        """Copy the chosen picture's request into the form."""
         if piece := self._chosen():
             request, state = piece.result.recipe.request, self.state
             state.model = request.model
             state.prompt, state.take = request.prompt, request.take
-            state.size, state.quality = request.size or PER_MODEL, request.quality or PER_MODEL
-            state.n = min(request.n, state.most)
+            state.size, state.quality = request.size or DEFAULT, request.quality or DEFAULT
+            state.n = min(request.n, state.max_n)
 
     def download(self) -> Job[None] | None:
-        """Make the exact bytes of the chosen picture ready to be downloaded."""
+        """Make the exact bytes of the chosen picture ready for download."""
         piece = self._chosen()
-        return self._start(partial(self._bring_original, piece)) if piece else None
+        return self._start(partial(self._provide_original, piece.picture)) if piece else None
 
-    async def _bring_original(self, piece: Piece) -> None:
-        picture = piece.picture
+    async def _provide_original(self, picture: Picture) -> None:
         if isinstance(picture, MissingPicture):
-            await asyncio.to_thread(lambda: picture.image)  # which says what to do
+            raise picture.error
         name = f"beluga-{picture.sha256[:12]}{SUFFIXES[picture.media_type]}"
         self.state.original = Original(name, picture.media_type, picture.data)
 
     def _chosen(self) -> Piece | None:
         if self.state.chosen is None:
-            self.state.told = "Choose a picture first."
+            self.state.message = "Choose a picture first."
         return self.state.chosen
 
     # Comparison.
 
     def compare(self) -> None:
-        """Take the chosen picture into the comparison, or out of it."""
+        """Add the chosen picture to the comparison, or remove it."""
         if not (piece := self._chosen()):
             return
         rest = tuple(each for each in self.state.compared if each is not piece)
         if len(rest) == comparison.MOST:
-            self._fail(RequestError("Four pictures are compared at most.", "Take one out of the comparison."))
+            self._show_error(
+                RequestError("Four pictures are compared at most.", "Take one out of the comparison.")
+            )
             return
         self.state.compared = rest if piece in self.state.compared else (*rest, piece)
 
     def clear_comparison(self) -> None:
-        """Compare nothing."""
+        """Remove all pictures from the comparison."""
         self.state.compared = ()
 
-    async def _look(self) -> None:
-        pieces = self.state.compared
-        self.state.sights = tuple(await asyncio.to_thread(self._sights, pieces)) if pieces else ()
+    async def _render_comparison(self) -> None:
+        images = await asyncio.to_thread(self._compare, self.state.compared)
+        self.state.comparison_images = tuple(images)
 
-    def _sights(self, pieces: tuple[Piece, ...]) -> list[Preview]:
+    def _compare(self, pieces: tuple[Piece, ...]) -> list[Preview]:
         state = self.state
         self._decoded = comparison.decoded((piece.picture for piece in pieces), self._decoded)
-        images = [self._decoded[piece.picture.sha256] for piece in pieces]
-        where = {"zoom": state.zoom, "across": state.across, "down": state.down}
-        if state.how == CURTAIN and len(images) > 1:
-            return [comparison.curtain(images[0], images[1], split=state.split, **where)]
-        return comparison.side_by_side(images, **where)
+        return comparison.views(
+            [self._decoded[piece.picture.sha256] for piece in pieces],
+            mode=state.mode,
+            split=state.split,
+            zoom=state.zoom,
+            across=state.across,
+            down=state.down,
+        )
 
     # History.
 
-    def seek(self) -> Job[None]:
-        """Look again for what is recorded and fits what is asked of the history."""
-        return self._soon("found", self._search)
+    def search_history(self) -> Job[None]:
+        """Search the recorded runs again, by the filters of the history."""
+        return self._restart("history", self._find)
 
-    async def _search(self) -> None:
-        await asyncio.sleep(PAUSE)
+    async def _find(self) -> None:
+        await asyncio.sleep(DEBOUNCE)
         state = self.state
         found, more = await asyncio.to_thread(
             self.session.found,
-            state.sought,
-            model=state.sought_model or None,
+            state.history_query,
+            model=state.history_model or None,
             since=state.since or None,
             until=state.until or None,
             favourites=state.favourites,
         )
         state.found, state.more = tuple(found), more
 
-    def bring_back(self, found: Found) -> Job[None]:
-        """Put a recorded run into the gallery."""
-        return self._start(partial(self._recalled, found.name))
+    def recall(self, found: Found) -> Job[None]:
+        """Add a recorded run to the gallery."""
+        return self._start(partial(self._recall, found.name))
 
-    async def _recalled(self, name: str) -> None:
-        await self._take_in(await asyncio.to_thread(self.session.recall, name))
+    async def _recall(self, name: str) -> None:
+        await self._add(await asyncio.to_thread(self.session.recall, name))
 
-    # How things are done.
+    # Jobs.
 
     @property
     def jobs(self) -> list[Job[None]]:
-        """What is under way."""
+        """The jobs that are running."""
         return [job for job in self._started if not job.done()]
 
-    def _soon(self, what: str, work: Doing) -> Job[None]:
-        """Start something that makes what was started before of its kind needless."""
-        if older := self._newest.get(what):
+    def _restart(self, kind: str, work: Task) -> Job[None]:
+        """Start a job of a kind, and cancel the older one, whose outcome is outdated."""
+        if older := self._newest.get(kind):
             older.cancel()
-        job = self._newest[what] = self._start(work, quietly=True)
+        job = self._newest[kind] = self._start(work, keep_error=True)
         return job
 
-    def _start(self, work: Doing, *, quietly: bool = False) -> Job[None]:
-        if not quietly:
-            self.state.trouble = ()
+    def _start(self, work: Task, *, keep_error: bool = False) -> Job[None]:
+        if not keep_error:
+            self.state.error = ()
         job = self.session.beside(self._guarded(work))
         self._started = [*self.jobs, job]
         return job
 
-    async def _guarded(self, work: Doing) -> None:
-        LISTENER.set(self._hear)
+    async def _guarded(self, work: Task) -> None:
+        LISTENER.set(self._show_message)
         try:
             with shown_on(Surface.PANEL):
                 await work()
         except BelugaError as error:
-            self._fail(error)
+            self._show_error(error)
         except Exception as error:
-            # A fault of ours, or a stranger's: said here, since nobody looks at the job.
-            self._fail(BelugaError(f"{type(error).__name__} in the panel.", "panel.failure holds it."))
+            # Nothing awaits the job, so an unexpected error would go unseen.
+            self._show_error(BelugaError(f"{type(error).__name__} in the panel.", "panel.failure holds it."))
             self.failure = error
 
-    def _hear(self, words: str) -> None:
-        self.state.told = sanitize(words)
+    def _show_message(self, words: str) -> None:
+        self.state.message = sanitize(words)
 
-    def _fail(self, error: BelugaError) -> None:
-        self.state.trouble = tuple(map(sanitize, error.lines()))
-
-
-def _small(picture: Picture) -> Preview:
-    return thumbnail(preview_of(picture), TILE_EDGE)
+    def _show_error(self, error: BelugaError) -> None:
+        self.state.error = tuple(map(sanitize, error.lines()))
 
 
-def _recipe(piece: Piece) -> str:
-    recipe = piece.picture.recipe
-    request = recipe.request
-    said = [
-        f"{name}: {sanitize(str(value))}" for name, value in request.parameters.items() if name != "prompt"
-    ]
-    said += [f"take: {sanitize(request.take, 80)}"] if request.take else []
-    said += [f"sample: {request.sample}", f"engine: {sanitize(recipe.engine, 80)}"]
-    said += [f"revised prompt: {sanitize(recipe.revised_prompt, 400)}"] if recipe.revised_prompt else []
-    return "\n".join([*said, f"sha256: {piece.picture.sha256}"])
+def _tile(picture: Picture) -> Preview:
+    return tile(preview_of(picture))

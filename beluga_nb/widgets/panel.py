@@ -1,4 +1,4 @@
-"""The panel itself: the three rooms put together, and how it stands in a notebook, alive or saved."""
+"""The panel: state, controller and view put together, and its output in a live or saved notebook."""
 
 from __future__ import annotations
 
@@ -14,31 +14,28 @@ from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.comparison import comparison
 from beluga_nb.widgets.view.form import form
 from beluga_nb.widgets.view.history import history
-from beluga_nb.widgets.view.page import ROOT, page
-from beluga_nb.widgets.view.parts import bundle, tabs
+from beluga_nb.widgets.view.page import page
+from beluga_nb.widgets.view.parts import bundle, line, tabs
 from beluga_nb.widgets.view.results import gallery
-from beluga_nb.widgets.view.work import UnderWay, told, trouble
+from beluga_nb.widgets.view.work import WorkList, error_lines
 
-_SAVED = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
-
-_STILL = "beluga-still"
+_TEXT = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
 
 
 class Panel:
-    """A workbench of widgets; shown where it is the last thing in a cell.
+    """A panel of widgets; a cell whose last expression is a panel shows it.
 
-    `result` is the newest `Result`, the same object that the magic would give, and `selected` the chosen
-    picture as a `Result` of its own.
+    `result` is the newest `Result`, the same object that the magic returns, and `selected` a result with
+    the chosen picture only.
     """
 
     def __init__(self, session: Session, names: dict[str, object] | None = None) -> None:
         self.state = State()
         self.controller = Controller(session, self.state, names=names)
-        self._stills: list[DisplayHandle] = []
-        self.box = widgets.VBox()
-        self.box.add_class(ROOT)
-        self.box.children = self._parts(session)
-        self.state.observe(lambda _: self._update(), "still")
+        self._snapshots: list[DisplayHandle] = []
+        self.box = widgets.VBox(self._parts(session))
+        self.box.add_class("beluga-panel")
+        self.state.observe(lambda _: self._update(), "snapshot")
         self.controller.open()
 
     @property
@@ -53,7 +50,7 @@ class Panel:
 
     @property
     def failure(self) -> Exception | None:
-        """The last fault that is no error of ours, if there was one."""
+        """The last unexpected exception, which is no error of beluga_nb, or None."""
         return self.controller.failure
 
     def _parts(self, session: Session) -> list[widgets.DOMWidget]:
@@ -64,39 +61,37 @@ class Panel:
             "History": history(state, controller),
         }
         return [
-            page(session.sizes_of(""), still=_STILL),
+            page(session.sizes_of("")),
             form(state, controller),
-            UnderWay(state, controller).box,
-            told(state),
-            trouble(state),
+            WorkList(state, controller).box,
+            line(state, "message", "message"),
+            error_lines(state),
             tabs(rooms),
         ]
 
     def __repr__(self) -> str:
-        return _SAVED
+        return _TEXT
 
     def _ipython_display_(self) -> None:
-        # Two outputs: the panel, and what a saved notebook shows in its place. The second is hidden while the
-        # first lives, and renewed by itself, so that the panel is never drawn anew while someone types.
-        display(bundle(self.box, _SAVED), raw=True)  # type: ignore[no-untyped-call]
-        still = DisplayHandle()  # type: ignore[no-untyped-call]
-        still.display(self._bundle(), raw=True)  # type: ignore[no-untyped-call]
-        self._stills.append(still)
+        # Two outputs: the widgets, and a snapshot of the gallery for a saved notebook. CSS hides the snapshot
+        # while the widgets live. It is updated alone, so the panel is never redrawn while the user types.
+        display(bundle(self.box, _TEXT), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
+        snapshot = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython has no types
+        snapshot.display(self._bundle(), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
+        self._snapshots.append(snapshot)
 
     def _update(self) -> None:
-        for still in self._stills:
-            still.update(self._bundle(), raw=True)  # type: ignore[no-untyped-call]
+        for snapshot in self._snapshots:
+            snapshot.update(self._bundle(), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
 
     def _bundle(self) -> dict[str, str]:
-        shown = dict(self.state.still) or {"text/plain": NO_PICTURE}
-        html = (
-            shown.get("text/html")
-            or f"<pre>{'<br>'.join(map(outside, shown['text/plain'].splitlines()))}</pre>"
-        )
-        return {**shown, "text/html": f'<div class="{_STILL}">{html}</div>'}
+        shown = dict(self.state.snapshot) or {"text/plain": NO_PICTURE}
+        lines = "<br>".join(map(outside, shown["text/plain"].splitlines()))
+        html = shown.get("text/html") or f"<pre>{lines}</pre>"
+        return {**shown, "text/html": f'<div class="beluga-still">{html}</div>'}
 
 
 def open_panel(session: Session) -> Panel:
-    """Return a new panel on a session, in the notebook that runs, if one does."""
+    """Return a new panel on a session; in IPython, it can bind names of the notebook."""
     shell = get_ipython()
     return Panel(session, shell.user_ns if shell else None)

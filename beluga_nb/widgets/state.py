@@ -1,6 +1,6 @@
-"""What is so on the panel: plain values that can be watched. No widget, no key, no decision.
+"""The state of the panel: plain values that can be observed, without widgets, keys or decisions.
 
-The form is written by the person; all else by the controller, on its own thread.
+The user writes the form; the controller writes everything else, on its own thread.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from traitlets import Bool, Dict, Float, HasTraits, Instance, Int, Tuple, Unicod
 
 from beluga_nb.result import Picture, Preview, Result
 from beluga_nb.session import Found, Mark, Model, Size
+from beluga_nb.show.comparison import SIDE_BY_SIDE
 from beluga_nb.show.markup import alt, caption
 
-PER_MODEL = ""
-"""In place of a size or a quality: nothing is asked for, and the service's own default applies."""
-
-SIDE_BY_SIDE, CURTAIN = "side by side", "slider"
+DEFAULT = ""
+"""The size or quality of a request without that parameter: the service uses its own default."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A call under way: what of it has arrived, and for how many seconds it has been."""
+    """A call that is running: how many pictures have arrived, after how many seconds."""
 
     number: int
     prompt: str
@@ -33,7 +32,7 @@ class Work:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A picture in the gallery: the result that it came in, its place there, and what is shown of it."""
+    """A picture in the gallery: its result, its position there, and its thumbnail."""
 
     result: Result
     position: int
@@ -46,7 +45,8 @@ class Piece:
 
     @property
     def alone(self) -> Result:
-        """The picture as a result: the result itself where it is its only one."""
+        """A result with this picture only."""
+        # The same object for a single picture, so that `selected is result`.
         return self.result if len(self.result) == 1 else self.result[self.position : self.position + 1]
 
     @property
@@ -56,13 +56,13 @@ class Piece:
 
     @property
     def caption(self) -> str:
-        """Model, pixels, and whether it is a preview."""
+        """The line under the picture."""
         return caption(self.picture)
 
 
 @dataclass(frozen=True)
 class Original:
-    """The exact bytes of a picture, ready to be downloaded."""
+    """The exact bytes of a picture, ready for download."""
 
     name: str
     media_type: str
@@ -76,26 +76,26 @@ class State(HasTraits):
     prompt = Unicode()
     search = Unicode()
     model = Unicode()
-    size = Unicode(PER_MODEL)
-    quality = Unicode(PER_MODEL)
+    size = Unicode(DEFAULT)
+    quality = Unicode(DEFAULT)
     n = Int(1)
     take = Unicode()
 
-    # What there is to choose, and what it would take.
+    # The choices of the form, and lines of text about them.
     models: tuple[Model, ...] = Tuple()  # type: ignore[assignment]
     sizes: tuple[Size, ...] = Tuple()  # type: ignore[assignment]
-    most = Int(1)
+    max_n = Int(1)
     about_model = Unicode()
     about_size = Unicode()
-    outlook = Unicode()
-    answers = Unicode()
+    estimate = Unicode()
+    provider = Unicode()
 
-    # Work.
+    # Running calls, the status line, and the lines of the last error.
     work: tuple[Work, ...] = Tuple()  # type: ignore[assignment]
-    told = Unicode()
-    trouble: tuple[str, ...] = Tuple()  # type: ignore[assignment]
+    message = Unicode()
+    error: tuple[str, ...] = Tuple()  # type: ignore[assignment]
 
-    # Results.
+    # Results, and the chosen picture.
     result = Instance(Result, allow_none=True)
     gallery: tuple[Piece, ...] = Tuple()  # type: ignore[assignment]
     chosen = Instance(Piece, allow_none=True)
@@ -108,22 +108,22 @@ class State(HasTraits):
     favourite = Bool(False)
     note = Unicode()
     marks: dict[str, Mark] = Dict()  # type: ignore[assignment]
-    still: dict[str, str] = Dict()  # type: ignore[assignment]
+    snapshot: dict[str, str] = Dict()  # type: ignore[assignment]
 
     # Comparison.
     compared: tuple[Piece, ...] = Tuple()  # type: ignore[assignment]
-    how = Unicode(SIDE_BY_SIDE)
+    mode = Unicode(SIDE_BY_SIDE)
     zoom = Float(1.0)
     across = Float(0.5)
     down = Float(0.5)
     split = Float(0.5)
-    sights: tuple[Preview, ...] = Tuple()  # type: ignore[assignment]
+    comparison_images: tuple[Preview, ...] = Tuple()  # type: ignore[assignment]
 
     # History.
     found: tuple[Found, ...] = Tuple()  # type: ignore[assignment]
     more = Int(0)
-    sought = Unicode()
-    sought_model = Unicode()
+    history_query = Unicode()
+    history_model = Unicode()
     since = Unicode()
     until = Unicode()
     favourites = Bool(False)

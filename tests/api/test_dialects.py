@@ -8,7 +8,7 @@ import pytest
 from conftest import KEY, ask, on_a_port
 from servers import BROKEN, BUSY, REFUSED, SERVERS, App, b64, png
 
-from beluga_nb.api.dialects import BELUGA, DIALECTS, GENERIC, OPENROUTER, XAI, find
+from beluga_nb.api.dialects import BELUGA, DIALECTS, GENERIC, OPENROUTER, XAI, find_dialect
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http, models
 from beluga_nb.config.keys import Secret
@@ -39,7 +39,7 @@ def endpoint(base_url, dialect, response_format="b64_json"):
         provider="lab",
         key=Secret(KEY, "a test"),
         response_format=response_format,
-        dialect=find(dialect),
+        dialect=find_dialect(dialect),
         prefix="lab:",
     )
 
@@ -49,7 +49,7 @@ def client(base_url, dialect, response_format="b64_json"):
 
 
 def body(dialect, request=WHALE, response_format="b64_json"):
-    return find(dialect).body(request, response_format=response_format)
+    return find_dialect(dialect).body(request, response_format=response_format)
 
 
 @pytest.mark.parametrize("response_format", ["b64_json", "url"])
@@ -109,7 +109,7 @@ def test_every_dialect_says_where_it_is_from():
     assert all(dialect.source for dialect in DIALECTS.values())
     assert sorted(SAID) == sorted(DIALECTS)
     with pytest.raises(UnknownNameError, match="Did you mean 'localai'"):
-        find("local-ai")
+        find_dialect("local-ai")
 
 
 def test_pixels_go_as_pixels_and_become_a_label_only_where_there_is_no_other_way():
@@ -130,14 +130,14 @@ def test_a_size_that_a_server_has_not_is_refused_before_it_is_sent():
 
 def test_what_is_not_sent_or_sent_in_other_words_is_said():
     request = Request(prompt="a whale", model="sd", quality="hd", output_format="webp", output_compression=5)
-    assert find("lemonade").remarks(request) == [
+    assert find_dialect("lemonade").remarks(request) == [
         "lemonade takes no output_format: webp is not sent.",
         "lemonade takes no output_compression: 5 is not sent.",
         "lemonade takes no quality: hd is not sent.",
     ]
-    assert find("openai").remarks(request) == ["quality hd is asked for as high, openai's word."]
+    assert find_dialect("openai").remarks(request) == ["quality hd is asked for as high, openai's word."]
     assert GENERIC.remarks(request) == BELUGA.remarks(request) == []
-    [told] = find("localai").remarks(Request(prompt="a whale | a boat", model="sd"))
+    [told] = find_dialect("localai").remarks(Request(prompt="a whale | a boat", model="sd"))
     assert told == "LocalAI reads what follows | in a prompt as what the picture shall not show."
     assert body("localai", Request(prompt="a whale | a boat", model="sd"))["prompt"] == "a whale | a boat"
 

@@ -116,7 +116,7 @@ class Desk:
         self.panel.get_by_text(f"{n} to buy").or_(self.panel.get_by_text("already in the store")).wait_for()
         self.button("Generate").click()
         words = f"{n} picture{'s' * (n > 1)} of “{prompt}”."
-        self.panel.locator(".beluga-told").get_by_text(words).first.wait_for()
+        self.panel.locator(".beluga-message").get_by_text(words).first.wait_for()
         self.page.wait_for_function(
             f"([prompt, n]) => ({LOADED})().filter(words => words.includes(prompt)).length >= n",
             arg=[prompt, n],

@@ -93,7 +93,7 @@ def test_a_prompt_is_typed_and_generated_with_the_keyboard_alone(opened, app, tm
 @in_lab
 def test_what_is_sent_is_what_was_typed_however_fast(opened, app):
     desk = opened("panel.result.request.take")
-    heard = desk.panel.locator("[class*=beluga-heard]")
+    heard = desk.panel.locator("[class*=beluga-received]")
     expect(heard).to_have_count(2)
     assert not any(each.is_visible() for each in heard.all())
     for turn in range(4):
@@ -105,7 +105,7 @@ def test_what_is_sent_is_what_was_typed_however_fast(opened, app):
         app.page.keyboard.press("Control+a")
         app.page.keyboard.type(prompt)
         app.page.keyboard.press("Control+Enter")
-        desk.panel.locator(".beluga-told").get_by_text(f"1 picture of “{prompt}”.").wait_for()
+        desk.panel.locator(".beluga-message").get_by_text(f"1 picture of “{prompt}”.").wait_for()
     app.run(1)
     assert "'take 3'" in app.cell(1).inner_text()
 
@@ -129,7 +129,7 @@ def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, service, app
     stops.first.click()
     expect(stops).to_have_count(0)
     assert service.left.acquire(timeout=10)
-    expect(desk.panel.locator(".beluga-told").first).to_contain_text("Stopped")
+    expect(desk.panel.locator(".beluga-message").first).to_contain_text("Stopped")
     app.cell(1).locator(".jp-InputPrompt").click()
     for _ in range(2):
         app.page.keyboard.press("i")
@@ -198,7 +198,7 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, app, tmp_path):
         expect(desk.tiles.nth(number)).to_have_class(re.compile("beluga-chosen"))
         desk.button("Compare").click()
     desk.tab("Compare")
-    sights = desk.panel.locator(".beluga-sights img")
+    sights = desk.panel.locator(".beluga-comparison img")
     expect(sights).to_have_count(2)
     before = [each.get_attribute("src") for each in sights.all()]
     desk.panel.get_by_role("slider", name="Zoom").focus()

@@ -12,9 +12,9 @@ from servers import App, localai, sglang, square
 
 import beluga_nb.config.settings as settings
 from beluga_nb.api.dialects import DIALECTS
-from beluga_nb.api.named import key_of
+from beluga_nb.api.endpoint import key_of
 from beluga_nb.catalog import off_ratio
-from beluga_nb.config.endpoints import Named
+from beluga_nb.config.endpoints import EndpointConfig
 from beluga_nb.errors import (
     APIStatusError,
     NotRecordedError,
@@ -291,7 +291,7 @@ def test_s12_the_one_line_says_what_a_file_wants_and_how_to_let_it(tmp_path):
         stranger(tmp_path, **EVERY_KEY).generate("a fox", endpoint="lab")
     assert str(failed.value) == (
         "beluga.toml names the server lab at https://evil.example/v1, and you have not: nothing was sent.\n"
-        "If you trust that address, say so yourself: set BELUGA_LAB_BASE_URL=https://evil.example/v1"
+        "If you trust that address, set it yourself: BELUGA_LAB_BASE_URL=https://evil.example/v1"
     )
 
 
@@ -436,7 +436,7 @@ def test_caps_hold_for_an_endpoint_with_a_key_and_not_for_one_without(tmp_path):
 
 
 def test_a_name_is_spelt_for_the_environment():
-    assert Named(name="my-lab").variable("BASE_URL") == "BELUGA_MY_LAB_BASE_URL"
+    assert EndpointConfig(name="my-lab").variable("BASE_URL") == "BELUGA_MY_LAB_BASE_URL"
 
 
 def test_asking_an_endpoint_needs_no_loop_of_ones_own(tmp_path):

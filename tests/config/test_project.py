@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import KEY, Counting, service
 
-from beluga_nb.api.named import key_of
+from beluga_nb.api.endpoint import key_of
 from beluga_nb.config.project import LARGEST_FILE, RULES, is_untrusted_file
 from beluga_nb.config.settings import Settings, load, names
 from beluga_nb.errors import BelugaError, OverBudgetError, SettingsError

@@ -117,7 +117,7 @@ def test_the_page_allows_its_own_script_and_no_other_address():
 
 def test_a_failure_can_be_read_and_a_preview_is_called_one():
     html = grid_html(evil())
-    assert "<b>Refused</b>" in html
+    assert "<b>APIStatusError</b>" in html
     assert html.count("local preview, not model output") == 4, "twice in words, twice in the alternatives"
     assert html.count(">local preview<") == 2
 

@@ -8,6 +8,7 @@ import threading
 import pytest
 from conftest import Counting, ask, drawing, drawn
 
+from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
@@ -703,29 +704,17 @@ def test_a_damaged_sheet_is_made_anew(store, damage):
 
 def test_the_small_copy_is_made_where_the_picture_is_decoded_anyway(tmp_path):
     """Decoding is the most of the work; who checks a picture makes its small copy on the way."""
-    from beluga_nb.result import SMALL
+    decoded = []
 
-    made = []
-
-    async def checking(request):
-        made.append(SMALL.get())
-        result = await drawing(request)
-        small = Preview(b"on the way", "image/jpeg")
-        pictures = (dataclasses.replace(each, preview=small) for each in result.pictures)
-        return dataclasses.replace(result, pictures=tuple(pictures))
+    def small(image):
+        decoded.append(image.size)
+        return Preview(b"on the way", "image/jpeg")
 
     store = Store(tmp_path)
-    recorded = Recorded(
-        checking,
-        store,
-        provider="wire",
-        preview=lambda _: None,
-        notify=made.append,
-        small=lambda _: None,
-    )
+    checking = own_engine(drawing, "mine", make_preview=small).within(30)
+    recorded = Recorded(checking, store, provider="wire", preview=pytest.fail, notify=pytest.fail)
     request = Request(prompt="a fox", model="flux-2.0")
     [picture] = ask(recorded, request).pictures
-    assert callable(made[0])
-    assert SMALL.get() is None
+    assert decoded == [picture.size]
     assert picture.preview.data == b"on the way"
     assert store.preview(request, provider="wire") == picture.preview

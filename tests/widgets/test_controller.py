@@ -14,8 +14,8 @@ from beluga_nb.errors import APIStatusError, EngineError
 from beluga_nb.magics.parse import parse
 from beluga_nb.result import Result
 from beluga_nb.session import Session
+from beluga_nb.show.comparison import CURTAIN
 from beluga_nb.widgets.controller import MOST_SHOWN
-from beluga_nb.widgets.state import CURTAIN
 
 PATIENCE = 20
 
@@ -34,26 +34,26 @@ def panel(base_url, tmp_path):
 
 
 def test_the_panel_says_who_answers_in_which_mode_and_that_there_is_a_key(panel, base_url):
-    assert panel.state.answers == (f"Answers: {base_url}. Mode: auto. Key: BELUGA_API_KEY.")
+    assert panel.state.provider == (f"Answers: {base_url}. Mode: auto. Key: BELUGA_API_KEY.")
 
 
 def test_without_a_key_it_says_that_previews_are_drawn(tmp_path):
     panel = settled(Session(environ={}, folder=tmp_path).panel())
-    assert "built-in painter: previews, not model output" in panel.state.answers
+    assert "built-in painter: previews, not model output" in panel.state.provider
     fill(panel, prompt="a fox")
-    assert settled(panel).state.outlook == "1 to draw, 0 already in the store; local previews, no cost."
+    assert settled(panel).state.estimate == "1 to draw, 0 already in the store; local previews, no cost."
 
 
 def test_the_sizes_and_the_count_are_those_of_the_model(panel):
     state = panel.state
     fill(panel, model="flux-2.0", size="21:9", n=4)
-    assert (len(state.sizes), state.most, state.n) == (13, 4, 4)
+    assert (len(state.sizes), state.max_n, state.n) == (13, 4, 4)
     assert state.about_size == "21:9, best for cinematic headers."
     state.model = "seedream-4.0"
     assert [size.label for size in state.sizes] == ["1:1", "16:9", "9:16", "4:3", "3:4"]
-    assert (state.size, state.told) == ("", "seedream-4.0 has no size 21:9: its default is chosen.")
+    assert (state.size, state.message) == ("", "seedream-4.0 has no size 21:9: its default is chosen.")
     state.model = "gpt-image-2"
-    assert (state.most, state.n) == (1, 1)
+    assert (state.max_n, state.n) == (1, 1)
     assert state.about_model == "GPT-Image-2, by OpenAI: 13 sizes, 1 picture per request."
 
 
@@ -61,14 +61,14 @@ def test_it_starts_with_the_model_of_the_settings(base_url, tmp_path):
     (tmp_path / "beluga.toml").write_text(
         'model = "poster"\n[aliases]\nposter = {model = "flux-2.0", size = "3:4", quality = "hd", n = 2}\n'
     )
-    asked = panel_at(base_url, tmp_path).controller.asked
+    asked = panel_at(base_url, tmp_path).controller.arguments
     assert {name: asked[name] for name in ("model", "size", "quality", "n")} == {
         "model": "flux-2.0",
         "size": "3:4",
         "quality": "hd",
         "n": 2,
     }
-    told = panel_at(base_url, tmp_path, BELUGA_MODEL="new-model").state.told
+    told = panel_at(base_url, tmp_path, BELUGA_MODEL="new-model").state.message
     assert told == "The panel has no model 'new-model': gpt-image-2 is chosen."
 
 
@@ -78,17 +78,17 @@ def test_a_search_narrows_the_models_and_keeps_the_chosen_one(panel):
     assert names == ["flux-2.0", "seedream-4.0", "seedream-4.5", "seedream-5.0-lite"]
     assert panel.state.model == "flux-2.0"
     panel.state.search = "nothing like it"
-    assert "No model has “nothing like it”" in panel.state.told
+    assert "No model has “nothing like it”" in panel.state.message
 
 
 def test_before_the_click_it_says_what_it_would_take(panel):
     fill(panel, prompt="a fox", n=2)
-    assert settled(panel).state.outlook == "2 to buy, 0 already in the store; the price is unknown."
+    assert settled(panel).state.estimate == "2 to buy, 0 already in the store; the price is unknown."
     ask(panel, "a fox", n=2)
     fill(panel, prompt="a fox", n=3)
-    assert settled(panel).state.outlook == "1 to buy, 2 already in the store; the price is unknown."
+    assert settled(panel).state.estimate == "1 to buy, 2 already in the store; the price is unknown."
     fill(panel, prompt=" ")
-    assert settled(panel).state.outlook == ""
+    assert settled(panel).state.estimate == ""
 
 
 def test_what_comes_is_the_magics_own_object(panel):
@@ -142,7 +142,7 @@ def test_a_double_click_asks_once(tmp_path):
         job = panel.controller.generate()
         assert engine.asked.acquire(timeout=PATIENCE)
         assert panel.controller.generate() is None
-        assert panel.state.told == "The same is under way already."
+        assert panel.state.message == "The same is under way already."
         engine.answering.set()
         job.result()
         settled(panel)
@@ -228,13 +228,13 @@ def test_stop_closes_the_connection_and_leaves_the_others_running(tmp_path):
         threading.Thread(target=panel.controller.stop, args=[fox.number]).start()  # as in a subshell
         assert engine.left.wait(PATIENCE)
         heard = []
-        panel.state.observe(lambda change: heard.append(change.new), "told")
+        panel.state.observe(lambda change: heard.append(change.new), "message")
         engine.answering.set()
         settled(panel)
-    assert LOST in " ".join([*heard, panel.state.told])
+    assert LOST in " ".join([*heard, panel.state.message])
     assert [piece.picture.recipe.request.prompt for piece in panel.state.gallery] == ["a whale"]
     assert panel.state.work == ()
-    assert panel.state.trouble == ()
+    assert panel.state.error == ()
 
 
 def test_progress_says_what_has_arrived_and_how_long_it_takes(tmp_path):
@@ -285,21 +285,21 @@ def test_an_error_is_the_cells_own_two_lines_and_the_next_call_works(tmp_path):
         with pytest.raises(EngineError) as caught:
             panel.controller.session.generate("bad", model="flux-2.0")
         said = caught.value.lines()
-        assert [line.partition(", request ")[0] for line in panel.state.trouble] == [
+        assert [line.partition(", request ")[0] for line in panel.state.error] == [
             line.partition(", request ")[0] for line in said
         ]
         assert panel.state.gallery == ()
         ask(panel, "good")
-    assert panel.state.trouble == ()
+    assert panel.state.error == ()
     assert len(panel.state.gallery) == 1
 
 
 def test_what_is_refused_before_it_is_sent_is_said_there_too(panel):
     ask(panel, " ")
-    assert panel.state.trouble[0] == "RequestError: The prompt is empty."
+    assert panel.state.error[0] == "RequestError: The prompt is empty."
     ask(panel, f"a fox {KEY}")
-    assert "holds a key, or what looks like one; nothing was sent" in panel.state.trouble[0]
-    assert KEY not in "".join(panel.state.trouble)
+    assert "holds a key, or what looks like one; nothing was sent" in panel.state.error[0]
+    assert KEY not in "".join(panel.state.error)
 
 
 def test_a_fault_of_somebody_elses_is_said_and_kept(panel, monkeypatch):
@@ -308,7 +308,7 @@ def test_a_fault_of_somebody_elses_is_said_and_kept(panel, monkeypatch):
 
     monkeypatch.setattr(panel.controller.session, "submit", odd)
     ask(panel, "a fox")
-    assert panel.state.trouble == ("BelugaError: ZeroDivisionError in the panel.", "panel.failure holds it.")
+    assert panel.state.error == ("BelugaError: ZeroDivisionError in the panel.", "panel.failure holds it.")
     assert isinstance(panel.failure, ZeroDivisionError)
 
 
@@ -324,14 +324,14 @@ def test_what_arrived_of_an_incomplete_answer_is_in_the_gallery(tmp_path):
         job.result()
         settled(panel)
     assert len(panel.state.gallery) == 1
-    assert panel.state.trouble[0].startswith("IncompleteError: 1 of 2 pictures arrived")
+    assert panel.state.error[0].startswith("IncompleteError: 1 of 2 pictures arrived")
 
 
 def test_what_a_call_says_is_said_on_the_panel_and_printed_nowhere(base_url, tmp_path, capsys):
     (tmp_path / "blocked").write_text("a file where the folder should be")
     panel = panel_at(base_url, tmp_path, BELUGA_STORE="blocked")
     heard = []
-    panel.state.observe(lambda change: heard.append(change.new), "told")
+    panel.state.observe(lambda change: heard.append(change.new), "message")
     ask(panel, "a fox")
     assert any("cannot be recorded" in words for words in heard)
     assert len(panel.state.gallery) == 1
@@ -364,7 +364,7 @@ def test_a_picture_becomes_a_variable(base_url, tmp_path):
     assert names == {"whale": panel.selected}
     for wrong in ("class", "a b", "1x", ""):
         assert not panel.controller.use(wrong)
-        assert "is no name of a variable" in panel.state.trouble[0]
+        assert "is no name of a variable" in panel.state.error[0]
 
 
 def test_the_download_is_the_original_to_the_byte(panel):
@@ -383,31 +383,31 @@ def test_a_recorded_request_goes_back_into_the_form(panel):
     fill(panel, prompt="another", model="seedream-4.0", size="1:1", n=1, take="", quality="")
     panel.controller.reuse_prompt()
     asked = {"prompt": "a fox", "model": "flux-2.0", "n": 2, "take": "b", "size": "16:9", "quality": "hd"}
-    assert panel.controller.asked == asked
+    assert panel.controller.arguments == asked
 
 
 def test_favourites_and_notes_are_in_the_store_and_come_back(base_url, tmp_path):
     panel = panel_at(base_url, tmp_path)
     ask(panel, "a fox")
     ask(panel, "a whale")
-    panel.controller.favour().result()
+    panel.controller.toggle_favourite().result()
     panel.controller.annotate("the one for the <poster>").result()
     settled(panel)
     later = panel_at(base_url, tmp_path)
     assert [each.prompt for each in later.state.found if each.favourite] == ["a whale"]
     later.state.favourites = True
     assert [each.prompt for each in settled(later).state.found] == ["a whale"]
-    later.controller.bring_back(later.state.found[0]).result()
+    later.controller.recall(later.state.found[0]).result()
     settled(later)
     assert (later.state.favourite, later.state.note) == (True, "the one for the <poster>")
-    later.controller.favour().result()
+    later.controller.toggle_favourite().result()
     assert not later.state.favourite
 
 
 def test_a_note_that_cannot_be_kept_says_so(panel):
     ask(panel, "a fox")
     panel.controller.annotate("x" * 5000).result()
-    assert panel.state.trouble[0] == "RequestError: The note has 5,000 characters."
+    assert panel.state.error[0] == "RequestError: The note has 5,000 characters."
 
 
 def test_the_history_is_there_after_a_restart_and_can_be_searched(base_url, tmp_path):
@@ -418,13 +418,13 @@ def test_the_history_is_there_after_a_restart_and_can_be_searched(base_url, tmp_
     state = panel.state
     assert len(state.found) == 3
     assert all(each.preview for each in state.found)
-    state.sought = "FOX"
+    state.history_query = "FOX"
     assert {each.model for each in settled(panel).state.found} == {"flux-2.0", "seedream-4.0"}
-    state.sought_model = "seedream-4.0"
+    state.history_model = "seedream-4.0"
     assert [each.model for each in settled(panel).state.found] == ["seedream-4.0"]
-    panel.controller.bring_back(state.found[0]).result()
+    panel.controller.recall(state.found[0]).result()
     assert settled(panel).result.pictures == before.result.pictures
-    state.sought = state.sought_model = ""
+    state.history_query = state.history_model = ""
     state.since = "2000-01-01"
     assert len(settled(panel).state.found) == 3
     state.until = "2000-01-02"
@@ -447,20 +447,20 @@ def test_two_to_four_pictures_are_compared(panel):
     for piece in state.gallery[:4]:
         panel.controller.choose(piece)
         panel.controller.compare()
-    assert len(settled(panel).state.sights) == 4
+    assert len(settled(panel).state.comparison_images) == 4
     panel.controller.choose(state.gallery[4])
     panel.controller.compare()
-    assert state.trouble[0] == "RequestError: Four pictures are compared at most."
+    assert state.error[0] == "RequestError: Four pictures are compared at most."
     panel.controller.choose(state.gallery[1])
     panel.controller.compare()
-    assert len(settled(panel).state.sights) == 3
-    before = state.sights
+    assert len(settled(panel).state.comparison_images) == 3
+    before = state.comparison_images
     state.zoom, state.across = 3.0, 0.2
-    assert settled(panel).state.sights != before
-    state.how = CURTAIN
-    assert len(settled(panel).state.sights) == 1
+    assert settled(panel).state.comparison_images != before
+    state.mode = CURTAIN
+    assert len(settled(panel).state.comparison_images) == 1
     panel.controller.clear_comparison()
-    assert settled(panel).state.sights == ()
+    assert settled(panel).state.comparison_images == ()
 
 
 def test_nothing_is_asked_twice_by_looking(tmp_path):
@@ -469,7 +469,7 @@ def test_nothing_is_asked_twice_by_looking(tmp_path):
         panel = ask(panel_at(base_url, tmp_path), "a fox", n=2)
         fill(panel, prompt="another fox", n=3)
         settled(panel)
-        panel.state.sought = "fox"
+        panel.state.history_query = "fox"
         settled(panel)
     assert sum(request.n for request in engine.requests) == 2
 
@@ -477,7 +477,7 @@ def test_nothing_is_asked_twice_by_looking(tmp_path):
 def test_the_still_names_every_picture_and_weighs_little(panel):
     for number in range(5):
         ask(panel, f"fox {number}", n=4)
-    still = settled(panel).state.still
+    still = settled(panel).state.snapshot
     assert still["text/plain"].count("sha256:") == 20
     assert still["text/html"].count("<img") == 20
     assert len(json.dumps(still)) < 2_000_000
@@ -492,6 +492,6 @@ def test_a_server_of_the_file_is_among_the_models_and_is_asked(base_url, tmp_pat
     assert [model.id for model in panel.state.models] == ["gpt-image-2", "lab:flux-2.0"]
     ask(panel, model="lab:flux-2.0", size="16:9")
     assert panel.state.about_model == "lab:flux-2.0, by lab: 13 sizes, 1 picture per request."
-    assert panel.state.answers.endswith("Key: BELUGA_LAB_API_KEY.")
+    assert panel.state.provider.endswith("Key: BELUGA_LAB_API_KEY.")
     assert panel.result.request.model == "lab:flux-2.0"
     assert panel.state.cell.startswith("%%beluga -m lab:flux-2.0 -s 16:9")

@@ -2,6 +2,7 @@
 
 import re
 
+import comm
 import ipywidgets as widgets
 import nbformat
 import pytest
@@ -126,10 +127,10 @@ def test_every_control_has_a_name(panel):
 def heard(panel):
     """The fields that tell the page what the kernel has heard, by the names of what they repeat."""
     return {
-        name.removeprefix("beluga-heard-"): each
+        name.removeprefix("beluga-received-"): each
         for each in all_widgets(panel)
         for name in getattr(each, "_dom_classes", ())
-        if name.startswith("beluga-heard-")
+        if name.startswith("beluga-received-")
     }
 
 
@@ -137,7 +138,7 @@ def test_what_the_kernel_has_heard_is_the_prompt_and_the_take_and_is_never_seen(
     fields, blank = heard(panel), widgets.Textarea().get_state()
     assert set(fields) == {"prompt", "take"}
     ask(panel, "a fox", take="b", n=2)
-    for click in (panel.controller.favour, panel.controller.download, panel.controller.again):
+    for click in (panel.controller.toggle_favourite, panel.controller.download, panel.controller.again):
         click().result()
     settled(panel)
     for words in ({"prompt": "a whale\nin the <night>", "take": " c "}, {"prompt": "", "take": ""}):
@@ -168,9 +169,9 @@ def test_s08_no_synced_trait_ever_holds_a_key(panel, tmp_path):
     panel.controller.download().result()
     with service(telling) as base_url:
         refused = ask(panel_at(base_url, tmp_path / "other"), "a fox")
-    assert refused.state.trouble
+    assert refused.state.error
     for each in (panel, refused):
-        said = repr(states(each)) + repr(each.state.trait_values()) + repr(each.state.still)
+        said = repr(states(each)) + repr(each.state.trait_values()) + repr(each.state.snapshot)
         assert "fox" in said
         assert not any(spelling.decode() in said for spelling in spellings())
 
@@ -222,7 +223,7 @@ def test_s32_text_from_outside_is_in_no_html_widget(tmp_path):
             assert "alert(" not in each.value
             assert "fox" not in each.value
             assert "<b>" not in each.value
-    still = panel.state.still["text/html"]
+    still = panel.state.snapshot["text/html"]
     assert "<img src=x" not in still
     assert "&lt;img src=x" in still
 
@@ -264,7 +265,7 @@ def test_an_exported_notebook_shows_it_too(saved, exporter):
 
 def test_where_nothing_of_the_pictures_may_leave_the_still_is_words(base_url, tmp_path):
     panel = ask(panel_at(base_url, tmp_path, BELUGA_EMBED="none"), "a <fox>")
-    assert list(panel.state.still) == ["text/plain"]
+    assert list(panel.state.snapshot) == ["text/plain"]
     bundle = panel._bundle()
     assert set(bundle) == {"text/plain", "text/html"}
     assert "1 picture of “a &lt;fox&gt;”" in bundle["text/html"]
@@ -289,3 +290,20 @@ def test_a_panel_that_was_closed_is_still_and_fails_nowhere(panel, capsys):
     assert len(panel.result) == 2
     assert panel.failure is None
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_message_to_stop_is_delivered_in_the_shell_that_the_front_end_names(panel):
+    """A comm object that knows the shell of its last own message is delivered there (ipykernel 7.4)."""
+    stopped = []
+    panel.controller.stop = stopped.append
+    panel.state.work = (Work(7, "a fox", "gpt-image-2", 1),)
+    stop = widget(panel, "Stop")
+    registered = comm.get_comm_manager().get_comm(stop.comm.comm_id)
+    assert type(registered) is not type(stop.comm)
+    assert not hasattr(registered, "_reply_subshell_for")
+    click = {"method": "custom", "content": {"event": "click"}}
+    registered.handle_msg({"content": {"data": click}, "buffers": []})
+    assert stopped == [7]
+    model = stop.comm.comm_id
+    stop.close()
+    assert model not in comm.get_comm_manager().comms

@@ -1,4 +1,4 @@
-"""The cast: the subject's glyph, in its colours, where it belongs."""
+"""The cast: the subject's glyph, coloured and placed in the scene."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from beluga_nb.painter.scene import Scene
 from beluga_nb.painter.stream import Stream
 from beluga_nb.painter.subjects import GLYPHS, Coat
 
-# Side, depth and size of up to seven fellows: the first is the nearest.
+# Side, depth and size of up to seven more figures, nearest first.
 PLACES = ((0.0, 0.0, 1.0), (-0.42, 0.5, 0.7), (0.4, 0.42, 0.76), (0.2, 0.95, 0.5), (-0.2, 0.85, 0.54),
           (0.56, 1.0, 0.44), (-0.56, 0.95, 0.46))  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""An emblem: rings of petals turned about a centre, for whatever the lexicon does not know."""
+"""An emblem: rings of petals turned about a centre, for subjects that the lexicon does not know."""
 
 from collections.abc import Iterator
 

@@ -1,11 +1,11 @@
-"""The frame: how large the picture is in units, and how much detail it is worth."""
+"""The frame: the picture's size in units, and its level of detail."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Width and height in units (the short edge is 1), and a factor for how many small things there are."""
+    """Width and height in units (the short edge is 1), and a factor for the number of small things."""
 
     w: float
     h: float

@@ -10,7 +10,7 @@ INK: RGB = (28, 26, 34)
 
 
 def _bent(points: list[tuple[float, float]], bend: float) -> list[tuple[float, float]]:
-    """Return the points with the body's ends lifted or lowered, as a swimmer bends."""
+    """Return the points of a body with its ends bent up or down."""
     return [(x, y + bend * (x + 0.1) ** 2) for x, y in points]
 
 

@@ -1,4 +1,4 @@
-"""The colours a glyph wears."""
+"""The colours of a glyph."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from beluga_nb.painter.stream import Stream
 
 @dataclass(frozen=True, slots=True)
 class Coat:
-    """A colour with its sunny and shady sides, an accent, whether lamps are on, moods, and chance."""
+    """A colour with its lit and shaded sides, an accent, whether lamps are on, moods, a random stream."""
 
     base: RGB
     accent: RGB

@@ -1,4 +1,4 @@
-"""Whoever wears a shell: knight, robot, astronaut."""
+"""Knight, robot, astronaut."""
 
 import numpy as np
 

@@ -1,1 +1,1 @@
-"""What is seen: widgets and links, part by part. It decides nothing, and makes nobody's text HTML."""
+"""The panel's widgets, linked to its state; no decisions here, and no HTML from outside text."""

@@ -1,12 +1,14 @@
-"""The comparison: the same part of two to four pictures side by side, or one drawn over another."""
+"""The comparison: the same part of two to four pictures side by side, or a curtain between two."""
 
 from __future__ import annotations
 
 import ipywidgets as widgets
 import traitlets
 
+from beluga_nb.result import Preview
+from beluga_nb.show.comparison import CURTAIN, SIDE_BY_SIDE
 from beluga_nb.widgets.controller import Controller
-from beluga_nb.widgets.state import CURTAIN, SIDE_BY_SIDE, State
+from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.parts import button, field, put, row
 
 _ADVICE = "Choose pictures and press Compare: two to four of them."
@@ -14,14 +16,14 @@ _ADVICE = "Choose pictures and press Compare: two to four of them."
 
 def comparison(state: State, controller: Controller) -> widgets.VBox:
     """Return the comparison."""
-    how = widgets.Dropdown(description="How", options=[SIDE_BY_SIDE, CURTAIN])
-    traitlets.link((state, "how"), (how, "value"))
+    mode = widgets.Dropdown(description="How", options=[SIDE_BY_SIDE, CURTAIN])
+    traitlets.link((state, "mode"), (mode, "value"))
     split = _slider(state, "split", "Split", 0.0, 1.0, 0.01)
 
     def follow(_: object = None) -> None:
-        split.layout.display = None if state.how == CURTAIN else "none"
+        split.layout.display = None if state.mode == CURTAIN else "none"
 
-    state.observe(follow, "how")
+    state.observe(follow, "mode")
     follow()
     sliders = widgets.VBox(
         [
@@ -35,11 +37,11 @@ def comparison(state: State, controller: Controller) -> widgets.VBox:
     return widgets.VBox(
         [
             row(
-                field(how, width="140px"),
-                button("Clear", controller.clear_comparison, told="Compare nothing"),
+                field(mode, width="140px"),
+                button("Clear", controller.clear_comparison, tooltip="Compare nothing"),
             ),
             sliders,
-            _sights(state),
+            _images(state),
         ]
     )
 
@@ -57,34 +59,39 @@ def _slider(
     return slider
 
 
-def _sights(state: State) -> widgets.VBox:
+def _images(state: State) -> widgets.VBox:
     advice, box = widgets.Label(_ADVICE), widgets.Box()
-    advice.add_class("beluga-told")
-    box.add_class("beluga-sights")
-    made: list[widgets.VBox] = []
+    advice.add_class("beluga-message")
+    box.add_class("beluga-comparison")
+    shown: list[_NamedImage] = []
 
     def show(_: object = None) -> None:
-        while len(made) < len(state.sights):
-            made.append(_sight())
+        while len(shown) < len(state.comparison_images):
+            shown.append(_NamedImage())
         words = [piece.words for piece in state.compared]
-        if len(state.sights) == 1 < len(words):
+        # The curtain shows two pictures in one image.
+        if len(state.comparison_images) == 1 < len(words):
             words = [f"{words[0]} | {words[1]}"]
-        for each, sight, told in zip(made, state.sights, words, strict=False):
-            image, label = each.children
-            put(image, sight)
-            label.value = told
-        box.children = tuple(made[: len(state.sights)])
+        for named, image, text in zip(shown, state.comparison_images, words, strict=False):
+            named.show(image, text)
+        box.children = tuple(each.box for each in shown[: len(state.comparison_images)])
         advice.layout.display = "none" if len(state.compared) > 1 else None
 
-    state.observe(show, ["sights", "compared"])
+    state.observe(show, ["comparison_images", "compared"])
     show()
     return widgets.VBox([advice, box])
 
 
-def _sight() -> widgets.VBox:
-    image, label = widgets.Image(), widgets.Label()
-    for name in ("alt", "note"):
-        label.add_class(f"beluga-{name}")
-    sight = widgets.VBox([image, label])
-    sight.add_class("beluga-named")
-    return sight
+class _NamedImage:
+    """An image with its text alternative in a label, which the script copies into `alt`."""
+
+    def __init__(self) -> None:
+        self._image, self._label = widgets.Image(), widgets.Label()
+        for name in ("alt", "note"):
+            self._label.add_class(f"beluga-{name}")
+        self.box = widgets.VBox([self._image, self._label])
+        self.box.add_class("beluga-named")
+
+    def show(self, image: Preview, words: str) -> None:
+        put(self._image, image)
+        self._label.value = words

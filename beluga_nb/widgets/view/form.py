@@ -1,4 +1,4 @@
-"""The form: what is asked for, and what that would take."""
+"""The form: the parameters of the request, and an estimate of what it buys."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import ipywidgets as widgets
 import traitlets
 
 from beluga_nb.widgets.controller import Controller
-from beluga_nb.widgets.state import PER_MODEL, State
+from beluga_nb.widgets.state import DEFAULT, State
 from beluga_nb.widgets.view.parts import button, choices, field, line, row
 
-_QUALITIES = [("default", PER_MODEL), ("standard", "standard"), ("hd", "hd")]
+_QUALITIES = [("default", DEFAULT), ("standard", "standard"), ("hd", "hd")]
 
 
 def form(state: State, controller: Controller) -> widgets.VBox:
@@ -17,23 +17,22 @@ def form(state: State, controller: Controller) -> widgets.VBox:
     generate = button(
         "Generate",
         controller.generate,
-        told="Generate what the form says (Ctrl or Cmd with Enter)",
+        tooltip="Generate what the form says (Ctrl or Cmd with Enter)",
         name="generate",
         style="primary",
     )
-    made = widgets.VBox(
+    box = widgets.VBox(
         [
-            line(state, "answers"),
+            line(state, "provider"),
             _prompt(state),
             row(_model(state), _size(state)),
             row(_quality(state), _count(state), _take(state)),
-            row(generate, line(state, "outlook")),
-            *(_heard(state, name) for name in ("prompt", "take")),
+            row(generate, line(state, "estimate", width="auto")),
+            *(_received(state, name) for name in ("prompt", "take")),
         ]
     )
-    made.add_class("beluga-form")
-    made.children[4].children[-1].layout.width = "auto"
-    return made
+    box.add_class("beluga-form")
+    return box
 
 
 def _prompt(state: State) -> widgets.DOMWidget:
@@ -63,7 +62,7 @@ def _size(state: State) -> widgets.VBox:
 
     def options() -> list[tuple[str, str]]:
         labels = [(size.label, size.label) for size in state.sizes]
-        return [("default", PER_MODEL), *labels, ("auto", "auto")]
+        return [("default", DEFAULT), *labels, ("auto", "auto")]
 
     choices(radio, state, among="sizes", chosen="size", options=options)
     return widgets.VBox(
@@ -79,7 +78,7 @@ def _quality(state: State) -> widgets.DOMWidget:
 
 def _count(state: State) -> widgets.DOMWidget:
     count = widgets.BoundedIntText(description="Pictures", min=1)
-    traitlets.dlink((state, "most"), (count, "max"))
+    traitlets.dlink((state, "max_n"), (count, "max"))
     traitlets.link((state, "n"), (count, "value"))
     return field(count, width="90px")
 
@@ -90,10 +89,10 @@ def _take(state: State) -> widgets.DOMWidget:
     return field(take, width="240px", name="take")
 
 
-def _heard(state: State, name: str) -> widgets.Textarea:
-    # A widget sends what is typed only when the kernel has taken what was typed before, and a click overtakes
-    # it. By this the page knows what has arrived, and holds the click back until all of it has.
-    heard = widgets.Textarea(layout={"display": "none"})
-    heard.add_class(f"beluga-heard-{name}")
-    traitlets.dlink((state, name), (heard, "value"))
-    return heard
+def _received(state: State, name: str) -> widgets.Textarea:
+    # A widget sends its newest text only after the kernel has acknowledged the text before, so a click can
+    # overtake it. This hidden field echoes what the kernel has received, and the script delays the click.
+    echo = widgets.Textarea(layout={"display": "none"})
+    echo.add_class(f"beluga-received-{name}")
+    traitlets.dlink((state, name), (echo, "value"))
+    return echo

@@ -1,4 +1,4 @@
-"""The history: what the store has, as tiles that bring it back."""
+"""The history: the recorded runs as tiles; a click adds one to the gallery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EVERY = ("every model", "")
 
 def history(state: State, controller: Controller) -> widgets.VBox:
     """Return the history with its filters."""
-    tiles = Tiles(lambda number: controller.bring_back(state.found[number]))
+    tiles = Tiles(lambda number: controller.recall(state.found[number]))
     count = widgets.Label(layout={"height": "auto"})
 
     def show(_: object = None) -> None:
@@ -35,10 +35,10 @@ def history(state: State, controller: Controller) -> widgets.VBox:
 
 def _filters(state: State, controller: Controller) -> widgets.Box:
     text = widgets.Text(description="Search prompts")
-    traitlets.link((state, "sought"), (text, "value"))
+    traitlets.link((state, "history_query"), (text, "value"))
     models = [_EVERY, *((each.id, each.id) for each in controller.session.offered())]
     model = widgets.Dropdown(description="Of model", options=models)
-    traitlets.link((state, "sought_model"), (model, "value"))
+    traitlets.link((state, "history_model"), (model, "value"))
     only = widgets.Checkbox(description="Favourites only", indent=False, layout={"width": "auto"})
     traitlets.link((state, "favourites"), (only, "value"))
     return row(

@@ -1,4 +1,4 @@
-"""The parts that the views are made of: labelled fields, lines of text, buttons."""
+"""Parts of the views: labelled fields, lines of text, buttons."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def bundle(widget: widgets.Widget, words: str) -> dict[str, object]:
-    """Return what shows a widget in a notebook; `words` stand in its place where there are no widgets."""
+    """Return the MIME bundle of a widget; front ends without widgets show `words`."""
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     return {WIDGET: view, "text/plain": words}
 
 
 def tabs(parts: Mapping[str, widgets.DOMWidget]) -> widgets.Tab:
-    """Return parts behind one another, by their titles."""
-    made = widgets.Tab(tuple(parts.values()))
+    """Return tabs with these titles."""
+    tab = widgets.Tab(tuple(parts.values()))
     for number, title in enumerate(parts):
-        made.set_title(number, title)  # `titles` is new in ipywidgets 8
-    return made
+        tab.set_title(number, title)  # the `titles` trait is new in ipywidgets 8
+    return tab
 
 
 CAN_FOCUS = hasattr(widgets.DOMWidget, "focus")
-"""Whether a widget can be given the focus: since ipywidgets 8."""
+"""Whether a widget has the method `focus`, which is new in ipywidgets 8."""
 
 
 def field(widget: widgets.DOMWidget, *, width: str = "100%", name: str = "") -> widgets.DOMWidget:
@@ -40,34 +40,34 @@ def field(widget: widgets.DOMWidget, *, width: str = "100%", name: str = "") -> 
     return widget
 
 
-def line(state: State, trait: str, name: str = "note") -> widgets.Label:
-    """Return a line of text that says what a trait says."""
-    label = widgets.Label(layout={"width": "100%"})
+def line(state: State, trait: str, name: str = "note", *, width: str = "100%") -> widgets.Label:
+    """Return a line of text with the value of a trait."""
+    label = widgets.Label(layout={"width": width})
     label.add_class(f"beluga-{name}")
     traitlets.dlink((state, trait), (label, "value"))
     return label
 
 
 def button(
-    words: str, do: Callable[[], object], *, told: str, name: str = "", style: str = ""
+    words: str, action: Callable[[], object], *, tooltip: str, name: str = "", style: str = ""
 ) -> widgets.Button:
-    """Return a button that does something when it is clicked; `told` says what, to who hovers or listens."""
-    made = widgets.Button(description=words, tooltip=told, button_style=style, layout={"width": "auto"})
-    made.on_click(lambda _: do())
+    """Return a button that runs an action; the tooltip is its description for screen readers too."""
+    made = widgets.Button(description=words, tooltip=tooltip, button_style=style, layout={"width": "auto"})
+    made.on_click(lambda _: action())
     if name:
         made.add_class(f"beluga-{name}")
     return made
 
 
 def row(*parts: widgets.DOMWidget) -> widgets.Box:
-    """Return parts side by side, as far as there is room."""
-    made = widgets.Box(parts)
-    made.add_class("beluga-row")
-    return made
+    """Return parts side by side; they wrap where the row is too narrow."""
+    box = widgets.Box(parts)
+    box.add_class("beluga-row")
+    return box
 
 
 def visible(widget: widgets.DOMWidget, state: State, trait: str) -> None:
-    """Have a widget seen only while a trait says something."""
+    """Hide a widget while a trait is empty or false."""
 
     def follow(_: object = None) -> None:
         widget.layout.display = None if getattr(state, trait) else "none"
@@ -84,9 +84,9 @@ def choices(
     chosen: str,
     options: Callable[[], Sequence[tuple[str, str]]],
 ) -> None:
-    """Have a list show the options, anew when `among` changes, and what is chosen in step with the state.
+    """Update a list's options whenever `among` changes, and link its value to the trait `chosen`.
 
-    Core widgets choose the first option by themselves whenever the options change; the state is to stay.
+    A core widget selects its first option whenever its options change; here the trait keeps its value.
     """
     busy = False
 
@@ -94,15 +94,16 @@ def choices(
         nonlocal busy
         busy = True
         try:
-            told = list(options())
-            if list(widget.options) != told:
-                widget.options = told
+            current = list(options())
+            if list(widget.options) != current:
+                widget.options = current
             value = getattr(state, chosen)
-            widget.value = value if value in [each for _, each in told] else None
+            widget.value = value if value in [each for _, each in current] else None
         finally:
             busy = False
 
     def choose(change: traitlets.Bunch) -> None:
+        # Ignore the selections that `show` makes itself.
         if not busy and change.new is not None:
             setattr(state, chosen, change.new)
 
@@ -112,7 +113,8 @@ def choices(
 
 
 def put(image: widgets.Image, preview: Preview) -> None:
-    """Show a picture in a widget, unless it shows it already."""
+    """Show a picture in an image widget, unless it shows it already."""
+    # Assigning the same bytes would send them to the front end again.
     if image.value != preview.data:
         image.format = preview.media_type.partition("/")[2]
         image.value = preview.data

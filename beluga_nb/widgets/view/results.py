@@ -1,4 +1,4 @@
-"""The gallery, and the chosen picture: large, with its recipe and what can be done with it."""
+"""The gallery, and the chosen picture: enlarged, with its recipe and its actions."""
 
 from __future__ import annotations
 
@@ -40,20 +40,17 @@ def gallery(state: State, controller: Controller) -> widgets.VBox:
 
 
 def chosen(state: State, controller: Controller) -> widgets.Box:
-    """Return the chosen picture, large, with what can be done with it; seen while there is one."""
-    made = widgets.Box([_large(state), _deeds(state, controller)])
-    made.add_class("beluga-large")
-    visible(made, state, "chosen")
-    return made
+    """Return the chosen picture, enlarged, with its actions; hidden while none is chosen."""
+    box = widgets.Box([_enlarged(state), _actions(state, controller)])
+    box.add_class("beluga-large")
+    visible(box, state, "chosen")
+    return box
 
 
-def _large(state: State) -> widgets.VBox:
+def _enlarged(state: State) -> widgets.VBox:
     image, words, caption = widgets.Image(), widgets.Label(), widgets.Label()
-    image.add_class("beluga-shown")
-    for each, name in ((words, "alt"), (words, "told"), (caption, "note")):
+    for each, name in ((image, "shown"), (words, "alt"), (words, "recipe"), (caption, "note")):
         each.add_class(f"beluga-{name}")
-    words.remove_class("beluga-told")
-    words.add_class("beluga-recipe")
 
     def show(_: object = None) -> None:
         if state.enlarged and state.chosen:
@@ -61,13 +58,15 @@ def _large(state: State) -> widgets.VBox:
             words.value, caption.value = state.chosen.words, state.chosen.caption
 
     state.observe(show, ["enlarged", "chosen"])
-    made = widgets.VBox([image, words, caption])
-    made.add_class("beluga-named")
-    return made
+    box = widgets.VBox([image, words, caption])
+    box.add_class("beluga-named")
+    return box
 
 
-def _deeds(state: State, controller: Controller) -> widgets.VBox:
-    favourite = button("☆ Favourite", controller.favour, told="Keep as a favourite, or no longer")
+def _actions(state: State, controller: Controller) -> widgets.VBox:
+    favourite = button(
+        "☆ Favourite", controller.toggle_favourite, tooltip="Keep as a favourite, or no longer"
+    )
 
     def star(_: object) -> None:
         favourite.description = "★ Favourite" if state.favourite else "☆ Favourite"
@@ -78,15 +77,19 @@ def _deeds(state: State, controller: Controller) -> widgets.VBox:
         [
             row(
                 favourite,
-                button("New take", controller.again, told="Ask for the same again, as a new take"),
-                button("Compare", controller.compare, told="Take this picture into the comparison, or out"),
-                button("Edit", controller.reuse_prompt, told="Put this prompt and its options into the form"),
-                button("Copy prompt", lambda: None, told="Copy the prompt to the clipboard", name="copy"),
-                button("Download", controller.download, told="Download the original, to the byte"),
+                button("New take", controller.again, tooltip="Ask for the same again, as a new take"),
+                button(
+                    "Compare", controller.compare, tooltip="Take this picture into the comparison, or out"
+                ),
+                button(
+                    "Edit", controller.reuse_prompt, tooltip="Put this prompt and its options into the form"
+                ),
+                button("Copy prompt", lambda: None, tooltip="Copy the prompt to the clipboard", name="copy"),
+                button("Download", controller.download, tooltip="Download the original, to the byte"),
                 button(
                     "Insert as cell",
                     controller.show_cell,
-                    told="Put the cell that asks for this below the panel",
+                    tooltip="Put the cell that asks for this below the panel",
                     name="insert",
                 ),
             ),
@@ -115,7 +118,7 @@ def _original(state: State) -> widgets.HTML:
 
 
 def _link(original: Original) -> str:
-    # Nothing in here is anybody's text: a name made of a hash, a media type of ours, and base64.
+    # No outside text, so nothing to escape: a name made of a hash, a known media type, and base64.
     source = f"data:{original.media_type};base64,{base64.b64encode(original.data).decode()}"
     words = f"{original.name} ({len(original.data):,} bytes)"
     return f'<a download="{original.name}" href="{source}">{words}</a>'
@@ -127,7 +130,7 @@ def _use(state: State, controller: Controller) -> widgets.Box:
     use = button(
         "Use as a variable",
         lambda: controller.use(state.name),
-        told="Put this picture into the notebook under that name",
+        tooltip="Put this picture into the notebook under that name",
     )
     return row(field(name, width="130px"), use)
 

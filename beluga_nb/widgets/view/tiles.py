@@ -1,9 +1,10 @@
-"""Small pictures to choose from: each is a picture and a button, which has its name."""
+"""Tiles: small pictures to choose from, each with a button that has an accessible name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import ipywidgets as widgets
 
@@ -13,7 +14,7 @@ from beluga_nb.widgets.view.parts import put
 
 @dataclass(frozen=True)
 class Tile:
-    """What a tile shows: a small picture, if there is one, a line below, and all of it in words."""
+    """The content of a tile: a picture or none, a caption, its full description, whether it is chosen."""
 
     preview: Preview | None
     caption: str
@@ -22,36 +23,36 @@ class Tile:
 
 
 class Tiles:
-    """A grid of tiles, whose widgets are used again, so that a long session does not pile them up."""
+    """A grid of tiles. Widgets are reused, so that a long session does not accumulate them."""
 
     def __init__(self, click: Callable[[int], object]) -> None:
         self.box = widgets.Box()
         self.box.add_class("beluga-tiles")
         self._click = click
-        self._made: list[widgets.VBox] = []
+        self._tiles: list[_TileWidget] = []
 
     def show(self, tiles: Sequence[Tile]) -> None:
-        """Show these, in their order."""
-        while len(self._made) < len(tiles):
-            self._made.append(self._tile(len(self._made)))
-        for made, tile in zip(self._made, tiles, strict=False):
-            _fill(made, tile)
-        self.box.children = tuple(self._made[: len(tiles)])
-
-    def _tile(self, number: int) -> widgets.VBox:
-        button = widgets.Button()
-        button.on_click(lambda _: self._click(number))
-        made = widgets.VBox([widgets.Image(), button])
-        made.add_class("beluga-tile")
-        return made
+        """Show these tiles, in their order."""
+        while len(self._tiles) < len(tiles):
+            self._tiles.append(_TileWidget(partial(self._click, len(self._tiles))))
+        for widget, tile in zip(self._tiles, tiles, strict=False):
+            widget.show(tile)
+        self.box.children = tuple(each.box for each in self._tiles[: len(tiles)])
 
 
-def _fill(made: widgets.VBox, tile: Tile) -> None:
-    image, button = made.children
-    if tile.preview:
-        put(image, tile.preview)
-    button.description, button.tooltip = tile.caption, tile.words
-    if tile.chosen:
-        made.add_class("beluga-chosen")
-    else:
-        made.remove_class("beluga-chosen")
+class _TileWidget:
+    def __init__(self, click: Callable[[], object]) -> None:
+        self._image = widgets.Image()
+        self._button = widgets.Button()
+        self._button.on_click(lambda _: click())
+        self.box = widgets.VBox([self._image, self._button])
+        self.box.add_class("beluga-tile")
+
+    def show(self, tile: Tile) -> None:
+        if tile.preview:
+            put(self._image, tile.preview)
+        self._button.description, self._button.tooltip = tile.caption, tile.words
+        if tile.chosen:
+            self.box.add_class("beluga-chosen")
+        else:
+            self.box.remove_class("beluga-chosen")

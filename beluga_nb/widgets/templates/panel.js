@@ -1,11 +1,11 @@
-// What core widgets cannot do by themselves. `this` is the panel's own <style>; nothing is loaded from anywhere.
+// What core widgets cannot do: names, keys, the clipboard. `this` is the panel's <style> element.
 const root = this.closest('.beluga-panel');
 if (root && !root.belugaReady) {
   root.belugaReady = true;
   const all = (selector) => [...root.querySelectorAll(selector)];
   const click = (selector) => root.querySelector(selector)?.click();
 
-  // Names for screen readers, which core widgets leave out.
+  // Accessible names and roles, which core widgets lack.
   const attribute = (element, name, value) => {
     if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
   };
@@ -32,7 +32,7 @@ if (root && !root.belugaReady) {
       attribute(box, 'aria-label', 'Size');
       for (const radio of box.querySelectorAll('input')) radio.name = root.belugaName;
     }
-    for (const [selector, role] of [['.beluga-told', 'status'], ['.beluga-trouble', 'alert'], ['.beluga-work', 'status']])
+    for (const [selector, role] of [['.beluga-message', 'status'], ['.beluga-error', 'alert'], ['.beluga-work', 'status']])
       for (const element of all(selector)) attribute(element, 'role', role);
     for (const panel of all('.widget-tab-contents > *')) attribute(panel, 'role', 'tabpanel');
     for (const tab of all('.lm-TabBar-tab')) attribute(tab, 'aria-label', tab.textContent);
@@ -47,36 +47,37 @@ if (root && !root.belugaReady) {
   new MutationObserver(name).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
   name();
 
-  // A click on Generate waits until the kernel has heard all that was typed before it.
+  // A click on Generate waits until the kernel has received all text that was typed before it.
   const typed = (name) => root.querySelector(`.beluga-${name} :is(textarea, input)`)?.value;
-  const heard = (name) => root.querySelector(`.beluga-heard-${name} textarea`)?.value;
-  const unheard = () => ['prompt', 'take'].some((name) => typed(name) !== heard(name));
+  const received = (name) => root.querySelector(`.beluga-received-${name} textarea`)?.value;
+  const pending = () => ['prompt', 'take'].some((name) => typed(name) !== received(name));
   let waiting = 0;
   root.addEventListener('click', (event) => {
     const button = event.target.closest('.beluga-generate');
-    if (!button || !unheard()) return;
+    if (!button || !pending()) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     clearInterval(waiting);
     waiting = setInterval(() => {
-      if (root.isConnected && unheard()) return;
+      if (root.isConnected && pending()) return;
       clearInterval(waiting);
       if (root.isConnected) button.click();
     }, 20);
   }, true);
 
-  // Arrows and the like belong to the control that has the focus. The notebook would move its own cursor by
-  // them, and Notebook 7 before the panel hears of them: the window hears first, and asks it to leave them.
+  // Navigation keys belong to the focused control, but the notebook would move its own cursor by them, and
+  // Notebook 7 does so before the event reaches the panel. A capturing listener on the window runs first and
+  // sets the attribute that tells Lumino to ignore the key.
   const steps = ['ArrowRight', 'ArrowLeft', 'ArrowDown', 'ArrowUp', 'Home', 'End', 'PageUp', 'PageDown'];
   const claim = (element, own) => element?.toggleAttribute('data-lm-suppress-shortcuts', own);
-  const hear = (event) => {
+  const capture = (event) => {
     const alone = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (root.contains(event.target)) claim(event.target, alone && steps.includes(event.key));
   };
-  root.addEventListener('focusin', () => window.addEventListener('keydown', hear, true));
-  root.addEventListener('focusout', () => window.removeEventListener('keydown', hear, true));
+  root.addEventListener('focusin', () => window.addEventListener('keydown', capture, true));
+  root.addEventListener('focusout', () => window.removeEventListener('keydown', capture, true));
 
-  // Keys: Ctrl or Cmd with Enter generates, arrows walk through pictures.
+  // Ctrl or Cmd with Enter generates; arrows move through the tiles.
   root.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && event.target.closest('.beluga-form')) {
       event.preventDefault();
@@ -97,8 +98,8 @@ if (root && !root.belugaReady) {
     }
   }, true);
 
-  // In the comparison the wheel zooms and dragging pans all pictures at once, or moves the slider: by the keys
-  // of the sliders above, which a person could press as well.
+  // In the comparison the wheel zooms, and dragging pans or moves the curtain. Both send keys to the sliders
+  // above, so that widgets and kernel stay in step.
   const press = (name, times) => {
     const handle = all('.beluga-sliders [role=slider]').find((each) => each.getAttribute('aria-label') === name);
     const key = times > 0 ? 'ArrowRight' : 'ArrowLeft';
@@ -107,13 +108,13 @@ if (root && !root.belugaReady) {
       handle?.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
   };
   root.addEventListener('wheel', (event) => {
-    if (!event.target.closest('.beluga-sights')) return;
+    if (!event.target.closest('.beluga-comparison')) return;
     event.preventDefault();
     press('Zoom', event.deltaY < 0 ? 3 : -3);
   }, {passive: false});
   let held = null;
   root.addEventListener('pointerdown', (event) => {
-    const image = event.target.closest('.beluga-sights img');
+    const image = event.target.closest('.beluga-comparison img');
     if (!image) return;
     event.preventDefault();
     held = {x: event.clientX, y: event.clientY, width: image.clientWidth, height: image.clientHeight, image};
@@ -131,13 +132,13 @@ if (root && !root.belugaReady) {
   });
   for (const end of ['pointerup', 'pointercancel']) root.addEventListener(end, () => { held = null; });
 
-  // The clipboard, where the page may use it.
+  // Copying fails where the page may not use the clipboard.
   const copy = async (text) => {
     try { await navigator.clipboard.writeText(text); }
     catch { /* the text stands in a field, to be copied by hand */ }
   };
 
-  // A new cell below the panel's, made as a person makes one: the key B, and a paste.
+  // Insert a cell below the panel by the notebook's own key B and a paste event: no API is reachable from here.
   const insert = async (text) => {
     const cell = root.closest('.jp-Cell');
     const notebook = cell?.closest('.jp-Notebook');

@@ -1,0 +1,170 @@
+"""Every way from bytes to pixels and back agrees about the colours, whatever the mode of a picture."""
+
+import io
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from beluga_nb.compare.measure import brightness
+from beluga_nb.images import decode, eight_bit, flatten
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Recipe
+from beluga_nb.show.blind import blind
+from beluga_nb.show.comparison import side_by_side
+from beluga_nb.show.grid import Dimension, Figure, Square, Table
+from beluga_nb.show.preview import enlarged, montage, preview, thumbnail, tile
+from beluga_nb.show.sheet import small_sheet
+
+SIZE = (96, 96)
+WHITE = (255, 255, 255)
+TOLERANCE = 8  # of a value from 0 to 255; a JPEG of a low quality is off by as much
+
+RED, BLUE = (200, 30, 30), (30, 60, 200)
+
+
+def halves(mode, left, right):
+    image = Image.new(mode, SIZE, left)
+    # Pillow pastes a plain value into 16 bits by its low byte only.
+    image.paste(Image.new(mode, (SIZE[0] // 2, SIZE[1]), right), (SIZE[0] // 2, 0))
+    return image
+
+
+def encoded(image, kind, **options):
+    image.save(buffer := io.BytesIO(), kind, **options)
+    return buffer.getvalue()
+
+
+def palette(**options):
+    image = halves("P", 0, 1)
+    image.putpalette([*RED, *BLUE])
+    return encoded(image, "PNG", **options)
+
+
+def chunk(name, content):
+    checked = name + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+def sixteen_bits(color_type, left, right):
+    """A PNG of 16 bits a channel, which Pillow cannot write in colour."""
+    half = SIZE[0] // 2
+    row = b"\0" + struct.pack(f">{len(left) * half}H", *left * half)
+    row += struct.pack(f">{len(right) * half}H", *right * half)
+    header = struct.pack(">IIBBBBB", *SIZE, 16, color_type, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(row * SIZE[1])), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+def animated(kind, **options):
+    frames = [halves("RGB", RED, BLUE), Image.new("RGB", SIZE, "lime")]
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100, **options)
+
+
+# The bytes, and the colours of the two halves on white.
+PICTURES = {
+    "RGB": (encoded(halves("RGB", RED, BLUE), "PNG"), RED, BLUE),
+    "16-bit grey": (encoded(halves("I;16", 20_000, 60_000), "PNG"), (78, 78, 78), (234, 234, 234)),
+    "palette": (palette(), RED, BLUE),
+    "palette with a transparent colour": (palette(transparency=1), RED, WHITE),
+    "grey with alpha": (encoded(halves("LA", (100, 255), (0, 128)), "PNG"), (100,) * 3, (127,) * 3),
+    "CMYK": (
+        encoded(halves("CMYK", (0, 200, 200, 0), (0, 0, 0, 128)), "JPEG", quality=95),
+        (255, 55, 55),
+        (127, 127, 127),
+    ),
+    "1-bit": (encoded(halves("1", 0, 1), "PNG"), (0, 0, 0), WHITE),
+    "16-bit RGB": (sixteen_bits(2, (65_535, 20_000, 0), (0, 20_000, 65_535)), (255, 78, 0), (0, 78, 255)),
+    "16-bit RGBA": (sixteen_bits(6, (65_535, 20_000, 0, 65_535), (0, 0, 0, 0)), (255, 78, 0), WHITE),
+    "animated PNG": (animated("PNG"), RED, BLUE),
+    "animated WebP": (animated("WEBP", lossless=True), RED, BLUE),
+}
+
+
+def picture_of(data):
+    media_type = {b"\x89P": "image/png", b"\xff\xd8": "image/jpeg", b"RI": "image/webp"}[data[:2]]
+    request = Request(prompt="a fox", model="flux-2.0")
+    return Picture(data, media_type, Recipe(request=request, engine="x"))
+
+
+def on_white(data):
+    image = Image.open(io.BytesIO(data))
+    white = Image.new("RGBA", image.size, "white")
+    if image.mode == "I;16":
+        image = Image.frombytes("L", image.size, image.tobytes()[1::2])  # the high bytes
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def of_halves(image):
+    """The colours in the middle of the two halves."""
+    return [image.getpixel((image.width * part // 4, image.height // 2)) for part in (1, 3)]
+
+
+def is_near(one, other):
+    return all(abs(a - b) <= TOLERANCE for a, b in zip(one, other, strict=True))
+
+
+def saved(suffix):
+    def save(picture, folder):
+        return [on_white(picture.save(folder / f"fox{suffix}", metadata="none").read_bytes())]
+
+    return save
+
+
+def small(make):
+    return lambda picture, _: [on_white(make(picture).data)]
+
+
+WAYS = {
+    "preview": small(preview),
+    "enlarged": small(enlarged),
+    "thumbnail": small(lambda picture: thumbnail(preview(picture))),
+    "tile": small(lambda picture: tile(preview(picture))),
+    "montage": small(lambda picture: montage([preview(picture)])),
+    "blind": lambda picture, _: list(map(on_white, blind(picture.image, picture.image))),
+    "comparison": small(lambda picture: side_by_side([picture.image], zoom=1.0, across=0.5, down=0.5)[0]),
+    "saved as JPEG": saved(".jpg"),
+    "saved as PNG": saved(".png"),
+    "saved as WebP": saved(".webp"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_copy_of_a_picture_has_its_colours(name, way, tmp_path):
+    data, *colours = PICTURES[name]
+    for copy in WAYS[way](picture_of(data), tmp_path):
+        assert all(map(is_near, of_halves(copy), colours)), of_halves(copy)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_sheet_of_a_grid_has_the_colours_of_a_picture(name):
+    data, *colours = PICTURES[name]
+    picture = picture_of(data)
+    square = Square((Figure(picture, "", lambda: decode(data)),))
+    table = Table(head="", prompts=(), dimensions=(Dimension("x", ("y",)),), squares={("y",): square})
+    sheet = on_white(small_sheet(table).data)
+    for colour in colours:
+        pixels = sum(count for count, other in sheet.getcolors(1 << 20) if is_near(other, colour))
+        assert pixels > 3_000, "of the 96 · 48 of a half"
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_measures_see_the_colours_of_a_picture(name):
+    data, *colours = PICTURES[name]
+    luma = [(0.299 * red + 0.587 * green + 0.114 * blue) / 255 for red, green, blue in colours]
+    assert brightness(decode(data)) == pytest.approx(sum(luma) / 2, abs=0.02)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_flattening_leaves_the_picture_as_it_is(name):
+    image = decode(PICTURES[name][0])
+    before = image.mode, image.tobytes()
+    flatten(image).paste("black", (0, 0, *SIZE))
+    assert (image.mode, image.tobytes()) == before
+
+
+def test_a_transparent_value_of_16_bits_makes_no_other_value_transparent():
+    grey = Image.open(io.BytesIO(encoded(halves("I;16", 200, 51_400), "PNG", transparency=200)))
+    assert eight_bit(grey).convert("RGBA").getpixel((90, 5)) == (200, 200, 200, 255)
