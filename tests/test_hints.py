@@ -43,7 +43,7 @@ OF_ONE_SURFACE = {
 NO_HINTS = {
     "cells.py": "it writes cells, whose text is code",
     "server/child.py": "it starts a process by its options; its repr is for a notebook",
-    "widgets/booth.py": "a number: -inf",
+    "show/booth.py": "a number: -inf",
     "session.py": "the source of a key is called `%beluga login`",
     "config/keys.py": "the source of a key is called `%beluga login`",
     "show/catalogue.py": "a table of `%beluga models`",
@@ -251,7 +251,7 @@ def refused():
 
 SHOWN = {
     missing: ('mode="auto"', "--mode auto", 'the setting mode = "auto"'),
-    unconfirmed: ("yes=True", "--yes", "in Python"),
+    unconfirmed: ("assume_yes=True", "--yes", "in Python"),
     refused: ("Session.models()", "%beluga models", "The model menu"),
     lambda: error_from_json(404, {}, b""): ("Session.models()", "%beluga models", "The model menu"),
     lambda: NotSentError(missing()): ('mode="auto"', "--mode auto", "the setting"),
@@ -289,7 +289,7 @@ def test_the_terminal_is_told_of_options(tmp_path, capsys):
         "Name runs, or give --older 90d, --prompt TEXT or --all.\n"
     )
     with pytest.raises(RequestError) as caught:
-        session.forget()
+        session.store.forget()
     assert caught.value.hint == 'Name runs, or give older="90d", prompt="TEXT" or everything=True.'
 
 

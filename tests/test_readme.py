@@ -22,9 +22,9 @@ from beluga_nb.metadata.files import WAYS
 from beluga_nb.server.app import create_app
 from beluga_nb.server.previews import previews
 from beluga_nb.session import Session
+from beluga_nb.show.booth import KEYS
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
-from beluga_nb.widgets.booth import KEYS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

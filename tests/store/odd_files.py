@@ -119,8 +119,8 @@ def readers(folder):
         ):
             yield " ".join(words), lambda words=words: command(*words)
         yield "open", lambda: session.open("q.png")
-        yield "save", lambda: session.recall(with_pictures(store)[0]).save("q.png")
-        yield "recall", lambda: [session.recall(name) for name in with_pictures(store)]
+        yield "save", lambda: session.store.recall(with_pictures(store)[0]).save("q.png")
+        yield "recall", lambda: [session.store.recall(name) for name in with_pictures(store)]
         yield "generate", lambda: session.generate("a fox", model="flux-2.0", n=2)._repr_mimebundle_()
         yield "generate anew", lambda: session.generate("a fox", model="flux-2.0", take="2")
         yield "grid", lambda: session.grid("a {{animal}}", animal=Path("a.csv"))

@@ -15,11 +15,11 @@ from needed import needed
 
 from beluga_nb.errors import APIStatusError
 from beluga_nb.result import ImagePayload, Result
+from beluga_nb.show.widget import WIDGET
 from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
 from beluga_nb.widgets.state import Work
-from beluga_nb.widgets.view.parts import WIDGET
 
 CELL = "Its cell (copy it if none appeared)"
 
