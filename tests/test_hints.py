@@ -270,7 +270,8 @@ def test_an_error_is_shown_in_the_words_of_the_surface_that_it_has_passed(make):
         with pytest.raises(BelugaError), shown_on(surface):
             raise error
         assert expected in "\n".join(error._render_traceback_())
-        assert python in str(error), "str is for Python, always"
+        assert expected in str(error)
+        assert python in error.hint, "the attribute is for Python"
         error.traced = True
         assert expected in "\n".join(error._render_traceback_())
 
@@ -296,8 +297,8 @@ def test_the_terminal_is_told_of_options(tmp_path, capsys):
 def test_no_remedy_keeps_a_key():
     secret = Secret("bapi_a-key-that-is-in-a-hint-1234", "a test")
     error = RequestError("No.", Hint("Use ", Remedy("mode", secret.reveal()), f" or {secret.reveal()}."))
-    for surface in Surface:
-        assert secret.reveal() not in error.text(surface)
+    for error.surface in Surface:
+        assert secret.reveal() not in str(error)
         assert secret.reveal() not in repr(error.hint.parts)
 
 

@@ -367,9 +367,15 @@ def _value_of(option: Option, value: str) -> object:
         raise RequestError(f"'{value}' is no name for a variable.", "For example: -o whale")
     try:
         return option.type(value)
-    except ValueError:
+    except ValueError as error:
         flag = option.flags[0]
-        raise RequestError(f"{flag} is '{value}'.", f"Give a whole number, for example {flag} 4.") from None
+        _, *advice = error.args
+        hint = (
+            f"{advice[0][:1].upper()}{advice[0][1:]}."
+            if advice
+            else f"Give a whole number, for example {flag} 4."
+        )
+        raise RequestError(f"{flag} is '{value}'.", hint) from None
 
 
 def _unquoted(value: str) -> str:

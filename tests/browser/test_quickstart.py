@@ -20,11 +20,15 @@ def notebook():
     return nbformat.read(NOTEBOOKS / "01-quickstart.ipynb", 4)
 
 
-@pytest.fixture(scope="module")
-def lab(notebook):
-    # All cells are drawn at once, so that what is below the window can be looked at too.
+def lab_with(notebook):
+    """JupyterLab that draws all cells at once, so that those below the window can be seen too."""
     windowing = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
-    with Lab(notebook, files=[NOTEBOOKS / "beluga_store"], settings=windowing) as lab:
+    return Lab(notebook, files=[NOTEBOOKS / "beluga_store"], settings=windowing)
+
+
+@pytest.fixture
+def lab(notebook):
+    with lab_with(notebook) as lab:
         yield lab
 
 
@@ -54,7 +58,6 @@ def test_a_stranger_sees_every_picture_before_running_anything(notebook, lab):
 
 
 def test_running_it_again_gives_the_same_bytes_and_asks_nobody(notebook, lab):
-    lab.open(notebook, "again.ipynb")
     before = sorted((lab.work / "beluga_store").rglob("*"))
     lab.run_all()
     lab.page.wait_for_timeout(500)
