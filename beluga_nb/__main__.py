@@ -1,4 +1,4 @@
-"""The command line: `python -m beluga_nb lab` and `serve`, and what looks after the store."""
+"""The command line: `python -m beluga_nb`."""
 
 from __future__ import annotations
 
@@ -7,52 +7,42 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from beluga_nb.arguments import USAGE_ERROR
+from beluga_nb.commands import commands_on, function
+from beluga_nb.hints import Surface
+from beluga_nb.usage import PROGRAM, terminal_usage
+
 if TYPE_CHECKING:
     from beluga_nb.result import Engine
-
-CARE = ("verify", "weight", "history", "forget", "pack", "unpack")
-
-USAGE = """\
-usage: python -m beluga_nb COMMAND ...
-
-  lab      JupyterLab on the quickstart, or another of the notebooks
-  serve    the image API on this machine, for any OpenAI client
-  verify   what is recorded is whole, and what notebooks show is recorded
-  weight   what the pictures in notebooks weigh
-  history  what is recorded, the newest first
-  forget   remove recordings, until nothing of them is left in the store
-  pack     a notebook and the recordings that it needs, as one zip
-  unpack   … and back, every byte checked
-
-  COMMAND --help says more"""
 
 
 def main(words: Sequence[str]) -> int:
     """Run the command and return its exit status; 2 for a command that does not exist."""
-    match words:
-        case ["lab", *rest]:
-            from beluga_nb.lab import main as lab
+    if not words or words[0] in {"-h", "--help"}:
+        print(terminal_usage())
+        return 0
+    name, *rest = words
+    commands = commands_on(Surface.TERMINAL)
+    if name not in commands:
+        print(f"{PROGRAM}: no command '{name}'; there are: {', '.join(commands)}", file=sys.stderr)
+        return USAGE_ERROR
+    if program := commands[name].program:
+        status: int = function(program)(rest)
+        return status
+    from beluga_nb.cli import main  # Lazy import: a server needs no session.
 
-            return lab(rest)
-        case ["serve", *rest]:
-            from beluga_nb.server.serve import main as serve
+    return main([name, *rest])
 
-            return serve(rest, connect=_connect)
-        case [command, *rest] if command in CARE:
-            from beluga_nb.cli import main as care
 
-            return care([command, *rest])
-        case [] | ["-h" | "--help"]:
-            print(USAGE)
-            return 0
-        case [word, *_]:
-            known = ", ".join(["lab", "serve", *CARE])
-            print(f"python -m beluga_nb: no command '{word}'; there are: {known}", file=sys.stderr)
-    return 2
+def serve(words: Sequence[str]) -> int:
+    """Serve the image API until Ctrl-C."""
+    from beluga_nb.server.serve import main
+
+    return main(words, connect=_connect)
 
 
 def _connect(url: str) -> Engine:
-    # The client side and the server side meet here; neither knows the other.
+    # The client and the server side meet only here: neither imports the other.
     from beluga_nb.engines.upstream import upstream
     from beluga_nb.server.jobs import advance
 

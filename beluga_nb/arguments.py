@@ -1,12 +1,16 @@
-"""What the command lines of this package have in common."""
+"""What the command lines of this package have in common: a parser, and types of arguments."""
 
 from __future__ import annotations
 
 import argparse
+import re
+from dataclasses import dataclass
 from typing import NoReturn
 
 USAGE_ERROR = 2
 """The exit status for anything that could not be done."""
+
+_SERVED_KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # What a Bearer token may hold (RFC 6750, 2.1).
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,10 +21,37 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE_ERROR, f"{self.prog}: {message}\n{self.prog} --help says more.\n")
 
 
-def is_whole(text: str, least: int, most: int = 10**18) -> bool:
-    """Whether a word is a whole number in a range, in digits alone: `int` takes signs and blanks too.
+@dataclass(frozen=True)
+class WholeNumber:
+    """The type of a whole number in a range; raises `ValueError` for anything else.
 
-    >>> [is_whole(word, 1, 65535) for word in ("8888", "0", "+1", "65536")]
-    [True, False, False, False]
+    >>> WholeNumber(1, 65535)("8888")
+    8888
     """
-    return text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most
+
+    least: int
+    most: int | None = None
+
+    def __call__(self, text: str) -> int:
+        """Return the number; `int` alone would take signs, blanks and other scripts' digits too."""
+        is_plain = text.isascii() and text.isdigit() and len(text) < 19
+        if not is_plain or not self.least <= int(text) <= (self.most or int(text)):
+            end = "on" if self.most is None else f"to {self.most}"
+            raise ValueError(f"'{text}' is no number from {self.least} {end}")
+        return int(text)
+
+
+def port(text: str) -> int:
+    """Return the port that a text means, or raise `ValueError`; 0 stands for a free one."""
+    try:
+        return WholeNumber(0, 65535)(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is no port; give a number from 0 to 65535") from None
+
+
+def served_key(text: str) -> str:
+    """Return the key that a server is to be started with, or raise `ValueError`."""
+    if not _SERVED_KEY.fullmatch(text):
+        # The key itself is not repeated: terminals are shared and logged.
+        raise ValueError("the key must be bapi_ and letters, digits or _ . ~ + / = -")
+    return text

@@ -17,6 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import FORMATS
 from beluga_nb.request import PROMPT_LIMIT, Request
 from beluga_nb.text import sanitize
@@ -42,7 +43,7 @@ _PIXELS = rf"\s*{_EDGE}\s*[xX×]\s*{_EDGE}\s*"
 
 @dataclass(frozen=True, kw_only=True)
 class Enum:
-    """A parameter that takes one of `values`, and in place of one a word from `also`."""
+    """A parameter that takes one of `values`, or a synonym from `also`."""
 
     about: str
     values: tuple[str, ...]
@@ -50,7 +51,7 @@ class Enum:
     also: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def taken(self, name: str, value: str, _model: str, /) -> str:
-        """Return which of `values` is meant; raise `UnknownNameError` for none."""
+        """Return the value that is meant; raise `UnknownNameError` for any other."""
         if value in self.values:
             return value
         if value in self.also:
@@ -60,7 +61,7 @@ class Enum:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes(Enum):
-    """A parameter that takes labels, and pixels (`pattern`) in place of the nearest label."""
+    """A parameter that takes labels, or pixels (`pattern`) that stand for the nearest label."""
 
     pattern: str = _PIXELS
 
@@ -128,7 +129,7 @@ EXTENSIONS: Mapping[str, Parameter] = {
     "take": Text(about="A label for sampling the same request anew.", default=""),
     "sample": Range(about="The number of the first picture within its take.", least=0, default=0),
 }
-"""What our own server takes beyond the contract: which pictures of a prompt are meant."""
+"""The embedded server's extensions to the contract: take and sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +243,7 @@ def find(model_id: str) -> Model:
             "model",
             model_id,
             _by_id(),
-            hint=f"%beluga models lists all {len(models())}.",
+            hint=Hint(Remedy("models"), f" lists all {len(models())}."),
             param="model",
             code="model_not_found",
         ) from None
@@ -334,7 +335,7 @@ def of_another_server(request: Request) -> Request:
         return request
     if match := re.fullmatch(_PIXELS, request.size):
         return replace(request, size=f"{match[1]}x{match[2]}")
-    hint = "There are the 13 labels of %beluga sizes, auto, and pixels such as 1024x1024."
+    hint = Hint("There are the 13 labels of ", Remedy("sizes"), ", auto, and pixels such as 1024x1024.")
     raise UnknownNameError("size", request.size, (*labels(), AUTO), hint=hint, param="size")
 
 
@@ -369,7 +370,7 @@ def _taken(parameter: Parameter, name: str, given: Mapping[str, str | int]) -> A
 
 
 def conversions(asked: Request, request: Request) -> list[str]:
-    """Say in words where the canonical request differs from what was asked."""
+    """Return remarks on where the canonical request differs from the one that was made."""
     return [
         f"{name} {before} is asked for as {after}"
         for name, before, after in (

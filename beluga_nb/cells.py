@@ -8,22 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from beluga_nb.commands import OPTIONS
 from beluga_nb.errors import RequestError
 
+_WRITTEN = ("model", "size", "n", "quality", "take", "sample")
 FLAGS: Mapping[str, str] = {
-    "model": "-m",
-    "size": "-s",
-    "n": "-n",
-    "quality": "-q",
-    "take": "--take",
-    "sample": "--sample",
+    name: option.flags[0] for name in _WRITTEN for option in OPTIONS if option.name == name
 }
-"""The magic's option for each argument that it can say, in the order in which they are written."""
+"""The magic's option for each argument that a cell is written with, in that order."""
 
 _WORD = re.compile(r"[\w.:/+-]+")
-# Text that a cell would change on its way: IPython takes away prompts that were pasted with code and the
-# blanks of lines that hold nothing else, and frontends have their own minds about line ends and control
-# characters.
+# Text that would not survive in a cell: IPython removes prompts that were pasted with code and the blanks of
+# lines that hold nothing else, and frontends change line ends and control characters.
 _CHANGED = re.compile(
     r"^[^\S\n]+$|^[^\S\n]*(?:>>>|\.{3}|(?:\[(?:nav|ins)\] )?In \[)"
     r"|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\U0010ffff]",
@@ -43,15 +39,15 @@ def magic(prompt: str, arguments: Mapping[str, object]) -> str:
             raise RequestError(
                 f"%%beluga has no option for {name}.", "Python has: to_python() gives the call.", param=name
             )
-    said = {flag: str(arguments[name]) for name, flag in FLAGS.items() if name in arguments}
-    options = [f"{flag} {_quoted(value)}" for flag, value in said.items()]
-    line = " ".join(
-        [*options, "--raw"] if any("{{" in each for each in (prompt, *said.values())) else options
-    )
+    values = {flag: str(arguments[name]) for name, flag in FLAGS.items() if name in arguments}
+    options = [f"{flag} {_quoted(value)}" for flag, value in values.items()]
+    if any("{{" in each for each in (prompt, *values.values())):
+        options.append("--raw")
+    line = " ".join(options)
     body = f"{prompt}\n"
     if "\n" in line or _CHANGED.search(line) or _CHANGED.search(prompt):
         return f"get_ipython().run_cell_magic('beluga', {line!r}, {body!r})"
-    # A cell's last newline is no part of the prompt, and need not be there.
+    # The last newline of a cell is no part of the prompt, so it is written only where the prompt has one too.
     return f"%%beluga {line}\n{body if prompt.endswith(chr(10)) else prompt}"
 
 

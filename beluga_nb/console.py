@@ -1,25 +1,42 @@
-"""The person at the notebook or terminal: what they are told, and what they are asked."""
+"""What the user at the notebook or terminal is told and asked, and in the words of which surface."""
 
 from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
-from beluga_nb.errors import NotConfirmedError
+from beluga_nb.errors import BelugaError, NotConfirmedError
+from beluga_nb.hints import Hint, Remedy, Surface, on
 from beluga_nb.redaction import redact
 
 BEFORE_OUTPUT: ContextVar[Callable[[], None]] = ContextVar("BEFORE_OUTPUT", default=lambda: None)
-"""What is done before a word is said or asked: a line of progress goes out of the way."""
+"""Is called before anything is printed or asked, so that a line of progress is taken away first."""
 
 LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("LISTENER", default=None)
-"""Who hears, in place of the notebook, what a call says: a panel has no cell to say it in."""
+"""Gets what a call says instead of the notebook: a panel has no cell to print in."""
+
+_SURFACE: ContextVar[Surface] = ContextVar("_SURFACE", default=Surface.PYTHON)
+
+
+@contextmanager
+def shown_on(surface: Surface) -> Iterator[None]:
+    """Write what is told in the block, and the errors that leave it, in the words of a surface."""
+    token = _SURFACE.set(surface)
+    try:
+        yield
+    except BelugaError as error:
+        error.surface = surface
+        raise
+    finally:
+        _SURFACE.reset(token)
 
 
 def tell(words: str) -> None:
-    """Say something to the person at the notebook or terminal."""
-    words = redact(words)
+    """Print something for the user at the notebook or terminal."""
+    words = redact(on(words, _SURFACE.get()))
     if listener := LISTENER.get():
         listener(words)
         return
@@ -29,31 +46,32 @@ def tell(words: str) -> None:
 
 
 def ask(question: str) -> bool | None:
-    """Return the answer to a yes-or-no question, or None where nobody can answer."""
+    """Return the answer to a yes-or-no question, or None where the user cannot be asked."""
     BEFORE_OUTPUT.get()()
     if LISTENER.get() or not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
         return None
     try:
         return input(f"{redact(question)} [y/N] ").strip().lower() in {"y", "yes"}
-    except (EOFError, NotImplementedError):  # a kernel that nobody types into raises the latter
+    except (EOFError, NotImplementedError):  # A kernel whose client allows no input raises the latter.
         return None
 
 
 def ask_hidden(question: str) -> str | None:
-    """Return what is typed unseen, or None where nobody can type."""
+    """Return what is typed unseen, or None where nothing can be typed."""
     if not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
-        return None  # where there is no terminal, getpass would show what is typed
+        return None  # Without a terminal getpass would show what is typed.
     try:
         return getpass.getpass(question)
-    except UnicodeDecodeError as error:  # which holds what was typed
+    except UnicodeDecodeError as error:
+        # What was typed is no UTF-8; it may still be a key, whose check gives a better message.
         return error.object.decode("utf-8", "surrogateescape")
     except (EOFError, NotImplementedError):
         return None
 
 
 def check_yes(answer: bool | None, *, unasked: str, declined: str, nothing: str) -> None:
-    """Raise `NotConfirmedError` unless the answer is yes; None means that nobody could be asked."""
+    """Raise `NotConfirmedError` unless the answer is yes; None means that the user could not be asked."""
     if answer is None:
-        raise NotConfirmedError(unasked, f"Say so in advance: --yes, or yes=True in Python. {nothing}")
+        raise NotConfirmedError(unasked, Hint("Say so in advance: ", Remedy("yes"), f". {nothing}"))
     if not answer:
         raise NotConfirmedError(declined, nothing)

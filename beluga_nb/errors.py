@@ -3,7 +3,7 @@
 * BelugaError
   * RequestError                    refused here, before anything was sent (also a ValueError)
     * UnknownNameError              no such model, size, quality, option … with the nearest that exists
-    * NotConfirmedError             many pictures, or a deletion, and the user did not say yes
+    * NotConfirmedError             many pictures, or something to be forgotten, and it was not confirmed
     * OverBudgetError               more than max_images or max_cost allows
     * ImpossibleCombinationError    combinations of a grid that cannot be asked for, all at once
   * SettingsError                   a setting, a key or `beluga.toml` is unusable (also a ValueError)
@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal
 
+from beluga_nb.hints import Hint, Remedy, Surface, mapped, on
 from beluga_nb.redaction import redact, redact_bytes
 from beluga_nb.text import nearest, plural, printable, sanitize
 
@@ -51,43 +52,60 @@ def _is_asked_by_tb(frame: FrameType | None) -> bool:
 class BelugaError(Exception):
     """Any error of this package: `message` says what happened, `hint` what to do; neither holds a key.
 
-    `may_be_billed`: pictures may have been charged that did not arrive. `status` is that of the answer, where
-    there was one.
+    `str(error)` is for Python callers. `lines()` and a notebook's traceback fit the `surface` that the error
+    has passed (`console.shown_on`). `may_be_billed`: pictures may have been charged that did not arrive.
+    `status` is that of the answer, where there was one.
     """
 
     may_be_billed: bool = False
     status: int | None = None
     traced: bool = False  # whether a notebook shows the whole trace
+    surface: Surface = Surface.PYTHON
 
     def __init__(self, message: str, hint: str = "") -> None:
-        # Names of files, a server's text and damaged records may be part of a message that is shown.
-        super().__init__(redact(printable(message)), redact(printable(hint)))
-        self.message, self.hint = self.args
+        # Names of files, what a server says, a damaged record: all of it ends up on a screen.
+        self.message = _clean(message)
+        self.hint = mapped(hint, _clean)
+        super().__init__(self.message, self.hint)
 
     def __str__(self) -> str:
-        return redact(f"{self.message}\n{self.hint}" if self.hint else self.message)
+        return self.text(Surface.PYTHON)
+
+    def text(self, surface: Surface) -> str:
+        """Return what happened and what to do, in the words of a surface."""
+        hint = on(self.hint, surface)
+        return redact(f"{self.message}\n{hint}" if hint else self.message)
 
     def __repr__(self) -> str:
         return redact(super().__repr__())
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Most classes take other arguments than message and hint.
+        # Most are made from other arguments than their message and hint.
         state = {
-            name: redact(value) if isinstance(value, str) else value for name, value in vars(self).items()
+            name: mapped(value, redact) if isinstance(value, str) else value
+            for name, value in vars(self).items()
         }
         return _again, (type(self), *map(redact, self.args)), state
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this before it builds a traceback, for %tb too.
         whole = self.traced or _is_asked_by_tb(inspect.currentframe())
-        return redact("".join(traceback.format_exception(self))).splitlines() if whole else self.lines()
+        if not whole:
+            return self.lines()
+        trace = "".join(traceback.format_exception(self)).replace(str(self), self.text(self.surface))
+        return redact(trace).splitlines()
 
     def lines(self) -> list[str]:
         """Return the lines that are shown: what happened, and what to do."""
         return [redact(line) for line in self._lines()]
 
     def _lines(self) -> list[str]:
-        return [f"{type(self).__name__}: {self.message}", *([self.hint] if self.hint else [])]
+        hint = on(self.hint, self.surface)
+        return [f"{type(self).__name__}: {self.message}", *([hint] if hint else [])]
+
+
+def _clean(text: str) -> str:
+    return redact(printable(text))
 
 
 def _again(kind: type[BelugaError], *args: str) -> BelugaError:
@@ -125,15 +143,13 @@ class UnknownNameError(RequestError):
         self.name = name
         self.choices = tuple(choices)
         self.nearest = nearest(name, self.choices)
-        question = f"Did you mean '{self.nearest}'?" if self.nearest else ""
+        question = f"Did you mean '{self.nearest}'? " if self.nearest else ""
         advice = hint or f"There are: {', '.join(self.choices)}."
-        super().__init__(
-            f"No {kind} '{sanitize(name, 80)}'.", f"{question} {advice}".strip(), param=param, code=code
-        )
+        super().__init__(f"No {kind} '{sanitize(name, 80)}'.", Hint(question, advice), param=param, code=code)
 
 
 class NotConfirmedError(RequestError):
-    """Many pictures, or a deletion, and the user did not say yes; nothing was done."""
+    """Many pictures, or something to be forgotten, and it was not confirmed; nothing was done."""
 
 
 class OverBudgetError(RequestError):
@@ -165,13 +181,15 @@ class NotRecordedError(BelugaError):
 
     def __init__(self, *missing: str) -> None:
         self.missing = missing
-        head, advice = "Not recorded: ", "Use --mode auto to have it made."
+        auto = Remedy("mode", "auto")
         if len(missing) == 1:
             asked, _, near = missing[0].partition("; ")
-            super().__init__(f"{head}{asked}.", f"{near[:1].upper()}{near[1:]}. {advice}".lstrip(". "))
+            near = f"{near[:1].upper()}{near[1:]}. " if near else ""
+            super().__init__(f"Not recorded: {asked}.", Hint(near, "Use ", auto, " to have it made."))
         else:
             lines = "".join(f"\n  {line}" for line in missing)
-            super().__init__(f"{head}{len(missing)} requests.{lines}", advice.replace("it", "them"))
+            hint = Hint("Use ", auto, " to have them made.")
+            super().__init__(f"Not recorded: {len(missing)} requests.{lines}", hint)
 
 
 class NotSentError(BelugaError):
@@ -255,9 +273,8 @@ class EngineError(BelugaError):
         first, *rest = super()._lines()
         details = [f"status {self.status}"] if self.answered else []
         details += [f"request {self.request_id}"] if self.request_id else []
-        details += (
-            [f"call {self.idempotency_key[:SHORT_ID]}"] if self.idempotency_key and self.may_be_billed else []
-        )
+        if self.idempotency_key and self.may_be_billed:
+            details.append(f"call {self.idempotency_key[:SHORT_ID]}")
         return [f"{first} ({', '.join(details)})" if details else first, *rest]
 
 

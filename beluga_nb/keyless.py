@@ -1,4 +1,4 @@
-"""Refuse requests that hold a key, by an error whose traceback has no frame with the key.
+"""Refuse a request that holds a key, with an error whose traceback has no frame with the key.
 
 Tools that report errors with local variables (rich, Sentry) would send the key away otherwise.
 """
@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Watching(Protocol):
-    """An object that can look for keys in use."""
+    """An object that can look up all keys that are in use."""
 
     def watch(self) -> None: ...
 
 
 def check(arguments: Mapping[str, object]) -> None:
-    """Raise `RequestError` where a key, in whatever form, stands in what would be sent, shown and stored."""
+    """Raise `RequestError` where a key, in any form, stands in what would be sent, shown and stored."""
     for name, value in arguments.items():
         if any(map(holds_key, _texts([name, value]))):
             is_named = isinstance(value, str) and not holds_key(name)
@@ -45,25 +45,26 @@ def check(arguments: Mapping[str, object]) -> None:
 
 
 def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Let a method refuse keys before it looks at its arguments, and raise that refusal without them.
+    """Make a method refuse keys before it reads its arguments, with a traceback that does not hold them.
 
-    `values` are not looked at here: they may be all that a notebook has, whether the prompt takes it or not.
+    `values` are not checked here: they may be every variable of a notebook, most of them unused.
     """
     _, *names = inspect.signature(method).parameters
 
     @wraps(method)
     def checked(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
         try:
             if isinstance(self, Watching):
                 self.watch()
-            check({name: value for name, value in given.items() if name != "values"})
+            check({name: value for name, value in arguments.items() if name != "values"})
             return method(self, *args, **kwargs)
         except RequestError as error:
             if error.code != _CODE:
                 raise
             refused = error.with_traceback(None)
-        del args, kwargs, given
+        # The frame of this function is in the traceback, and so are its variables.
+        del args, kwargs, arguments
         raise refused
 
     return checked

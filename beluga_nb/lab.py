@@ -1,12 +1,11 @@
 """JupyterLab on the quickstart, in one command: `python -m beluga_nb lab`.
 
 In a clone it opens the repository itself. From an installed package the notebooks, their recordings and the
-documentation are copied into a folder that the person names; what is there already is never replaced.
+documentation are copied into a folder that you name; files that exist are never replaced.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import sys
@@ -16,72 +15,45 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from beluga_nb.arguments import Parser, is_whole
+from beluga_nb.arguments import USAGE_ERROR
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
+from beluga_nb.hints import Surface
 from beluga_nb.paths import has_content, replacing
 from beluga_nb.redaction import redact
 from beluga_nb.store.files import NOT_FOR_GIT, is_inside
 from beluga_nb.text import nearest, sanitize
-
-PROGRAM = "python -m beluga_nb lab"
+from beluga_nb.usage import PROGRAM, parser
 
 PACKAGE = Path(__file__).parent
-FIRST = "01-quickstart"
 SHARED = ("README.md", "docs", "notebooks")
 """What of the repository a folder gets; a wheel has it in `share/`."""
 
 Run = Callable[[list[str]], int]
 """Runs JupyterLab with some options until it is ended, and returns the exit status."""
 
-_NAMED = 5  # files that are named one by one
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the command line of `lab`."""
-    words = Parser(
-        prog=PROGRAM,
-        description="Open JupyterLab on the quickstart; Ctrl-C ends it.",
-        epilog="What stands after -- goes to JupyterLab as it is: -- --ip=0.0.0.0",
-        allow_abbrev=False,
-    )
-    words.add_argument(
-        "folder",
-        nargs="?",
-        metavar="FOLDER",
-        help="copy the notebooks and their recordings here; in a clone they are used where they are",
-    )
-    words.add_argument("--notebook", default=FIRST, metavar="NAME", help="another one: 02, or a name")
-    words.add_argument("--port", type=_port, metavar="N", help="on this port, instead of a free one")
-    words.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
-    return words
-
-
-def _port(text: str) -> int:
-    if not (is_whole(text, 1, 65535)):
-        raise argparse.ArgumentTypeError(f"'{text}' is no port; give a number from 1 to 65535")
-    return int(text)
+_NAMED = 5  # Files that are listed by name.
 
 
 def main(words: Sequence[str]) -> int:
     """Run JupyterLab until Ctrl-C and return the exit status; an error is two lines on stderr."""
     own, jupyters = _divided(words)
-    said = parser().parse_args(own)
+    arguments = parser("lab").parse_args(own)
     try:
         source = repository() or shared()
-        notebook = named(said.notebook, source / "notebooks")
-        _check_port(said.port)
+        notebook = notebook_named(arguments.notebook, source / "notebooks")
+        _check_port(arguments.port)
         run = _jupyterlab()
-        root = _root(said.folder)
+        root = _root(arguments.folder)
     except BelugaError as error:
-        print(redact(f"{PROGRAM}: {error}"), file=sys.stderr)
-        return 2
-    opens = not said.no_browser and can_open_a_browser(os.environ)
+        print(redact(f"{PROGRAM} lab: {error.text(Surface.TERMINAL)}"), file=sys.stderr)
+        return USAGE_ERROR
+    opens = not arguments.no_browser and can_open_a_browser(os.environ)
     if is_root():
         print("This is the root account: JupyterLab is started with --allow-root.")
     print(
         redact(f"JupyterLab on {sanitize(str(root / 'notebooks' / notebook))}; Ctrl-C ends it."), flush=True
     )
-    return run([*options(root, notebook, port=said.port, opens=opens, as_root=is_root()), *jupyters])
+    return run([*options(root, notebook, port=arguments.port, opens=opens, as_root=is_root()), *jupyters])
 
 
 def _divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -95,8 +67,8 @@ def options(root: Path, notebook: str, *, port: int | None, opens: bool, as_root
     return [
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url=/lab/tree/notebooks/{notebook}",
-        "--ServerApp.answer_yes=True",  # else it asks at Ctrl-C whether it was meant
-        "--Application.log_level=ERROR",  # its address is printed here
+        "--ServerApp.answer_yes=True",  # Otherwise it asks at Ctrl-C whether to stop.
+        "--Application.log_level=ERROR",  # Its address is printed here.
         *([f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []),
         *([] if opens else ["--no-browser"]),
         *(["--allow-root"] if as_root else []),
@@ -104,7 +76,7 @@ def options(root: Path, notebook: str, *, port: int | None, opens: bool, as_root
 
 
 def is_root() -> bool:
-    """Whether this is the account that JupyterLab refuses to run as, unless it is told to."""
+    """Whether this is the root account, which JupyterLab refuses without --allow-root."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
@@ -116,7 +88,7 @@ def can_open_a_browser(environ: Mapping[str, str]) -> bool:
         webbrowser.get()
     except webbrowser.Error:
         return False
-    return not is_root()  # browsers refuse to run as root
+    return not is_root()  # Browsers refuse to run as root.
 
 
 def repository() -> Path | None:
@@ -135,17 +107,17 @@ def shared() -> Path:
     return folder
 
 
-def named(words: str, folder: Path) -> str:
-    """Return the file that a number or a name means; raise `RequestError` for one that means none."""
+def notebook_named(name: str, folder: Path) -> str:
+    """Return the notebook's file for a number or a name; raise `RequestError` where there is none."""
     names = sorted(path.stem for path in folder.glob("*.ipynb"))
-    wanted = words.removesuffix(".ipynb")
-    found = [name for name in names if wanted in {name, name.partition("-")[0], name.partition("-")[2]}]
+    wanted = name.removesuffix(".ipynb")
+    found = [each for each in names if wanted in {each, each.partition("-")[0], each.partition("-")[2]}]
     if found:
         return f"{found[0]}.ipynb"
     like = nearest(wanted, names)
-    meant = f"Did you mean '{like}'? " if like else ""
+    question = f"Did you mean '{like}'? " if like else ""
     raise RequestError(
-        f"There is no notebook '{sanitize(words, 60)}'.", f"{meant}There are: {', '.join(names)}."
+        f"There is no notebook '{sanitize(name, 60)}'.", f"{question}There are: {', '.join(names)}."
     )
 
 
@@ -169,15 +141,16 @@ def _jupyterlab() -> Run:
             f"Install it: {sanitize(sys.executable)} -m pip install 'beluga_nb[lab]'",
         ) from None
 
-    def run(words: list[str]) -> int:
+    def run(options: list[str]) -> int:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of Jupyter, about itself
-                server = LabApp.initialize_server(argv=words)
-                if not server.identity_provider.token_generated:  # else it prints its address itself
+                warnings.simplefilter("ignore", DeprecationWarning)  # Jupyter's own, about itself.
+                server = LabApp.initialize_server(argv=options)
+                # With a token of its own making, Jupyter prints its address itself.
+                if not server.identity_provider.token_generated:
                     print(redact(f"  {server.connection_url.rstrip('/')}{server.default_url}"), flush=True)
                 server.start()
-        except KeyboardInterrupt:  # before it had begun
+        except KeyboardInterrupt:  # Ctrl-C before the server had started.
             return 130
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -193,7 +166,7 @@ def _root(folder: str | None) -> Path:
             return here
         raise RequestError(
             "The notebooks are part of an installed package, and need a folder of yours.",
-            f"Name one, and they are copied there: {PROGRAM} pictures",
+            f"Name one, and they are copied there: {PROGRAM} lab pictures",
         )
     copied = copy(here or shared(), Path(folder))
     print(redact(str(copied)))
@@ -202,7 +175,7 @@ def _root(folder: str | None) -> Path:
 
 @dataclass
 class Copied:
-    """What was copied into a folder, and what was there already."""
+    """What was copied into a folder, and which files were there already with other content."""
 
     folder: Path
     new: int = 0
@@ -240,7 +213,7 @@ def copy(source: Path, folder: Path) -> Copied:
 
 
 def files(source: Path) -> Iterator[Path]:
-    """Yield what is shared, as paths below the source; no checkpoints, and nothing that is not for git."""
+    """Yield the shared files, as paths below the source; no checkpoints, and nothing that git ignores."""
     for name in SHARED:
         top = source / name
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:

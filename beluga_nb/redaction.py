@@ -87,7 +87,7 @@ class Environment(Mapping[str, str]):
     A traceback with the variables of its frames would show a plain mapping, and with it every key.
     """
 
-    __slots__ = ("_said",)
+    __slots__ = ("_variables",)
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables: Callable[[], Mapping[str, str]] = lambda: variables

@@ -43,9 +43,10 @@ from beluga_nb.engines.pipeline import EMBEDDED_URL, EngineConfig, Source, build
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import BelugaError, EngineError, RequestError, SettingsError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.judging import Voting
 from beluga_nb.keyless import check, keyless
-from beluga_nb.merge import runs
+from beluga_nb.merge import contiguous_ranges
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 """The provider name of pictures from the embedded BelugAPI, as recordings have it."""
 
-NO_KEY = f"none: set {keys.VARIABLE}, or %beluga login"
+NO_KEY = Hint(f"none: set {keys.VARIABLE}, or ", Remedy("login"))
 
 
 class Session(Care, Comparing, Bench):
@@ -246,7 +247,7 @@ class Session(Care, Comparing, Bench):
             return self.latest
         run = next((run for run in self.history().runs if run.count), None)
         if run is None:
-            raise RequestError("There is no picture yet.", "Ask for one: %beluga a red bicycle on a beach")
+            raise RequestError("There is no picture yet.", Hint("Ask for one: ", Remedy("generate")))
         return self.recall(run.name)
 
     def serve(self, *, port: int | None = None) -> Server:
@@ -263,7 +264,8 @@ class Session(Care, Comparing, Bench):
             self._server = Server.start(port=port or 0, faults=now.faults)
         elif port not in {None, 0, self._server.port}:
             raise RequestError(
-                f"The server runs already, on {self._server.url}.", "Stop it first: %beluga serve --stop"
+                f"The server runs already, on {self._server.url}.",
+                Hint("Stop it first: ", Remedy("stop serving")),
             )
         return self._server
 
@@ -405,7 +407,7 @@ class Session(Care, Comparing, Bench):
         return Plan(posts=posts, recorded=sum(map(len, known)), caps=now.caps)
 
     def _posts(self, request: Request, known: Set[int], now: Settings) -> Iterator[Post]:
-        new = [run for run in runs(request.samples, known) if run[0] not in known]
+        new = [run for run in contiguous_ranges(request.samples, known) if run[0] not in known]
         if not new:
             return
         self._check_asking(now, request)
@@ -450,13 +452,14 @@ class Session(Care, Comparing, Bench):
         if now.own_engine:
             return "none: an engine of this session's own needs none"
         withheld = self._find_key.withheld
-        return f"none: {withheld.why} {withheld.hint}" if withheld else NO_KEY
+        return Hint(f"none: {withheld.why} ", withheld.hint) if withheld else NO_KEY
 
     def _tell_of_withheld(self, now: Settings) -> None:
         withheld = self._find_key.withheld
         if withheld and not self._told_of_withheld and self._local(now) and now.mode != "replay":
             self._told_of_withheld = True
-            self.notify(f"{withheld.why} {withheld.hint} Until then the built-in painter answers.")
+            until = " Until then the built-in painter answers."
+            self.notify(Hint(f"{withheld.why} ", withheld.hint, until))
 
     def _checked(self, asked: Request, now: Settings, *, insist: bool) -> Request:
         request, words = self._canonical(asked, now, insist=insist)
@@ -690,8 +693,10 @@ def _check_known(now: Settings, request: Request) -> None:
             "model",
             request.model,
             [model.id for model in catalog.models()],
-            hint="%beluga models lists all; another server stands in beluga.toml,"
-            f" as [endpoints.{now.provider}].",
+            hint=Hint(
+                Remedy("models"),
+                f" lists all; another server stands in beluga.toml, as [endpoints.{now.provider}].",
+            ),
             param="model",
             code="model_not_found",
         )

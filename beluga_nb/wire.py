@@ -28,6 +28,7 @@ from beluga_nb.errors import (
     RateLimitError,
     RequestError,
 )
+from beluga_nb.hints import Hint, Remedy, Surface, on
 from beluga_nb.request import PARAMETERS, Request
 from beluga_nb.result import ImagePayload, Picture, Preview, Result
 from beluga_nb.text import sanitize
@@ -182,7 +183,7 @@ _ADVICE = {
     401: "It is missing, revoked or for another service. Nothing is billed.",
     402: "Top up the balance, or unset BELUGA_API_KEY to go on with local previews. Nothing is billed.",
     403: "This key may not use that model or endpoint. Nothing is billed.",
-    404: "%beluga models lists what there is; look at the base URL too. Nothing is billed.",
+    404: Hint(Remedy("models"), " lists what there is; look at the base URL too. Nothing is billed."),
     429: "Wait a little and run it again. Nothing is billed.",
     503: "The service or the model is unavailable just now: try again later, or another model.",
     504: "Making the picture took the service more than five minutes.",
@@ -222,10 +223,13 @@ def type_of(status: int) -> str:
 def error_to_json(error: BelugaError) -> tuple[int, dict[str, object]]:
     """Return the status and the API's error object."""
     if isinstance(error, RequestError):
-        # The API's error object has no field for the hint, so the message carries both.
+        # The API's error object has no place for a hint, so the message carries both.
         status = 404 if error.code == "model_not_found" else 400
         return status, error_object(
-            f"{error.message} {error.hint}".strip(), status=status, code=error.code, param=error.param
+            f"{error.message} {on(error.hint, Surface.API)}".strip(),
+            status=status,
+            code=error.code,
+            param=error.param,
         )
     failure = error if isinstance(error, EngineError) else EngineError(error.message)
     status = failure.status or 500

@@ -3,14 +3,14 @@
 import re
 from pathlib import Path
 
-from beluga_nb.magics.grammar import reference
+from beluga_nb.usage import reference
 
 README = Path(__file__).parent.parent / "README.md"
 SECTION = re.compile(r"(?<=\n## Every option and command\n\n).*?(?=\n\n## |\n\Z)", re.DOTALL)
 
 
 def with_reference(text):
-    """The README's text with the tables as the grammar has them."""
+    """The README's text with the tables as the commands have them."""
     changed, times = SECTION.subn(lambda _: reference(), text)
     assert times == 1
     return changed

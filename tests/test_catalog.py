@@ -118,7 +118,7 @@ def test_an_unknown_model_is_refused_with_the_one_that_was_meant(name, meant):
     with pytest.raises(UnknownNameError) as caught:
         find(name)
     assert caught.value.message == f"No model '{name}'."
-    assert caught.value.hint == f"Did you mean '{meant}'? %beluga models lists all 17."
+    assert caught.value.hint == f"Did you mean '{meant}'? Session.models() lists all 17."
     assert (caught.value.param, caught.value.code) == ("model", "model_not_found")
 
 

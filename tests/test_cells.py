@@ -3,8 +3,8 @@
 import pytest
 
 from beluga_nb.cells import FLAGS, call, magic
+from beluga_nb.commands import OPTIONS
 from beluga_nb.errors import RequestError
-from beluga_nb.magics.parse import OPTIONS
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_forget_without_yes_and_without_anybody_to_ask_removes_nothing(folder):
     assert (status, out) == (1, "")
     assert err.endswith(
         "python -m beluga_nb forget: 1 run, 1 picture: to be forgotten, and nobody can be asked here.\n"
-        "Say so in advance: --yes, or yes=True in Python. Nothing was removed.\n"
+        "Say so in advance: --yes. Nothing was removed.\n"
     )
     assert everything(folder) == before
 

@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from stores import notebook, record
 
 import beluga_nb
-from beluga_nb.magics import grammar, parse
+from beluga_nb import commands
+from beluga_nb.magics import parse
 from beluga_nb.store import notebooks
 from beluga_nb.store.records import Store
 from beluga_nb.text import in_order
@@ -539,7 +540,7 @@ PICTURE = re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGN
 )
 def test_a_name_of_a_picture_is_one_as_before(words):
     text = "".join(words)
-    assert grammar._is_picture_name(text) == (PICTURE.fullmatch(text) is not None)
+    assert commands.is_picture_name(text) == (PICTURE.fullmatch(text) is not None)
 
 
 VALUE = re.compile(

@@ -216,7 +216,7 @@ def refused(folder, *words, **more):
         (["--notebook", "quikstart"], "Did you mean '01-quickstart'? There are: "),
         (["--notebook", "../../etc/passwd"], "There is no notebook '../../etc/passwd'."),
         (["--notebook", ""], "There is no notebook ''."),
-        (["--port", "0"], "'0' is no port; give a number from 1 to 65535"),
+        (["--port", "65536"], "'65536' is no port; give a number from 0 to 65535"),
         (["--port", "many"], "'many' is no port"),
         (["a-file"], "a-file is no folder.\nName another one, new or old."),
         (["one", "two"], "unrecognized arguments: two"),

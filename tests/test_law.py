@@ -38,7 +38,7 @@ from beluga_nb.errors import (
     OutcomeUnknownError,
     RateLimitError,
 )
-from beluga_nb.merge import joined, outcome
+from beluga_nb.merge import merge_results, outcome
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, IncompleteError, Result
 from beluga_nb.server.app import create_app
@@ -83,7 +83,7 @@ def partly(error):
                 raise error
             return await drawing(part)
 
-        return joined(request, [await outcome(one, request.slice(each)) for each in request.samples])
+        return merge_results(request, [await outcome(one, request.slice(each)) for each in request.samples])
 
     return engine
 
@@ -184,9 +184,6 @@ async def outcome_of(engine, request):
         return await asyncio.wait_for(engine(request), 30)
     except BelugaError as error:
         return told(error)
-    finally:
-        if isinstance(engine, Http | Polled):
-            await engine.aclose()
 
 
 @cache

@@ -171,7 +171,7 @@ def test_every_way_to_keep_a_recipe_is_named():
     assert re.findall(r'^\| `"(.*?)"` \|', DOCS, re.MULTILINE) == list(WAYS)
 
 
-def test_the_reference_is_that_of_the_grammar():
+def test_the_reference_is_that_of_the_commands():
     assert with_reference(README) == README, "python -m tests.reference writes it"
 
 

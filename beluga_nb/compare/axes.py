@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from beluga_nb.compare.template import filled, names, used
 from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.text import sanitize, shown
 
 PARAMETERS = ("size", "quality", "take", "model")
@@ -268,7 +269,7 @@ class Study:
                     "axis or value for",
                     f"{{{{{name}}}}}",
                     [each for each in said if not each.startswith("_")],
-                    hint=f"Give it values, for example: --axis {name}=red,blue",
+                    hint=Hint("Give it values, for example: ", Remedy("values", name)),
                 )
 
     def _check_count(self) -> None:
@@ -277,7 +278,8 @@ class Study:
                 raise RequestError(f"sample is {self.sample!r}.", "Give a whole number from 1 on.")
             if self.seed is None:
                 raise RequestError(
-                    "A random sample has no seed.", "Give one, such as seed=1, so that it comes again."
+                    "A random sample has no seed.",
+                    Hint("Give one, such as ", Remedy("seed", "1"), ", so that it comes again."),
                 )
         count = min(self.total, self.sample or self.total)
         if count > LARGEST:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from beluga_nb.compare.axes import LARGEST
 from beluga_nb.errors import BelugaError, RequestError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.text import in_order, sanitize
 
 _SPECIAL = re.compile(r"[#$%_]{2}|[#$]")
@@ -35,7 +36,8 @@ def expand(template: str, *, sample: int | None = None, seed: int | None = None)
         )
     if sample is not None and seed is None:
         raise RequestError(
-            "A random sample has no seed.", "Give one, such as seed=1, so that it comes again."
+            "A random sample has no seed.",
+            Hint("Give one, such as ", Remedy("seed", "1"), ", so that it comes again."),
         )
     found = _generated(template, sample, seed)
     if len(found) > LARGEST:

@@ -1,4 +1,4 @@
-"""The key: where it comes from, and that it can be one."""
+"""Find the API key and check its form."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from beluga_nb.errors import SettingsError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.text import sanitize
 
@@ -30,15 +31,17 @@ class Withheld:
 KeySource = Callable[[], object]
 """Where a key may be kept: it returns the key, or `Withheld`, or None, and raises nothing."""
 
+_STATUS = Remedy("status")  # It asks the sources again.
+
 # By the names of Colab's own classes (googlecolab/colabtools, google/colab/userdata.py).
 _COLAB = {
     "NotebookAccessError": Withheld(
         f"Colab's secrets have {VARIABLE}, but this notebook may not read it.",
-        "Switch on its notebook access, behind the key symbol at the left; then run %beluga.",
+        Hint("Switch on its notebook access, behind the key symbol at the left; then run ", _STATUS, "."),
     ),
     "TimeoutException": Withheld(
         f"Colab did not say whether its secrets have {VARIABLE}: nobody answered its question in time.",
-        "Run %beluga and grant access, or log in with %beluga login.",
+        Hint("Run ", _STATUS, " and grant access, or log in with ", Remedy("login"), "."),
     ),
 }
 
@@ -47,15 +50,15 @@ _COLAB = {
 _KAGGLE = {
     "ConnectionError": Withheld(
         "Kaggle's secrets cannot be asked for a key: there is no connection.",
-        "Switch on the internet in the notebook's settings, then run %beluga.",
+        Hint("Switch on the internet in the notebook's settings, then run ", _STATUS, "."),
     ),
     "CredentialError": Withheld(
         "Kaggle does not let this notebook read the account's secrets.",
-        f"Attach {VARIABLE} to it under Add-ons, Secrets; then run %beluga.",
+        Hint(f"Attach {VARIABLE} to it under Add-ons, Secrets; then run ", _STATUS, "."),
     ),
     "BackendError": Withheld(
         f"Kaggle's secrets do not give {VARIABLE} to this notebook.",
-        "Look under Add-ons, Secrets, whether it is attached; then run %beluga.",
+        Hint("Look under Add-ons, Secrets, whether it is attached; then run ", _STATUS, "."),
     ),
 }
 _NOT_ATTACHED = "No user secrets exist"
@@ -148,7 +151,7 @@ class KeyResolver:
     def from_environment(self, variable: str) -> Secret | None:
         """Return the key that a variable of the environment holds.
 
-        What was once in use is taken out of what leaves until the session ends.
+        Every key that was once in use is redacted until the session ends.
         """
         secret = Secret(self._environ.get(variable, ""), variable)
         if secret and secret not in self._used:
@@ -156,12 +159,12 @@ class KeyResolver:
         return secret or None
 
     def watch(self, variables: Iterable[str]) -> None:
-        """Look at all of these variables, so that no key in them leaves from here on."""
+        """Look at all of these variables, so that keys in them are redacted from here on."""
         for variable in (VARIABLE, *variables):
             self.from_environment(variable)
 
     def take(self, typed: Secret) -> Secret:
-        """Use a key that was typed, in place of all others; raise `SettingsError` where it is malformed."""
+        """Use a key that was typed, instead of all others; raise `SettingsError` where it is malformed."""
         self._used.append(typed)
         self._typed = checked(typed)
         return typed

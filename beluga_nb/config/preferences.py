@@ -10,6 +10,7 @@ import beluga_nb.catalog as catalog
 import beluga_nb.config.settings as settings
 from beluga_nb.config.settings import Settings
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import working_folder
 from beluga_nb.redaction import Environment
 from beluga_nb.request import Request
@@ -28,9 +29,9 @@ class Preference(NamedTuple):
 
 
 class Preferences:
-    """Settings, read anew whenever they are asked for.
+    """The settings of a session, read anew at each access.
 
-    The folder is the one that is current at the first time; a later change of folder moves no store.
+    The folder is the current one at the first access; a later change of folder moves no store.
     `profile` is IPython's configuration.
     """
 
@@ -107,17 +108,17 @@ class Preferences:
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
         else:
-            raise UnknownNameError("alias", name, aliases, hint="%beluga alias lists them.")
+            raise UnknownNameError("alias", name, aliases, hint=Hint(Remedy("aliases"), " lists them."))
 
     def models(self) -> list[catalog.Model]:
-        """Return the models that may be asked: the catalogue's and other servers', or the engine."""
+        """Return the models that can be asked: the catalogue's and other servers', or the engine."""
         current = self.settings()
         if own := current.own_engine:
             return [catalog.Model(id=own.name, name="", provider=own.name, sizes=catalog.labels(), n_max=4)]
         return [*catalog.models(), *elsewhere(current)]
 
     def choices(self, kind: str, model: str = "") -> list[str]:
-        """Return what there is of a kind: models and aliases, the sizes or qualities of a model, modes …"""
+        """Return the choices of a kind: models and aliases, the sizes or qualities of a model, modes …"""
         current = self.settings()
         alias = current.aliases.get(model or current.model, {})
         known = {each.id: each for each in catalog.models()}
@@ -142,7 +143,7 @@ class Preferences:
 
 
 def elsewhere(current: Settings) -> list[catalog.Model]:
-    """Return the models that `beluga.toml` names at other servers: no more than that is known of them."""
+    """Return the models that `beluga.toml` names at other servers, of which only the names are known."""
     return [
         catalog.Model(
             id=each.prefix + each.model, name="", provider=each.name, sizes=catalog.labels(), n_max=1
@@ -152,7 +153,7 @@ def elsewhere(current: Settings) -> list[catalog.Model]:
 
 
 def check_no_engine(current: Settings, what: str) -> None:
-    """Raise `RequestError` where the session has an engine of its own, which is all that it asks."""
+    """Raise `RequestError` where the session has an engine of its own, and asks nothing else."""
     if current.own_engine:
         raise RequestError(
             f"This session asks its engine {current.own_engine.name}, and not {what}.",

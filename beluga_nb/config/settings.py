@@ -1,6 +1,6 @@
 """Settings: defaults < IPython's profile < `beluga.toml` < `BELUGA_*` < the notebook's own < the call.
 
-What is taken of a `beluga.toml` is decided in `config/project.py`. The key is not among them: it comes from
+`config/project.py` decides what is used of a `beluga.toml`. The key is not a setting: it comes from
 the environment or from code (`config/keys.py`), never from a file that may be committed.
 """
 
@@ -19,6 +19,7 @@ from beluga_nb.budget import Caps, Prices
 from beluga_nb.config.endpoints import EndpointConfig, named_in, only_named
 from beluga_nb.config.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import path_of
 from beluga_nb.result import OwnEngine
 from beluga_nb.text import sanitize, shown
@@ -42,13 +43,13 @@ CHOICES = {
     "response_format": RESPONSE_FORMATS,
     "budget": BUDGETS,
 }
-"""The settings that are one of a few words."""
+"""The settings with a few possible values."""
 
 LARGEST_NUMBER = 10**12
 """The most seconds, or requests in flight."""
 
 _RESOLVED = {"named", "places", "ignored", "claimed", "counted_store", "own_engine"}
-"""The fields that are no settings: they follow from the settings."""
+"""The fields that are not settings, but derived from them."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a Windows drive, which has one letter
@@ -69,10 +70,10 @@ _LIKE_AN_ALIAS = 'In beluga.toml, under [aliases]: poster = { model = "flux-2.0"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a session needs to know; times are in seconds.
+    """The settings of a session; times are in seconds.
 
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
-    `embed` says what a notebook holds of its pictures (show/markup.py).
+    `embed` is what a notebook holds of its pictures (show/markup.py).
     `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
     by one session and the children that are forked from it, or, by `budget`, by all that share its store
     and for good. `faults` lets prompts ask the embedded BelugAPI for failures (server/faults.py).
@@ -129,7 +130,7 @@ class Settings:
 
     @property
     def caps(self) -> Caps:
-        """How much may be spent."""
+        """The limits of spending."""
         return Caps(images=self.max_images, cost=self.max_cost, prices=self.prices)
 
     @property
@@ -180,7 +181,7 @@ class Settings:
         return self.endpoints[name]
 
     def model_of(self, endpoint: str, model: str | None) -> str:
-        """Return the name here of an endpoint's model, or of the one that it has where none is named."""
+        """Return the full name of an endpoint's model, by default that of its default model."""
         # An unknown endpoint may have been recorded: a reader of its notebook replays it.
         unknown = endpoint not in self.endpoints
         named = (unknown and only_named(f"{endpoint}:{model or ''}")) or self.endpoint(endpoint)
@@ -188,7 +189,10 @@ class Settings:
         if not meant:
             raise RequestError(
                 f"The endpoint {endpoint} has no model of its own.",
-                f"Say which: -m {endpoint}:NAME, or model = … under [endpoints.{endpoint}].",
+                Hint(
+                    *("Say which: ", Remedy("model at endpoint", endpoint)),
+                    f", or model = … under [endpoints.{endpoint}].",
+                ),
                 param="model",
             )
         return named.prefix + meant
@@ -200,7 +204,7 @@ class Settings:
         return self._with_values(place, values) if values else self
 
     def with_file(self, found: Project) -> Settings:
-        """Return the settings with what is taken of a `beluga.toml`."""
+        """Return the settings with those that are used of a `beluga.toml`."""
         taken, ignored = found.taken(self)
         updated = self._with_values(found.place, taken)
         claims = [_provider_at(checked_base_url(each.value)) for each in ignored if each.name == "base_url"]
@@ -211,7 +215,7 @@ class Settings:
         return replace(updated, ignored=(*updated.ignored, *ignored), claimed=claimed, counted_store=counted)
 
     def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
-        """Return the caps of one call, which no price of a file voids that is not trusted."""
+        """Return the caps of one call; prices of an untrusted file cannot void them."""
         capped = replace(self, max_images=images, max_cost=cost)  # type: ignore[arg-type]
         own = cost is None or not is_untrusted_file(self.places.get("prices"))
         return Caps(images=capped.max_images, cost=capped.max_cost, prices=self.prices if own else None)

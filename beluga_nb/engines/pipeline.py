@@ -7,7 +7,7 @@
             a user's own engine  Retrying → Checked → the engine
 
 mode "auto"     what is recorded answers, the rest is asked for and recorded
-mode "refresh"  the same, as a new take: everything is asked for again but what a stopped one has left
+mode "refresh"  the same, as a new take: everything but what a stopped call has left is asked for again
 mode "replay"   a source is not asked: what is not recorded is an error
 mode "off"      nothing is read or written: no SingleFlight, Claimed, Recovering, Replayed or Recorded
 """
@@ -52,11 +52,11 @@ EMBEDDED_URL = "http://127.0.0.1/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The engine that pictures come from in the end, and what the pipeline needs to know of it.
+    """The engine that makes the pictures, and what the pipeline needs to know about it.
 
     A call takes `timeout` seconds at most. `split` gives the parts of a request that it may be asked for, and
-    `digest` the SHA-256 of what is sent for one. `recover` gets what earlier calls have left. What a source
-    that `is_free` gives costs nothing, so that kernels need not wait for one another's.
+    `digest` the SHA-256 of what is sent for one. `recover` gets what earlier calls have left. A source that
+    `is_free` costs nothing, so kernels need not wait for one another's calls.
     """
 
     engine: Engine
@@ -93,7 +93,7 @@ class EngineConfig:
 def build(source: Source | None, config: EngineConfig) -> Engine:
     """Return the engine that a session asks, from the inside out; without a source only the store answers.
 
-    A replay has none, whatever is given.
+    In mode "replay" the source is not used.
     """
     source = None if config.mode == "replay" else source
     store, provider = config.store, config.provider
@@ -171,7 +171,6 @@ async def _ask_service(
     service = room.service(
         (endpoint.base_url, endpoint.key, faults), lambda: _Service(Backoff(), _app(endpoint, faults))
     )
-    # Connections are not kept, so there is nothing to close.
     http = Http(endpoint, app=service.app, make_preview=make_preview)
     return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from beluga_nb.commands import CommandCall
+from beluga_nb.console import shown_on
 from beluga_nb.errors import BelugaError
-from beluga_nb.magics.grammar import help_text
-from beluga_nb.magics.parse import Call, Options, parse
+from beluga_nb.hints import Surface
+from beluga_nb.magics.parse import Comparison, Help, Options, Prompt, parse
 from beluga_nb.magics.progress import progress
-from beluga_nb.magics.shown import display, kept, say, shown, silent
+from beluga_nb.magics.shown import display, say, shown, silent
 from beluga_nb.magics.typed import check_no_key
 from beluga_nb.result import IncompleteError, Result
 from beluga_nb.session import default, filled
+from beluga_nb.usage import help_text
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -21,32 +24,34 @@ if TYPE_CHECKING:
 
 def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mapping[str, object]) -> object:
     """Do what a line or cell asks for; return what it gives, which IPython shows if it is the last line."""
-    check_no_key(shell, line, cell)
-    values = {**shell.user_ns, **local_ns}
-    call = parse(line, cell, fill=lambda text: filled(text, values))
-    if call.help:
-        say(help_text())
-        return None
-    if call.prompts:
-        from beluga_nb.magics.comparing import compared  # in its place, as below
+    with shown_on(Surface.MAGIC):
+        check_no_key(shell, line, cell)
+        values = {**shell.user_ns, **local_ns}
+        call = parse(line, cell, fill=lambda text: filled(text, values))
+        match call:
+            case Help():
+                say(help_text())
+                return None
+            case CommandCall():
+                from beluga_nb.magics.commands import run  # Lazy import: a picture needs none of it.
 
-        return _traced(call, lambda: compared(shell, call, values))
-    if call.command is not None:
-        from beluga_nb.magics.commands import run  # in its place: a picture waits for none of it
-
-        return run(shell, call)
-    return _traced(call, lambda: _generated(shell, call, None if call.raw else values))
-
-
-def _traced(call: Call, answered: Callable[[], object]) -> object:
-    try:
-        return answered()
-    except BelugaError as error:
-        error.traced = call.debug
-        raise
+                return run(shell, call)
+        try:
+            return _answered(shell, call, values)
+        except BelugaError as error:
+            error.traced = call.debug
+            raise
 
 
-def _generated(shell: InteractiveShell, call: Call, values: Mapping[str, object] | None) -> Result | None:
+def _answered(shell: InteractiveShell, call: Prompt | Comparison, values: Mapping[str, object]) -> object:
+    if isinstance(call, Comparison):
+        from beluga_nb.magics.comparing import compared  # Lazy import, for the same reason.
+
+        return compared(shell, call, values)
+    return _generated(shell, call, None if call.raw else values)
+
+
+def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, object] | None) -> Result | None:
     if call.dry_run:
         say(default.plan(call.prompt, values=values, **_planned(call.options)))
         return None
@@ -55,13 +60,19 @@ def _generated(shell: InteractiveShell, call: Call, values: Mapping[str, object]
         with progress(shell, model, inspect.currentframe()) as beat:
             result = default.submit(call.prompt, values=values, **call.options).result(beat)
     except IncompleteError as error:
-        kept(call, error.result, shell.user_ns)
+        _keep(shell, call, error.result)
         if not call.quiet:
             display(error.result)
         raise
-    kept(call, result, shell.user_ns)
+    _keep(shell, call, result)
     return silent(result) if call.quiet else shown(result)
 
 
+def _keep(shell: InteractiveShell, call: Prompt, result: Result) -> None:
+    if call.output:
+        shell.user_ns[call.output] = result
+
+
 def _planned(options: Options) -> dict[str, Any]:
+    # A plan sends nothing, so there is nothing to confirm.
     return {name: value for name, value in options.items() if name != "yes"}

@@ -1,4 +1,4 @@
-"""`%%beluga compare`: a grid from the axes of a line and the prompts below it, shown as it fills."""
+"""`%%beluga compare`: a grid of the axes on the line and the prompts below it, shown as it fills."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.magics.parse import Call
+from beluga_nb.magics.parse import Comparison
 from beluga_nb.magics.progress import Progress, drawn, listening, pen_for
 from beluga_nb.magics.shown import display, say, shown, silent
 from beluga_nb.session import Grid, counted, default
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 _TABLE = ".csv"
 
 
-def compared(shell: InteractiveShell, call: Call, values: Mapping[str, object]) -> Grid | None:
-    """Make and run the grid that a cell asks for; what has arrived is kept and shown, however it ends."""
-    with listening() as spoken:
+def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, object]) -> Grid | None:
+    """Run the grid that a cell asks for; what has arrived is kept and shown, however it ends."""
+    with listening() as was_printed:
         grid = _grid(call, values)
     if call.output:
         shell.user_ns[call.output] = grid
-    run = call.said["run"]
-    plan = grid.plan(mode=run.get("mode"))
+    plan = grid.plan(mode=call.run.get("mode"))
     if call.dry_run:
         say(plan)
         return None
-    pen = None if spoken() else pen_for(shell, inspect.currentframe())
+    # Erasing the progress line would take away what was printed before it.
+    pen = None if was_printed() else pen_for(shell, inspect.currentframe())
     try:
         with counted() as tally:
-            job = grid.submit(**run)
+            job = grid.submit(**call.run)
             line = Progress(pen, tally, "grid", wanted=plan.images, html=lambda: _html(grid))
             with drawn(line) as beat:
                 job.result(beat)
@@ -48,29 +48,29 @@ def _html(grid: Grid) -> str:
     return grid._repr_mimebundle_(include={"text/html"})["text/html"]
 
 
-def _grid(call: Call, values: Mapping[str, object]) -> Grid:
-    axes: dict[str, Any] = {name: _given(given, values) for name, given in call.said["axes"].items()}
-    said: dict[str, Any] = dict(call.said["grid"])
+def _grid(call: Comparison, values: Mapping[str, object]) -> Grid:
+    axes: dict[str, Any] = {name: _axis_values(given, values) for name, given in call.axes.items()}
+    arguments: dict[str, Any] = dict(call.grid)
     for name in ("model", "size", "quality", "take"):
-        if len(said.get(name, ())) == 1:  # one is no axis
-            [said[name]] = said[name]
+        if len(arguments.get(name, ())) == 1:  # A single value is no axis.
+            [arguments[name]] = arguments[name]
     prompts = call.prompts[0] if len(call.prompts) == 1 else list(call.prompts)
-    return default.grid(prompts, values=values, **said, **axes)
+    return default.grid(prompts, values=values, **arguments, **axes)
 
 
-def _given(given: object, values: Mapping[str, object]) -> object:
+def _axis_values(given: object, values: Mapping[str, object]) -> object:
     if not isinstance(given, str):
         return given
-    place = given.removeprefix("@").strip("\"'")
-    if place.lower().endswith(_TABLE):
-        return Path(place)
-    if place not in values:
+    name = given.removeprefix("@").strip("\"'")
+    if name.lower().endswith(_TABLE):
+        return Path(name)
+    if name not in values:
         known = [each for each in values if not each.startswith("_")]
         raise UnknownNameError(
-            "variable", place, known, hint=f"Set it first, for example: {place} = ['red', 'blue']"
+            "variable", name, known, hint=f"Set it first, for example: {name} = ['red', 'blue']"
         )
-    if isinstance(values[place], str):
+    if isinstance(values[name], str):
         raise RequestError(
-            f"The variable {place} is one text.", f"Give its values in a list: {place} = [{place}]"
+            f"The variable {name} is one text.", f"Give its values in a list: {name} = [{name}]"
         )
-    return values[place]
+    return values[name]

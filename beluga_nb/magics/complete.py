@@ -1,6 +1,6 @@
 """What can stand at the cursor, from the same tables as the parser: nothing else is offered in our lines.
 
-Pure but for the names of files: what is known of the notebook and the catalogue is passed in.
+Nothing is read but the names of files: what is known of the notebook and the catalogue is passed in.
 """
 
 from __future__ import annotations
@@ -11,29 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, Option
+from beluga_nb.commands import ALIASED, OPTIONS, Command, Option, commands_on
+from beluga_nb.hints import Surface
 from beluga_nb.magics.parse import AXIS, WORD
 
 _LINE = re.compile(r"""(?P<before>[^%#'"]*)%beluga[ \t](?P<typed>.*)""", re.DOTALL)
-_OPERATORS = "=!<>+*/&|^@-"  # with a = behind them, these are other operators
+_OPERATORS = "=!<>+*/&|^@-"  # With a = behind them, these are other operators than an assignment.
 _CELL = re.compile(r"\s*%%beluga(?P<typed>[ \t][^\n]*)?(?P<body>\n.*)?", re.DOTALL)
 _OPTIONS = re.compile(r"(?:^|\s)(-.*)", re.DOTALL)
 _OPEN_NAME = re.compile(r"\{\{\s*(?P<name>\w*)$")
-_FILES = {
-    "verify": (".ipynb",),
-    "weight": (".ipynb",),
-    "pack": (".ipynb",),
-    "unpack": (".zip",),
-    "open": (".png", ".jpg", ".jpeg", ".webp"),
-}
 
 
 @dataclass(frozen=True)
 class Known:
     """What a notebook and the catalogue know.
 
-    `choices` returns the values of a kind ("model", "size" …) for a model, or for the one that goes without
-    saying; `folder` is where files are looked for.
+    `choices` returns the values of a kind ("model", "size" …) for a model, or for the default one; files are
+    looked for in `folder`.
     """
 
     choices: Callable[[str, str], Sequence[str]]
@@ -74,9 +68,9 @@ def _may_stand_behind(before: str) -> bool:
 
 def _in_cell(typed: str, after: str, known: Known) -> Offer:
     name, blank, rest = typed.partition(" ")
-    with_prompt = [each for each, command in COMMANDS.items() if command.prompt]
+    with_prompt = {each: command for each, command in commands_on(Surface.MAGIC).items() if command.prompt}
     if blank and name in with_prompt:
-        return _in_options(rest.lstrip(), after, known, COMMANDS[name].options)
+        return _in_options(rest.lstrip(), after, known, with_prompt[name].options)
     if name and not blank and not name.startswith("-"):
         return _starting(name, with_prompt, "command")
     return _in_options(typed, after, known, OPTIONS)
@@ -84,28 +78,28 @@ def _in_cell(typed: str, after: str, known: Known) -> Offer:
 
 def _in_line(typed: str, after: str, known: Known) -> Offer:
     name, blank, rest = typed.partition(" ")
+    commands = commands_on(Surface.MAGIC)
     if not blank and not typed.startswith("-"):
-        named = _starting(typed, COMMANDS, "command")
+        named = _starting(typed, commands, "command")
         return named if named.candidates else _in_prompt(typed, after, known)
-    if name in COMMANDS:
-        return _in_command(name, rest.lstrip(), after, known)
+    if name in commands:
+        return _in_command(commands[name], rest.lstrip(), after, known)
     return _in_options(typed, after, known, OPTIONS)
 
 
-def _in_command(name: str, rest: str, after: str, known: Known) -> Offer:
-    command = COMMANDS[name]
+def _in_command(command: Command, rest: str, after: str, known: Known) -> Offer:
     word = _last_word(rest)
-    if name == "config":
+    if command.rest and command.rest.kind == "setting":
         return _in_setting(word, known)
-    if name == "alias":
+    if command.rest and command.rest.kind == "alias":
         _, equals, options = rest.partition("=")
         return _in_options(options.lstrip(), after, known, ALIASED) if equals else _nothing(word)
     if dashed := _OPTIONS.search(rest):
         return _in_options(dashed[1], after, known, command.options)
     flags = [] if rest else _not_given(command.options, ())
-    return _starting(
-        word, [*_files(known.folder, _FILES.get(name, ())), *flags], "file" if rest else "option"
-    )
+    takes = command.words or command.rest
+    files = _files(known.folder, takes.endings) if takes else []
+    return _starting(word, [*files, *flags], "file" if rest else "option")
 
 
 def _in_setting(word: str, known: Known) -> Offer:

@@ -23,7 +23,7 @@ _KNOWS_CELLS = hasattr(completer, "context_matcher")
 
 
 def register(shell: InteractiveShell) -> None:
-    """Have the shell's completer ask us."""
+    """Add our matcher to the shell's completer."""
     matcher = _cell_matcher(shell) if _KNOWS_CELLS else _line_matcher(shell)
     matcher.matcher_identifier = "beluga_nb"
     _matchers(shell).append(matcher)
@@ -86,7 +86,7 @@ def _cell(shell: InteractiveShell, typed: str, line: str) -> tuple[str, str]:
 
 
 def _offered(shell: InteractiveShell, before: str, after: str) -> Offer | None:
-    """Return what to offer; in a prompt that is nothing, and what stands there stays."""
+    """Return what to offer; in a prompt that is nothing, and the text stays as it is."""
     if "%beluga" not in before:
         return None
     from beluga_nb.magics.complete import Known, offer
@@ -95,12 +95,12 @@ def _offered(shell: InteractiveShell, before: str, after: str) -> Offer | None:
     try:
         known = Known(default.preferences.choices, variables(shell), default.preferences.folder)
         return offer(before, after, known)
-    except Exception:  # whatever is wrong with a setting or a folder, Tab is no place to hear of it
+    except Exception:  # A broken setting or folder is reported by the next call, not by Tab.
         return None
 
 
 def variables(shell: InteractiveShell) -> list[str]:
-    """Return the names that the notebook has given to values of its own."""
+    """Return the names of the notebook's own values."""
     own = {name: value for name, value in shell.user_ns.items() if not name.startswith("_")}
     hidden = shell.user_ns_hidden
     return sorted(

@@ -1,4 +1,4 @@
-"""The grammar of `%beluga` at work: options first, then the prompt to the end, untouched."""
+"""Parse a line or cell of `%beluga`: options first, then the prompt to the end, untouched."""
 
 from __future__ import annotations
 
@@ -6,8 +6,20 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypedDict, cast
 
+from beluga_nb.commands import (
+    ALIASED,
+    COMMANDS,
+    OPTIONS,
+    SETTINGS,
+    Command,
+    CommandCall,
+    Option,
+    Rest,
+    commands_on,
+    pairs,
+)
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.magics.grammar import ALIASED, COMMANDS, OPTIONS, SETTINGS, Command, Option, pairs
+from beluga_nb.hints import Surface
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
 WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\w*\s*\}\}|\S)+)""")
@@ -21,10 +33,9 @@ _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
-# On a line, as in all of IPython: show nothing. An entity such as &gt; ends so as well.
+# An entity such as &gt; has a ; of its own, which does not silence the line.
 _ENTITY = re.compile(r"&#?\w+;$")
 
-_WHOLE_NUMBERS = {"n", "port", "sample", "limit", "seed", "max_images"}
 _LISTS = ("model", "size", "quality", "take")
 
 
@@ -44,28 +55,47 @@ class Options(TypedDict, total=False):
     insist: bool
 
 
-Said = dict[str, Any]
-"""What the options of a command say, by the arguments that they set."""
+Values = dict[str, Any]
+"""The values of options, by the arguments that they set."""
 
 
-class Call(NamedTuple):
-    """What a line or cell asks for: a command with its options, help, or a prompt with options."""
+class Prompt(NamedTuple):
+    """A prompt, with the arguments of `Session.submit` and how the result is shown."""
 
-    prompt: str = ""
-    command: str | None = None
-    words: tuple[str, ...] = ()
-    said: Said = Said()
-    prompts: tuple[str, ...] = ()
+    prompt: str
+    options: Options = Options()
     output: str | None = None
-    help: bool = False
     raw: bool = False
     dry_run: bool = False
     quiet: bool = False
     debug: bool = False
-    options: Options = Options()
 
 
-def parse(line: str, cell: str | None = None, *, fill: Callable[[str], str] = str) -> Call:
+class Comparison(NamedTuple):
+    """The prompts of a grid, its axes, the other arguments of `Session.grid`, and those of its `run`."""
+
+    prompts: tuple[str, ...]
+    axes: Values
+    grid: Values
+    run: Values
+    output: str | None = None
+    dry_run: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+class Help(NamedTuple):
+    """The question what can be typed: `--help` among the options of a prompt."""
+
+
+Call = Prompt | Comparison | CommandCall | Help
+"""What a line or cell asks for."""
+
+Fill = Callable[[str], str]
+"""Puts values in place of each `{{name}}` of a text."""
+
+
+def parse(line: str, cell: str | None = None, *, fill: Fill = str) -> Call:
     """Return what is asked for; raise `RequestError` for an option that is not understood.
 
     `fill` puts values in place of each `{{name}}` in an option; the prompt is left as it is.
@@ -76,60 +106,61 @@ def parse(line: str, cell: str | None = None, *, fill: Callable[[str], str] = st
     quiet = cell is None and _is_silenced(line)
     if quiet:
         line = line.rstrip().removesuffix(";")
-    if (compared := _compared(line, cell, fill)) is not None:
-        return compared._replace(quiet=compared.quiet or quiet)
+    if (comparison := _comparison(line, cell, fill)) is not None:
+        return comparison._replace(quiet=comparison.quiet or quiet)
     if cell is None and (command := _command(line.strip())) is not None:
-        return command._replace(quiet=quiet)
+        return command
     typed, rest = _typed(line.lstrip() if cell is None else line.strip(), OPTIONS)
     raw = any(option.name == "raw" for option, _ in typed)
     options = _converted(typed, fill=str if raw else fill)
     if options.pop("help", False):
-        return Call(help=True)
-    return Call(
+        return Help()
+    return Prompt(
         prompt=_prompt(rest, cell),
-        output=cast("str | None", options.pop("output", None)),
-        raw=bool(options.pop("raw", False)),
-        dry_run=bool(options.pop("dry_run", False)),
-        quiet=bool(options.pop("quiet", quiet)),
-        debug=bool(options.pop("debug", False)),
+        output=options.pop("output", None),
+        raw=options.pop("raw", False),
+        dry_run=options.pop("dry_run", False),
+        quiet=options.pop("quiet", quiet),
+        debug=options.pop("debug", False),
         options=cast(Options, options),
     )
 
 
 def _is_silenced(line: str) -> bool:
-    # An entity such as &gt; has a ; of its own.
+    # As in all of IPython, a ; at the end of a line means: show nothing.
     line = line.rstrip()
     return line.endswith(";") and not _ENTITY.search(line)
 
 
-def _command(line: str) -> Call | None:
-    name, _, after = line.partition(" ")
-    if not line:
-        return Call(command="")
-    if name not in COMMANDS:
+def _command(line: str) -> CommandCall | None:
+    name, _, after = (line or "status").partition(" ")
+    command, after = commands_on(Surface.MAGIC).get(name), after.strip()
+    if command is None:
         return None
-    command, after = COMMANDS[name], after.strip()
     if command.rest and (after or command.rest.needed):
-        return _with_rest(name, after) if command.rest.fits(after) else None
+        return _with_rest(name, command.rest, after) if command.rest.fits(after) else None
     if not _fits(after, command):
         return None
-    words, rest = _words(name, after)
+    words, rest = _words(name, command, after)
     typed, rest = _typed(rest, command.options)
-    more, rest = _words(name, rest)
+    more, rest = _words(name, command, rest)
     if rest:
         raise _no_option(name, rest)
+    words += more
+    if command.words and command.words.is_one and len(words) != 1:
+        raise RequestError(f"%beluga {name} takes one file.", "%beluga --help shows how it is named.")
     options = _converted(typed)
-    output = cast("str | None", options.pop("output", None))
-    return Call(command=name, words=(*words, *more), output=output, said=options)
+    output = options.pop("output", None)
+    return CommandCall(name, tuple(words), options, output)
 
 
-def _compared(line: str, cell: str | None, fill: Callable[[str], str]) -> Call | None:
+def _comparison(line: str, cell: str | None, fill: Fill) -> Comparison | None:
     name, _, after = line.strip().partition(" ") if cell is not None else line.lstrip().partition(" ")
     command = COMMANDS.get(name)
     if command is None or not command.prompt or not (cell is not None or _fits(after.lstrip(), command)):
         return None
     typed, rest = _typed(after.lstrip(), command.options)
-    said = _converted(typed, fill=fill)
+    values = _converted(typed, fill=fill)
     prompts = prompts_of(_prompt(rest, cell))
     if not any(prompt.strip() for prompt in prompts):
         raise RequestError(
@@ -137,21 +168,21 @@ def _compared(line: str, cell: str | None, fill: Callable[[str], str]) -> Call |
             "Put the prompt below, for example: a {{animal}}, with --axis animal=cat,fox",
         )
     axes = _repeated(typed, "axes", fill)
-    grid: Said = {
-        **{each: texts(said[each]) for each in _LISTS if each in said},
-        **{each: said[each] for each in ("n", "sample", "seed", "insist") if each in said},
+    grid: Values = {
+        **{each: texts(values[each]) for each in _LISTS if each in values},
+        **{each: values[each] for each in ("n", "sample", "seed", "insist") if each in values},
         "pairs": [texts(fill(text)) for option, text in typed if option.name == "pairs"],
         "replace": _repeated(typed, "replace", fill),
     }
-    run = {each: said[each] for each in ("max_images", "max_cost", "mode", "yes") if each in said}
-    return Call(
-        command=name,
+    return Comparison(
         prompts=tuple(prompts),
-        said={"axes": axes, "grid": {each: value for each, value in grid.items() if value}, "run": run},
-        output=said.get("output"),
-        dry_run=bool(said.get("dry_run")),
-        quiet=bool(said.get("quiet")),
-        debug=bool(said.get("debug")),
+        axes=axes,
+        grid={each: value for each, value in grid.items() if value},
+        run={each: values[each] for each in ("max_images", "max_cost", "mode", "yes") if each in values},
+        output=values.get("output"),
+        dry_run=bool(values.get("dry_run")),
+        quiet=bool(values.get("quiet")),
+        debug=bool(values.get("debug")),
     )
 
 
@@ -165,11 +196,11 @@ def prompts_of(text: str) -> list[str]:
     return [piece.removesuffix("\n") for piece in pieces[:-1]] + pieces[-1:]
 
 
-def _repeated(typed: Typed, name: str, fill: Callable[[str], str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _repeated(typed: Typed, name: str, fill: Fill) -> Values:
+    found: Values = {}
     for option, text in typed:
         if option.name == name:
-            if _QUOTED.fullmatch(text):  # as in a shell: --axis "animal=cat, fox"
+            if _QUOTED.fullmatch(text):  # As in a shell: --axis "animal=cat, fox".
                 text = _unquoted(text)
             key, equals, values = text.partition("=")
             key = _unquoted(key.strip())
@@ -217,7 +248,7 @@ def _value_at(values: str, place: int) -> tuple[str, str, int]:
     start = _behind_blanks(values, place)
     if values[start : start + 1] in {'"', "'"}:
         return "", *(_quoted_at(values, start) or ("", start))
-    end = values.find(",", start) % (len(values) + 1)  # without a comma, all of it
+    end = values.find(",", start) % (len(values) + 1)  # Without a comma, the end of the text.
     return "", values[start:end].strip(), end + 1
 
 
@@ -231,18 +262,16 @@ def _behind_blanks(text: str, place: int) -> int:
     return len(text) - len(text[place:].lstrip())
 
 
-def _with_rest(name: str, text: str) -> Call:
-    if name == "config" and text in SETTINGS:
-        return Call(command=name, words=(text,))
-    if name == "config":
-        return Call(command=name, said={each: _unquoted(value) for each, value in pairs(text)})
-    if name == "alias":
+def _with_rest(name: str, rest: Rest, text: str) -> CommandCall:
+    if rest.kind == "setting" and text not in SETTINGS:
+        return CommandCall(name, (), {each: _unquoted(value) for each, value in pairs(text)})
+    if rest.kind == "alias":
         alias, _, options = text.partition("=")
-        return Call(command=name, words=(alias,), said=_aliased(options.strip()))
-    return Call(command=name, words=(_unquoted(text),))
+        return CommandCall(name, (alias,), _aliased(options.strip()))
+    return CommandCall(name, (_unquoted(text),), {})
 
 
-def _aliased(text: str) -> Said:
+def _aliased(text: str) -> Values:
     typed, rest = _typed(text, ALIASED)
     if rest:
         raise RequestError(
@@ -260,8 +289,8 @@ def _fits(text: str, command: Command) -> bool:
     return not text or long or text.partition(" ")[0] in flags
 
 
-def _words(name: str, text: str) -> tuple[list[str], str]:
-    kind, found = COMMANDS[name].words, []
+def _words(name: str, command: Command, text: str) -> tuple[list[str], str]:
+    kind, found = command.words, []
     while kind and text and not text.startswith("-"):
         match = WORD.match(text)
         assert match is not None
@@ -323,7 +352,7 @@ def _value(option: Option, after: str) -> tuple[str, str]:
     return match[1], after[match.end() :]
 
 
-def _converted(typed: Typed, *, fill: Callable[[str], str] = str) -> Said:
+def _converted(typed: Typed, *, fill: Fill = str) -> Values:
     return {
         option.name: _value_of(option, fill(text)) if option.metavar else True
         for option, text in typed
@@ -331,13 +360,11 @@ def _converted(typed: Typed, *, fill: Callable[[str], str] = str) -> Said:
     }
 
 
-def _value_of(option: Option, value: str) -> str | int:
-    if option.name == "output" and not value.isidentifier():
+def _value_of(option: Option, value: str) -> object:
+    if option.kind == "variable" and not value.isidentifier():
         raise RequestError(f"'{value}' is no name for a variable.", "For example: -o whale")
-    if option.name not in _WHOLE_NUMBERS:
-        return value
     try:
-        return int(value)
+        return option.type(value)
     except ValueError:
         flag = option.flags[0]
         raise RequestError(f"{flag} is '{value}'.", f"Give a whole number, for example {flag} 4.") from None

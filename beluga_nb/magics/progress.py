@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from IPython.display import DisplayHandle, clear_output
 
-from beluga_nb.magics.fate import caller
+from beluga_nb.magics.value_use import caller
 from beluga_nb.session import BEFORE_OUTPUT, Tally, counted
 from beluga_nb.show.markup import outside
 from beluga_nb.text import plural, sanitize

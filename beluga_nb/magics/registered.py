@@ -12,7 +12,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from traitlets import HasTraits, TraitType
 
 from beluga_nb.errors import UnknownNameError
-from beluga_nb.magics.grammar import help_text
+from beluga_nb.usage import help_text
 
 if TYPE_CHECKING:
     _Trait = TraitType[Any, Any]

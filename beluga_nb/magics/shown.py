@@ -1,4 +1,4 @@
-"""What a magic gives: shown where IPython would not show it, kept under a name where one is given."""
+"""Show what a magic gives: where IPython would not, and under a name where one is given."""
 
 from __future__ import annotations
 
@@ -8,39 +8,30 @@ from typing import TypeVar
 
 import IPython.display
 
-from beluga_nb.magics.fate import Fate, fate
-from beluga_nb.magics.parse import Call
+from beluga_nb.magics.value_use import ValueUse, value_use
 from beluga_nb.redaction import redact, redacted_bundle
-from beluga_nb.result import Result
 
 T = TypeVar("T")
 
 
-def shown(thing: T) -> T:
+def shown(value: T) -> T:
     """Return what IPython shows as the value of the last line, and show it anywhere else."""
-    if fate(inspect.currentframe()) is Fate.DROPPED:
-        display(thing)
-    return thing
+    if value_use(inspect.currentframe()) is ValueUse.DISCARDED:
+        display(value)
+    return value
 
 
-def silent(thing: T) -> T | None:
-    """Return what is kept, and nothing where IPython would show it."""
-    return None if fate(inspect.currentframe()) is Fate.SHOWN else thing
+def silent(value: T) -> T | None:
+    """Return a value that is kept, and nothing where IPython would show it."""
+    return None if value_use(inspect.currentframe()) is ValueUse.SHOWN else value
 
 
-def kept(call: Call, result: Result, names: dict[str, object]) -> Result:
-    """Put the result under the name that the call gives, if it gives one, and return it."""
-    if call.output:
-        names[call.output] = result
-    return result
+def say(text: object) -> None:
+    """Print something below the cell."""
+    print(redact(str(text)))
 
 
-def say(words: object) -> None:
-    """Say something in the cell."""
-    print(redact(str(words)))
-
-
-def display(thing: object, *, raw: bool = False) -> None:
-    """Show something in the cell; what is `raw` is a bundle."""
-    shown = redacted_bundle(thing) if raw and isinstance(thing, Mapping) else thing
+def display(value: object, *, raw: bool = False) -> None:
+    """Show something below the cell; what is `raw` is a bundle."""
+    shown = redacted_bundle(value) if raw and isinstance(value, Mapping) else value
     IPython.display.display(shown, raw=raw)  # type: ignore[no-untyped-call]  # IPython's own

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import _thread
-import argparse
 import json
 import logging
 import os
-import re
 import secrets
 import socket
 import sys
@@ -16,13 +14,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
-from beluga_nb.arguments import is_whole
+from beluga_nb.arguments import USAGE_ERROR
 from beluga_nb.errors import SettingsError
+from beluga_nb.hints import Surface, on
 from beluga_nb.process.lifetime import closed, wait_for_parent
 from beluga_nb.redaction import redact_record
 from beluga_nb.result import Engine
@@ -30,6 +28,7 @@ from beluga_nb.server.app import create_app
 from beluga_nb.server.faults import faulty
 from beluga_nb.server.guard import HEAD_LIMIT, Guard
 from beluga_nb.server.previews import previews
+from beluga_nb.usage import PROGRAM, parser
 
 Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
 """Serves an app on a listening socket until Ctrl-C, and calls back when it has begun."""
@@ -38,154 +37,97 @@ Connect = Callable[[str], Engine]
 """Makes the engine of an upstream's base URL, or raises `SettingsError`."""
 
 Announce = Callable[[str, str], None]
-"""Reports the URL and the key of a server that listens."""
+"""Is called with the URL and the key of a server that listens."""
 
 HOST = "127.0.0.1"
-"""The only address that is served: the server is for the user of this machine."""
-
-PORT = 8787
+"""The only address that is served: the server is for programs on this machine."""
 
 WORKERS = 4
 UPSTREAM_WORKERS = 64
 
-CONNECTIONS = 256
-"""Connections at a time: a whole class on one Hub, where S45 has 32 for one notebook."""
-
 IDLE = 10
-"""Seconds that a connection may rest between two requests.
+"""Seconds that a connection may be idle between two requests.
 
-httpx and the openai package give theirs up after 5, and must be the first to: a POST on a connection that is
+httpx and the openai package close theirs after 5, and must be the first to: a POST on a connection that is
 just being closed has an unknown outcome.
 """
 
-_KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # the characters of a Bearer token (RFC 6750, 2.1)
-_GRACE = 2  # seconds before running jobs are cut off when the server ends
-_ORPHANS_GRACE = 1  # … when its parent has ended; R50 has 2 for everything
+_GRACE = 2  # Seconds that a picture under way gets when the server ends.
+_ORPHANS_GRACE = 1  # The same when its parent has ended; R50 has 2 for everything.
 
 
-def _nowhere(url: str) -> Engine:
-    raise SettingsError(f"Nothing here can connect to {url}.", "Use python -m beluga_nb serve.")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the command line of `serve`."""
-    words = _Parser(
-        prog="python -m beluga_nb serve",
-        description="Serve the image API on this machine; the built-in painter draws previews.",
-        allow_abbrev=False,
-    )
-    words.add_argument("--port", type=_port, default=PORT, help=f"default {PORT}; 0 takes a free one")
-    words.add_argument("--key", type=_key, help="starts with bapi_; random unless given")
-    words.add_argument(
-        "--upstream",
-        metavar="URL",
-        help="pass requests on to a service that is polled; BELUGA_UPSTREAM_KEY holds its key",
-    )
-    words.add_argument(
-        "--faults", action="store_true", help="let prompts ask for failures: 'fault: 429 | a red bicycle'"
-    )
-    words.add_argument(
-        "--connections",
-        type=_count,
-        default=CONNECTIONS,
-        help=f"at most so many at a time; default {CONNECTIONS}",
-    )
-    # `child.py` passes the descriptors of two pipes.
-    words.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
-    words.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
-    return words
-
-
-def _count(text: str) -> int:
-    if not (is_whole(text, 1, 65535)):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to 65535")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not (is_whole(text, 0, 65535)):
-        raise argparse.ArgumentTypeError(f"'{text}' is no port; give a number from 0 to 65535")
-    return int(text)
-
-
-def _key(text: str) -> str:
-    if not _KEY.fullmatch(text):
-        # The key itself is not repeated: terminals are shared and logged.
-        raise argparse.ArgumentTypeError("the key must be bapi_ and letters, digits or _ . ~ + / = -")
-    return text
+def _no_client(url: str) -> Engine:
+    raise SettingsError(f"Nothing here can connect to {url}.", f"Use {PROGRAM} serve.")
 
 
 def new_key() -> str:
-    """Return a random key."""
+    """Return a random key of 192 bits."""
     return f"bapi_{secrets.token_urlsafe(24)}"
 
 
-def main(words: Sequence[str], *, engine: Engine = previews, connect: Connect = _nowhere) -> int:
+def main(words: Sequence[str], *, engine: Engine = previews, connect: Connect = _no_client) -> int:
     """Serve until Ctrl-C and return the exit status; what cannot start is 2, with a line on stderr."""
-    options = parser().parse_args(words)
-    key = options.key or new_key()
+    arguments = parser("serve").parse_args(words)
+    key = arguments.key or new_key()
+    upstream: str | None = arguments.upstream
     try:
-        engine = connect(options.upstream) if options.upstream else engine
+        engine = connect(upstream) if upstream else engine
     except SettingsError as error:
-        return _sorry(f"--upstream: {error.message} {error.hint}")
+        return _failed(f"--upstream: {error.message} {on(error.hint, Surface.TERMINAL)}")
     try:
-        run = _server(options.connections)
-        listener = socket.create_server((HOST, options.port))
+        run = _server(arguments.connections)
+        listener = socket.create_server((HOST, arguments.port))
     except ImportError:
-        return _sorry("uvicorn is missing: pip install 'beluga_nb[server]'")
+        return _failed("uvicorn is missing: pip install 'beluga_nb[server]'")
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        return _sorry(f"port {options.port} cannot be used ({why}); --port 0 takes a free one")
-    if options.parent_fd is not None:
-        threading.Thread(target=_end_with_parent, args=[options.parent_fd], daemon=True).start()
-    announce = partial(_print, _who(options)) if options.ready_fd is None else _answering(options.ready_fd)
+        return _failed(f"port {arguments.port} cannot be used ({why}); --port 0 takes a free one")
+    if arguments.parent_fd is not None:
+        threading.Thread(target=_end_with_parent, args=[arguments.parent_fd], daemon=True).start()
+    what = _description(upstream, faults=arguments.faults)
+    announce = partial(_print, what) if arguments.ready_fd is None else _reporting(arguments.ready_fd)
     with listener:
-        # Waiting for another machine uses no CPU here.
-        create = partial(create_app, key=key, workers=UPSTREAM_WORKERS if options.upstream else WORKERS)
-        app = faulty(engine, create) if options.faults else create(engine)
+        # Waiting for another machine takes no processor here, so many workers may wait.
+        create = partial(create_app, key=key, workers=UPSTREAM_WORKERS if upstream else WORKERS)
+        app = faulty(engine, create) if arguments.faults else create(engine)
         return _serve(run, app, listener, key, announce)
 
 
-def _who(options: argparse.Namespace) -> str:
-    host = urlsplit(options.upstream).hostname if options.upstream else None
-    who = f"pictures from {host}" if host else "procedural previews"
-    return f"{who}, faults on demand" if options.faults else who
+def _description(upstream: str | None, *, faults: bool) -> str:
+    host = urlsplit(upstream).hostname if upstream else None
+    what = f"pictures from {host}" if host else "procedural previews"
+    return f"{what}, faults on demand" if faults else what
 
 
-def _sorry(line: str) -> int:
-    print(f"{parser().prog}: {line}", file=sys.stderr)
-    return 2
+def _failed(line: str) -> int:
+    print(f"{PROGRAM} serve: {line}", file=sys.stderr)
+    return USAGE_ERROR
 
 
 def _serve(run: Run, app: ASGIApp, listener: socket.socket, key: str, announce: Announce) -> int:
     port = listener.getsockname()[1]
-    # uvicorn shuts down at Ctrl-C, then raises the signal again.
+    # uvicorn shuts down in order at Ctrl-C, then raises the interrupt again.
     with suppress(KeyboardInterrupt):
         run(Guard(app, port=port), listener, lambda: announce(f"http://{HOST}:{port}/v1", key))
     return 0
 
 
-def _not_asked_for(record: logging.LogRecord) -> bool:
-    # An answer that is cut off on demand (faults.py) is not a failure of this server.
+def _is_no_fault(record: logging.LogRecord) -> bool:
+    # An answer that is cut off on demand (faults.py) is no failure of this server.
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionAbortedError))
 
 
-def _print(who: str, url: str, key: str) -> None:
-    print(f"BelugAPI ({who}) on {url}  key {key}", flush=True)
+def _print(what: str, url: str, key: str) -> None:
+    print(f"BelugAPI ({what}) on {url}  key {key}", flush=True)
 
 
-def _answering(ready: int) -> Announce:
-    def answer(url: str, key: str) -> None:
+def _reporting(ready: int) -> Announce:
+    def report(url: str, key: str) -> None:
         os.write(ready, json.dumps({"url": url, "key": key, "pid": os.getpid()}).encode() + b"\n")
-        # This closes the pipe for the reader; later output goes to the log.
+        # The reader sees the end of the pipe, and what is printed from here on goes to the log.
         os.dup2(2, ready)
 
-    return answer
+    return report
 
 
 def _end_with_parent(parent: int) -> None:
@@ -211,16 +153,16 @@ def _server(connections: int) -> Run:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            # Not earlier: a Ctrl-C while the event loop is being created leaves a traceback.
+            # Not before this: a Ctrl-C while the event loop is made would leave a traceback.
             self.begun()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            # Requests are cut off at Ctrl-C on purpose, so their tracebacks are not logged.
+            # Requests are cut off at Ctrl-C on purpose, so uvicorn prints no traceback for each.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 
     def run(app: ASGIApp, listener: socket.socket, begun: Callable[[], None]) -> None:
-        for each in (_not_asked_for, redact_record):
+        for each in (_is_no_fault, redact_record):
             logging.getLogger("uvicorn.error").addFilter(each)
         config = uvicorn.Config(
             app,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.store import files, pending, registry
 from beluga_nb.store.claims import CLAIMS
 from beluga_nb.store.collection import Blob, Collection
@@ -97,10 +98,17 @@ def choose(
     """
     names = list(names)
     if prompt is not None and not prompt.strip():
-        raise RequestError("The text to look for is empty.", "Give --prompt TEXT, or --all for everything.")
+        raise RequestError(
+            "The text to look for is empty.",
+            Hint("Give ", Remedy("prompt", "TEXT"), ", or ", Remedy("everything"), " for everything."),
+        )
     if not (names or older is not None or prompt or everything):
         raise RequestError(
-            "Nothing says what to forget.", "Name runs, or give --older 90d, --prompt TEXT or --all."
+            "Nothing says what to forget.",
+            Hint(
+                "Name runs, or give ",
+                *(Remedy("older", "90d"), ", ", Remedy("prompt", "TEXT"), " or ", Remedy("everything"), "."),
+            ),
         )
     before = time.time() - age(older).total_seconds() if older is not None else None
     table = store.index.table()

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from beluga_nb.errors import StoreError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import remove_parts, replacing
 from beluga_nb.redaction import redact_bytes
 from beluga_nb.store import files, registry, zips
@@ -141,7 +142,10 @@ def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 def _check_free(to: Path) -> None:
     if os.path.lexists(to) and not zips.is_pack(to):
-        raise StoreError(f"{to.name} is there already, and is no pack.", "Name another file: -o other.zip")
+        raise StoreError(
+            f"{to.name} is there already, and is no pack.",
+            Hint("Name another file: ", Remedy("to", "other.zip")),
+        )
 
 
 @contextmanager
@@ -152,5 +156,6 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
     except OSError as error:
         raise StoreError(
-            f"{path.name} cannot be written: {error.strerror or error}.", "Name another file: -o other.zip"
+            f"{path.name} cannot be written: {error.strerror or error}.",
+            Hint("Name another file: ", Remedy("to", "other.zip")),
         ) from None

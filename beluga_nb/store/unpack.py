@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from beluga_nb.errors import StoreError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import has_content, replacing
 from beluga_nb.store import files
 from beluga_nb.store.codec import CorruptFileError
@@ -97,8 +98,9 @@ def _naming(file: Path) -> Iterator[None]:
     try:
         yield
     except InvalidPackError as error:
+        reason, hint = (*error.args, "Nothing was written.")[:2]
         raise StoreError(
-            f"{sanitize(file.name or str(file), 120)} cannot be unpacked: {error}.", "Nothing was written."
+            f"{sanitize(file.name or str(file), 120)} cannot be unpacked: {reason}.", hint
         ) from None
 
 
@@ -165,7 +167,8 @@ def _check_free(contents: _Contents, store: Store, into: Path) -> None:
     notebook = into / contents.notebook
     if os.path.lexists(notebook) and not has_content(notebook, contents.cells):
         raise InvalidPackError(
-            f"another {sanitize(contents.notebook, 120)} is there already; --into FOLDER puts it elsewhere"
+            f"another {sanitize(contents.notebook, 120)} is there already",
+            Hint("Nothing was written. Unpack elsewhere: ", Remedy("into", "FOLDER")),
         )
 
 
@@ -205,5 +208,5 @@ def _write_new(folder: Path, name: str, data: bytes) -> None:
     except OSError as error:
         raise StoreError(
             f"{sanitize(path.name, 120)} cannot be written: {error.strerror or error}.",
-            "Unpack elsewhere: --into FOLDER",
+            Hint("Unpack elsewhere: ", Remedy("into", "FOLDER")),
         ) from None

@@ -67,7 +67,7 @@ _DAMAGED = (
 
 
 class InvalidPackError(Exception):
-    """A zip is no pack; the text says why."""
+    """A zip is no pack; the text says why, and a hint may say what to do."""
 
 
 @contextmanager

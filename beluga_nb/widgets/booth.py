@@ -16,6 +16,7 @@ import pybase64
 from IPython.display import display
 
 from beluga_nb.errors import BelugaError
+from beluga_nb.hints import Surface, on
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill, read_template
@@ -103,7 +104,7 @@ class Booth:
         try:
             self._voting.undo() if answer == "undo" else self._voting.answer(answer)
         except BelugaError as error:
-            self._show_status(f"Not recorded. {error.message} {error.hint}")
+            self._show_status(f"Not recorded. {error.message} {on(error.hint, Surface.PANEL)}")
             return
         self._show()
         self._focus()

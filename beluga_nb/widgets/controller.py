@@ -18,7 +18,9 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from beluga_nb.console import shown_on
 from beluga_nb.errors import BelugaError, RequestError
+from beluga_nb.hints import Surface
 from beluga_nb.images import SUFFIXES
 from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, Preview, Result
 from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, counted
@@ -447,7 +449,8 @@ class Controller:
     async def _guarded(self, work: Task) -> None:
         LISTENER.set(self._show_message)
         try:
-            await work()
+            with shown_on(Surface.PANEL):
+                await work()
         except BelugaError as error:
             self._show_error(error)
         except Exception as error:

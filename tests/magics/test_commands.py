@@ -184,11 +184,11 @@ def test_the_status_tells_what_the_store_has_saved(tmp_path):
 
 
 def test_every_line_of_the_card_can_be_typed(kernel):
-    from beluga_nb.show.cheatsheet import CARD
+    from beluga_nb.show.cheatsheet import card
 
     [bundle] = kernel.run("%beluga cheatsheet").bundles
     kernel.run("colour = 'red'")
-    for _, lines in CARD:
+    for _, lines in card():
         for code, _ in lines:
             assert code in bundle["text/plain"]
             cell = f"{code}\na lighthouse" if code.startswith("%%") else code

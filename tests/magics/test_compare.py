@@ -4,7 +4,7 @@ import pytest
 from kernels import Kernel
 
 from beluga_nb.errors import RequestError
-from beluga_nb.magics.parse import labelled, parse, prompts_of
+from beluga_nb.magics.parse import Comparison, labelled, parse, prompts_of
 
 CELL = "A {{animal}} in the style of {{style}}, accent colour #ff8800\n"
 
@@ -14,14 +14,12 @@ def test_the_line_names_the_axes_and_the_cell_is_the_prompt():
         "compare -m gpt-image-2,flux-2.0 -n 2 --axis animal=cat,fox --axis style=@styles --max-cost 2 -o g",
         CELL,
     )
-    assert call.command == "compare"
+    assert isinstance(call, Comparison)
     assert call.prompts == (CELL.removesuffix("\n"),)
     assert call.output == "g"
-    assert call.said == {
-        "axes": {"animal": {"cat": "cat", "fox": "fox"}, "style": "@styles"},
-        "grid": {"model": ["gpt-image-2", "flux-2.0"], "n": 2},
-        "run": {"max_cost": "2"},
-    }
+    assert call.axes == {"animal": {"cat": "cat", "fox": "fox"}, "style": "@styles"}
+    assert call.grid == {"model": ["gpt-image-2", "flux-2.0"], "n": 2}
+    assert call.run == {"max_cost": "2"}
 
 
 def test_all_that_a_line_can_say():
@@ -31,20 +29,21 @@ def test_all_that_a_line_can_say():
         " --mode off --yes --insist --dry-run --quiet --debug",
         CELL,
     )
-    assert call.said == {
-        "axes": {"style": {"oil": "thick, old", "ink": "ink"}, "animal": {"a cat": "a cat", "fox": "fox"}},
-        "grid": {
-            "size": ["16:9", "1:1"],
-            "quality": ["hd"],
-            "take": ["a", "b"],
-            "sample": 3,
-            "seed": 7,
-            "insist": True,
-            "pairs": [["animal", "style"]],
-            "replace": {"water": {"salt water": "salt water", "wine": "wine"}},
-        },
-        "run": {"max_images": 9, "mode": "off", "yes": True},
+    assert call.axes == {
+        "style": {"oil": "thick, old", "ink": "ink"},
+        "animal": {"a cat": "a cat", "fox": "fox"},
     }
+    assert call.grid == {
+        "size": ["16:9", "1:1"],
+        "quality": ["hd"],
+        "take": ["a", "b"],
+        "sample": 3,
+        "seed": 7,
+        "insist": True,
+        "pairs": [["animal", "style"]],
+        "replace": {"water": {"salt water": "salt water", "wine": "wine"}},
+    }
+    assert call.run == {"max_images": 9, "mode": "off", "yes": True}
     assert (call.dry_run, call.quiet, call.debug) == (True, True, True)
 
 

@@ -4,12 +4,13 @@ import pytest
 from IPython.core import completer
 from kernels import Kernel
 
+from beluga_nb.commands import OPTIONS, commands_on
 from beluga_nb.config.settings import names
+from beluga_nb.hints import Surface
 from beluga_nb.magics.complete import Known, offer
-from beluga_nb.magics.grammar import COMMANDS, OPTIONS
 from beluga_nb.session import Session
 
-COMMAND_NAMES = list(COMMANDS)
+COMMAND_NAMES = list(commands_on(Surface.MAGIC))
 FLAGS = [flag for option in OPTIONS for flag in option.flags]
 FIVE = ["1:1", "16:9", "9:16", "4:3", "3:4", "auto"]
 FLUX = ["flux-kontext", "flux-2.0"]

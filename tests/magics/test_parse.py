@@ -1,9 +1,10 @@
 import pytest
 
+from beluga_nb.commands import OPTIONS, SETTINGS, CommandCall
 from beluga_nb.config.settings import names
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.magics.grammar import OPTIONS, SETTINGS, help_text
-from beluga_nb.magics.parse import Call, parse
+from beluga_nb.magics.parse import Help, Prompt, parse
+from beluga_nb.usage import help_text
 
 
 @pytest.mark.parametrize(
@@ -24,8 +25,7 @@ from beluga_nb.magics.parse import Call, parse
     ],
 )
 def test_options_come_first_and_the_prompt_is_the_rest_untouched(line, prompt, options):
-    call = parse(line)
-    assert (call.command, call.prompt, call.options) == (None, prompt, options)
+    assert parse(line) == Prompt(prompt, options)
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_the_body_of_a_cell_is_the_prompt_less_one_newline(cell, prompt):
 
 
 @pytest.mark.parametrize(
-    ("line", "command"), [("", ""), ("  ", ""), ("models", "models"), (" sizes ", "sizes")]
+    ("line", "command"), [("", "status"), ("  ", "status"), ("models", "models"), (" sizes ", "sizes")]
 )
 def test_a_line_that_is_only_a_command_is_one(line, command):
-    assert parse(line).command == command
+    assert parse(line) == CommandCall(command, (), {})
 
 
 def test_a_word_that_is_a_command_is_a_prompt_in_a_cell():
@@ -74,7 +74,7 @@ def test_the_output_is_the_name_of_a_variable():
 )
 def test_an_option_that_is_not_understood_says_so(line, told):
     if told is None:
-        assert not parse(line).help
+        assert parse(line) == Prompt(line)
         return
     with pytest.raises(RequestError, match=told):
         parse(line)
@@ -93,16 +93,16 @@ def test_text_beside_the_options_of_a_cell_is_an_error():
 
 
 def test_the_help_names_every_option_and_command():
-    told = help_text()
+    text = help_text()
     for option in OPTIONS:
-        assert all(flag in told for flag in option.flags)
-        assert option.help in " ".join(told.split())
-    assert "%beluga models" in told
-    assert "%beluga sizes" in told
+        assert all(flag in text for flag in option.flags)
+        assert option.help in " ".join(text.split())
+    assert "%beluga models" in text
+    assert "%beluga sizes" in text
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "options"),
     [
         ("serve", {}),
         ("serve --stop", {"stop": True}),
@@ -110,9 +110,13 @@ def test_the_help_names_every_option_and_command():
         ("serve --port=0", {"port": 0}),
     ],
 )
-def test_a_command_may_have_options_of_its_own(line, said):
-    call = parse(line)
-    assert (call.command, call.said) == ("serve", said)
+def test_a_command_may_have_options_of_its_own(line, options):
+    assert parse(line) == CommandCall("serve", (), options)
+
+
+@pytest.mark.parametrize("line", ["--help", "-n 2 --help"])
+def test_help_is_asked_for_among_the_options(line):
+    assert parse(line) == Help()
 
 
 @pytest.mark.parametrize(
@@ -128,11 +132,12 @@ def test_a_command_may_have_options_of_its_own(line, said):
 )
 def test_a_prompt_that_only_begins_like_a_command_is_a_prompt(line, prompt):
     call = parse(line)
-    assert (call.command, call.prompt) == (None, prompt)
+    assert isinstance(call, Prompt)
+    assert call.prompt == prompt
 
 
 def test_a_raw_prompt_is_marked_and_is_no_argument():
-    assert parse("--raw a {{cat}}") == Call(prompt="a {{cat}}", raw=True)
+    assert parse("--raw a {{cat}}") == Prompt("a {{cat}}", raw=True)
     assert not parse("a {{cat}}").raw
 
 
@@ -149,7 +154,7 @@ def test_a_raw_prompt_is_marked_and_is_no_argument():
     ],
 )
 def test_the_name_of_a_picture_after_open_is_one(line, file):
-    assert parse(line) == Call(command="open", words=(file,))
+    assert parse(line) == CommandCall("open", (file,), {})
 
 
 @pytest.mark.parametrize(
@@ -168,7 +173,7 @@ def test_the_name_of_a_picture_after_open_is_one(line, file):
 )
 def test_open_before_anything_else_begins_a_prompt(line):
     call = parse(line)
-    assert (call.command, call.words) == (None, ())
+    assert isinstance(call, Prompt)
     assert line.endswith(call.prompt)
 
 
@@ -184,7 +189,7 @@ def test_words_after_the_options_of_a_command_are_an_error_and_no_picture():
 
 
 def test_the_help_names_every_option_of_a_command():
-    told = " ".join(help_text().split())
+    text = " ".join(help_text().split())
     for line in {
         "%beluga serve serve the image API on this machine, for any OpenAI client",
         "%beluga serve --port N … on this port, instead of a free one",
@@ -195,14 +200,13 @@ def test_the_help_names_every_option_of_a_command():
         "%beluga pack NOTEBOOK a notebook and the recordings that it needs, as one zip",
         "%beluga unpack FILE.zip … and back, every byte checked",
     }:
-        assert line in told
+        assert line in text
 
 
 def test_a_setting_alone_is_no_prompt_and_asks_what_it_is():
     assert set(names()) == set(SETTINGS)
     for name in names():
-        call = parse(f"config {name}")
-        assert (call.command, call.words, call.said) == ("config", (name,), {})
+        assert parse(f"config {name}") == CommandCall("config", (name,), {})
     assert parse("config mode of a robot").prompt == "config mode of a robot"
 
 
@@ -214,16 +218,14 @@ def test_no_line_of_the_help_is_broken_by_a_notebook():
     "given", ['"animal=cat, fox"', "'animal=cat, fox'", 'animal="cat", fox'.replace(" ", "")]
 )
 def test_an_axis_may_stand_in_quotes_as_in_a_shell(given):
-    assert parse(f"compare --axis {given}", "a {{animal}}").said["axes"] == {
-        "animal": {"cat": "cat", "fox": "fox"}
-    }
+    assert parse(f"compare --axis {given}", "a {{animal}}").axes == {"animal": {"cat": "cat", "fox": "fox"}}
 
 
 # --- commands that take words
 
 
 @pytest.mark.parametrize(
-    ("line", "command", "words", "said"),
+    ("line", "command", "words", "options"),
     [
         ("verify", "verify", (), {}),
         ("verify a.ipynb b/c.ipynb", "verify", ("a.ipynb", "b/c.ipynb"), {}),
@@ -249,14 +251,12 @@ def test_an_axis_may_stand_in_quotes_as_in_a_shell(given):
         ("unpack whales.zip --into there", "unpack", ("whales.zip",), {"into": "there"}),
     ],
 )
-def test_a_command_may_take_words(line, command, words, said):
-    call = parse(line)
-    assert (call.command, call.words, call.said) == (command, words, said)
+def test_a_command_may_take_words(line, command, words, options):
+    assert parse(line) == CommandCall(command, words, options)
 
 
 def test_the_output_of_a_command_is_the_name_of_a_variable():
-    call = parse("history -o fox 6611bcbd")
-    assert (call.command, call.words, call.output) == ("history", ("6611bcbd",), "fox")
+    assert parse("history -o fox 6611bcbd") == CommandCall("history", ("6611bcbd",), {}, "fox")
     with pytest.raises(RequestError, match="'my fox' is no name for a variable"):
         parse('history -o "my fox" 6611bcbd')
 
@@ -286,8 +286,7 @@ def test_the_output_of_a_command_is_the_name_of_a_variable():
     ],
 )
 def test_words_that_can_be_no_arguments_make_it_a_prompt(prompt):
-    call = parse(prompt)
-    assert (call.command, call.prompt) == (None, prompt)
+    assert parse(prompt) == Prompt(prompt)
 
 
 @pytest.mark.parametrize("name", ["verify", "history", "forget", "pack", "unpack"])
@@ -304,6 +303,8 @@ def test_after_two_dashes_and_in_a_cell_every_command_is_a_prompt(name):
         ("forget --all of it", "'of it' is no option of %beluga forget.", "%beluga -- forget …"),
         ("history --limit many", "--limit is 'many'.", "Give a whole number"),
         ("pack whales.ipynb --into x", "No option '--into'.", "%beluga --help lists them"),
+        ("pack", "%beluga pack takes one file.", "%beluga --help shows how it is named."),
+        ("pack a.ipynb b.ipynb", "%beluga pack takes one file.", "%beluga --help shows"),
     ],
 )
 def test_a_command_that_is_not_understood_is_an_error_and_no_picture(line, first, second):

@@ -16,7 +16,8 @@ import openai
 import pytest
 from PIL import Image
 
-from beluga_nb.server.serve import CONNECTIONS, IDLE
+from beluga_nb.commands import CONNECTIONS
+from beluga_nb.server.serve import IDLE
 
 COMMAND = [sys.executable, "-m", "beluga_nb"]
 LINE = re.compile(
@@ -242,20 +243,22 @@ def test_a_port_in_use_is_one_line_and_status_2():
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "eight", "", "1e3", "9" * 5000, "٣"])
-def test_a_bad_port_is_one_line_and_status_2(port):
+def test_a_bad_port_is_two_lines_and_status_2(port):
     status, out, err = run("serve", f"--port={port}")
     assert (status, out) == (2, "")
     assert err == (
         f"python -m beluga_nb serve: argument --port: '{port}' is no port; give a number from 0 to 65535\n"
+        "python -m beluga_nb serve --help says more.\n"
     )
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many", "70000", ""])
-def test_a_bad_number_of_connections_is_one_line_and_status_2(count):
+def test_a_bad_number_of_connections_is_two_lines_and_status_2(count):
     assert run("serve", "--port", "0", f"--connections={count}") == (
         2,
         "",
-        f"python -m beluga_nb serve: argument --connections: '{count}' is no number from 1 to 65535\n",
+        f"python -m beluga_nb serve: argument --connections: '{count}' is no number from 1 to 65535\n"
+        "python -m beluga_nb serve --help says more.\n",
     )
 
 
@@ -283,12 +286,13 @@ def test_what_is_served_is_guarded(served, header):
 
 
 @pytest.mark.parametrize("key", ["secret", "bapi_", "bapi_a b", "bapi_ü", "bapi_a\nb", "xbapi_a", ""])
-def test_a_malformed_key_is_one_line_without_the_key_and_status_2(key):
+def test_a_malformed_key_is_two_lines_without_the_key_and_status_2(key):
     assert run("serve", "--port", "0", f"--key={key}") == (
         2,
         "",
         "python -m beluga_nb serve: argument --key:"
-        " the key must be bapi_ and letters, digits or _ . ~ + / = -\n",
+        " the key must be bapi_ and letters, digits or _ . ~ + / = -\n"
+        "python -m beluga_nb serve --help says more.\n",
     )
 
 
@@ -309,9 +313,9 @@ def test_a_missing_uvicorn_is_one_line_and_status_2(tmp_path):
 
 
 @pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--por", "0"], ["more"]])
-def test_an_option_that_does_not_exist_is_one_line_and_status_2(words):
+def test_an_option_that_does_not_exist_is_two_lines_and_status_2(words):
     status, out, err = run("serve", *words)
-    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert (status, out, err.count("\n")) == (2, "", 2)
     assert err.startswith("python -m beluga_nb serve: unrecognized arguments: ")
 
 
@@ -323,5 +327,5 @@ def test_no_words_print_the_usage(words):
 
 
 def test_an_unknown_command_is_one_line_and_status_2():
-    known = "lab, serve, verify, weight, history, forget, pack, unpack"
+    known = "lab, history, verify, weight, forget, pack, unpack, serve"
     assert run("sevre") == (2, "", f"python -m beluga_nb: no command 'sevre'; there are: {known}\n")

@@ -78,13 +78,13 @@ def written(path, files):
     return path
 
 
-def refused(path, there, told):
+def refused(path, there, told, hint="Nothing was written."):
     """Unpacking fails with this, in two lines, and writes nothing."""
     before = everything(there.parent)
     with pytest.raises(StoreError) as caught:
         arrived(path, there)
     assert told in caught.value.message, caught.value.message
-    assert caught.value.hint == "Nothing was written."
+    assert caught.value.hint == hint
     assert everything(there.parent) == before
 
 
@@ -315,7 +315,8 @@ def test_a_zip_that_was_zipped_again_is_taken(packed, there):
 def test_another_notebook_of_the_name_is_not_overwritten(packed, there):
     there.mkdir()
     (there / "whales.ipynb").write_text("mine")
-    refused(packed, there, "another whales.ipynb is there already; --into FOLDER puts it elsewhere")
+    elsewhere = 'Nothing was written. Unpack elsewhere: into="FOLDER"'
+    refused(packed, there, "another whales.ipynb is there already", elsewhere)
 
 
 def test_another_recording_of_a_request_is_not_overwritten(packed, there):

@@ -141,7 +141,7 @@ def test_a_replay_miss_in_an_empty_store_says_so_and_makes_nothing(store):
         ask(replaying(store), FOX)
     assert str(caught.value) == (
         "Not recorded: flux-2.0, default size, sample 0, “a fox”.\n"
-        "The store is empty. Use --mode auto to have it made."
+        'The store is empty. Use mode="auto" to have it made.'
     )
     assert not store.folder.exists()
 
@@ -153,7 +153,7 @@ def test_a_replay_miss_names_the_nearest_recording(store):
         ask(replaying(store), asked(size="16:9"))
     assert str(caught.value) == (
         "Not recorded: flux-2.0, 16:9, sample 0, “a fox”.\n"
-        "Nearest recording: prompt 'a red fox'. Use --mode auto to have it made."
+        "Nearest recording: prompt 'a red fox'. Use mode=\"auto\" to have it made."
     )
 
 
@@ -170,21 +170,21 @@ def test_a_replay_miss_says_what_differs(store, other, words):
     ask(auto(drawing, store), asked(**other))
     with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store), FOX)
-    assert caught.value.hint == f"Nearest recording: {words}. Use --mode auto to have it made."
+    assert caught.value.hint == f'Nearest recording: {words}. Use mode="auto" to have it made.'
 
 
 def test_a_replay_miss_says_that_a_recording_lacks_a_parameter(store):
     ask(auto(drawing, store), FOX)
     with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store), asked(size="16:9"))
-    assert caught.value.hint == "Nearest recording: no size. Use --mode auto to have it made."
+    assert caught.value.hint == 'Nearest recording: no size. Use mode="auto" to have it made.'
 
 
 def test_a_replay_miss_says_that_another_provider_made_it(store):
     ask(auto(drawing, store, provider="local"), FOX)
     with pytest.raises(NotRecordedError) as caught:
         ask(replaying(store, provider="belugapi"), FOX)
-    assert caught.value.hint == "Nearest recording: of another provider. Use --mode auto to have it made."
+    assert caught.value.hint == 'Nearest recording: of another provider. Use mode="auto" to have it made.'
 
 
 def test_a_replay_miss_passes_over_damaged_records(store):
@@ -618,7 +618,7 @@ def test_a_replay_miss_lists_all_that_is_missing_at_once(store):
         "  flux-2.0, default size, sample 0, “a fox”; nearest recording: sample '1'\n"
         "  flux-2.0, default size, sample 2 to 3, “a fox”; nearest recording: sample '1'\n"
         "  flux-2.0, default size, sample 5, “a fox”; nearest recording: sample '4'\n"
-        "Use --mode auto to have them made."
+        'Use mode="auto" to have them made.'
     )
 
 

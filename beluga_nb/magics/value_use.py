@@ -1,7 +1,7 @@
-"""What becomes of the value that a magic returns.
+"""How a cell uses the value that a magic returns.
 
 IPython shows the value of a cell's last line, and only that: in a loop, or on any other line, what a magic
-returns is thrown away unseen; in an assignment it is kept. The instruction that follows the call tells.
+returns is discarded; in an assignment it is kept. The instruction that follows the call says which.
 """
 
 from __future__ import annotations
@@ -11,30 +11,35 @@ from enum import Enum
 from types import FrameType
 
 
-class Fate(Enum):
-    """The value is dropped unseen, shown by IPython, or kept by the code that asked for it."""
+class ValueUse(Enum):
+    """The value is discarded, shown by IPython, or kept by the calling code."""
 
-    DROPPED = "dropped"
+    DISCARDED = "discarded"
     SHOWN = "shown"
     KEPT = "kept"
 
 
-_FATES = {"POP_TOP": Fate.DROPPED, "PRINT_EXPR": Fate.SHOWN, "INTRINSIC_PRINT": Fate.SHOWN}
+_BY_INSTRUCTION = {
+    "POP_TOP": ValueUse.DISCARDED,
+    "PRINT_EXPR": ValueUse.SHOWN,
+    "INTRINSIC_PRINT": ValueUse.SHOWN,
+}
 
 
-def fate(frame: FrameType | None) -> Fate:
+def value_use(frame: FrameType | None) -> ValueUse:
     """Return what the cell's code does with the value of the magic that this frame belongs to."""
     frame = caller(frame)
     if frame is None:
-        return Fate.KEPT
+        return ValueUse.KEPT
     following = (each for each in dis.get_instructions(frame.f_code) if each.offset > frame.f_lasti)
     instruction = next(following, None)
     if instruction is None:
-        return Fate.KEPT
+        return ValueUse.KEPT
     if instruction.opname == "RETURN_VALUE" and frame.f_code.co_name == "<module>":
-        return Fate.SHOWN  # %%time and such evaluate the last line, and return its value to IPython
+        return ValueUse.SHOWN  # %%time and such evaluate the last line, and return its value to IPython.
     # Since Python 3.12 printing is one of several intrinsics, named by the argument.
-    return _FATES.get(instruction.opname, _FATES.get(instruction.argrepr, Fate.KEPT))
+    by_name = _BY_INSTRUCTION.get(instruction.argrepr, ValueUse.KEPT)
+    return _BY_INSTRUCTION.get(instruction.opname, by_name)
 
 
 def caller(frame: FrameType | None) -> FrameType | None:
@@ -46,6 +51,6 @@ def caller(frame: FrameType | None) -> FrameType | None:
 
 def _is_machinery(frame: FrameType) -> bool:
     # IPython 7 decorates magics by means of `decorator`, whose older versions make modules without a name.
-    made = frame.f_code.co_filename.startswith("<decorator-gen")
+    is_generated = frame.f_code.co_filename.startswith("<decorator-gen")
     module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return made or module in {"IPython", "beluga_nb", "decorator"}
+    return is_generated or module in {"IPython", "beluga_nb", "decorator"}

@@ -1,0 +1,307 @@
+"""Hints fit the surface they are shown on: Python callers read arguments, users of the magics options."""
+
+import ast
+import inspect
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+import beluga_nb
+from beluga_nb import cli
+from beluga_nb.catalog import sizes
+from beluga_nb.commands import commands_on
+from beluga_nb.console import check_yes, shown_on, tell
+from beluga_nb.errors import (
+    BelugaError,
+    NotConfirmedError,
+    NotRecordedError,
+    NotSentError,
+    RequestError,
+    UnknownNameError,
+)
+from beluga_nb.hints import ACTIONS, Hint, Remedy, Surface, mapped, on
+from beluga_nb.magics.parse import parse
+from beluga_nb.redaction import Secret
+from beluga_nb.result import IncompleteError
+from beluga_nb.session import Session
+from beluga_nb.usage import help_text
+from beluga_nb.wire import error_from_json, error_to_json
+
+PACKAGE = Path(beluga_nb.__file__).parent
+
+# --- the rule holds for every hint in the package
+
+OF_ONE_SURFACE = {
+    # These texts are shown on one surface alone: the magics' own, the terminal's own.
+    *("magics/", "actions.py", "cli.py", "lab.py", "__main__.py", "server/serve.py", "arguments.py"),
+    # These hold the words of each surface.
+    *("hints.py", "commands.py", "usage.py", "show/cheatsheet.py"),
+}
+
+NO_HINTS = {
+    "cells.py": "it writes cells, whose text is code",
+    "server/child.py": "it starts a process by its options; its repr is for a notebook",
+    "widgets/booth.py": "a number: -inf",
+    "session.py": "the source of a key is called `%beluga login`",
+    "config/keys.py": "the source of a key is called `%beluga login`",
+    "show/catalogue.py": "a table of `%beluga models`",
+}
+"""Other modules with strings that look like commands or options, and why they are none of a hint."""
+
+OPTION_OR_COMMAND = re.compile(r"%beluga|(?<![\w-])--?[a-z][\w-]*(?=[\s=.,:;]|$)|python -m beluga_nb")
+PYTHON_ARGUMENT = re.compile(r"\b[a-z_]+=(?:True|False|[\"'\d])|\bSession\(")
+
+# Only a Python caller can give a session an engine, or call these functions of the kit.
+PYTHON_ALONE = {"engines/own.py", "session.py", "config/preferences.py", "compare/cluster.py"}
+
+MODULES = sorted(
+    name
+    for path in PACKAGE.rglob("*.py")
+    if not (name := path.relative_to(PACKAGE).as_posix()).startswith((*OF_ONE_SURFACE, "painter/"))
+)
+
+
+def trees(module):
+    return ast.parse((PACKAGE / module).read_text("utf-8"))
+
+
+def texts(tree):
+    """Every text of a tree that is no docstring; of an f-string its constant pieces."""
+    passive = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in passive:
+            yield node.value
+
+
+def calls(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def name_of(call):
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def hints(tree):
+    """Every text in the call of an error's class or of `Hint`, or in what is called a hint."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call() if name_of(node).endswith("Error") or name_of(node) == "Hint":
+                yield from texts(node)
+            case ast.keyword(arg="hint" | "nothing"):
+                yield from texts(node)
+            case ast.Assign() if re.search("hint|advice", ast.unparse(node.targets[0]), re.IGNORECASE):
+                yield from texts(node)
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if each not in NO_HINTS])
+def test_no_text_names_a_command_or_an_option_but_by_a_remedy(module):
+    found = [text for text in texts(trees(module)) if OPTION_OR_COMMAND.search(text)]
+    # Styles have variables that begin with two dashes.
+    assert [text for text in found if "--jp-" not in text and " -text" not in text] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_hint_names_a_command_or_an_option_but_by_a_remedy(module):
+    tolerated = {"%beluga login", "%%beluga has no option for "}
+    found = [text for text in hints(trees(module)) if OPTION_OR_COMMAND.search(text)]
+    assert [text for text in found if text not in tolerated] == []
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if each not in PYTHON_ALONE])
+def test_no_hint_names_an_argument_of_python_but_by_a_remedy(module):
+    assert [text for text in hints(trees(module)) if PYTHON_ARGUMENT.search(text)] == []
+
+
+def test_hints_that_break_the_rule_would_be_found():
+    broken = (
+        "raise RequestError('No.', 'Use --mode auto.')",
+        "raise UnknownNameError('x', y, z, hint=f'{a} %beluga models lists {b}.')",
+        "error.hint = f'Run python -m beluga_nb verify {name}'",
+        "_ADVICE = {404: 'Give -m lab:sd'}",
+        "check_yes(answer, nothing='Say --yes.')",
+    )
+    for source in broken:
+        assert any(map(OPTION_OR_COMMAND.search, hints(ast.parse(source)))), source
+    [told, *_] = [
+        each for each in hints(ast.parse("raise StoreError('No.', 'Give mode=\"auto\".')")) if "=" in each
+    ]
+    assert PYTHON_ARGUMENT.search(told)
+
+
+def test_every_remedy_is_an_action_that_has_words():
+    used = set()
+    for module in MODULES:
+        for call in calls(trees(module)):
+            if name_of(call) == "Remedy":
+                [action, *values] = call.args
+                assert isinstance(action, ast.Constant), module
+                words = ACTIONS[action.value]
+                assert bool(values) == ("{}" in words.python), (module, action.value)
+                used.add(action.value)
+    assert used == set(ACTIONS), "an action that no hint names"
+
+
+# --- the words of each action are right on each surface
+
+VALUES = {"values": "animal", "seed": "1", "mode": "auto", "older": "90d", "to": "other.zip"}
+
+
+def words(action, surface):
+    value = VALUES.get(action, "lab") if "{}" in ACTIONS[action].python else ""
+    return Remedy(action, value).on(surface)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_what_python_is_told_to_do_exists(action):
+    told = words(action, Surface.PYTHON)
+    assert not OPTION_OR_COMMAND.search(told)
+    if told.startswith("Session."):
+        method = told.removeprefix("Session.").partition("(")[0]
+        assert callable(getattr(Session, method))
+    elif "(" in told:
+        assert told.startswith(("beluga_nb.generate(", "beluga_nb.catalog.sizes(")), told
+        assert callable(beluga_nb.generate)
+        assert callable(sizes)
+    else:
+        name = told.partition("=")[0]
+        verbs = (Session.submit, Session.forget, Session.pack, Session.unpack, Session.grid)
+        known = {each for verb in verbs for each in inspect.signature(verb).parameters}
+        assert name in known | {"animal"}, told
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_what_the_magic_is_told_to_type_is_understood(action):
+    told = words(action, Surface.MAGIC)
+    assert "=" not in told or told.startswith("--axis")
+    if told.startswith("%beluga"):
+        assert parse(told.removeprefix("%beluga").strip())
+    else:
+        assert told.split()[0] in help_text()
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_panel_is_told_of_no_option(action):
+    told = words(action, Surface.PANEL)
+    assert not re.search(r"^--?\w", told)
+    assert "%beluga" not in told or told.endswith(" in a cell")
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_terminal_is_told_of_its_own_options_alone(action):
+    told = words(action, Surface.TERMINAL)
+    flags = {
+        flag
+        for command in commands_on(Surface.TERMINAL).values()
+        for option in command.options
+        for flag in option.flags
+    }
+    if told.startswith("-"):
+        assert told.split()[0] in flags
+    else:
+        assert "%beluga" not in told or told.endswith(" in a notebook")
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_client_over_http_is_told_of_no_magic(action):
+    assert not OPTION_OR_COMMAND.search(words(action, Surface.API))
+
+
+# --- a hint is a text
+
+
+def test_a_hint_is_the_text_for_python_and_keeps_its_remedies():
+    hint = Hint("Use ", Remedy("mode", "auto"), ".")
+    assert hint == 'Use mode="auto".'
+    more = Hint("First. ", hint, " Last.")
+    assert on(more, Surface.MAGIC) == "First. Use --mode auto. Last."
+    assert on("as it is", Surface.MAGIC) == "as it is"
+    again = pickle.loads(pickle.dumps(more))
+    assert (again, on(again, Surface.MAGIC)) == (more, on(more, Surface.MAGIC))
+    assert on(mapped(hint, str.upper), Surface.MAGIC) == "USE --mode AUTO."
+
+
+def test_what_is_told_is_in_the_words_of_the_surface(capsys):
+    notice = Hint("Log in with ", Remedy("login"), ".")
+    tell(notice)
+    with shown_on(Surface.MAGIC):
+        tell(notice)
+    assert "".join(capsys.readouterr()) == "Log in with Session.login().\nLog in with %beluga login.\n"
+
+
+# --- errors as they are shown
+
+
+def missing():
+    return NotRecordedError("'a fox'; the store is empty")
+
+
+def unconfirmed():
+    with pytest.raises(NotConfirmedError) as caught:
+        check_yes(None, unasked="Many.", declined="", nothing="Nothing was sent.")
+    return caught.value
+
+
+def refused():
+    with pytest.raises(RequestError) as caught:
+        Session(environ={}).plan("a fox", model="flux2")
+    return caught.value
+
+
+SHOWN = {
+    missing: ('mode="auto"', "--mode auto", 'the setting mode = "auto"'),
+    unconfirmed: ("yes=True", "--yes", "in Python"),
+    refused: ("Session.models()", "%beluga models", "The model menu"),
+    lambda: error_from_json(404, {}, b""): ("Session.models()", "%beluga models", "The model menu"),
+    lambda: NotSentError(missing()): ('mode="auto"', "--mode auto", "the setting"),
+    lambda: pickle.loads(pickle.dumps(missing())): ('mode="auto"', "--mode auto", "the setting"),
+}
+
+
+@pytest.mark.parametrize("make", SHOWN)
+def test_an_error_is_shown_in_the_words_of_the_surface_that_it_has_passed(make):
+    python, magic, panel = SHOWN[make]
+    for surface, expected in ((Surface.MAGIC, magic), (Surface.PANEL, panel)):
+        error = make()
+        assert python in str(error)
+        assert python in "\n".join(error._render_traceback_())
+        with pytest.raises(BelugaError), shown_on(surface):
+            raise error
+        assert expected in "\n".join(error._render_traceback_())
+        assert python in str(error), "str is for Python, always"
+        error.traced = True
+        assert expected in "\n".join(error._render_traceback_())
+
+
+def test_an_error_over_http_names_a_route_and_no_magic():
+    error = UnknownNameError("model", "x", ["y"], hint=Hint(Remedy("models"), " lists all."))
+    _, body = error_to_json(error)
+    assert body["error"]["message"] == "No model 'x'. GET /v1/models lists all."
+
+
+def test_the_terminal_is_told_of_options(tmp_path, capsys):
+    session = Session(environ={}, folder=tmp_path)
+    assert cli.main(["forget"], session=session) == 2
+    assert capsys.readouterr().err == (
+        "python -m beluga_nb forget: Nothing says what to forget.\n"
+        "Name runs, or give --older 90d, --prompt TEXT or --all.\n"
+    )
+    with pytest.raises(RequestError) as caught:
+        session.forget()
+    assert caught.value.hint == 'Name runs, or give older="90d", prompt="TEXT" or everything=True.'
+
+
+def test_no_remedy_keeps_a_key():
+    secret = Secret("bapi_a-key-that-is-in-a-hint-1234", "a test")
+    error = RequestError("No.", Hint("Use ", Remedy("mode", secret.reveal()), f" or {secret.reveal()}."))
+    for surface in Surface:
+        assert secret.reveal() not in error.text(surface)
+        assert secret.reveal() not in repr(error.hint.parts)
+
+
+def test_an_incomplete_result_keeps_the_remedy_of_its_cause(tmp_path):
+    result = Session(environ={}, folder=tmp_path).generate("a fox", model="flux-2.0")
+    hint = IncompleteError(result, [missing()]).hint
+    assert "--mode auto" in on(hint, Surface.MAGIC)
+    assert hint.endswith("Running it again asks only for what is missing.")
