@@ -197,11 +197,11 @@ def test_a_session_writes_the_index_of_its_own_store_in_the_modes_that_record(tm
     store = Store(tmp_path / "beluga_store")
     record(store)
     session = Session(environ={}, folder=tmp_path, mode=mode)
-    assert session._store() is session._store()
-    session._store().index.clock = later
+    assert session.store.open() is session.store.open()
+    session.store.open().index.clock = later
     for _ in range(2):
-        assert [run.prompt for run in session.history().runs] == ["a fox"]
-    session.verify()
+        assert [run.prompt for run in session.store.history().runs] == ["a fox"]
+    session.store.verify()
     assert bool(index_files(store)) is written
 
 
@@ -210,8 +210,8 @@ def test_a_session_writes_no_index_into_the_folder_of_another_notebook(tmp_path,
     record(other)
     (tmp_path / "there" / "n.ipynb").write_text('{"nbformat": 4, "cells": []}')
     session = Session(environ={}, folder=tmp_path)
-    session.verify(tmp_path / "there" / "n.ipynb")
-    session.pack(tmp_path / "there" / "n.ipynb")
+    session.store.verify(tmp_path / "there" / "n.ipynb")
+    session.store.pack(tmp_path / "there" / "n.ipynb")
     assert not (other.folder / "index").exists()
 
 
