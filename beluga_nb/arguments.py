@@ -42,11 +42,11 @@ class WholeNumber:
 
 
 def port(text: str) -> int:
-    """Return the port that a text means, or raise `ValueError`; 0 stands for a free one."""
+    """Return the port that a text means, or raise `ValueError`, with what to do; 0 stands for a free one."""
     try:
         return WholeNumber(0, 65535)(text)
     except ValueError:
-        raise ValueError(f"'{text}' is no port; give a number from 0 to 65535") from None
+        raise ValueError(f"'{text}' is no port", "give a number from 0 to 65535") from None
 
 
 def served_key(text: str) -> str:

@@ -306,14 +306,14 @@ def label_of(width: int, height: int, allowed: Sequence[str]) -> str:
     return min(among, key=lambda size: abs(wanted - math.log(size.ratio))).label
 
 
-def canonical(request: Request, *, insist: bool = False) -> Request:
+def canonical(request: Request, *, allow_unknown_model: bool = False) -> Request:
     """Return the request in the catalogue's words: pixel sizes as labels, OpenAI's qualities as ours.
 
     Raises `UnknownNameError` or `RequestError` for what the model does not take, except too large an `n`,
-    which `split` takes care of. With `insist`, a model that the catalogue does not know is left as it
-    is, with whatever size and quality it was given: catalogues age.
+    which `split` takes care of. With `allow_unknown_model`, a model that the catalogue does not
+    know is left as it is, with whatever size and quality it was given: catalogues age.
     """
-    if insist and request.model not in _by_id():
+    if allow_unknown_model and request.model not in _by_id():
         return request
     takes, given = supported_parameters(find(request.model)), request.parameters
     return replace(request, **{name: _taken(takes[name], name, given) for name in takes if name in given})

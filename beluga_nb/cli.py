@@ -40,7 +40,7 @@ def main(words: Sequence[str], *, session: Session = default) -> int:
             session.watch()
             value = function(COMMANDS[name].run)(session, call)
     except BelugaError as error:
-        _print(f"{PROGRAM} {name}: {error.text(Surface.TERMINAL)}", file=sys.stderr)
+        _print(f"{PROGRAM} {name}: {error}", file=sys.stderr)
         return PROBLEMS if isinstance(error, NotConfirmedError) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

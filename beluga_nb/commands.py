@@ -31,10 +31,10 @@ FIRST_NOTEBOOK = "01-quickstart"
 class Option(NamedTuple):
     """An option: its flags, the argument it sets, what its value is called, and its line of help.
 
-    Without a `metavar` it is a switch. `type` makes the value from its text, or raises `ValueError`. `kind`
-    says what the value is, for the completion: a model, a size, a variable … One that may stand several times
-    counts as `many`. In a terminal a `positional` one stands without its flag, one without help is hidden,
-    and `default` is the value of one that is not given.
+    Without a `metavar` it is a switch. `type` makes the value from its text, or raises `ValueError` with what
+    is wrong and perhaps what to do. `kind` says what the value is, for the completion: a model, a size, a
+    variable … One that may stand several times counts as `many`. In a terminal a `positional` one stands
+    without its flag, one without help is hidden, and `default` is the value of one that is not given.
     """
 
     flags: tuple[str, ...]
@@ -142,8 +142,8 @@ _QUALITY = Option(("-q", "--quality"), "quality", "Q", "standard or hd", "qualit
 _OUTPUT = Option(
     ("-o", "--output"), "output", "NAME", "the variable that gets the result", "variable", on=NOTEBOOK
 )
-_YES = Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures")
-_INSIST = Option(("--insist",), "insist", "", "send a model id that the catalogue does not know")
+_YES = Option(("--yes",), "assume_yes", "", "do not ask before more than 10 new pictures")
+_INSIST = Option(("--insist",), "allow_unknown_model", "", "send a model id that the catalogue does not know")
 _QUIET = Option(("--quiet",), "quiet", "", "show nothing")
 _DEBUG = Option(("--debug",), "debug", "", "show the whole trace of an error")
 _ENDPOINT = Option(

@@ -1,4 +1,4 @@
-"""What the user at the notebook or terminal is told and asked, and in the words of which surface."""
+"""Messages to the user at the notebook or terminal, and questions, in the words of a surface."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SURFACE: ContextVar[Surface] = ContextVar("_SURFACE", default=Surface.PYTHON)
 
 @contextmanager
 def shown_on(surface: Surface) -> Iterator[None]:
-    """Write what is told in the block, and the errors that leave it, in the words of a surface."""
+    """Write the messages of the block, and the errors that leave it, in the words of a surface."""
     token = _SURFACE.set(surface)
     try:
         yield

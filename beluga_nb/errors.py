@@ -52,28 +52,25 @@ def _is_asked_by_tb(frame: FrameType | None) -> bool:
 class BelugaError(Exception):
     """Any error of this package: `message` says what happened, `hint` what to do; neither holds a key.
 
-    `str(error)` is for Python callers. `lines()` and a notebook's traceback fit the `surface` that the error
-    has passed (`console.shown_on`). `may_be_billed`: pictures may have been charged that did not arrive.
+    `hint` is for Python callers. `str(error)`, `lines()` and a notebook's traceback are in the words of the
+    `surface` that the error has passed (`console.shown_on`): Python, unless a magic, the panel or a terminal
+    command was used. `may_be_billed`: pictures may have been charged that did not arrive.
     `status` is that of the answer, where there was one.
     """
 
     may_be_billed: bool = False
     status: int | None = None
-    traced: bool = False  # whether a notebook shows the whole trace
+    traced: bool = False  # Whether a notebook shows the whole trace.
     surface: Surface = Surface.PYTHON
 
     def __init__(self, message: str, hint: str = "") -> None:
-        # Names of files, what a server says, a damaged record: all of it ends up on a screen.
+        # Names of files, words of a server and damaged records are all shown on a screen.
         self.message = _clean(message)
         self.hint = mapped(hint, _clean)
         super().__init__(self.message, self.hint)
 
     def __str__(self) -> str:
-        return self.text(Surface.PYTHON)
-
-    def text(self, surface: Surface) -> str:
-        """Return what happened and what to do, in the words of a surface."""
-        hint = on(self.hint, surface)
+        hint = on(self.hint, self.surface)
         return redact(f"{self.message}\n{hint}" if hint else self.message)
 
     def __repr__(self) -> str:
@@ -90,10 +87,7 @@ class BelugaError(Exception):
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this before it builds a traceback, for %tb too.
         whole = self.traced or _is_asked_by_tb(inspect.currentframe())
-        if not whole:
-            return self.lines()
-        trace = "".join(traceback.format_exception(self)).replace(str(self), self.text(self.surface))
-        return redact(trace).splitlines()
+        return redact("".join(traceback.format_exception(self))).splitlines() if whole else self.lines()
 
     def lines(self) -> list[str]:
         """Return the lines that are shown: what happened, and what to do."""

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from beluga_nb.arguments import USAGE_ERROR
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
-from beluga_nb.hints import Surface
 from beluga_nb.paths import has_content, replacing
 from beluga_nb.redaction import redact
 from beluga_nb.store.files import NOT_FOR_GIT, is_inside
@@ -45,7 +44,7 @@ def main(words: Sequence[str]) -> int:
         run = _jupyterlab()
         root = _root(arguments.folder)
     except BelugaError as error:
-        print(redact(f"{PROGRAM} lab: {error.text(Surface.TERMINAL)}"), file=sys.stderr)
+        print(redact(f"{PROGRAM} lab: {error}"), file=sys.stderr)
         return USAGE_ERROR
     opens = not arguments.no_browser and can_open_a_browser(os.environ)
     if is_root():

@@ -325,6 +325,18 @@ class Result(Sequence["Image"]):
             first, request=self.request, revised_prompt=first.revised_prompt if len(self) == 1 else None
         )
 
+    @property
+    def image(self) -> Image:
+        """The picture as a PIL image, where the result has one; raises `RequestError` otherwise."""
+        if len(self.pictures) == 1:
+            return self.pictures[0].image
+        if not self.pictures:
+            raise RequestError("This result has no picture.", "Ask again: result.rerun()")
+        raise RequestError(
+            f"This result has {len(self.pictures)} pictures, and .image is for one.",
+            "Take one by its number, such as result[0], or all of them: for image in result",
+        )
+
     @overload
     def __getitem__(self, index: int) -> Image: ...
     @overload

@@ -152,7 +152,7 @@ def _for_argparse(kind: Callable[[str], object]) -> Callable[[str], object]:
             return kind(text)
         except ValueError as error:
             # Of a `ValueError` argparse shows the name of the type alone.
-            raise argparse.ArgumentTypeError(str(error)) from None
+            raise argparse.ArgumentTypeError("; ".join(map(str, error.args))) from None
 
     return converted
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import SplitResult, urlsplit
 
 import beluga_nb.config.project as project
@@ -66,6 +67,28 @@ ALIASED = ("model", "size", "quality", "n")
 
 _ALIAS = re.compile(r"[A-Za-z][\w.-]*")
 _LIKE_AN_ALIAS = 'In beluga.toml, under [aliases]: poster = { model = "flux-2.0", size = "3:4" }'
+
+
+class SettingsOptions(TypedDict, total=False):
+    """Settings as keyword arguments; what each of them means stands at `Settings`. None is left out."""
+
+    base_url: str | None
+    mode: str | None
+    store: str | Path | None
+    model: str | None
+    embed: str | None
+    response_format: str | None
+    bridge: str | None
+    timeout: float | None
+    connect_timeout: float | None
+    max_in_flight: int | None
+    max_images: int | None
+    max_cost: float | str | Decimal | None
+    prices: Prices | Mapping[str, object] | None
+    budget: str | None
+    faults: bool | None
+    aliases: Mapping[str, Alias] | None
+    endpoints: Mapping[str, EndpointConfig | Mapping[str, object]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +150,33 @@ class Settings:
             object.__setattr__(self, "prices", Prices.of(self.prices))
         object.__setattr__(self, "aliases", _checked_aliases(self.aliases))
         object.__setattr__(self, "endpoints", _checked_endpoints(self.endpoints))
+
+    # What a mode means is asked here and nowhere else.
+
+    @property
+    def reads_store(self) -> bool:
+        """Whether recordings answer."""
+        return self.mode in {"auto", "replay"}
+
+    @property
+    def writes_store(self) -> bool:
+        """Whether what arrives is recorded."""
+        return self.mode in {"auto", "refresh"}
+
+    @property
+    def uses_store(self) -> bool:
+        """Whether the store is read or written at all."""
+        return self.mode != "off"
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether anything may be sent."""
+        return self.mode != "replay"
+
+    @property
+    def samples_anew(self) -> bool:
+        """Whether each call is a new take."""
+        return self.mode == "refresh"
 
     @property
     def caps(self) -> Caps:

@@ -22,7 +22,7 @@ def register(shell: InteractiveShell) -> None:
 
 
 def unregister(shell: InteractiveShell) -> None:
-    """Take away what `register` added, and nothing else."""
+    """Remove what `register` added, and nothing else."""
     from beluga_nb.magics import completer
 
     for kind in ("line", "cell"):

@@ -36,14 +36,14 @@ class Known:
 
 
 class Candidate(NamedTuple):
-    """What may stand in place of the fragment, and what it is."""
+    """A text to replace the fragment with, and its kind."""
 
     text: str
     kind: str
 
 
 class Offer(NamedTuple):
-    """The fragment before the cursor, and what may stand in its place."""
+    """The fragment before the cursor, and the candidates to replace it."""
 
     fragment: str
     candidates: list[Candidate]

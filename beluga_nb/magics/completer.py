@@ -30,13 +30,13 @@ def register(shell: InteractiveShell) -> None:
 
 
 def unregister(shell: InteractiveShell) -> None:
-    """Take away what `register` added."""
+    """Remove what `register` added."""
     found = _matchers(shell)
     found[:] = [each for each in found if getattr(each, "matcher_identifier", "") != "beluga_nb"]
 
 
 def _matchers(shell: InteractiveShell) -> list[Any]:
-    # Where a `magic_arg_matcher` offers something, IPython asks no other: as with `suppress` since 8.6.
+    # If a `magic_arg_matcher` offers something, IPython calls no other matcher, as with `suppress` since 8.6.
     which = "custom_matchers" if _KNOWS_CELLS else "magic_arg_matchers"
     found: list[Any] = getattr(shell.Completer, which)
     return found
@@ -67,7 +67,7 @@ def _line_matcher(shell: InteractiveShell) -> Any:
         found = _offered(shell, *_cell(shell, typed, line))
         if found is None:
             return []
-        # Only what follows the last delimiter is replaced.
+        # IPython replaces only the text after the last delimiter.
         replaced = shell.Completer.splitter.split_line(typed)  # type: ignore[no-untyped-call]  # IPython's
         start = len(found.fragment) - len(replaced)
         texts = [each.text for each in found.candidates] or [found.fragment]

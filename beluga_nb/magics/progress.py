@@ -1,7 +1,7 @@
-"""One line that says how far a call is, while someone is looking; at its end it is gone.
+"""A line of progress below a cell, which is erased when the call ends.
 
-Gone means that a saved notebook has what its replay has. Only `clear_output` takes an output away, and it
-takes all of a cell's, so the line is drawn only where nothing can have been shown before it.
+It is erased so that a saved notebook equals its replay. Only `clear_output` removes an output, and it removes
+all of a cell's, so the line is drawn only where nothing can have been shown before it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from IPython.display import DisplayHandle, clear_output
 
+from beluga_nb.call import Tally
+from beluga_nb.console import BEFORE_OUTPUT
 from beluga_nb.magics.value_use import caller
-from beluga_nb.session import BEFORE_OUTPUT, Tally, counted
 from beluga_nb.show.markup import outside
 from beluga_nb.text import plural, sanitize
 
@@ -25,17 +26,16 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 PATIENCE = 0.5
-"""Seconds that nobody needs to be told of."""
-
+"""Seconds before progress is shown; most replays are done by then."""
 
 SLOWLY = 10
-"""How many times as long as it takes to draw a grid is waited before it is drawn again."""
+"""Pauses between drawings of a grid last this many times as long as a drawing takes."""
 
 
 class Pen(Protocol):
-    """Draws a line in place of the one before, and takes it away."""
+    """Draws a line of progress over the one before, and erases it."""
 
-    def draw(self, words: str, html: str = "") -> None: ...
+    def draw(self, text: str, html: str = "") -> None: ...
     def erase(self) -> None: ...
 
 
@@ -45,11 +45,11 @@ class InCell:
     def __init__(self) -> None:
         self._handle: DisplayHandle | None = None
 
-    def draw(self, words: str, html: str = "") -> None:
-        """Show the words, and below them what there is of a grid."""
-        bundle = {"text/plain": words}
+    def draw(self, text: str, html: str = "") -> None:
+        """Show the text, and below it the grid as it stands."""
+        bundle = {"text/plain": text}
         if html:
-            bundle["text/html"] = f"<div>{outside(words)}</div>{html}"
+            bundle["text/html"] = f"<div>{outside(text)}</div>{html}"
         if self._handle is None:
             self._handle = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython's own
             self._handle.display(bundle, raw=True)  # type: ignore[no-untyped-call]
@@ -64,9 +64,9 @@ class InCell:
 class InTerminal:
     """Draws over the last line of a terminal."""
 
-    def draw(self, words: str, html: str = "") -> None:  # noqa: ARG002  a terminal shows none
-        """Show the words."""
-        print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
+    def draw(self, text: str, html: str = "") -> None:  # noqa: ARG002  A terminal shows no HTML.
+        """Show the text."""
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
     def erase(self) -> None:
         """Leave the line as it was."""
@@ -74,10 +74,10 @@ class InTerminal:
 
 
 class Progress:
-    """What is drawn at a heartbeat, and when.
+    """Decides what is drawn at a heartbeat, and when.
 
-    Of a grid it is known how many pictures are `wanted`, and so how long it may take; `html` returns what
-    there is of it.
+    For a grid, `wanted` is the number of its pictures, which gives the time left, and `html` returns the grid
+    as it stands.
     """
 
     def __init__(
@@ -98,20 +98,20 @@ class Progress:
         self._drawn = ""
         self._wanted = wanted
         self._html = html
-        self._next = 0.0  # on that clock, when a grid may be drawn again
+        self._next = 0.0  # When a grid may be drawn again, on that clock.
 
     def beat(self) -> None:
-        """Draw the line anew if it says something else by now; nothing for what the store has."""
+        """Draw the line again if it has changed; draw nothing if all comes from the store."""
         elapsed = self._clock() - self._began
         if self._pen is None or elapsed < PATIENCE or not self._tally.asked:
             return
         asked = max(self._wanted, self._tally.asked)
         count = f"{self._tally.arrived} of {plural(asked, 'picture')}"
-        words = f"{self._model}: {count}, {max(1, round(elapsed))} s{self._left(asked, elapsed)}"
+        text = f"{self._model}: {count}, {max(1, round(elapsed))} s{self._left(asked, elapsed)}"
         began = self._clock()
-        if words != self._drawn and began >= self._next:
-            self._drawn = words
-            self._pen.draw(words, self._html())
+        if text != self._drawn and began >= self._next:
+            self._drawn = text
+            self._pen.draw(text, self._html())
             self._next = began + SLOWLY * (self._clock() - began)
 
     def _left(self, asked: int, elapsed: float) -> str:
@@ -121,22 +121,24 @@ class Progress:
         return f", about {max(1, round(elapsed / arrived * (asked - arrived)))} s left"
 
     def end(self) -> None:
-        """Take the line away, and draw no other."""
+        """Erase the line, and draw no other."""
         pen, self._pen = self._pen, None
         if pen and self._drawn:
             pen.erase()
 
 
 @contextmanager
-def progress(shell: InteractiveShell, model: str, frame: FrameType | None) -> Iterator[Callable[[], None]]:
-    """Show how far the calls in here are, where someone looks; yield what each heartbeat is to call."""
-    with counted() as tally, drawn(Progress(pen_for(shell, frame), tally, model)) as beat:
+def progress(
+    shell: InteractiveShell, model: str, frame: FrameType | None, tally: Tally
+) -> Iterator[Callable[[], None]]:
+    """Show the progress of the call with this tally; yield the function that each heartbeat calls."""
+    with drawn(Progress(pen_for(shell, frame), tally, model)) as beat:
         yield beat
 
 
 @contextmanager
 def drawn(line: Progress) -> Iterator[Callable[[], None]]:
-    """Draw a line until the end of the block, or until a word is said; yield its heartbeat."""
+    """Draw a line until the end of the block, or until something is printed; yield its heartbeat."""
     token = BEFORE_OUTPUT.set(line.end)
     try:
         yield line.beat
@@ -147,28 +149,28 @@ def drawn(line: Progress) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def listening() -> Iterator[Callable[[], bool]]:
-    """Yield whether a word was said in the block, which taking the cell's output away would lose."""
-    said: list[bool] = []
-    token = BEFORE_OUTPUT.set(lambda: said.append(True))
+    """Yield whether something was printed in the block, which erasing a line of progress would lose."""
+    printed: list[bool] = []
+    token = BEFORE_OUTPUT.set(lambda: printed.append(True))
     try:
-        yield lambda: bool(said)
+        yield lambda: bool(printed)
     finally:
         BEFORE_OUTPUT.reset(token)
 
 
 def pen_for(shell: InteractiveShell, frame: FrameType | None) -> Pen | None:
-    """Return what draws where someone looks, if something does and nothing can have been shown before."""
-    parent = getattr(shell, "get_parent", None)  # a kernel's shell has one: the message that it executes
+    """Return what draws progress here, or None where it would not be seen or could erase other output."""
+    parent = getattr(shell, "get_parent", None)  # Only a kernel's shell has this: the request it executes.
     if parent is None:
         return InTerminal() if sys.stderr and sys.stderr.isatty() else None
-    # Who executes notebooks unattended says that nobody can be asked.
+    # nbclient and such execute notebooks unattended, and do not allow input.
     return (
         InCell() if parent().get("content", {}).get("allow_stdin") and _comes_first(caller(frame)) else None
     )
 
 
 def _comes_first(frame: FrameType | None) -> bool:
-    """Whether a line of a cell is its first, but for comments: nothing can have been shown before."""
+    """Whether a line of a cell is its first, except for comments, so that nothing was shown before."""
     if frame is None or not frame.f_code.co_name.startswith(("<module>", "<cell line:")):
         return False
     before = linecache.getlines(frame.f_code.co_filename)[: frame.f_lineno - 1]

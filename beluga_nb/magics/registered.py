@@ -1,6 +1,6 @@
-"""What IPython knows of us: the magic itself, and the settings that `%config BelugaMagics` shows and sets.
+"""What is registered with IPython: the magic, and the settings of `%config BelugaMagics`.
 
-Nothing else of the package is imported before the first use: loading the extension takes no time.
+Little else of the package is imported before the first use, so that the extension loads fast.
 """
 
 from __future__ import annotations
@@ -11,26 +11,25 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import HasTraits, TraitType
 
-from beluga_nb.errors import UnknownNameError
 from beluga_nb.usage import help_text
 
 if TYPE_CHECKING:
     _Trait = TraitType[Any, Any]
 else:
-    _Trait = TraitType  # which cannot be subscripted before traitlets 5.10
+    _Trait = TraitType  # It cannot be subscripted before traitlets 5.10.
 
 
 class Setting(_Trait):
-    """A setting of the session, as a trait of IPython's: read from there, and set there."""
+    """A setting of the session as a trait: reading and setting it reads and sets the session's."""
 
     info_text = "a setting of beluga_nb"
 
     def get(self, obj: HasTraits, cls: object = None) -> Any:  # noqa: ARG002  as traitlets calls it
-        """Return the value that holds now, wherever it was said."""
+        """Return the value in effect, wherever it was set."""
         return getattr(_default().settings(), str(self.name))
 
     def set(self, obj: HasTraits, value: object) -> None:
-        """Set it for this kernel; while the extension is loading it is the profile that speaks."""
+        """Set it for this kernel, or as the profile's while the extension is loading."""
         if isinstance(obj, BelugaMagics) and obj.loading:
             _default().preferences.profile[str(self.name)] = value
         else:
@@ -43,8 +42,8 @@ def _default() -> Any:
     return default
 
 
-def _setting(told: str) -> Any:
-    return Setting(help=told, allow_none=True).tag(config=True)
+def _setting(help: str) -> Any:  # noqa: A002  traitlets' own word
+    return Setting(help=help, allow_none=True).tag(config=True)
 
 
 @magics_class
@@ -76,10 +75,12 @@ class BelugaMagics(Magics):
         self.loading = False
 
     def _load_config(self, cfg: Any, *args: Any, **more: Any) -> None:
-        # traitlets itself takes a name that does not exist without a word.
-        said = cfg.get(type(self).__name__, {})
+        # traitlets itself ignores a name that does not exist.
+        given = cfg.get(type(self).__name__, {})
         known = self.trait_names(config=True)
-        if unknown := [name for name in said if name not in known]:
+        if unknown := [name for name in given if name not in known]:
+            from beluga_nb.errors import UnknownNameError  # Lazy import: loading without one needs no errors.
+
             raise UnknownNameError("setting", unknown[0], known)
         super()._load_config(cfg, *args, **more)
 
@@ -94,4 +95,4 @@ class BelugaMagics(Magics):
         assert self.shell is not None
         return answer(self.shell, line, cell, local_ns or {})
 
-    beluga.__doc__ = help_text()  # what %beluga? shows
+    beluga.__doc__ = help_text()  # %beluga? shows it.

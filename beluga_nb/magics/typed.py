@@ -1,6 +1,6 @@
-"""A key that was typed on a line or in a cell: it goes nowhere, and out of the kernel's history.
+"""A key that was typed on a line or in a cell: it is not sent, and is removed from the kernel's history.
 
-The cell itself, the front end's own history and a log of `%logstart` are not the kernel's to change.
+The cell itself, the front end's own history and a log of `%logstart` are beyond the kernel's reach.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _INSTEAD = "# This cell held a key, which is not kept."
 
 
 def check_no_key(shell: InteractiveShell, line: str, cell: str | None) -> None:
-    """Raise `RequestError` for a key in a line or below it; nothing is parsed, filled in or sent then."""
+    """Raise `RequestError` for a key in a line or cell, before anything is parsed, filled in or sent."""
     default.watch()
     if not (is_key(line) or holds_key(f"{line}\n{cell or ''}")):
         return
@@ -40,7 +40,7 @@ def check_no_key(shell: InteractiveShell, line: str, cell: str | None) -> None:
 
 
 def is_key(line: str) -> bool:
-    """Whether what is typed is meant as a key, though it may have the shape of none.
+    """Whether a line holds what was meant as a key, of whatever shape.
 
     >>> is_key("login s3cr3t-of-mine"), is_key("api_key=abcd1234"), is_key("login page of a bank")
     (True, True, False)
@@ -61,18 +61,18 @@ def _is_numbered(word: str) -> bool:
 
 
 def _is_odd(word: str) -> bool:
-    # One that follows `login`: `login page` asks for a picture.
+    # For a word after `login`; `login page` is a prompt.
     return _SERVICE.fullmatch(word) is not None or (len(word) >= 8 and not word.isalpha())
 
 
 def _is_random(word: str) -> bool:
-    # One that stands alone: some prompts are one long word, or several that hyphens join.
+    # For a word alone; some prompts are one long word, or several that are joined by hyphens.
     enough = 8 if _SERVICE.fullmatch(word) else 24
     return _is_numbered(word) and word.isascii() and len(word) >= enough and not _WORD.search(word)
 
 
 def _forget(shell: InteractiveShell) -> bool:
-    """Take the cell that runs out of the history; return whether nothing of it is left there."""
+    """Remove the running cell from the history; return whether all of it could be removed."""
     history = shell.history_manager
     if history is None or not history.input_hist_raw:
         return False
@@ -82,13 +82,13 @@ def _forget(shell: InteractiveShell) -> bool:
     shell.user_ns.update(dict.fromkeys(names, _INSTEAD))
     try:
         _forget_on_disk(history, typed)
-    except Exception:  # of IPython's database, which may be another thread's, locked, or not there
+    except Exception:  # IPython's database may be locked, missing, or open in another thread.
         return False
     return True
 
 
 def _forget_on_disk(history: HistoryManager, typed: str) -> None:
-    with getattr(history, "db_input_cache_lock", contextlib.nullcontext()):  # its own thread writes there
+    with getattr(history, "db_input_cache_lock", contextlib.nullcontext()):  # Shared with a writing thread.
         history.db_input_cache = [
             (number, _INSTEAD, _INSTEAD) if raw == typed else (number, source, raw)
             for number, source, raw in history.db_input_cache

@@ -17,11 +17,12 @@ _NAME = "beluga"
 class Verbatim:
     """One `%beluga …` in a cell, for `TransformerManager.token_transformers`.
 
-    In a string, a comment or a bracket there is none, which is why IPython looks at tokens.
+    Tokens are read, since `%beluga` in a string, a comment or a bracket is no magic.
     """
 
-    # By these IPython chooses who comes first: the earliest, and of the same place this one.
-    start_col = 0  # where IPython sees a question, if the line ends like one
+    # IPython runs the transformer with the earliest position first, and at the same position the one with
+    # the lowest priority. Its own for a trailing question mark is at column 0.
+    start_col = 0
     priority = 1
 
     def __init__(self, start: tuple[int, int]) -> None:

@@ -32,9 +32,11 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"beluga-[0-9a-f]{32}\.part")
 """The names of our temporary files."""
 
-_PARTS = "tmp"
-PRIVATE = {"pending", _PARTS}
-"""The rooms of a store that are for its owner alone."""
+TEMPORARY = "tmp"
+"""The folder of files that are being written."""
+
+PRIVATE_FOLDERS = {"pending", TEMPORARY}
+"""The folders of a store that only its owner may read."""
 
 LEDGER = "spent.jsonl"
 """The file of what was spent in a store (store/ledger.py), which no forgetting of pictures gives back."""
@@ -126,7 +128,7 @@ def ensure_store(folder: Path, schema: int) -> None:
 
 def _mode(path: Path, root: Path) -> int:
     """Return who may read and write a file, before the umask: only its owner writes."""
-    private = path.is_relative_to(root) and bool(PRIVATE & set(path.relative_to(root).parts[:1]))
+    private = path.is_relative_to(root) and bool(PRIVATE_FOLDERS & set(path.relative_to(root).parts[:1]))
     return 0o600 if private else 0o644
 
 
@@ -144,10 +146,10 @@ def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
 def _parts_of(root: Path) -> Path:
     """Return where temporary files go: in the store's own folder, where none can lie under `tmp/`."""
     with contextlib.suppress(OSError):
-        check_inside(root / _PARTS, root)
-        make(root / _PARTS, root)
-        if os.access(root / _PARTS, os.W_OK | os.X_OK):
-            return root / _PARTS
+        check_inside(root / TEMPORARY, root)
+        make(root / TEMPORARY, root)
+        if os.access(root / TEMPORARY, os.W_OK | os.X_OK):
+            return root / TEMPORARY
     return root
 
 
@@ -283,7 +285,7 @@ def sweep(root: Path) -> None:
 
     Where a link leads out of `root`, what is there is not ours to remove.
     """
-    for folder in (root, root / _PARTS):
+    for folder in (root, root / TEMPORARY):
         with contextlib.suppress(OSError):
             check_inside(folder, root)
             for part in listed(folder, 1, ".part"):

@@ -1,9 +1,8 @@
 """Forgetting: what was chosen is unlinked, and then nothing of it is left in the folder.
 
-Only what we wrote is removed (`folder.is_ours`), and only in a folder that carries our mark. It only unlinks
-and renames within a folder, so it works on a full disk. Other kernels may record
-meanwhile: bytes are set aside first, come back if a record names them by then, and are unlinked only if none
-does.
+Only what we wrote is removed (`registry.is_ours`), and only in a folder that carries our mark. Files are only
+unlinked and renamed within a folder, so this works on a full disk. Other kernels may record meanwhile: bytes
+are set aside first. They come back if a record names them by then, and are unlinked only if none does.
 """
 
 from __future__ import annotations
@@ -16,29 +15,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.store import files, pending
+from beluga_nb.store import files, pending, registry
+from beluga_nb.store.claims import CLAIMS
+from beluga_nb.store.collection import Blob, Collection
 from beluga_nb.store.folder import (
     ASIDE,
-    abandoned,
     blob_paths,
     hash_of,
     holds_its_name,
-    is_ours,
+    is_abandoned,
     is_pointer,
     named_in,
     part_paths,
-    sheet_paths,
     text,
 )
 from beluga_nb.store.index import Table
-from beluga_nb.store.marks import mark_paths
-from beluga_nb.store.records import Blob, Store
+from beluga_nb.store.records import Store
 from beluga_nb.store.runs import Run, find, runs
-from beluga_nb.store.scores import score_paths
-from beluga_nb.store.votes import blank, vote_paths
 from beluga_nb.text import plural, sanitize
 
 NOT_TOUCHED = (
@@ -146,18 +143,18 @@ def age(text: str) -> timedelta:
 
 def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
-    readable = {pending.path_of(store, call.run) for call in pending.calls(store)}
+    readable = {pending.CALLS.path(store, call.run) for call in pending.calls(store)}
     unusable = [path for path, _ in table.scan(store, usable=False)]
     unusable += [path for path in store.paths("pending", depth=1) if path not in readable and _goes(path)]
-    for path in (each for each in unusable if is_ours(store, each)):
+    for path in (each for each in unusable if registry.is_ours(store, each)):
         written = text(store, path).decode("utf-8", "replace").casefold()
         if any(each in written for each in {*spellings, prompt.casefold()}):
             yield path
 
 
 def _goes(path: Path) -> bool:
-    # What was spent stays spent, and claims are removed as leftovers.
-    return path.name != files.LEDGER and not pending.is_claim(path.name)
+    # What was spent stays spent, and claims are removed as orphans.
+    return path.name != files.LEDGER and not CLAIMS.pattern.fullmatch(path.name)
 
 
 def forget(store: Store, chosen: Chosen) -> Forgotten:
@@ -172,13 +169,10 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     removal.unlink(doomed)
     removal.unlink(store.index.disagreeing())
     lost = gone - named_in(store, store.record_paths())
-    _forget_judgements(store, lost | _unrecorded(store, chosen), removal)
-    sheets = [path for path in sheet_paths(store) if named_in(store, [path]) & lost]
-    gone |= named_in(store, sheets)
-    removal.unlink(sheets)
-    removal.unlink(path for path in mark_paths(store) if chosen.everything or hash_of(path) in lost)
+    for collection in registry.attached():
+        gone |= _forget_attached(store, collection, lost, removal, everything=chosen.everything)
     removal.unlink(_set_aside(store, gone - _needed(store), removal))
-    removal.unlink(path for path in pending.leftovers(store) if abandoned(path))
+    removal.unlink(path for path in pending.orphans(store) if is_abandoned(path))
     removal.unlink(part_paths(store))
     if removal.failed:
         raise StoreError(
@@ -210,7 +204,7 @@ class _Removal:
         if path.is_symlink():  # which we never make
             return False
         files.check_inside(path, self.store.folder)
-        return is_ours(self.store, path, named=self.named)
+        return registry.is_ours(self.store, path, named=self.named)
 
     def owns(self, path: Path) -> bool:
         """Whether a file is ours, and no link leads out of the store on the way to it."""
@@ -232,31 +226,31 @@ class _Removal:
             else:
                 self.files, self.bytes = self.files + 1, self.bytes + size
 
-    def blank(self, paths: Iterable[Path], names: set[str]) -> None:
-        """Blank the votes on some pictures, and unlink files where nothing else is."""
-        for path in paths:
-            try:
-                files.check_inside(path, self.store.folder)
-                empty = blank(path, names, root=self.store.folder)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
-            else:
-                self.unlink([path] * empty)
+    def forget(self, collection: Collection[Any], path: Path, pictures: set[str]) -> None:
+        """Remove what a file says of some pictures, and unlink it where nothing else is in it."""
+        try:
+            if collection.forget(path, pictures, root=self.store.folder):
+                self.unlink([path])
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
 
 
-def _forget_judgements(store: Store, images: set[str], removal: _Removal) -> None:
-    """Remove the scores of pictures, and the votes on them."""
-    removal.unlink(path for path in score_paths(store) if named_in(store, [path]) & images)
-    removal.blank((path for path in vote_paths(store) if named_in(store, [path]) & images), images)
+def _forget_attached(
+    store: Store, collection: Collection[Any], lost: set[str], removal: _Removal, *, everything: bool
+) -> set[str]:
+    """Remove what a collection says of lost pictures; return the names of bytes that it kept.
 
-
-def _unrecorded(store: Store, chosen: Chosen) -> set[str]:
-    if not chosen.everything:
-        return set()
-    judged = named_in(store, [*score_paths(store), *vote_paths(store)])
-    return judged - named_in(store, store.record_paths())
+    With `everything`, also what it says of pictures that are not recorded.
+    """
+    named = {path: collection.hashes(path, store.folder) for path in collection.paths(store)}
+    if everything and not collection.keeps_blobs:
+        lost = lost | (set().union(*named.values()) - named_in(store, store.record_paths()))
+    going = [path for path, names in named.items() if names & lost]
+    for path in going:
+        removal.forget(collection, path, lost)
+    return set().union(*(named[path] for path in going)) if collection.keeps_blobs else set()
 
 
 def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
@@ -264,11 +258,12 @@ def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
         yield from map(store.record_path, run.keys)
         if run.call:
             yield from pending.answers(store, run.call.run)
-            yield pending.path_of(store, run.call.run)
+            yield pending.CALLS.path(store, run.call.run)
 
 
 def _needed(store: Store) -> set[str]:
-    return named_in(store, [*store.record_paths(), *sheet_paths(store)])
+    keeping = [collection for collection in registry.packable() if collection.keeps_blobs]
+    return named_in(store, [path for collection in keeping for path in collection.paths(store)])
 
 
 def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
@@ -280,7 +275,7 @@ def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
 
 def _is_in(path: Path, names: set[str]) -> bool:
     # What an earlier forgetting had set aside when it was cut off comes back, or goes, as well.
-    return hash_of(path) in names or (path.name.endswith(ASIDE) and abandoned(path))
+    return hash_of(path) in names or (path.name.endswith(ASIDE) and is_abandoned(path))
 
 
 def _renamed(path: Path, removal: _Removal) -> Path:
@@ -308,4 +303,4 @@ def _brought_back(path: Path, removal: _Removal) -> bool:
 
 
 def _unclaimed(store: Store, chosen: Chosen) -> set[str]:
-    return {hash_of(path) for path in blob_paths(store) if abandoned(path)} if chosen.everything else set()
+    return {hash_of(path) for path in blob_paths(store) if is_abandoned(path)} if chosen.everything else set()

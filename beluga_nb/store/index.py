@@ -23,17 +23,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from beluga_nb.errors import APIStatusError
-from beluga_nb.paths import read_file, read_head
+from beluga_nb.paths import read_file
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.redaction import redact_bytes
 from beluga_nb.request import PARAMETERS, Request
 from beluga_nb.result import Recipe
 from beluga_nb.store import files
-from beluga_nb.store.records import SCHEMA, Blob, Entry, Store, Unusable, refusal_of, words_of
+from beluga_nb.store.codec import SCHEMA, CorruptFileError
+from beluga_nb.store.collection import Blob, FileKind
+from beluga_nb.store.format import RECORDS, Entry, parse_refusal, refusal_fields
 from beluga_nb.untrusted import load_json
+
+if TYPE_CHECKING:
+    from beluga_nb.store.records import Store
 
 FORMAT = 1
 """Changes with what a row says, and with how records are read."""
@@ -48,7 +53,6 @@ T = TypeVar("T")
 
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 _FOLDER = re.compile(r"[0-9a-f]{2}")
-_FILE = re.compile(files.INDEX)
 _LARGEST = 2**26  # bytes of an index file that is read
 
 
@@ -106,7 +110,7 @@ class Row(NamedTuple):
     @property
     def refusal(self) -> APIStatusError | None:
         """What the model said instead, as a new error each time."""
-        return None if self.refused is None else refusal_of(self.refused)
+        return None if self.refused is None else parse_refusal(self.refused)
 
     @property
     def entry(self) -> Entry:
@@ -129,20 +133,23 @@ class Row(NamedTuple):
 
 _ASKED = slice(Row._fields.index("provider"), Row._fields.index("sample"))
 _FIRST_WORDS = "beluga_nb index "
+
+INDEX = FileKind(folder="index", pattern=re.compile(files.INDEX), beginnings=(_FIRST_WORDS.encode(),))
+
 _HEAD = f"{_FIRST_WORDS}{FORMAT} {','.join(Row._fields)}"
 
 
-def row_of(name: str, written: bytes, said: Entry | Unusable) -> Row:
-    """Return what the index keeps of a record file, of its text, and of what that says."""
+def row_of(name: str, written: bytes, entry: Entry | CorruptFileError) -> Row:
+    """Return the row of a record file, by its text and its entry or why it cannot be used."""
     digest = hashlib.sha256(written).hexdigest()
-    if isinstance(said, Unusable):
-        return Row(name, digest, str(said))
-    request, recipe = said.request, said.recipe
+    if isinstance(entry, CorruptFileError):
+        return Row(name, digest, entry.reason)
+    request, recipe = entry.request, entry.recipe
     return Row(
         name,
         digest,
         None,
-        said.provider,
+        entry.provider,
         request.prompt,
         request.model,
         request.size,
@@ -155,12 +162,12 @@ def row_of(name: str, written: bytes, said: Entry | Unusable) -> Row:
         recipe.engine,
         recipe.revised_prompt,
         recipe.created,
-        said.image.sha256 if said.image else None,
-        said.image.media_type if said.image else "",
-        *said.size,
-        said.preview.sha256 if said.preview else None,
-        said.preview.media_type if said.preview else "",
-        words_of(said.refusal) if said.refusal else None,
+        entry.image.sha256 if entry.image else None,
+        entry.image.media_type if entry.image else "",
+        *entry.size,
+        entry.preview.sha256 if entry.preview else None,
+        entry.preview.media_type if entry.preview else "",
+        refusal_fields(entry.refusal) if entry.refusal else None,
     )
 
 
@@ -277,8 +284,8 @@ class Index:
                 signatures[name] = signature
         return Part(rows, signatures)
 
-    def _row(self, path: Path, outside: Unusable | None) -> Row:
-        return row_of(path.name, *((b"", outside) if outside else self.store.record_at(path)))
+    def _row(self, path: Path, outside: CorruptFileError | None) -> Row:
+        return row_of(path.name, *((b"", outside) if outside else RECORDS.load(path, self.store)))
 
     def _write(self, parts: Mapping[str, Part]) -> None:
         if not self._is_ours():
@@ -287,8 +294,9 @@ class Index:
         many = sum(len(part.rows) for part in parts.values()) >= WRITTEN_FROM
         wanted = {name: part for name, part in parts.items() if many and _is_wanted(name, part)}
         for name in there - wanted.keys():
-            if is_written(self._path(name)):
-                self._path(name).unlink(missing_ok=True)
+            path = self._path(name)
+            if stat.S_ISREG(path.lstat().st_mode) and INDEX.is_ours(path, self.store.folder):
+                path.unlink(missing_ok=True)
         for name, part in wanted.items():
             if name not in there or self._written.get(name) != part.signatures:
                 self._replace(name, part)
@@ -317,7 +325,7 @@ class Index:
     def _paths(self) -> list[Path]:
         index = self.store.folder / "index"
         names = [] if index.is_symlink() else files.names(index)
-        return [index / name for name in sorted(names) if _FILE.fullmatch(name)]
+        return [index / name for name in sorted(names) if INDEX.pattern.fullmatch(name)]
 
 
 def _is_wanted(folder: str, part: Part) -> bool:
@@ -364,13 +372,6 @@ def _packed(part: Part) -> bytes:
     ]
     body = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return _head(body) + b"\n" + body
-
-
-def is_written(path: Path) -> bool:
-    """Whether a file in `index/` is one of an index, of any version, by its name and how it begins."""
-    if not _FILE.fullmatch(path.name) or not stat.S_ISREG(path.lstat().st_mode):
-        return False
-    return read_head(path, len(_FIRST_WORDS)) == _FIRST_WORDS.encode()
 
 
 def _head(body: bytes) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from beluga_nb.errors import StoreError
 from beluga_nb.paths import read_file
-from beluga_nb.store.records import Entry
+from beluga_nb.store.format import Entry
 from beluga_nb.text import in_order, sanitize
 from beluga_nb.untrusted import DAMAGE, load_json
 

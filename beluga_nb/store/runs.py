@@ -15,9 +15,10 @@ from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, Bundle, Preview, Result
 from beluga_nb.store import pending
+from beluga_nb.store.format import Entry, key
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending
-from beluga_nb.store.records import Entry, Store, key
+from beluga_nb.store.records import Store
 from beluga_nb.text import sanitize
 
 SHOWN_NAME = 12

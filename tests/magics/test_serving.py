@@ -146,8 +146,8 @@ def test_one_that_has_died_is_replaced(kernel):
 @pytest.mark.parametrize(
     ("cell", "first", "second"),
     [
-        ("%beluga serve --port 99999", "BelugaError: The server did not start.", "'99999' is no port"),
-        ("%beluga serve --port eight", "RequestError: --port is 'eight'.", "Give a whole number"),
+        ("%beluga serve --port 99999", "RequestError: --port is '99999'.", "Give a number from 0 to 65535."),
+        ("%beluga serve --port eight", "RequestError: --port is 'eight'.", "Give a number from 0 to 65535."),
         ("%beluga serve --stpo", "UnknownNameError: No option '--stpo'.", "Did you mean '--stop'?"),
         ("%beluga serve --stop it", "RequestError: 'it' is no option of %beluga serve.", "%beluga -- serve"),
     ],
