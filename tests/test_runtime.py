@@ -658,7 +658,7 @@ print(ask())
 A_BAD_PROFILE = """
 import threading
 def bad(frame, event, argument):
-    if frame.f_code.co_name == "_run" and "_loop" in frame.f_code.co_filename:
+    if frame.f_code.co_name == "_run" and "runtime" in frame.f_code.co_filename:
         raise ValueError("no profile")
 threading.setprofile(bad)
 print(ask(), ask(), sep="\\n")
