@@ -257,7 +257,7 @@ NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 def test_a_notebook_is_named_as_one_likes(name, spelt):
     number, _, rest = name.removesuffix(".ipynb").partition("-")
     words = {"name": name, "stem": f"{number}-{rest}", "number": number, "rest": rest}[spelt]
-    assert lab.named(words, ROOT / "notebooks") == name
+    assert lab.notebook_named(words, ROOT / "notebooks") == name
 
 
 @pytest.fixture
