@@ -49,11 +49,11 @@ if TYPE_CHECKING:
         gallery,
         generate,
         grid,
-        open,  # noqa: A004
-        panel,
+        open,  # noqa: A004, F401  not in `__all__`: `import *` would hide the builtin
         submit,
         use,
     )
+    from beluga_nb.widgets.panel import panel
 
 __version__ = "0.2.0"
 
@@ -94,24 +94,60 @@ __all__ = [
     "generate",
     "grid",
     "load_ipython_extension",
-    "open",
     "panel",
     "submit",
     "unload_ipython_extension",
     "use",
 ]
 
-_HOMES = ("session", "config.settings", "request", "result", "errors", "compare.grid", "compare.dynamic")
+_MODULES = {
+    "APIConnectionError": "errors",
+    "APIStatusError": "errors",
+    "APITimeoutError": "errors",
+    "AuthenticationError": "errors",
+    "BelugaError": "errors",
+    "CertificateError": "errors",
+    "Engine": "result",
+    "EngineError": "errors",
+    "Grid": "compare.grid",
+    "ImpossibleCombinationError": "errors",
+    "IncompleteError": "result",
+    "InvalidImageError": "errors",
+    "InvalidResponseError": "errors",
+    "MetadataError": "errors",
+    "NotConfirmedError": "errors",
+    "NotRecordedError": "errors",
+    "NotSentError": "errors",
+    "OutcomeUnknownError": "errors",
+    "OverBudgetError": "errors",
+    "Picture": "result",
+    "RateLimitError": "errors",
+    "Recipe": "result",
+    "Request": "request",
+    "RequestError": "errors",
+    "Result": "result",
+    "Session": "session",
+    "Settings": "config.settings",
+    "SettingsError": "errors",
+    "StoreError": "errors",
+    "UnknownNameError": "errors",
+    "agenerate": "session",
+    "expand": "compare.dynamic",
+    "gallery": "session",
+    "generate": "session",
+    "grid": "session",
+    "open": "session",
+    "panel": "widgets.panel",
+    "submit": "session",
+    "use": "session",
+}
+"""The module of each public name: all are imported when they are used, and `%load_ext` waits for none."""
 
 
 def __getattr__(name: str) -> object:
-    # Public names come when they are used: `%load_ext beluga_nb` waits for none of them.
-    if name in __all__:
-        for home in _HOMES:
-            module = import_module(f"beluga_nb.{home}")
-            if hasattr(module, name):
-                return getattr(module, name)
-    raise AttributeError(f"module 'beluga_nb' has no attribute '{name}'")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'beluga_nb' has no attribute '{name}'")
+    return getattr(import_module(f"beluga_nb.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

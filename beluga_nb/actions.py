@@ -103,36 +103,36 @@ def last(session: Session, _: CommandCall) -> Result:
 def history(session: Session, call: CommandCall) -> History | Result:
     """Return what is recorded, or the result of the run that is named."""
     if not call.words and call.output is None:
-        return session.history(**call.options)
+        return session.store.history(**call.options)
     if len(call.words) != 1 or call.options:
         raise RequestError("One run can be brought back.", "For example: %beluga history -o fox 6611bcbd3494")
-    return session.recall(*call.words)
+    return session.store.recall(*call.words)
 
 
 def verify(session: Session, call: CommandCall) -> Findings:
     """Check the store, or what some notebooks show of theirs."""
-    reports = session.verify(*call.words)
+    reports = session.store.verify(*call.words)
     return Findings("\n".join(map(str, reports)), sum(len(report.problems) for report in reports))
 
 
 def weight(session: Session, call: CommandCall) -> str:
     """Return what the pictures in notebooks weigh."""
-    return "\n".join(map(str, session.weight(*call.words))) or "There is no notebook in this folder."
+    return "\n".join(map(str, session.store.weigh(*call.words))) or "There is no notebook in this folder."
 
 
 def forget(session: Session, call: CommandCall) -> str:
     """Remove recordings."""
-    return str(session.forget(*call.words, **call.options))
+    return str(session.store.forget(*call.words, **call.options))
 
 
 def pack(session: Session, call: CommandCall) -> str:
     """Write a notebook and its recordings to a zip."""
-    return str(session.pack(*call.words, **call.options))
+    return str(session.store.pack(*call.words, **call.options))
 
 
 def unpack(session: Session, call: CommandCall) -> str:
     """Put a packed notebook and its recordings into a folder."""
-    return str(session.unpack(*call.words, **call.options))
+    return str(session.store.unpack(*call.words, **call.options))
 
 
 def serve(session: Session, call: CommandCall) -> Server | str:
@@ -144,7 +144,9 @@ def serve(session: Session, call: CommandCall) -> Server | str:
 
 def panel(session: Session, _: CommandCall) -> object:
     """Return the panel."""
-    return session.panel()
+    from beluga_nb.widgets.panel import panel  # Lazy import: it needs ipywidgets.
+
+    return panel(session)
 
 
 def cheatsheet(_: Session, __: CommandCall) -> Bundle:

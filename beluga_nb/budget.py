@@ -1,7 +1,7 @@
 """What pictures cost, and how much may be spent.
 
-Nobody publishes prices here: the table is the user's own, and has a date. What is spent is therefore an
-estimate, and what is not in the table is unknown, never nothing.
+The service publishes no prices: the table is the user's own, with a date. So the cost is an estimate, and
+a model that is not in the table has an unknown price, never zero.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ANY_QUALITY = ""
 _HEAD = {"date", "currency"}
 
 LONGEST_LINE = 4096
-"""Bytes of a line of a ledger; we write none that is longer, and such a line counts nothing."""
+"""Bytes of a ledger's line at most; a longer one was not written by beluga_nb and is not counted."""
 
 MOST_IMAGES = 10**9
 
@@ -64,7 +64,7 @@ class Prices:
 
     @property
     def words(self) -> str:
-        """What is in the table, in words."""
+        """A summary of the table."""
         return f"of {self.date}, in {self.currency}: {', '.join(map(sanitize, self.table)) or 'none'}"
 
     def each(self, request: Request) -> Decimal | None:
@@ -107,7 +107,7 @@ class Caps:
         return None if each is None else money.times(each, request.n)
 
     def words(self, amount: Decimal) -> str:
-        """Return an amount of money as people write it."""
+        """Return an amount of money as text."""
         currency = self.prices.currency if self.prices else ""
         return f"{money.words(amount)} {currency}".strip()
 
@@ -131,7 +131,7 @@ class Amount:
         return Amount(self.images - back.images, cost, self.unpriced - back.unpriced)
 
     def at_most(self, other: Amount) -> Amount:
-        """Return the smaller one of each."""
+        """Return the smaller value of each field."""
         return Amount(
             min(self.images, other.images), min(self.cost, other.cost), min(self.unpriced, other.unpriced)
         )
@@ -158,7 +158,7 @@ def _cost(value: object) -> Decimal:
 
 
 class Ledger(Protocol):
-    """Where several processes write down what they spend, a line at a time, and nothing is ever changed."""
+    """An append-only file or memory of lines, in which several processes record their spending."""
 
     def add(self, line: bytes) -> None: ...
     def read(self, start: int) -> bytes | None: ...  # None: the file was replaced
@@ -167,16 +167,16 @@ class Ledger(Protocol):
 class Budget:
     """What was spent, and what is reserved for calls on their way: `spent + reserved <= cap` at any instant.
 
-    Checking first and spending later goes over the cap as soon as two threads do it
-    (R18). A call without a known end counts as spent (R20).
+    Checking and spending is one step: in two, two threads could exceed the cap together (R18). A call without
+    a known end counts as spent (R20).
 
     Processes that share a `ledger` share the budget. A reservation stands there with its caps, and counts
-    only where it fits with what stands before it, so that all readers decide alike. What a process leaves
-    behind that is killed stays counted: it may be billed. Forked children go on with their parent's budget.
-    A process that cannot count together with the others spends nothing for which there is a cap.
+    only where it fits with what stands before it, so that all readers decide alike. The reservations of a
+    killed process stay counted: they may be billed. Forked children continue their parent's budget.
+    A process that cannot share the count spends nothing that a cap limits.
 
-    A ledger may come from elsewhere, so that no line of it lowers what is spent, but one that gives back what
-    an earlier reservation holds, which it names, and no more than that.
+    A ledger may come from elsewhere. So a line lowers the spending only if it releases an earlier
+    reservation, which it names, and by no more than that reservation holds.
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:
@@ -194,7 +194,7 @@ class Budget:
 
     @classmethod
     def inherited(cls) -> Budget:
-        """Return the budget of the default session, which may be shared since before it was made."""
+        """Return the budget of the default session, which forked processes may share already."""
         heritage = HERITAGE.take()
         budget = cls(heritage.ledger)
         budget._is_apart = heritage.is_apart
@@ -202,29 +202,29 @@ class Budget:
 
     @property
     def spent(self) -> Amount:
-        """What was spent and is reserved, by all who share it."""
+        """What was spent and is reserved, in all processes that share it."""
         with self._lock:
             self._catch_up()
             return self._spent
 
     @property
     def images(self) -> int:
-        """How many pictures that is."""
+        """The number of pictures spent and reserved."""
         return self.spent.images
 
     @property
     def cost(self) -> Decimal:
-        """How much money that is, as far as prices are known."""
+        """The money spent and reserved, as far as prices are known."""
         return self.spent.cost
 
     @property
     def unpriced(self) -> int:
-        """The price of how many pictures among them is unknown."""
+        """The number of these pictures without a known price."""
         return self.spent.unpriced
 
     @contextmanager
     def reserved(self, request: Request, caps: Caps) -> Iterator[None]:
-        """Hold what a request costs at worst while it is on its way, and settle what it did cost.
+        """Reserve the worst cost of a request while it is on its way, then settle the real one.
 
         Raises `OverBudgetError` before anything is sent.
         """
@@ -253,14 +253,14 @@ class Budget:
             self.saved = money.total([self.saved, caps.worst(request) or ZERO])
 
     def saved_words(self, caps: Caps) -> str:
-        """Return what came from the store and what that saved, as people read it."""
+        """Return what came from the store and what that saved, in words."""
         made = f"{plural(self.replayed, 'picture')} came from the store"
         if not caps.prices or not self.saved:
             return made
         return f"{made}; {caps.words(self.saved)} by your prices of {caps.prices.date} (estimated)"
 
     def words(self, caps: Caps) -> str:
-        """Return what this session has made and what that cost, as people read it.
+        """Return what this session has made and what that cost, in words.
 
         A price of the user's own table makes an estimate; without one the cost is unknown.
         """
@@ -361,7 +361,7 @@ class Budget:
         self._spent -= back
 
     def _share(self) -> None:
-        """Before this process forks: go on in memory that its children share, where there is any."""
+        """Before this process forks: move to memory that its children share, where possible."""
         with self._lock, suppress(*NO_MEMORY):
             if self._ledger is None:
                 ledger = InheritedLedger()

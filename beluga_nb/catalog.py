@@ -43,7 +43,7 @@ _PIXELS = rf"\s*{_EDGE}\s*[xX×]\s*{_EDGE}\s*"
 
 @dataclass(frozen=True, kw_only=True)
 class Enum:
-    """A parameter that takes one of `values`, and in place of one a word from `also`."""
+    """A parameter that takes one of `values`, or a synonym from `also`."""
 
     about: str
     values: tuple[str, ...]
@@ -51,7 +51,7 @@ class Enum:
     also: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def taken(self, name: str, value: str, _model: str, /) -> str:
-        """Return which of `values` is meant; raise `UnknownNameError` for none."""
+        """Return the value that is meant; raise `UnknownNameError` for any other."""
         if value in self.values:
             return value
         if value in self.also:
@@ -61,7 +61,7 @@ class Enum:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes(Enum):
-    """A parameter that takes labels, and pixels (`pattern`) in place of the nearest label."""
+    """A parameter that takes labels, or pixels (`pattern`) that stand for the nearest label."""
 
     pattern: str = _PIXELS
 
@@ -129,7 +129,7 @@ EXTENSIONS: Mapping[str, Parameter] = {
     "take": Text(about="A label for sampling the same request anew.", default=""),
     "sample": Range(about="The number of the first picture within its take.", least=0, default=0),
 }
-"""What our own server takes beyond the contract: which pictures of a prompt are meant."""
+"""The embedded server's extensions to the contract: take and sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,14 +306,14 @@ def label_of(width: int, height: int, allowed: Sequence[str]) -> str:
     return min(among, key=lambda size: abs(wanted - math.log(size.ratio))).label
 
 
-def canonical(request: Request, *, insist: bool = False) -> Request:
+def canonical(request: Request, *, allow_unknown_model: bool = False) -> Request:
     """Return the request in the catalogue's words: pixel sizes as labels, OpenAI's qualities as ours.
 
     Raises `UnknownNameError` or `RequestError` for what the model does not take, except too large an `n`,
-    which `split` takes care of. With `insist`, a model that the catalogue does not know is left as it
-    is, with whatever size and quality it was given: catalogues age.
+    which `split` takes care of. With `allow_unknown_model`, a model that the catalogue does not
+    know is left as it is, with whatever size and quality it was given: catalogues age.
     """
-    if insist and request.model not in _by_id():
+    if allow_unknown_model and request.model not in _by_id():
         return request
     takes, given = supported_parameters(find(request.model)), request.parameters
     return replace(request, **{name: _taken(takes[name], name, given) for name in takes if name in given})
@@ -370,7 +370,7 @@ def _taken(parameter: Parameter, name: str, given: Mapping[str, str | int]) -> A
 
 
 def conversions(asked: Request, request: Request) -> list[str]:
-    """Say in words where the canonical request differs from what was asked."""
+    """Return remarks on where the canonical request differs from the one that was made."""
     return [
         f"{name} {before} is asked for as {after}"
         for name, before, after in (

@@ -142,8 +142,8 @@ _QUALITY = Option(("-q", "--quality"), "quality", "Q", "standard or hd", "qualit
 _OUTPUT = Option(
     ("-o", "--output"), "output", "NAME", "the variable that gets the result", "variable", on=NOTEBOOK
 )
-_YES = Option(("--yes",), "yes", "", "do not ask before more than 10 new pictures")
-_INSIST = Option(("--insist",), "insist", "", "send a model id that the catalogue does not know")
+_YES = Option(("--yes",), "assume_yes", "", "do not ask before more than 10 new pictures")
+_INSIST = Option(("--insist",), "allow_unknown_model", "", "send a model id that the catalogue does not know")
 _QUIET = Option(("--quiet",), "quiet", "", "show nothing")
 _DEBUG = Option(("--debug",), "debug", "", "show the whole trace of an error")
 _ENDPOINT = Option(

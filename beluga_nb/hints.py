@@ -53,7 +53,7 @@ ACTIONS: Mapping[str, Words] = {
     "model at endpoint": Words('model="{}:NAME"', "-m {}:NAME"),
     "seed": Words("seed={}", "--seed {}"),
     "values": Words('{}=["red", "blue"]', "--axis {}=red,blue"),
-    "yes": Words("yes=True", "--yes", terminal="--yes"),
+    "yes": Words("assume_yes=True", "--yes", terminal="--yes"),
     "older": Words('older="{}"', "--older {}", terminal="--older {}"),
     "prompt": Words('prompt="{}"', "--prompt {}", terminal="--prompt {}"),
     "everything": Words("everything=True", "--all", terminal="--all"),

@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 
 async def side_by_side(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return what they return, in order; if one fails or all are stopped, it shows when each has ended."""
+    """Return their results in order; a failure or a stop is raised when each has ended."""
     tasks = [asyncio.ensure_future(each) for each in coroutines]
     try:
         return await asyncio.gather(*tasks)
     except BaseException:
         for task in tasks:
-            if not task.cancelling():  # once: the second time would cut its clean-up short
+            if not task.cancelling():  # a second cancel would interrupt its clean-up
                 task.cancel()
-        await asyncio.wait(tasks)  # gather() would leave connections open behind it
+        await asyncio.wait(tasks)  # gather() would return before connections are closed
         raise
 
 
@@ -37,18 +37,18 @@ async def outcome(engine: Engine, request: Request) -> Result | BelugaError:
 async def completed(request: Request, known: Mapping[int, Picture | BelugaError], engine: Engine) -> Result:
     """Return the result of the known samples of a request, and of asking the engine for the rest."""
     outcomes: list[Result | BelugaError] = []
-    for sample, n in runs(request.samples, known):
+    for sample, n in contiguous_ranges(request.samples, known):
         part = request.slice(sample, n)
         found = known.get(sample)
         if isinstance(found, Picture):
             outcomes.append(Result(part, (found,)))
         else:
             outcomes.append(found or await outcome(engine, part))
-    return joined(request, outcomes)
+    return merge_results(request, outcomes)
 
 
-def runs(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, int]]:
-    """Yield (first, count): each known sample by itself, and the unknown ones in runs."""
+def contiguous_ranges(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, int]]:
+    """Yield (first, count): each known sample by itself, and the unknown ones in ranges."""
     start = None
     for sample in samples:
         if sample in known:
@@ -62,8 +62,8 @@ def runs(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, i
         yield start, samples[-1] + 1 - start
 
 
-def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result:
-    """Join the outcomes of the parts of `request`, in order.
+def merge_results(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result:
+    """Merge the outcomes of the parts of `request`, in order.
 
     Raises the first error as it is where nothing arrived, and `IncompleteError` where something did.
     """
@@ -87,7 +87,7 @@ def joined(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result
 
 
 def _together(errors: Sequence[BelugaError]) -> Sequence[BelugaError]:
-    # Who replays wants to know at once all that is missing.
+    # A replay reports everything that is missing at once.
     missing = [error for error in errors if isinstance(error, NotRecordedError)]
     if len(missing) < 2:
         return errors

@@ -1,8 +1,7 @@
 """Paths that the user names, and files that anyone may have put there.
 
-Files are read to a bound and only if they are plain ones: a pipe would be waited for, a device never ends.
-A file outside of the store is written here alone: under another name beside its own, which it gets when it
-is whole.
+Files are read up to a limit and only if they are regular files: a pipe may block, and a device never ends.
+Files outside of the store are written only here: to a temporary name beside the target, then renamed.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _PIECE = 2**16
 
 
 class NotPlainFileError(OSError):
-    """A path is no plain file, or the file is too large."""
+    """A path is not a regular file, or the file is too large."""
 
 
 def path_of(words: str | Path) -> Path:
@@ -104,7 +103,7 @@ PAUSES = (0.01, 0.03, 0.1, 0.3, 0.6) if os.name == "nt" else ()
 """Seconds between attempts: on Windows a file that another process reads cannot be replaced."""
 
 LEFT_AFTER = 3600
-"""Seconds after which the writer of an unfinished temporary file is taken for dead."""
+"""Seconds after which the writer of an unfinished temporary file is considered dead."""
 
 
 def write_file(path: Path | str, data: bytes) -> None:
@@ -115,7 +114,7 @@ def write_file(path: Path | str, data: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path | str, *, new: bool = False) -> Iterator[IO[bytes]]:
-    """Give a file that takes the place of `path` when it is complete; until then what was there is whole.
+    """Open a file that replaces `path` when it is complete; until then the old file stays.
 
     A file that is there keeps its mode, and a link goes on leading to it. With `new` nothing is replaced.
     Raises `OSError` where something else than a file is there, or the file cannot be written.
@@ -139,7 +138,7 @@ def replacing(path: Path | str, *, new: bool = False) -> Iterator[IO[bytes]]:
 
 
 def _replaced(path: Path | str, *, new: bool) -> tuple[Path, int | None]:
-    """Return which file is replaced, and its mode if it is there."""
+    """Return the file that is replaced, and its mode if it exists."""
     if new:
         return Path(path), None
     try:
@@ -158,7 +157,7 @@ def _begins(target: Path) -> str:
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what writers of this file have left that died over an hour ago."""
+    """Remove temporary files of this path whose writers died over an hour ago."""
     target = Path(os.path.realpath(path))
     with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
         for each in entries:
@@ -178,7 +177,7 @@ def replace(
     pauses: Sequence[float] = PAUSES,
     rename: Callable[[str | Path, Path], None] | None = None,
 ) -> None:
-    """Rename `part` to `path`, whatever was there; raise `OSError` where each attempt fails."""
+    """Rename `part` to `path`, replacing a file there; raise `OSError` if each attempt fails."""
     rename = rename or os.replace
     for pause in pauses:
         try:

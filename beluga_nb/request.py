@@ -1,4 +1,4 @@
-"""What is asked for: a `Request`, checked where it is made."""
+"""The `Request`, validated where it is made."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PROMPT_LIMIT = 32_000
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked for; the parameters mean what they mean in the API.
+    """A request for pictures, with the API's parameters.
 
-    What is None was not set by the user: the service's own defaults apply. `output_format` is one of
-    `images.FORMATS`, and `output_compression` is how good a JPEG or WebP is to be, from 0 to 100.
-    `take` and `sample` never reach the service. A take is a label for "sample it all again", and
-    `sample` is the number of the first of the `n` pictures within its take. `idempotency_key` is the id
-    of one call, the same however often it is sent. `spool` is the file that its raw answer is written to
-    as it arrives, and `deadline` when it must have ended, on the loop's clock, however often it is tried.
+    A parameter that is None was not set by the user: the service's own default applies. `output_format` is
+    one of `images.FORMATS`, and `output_compression` is how good a JPEG or WebP is to be, from 0 to 100.
+    `take` and `sample` never reach the service. A take is a label for "sample it all again", and `sample` is
+    the number of the first of the `n` pictures within its take. `idempotency_key` is the id of one call, the
+    same however often it is sent. `spool` is the file that its raw answer is written to as it arrives, and
+    `deadline` when it must have ended, on the loop's clock, however often it is tried.
 
     >>> Request(prompt="a red bicycle", model="flux-2.0", size="16:9")
     Request(prompt='a red bicycle', model='flux-2.0', n=1, size='16:9', quality=None, \
@@ -53,7 +53,7 @@ output_format=None, output_compression=None, take='', sample=0)
         _check_prompt_length(self.prompt)
         _check_count("n", self.n, least=1)
         _check_count("sample", self.sample, least=0)
-        if not isinstance(self.spool, Path | None):  # a file from outside may claim one
+        if not isinstance(self.spool, Path | None):  # a file from outside may set one
             raise RequestError("A request names the file of its own answer.", "Leave spool out.")
         if self.output_compression is not None:
             _check_count("output_compression", self.output_compression, least=0)
@@ -68,12 +68,12 @@ output_format=None, output_compression=None, take='', sample=0)
 
     @property
     def parameters(self) -> dict[str, str | int]:
-        """What the user set that each picture depends on, by the API's names."""
+        """The parameters that the user set and that each picture depends on, by the API's names."""
         return {name: value for name in _OF_EACH_PICTURE if (value := getattr(self, name)) is not None}
 
     @property
     def samples(self) -> range:
-        """The numbers of the pictures that are asked for."""
+        """The sample numbers of the pictures."""
         return range(self.sample, self.sample + self.n)
 
 
@@ -84,7 +84,7 @@ _OF_EACH_PICTURE = [name for name in PARAMETERS if name not in {"n", "take", "sa
 
 
 def check_text(name: str, value: object) -> None:
-    """Raise `RequestError` for what is no text, or holds half of a surrogate pair."""
+    """Raise `RequestError` for a value that is not text, or holds half of a surrogate pair."""
     if not isinstance(value, str):
         raise RequestError(
             f"The {name} is {shown(value, 60)}, not text.", f"Give {name} as a string.", param=name

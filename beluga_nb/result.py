@@ -1,7 +1,7 @@
-"""What an engine gives: a `Result` of `Picture`s, each with the recipe that made it; and what an `Engine` is.
+"""The `Result` of an engine, its `Picture`s and their recipes, and the `Engine` protocol.
 
-An engine is an async function from a `Request` to a `Result`. Whatever wraps one is one again,
-and never changes the answer.
+An engine is an async function from a `Request` to a `Result`. A wrapper of an engine is an engine too, and
+never changes the answer.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ Bundle = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How pictures came about: what was asked, who answered, and what that engine said it drew.
+    """How pictures were made: the request, the engine that answered, and the prompt that it drew.
 
-    `engine` is the name of what answered, "procedural" for the built-in painter; `created` is Unix
+    `engine` is the name of the engine, "procedural" for the built-in painter; `created` is Unix
     time in seconds. Where the prompt was filled from a `template`, `values` are what it was filled with.
     """
 
@@ -83,17 +83,17 @@ class Recipe:
 
     @property
     def arguments(self) -> dict[str, object]:
-        """What `Session.generate` takes beside the prompt to ask for this again."""
+        """The arguments of `Session.generate`, beside the prompt, that ask for this again."""
         asked = self.request
         given = {name: value for name, value in asked.parameters.items() if name != "prompt"}
         rest = {"n": (asked.n, 1), "take": (asked.take, ""), "sample": (asked.sample, 0)}
         return given | {name: value for name, (value, usual) in rest.items() if value != usual}
 
     def properties(self, sha256: str) -> dict[str, str]:
-        """Return what a saved file says of itself, as XMP properties: IPTC's (2025.1), and the recipe."""
+        """Return the XMP properties of a saved file: IPTC's (2025.1), and the recipe."""
         source = "algorithmicMedia" if self.procedural else "trainedAlgorithmicMedia"
         properties = {"xmp:CreatorTool": "beluga_nb", "Iptc4xmpExt:DigitalSourceType": SOURCES + source}
-        if not self.procedural:  # no model made a preview, and none is named
+        if not self.procedural:  # a preview was not made by a model
             properties["Iptc4xmpExt:AISystemUsed"] = self.request.model
             properties["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
         if created := _iso(self.created):
@@ -115,7 +115,7 @@ class Recipe:
         }
         if self.template is not None:
             record |= {"template": self.template, "values": dict(self.values)}
-        return json.dumps(record)  # in ASCII, which no program that rewrites a file can spoil
+        return json.dumps(record)  # ASCII, which survives programs that rewrite a file
 
     @classmethod
     def from_json(cls, text: str) -> tuple[Recipe, str]:
@@ -152,10 +152,10 @@ def _recipe_from(record: Mapping[str, Any]) -> Recipe:
 
 
 def _iso(seconds: int) -> str:
-    """Return Unix time as XMP writes it, or nothing where there is none."""
+    """Return Unix time in the form of XMP, or an empty string for none."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds > 0 else ""
-    except (OverflowError, ValueError, OSError):  # a service may say anything
+    except (OverflowError, ValueError, OSError):  # the service may send any number
         return ""
 
 
@@ -183,7 +183,7 @@ class Picture:
 
     @property
     def image(self) -> Image:
-        """A `PIL.Image.Image`, decoded anew at each call, so that drawing on one spoils no other.
+        """A `PIL.Image.Image`, decoded anew at each access, so that drawing on one does not change another.
 
         Raises `InvalidImageError` when `data` is not a PNG, JPEG or WebP of at most 40 million pixels.
         """
@@ -215,9 +215,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class MissingPicture(Picture):
-    """A picture whose bytes are elsewhere: `data` is the Git LFS pointer that stands in for them.
+    """A picture whose bytes are elsewhere: `data` is a Git LFS pointer to them.
 
-    It shows its preview and knows its hash (`digest`) and size (`pixels`); what needs the bytes raises
+    It has its preview, its hash (`digest`) and its size (`pixels`); methods that need the bytes raise
     `StoreError`.
     """
 
@@ -231,7 +231,7 @@ class MissingPicture(Picture):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, as they are recorded."""
+        """Width and height in pixels, from the recording."""
         return self.pixels
 
     @property
@@ -253,7 +253,7 @@ class MissingPicture(Picture):
 
 
 def _named(path: str | Path) -> Path:
-    path = path_of(path)  # a ~name without a home folder stays as it is
+    path = path_of(path)  # an unknown ~name stays as it is
     if path.name in {"", ".."}:
         raise RequestError(f"'{path}' names no file.", "Give the picture a name: save('whale.png')")
     return path
@@ -261,9 +261,9 @@ def _named(path: str | Path) -> Path:
 
 @dataclass(frozen=True)
 class Result(Sequence["Image"]):
-    """What one request gave: a sequence of PIL images that also keeps the exact bytes.
+    """The pictures of one request: a sequence of PIL images that also keeps the exact bytes.
 
-    `result[0]`, `for image in result` and `len(result)` speak of `PIL.Image.Image`; `.pictures` are the
+    `result[0]`, `for image in result` and `len(result)` are of `PIL.Image.Image`; `.pictures` are the
     same with their bytes and recipes. A slice is a Result again. The session sets `renderer`, which shows
     it in a notebook, and `regenerate`, which asks again. `extra` yields what the service sent beyond what
     was asked for; it may be downloaded only when it is read.
@@ -308,7 +308,7 @@ class Result(Sequence["Image"]):
         return cls(request, pictures)
 
     def from_template(self, template: str | None, values: Mapping[str, str]) -> Result:
-        """Return the result whose recipes know what their prompt was filled from: None is nothing."""
+        """Return the result with the template and values in its recipes; None is no template."""
         if template is None is self.recipe.template:
             return self
         recipes = [replace(each.recipe, template=template, values=values) for each in self.pictures]
@@ -317,12 +317,24 @@ class Result(Sequence["Image"]):
 
     @property
     def recipe(self) -> Recipe:
-        """How the pictures came about; what differs between several stands in each picture's own recipe."""
+        """The recipe of all pictures; fields that differ between them are in each picture's own recipe."""
         if not self.pictures:
             return Recipe(request=self.request, engine="")
         first = self.pictures[0].recipe
         return replace(
             first, request=self.request, revised_prompt=first.revised_prompt if len(self) == 1 else None
+        )
+
+    @property
+    def image(self) -> Image:
+        """The picture as a PIL image, where the result has one; raises `RequestError` otherwise."""
+        if len(self.pictures) == 1:
+            return self.pictures[0].image
+        if not self.pictures:
+            raise RequestError("This result has no picture.", "Ask again: result.rerun()")
+        raise RequestError(
+            f"This result has {len(self.pictures)} pictures, and .image is for one.",
+            "Take one by its number, such as result[0], or all of them: for image in result",
         )
 
     @overload
@@ -343,7 +355,7 @@ class Result(Sequence["Image"]):
     def save(self, path: str | Path, *, metadata: str = "auto") -> list[Path]:
         """Write the pictures and return where: `whale.png`, or `whale-1.png`, `whale-2.png` … of several.
 
-        `metadata` says where their recipes go, as in `Picture.save`.
+        `metadata` is where their recipes go, as in `Picture.save`.
         """
         path = _named(path)
         if len(self) == 1:
@@ -354,9 +366,9 @@ class Result(Sequence["Image"]):
         ]
 
     def to_magic(self) -> str:
-        """Return the `%%beluga` cell that asks for this; a template stands in it filled.
+        """Return the `%%beluga` cell that asks for this; with its template filled in.
 
-        Raises `RequestError` for `output_format` and `output_compression`, which only Python can say.
+        Raises `RequestError` for `output_format` and `output_compression`, which a cell cannot give.
         """
         return cells.magic(self.request.prompt, self.recipe.arguments)
 
@@ -368,12 +380,13 @@ class Result(Sequence["Image"]):
     def rerun(self, /, **changes: object) -> Result:
         """Ask again, with the changes: any argument of `generate`, such as `size="16:9"` or `prompt=`.
 
-        What was recorded is replayed; another `take` samples anew. Raises `RequestError` where no
-        session has given this result.
+        Recorded pictures are replayed; another `take` samples anew. Raises `RequestError` for a result that
+        no session made.
         """
         if self.regenerate is None:
             raise RequestError(
-                "This result comes from no session, so nobody can be asked.", "Use beluga_nb.generate()."
+                "This result comes from no session, so it cannot be asked for again.",
+                "Use beluga_nb.generate().",
             )
         prompt, arguments = self._asked()
         if "prompt" in changes:
@@ -381,7 +394,7 @@ class Result(Sequence["Image"]):
         return self.regenerate(**{"prompt": prompt} | arguments | changes)
 
     def __getstate__(self) -> dict[str, object]:
-        # A session, with its connections, is neither copied nor pickled.
+        # A session is neither copied nor pickled.
         return self.__dict__ | {"regenerate": None, "extra": None}
 
     def _asked(self) -> tuple[str, dict[str, object]]:
@@ -396,7 +409,7 @@ class Result(Sequence["Image"]):
 
 @dataclass(frozen=True)
 class ImagePayload:
-    """One picture of an engine's answer, before it is joined with the request."""
+    """One picture of an engine's answer, without the request."""
 
     data: bytes = field(repr=False)
     media_type: str = "image/png"
@@ -408,7 +421,7 @@ _PICTURES = "Give a list of PIL images or bytes: [Image.fromarray(array)]."
 
 
 def _each(answers: object) -> Iterable[object]:
-    if isinstance(answers, bytes | str) or not isinstance(answers, Iterable):  # one picture, and no list
+    if isinstance(answers, bytes | str) or not isinstance(answers, Iterable):  # a single picture
         raise InvalidImageError(
             f"An object of the type {type(answers).__name__} is no list of pictures.", _PICTURES
         )
@@ -497,14 +510,14 @@ E = TypeVar("E", bound=BaseException)
 
 
 def causes(error: E) -> Sequence[E | BelugaError]:
-    """Return why pictures are missing; there may be a reason for each."""
+    """Return the errors behind missing pictures, one for each where they are known."""
     if isinstance(error, IncompleteError):
         return error.causes
     return [error, *error.others] if isinstance(error, EngineError) else [error]
 
 
 class CallCancelled(asyncio.CancelledError):
-    """A call was stopped, and more is known of it than that it was.
+    """A call was stopped; this holds what is known of it.
 
     `arrived` checks the pictures whose bytes were there, which takes a while, and returns them, or what is
     wrong with them. `may_be_billed` is false where nothing was on its way, as between two attempts.

@@ -1,11 +1,11 @@
-"""Where coroutines run, and how Stop stops them.
+"""Run coroutines from any caller, and stop them on an interrupt.
 
-`Thread` is the default: one event loop on a background thread, whatever loop the caller has. `Nested` is
-opt-in: nest_asyncio on a private loop on the calling thread, for callbacks and scorers that call the
-blocking functions again. Neither touches the kernel's own loop: patching that loses queued cells on
-ipykernel >= 7.1.
+`Thread` is the default: one event loop on a background thread, for callers with and without a loop. `Nested`
+is opt-in: nest_asyncio on a private loop on the calling thread, for callbacks and scorers that call the
+blocking functions again. Neither touches the kernel's own loop: patching that loses queued cells on ipykernel
+>= 7.1.
 
-Whatever the bridge, engines run on the one loop that a process has for them (`engines/room.py`). A nested
+With either bridge, engines run on the one loop that a process has for them (`engines/room.py`). A nested
 loop runs only while a caller waits for it: a call that is interrupted there would keep its locks, its place
 in the queue and its connections, and all other callers would wait behind it.
 """
@@ -42,10 +42,10 @@ S = TypeVar("S")
 F = TypeVar("F", bound=Callable[..., Any])
 
 HEARTBEAT = 0.05
-"""Seconds between looks at a job that is waited for, so that an interrupt is seen on every system."""
+"""Seconds between checks of a job that is waited for, so that an interrupt is noticed on every system."""
 
 WORKERS = 12
-"""Threads that pictures are checked and recorded on; each is started when it is wanted."""
+"""Threads that check and record pictures; each is started when it is needed."""
 
 GRACE = 5.0
 """Seconds that a cancelled job gets to close its connections."""
@@ -68,16 +68,16 @@ class Job(Protocol[T_co]):
 
 
 class Bridge(Protocol):
-    """Where coroutines run; Python does not end before a job has, for at most `hold` seconds."""
+    """Runs coroutines; Python does not end before a job has ended, for at most `hold` seconds."""
 
     def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]: ...
 
 
 @contextlib.contextmanager
 def _interrupts(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Have `handler` called for interrupts, in place of Python's own or that of a loop which waits for us.
+    """Call `handler` on an interrupt, instead of Python's own handler or that of a loop in this thread.
 
-    A handler of an event loop in this thread (that of an `await` cell, say) could do nothing before we end.
+    The handler of such a loop (as of an `await` cell) could do nothing before we return to it.
     """
     in_charge = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if in_charge else None
@@ -98,7 +98,7 @@ def _in_a_loop() -> bool:
 
 
 def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[Concatenate[S, P], T]:
-    """Derive the method of that name, which waits, from the one that starts a job."""
+    """Derive the blocking method `name` from the method that starts a job."""
 
     def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         start_it = [partial(start, self, *args, **kwargs)]
@@ -111,7 +111,7 @@ def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[
 def awaitable(
     name: str, start: Callable[Concatenate[S, P], Job[T]]
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Derive the coroutine method of that name from the one that starts a job."""
+    """Derive the coroutine method `name` from the method that starts a job."""
 
     async def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         start_it = [partial(start, self, *args, **kwargs)]
@@ -248,12 +248,12 @@ class _LoopThread:
                     runner.run(self._until_stopped())
 
     def begin(self) -> None:
-        """Count a job that is to be under way."""
+        """Count a job that is about to start."""
         with self._counting:
             self._jobs += 1
 
     def finish(self) -> None:
-        """Count a job no more."""
+        """Count a job as ended."""
         with self._counting:
             self._jobs -= 1
             over = self._closing and not self._jobs
@@ -272,7 +272,7 @@ class _LoopThread:
         await self._stopped.wait()
 
     def end(self) -> None:
-        """Stop the loop; as Python ends, wait first for what is held and has no thread that waits."""
+        """Stop the loop; as Python ends, first wait for held work that no thread waits for."""
         if self.pid != os.getpid():
             return
         leaving = not threading.main_thread().is_alive()
@@ -290,17 +290,17 @@ class _LoopThread:
 
 
 def _check_descriptors() -> None:
-    """Raise `OSError` where there are too few for an event loop: one that is half made prints a traceback."""
+    """Raise `OSError` where there are too few for an event loop, which prints a traceback when half made."""
     with selectors.DefaultSelector():
         for end in socket.socketpair():
             end.close()
 
 
 class _Waited(Coroutine[Any, Any, T]):
-    """A job as asyncio's tasks drive it: a coroutine, of which each task has its own.
+    """A job as a coroutine that a task drives; each task gets its own.
 
-    A task that is cancelled before its first step never gets to `__await__`. It throws into its coroutine all
-    the same, and the job hears of it here.
+    A task that is cancelled before its first step never calls `__await__`, but throws into its coroutine. So
+    the job is cancelled here.
     """
 
     def __init__(self) -> None:
@@ -313,17 +313,17 @@ class _Waited(Coroutine[Any, Any, T]):
         """Stop the job; it closes its connections first."""
 
     def send(self, value: Any) -> Any:
-        """Go on waiting."""
+        """Continue to wait."""
         return self._wait().send(value)
 
     def throw(self, *error: Any) -> Any:
-        """Stop the job where its task was cancelled before it waited."""
+        """Stop the job if its task was cancelled before it waited."""
         if asyncio.current_task() not in self._waits:
             self.cancel()
         return self._wait().throw(*error)
 
     def close(self) -> None:
-        """Leave the job as it is: a task that is given up stops nothing."""
+        """Leave the job as it is: an abandoned task does not stop it."""
 
     def _wait(self) -> Generator[Any, None, T]:
         task = asyncio.current_task()
@@ -434,7 +434,7 @@ class ThreadJob(_Waited[T]):
         return self._outcome()
 
     async def ended(self) -> None:
-        """Wait until the job has ended, whatever came of it."""
+        """Wait until the job has ended, in whatever way."""
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
         with self._changing:
@@ -471,7 +471,7 @@ class Nested:
         self._loops = threading.local()
 
     def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]:  # noqa: ARG002
-        """Return the job; it runs on the calling thread while that waits for it, and holds nothing else."""
+        """Return the job; it runs on the calling thread, while `result` waits."""
         if getattr(self._loops, "pid", None) != os.getpid():  # a forked child must not share its sockets
             try:
                 self._loops.own, self._loops.pid = _nested_loop(), os.getpid()
@@ -512,9 +512,10 @@ def _nested_loop() -> asyncio.AbstractEventLoop:
 
 
 def cost_of_a_patch() -> str:
-    """Return what a nest_asyncio costs that the user applied to this thread's own loop, or nothing.
+    """Return a warning about a nest_asyncio that the user applied to this thread's own loop, or "".
 
-    Measured on ipykernel: since 7.1 what arrives during a nested run is lost; nest_asyncio2 keeps it.
+    Measured on ipykernel: since 7.1, messages that arrive during a nested run are lost; nest_asyncio2 keeps
+    them.
     """
     loop = type(asyncio.get_running_loop()) if _in_a_loop() else None
     if loop is None or issubclass(loop, _PrivateLoop) or not hasattr(loop, "_nest_patched"):

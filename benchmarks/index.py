@@ -21,8 +21,9 @@ from pathlib import Path
 
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Preview, Recipe
+from beluga_nb.store.codec import canonical_json
+from beluga_nb.store.format import record_of
 from beluga_nb.store.index import SETTLED_AFTER
-from beluga_nb.store.records import canonical_json, record_of
 
 PROMPT = "a benchmark, number {} of very many: {} in the snow, at dusk, as a woodcut"
 ANIMALS = ("a fox", "a whale", "a heron", "two wolves", "an old badger", "a lynx")

@@ -23,6 +23,7 @@ from pathlib import Path
 from PIL import Image
 
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import NotRecordedError
@@ -129,7 +130,8 @@ def report_recording(store: Store, calls: int) -> None:
         return Result.of(asked, [ImagePayload(answers[asked.prompt], "image/png")], engine="canned")
 
     recorded = Recorded(
-        canned, store, provider="local", preview=lambda _: Preview(b"small", "image/jpeg"), notify=print
+        canned,
+        Recorder(store, provider="local", preview=lambda _: Preview(b"small", "image/jpeg"), notify=print),
     )
     asked = [request(number) for number in range(calls)]
     bare, kept = (statistics.median(milliseconds(engine, asked)) for engine in (canned, recorded))

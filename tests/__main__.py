@@ -43,8 +43,12 @@ QUICK_TESTS = (
     "tests/test_law.py::test_a_server_never_changes_the_answer",
     "tests/magics/test_parse.py",
     "tests/compare/test_plan.py",
+    "tests/store/test_records.py::test_the_key_of_a_request_never_changes",
 )
-"""Tests that start no kernel, browser or other process, and need no key, port or wait."""
+"""Tests that start no kernel, browser or server, and need no key or wait."""
+NOT_QUICK = (
+    "not previews and not any_container and not floods"  # the painter, and megabytes of disguised keys
+)
 
 LEFT = Path(tempfile.gettempdir()) / f"beluga_nb-tests-{os.getpid()}"
 """What the tests leave behind: notebooks, stores and logs, searched for their key at the end."""
@@ -78,7 +82,7 @@ CHECKS = {
 
 QUICK = {
     **{name: CHECKS[name] for name in ("formatting", "lint", "types")},
-    "tests": (*ALONE, f"--basetemp={LEFT}", *QUICK_TESTS),
+    "tests": (*ALONE, "-n", "2", f"--basetemp={LEFT}", "-k", NOT_QUICK, *QUICK_TESTS),
 }
 """What a change breaks most often, in less than a minute, by `python -m tests quick`."""
 

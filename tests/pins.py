@@ -3,7 +3,8 @@
 Each is what its makers publish of a hosted notebook, as far as it concerns us: the kernel, its front end and
 what shares a dependency with us. The rest is what pip takes beside those. `FOLDER` holds clones of the
 repositories below, and `databricks.txt`, downloaded from the address below. Without FOLDER only the oldest
-and the newest of everything are written, which need no list. A later run reads what is published by then.
+and the newest of everything, and what a diffusers pipeline needs, are written, which need no list. A later
+run reads what is published by then.
 """
 
 import json
@@ -38,6 +39,14 @@ CONCERN = (
     *("fastapi", "gradio", "requests", "papermill"),
 )
 """What a list is searched for. Gradio stands for those who limit Pillow and Starlette."""
+
+PIPELINE = (
+    "diffusers>=0.42",
+    "transformers>=5.24",
+    "torch==2.13.0",
+    "ipykernel!=7.0.*,!=7.1.*,!=7.2.*,!=7.3.*",
+)
+"""What runs the diffusers pipeline of docs/servers.md."""
 
 Read = Callable[[str], dict[str, str]]
 
@@ -178,6 +187,12 @@ def floors() -> list[str]:
     return [re.sub(r">=([\w.]+)[^;]*", r"==\1", each) for each in asked()]
 
 
+def without_cuda(pins: dict[str, str]) -> dict[str, str]:
+    """Return the pins without CUDA's packages, which a build of torch for CPUs does not need."""
+    kept = {name: pins[name] for name in pins if not re.match("nvidia-|cuda-|triton", name)}
+    return kept | {"torch": pins["torch"].partition("+")[0]}
+
+
 def write(name: str, python: str, source: str, pins: dict[str, str], published: Iterable[str]) -> None:
     """Write an environment's file; what its source does not name is marked."""
     known = set(published)
@@ -200,6 +215,10 @@ def main(words: list[str]) -> None:
             pins,
             {named(re.split(r"[^\w.-]", each)[0]) for each in wanted},
         )
+    wanted = [*PROJECT["dependencies"], *PIPELINE]
+    pins = without_cuda(resolved(interpreter("3.11") or sys.executable, wanted, {}))
+    named_there = {named(re.split(r"[^\w.-]", each)[0]) for each in wanted}
+    write("diffusers", "3.11", f"docs/servers.md, diffusers, {today}", pins, named_there)
     for name, (python, sources) in SOURCES.items() if words else ():
         places, versions = [], dict[str, str]()
         for source in sources:

@@ -11,6 +11,7 @@ from beluga_nb.request import Request
 from beluga_nb.result import Preview, Result
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import montage
+from beluga_nb.store import sheets
 
 SENTINEL = "Zebra-Sentinel"
 MONDAY = 1_750_032_000  # 2025-06-16, midnight UTC
@@ -46,7 +47,7 @@ def _dated(picture, created):
 
 
 def _sheet(store, parts):
-    return store.sheet(parts, lambda: montage(parts), writing=True)
+    return sheets.sheet(store, parts, lambda: montage(parts), writing=True)
 
 
 def notebook(path, *shown):

@@ -39,10 +39,10 @@ from beluga_nb.result import CallCancelled, IncompleteError
 from beluga_nb.session import Session
 from beluga_nb.store import ledger
 from beluga_nb.store.claims import system
-from beluga_nb.store.folder import is_ours
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
+from beluga_nb.store.registry import is_ours
 from beluga_nb.store.verify import verify
 
 FOX = Request(prompt="a fox", model="flux-2.0")
@@ -931,8 +931,8 @@ def a_strangers_file(lock):
 @pytest.mark.posix
 @pytest.mark.parametrize("later", [False, True], ids=["old", "of a time to come"])
 def test_a_lock_that_says_nothing_is_nobodys_after_the_silence(later, tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger, "PATIENCE", 0.3)
-    monkeypatch.setattr(ledger, "ABANDONED_AFTER", 0.4)
+    monkeypatch.setattr(ledger, "LOCK_TIMEOUT", 0.3)
+    monkeypatch.setattr(ledger, "LOCK_ABANDONED_AFTER", 0.4)
     budget, lock = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.lock"
     assert bought(budget, caps(images=9))
     a_closed_file(lock)
@@ -1021,7 +1021,7 @@ def test_what_a_dead_machine_holds_is_free_within_one_call(changed, tmp_path):
 
 
 def test_whoever_waited_in_vain_for_the_ledger_is_told_to_ask_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger, "PATIENCE", 0.2)
+    monkeypatch.setattr(ledger, "LOCK_TIMEOUT", 0.2)
     budget, lock = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.lock"
     assert bought(budget, caps(images=9))
     lock.write_text(
@@ -1156,7 +1156,7 @@ def test_a_lock_that_a_dead_process_left_is_nobodys(tmp_path):
 def test_a_lock_whose_process_has_ended_is_taken_over_at_once_and_that_of_a_living_one_is_not(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(ledger, "PATIENCE", 0.2)
+    monkeypatch.setattr(ledger, "LOCK_TIMEOUT", 0.2)
     budget = Budget(ledger_of(tmp_path))
     with budget.reserved(FOX, caps(images=9)):
         pass

@@ -310,12 +310,12 @@ def test_a_compression_out_of_range_is_refused():
 
 def test_insisting_sends_a_model_that_the_catalogue_does_not_know_as_it_stands():
     request = asked("777x13", model="imagen-9", quality="stunning")
-    assert canonical(request, insist=True) == request
+    assert canonical(request, allow_unknown_model=True) == request
 
 
 def test_insisting_changes_nothing_about_a_model_that_is_known():
     with pytest.raises(RequestError):
-        canonical(asked("21:9", model="seedream-4.0"), insist=True)
+        canonical(asked("21:9", model="seedream-4.0"), allow_unknown_model=True)
 
 
 def test_without_insisting_an_unknown_model_is_refused():

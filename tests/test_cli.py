@@ -26,7 +26,7 @@ def folder(tmp_path):
     call = pending.begin(
         store, Request(prompt="a lost one", model="flux-2.0", idempotency_key=CALL), provider="wire"
     )
-    pending.lose(store, call, "It was interrupted.")
+    pending.mark_unknown(store, call, "It was interrupted.")
     return tmp_path
 
 

@@ -20,7 +20,8 @@ from stores import notebook, record
 
 import beluga_nb.store.votes as votes
 from beluga_nb.cli import main
-from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.claimed import waiting_message
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.recovering import Recovering
 from beluga_nb.errors import Address, APIStatusError, BelugaError, InvalidResponseError
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
@@ -31,13 +32,14 @@ from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.recipe import cell_of, opened
 from beluga_nb.store import marks, pending, scores
-from beluga_nb.store.claims import Claim, Waiting
-from beluga_nb.store.folder import sheets
+from beluga_nb.store.claims import Claim, ClaimWatch
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.notebooks import outputs_of, read
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import history, recall, runs
+from beluga_nb.store.scores import SCORES
+from beluga_nb.store.sheets import SHEETS
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 from beluga_nb.store.weight import weigh
@@ -156,18 +158,18 @@ def whole(tmp_path):
     box.cast(left=first, right=second, answer="tie")
     call = pending.begin(store, replace(FOX, n=2).as_call(), provider="wire", body="b" * 64)
     left = Address(sample=1, url="http://127.0.0.1:9/1.png", engine="x", created=5, revised_prompt="a fox")
-    pending.lose(store, call, "Stopped.", [left], job="7")
+    pending.mark_unknown(store, call, "Stopped.", [left], job="7")
     claim = Claim.take(store.folder / "pending" / f"{'c' * 64}.claim", store.folder)
     records = sorted(store.record_paths(), key=lambda path: b"refusal" in path.read_bytes())
     kinds = {
         "a record": records[0],
         "a refusal": records[-1],
         "a sheet": next(store.folder.glob("sheets/*/*")),
-        "a mark": marks.path_of(store, first),
-        "a score": scores.score_paths(store)[0],
+        "a mark": marks.MARKS.path(store, first),
+        "a score": SCORES.paths(store)[0],
         "votes": box.path,
         "store.json": store.folder / "store.json",
-        "a call": pending.path_of(store, call.run),
+        "a call": pending.CALLS.path(store, call.run),
         "a claim": claim.path,
     }
     return Whole(store, notebook(tmp_path / "a.ipynb", shown), kinds)
@@ -203,8 +205,8 @@ def store_readers(whole):
         "refused": lambda: store.read(FOX, provider="wire"),
         "preview": lambda: store.preview(request, provider="wire"),
         "marks": lambda: marks.marks(store),
-        "scores": lambda: list(scores.scores(store)),
-        "sheets": lambda: list(sheets(store)),
+        "scores": lambda: list(SCORES.scan(store)),
+        "sheets": lambda: list(SHEETS.scan(store)),
         "votes": lambda: votes.votes(store),
         "choose": lambda: str(choose(store, prompt="fox")),
         "repeatable": lambda: pending.repeatable(store, replace(FOX, n=2), provider="wire", body="b" * 64),
@@ -231,17 +233,17 @@ def recovered(store):
         assert isinstance(left.url + left.engine, str)
         raise InvalidResponseError("It has expired.")
 
-    keeping = Recorded(drawing, store, provider="wire", preview=lambda _: None, notify=pytest.fail)
-    return ask(Recovering(drawing, keeping, gone), replace(FOX, n=2))
+    recorder = Recorder(store, provider="wire", preview=lambda _: None, notify=pytest.fail)
+    return ask(Recovering(drawing, recorder, gone), replace(FOX, n=2))
 
 
 def owner_seen(path):
-    """What is said of a claim, and whether it stays: who has not made it does not remove it."""
-    waiting = Waiting()
-    waiting.look(path)
+    """What is told of a claim, which a process that has not made it does not remove."""
+    watch = ClaimWatch(path)
+    watch.look()
     Claim(path, "another's").release()
     assert path.exists()
-    return waiting.words()
+    return waiting_message(watch)
 
 
 def damages_of(kind, data):

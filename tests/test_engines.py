@@ -11,7 +11,7 @@ from beluga_nb.engines.batched import Batched
 from beluga_nb.engines.limited import ConcurrencyLimit, Limited
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import APIConnectionError, APIStatusError
-from beluga_nb.merge import joined, outcome, side_by_side
+from beluga_nb.merge import merge_results, outcome, side_by_side
 from beluga_nb.request import Request
 from beluga_nb.result import IncompleteError
 
@@ -105,7 +105,7 @@ def test_a_strangers_exception_is_not_swallowed():
 
 def test_joining_one_whole_answer_gives_it_back():
     whole = ask(drawing, FIVE)
-    assert joined(FIVE, [whole]) == whole
+    assert merge_results(FIVE, [whole]) == whole
 
 
 def test_an_outcome_is_the_answer_or_the_error():

@@ -5,6 +5,7 @@ the tests. Each is installed as its file says, then the README's cell is run in 
 has used the notebook before; then the tests run there of what is done in a notebook.
 """
 
+import ast
 import json
 import os
 import re
@@ -29,6 +30,7 @@ NAMES = [
         path.stem, marks=pytest.mark.environment if path.stem in CHEAPEST else pytest.mark.everywhere
     )
     for path in sorted(FOLDER.glob("*.txt"))
+    if path.stem != "diffusers"  # no notebook of anyone's: it runs one example
 ]
 
 SUITES = ("magics", "widgets", "show", "compare", "store", "test_session.py")
@@ -207,3 +209,80 @@ def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
     )
     print(done.stdout.splitlines()[-1])
     assert done.returncode == 0, done.stdout[-20000:]
+
+
+@pytest.fixture(scope="module")
+def torch(environment, wheel):
+    """An environment in which diffusers and torch can be imported, and ours with them."""
+    environment.install("--no-deps", str(wheel))
+    tried = subprocess.run([environment.python, "-c", "import torch"], capture_output=True)
+    if tried.returncode:  # this index has only the build for CUDA, which needs CUDA's packages
+        environment.install("-c", str(FOLDER / "diffusers.txt"), "torch")
+    # The first import takes long: nothing is compiled yet.
+    environment.run("-c", "import tiny_pipeline", cwd=ROOT / "tests", PYTHONPATH=str(ROOT / "tests"))
+    return environment
+
+
+def documented_pipeline():
+    """The two cells of docs/servers.md that make an engine of a pipeline of diffusers, and use it."""
+    docs = (ROOT / "docs/servers.md").read_text("utf-8")
+    section = docs.partition("## A diffusers pipeline\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+SEEN = "[(image.size, picture.sha256) for image, picture in zip({0}, {0}.pictures)]"
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("diffusers", marks=pytest.mark.everywhere)], indirect=True, scope="module"
+)
+def test_the_documented_pipeline_draws_and_replays_without_torch(torch, tmp_path, monkeypatch):
+    monkeypatch.setattr("kernels.PATIENCE", 300)  # seconds: torch is slow to import
+    engine, use = documented_pipeline()
+    loading = "    return DiffusionPipeline.from_pretrained(MODEL)"
+    tiny, loads = re.subn(f"^{re.escape(loading)}.*$", "    return tiny_pipeline()", engine, flags=re.M)
+    assert loads == 1
+    on_a_hub = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT / "tests")}
+    with Kernel(tmp_path, python=torch.python, **torch.environ(**on_a_hub)) as kernel:
+
+        def run(code):
+            shown = kernel.run(code)
+            assert shown.status == "ok", shown
+            return shown
+
+        run("%load_ext beluga_nb")
+        run("from tiny_pipeline import tiny_pipeline")
+        run(tiny)
+        run(use)
+        drawn = run(SEEN.format("foxes")).texts
+        [(size, first), (_, second)] = ast.literal_eval(drawn[0])
+        assert (size, first != second) == ((1536, 864), True)
+        recipe = run("(foxes.recipe.engine, foxes.recipe.request.model, foxes.recipe.procedural)").texts
+        assert recipe == ["('stabilityai/stable-diffusion-xl-base-1.0', 'sdxl', False)"]
+
+        # The same take and number have the same seed, in pixels or the pipeline's own size too.
+        run("small = %beluga -n 2 -s 64x128 a fox\nown = %beluga a fox")
+        run("again = %beluga --mode off -n 2 -s 64x128 a fox\nother = %beluga --take b -s 64x128 a fox")
+        assert run("small[0].size, own[0].size, again == small").texts == ["((64, 128), (64, 64), True)"]
+        assert run("other.pictures[0].sha256 in [each.sha256 for each in small.pictures]").texts == ["False"]
+
+        run("%%beluga compare -s 64x64 --axis animal=fox,hen -o grid\na {{animal}}")
+        assert run("grid.counts['done'], grid['fox'][0].size").texts == ["(2, (64, 64))"]
+
+        # What the pipeline does not take, and what is blocked, costs nothing.
+        kernel.run("%beluga -s 100x100 a fox").fails_with("APIStatusError: ", "It cost nothing.")
+        run("pipeline().safety_checker.concept_embeds_weights.data.fill_(-2);")
+        blocked = ("APIStatusError: The safety checker has blocked the picture.", "Change the prompt.")
+        kernel.run("%beluga a wolf").fails_with(*blocked)
+        status = run("%beluga status").everything
+        assert "may have been charged" not in status
+
+    with Kernel(tmp_path, BELUGA_MODE="replay") as kernel:  # here, where the cell stands as it is
+        run("%load_ext beluga_nb")
+        run(engine)
+        run(use)
+        assert run(SEEN.format("foxes")).texts == drawn
+        run("%%beluga compare -s 64x64 --axis animal=fox,hen -o grid\na {{animal}}")
+        assert run("grid.counts['done']").texts == ["2"]
+        kernel.run("%beluga a wolf").fails_with(*blocked)
+        assert run("import sys; {'torch', 'diffusers'} & set(sys.modules)").texts == ["set()"]

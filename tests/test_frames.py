@@ -34,6 +34,7 @@ from beluga_nb.request import Request
 from beluga_nb.server.app import create_app
 from beluga_nb.server.child import Server
 from beluga_nb.session import Session, default
+from beluga_nb.widgets.panel import panel
 
 cloudpickle = pytest.importorskip("cloudpickle")
 dill = pytest.importorskip("dill")
@@ -363,12 +364,13 @@ def things(tmp_path, monkeypatch):
             "default.generate": default.generate,
             "beluga_nb.generate": beluga_nb.generate,
             "session": session,
+            "session.resources": session.resources,
             "session.preferences": session.preferences,
             "session.generate": session.generate,
             "session.budget": session.budget,
-            "session.notify": session.notify,
-            "the finder of keys": session._find_key,
-            "the environment": session._environment,
+            "notify": session.resources.notify,
+            "the finder of keys": session.resources.keys,
+            "the environment": session.resources.environment,
             "an environment": Environment({"BELUGA_API_KEY": KEY}),
             "settings": now,
             "result": result,
@@ -376,19 +378,19 @@ def things(tmp_path, monkeypatch):
             "result.rerun": result.rerun,
             "grid": grid,
             "grid.run": grid.run,
-            "history": session.history(),
+            "history": session.store.history(),
             "plan": session.plan("a fox", model="flux-2.0"),
-            "panel": session.panel(),
-            "panel.controller": vars(session.panel()),
-            "engines": dict(session._room._services),
-            "the engine room": session._room,
-            "engine": Http(session._endpoint(now)),
-            "endpoint": session._endpoint(now),
-            "named endpoint": endpoint_of(now, named, key_of(named, session._environment)),
+            "panel": panel(session),
+            "panel.controller": vars(panel(session)),
+            "engines": dict(session.resources.room._services),
+            "the engine room": session.resources.room,
+            "engine": Http(session.resources.backend(now).endpoint()),
+            "endpoint": session.resources.backend(now).endpoint(),
+            "named endpoint": endpoint_of(now, named, key_of(named, session.resources.environment)),
             "an upstream": upstream(base_url, {"BELUGA_UPSTREAM_KEY": KEY}, advance=print),
             "an app": create_app(drawing, key=KEY),
             "a secret": secret,
-            "made up": session._local_key,
+            "made up": session.resources._local_key,
             "an error": failed.value,
             "a function that asks": lambda: session.generate("a fox"),
             "a function that asks by default": lambda: default.generate("a fox"),

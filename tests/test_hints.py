@@ -22,6 +22,7 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.hints import ACTIONS, Hint, Remedy, Surface, mapped, on
+from beluga_nb.library import Library
 from beluga_nb.magics.parse import parse
 from beluga_nb.redaction import Secret
 from beluga_nb.result import IncompleteError
@@ -43,7 +44,7 @@ OF_ONE_SURFACE = {
 NO_HINTS = {
     "cells.py": "it writes cells, whose text is code",
     "server/child.py": "it starts a process by its options; its repr is for a notebook",
-    "widgets/booth.py": "a number: -inf",
+    "show/booth.py": "a number: -inf",
     "session.py": "the source of a key is called `%beluga login`",
     "config/keys.py": "the source of a key is called `%beluga login`",
     "show/catalogue.py": "a table of `%beluga models`",
@@ -54,7 +55,7 @@ OPTION_OR_COMMAND = re.compile(r"%beluga|(?<![\w-])--?[a-z][\w-]*(?=[\s=.,:;]|$)
 PYTHON_ARGUMENT = re.compile(r"\b[a-z_]+=(?:True|False|[\"'\d])|\bSession\(")
 
 # Only a Python caller can give a session an engine, or call these functions of the kit.
-PYTHON_ALONE = {"engines/own.py", "session.py", "config/preferences.py", "compare/cluster.py"}
+PYTHON_ALONE = {"engines/own.py", "session.py", "backend.py", "config/preferences.py", "compare/cluster.py"}
 
 MODULES = sorted(
     name
@@ -166,7 +167,7 @@ def test_what_python_is_told_to_do_exists(action):
         assert callable(sizes)
     else:
         name = told.partition("=")[0]
-        verbs = (Session.submit, Session.forget, Session.pack, Session.unpack, Session.grid)
+        verbs = (Session.submit, Library.forget, Library.pack, Library.unpack, Session.grid)
         known = {each for verb in verbs for each in inspect.signature(verb).parameters}
         assert name in known | {"animal"}, told
 
@@ -251,7 +252,7 @@ def refused():
 
 SHOWN = {
     missing: ('mode="auto"', "--mode auto", 'the setting mode = "auto"'),
-    unconfirmed: ("yes=True", "--yes", "in Python"),
+    unconfirmed: ("assume_yes=True", "--yes", "in Python"),
     refused: ("Session.models()", "%beluga models", "The model menu"),
     lambda: error_from_json(404, {}, b""): ("Session.models()", "%beluga models", "The model menu"),
     lambda: NotSentError(missing()): ('mode="auto"', "--mode auto", "the setting"),
@@ -289,7 +290,7 @@ def test_the_terminal_is_told_of_options(tmp_path, capsys):
         "Name runs, or give --older 90d, --prompt TEXT or --all.\n"
     )
     with pytest.raises(RequestError) as caught:
-        session.forget()
+        session.store.forget()
     assert caught.value.hint == 'Name runs, or give older="90d", prompt="TEXT" or everything=True.'
 
 

@@ -22,6 +22,7 @@ from beluga_nb.config.keys import Secret
 from beluga_nb.engines.budgeted import Budgeted
 from beluga_nb.engines.claimed import Claimed
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.recovering import Recovering
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.retrying import Retrying
@@ -105,17 +106,11 @@ class Room:
 
     def engine(self):
         endpoint = Endpoint(base_url=self.url, provider="wire", key=Secret(KEY, "code"), timeout=5)
-        recorded = Recorded(
-            Retrying(Http(endpoint)),
-            self.store,
-            provider="wire",
-            preview=preview,
-            notify=self.told.append,
-            body=endpoint.digest,
-        )
+        recorder = Recorder(self.store, provider="wire", preview=preview, notify=self.told.append)
+        recorded = Recorded(Retrying(Http(endpoint)), recorder, digest=endpoint.digest)
         budgeted = Budgeted(recorded, self.budget, Caps(images=9))
         replayed = Replayed(budgeted, self.store, provider="wire")
-        recovering = Recovering(replayed, recorded, partial(recovered, endpoint))
+        recovering = Recovering(replayed, recorder, partial(recovered, endpoint))
         return Claimed(recovering, self.store, provider="wire", notify=self.told.append)
 
 

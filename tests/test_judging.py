@@ -10,7 +10,7 @@ import pytest
 from conftest import drawing
 from kernels import Kernel
 
-from beluga_nb.compare.judged import Gallery, Judged
+from beluga_nb.compare.judged import Judged
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, StoreError, UnknownNameError
 from beluga_nb.result import MissingPicture
@@ -62,14 +62,14 @@ def test_any_function_of_an_image_is_a_metric_and_is_asked_once_for_each_picture
 def test_scores_replay_without_the_metric_and_in_another_session(session, open_session):
     foxes(session).score("clip", lambda _: 0.25, version="ViT-B/32")
     reading = open_session(mode="replay")
-    before = sorted(reading._store().folder.rglob("*"))
+    before = sorted(reading.store.open().folder.rglob("*"))
 
     def torch_is_not_here(image):
         raise ModuleNotFoundError("torch")
 
     for metric in (torch_is_not_here, None):
         assert list(foxes(reading).score("clip", metric, version="ViT-B/32")) == [0.25] * 12
-    assert sorted(reading._store().folder.rglob("*")) == before
+    assert sorted(reading.store.open().folder.rglob("*")) == before
 
 
 def test_another_version_is_measured_anew_and_the_old_one_stays(session):
@@ -141,16 +141,15 @@ def test_the_mode_says_whether_scores_are_read_and_written(session, open_session
     foxes(session).score("width", Counted())
     for mode, calls in (("auto", 0), ("replay", 0), ("off", 12)):
         width = Counted()
-        gallery = Gallery(
-            [session.recall(run.name) for run in session.history().runs], jury=open_session(mode=mode)
-        )
+        recalled = (session.store.recall(run.name) for run in session.store.history().runs)
+        gallery = open_session(mode=mode).gallery(*recalled)
         gallery.score("width", width)
         assert (mode, width.calls) == (mode, calls)
 
 
 def test_a_store_that_cannot_be_written_costs_one_line(session, said, monkeypatch):
     gallery = foxes(session)
-    session.notify = said.append
+    session.resources.notify = said.append
     monkeypatch.setattr("beluga_nb.store.files.write", lambda *_, **__: exec_error())
     assert list(gallery.score("width", Counted())) == [96] * 12
     assert len(said) == 1
@@ -188,7 +187,7 @@ class Study(Judged):
     """Whatever has samples: five lines."""
 
     def __init__(self, samples, session):
-        self._samples, self._jury = samples, session
+        self._samples, self._runner = samples, session.gallery()._runner
 
     @property
     def samples(self):
@@ -369,7 +368,7 @@ def test_keys_and_buttons_vote_and_votes_are_records(session):
     typed(opened, "12")
     opened.buttons["tie"].click()
     opened.buttons["both bad"].click()
-    cast = votes(session._store())
+    cast = votes(session.store.open())
     assert sorted(vote.answer for vote in cast) == ["both bad", "left", "right", "tie"]
     assert {vote.voter for vote in cast} == {"Ada"}
     assert opened.status.value.count("4 of 12 compared") == 1
@@ -384,7 +383,7 @@ def test_undo_takes_the_last_vote_back_and_shows_the_same_question(session):
     assert opened.pictures.value != first
     typed(opened, "u")
     assert opened.pictures.value == first
-    assert votes(session._store()) == []
+    assert votes(session.store.open()) == []
     typed(opened, "su")
     assert opened.pictures.value == first
 
@@ -392,9 +391,9 @@ def test_undo_takes_the_last_vote_back_and_shows_the_same_question(session):
 def test_other_keys_do_nothing_and_capitals_count(session):
     opened = booth(session, seed=3)
     typed(opened, "x3 ?")
-    assert votes(session._store()) == []
+    assert votes(session.store.open()) == []
     typed(opened, "T")
-    assert [vote.answer for vote in votes(session._store())] == ["tie"]
+    assert [vote.answer for vote in votes(session.store.open())] == ["tie"]
     assert opened.keys.value == ""
 
 
@@ -403,7 +402,7 @@ def test_a_key_that_is_held_down_votes_once(session):
     opened._clock = lambda: 1000.0
     opened._shown_at = 0.0
     typed(opened, "1111")
-    assert len(votes(session._store())) == 1
+    assert len(votes(session.store.open())) == 1
 
 
 def test_a_session_ends_when_all_is_compared_and_a_new_one_asks_the_same_voter_nothing(session):
@@ -412,7 +411,7 @@ def test_a_session_ends_when_all_is_compared_and_a_new_one_asks_the_same_voter_n
     assert opened.pictures.value == "<p>That was all.</p>"
     assert all(button.disabled for answer, button in opened.buttons.items() if answer != "undo")
     typed(opened, "1")
-    assert len(votes(session._store())) == 12
+    assert len(votes(session.store.open())) == 12
     assert booth(session, voter="Ada").pictures.value == "<p>That was all.</p>"
     assert "0 of 12 compared" in booth(session, voter="Bo").status.value
 
@@ -431,7 +430,7 @@ def test_after_the_reveal_nothing_is_changed(session):
     typed(opened, "1")
     opened.reveal()
     typed(opened, "u2")
-    assert len(votes(session._store())) == 1
+    assert len(votes(session.store.open())) == 1
 
 
 def test_in_mode_replay_nobody_votes_and_the_ranking_is_the_same_to_the_byte(session, open_session):

@@ -219,13 +219,13 @@ KILLED = """
 import os, signal, sys
 from beluga_nb.api import http
 from beluga_nb.session import Session
-from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from pathlib import Path
 
 def killed(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-setattr({"parse": http.answers, "keep_extra": Recorded}[sys.argv[4]], sys.argv[4], killed)
+setattr({"parse": http.answers, "keep_extra": Recorder}[sys.argv[4]], sys.argv[4], killed)
 environ = {"BELUGA_API_KEY": sys.argv[3], "BELUGA_BASE_URL": sys.argv[2]}
 Session(environ=environ, folder=Path(sys.argv[1])).generate("a fox", model="flux-2.0")
 """
@@ -357,56 +357,77 @@ def test_a_picture_is_shown_though_a_text_in_it_is_refused(user, text):
 # --- while it arrives, and where it cannot be recorded
 
 
-def killed_while(server, folder, enough):
-    """Ask in a process of its own, and kill that when `enough` says that the server has sent enough."""
-    script = "import beluga_nb; beluga_nb.generate('a fox', model='flux-2.0')"
-    environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url, "PYTHONPATH": os.pathsep.join(sys.path)}
-    environ = {name: value for name, value in os.environ.items() if name != "CI"} | environ
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=folder, env=environ)
-    enough.wait(30)
-    time.sleep(1.5)  # six times as long as it may take
-    process.kill()
-    process.wait(20)
+SUBMITTING = """
+import os, sys
+from pathlib import Path
+from beluga_nb.session import Session
+
+for name in sys.argv[2:]:
+    environ = {"BELUGA_API_KEY": os.environ["KEY"], "BELUGA_BASE_URL": sys.argv[1]}
+    folder = Path(name)
+    folder.mkdir()
+    session = Session(environ=environ, folder=folder, notify=print, max_in_flight=99)
+    session.submit(name, model="flux-2.0")
+sys.stdin.read()
+"""
+
+
+def kept_when_killed(folder, names, play):
+    """Ask for each name in one process of its own, and kill it when all answers wait for more.
+
+    `play` sends what there is of the answer for a name. Returns the bodies that are kept, by name.
+    """
+    users = {name: User(folder / name) for name in names}
+
+    def answered(exchange):
+        play(json.loads(exchange.heard.body)["prompt"], exchange)
+        sent.release()
+        exchange.wait()
+
+    sent = threading.Semaphore(0)
+    with Faulty(answered) as server:
+        command = [sys.executable, "-c", SUBMITTING, server.url, *names]
+        environ = {**os.environ, "KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdin=subprocess.PIPE)
+        try:
+            for _ in names:
+                assert sent.acquire(timeout=60)
+            time.sleep(1.5)  # six times as long as it may take
+        finally:
+            process.kill()
+            process.communicate(timeout=20)
+    return {name: user.kept for name, user in users.items()}
 
 
 SIZES = {"20 bytes": 20, "a job": 60, "50 KB": 50_000, "one block and a little": 270_000, "900 KB": 900_000}
 
 
 @pytest.mark.posix
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("pieces", [1, 3, 40])
-def test_all_that_has_arrived_is_on_disk_while_more_is_waited_for(user, size, pieces):
-    body = bytes(range(97, 123)) * (SIZES[size] // 26 + 1)
-    step, sent = len(body) // pieces + 1, threading.Event()
+def test_all_that_has_arrived_is_on_disk_while_more_is_waited_for(tmp_path):
+    """One process waits for fifteen answers, and is killed."""
+    bodies = {name: bytes(range(97, 123)) * (size // 26 + 1) for name, size in SIZES.items()}
+    whole = {f"{name} in {pieces}": (bodies[name], pieces) for name in SIZES for pieces in (1, 3, 40)}
 
-    def play(exchange):
+    def play(name, exchange):
+        body, pieces = whole[name]
+        step = len(body) // pieces + 1
         exchange.send(b"HTTP/1.1 200 OK\r\n\r\n")
         for at in range(0, len(body), step):
             exchange.send(body[at : at + step])
             time.sleep(0.01)
-        sent.set()
-        exchange.wait()
 
-    with Faulty(play) as server:
-        killed_while(server, user.folder, sent)
-    assert user.kept == [body]
+    assert kept_when_killed(tmp_path, whole, play) == {name: [body] for name, (body, _) in whole.items()}
 
 
 @pytest.mark.posix
-def test_a_key_is_not_on_disk_in_whatever_pieces_it_comes(user):
-    written, sent = KEY.encode() * 3, threading.Event()
-
-    def play(exchange):
+def test_a_key_is_not_on_disk_in_whatever_pieces_it_comes(tmp_path):
+    def play(_, exchange):
         exchange.send(b"HTTP/1.1 200 OK\r\n\r\n")
-        for byte in b"before " + written + b" after":
+        for byte in b"before " + KEY.encode() * 3 + b" after":
             exchange.send(bytes([byte]))
-            time.sleep(0.02)
-        sent.set()
-        exchange.wait()
+            time.sleep(0.005)
 
-    with Faulty(play) as server:
-        killed_while(server, user.folder, sent)
-    [kept] = user.kept
+    [kept] = kept_when_killed(tmp_path, ["a key"], play)["a key"]
     assert KEY.encode() not in kept
     assert kept.startswith(b"before ")
     assert kept.endswith(b" after")

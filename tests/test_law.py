@@ -20,13 +20,16 @@ from beluga_nb.api.dialects import OPENAI
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.api.polled import Pace, Polled
+from beluga_nb.backend import Backend
 from beluga_nb.budget import Budget, Caps
+from beluga_nb.call import Call
 from beluga_nb.catalog import split
 from beluga_nb.config.keys import Secret
+from beluga_nb.config.settings import Settings
 from beluga_nb.engines import pipeline
 from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.per_loop import PerLoop
-from beluga_nb.engines.pipeline import EngineConfig
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import (
@@ -38,7 +41,7 @@ from beluga_nb.errors import (
     OutcomeUnknownError,
     RateLimitError,
 )
-from beluga_nb.merge import joined, outcome
+from beluga_nb.merge import merge_results, outcome
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, IncompleteError, Result
 from beluga_nb.server.app import create_app
@@ -83,7 +86,7 @@ def partly(error):
                 raise error
             return await drawing(part)
 
-        return joined(request, [await outcome(one, request.slice(each)) for each in request.samples])
+        return merge_results(request, [await outcome(one, request.slice(each)) for each in request.samples])
 
     return engine
 
@@ -184,9 +187,6 @@ async def outcome_of(engine, request):
         return await asyncio.wait_for(engine(request), 30)
     except BelugaError as error:
         return told(error)
-    finally:
-        if isinstance(engine, Http | Polled):
-            await engine.aclose()
 
 
 @cache
@@ -259,19 +259,15 @@ MODES = [(mode, source) for mode in ("auto", "refresh", "off", "replay") for sou
 
 
 def built(mode, source, store, room, budgets, parts):
-    config = EngineConfig(
-        mode=mode,
+    settings = Settings(mode=mode, timeout=30).for_engine(own_engine(drawing, "law"))
+    call = Call(request=REQUESTS[0], backend=Backend(settings=settings), store=store, budgets=budgets)
+    return pipeline.build(
+        call,
+        source and replace(source, split=parts),
         room=room,
-        store=store,
-        provider="law",
-        notify=pytest.fail,
-        preview=preview,
-        timeout=30,
-        max_in_flight=4,
-        budgets=budgets,
+        recorder=Recorder(store, provider="law", preview=preview, notify=pytest.fail),
         breaker=CircuitBreaker(lambda _: False),
     )
-    return pipeline.build(source and replace(source, split=parts), config)
 
 
 @pytest.mark.parametrize("parts", PARTS)
@@ -295,7 +291,7 @@ def leave(store, request):
     """As if an earlier call had left all its pictures at their addresses."""
     call = pending.begin(store, request.as_call(), provider="law")
     left = [Address(sample=sample, url="https://x.example/", engine="x") for sample in request.samples]
-    pending.lose(store, call, "It was not fetched.", left)
+    pending.mark_unknown(store, call, "It was not fetched.", left)
 
 
 def check_replay(engine, request, expected):

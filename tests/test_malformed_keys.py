@@ -140,7 +140,7 @@ NEEDED = {
 }
 UNNEEDED = {
     "status": lambda session: session.status(),
-    "history": lambda session: "".join(session.history()._repr_mimebundle_().values()),
+    "history": lambda session: "".join(session.store.history()._repr_mimebundle_().values()),
     "plan": lambda session: str(session.plan("a fox")),
     "asked for": lambda session: session.generate(f"a fox {KEY}"),
 }
@@ -219,7 +219,7 @@ def test_a_key_that_cannot_be_sent_is_refused_in_two_lines_that_do_not_show_it(
             assert not shows(str(ask(session)))
         except BelugaError as error:
             check_refusal(error)
-    assert not shows(repr(vars(session)))
+    assert not shows(repr(vars(session)) + repr(vars(session.resources)))
     if kind in TEXTS or "byte" in kind:
         assert REDACTED in redact(f"It was {KEY} or {TEXTS.get(kind, KEY)}, they say.")
     session.close()

@@ -48,12 +48,16 @@ def grid(session):
 
 VERBS = {
     "open": lambda session, path: session.open(f"{path}/a.png"),
-    "verify": lambda session, path: session.verify(f"{path}/a.ipynb"),
-    "weight": lambda session, path: session.weight(f"{path}/a.ipynb"),
-    "pack": lambda session, path: session.pack(f"{path}/a.ipynb"),
-    "pack to": lambda session, path: session.pack(session.preferences.folder / "a.ipynb", to=f"{path}/b.zip"),
-    "unpack": lambda session, path: session.unpack(f"{path}/a.zip"),
-    "unpack into": lambda session, path: session.unpack(session.preferences.folder / "a.zip", into=path),
+    "verify": lambda session, path: session.store.verify(f"{path}/a.ipynb"),
+    "weight": lambda session, path: session.store.weigh(f"{path}/a.ipynb"),
+    "pack": lambda session, path: session.store.pack(f"{path}/a.ipynb"),
+    "pack to": lambda session, path: session.store.pack(
+        session.preferences.folder / "a.ipynb", to=f"{path}/b.zip"
+    ),
+    "unpack": lambda session, path: session.store.unpack(f"{path}/a.zip"),
+    "unpack into": lambda session, path: session.store.unpack(
+        session.preferences.folder / "a.zip", into=path
+    ),
     "axis": lambda session, path: session.grid("a {{animal}}", animal=Path(f"{path}/a.csv")),
     "sheet": lambda session, path: grid(session).run().sheet(f"{path}/b.png"),
     "to_html": lambda session, path: grid(session).run().to_html(f"{path}/b.html"),
@@ -63,7 +67,7 @@ VERBS = {
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_home_of_nobody_is_told_or_a_folder_of_that_name_and_never_raw(verb, session, saved, monkeypatch):
-    session.pack(saved / "a.ipynb")
+    session.store.pack(saved / "a.ipynb")
     monkeypatch.chdir(saved)
     with contextlib.suppress(BelugaError):
         VERBS[verb](session, NOBODY)
@@ -72,7 +76,7 @@ def test_a_home_of_nobody_is_told_or_a_folder_of_that_name_and_never_raw(verb, s
 @pytest.mark.posix
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_persons_home_is_meant_by_a_tilde_in_every_verb(verb, session, saved, monkeypatch):
-    session.pack(saved / "a.ipynb")
+    session.store.pack(saved / "a.ipynb")
     monkeypatch.setenv("HOME", str(saved))
     monkeypatch.chdir(saved)
     assert path_of("~/a.png") == saved / "a.png"

@@ -22,9 +22,9 @@ from beluga_nb.metadata.files import WAYS
 from beluga_nb.server.app import create_app
 from beluga_nb.server.previews import previews
 from beluga_nb.session import Session
+from beluga_nb.show.booth import KEYS
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
-from beluga_nb.widgets.booth import KEYS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -143,6 +143,8 @@ RUN_BY = {
     "import beluga_nb\n\nmodels": "what_judges_runs_as_it_stands",
     "import asyncio\n\nfrom PIL": "the_documented_engine_answers_in_a_notebook",
     "%%beluga\nan evening sky": "the_documented_engine_answers_in_a_notebook",
+    "import asyncio\nimport threading": "the_documented_pipeline_draws_and_replays_without_torch",
+    "%beluga config": "the_documented_pipeline_draws_and_replays_without_torch",
     "%%beluga compare": "the_comparison_runs_as_it_stands",
     "[endpoints.lab]": "the_endpoint_of_the_readme_is_one",
     "[aliases]": "the_settings_are_read_as_they_stand",

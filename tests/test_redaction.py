@@ -60,7 +60,7 @@ CASES += [(channel, names) for channel in HEADS for names in DISGUISES if fits_i
 
 def asked(session):
     try:
-        return session.generate("a fox", model="flux-2.0", yes=True)
+        return session.generate("a fox", model="flux-2.0", assume_yes=True)
     except BelugaError as failed:
         return failed
 
@@ -91,7 +91,7 @@ def all_outputs(channel, names, folder, caplog, capsys):
             yield "pickled", pickle.dumps(came)
         yield "told", "\n".join(said)
         yield "status", "\n".join(map(str, session.status().items()))
-        yield "history", "".join(session.history()._repr_mimebundle_().values())
+        yield "history", "".join(session.store.history()._repr_mimebundle_().values())
         if isinstance(came, Result):
             yield "saved", came.save(folder / "fox.png")[0].read_bytes()
         main(["history"], session=session)
@@ -136,7 +136,7 @@ PLACES = {
     "prompt": lambda said: {"prompt": f"a fox {said}"},
     "take": lambda said: {"prompt": "a fox", "take": said},
     "model": lambda said: {"prompt": "a fox", "model": f"lab:{said}"},
-    "unknown model": lambda said: {"prompt": "a fox", "model": said, "insist": True},
+    "unknown model": lambda said: {"prompt": "a fox", "model": said, "allow_unknown_model": True},
     "size": lambda said: {"prompt": "a fox", "size": said},
     "quality": lambda said: {"prompt": "a fox", "quality": said},
     "output_format": lambda said: {"prompt": "a fox", "output_format": said},

@@ -366,3 +366,29 @@ def test_grey_of_sixteen_bits_is_saved_with_its_values(tmp_path, suffix):
         if suffix == ".png"
         else set(value if isinstance(value, tuple) else [value]) <= {77, 78, 79}
     )
+
+
+# --- the one picture
+
+
+def test_the_one_picture_of_a_result_is_its_image():
+    one = ask(drawing, FOX)
+    assert one.image == one[0]
+
+
+@pytest.mark.parametrize(
+    ("kept", "message", "hint"),
+    [
+        (0, "This result has no picture.", "Ask again: result.rerun()"),
+        (
+            3,
+            "This result has 3 pictures, and .image is for one.",
+            "Take one by its number, such as result[0], or all of them: for image in result",
+        ),
+    ],
+)
+def test_an_image_of_none_or_several_says_in_two_lines_what_to_do(kept, message, hint):
+    result = ask(drawing, FOXES)[:kept]
+    with pytest.raises(RequestError) as caught:
+        result.image  # noqa: B018
+    assert (caught.value.message, caught.value.hint) == (message, hint)

@@ -21,7 +21,8 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.request import Request
-from beluga_nb.session import ASK_ABOVE, Session
+from beluga_nb.resources import ASK_ABOVE
+from beluga_nb.session import Session
 
 
 @pytest.fixture
@@ -254,7 +255,7 @@ def test_a_file_that_came_with_a_notebook_cannot_send_the_key_elsewhere(tmp_path
         f"beluga.toml: base_url ({host}/v1) is not used: you have not named that address. Nothing was sent.\n"
         "If you trust that file, set BELUGA_TRUST to its folder."
     )
-    assert session._endpoint(session.settings()).base_url == "https://api.belugapi.com/v1"
+    assert session.resources.backend(session.settings()).endpoint().base_url == "https://api.belugapi.com/v1"
     assert session.status()["not used"] == said[0]
 
 
@@ -357,7 +358,7 @@ def test_no_listing_of_a_session_shows_its_key(tmp_path):
         Session(environ={}, folder=tmp_path, api_key=KEY),
     ):
         assert KEY not in repr(session)
-        assert KEY not in repr(vars(session))
+        assert KEY not in repr(vars(session)) + repr(vars(session.resources))
 
 
 def test_the_settings_faults_are_the_childs_too(tmp_path):
@@ -454,7 +455,9 @@ def test_a_key_that_is_typed_is_used_and_shown_nowhere(tmp_path, said):
         assert not session.generate("a fox").recipe.procedural
     assert questions == ["BelugAPI key (not shown): "]
     assert session.status()["key"] == "%beluga login, ending in only"
-    assert KEY not in repr(vars(session)) + repr(session.status()) + repr(said)
+    assert KEY not in repr(vars(session)) + repr(vars(session.resources)) + repr(session.status()) + repr(
+        said
+    )
 
 
 def test_where_nobody_can_type_a_login_says_what_to_do_instead(tmp_path):
@@ -489,7 +492,7 @@ def shown(local, tmp_path):
 
 
 def test_the_history_has_small_pictures_that_no_notebook_grows_heavy_by(local, shown):
-    bundle = local.history()._repr_mimebundle_()
+    bundle = local.store.history()._repr_mimebundle_()
     assert bundle["text/html"].count("<img ") == 3
     assert len(bundle["text/html"]) < 3 * 10_000
     assert bundle["text/plain"].count("local preview, not model output") == 2
@@ -498,14 +501,14 @@ def test_the_history_has_small_pictures_that_no_notebook_grows_heavy_by(local, s
 def test_a_preview_that_is_damaged_is_left_out_of_the_history(local, shown, tmp_path):
     for path in tmp_path.glob("beluga_store/blobs/*/*.jpg"):
         path.write_bytes(b"damaged")
-    assert local.history()._repr_mimebundle_()["text/html"].count("<img ") == 0
+    assert local.store.history()._repr_mimebundle_()["text/html"].count("<img ") == 0
 
 
 def test_a_run_comes_back_and_shows_itself_as_it_did(local, shown):
     for run, result in zip(
-        sorted(local.history().runs, key=lambda run: len(run.entries)), shown[1], strict=True
+        sorted(local.store.history().runs, key=lambda run: len(run.entries)), shown[1], strict=True
     ):
-        again = local.recall(run.name[:8])
+        again = local.store.recall(run.name[:8])
         assert again == result
         assert again._repr_mimebundle_() == result._repr_mimebundle_()
 
@@ -513,11 +516,11 @@ def test_a_run_comes_back_and_shows_itself_as_it_did(local, shown):
 def test_each_notebook_is_verified_with_the_store_of_its_own_folder(local, shown, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
-    assert local.verify(shown[0])[0].fine
+    assert local.store.verify(shown[0])[0].fine
     moved = shown[0].rename(other / "n.ipynb")
-    [report] = local.verify(moved)
+    [report] = local.store.verify(moved)
     assert (report.fine, len(report.problems)) == (False, 3)
-    assert [each.checked for each in local.verify(moved, tmp_path / "m.ipynb")] == [
+    assert [each.checked for each in local.store.verify(moved, tmp_path / "m.ipynb")] == [
         "beluga_store (0 recordings), n.ipynb",
         "beluga_store (3 recordings), m.ipynb",
     ]
@@ -527,18 +530,18 @@ def test_a_notebook_is_unpacked_into_the_store_that_its_folder_has(local, shown,
     there = tmp_path / "there"
     there.mkdir()
     (there / "beluga.toml").write_text('store = "pictures"')
-    packed = local.pack(shown[0])
-    local.unpack(packed.path, into=there)
+    packed = local.store.pack(shown[0])
+    local.store.unpack(packed.path, into=there)
     assert len(list(there.glob("pictures/records/*/*.json"))) == 3
-    assert local.verify(there / "n.ipynb")[0].fine
+    assert local.store.verify(there / "n.ipynb")[0].fine
 
 
 def test_a_tilde_is_the_home_folder(local, shown, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert local.verify("~/n.ipynb")[0].fine
-    assert local.pack("~/n.ipynb", to="~/sent.zip").path == tmp_path / "sent.zip"
-    assert local.unpack("~/sent.zip", into="~/there").path == tmp_path / "there" / "n.ipynb"
+    assert local.store.verify("~/n.ipynb")[0].fine
+    assert local.store.pack("~/n.ipynb", to="~/sent.zip").path == tmp_path / "sent.zip"
+    assert local.store.unpack("~/sent.zip", into="~/there").path == tmp_path / "there" / "n.ipynb"
     for session in (Session(environ={"BELUGA_STORE": "~/kept"}), Session(environ={}, store="~/kept")):
         assert session.settings().store == tmp_path / "kept"
 
@@ -550,7 +553,7 @@ def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, said)
     )
     session.generate("a fox", size="1:1")
     with pytest.raises(NotConfirmedError, match="not confirmed"):
-        session.forget(prompt="fox")
+        session.store.forget(prompt="fox")
     assert "a fox" in said[0]
     assert asked == ["Forget 1 run, 1 picture?"]
-    assert len(session.history().runs) == 1
+    assert len(session.store.history().runs) == 1

@@ -40,6 +40,7 @@ from beluga_nb.errors import (
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, ImagePayload, IncompleteError, Picture, Preview, Recipe, Result
 from beluga_nb.session import Session, default
+from beluga_nb.widgets.data import PanelData
 
 
 async def five_lines(request):
@@ -99,7 +100,7 @@ def test_each_mode_works_as_for_a_service(mode, asked, runs, tmp_path):
     for _ in range(2):
         run(mode, session)
     assert len(counting.requests) == asked
-    assert len(session.history().runs) == runs
+    assert len(session.store.history().runs) == runs
 
 
 def test_two_sessions_that_ask_at_once_have_it_made_once(tmp_path):
@@ -138,7 +139,7 @@ def test_status_and_panel_say_who_answers_and_no_key_is_wanted(tmp_path):
     status = session.status()
     assert status["answers"] == "the engine five_lines"
     assert status["key"] == "none: an engine of this session's own needs none"
-    assert session.answering() == "Answers: the engine five_lines. Mode: auto. Key: none."
+    assert PanelData(session).backend() == "Answers: the engine five_lines. Mode: auto. Key: none."
     assert session.models().note.startswith("This session asks its engine five_lines")
 
 
@@ -602,7 +603,7 @@ def test_an_engine_that_is_changed_meanwhile_changes_no_call_that_has_begun(at, 
     made = {"five lines": "five_lines", "other lines": "other_lines", PROCEDURAL: "gpt-image-2"}
     assert picture.recipe.request.model == made[picture.recipe.engine]
     provider = "local" if picture.recipe.procedural else made[picture.recipe.engine]
-    assert session._store().has(picture.recipe.request, provider=provider)
+    assert session.store.open().has(picture.recipe.request, provider=provider)
 
 
 def test_a_call_reads_who_answers_while_threads_change_it(tmp_path):
@@ -710,7 +711,7 @@ def test_whatever_an_engine_says_of_a_picture_it_replays(engine, created, revise
     first = session.generate("a fox")
     assert session_with(says, folder).generate("a fox") == first
     assert len(counting.requests) == 1
-    assert session.history().runs
+    assert session.store.history().runs
 
 
 def odd_words():
@@ -775,7 +776,7 @@ def test_an_engine_may_ask_another_session_on_as_many_threads_as_it_likes(tmp_pa
         return Result.of(request, [(await asyncio.to_thread(inner.generate, words))[0]], engine="asks")
 
     outer = session_with(asks, tmp_path, max_in_flight=24)
-    assert len(outer.generate("a fox", n=24, yes=True)) == 24
+    assert len(outer.generate("a fox", n=24, assume_yes=True)) == 24
 
 
 class Paid:
@@ -809,7 +810,7 @@ def test_what_an_engine_brings_though_it_was_stopped_is_recorded(how, tmp_path):
         with contextlib.suppress(asyncio.CancelledError, BelugaError):
             job.result()
         until = time.monotonic() + 10
-        while not session.history().runs[0].count and time.monotonic() < until:
+        while not session.store.history().runs[0].count and time.monotonic() < until:
             time.sleep(0.05)
     assert len(session.generate("a fox")) == 1
     assert engine.bought == 1

@@ -1,7 +1,7 @@
-"""What an answer holds, whatever its form: a pure function from raw bytes to pictures.
+"""Read the pictures of an answer in any form: a pure function from raw bytes to pictures.
 
-An answer that has arrived is paid for, so whatever can be understood is: wrapped, URL-safe or unpadded
-base64, pictures under other names, a bare picture, server-sent events, several documents, JSON that is
+An answer that has arrived is paid for, so many forms are understood: wrapped, URL-safe or unpadded base64,
+ pictures under other names, a bare picture, server-sent events, several documents, JSON that is
 cut off. Work and memory are bounded by counts, since a small body can hold millions of parts.
 """
 
@@ -28,7 +28,7 @@ from beluga_nb.text import sanitize
 from beluga_nb.wire import Item, error_words, without_surrogates
 
 MOST_ITEMS = 64
-"""Pictures of one answer that are looked at; the raw answer keeps the others."""
+"""Pictures of one answer that are read; the raw answer keeps the others."""
 
 MOST_PARTS = 200_000
 """Objects, lists, members and strings of one answer; no service that draws pictures sends as many."""
@@ -90,9 +90,9 @@ class ParsedAnswer:
 
 
 def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int = 200) -> ParsedAnswer:
-    """Return what an answer holds; raise `InvalidResponseError`, with the `job` if named, for nothing.
+    """Return what an answer holds; raise `InvalidResponseError`, with the `job` if named, for no picture.
 
-    Where its status is none of success, only whole pictures are taken, and addresses that name one.
+    With a failed status, only whole pictures are taken, and addresses that name one.
 
     >>> parse(b'{"created": 7, "data": [{"url": "/files/1.png"}]}').items
     (Item(data=None, url='/files/1.png', revised_prompt=None),)
@@ -206,7 +206,7 @@ def _payload(part: bytes) -> bytes:
 
 
 def _bare_within(body: bytes) -> bytes:
-    """Return the first whole picture that stands in a body as it is, with all that follows it."""
+    """Return the first whole picture in the raw bytes of a body, with all that follows it."""
     for start in sorted(at for at in map(body.find, SIGNATURES) if at >= 0):
         if is_picture(body[start : start + 12]) and is_whole(body[start:]):
             return body[start:]
@@ -217,7 +217,7 @@ _ENCODED = re.compile(rb"(?:iVBORw0KGgo|[/_]9j\\{0,2}[/_]|UklGR)[A-Za-z0-9+/_\\\
 
 
 def _encoded_within(text: bytes) -> Iterator[bytes]:
-    """Yield the whole pictures whose base64 stands in a text, whatever is around it."""
+    """Yield the whole pictures whose base64 occurs anywhere in a text."""
     for found in itertools.islice(_ENCODED.finditer(text), _MOST_FOUND):
         encoded = _plain_base64(found[0]).rstrip(b"=")
         encoded = encoded[
@@ -270,7 +270,7 @@ def _encodes(raw: str | bytes | memoryview) -> bool:
 
 
 class _Strings:
-    """The long strings of a body, which JSON need not copy: each has a short place holder instead."""
+    """The long strings of a body, replaced by short place holders so that JSON does not copy them."""
 
     def __init__(self) -> None:
         self.cut: list[memoryview] = []
@@ -280,12 +280,12 @@ class _Strings:
         return b"\x01%d\x01" % (len(self.cut) - 1)
 
     def raw(self, value: str) -> str | memoryview:
-        """Return a string that was taken out as it stands in the body, and any other as it is."""
+        """Return the raw bytes of a string that was cut out, or the string itself."""
         found = _PLACE.fullmatch(value)
         return self.cut[int(found[1])] if found and int(found[1]) < len(self.cut) else value
 
     def text(self, value: str) -> str:
-        """Return a string as JSON means it."""
+        """Return a string with its JSON escapes decoded."""
         raw = self.raw(value)
         return raw if isinstance(raw, str) else _unescaped(bytes(raw))
 
@@ -382,14 +382,14 @@ _DECODER = json.JSONDecoder(strict=False, parse_int=_parsed_int, parse_constant=
 
 @dataclass(frozen=True)
 class _Cut:
-    """A document without its end: what stood whole before that, and the names of what is cut."""
+    """A truncated document: its complete part, and the names around the cut."""
 
     value: object
     names: frozenset[str]
 
 
 def _values(text: str) -> Iterator[object]:
-    """Yield the documents of a text; of a damaged one, those of its inner values that are whole."""
+    """Yield the documents of a text; of a damaged one, its complete inner values."""
     if text.lstrip().startswith('"'):
         yield from _of_string(text.strip())
         return
@@ -415,7 +415,7 @@ def _values(text: str) -> Iterator[object]:
 
 
 def _of_string(text: str) -> Iterator[object]:
-    """Yield what a JSON string holds, which may be JSON again, and cut off."""
+    """Yield the content of a JSON string, which may be JSON again, and truncated."""
     with contextlib.suppress(ValueError, RecursionError):
         yield _DECODER.decode(text)
         return
@@ -437,7 +437,7 @@ def _without_cut_escape(text: str) -> str:
 
 
 def _tokens(text: str, start: int) -> Iterator[tuple[str, int]]:
-    """Yield the tokens of JSON from a place on, and where each begins; a string that is cut off is none."""
+    """Yield the tokens of JSON from `start` on and their places; a truncated string is not a token."""
     while found := _TOKEN.match(text, start):
         at, start = found.start(1), found.end()
         if found[1] == '"':
@@ -449,7 +449,7 @@ def _tokens(text: str, start: int) -> Iterator[tuple[str, int]]:
 
 
 def _cut(text: str, start: int) -> _Cut:
-    """Return what is whole of the document that begins there; raise `ValueError` unless it is cut off."""
+    """Return the complete part of the truncated document at `start`; raise `ValueError` for any other."""
     open_, names, name = list[str](), list[str](), ""
     whole, depth, before, broken = start, 0, "[", True
     for token, at in _tokens(text, start):
@@ -487,7 +487,7 @@ def _cut(text: str, start: int) -> _Cut:
 class _Reader:
     """Collects the pictures of documents, and the job, time and errors beside them.
 
-    `failed`: the status of the answer is none of success, so that its words are those of an error.
+    `failed`: the answer has a failed status, so its text is that of an error.
     """
 
     failed: bool = False
@@ -505,7 +505,7 @@ class _Reader:
     texts: list[tuple[str, str]] = field(default_factory=list)  # (name, text)
 
     def read_body(self, body: bytes) -> None:
-        """Read a whole answer but its head."""
+        """Read the body of an answer."""
         for document in _documents(_without_numbers(body), self.strings):
             self.read(document)
         if self.failed:  # an error page may show a picture of its own
@@ -538,7 +538,7 @@ class _Reader:
         self._walk(document, "result", 0)
 
     def search(self, body: bytes) -> None:
-        """Take what a body shows where no document of it gives a picture: in its texts, then anywhere."""
+        """Where no document has a picture, search for one: in the texts, then anywhere in the body."""
         if self.waits or self.drafts or self.error or b"partial_image" in body or _PAGE.search(body[:1000]):
             return
         for number in range(len(self.strings.cut) if not self.echo else 0):

@@ -19,7 +19,7 @@ from beluga_nb.catalog import Model
 from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import is_of_another_format
-from beluga_nb.merge import joined, outcome, side_by_side
+from beluga_nb.merge import merge_results, outcome, side_by_side
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, ImagePayload, PreviewMaker, Result, causes, validate
 from beluga_nb.text import sanitize
@@ -188,7 +188,7 @@ class Client:
             outcomes.append(broken or _too_few(len(items), request.n))
         try:
             extra = partial(self._extra, items[request.n :], deadline) if len(items) > request.n else None
-            return replace(joined(request, outcomes), extra=extra)
+            return replace(merge_results(request, outcomes), extra=extra)
         except EngineError as error:
             error.addresses = tuple(self._left(request, here, by))
             raise
@@ -244,10 +244,6 @@ class Client:
     def _checked(self, part: Request, item: Item, by: _By) -> Result:
         return Result.of(part, [_answer(item, self.make_preview)], **by)
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self.transport.aclose()
-
 
 class Http:
     """The engine behind an `Endpoint` that answers with the pictures.
@@ -272,10 +268,6 @@ class Http:
         deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
         return await self.client.understood(request, await self.client.post(request, deadline), deadline)
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self.client.aclose()
-
 
 async def recovered(
     endpoint: Endpoint, request: Request, left: Address | Path, *, make_preview: PreviewMaker | None = None
@@ -286,14 +278,11 @@ async def recovered(
     """
     client = Client(endpoint, make_preview=make_preview)
     deadline = asyncio.get_running_loop().time() + endpoint.timeout
-    try:
-        if isinstance(left, Path):
-            result = await client.understood(request, await asyncio.to_thread(_kept, left), deadline)
-            return await _with_extra_here(result)
-        item = Item(url=left.url, revised_prompt=left.revised_prompt)
-        return await client.result(request, [item], deadline, engine=left.engine, created=left.created)
-    finally:
-        await client.aclose()
+    if isinstance(left, Path):
+        result = await client.understood(request, await asyncio.to_thread(_kept, left), deadline)
+        return await _with_extra_here(result)
+    item = Item(url=left.url, revised_prompt=left.revised_prompt)
+    return await client.result(request, [item], deadline, engine=left.engine, created=left.created)
 
 
 async def _with_extra_here(result: Result) -> Result:
@@ -333,15 +322,12 @@ async def models(endpoint: Endpoint) -> list[Model]:
     key, dialect = endpoint.key if endpoint.prefix else None, endpoint.dialect
     client = Client(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
     deadline = asyncio.get_running_loop().time() + endpoint.connect_timeout
-    try:
-        response = succeeded(await client.get(f"{dialect.models}?category=image", deadline))
-        listed = models_from_json(response.content)
-        return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
-    finally:
-        await client.aclose()
+    response = raise_for_status(await client.get(f"{dialect.models}?category=image", deadline))
+    listed = models_from_json(response.content)
+    return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
 
 
-def succeeded(sent: Response | EngineError) -> Response:
+def raise_for_status(sent: Response | EngineError) -> Response:
     """Return the answer where its status is one of success; else raise what it means."""
     if isinstance(sent, EngineError):
         raise sent

@@ -123,10 +123,6 @@ class Polled:
             "It may have been billed, so it was not submitted again; the service may still finish it.",
         )
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self.client.aclose()
-
 
 def _submitted(reply: Response) -> str:
     if error := reply.error:

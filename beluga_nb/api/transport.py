@@ -102,14 +102,13 @@ class Response:
 class Transport:
     """Sends requests, each exactly once; with `app`, that ASGI application answers in this process.
 
-    Connections are not kept: the answer to a POST on one that the server has just closed would be unknown,
-    and it may be billed.
+    Each request has a connection of its own: the outcome of a POST on a kept one that the server has just
+    closed would be unknown, and it may be billed.
     """
 
     def __init__(self, endpoint: Endpoint, *, app: App | None = None) -> None:
         self.endpoint = endpoint
         self.app = app
-        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
 
     async def send(self, outgoing: Outgoing, deadline: float) -> Response | EngineError:
         """Return the response by `deadline` on the loop's clock, or the error that explains its absence.
@@ -168,19 +167,13 @@ class Transport:
         )
 
     def _transport(self, outgoing: Outgoing) -> httpx.AsyncBaseTransport:
-        proxy = "" if self.app or outgoing.ip else proxy_of(outgoing.url)
-        if proxy not in self._transports:
-            self._transports[proxy] = self._connected_by(proxy)
-        return self._transports[proxy]
-
-    def _connected_by(self, proxy: str) -> httpx.AsyncBaseTransport:
         if self.app:
             return httpx.ASGITransport(self.app, raise_app_exceptions=False)
         return httpx.AsyncHTTPTransport(
             verify=_trusted_certificates(os.getenv("SSL_CERT_FILE"), os.getenv("SSL_CERT_DIR")),
             trust_env=False,
             limits=httpx.Limits(max_keepalive_connections=0),
-            proxy=proxy or None,
+            proxy=None if outgoing.ip else proxy_of(outgoing.url),
         )
 
     def _ended(
@@ -214,14 +207,9 @@ class Transport:
     def _place(self) -> str:
         return f"[endpoints.{self.endpoint.provider}]" if self.endpoint.prefix else "BELUGA_BASE_URL"
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        for transport in self._transports.values():
-            await transport.aclose()
-
 
 _PASSING = (httpx.TransportError, OSError)
-"""Errors that may be gone a little later; all others come from a setting that cannot be used."""
+"""Errors that may pass; all others come from an unusable setting."""
 
 _LASTING = (httpx.UnsupportedProtocol, httpx.ProxyError)
 
@@ -263,14 +251,14 @@ class _Departure:
             self._shut_down()
 
     def _shut_down(self) -> None:
-        """End for the server, too, what was opened: a forked child has each socket as well, and keeps it."""
+        """Shut the sockets down, which ends the connections even if a forked child holds a copy."""
         for stream in self._opened:
             with contextlib.suppress(OSError):  # already closed
                 if opened := stream.get_extra_info("socket"):
                     opened.shutdown(socket.SHUT_RDWR)
 
     async def close(self) -> None:
-        """Close what was opened: httpcore leaves the connections of some cancelled calls to the collector."""
+        """Close the connections: httpcore leaves those of some cancelled calls to the garbage collector."""
         self._shut_down()
         for stream in self._opened:
             with contextlib.suppress(OSError):  # already broken
@@ -278,7 +266,7 @@ class _Departure:
 
 
 class _Arrival:
-    """What arrives of an answer, in memory and on disk, each within its limit."""
+    """The part of an answer that has arrived, in memory and on disk, each within its limit."""
 
     def __init__(self, outgoing: Outgoing) -> None:
         self.spool = Spool(outgoing.spool) if outgoing.spool else None
@@ -290,7 +278,7 @@ class _Arrival:
         self.too_large = self.whole = False
 
     async def read(self, response: httpx.Response, head: LiberalHead | None) -> None:
-        """Read the whole answer; raise what breaks it off."""
+        """Read the whole answer; raise the error that breaks it off."""
         self.headers = _headers(response)
         self.status = response.status_code
         self.paid_for = self._may_be_paid_for()
@@ -314,7 +302,7 @@ class _Arrival:
     async def _pieces(
         self, response: httpx.Response, head: LiberalHead | None
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the body, and of one that may be paid for also what its frame leaves out."""
+        """Yield the body; if it may be paid for, also the bytes beyond its length or last chunk."""
         assert isinstance(response.stream, httpx.AsyncByteStream)
         async for chunk in response.stream:
             yield chunk
@@ -356,7 +344,7 @@ class _Arrival:
         return bool(self.spool and await self.spool.write(chunk)) or not self.too_large
 
     def close(self) -> None:
-        """Keep on disk what has arrived."""
+        """Keep the bytes that have arrived on disk."""
         if self.spool:
             self.spool.close()
 
@@ -398,8 +386,8 @@ def _headers(response: httpx.Response) -> dict[str, str]:
     return headers
 
 
-def proxy_of(url: str) -> str:
-    """Return the proxy that the environment names for a URL, or nothing.
+def proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL, or None.
 
     Requests to this machine use no proxy, whatever the environment names.
     """
@@ -407,7 +395,7 @@ def proxy_of(url: str) -> str:
     proxies, host = getproxies(), parts.hostname or ""
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
     if not proxy or host in LOOPBACK or proxy_bypass(host):
-        return ""
+        return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 

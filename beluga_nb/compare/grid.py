@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, overload
 
-from beluga_nb.compare.axes import Axis, Study
-from beluga_nb.compare.judged import Judged, Jury
+from beluga_nb.call import Tally
+from beluga_nb.compare.axes import Study
+from beluga_nb.compare.cell import Cell, Outcome, PictureRef
+from beluga_nb.compare.judged import Judged
 from beluga_nb.compare.plan import Plan
+from beluga_nb.compare.runner import Runner, RunOptions
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import (
     BelugaError,
@@ -26,15 +28,15 @@ from beluga_nb.keyless import keyless
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
-from beluga_nb.result import Bundle, Picture, Preview, Recipe, Result, causes
+from beluga_nb.result import Bundle, Result, causes
 from beluga_nb.runtime import Job, awaitable, blocking
+from beluga_nb.store import pending
+from beluga_nb.store.records import Store
 from beluga_nb.text import plural
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
-
-T = TypeVar("T")
 
 DONE, FAILED, UNKNOWN, NOT_SENT = STATES = ("done", "failed", "unknown", "not sent")
 """How a cell stands: "unknown" may have been billed, and what nobody has asked for yet was not sent."""
@@ -45,69 +47,6 @@ WAITING = "on its way"
 _ONLY = "Its result is grid[()]."
 _NO_NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 40
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Cell:
-    """One combination: its labels by axis, the request, and the template that its prompt was filled from."""
-
-    labels: Mapping[str, str]
-    request: Request
-    template: str | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Its labels in the order of the axes."""
-        return tuple(self.labels.values())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A picture without its bytes: what is known of it, and how it and its preview are read again.
-
-    A grid of a thousand pictures does not hold them in memory.
-    """
-
-    sha256: str
-    media_type: str
-    size: tuple[int, int]
-    recipe: Recipe
-    load: Callable[[], Picture]
-    preview: Callable[[], Preview | None]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What has come of a cell: the pictures that arrived, and why others did not."""
-
-    pictures: tuple[Kept, ...] = ()
-    error: BelugaError | None = None
-
-
-class Desk(Jury, Protocol):
-    """The session, as a grid knows it."""
-
-    def _plan_of(self, cells: Sequence[Cell], *, mode: str | None) -> Plan: ...
-    def _ask_for(
-        self,
-        cells: Sequence[Cell],
-        arrived: Callable[[Cell, Outcome], None],
-        ended: Callable[[BelugaError | None], T],
-        *,
-        max_images: int | None,
-        max_cost: float | None,
-        mode: str | None,
-        yes: bool,
-    ) -> Job[T]: ...
-    def _axis_of(self, name: str, given: object) -> Axis: ...
-    def _open_calls(self) -> Mapping[Request, bool]: ...
-    def _result_of(self, request: Request, pictures: Sequence[Picture]) -> Result: ...
-    def _bundle_of(self, grid: Grid, *, sheet: bool) -> Bundle: ...
-    def _frame_of(self, grid: Grid) -> DataFrame: ...
-    def _style_of(self, grid: Grid) -> Styler: ...
-    def _write_sheet(self, grid: Grid, path: Path, *, edge: int, limit: int) -> None: ...
-    def _write_page(self, grid: Grid, path: Path, *, originals: bool) -> None: ...
 
 
 class Grid(Judged):
@@ -123,13 +62,13 @@ class Grid(Judged):
         study: Study,
         cells: Sequence[Cell],
         *,
-        desk: Desk,
-        cells_of: Callable[[Study], Sequence[Cell]] | None = None,
+        runner: Runner,
+        extended: Callable[[Study, Mapping[str, object]], Grid] | None = None,
     ) -> None:
         self.study = study
         self.cells = tuple(cells)
-        self._desk = self._jury = desk
-        self._cells_of = cells_of  # None in a part of a grid
+        self._runner = runner
+        self._extended = extended  # None in a part of a grid
         self._outcomes: dict[Cell, Outcome] = {}
         self._places = {cell.key: cell for cell in self.cells}
 
@@ -145,7 +84,7 @@ class Grid(Judged):
 
     def plan(self, *, mode: str | None = None) -> Plan:
         """Return what `run` would send, and what that would cost, the recorded subtracted; send nothing."""
-        return self._desk._plan_of(self._missing(), mode=mode)
+        return self._runner.plan(self._missing(), mode=mode)
 
     def submit(
         self,
@@ -153,27 +92,23 @@ class Grid(Judged):
         max_images: int | None = None,
         max_cost: float | None = None,
         mode: str | None = None,
-        yes: bool = False,
+        assume_yes: bool = False,
         failed: bool = False,
+        tally: Tally | None = None,
     ) -> Job[Grid]:
         """Start asking for what is missing, or only for what has `failed`.
 
-        `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need `yes`.
-        Mode "refresh" asks for all of it anew.
+        `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need
+        `assume_yes`. Mode "refresh" asks for all of it anew. `tally` counts what is asked for and arrives.
         An answer that the others would get too (401, 402, 403) stops the run and is raised; any other error
         stays in its cell. Raises `OverBudgetError` or `NotConfirmedError` before anything is sent.
         """
         wanted = self.cells if mode == "refresh" else self._missing()
         cells = [cell for cell in wanted if not failed or self.outcome(cell).error]
-        return self._desk._ask_for(
-            cells,
-            self._outcomes.__setitem__,
-            self._ended,
-            max_images=max_images,
-            max_cost=max_cost,
-            mode=mode,
-            yes=yes,
+        options = RunOptions(
+            mode=mode, max_images=max_images, max_cost=max_cost, assume_yes=assume_yes, tally=tally
         )
+        return self._runner.submit(cells, self._outcomes.__setitem__, self._ended, options)
 
     run = blocking("run", submit)
     arun = awaitable("arun", submit)
@@ -184,10 +119,12 @@ class Grid(Judged):
         max_images: int | None = None,
         max_cost: float | None = None,
         mode: str | None = None,
-        yes: bool = False,
+        assume_yes: bool = False,
     ) -> Job[Grid]:
         """Start asking for what has failed, and for nothing else."""
-        return self.submit(max_images=max_images, max_cost=max_cost, mode=mode, yes=yes, failed=True)
+        return self.submit(
+            max_images=max_images, max_cost=max_cost, mode=mode, assume_yes=assume_yes, failed=True
+        )
 
     retry = blocking("retry", submit_retry)
     aretry = awaitable("aretry", submit_retry)
@@ -215,7 +152,7 @@ class Grid(Judged):
     def states(self) -> dict[Cell, str]:
         """Return how each cell stands."""
         left = [cell for cell in self.cells if cell not in self._outcomes]
-        calls = self._desk._open_calls() if left else {}
+        calls = _open_calls(self._runner.workspace().store) if left else {}
         return {cell: self._state(cell, calls) for cell in self.cells}
 
     def _state(self, cell: Cell, calls: Mapping[Request, bool]) -> str:
@@ -234,9 +171,9 @@ class Grid(Judged):
         """Every picture that arrived, with the labels of its cell; each is read when it is looked at."""
         return _Samples(
             [
-                (cell.labels, kept.recipe.request.sample - cell.request.sample, kept)
+                (cell.labels, ref.recipe.request.sample - cell.request.sample, ref)
                 for cell in self.cells
-                for kept in self.outcome(cell).pictures
+                for ref in self.outcome(cell).pictures
             ]
         )
 
@@ -247,7 +184,7 @@ class Grid(Judged):
             raise outcome.error or RequestError(
                 f"The cell {' · '.join(cell.key)} has no pictures yet.", "Ask for them: run()"
             )
-        return self._desk._result_of(cell.request, [kept.load() for kept in outcome.pictures])
+        return self._runner.result(cell.request, [ref.load() for ref in outcome.pictures])
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -264,33 +201,38 @@ class Grid(Judged):
         cells = [
             cell for cell in self.cells if all(cell.labels[name] in chosen for name, chosen in wanted.items())
         ]
-        return self._with(Grid(self.study, cells, desk=self._desk))
+        return self._with(Grid(self.study, cells, runner=self._runner))
 
     @keyless
     def extend(self, /, **more: object) -> Grid:
         """Return the grid with further values on its axes; running it asks only for the new cells."""
-        if self._cells_of is None:
+        if self._extended is None:
             raise RequestError("This is a part of a grid.", "Extend the whole one.")
-        study = self.study.extended({name: self._desk._axis_of(name, given) for name, given in more.items()})
-        return self._with(Grid(study, self._cells_of(study), desk=self._desk, cells_of=self._cells_of))
+        return self._with(self._extended(self.study, more))
 
     def to_frame(self) -> DataFrame:
         """Return a table of the pictures and failures as a pandas DataFrame; needs `beluga_nb[pandas]`."""
-        return self._desk._frame_of(self)
+        from beluga_nb.show.grids import frame_of
+
+        return frame_of(self)
 
     def style(self) -> Styler:
         """Return the same table with the pictures in it, for a notebook to show."""
-        return self._desk._style_of(self)
+        from beluga_nb.show.grids import style_of
+
+        return style_of(self, self._runner.workspace())
 
     def sheet(self, path: str | Path, *, edge: int = 512, limit: int = 40_000_000) -> Path:
         """Write the grid as one labelled picture and return where.
 
         Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`.
         """
+        from beluga_nb.show.grids import write_sheet_of
+
         path = path_of(path)
         if not path.suffix:
             path = path.with_suffix(".png")
-        self._desk._write_sheet(self, path, edge=edge, limit=limit)
+        write_sheet_of(self, path, edge=edge, limit=limit)
         return path
 
     def to_html(self, path: str | Path, *, originals: bool = False) -> Path:
@@ -298,8 +240,10 @@ class Grid(Judged):
 
         It holds previews of 512 pixels, or with `originals` the exact pictures.
         """
+        from beluga_nb.show.grids import write_page_of
+
         path = path_of(path)
-        self._desk._write_page(self, path, originals=originals)
+        write_page_of(self, path, originals=originals)
         return path
 
     def export(self, folder: str | Path, *, metadata: str = "auto") -> list[Path]:
@@ -323,12 +267,14 @@ class Grid(Judged):
         ]
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
-        return f"<Grid of {plural(len(self), 'cell')}: {told}>"
+        states = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
+        return f"<Grid of {plural(len(self), 'cell')}: {states}>"
 
     def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
-        shown = self._desk._bundle_of(self, sheet=include is None)  # with a list of kinds, text is wanted
-        return redacted_bundle(shown)
+        from beluga_nb.show.grids import bundle_of
+
+        # A list of kinds asks for text: the sheet is left out then.
+        return redacted_bundle(bundle_of(self, self._runner.workspace(), with_sheet=include is None))
 
     def _missing(self) -> list[Cell]:
         return [
@@ -380,6 +326,12 @@ class Grid(Judged):
         return grid
 
 
+def _open_calls(store: Store) -> dict[Request, bool]:
+    """Return the calls without a known end, and whether someone is waiting for each still."""
+    calls = sorted(pending.calls(store), key=lambda call: call.on_its_way)
+    return {call.request.slice(0): call.on_its_way for call in calls}
+
+
 def _named(axes: Sequence[str]) -> str:
     if not axes:
         return "The only cell of this grid has no label."
@@ -394,7 +346,7 @@ def _labels(given: object) -> set[str]:
 
 
 class _Samples(Sequence[Sample]):
-    def __init__(self, of: Sequence[tuple[Mapping[str, str], int, Kept]]) -> None:
+    def __init__(self, of: Sequence[tuple[Mapping[str, str], int, PictureRef]]) -> None:
         self._of = of
 
     def __len__(self) -> int:
@@ -407,8 +359,8 @@ class _Samples(Sequence[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
         if isinstance(index, slice):
             return _Samples(self._of[index])
-        labels, number, kept = self._of[index]
-        return Sample(labels=labels, number=number, picture=kept.load())
+        labels, number, ref = self._of[index]
+        return Sample(labels=labels, number=number, picture=ref.load())
 
     @property
     def names(self) -> list[str]:
@@ -423,7 +375,7 @@ class _Samples(Sequence[Sample]):
         named = [
             f"{place:03}-{name}" if name.casefold() in twice else name for place, name in enumerate(words, 1)
         ]
-        return [name + SUFFIXES[kept.media_type] for name, (_, _, kept) in zip(named, self._of, strict=True)]
+        return [name + SUFFIXES[ref.media_type] for name, (_, _, ref) in zip(named, self._of, strict=True)]
 
 
 def _slug(label: str) -> str:

@@ -13,8 +13,8 @@ Twenty lines of Newton's method stand in for choix, which gives the same numbers
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -79,8 +79,6 @@ class Ranking:
     bad: int = 0
     alike: tuple[tuple[str, str], ...] = ()
     caveat: str = ""
-    view: Callable[[Ranking], Bundle] | None = field(default=None, compare=False, repr=False)
-    draw: Callable[[Ranking], str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def names(self) -> list[str]:
@@ -113,11 +111,15 @@ class Ranking:
         return f"{plural(self.bad, 'vote')} found both bad, which ranks nobody." if self.bad else ""
 
     def to_svg(self) -> str:
-        """Return the strengths and their intervals as an SVG picture; empty where nobody draws it."""
-        return self.draw(self) if self.draw else ""
+        """Return the strengths and their intervals as an SVG picture."""
+        from beluga_nb.show.ranking import ranking_svg
+
+        return ranking_svg(self)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
+        from beluga_nb.show.ranking import ranking_bundle
+
+        return redacted_bundle(ranking_bundle(self))
 
 
 def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ranking:

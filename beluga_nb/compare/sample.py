@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from beluga_nb.result import Picture
 
@@ -18,3 +18,30 @@ class Sample:
     labels: Mapping[str, str]
     number: int
     picture: Picture
+
+
+@dataclass
+class SampleNotes:
+    """What samples have in common, noted while they are read one by one: not all fit into memory.
+
+    `labels` are those of the axis `by`, in order; `procedural` says whether a model or the painter made them.
+    """
+
+    by: str = ""
+    labels: dict[str, None] = field(default_factory=dict)
+    procedural: set[bool] = field(default_factory=set)
+
+    def reading(self, samples: Sequence[Sample]) -> Iterator[Sample]:
+        """Yield samples, and note what they are."""
+        for sample in samples:
+            if self.by in sample.labels:
+                self.labels[sample.labels[self.by]] = None
+            self.procedural.add(sample.picture.recipe.procedural)
+            yield sample
+
+    @property
+    def caveat(self) -> str:
+        """That no model made these, in a sentence; nothing where models did."""
+        if True not in self.procedural:
+            return ""
+        return f"{'Some are l' if False in self.procedural else 'L'}ocal previews, not model output."

@@ -1,1 +1,1 @@
-"""What a session goes by: settings, where each comes from, and keys."""
+"""Settings, where each comes from, and keys."""

@@ -11,7 +11,7 @@ from beluga_nb.text import sanitize, shown
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 TAKEN = {"belugapi", "local", "localhost"}
-"""What recordings call the service, the embedded BelugAPI, and a host that has no dot in its name."""
+"""Provider names in recordings: the service, the embedded BelugAPI, and a host without a dot."""
 
 _EXAMPLE = 'For example: [endpoints.lab] base_url = "https://lab.example/v1", dialect = "localai"'
 
@@ -21,8 +21,8 @@ class EndpointConfig:
     """A server under a name of its own, which is its provider name in recordings too.
 
     `dialect` is what it expects (api/dialects.py), `model` its default model, and `timeout` is
-    in seconds. One without `known` is named by a model only, or by a file that may have come with a notebook:
-    what is recorded of it can be replayed, and nothing is sent to it.
+    in seconds. Without `known`, only a model's name or a file that may have come with a notebook
+    names it: its recordings are replayed, and nothing is sent to it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The key: where it comes from, and that it can be one."""
+"""Find the API key and check its form."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class KeyResolver:
     def from_environment(self, variable: str) -> Secret | None:
         """Return the key that a variable of the environment holds.
 
-        What was once in use is taken out of what leaves until the session ends.
+        Every key that was once in use is redacted until the session ends.
         """
         secret = Secret(self._environ.get(variable, ""), variable)
         if secret and secret not in self._used:
@@ -159,12 +159,12 @@ class KeyResolver:
         return secret or None
 
     def watch(self, variables: Iterable[str]) -> None:
-        """Look at all of these variables, so that no key in them leaves from here on."""
+        """Look at all of these variables, so that keys in them are redacted from here on."""
         for variable in (VARIABLE, *variables):
             self.from_environment(variable)
 
     def take(self, typed: Secret) -> Secret:
-        """Use a key that was typed, in place of all others; raise `SettingsError` where it is malformed."""
+        """Use a key that was typed, instead of all others; raise `SettingsError` where it is malformed."""
         self._used.append(typed)
         self._typed = checked(typed)
         return typed

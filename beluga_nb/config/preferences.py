@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import beluga_nb.catalog as catalog
-import beluga_nb.config.settings as settings
-from beluga_nb.config.settings import Settings
+from beluga_nb.config.settings import CHOICES, Settings, SettingsOptions, check_names, load, names
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import working_folder
@@ -29,16 +28,16 @@ class Preference(NamedTuple):
 
 
 class Preferences:
-    """Settings, read anew whenever they are asked for.
+    """The settings of a session, read anew at each access.
 
-    The folder is the one that is current at the first time; a later change of folder moves no store.
+    The folder is the current one at the first access; a later change of folder moves no store.
     `profile` is IPython's configuration.
     """
 
-    def __init__(self, environment: Environment, folder: Path | None, given: Mapping[str, object]) -> None:
+    def __init__(self, environment: Environment, folder: Path | None, given: SettingsOptions) -> None:
         self._environment = environment
         self._folder = folder
-        self._given = dict(given)
+        self._given: dict[str, object] = dict(given)
         self.profile: dict[str, object] = {}
         self.own_engine: OwnEngine | None = (
             None  # replaced in one step, and read once per call, in `settings`
@@ -53,7 +52,7 @@ class Preferences:
 
     def settings(self, folder: Path | None = None, /, **given: object) -> Settings:
         """Return the settings as they stand, here or in another folder, with a call's own."""
-        loaded = settings.load(self._environment, folder or self.folder, self.profile)
+        loaded = load(self._environment, folder or self.folder, self.profile)
         if engine := self.own_engine:
             loaded = loaded.for_engine(engine)
         return loaded.with_(HERE, **self._given).with_(**given)
@@ -66,7 +65,7 @@ class Preferences:
         before = dict(self._given)
         self._given |= given
         try:
-            settings.check_names(given)
+            check_names(given)
             self.settings()
         except (SettingsError, UnknownNameError):
             self._given = before
@@ -75,17 +74,17 @@ class Preferences:
 
     def listed(self) -> list[Preference]:
         """Return every setting with its value and the place that set it."""
-        current = self.settings()
-        endpoints = ", ".join(current.endpoints) or None
+        settings = self.settings()
+        endpoints = ", ".join(settings.endpoints) or None
         shown = {
-            "store": self.shortest(current.store),
+            "store": self.shortest(settings.store),
             "endpoints": endpoints,
-            "aliases": ", ".join(current.aliases) or None,
-            "prices": current.prices and current.prices.words,
+            "aliases": ", ".join(settings.aliases) or None,
+            "prices": settings.prices and settings.prices.words,
         }
         return [
-            Preference(name, shown.get(name, getattr(current, name)), current.places.get(name, "default"))
-            for name in settings.names()
+            Preference(name, shown.get(name, getattr(settings, name)), settings.places.get(name, "default"))
+            for name in names()
         ]
 
     def shortest(self, path: Path) -> Path:
@@ -99,37 +98,37 @@ class Preferences:
         """
         if name in _known():
             raise RequestError(f"'{name}' is a model already.", "Choose another name for the alias.")
-        current = self.settings()
-        aliases = dict(current.aliases)
+        settings = self.settings()
+        aliases = dict(settings.aliases)
         if parts:
-            meant: dict[str, Any] = {"model": current.model} | parts
-            canonical(Request(prompt=name, **meant), current)
-            self.set(aliases=aliases | {name: meant})
+            alias: dict[str, Any] = {"model": settings.model} | parts
+            canonical(Request(prompt=name, **alias), settings)
+            self.set(aliases=aliases | {name: alias})
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
         else:
             raise UnknownNameError("alias", name, aliases, hint=Hint(Remedy("aliases"), " lists them."))
 
     def models(self) -> list[catalog.Model]:
-        """Return the models that may be asked: the catalogue's and other servers', or the engine."""
-        current = self.settings()
-        if own := current.own_engine:
+        """Return the models that can be asked: the catalogue's and other servers', or the engine."""
+        settings = self.settings()
+        if own := settings.own_engine:
             return [catalog.Model(id=own.name, name="", provider=own.name, sizes=catalog.labels(), n_max=4)]
-        return [*catalog.models(), *elsewhere(current)]
+        return [*catalog.models(), *elsewhere(settings)]
 
     def choices(self, kind: str, model: str = "") -> list[str]:
-        """Return what there is of a kind: models and aliases, the sizes or qualities of a model, modes …"""
-        current = self.settings()
-        alias = current.aliases.get(model or current.model, {})
+        """Return the choices of a kind: models and aliases, the sizes or qualities of a model, modes …"""
+        settings = self.settings()
+        alias = settings.aliases.get(model or settings.model, {})
         known = {each.id: each for each in catalog.models()}
-        own = known.get(str(alias.get("model", model or current.model)), catalog.models()[0])
+        own = known.get(str(alias.get("model", model or settings.model)), catalog.models()[0])
         match kind:
             case "model":
-                if current.own_engine:
-                    return [current.own_engine.name, *current.aliases]
-                return [*known, *current.aliases, *(each.id for each in elsewhere(current))]
+                if settings.own_engine:
+                    return [settings.own_engine.name, *settings.aliases]
+                return [*known, *settings.aliases, *(each.id for each in elsewhere(settings))]
             case "endpoint":
-                return [] if current.own_engine else list(current.endpoints)
+                return [] if settings.own_engine else list(settings.endpoints)
             case "size" | "quality":
                 takes = catalog.supported_parameters(own)[kind]
                 return list(takes.values) if isinstance(takes, catalog.Enum) else []
@@ -138,56 +137,56 @@ class Preferences:
             case "provider":
                 return list(dict.fromkeys(each.provider for each in known.values()))
             case "setting":
-                return settings.names()
-        return list(settings.CHOICES.get(kind, ()))
+                return names()
+        return list(CHOICES.get(kind, ()))
 
 
-def elsewhere(current: Settings) -> list[catalog.Model]:
-    """Return the models that `beluga.toml` names at other servers: no more than that is known of them."""
+def elsewhere(settings: Settings) -> list[catalog.Model]:
+    """Return the models that `beluga.toml` names at other servers, of which only the names are known."""
     return [
         catalog.Model(
             id=each.prefix + each.model, name="", provider=each.name, sizes=catalog.labels(), n_max=1
         )
-        for each in current.endpoints.values()
+        for each in settings.endpoints.values()
     ]
 
 
-def check_no_engine(current: Settings, what: str) -> None:
-    """Raise `RequestError` where the session has an engine of its own, which is all that it asks."""
-    if current.own_engine:
+def check_no_engine(settings: Settings, what: str) -> None:
+    """Raise `RequestError` where the session has an engine of its own, and asks nothing else."""
+    if settings.own_engine:
         raise RequestError(
-            f"This session asks its engine {current.own_engine.name}, and not {what}.",
+            f"This session asks its engine {settings.own_engine.name}, and not {what}.",
             "Use a session without an engine for that: beluga_nb.Session().",
         )
 
 
-def meant(asked: Mapping[str, object], current: Settings) -> dict[str, object]:
+def resolved(arguments: Mapping[str, object], settings: Settings) -> dict[str, object]:
     """Return the arguments of a call with its alias resolved and the defaults filled in.
 
     An argument of the call outranks the alias's; no alias hides a model of the catalogue.
     """
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in arguments.items() if value is not None}
     endpoint, typed = given.pop("endpoint", None), given.get("model")
     if endpoint is not None:
-        check_no_engine(current, f"the endpoint {sanitize(str(endpoint), 40)}")
-    model = str(given.setdefault("model", current.model))
-    alias = {} if model in _known() else current.aliases.get(model, {})
+        check_no_engine(settings, f"the endpoint {sanitize(str(endpoint), 40)}")
+    model = str(given.setdefault("model", settings.model))
+    alias = {} if model in _known() else settings.aliases.get(model, {})
     model = str(alias.get("model", model))
     if endpoint is not None:
-        model = current.model_of(str(endpoint), model if typed else None)
-    elif not current.own_engine and model.endswith(":") and model[:-1] in current.endpoints:
-        model = current.model_of(model[:-1], None)
+        model = settings.model_of(str(endpoint), model if typed else None)
+    elif not settings.own_engine and model.endswith(":") and model[:-1] in settings.endpoints:
+        model = settings.model_of(model[:-1], None)
     return {"n": 1} | {**alias, **given, "model": model}
 
 
-def canonical(request: Request, current: Settings, *, insist: bool = False) -> Request:
+def canonical(request: Request, settings: Settings, *, allow_unknown_model: bool = False) -> Request:
     """Return the request in the catalogue's words, or as another server's or engine's: see `catalog`."""
-    if current.own_engine:
+    if settings.own_engine:
         return catalog.of_another_server(request)
-    named = current.at(request.model).named
-    if named and (named.known or not insist):
+    named = settings.at(request.model).named
+    if named and (named.known or not allow_unknown_model):
         return catalog.of_another_server(request)
-    return catalog.canonical(request, insist=insist)
+    return catalog.canonical(request, allow_unknown_model=allow_unknown_model)
 
 
 def _known() -> set[str]:

@@ -33,16 +33,16 @@ LARGEST_FILE = 2**20
 """Bytes of a `beluga.toml`."""
 
 DEEPEST = 16
-"""Names in names of a `beluga.toml`; the work of reading one grows with the third power of theirs."""
+"""Nested names of a `beluga.toml`; the time to parse it grows with the cube of their depth."""
 
 LARGEST_INTEGER = 64
-"""Bits of an integer of a `beluga.toml`, as in TOML; Python cannot print one of some thousand digits."""
+"""Bits of an integer of a `beluga.toml`, as in TOML; Python does not print one of thousands of digits."""
 
 _NAME = rb"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _DEEP = re.compile(rb"(?<![\w\\-])(?:%b[ \t]*\.[ \t]*){%d}" % (_NAME, DEEPEST))
 
 LOOSER = ("replay", "auto", "refresh", "off")
-"""The modes: each may buy more often than those before it, and the last keeps nothing of it."""
+"""The modes: each may buy more often than those before it; the last records nothing."""
 
 WIDER = ("store", "session")
 """The budgets: of all kernels that share a store, or of each by itself."""
@@ -94,7 +94,7 @@ class Ignored:
 
     @property
     def message(self) -> str:
-        """What is not used, and why."""
+        """The setting that is not used, and why."""
         value = f" ({sanitize(self.value, 80)})" if self.value else ""
         return f"{self.file}: {self.name}{value} is not used: {self.why}."
 
@@ -192,7 +192,7 @@ def _without_own_cap(proposal: Proposal) -> object:
     return proposal.value
 
 
-OWN_CAP = "a price that a file says could void the max_cost that is said elsewhere"
+OWN_CAP = "a price of a file could void the max_cost that is set elsewhere"
 
 
 def _added(proposal: Proposal) -> object:
@@ -226,7 +226,7 @@ RULES: Mapping[str, Rule] = {
     "aliases": _added,
     "endpoints": _unnamed,
 }
-"""What is taken of a file that the user does not trust: a rule for each setting."""
+"""For each setting, the rule for a value of a file that the user does not trust."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Settings: defaults < IPython's profile < `beluga.toml` < `BELUGA_*` < the notebook's own < the call.
 
-What is taken of a `beluga.toml` is decided in `config/project.py`. The key is not among them: it comes from
+`config/project.py` decides what is used of a `beluga.toml`. The key is not a setting: it comes from
 the environment or from code (`config/keys.py`), never from a file that may be committed.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import SplitResult, urlsplit
 
 import beluga_nb.config.project as project
@@ -43,13 +44,13 @@ CHOICES = {
     "response_format": RESPONSE_FORMATS,
     "budget": BUDGETS,
 }
-"""The settings that are one of a few words."""
+"""The settings with a few possible values."""
 
 LARGEST_NUMBER = 10**12
 """The most seconds, or requests in flight."""
 
 _RESOLVED = {"named", "places", "ignored", "claimed", "counted_store", "own_engine"}
-"""The fields that are no settings: they follow from the settings."""
+"""The fields that are not settings, but derived from them."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a Windows drive, which has one letter
@@ -68,12 +69,34 @@ _ALIAS = re.compile(r"[A-Za-z][\w.-]*")
 _LIKE_AN_ALIAS = 'In beluga.toml, under [aliases]: poster = { model = "flux-2.0", size = "3:4" }'
 
 
+class SettingsOptions(TypedDict, total=False):
+    """Settings as keyword arguments; what each of them means stands at `Settings`. None is left out."""
+
+    base_url: str | None
+    mode: str | None
+    store: str | Path | None
+    model: str | None
+    embed: str | None
+    response_format: str | None
+    bridge: str | None
+    timeout: float | None
+    connect_timeout: float | None
+    max_in_flight: int | None
+    max_images: int | None
+    max_cost: float | str | Decimal | None
+    prices: Prices | Mapping[str, object] | None
+    budget: str | None
+    faults: bool | None
+    aliases: Mapping[str, Alias] | None
+    endpoints: Mapping[str, EndpointConfig | Mapping[str, object]] | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a session needs to know; times are in seconds.
+    """The settings of a session; times are in seconds.
 
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
-    `embed` says what a notebook holds of its pictures (show/markup.py).
+    `embed` is what a notebook holds of its pictures (show/markup.py).
     `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
     by one session and the children that are forked from it, or, by `budget`, by all that share its store
     and for good. `faults` lets prompts ask the embedded BelugAPI for failures (server/faults.py).
@@ -128,9 +151,36 @@ class Settings:
         object.__setattr__(self, "aliases", _checked_aliases(self.aliases))
         object.__setattr__(self, "endpoints", _checked_endpoints(self.endpoints))
 
+    # What a mode means is asked here and nowhere else.
+
+    @property
+    def reads_store(self) -> bool:
+        """Whether recordings answer."""
+        return self.mode in {"auto", "replay"}
+
+    @property
+    def writes_store(self) -> bool:
+        """Whether what arrives is recorded."""
+        return self.mode in {"auto", "refresh"}
+
+    @property
+    def uses_store(self) -> bool:
+        """Whether the store is read or written at all."""
+        return self.mode != "off"
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether anything may be sent."""
+        return self.mode != "replay"
+
+    @property
+    def samples_anew(self) -> bool:
+        """Whether each call is a new take."""
+        return self.mode == "refresh"
+
     @property
     def caps(self) -> Caps:
-        """How much may be spent."""
+        """The limits of spending."""
         return Caps(images=self.max_images, cost=self.max_cost, prices=self.prices)
 
     @property
@@ -181,7 +231,7 @@ class Settings:
         return self.endpoints[name]
 
     def model_of(self, endpoint: str, model: str | None) -> str:
-        """Return the name here of an endpoint's model, or of the one that it has where none is named."""
+        """Return the full name of an endpoint's model, by default that of its default model."""
         # An unknown endpoint may have been recorded: a reader of its notebook replays it.
         unknown = endpoint not in self.endpoints
         named = (unknown and only_named(f"{endpoint}:{model or ''}")) or self.endpoint(endpoint)
@@ -204,7 +254,7 @@ class Settings:
         return self._with_values(place, values) if values else self
 
     def with_file(self, found: Project) -> Settings:
-        """Return the settings with what is taken of a `beluga.toml`."""
+        """Return the settings with those that are used of a `beluga.toml`."""
         taken, ignored = found.taken(self)
         updated = self._with_values(found.place, taken)
         claims = [_provider_at(checked_base_url(each.value)) for each in ignored if each.name == "base_url"]
@@ -215,7 +265,7 @@ class Settings:
         return replace(updated, ignored=(*updated.ignored, *ignored), claimed=claimed, counted_store=counted)
 
     def own_caps(self, *, images: int | None, cost: float | None) -> Caps:
-        """Return the caps of one call, which no price of a file voids that is not trusted."""
+        """Return the caps of one call; prices of an untrusted file cannot void them."""
         capped = replace(self, max_images=images, max_cost=cost)  # type: ignore[arg-type]
         own = cost is None or not is_untrusted_file(self.places.get("prices"))
         return Caps(images=capped.max_images, cost=capped.max_cost, prices=self.prices if own else None)

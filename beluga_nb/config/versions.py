@@ -1,4 +1,4 @@
-"""Versions of libraries with a bug that concerns us: `%beluga status` names them."""
+"""Versions of libraries with a bug that affects beluga_nb: `%beluga status` names them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Bug(NamedTuple):
-    """What is wrong with a library from one version on, and the version that fixes it."""
+    """A bug of a library: the version that brought it, and the one that fixes it."""
 
     since: str
     fixed: str

@@ -1,4 +1,4 @@
-"""An engine that is asked while nobody else who shares the store asks for the same."""
+"""An engine that is asked while no other process that shares the store asks for the same."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+import beluga_nb.store.claims as claims
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, Result
-from beluga_nb.store.claims import Claim, Waiting, remove
-from beluga_nb.store.records import Store, key
+from beluga_nb.store.claims import Claim, ClaimWatch, is_abandoned
+from beluga_nb.store.format import key
+from beluga_nb.store.records import Store
 from beluga_nb.store.work import revocable
+from beluga_nb.text import sanitize
 
 HEARTBEAT = 5.0
-"""Seconds between two signs of life from the owner of a claim."""
+"""Seconds between two heartbeats of the owner of a claim."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 class Claimed:
-    """Ask the engine for what is not recorded while nobody else who shares the store asks for the same.
+    """Ask the engine for what is not recorded while no other process that shares the store asks for it.
 
-    Whoever comes second waits, and then finds recorded what the first has bought. What cannot be known, as
-    when another machine has gone silent, is told to `notify` before anything is bought. Where no claim can be
-    written, none is made.
+    A second process waits, and then finds recorded what the first has bought. Before a request may be bought
+    twice, since another machine has gone silent, `notify` is called. Where no claim can be written, none is
+    made.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class Claimed:
         self.sleep = sleep
 
     async def __call__(self, request: Request) -> Result:
-        claim = await self._taken(request)
+        claim = await self._claim(request)
         if claim is None:
             return await self.engine(request)
         beating = asyncio.create_task(self._beat(claim))
@@ -53,32 +56,35 @@ class Claimed:
             beating.cancel()
             claim.release()
 
-    def _recorded(self, request: Request) -> bool:
-        parts = (request.slice(sample) for sample in request.samples)
-        return all(self.store.has(part, provider=self.provider) for part in parts)
-
     def _take(self, request: Request, path: Path) -> Claim | None:
-        return None if self._recorded(request) else Claim.take(path, self.store.folder)
+        is_recorded = not self.store.missing(request, provider=self.provider)
+        return None if is_recorded else Claim.take(path, self.store.folder)
 
-    async def _taken(self, request: Request) -> Claim | None:
-        """Return the claim on a request, or None where none is wanted or can be made.
+    async def _claim(self, request: Request) -> Claim | None:
+        """Return the claim on a request, or None where none is needed or can be made.
 
-        Where none can be made, or an old one not removed, the store cannot be written, as `Recorded` says.
+        Where none can be made, or an old one not removed, the store cannot be written: `Recorded` says so.
         """
         path = self.store.folder / "pending" / f"{key(request.slice(0), provider=self.provider)}.claim"
-        waiting, pause = Waiting(), 0.05
+        watch, notified, pause = ClaimWatch(path), set[str](), 0.05
         while True:
             try:
-                return await revocable(partial(self._take, request, path), _given_up)
+                return await revocable(partial(self._take, request, path), _release)
             except FileExistsError:
                 pass
             except OSError:
                 return None
-            await asyncio.to_thread(waiting.look, path)
-            if words := waiting.words():
-                self.notify(words)
-            if waiting.is_over and not await asyncio.to_thread(remove, path, waiting.token):
-                return None  # the store is read-only, or a stranger's file is in the place of a claim
+            try:
+                await asyncio.to_thread(watch.look)
+            except OSError:
+                pass  # released meanwhile
+            else:
+                if (message := waiting_message(watch)) and message not in notified:
+                    notified.add(message)
+                    self.notify(message)
+                is_over = is_abandoned(watch.holder, silent_for=watch.silent_for)
+                if is_over and not await asyncio.to_thread(claims.remove, path, watch.holder.token):
+                    return None  # the store is read-only, or a file that is not ours has the claim's name
             await self.sleep(pause)
             pause = min(1.0, pause * 1.5)
 
@@ -88,6 +94,22 @@ class Claimed:
             await asyncio.to_thread(claim.beat)
 
 
-def _given_up(claim: Claim | None) -> None:
+def _release(claim: Claim | None) -> None:
     if claim:
         claim.release()
+
+
+def waiting_message(watch: ClaimWatch) -> str:
+    """Return the message for the user while a claim is waited for, or nothing."""
+    holder = watch.holder
+    owner = f"process {holder.pid} on {sanitize(holder.host, 40)}"
+    if holder.is_gone:
+        return ""
+    if is_abandoned(holder, silent_for=watch.silent_for):
+        return (
+            f"Another kernel ({owner if holder.token else 'its claim does not say which'}) asked for the same"
+            f" and has been silent for {claims.SILENCE:g} s; it is asked for here, and may be bought twice."
+        )
+    return (
+        f"Another kernel ({owner}) is asking for the same; its answer is waited for." if holder.token else ""
+    )

@@ -1,4 +1,4 @@
-"""How many calls may be on their way at once."""
+"""Limit the number of calls that are on their way at once."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Queue:
 
 
 class Limited:
-    """Ask the engine while fewer than `most` calls are on their way, those of others at this limit too."""
+    """Ask the engine while fewer than `most` calls with this limit are on their way."""
 
     def __init__(self, engine: Engine, limit: ConcurrencyLimit, most: int) -> None:
         self.engine = engine

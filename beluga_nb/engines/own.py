@@ -26,7 +26,7 @@ from beluga_nb.errors import (
     RateLimitError,
     SettingsError,
 )
-from beluga_nb.merge import joined
+from beluga_nb.merge import merge_results
 from beluga_nb.request import Request
 from beluga_nb.result import (
     CallCancelled,
@@ -77,7 +77,7 @@ _THREADS: WeakKeyDictionary[object, Thread] = WeakKeyDictionary()
 
 
 def _thread_of(engine: object) -> Thread:
-    """Return the loop and threads of an engine, the same for all sessions: its locks belong to a loop."""
+    """Return the loop and threads of an engine, shared by all sessions: its locks belong to one loop."""
     owner = engine.__self__ if isinstance(engine, MethodType) else engine
     try:
         return _THREADS.setdefault(owner, Thread(workers=_WORKERS))
@@ -86,7 +86,7 @@ def _thread_of(engine: object) -> Thread:
 
 
 def _is_no_async_function(engine: object) -> bool:
-    """Whether calling it can certainly not be awaited; what other objects return is seen when they do."""
+    """Whether its result can certainly not be awaited; other objects are checked when they are called."""
     while isinstance(engine, partial | MethodType):
         engine = engine.func if isinstance(engine, partial) else engine.__func__
     if inspect.isfunction(engine):
@@ -109,7 +109,7 @@ def _name_of(engine: Engine, provider: str | None) -> str:
 
 
 class Checked:
-    """Ask an engine, and accept from it only what an engine may answer: a `Result`, or a `BelugaError`.
+    """Ask an engine, and accept only a `Result` or a `BelugaError`.
 
     Every picture is decoded once, and its recipe names the request that was made. Any other exception, and no
     answer in time, leave the outcome unknown: the engine may have paid for something. The engine has
@@ -205,7 +205,7 @@ class Checked:
                     f"The engine {self.provider} returned {count}.", "Return request.n pictures."
                 )
             )
-        result = joined(request, outcomes)
+        result = merge_results(request, outcomes)
         further = answer.pictures[request.n :]
         return replace(result, extra=partial(_answers, further) if further else None)
 
@@ -228,7 +228,7 @@ class Checked:
 
 
 async def _late(job: ThreadJob[object]) -> object | None:
-    """Return what a job that was stopped has brought all the same, if it ends soon."""
+    """Return the result of a stopped job, if it still ends with one soon."""
     with contextlib.suppress(Exception, asyncio.CancelledError):
         async with asyncio.timeout(GRACE):
             await job.ended()
@@ -244,7 +244,7 @@ def _seconds(value: object) -> int:
 
 
 def _text(value: object) -> str | None:
-    """Return a text as a recording has it: half of a surrogate pair cannot be written."""
+    """Return a text without half surrogate pairs, which cannot be written."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
 
 

@@ -7,7 +7,7 @@
             a user's own engine  Retrying → Checked → the engine
 
 mode "auto"     what is recorded answers, the rest is asked for and recorded
-mode "refresh"  the same, as a new take: everything is asked for again but what a stopped one has left
+mode "refresh"  the same, as a new take: everything but what a stopped call has left is asked for again
 mode "replay"   a source is not asked: what is not recorded is an error
 mode "off"      nothing is read or written: no SingleFlight, Claimed, Recovering, Replayed or Recorded
 """
@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 import beluga_nb.catalog as catalog
 from beluga_nb.api.endpoint import App, Endpoint
-from beluga_nb.budget import Budget, Caps
+from beluga_nb.backend import EMBEDDED_URL, Backend
+from beluga_nb.call import Call
 from beluga_nb.engines.batched import Batched
 from beluga_nb.engines.budgeted import Budgeted
 from beluga_nb.engines.claimed import Claimed
@@ -32,6 +33,7 @@ from beluga_nb.engines.held import Held
 from beluga_nb.engines.in_room import InRoom
 from beluga_nb.engines.limited import ConcurrencyLimit, Limited
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.recovering import Recover, Recovering
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.retrying import Backoff, Retrying
@@ -41,21 +43,17 @@ from beluga_nb.engines.stop_on_fatal import CircuitBreaker, StopOnFatal
 from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import Address
 from beluga_nb.request import Request
-from beluga_nb.result import Engine, OwnEngine, Picture, Preview, PreviewMaker, Result
+from beluga_nb.result import Engine, OwnEngine, PreviewMaker, Result
 from beluga_nb.runtime import GRACE
-from beluga_nb.store.records import Store
-
-EMBEDDED_URL = "http://127.0.0.1/v1"
-"""The address of the embedded BelugAPI: nothing listens there, the app is called in this process."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The engine that pictures come from in the end, and what the pipeline needs to know of it.
+    """The engine that makes the pictures, and what the pipeline needs to know about it.
 
     A call takes `timeout` seconds at most. `split` gives the parts of a request that it may be asked for, and
-    `digest` the SHA-256 of what is sent for one. `recover` gets what earlier calls have left. What a source
-    that `is_free` gives costs nothing, so that kernels need not wait for one another's.
+    `digest` the SHA-256 of what is sent for one. `recover` gets what earlier calls have left. A source that
+    `is_free` costs nothing, so kernels need not wait for one another's calls.
     """
 
     engine: Engine
@@ -67,73 +65,63 @@ class Source:
     is_free: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class EngineConfig:
-    """What a session decides about a call before it is made; `timeout` is in seconds.
+def build(
+    call: Call,
+    source: Source | None,
+    *,
+    room: EngineRoom,
+    recorder: Recorder,
+    breaker: CircuitBreaker | None = None,
+) -> Engine:
+    """Return the engine that answers a call, from the inside out; without a source only the store does.
 
-    Recordings stand under `provider`; those of `other_providers` answer too, and `claimed` is the provider
-    that a file claims to be (`Settings.claimed`). Every one of `budgets` must allow a call.
+    It answers other requests of the same call too, such as the cells of a grid. A replay asks no source,
+    whatever is given.
     """
-
-    mode: str
-    room: EngineRoom
-    store: Store
-    provider: str
-    notify: Callable[[str], None]
-    preview: Callable[[Picture], Preview]
-    timeout: float
-    max_in_flight: int
-    other_providers: Sequence[str] = ()
-    claimed: str = ""
-    budgets: Sequence[tuple[Budget, Caps]] = ()
-    breaker: CircuitBreaker | None = None
-
-
-def build(source: Source | None, config: EngineConfig) -> Engine:
-    """Return the engine that a session asks, from the inside out; without a source only the store answers.
-
-    A replay has none, whatever is given.
-    """
-    source = None if config.mode == "replay" else source
-    store, provider = config.store, config.provider
+    settings, store, provider = call.settings, call.store, call.provider
+    source = source if settings.may_ask else None
     split = source.split if source else catalog.split
-    if source and config.mode == "off":
-        return _in_room(Batched(_bounded(source.engine, source, config), split), config)
+    if source and not settings.uses_store:
+        return _in_room(Batched(_bounded(source.engine, source, call, room, breaker), split), call, room)
     if source:
-        recorded = Recorded(
-            source.engine,
-            store,
-            provider=provider,
-            preview=config.preview,
-            notify=config.notify,
-            body=source.digest,
-        )
-        engine: Engine = Replayed(_bounded(recorded, source, config), store, provider=provider)
+        recorded = Recorded(source.engine, recorder, digest=source.digest)
+        engine: Engine = _bounded(recorded, source, call, room, breaker)
+        engine = Replayed(engine, store, provider=provider)
         if source.recover:
-            engine = Recovering(engine, recorded, source.recover, anew=config.mode == "refresh")
+            engine = Recovering(engine, recorder, source.recover, anew=settings.samples_anew)
     else:
         engine = Replayed(Unrecorded(store), store, provider=provider)
-    for other in config.other_providers:
+    for other in call.other_providers:
         engine = Replayed(engine, store, provider=other)
     engine = Batched(engine, split)
     if source and not source.is_free:
-        engine = Claimed(engine, store, provider=provider, notify=config.notify)
+        engine = Claimed(engine, store, provider=provider, notify=recorder.notify)
     # Recordings of an address that a file claims answer only the sessions that claim it.
-    same = os.path.realpath(store.folder), provider, config.claimed
-    return _in_room(SingleFlight(engine, config.room.flights, *same), config)
+    same = os.path.realpath(store.folder), provider, settings.claimed
+    return _in_room(SingleFlight(engine, room.flights, *same), call, room)
 
 
-def _bounded(engine: Engine, source: Source, config: EngineConfig) -> Engine:
-    engine = Held(engine, config.room, source.timeout + GRACE)
-    for budget, caps in config.budgets:
+def _bounded(
+    engine: Engine, source: Source, call: Call, room: EngineRoom, breaker: CircuitBreaker | None
+) -> Engine:
+    engine = Held(engine, room, source.timeout + GRACE)
+    for budget, caps in call.budgets:
         engine = Budgeted(engine, budget, caps)
-    if config.breaker:
-        engine = StopOnFatal(engine, config.breaker)
-    return Counted(Limited(engine, source.limit, config.max_in_flight))
+    if breaker:
+        engine = StopOnFatal(engine, breaker)
+    return Counted(Limited(engine, source.limit, call.settings.max_in_flight), call.tally)
 
 
-def _in_room(engine: Engine, config: EngineConfig) -> Engine:
-    return InRoom(engine, config.room, hold=config.timeout + GRACE)
+def _in_room(engine: Engine, call: Call, room: EngineRoom) -> Engine:
+    return InRoom(engine, room, hold=call.settings.timeout + GRACE)
+
+
+def source_of(backend: Backend, room: EngineRoom, *, make_preview: PreviewMaker | None = None) -> Source:
+    """Return the source of pictures that a backend stands for."""
+    settings = backend.settings
+    if settings.own_engine:
+        return own(settings.own_engine, room, timeout=settings.timeout)
+    return service(backend.endpoint(), room, make_preview=make_preview, faults=settings.faults)
 
 
 def service(
@@ -176,7 +164,6 @@ async def _ask_service(
     service = room.service(
         (endpoint.base_url, endpoint.key, faults), lambda: _Service(Backoff(), _app(endpoint, faults))
     )
-    # Connections are not kept, so there is nothing to close.
     http = Http(endpoint, app=service.app, make_preview=make_preview)
     return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from beluga_nb.engines.recorded import PATIENCE, Recorded
+from beluga_nb.engines.recorder import RECORDING_TIMEOUT, Recorder
 from beluga_nb.errors import (
     Address,
     APIStatusError,
@@ -27,33 +27,35 @@ Recover = Callable[[Request, Address | Path], Awaitable[Result]]
 
 
 class Recovering:
-    """Use what is left of earlier calls for the same, which costs nothing, before the engine is asked.
+    """Use what earlier calls for the same request have left, which costs nothing, before the engine is asked.
 
-    First the answers that were kept are read, then the pictures fetched whose addresses are known. A call is
-    crossed out when all its pictures are recorded. What is lost is for the engine, which buys it; what exists
-    and cannot be had now (its host does not answer, its format is not decoded here) is an error. With `anew`
-    it is bought again.
+    First the answers that were kept are read, then pictures are fetched from known addresses. A call is
+    complete when all its pictures are recorded. The engine is asked for pictures that are lost. Pictures that
+    exist and cannot be had now (their host does not answer, their format cannot be decoded here) are an
+    error, or with `anew` bought again.
     """
 
-    def __init__(self, engine: Engine, recorded: Recorded, recover: Recover, *, anew: bool = False) -> None:
+    def __init__(self, engine: Engine, recorder: Recorder, recover: Recover, *, anew: bool = False) -> None:
         self.engine = engine
-        self.recorded = recorded
+        self.recorder = recorder
         self.recover = recover
         self.anew = anew
 
     async def __call__(self, request: Request) -> Result:
         found: dict[int, Picture | APIStatusError] = {}
         exist: dict[int, InvalidResponseError] = {}
-        for call in await asyncio.to_thread(self._lost, request):
+        for call in await asyncio.to_thread(self._calls, request):
             exist |= await self._recovered(call, found)
-        missing = await asyncio.to_thread(self._missing, request) if exist and not self.anew else set()
+        missing = (
+            await asyncio.to_thread(self.recorder.missing, request) if exist and not self.anew else set()
+        )
         errors = {sample: error.with_traceback(None) for sample, error in exist.items() if sample in missing}
         return await completed(request, {**errors, **found}, self.engine)
 
     async def _recovered(
         self, call: Pending, found: dict[int, Picture | APIStatusError]
     ) -> dict[int, InvalidResponseError]:
-        """Record what is left of a call; return, by sample, why pictures that exist cannot be had now."""
+        """Record what is left of a call; return by sample why pictures that exist cannot be had now."""
         exist: dict[int, InvalidResponseError] = {}
         tried: set[Address | Path] = set()
         for left in await asyncio.to_thread(self._left, call):
@@ -67,58 +69,54 @@ class Recovering:
     async def _tried(
         self, call: Pending, left: Address | Path, found: dict[int, Picture | APIStatusError]
     ) -> EngineError | None:
-        """Record what is left there of a call; return why something is missing still.
+        """Record what is left of a call in one place; return why something is still missing.
 
-        Into `found` goes, by sample, what a store that cannot be written does not take.
+        Pictures that the store cannot take go into `found`, by sample.
         """
         part = call.request.slice(left.sample) if isinstance(left, Address) else call.request
-        if not await asyncio.to_thread(self._missing, part):
+        if not await asyncio.to_thread(self.recorder.missing, part):
             return None
         failed = None
         try:
             result = await self.recover(part, left)
-            await self.recorded.keep_extra(result)
+            await self.recorder.keep_extra(result)
         except EngineError as error:
             failed, result = error, getattr(error, "result", Result(part, ()))
         except CallCancelled as stopped:
-            await asyncio.wait([at_work(self.recorded.rescued, stopped)], timeout=PATIENCE)
+            await asyncio.wait([at_work(self.recorder.rescue, stopped)], timeout=RECORDING_TIMEOUT)
             raise
         arrived = await asyncio.shield(at_work(self._arrived, call, result, failed))
         found.update({picture.recipe.request.sample: picture for picture in arrived})
         if failed and isinstance(left, Path) and not _still_there(failed):
-            self.recorded.tell(f"An answer that was paid for is kept, and of no use yet: {failed.message}")
+            self.recorder.notify(f"An answer that was paid for is kept, and of no use yet: {failed.message}")
         return failed
 
-    def _lost(self, request: Request) -> list[Pending]:
-        missing = self._missing(request)
-        store, provider = self.recorded.store, self.recorded.provider
-        lost = pending.lost(store, request, provider=provider) if missing else []
-        return [call for call in lost if missing & set(call.request.samples)]
+    def _calls(self, request: Request) -> list[Pending]:
+        missing = self.recorder.missing(request)
+        if not missing:
+            return []
+        calls = pending.calls_for(self.recorder.store, request, provider=self.recorder.provider)
+        return [call for call in calls if missing & set(call.request.samples)]
 
     def _left(self, call: Pending) -> list[Address | Path]:
-        return [*pending.answers(self.recorded.store, call.run), *call.addresses]
+        return [*pending.answers(self.recorder.store, call.run), *call.addresses]
 
     def _arrived(self, call: Pending, result: Result, failed: EngineError | None) -> list[Picture]:
         """Record what is missing of a call; return the pictures of it that could not be recorded."""
         if failed:
-            self.recorded.keep_pictures_of(failed)
-        missing = self._missing(call.request)
+            self.recorder.keep_invalid_images(failed)
+        missing = self.recorder.missing(call.request)
         new = [each for each in result.pictures if each.recipe.request.sample in missing]
-        written = self.recorded.written(replace(result, pictures=tuple(new))).pictures
-        if not (missing := self._missing(call.request)):
-            pending.cross_out(self.recorded.store, call.run)
+        written = self.recorder.record(replace(result, pictures=tuple(new))).pictures
+        if not (missing := self.recorder.missing(call.request)):
+            pending.complete(self.recorder.store, call.run)
         return [each for each in written if each.recipe.request.sample in missing]
-
-    def _missing(self, request: Request) -> set[int]:
-        store, provider = self.recorded.store, self.recorded.provider
-        return {each for each in request.samples if not store.has(request.slice(each), provider=provider)}
 
 
 def _still_there(error: EngineError) -> list[InvalidResponseError]:
     """Return why pictures that exist cannot be had now: not decoded here, or their host does not answer."""
-    replies = [
-        each for each in causes(error) if isinstance(each, InvalidResponseError)
-    ]  # a 503 says nothing of a picture
+    # Other errors, such as a 503, do not prove that there is a picture.
+    replies = [each for each in causes(error) if isinstance(each, InvalidResponseError)]
     return [
         each for each in replies if each.temporary or (isinstance(each, InvalidImageError) and each.whole)
     ]

@@ -37,11 +37,11 @@ class EngineRoom:
         self._sessions: WeakSet[object] = WeakSet()
 
     def enter(self, session: object) -> None:
-        """Be there for a session until it leaves."""
+        """Register a session."""
         self._sessions.add(session)
 
     def leave(self, session: object) -> None:
-        """Let a session go; with the last one the loop ends, though a traceback may hold this room still."""
+        """Unregister a session. The last one ends the loop, even if a traceback still holds this room."""
         self._sessions.discard(session)
         if not self._sessions:
             self.thread.close()

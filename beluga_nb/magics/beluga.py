@@ -6,7 +6,9 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from beluga_nb.call import Tally
 from beluga_nb.commands import CommandCall
+from beluga_nb.compare.template import filled
 from beluga_nb.console import shown_on
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface
@@ -15,7 +17,7 @@ from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, say, shown, silent
 from beluga_nb.magics.typed import check_no_key
 from beluga_nb.result import IncompleteError, Result
-from beluga_nb.session import default, filled
+from beluga_nb.session import default
 from beluga_nb.usage import help_text
 
 if TYPE_CHECKING:
@@ -57,8 +59,9 @@ def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, objec
         return None
     model = call.options.get("model") or default.settings().model
     try:
-        with progress(shell, model, inspect.currentframe()) as beat:
-            result = default.submit(call.prompt, values=values, **call.options).result(beat)
+        tally = Tally()
+        with progress(shell, model, inspect.currentframe(), tally) as beat:
+            result = default.submit(call.prompt, values=values, tally=tally, **call.options).result(beat)
     except IncompleteError as error:
         _keep(shell, call, error.result)
         if not call.quiet:
@@ -75,4 +78,4 @@ def _keep(shell: InteractiveShell, call: Prompt, result: Result) -> None:
 
 def _planned(options: Options) -> dict[str, Any]:
     # A plan sends nothing, so there is nothing to confirm.
-    return {name: value for name, value in options.items() if name != "yes"}
+    return {name: value for name, value in options.items() if name != "assume_yes"}

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from beluga_nb.call import Tally
+from beluga_nb.compare.grid import Grid
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.parse import Comparison
 from beluga_nb.magics.progress import Progress, drawn, listening, pen_for
 from beluga_nb.magics.shown import display, say, shown, silent
-from beluga_nb.session import Grid, counted, default
+from beluga_nb.session import default
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -32,11 +34,11 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
     # Erasing the progress line would take away what was printed before it.
     pen = None if was_printed() else pen_for(shell, inspect.currentframe())
     try:
-        with counted() as tally:
-            job = grid.submit(**call.run)
-            line = Progress(pen, tally, "grid", wanted=plan.images, html=lambda: _html(grid))
-            with drawn(line) as beat:
-                job.result(beat)
+        tally = Tally()
+        job = grid.submit(tally=tally, **call.run)
+        line = Progress(pen, tally, "grid", wanted=plan.images, html=lambda: _html(grid))
+        with drawn(line) as beat:
+            job.result(beat)
     except BaseException:
         if not call.quiet and len(grid.samples):
             display(grid)

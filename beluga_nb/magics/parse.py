@@ -51,8 +51,8 @@ class Options(TypedDict, total=False):
     sample: int
     mode: str
     embed: str
-    yes: bool
-    insist: bool
+    assume_yes: bool
+    allow_unknown_model: bool
 
 
 Values = dict[str, Any]
@@ -170,7 +170,7 @@ def _comparison(line: str, cell: str | None, fill: Fill) -> Comparison | None:
     axes = _repeated(typed, "axes", fill)
     grid: Values = {
         **{each: texts(values[each]) for each in _LISTS if each in values},
-        **{each: values[each] for each in ("n", "sample", "seed", "insist") if each in values},
+        **{each: values[each] for each in ("n", "sample", "seed", "allow_unknown_model") if each in values},
         "pairs": [texts(fill(text)) for option, text in typed if option.name == "pairs"],
         "replace": _repeated(typed, "replace", fill),
     }
@@ -178,7 +178,9 @@ def _comparison(line: str, cell: str | None, fill: Fill) -> Comparison | None:
         prompts=tuple(prompts),
         axes=axes,
         grid={each: value for each, value in grid.items() if value},
-        run={each: values[each] for each in ("max_images", "max_cost", "mode", "yes") if each in values},
+        run={
+            each: values[each] for each in ("max_images", "max_cost", "mode", "assume_yes") if each in values
+        },
         output=values.get("output"),
         dry_run=bool(values.get("dry_run")),
         quiet=bool(values.get("quiet")),

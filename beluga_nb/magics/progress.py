@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from IPython.display import DisplayHandle, clear_output
 
+from beluga_nb.call import Tally
+from beluga_nb.console import BEFORE_OUTPUT
 from beluga_nb.magics.value_use import caller
-from beluga_nb.session import BEFORE_OUTPUT, Tally, counted
 from beluga_nb.show.markup import outside
 from beluga_nb.text import plural, sanitize
 
@@ -127,9 +128,11 @@ class Progress:
 
 
 @contextmanager
-def progress(shell: InteractiveShell, model: str, frame: FrameType | None) -> Iterator[Callable[[], None]]:
-    """Show the progress of the calls in the block; yield what each heartbeat calls."""
-    with counted() as tally, drawn(Progress(pen_for(shell, frame), tally, model)) as beat:
+def progress(
+    shell: InteractiveShell, model: str, frame: FrameType | None, tally: Tally
+) -> Iterator[Callable[[], None]]:
+    """Show the progress of the call with this tally; yield the function that each heartbeat calls."""
+    with drawn(Progress(pen_for(shell, frame), tally, model)) as beat:
         yield beat
 
 

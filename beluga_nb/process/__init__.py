@@ -1,1 +1,1 @@
-"""What a process has by itself: its locks, its threads, what it shares with its forks, and when it ends."""
+"""Locks, threads, forks and the end of a process."""

@@ -1,7 +1,7 @@
-"""What the processes of a fork share: memory, in which their budgets are counted together (budget.py).
+"""Memory that forked processes share, in which their budgets are counted together (budget.py).
 
-Loaded with the package, since a process may fork before anything else of it is. It costs nothing without a
-fork; `subprocess` runs no hook.
+Loaded with the package, since a process may fork before it uses anything else of it. Without a fork it costs
+nothing; `subprocess` does not run these hooks.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ NO_MEMORY = (OSError, ImportError, ValueError, MemoryError)
 class InheritedLedger:
     """A ledger for the processes that are forked from this one: memory that they share.
 
-    It lies on no disk, which may be full, and has no descriptor, which a daemon closes and then gets anew for
-    a file of its own. Raises one of `NO_MEMORY` where there is none, or no lock for it.
+    Not a file: a disk may be full, and a daemon closes descriptors and reuses their numbers. Raises one of
+    `NO_MEMORY` where there is none, or no lock for it.
     """
 
     def __init__(self) -> None:
@@ -47,12 +47,12 @@ class InheritedLedger:
             self._lock.release()
 
     def read(self, start: int) -> bytes:
-        """Return what stands from a place on, as far as it is written."""
+        """Return the lines from `start` on that are complete."""
         return self._memory[start : self._memory.find(b"\0", start)]
 
 
 class Heritage:
-    """What the default session begins with, which is made when it is first used: maybe in a forked child.
+    """The ledger of the default session, which is made at its first use: possibly in a forked child.
 
     All processes that are forked before it is made find the same `ledger`. In one that `is_apart` there could
     be none.
@@ -64,7 +64,7 @@ class Heritage:
         self._is_taken = False
 
     def take(self) -> Heritage:
-        """Return it to the budget of the default session, which cares for later forks itself."""
+        """Return it to the budget of the default session, which handles later forks itself."""
         self._is_taken = True
         return self
 
@@ -75,7 +75,7 @@ class Heritage:
                 self.ledger = InheritedLedger()
 
     def in_child(self) -> None:
-        """See whether this process can count together with its parent."""
+        """Note whether this process can share its parent's count."""
         self.is_apart = self.ledger is None
 
 

@@ -1,6 +1,6 @@
-"""When a child ends: no process that is started here outlives the one that started it.
+"""End a child process with its parent.
 
-It is the same on every system: a pipe is read to its end, and a parent's number is compared.
+On every system a pipe is read to its end, and the parent's process id is compared.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 
 _EVERY = 0.5
-"""Seconds between looks at the parent's number."""
+"""Seconds between checks of the parent's process id."""
 
 
 def wait_for_parent(ended: Callable[[float], object]) -> None:
     """Return when the parent process has ended, SIGKILL included.
 
     `ended` waits at most so many seconds for what the parent holds open, and returns whether it is closed. A
-    process that the parent has forked may hold it open too; so the parent's number is compared as well. It
-    changes where orphans are adopted, and stays where they are not, as on Windows.
+    process that the parent has forked may hold it open too; so the parent's process id is compared as well.
+    It changes where orphans are adopted, and stays the same elsewhere, as on Windows.
     """
     born = os.getppid()
     while not ended(_EVERY) and os.getppid() == born:
@@ -27,9 +27,9 @@ def wait_for_parent(ended: Callable[[float], object]) -> None:
 
 
 def closed(pipe: int) -> Callable[[float], bool]:
-    """Return what waits for the end of a pipe.
+    """Return a function that waits for the end of a pipe.
 
-    It is read, in a thread: `select` takes nothing but sockets on Windows.
+    A thread reads it: on Windows `select` takes only sockets.
     """
     end = threading.Event()
     threading.Thread(target=_read_to_the_end, args=[pipe, end], daemon=True).start()

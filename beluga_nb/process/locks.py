@@ -1,4 +1,4 @@
-"""A lock for what a process has one of."""
+"""A lock for objects that exist once in a process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 
 class ProcessLock:
-    """A lock that is free in a forked child, whichever thread holds it in the parent."""
+    """A lock that is free in a forked child, even if a thread of the parent holds it."""
 
     def __init__(self) -> None:
         self._locks: dict[int, threading.RLock] = {}

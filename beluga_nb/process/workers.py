@@ -23,9 +23,9 @@ WORK = 60.0
 
 
 class Holding:
-    """What is under way, and until when the process waits for each piece of it as Python ends.
+    """Work under way, and until when the process waits for each piece of it as Python ends.
 
-    A thread of its own waits, since Python waits for every thread that is not a daemon. Ctrl-C ends that.
+    A non-daemon thread waits, since Python waits for such threads. Ctrl-C ends that.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Holding:
         self._keeper: threading.Thread | None = None
 
     def begin(self, seconds: float) -> Callable[[], None]:
-        """Hold the process for at most so many seconds; return what ends that."""
+        """Hold the process for at most so many seconds; return a function that ends that."""
         token = object()
         with self._changed:
             self._until[token] = time.monotonic() + seconds
@@ -53,11 +53,11 @@ class Holding:
 
     @property
     def is_kept(self) -> bool:
-        """Whether a thread waits already."""
+        """Whether a thread is waiting."""
         return self._keeper is not None
 
     def wait(self, seconds: float = float("inf")) -> None:
-        """Wait until nothing is under way, or the time of all that is has passed."""
+        """Wait until nothing is under way, or until the time of all work has passed."""
         latest = time.monotonic() + seconds
         with self._changed:
             while (left := min(latest, max(self._until.values(), default=0.0)) - time.monotonic()) > 0:
@@ -87,9 +87,9 @@ Item = tuple["Future[object]", Callable[[], object], Callable[[], None]]
 
 
 class Workers(ThreadPoolExecutor):
-    """At most so many threads, each started when it is wanted; they work until `shutdown`.
+    """At most so many threads, each started when it is needed; they work until `shutdown`.
 
-    asyncio takes only a ThreadPoolExecutor for its executor; nothing of that class is used here.
+    A ThreadPoolExecutor only because asyncio requires one; nothing of that class is used.
     """
 
     def __init__(self, most: int, holding: Holding, *, name: str) -> None:
@@ -104,7 +104,7 @@ class Workers(ThreadPoolExecutor):
         self._closed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start the work on a thread, or on this one where no thread can be started any more."""
+        """Start the work on a thread, or on this one if no thread can be started any more."""
         future: Future[T] = Future()
         item = (future, partial(fn, *args, **kwargs), self.holding.begin(WORK))
         with self._changing:

@@ -84,7 +84,7 @@ def create_app(
 
 @dataclass(frozen=True)
 class _Service:
-    """The endpoints that have something to keep."""
+    """The endpoints that have state."""
 
     jobs: JobQueue
     shelf: Shelf
@@ -275,7 +275,7 @@ def _refusal(error: BelugaError) -> Response:
 
 
 def _advice(status: int, error: BelugaError) -> dict[str, str]:
-    """Say whether and when to send again, to SDKs that would do so by themselves (contract.md: Errors)."""
+    """Return headers that tell SDKs whether and when to retry (contract.md: Errors)."""
     wait = error.retry_after if isinstance(error, RateLimitError) else None
     if status == 429 or (status == 503 and wait is not None):
         return {"retry-after": str(max(1, math.ceil(wait or 1)))}
@@ -293,7 +293,7 @@ def _json(
 
 
 def _header(text: str) -> str:
-    """Return text that is safe in a header: one line, and UTF-8 in the clothes of Latin-1."""
+    """Return text that is safe in a header: one line, UTF-8 decoded as Latin-1."""
     return sanitize(text, 200).encode().decode("latin-1")
 
 

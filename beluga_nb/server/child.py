@@ -1,7 +1,6 @@
-"""The served API as a child of this process: it starts in well under a second, and ends with its parent.
+"""The embedded server as a child process, which starts in well under a second and ends with its parent.
 
-Its standard input is a pipe whose end it waits for. Whatever ends this process ends that pipe, SIGKILL
-included, so nothing is left behind.
+Its standard input is a pipe whose end it waits for. The pipe ends with this process, even after SIGKILL.
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ class Server:
 
     @property
     def key(self) -> str:
-        """The key that this server was started with, for this time only."""
+        """The key of this server, made for this start."""
         return self._secret.reveal()
 
     @property
@@ -115,7 +114,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What the server has complained about, the latest of it; gone when it has been stopped."""
+        """The last output of the server; empty after `stop`."""
         return self._log.last(1000)
 
     def stop(self) -> None:
@@ -130,7 +129,7 @@ class Server:
 
 
 class Printer(Protocol):
-    """What IPython gives to `_repr_pretty_`."""
+    """The printer that IPython passes to `_repr_pretty_`."""
 
     def text(self, words: str, /) -> None: ...
 
@@ -143,7 +142,7 @@ _USE = (
 
 
 class Log:
-    """The last of what a process complains about, read as it comes."""
+    """The last output of a process, read as it comes."""
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         assert pipe is not None
@@ -152,7 +151,7 @@ class Log:
         self._reader.start()
 
     def last(self, count: int) -> str:
-        """Return the last lines there are now."""
+        """Return the last lines so far."""
         return "\n".join(self._tail.decode(errors="replace").splitlines()[-count:])
 
     def whole(self, count: int) -> str:

@@ -1,4 +1,4 @@
-"""One connection to the server, bounded: uvicorn's own, with a limit to how many and how slow.
+"""uvicorn's connection, with limits on the number of connections and on slow clients.
 
 uvicorn drops a client that is silent between two requests. It waits without end for a first request, for the
 rest of a body and for a slow reader, and its own refusals are plain text, not the API's error objects.

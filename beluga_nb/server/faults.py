@@ -34,7 +34,7 @@ from beluga_nb.text import sanitize
 
 Sleep = Callable[[float], Awaitable[None]]
 Fail = Callable[[float | None], EngineError]
-"""Makes an error from the seconds of `retry-after`."""
+"""Makes an error; its argument are the seconds of `retry-after`."""
 
 _ORDER = re.compile(r"\s*fault:([^|]*)(?:\|(.*))?", re.DOTALL | re.IGNORECASE)
 _LONGEST = 600.0  # seconds
@@ -176,7 +176,7 @@ def _some(result: Result, pictures: int) -> Result:
 
 @dataclass
 class _Spoils:
-    """What is to become of one answer: the engine writes here, `_Spoiled` reads."""
+    """How one answer is to be spoiled: the engine sets it, `_Spoiled` reads it."""
 
     fault: str = ""
 

@@ -19,7 +19,7 @@ MOST_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class File:
-    """A picture's bytes and media type, until `expires` on the shelf's clock."""
+    """A picture's bytes and media type, until `expires` on the clock of `Files`."""
 
     data: bytes
     media_type: str

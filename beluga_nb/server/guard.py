@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import beluga_nb.wire as wire
 
 NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""What this machine calls itself."""
+"""The host names of this machine."""
 
 HEAD_LIMIT = 16 * 1024
 """Bytes of a request's line and headers."""
@@ -81,7 +81,7 @@ def _guarded(headers: Iterable[Header]) -> list[Header]:
 
 
 def refusal(status: int, message: str) -> tuple[list[Header], bytes]:
-    """Return the headers and the body of an answer that no app has given."""
+    """Return the headers and the body of a refusal."""
     body = json.dumps(wire.error_object(message, status=status)).encode()
     number = f"req_{secrets.token_hex(16)}".encode()
     headers = [

@@ -16,7 +16,7 @@ from beluga_nb.server.jobs import advance
 async def previews(request: Request, *, clock: Callable[[], float] = time.time) -> Result:
     """Return painted previews of `request`, as PNG by default; the same request gives the same bytes.
 
-    Raises `errors.UnknownName` for a model that the catalogue does not have.
+    Raises `UnknownNameError` for a model that the catalogue does not have.
     """
     answers = await asyncio.gather(
         *(_painted(request.slice(sample), 100 / request.n) for sample in request.samples)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from beluga_nb.request import Request
-from beluga_nb.result import Preview
+from beluga_nb.errors import InvalidImageError
+from beluga_nb.result import Bundle, Preview
 from beluga_nb.show.markup import LOCAL_PREVIEW, address, data_uri, outside, table
+from beluga_nb.show.preview import LISTED_EDGE, thumbnail
+from beluga_nb.store.records import Store
 from beluga_nb.text import sanitize
+
+if TYPE_CHECKING:
+    from beluga_nb.store.runs import History, Run
 
 HEAD = ("run", "when (UTC)", "model", "pictures", "prompt", "")
 
@@ -21,26 +27,28 @@ _IMAGES = f"{_CELL};min-width:190px"
 _IMAGE = "max-height:64px;width:auto;max-width:none;border-radius:3px;display:inline-block;margin:0 4px 4px 0"
 _NOTE = "opacity:.75"
 _NAME_LENGTH = 12
+_PICTURED = 4  # pictures of a run in the history
 
 
-class Listed(Protocol):
-    """A run, as far as a line tells of it; `created` is Unix time, 0 where it is not known."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def request(self) -> Request: ...
-    @property
-    def created(self) -> int: ...
-    @property
-    def pictures(self) -> Sequence[object]: ...
-    @property
-    def procedural(self) -> bool: ...
-    @property
-    def note(self) -> str: ...
+def history_bundle(store: Store, history: History) -> Bundle:
+    """Return the history as HTML, with the previews that the store has, and as text."""
+    thumbnails = [list(thumbnails_of(store, run, most=_PICTURED)) for run in history.runs]
+    return {
+        "text/html": history_html(history.runs, thumbnails, more=history.more, all=history.all),
+        "text/plain": history_text(history.runs, more=history.more, all=history.all),
+    }
 
 
-def history_text(runs: Sequence[Listed], *, more: int = 0, all: bool = True) -> str:  # noqa: A002  as in History
+def thumbnails_of(store: Store, run: Run, *, most: int, edge: int = LISTED_EDGE) -> Iterator[Preview]:
+    """Yield small copies of the first pictures of a run, those that can be read."""
+    from beluga_nb.store.runs import previews  # Lazy import, as in `Library`.
+
+    for small in previews(store, run.pictures[:most]):
+        with suppress(InvalidImageError):
+            yield thumbnail(small, edge)
+
+
+def history_text(runs: Sequence[Run], *, more: int = 0, all: bool = True) -> str:  # noqa: A002  as in History
     """Return the runs as aligned text."""
     if not runs:
         return _nothing(all)
@@ -49,7 +57,7 @@ def history_text(runs: Sequence[Listed], *, more: int = 0, all: bool = True) -> 
 
 
 def history_html(
-    runs: Sequence[Listed],
+    runs: Sequence[Run],
     thumbnails: Sequence[Sequence[Preview]],
     *,
     more: int = 0,
@@ -72,7 +80,7 @@ def _more(count: int) -> str:
     return f"… and {count:,} more"
 
 
-def _row(run: Listed, *, longest: int) -> tuple[str, ...]:
+def _row(run: Run, *, longest: int) -> tuple[str, ...]:
     request = run.request
     model = f"{request.model}, take {request.take}" if request.take else request.model
     notes = [LOCAL_PREVIEW] * run.procedural + [run.note] * bool(run.note)
@@ -94,7 +102,7 @@ def minute(created: int) -> str:
         return "unknown"
 
 
-def _line(run: Listed, thumbnails: Sequence[Preview]) -> str:
+def _line(run: Run, thumbnails: Sequence[Preview]) -> str:
     name, when, model, pictures, prompt, note = map(outside, _row(run, longest=160))
     cells = (
         ("".join(_images(thumbnails)), _IMAGES),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
+from beluga_nb.compare.scores import Duplicates, Leaderboard, Scored, Scores
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import noted, table
-from beluga_nb.show.ranking import Ranked, ranking_bundle
+from beluga_nb.show.ranking import ranking_bundle
 from beluga_nb.text import sanitize
 
 LISTED = 200
@@ -17,55 +17,7 @@ _HASH = 12  # digits of a hash that are shown
 _LONGEST = 60
 
 
-class Row(Protocol):
-    """A picture, and what a metric gave for it."""
-
-    @property
-    def labels(self) -> Mapping[str, str]: ...
-    @property
-    def number(self) -> int: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def value(self) -> float | None: ...
-    @property
-    def error(self) -> Exception | None: ...
-
-
-class Scored(Protocol):
-    """What a metric gave for some pictures."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def rows(self) -> Sequence[Row]: ...
-    @property
-    def caveat(self) -> str: ...
-
-
-class Grouped(Protocol):
-    """Groups of pictures."""
-
-    @property
-    def groups(self) -> Sequence[Sequence[Row]]: ...
-    @property
-    def caveat(self) -> str: ...
-
-
-class Board(Protocol):
-    """A ranking, and the means of some metrics."""
-
-    @property
-    def by(self) -> str: ...
-    @property
-    def ranking(self) -> Ranked: ...
-    @property
-    def means(self) -> Mapping[str, Mapping[str, float]]: ...
-
-
-def scores_bundle(scores: Scored) -> Bundle:
+def scores_bundle(scores: Scores) -> Bundle:
     """Return a line for each picture: its labels, and its score or error."""
     names = list(dict.fromkeys(name for row in scores.rows for name in row.labels))
     head = (
@@ -78,12 +30,12 @@ def scores_bundle(scores: Scored) -> Bundle:
     return noted(table(lines, head), " ".join(_notes(scores)))
 
 
-def _labels(row: Row, names: Sequence[str]) -> tuple[str, ...]:
+def _labels(row: Scored, names: Sequence[str]) -> tuple[str, ...]:
     labels = (sanitize(row.labels.get(name, ""), _LONGEST) for name in names)
     return (*labels, str(row.number), row.sha256[:_HASH])
 
 
-def _score(row: Row) -> str:
+def _score(row: Scored) -> str:
     if row.value is None:
         return sanitize(f"{type(row.error).__name__}: {row.error}", 160)
     return _figures(row.value)
@@ -93,7 +45,7 @@ def _figures(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
-def _notes(scores: Scored) -> Iterator[str]:
+def _notes(scores: Scores) -> Iterator[str]:
     failed = sum(row.value is None for row in scores.rows)
     more = len(scores.rows) - LISTED
     yield f"Version {sanitize(scores.version, _LONGEST)}."
@@ -105,7 +57,7 @@ def _notes(scores: Scored) -> Iterator[str]:
         yield scores.caveat
 
 
-def duplicates_bundle(duplicates: Grouped) -> Bundle:
+def duplicates_bundle(duplicates: Duplicates) -> Bundle:
     """Return a line for each near-duplicate, group by group."""
     if not duplicates.groups:
         words = "No two pictures look nearly the same."
@@ -117,7 +69,7 @@ def duplicates_bundle(duplicates: Grouped) -> Bundle:
     return noted(table(lines, head), duplicates.caveat)
 
 
-def leaderboard_bundle(board: Board) -> Bundle:
+def leaderboard_bundle(board: Leaderboard) -> Bundle:
     """Return a table of the mean of each metric, in the order of the ranking, above the ranking."""
     ranked = ranking_bundle(board.ranking)
     if not board.means:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pybase64
 
@@ -16,50 +16,15 @@ from beluga_nb.result import Bundle
 from beluga_nb.show.markup import noted, outside, table
 from beluga_nb.text import sanitize
 
+if TYPE_CHECKING:  # it imports numpy
+    from beluga_nb.compare.rank import Ranking, Standing
+
 _LONGEST_NAME = 60
 _LEFT, _WIDTH, _ROW, _RIGHT = 190, 640, 30, 24  # pixels of the plot: names, all, a line, the edge
 _INK, _BAR = "#767676", "#3b82c4"  # both are readable on white and on black
 
 
-class Stood(Protocol):
-    """A name in a ranking."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def elo(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    @property
-    def wins(self) -> int: ...
-    @property
-    def losses(self) -> int: ...
-    @property
-    def ties(self) -> int: ...
-    @property
-    def bad(self) -> int: ...
-    @property
-    def sure(self) -> bool: ...
-
-
-class Ranked(Protocol):
-    """A ranking, in its order."""
-
-    @property
-    def by(self) -> str: ...
-    @property
-    def standings(self) -> Sequence[Stood]: ...
-    @property
-    def wins(self) -> Sequence[Sequence[float]]: ...
-    @property
-    def votes(self) -> int: ...
-    @property
-    def note(self) -> str: ...
-
-
-def ranking_bundle(ranking: Ranked) -> Bundle:
+def ranking_bundle(ranking: Ranking) -> Bundle:
     """Return the leaderboard, the plot and the matrix of wins, as HTML and as text."""
     board = table(
         [_row(place, standing) for place, standing in enumerate(ranking.standings, 1)],
@@ -75,7 +40,7 @@ def ranking_bundle(ranking: Ranked) -> Bundle:
     }
 
 
-def _row(place: int, standing: Stood) -> tuple[str, ...]:
+def _row(place: int, standing: Standing) -> tuple[str, ...]:
     counts = (standing.wins, standing.losses, standing.ties, standing.bad)
     return (
         f"{place}." if standing.sure else "?",
@@ -91,7 +56,7 @@ def _signed(value: float) -> str:
     return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)}"
 
 
-def matrix(ranking: Ranked) -> Bundle:
+def matrix(ranking: Ranking) -> Bundle:
     """Return how often each name won against each other one; a tie is half a win for both."""
     names = [sanitize(standing.name, _LONGEST_NAME) for standing in ranking.standings]
     rows = [
@@ -116,7 +81,7 @@ def _image(svg: str, alt: str) -> str:
     return f'<img src="{source}" alt="{outside(alt, 4000)}" width="{_WIDTH}" style="{style}">'
 
 
-def _alt(ranking: Ranked) -> str:
+def _alt(ranking: Ranking) -> str:
     points = (
         f"{sanitize(each.name, _LONGEST_NAME)} {_signed(each.elo)}"
         f" ({_signed(each.low)} to {_signed(each.high)})"
@@ -125,7 +90,7 @@ def _alt(ranking: Ranked) -> str:
     return f"Elo points with 95 % intervals: {'; '.join(points)}"
 
 
-def ranking_svg(ranking: Ranked) -> str:
+def ranking_svg(ranking: Ranking) -> str:
     """Return the strengths as dots and their intervals as bars, on an axis of Elo points."""
     low = min((each.low for each in ranking.standings), default=0.0)
     high = max((each.high for each in ranking.standings), default=0.0)
@@ -163,7 +128,7 @@ def _axis(ticks: range, across: _Across, height: int) -> Iterator[str]:
     )
 
 
-def _bars(standings: Sequence[Stood], across: _Across) -> Iterator[str]:
+def _bars(standings: Sequence[Standing], across: _Across) -> Iterator[str]:
     for number, each in enumerate(standings):
         y = _ROW * number + _ROW / 2 + 2
         yield (f'<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{outside(each.name, 24)}</text>')

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from beluga_nb.errors import RequestError
+from beluga_nb.compare.template import filled
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.metadata import files
 from beluga_nb.result import Picture, Recipe, Result
 from beluga_nb.text import sanitize
@@ -22,7 +23,16 @@ def opened(path: Path) -> Result:
     # A program that edited the picture keeps the recipe, whose hash then differs.
     own = [recipe for recipe, original in recipes if original == sha256]
     recipe, data = (own[0], saved.bare) if own else (recipes[0][0], saved.data)
-    return Result(recipe.request, (Picture(data, saved.media_type, recipe),))
+    result = Result(recipe.request, (Picture(data, saved.media_type, recipe),))
+    return result if _has_true_template(recipe) else result.from_template(None, {})
+
+
+def _has_true_template(recipe: Recipe) -> bool:
+    # A file may claim any template: one that does not give its prompt is none.
+    try:
+        return recipe.template is None or filled(recipe.template, recipe.values) == recipe.request.prompt
+    except UnknownNameError:
+        return False
 
 
 def cell_of(result: Result) -> str:

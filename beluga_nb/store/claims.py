@@ -1,8 +1,8 @@
 """Claims: what one kernel is buying, another that shares the store waits for instead of buying it too.
 
-`pending/<key>.claim` says who asks for a request, and its time of change is a heartbeat. Nothing locks, since
-locks are what shared home folders get wrong: a claim is made by a call that fails where one exists, and one
-whose owner is gone is taken over.
+`pending/<key>.claim` names the process that asks for a request, and its time of change is a heartbeat. File
+locks do not work on many shared home folders, so none are used: making a claim fails where one exists, and
+an abandoned claim (`is_abandoned`) is taken over.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -23,16 +24,19 @@ from uuid import uuid4
 
 from beluga_nb.paths import read_head
 from beluga_nb.store import files
-from beluga_nb.store.pending import is_alive, is_claim
-from beluga_nb.store.records import SCHEMA
-from beluga_nb.text import sanitize
+from beluga_nb.store.codec import SCHEMA
+from beluga_nb.store.collection import FileKind
 from beluga_nb.untrusted import DAMAGE, load_json, text, whole
 
 SILENCE = 30.0
-"""Seconds without one, on the clock of whoever waits, after which a claim from elsewhere is abandoned."""
+"""Seconds without a heartbeat, on the clock of the process that waits, after which a claim is abandoned."""
 
-_BEGINNING = b'{"host": '  # of every claim
-_LONGEST = 4096  # bytes of one
+_BEGINNING = b'{"host": '
+_LONGEST = 4096  # bytes of a claim
+
+CLAIMS = FileKind(
+    folder="pending", pattern=re.compile(files.CLAIM), beginnings=(_BEGINNING,), may_be_empty=True
+)
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,14 @@ class Claim:
         files.check_inside(path.parent, root)
         files.make(path.parent, root)
         token = str(uuid4())
-        said = json.dumps({"host": platform.node(), "pid": os.getpid(), "token": token, "system": system()})
-        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(path, how, 0o600)
+        owner = {"host": platform.node(), "pid": os.getpid(), "token": token, "system": system()}
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(path, flags, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(said.encode())
-        except OSError:  # of a full disk: a claim that says nothing would be waited for
+                file.write(json.dumps(owner).encode())
+        except OSError:
+            # The disk is full. Others would wait for an empty claim until it is abandoned.
             path.unlink()
             raise
         claim = cls(path, token)
@@ -65,79 +70,64 @@ class Claim:
         return claim
 
     def beat(self) -> None:
-        """Give a sign of life."""
+        """Give a heartbeat."""
         for place in (self.path, *self._aside()):
             with contextlib.suppress(OSError):
                 os.utime(place)
 
     def release(self) -> None:
-        """Give the claim up, if it is still this process's."""
+        """Release the claim, if this process still holds it."""
         remove(self.path, self.token)
         for aside in self._aside():
             aside.unlink(missing_ok=True)
-        remove(self.path, self.token)  # it may have been put back meanwhile
+        remove(self.path, self.token)  # it may have been moved back meanwhile
 
     def _aside(self) -> list[Path]:
         return [aside for aside, holder in _misplaced(self.path) if holder.token == self.token]
 
     def _is_contested(self) -> bool:
-        """Whether someone else holds a claim that was taken for an older one and moved aside."""
+        """Whether another process holds a claim that was taken for an older one and moved aside."""
         contested = False
         for aside, holder in _misplaced(self.path):
             with contextlib.suppress(OSError):
-                if holder.is_gone or abs(time.time() - aside.stat().st_mtime) > SILENCE:
+                if is_abandoned(holder, silent_for=abs(time.time() - aside.stat().st_mtime)):
                     aside.unlink()
                 else:
                     contested |= holder.token != self.token
         return contested
 
 
-class Waiting:
-    """What is seen of another's claim, from one look to the next."""
+class ClaimWatch:
+    """What one process sees of the claim of another, from look to look."""
 
-    def __init__(self) -> None:
-        self.token = ""
-        self.is_over = False
-        self._who = ""
-        self._told = ""
-        self._sure = True
-        self._changed = -1
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.holder = Owner()
+        self.is_ours = False
+        self.silent_for = 0.0  # seconds, on the monotonic clock of this process
+        self.age = 0.0  # seconds, by the clocks of this system and of the file's
+        self._changed = (0, 0)
         self._seen = 0.0
 
-    def look(self, path: Path) -> None:
-        """See whether anybody holds the claim still."""
-        self.is_over = False
-        try:
-            said, changed = _said(path), path.lstat().st_mtime_ns
-        except OSError:  # given up meanwhile
-            return
-        holder = owner(said or b"")
-        if (holder.token, changed) != (self.token, self._changed):
-            self.token, self._changed, self._seen = holder.token, changed, time.monotonic()
-        who = f"process {holder.pid} on {sanitize(holder.host, 40)}"
-        self._who = who if holder.token else "its claim does not say which"
-        self._sure = holder.is_gone
-        self.is_over = holder.is_gone or time.monotonic() - self._seen > SILENCE
-
-    def words(self) -> str:
-        """Say in words what has not been said yet."""
-        if self.is_over and not self._sure:
-            return (
-                f"Another kernel ({self._who}) asked for the same and has been silent for {SILENCE:g} s;"
-                " it is asked for here, and may be bought twice."
-            )
-        words = f"Another kernel ({self._who}) is asking for the same; its answer is waited for."
-        if self.is_over or not self.token or self._told == words:
-            return ""
-        self._told = words
-        return words
+    def look(self) -> None:
+        """See who holds the claim now, and since when it is silent; raise `FileNotFoundError`."""
+        state = self.path.lstat()
+        written: bytes | None = b""
+        with contextlib.suppress(PermissionError):
+            written = _read(self.path)
+        holder, changed = parse_owner(written or b""), (state.st_ino, state.st_mtime_ns)
+        if (holder.token, changed) != (self.holder.token, self._changed):
+            self._changed, self._seen = changed, time.monotonic()
+        self.holder, self.is_ours = holder, written is not None
+        self.silent_for = time.monotonic() - self._seen
+        self.age = time.time() - state.st_mtime
 
 
 @cache
 def system() -> str:
-    """Return what tells this running system from others of the same name: containers share one, say.
+    """Return what tells this running system from others with the same host name, such as containers.
 
-    Its processes have numbers of their own. Where nothing is known of it, the name of the host has to do.
+    Each has process ids of its own. Where nothing is known of it, the host name has to do.
     """
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
@@ -155,79 +145,94 @@ class Owner(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the process ran on this very system and has ended; of other systems this cannot be seen."""
+        """Whether the process has ended, as far as can be seen: it must have run on this very system."""
         here = (self.host, self.system) == (platform.node(), system())
         return bool(self.token) and here and not is_alive(self.pid)
 
 
-def owner(data: bytes) -> Owner:
-    """Return who holds a claim, by what is written in it."""
+def is_abandoned(holder: Owner, *, silent_for: float, silence: float | None = None) -> bool:
+    """Whether a claim is abandoned: its process has ended, or gave no heartbeat for `silence` seconds."""
+    return holder.is_gone or silent_for > (SILENCE if silence is None else silence)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with that id runs on this machine, as far as can be seen.
+
+    A process that was killed keeps its id until its parent collects its exit status.
+    """
+    if not 0 < pid < 2**31:
+        return False
+    if os.name == "nt":  # there, signal 0 would end the process
+        return True
+    with contextlib.suppress(OSError, IndexError):
+        if Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in {b"Z", b"X"}:
+            return False
     try:
-        said = load_json(data)
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def parse_owner(data: bytes) -> Owner:
+    """Return the owner that a claim names."""
+    try:
+        fields = load_json(data)
         return Owner(
-            text(said["host"]), whole(said["pid"]), text(said["token"]), text(said.get("system", ""))
+            text(fields["host"]), whole(fields["pid"]), text(fields["token"]), text(fields.get("system", ""))
         )
     except DAMAGE:
         return Owner()  # half written, or not by us
 
 
-def owner_of(path: Path) -> Owner:
-    """Return who holds the claim in a file; raise `OSError` where that cannot be read."""
-    return owner(_said(path) or b"")
-
-
-def is_written(path: Path) -> bool:
-    """Whether we have written what is in the place of a claim; raise `OSError` where it cannot be read."""
-    return _said(path) is not None
-
-
-def _said(path: Path) -> bytes | None:
-    """Return what a claim says, also one that a crash has cut off; None for what we have not written."""
+def _read(path: Path) -> bytes | None:
+    """Return the bytes of a claim, also of one that a crash has cut off; None for what we did not write."""
     state = path.lstat()
     if not stat.S_ISREG(state.st_mode):
         return None
     data = read_head(path, _LONGEST)
-    bare = data.strip(b"\0")  # as some file systems leave what was not written in time
+    bare = data.strip(b"\0")  # some file systems leave zeros after a crash
     return data if bare.startswith(_BEGINNING) or _BEGINNING.startswith(bare) else None
 
 
 def remove(path: Path, token: str) -> bool:
-    """Remove a claim, if it is still that one; return whether it could have been.
+    """Remove a claim, if it still has that token; return whether the store can be written there.
 
-    What we have not written stays where it is. A claim that comes into its place at the last moment is put
-    back; where a third one is there already, it stays aside, and whoever made that one gives way
-    (`Claim.take`).
+    What we did not write stays. A claim that replaces it at the last moment is moved back. Where a third one
+    is there already, it stays aside, and the owner of the third one gives way (`Claim.take`).
     """
     aside = path.with_name(f"{path.name}.{_mark(token)}{uuid4().hex[:16]}")
     try:
-        said = _said(path)
-        if said is None:
+        written = _read(path)
+        if written is None:
             return False
-        if owner(said).token != token:
+        if parse_owner(written).token != token:
             return True
         os.rename(path, aside)
-    except FileNotFoundError:  # given up meanwhile
+    except FileNotFoundError:  # released meanwhile
         return True
     except OSError:
         return False
     with contextlib.suppress(OSError):
-        if owner_of(aside).token != token:
+        if parse_owner(_read(aside) or b"").token != token:
             os.link(aside, path)
         aside.unlink()
     return True
 
 
 def _mark(token: str) -> str:
-    """Return what the name of a file says of the claim that was to be moved there."""
+    """Return the part of a file's name that tells which claim was to be moved there."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _misplaced(path: Path) -> Iterator[tuple[Path, Owner]]:
-    """Yield where claims are that were moved aside for another, and who holds them."""
+    """Yield the claims that were moved aside by mistake, and their owners."""
     for aside in path.parent.glob(f"{path.name}.*"):
         with contextlib.suppress(OSError):
-            if not is_claim(aside.name) or (said := _said(aside)) is None:
+            if not CLAIMS.pattern.fullmatch(aside.name) or (written := _read(aside)) is None:
                 continue
-            holder = owner(said)
+            holder = parse_owner(written)
             if not aside.name.startswith(f"{path.name}.{_mark(holder.token)}"):
                 yield aside, holder

@@ -1,9 +1,8 @@
 """Forgetting: what was chosen is unlinked, and then nothing of it is left in the folder.
 
-Only what we wrote is removed (`folder.is_ours`), and only in a folder that carries our mark. It only unlinks
-and renames within a folder, so it works on a full disk. Other kernels may record
-meanwhile: bytes are set aside first, come back if a record names them by then, and are unlinked only if none
-does.
+Only what we wrote is removed (`registry.is_ours`), and only in a folder that carries our mark. Files are only
+unlinked and renamed within a folder, so this works on a full disk. Other kernels may record meanwhile: bytes
+are set aside first. They come back if a record names them by then, and are unlinked only if none does.
 """
 
 from __future__ import annotations
@@ -16,29 +15,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.store import files, pending
+from beluga_nb.store import files, pending, registry
+from beluga_nb.store.claims import CLAIMS
+from beluga_nb.store.collection import Blob, Collection
 from beluga_nb.store.folder import (
     ASIDE,
-    abandoned,
     blob_paths,
     hash_of,
     holds_its_name,
-    is_ours,
+    is_abandoned,
     is_pointer,
     named_in,
     part_paths,
-    sheet_paths,
     text,
 )
 from beluga_nb.store.index import Table
-from beluga_nb.store.marks import mark_paths
-from beluga_nb.store.records import Blob, Store
+from beluga_nb.store.records import Store
 from beluga_nb.store.runs import Run, find, runs
-from beluga_nb.store.scores import score_paths
-from beluga_nb.store.votes import blank, vote_paths
 from beluga_nb.text import plural, sanitize
 
 NOT_TOUCHED = (
@@ -48,9 +45,9 @@ NOT_TOUCHED = (
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is to be forgotten: runs, and files that cannot be read but belong to them as far as one can see.
+    """What is to be forgotten: runs, and damaged files that seem to belong to them.
 
-    `staying` are calls that somebody still waits for: they are forgotten only by name.
+    `staying` counts calls that a process still waits for: they are forgotten only by name.
     """
 
     runs: tuple[Run, ...]
@@ -95,9 +92,9 @@ def choose(
     prompt: str | None = None,
     everything: bool = False,
 ) -> Chosen:
-    """Return what has one of these names, is older than "90d" and mentions a text, as far as each is said.
+    """Return what has one of these names, is older than "90d" and mentions a text, as far as each is given.
 
-    Raises `RequestError` where nothing is said, or what is said is not understood.
+    Raises `RequestError` where nothing is given, or an argument is invalid.
     """
     names = list(names)
     if prompt is not None and not prompt.strip():
@@ -146,18 +143,20 @@ def age(text: str) -> timedelta:
 
 def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
-    readable = {pending.path_of(store, call.run) for call in pending.calls(store)}
+    readable = {pending.CALLS.path(store, call.run) for call in pending.calls(store)}
     unusable = [path for path, _ in table.scan(store, usable=False)]
-    unusable += [path for path in store.paths("pending", depth=1) if path not in readable and _goes(path)]
-    for path in (each for each in unusable if is_ours(store, each)):
+    unusable += [
+        path for path in store.paths("pending", depth=1) if path not in readable and _is_of_a_call(path)
+    ]
+    for path in (each for each in unusable if registry.is_ours(store, each)):
         written = text(store, path).decode("utf-8", "replace").casefold()
         if any(each in written for each in {*spellings, prompt.casefold()}):
             yield path
 
 
-def _goes(path: Path) -> bool:
-    # What was spent stays spent, and claims are removed as leftovers.
-    return path.name != files.LEDGER and not pending.is_claim(path.name)
+def _is_of_a_call(path: Path) -> bool:
+    # The ledger stays, and claims are removed as orphans.
+    return path.name != files.LEDGER and not CLAIMS.pattern.fullmatch(path.name)
 
 
 def forget(store: Store, chosen: Chosen) -> Forgotten:
@@ -167,18 +166,15 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     """
     store.check_ours()
     removal = _Removal(store, [store.blob_path(blob) for run in chosen.runs for blob in _blobs(run)])
-    doomed = [*_paths(store, chosen.runs), *chosen.damaged]
-    gone = named_in(store, doomed) | _unclaimed(store, chosen)
-    removal.unlink(doomed)
+    chosen_paths = [*_paths(store, chosen.runs), *chosen.damaged]
+    gone = named_in(store, chosen_paths) | _unclaimed(store, chosen)
+    removal.unlink(chosen_paths)
     removal.unlink(store.index.disagreeing())
     lost = gone - named_in(store, store.record_paths())
-    _forget_judgements(store, lost | _unrecorded(store, chosen), removal)
-    sheets = [path for path in sheet_paths(store) if named_in(store, [path]) & lost]
-    gone |= named_in(store, sheets)
-    removal.unlink(sheets)
-    removal.unlink(path for path in mark_paths(store) if chosen.everything or hash_of(path) in lost)
+    for collection in registry.attached():
+        gone |= _forget_attached(store, collection, lost, removal, everything=chosen.everything)
     removal.unlink(_set_aside(store, gone - _needed(store), removal))
-    removal.unlink(path for path in pending.leftovers(store) if abandoned(path))
+    removal.unlink(path for path in pending.orphans(store) if is_abandoned(path))
     removal.unlink(part_paths(store))
     if removal.failed:
         raise StoreError(
@@ -194,7 +190,7 @@ def _blobs(run: Run) -> Iterator[Blob]:
 
 
 class _Removal:
-    """Unlinks files that we wrote and counts them; where one cannot be unlinked it goes on.
+    """Unlinks files that we wrote and counts them; `failed` lists those that cannot be unlinked.
 
     `named` are blobs that records of ours name.
     """
@@ -205,23 +201,23 @@ class _Removal:
         self.files = self.bytes = 0
         self.failed: list[str] = []
 
-    def may(self, path: Path) -> bool:
+    def _may_unlink(self, path: Path) -> bool:
         """Whether a file is ours to remove; raise `OSError` where a link leads out of the store."""
-        if path.is_symlink():  # which we never make
+        if path.is_symlink():  # We never make one.
             return False
         files.check_inside(path, self.store.folder)
-        return is_ours(self.store, path, named=self.named)
+        return registry.is_ours(self.store, path, named=self.named)
 
     def owns(self, path: Path) -> bool:
         """Whether a file is ours, and no link leads out of the store on the way to it."""
         with contextlib.suppress(OSError):
-            return self.may(path)
+            return self._may_unlink(path)
         return False
 
     def unlink(self, paths: Iterable[Path]) -> None:
         for path in paths:
             try:
-                if not self.may(path):
+                if not self._may_unlink(path):
                     continue
                 size = path.lstat().st_size
                 path.unlink()
@@ -232,31 +228,31 @@ class _Removal:
             else:
                 self.files, self.bytes = self.files + 1, self.bytes + size
 
-    def blank(self, paths: Iterable[Path], names: set[str]) -> None:
-        """Blank the votes on some pictures, and unlink files where nothing else is."""
-        for path in paths:
-            try:
-                files.check_inside(path, self.store.folder)
-                empty = blank(path, names, root=self.store.folder)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
-            else:
-                self.unlink([path] * empty)
+    def forget(self, collection: Collection[Any], path: Path, pictures: set[str]) -> None:
+        """Remove what a file says of some pictures, and unlink it where nothing else is in it."""
+        try:
+            if collection.forget(path, pictures, root=self.store.folder):
+                self.unlink([path])
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
 
 
-def _forget_judgements(store: Store, images: set[str], removal: _Removal) -> None:
-    """Remove the scores of pictures, and the votes on them."""
-    removal.unlink(path for path in score_paths(store) if named_in(store, [path]) & images)
-    removal.blank((path for path in vote_paths(store) if named_in(store, [path]) & images), images)
+def _forget_attached(
+    store: Store, collection: Collection[Any], lost: set[str], removal: _Removal, *, everything: bool
+) -> set[str]:
+    """Remove what a collection says of lost pictures; return the names of bytes that it kept.
 
-
-def _unrecorded(store: Store, chosen: Chosen) -> set[str]:
-    if not chosen.everything:
-        return set()
-    judged = named_in(store, [*score_paths(store), *vote_paths(store)])
-    return judged - named_in(store, store.record_paths())
+    With `everything`, also what it says of pictures that are not recorded.
+    """
+    named = {path: collection.hashes(path, store.folder) for path in collection.paths(store)}
+    if everything and not collection.keeps_blobs:
+        lost = lost | (set().union(*named.values()) - named_in(store, store.record_paths()))
+    going = [path for path, names in named.items() if names & lost]
+    for path in going:
+        removal.forget(collection, path, lost)
+    return set().union(*(named[path] for path in going)) if collection.keeps_blobs else set()
 
 
 def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
@@ -264,11 +260,12 @@ def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
         yield from map(store.record_path, run.keys)
         if run.call:
             yield from pending.answers(store, run.call.run)
-            yield pending.path_of(store, run.call.run)
+            yield pending.CALLS.path(store, run.call.run)
 
 
 def _needed(store: Store) -> set[str]:
-    return named_in(store, [*store.record_paths(), *sheet_paths(store)])
+    keeping = [collection for collection in registry.packable() if collection.keeps_blobs]
+    return named_in(store, [path for collection in keeping for path in collection.paths(store)])
 
 
 def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
@@ -279,18 +276,18 @@ def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
 
 
 def _is_in(path: Path, names: set[str]) -> bool:
-    # What an earlier forgetting had set aside when it was cut off comes back, or goes, as well.
-    return hash_of(path) in names or (path.name.endswith(ASIDE) and abandoned(path))
+    # Also what an earlier call had set aside when it was killed.
+    return hash_of(path) in names or (path.name.endswith(ASIDE) and is_abandoned(path))
 
 
 def _renamed(path: Path, removal: _Removal) -> Path:
-    """Set bytes aside, unless they are damaged or a stranger's file has that name; return where they are."""
+    """Set bytes aside, unless they are damaged or another file has that name; return their path."""
     aside = path.with_name(path.name + ASIDE)
     with contextlib.suppress(OSError):
         free = not os.path.lexists(aside) or removal.owns(aside)
         if free and removal.owns(path) and holds_its_name(path) and not path.name.endswith(ASIDE):
             return path.replace(aside)
-    # A link leads out, it is gone, or the disk has no room for another name: it is unlinked as it is.
+    # A link leads out, the file is gone, or the disk is full: it is unlinked under its own name.
     return path
 
 
@@ -308,4 +305,4 @@ def _brought_back(path: Path, removal: _Removal) -> bool:
 
 
 def _unclaimed(store: Store, chosen: Chosen) -> set[str]:
-    return {hash_of(path) for path in blob_paths(store) if abandoned(path)} if chosen.everything else set()
+    return {hash_of(path) for path in blob_paths(store) if is_abandoned(path)} if chosen.everything else set()

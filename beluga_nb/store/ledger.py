@@ -1,12 +1,13 @@
-"""The ledger of a store: what was spent in it, by whichever process, one line for each reservation.
+"""The ledger of a store: what all processes have spent in it, one line for each reservation.
 
-It lies among the calls that are under way and, like them, does not go into git.
+It lies beside the pending calls and, like them, does not go into git.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -14,24 +15,28 @@ from pathlib import Path
 
 from beluga_nb.errors import StoreError
 from beluga_nb.paths import open_file, read_head
-from beluga_nb.store.claims import Claim, Owner, is_written, owner_of, remove
-from beluga_nb.store.files import LEDGER
+from beluga_nb.store import files
+from beluga_nb.store.claims import Claim, ClaimWatch, is_abandoned, remove
+from beluga_nb.store.codec import encode_line
+from beluga_nb.store.collection import FileKind
 from beluga_nb.store.records import Store
 
-PATIENCE = 5.0
+LOCK_TIMEOUT = 5.0
 """Seconds that a process waits for another to write its line."""
 
-ABANDONED_AFTER = 4.0
+LOCK_ABANDONED_AFTER = 4.0
 """Seconds after which a claim on the ledger is abandoned: writing a line takes milliseconds.
 
-Less than `PATIENCE`, so that whoever waits for a dead machine does not give up before.
+Less than `LOCK_TIMEOUT`, so that the claim of a dead machine does not fail a call.
 """
 
 PIECE = 2**20
 """Bytes that are read at once, however long the file is."""
 
-_BEGINNING = b'{"schema":1}\n'
+_BEGINNING = encode_line({})
 _LONGEST_HEAD = 256
+
+LEDGER = FileKind(folder="pending", pattern=re.compile(re.escape(files.LEDGER)), beginnings=(b'{"schema":',))
 
 
 class StoreLedger:
@@ -43,15 +48,15 @@ class StoreLedger:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.path = store.folder / "pending" / LEDGER
+        self.path = store.folder / "pending" / files.LEDGER
         self._file: tuple[int, int] | None = None
-        self._lock_seen: tuple[tuple[int, int], float] = ((0, 0), 0.0)  # which one, and since when
+        self._lock = ClaimWatch(self.path.with_suffix(".lock"))
 
     def add(self, line: bytes) -> None:
         """Add a line, and wait until it is on the disk; raise `StoreError` where that fails."""
         if not self._is_there():
             self._add(_BEGINNING)
-        with self._alone():
+        with self._locked():
             self._add(line)
 
     def _add(self, line: bytes) -> None:
@@ -61,7 +66,7 @@ class StoreLedger:
             raise self._unusable(error.message.partition(": ")[2].rstrip(".")) from None
 
     def read(self, start: int) -> bytes | None:
-        """Return a piece from a place on, or None where it is no longer the file of the last time."""
+        """Return a piece from `start` on, or None where it is another file than at the last call."""
         try:
             if not start:
                 self._is_there()
@@ -78,7 +83,7 @@ class StoreLedger:
             raise self._unusable(error.strerror or str(error)) from None
 
     def _is_there(self) -> bool:
-        """Whether a ledger has begun; raise `StoreError` for what is none of ours, or cannot be read."""
+        """Whether a ledger has begun; raise `StoreError` for a file that is not ours, or cannot be read."""
         try:
             is_file = stat.S_ISREG(self.path.lstat().st_mode)
             head = read_head(self.path, _LONGEST_HEAD) if is_file else b""
@@ -89,13 +94,13 @@ class StoreLedger:
         before, begun, _ = head.partition(_BEGINNING)
         # A full disk may have cut off how it begins.
         if not is_file or not all(_BEGINNING.startswith(line) for line in before.split(b"\n")):
-            raise self._in_its_place(self.path)
+            raise self._not_ours(self.path)
         return bool(begun)
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        path, until = self.path.with_suffix(".lock"), time.monotonic() + PATIENCE
-        while (claim := self._claimed(path)) is None:
+    def _locked(self) -> Iterator[None]:
+        until = time.monotonic() + LOCK_TIMEOUT
+        while (claim := self._claim()) is None:
             if time.monotonic() > until:
                 raise self._unusable("another process does not let go of it", "Ask again")
             time.sleep(0.005)
@@ -104,17 +109,17 @@ class StoreLedger:
         finally:
             claim.release()
 
-    def _claimed(self, path: Path) -> Claim | None:
+    def _claim(self) -> Claim | None:
         try:
-            return Claim.take(path, self.store.folder)
+            return Claim.take(self._lock.path, self.store.folder)
         except FileExistsError:
             with contextlib.suppress(OSError):
-                self._remove_abandoned(path)
+                self._remove_abandoned()
             return None
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
 
-    def _in_its_place(self, path: Path) -> StoreError:
+    def _not_ours(self, path: Path) -> StoreError:
         return self._unusable(f"{path.name} is a file or folder of something else", "Move it away")
 
     def _unusable(self, reason: str, advice: str = "Make the store writable") -> StoreError:
@@ -123,19 +128,12 @@ class StoreLedger:
             f'Nothing was sent. {advice}, or use the setting budget = "session".',
         )
 
-    def _remove_abandoned(self, path: Path) -> None:
-        """Remove a claim that nobody holds; raise `StoreError` for what is no claim of ours."""
-        state = path.lstat()
-        which = (state.st_ino, state.st_mtime_ns)
-        if self._lock_seen[0] != which:
-            self._lock_seen = which, time.monotonic()
-        # A time of change that is yet to come never gets old.
-        age = max(time.time() - state.st_mtime, time.monotonic() - self._lock_seen[1])
-        if not is_written(path):
-            raise self._in_its_place(path)
-        try:
-            holder = owner_of(path)
-        except OSError:
-            holder = Owner()
-        if age > ABANDONED_AFTER or holder.is_gone:
-            remove(path, holder.token)
+    def _remove_abandoned(self) -> None:
+        """Remove an abandoned claim; raise `StoreError` for what is no claim of ours."""
+        self._lock.look()
+        if not self._lock.is_ours:
+            raise self._not_ours(self._lock.path)
+        # By the clock of the file system, too: one that was left days ago must not cost a wait.
+        silent_for = max(self._lock.age, self._lock.silent_for)
+        if is_abandoned(self._lock.holder, silent_for=silent_for, silence=LOCK_ABANDONED_AFTER):
+            remove(self._lock.path, self._lock.holder.token)

@@ -5,14 +5,13 @@
     beluga_store/records/1c/1c7ff8a6….json     and blobs, sheets, scores and marks, as in a store
     beluga_store/votes/5e0c9f1a….jsonl         the votes on these pictures, named by their own SHA-256
 
-The same notebook always gives the same bytes: sorted, without times, nothing compressed, since pictures are
-already and other versions of zlib would give other bytes.
+The same notebook always gives the same bytes: sorted, and without times. Nothing is compressed: pictures
+already are, and each version of zlib gives other bytes.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,29 +19,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from beluga_nb.errors import StoreError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import remove_parts, replacing
 from beluga_nb.redaction import redact_bytes
-from beluga_nb.store import files, zips
-from beluga_nb.store.folder import Sheet, sheets
-from beluga_nb.store.marks import Mark, scan
+from beluga_nb.store import files, registry, zips
+from beluga_nb.store.codec import encode_line
+from beluga_nb.store.collection import Blob, Collection
+from beluga_nb.store.folder import BLOBS
+from beluga_nb.store.format import RECORDS, Entry, references_of
 from beluga_nb.store.notebooks import Notebook, Output, loaded, read_bytes
-from beluga_nb.store.records import SCHEMA, Entry, Store
-from beluga_nb.store.scores import Score, scores
-from beluga_nb.store.votes import packed, votes
-from beluga_nb.store.zips import LARGEST_FILE, NOTEBOOK, STORE
+from beluga_nb.store.records import Store
+from beluga_nb.store.zips import FOLDER, LARGEST_FILE, NOTEBOOK, STORE
 from beluga_nb.text import plural, sanitize
 
-_BLOBS = "beluga_store/blobs/"
-STORE_JSON = f'{{"schema":{SCHEMA}}}\n'.encode()
+STORE_JSON = encode_line({})
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A pack that was written, and how many pictures are in it."""
+    """A written pack, and the number of pictures in it."""
 
     path: Path
     notebook: str
@@ -56,17 +54,17 @@ class Packed:
 
 
 def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
-    """Write a notebook and what its outputs show to a zip: of the same name beside it, unless said otherwise.
+    """Write a notebook and the recordings that it needs to a zip: `to`, or beside it under the same name.
 
     Raises `StoreError` where the notebook shows what is not recorded, or the zip cannot be written.
     """
-    cells, said = loaded(notebook, lambda data: (data, read_bytes(data)))
+    cells, parsed = loaded(notebook, lambda data: (data, read_bytes(data)))
     if not NOTEBOOK.fullmatch(notebook.name):
         raise StoreError(
             f"'{sanitize(notebook.name, 80)}' cannot be packed.", "Name a file that ends in .ipynb."
         )
     to = to or notebook.with_suffix(".zip")
-    entries = _needed_by(notebook.name, said, [row.entry for row in store.index.table().rows])
+    entries = _needed_by(notebook.name, parsed, [row.entry for row in store.index.table().rows])
     _check_free(to)
     with _replacing(to) as file, zipfile.ZipFile(file, "w") as zipped:
         contained = {notebook.name: lambda: cells, **_files(store, cells, entries)}
@@ -75,9 +73,9 @@ def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
     return Packed(to, notebook.name, len({entry.image for entry in entries if entry.image}))
 
 
-def _needed_by(notebook: str, said: Notebook, entries: Sequence[Entry]) -> list[Entry]:
-    shown = _shown_in(notebook, said.outputs, entries)
-    asked = [entry for entry in entries if said.asks_for(entry.request.prompt)]
+def _needed_by(name: str, notebook: Notebook, entries: Sequence[Entry]) -> list[Entry]:
+    shown = _shown_in(name, notebook.outputs, entries)
+    asked = [entry for entry in entries if notebook.asks_for(entry.request.prompt)]
     found = {entry.key: entry for entry in (*shown, *asked)}
     return [found[key] for key in sorted(found)]
 
@@ -97,52 +95,45 @@ def _shown_in(notebook: str, shown: Iterable[Output], entries: Sequence[Entry]) 
 
 
 def _meant(output: Output, entries: Sequence[Entry]) -> Sequence[Entry]:
-    # The same bytes may answer several requests, and another prompt than the shown one is nobody's business.
+    # The same bytes may answer several requests. Other prompts than the shown one may be private.
     meant = [entry for entry in entries if sanitize(entry.request.prompt, 200) in output.text]
     return meant or entries
 
 
-def _shows(cells: bytes, store: Store, sheet: Sheet) -> bool:
-    """Whether a notebook holds a sheet: the labels of another one may be prompts, which stay at home."""
+def _files(store: Store, cells: bytes, entries: Sequence[Entry]) -> Mapping[str, Callable[[], bytes]]:
+    recorded = references_of(entries)
+    blobs = {blob for entry in entries for blob in entry.blobs}
+    contained: dict[str, Callable[[], bytes]] = {
+        RECORDS.place(entry.key): partial(files.read, store.record_path(entry.key), root=store.folder)
+        for entry in entries
+    }
+
+    def is_wanted(collection: Collection[Any], value: Any) -> bool:
+        return collection.references(value).within(recorded) and (
+            not collection.is_private(value) or _shows(cells, store, collection.blobs(value))
+        )
+
+    for collection in registry.attached():
+        for packed in collection.packed(store, partial(is_wanted, collection)):
+            contained[packed.place] = packed.read
+            blobs.update(blob for value in packed.values for blob in collection.blobs(value))
+    contained |= {
+        store.blob_path(blob).relative_to(store.folder).as_posix(): partial(store.blob, blob)
+        for blob in blobs
+    }
+    return {STORE: lambda: STORE_JSON, **{f"{FOLDER}/{place}": read for place, read in contained.items()}}
+
+
+def _shows(cells: bytes, store: Store, blobs: Iterable[Blob]) -> bool:
+    """Whether a notebook holds one of the blobs, in base64."""
     try:
-        return base64.b64encode(store.blob(sheet.blob)) in cells
+        return any(base64.b64encode(store.blob(blob)) in cells for blob in blobs)
     except StoreError:
         return False
 
 
-def _files(store: Store, cells: bytes, entries: Sequence[Entry]) -> Mapping[str, Callable[[], bytes]]:
-    previews = {entry.preview.sha256 for entry in entries if entry.preview}
-    described = [(path, said) for path, said in sheets(store) if isinstance(said, Sheet)]
-    within = [
-        (path, sheet)
-        for path, sheet in described
-        if previews.issuperset(sheet.of) and (not sheet.words or _shows(cells, store, sheet))
-    ]
-    blobs = {blob for entry in entries for blob in entry.blobs} | {sheet.blob for _, sheet in within}
-    images = {entry.image.sha256 for entry in entries if entry.image}
-    paths = [store.record_path(entry.key) for entry in entries] + [path for path, _ in within]
-    paths += [path for path, said in scores(store) if isinstance(said, Score) and said.image in images]
-    paths += [path for path, said in scan(store) if isinstance(said, Mark) and said.picture in images]
-    return {
-        STORE: lambda: STORE_JSON,
-        **{_name(store, path): partial(files.read, path, root=store.folder) for path in paths},
-        **_votes(store, images),
-        **{_name(store, store.blob_path(blob)): partial(store.blob, blob) for blob in blobs},
-    }
-
-
-def _votes(store: Store, images: set[str]) -> Mapping[str, Callable[[], bytes]]:
-    written = packed(votes(store), images)
-    name = f"beluga_store/votes/{hashlib.sha256(written).hexdigest()}.jsonl"
-    return {name: lambda: written} if written else {}
-
-
-def _name(store: Store, path: Path) -> str:
-    return "beluga_store/" + path.relative_to(store.folder).as_posix()
-
-
 def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
-    if not name.startswith(_BLOBS):  # a notebook may hold a key that somebody has typed
+    if not name.startswith(f"{FOLDER}/{BLOBS.folder}/"):  # a notebook may hold a key that was typed in it
         data = redact_bytes(data)
     if len(data) > LARGEST_FILE:
         raise StoreError(f"{name} has {len(data):,} bytes.", f"At most {LARGEST_FILE:,} can be packed.")

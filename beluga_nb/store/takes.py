@@ -1,4 +1,4 @@
-"""Takes: the labels under which the same is sampled anew."""
+"""Takes: the labels under which the same request is sampled again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
 
-def retaken(
+def next_free_take(
     request: Request,
     store: Store,
     *,
@@ -21,8 +21,8 @@ def retaken(
 ) -> Request:
     """Return the request as the first take that has no recording yet: "2", "3" … or "name.2" …
 
-    `reserved` holds the first samples of the takes that are being made. With `unfinished`, a take that a
-    lost call can still complete is returned too.
+    `reserved` holds the first samples of the takes that are being made. With `unfinished`, a take that an
+    earlier call can still complete is returned too.
     """
     prefix = f"{request.take}." if request.take else ""
     takes = (replace(request, take=f"{prefix}{number}") for number in count(2))
@@ -30,14 +30,14 @@ def retaken(
         take
         for take in takes
         if take.slice(0) not in reserved
-        and (not _begun(take, store, provider) or (unfinished and _recoverable(take, store, provider)))
+        and (_is_free(take, store, provider) or (unfinished and _is_recoverable(take, store, provider)))
     )
 
 
-def _recoverable(request: Request, store: Store, provider: str) -> bool:
-    left = pending.recoverable(store, request, provider=provider)
-    return any(not store.has(request.slice(sample), provider=provider) for sample in left)
+def _is_free(request: Request, store: Store, provider: str) -> bool:
+    return len(store.missing(request, provider=provider)) == request.n
 
 
-def _begun(request: Request, store: Store, provider: str) -> bool:
-    return any(store.has(request.slice(sample), provider=provider) for sample in request.samples)
+def _is_recoverable(request: Request, store: Store, provider: str) -> bool:
+    recoverable = pending.recoverable(store, request, provider=provider)
+    return bool(recoverable & store.missing(request, provider=provider))

@@ -1,25 +1,26 @@
-"""Verifying: what is recorded is whole, and what notebooks show is recorded. Nothing is changed."""
+"""Verifying that recordings are whole, and that what notebooks show is recorded. Nothing is changed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from beluga_nb.errors import StoreError
 from beluga_nb.images import SUFFIXES
-from beluga_nb.store import files, marks, pending
-from beluga_nb.store.folder import Sheet, blob_paths, hash_of, named_in, part_paths, sheets
+from beluga_nb.store import files, pending, registry
+from beluga_nb.store.codec import CorruptFileError
+from beluga_nb.store.collection import Blob, Collection, Found, References
+from beluga_nb.store.folder import blob_paths, hash_of, named_in, part_paths
 from beluga_nb.store.index import Row
-from beluga_nb.store.marks import Mark
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.pending import Pending
-from beluga_nb.store.records import Blob, NotPulled, Store, Unusable
+from beluga_nb.store.records import NotPulledError, Store
 from beluga_nb.store.runs import SHOWN_NAME, Run, runs
-from beluga_nb.store.scores import Score, scores
-from beluga_nb.store.votes import lines
+from beluga_nb.store.sheets import Sheet
 from beluga_nb.text import plural, sanitize
 
 _LISTED = 20
@@ -27,7 +28,7 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class Report:
-    """What was found: `problems`, and what is no problem but worth knowing.
+    """The `problems` of a store, and what is no problem but worth knowing.
 
     `unused` are recordings that none of the given notebooks needs, `unnamed` files that no record names.
     """
@@ -50,7 +51,7 @@ class Report:
         found = plural(len(self.problems), "problem") if self.problems else "all well"
         yield f"{self.checked}: {found}"
         yield from (f"  {problem}" for problem in self.problems)
-        yield from _listed("shown by none of these notebooks", [_told(run) for run in self.unused])
+        yield from _listed("shown by none of these notebooks", [_line(run) for run in self.unused])
         yield from _listed("named by no record", self.unnamed)
         calls = [f"{sanitize(call.run)}, “{sanitize(call.request.prompt, 60)}”" for call in self.calls]
         yield from _listed("calls without a known end", calls)
@@ -60,9 +61,8 @@ def _place(store: Store, path: Path) -> str:
     return sanitize(path.relative_to(store.folder).as_posix())
 
 
-def _told(run: Run) -> str:
-    count = run.count
-    pictures = plural(count, "picture")
+def _line(run: Run) -> str:
+    pictures = plural(run.count, "picture")
     return f"{sanitize(run.name)[:SHOWN_NAME]}  {pictures} of “{sanitize(run.prompt, 60)}”"
 
 
@@ -74,28 +74,57 @@ def _listed(what: str, lines: Sequence[str]) -> Iterator[str]:
             yield f"  … and {len(lines) - _LISTED} more"
 
 
+class _Value(NamedTuple):
+    """A value that hangs on recordings, and the file that it is in."""
+
+    collection: Collection[Any]
+    path: Path
+    value: Any
+
+
 def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
     """Return what is wrong with a store, and with what notebooks show of it."""
-    scanned = [(path, Unusable(row.unusable) if row.unusable else row) for path, row in store.index.scan()]
-    rows = [said for _, said in scanned if isinstance(said, Row)]
-    described = list(sheets(store))
-    whole = [said for _, said in described if isinstance(said, Sheet)]
-    scored, marked = list(scores(store)), list(marks.scan(store))
-    blobs = {blob for row in rows for blob in row.blobs} | {sheet.blob for sheet in whole}
+    rows, values, corrupt = _scan(store)
+    sheets = [each.value for each in values if isinstance(each.value, Sheet)]
+    blobs = {blob for row in rows for blob in row.blobs}
+    blobs |= {blob for each in values for blob in each.collection.blobs(each.value)}
     shown, unread = _shown(notebooks)
     return Report(
         checked=_checked(store, rows, notebooks),
         problems=(
-            *_unusable(store, [*scanned, *described, *scored, *marked]),
-            *_unusable_votes(store),
+            *(_problem(store, found) for found in corrupt),
             *_damaged(store, blobs),
             *unread,
-            *_not_recorded(shown, rows, whole),
+            *_not_recorded(shown, rows, sheets),
         ),
         unused=tuple(_unused(store, shown)) if notebooks else (),
-        unnamed=tuple(_unnamed(store, blobs, [*scanned, *described, *scored, *marked])),
+        unnamed=tuple(
+            _place(store, path)
+            for path in (
+                *_unnamed_blobs(store, blobs, corrupt),
+                *_of_nothing(rows, values, corrupt),
+                *part_paths(store),
+            )
+        ),
         calls=tuple(pending.calls(store)),
     )
+
+
+def _scan(store: Store) -> tuple[list[Row], list[_Value], list[Found[Any]]]:
+    """Return the records, the values that hang on them, and the files or lines that cannot be used."""
+    rows, values, corrupt = list[Row](), list[_Value](), list[Found[Any]]()
+    for path, row in store.index.scan():
+        if row.unusable is None:
+            rows.append(row)
+        else:
+            corrupt.append(Found(path, CorruptFileError(row.unusable)))
+    for collection in registry.attached():
+        for found in collection.scan(store):
+            if isinstance(found.value, CorruptFileError):
+                corrupt.append(found)
+            else:
+                values.append(_Value(collection, found.path, found.value))
+    return rows, values, corrupt
 
 
 def _checked(store: Store, rows: Sequence[Row], notebooks: Sequence[Path]) -> str:
@@ -104,19 +133,9 @@ def _checked(store: Store, rows: Sequence[Row], notebooks: Sequence[Path]) -> st
     return ", ".join([f"{sanitize(store.folder.name)} ({count})", *named])
 
 
-_Scanned = Sequence[tuple[Path, Row | Sheet | Score | Mark | Unusable]]
-
-
-def _unusable(store: Store, scanned: _Scanned) -> Iterator[str]:
-    for path, said in scanned:
-        if isinstance(said, Unusable):
-            yield f"{_place(store, path)}: {said}"
-
-
-def _unusable_votes(store: Store) -> Iterator[str]:
-    for path, number, said in lines(store):
-        if isinstance(said, Unusable):
-            yield f"{_place(store, path)}, line {number}: {said}"
+def _problem(store: Store, found: Found[Any]) -> str:
+    line = f", line {found.line}" if found.line else ""
+    return f"{_place(store, found.path)}{line}: {found.value.reason}"
 
 
 def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
@@ -126,14 +145,14 @@ def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
             place = _place(store, store.blob_path(blob))
             try:
                 store.blob(blob)
-            except NotPulled:
+            except NotPulledError:
                 yield f"{place}: only its Git LFS pointer is here: git lfs pull"
             except StoreError as error:
                 yield f"{place}: {error.message.partition(': ')[2]}"
 
 
 def _not_whole(store: Store, blobs: Sequence[Blob]) -> Iterator[Blob]:
-    """Yield the blobs of one folder that are not plain files with the right bytes, read and hashed anew."""
+    """Yield the blobs of one folder that are not plain files with the right bytes; all are hashed again."""
     folder = store.blob_path(blobs[0]).parent
     there = set() if store.outside(folder) else set(files.names(folder, links=False))
     for blob in blobs:
@@ -171,14 +190,14 @@ def _not_recorded(
 
 
 def _previews_of(output: Output, previews: Mapping[str, set[str]], whole: Sequence[Sheet]) -> set[str]:
-    """Return what an output may show by what is recorded; nothing where that is not known."""
+    """Return the recorded previews and sheets that an output may show; nothing where none is known."""
     parts = [previews.get(name, set()) for name in output.hashes]
     if len(parts) == 1:
         return parts[0]
     return {sheet.blob.sha256 for sheet in whole if _is_of(sheet, parts)}
 
 
-def _is_of(sheet: Sheet, parts: Sequence[Collection[str]]) -> bool:
+def _is_of(sheet: Sheet, parts: Sequence[Set[str]]) -> bool:
     return len(sheet.of) == len(parts) and all(
         each in part for each, part in zip(sheet.of, parts, strict=True)
     )
@@ -195,17 +214,23 @@ def _unused(store: Store, shown: Mapping[Path, Notebook]) -> Iterator[Run]:
             yield replace(run, rows=rest)
 
 
-def _unnamed(store: Store, blobs: Iterable[Blob], scanned: _Scanned) -> Iterator[str]:
-    named = {blob.sha256 for blob in blobs}
-    # What cannot be read may name some as well, such as a record of a newer format.
-    named |= named_in(store, [path for path, said in scanned if isinstance(said, Unusable)])
-    images = {said.image for _, said in scanned if isinstance(said, Row)}
-    about = {path: _image_of(said) for path, said in scanned if isinstance(said, Score | Mark)}
-    of_nothing = [path for path, image in about.items() if image not in images]
-    left = [path for path in blob_paths(store) if hash_of(path) not in named]
-    for path in [*left, *of_nothing, *part_paths(store)]:
-        yield _place(store, path)
+def _unnamed_blobs(store: Store, blobs: Iterable[Blob], corrupt: Iterable[Found[Any]]) -> list[Path]:
+    """Return the blobs that no file names, not even one that cannot be used, such as of a newer format."""
+    named = {blob.sha256 for blob in blobs} | named_in(store, [found.path for found in corrupt])
+    return [path for path in blob_paths(store) if hash_of(path) not in named]
 
 
-def _image_of(said: Score | Mark) -> str:
-    return said.image if isinstance(said, Score) else said.picture
+def _of_nothing(
+    rows: Iterable[Row], values: Iterable[_Value], corrupt: Iterable[Found[Any]]
+) -> Iterable[Path]:
+    """Return the files all of whose values are about pictures that are not recorded."""
+    recorded = References(
+        pictures={row.image for row in rows if row.image},
+        previews={row.preview for row in rows if row.preview},
+    )
+    of_nothing, used = dict[Path, None](), {found.path for found in corrupt}
+    for each in values:
+        if each.collection.references(each.value).within(recorded):
+            used.add(each.path)
+        of_nothing[each.path] = None
+    return [path for path in of_nothing if path not in used]

@@ -1,32 +1,38 @@
-"""Votes: one file of lines per voting session, which is only ever added to.
+"""Votes: one file of lines per voting session. Lines are only ever added.
 
     votes/2026-11-24T12-05-00Z-1f0c9b2e.jsonl   a line for each answer, or for one that was taken back
 
-A vote names two pictures by their SHA-256, and no model: what they stand for is known from the pictures.
-Sessions of other people and of other git branches lie beside it, and all of them count; a vote that lies in
-two files counts once. Forgetting a picture blanks the lines that name it, where they stand.
+A vote names two pictures by their SHA-256, and no model: the records of the pictures name it. Sessions of
+other people and of other git branches lie beside it and count, too. A vote that lies in two files counts
+once. Forgetting a picture blanks the lines that name it, in place.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from beluga_nb.paths import open_file
 from beluga_nb.store import files
-from beluga_nb.store.records import SCHEMA, Store, Unusable, canonical_json, damage_told, json_of
-from beluga_nb.store.scores import told_of
+from beluga_nb.store.codec import CorruptFileError, encode_line
+from beluga_nb.store.collection import Collection, Found, PackedFile, References, hashes_in
+from beluga_nb.store.scores import naming
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import text, whole
+
+if TYPE_CHECKING:
+    from beluga_nb.store.records import Store
 
 ANSWERS = {"left", "right", "tie", "both bad"}
 
@@ -41,7 +47,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 class Vote:
     """An answer to which of two pictures is better, shown `left` and `right`; `time` is Unix time.
 
-    `voter` is what the voter chose to be called, if anything.
+    `voter` is a name that the voter chose, if any.
     """
 
     id: str
@@ -52,8 +58,8 @@ class Vote:
     time: int = 0
 
     def to_line(self) -> bytes:
-        """Return the vote as it is written."""
-        return canonical_json({"schema": SCHEMA, **asdict(self)}) + b"\n"
+        """Return its line in a file."""
+        return encode_line(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,13 @@ class Undone:
     id: str
 
     def to_line(self) -> bytes:
-        """Return it as it is written."""
-        return canonical_json({"schema": SCHEMA, "undo": self.id}) + b"\n"
+        """Return its line in a file."""
+        return encode_line({"undo": self.id})
 
 
 @dataclass(frozen=True)
 class Box:
-    """Where the votes of one session go; the file is made by the first."""
+    """The votes of one session; the first makes their file."""
 
     store: Store
     voter: str = ""
@@ -99,82 +105,109 @@ class Box:
         self._add(Undone(vote.id).to_line())
 
     def _add(self, line: bytes) -> None:
-        with told_of("Votes"):
+        with naming("Votes"):
             self.store.add_line(self.path, line)
 
 
-def vote_paths(store: Store) -> list[Path]:
-    """Return where votes are."""
-    return store.paths("votes", depth=1, suffix=".jsonl")
-
-
-def said_of(line: bytes) -> Vote | Undone:
-    """Return what a line says; raise `Unusable` where it is damaged or of a newer format."""
-    said = json_of(line)
-    with damage_told():
-        return Undone(_matching(_ID, said["undo"])) if "undo" in said else _vote(said)
-
-
-def _vote(said: Mapping[str, object]) -> Vote:
-    answer = text(said["answer"])
+def _parse(fields: Mapping[str, Any]) -> Vote | Undone:
+    if "undo" in fields:
+        return Undone(_matching(_ID, fields["undo"]))
+    answer = text(fields["answer"])
     if answer not in ANSWERS:
         raise ValueError("no vote")
     return Vote(
-        id=_matching(_ID, said["id"]),
-        left=_matching(files.SHA256, said["left"]),
-        right=_matching(files.SHA256, said["right"]),
+        id=_matching(_ID, fields["id"]),
+        left=_matching(files.SHA256, fields["left"]),
+        right=_matching(files.SHA256, fields["right"]),
         answer=answer,
-        voter=sanitize(text(said["voter"]), LONGEST_VOTER),
-        time=whole(said["time"]),
+        voter=sanitize(text(fields["voter"]), LONGEST_VOTER),
+        time=whole(fields["time"]),
     )
 
 
-def _matching(pattern: re.Pattern[str], said: object) -> str:
-    if not pattern.fullmatch(name := text(said)):
+def _matching(pattern: re.Pattern[str], value: object) -> str:
+    if not pattern.fullmatch(name := text(value)):
         raise ValueError("no name")
     return name
 
 
-def lines(store: Store) -> Iterator[tuple[Path, int, Vote | Undone | Unusable]]:
-    """Yield what each line of each file says, or why it is unusable, with its number from 1 on."""
-    for path in vote_paths(store):
+def _references(vote: Vote | Undone) -> References:
+    return References({vote.left, vote.right} if isinstance(vote, Vote) else set())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Votes(Collection[Vote | Undone]):
+    """Files of lines. In a pack all votes are in one file, which is named by its own SHA-256."""
+
+    def found(self, path: Path, store: Store) -> list[Found[Vote | Undone]]:
         try:
-            written = files.read(path, root=store.folder, most=files.LARGEST_LINES)
-        except FileNotFoundError:  # someone else has just forgotten it
-            continue
+            lines = files.read(path, root=store.folder, most=self.largest).splitlines()
+        except FileNotFoundError:
+            raise
         except OSError as error:
-            yield path, 1, Unusable(error.strerror or str(error))
-            continue
-        for number, line in enumerate(written.splitlines(), 1):
-            if line.strip():
-                yield path, number, _said(line)
+            return [Found(path, CorruptFileError(error.strerror or str(error), path), 1)]
+        return [Found(path, self._line(line), number) for number, line in enumerate(lines, 1) if line.strip()]
+
+    def _line(self, line: bytes) -> Vote | Undone | CorruptFileError:
+        try:
+            return self.decode(line)
+        except CorruptFileError as error:
+            return error
+
+    def is_ours(self, path: Path, root: Path) -> bool:
+        del path, root
+        return True  # `forget` blanks no other lines than ours
+
+    def hashes(self, path: Path, root: Path) -> set[str]:
+        return hashes_in(files.head(path, root=root))
+
+    def packed(
+        self, store: Store, is_wanted: Callable[[Vote | Undone], bool]
+    ) -> Iterator[PackedFile[Vote | Undone]]:
+        cast = [vote for vote in votes(store) if is_wanted(vote)]
+        written = b"".join(vote.to_line() for vote in cast)
+        if written:
+            yield PackedFile(self.place(hashlib.sha256(written).hexdigest()), cast, lambda: written)
+
+    def unpacked(self, name: str, data: bytes) -> Sequence[Vote | Undone]:
+        if hashlib.sha256(data).hexdigest() != name:
+            raise ValueError(name)
+        cast = [self.decode(line) for line in data.splitlines()]
+        if not all(isinstance(vote, Vote) for vote in cast):
+            raise CorruptFileError("a pack holds no vote that was taken back")
+        return cast
+
+    def forget(self, path: Path, pictures: Set[str], *, root: Path) -> bool:
+        files.check_inside(path, root)
+        return blank(path, pictures, root=root)
 
 
-def _said(line: bytes) -> Vote | Undone | Unusable:
-    try:
-        return said_of(line)
-    except Unusable as unusable:
-        return unusable
+VOTES = _Votes(
+    folder="votes",
+    pattern=re.compile(r".*\.jsonl", re.DOTALL),
+    suffix=".jsonl",
+    depth=1,
+    largest=files.LARGEST_LINES,
+    parse=_parse,
+    name=lambda vote: vote.id,
+    first_fields={"answer", "schema"},
+    references=_references,
+)
 
 
 def votes(store: Store) -> list[Vote]:
-    """Return the votes of everybody that were not taken back, the oldest first."""
-    said = [each for _, _, each in lines(store)]
-    undone = {each.id for each in said if isinstance(each, Undone)}
-    cast = {each.id: each for each in said if isinstance(each, Vote) and each.id not in undone}
+    """Return the votes of all sessions that were not taken back, the oldest first."""
+    found = list(VOTES.values(store))
+    undone = {each.id for each in found if isinstance(each, Undone)}
+    cast = {each.id: each for each in found if isinstance(each, Vote) and each.id not in undone}
     return sorted(cast.values(), key=lambda vote: (vote.time, vote.id))
 
 
-def packed(cast: Iterable[Vote], images: Collection[str]) -> bytes:
-    """Return the votes on some pictures, as the lines of one file."""
-    return b"".join(vote.to_line() for vote in cast if {vote.left, vote.right} <= set(images))
-
-
-def blank(path: Path, names: Collection[str], *, root: Path) -> bool:
+def blank(path: Path, names: Set[str], *, root: Path) -> bool:
     """Blank the lines that name one of these pictures; return whether nothing else is in the file.
 
-    Each is overwritten where it stands, which needs no room on the disk and loses no line that is added
-    meanwhile. A file with a second name, as backups of hard links give it, is written anew.
+    Lines are overwritten in place, which needs no room on the disk and loses no line that is added meanwhile.
+    A file with a second hard link, such as a backup, is written anew.
     """
     wanted = [name.encode() for name in names]
     with open_file(path, os.O_RDWR) as file:
@@ -201,6 +234,6 @@ def blank(path: Path, names: Collection[str], *, root: Path) -> bool:
 
 
 def _is_undo(line: bytes) -> bool:
-    with contextlib.suppress(Unusable):
-        return isinstance(said_of(line), Undone)
+    with contextlib.suppress(CorruptFileError):
+        return isinstance(VOTES.decode(line), Undone)
     return False

@@ -1,7 +1,7 @@
-"""Zips of anybody: opened only as far as is known beforehand, and what may be in a pack.
+"""Zips that anybody may have made, and what may be in a pack.
 
-That is how many files a zip lists, how large each is, and that no two of them are the same bytes of it. No
-name becomes a path unless it is one that `pack` would give (S38).
+Before a zip is read, it is checked how many files it lists, how large each is, and that no two of them share
+bytes. No name becomes a path unless it is one that `pack` would give (S38).
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import open_file
-from beluga_nb.store.files import LARGEST_JSON, LARGEST_LINES
+from beluga_nb.store import registry
+from beluga_nb.store.collection import Blob, Collection
+from beluga_nb.store.files import MARK
+from beluga_nb.store.folder import BLOBS
 from beluga_nb.text import sanitize
 
 LARGEST_FILE = 64 * 2**20
@@ -37,14 +41,14 @@ LARGEST_LIST = 300 * MOST_FILES
 HIGHEST_RATIO = 200
 """How much larger than in the zip a file may be, from a megabyte on."""
 
-STORE = "beluga_store/store.json"
+FOLDER = "beluga_store"
+"""The folder of the store in a pack."""
+
+STORE = f"{FOLDER}/{MARK}"
 NOTEBOOK = re.compile(r"[^/\\:\x00-\x1f\x7f]{1,200}\.ipynb")
-STORED = re.compile(
-    r"beluga_store/(?P<room>records|blobs|sheets|scores|marks)/"
-    r"(?P<head>[0-9a-f]{2})/(?P<name>[0-9a-f]{64})"
-    r"(?P<suffix>\.json|\.png|\.jpg|\.webp)"
-)
-VOTES = re.compile(r"beluga_store/votes/(?P<name>[0-9a-f]{64})\.jsonl")
+
+_STORED = re.compile(rf"{FOLDER}/[a-z]+/(?:[0-9a-f]{{2}}/)?(?P<name>[0-9a-f]{{64}})(?P<suffix>\.[a-z]+)")
+_MEDIA_TYPES = {suffix: media_type for media_type, suffix in SUFFIXES.items()}
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can have
 _PLAIN_FILE = (stat.S_IFREG | 0o644) << 16
@@ -55,48 +59,67 @@ _LOCAL_HEADER = 30  # bytes, without the name
 _TAIL = 2**16 + 22 + 76  # bytes from the end in which a zip says where its list is, and how long
 _LIST_ENDS, _LONG_LIST_ENDS = b"PK\5\6", b"PK\6\6"
 
-# What zipfile raises for bytes that are no zip, in one version of Python or another.
+# What zipfile raises for bytes that are no zip, in any version of Python.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
     *(ValueError, IndexError, KeyError, OverflowError, struct.error, UserWarning),
 )
 
 
-class Rejected(Exception):
-    """A zip is not as it should be; the text says why, and a hint may say what to do."""
+class InvalidPackError(Exception):
+    """A zip is no pack; the text says why, and a hint may say what to do."""
 
 
 @contextmanager
 def opened(file: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip; raise `Rejected` where it is none, is damaged, or is found to be so in the block."""
+    """Open a zip; raise `InvalidPackError` where it is none, or is found to be damaged, in the block too."""
     try:
         with open_file(file) as data:
             _check_list(data)
             with warnings.catch_warnings():
-                # Of a damaged field it would go on and warn. Filters hold for all threads: so of it alone.
+                # zipfile only warns of a damaged field. Filters hold for all threads: so for its module.
                 warnings.filterwarnings("error", category=UserWarning, module="zipfile")
                 zipped = zipfile.ZipFile(data)
             with zipped:
                 yield zipped
     except OSError as error:
-        raise Rejected(error.strerror or str(error)) from None
+        raise InvalidPackError(error.strerror or str(error)) from None
     except _DAMAGED as error:
-        raise Rejected(f"it is damaged ({type(error).__name__})") from None
+        raise InvalidPackError(f"it is damaged ({type(error).__name__})") from None
+
+
+def collection_of(name: str) -> tuple[Collection[Any], str] | None:
+    """Return the collection of a file in a pack and the name in it, or None where the file is of none."""
+    if stored := _STORED.fullmatch(name):
+        for collection in registry.packable():
+            if name == f"{FOLDER}/{collection.place(stored['name'])}":
+                return collection, stored["name"]
+    return None
+
+
+def blob_of(name: str) -> Blob | None:
+    """Return the blob that a file in a pack is by its name, or None where it is none."""
+    stored = _STORED.fullmatch(name)
+    if stored and stored["suffix"] in _MEDIA_TYPES:
+        sha256 = stored["name"]
+        if name == f"{FOLDER}/{BLOBS.folder}/{sha256[:2]}/{sha256}{stored['suffix']}":
+            return Blob(sha256, _MEDIA_TYPES[stored["suffix"]])
+    return None
 
 
 def new(name: str) -> zipfile.ZipInfo:
-    """Return how a file is listed in a pack that is written: the same for the same name, at any time."""
+    """Return the entry of a file in a new pack: always the same for the same name."""
     info = zipfile.ZipInfo(name, _LONG_AGO)
     info.create_system, info.external_attr = _UNIX, _PLAIN_FILE
     return info
 
 
 def is_pack(file: Path) -> bool:
-    """Whether a file is a pack as we write it: one notebook and a store, and nothing that we would not."""
+    """Whether a file is a pack as we write it: one notebook and a store, and nothing else."""
     try:
         with opened(file) as zipped:
             infos = checked(zipped)
-    except Rejected:
+    except InvalidPackError:
         return False
     names = [info.filename for info in infos]
     return STORE in names and sum(map(_is_notebook, names)) == 1 and all(map(_is_written, infos))
@@ -121,59 +144,56 @@ def _check_list(file: IO[bytes]) -> None:
     sizes = [tail[end + 12 : end + 16]] if end >= 0 else []
     sizes += [tail[at + 40 : at + 48] for at in [tail.rfind(_LONG_LIST_ENDS, 0, max(end, 0))] if at >= 0]
     if any(int.from_bytes(size, "little") > LARGEST_LIST for size in sizes):
-        raise Rejected("it lists too many files")
+        raise InvalidPackError("it lists too many files")
     file.seek(0)
 
 
 def checked(zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """Return the files of a zip; raise `Rejected` unless each is one of a pack, by name, kind and size."""
+    """Return the files of a zip; raise `InvalidPackError` unless each belongs in a pack: name, kind, size."""
     infos = zipped.infolist()
     if len(infos) > MOST_FILES or sum(info.file_size for info in infos) > LARGEST_PACK:
-        raise Rejected("it is too large")
+        raise InvalidPackError("it is too large")
     _check_apart(infos, zipped.start_dir)
     seen: set[str] = set()
     for info in infos:
         _check_entry(info)
         if info.filename.casefold() in seen:
-            raise Rejected(f"it holds {quoted(info)} twice")
+            raise InvalidPackError(f"it holds {quoted(info)} twice")
         seen.add(info.filename.casefold())
     return infos
 
 
 def _check_apart(infos: list[zipfile.ZipInfo], end: int) -> None:
-    # A few bytes that count for many files are a bomb, though no file is large.
+    # A zip bomb lists the same few bytes as many files.
     for info in sorted(infos, key=lambda info: info.header_offset, reverse=True):
         name = len(info.orig_filename.encode("utf-8", "replace"))
         if info.header_offset + _LOCAL_HEADER + name + info.compress_size > end:
-            raise Rejected(f"{quoted(info)} overlaps what follows it")
+            raise InvalidPackError(f"{quoted(info)} overlaps what follows it")
         end = info.header_offset
 
 
 def _check_entry(info: zipfile.ZipInfo) -> None:
     # As it is written in the zip: zipfile cuts names at a NUL, or takes another one from an extra field.
     name = info.orig_filename
-    stored = STORED.fullmatch(name)
-    known = NOTEBOOK.fullmatch(name) or VOTES.fullmatch(name) or name == STORE
-    if not (known or (stored and stored["name"].startswith(stored["head"]))):
-        raise Rejected(f"it holds {quoted(info)}, which is no file of a pack")
+    if not (NOTEBOOK.fullmatch(name) or name == STORE or blob_of(name) or collection_of(name)):
+        raise InvalidPackError(f"it holds {quoted(info)}, which is no file of a pack")
     if info.filename != name:
-        raise Rejected(f"it gives {quoted(info)} a second name")
+        raise InvalidPackError(f"it gives {quoted(info)} a second name")
     if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
-        raise Rejected(f"{quoted(info)} is no plain file")
+        raise InvalidPackError(f"{quoted(info)} is no plain file")
     if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
-        raise Rejected(f"{quoted(info)} is encrypted, or compressed in a way that is not read")
-    if info.file_size > _most(name, stored):
-        raise Rejected(f"{quoted(info)} is too large")
+        raise InvalidPackError(f"{quoted(info)} is encrypted, or compressed in a way that is not read")
+    if info.file_size > _largest(name):
+        raise InvalidPackError(f"{quoted(info)} is too large")
     if info.file_size > max(2**20, HIGHEST_RATIO * info.compress_size):
-        raise Rejected(f"{quoted(info)} is far larger than it looks")
+        raise InvalidPackError(f"{quoted(info)} is far larger than it looks")
 
 
-def _most(name: str, stored: re.Match[str] | None) -> int:
-    if VOTES.fullmatch(name):
-        return LARGEST_LINES
-    return LARGEST_JSON if stored and stored["room"] != "blobs" else LARGEST_FILE
+def _largest(name: str) -> int:
+    stored = collection_of(name)
+    return stored[0].largest if stored else LARGEST_FILE
 
 
 def quoted(info: zipfile.ZipInfo) -> str:
-    """Return the name of a file in a zip, to be told."""
+    """Return the name of a file in a zip for a message."""
     return f"'{sanitize(info.orig_filename, 120)}'"

@@ -18,16 +18,22 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from beluga_nb.console import shown_on
+from beluga_nb.call import Tally
+from beluga_nb.config.settings import Settings
+from beluga_nb.console import LISTENER, shown_on
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.hints import Surface
 from beluga_nb.images import SUFFIXES
 from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, Preview, Result
-from beluga_nb.session import LISTENER, Found, Job, Mark, Session, Settings, counted
+from beluga_nb.runtime import Job
+from beluga_nb.session import Session
 from beluga_nb.show import comparison
 from beluga_nb.show.preview import enlarged, preview_of, tile
 from beluga_nb.show.recipe import cell_of, recipe_text
+from beluga_nb.store.marks import Mark
+from beluga_nb.store.work import revocable
 from beluga_nb.text import plural, sanitize
+from beluga_nb.widgets.data import Found, PanelData
 from beluga_nb.widgets.state import DEFAULT, Original, Piece, State, Work
 
 MOST_SHOWN = 20
@@ -62,6 +68,7 @@ class Controller:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.session = session
+        self.data = PanelData(session)
         self.state = state
         self._names = names if names is not None else {}
         self._clock = clock
@@ -100,11 +107,11 @@ class Controller:
         return self._restart("provider", self._describe_provider)
 
     async def _describe_provider(self) -> None:
-        self.state.provider = await asyncio.to_thread(self.session.answering, self.state.model)
+        self.state.provider = await asyncio.to_thread(self.data.backend, self.state.model)
 
     def _list_models(self) -> None:
-        state, fitting = self.state, self.session.offered(self.state.search)
-        own = [each for each in self.session.offered() if each.id == state.model and each not in fitting]
+        state, fitting = self.state, self.data.models(self.state.search)
+        own = [each for each in self.data.models() if each.id == state.model and each not in fitting]
         state.models = (*own, *fitting)  # a search never hides the chosen model
         if not fitting:
             state.message = f"No model has “{sanitize(state.search, 60)}” in its id, name or provider."
@@ -115,12 +122,12 @@ class Controller:
 
     def _choose_model(self, name: str) -> None:
         state = self.state
-        model = next((each for each in self.session.offered() if each.id == name), None)
+        model = next((each for each in self.data.models() if each.id == name), None)
         if model is None:
-            model = self.session.offered()[0]
+            model = self.data.models()[0]
             state.message = f"The panel has no model '{sanitize(name, 80)}': {model.id} is chosen."
         state.model = model.id
-        state.sizes = tuple(self.session.sizes_of(model.id))
+        state.sizes = tuple(self.data.sizes(model.id))
         if state.size not in {DEFAULT, "auto", *model.sizes}:
             state.message = f"{model.id} has no size {state.size}: its default is chosen."
             state.size = DEFAULT
@@ -209,7 +216,7 @@ class Controller:
 
     def _always_buys(self, arguments: dict[str, Any]) -> bool:
         with suppress(BelugaError):  # the call itself reports it
-            return arguments.get("mode", self.session.settings().mode) in {"refresh", "off"}
+            return not self.session.settings(mode=arguments.get("mode")).reads_store
         return False
 
     async def _call(self, number: int, arguments: dict[str, Any]) -> None:
@@ -236,8 +243,11 @@ class Controller:
 
     async def _answer(self, work: Work, arguments: dict[str, Any]) -> Result:
         began = self._clock()
-        with counted() as tally:
-            job = self.session.submit(**arguments, yes=True, bridge="thread")
+        tally = Tally()
+        submit = partial(self.session.submit, **arguments, assume_yes=True, bridge="thread", tally=tally)
+        # On a thread, since it reads files before it starts. The bridge "nested" waits for a caller, and
+        # would never run behind a click.
+        job = await revocable(submit, lambda job: job.cancel())
         try:
             while not job.done():
                 seconds = int(self._clock() - began)
@@ -281,7 +291,7 @@ class Controller:
         results = [
             replace(pieces[0].result, pictures=tuple(each.picture for each in pieces)) for pieces in groups
         ]
-        return self.session.still(results)
+        return self.data.still(results)
 
     def choose(self, piece: Piece) -> Job[None]:
         """Enlarge a picture, and show its recipe, its cell and its note."""
@@ -294,7 +304,7 @@ class Controller:
 
     async def _enlarge(self, piece: Piece) -> None:
         self.state.enlarged = await asyncio.to_thread(enlarged, piece.picture)
-        self.state.marks = await asyncio.to_thread(self.session.marks)
+        self.state.marks = await asyncio.to_thread(self.data.marks)
         self._show_mark(piece)
 
     def _show_mark(self, piece: Piece) -> None:
@@ -316,7 +326,7 @@ class Controller:
         return self._start(partial(self._write_mark, piece, favourite=favourite, note=note))
 
     async def _write_mark(self, piece: Piece, *, favourite: bool, note: str) -> None:
-        mark = await asyncio.to_thread(self.session.mark, piece.picture, favourite=favourite, note=note)
+        mark = await asyncio.to_thread(self.data.mark, piece.picture, favourite=favourite, note=note)
         self.state.marks = {**self.state.marks, mark.picture: mark}
         self._show_mark(piece)
         self.search_history()
@@ -409,7 +419,7 @@ class Controller:
         await asyncio.sleep(DEBOUNCE)
         state = self.state
         found, more = await asyncio.to_thread(
-            self.session.found,
+            self.data.runs,
             state.history_query,
             model=state.history_model or None,
             since=state.since or None,
@@ -423,7 +433,7 @@ class Controller:
         return self._start(partial(self._recall, found.name))
 
     async def _recall(self, name: str) -> None:
-        await self._add(await asyncio.to_thread(self.session.recall, name))
+        await self._add(await asyncio.to_thread(self.data.recall, name))
 
     # Jobs.
 
@@ -442,7 +452,7 @@ class Controller:
     def _start(self, work: Task, *, keep_error: bool = False) -> Job[None]:
         if not keep_error:
             self.state.error = ()
-        job = self.session.beside(self._guarded(work))
+        job = self.session.start(self._guarded(work))
         self._started = [*self.jobs, job]
         return job
 

@@ -7,15 +7,16 @@ from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, display
 
 from beluga_nb.result import Result
-from beluga_nb.session import Session
+from beluga_nb.session import Session, default
 from beluga_nb.show.markup import NO_PICTURE, outside
+from beluga_nb.show.widget import bundle
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.comparison import comparison
 from beluga_nb.widgets.view.form import form
 from beluga_nb.widgets.view.history import history
 from beluga_nb.widgets.view.page import page
-from beluga_nb.widgets.view.parts import bundle, line, tabs
+from beluga_nb.widgets.view.parts import line, tabs
 from beluga_nb.widgets.view.results import gallery
 from beluga_nb.widgets.view.work import WorkList, error_lines
 
@@ -33,7 +34,7 @@ class Panel:
         self.state = State()
         self.controller = Controller(session, self.state, names=names)
         self._snapshots: list[DisplayHandle] = []
-        self.box = widgets.VBox(self._parts(session))
+        self.box = widgets.VBox(self._parts())
         self.box.add_class("beluga-panel")
         self.state.observe(lambda _: self._update(), "snapshot")
         self.controller.open()
@@ -53,7 +54,7 @@ class Panel:
         """The last unexpected exception, which is no error of beluga_nb, or None."""
         return self.controller.failure
 
-    def _parts(self, session: Session) -> list[widgets.DOMWidget]:
+    def _parts(self) -> list[widgets.DOMWidget]:
         state, controller = self.state, self.controller
         rooms = {
             "Pictures": gallery(state, controller),
@@ -61,7 +62,7 @@ class Panel:
             "History": history(state, controller),
         }
         return [
-            page(session.sizes_of("")),
+            page(controller.data.sizes()),
             form(state, controller),
             WorkList(state, controller).box,
             line(state, "message", "message"),
@@ -91,7 +92,7 @@ class Panel:
         return {**shown, "text/html": f'<div class="beluga-still">{html}</div>'}
 
 
-def open_panel(session: Session) -> Panel:
-    """Return a new panel on a session; in IPython, it can bind names of the notebook."""
+def panel(session: Session = default) -> Panel:
+    """Return a new panel on a session, in the notebook that runs, if one does."""
     shell = get_ipython()
     return Panel(session, shell.user_ns if shell else None)

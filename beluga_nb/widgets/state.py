@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from traitlets import Bool, Dict, Float, HasTraits, Instance, Int, Tuple, Unicode
 
+from beluga_nb.catalog import Model, Size
 from beluga_nb.result import Picture, Preview, Result
-from beluga_nb.session import Found, Mark, Model, Size
 from beluga_nb.show.comparison import SIDE_BY_SIDE
 from beluga_nb.show.markup import alt, caption
+from beluga_nb.store.marks import Mark
+from beluga_nb.widgets.data import Found
 
 DEFAULT = ""
 """The size or quality of a request without that parameter: the service uses its own default."""

@@ -209,8 +209,6 @@ def bought(server, folder, *, timeout=20.0):
             return await client(request)
         except Exception as error:
             return error
-        finally:
-            await client.aclose()
 
     result = asyncio.run(asked())
     [kept] = folder.glob("kept-*")

@@ -117,8 +117,6 @@ async def asked(base_url, request=FOX, *, retrying=False, **said):
         return await asyncio.wait_for((Retrying(client) if retrying else client)(request), 20)
     except BelugaError as failed:
         return failed
-    finally:
-        await client.aclose()
 
 
 def exchange(reply, request=FOX, **said):

@@ -67,10 +67,7 @@ def bought(server, folder):
 
     async def asked():
         client = Http(Endpoint(base_url=server.url, provider="wire", timeout=20))
-        try:
-            return await client(request)
-        finally:
-            await client.aclose()
+        return await client(request)
 
     began = time.monotonic()
     result = asyncio.run(asked())

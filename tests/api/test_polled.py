@@ -57,8 +57,6 @@ async def outcome_of(engine, request):
         return await asyncio.wait_for(engine(request), 30)
     except BelugaError as error:
         return error
-    finally:
-        await engine.aclose()
 
 
 def exchange(upstream, request=FOX, **said):
@@ -287,7 +285,6 @@ def test_cancelling_the_call_ends_the_polling():
             await asking
         seen = upstream.polled
         await asyncio.sleep(0.2)
-        await engine.aclose()
         return upstream.polled - seen
 
     with on_a_port(upstream.app, log_level="critical") as base_url:

@@ -50,8 +50,6 @@ def outcome_of(base_url, *, timeout=3.0):
             return await Retrying(client, Policy(attempts=2), sleep=no_time)(FOX)
         except EngineError as error:
             return error
-        finally:
-            await client.aclose()
 
     return asyncio.run(asked())
 

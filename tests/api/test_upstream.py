@@ -48,8 +48,6 @@ def asked(base_url, key, request=FOX):
             return await asyncio.wait_for(client(request), 30)
         except EngineError as error:
             return error
-        finally:
-            await client.aclose()
 
     return asyncio.run(once())
 

@@ -20,10 +20,16 @@ def notebook():
     return nbformat.read(NOTEBOOKS / "01-quickstart.ipynb", 4)
 
 
-def lab_with(notebook, **more):
-    # All cells are drawn at once, so that what is below the window can be looked at too.
+def lab_with(notebook):
+    """JupyterLab that draws all cells at once, so that those below the window can be seen too."""
     windowing = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
-    return Lab(notebook, files=[NOTEBOOKS / "beluga_store"], settings=windowing | more)
+    return Lab(notebook, files=[NOTEBOOKS / "beluga_store"], settings=windowing)
+
+
+@pytest.fixture
+def lab(notebook):
+    with lab_with(notebook) as lab:
+        yield lab
 
 
 def picture_count(notebook):
@@ -42,23 +48,22 @@ def outputs(notebook):
     ]
 
 
-def test_a_stranger_sees_every_picture_before_running_anything(notebook):
-    with lab_with(notebook) as lab:
-        lab.page.wait_for_timeout(1000)
-        pictures = lab.page.evaluate(LOADED_PICTURES)
-        assert len(pictures) == picture_count(notebook) > 5
-        assert pictures[0].startswith("A photorealistic beluga whale")
-        assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
+def test_a_stranger_sees_every_picture_before_running_anything(notebook, lab):
+    expected = picture_count(notebook)
+    lab.page.wait_for_function(f"expected => ({LOADED_PICTURES})().length >= expected", arg=expected)
+    pictures = lab.page.evaluate(LOADED_PICTURES)
+    assert len(pictures) == expected > 5
+    assert pictures[0].startswith("A photorealistic beluga whale")
+    assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
 
 
-def test_running_it_again_gives_the_same_bytes_and_asks_nobody(notebook):
-    with lab_with(notebook) as lab:
-        before = sorted((lab.work / "beluga_store").rglob("*"))
-        lab.run_all()
-        lab.page.wait_for_timeout(500)
-        assert len(lab.page.evaluate(LOADED_PICTURES)) == picture_count(notebook)
-        assert outputs(lab.save()) == outputs(notebook)
-        assert sorted((lab.work / "beluga_store").rglob("*")) == before
+def test_running_it_again_gives_the_same_bytes_and_asks_nobody(notebook, lab):
+    before = sorted((lab.work / "beluga_store").rglob("*"))
+    lab.run_all()
+    lab.page.wait_for_timeout(500)
+    assert len(lab.page.evaluate(LOADED_PICTURES)) == picture_count(notebook)
+    assert outputs(lab.save()) == outputs(notebook)
+    assert sorted((lab.work / "beluga_store").rglob("*")) == before
 
 
 def words(notebook):
@@ -79,20 +84,25 @@ def test_it_runs_where_nothing_is_recorded(notebook):
         assert list((lab.work / "beluga_store" / "records").rglob("*.json"))
 
 
-@pytest.mark.parametrize("bridge", ["thread", "nested"])
-def test_run_all_runs_every_cell_whichever_bridge_waits(notebook, bridge):
+def waiting(notebook, bridge):
+    """Cells that wait, each for a picture that nothing before it has recorded."""
     cells = [
         f"%load_ext beluga_nb\n%beluga config bridge={bridge}",
-        "%beluga --quiet -o slow fault: slow seconds=1.5 | a cat",
-        "import beluga_nb\nslower = beluga_nb.generate('fault: slow seconds=1 | a dog')",
-        "awaited = await beluga_nb.agenerate('a fox')",
+        f"%beluga --quiet -o slow fault: slow seconds=1.5 | a cat, {bridge}",
+        f"import beluga_nb\nslower = beluga_nb.generate('fault: slow seconds=1 | a dog, {bridge}')",
+        f"awaited = await beluga_nb.agenerate('a fox, {bridge}')",
         "len(slow), len(slower), len(awaited)",
     ]
-    fresh = nbformat.v4.new_notebook(
-        cells=list(map(nbformat.v4.new_code_cell, cells)), metadata=notebook.metadata
-    )
-    with Lab(fresh, BELUGA_FAULTS="1") as lab:
-        lab.run_all()
-        saved = lab.save()
-        assert [cell.execution_count for cell in saved.cells] == [1, 2, 3, 4, 5]
-        assert saved.cells[-1].outputs[0].data["text/plain"] == "(1, 1, 1)"
+    made = map(nbformat.v4.new_code_cell, cells)
+    return nbformat.v4.new_notebook(cells=list(made), metadata=notebook.metadata)
+
+
+def test_run_all_runs_every_cell_whichever_bridge_waits(notebook):
+    with Lab(waiting(notebook, "thread"), BELUGA_FAULTS="1") as lab:
+        for bridge in ("thread", "nested"):
+            if bridge == "nested":
+                lab.open(waiting(notebook, bridge), "nested.ipynb")
+            lab.run_all()
+            saved = lab.save()
+            assert [cell.execution_count for cell in saved.cells] == [1, 2, 3, 4, 5]
+            assert saved.cells[-1].outputs[0].data["text/plain"] == "(1, 1, 1)"

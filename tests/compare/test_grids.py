@@ -99,7 +99,7 @@ def test_a_grid_asks_for_every_combination_once_and_keeps_the_labels(session, en
 
 
 def test_running_again_and_in_another_session_buys_nothing(session, engine):
-    first = study(session, n=2).run(yes=True)
+    first = study(session, n=2).run(assume_yes=True)
     assert bought(engine) == 16
     first.run()
     again = study(session, n=2).run()
@@ -108,7 +108,7 @@ def test_running_again_and_in_another_session_buys_nothing(session, engine):
 
 
 def test_samples_carry_labels_and_numbers_and_are_read_when_they_are_looked_at(session):
-    samples = study(session, n=2).run(yes=True).samples
+    samples = study(session, n=2).run(assume_yes=True).samples
     assert len(samples) == 16
     assert samples[3].labels == {"animal": "cat", "style": "oil", "model": "flux-2.0"}
     assert [each.number for each in samples[2:4]] == [0, 1]
@@ -172,13 +172,13 @@ def test_a_size_that_becomes_another_is_said_once_before_anything_is_sent(sessio
 
 def test_r17_a_large_grid_asks_first(session, engine):
     asked = []
-    session.confirm = lambda question: asked.append(question)
+    session.resources.confirm = lambda question: asked.append(question)
     with pytest.raises(NotConfirmedError):
         study(session, n=2).run()
     assert engine.requests == []
     [question] = asked
     assert question.startswith("16 new pictures of gpt-image-2, flux-2.0, at most 0.24 USD")
-    session.confirm = lambda _: True
+    session.resources.confirm = lambda _: True
     assert study(session, n=2).run().counts["done"] == 8
 
 
@@ -209,7 +209,7 @@ def test_the_caps_of_the_session_hold_for_grids_too(session, engine):
 
 
 def test_no_more_are_on_their_way_than_may_be(session, engine):
-    study(session, animal=list("abcdefgh"), model=["flux-2.0"]).run(yes=True)
+    study(session, animal=list("abcdefgh"), model=["flux-2.0"]).run(assume_yes=True)
     assert bought(engine) == 16
     assert 1 < engine.most <= 4
 
@@ -234,7 +234,7 @@ def test_r14_a_key_a_balance_or_a_permission_that_is_missing_stops_the_sweep(ses
     engine.failures = {"a ": APIStatusError("Not you.", status=status)}
     grid = study(session, animal=list("abcdefgh"))
     with pytest.raises(APIStatusError):
-        grid.run(yes=True)
+        grid.run(assume_yes=True)
     assert len(engine.requests) <= 4
     counts = grid.counts
     assert counts["failed"] == len(engine.requests)
@@ -246,7 +246,7 @@ def test_what_is_recorded_is_shown_though_the_run_is_stopped(session, engine):
     engine.failures = {"a ": APIStatusError("Not you.", status=402)}
     grid = study(session, animal=[*"abcdefgh", "fox"])
     with pytest.raises(APIStatusError):
-        grid.run(yes=True)
+        grid.run(assume_yes=True)
     assert grid.counts["done"] == 4
 
 
@@ -333,7 +333,7 @@ def test_cells_that_ask_for_the_same_are_planned_as_often_as_they_are_asked(sess
         with pytest.raises(OverBudgetError):
             grid.run(mode=mode, max_images=11)
         assert bought(engine) == 0
-    grid.run(mode=mode, yes=True)
+    grid.run(mode=mode, assume_yes=True)
     assert bought(engine) == asked
 
 
@@ -497,7 +497,7 @@ def test_the_frame_has_a_line_for_each_picture_and_each_failure(session, engine)
 
 
 def test_the_sheet_is_a_labelled_png_and_scales_down_to_its_limit(session, tmp_path):
-    grid = study(session, n=2).run(yes=True)
+    grid = study(session, n=2).run(assume_yes=True)
     whole = decode(grid.sheet(tmp_path / "sheet.png").read_bytes()).size
     small = decode(grid.sheet(tmp_path / "small.png", limit=60_000).read_bytes()).size
     assert small[0] * small[1] <= 60_000 < whole[0] * whole[1]
@@ -506,7 +506,7 @@ def test_the_sheet_is_a_labelled_png_and_scales_down_to_its_limit(session, tmp_p
 
 
 def test_an_export_is_a_folder_of_lone_pictures_with_names_and_recipes(session, tmp_path):
-    grid = study(session, n=2, animal={"cat": "cat", "../é fox?": "fox"}).run(yes=True)
+    grid = study(session, n=2, animal={"cat": "cat", "../é fox?": "fox"}).run(assume_yes=True)
     paths = grid.export(tmp_path / "out")
     assert [path.name for path in paths][:2] == ["cat-oil-gpt-image-2-1.png", "cat-oil-gpt-image-2-2.png"]
     assert [path.name for path in paths][-1] == "é-fox-ink-flux-2.0-2.png"
@@ -520,7 +520,7 @@ def test_an_export_is_a_folder_of_lone_pictures_with_names_and_recipes(session, 
 def test_an_export_to_what_is_no_folder_fails_in_two_lines(session, tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(StoreError) as failed:
-        study(session).run(yes=True).export(tmp_path / "out")
+        study(session).run(assume_yes=True).export(tmp_path / "out")
     assert failed.value.message == "The folder 'out' cannot be made: File exists."
 
 
@@ -531,7 +531,7 @@ def test_one_cell_with_one_picture_is_told_of_in_the_singular(session):
 
 
 def test_the_plan_of_a_finished_grid_says_that_nothing_is_missing(session):
-    grid = study(session).run(yes=True)
+    grid = study(session).run(assume_yes=True)
     assert str(grid.plan()) == "Dry run, nothing was sent: nothing is missing."
 
 
@@ -571,7 +571,7 @@ def test_a_stopped_call_of_another_kernel_is_unknown_and_not_lost(session, tmp_p
     store = Store(tmp_path / "beluga_store")
     call = pending.begin(store, cell.request.as_call(), provider="127.0.0.1")
     assert grid.counts == {"done": 0, "failed": 0, "unknown": 0, "not sent": 7, "on its way": 1}
-    pending.lose(store, call, "It was interrupted.")
+    pending.mark_unknown(store, call, "It was interrupted.")
     assert grid.counts == {"done": 0, "failed": 0, "unknown": 1, "not sent": 7}
 
 

@@ -29,7 +29,7 @@ grid = session.grid(
     style=["oil", "ink", "chalk"],
     model=["flux-2.0", "gpt-image-2"],
 )
-grid.run(yes=True)
+grid.run(assume_yes=True)
 print(grid.counts["done"])
 """
 

@@ -137,7 +137,7 @@ def test_in_a_grid_another_shape_is_said_once_for_each_model_and_size(tmp_path):
                 animal=["fox", "boat"],
                 model=["lab:sd-turbo", "lab:flux"],
                 size=["1:1", "16:9", "4:3"],
-            ).run(yes=True)
+            ).run(assume_yes=True)
     assert told == again
     assert told == [
         f"lab:{model} gave 512 × 512 where {size} was asked for."
@@ -280,9 +280,9 @@ def test_s12_a_file_alone_chooses_no_service_and_none_of_its_keys(tmp_path, dial
     keys = {each.variable: KEY for each in DIALECTS.values() if each.variable}
     asked = stranger(tmp_path, **keys, BELUGA_AI_API_KEY=KEY)
     now = asked.settings().at("ai:gpt-image-2")
-    assert asked._key(now) is None
+    assert asked.resources.backend(now).key is None
     with pytest.raises(SettingsError, match="names the server ai at https://"):
-        asked._endpoint(now)
+        asked.resources.backend(now).endpoint()
 
 
 def test_s12_the_one_line_says_what_a_file_wants_and_how_to_let_it(tmp_path):
@@ -323,7 +323,7 @@ def test_s12_a_services_own_key_goes_to_that_service_alone(tmp_path):
     (tmp_path / "beluga.toml").write_text(text)
     asked = session(tmp_path, OPENAI_API_KEY=KEY, XAI_API_KEY=KEY)
     now = asked.settings().at("ai:gpt-image-2")
-    endpoint = asked._endpoint(now)
+    endpoint = asked.resources.backend(now).endpoint()
     assert (endpoint.base_url, endpoint.key.source) == ("https://api.openai.com/v1", "OPENAI_API_KEY")
     without = session(tmp_path, XAI_API_KEY=KEY)
     with pytest.raises(SettingsError, match=r"There is no key for the endpoint ai.\nSet OPENAI_API_KEY."):
@@ -359,7 +359,7 @@ def test_s12_no_dialect_chooses_among_the_keys_of_the_person(tmp_path, address, 
         now = asked.settings().at("lab:x")
         key = key_of(now.named, environ)
         assert (now.named.dialect, key and key.source) == (dialect, wanted)
-        assert asked._endpoint(now).base_url == address
+        assert asked.resources.backend(now).endpoint().base_url == address
         held = f"key from {wanted}, ending in 6789" if wanted else "no key (BELUGA_LAB_API_KEY)"
         assert asked.status()["endpoint lab"].endswith(held)
 
@@ -378,7 +378,9 @@ def test_s12_what_the_environment_says_of_another_address_opens_no_door(tmp_path
     (tmp_path / "beluga.toml").write_text(HERE)
     said = {"BELUGA_LAB_API_KEY": KEY, "BELUGA_LAB_BASE_URL": "https://lab.example/v1"}
     asked = stranger(tmp_path, **said)
-    assert asked._endpoint(asked.settings().at("lab:sd")).base_url == "https://lab.example/v1"
+    assert (
+        asked.resources.backend(asked.settings().at("lab:sd")).endpoint().base_url == "https://lab.example/v1"
+    )
 
 
 def test_s13_plain_http_is_for_this_machine_only(tmp_path):
@@ -422,7 +424,7 @@ def test_an_endpoints_own_patience_outranks_the_dialects_and_the_usual(tmp_path)
     said = {name: {"base_url": "https://lab.example/v1", **parts} for name, parts in of.items()}
     asked = Session(environ={}, folder=tmp_path, endpoints=said)
     now = asked.settings()
-    waits = [asked._endpoint(now.at(f"{name}:sd")).timeout for name in of]
+    waits = [asked.resources.backend(now.at(f"{name}:sd")).endpoint().timeout for name in of]
     assert waits == [900, 5, 330]
 
 

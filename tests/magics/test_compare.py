@@ -39,11 +39,11 @@ def test_all_that_a_line_can_say():
         "take": ["a", "b"],
         "sample": 3,
         "seed": 7,
-        "insist": True,
+        "allow_unknown_model": True,
         "pairs": [["animal", "style"]],
         "replace": {"water": {"salt water": "salt water", "wine": "wine"}},
     }
-    assert call.run == {"max_images": 9, "mode": "off", "yes": True}
+    assert call.run == {"max_images": 9, "mode": "off", "assume_yes": True}
     assert (call.dry_run, call.quiet, call.debug) == (True, True, True)
 
 

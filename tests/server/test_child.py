@@ -296,9 +296,6 @@ def test_r51_through_the_child_a_picture_is_the_engines_own_to_the_byte(shared, 
             extensions=True,
         )
         engine = Http(endpoint)
-        try:
-            return await engine(request)
-        finally:
-            await engine.aclose()
+        return await engine(request)
 
     assert ask(through_the_child, request) == ask(previews, request)

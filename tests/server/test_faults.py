@@ -75,8 +75,6 @@ def meet(request, port):
             return await asyncio.wait_for(client(asked), 20)
         except BelugaError as error:
             return error
-        finally:
-            await client.aclose()
 
     return lambda asked, response_format="b64_json": asyncio.run(outcome(asked, response_format))
 

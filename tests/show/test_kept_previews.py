@@ -93,11 +93,11 @@ def test_a_recording_with_such_a_preview_is_shown_by_everything_that_shows_it(ki
         said["preview"] = {"sha256": blob.stem, "media_type": "image/png"}
         path.write_text(json.dumps(said))
     session = Session(environ={}, folder=tmp_path, notify=lambda _: None)
-    replayed = session.recall(session.history().runs[0].name)
+    replayed = session.store.recall(session.store.history().runs[0].name)
     grid = session.grid("a {{animal}}", animal=["fox"], model="flux-2.0").run(mode="replay")
     for shown in (
         replayed._repr_mimebundle_(),
-        session.history()._repr_mimebundle_(),
+        session.store.history()._repr_mimebundle_(),
         grid._repr_mimebundle_(),
     ):
         assert len(json.dumps(dict(shown))) < 300_000

@@ -18,20 +18,20 @@ from conftest import drawn
 import beluga_nb
 import beluga_nb.errors as errors
 from beluga_nb.catalog import Listing, Model
-from beluga_nb.compare.judged import Duplicates, Scored, Scores
 from beluga_nb.compare.rank import ranking
+from beluga_nb.compare.scores import Duplicates, Scored, Scores
 from beluga_nb.compare.vote import Duel
 from beluga_nb.magics.progress import Progress
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Picture, Preview, Recipe, Result
 from beluga_nb.show import judged, markup, page
+from beluga_nb.show.booth import Booth
+from beluga_nb.show.booth import _html as booth_html
 from beluga_nb.show.catalogue import models_table
 from beluga_nb.show.frame import frame, styled
 from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.ranking import ranking_bundle, ranking_svg
-from beluga_nb.widgets.booth import Booth
-from beluga_nb.widgets.booth import _html as booth_html
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -166,7 +166,10 @@ def progress(say):
 
 def booth(say):
     voting = SimpleNamespace(
-        pictures=(DATA, DATA), caption=say("caption"), progress=say("progress"), undoable=True
+        samples=[SimpleNamespace(picture=picture(say))] * 2,
+        caption=say("caption"),
+        progress=say("progress"),
+        can_undo=True,
     )
     shown = Booth(voting)
     return shown.pictures.value + shown.status.value

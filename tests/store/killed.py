@@ -24,6 +24,7 @@ from pathlib import Path
 from conftest import drawing, drawn
 
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.errors import APIStatusError, BelugaError, InvalidImageError, OutcomeUnknownError
 from beluga_nb.request import Request
@@ -69,7 +70,7 @@ def call(engine, request, store, log):
         return await engine(request)
 
     told = []
-    recorded = Recorded(seen, store, provider="wire", preview=preview, notify=told.append)
+    recorded = Recorded(seen, Recorder(store, provider="wire", preview=preview, notify=told.append))
     with contextlib.suppress(BelugaError):
         asyncio.run(Replayed(recorded, store, provider="wire")(request))
     os._exit(1 if told else 0)

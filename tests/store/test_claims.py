@@ -17,12 +17,14 @@ from stores import own_disk
 
 from beluga_nb.engines.claimed import Claimed
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.request import Request
 from beluga_nb.store import claims, files
-from beluga_nb.store.claims import Claim
-from beluga_nb.store.pending import is_alive
-from beluga_nb.store.records import SCHEMA, Store, key
+from beluga_nb.store.claims import Claim, is_alive
+from beluga_nb.store.codec import SCHEMA
+from beluga_nb.store.format import key
+from beluga_nb.store.records import Store
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 
@@ -39,7 +41,7 @@ def path_of(store, request=FOX):
 
 
 def claimed(engine, store, told=None, sleep=asyncio.sleep):
-    recorded = Recorded(engine, store, provider="wire", preview=lambda _: None, notify=pytest.fail)
+    recorded = Recorded(engine, Recorder(store, provider="wire", preview=lambda _: None, notify=pytest.fail))
     replayed = Replayed(recorded, store, provider="wire")
     notify = pytest.fail if told is None else told.append
     return Claimed(replayed, store, provider="wire", notify=notify, sleep=sleep)
@@ -88,7 +90,9 @@ def test_whoever_comes_second_says_so_waits_and_finds_it_recorded(store):
 
     async def sleep(seconds):
         if told:
-            await Recorded(drawing, store, provider="wire", preview=lambda _: None, notify=pytest.fail)(FOX)
+            await Recorded(
+                drawing, Recorder(store, provider="wire", preview=lambda _: None, notify=pytest.fail)
+            )(FOX)
             path.unlink(missing_ok=True)
         await asyncio.sleep(0)
 
@@ -297,7 +301,7 @@ def test_of_three_that_take_over_at_once_one_holds_the_claim(
 ):
     """A slow kernel removes a dead one's claim; others come at whatever moments of that."""
     path = claim_by(store, platform.node(), a_process_that_has_ended())
-    said, held = claims._said, {}
+    said, held = claims._read, {}
 
     def take(who):
         if who == "the first":
@@ -394,8 +398,10 @@ from conftest import Counting, ask, drawing, drawn
 from beluga_nb.request import Request
 from beluga_nb.store import claims
 from beluga_nb.engines.claimed import Claimed
-from beluga_nb.store.records import Store, key
+from beluga_nb.store.format import key
+from beluga_nb.store.records import Store
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.replayed import Replayed
 
 store, kind = Store(Path(sys.argv[1]) / "store"), sys.argv[2]
@@ -405,8 +411,8 @@ claims.SILENCE = 0.4
 said, counting = [], Counting()
 
 def asked(request):
-    recorded = Recorded(counting, store, provider="wire", preview=lambda _: None, notify=said.append)
-    replayed = Replayed(recorded, store, provider="wire")
+    recorder = Recorder(store, provider="wire", preview=lambda _: None, notify=said.append)
+    replayed = Replayed(Recorded(counting, recorder), store, provider="wire")
     return ask(Claimed(replayed, store, provider="wire", notify=said.append), request)
 
 asked(WOLF)
@@ -465,8 +471,8 @@ import os, resource, sys
 from pathlib import Path
 from beluga_nb.store.claims import Claim
 from beluga_nb.store.files import ensure_store
-from beluga_nb.store.pending import is_alive
-from beluga_nb.store.records import SCHEMA
+from beluga_nb.store.claims import is_alive
+from beluga_nb.store.codec import SCHEMA
 
 folder = Path(sys.argv[1])
 ensure_store(folder, SCHEMA)

@@ -10,6 +10,7 @@ from children import printed, started
 from conftest import ask, drawing, drawn
 
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.request import Request
@@ -30,7 +31,7 @@ def small(picture):
 def recorded(store, **said):
     request = Request(**{"prompt": "a fox", "model": "flux-2.0"} | said)
     said = []
-    ask(Recorded(drawing, store, provider="wire", preview=small, notify=said.append), request)
+    ask(Recorded(drawing, Recorder(store, provider="wire", preview=small, notify=said.append)), request)
     assert said == []
     return request
 
@@ -62,10 +63,12 @@ from beluga_nb.request import Request
 from beluga_nb.show.preview import preview
 from beluga_nb.store.records import Store
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 
 folder, take, count = sys.argv[1:]
 said = []
-engine = Recorded(drawing, Store(Path(folder)), provider="wire", preview=preview, notify=said.append)
+recorder = Recorder(Store(Path(folder)), provider="wire", preview=preview, notify=said.append)
+engine = Recorded(drawing, recorder)
 request = Request(prompt="a fox", model="flux-2.0", take=take)
 
 async def all_of_them():

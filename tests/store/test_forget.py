@@ -54,7 +54,7 @@ def begun(store, run, *, why="It was interrupted.", prompt=SENTINEL):
         store, Request(prompt=prompt, model="flux-2.0", idempotency_key=run), provider="wire"
     )
     if why:
-        pending.lose(store, call, why)
+        pending.mark_unknown(store, call, why)
     return call
 
 
@@ -119,7 +119,7 @@ def test_a_damaged_record_that_holds_the_prompt_goes_too_with_its_bytes(store, t
 
 def test_a_damaged_call_that_holds_the_prompt_goes_too(store):
     begun(store, LOST)
-    path = pending.path_of(store, LOST)
+    path = pending.CALLS.path(store, LOST)
     path.write_text(path.read_text()[:-30])
     forgotten(store, prompt=SENTINEL)
     assert mentions(store.folder, SENTINEL) == []

@@ -22,10 +22,12 @@ from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.session import Session
 from beluga_nb.store import index as indexing
 from beluga_nb.store import marks, pending
+from beluga_nb.store.collection import Collection
 from beluga_nb.store.forget import choose, forget
+from beluga_nb.store.format import RECORDS
 from beluga_nb.store.index import Index, Row, row_of
 from beluga_nb.store.nearest import nearest_recording
-from beluga_nb.store.records import Store, entry_of
+from beluga_nb.store.records import Store
 from beluga_nb.store.runs import find, history, runs
 from beluga_nb.store.verify import verify
 
@@ -68,7 +70,9 @@ def record(store, prompt="a fox", *, revised=None, created=MONDAY, provider="wir
 
 def listed(scanned):
     """What a scan says, in a form that can be compared."""
-    return [(path, str(said) if isinstance(said, Exception) else comparable(said)) for path, said in scanned]
+    return [
+        (path, said.reason if isinstance(said, Exception) else comparable(said)) for path, said, _ in scanned
+    ]
 
 
 def comparable(entry):
@@ -82,7 +86,7 @@ def of_rows(store):
 
 def check(store):
     """The table says what the files say."""
-    assert of_rows(store) == listed(Store(store.folder).scan())
+    assert of_rows(store) == listed(RECORDS.scan(store))
 
 
 def index_files(store):
@@ -103,7 +107,7 @@ def index_files(store):
 )
 def test_a_row_gives_back_the_entry_that_it_was_made_of(store, said):
     path = record(store, **said)
-    entry = entry_of(path.read_bytes())
+    entry = RECORDS.decode(path.read_bytes())
     row = row_of(path.name, path.read_bytes(), entry)
     again = Row(*json.loads(json.dumps(row)))
     assert comparable(again.entry) == comparable(entry)
@@ -193,11 +197,11 @@ def test_a_session_writes_the_index_of_its_own_store_in_the_modes_that_record(tm
     store = Store(tmp_path / "beluga_store")
     record(store)
     session = Session(environ={}, folder=tmp_path, mode=mode)
-    assert session._store() is session._store()
-    session._store().index.clock = later
+    assert session.store.open() is session.store.open()
+    session.store.open().index.clock = later
     for _ in range(2):
-        assert [run.prompt for run in session.history().runs] == ["a fox"]
-    session.verify()
+        assert [run.prompt for run in session.store.history().runs] == ["a fox"]
+    session.store.verify()
     assert bool(index_files(store)) is written
 
 
@@ -206,8 +210,8 @@ def test_a_session_writes_no_index_into_the_folder_of_another_notebook(tmp_path,
     record(other)
     (tmp_path / "there" / "n.ipynb").write_text('{"nbformat": 4, "cells": []}')
     session = Session(environ={}, folder=tmp_path)
-    session.verify(tmp_path / "there" / "n.ipynb")
-    session.pack(tmp_path / "there" / "n.ipynb")
+    session.store.verify(tmp_path / "there" / "n.ipynb")
+    session.store.pack(tmp_path / "there" / "n.ipynb")
     assert not (other.folder / "index").exists()
 
 
@@ -218,7 +222,7 @@ def test_what_has_not_changed_is_not_read_again(store, monkeypatch):
     for number in range(4):
         record(store, f"fox {number}")
     table = store.index.table()
-    monkeypatch.setattr(Store, "record_at", None)
+    monkeypatch.setattr(Collection, "load", None)
     assert store.index.table() is table
     assert len(opened(store.folder).index.table().rows) == 4
 
@@ -228,17 +232,17 @@ def test_only_what_has_changed_is_read_again(store, monkeypatch):
     store.index.table()
     paths[2].write_bytes(paths[2].read_bytes()[:-3])
     new = record(store, "a new one")
-    read, record_at = [], Store.record_at
+    read, load = [], Collection.load
 
-    def seen(self, path):
+    def seen(self, path, store):
         read.append(path)
-        return record_at(self, path)
+        return load(self, path, store)
 
-    monkeypatch.setattr(Store, "record_at", seen)
+    monkeypatch.setattr(Collection, "load", seen)
     check_with = of_rows(store)
     assert sorted(read) == sorted([paths[2], new])
     monkeypatch.undo()
-    assert check_with == listed(Store(store.folder).scan())
+    assert check_with == listed(RECORDS.scan(store))
 
 
 def test_what_has_changed_just_now_may_change_again_within_its_time_and_is_read_again(tmp_path, small):
@@ -659,7 +663,7 @@ def test_whatever_happens_every_kernel_sees_what_the_files_say(tmp_path_factory,
         record(world.stores[0], f"fox {number}", revised=f"as {number}")
     for step, which, number in steps:
         world.do(step, which, number)
-        fresh = listed(Store(world.folder).scan())
+        fresh = listed(RECORDS.scan(Store(world.folder)))
         for store in world.stores:
             assert of_rows(store) == fresh, step
 

@@ -12,7 +12,7 @@ from beluga_nb.errors import StoreError
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
-from beluga_nb.store.scores import Score, asked_of, path_of, read, scores, write
+from beluga_nb.store.scores import SCORES, Score, asked_of, read, write
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 from beluga_nb.store.votes import Box, votes
@@ -67,7 +67,7 @@ def test_the_format_of_a_score_is_frozen(store):
 @pytest.mark.parametrize("junk", ["", "{}", "[" * 100_000, '{"schema": 9}', "NaN"])
 def test_a_damaged_score_is_measured_again_and_named_by_verify(store, foxes, junk):
     write(store, score(foxes[0]))
-    path = path_of(store, score(foxes[0]).name)
+    path = SCORES.path(store, score(foxes[0]).name)
     path.write_text(junk)
     assert read(store, foxes[0].sha256, metric="sharpness", version="1") is None
     [problem] = verify(store).problems
@@ -77,7 +77,7 @@ def test_a_damaged_score_is_measured_again_and_named_by_verify(store, foxes, jun
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "true", '"1"', "null"])
 def test_what_is_no_number_is_no_score(store, foxes, value):
     write(store, score(foxes[0]))
-    path = path_of(store, score(foxes[0]).name)
+    path = SCORES.path(store, score(foxes[0]).name)
     path.write_text(path.read_text().replace("0.5", value))
     assert read(store, foxes[0].sha256, metric="sharpness", version="1") is None
 
@@ -85,7 +85,7 @@ def test_what_is_no_number_is_no_score(store, foxes, value):
 def test_a_score_of_another_picture_is_not_believed(store, foxes):
     write(store, score(foxes[0]))
     write(store, score(foxes[1]))
-    one, other = (path_of(store, score(each).name) for each in foxes[:2])
+    one, other = (SCORES.path(store, score(each).name) for each in foxes[:2])
     shutil.copy(one, other)
     assert read(store, foxes[1].sha256, metric="sharpness", version="1") is None
     assert len(verify(store).problems) == 1
@@ -168,7 +168,7 @@ def test_a_forgotten_picture_takes_its_scores_and_votes_along(store, foxes):
     mine.cast(left=cat.sha256, right=fox.sha256, answer="left")
     alone.undo(alone.cast(left=foxes[1].sha256, right=fox.sha256, answer="tie"))
     forget(store, choose(store, prompt="fox"))
-    assert [said.image for _, said in scores(store)] == [cat.sha256]
+    assert [each.image for each in SCORES.values(store)] == [cat.sha256]
     assert votes(store) == [kept]
     assert not alone.path.exists()
     assert fox.sha256 not in str(everything(store.folder))
@@ -229,7 +229,7 @@ def test_a_pack_holds_the_scores_and_votes_of_its_pictures_alone(store, judged, 
     there = Store(tmp_path / "there" / "beluga_store")
     unpack(sent.path, there, into=tmp_path / "there")
     assert votes(there) == [vote]
-    assert len(list(scores(there))) == 2
+    assert len(list(SCORES.values(there))) == 2
     assert foxes[0].sha256 not in str(everything(there.folder))
     assert verify(there).fine
     # Unpacked where it came from, a vote counts once.
@@ -242,7 +242,7 @@ def test_a_pack_holds_the_scores_and_votes_of_its_pictures_alone(store, judged, 
 def test_a_score_that_is_there_already_stays_as_it_is(store, judged, tmp_path):
     shown, _ = judged
     sent = pack(store, shown)
-    cat = next(said for _, said in scores(store) if said.value == 3)
+    cat = next(each for each in SCORES.values(store) if each.value == 3)
     write(store, replace(cat, value=4))
     unpack(sent.path, store, into=tmp_path)
     assert read(store, cat.image, metric="sharpness", version="1") == 4
@@ -254,9 +254,9 @@ def test_a_pack_with_judgements_of_other_pictures_is_refused(store, judged, foxe
     with zipfile.ZipFile(pack(store, shown).path) as zipped:
         files = {info.filename: zipped.read(info) for info in zipped.infolist()}
     if room == "scores":
-        path = path_of(store, score(foxes[0]).name)
+        path = SCORES.path(store, score(foxes[0]).name)
         files[f"beluga_store/scores/{path.parent.name}/{path.name}"] = path.read_bytes()
-        told = "its scores or votes are of other pictures"
+        told = "its scores are of other pictures"
     else:
         [name] = [each for each in files if "/votes/" in each]
         files[name] += b"\n"

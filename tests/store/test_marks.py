@@ -1,16 +1,19 @@
 """What a person says of a picture: it is kept, found again, travels in packs, and is forgotten with it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from stores import everything, mentions, notebook, record
 
 from beluga_nb.errors import RequestError, StoreError
-from beluga_nb.store import marks
+from beluga_nb.store import marks, registry
+from beluga_nb.store.codec import CorruptFileError
+from beluga_nb.store.collection import References
 from beluga_nb.store.forget import choose, forget
-from beluga_nb.store.marks import LONGEST_NOTE, Mark, mark_of, path_of
+from beluga_nb.store.marks import LONGEST_NOTE, MARKS, Mark
 from beluga_nb.store.pack import pack
-from beluga_nb.store.records import Store, Unusable
+from beluga_nb.store.records import Store
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 
@@ -30,13 +33,13 @@ def test_the_format_is_frozen(store):
     """A golden vector: readers of other versions rely on it."""
     mark = Mark(picture="ab" * 32, favourite=True, note="für das “Poster” <1>\n")
     marks.write(store, mark)
-    path = path_of(store, mark.picture)
+    path = MARKS.path(store, mark.picture)
     assert path.relative_to(store.folder).as_posix() == f"marks/ab/{'ab' * 32}.json"
     assert path.read_text("utf-8") == (
         '{\n "favourite": true,\n "note": "für das “Poster” <1>\\n",\n'
         f' "picture": "{"ab" * 32}",\n "schema": 1\n}}\n'
     )
-    assert mark_of(path.read_bytes()) == mark
+    assert MARKS.decode(path.read_bytes()) == mark
 
 
 def test_a_mark_that_says_nothing_is_no_file(store):
@@ -45,7 +48,7 @@ def test_a_mark_that_says_nothing_is_no_file(store):
     marks.write(store, Mark(picture=mark.picture))
     marks.write(store, Mark(picture=mark.picture))
     assert marks.marks(store) == {}
-    assert marks.mark_paths(store) == []
+    assert MARKS.paths(store) == []
 
 
 def test_a_note_has_a_limit_and_a_folder_that_cannot_be_written_is_said(store, tmp_path):
@@ -68,11 +71,11 @@ def test_a_note_has_a_limit_and_a_folder_that_cannot_be_written_is_said(store, t
 )
 def test_s38_what_is_no_mark_is_unusable(change):
     said = {"schema": 1, "picture": "ab" * 32, "favourite": True, "note": ""} | change
-    with pytest.raises(Unusable):
-        mark_of(json.dumps(said).encode())
+    with pytest.raises(CorruptFileError):
+        MARKS.decode(json.dumps(said).encode())
     for rubbish in (b"", b"[]", b"{}", b"\xff", b"[" * 100_000):
-        with pytest.raises(Unusable):
-            mark_of(rubbish)
+        with pytest.raises(CorruptFileError):
+            MARKS.decode(rubbish)
 
 
 def test_verifying_finds_a_damaged_mark_and_one_of_no_picture(store):
@@ -80,7 +83,7 @@ def test_verifying_finds_a_damaged_mark_and_one_of_no_picture(store):
     assert verify(store).fine
     assert verify(store).unnamed == ()
     marks.write(store, Mark(picture="ab" * 32, favourite=True))
-    path_of(store, mark.picture).write_text("{")
+    MARKS.path(store, mark.picture).write_text("{")
     report = verify(store)
     assert report.problems == (
         f"marks/{mark.picture[:2]}/{mark.picture}.json: it is damaged (JSONDecodeError)",
@@ -94,10 +97,10 @@ def test_a_mark_is_forgotten_with_its_picture_and_no_sooner(store):
     forget(store, choose(store, prompt="a fox"))
     assert mentions(store.folder, "sentinel") == []
     assert list(marks.marks(store)) == [whale.pictures[0].sha256]
-    path_of(store, "cd" * 32).parent.mkdir(parents=True)
-    path_of(store, "cd" * 32).write_text('{\n "favourite": tr')
+    MARKS.path(store, "cd" * 32).parent.mkdir(parents=True)
+    MARKS.path(store, "cd" * 32).write_text('{\n "favourite": tr')
     forget(store, choose(store, everything=True))
-    assert marks.mark_paths(store) == []
+    assert MARKS.paths(store) == []
 
 
 def test_a_mark_keeps_no_picture_alive(store):
@@ -134,12 +137,10 @@ def test_what_is_said_here_outlives_what_a_pack_says(store, tmp_path):
 def test_a_pack_with_the_mark_of_another_picture_is_refused(store, tmp_path, monkeypatch):
     fox = record(store, "a fox")
     marks.write(store, Mark(picture="ab" * 32, favourite=True))
-    monkeypatch.setattr("beluga_nb.store.pack.scan", lambda _: [(path_of(store, "ab" * 32), mark_like(fox))])
-    packed = pack(store, notebook(tmp_path / "a" / "foxes.ipynb", fox)).path
+    of_fox = lambda _: References({fox.pictures[0].sha256})  # noqa: E731
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "KINDS", (registry.RECORDS, replace(MARKS, references=of_fox)))
+        packed = pack(store, notebook(tmp_path / "a" / "foxes.ipynb", fox)).path
     with pytest.raises(StoreError, match="marks are of other pictures"):
         unpack(packed, Store(tmp_path / "b" / "beluga_store"), into=tmp_path / "b")
     assert not (tmp_path / "b").exists()
-
-
-def mark_like(result):
-    return Mark(picture=result.pictures[0].sha256, favourite=True)

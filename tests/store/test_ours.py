@@ -28,6 +28,7 @@ from beluga_nb.store.marks import Mark
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
 from beluga_nb.store.scores import Score
+from beluga_nb.store.sheets import sheet
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 from beluga_nb.store.votes import Box
@@ -60,8 +61,8 @@ WRITERS = {
     "a picture": lambda store: store.write(picture(), Preview(b"small", "image/jpeg"), provider="wire"),
     "a refusal": lambda store: store.write_refusal(FOX, APIStatusError("no"), provider="wire", created=1),
     "bytes": lambda store: store.keep(b"half a picture"),
-    "a sheet": lambda store: store.sheet(
-        [Preview(b"a", "image/jpeg")], lambda: Preview(b"b", "image/jpeg"), writing=True
+    "a sheet": lambda store: sheet(
+        store, [Preview(b"a", "image/jpeg")], lambda: Preview(b"b", "image/jpeg"), writing=True
     ),
     "a call": lambda store: pending.begin(store, FOX.as_call(), provider="wire"),
     "a vote": lambda store: Box(store).cast(left=SHA, right="cd" * 32, answer="left"),
@@ -74,7 +75,7 @@ WRITERS = {
     "grid": lambda store: session(store).grid("a {{x}}", x=["fox"], model="flux-2.0").run(),
     "forget all": lambda store: forget(store, choose(store, everything=True)),
     "forget a prompt": lambda store: forget(store, choose(store, prompt="thesis")),
-    "session.forget": lambda store: session(store).forget(everything=True, yes=True),
+    "session.forget": lambda store: session(store).forget(everything=True, assume_yes=True),
 }
 """Everything that writes or removes, by what it is about."""
 
@@ -438,9 +439,9 @@ for what in ("a vote", "a score", "a mark", "a call"):
 def session():
     return Session(environ={}, folder=here, notify=lambda words: None)
 
-name = session().history().runs[0].name
+name = session().store.history().runs[0].name
 session().generate("warm up", mode="off", size="1:1")
-session().verify(here / "n.ipynb")
+session().store.verify(here / "n.ipynb")
 paths = {"the store": [store.folder]}
 paths["its rooms"] = [path for path in store.folder.iterdir() if path.is_dir()]
 paths["their folders"] = [path for path in store.folder.glob("*/*") if path.is_dir()]
@@ -463,19 +464,19 @@ CALLS = {
     "replay": lambda: session().generate(**asked, mode="replay"),
     "plan": lambda: session().plan(**asked),
     "off": lambda: session().generate(**asked, mode="off"),
-    "history": lambda: repr(session().history()._repr_mimebundle_()),
-    "recall": lambda: session().recall(name)._repr_mimebundle_(),
+    "history": lambda: repr(session().store.history()._repr_mimebundle_()),
+    "recall": lambda: session().store.recall(name)._repr_mimebundle_(),
     "last": lambda: session().last(),
-    "verify": lambda: str(session().verify()),
-    "verify n": lambda: str(session().verify(here / "n.ipynb")),
+    "verify": lambda: str(session().store.verify()),
+    "verify n": lambda: str(session().store.verify(here / "n.ipynb")),
     "status": lambda: session().status(),
-    "pack": lambda: session().pack(here / "n.ipynb", to=here / "packed.zip"),
+    "pack": lambda: session().store.pack(here / "n.ipynb", to=here / "packed.zip"),
     "link": lambda: shown._repr_mimebundle_(),
-    "marks": lambda: session().marks(),
+    "marks": lambda: session().store.marks(),
     "a grid": lambda: session().grid("a {{x}}", x=["fox"], model="flux-2.0", n=2).run(),
     "ranking": lambda: session().gallery(shown).ranking(),
-    "choose": lambda: session().forget(prompt="fox", yes=True),
-    "one": lambda: session().forget(name, yes=True),
+    "choose": lambda: session().store.forget(prompt="fox", assume_yes=True),
+    "one": lambda: session().store.forget(name, assume_yes=True),
 }
 for call, work in CALLS.items():
     try:
@@ -521,8 +522,8 @@ os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
 assert session().generate("a fox", model="flux-2.0", n=2, mode="replay") == shown
-assert len(session().history().runs) == 1
-assert session().verify()[0].fine
+assert len(session().store.history().runs) == 1
+assert session().store.verify()[0].fine
 print("read")
 """
     assert printed(started(code, public)) == ["read"]

@@ -24,13 +24,13 @@ from beluga_nb.errors import APIStatusError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import Preview
 from beluga_nb.store import pending, zips
-from beluga_nb.store.folder import sheet_of
 from beluga_nb.store.notebooks import Notebook
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
+from beluga_nb.store.sheets import SHEETS, sheet
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
-from beluga_nb.store.votes import Undone
+from beluga_nb.store.votes import VOTES, Undone
 
 CALL = "3f2a9c1e-2222-4000-8000-000000000000"
 
@@ -98,7 +98,7 @@ def test_a_pack_holds_the_notebook_and_just_what_it_shows(store, whales):
         Request(prompt=SENTINEL, model="flux-2.0", idempotency_key="3f2a9c1e-2222-4000-8000-000000000000"),
         provider="wire",
     )
-    pending.lose(store, call, "It was interrupted.")
+    pending.mark_unknown(store, call, "It was interrupted.")
     told = pack(store, whales)
     assert (told.path, told.pictures) == (whales.with_suffix(".zip"), 4)
     files = entries(told.path)
@@ -119,7 +119,7 @@ def labelled(store, words, colour):
     drawn = io.BytesIO()
     Image.new("RGB", (9, 9), colour).save(drawn, "PNG")
     part = Preview(store.blob(entry.preview), entry.preview.media_type)
-    return store.sheet([part], lambda: Preview(drawn.getvalue(), "image/png"), writing=True, words=[words])
+    return sheet(store, [part], lambda: Preview(drawn.getvalue(), "image/png"), writing=True, words=[words])
 
 
 def test_the_labelled_sheet_of_another_notebook_stays_at_home(store, whales):
@@ -432,7 +432,7 @@ def test_a_sheet_under_another_name_is_refused(packed, there):
 def test_a_sheet_of_other_pictures_is_refused(packed, there):
     said = {"schema": 1, "of": ["0" * 64], "sheet": {"sha256": "1" * 64, "media_type": "image/png"}}
     data = json.dumps(said).encode()
-    name = sheet_of(data).name
+    name = SHEETS.decode(data).name
     written(packed, [*entries(packed).items(), (f"beluga_store/sheets/{name[:2]}/{name}.json", data)])
     refused(packed, there, "its sheets are of other pictures")
 
@@ -611,7 +611,7 @@ def test_a_pack_holds_no_vote_that_was_taken_back(packed, there):
 
 
 def test_more_votes_than_a_file_of_them_holds_are_refused(packed, there, monkeypatch):
-    monkeypatch.setattr(zips, "LARGEST_LINES", 100)
+    monkeypatch.setattr(zips, "collection_of", lambda _: (replace(VOTES, largest=100), ""))
     lines = b" " * 101
     name = f"beluga_store/votes/{hashlib.sha256(lines).hexdigest()}.jsonl"
     written(packed, [*entries(packed).items(), (name, lines)])

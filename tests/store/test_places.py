@@ -15,6 +15,7 @@ from conftest import ask, drawing, drawn
 from stores import own_disk
 
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.errors import StoreError
 from beluga_nb.request import Request
@@ -33,7 +34,7 @@ def small(picture):
 
 
 def auto(engine, store, said):
-    recorded = Recorded(engine, store, provider="wire", preview=small, notify=said.append)
+    recorded = Recorded(engine, Recorder(store, provider="wire", preview=small, notify=said.append))
     return Replayed(recorded, store, provider="wire")
 
 
@@ -43,11 +44,12 @@ from dataclasses import replace
 from pathlib import Path
 from conftest import ask, drawing, drawn
 from beluga_nb.request import Request
-from beluga_nb.result import Answer, Result
+from beluga_nb.result import ImagePayload, Result
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.replayed import Replayed
 
 FOX = Request(prompt="a fox", model="flux-2.0")
@@ -55,7 +57,7 @@ WOLF = replace(FOX, prompt="a wolf")
 store, said = Store(Path(sys.argv[1])), []
 
 def auto(engine, store=store):
-    recorded = Recorded(engine, store, provider="wire", preview=preview, notify=said.append)
+    recorded = Recorded(engine, Recorder(store, provider="wire", preview=preview, notify=said.append))
     return Replayed(recorded, store, provider="wire")
 
 def files(folder):
@@ -75,7 +77,8 @@ def large(request):
     return buffer.getvalue()
 
 async def drawing_large(request):
-    return Result.of(request, [Answer(large(request), "image/png") for _ in request.samples], engine="large")
+    pictures = [ImagePayload(large(request), "image/png") for _ in request.samples]
+    return Result.of(request, pictures, engine="large")
 
 assert ask(auto(drawing), FOX) == ask(drawing, FOX)
 assert said == []
@@ -193,7 +196,7 @@ every(0o777, 0o666, 0)
 become_someone()
 if store.folder.stat().st_uid == os.geteuid():  # who is not root can make none, but knows one
     store = Store(Path("/"))
-    ask(Recorded(drawing, store, provider="wire", preview=preview, notify=said.append), WOLF)
+    ask(Recorded(drawing, Recorder(store, provider="wire", preview=preview, notify=said.append)), WOLF)
     print(said[0].replace(" ().", " (store)."))
 else:
     look()
@@ -282,7 +285,7 @@ def test_nothing_is_written_or_removed_where_a_link_leads_out(store, outside, ro
     (store.folder / "store.json").write_text('{"schema":1}\n')
     (store.folder / room).symlink_to(outside)
     said = []
-    recorded = Recorded(drawing, store, provider="wire", preview=small, notify=said.append)
+    recorded = Recorded(drawing, Recorder(store, provider="wire", preview=small, notify=said.append))
     assert ask(recorded, FOX) == ask(drawing, FOX)
     assert names(outside) == ["thesis"]
     told = [f"Pictures cannot be recorded: a link leads out of the store (store). {HINT}"]

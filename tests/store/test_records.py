@@ -13,7 +13,9 @@ from conftest import ask, drawing, drawn
 from beluga_nb.errors import APIStatusError, InvalidImageError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Preview, Recipe, Result
-from beluga_nb.store.records import Store, canonical_json, key
+from beluga_nb.store.codec import canonical_json
+from beluga_nb.store.format import key
+from beluga_nb.store.records import Store
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 PREVIEW = Preview(b"preview", "image/jpeg")

@@ -6,6 +6,7 @@ import pytest
 from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.recovering import Recovering
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.errors import Address, BelugaError, InvalidResponseError, OutcomeUnknownError
@@ -58,8 +59,8 @@ class Fetching:
 
 
 def recovering(engine, store, fetch, provider="wire"):
-    keeping = Recorded(engine, store, provider=provider, preview=lambda _: None, notify=pytest.fail)
-    return Recovering(Replayed(keeping, store, provider=provider), keeping, fetch)
+    recorder = Recorder(store, provider=provider, preview=lambda _: None, notify=pytest.fail)
+    return Recovering(Replayed(Recorded(engine, recorder), store, provider=provider), recorder, fetch)
 
 
 def left(engine, store, request=FOX):
@@ -121,7 +122,7 @@ def test_what_was_left_by_one_provider_is_not_anothers(store):
 def test_what_was_said_of_a_picture_stays_with_it(store):
     call = pending.begin(store, FOX.as_call(), provider="wire")
     words = {"engine": "procedural", "created": 7, "revised_prompt": "a red fox"}
-    pending.lose(store, call, "It was not fetched.", [address(0, **words)])
+    pending.mark_unknown(store, call, "It was not fetched.", [address(0, **words)])
     assert pending.calls(store)[0].addresses == (address(0, **words),)
     result = ask(recovering(Counting(), store, Fetching(0)), FOX)
     assert result.recipe.procedural, "a local preview stays one"

@@ -10,6 +10,7 @@ from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.recorded import Recorded
+from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.replayed import Replayed
 from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
 from beluga_nb.engines.unrecorded import Unrecorded
@@ -26,10 +27,10 @@ from beluga_nb.errors import (
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, ImagePayload, IncompleteError, Preview, Result
 from beluga_nb.show.markup import bundle
-from beluga_nb.store import pending
+from beluga_nb.store import pending, sheets
 from beluga_nb.store.nearest import nearest_recording
 from beluga_nb.store.records import Store
-from beluga_nb.store.takes import retaken
+from beluga_nb.store.takes import next_free_take
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 HALF = drawn(FOX, 0)[:60]
@@ -57,7 +58,9 @@ def unwritable(tmp_path):
 def auto(engine, store, said=None, provider="wire", preview=small):
     notify = (said if said is not None else []).append
     return Replayed(
-        Recorded(engine, store, provider=provider, preview=preview, notify=notify), store, provider=provider
+        Recorded(engine, Recorder(store, provider=provider, preview=preview, notify=notify)),
+        store,
+        provider=provider,
     )
 
 
@@ -222,27 +225,27 @@ def test_a_damaged_recording_is_an_error_and_is_not_bought_again(store):
 
 def test_sampling_again_picks_the_next_free_take(store):
     ask(auto(drawing, store), FOX)
-    second = retaken(FOX, store, provider="wire")
+    second = next_free_take(FOX, store, provider="wire")
     assert second == dataclasses.replace(FOX, take="2")
     ask(auto(drawing, store), second)
-    assert retaken(FOX, store, provider="wire").take == "3"
+    assert next_free_take(FOX, store, provider="wire").take == "3"
 
 
 def test_sampling_a_named_take_again_keeps_its_name(store):
     named = asked(take="night")
     ask(auto(drawing, store), named)
-    ask(auto(drawing, store), retaken(named, store, provider="wire"))
-    assert retaken(named, store, provider="wire").take == "night.3"
+    ask(auto(drawing, store), next_free_take(named, store, provider="wire"))
+    assert next_free_take(named, store, provider="wire").take == "night.3"
 
 
 def test_the_takes_of_another_provider_are_not_counted(store):
     ask(auto(drawing, store, provider="local"), asked(take="2"))
-    assert retaken(FOX, store, provider="wire").take == "2"
+    assert next_free_take(FOX, store, provider="wire").take == "2"
 
 
 def test_a_take_of_which_only_a_later_sample_is_recorded_is_not_free(store):
     ask(auto(drawing, store), asked(take="2", sample=1))
-    assert retaken(asked(n=2), store, provider="wire").take == "3"
+    assert next_free_take(asked(n=2), store, provider="wire").take == "3"
 
 
 # --- nothing that was bought is lost
@@ -405,7 +408,7 @@ def test_a_declined_prompt_is_recorded_and_declined_again_without_asking(store):
 def test_a_declined_prompt_is_asked_again_as_a_new_take(store):
     with pytest.raises(APIStatusError):
         ask(auto(declining, store), FOX)
-    assert retaken(FOX, store, provider="wire").take == "2"
+    assert next_free_take(FOX, store, provider="wire").take == "2"
 
 
 def test_pictures_beside_a_declined_one_are_replayed_with_it(store):
@@ -596,8 +599,8 @@ def test_what_two_kernels_bought_for_the_same_request_is_kept_twice(store, said)
 
 
 def test_takes_that_are_being_made_are_not_free(store):
-    second = retaken(FOX, store, provider="wire")
-    assert retaken(FOX, store, provider="wire", reserved={second.slice(0)}).take == "3"
+    second = next_free_take(FOX, store, provider="wire")
+    assert next_free_take(FOX, store, provider="wire", reserved={second.slice(0)}).take == "3"
 
 
 # --- all that is missing
@@ -680,26 +683,26 @@ def test_a_preview_that_git_lfs_has_not_fetched_is_named(store):
 def test_a_sheet_is_made_once_and_shown_for_ever(store):
     parts = [Preview(b"one", "image/jpeg"), Preview(b"two", "image/png")]
     sheet = Preview(b"both", "image/jpeg")
-    assert store.sheet(parts, lambda: sheet, writing=True) == sheet
-    assert store.sheet(parts, pytest.fail, writing=True) == sheet
-    assert store.sheet(parts, pytest.fail, writing=False) == sheet
+    assert sheets.sheet(store, parts, lambda: sheet, writing=True) == sheet
+    assert sheets.sheet(store, parts, pytest.fail, writing=True) == sheet
+    assert sheets.sheet(store, parts, pytest.fail, writing=False) == sheet
 
 
 def test_who_may_not_write_makes_a_sheet_and_keeps_none(store):
     parts = [Preview(b"one", "image/jpeg"), Preview(b"two", "image/png")]
-    assert store.sheet(parts, lambda: parts[0], writing=False) == parts[0]
+    assert sheets.sheet(store, parts, lambda: parts[0], writing=False) == parts[0]
     assert not store.folder.exists()
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"sheet": {"sha256": "../x", "media_type": "image/png"}}'])
 def test_a_damaged_sheet_is_made_anew(store, damage):
     parts = [Preview(b"one", "image/jpeg")]
-    store.sheet(parts, lambda: Preview(b"old", "image/jpeg"), writing=True)
+    sheets.sheet(store, parts, lambda: Preview(b"old", "image/jpeg"), writing=True)
     (path,) = store.folder.glob("sheets/*/*.json")
     path.write_bytes(damage)
     new = Preview(b"new", "image/jpeg")
-    assert store.sheet(parts, lambda: new, writing=True) == new
-    assert store.sheet(parts, pytest.fail, writing=True) == new
+    assert sheets.sheet(store, parts, lambda: new, writing=True) == new
+    assert sheets.sheet(store, parts, pytest.fail, writing=True) == new
 
 
 def test_the_small_copy_is_made_where_the_picture_is_decoded_anyway(tmp_path):
@@ -712,7 +715,7 @@ def test_the_small_copy_is_made_where_the_picture_is_decoded_anyway(tmp_path):
 
     store = Store(tmp_path)
     checking = own_engine(drawing, "mine", make_preview=small).within(30)
-    recorded = Recorded(checking, store, provider="wire", preview=pytest.fail, notify=pytest.fail)
+    recorded = Recorded(checking, Recorder(store, provider="wire", preview=pytest.fail, notify=pytest.fail))
     request = Request(prompt="a fox", model="flux-2.0")
     [picture] = ask(recorded, request).pictures
     assert decoded == [picture.size]

@@ -10,7 +10,8 @@ from beluga_nb.errors import APIStatusError, RequestError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.store import pending
-from beluga_nb.store.records import Store, key
+from beluga_nb.store.format import key
+from beluga_nb.store.records import Store
 from beluga_nb.store.runs import find, history, recall, runs
 
 DECLINED = APIStatusError("The prompt was declined.", status=400, code="moderation_blocked")
@@ -26,7 +27,7 @@ def lost(store, prompt="a lost fox", run="3f2a9c1e-0000-4000-8000-000000000000",
         store, Request(prompt=prompt, model="flux-2.0", idempotency_key=run), provider="wire"
     )
     if why:
-        pending.lose(store, call, why)
+        pending.mark_unknown(store, call, why)
 
 
 def prompts(found):
@@ -195,7 +196,8 @@ def test_of_very_many_recordings_the_newest_are_listed(store):
 
 def _many(store, count):
     # Written directly: what is durable takes longer, and is shown elsewhere.
-    from beluga_nb.store.records import canonical_json, record_of
+    from beluga_nb.store.codec import canonical_json
+    from beluga_nb.store.format import record_of
 
     for number in range(count):
         request = Request(prompt=f"fox {number // 2}", model="flux-2.0", sample=number % 2)

@@ -103,7 +103,7 @@ def test_a_record_under_another_name_is_named(store):
     [path] = store.record_paths()
     other = path.with_name("0" * 64 + ".json")
     path.rename(other)
-    assert problems(store)[0] == f"{place(other)}: it is damaged (the answer to another request)"
+    assert problems(store)[0] == f"{place(other)}: it is damaged (its name belongs to something else)"
 
 
 def test_a_record_in_the_wrong_folder_is_named(store):
@@ -170,7 +170,7 @@ def test_a_call_without_a_known_end_is_mentioned(store):
         Request(prompt="a fox", model="flux-2.0", idempotency_key="3f2a9c1e-2222-4000-8000-000000000000"),
         provider="wire",
     )
-    pending.lose(store, call, "It was interrupted.")
+    pending.mark_unknown(store, call, "It was interrupted.")
     report = verify(store)
     assert report.fine
     assert f"calls without a known end: 1\n  {CALL}, “a fox”" in str(report)

@@ -36,7 +36,7 @@ class Desk:
             "a {{animal}}", animal=["fox", "hen"], model="flux-2.0", size="1:1"
         ).run()
         notebook(folder / "a.ipynb", self.shown)
-        self.session.pack(folder / "a.ipynb")
+        self.session.store.pack(folder / "a.ipynb")
         self.folder = folder
 
     def saved(self, path, **how):
@@ -45,7 +45,7 @@ class Desk:
             self.shown.pictures[0].save(path, **how)
 
     def unpacked(self, path):
-        self.session.unpack(self.folder / "a.zip", into=path.parent)
+        self.session.store.unpack(self.folder / "a.zip", into=path.parent)
 
     def copied(self, path):
         (self.folder / "source").mkdir(exist_ok=True)
@@ -70,7 +70,7 @@ REPLACING = {
     "a table": ("a.csv", lambda desk, path: desk.grid.to_frame().to_csv(path)),
     "a table by name": ("b.csv", lambda desk, path: desk.grid.to_frame().to_csv(path_or_buf=path)),
     "a column": ("a.tsv", lambda desk, path: desk.grid.to_frame().iloc[:, 0].to_csv(path, sep="\t")),
-    "a pack": ("a.zip", lambda desk, path: desk.session.pack(desk.folder / "a.ipynb", to=path)),
+    "a pack": ("a.zip", lambda desk, path: desk.session.store.pack(desk.folder / "a.ipynb", to=path)),
 }
 NEW = {
     "a notebook of a pack": ("a.ipynb", Desk.unpacked),

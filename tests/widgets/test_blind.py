@@ -22,7 +22,7 @@ MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 
 MAKE = f"""
 import beluga_nb
-results = [beluga_nb.generate(prompt, model=model, n=2, yes=True)
+results = [beluga_nb.generate(prompt, model=model, n=2, assume_yes=True)
            for prompt in ("a fox", "a whale") for model in {MODELS}]
 gallery = beluga_nb.gallery(*results)
 for picture in (picture for result in results for picture in result.pictures):

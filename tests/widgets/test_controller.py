@@ -16,6 +16,7 @@ from beluga_nb.result import Result
 from beluga_nb.session import Session
 from beluga_nb.show.comparison import CURTAIN
 from beluga_nb.widgets.controller import MOST_SHOWN
+from beluga_nb.widgets.panel import Panel
 
 PATIENCE = 20
 
@@ -38,7 +39,7 @@ def test_the_panel_says_who_answers_in_which_mode_and_that_there_is_a_key(panel,
 
 
 def test_without_a_key_it_says_that_previews_are_drawn(tmp_path):
-    panel = settled(Session(environ={}, folder=tmp_path).panel())
+    panel = settled(Panel(Session(environ={}, folder=tmp_path)))
     assert "built-in painter: previews, not model output" in panel.state.provider
     fill(panel, prompt="a fox")
     assert settled(panel).state.estimate == "1 to draw, 0 already in the store; local previews, no cost."

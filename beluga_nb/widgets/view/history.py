@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipywidgets as widgets
 import traitlets
 
-from beluga_nb.session import Found
 from beluga_nb.show.history import minute
 from beluga_nb.text import sanitize
 from beluga_nb.widgets.controller import Controller
+from beluga_nb.widgets.data import Found
 from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.parts import field, row
 from beluga_nb.widgets.view.tiles import Tile, Tiles
@@ -36,7 +36,7 @@ def history(state: State, controller: Controller) -> widgets.VBox:
 def _filters(state: State, controller: Controller) -> widgets.Box:
     text = widgets.Text(description="Search prompts")
     traitlets.link((state, "history_query"), (text, "value"))
-    models = [_EVERY, *((each.id, each.id) for each in controller.session.offered())]
+    models = [_EVERY, *((each.id, each.id) for each in controller.data.models())]
     model = widgets.Dropdown(description="Of model", options=models)
     traitlets.link((state, "history_model"), (model, "value"))
     only = widgets.Checkbox(description="Favourites only", indent=False, layout={"width": "auto"})

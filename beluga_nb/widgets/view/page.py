@@ -11,7 +11,7 @@ from html import escape
 
 import ipywidgets as widgets
 
-from beluga_nb.session import Size
+from beluga_nb.catalog import Size
 from beluga_nb.show.template import fill, read_template
 
 

@@ -10,14 +10,6 @@ import traitlets
 from beluga_nb.result import Preview
 from beluga_nb.widgets.state import State
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
-
-
-def bundle(widget: widgets.Widget, words: str) -> dict[str, object]:
-    """Return the MIME bundle of a widget; front ends without widgets show `words`."""
-    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-    return {WIDGET: view, "text/plain": words}
-
 
 def tabs(parts: Mapping[str, widgets.DOMWidget]) -> widgets.Tab:
     """Return tabs with these titles."""
@@ -25,10 +17,6 @@ def tabs(parts: Mapping[str, widgets.DOMWidget]) -> widgets.Tab:
     for number, title in enumerate(parts):
         tab.set_title(number, title)  # the `titles` trait is new in ipywidgets 8
     return tab
-
-
-CAN_FOCUS = hasattr(widgets.DOMWidget, "focus")
-"""Whether a widget has the method `focus`, which is new in ipywidgets 8."""
 
 
 def field(widget: widgets.DOMWidget, *, width: str = "100%", name: str = "") -> widgets.DOMWidget:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import pybase64
 from IPython.display import display
 
+from beluga_nb.compare.voting import Voting
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface, on
 from beluga_nb.result import Bundle
+from beluga_nb.show.blind import blind
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill, read_template
-from beluga_nb.widgets.view.parts import CAN_FOCUS, bundle
+from beluga_nb.show.widget import CAN_FOCUS, bundle
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -48,22 +50,6 @@ _LABELS = {
 }
 _TEXT = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
 _TOOLTIP = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo"
-
-
-class Voting(Protocol):
-    """What the booth uses of `judging.Voting`: pictures without names, and answers."""
-
-    @property
-    def pictures(self) -> tuple[bytes, bytes] | None: ...
-    @property
-    def caption(self) -> str: ...
-    @property
-    def progress(self) -> str: ...
-    @property
-    def undoable(self) -> bool: ...
-    def answer(self, answer: str) -> None: ...
-    def undo(self) -> None: ...
-    def reveal(self) -> Bundle: ...
 
 
 class Booth:
@@ -111,7 +97,7 @@ class Booth:
 
     def reveal(self) -> None:
         """End the session: the ranking replaces the booth, and no answer can be undone any more."""
-        self._ended = self._voting.reveal()
+        self._ended = self._voting.ranking()._repr_mimebundle_()
         for handle in self._handles:
             handle.update(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
         self.view.close()
@@ -133,7 +119,8 @@ class Booth:
 
     def _show(self) -> None:
         try:
-            pictures = self._voting.pictures
+            samples = self._voting.samples
+            pictures = samples and blind(*(each.picture.image for each in samples))
         except BelugaError as error:  # a damaged picture
             self.pictures.value = ""
             self._show_status(f"{error.message} Skip this pair.")
@@ -142,7 +129,7 @@ class Booth:
             self.pictures.value = _html(pictures, caption) if pictures else "<p>That was all.</p>"
             self._show_status(self._voting.progress)
             for answer, button in self.buttons.items():
-                button.disabled = not self._voting.undoable if answer == "undo" else pictures is None
+                button.disabled = not self._voting.can_undo if answer == "undo" else pictures is None
         self._shown_at = self._clock()
 
     def _focus(self) -> None:

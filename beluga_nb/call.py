@@ -1,0 +1,94 @@
+"""One call, with everything that was decided for it before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from beluga_nb.backend import Backend
+from beluga_nb.budget import Budget, Caps
+from beluga_nb.config.settings import Settings
+from beluga_nb.request import Request
+from beluga_nb.result import Bundle, Result
+from beluga_nb.store import pending
+from beluga_nb.store.records import Store
+
+
+@dataclass
+class Tally:
+    """How many pictures a call asks for beyond what the store has, and how many of them have arrived."""
+
+    asked: int = 0
+    arrived: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request and how it is answered, resolved once; what follows only reads it.
+
+    `settings` are those that hold for the model. Every one of `budgets` must allow the call. `template` and
+    `values` are what the prompt was filled from, `view` shows the result, and `regenerate` asks for it again.
+    `tally` counts as it goes on.
+    """
+
+    request: Request
+    backend: Backend
+    store: Store
+    budgets: Sequence[tuple[Budget, Caps]] = ()
+    template: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    view: Callable[[Result], Bundle] | None = None
+    regenerate: Callable[..., Result] | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they hold for the request's model."""
+        return self.backend.settings
+
+    @property
+    def provider(self) -> str:
+        """The name that recordings of the call stand under."""
+        return self.backend.provider
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether its backend may be asked; an endpoint that nobody has named can only be replayed."""
+        settings = self.settings
+        is_unknown = settings.named is not None and not settings.named.known
+        return settings.may_ask and not (settings.uses_store and is_unknown)
+
+    @property
+    def other_providers(self) -> list[str]:
+        """Whose recordings answer too: a notebook made with a key is read by people without one."""
+        others = self.settings.providers if self.settings.reads_store else []
+        return [each for each in others if each != self.provider]
+
+    def recorded(self) -> set[int]:
+        """Return the samples that the store answers; reads the disk."""
+        return self._samples_of({*self.settings.providers, self.provider})
+
+    def saved(self) -> set[int]:
+        """Return the samples that would have to be bought, were they not recorded; reads the disk."""
+        return self._samples_of(set(self.settings.providers))
+
+    def recoverable(self) -> set[int]:
+        """Return the samples that lost calls have left, which cost nothing; reads the disk."""
+        if not (self.settings.reads_store and self.settings.writes_store):
+            return set()
+        return pending.recoverable(self.store, self.request, provider=self.provider)
+
+    def finished(self, result: Result) -> Result:
+        """Return a result of this call that knows its template, how it is shown and how it is asked again."""
+        return replace(
+            result.from_template(self.template, self.values), renderer=self.view, regenerate=self.regenerate
+        )
+
+    def _samples_of(self, providers: set[str]) -> set[int]:
+        if not self.settings.reads_store:
+            return set()
+        return {
+            sample
+            for sample in self.request.samples
+            if any(self.store.has(self.request.slice(sample), provider=each) for each in providers)
+        }

@@ -1,0 +1,73 @@
+"""What a grid or a gallery asks of the session that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from beluga_nb.call import Tally
+from beluga_nb.compare.cell import Cell, Outcome
+from beluga_nb.compare.plan import Plan
+from beluga_nb.config.settings import Settings
+from beluga_nb.errors import BelugaError
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Result
+from beluga_nb.runtime import Job
+from beluga_nb.store.records import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The settings as they stand, the store that they name, and the notebook's folder.
+
+    `notify` tells the user of a problem.
+    """
+
+    settings: Settings
+    store: Store
+    folder: Path
+    notify: Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What one run of a grid is given; see `Grid.submit`."""
+
+    mode: str | None = None
+    max_images: int | None = None
+    max_cost: float | None = None
+    assume_yes: bool = False
+    tally: Tally | None = None
+
+
+class Runner(Protocol):
+    """Runs cells, and knows where their pictures, scores and votes are kept."""
+
+    def plan(self, cells: Sequence[Cell], *, mode: str | None = None) -> Plan:
+        """Return what a run of cells would send, and what that would cost; send nothing."""
+        ...
+
+    def submit(
+        self,
+        cells: Sequence[Cell],
+        arrived: Callable[[Cell, Outcome], None],
+        ended: Callable[[BelugaError | None], T],
+        options: RunOptions,
+    ) -> Job[T]:
+        """Start a run of cells: each outcome is passed to `arrived`, and what stopped the run to `ended`.
+
+        Raises `BelugaError` before anything is sent.
+        """
+        ...
+
+    def result(self, request: Request, pictures: Sequence[Picture]) -> Result:
+        """Return pictures as a result that can be shown and asked again."""
+        ...
+
+    def workspace(self) -> Workspace:
+        """Return the settings and the store as they stand now."""
+        ...

@@ -1,0 +1,172 @@
+"""Metrics at work: recorded scores are read, the others are measured and recorded as they come.
+
+This module imports numpy; the first picture of a kernel must not wait for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from beluga_nb.compare.executors import Workers, each
+from beluga_nb.compare.measure import FINGERPRINT, MEASURES, alike, number, of_bytes, takes_recipe
+from beluga_nb.compare.runner import Workspace
+from beluga_nb.compare.sample import Sample, SampleNotes
+from beluga_nb.compare.scores import Duplicates, Metric, Scored, Scores
+from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.result import MissingPicture, Recipe
+from beluga_nb.store.scores import Score, asked_of, read, write
+from beluga_nb.text import nearest, plural, sanitize
+
+T = TypeVar("T")
+
+Key = tuple[str, str]
+"""A picture's SHA-256, and the hash of its request where the metric looks at recipes."""
+
+
+def score(
+    samples: Sequence[Sample],
+    name: str,
+    metric: Metric | None,
+    workspace: Workspace,
+    *,
+    version: str | None = None,
+    executor: Workers | None = None,
+    in_flight: int = 1,
+) -> Scores:
+    """Return the scores of pictures: recorded ones, and what the metric gives for the others."""
+    if not name.strip():
+        raise RequestError("The score has no name.", 'Give it one: score("width", function)')
+    built_in = FINGERPRINT if name == "fingerprint" else MEASURES.get(name)
+    if metric is None and built_in and version is None:
+        metric, version = built_in.function, built_in.version
+    scoring = _Scoring(workspace, name, str(version or "1"), metric)
+    notes = SampleNotes()
+    rows = scoring.rows(samples, notes, executor=executor, in_flight=in_flight)
+    for problem in scoring.problems[:1]:
+        workspace.notify(problem)
+    return Scores(name, scoring.version, rows, notes.caveat)
+
+
+def mapped(
+    samples: Sequence[Sample], function: Callable[..., T], *, executor: Workers | None, in_flight: int
+) -> list[T]:
+    """Return what a function gives for each picture, in order; raise what it raises."""
+    with_recipe = takes_recipe(function)
+    calls = ((function, *_arguments(samples[place], with_recipe)) for place in range(len(samples)))
+    found: dict[int, Any] = {}
+    for place, outcome in each(of_bytes, calls, executor=executor, in_flight=in_flight, metric=function):
+        if isinstance(outcome, Exception):
+            outcome.add_note(f"It was raised for {_words(samples[place])}.")
+            raise outcome
+        found[place] = outcome
+    return [found[place] for place in range(len(samples))]
+
+
+def duplicates(samples: Sequence[Sample], workspace: Workspace, *, within: int) -> Duplicates:
+    """Return the groups of pictures whose fingerprints differ in at most `within` bits."""
+    scores = score(samples, "fingerprint", None, workspace)
+    rows = [row for row in scores.rows if row.value is not None]
+    groups = alike([int(row.value or 0) for row in rows], within=within)
+    return Duplicates(tuple(tuple(rows[number] for number in group) for group in groups), scores.caveat)
+
+
+@dataclass
+class _Scoring:
+    """A metric, and the store that its scores are read from and recorded in."""
+
+    workspace: Workspace
+    name: str
+    version: str
+    metric: Metric | None
+    problems: list[str] = field(default_factory=list)
+
+    def rows(
+        self, samples: Sequence[Sample], notes: SampleNotes, *, executor: Workers | None, in_flight: int
+    ) -> tuple[Scored, ...]:
+        with_recipe = self.metric is not None and takes_recipe(self.metric)
+        known: dict[Key, float | Exception] = {}
+        rows: list[tuple[Mapping[str, str], int, Key]] = []
+        missing: dict[Key, int] = {}
+        for place, sample in enumerate(notes.reading(samples)):
+            key = (sample.picture.sha256, asked_of(sample.picture.recipe) if with_recipe else "")
+            rows.append((sample.labels, sample.number, key))
+            if key not in known and key not in missing:
+                value = self._recorded(sample) if self.metric is None else self._read(*key)
+                if value is not None:
+                    known[key] = value
+                elif isinstance(sample.picture, MissingPicture):
+                    known[key] = _elsewhere(sample.picture)
+                else:
+                    missing[key] = place
+        self._check_can_measure(len(missing), len(rows))
+        # The samples are read again here, when their turn comes: a grid's do not fit into memory at once.
+        calls = ((self.metric, *_arguments(samples[place], with_recipe)) for place in missing.values())
+        keys = list(missing)
+        for position, outcome in each(
+            of_bytes, calls, executor=executor, in_flight=in_flight, metric=self.metric
+        ):
+            known[keys[position]] = self._measured(keys[position], outcome)
+        return tuple(_scored(labels, position, key[0], known[key]) for labels, position, key in rows)
+
+    def _check_can_measure(self, missing: int, total: int) -> None:
+        if missing and self.metric is None:
+            like = nearest(self.name, MEASURES)
+            suggestion = f"Did you mean '{like}'? " if like and like != self.name else ""
+            raise RequestError(
+                f"No score '{sanitize(self.name, 60)}' of version {sanitize(self.version, 60)} is recorded"
+                f" for {missing} of {plural(total, 'picture')}.",
+                f"{suggestion}Give the function that measures it: score(name, function).",
+            )
+
+    def _recorded(self, sample: Sample) -> float | None:
+        # Without its function it is unknown whether a metric looks at recipes.
+        image = sample.picture.sha256
+        without = self._read(image, "")
+        return self._read(image, asked_of(sample.picture.recipe)) if without is None else without
+
+    def _read(self, image: str, asked: str) -> float | None:
+        if not self.workspace.settings.reads_store:
+            return None
+        return read(self.workspace.store, image, metric=self.name, version=self.version, asked=asked)
+
+    def _measured(self, key: Key, outcome: object) -> float | Exception:
+        if isinstance(outcome, Exception):
+            return outcome
+        try:
+            value = number(outcome)
+        except RequestError as error:
+            return error
+        # One failure to write is reported once, and nothing is tried after it.
+        if self.workspace.settings.writes_store and not self.problems:
+            image, asked = key
+            recorded = Score(image=image, metric=self.name, version=self.version, value=value, asked=asked)
+            try:
+                write(self.workspace.store, recorded)
+            except StoreError as error:
+                self.problems.append(error.message)
+        return value
+
+
+def _arguments(sample: Sample, with_recipe: bool) -> tuple[bytes, Recipe | None]:
+    if isinstance(sample.picture, MissingPicture):
+        raise _elsewhere(sample.picture)
+    return sample.picture.data, sample.picture.recipe if with_recipe else None
+
+
+def _elsewhere(picture: MissingPicture) -> Exception:
+    try:
+        return StoreError(f"{picture.image} is here.")
+    except StoreError as error:
+        return error
+
+
+def _scored(labels: Mapping[str, str], position: int, sha256: str, found: float | Exception) -> Scored:
+    if isinstance(found, Exception):
+        return Scored(labels=labels, number=position, sha256=sha256, error=found)
+    return Scored(labels=labels, number=position, sha256=sha256, value=found)
+
+
+def _words(sample: Sample) -> str:
+    return " · ".join([*(sanitize(label, 60) for label in sample.labels.values()), f"number {sample.number}"])

@@ -1,0 +1,141 @@
+"""Recording what arrives: the part that `Recorded` and `Recovering` share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import CallCancelled, Picture, Preview, Result, causes
+from beluga_nb.store.records import Store
+from beluga_nb.store.takes import next_free_take
+from beluga_nb.store.work import at_work
+from beluga_nb.text import sanitize
+
+RECORDING_TIMEOUT = 0.5
+"""Seconds that a stopped call waits for its pictures to be recorded. The recording goes on after that."""
+
+
+class Recorder:
+    """Records pictures in a store, under a provider.
+
+    `preview` makes the small copy that goes into notebooks, where the engine has not made it already. It is
+    made once and recorded, since encoders differ between machines. Where the store cannot be written,
+    `notify` gets one line, and the pictures are passed on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        provider: str,
+        preview: Callable[[Picture], Preview],
+        notify: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        self.provider = provider
+        self.preview = preview
+        self._notify = notify
+        self._notified: set[str] = set()
+
+    def missing(self, request: Request) -> set[int]:
+        """Return the samples of a request that are not recorded."""
+        return self.store.missing(request, provider=self.provider)
+
+    def has_all(self, result: Result) -> bool:
+        """Whether all pictures of a result are recorded, each under its own take."""
+        return not any(self.missing(picture.recipe.request) for picture in result.pictures)
+
+    def record(self, result: Result) -> Result:
+        """Record the pictures of a result; return it with the previews and takes of the recordings."""
+        return replace(result, pictures=tuple(map(self._record, result.pictures)), extra=None)
+
+    async def keep_extra(self, result: Result) -> None:
+        """Keep the pictures that an answer holds beyond those that were asked for."""
+        if not result.extra:
+            return
+        kept: list[str] = []
+        async with contextlib.aclosing(result.extra()) as extra:
+            async for each in extra:
+                kept.append(await at_work(self._keep, "a further picture", each.data, each.media_type))
+        if names := ", ".join(name for name in kept if name):
+            sent = len(result) + len(kept)
+            self.notify(
+                f"The service sent {sent} pictures where {len(result)} were asked for; also kept: {names}."
+            )
+
+    def rescue(self, stopped: CallCancelled) -> int:
+        """Record the pictures that a stopped call had received; return how many they are."""
+        count = 0
+        with contextlib.suppress(BelugaError):
+            for each in stopped.arrived():
+                if isinstance(each, Result):
+                    count += len(each) if self.has_all(self.record(each)) else 0
+                elif isinstance(each, InvalidImageError) and each.data:
+                    self._keep_invalid(each)
+        return count
+
+    def keep_invalid_images(self, error: BaseException) -> None:
+        """Keep the bytes of the pictures that could not be decoded; their errors say where."""
+        for cause in causes(error):
+            if isinstance(cause, InvalidImageError) and cause.data:
+                self._keep_invalid(cause)
+
+    def notify(self, message: str) -> None:
+        """Tell the user something, once."""
+        if message not in self._notified:
+            self._notified.add(message)
+            self._notify(message)
+
+    @contextlib.contextmanager
+    def notifying(self) -> Iterator[None]:
+        """Tell the user of an error of the store in the block, and go on."""
+        try:
+            yield
+        except (StoreError, InvalidImageError) as error:
+            self.notify(f"{error.message} {error.hint}")
+
+    def _record(self, picture: Picture) -> Picture:
+        picture = replace(picture, preview=self._preview(picture))
+        with self.notifying():
+            picture = self._at_free_take(picture)
+            self.store.write(picture, picture.preview, provider=self.provider)
+        return picture
+
+    def _at_free_take(self, picture: Picture) -> Picture:
+        request = picture.recipe.request
+        with contextlib.suppress(StoreError):  # damaged: it is written anew, or the write fails
+            known = self.store.read(request, provider=self.provider)
+            if isinstance(known, Picture) and known.sha256 != picture.sha256:
+                # Another kernel bought the same meanwhile. Both were paid for, so both stay.
+                request = next_free_take(request, self.store, provider=self.provider)
+                self.notify(f"Another kernel has recorded the same; this one is kept as take {request.take}.")
+        return replace(picture, recipe=replace(picture.recipe, request=request))
+
+    def _preview(self, picture: Picture) -> Preview | None:
+        try:
+            return picture.preview or self.preview(picture)
+        except Exception as error:  # An error of an encoder must not lose the picture itself.
+            reason = f"{type(error).__name__}: {sanitize(str(error), 120)}"
+            self.notify(f"A picture has no preview ({reason}). It is recorded all the same.")
+            return None
+
+    def _keep_invalid(self, error: InvalidImageError) -> None:
+        name = self._keep("a broken picture", error.data)
+        if name and error.whole:
+            error.hint = (
+                f"It may have been billed, so it is kept as {name} and not bought again: a new take buys"
+                " another."
+            )
+        elif name:
+            error.hint = f"It may have been billed; its bytes are kept as {name}."
+
+    def _keep(self, what: str, data: bytes, media_type: str | None = None) -> str:
+        try:
+            path = self.store.keep(data, media_type)
+        except OSError as failed:
+            self.notify(f"The bytes of {what} are not kept: {failed.strerror or failed}.")
+            return ""
+        return path.relative_to(self.store.folder.parent).as_posix()

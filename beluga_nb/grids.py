@@ -1,0 +1,118 @@
+"""Making a grid: axes and a prompt become the cells that a runner asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+
+from beluga_nb.compare.axes import PARAMETERS, Axis, Combination, Study, replacing, whole_prompts
+from beluga_nb.compare.cell import Cell
+from beluga_nb.compare.grid import Grid
+from beluga_nb.compare.tables import axis_of
+from beluga_nb.errors import ImpossibleCombinationError, RequestError
+from beluga_nb.keyless import check
+from beluga_nb.resources import Resources
+from beluga_nb.result import Result
+from beluga_nb.runner import SessionRunner
+from beluga_nb.text import sanitize
+
+
+@dataclass(frozen=True)
+class GridMaker:
+    """Makes grids of a session: `fixed` is what all requests of one have in common."""
+
+    resources: Resources
+    regenerate: Callable[..., Result]
+    _: KW_ONLY
+    fixed: Mapping[str, object]
+    allow_unknown_model: bool = False
+
+    def make(
+        self,
+        template: str | Sequence[str] | Mapping[str, str],
+        given: Mapping[str, object],
+        *,
+        replace: Mapping[str, Iterable[object]],
+        pairs: Sequence[str] | Sequence[Sequence[str]],
+        sample: int | None,
+        seed: int | None,
+        values: Mapping[str, object],
+    ) -> Grid:
+        """Return the grid of a prompt and some axes; a parameter that is one text, or None, is no axis.
+
+        Raises `RequestError` where they do not fit, and `ImpossibleCombinationError` for what no model takes.
+        """
+        single = {name: each for name, each in given.items() if name in PARAMETERS and _is_single(each)}
+        study = Study(
+            prompt=template if isinstance(template, str) else "",
+            axes=(
+                *([] if isinstance(template, str) else [whole_prompts(template)]),
+                *(replacing(term, others) for term, others in replace.items()),
+                *self._axes({name: each for name, each in given.items() if name not in single}),
+            ),
+            pairs=_groups(pairs),
+            sample=sample,
+            seed=seed,
+            values=values,
+        )
+        return dataclasses.replace(self, fixed={**self.fixed, **single})._grid(study)
+
+    def _grid(self, study: Study) -> Grid:
+        runner = SessionRunner(self.resources, self.regenerate)
+        return Grid(study, self._cells(study), runner=runner, extended=self._extended)
+
+    def _extended(self, study: Study, more: Mapping[str, object]) -> Grid:
+        return self._grid(study.extended({axis.name: axis for axis in self._axes(more)}))
+
+    def _axes(self, given: Mapping[str, object]) -> list[Axis]:
+        folder = self.resources.preferences.folder
+        return [axis_of(name, values, folder=folder) for name, values in given.items()]
+
+    def _cells(self, study: Study) -> list[Cell]:
+        settings = self.resources.settings()
+        check({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
+        cells: list[Cell] = []
+        remarks: dict[str, None] = {}
+        impossible: dict[str, list[Combination]] = {}
+        combinations = list(study.combinations())
+        for each in combinations:
+            try:
+                request, words = self.resources.request(
+                    each.prompt,
+                    settings,
+                    allow_unknown_model=self.allow_unknown_model,
+                    **{**self.fixed, **each.asked},
+                )
+            except RequestError as error:
+                impossible.setdefault(str(error).replace("\n", " "), []).append(each)
+                continue
+            remarks |= dict.fromkeys(words)
+            template = each.template if each.values else None
+            cells.append(Cell(labels=each.labels, request=request, template=template, values=each.values))
+        if impossible:
+            count = sum(map(len, impossible.values()))
+            raise ImpossibleCombinationError(
+                count, len(combinations), map(_reason, impossible, impossible.values())
+            )
+        for remark in remarks:
+            self.resources.notify(remark)
+        return cells
+
+
+def _is_single(given: object) -> bool:
+    return given is None or isinstance(given, str)
+
+
+def _groups(pairs: Sequence[str] | Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    if isinstance(pairs, str):
+        raise RequestError(f"pairs is '{sanitize(pairs, 60)}'.", "Name at least two axes in a list.")
+    names = [each for each in pairs if isinstance(each, str)]
+    groups = [tuple(each) for each in pairs if not isinstance(each, str)]
+    return (*([tuple(names)] if names else []), *groups)
+
+
+def _reason(why: str, combinations: Sequence[Combination]) -> str:
+    first = ", ".join(f"{name} {label}" for name, label in combinations[0].labels.items())
+    more = f" and {len(combinations) - 1} more" if len(combinations) > 1 else ""
+    return f"{sanitize(first, 120)}{more}: {sanitize(why, 300)}" if first else sanitize(why, 300)

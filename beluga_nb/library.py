@@ -1,0 +1,150 @@
+"""Looking after the store: what is recorded is listed, brought back, checked, forgotten and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from beluga_nb.console import check_yes
+from beluga_nb.paths import absolute_path, path_of
+from beluga_nb.resources import Resources
+from beluga_nb.result import Picture, Result
+from beluga_nb.show.history import history_bundle, history_text
+from beluga_nb.store import marks
+from beluga_nb.store.marks import Mark
+from beluga_nb.store.records import Store
+
+# Lazy imports in here: the first picture of a kernel waits for none of it.
+if TYPE_CHECKING:
+    from beluga_nb.store.forget import Chosen, Forgotten
+    from beluga_nb.store.pack import Packed
+    from beluga_nb.store.runs import History
+    from beluga_nb.store.unpack import Unpacked
+    from beluga_nb.store.verify import Report
+    from beluga_nb.store.weight import Weight
+
+_NAMED = 20  # runs that are named before they are forgotten
+
+
+@dataclass(frozen=True)
+class Library:
+    """What a session has recorded; nothing here asks for pictures.
+
+    `regenerate` is how a result that is brought back asks again.
+    """
+
+    resources: Resources
+    regenerate: Callable[..., Result]
+
+    def open(self, folder: Path | None = None) -> Store:
+        """Return the store of the session, or the one that another folder's settings name."""
+        settings = self.resources.settings(folder)
+        return Store(settings.store) if folder else self.resources.store(settings)
+
+    def history(
+        self,
+        text: str = "",
+        *,
+        model: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 50,
+    ) -> History:
+        """Return the newest recorded runs: those with a text in the prompt, of a model, from a day to a day.
+
+        Days are as in "2026-11-22", in UTC, both included.
+        """
+        from beluga_nb.store.runs import history
+
+        store = self.open()
+        found = history(store, text, model=model, since=since, until=until, limit=limit)
+        return replace(found, view=partial(history_bundle, store))
+
+    def recall(self, run: str) -> Result:
+        """Return the recorded pictures of a run, by its name in the history, or how that begins.
+
+        Raises `APIStatusError` where the model had declined.
+        """
+        from beluga_nb.store.runs import recall
+
+        settings = self.resources.settings()
+        store = self.resources.store(settings)
+        view = self.resources.store_view(settings, store, writing=False)
+        return replace(recall(store, run), renderer=view, regenerate=self.regenerate)
+
+    def verify(self, *notebooks: str | Path) -> list[Report]:
+        """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
+        from beluga_nb.store.verify import verify
+
+        if not notebooks:
+            return [verify(self.open())]
+        by_store: dict[Path, list[Path]] = {}
+        for path in map(path_of, notebooks):
+            by_store.setdefault(self.open(absolute_path(path.parent)).folder, []).append(path)
+        return [verify(Store(folder), paths) for folder, paths in by_store.items()]
+
+    def forget(
+        self,
+        *names: str,
+        older: str | None = None,
+        prompt: str | None = None,
+        everything: bool = False,
+        assume_yes: bool = False,
+    ) -> Forgotten:
+        """Remove runs from the store, by name, age ("90d", "12w") and a text in the prompt: all must fit.
+
+        Asks first, unless `assume_yes`. Notebooks, git's history and IPython's history are not touched.
+        """
+        from beluga_nb.store.forget import Forgotten, choose, forget
+
+        store = self.open()
+        chosen = choose(store, names, older=older, prompt=prompt, everything=everything)
+        if not chosen:
+            return Forgotten(chosen)
+        if not assume_yes:
+            self._confirm(chosen)
+        return forget(store, chosen)
+
+    def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
+        """Write a notebook and the recordings that it needs to a zip: beside it, or where `to` says."""
+        from beluga_nb.store.pack import pack
+
+        notebook = path_of(notebook)
+        return pack(self.open(absolute_path(notebook.parent)), notebook, path_of(to) if to else None)
+
+    def unpack(self, file: str | Path, *, into: str | Path = ".") -> Unpacked:
+        """Put a packed notebook into a folder and its recordings into that folder's store, all checked."""
+        from beluga_nb.store.unpack import unpack
+
+        into = path_of(into)
+        return unpack(path_of(file), self.open(absolute_path(into)), into=into)
+
+    def weigh(self, *notebooks: str | Path) -> list[Weight]:
+        """Return what the pictures in some notebooks weigh, or in all of the folder's."""
+        from beluga_nb.store.weight import weigh
+
+        paths = list(map(path_of, notebooks))
+        return [weigh(path) for path in paths or sorted(self.resources.preferences.folder.glob("*.ipynb"))]
+
+    def marks(self) -> dict[str, Mark]:
+        """Return which pictures are favourites, and the notes on them, by SHA-256."""
+        return marks.marks(self.open())
+
+    def mark(self, picture: Picture, *, favourite: bool, note: str = "") -> Mark:
+        """Record whether a picture is a favourite, and a note; raise `StoreError` if not possible."""
+        mark = Mark(picture=picture.sha256, favourite=favourite, note=note.strip())
+        marks.write(self.open(), mark)
+        return mark
+
+    def _confirm(self, chosen: Chosen) -> None:
+        if chosen.runs:
+            self.resources.notify(history_text(chosen.runs[:_NAMED], more=len(chosen.runs) - _NAMED))
+        check_yes(
+            self.resources.confirm(f"Forget {chosen}?"),
+            unasked=f"{chosen}: to be forgotten, and nobody can be asked here.",
+            declined=f"{chosen}: not confirmed.",
+            nothing="Nothing was removed.",
+        )

@@ -1,0 +1,358 @@
+"""What all calls of a session share: settings, keys, stores, budgets, and the engine room.
+
+Here a request becomes a `Call`, which is checked, planned and answered; sessions and grids do no more than
+say which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import beluga_nb.catalog as catalog
+from beluga_nb.api.dialects import find_dialect
+from beluga_nb.api.endpoint import key_variables
+from beluga_nb.backend import Backend, backend_of
+from beluga_nb.budget import Budget, Caps
+from beluga_nb.call import Call, Tally
+from beluga_nb.compare.plan import Plan, Post
+from beluga_nb.compare.template import filled, names, used
+from beluga_nb.config import keys
+from beluga_nb.config.preferences import Preferences, canonical, resolved
+from beluga_nb.config.project import is_untrusted_file
+from beluga_nb.config.settings import Settings, SettingsOptions
+from beluga_nb.console import check_yes
+from beluga_nb.engines.pipeline import build, source_of
+from beluga_nb.engines.recorder import Recorder
+from beluga_nb.engines.room import EngineRoom, engine_room
+from beluga_nb.engines.stop_on_fatal import CircuitBreaker
+from beluga_nb.errors import BelugaError, SettingsError
+from beluga_nb.hints import Hint
+from beluga_nb.keyless import check
+from beluga_nb.merge import contiguous_ranges
+from beluga_nb.redaction import Environment, Secret, redact
+from beluga_nb.request import Request
+from beluga_nb.result import Bundle, Engine, IncompleteError, Result
+from beluga_nb.runtime import Bridge, Nested, cost_of_a_patch
+from beluga_nb.show.markup import bundle
+from beluga_nb.show.preview import preview, small
+from beluga_nb.show.stored import StoreView
+from beluga_nb.store.ledger import StoreLedger
+from beluga_nb.store.records import Store
+from beluga_nb.store.takes import next_free_take
+from beluga_nb.store.work import revocable
+
+ASK_ABOVE = 10
+"""More new pictures than this are asked for only after a yes."""
+
+
+class Resources:
+    """Settings, keys, stores, budgets and the engine room of one session; nothing is opened before a call.
+
+    `notify` tells the user something, and `confirm` asks a yes-or-no question, with None where nobody can
+    answer.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        folder: Path | None,
+        options: SettingsOptions,
+        key: Secret | None,
+        vaults: Mapping[str, keys.KeySource],
+        notify: Callable[[str], None],
+        confirm: Callable[[str], bool | None],
+    ) -> None:
+        self.environment = environment
+        self.keys = keys.KeyResolver(self.environment, explicit=key, vaults=vaults)
+        self.preferences = Preferences(self.environment, folder, options)
+        self.notify: Callable[[str], None] = lambda words: notify(redact(words))
+        self.confirm = confirm
+        self.budget = Budget()
+        self._nested = Nested()
+        self._room: EngineRoom | None = None
+        self._local_key = keys.random_key()
+        self._stores: dict[tuple[Path, bool], Store] = {}
+        self._budgets: dict[str, Budget] = {}  # of stores, by their real paths
+        self._key_variables: set[str] | None = None
+        self._said: set[str] = set()
+
+    # Settings and keys.
+
+    def settings(self, folder: Path | None = None, /, **options: object) -> Settings:
+        """Load the settings, for the session's folder or another one, with the options of a call.
+
+        Every key that they name is known from here on, and no output holds one.
+        """
+        settings = self.preferences.settings(folder, **options)
+        self._key_variables = key_variables(settings.endpoints.values())
+        self.keys.watch(self._key_variables)
+        return settings
+
+    def watch(self) -> None:
+        """Look at every key that may be in use, so that no output from here on holds one."""
+        if self._key_variables is None:
+            self._key_variables = set()
+            with suppress(BelugaError):  # wrong settings are reported where they are used
+                self.settings()
+        self.keys.watch(self._key_variables)
+
+    def backend(self, settings: Settings) -> Backend:
+        """Return who answers with some settings."""
+        return backend_of(settings, self.keys, self.environment, local_key=self._local_key)
+
+    # Stores and budgets.
+
+    def store(self, settings: Settings) -> Store:
+        """Return the store of some settings: the same object as before, which has its index in memory."""
+        indexing = settings.writes_store
+        return self._stores.setdefault((settings.store, indexing), Store(settings.store, indexing=indexing))
+
+    def budget_of(self, settings: Settings) -> Budget:
+        """Return the budget that some settings name: the session's, or the store's."""
+        return self.budget if settings.budget == "session" else self._store_budget(self.store(settings))
+
+    def budgets(self, settings: Settings) -> list[tuple[Budget, Caps]]:
+        """Return all budgets that hold, with their caps: no file that is untrusted frees from one."""
+        budgets = [self.budget_of(settings)]
+        moved = any(is_untrusted_file(settings.places.get(name)) for name in ("budget", "store"))
+        if settings.budget != "session" and moved:
+            budgets.append(self.budget)
+            if settings.counted_store:
+                budgets.append(self._store_budget(Store(settings.counted_store)))
+        return [(budget, settings.caps) for budget in budgets]
+
+    def _store_budget(self, store: Store) -> Budget:
+        return self._budgets.setdefault(os.path.realpath(store.folder), Budget(StoreLedger(store)))
+
+    # The engine room.
+
+    @property
+    def room(self) -> EngineRoom:
+        """The engine room of this process, which lives while a session holds it."""
+        if self._room is None:
+            self._room = engine_room()
+            self._room.enter(self)
+        return self._room
+
+    def bridge(self, settings: Settings) -> Bridge:
+        """Return where coroutines run."""
+        return self._nested if settings.bridge == "nested" else self.room.thread
+
+    def close(self) -> None:
+        """Leave the engine room, whose threads end with the last call; the next call enters one again."""
+        room, self._room = self._room, None
+        if room:
+            room.leave(self)
+
+    # From arguments to a call.
+
+    def request(
+        self, prompt: str, settings: Settings, *, allow_unknown_model: bool, **arguments: Any
+    ) -> tuple[Request, list[str]]:
+        """Return the request that some arguments mean, and remarks on what is asked for instead of them."""
+        parameters: dict[str, Any] = resolved(arguments, settings)
+        asked = Request(prompt=prompt, **parameters)
+        check(asked.parameters | {"take": asked.take})
+        request = canonical(asked, settings, allow_unknown_model=allow_unknown_model)
+        if settings.own_engine:
+            return request, []
+        if named := settings.at(request.model).named:
+            return request, find_dialect(named.dialect).remarks(request) if named.known else []
+        converted = catalog.conversions(asked, request)
+        return request, [f"{words}, the nearest that {request.model} has." for words in converted]
+
+    def prompted_call(
+        self,
+        prompt: str,
+        settings: Settings,
+        *,
+        values: Mapping[str, object] | None,
+        tally: Tally | None = None,
+        **arguments: Any,
+    ) -> Call:
+        """Return the call for a prompt whose `{{name}}`s are filled from `values`; tell what is converted."""
+        text = prompt if values is None else filled(prompt, values)
+        request, remarks = self.request(text, settings, **arguments)
+        for remark in remarks:
+            self.notify(remark)
+        call = replace(self.call(request, settings), tally=tally or Tally())
+        if values and names(prompt):
+            return replace(call, template=prompt, values=used(prompt, values))
+        return call
+
+    def call(self, request: Request, settings: Settings) -> Call:
+        """Return the call for a request: who answers it, from which store, within which budgets."""
+        [call] = self.calls([request], settings)
+        return call
+
+    def calls(self, requests: Sequence[Request], settings: Settings) -> list[Call]:
+        """Return a call for each request; those for one model share all that was decided."""
+        by_model: dict[str, Call] = {}
+        for request in requests:
+            if request.model not in by_model:
+                by_model[request.model] = self._call(request, settings.at(request.model))
+        return [replace(by_model[request.model], request=request) for request in requests]
+
+    def _call(self, request: Request, settings: Settings) -> Call:
+        store = self.store(settings)
+        call = Call(
+            request=request,
+            backend=self.backend(settings),
+            store=store,
+            view=self.view(settings, store),
+        )
+        metered = call.may_ask and call.backend.is_metered
+        return replace(call, budgets=self.budgets(settings) if metered else ())
+
+    def view(self, settings: Settings, store: Store) -> Callable[[Result], Bundle]:
+        """Return what shows results, with the sheets that the store keeps where there is one."""
+        if not settings.uses_store:
+            return partial(bundle, embed=settings.embed)
+        return self.store_view(settings, store, writing=settings.writes_store)
+
+    def store_view(self, settings: Settings, store: Store, *, writing: bool) -> StoreView:
+        """Return what shows results with the sheets of a store, and may add to these."""
+        return StoreView(store, writing=writing, embed=settings.embed, folder=self.preferences.folder)
+
+    # Before anything is sent.
+
+    def plan(self, calls: Sequence[Call], caps: Caps) -> Plan:
+        """Return what calls would send, without what the store has; send nothing."""
+        known = [call.recorded() for call in calls]
+        posts = [post for call, there in zip(calls, known, strict=True) for post in self._posts(call, there)]
+        return Plan(posts=posts, recorded=sum(map(len, known)), caps=caps)
+
+    def _posts(self, call: Call, known: set[int]) -> Iterator[Post]:
+        request = call.request
+        new = [run for run in contiguous_ranges(request.samples, known) if run[0] not in known]
+        if not new:
+            return
+        self.check_may_ask(call)
+        if own := call.settings.own_engine:
+            for part in (request.slice(sample) for run in new for sample in request.slice(*run).samples):
+                yield Post(request=part, body=part.parameters, url=f"engine:{own.name}")
+            return
+        endpoint = call.backend.endpoint()
+        url = "" if call.backend.is_local else f"{endpoint.base_url}{endpoint.dialect.path}"
+        for part in (part for run in new for part in catalog.split(request.slice(*run))):
+            yield Post(request=part, body=endpoint.body(part), url=url)
+
+    def check_may_ask(self, call: Call) -> None:
+        """Raise `BelugaError` where something new must not be asked for as things stand."""
+        settings = call.settings
+        call.backend.check_known(call.request)
+        self.tell_ignored(settings)
+        if settings.writes_store:
+            call.store.check_ours()
+        # Elsewhere than meant it would be bought anew, or recorded where nobody looks for it.
+        serious = {"base_url", "store"} if settings.writes_store else {"base_url"}
+        for ignored in settings.ignored:
+            if ignored.name in serious and settings.may_ask and call.backend.is_metered:
+                raise SettingsError(f"{ignored.message} Nothing was sent.", ignored.remedy)
+
+    def check(self, call: Call, *, assume_yes: bool) -> None:
+        """Raise `BelugaError` where a call is over a cap, or makes many pictures that nobody confirms."""
+        request, settings = call.request, call.settings
+        missing = set(request.samples) - call.recorded()
+        if missing:
+            self.tell_ignored(settings)
+        if not missing or not settings.may_ask:
+            return
+        self.check_may_ask(call)
+        bought = len(missing - call.recoverable()) if call.budgets else 0
+        for budget, caps in call.budgets if bought else ():
+            budget.check([request.slice(0, bought)], caps)
+        if not assume_yes and len(missing) > ASK_ABOVE:
+            new = f"{len(missing)} new pictures"
+            check_yes(
+                self.confirm(f"{new} of {request.model}: go on?"),
+                unasked=f"{new} are more than {ASK_ABOVE}, and nobody can be asked here.",
+                declined=f"{new} were not confirmed.",
+                nothing="Nothing was sent.",
+            )
+
+    # Words for the user, each once.
+
+    def tell_once(self, words: str) -> None:
+        """Tell the user something that was not said before."""
+        if words not in self._said:
+            self._said.add(words)
+            self.notify(words)
+
+    def tell_ignored(self, settings: Settings) -> None:
+        """Tell what is not used of a file that came with a notebook."""
+        for ignored in settings.ignored:
+            self.tell_once(str(ignored))
+
+    def tell_surprises(self, call: Call) -> None:
+        """Tell why the painter answers though there may be a key, and what a patched event loop costs."""
+        if "ipykernel" in sys.modules and (cost := cost_of_a_patch()):
+            self.tell_once(
+                f"nest_asyncio is applied to this kernel's event loop: {cost}. beluga_nb needs none."
+            )
+        withheld = self.keys.withheld
+        if withheld and call.backend.is_local and call.settings.may_ask:
+            until = " Until then the built-in painter answers."
+            self.tell_once(Hint(f"{withheld.why} ", withheld.hint, until))
+
+    # Asking.
+
+    def engine(self, call: Call, *, breaker: CircuitBreaker | None = None) -> Engine:
+        """Return the engine that answers a call; a run of many has a `breaker`, which stops all of them."""
+        source = source_of(call.backend, self.room, make_preview=small) if call.may_ask else None
+        recorder = Recorder(call.store, provider=call.provider, preview=preview, notify=self.notify)
+        return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
+
+    async def ask(self, call: Call, engine: Engine) -> Result:
+        """Return the result of a call from its engine; raise `EngineError`.
+
+        It touches the store on threads only: other calls share the event loop.
+        """
+        async with self._as_take(call) as call:
+            saved = await asyncio.to_thread(call.saved)
+            try:
+                result = await engine(call.request)
+            except IncompleteError as error:
+                error.result = call.finished(error.result)
+                self._count_saved(call, saved)
+                raise
+        self._count_saved(call, saved)
+        return call.finished(result)
+
+    def _count_saved(self, call: Call, saved: set[int]) -> None:
+        if saved:
+            self.budget.save(call.request.slice(call.request.sample, len(saved)), call.settings.caps)
+
+    @asynccontextmanager
+    async def _as_take(self, call: Call) -> AsyncIterator[Call]:
+        """Yield the call itself, or as the next free take where the mode samples anew."""
+        if not call.settings.samples_anew:
+            yield call
+            return
+        takes = self.room.takes(os.path.realpath(call.store.folder))
+
+        def release(request: Request) -> None:
+            takes.discard(request.slice(0))
+
+        request = await revocable(partial(self._reserve_take, call, takes), release)
+        try:
+            yield replace(call, request=request)
+        finally:
+            release(request)
+
+    def _reserve_take(self, call: Call, takes: set[Request]) -> Request:
+        with self.room.taking:
+            request = next_free_take(
+                call.request, call.store, provider=call.provider, reserved=takes, unfinished=True
+            )
+            takes.add(request.slice(0))  # until its end, or two made at once would be one
+        return request

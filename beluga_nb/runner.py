@@ -1,0 +1,215 @@
+"""Running the cells of a grid: many calls at once, within caps, each outcome kept as it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+import beluga_nb.catalog as catalog
+from beluga_nb.budget import Budget, Caps
+from beluga_nb.call import Call, Tally
+from beluga_nb.compare.cell import Cell, Outcome, PictureRef
+from beluga_nb.compare.plan import Plan
+from beluga_nb.compare.runner import RunOptions, Workspace
+from beluga_nb.config.settings import Settings
+from beluga_nb.console import check_yes
+from beluga_nb.engines.stop_on_fatal import CircuitBreaker
+from beluga_nb.errors import APIStatusError, BelugaError, OverBudgetError, StoreError
+from beluga_nb.merge import side_by_side
+from beluga_nb.request import Request
+from beluga_nb.resources import ASK_ABOVE, Resources
+from beluga_nb.result import Engine, IncompleteError, Picture, Preview, Recipe, Result
+from beluga_nb.runtime import GRACE, Job
+from beluga_nb.show.preview import preview_of, recorded_preview
+from beluga_nb.store.records import Store
+
+T = TypeVar("T")
+
+STOPPING = {401, 402, 403}
+"""The statuses that every other request would get too: the key, the balance, a permission."""
+
+
+@dataclass(frozen=True)
+class SessionRunner:
+    """What grids, galleries and votes ask of a session (`compare.runner.Runner`)."""
+
+    resources: Resources
+    regenerate: Callable[..., Result]
+
+    def plan(self, cells: Sequence[Cell], *, mode: str | None = None) -> Plan:
+        """Return what a run of cells would send, and what that would cost; send nothing."""
+        settings = self.resources.settings(mode=mode)
+        return replace(self._plan(self._calls(cells, settings), settings), cells=len(cells))
+
+    def submit(
+        self,
+        cells: Sequence[Cell],
+        arrived: Callable[[Cell, Outcome], None],
+        ended: Callable[[BelugaError | None], T],
+        options: RunOptions,
+    ) -> Job[T]:
+        """Start a run of cells; raise `BelugaError` before anything is sent."""
+        settings = self.resources.settings(mode=options.mode)
+        caps = settings.own_caps(images=options.max_images, cost=options.max_cost)
+        calls = self._calls(cells, settings)
+        self._check(calls, settings, caps, assume_yes=options.assume_yes)
+        run = _Run(self.resources, self._engines(calls, caps, options.tally or Tally()))
+        cells_and_calls = list(zip(cells, calls, strict=True))
+        work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
+        return self.resources.bridge(settings).submit(work, hold=settings.timeout + GRACE)
+
+    def result(self, request: Request, pictures: Sequence[Picture]) -> Result:
+        """Return pictures as a result that can be shown and asked again."""
+        here = self.workspace()
+        view = self.resources.view(here.settings, here.store)
+        return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.regenerate)
+
+    def workspace(self) -> Workspace:
+        """Return the settings and the store as they stand now."""
+        settings = self.resources.settings()
+        return Workspace(
+            settings=settings,
+            store=self.resources.store(settings),
+            folder=self.resources.preferences.folder,
+            notify=self.resources.notify,
+        )
+
+    def _calls(self, cells: Sequence[Cell], settings: Settings) -> list[Call]:
+        calls = self.resources.calls([cell.request for cell in cells], settings)
+        return [replace(call, regenerate=self.regenerate) for call in calls]
+
+    def _engines(
+        self, calls: Sequence[Call], caps: Caps, tally: Tally
+    ) -> dict[str, tuple[Engine, CircuitBreaker]]:
+        """Return an engine for each provider: a key that one refuses another may take.
+
+        They share the run's own caps.
+        """
+        own, engines = Budget(), dict[str, tuple[Engine, CircuitBreaker]]()
+        for call in {call.provider: call for call in calls}.values():
+            breaker = CircuitBreaker(_stops)
+            budgets = [*call.budgets, (own, caps)] if call.budgets else ()
+            engine = self.resources.engine(replace(call, budgets=budgets, tally=tally), breaker=breaker)
+            engines[call.provider] = engine, breaker
+        return engines
+
+    def _plan(self, calls: Sequence[Call], settings: Settings) -> Plan:
+        # Cells that ask for the same ask once, where recordings answer the second.
+        different = {call.request: call for call in calls}.values() if settings.reads_store else calls
+        return self.resources.plan(list(different), settings.caps)
+
+    def _check(self, calls: Sequence[Call], settings: Settings, caps: Caps, *, assume_yes: bool) -> None:
+        if not settings.may_ask:
+            return
+        plan = self._plan(calls, settings)
+        # `max_images` of a run is the caller's own word, and holds for free previews too.
+        Budget().check(plan.requests, Caps(images=caps.images))
+        self._check_budgets(self.resources.calls(plan.requests, settings), caps)
+        if assume_yes or plan.images <= ASK_ABOVE:
+            return
+        pictures = f"{plan.images} new pictures of {', '.join(plan.models)}"
+        check_yes(
+            self.resources.confirm(f"{pictures}, {plan.price}: go on?"),
+            unasked=f"{pictures}, {plan.price}: more than {ASK_ABOVE}, and nobody can be asked here.",
+            declined=f"{pictures} were not confirmed.",
+            nothing="Nothing was sent.",
+        )
+
+    def _check_budgets(self, calls: Sequence[Call], caps: Caps) -> None:
+        metered = [call for call in calls if call.budgets]
+        if not metered:
+            return
+        to_buy = ((call.request, call.request.n - len(call.recoverable())) for call in metered)
+        bought = [request.slice(request.sample, n) for request, n in to_buy if n]
+        for budget, held in metered[0].budgets if bought else ():
+            budget.check(bought, held)
+        Budget().check([call.request for call in metered], caps)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of cells; each provider has an engine of its own, and a breaker that stops the others too."""
+
+    resources: Resources
+    engines: Mapping[str, tuple[Engine, CircuitBreaker]]
+
+    async def __call__(
+        self,
+        work: Sequence[tuple[Cell, Call]],
+        arrived: Callable[[Cell, Outcome], None],
+        ended: Callable[[BelugaError | None], T],
+        *,
+        max_in_flight: int,
+    ) -> T:
+        remaining, off_ratio = iter(work), set[str]()
+        cell_ended = asyncio.Semaphore(0)
+
+        async def worker(*, ahead: bool) -> None:
+            if ahead:
+                await cell_ended.acquire()
+            for cell, call in remaining:
+                outcome = await self._outcome(cell, call)
+                off_ratio.add(catalog.off_ratio(cell.request, (ref.size for ref in outcome.pictures)))
+                arrived(cell, outcome)
+                cell_ended.release()
+
+        # Twice as many workers as calls may be under way, so that some look into the store meanwhile. Half of
+        # them wait until a cell ends: at once, they could buy later cells before the first ones.
+        workers = min(2 * max_in_flight, len(work))
+        await side_by_side(worker(ahead=number >= max_in_flight) for number in range(workers))
+        for words in sorted(off_ratio - {""}):  # each once, in an order that a replay has too
+            self.resources.notify(words)
+        return ended(next((each.cause for _, each in self.engines.values() if each.cause), None))
+
+    async def _outcome(self, cell: Cell, call: Call) -> Outcome:
+        engine, _ = self.engines[call.provider]
+        call = replace(call, template=cell.template, values=cell.values)
+        try:
+            result, error = await self.resources.ask(call, engine), None
+        except IncompleteError as incomplete:
+            result, error = incomplete.result, incomplete
+        except BelugaError as failure:
+            return Outcome(error=failure)
+        return Outcome(await asyncio.to_thread(_refs, result, call), error)
+
+
+def _stops(error: BelugaError) -> bool:
+    return isinstance(error, OverBudgetError) or (
+        isinstance(error, APIStatusError) and error.status in STOPPING
+    )
+
+
+def _refs(result: Result, call: Call) -> tuple[PictureRef, ...]:
+    return tuple(_ref(picture, call) for picture in result.pictures)
+
+
+def _ref(picture: Picture, call: Call) -> PictureRef:
+    recipe, store = picture.recipe, call.store
+    make = partial(
+        PictureRef, sha256=picture.sha256, media_type=picture.media_type, size=picture.size, recipe=recipe
+    )
+    for provider in (*call.settings.providers, call.provider) if call.settings.uses_store else ():
+        if store.has(recipe.request, provider=provider):
+            return make(
+                load=partial(_load, store, provider, picture.sha256, recipe),
+                preview=partial(_preview, store, provider, picture.sha256, recipe),
+            )
+    # It is in memory only: nothing was to be written, or nothing could be.
+    return make(load=lambda: picture, preview=lambda: preview_of(picture))
+
+
+def _load(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:
+    picture = store.read(recipe.request, provider=provider)
+    if not isinstance(picture, Picture) or picture.sha256 != sha256:
+        raise StoreError(
+            f"The picture {sha256[:12]}… is not recorded any more.", "Make the grid anew, and run it."
+        )
+    return replace(picture, recipe=recipe)
+
+
+def _preview(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:
+    recorded = store.preview(recipe.request, provider=provider)
+    return recorded_preview(recorded, partial(_load, store, provider, sha256, recipe))

@@ -1,0 +1,260 @@
+"""A grid as people see it: its table in a notebook, its sheet, its page, and its rows for pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from beluga_nb.compare.axes import Axis, Study
+from beluga_nb.compare.cell import Cell, Outcome, PictureRef
+from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Grid
+from beluga_nb.compare.runner import Workspace
+from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
+from beluga_nb.images import decode
+from beluga_nb.paths import write_file
+from beluga_nb.redaction import redact
+from beluga_nb.result import Bundle, MissingPicture, Preview
+from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
+from beluga_nb.show.markup import alt, data_uri
+from beluga_nb.show.preview import EDGE
+from beluga_nb.show.stored import StoreView
+from beluga_nb.store.collection import Blob
+from beluga_nb.text import plural
+
+# Lazy imports in here: a grid in a notebook needs no fonts, no page and no pandas.
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
+    from PIL.Image import Image
+
+MOST_SHOWN = 200
+"""Pictures of a grid that go into a notebook."""
+
+_NOTES = {
+    UNKNOWN: "asked for, and its end is not known",
+    NOT_SENT: "not asked for yet",
+    WAITING: "on its way",
+}
+
+
+def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
+    """Return a grid as a notebook shows it; the sheet is for what shows a single image, such as LaTeX."""
+    view = _view(workspace, writing=workspace.settings.writes_store)
+    sources = _Sources(view)
+    table = table_of(grid, sources)
+    light = view.embed in {"preview", "original"} and sources.count <= MOST_SHOWN
+    sheet = _small_sheet(grid, table, view) if with_sheet and light else None
+    return grid_bundle(table, more=sources.more, sheet=sheet)
+
+
+def frame_of(grid: Grid) -> DataFrame:
+    """Return a row for each picture of a grid, and for each cell that has none."""
+    from beluga_nb.show.frame import frame
+
+    return frame(list(_rows(grid)), _columns(grid))
+
+
+def style_of(grid: Grid, workspace: Workspace) -> Styler:
+    """Return these rows with their pictures."""
+    from beluga_nb.show.frame import styled
+
+    sources = _Sources(_view(workspace, writing=False))
+    refs = [ref for _, ref, _ in _lines(grid)]
+    urls = [sources(ref) if ref else "" for ref in refs]
+    return styled(frame_of(grid), urls, [alt(ref) if ref else "" for ref in refs])
+
+
+def write_sheet_of(grid: Grid, path: Path, *, edge: int, limit: int) -> None:
+    """Write a grid as one labelled picture."""
+    from beluga_nb.show.sheet import write_sheet
+
+    write_sheet(path, table_of(grid, edge=edge), edge=edge, limit=limit)
+
+
+def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
+    """Write a grid as one page; raise `StoreError` where that is not possible."""
+    from beluga_nb.show.page import page
+
+    html = page(table_of(grid, _original if originals else _small), title=path.stem)
+    try:
+        write_file(path, redact(html).encode())
+    except OSError as error:
+        raise StoreError(
+            f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
+        ) from None
+
+
+def _view(workspace: Workspace, *, writing: bool) -> StoreView:
+    return StoreView(
+        workspace.store, writing=writing, embed=workspace.settings.embed, folder=workspace.folder
+    )
+
+
+def _no_source(_: PictureRef) -> str:
+    return ""
+
+
+def table_of(grid: Grid, source: Callable[[PictureRef], str] = _no_source, *, edge: int = EDGE) -> Table:
+    """Return the table of a grid; `source` gives the address of each picture."""
+    states = grid.states()
+    squares = {
+        _place(grid.study, cell): Square(
+            tuple(
+                Figure(ref, source(ref), partial(_image, ref, edge)) for ref in grid.outcome(cell).pictures
+            ),
+            note=_NOTES.get(states[cell], ""),
+            error=grid.outcome(cell).error,
+        )
+        for cell in grid.cells
+    }
+    return Table(
+        head=_head(grid),
+        prompts=tuple(grid.study.prompts) if len(grid.study.prompts) == 1 else (),
+        dimensions=tuple(
+            Dimension(" · ".join(axis.name for axis in axes), _present(axes, number, squares))
+            for number, axes in enumerate(grid.study.dimensions)
+        ),
+        squares=squares,
+    )
+
+
+class _Sources:
+    """The addresses of pictures in a notebook, up to so many."""
+
+    def __init__(self, view: StoreView) -> None:
+        self.view = view
+        self.count = 0
+
+    def __call__(self, ref: PictureRef) -> str:
+        """Return an address that holds the small copy, or leads to the picture; nothing beyond the limit."""
+        self.count += 1
+        if self.count > MOST_SHOWN or self.view.embed == "none":
+            return ""
+        if self.view.embed == "link" and (link := self.view.link(Blob(ref.sha256, ref.media_type))):
+            return link
+        return _original(ref) if self.view.embed == "original" else self._tile(ref)
+
+    @property
+    def more(self) -> str:
+        """What is left out, in words."""
+        left = self.count - MOST_SHOWN
+        are = "picture is" if left == 1 else "pictures are"
+        return f"{left:,} more {are} not shown here: to_html() shows all of them." if left > 0 else ""
+
+    def _tile(self, ref: PictureRef) -> str:
+        with suppress(InvalidImageError):
+            if small := ref.preview():
+                return data_uri(self.view.tile(small))
+        return ""
+
+
+def _image(ref: PictureRef, edge: int) -> Image:
+    small = ref.preview() if edge <= EDGE else None
+    return decode(small.data) if small else ref.load().image
+
+
+def _small(ref: PictureRef) -> str:
+    small = ref.preview()
+    return data_uri(small) if small else ""
+
+
+def _original(ref: PictureRef) -> str:
+    picture = ref.load()
+    if isinstance(picture, MissingPicture):
+        return _small(ref)
+    return data_uri(Preview(picture.data, picture.media_type))
+
+
+def _small_sheet(grid: Grid, table: Table, view: StoreView) -> Preview | None:
+    """Return all pictures of a grid as one, with its labels; nothing where one of them cannot be shown."""
+    from beluga_nb.show.sheet import small_sheet, words_of
+
+    with suppress(InvalidImageError, StoreError, RequestError):
+        small = [ref.preview() for cell in grid.cells for ref in grid.outcome(cell).pictures]
+        parts = [each for each in small if each]
+        if parts and len(parts) == len(small):
+            return view.labelled(parts, lambda: small_sheet(table), words_of(table))
+    return None
+
+
+def _place(study: Study, cell: Cell) -> tuple[str, ...]:
+    return tuple(_joined(cell.labels[axis.name] for axis in axes) for axes in study.dimensions)
+
+
+def _joined(labels: Iterable[str]) -> str:
+    return " · ".join(labels)
+
+
+def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    there = {place[number] for place in squares}
+    return tuple(
+        label for label in map(_joined, zip(*(axis.labels for axis in axes), strict=True)) if label in there
+    )
+
+
+def _head(grid: Grid) -> str:
+    if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
+        wanted = sum(cell.request.n for cell in grid.cells)
+        return f"{plural(len(grid), 'cell')}, {plural(wanted, 'picture')}; nothing is asked before run()"
+    refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
+    local = sum(ref.recipe.procedural for ref in refs)
+    states = [f"{count} {state}" for state, count in grid.counts.items() if count]
+    words = [f"{plural(len(grid), 'cell')}: {', '.join(states)}", plural(len(refs), "picture")]
+    if local == len(refs) == 1:
+        words.append("a local preview, not model output")
+    elif local:
+        some = "all" if local == len(refs) else f"{local}"
+        words.append(f"{some} of them local previews, not model output")
+    return "; ".join(words)
+
+
+_REQUEST_COLUMNS = ("model", "size", "quality", "take")
+_COLUMNS = (
+    *_REQUEST_COLUMNS,
+    "sample",
+    "prompt",
+    "revised_prompt",
+    "engine",
+    "local",
+    "sha256",
+    "media_type",
+    "width",
+    "height",
+    "error",
+)
+
+
+def _columns(grid: Grid) -> list[str]:
+    labels = [axis.name for axis in grid.study.axes]
+    return [*labels, *(name for name in _COLUMNS if name not in labels)]
+
+
+def _lines(grid: Grid) -> Iterator[tuple[Cell, PictureRef | None, BelugaError | None]]:
+    """Yield each picture of a grid, and each cell that has failed or was not asked for."""
+    for cell in grid.cells:
+        outcome = grid.outcome(cell)
+        yield from ((cell, ref, None) for ref in outcome.pictures)
+        if outcome.error or not outcome.pictures:
+            yield cell, None, outcome.error
+
+
+def _rows(grid: Grid) -> Iterator[Mapping[str, object]]:
+    for cell, ref, error in _lines(grid):
+        request = ref.recipe.request if ref else cell.request
+        row: dict[str, object] = {name: getattr(request, name) for name in (*_REQUEST_COLUMNS, "prompt")}
+        if ref:
+            width, height = ref.size
+            row |= {
+                "sample": request.sample,
+                "revised_prompt": ref.recipe.revised_prompt,
+                "engine": ref.recipe.engine,
+                "local": ref.recipe.procedural,
+                "sha256": ref.sha256,
+                "media_type": ref.media_type,
+                "width": width,
+                "height": height,
+            }
+        yield row | {"error": error.message if error else None} | dict(cell.labels)

@@ -1,0 +1,16 @@
+"""A widget as a notebook shows it."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+CAN_FOCUS = hasattr(widgets.DOMWidget, "focus")
+"""Whether a widget can be given the focus: since ipywidgets 8."""
+
+
+def bundle(widget: widgets.Widget, words: str) -> dict[str, object]:
+    """Return what shows a widget in a notebook; `words` stand in its place where there are no widgets."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {WIDGET: view, "text/plain": words}

@@ -1,0 +1,107 @@
+"""What a panel reads and writes beside calling for pictures: models, recorded runs, favourites and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import beluga_nb.catalog as catalog
+from beluga_nb.catalog import Model, Size
+from beluga_nb.result import Bundle, Picture, Preview, Result
+from beluga_nb.session import Session
+from beluga_nb.show.history import thumbnails_of
+from beluga_nb.store.marks import Mark
+from beluga_nb.store.runs import Run
+
+_ALL = 100_000  # runs that favourites are looked for in
+_EDGE = 256  # pixels of the longer side of a run's first picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A recorded run that has pictures: its name, what was asked, and its first picture, small."""
+
+    name: str
+    prompt: str
+    model: str
+    created: int
+    count: int
+    favourite: bool
+    preview: Preview | None
+
+
+@dataclass(frozen=True)
+class PanelData:
+    """What a session has for a panel to show."""
+
+    session: Session
+
+    def backend(self, model: str = "") -> str:
+        """Return who answers for a model, in which mode, and where a key was found; of the key nothing."""
+        resources, settings = self.session.resources, self.session.settings()
+        backend = resources.backend(settings.at(model or settings.model))
+        who = backend.description + (": previews, not model output" if backend.is_local else "")
+        key = backend.key.source if backend.key else "none"
+        return f"Answers: {who}. Mode: {settings.mode}. Key: {key}."
+
+    def models(self, text: str = "") -> list[Model]:
+        """Return the models with all words of a text in id, name or provider, other servers' among them."""
+        return catalog.matching(text, among=self.session.preferences.models())
+
+    def sizes(self, model: str = "") -> list[Size]:
+        """Return the sizes that a model has, all of them for one that the catalogue does not know."""
+        own = {label for each in catalog.models() if each.id == model for label in each.sizes}
+        return [size for size in catalog.sizes() if not own or size.label in own]
+
+    def runs(
+        self,
+        text: str = "",
+        *,
+        model: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        favourites: bool = False,
+        limit: int = 24,
+    ) -> tuple[list[Found], int]:
+        """Return the newest recorded runs that have pictures and fit, and how many more there are."""
+        library = self.session.store
+        marks, store = library.marks(), library.open()
+        history = library.history(text, model=model, since=since, until=until, limit=_ALL)
+        runs = [run for run in history.runs if run.count]
+        if favourites:
+            runs = [run for run in runs if _is_favourite(run, marks)]
+        found = [
+            Found(
+                name=run.name,
+                prompt=run.request.prompt,
+                model=run.request.model,
+                created=run.created,
+                count=run.count,
+                favourite=_is_favourite(run, marks),
+                preview=next(thumbnails_of(store, run, most=1, edge=_EDGE), None),
+            )
+            for run in runs[:limit]
+        ]
+        return found, max(0, len(runs) - limit)
+
+    def recall(self, run: str) -> Result:
+        """Return the recorded pictures of a run."""
+        return self.session.store.recall(run)
+
+    def marks(self) -> dict[str, Mark]:
+        """Return which pictures are favourites, and the notes on them, by SHA-256."""
+        return self.session.store.marks()
+
+    def mark(self, picture: Picture, *, favourite: bool, note: str) -> Mark:
+        """Record whether a picture is a favourite, and a note; raise `StoreError` if not possible."""
+        return self.session.store.mark(picture, favourite=favourite, note=note)
+
+    def still(self, results: Sequence[Result]) -> Bundle:
+        """Return several results as what a saved notebook shows of them, without anything that moves."""
+        resources, settings = self.session.resources, self.session.settings()
+        view = resources.store_view(settings, resources.store(settings), writing=settings.writes_store)
+        return view.still(results)
+
+
+def _is_favourite(run: Run, marks: Mapping[str, Mark]) -> bool:
+    return any(name in marks and marks[name].favourite for name in run.images)
