@@ -359,7 +359,7 @@ def test_an_installed_wheel_copies_its_notebooks_and_opens_them(tmp_path):
     environ = {"PYTHONPATH": "", "TERM": "dumb"}
     told = installed.run("-m", "beluga_nb", "lab", cwd=work, status=2)
     assert told.splitlines() == [
-        f"{lab.PROGRAM}: The notebooks are part of an installed package, and need a folder of yours.",
+        f"{lab.PROGRAM} lab: The notebooks are part of an installed package, and need a folder of yours.",
         "Name one, and they are copied there: python -m beluga_nb lab pictures",
     ]
     command = (installed.python, "-m", "beluga_nb")
