@@ -257,7 +257,7 @@ NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 def test_a_notebook_is_named_as_one_likes(name, spelt):
     number, _, rest = name.removesuffix(".ipynb").partition("-")
     words = {"name": name, "stem": f"{number}-{rest}", "number": number, "rest": rest}[spelt]
-    assert lab.named(words, ROOT / "notebooks") == name
+    assert lab.notebook_named(words, ROOT / "notebooks") == name
 
 
 @pytest.fixture
@@ -359,7 +359,7 @@ def test_an_installed_wheel_copies_its_notebooks_and_opens_them(tmp_path):
     environ = {"PYTHONPATH": "", "TERM": "dumb"}
     told = installed.run("-m", "beluga_nb", "lab", cwd=work, status=2)
     assert told.splitlines() == [
-        f"{lab.PROGRAM}: The notebooks are part of an installed package, and need a folder of yours.",
+        f"{lab.PROGRAM} lab: The notebooks are part of an installed package, and need a folder of yours.",
         "Name one, and they are copied there: python -m beluga_nb lab pictures",
     ]
     command = (installed.python, "-m", "beluga_nb")
