@@ -170,7 +170,7 @@ class Collection(FileKind, Generic[T]):
 
         Raises `OSError` where its file cannot be read, `CorruptFileError` where the value cannot be used.
         """
-        return self._read(self.path(store, name), store, store.folder)[1]
+        return self._read(self.path(store, name), store.folder)[1]
 
     def load(self, path: Path, store: Store) -> tuple[bytes, T | CorruptFileError]:
         """Return the bytes of a file, whose folder was checked, and its value or why it cannot be used.
@@ -179,7 +179,7 @@ class Collection(FileKind, Generic[T]):
         """
         try:
             # Following links takes longer than reading a file, so it is done for links only.
-            return self._read(path, store, store.folder if path.is_symlink() else None)
+            return self._read(path, store.folder if path.is_symlink() else None)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -187,13 +187,13 @@ class Collection(FileKind, Generic[T]):
         except CorruptFileError as error:
             return error.written, error
 
-    def _read(self, path: Path, store: Store, root: Path | None) -> tuple[bytes, T]:
+    def _read(self, path: Path, root: Path | None) -> tuple[bytes, T]:
         written = files.read(path, root=root, most=self.largest)
         try:
             value = self.decode(written)
             if self.name(value) != path.stem:
                 raise CorruptFileError("it is damaged (its name belongs to something else)")
-            if path != self.path(store, path.stem):
+            if self.depth > 1 and path.parent.name != path.name[:2]:
                 raise CorruptFileError("it is in the wrong folder")
         except CorruptFileError as error:
             raise CorruptFileError(error.reason, path, written) from None

@@ -17,8 +17,8 @@ from beluga_nb.store.collection import FileKind, hashes_in
 if TYPE_CHECKING:
     from beluga_nb.store.records import Store
 
-ABANDONED_AFTER = 60
-"""Seconds after which a file that no record names is abandoned. Recording takes less."""
+STALE_AFTER = 60
+"""Seconds after which a file that no record names is stale. Recording takes less."""
 
 ASIDE = ".forgotten"
 """What the name of a blob ends in while it is being forgotten."""
@@ -63,13 +63,13 @@ def blob_paths(store: Store) -> list[Path]:
 
 def part_paths(store: Store) -> list[Path]:
     """Return the temporary files of writers that have died, and other files that are as old."""
-    return [path for path in store.paths("tmp", depth=1) if is_abandoned(path)]
+    return [path for path in store.paths("tmp", depth=1) if is_stale(path)]
 
 
-def is_abandoned(path: Path) -> bool:
+def is_stale(path: Path) -> bool:
     """Whether a file was not written for a minute."""
     try:
-        return time.time() - path.stat().st_mtime > ABANDONED_AFTER
+        return time.time() - path.stat().st_mtime > STALE_AFTER
     except OSError:
         return False
 

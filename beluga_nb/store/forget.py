@@ -27,8 +27,8 @@ from beluga_nb.store.folder import (
     blob_paths,
     hash_of,
     holds_its_name,
-    is_abandoned,
     is_pointer,
+    is_stale,
     named_in,
     part_paths,
     text,
@@ -174,7 +174,7 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     for collection in registry.attached():
         gone |= _forget_attached(store, collection, lost, removal, everything=chosen.everything)
     removal.unlink(_set_aside(store, gone - _needed(store), removal))
-    removal.unlink(path for path in pending.orphans(store) if is_abandoned(path))
+    removal.unlink(path for path in pending.orphans(store) if is_stale(path))
     removal.unlink(part_paths(store))
     if removal.failed:
         raise StoreError(
@@ -277,7 +277,7 @@ def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
 
 def _is_in(path: Path, names: set[str]) -> bool:
     # Also what an earlier call had set aside when it was killed.
-    return hash_of(path) in names or (path.name.endswith(ASIDE) and is_abandoned(path))
+    return hash_of(path) in names or (path.name.endswith(ASIDE) and is_stale(path))
 
 
 def _renamed(path: Path, removal: _Removal) -> Path:
@@ -305,4 +305,4 @@ def _brought_back(path: Path, removal: _Removal) -> bool:
 
 
 def _unclaimed(store: Store, chosen: Chosen) -> set[str]:
-    return {hash_of(path) for path in blob_paths(store) if is_abandoned(path)} if chosen.everything else set()
+    return {hash_of(path) for path in blob_paths(store) if is_stale(path)} if chosen.everything else set()
