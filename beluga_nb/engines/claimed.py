@@ -26,7 +26,7 @@ class Claimed:
     """Ask the engine for what is not recorded while no other process that shares the store asks for it.
 
     A second process waits, and then finds recorded what the first has bought. Before a request may be bought
-    twice, since another machine has gone silent, `notify` is told. Where no claim can be written, none is
+    twice, since another machine has gone silent, `notify` is called. Where no claim can be written, none is
     made.
     """
 
@@ -66,7 +66,7 @@ class Claimed:
         Where none can be made, or an old one not removed, the store cannot be written: `Recorded` says so.
         """
         path = self.store.folder / "pending" / f"{key(request.slice(0), provider=self.provider)}.claim"
-        watch, told, pause = ClaimWatch(path), set[str](), 0.05
+        watch, notified, pause = ClaimWatch(path), set[str](), 0.05
         while True:
             try:
                 return await revocable(partial(self._take, request, path), _release)
@@ -79,8 +79,8 @@ class Claimed:
             except OSError:
                 pass  # released meanwhile
             else:
-                if (message := waiting_message(watch)) and message not in told:
-                    told.add(message)
+                if (message := waiting_message(watch)) and message not in notified:
+                    notified.add(message)
                     self.notify(message)
                 is_over = is_abandoned(watch.holder, silent_for=watch.silent_for)
                 if is_over and not await asyncio.to_thread(claims.remove, path, watch.holder.token):
@@ -100,7 +100,7 @@ def _release(claim: Claim | None) -> None:
 
 
 def waiting_message(watch: ClaimWatch) -> str:
-    """Return what the user is told while a claim is waited for, or nothing."""
+    """Return the message for the user while a claim is waited for, or nothing."""
     holder = watch.holder
     owner = f"process {holder.pid} on {sanitize(holder.host, 40)}"
     if holder.is_gone:

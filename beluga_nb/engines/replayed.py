@@ -1,4 +1,4 @@
-"""An engine that answers what is recorded from the store."""
+"""An engine that answers from the store what is recorded there."""
 
 from __future__ import annotations
 

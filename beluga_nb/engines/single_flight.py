@@ -1,4 +1,4 @@
-"""An engine that answers the same request once at a time."""
+"""An engine that is asked for the same request by one caller at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from beluga_nb.result import Engine, IncompleteError, Picture, Result
 
 
 class Flight(asyncio.Lock):
-    """A lock for those who ask for the same, and what has arrived for whoever waits for it."""
+    """A lock for the callers of one request, and the pictures that have arrived for those that wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Flight(asyncio.Lock):
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[dict[int, Picture]]:
-        """Wait until nobody else asks; give what has arrived meanwhile, by sample, to be added to."""
+        """Wait until no other caller asks; give the pictures that have arrived, by sample, to be added to."""
         self._callers += 1
         try:
             async with self:
@@ -34,7 +34,7 @@ class Flight(asyncio.Lock):
 
 
 class KeyedLocks:
-    """One lock for each key, on each event loop, while it is wanted."""
+    """One lock for each key and event loop, as long as it is used."""
 
     def __init__(self) -> None:
         self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, Flight]] = (
@@ -48,10 +48,10 @@ class KeyedLocks:
 
 
 class SingleFlight:
-    """Answer the same request once at a time: who has waited has what the others bought meanwhile.
+    """Ask for the same request once at a time: callers that waited get the pictures bought meanwhile.
 
-    The same is what has the same `key` and differs at most in how many of its pictures are wanted. What was
-    refused, failed or was stopped is asked for anew by whoever is next. Nothing of it depends on a store.
+    Requests are the same with equal `key`s, whatever their `n`. After a refusal, a failure or a stop the next
+    caller asks again. This needs no store.
     """
 
     def __init__(self, engine: Engine, locks: KeyedLocks, *key: Hashable) -> None:
@@ -68,13 +68,13 @@ class SingleFlight:
                 except IncompleteError as error:
                     arrived.update(_by_sample(error.result))
                     raise
-                arrived.update(_by_sample(result))  # at once: the next part may be stopped
+                arrived.update(_by_sample(result))  # at once, since the next part may be stopped
                 return result
 
             return await completed(request, dict(arrived), asked)
 
 
 def _by_sample(result: Result) -> dict[int, Picture]:
-    # One that was recorded as another take answers nobody else.
+    # A picture that was recorded as another take is no answer to the other callers.
     asked = ((picture.recipe.request, picture) for picture in result.pictures)
     return {each.sample: picture for each, picture in asked if each == result.request.slice(each.sample)}

@@ -1,4 +1,4 @@
-"""The engine of mode "replay", which has no answer."""
+"""The engine of mode "replay": it raises an error for what is not recorded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from beluga_nb.text import sanitize
 
 @dataclass(frozen=True)
 class Unrecorded:
-    """The engine of mode "replay": it has no answer, and says what the nearest recording is."""
+    """Raise `NotRecordedError`, which names the nearest recording."""
 
     store: Store
 
@@ -24,11 +24,11 @@ class Unrecorded:
     def _missing(self, request: Request) -> str:
         last = f" to {request.samples[-1]}" if request.n > 1 else ""
         asked = f"{request.model}, {request.size or 'default size'}, sample {request.sample}{last}"
-        from beluga_nb.store.nearest import nearest_recording  # in its place: a hit needs none
+        from beluga_nb.store.nearest import nearest_recording  # Lazy import: a hit does not need it.
 
         near = nearest_recording(request, self.store)
-        told = f"nearest recording: {_differences(request, near)}" if near else "the store is empty"
-        return f"{asked}, “{sanitize(request.prompt, 60)}”; {told}"
+        known = f"nearest recording: {_differences(request, near)}" if near else "the store is empty"
+        return f"{asked}, “{sanitize(request.prompt, 60)}”; {known}"
 
 
 def _differences(request: Request, other: Request) -> str:

@@ -17,6 +17,7 @@ import pybase64
 from beluga_nb.errors import BelugaError
 from beluga_nb.result import Bundle, Preview
 from beluga_nb.show.markup import LOCAL_PREVIEW, Described, address, alt, caption, outside
+from beluga_nb.show.template import fill
 from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
@@ -31,13 +32,9 @@ _RULE = "1px solid rgba(128,128,128,.35)"
 _LABEL = "text-align:left;padding:4px 10px 4px 0;font-weight:600;vertical-align:top"
 _TOP = f"{_LABEL};{_BACKGROUND};position:sticky;top:0;z-index:2;padding-left:6px"
 _LEFT = f"{_LABEL};{_BACKGROUND};position:sticky;left:0;z-index:1;min-width:72px;max-width:200px"
-_CORNER = f"{_TOP};left:0;z-index:3;font-weight:400;padding-left:0;white-space:nowrap"
 _CELL = f"text-align:left;vertical-align:top;padding:6px;border-top:{_RULE};white-space:normal"
 _NOTE = "max-width:240px;overflow-wrap:anywhere;font-size:90%;opacity:.85"
 _SMALL = "font-size:80%;opacity:.7;padding-top:2px"
-_RECIPE = "width:440px;padding:6px 2px;white-space:normal;overflow-wrap:anywhere;font-size:90%"
-_DETAILS = "display:inline-block;vertical-align:top;margin:0 6px 4px 0"
-_SUMMARY = "display:block;list-style:none;cursor:pointer;margin:0"
 
 
 @dataclass(frozen=True)
@@ -140,25 +137,24 @@ def grid_bundle(table: Table, *, more: str = "", sheet: Preview | None = None) -
 
 def grid_html(table: Table, *, more: str = "") -> str:
     """Return the tables one below the other, in a frame that scrolls below fixed heads."""
-    prompts = "".join(f"<div>{outside(prompt, 300)}</div>" for prompt in table.prompts)
-    rest = f"<p>{outside(more)}</p>" if more else ""
-    return (
-        f'<div style="margin-bottom:8px">{prompts}<div style="{_SMALL}">{outside(table.head)}</div>'
-        "</div>"
-        f'<div style="max-height:760px;overflow:auto">{"".join(map(_part_html, table.parts))}</div>{rest}'
+    return fill(
+        "show/grid.html",
+        prompts="".join(f"<div>{outside(prompt, 300)}</div>" for prompt in table.prompts),
+        about=outside(table.head),
+        parts="".join(map(_part_html, table.parts)),
+        more=f"<p>{outside(more)}</p>" if more else "",
     )
 
 
 def _part_html(part: Part) -> str:
     title = f'<div style="font-weight:600;padding:10px 0 2px">{outside(part.title)}</div>'
-    head = "".join(f'<th style="{_TOP}">{outside(label)}</th>' for label in part.columns.labels)
     corner = " ↓ · ".join(filter(None, [sanitize(part.rows.name), sanitize(part.columns.name)]))
-    lines = "".join(_row_html(part, row) for row in part.rows.labels)
-    return (
-        f"{title if part.title else ''}"
-        '<table style="border-collapse:separate;border-spacing:0;table-layout:auto;margin:0 0 12px 0">'
-        f'<thead><tr><th style="{_CORNER}">{outside(corner)}{" →" if part.columns.name else ""}</th>'
-        f"{head}</tr></thead><tbody>{lines}</tbody></table>"
+    return fill(
+        "show/grid-part.html",
+        title=title if part.title else "",
+        corner=outside(corner) + (" →" if part.columns.name else ""),
+        heads="".join(f'<th style="{_TOP}">{outside(label)}</th>' for label in part.columns.labels),
+        rows="".join(_row_html(part, row) for row in part.rows.labels),
     )
 
 
@@ -193,20 +189,18 @@ def _figure_html(figure: Figure, wide: int) -> str:
     words = outside(alt(figure.picture))
     # A closed element is as wide as the picture; when it opens, the wider recipe stretches the picture.
     image = (
-        f'<img src="{address(figure.source)}" alt="{words}" width="{wide}" '
-        f'style="width:{wide}px;min-width:100%;max-width:none;height:auto;display:block;margin:0;border-radius:3px">'
+        fill("show/grid-image.html", source=address(figure.source), alt=words, width=str(wide))
         if figure.source
         else f'<div style="width:{wide}px">{words}</div>'
     )
-    mark = f'<div style="{_SMALL}">local preview</div>' if figure.picture.recipe.procedural else ""
-    lines = "".join(
-        f'<div style="padding:1px 0"><span style="opacity:.65">{outside(name)}</span>'
-        f" {outside(value, _LONGEST_PROMPT)}</div>"
-        for name, value in recipe_lines(figure.picture)
-    )
-    return (
-        f'<details style="{_DETAILS}"><summary style="{_SUMMARY}">{image}{mark}</summary>'
-        f'<div style="{_RECIPE}">{lines}</div></details>'
+    return fill(
+        "show/grid-figure.html",
+        image=image,
+        mark=f'<div style="{_SMALL}">local preview</div>' if figure.picture.recipe.procedural else "",
+        recipe="".join(
+            fill("show/grid-recipe-line.html", name=outside(name), value=outside(value, _LONGEST_PROMPT))
+            for name, value in recipe_lines(figure.picture)
+        ),
     )
 
 

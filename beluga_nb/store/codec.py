@@ -1,4 +1,4 @@
-"""The JSON of a store: how each value is written, and how it is read back, whoever wrote it."""
+"""The JSON of a store: how values are written, and read back as data that anyone may have written."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """Files that are whole or not there, in a folder that carries our mark.
 
 Each is written under `tmp/`, synced, and renamed to its place: a crash leaves no half file, and many
-kernels may write at once. Nothing locks, since locks are what shared home folders get wrong. An empty or
-missing folder becomes a store; in one that holds anything else than a store nothing is written, removed or
-changed.
+kernels may write at once. File locks do not work on many shared home folders, so none are used. An empty or
+missing folder becomes a store. In a folder that holds anything else nothing is written, removed or changed.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from beluga_nb.paths import LEFT_AFTER, NotPlainFileError, open_file, read_file,
 MARK = "store.json"
 """The file that makes a folder a store: {"schema": 1}."""
 
-FORGOTTEN_AFTER = LEFT_AFTER
-"""Seconds after which the writer of a temporary file is taken for dead."""
+WRITER_DEAD_AFTER = LEFT_AFTER
+"""Seconds without a write after which the writer of a temporary file is taken for dead."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -39,10 +38,10 @@ PRIVATE_FOLDERS = {"pending", TEMPORARY}
 """The folders of a store that only its owner may read."""
 
 LEDGER = "spent.jsonl"
-"""The file of what was spent in a store (store/ledger.py), which no forgetting of pictures gives back."""
+"""The file of what was spent in a store (store/ledger.py); forgetting pictures does not change it."""
 
 ANSWER = r"-[0-9]{1,9}\.answer(\.part)?"
-"""What the name of a kept answer has after the id of its call (api/spool.py)."""
+"""The end of the name of a kept answer, after the id of its call (api/spool.py)."""
 
 CLAIM = r"([0-9a-f]{64}\.claim|spent\.lock)(\.[0-9a-f]{32})?"
 """The names of claims on a request and on the ledger (store/claims.py)."""
@@ -51,20 +50,20 @@ INDEX = r"[0-9a-f]{2}\.idx"
 """The names of the parts of the index (store/index.py)."""
 
 CALL = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-"""The ids of calls, which name their files and are sent as `Idempotency-Key`."""
+"""The ids of calls: the names of their files, sent as `Idempotency-Key`."""
 
 NOT_FOR_GIT = {
     "tmp": PART,
     "index": re.compile(rf"\.gitignore|{INDEX}"),
     "pending": re.compile(rf"{CALL}(\.json|{ANSWER})|{CLAIM}|{re.escape(LEDGER)}"),
 }
-"""The rooms that stay when git checks out a branch that has no store, and the names of what is in them."""
+"""The folders that stay when git checks out a branch without a store, and the names of their files."""
 
 LARGEST_JSON = 4 * 2**20
-"""Bytes of a record, a sheet, a score, a mark or a call; what would have more is not written."""
+"""Bytes of a JSON file; a longer one is not written."""
 
 LARGEST_LINES = 16 * 2**20
-"""Bytes of the votes of one session: some 60,000 of them."""
+"""Bytes of a file of lines: some 60,000 votes."""
 
 LARGEST_BLOB = 256 * 2**20
 """Bytes of a picture or a preview: as many as are received (api/transport.py)."""
@@ -89,7 +88,7 @@ def check(folder: Path, schema: int) -> bool:
             raise NotADirectoryError(f"{folder.name} is no folder")
         if hasattr(os, "geteuid") and os.geteuid() not in {state.st_uid, _ROOT_USER}:
             raise PermissionError(f"it belongs to another user ({state.st_uid})")
-        # The mark is written first, and looked for last: so a store that is just being made is one.
+        # The mark is written first and read last, so a store that another kernel is making is recognized.
         found = [name for name in os.listdir(folder) if not PART.fullmatch(name)]
         if (marked := _mark(folder)) is None and not all(_is_not_for_git(folder / name) for name in found):
             raise NotAStoreError(f"it holds files and no {MARK}, so beluga_nb has not made it")
@@ -99,11 +98,11 @@ def check(folder: Path, schema: int) -> bool:
     return False
 
 
-def _is_not_for_git(room: Path) -> bool:
-    names = NOT_FOR_GIT.get(room.name)
-    if names is None or room.is_symlink() or not room.is_dir():
+def _is_not_for_git(folder: Path) -> bool:
+    names = NOT_FOR_GIT.get(folder.name)
+    if names is None or folder.is_symlink() or not folder.is_dir():
         return False
-    return all(names.fullmatch(name) for name in os.listdir(room))
+    return all(names.fullmatch(name) for name in os.listdir(folder))
 
 
 def _mark(folder: Path) -> int | None:
@@ -111,10 +110,10 @@ def _mark(folder: Path) -> int | None:
     if not is_inside(folder / MARK, folder):
         return None
     with contextlib.suppress(FileNotFoundError, NotPlainFileError, ValueError, RecursionError):
-        said = json.loads(read_file(folder / MARK, _LONGEST_MARK))
-        schema = said.get("schema") if isinstance(said, dict) else None
-        # Other programs number their formats, too. In a later format of ours more may be said.
-        if type(schema) is int and (schema > 1 or said == {"schema": 1}):
+        mark = json.loads(read_file(folder / MARK, _LONGEST_MARK))
+        schema = mark.get("schema") if isinstance(mark, dict) else None
+        # Other programs number their formats, too. Later formats of ours may have more fields.
+        if type(schema) is int and (schema > 1 or mark == {"schema": 1}):
             return schema
     return None
 
@@ -127,16 +126,13 @@ def ensure_store(folder: Path, schema: int) -> None:
 
 
 def _mode(path: Path, root: Path) -> int:
-    """Return who may read and write a file, before the umask: only its owner writes."""
+    """Return the mode of a file before the umask: only its owner writes."""
     private = path.is_relative_to(root) and bool(PRIVATE_FOLDERS & set(path.relative_to(root).parts[:1]))
     return 0o600 if private else 0o644
 
 
 def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
-    """Put `data` at `path`, below `root`; all of it or nothing.
-
-    What can be made again need not be `durable`, and is not waited for.
-    """
+    """Write a file below `root`, all of it or nothing. With `durable` it is on the disk when this returns."""
     check_inside(path.parent, root)
     make(path.parent, root)
     _check_replaceable(path)
@@ -144,7 +140,7 @@ def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
 
 
 def _parts_of(root: Path) -> Path:
-    """Return where temporary files go: in the store's own folder, where none can lie under `tmp/`."""
+    """Return the folder of temporary files: `tmp/`, or the store's own where that cannot be written."""
     with contextlib.suppress(OSError):
         check_inside(root / TEMPORARY, root)
         make(root / TEMPORARY, root)
@@ -154,7 +150,7 @@ def _parts_of(root: Path) -> Path:
 
 
 def _check_replaceable(path: Path) -> None:
-    """Raise `OSError` for what we never make: a pipe, a socket, a device."""
+    """Raise `OSError` for what is not a plain file or a link: a pipe, a socket, a device."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISLNK(mode):
             raise NotPlainFileError(errno.EEXIST, f"{path.name} is no plain file")
@@ -178,9 +174,9 @@ def _write(path: Path, data: bytes, *, part_in: Path, mode: int, durable: bool =
 
 
 def read(path: Path, *, root: Path | None, most: int = LARGEST_JSON) -> bytes:
-    """Return a whole file of a store; raise `OSError` where it is no plain one, or has more bytes.
+    """Return a whole file of a store; raise `OSError` for one that is not plain, or has more bytes.
 
-    Also where a link leads out of `root`; that is None where this has been looked at.
+    Also where a link leads out of `root`, which is None where that was checked before.
     """
     if root is not None:
         check_inside(path, root)
@@ -188,7 +184,7 @@ def read(path: Path, *, root: Path | None, most: int = LARGEST_JSON) -> bytes:
 
 
 def head(path: Path, *, root: Path, most: int = LARGEST_LINES) -> bytes:
-    """Return the first bytes of a file of a store; nothing where it cannot be read, as `read`."""
+    """Return the first bytes of a file of a store, or nothing where `read` would raise."""
     try:
         check_inside(path, root)
         return read_head(path, most)
@@ -205,7 +201,7 @@ def has_hash(path: Path | str, sha256: str) -> bool:
 
 
 def names(folder: Path, *, links: bool = True) -> list[str]:
-    """Return what a folder lists, also the `links` in it or not; nothing where it cannot be listed."""
+    """Return the names in a folder, with or without `links`; none where it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return [each.name for each in entries if links or not each.is_symlink()]
@@ -222,7 +218,7 @@ def add(path: Path, line: bytes, *, root: Path) -> None:
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(size - 1)
-        # What a full disk had cut off stays a line of its own.
+        # A line that a full disk has cut off stays a line of its own.
         whole = line if not size or file.read(1) == b"\n" else b"\n" + line
         if file.write(whole) != len(whole):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -247,7 +243,7 @@ def is_closed(error: OSError) -> bool:
 
 
 def listed(folder: Path, depth: int, suffix: str = "") -> list[Path]:
-    """Return what lies so deep in a folder, in order; raise `OSError` where a folder cannot be read."""
+    """Return the paths at a depth in a folder, in order; raise `OSError` where a folder cannot be read."""
     try:
         found = sorted(os.scandir(folder), key=lambda each: each.name)
     except (FileNotFoundError, NotADirectoryError):
@@ -270,8 +266,8 @@ def make(folder: Path, root: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Wait until what a folder lists is on the disk."""
-    if os.name == "nt":  # folders cannot be opened there, and renames are journalled
+    """Wait until the entries of a folder are on the disk."""
+    if os.name == "nt":  # Folders cannot be opened there, and NTFS journals renames.
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -283,19 +279,19 @@ def sync(folder: Path) -> None:
 def sweep(root: Path) -> None:
     """Remove our temporary files whose writers died over an hour ago, as far as that can be done.
 
-    Where a link leads out of `root`, what is there is not ours to remove.
+    Nothing is removed where a link leads out of `root`.
     """
     for folder in (root, root / TEMPORARY):
         with contextlib.suppress(OSError):
             check_inside(folder, root)
             for part in listed(folder, 1, ".part"):
-                with contextlib.suppress(OSError):  # another kernel has removed it, say
-                    if is_part(part, older_than=FORGOTTEN_AFTER):
+                with contextlib.suppress(OSError):  # such as one that another kernel has removed
+                    if is_part(part, older_than=WRITER_DEAD_AFTER):
                         part.unlink()
 
 
 def is_part(path: Path, *, older_than: float) -> bool:
-    """Whether a file is a temporary one of ours that nobody has written for so many seconds."""
+    """Whether a file is a temporary one of ours that was not written for so many seconds."""
     if not PART.fullmatch(path.name):
         return False
     state = path.lstat()

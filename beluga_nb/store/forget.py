@@ -45,9 +45,9 @@ NOT_TOUCHED = (
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is to be forgotten: runs, and files that cannot be read but belong to them as far as one can see.
+    """What is to be forgotten: runs, and damaged files that seem to belong to them.
 
-    `staying` are calls that somebody still waits for: they are forgotten only by name.
+    `staying` counts calls that a process still waits for: they are forgotten only by name.
     """
 
     runs: tuple[Run, ...]
@@ -92,9 +92,9 @@ def choose(
     prompt: str | None = None,
     everything: bool = False,
 ) -> Chosen:
-    """Return what has one of these names, is older than "90d" and mentions a text, as far as each is said.
+    """Return what has one of these names, is older than "90d" and mentions a text, as far as each is given.
 
-    Raises `RequestError` where nothing is said, or what is said is not understood.
+    Raises `RequestError` where nothing is given, or an argument is invalid.
     """
     names = list(names)
     if prompt is not None and not prompt.strip():
@@ -145,15 +145,17 @@ def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
     readable = {pending.CALLS.path(store, call.run) for call in pending.calls(store)}
     unusable = [path for path, _ in table.scan(store, usable=False)]
-    unusable += [path for path in store.paths("pending", depth=1) if path not in readable and _goes(path)]
+    unusable += [
+        path for path in store.paths("pending", depth=1) if path not in readable and _is_of_a_call(path)
+    ]
     for path in (each for each in unusable if registry.is_ours(store, each)):
         written = text(store, path).decode("utf-8", "replace").casefold()
         if any(each in written for each in {*spellings, prompt.casefold()}):
             yield path
 
 
-def _goes(path: Path) -> bool:
-    # What was spent stays spent, and claims are removed as orphans.
+def _is_of_a_call(path: Path) -> bool:
+    # The ledger stays, and claims are removed as orphans.
     return path.name != files.LEDGER and not CLAIMS.pattern.fullmatch(path.name)
 
 
@@ -164,9 +166,9 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     """
     store.check_ours()
     removal = _Removal(store, [store.blob_path(blob) for run in chosen.runs for blob in _blobs(run)])
-    doomed = [*_paths(store, chosen.runs), *chosen.damaged]
-    gone = named_in(store, doomed) | _unclaimed(store, chosen)
-    removal.unlink(doomed)
+    chosen_paths = [*_paths(store, chosen.runs), *chosen.damaged]
+    gone = named_in(store, chosen_paths) | _unclaimed(store, chosen)
+    removal.unlink(chosen_paths)
     removal.unlink(store.index.disagreeing())
     lost = gone - named_in(store, store.record_paths())
     for collection in registry.attached():
@@ -188,7 +190,7 @@ def _blobs(run: Run) -> Iterator[Blob]:
 
 
 class _Removal:
-    """Unlinks files that we wrote and counts them; where one cannot be unlinked it goes on.
+    """Unlinks files that we wrote and counts them; `failed` lists those that cannot be unlinked.
 
     `named` are blobs that records of ours name.
     """
@@ -199,9 +201,9 @@ class _Removal:
         self.files = self.bytes = 0
         self.failed: list[str] = []
 
-    def may(self, path: Path) -> bool:
+    def _may_unlink(self, path: Path) -> bool:
         """Whether a file is ours to remove; raise `OSError` where a link leads out of the store."""
-        if path.is_symlink():  # which we never make
+        if path.is_symlink():  # We never make one.
             return False
         files.check_inside(path, self.store.folder)
         return registry.is_ours(self.store, path, named=self.named)
@@ -209,13 +211,13 @@ class _Removal:
     def owns(self, path: Path) -> bool:
         """Whether a file is ours, and no link leads out of the store on the way to it."""
         with contextlib.suppress(OSError):
-            return self.may(path)
+            return self._may_unlink(path)
         return False
 
     def unlink(self, paths: Iterable[Path]) -> None:
         for path in paths:
             try:
-                if not self.may(path):
+                if not self._may_unlink(path):
                     continue
                 size = path.lstat().st_size
                 path.unlink()
@@ -274,18 +276,18 @@ def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
 
 
 def _is_in(path: Path, names: set[str]) -> bool:
-    # What an earlier forgetting had set aside when it was cut off comes back, or goes, as well.
+    # Also what an earlier call had set aside when it was killed.
     return hash_of(path) in names or (path.name.endswith(ASIDE) and is_abandoned(path))
 
 
 def _renamed(path: Path, removal: _Removal) -> Path:
-    """Set bytes aside, unless they are damaged or a stranger's file has that name; return where they are."""
+    """Set bytes aside, unless they are damaged or another file has that name; return their path."""
     aside = path.with_name(path.name + ASIDE)
     with contextlib.suppress(OSError):
         free = not os.path.lexists(aside) or removal.owns(aside)
         if free and removal.owns(path) and holds_its_name(path) and not path.name.endswith(ASIDE):
             return path.replace(aside)
-    # A link leads out, it is gone, or the disk has no room for another name: it is unlinked as it is.
+    # A link leads out, the file is gone, or the disk is full: it is unlinked under its own name.
     return path
 
 

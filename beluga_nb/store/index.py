@@ -1,12 +1,12 @@
-"""The index: what records say, kept together, so that a store of many need not be read file by file.
+"""The index: the contents of all records, so that a large store need not be read file by file.
 
     beluga_store/index/1c.idx   what the records in records/1c/ say
     beluga_store/index/.gitignore
 
-An index file is a line of format and checksum, and then JSON. It is a cache and never the truth: each use
-lists the records, and reads each again whose signature (times, size, inode) is not the one that was noted.
-So what is absent, damaged, of another version or of another folder is replaced by what the records say. Only
-a store with `indexing` writes it, and only if it holds many records; deleting it loses nothing.
+An index file is a line of format and checksum, and then JSON. It is only a cache: each use lists the records,
+and reads those again whose signature (times, size, inode) has changed. An index file that is missing,
+damaged, of another version or of another folder is replaced. Only a store with `indexing` writes it, and only
+if it holds many records; deleting it loses nothing.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from beluga_nb.store.records import Store
 
 FORMAT = 1
-"""Changes with what a row says, and with how records are read."""
+"""Changes with the fields of a row, and with how records are read."""
 
 WRITTEN_FROM = 500
-"""Records from which on an index is written."""
+"""The least number of records for which an index is written."""
 
 SETTLED_AFTER = 2.0
-"""Seconds after which another change of a file gives it other times, on every file system."""
+"""Seconds after which another change of a file changes its times, on every file system."""
 
 T = TypeVar("T")
 
@@ -57,9 +57,9 @@ _LARGEST = 2**26  # bytes of an index file that is read
 
 
 class Row(NamedTuple):
-    """What a record file says: `digest` is the SHA-256 of its text, `unusable` why it cannot be read.
+    """The contents of a record: `digest` is the SHA-256 of its text, `unusable` why it cannot be read.
 
-    A picture and its preview are named by SHA-256 and media type; `refused` are the words of a refusal.
+    A picture and its preview are named by SHA-256 and media type; `refused` has the fields of a refusal.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Row(NamedTuple):
 
     @property
     def asked(self) -> tuple[object, ...]:
-        """The provider and all that was asked of it, whatever the sample."""
+        """The provider and all fields of the request but the sample."""
         return tuple(self)[_ASKED]
 
     @property
@@ -109,7 +109,7 @@ class Row(NamedTuple):
 
     @property
     def refusal(self) -> APIStatusError | None:
-        """What the model said instead, as a new error each time."""
+        """The refusal, as a new error each time."""
         return None if self.refused is None else parse_refusal(self.refused)
 
     @property
@@ -173,9 +173,9 @@ def row_of(name: str, written: bytes, entry: Entry | CorruptFileError) -> Row:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What the records of one folder say, by the names of their files; and the signatures of the files.
+    """The records of one folder by the names of their files, and the signatures of the files.
 
-    One that cannot be read, is a link or has changed just now has no signature, and is read each time.
+    A file that cannot be read, is a link or has just changed has no signature, and is read each time.
     """
 
     rows: Mapping[str, Row] = field(default_factory=dict)
@@ -184,7 +184,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What all records of a store say, by their folders."""
+    """All records of a store, by their folders."""
 
     parts: Mapping[str, Part] = field(default_factory=dict)
     _made: dict[Callable[[Table], object], object] = field(default_factory=dict)
@@ -195,7 +195,7 @@ class Table:
         return [row for part in self.parts.values() for row in part.rows.values() if row.unusable is None]
 
     def scan(self, store: Store, *, usable: bool = True) -> Iterator[tuple[Path, Row]]:
-        """Yield where each record is, in the order of their keys, and what it says; also what is `usable`."""
+        """Yield the path and row of each record in the order of their keys, or of those not `usable`."""
         for folder, part in self.parts.items():
             place = store.folder / "records" / folder
             for name, row in part.rows.items():
@@ -203,42 +203,42 @@ class Table:
                     yield place / name, row
 
     def once(self, make: Callable[[Table], T]) -> T:
-        """Return what a function makes of this table, which is made once."""
+        """Return what a function makes of this table; it is called once."""
         if make not in self._made:
             self._made[make] = make(self)
         return cast(T, self._made[make])
 
 
 class Index:
-    """What the records of a store say, as far as that is known without reading them."""
+    """The records of a store; those that have not changed are not read again."""
 
     def __init__(self, store: Store, *, clock: Callable[[], float] = time.time) -> None:
         self.store = store
         self.clock = clock
         self._table = Table()
         self._written: dict[str, Mapping[str, str]] = {}  # as last seen in the index files
-        self._lock = ProcessLock()  # a child that is forked while someone lists has it free
+        self._lock = ProcessLock()  # free in a forked child, even if a thread of the parent held it
         self._turns = count()
         self._listed = -1
 
     def table(self) -> Table:
-        """Return what the records say now; the same table while nothing changes."""
+        """Return the records as they are now; the same table while nothing changes."""
         asked = next(self._turns)
         with self._lock:
-            if self._listed < asked:  # else somebody listed them while this call waited
+            if self._listed < asked:  # else another thread listed them while this call waited
                 self._listed = next(self._turns)
                 self._refresh()
             return self._table
 
     def scan(self) -> Iterator[tuple[Path, Row]]:
-        """Yield where each record is, in the order of their keys, and what it says: each is read anew."""
+        """Yield the path and row of each record, in the order of their keys; each is read again."""
         for path, row in self.table().scan(self.store):
-            with contextlib.suppress(FileNotFoundError):  # someone else has just forgotten it
+            with contextlib.suppress(FileNotFoundError):  # another kernel has just forgotten it
                 same = row.unusable is None and files.has_hash(path, row.digest)
                 yield path, row if same else self._row(path, self.store.outside(path.parent))
 
     def disagreeing(self) -> list[Path]:
-        """Return the index files that name what is not there as it was: they may hold what is forgotten."""
+        """Return the index files whose records are gone or changed: they may hold forgotten prompts."""
         there = self._listing()
         return [path for path in self._paths() if not _agrees(_read(path), there.get(path.stem, {}))]
 
@@ -247,7 +247,7 @@ class Index:
         if parts != self._table.parts:
             self._table = Table(parts)
         if self.store.indexing:
-            with contextlib.suppress(OSError, ValueError, RecursionError):  # there is none then
+            with contextlib.suppress(OSError, ValueError, RecursionError):  # It works without an index.
                 self._write(parts)
 
     def _listing(self) -> dict[str, dict[str, str | None]]:
@@ -256,7 +256,7 @@ class Index:
 
     def _listing_of(self, folder: str) -> dict[str, str | None]:
         records = self.store.folder / "records"
-        # Where a link leads may change, while nothing there does.
+        # A link may lead elsewhere the next time, with equal signatures.
         linked = records.is_symlink() or (records / folder).is_symlink()
         return _listed(records / folder, 0 if linked else int((self.clock() - SETTLED_AFTER) * 1e9))
 
@@ -278,7 +278,7 @@ class Index:
             if signature and known.signatures.get(name) == signature:
                 rows[name] = known.rows[name]
             else:
-                with contextlib.suppress(FileNotFoundError):  # someone else has just forgotten it
+                with contextlib.suppress(FileNotFoundError):  # another kernel has just forgotten it
                     rows[name] = self._row(place / name, outside)
             if signature and name in rows and rows[name].unusable is None:
                 signatures[name] = signature
@@ -306,11 +306,11 @@ class Index:
         if not (root / "index" / ".gitignore").exists():
             files.write(root / "index" / ".gitignore", b"*\n", root=root, durable=False)
         path, packed = self._path(folder), _packed(part)
-        if redact_bytes(packed) is not packed:  # a record that somebody has edited holds a key
+        if redact_bytes(packed) is not packed:  # A record that was edited by hand may hold a key.
             return
         files.write(path, packed, root=root, durable=False)
         self._written[folder] = part.signatures
-        # What another kernel has forgotten meanwhile must not come back: it removes records first, then this.
+        # Another kernel may have forgotten records meanwhile. It removes them first and then the index file.
         if not _agrees(part, self._listing_of(folder)):
             path.unlink(missing_ok=True)
 
@@ -333,7 +333,7 @@ def _is_wanted(folder: str, part: Part) -> bool:
 
 
 def _agrees(part: Part, there: Mapping[str, str | None]) -> bool:
-    """Whether a part says anything, and all of it of files as they are."""
+    """Whether a part has rows, and all of them are of files as they are."""
     return bool(part.signatures) and all(there.get(name) == each for name, each in part.signatures.items())
 
 
@@ -354,7 +354,7 @@ def _listed(folder: Path, settled: int) -> dict[str, str | None]:
 
 
 def _signature(file: os.DirEntry[str], settled: int) -> str | None:
-    """Return what changes with a file; None for a link, and for what may change again at the same time."""
+    """Return what changes with a file; None for a link, and for a file that may change at the same time."""
     try:
         state = file.stat(follow_symlinks=False)
     except OSError:
@@ -379,7 +379,7 @@ def _head(body: bytes) -> bytes:
 
 
 def _read(path: Path) -> Part:
-    """Return what an index file says; nothing where it is absent, damaged or of another version."""
+    """Return the part in an index file; an empty one where it is missing, damaged or of another version."""
     try:
         if path.is_symlink():
             return Part()

@@ -10,8 +10,8 @@ from beluga_nb.request import Request
 from beluga_nb.store.index import Row
 from beluga_nb.store.records import Store
 
-_COMPARED = 500  # characters of two prompts
-_WITH_ORDER = 200  # recordings whose letters are compared in their order, which takes longer
+_COMPARED = 500  # characters of a prompt
+_WITH_ORDER = 200  # recordings whose letters are compared in order, which takes longer
 _PARAMETERS = ("model", "size", "quality", "output_format", "output_compression", "take")
 
 
@@ -29,7 +29,7 @@ def nearest_recording(request: Request, store: Store) -> Request | None:
 
 
 def _distances(request: Request, rows: Sequence[Row]) -> Iterator[tuple[float, int, float]]:
-    """Yield how far each row is at least, in letters and parameters; its place; how far in parameters."""
+    """Yield for each row a lower bound of its distance, its index, and its distance in parameters alone."""
     asked = tuple(getattr(request, name) for name in _PARAMETERS)
     letters = Counter(request.prompt[:_COMPARED])
     alike: dict[str, float] = {}
@@ -50,7 +50,7 @@ def _ratio(same: int, prompt: str, row: Row) -> float:
 
 
 def _letters(letters: Mapping[str, int], text: str) -> int:
-    """Return how many letters of a text there are, in whatever order."""
+    """Return how many letters two texts share, in any order."""
     same = 0
     for letter, most in letters.items():
         found = text.count(letter)

@@ -1,4 +1,4 @@
-"""What a notebook says of recordings: the hashes in its outputs, and the prompts in its cells."""
+"""Reads from a notebook which recordings it needs: the hashes in its outputs, the prompts in its cells."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Output:
 
     @property
     def place(self) -> str:
-        """Where it is, in words."""
+        """Its cell and number, for a message."""
         return f"cell {self.cell}, output {self.number}"
 
 
@@ -71,16 +71,15 @@ class Notebook:
     def asks_for(self, prompt: str) -> bool:
         """Whether a cell holds a prompt, as it stands or with `{{name}}` in it for any text.
 
-        A cell that assigns shows nothing, and a prompt that was declined has no picture: of these the
-        outputs tell nothing.
+        Outputs do not name all recordings: a cell that assigns shows nothing, and a refusal has no picture.
         """
         text = prompt.strip()
         return any(piece.holds(text) for piece in self._pieces)
 
     def work(self, prompt: str) -> int:
-        """Return about how many characters are looked at to know whether a cell holds a prompt."""
+        """Return about how many characters `asks_for` compares."""
         filled = sum(min(len(piece.parts[0]), len(prompt)) for piece in self._pieces if len(piece.parts) > 1)
-        # To look for a text as it stands is a hundred times faster.
+        # Searching for a plain text is a hundred times faster.
         return filled + sum(map(len, self.sources)) // 100
 
     @cached_property
@@ -91,35 +90,35 @@ class Notebook:
 
 @dataclass(frozen=True)
 class _Piece:
-    """The source of a cell, or a line of it with `{{name}}`, in which prompts are looked for."""
+    """The source of a cell, or a line of it with `{{name}}`, in which prompts are searched for."""
 
     text: str
 
     def holds(self, prompt: str) -> bool:
-        """Whether a prompt stands between blanks or quotes, as it is or with its names filled."""
-        return self._as_it_is(prompt) or (len(self.parts) > 1 and self._filled(prompt))
+        """Whether a prompt stands between blanks or quotes, verbatim or with its names filled."""
+        return self._holds_verbatim(prompt) or (len(self.parts) > 1 and self._holds_filled(prompt))
 
     @cached_property
     def parts(self) -> list[str]:
-        """What stands before, between and behind the names."""
+        """The texts before, between and after the names."""
         return _FILLED.split(self.text)
 
     @cached_property
     def _ends(self) -> list[int]:
         return [*(match.start() for match in _END.finditer(self.text)), len(self.text.rstrip())]
 
-    def _as_it_is(self, prompt: str) -> bool:
-        # `in` is much faster, and says no for nearly all.
+    def _holds_verbatim(self, prompt: str) -> bool:
+        # Fast path: `in` rules out nearly all prompts.
         return prompt in self.text and any(
             self.text.endswith(prompt, 0, end) and _begins(self.text, end - len(prompt)) for end in self._ends
         )
 
-    def _filled(self, prompt: str) -> bool:
+    def _holds_filled(self, prompt: str) -> bool:
         first, *between, last = self.parts
         start = _start(first, prompt)
         if start is None:
             return False
-        # The earlier the rest of the prompt begins, the more can be found in it: no other start does better.
+        # The earliest start leaves the most of the prompt to match, so no other start can succeed instead.
         begun = len(first) - start
         lasts = {last.rstrip(), _END.split(last, maxsplit=1)[0]}
         return any(in_order(prompt, ["", *between, each], begun) for each in lasts)
@@ -130,15 +129,15 @@ def _begins(source: str, place: int) -> bool:
 
 
 def _start(first: str, prompt: str) -> int | None:
-    """Return the last place before the first name at which a prompt may have begun, or None."""
-    if _begins(first, len(first)) and _nothing_yet(first):
+    """Return the last index before the first name at which a prompt may begin, or None."""
+    if _begins(first, len(first)) and _has_no_words(first):
         return len(first)
     places = range(len(first) - 1, max(0, len(first) - len(prompt)) - 1, -1)
     return next((at for at in places if _begins(first, at) and prompt.startswith(first[at:])), None)
 
 
-def _nothing_yet(first: str) -> bool:
-    """Whether a prompt begins with its first name: before it stand a quote, or the magic and its options."""
+def _has_no_words(first: str) -> bool:
+    """Whether a prompt begins with its first name: only a quote, or the magic and its options, precede it."""
     words = first.split()
     if not words or words[-1][-1] in "\"'":
         return True
@@ -153,14 +152,14 @@ def _nothing_yet(first: str) -> bool:
 
 
 def read(path: Path) -> Notebook:
-    """Return what a notebook says of recordings; raise `StoreError` for what is no notebook."""
+    """Return a notebook's outputs and sources; raise `StoreError` for a file that is no notebook."""
     return loaded(path, read_bytes)
 
 
-def loaded(path: Path, of: Callable[[bytes], T]) -> T:
-    """Return what `of` makes of a notebook's bytes; raise `StoreError` where it raises `ValueError`."""
+def loaded(path: Path, parse: Callable[[bytes], T]) -> T:
+    """Return what `parse` makes of a notebook's bytes; raise `StoreError` where it raises `ValueError`."""
     try:
-        return of(read_file(path, LARGEST))
+        return parse(read_file(path, LARGEST))
     except OSError as error:
         raise StoreError(
             f"{sanitize(path.name or str(path), 120)} cannot be read: {error.strerror or error}.",
@@ -174,7 +173,7 @@ def loaded(path: Path, of: Callable[[bytes], T]) -> T:
 
 
 def read_bytes(data: bytes) -> Notebook:
-    """Return what a notebook says, from its bytes; raise `ValueError` for other bytes."""
+    """Return a notebook from its bytes; raise `ValueError` for other bytes."""
     return _parsed(data, _read)
 
 
@@ -186,19 +185,19 @@ def outputs_of(data: bytes) -> list[tuple[int, Mapping[str, str]]]:
     return _parsed(data, lambda notebook: [(cell, shown) for cell, _, shown in _shown(notebook)])
 
 
-def _parsed(data: bytes, of: Callable[[Mapping[str, Any]], T]) -> T:
+def _parsed(data: bytes, parse: Callable[[Mapping[str, Any]], T]) -> T:
     try:
         notebook = load_json(data)
         if notebook["nbformat"] != 4:
-            raise _Other(f"its format is {sanitize(str(notebook['nbformat']), 20)}, not 4")
-        return of(notebook)
-    except _Other:
+            raise _OtherFormatError(f"its format is {sanitize(str(notebook['nbformat']), 20)}, not 4")
+        return parse(notebook)
+    except _OtherFormatError:
         raise
     except DAMAGE as error:
         raise ValueError(type(error).__name__) from None
 
 
-class _Other(ValueError):
+class _OtherFormatError(ValueError):
     """A notebook of another format."""
 
 
@@ -209,8 +208,8 @@ def _read(notebook: Mapping[str, Any]) -> Notebook:
 
 
 def _shown(notebook: Mapping[str, Any]) -> Iterator[tuple[int, int, Mapping[str, str]]]:
-    for cell, said in enumerate(notebook["cells"], 1):
-        for number, output in enumerate(said.get("outputs", ()), 1):
+    for cell, fields in enumerate(notebook["cells"], 1):
+        for number, output in enumerate(fields.get("outputs", ()), 1):
             contents = output.get("data", {}).items()
             texts = {kind: _joined(content) for kind, content in contents if isinstance(content, str | list)}
             yield cell, number, texts

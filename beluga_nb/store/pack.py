@@ -40,7 +40,7 @@ STORE_JSON = encode_line({})
 
 @dataclass(frozen=True)
 class Packed:
-    """A pack that was written, and how many pictures are in it."""
+    """A written pack, and the number of pictures in it."""
 
     path: Path
     notebook: str
@@ -54,17 +54,17 @@ class Packed:
 
 
 def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
-    """Write a notebook and what its outputs show to a zip: of the same name beside it, unless said otherwise.
+    """Write a notebook and the recordings that it needs to a zip: `to`, or beside it under the same name.
 
     Raises `StoreError` where the notebook shows what is not recorded, or the zip cannot be written.
     """
-    cells, said = loaded(notebook, lambda data: (data, read_bytes(data)))
+    cells, parsed = loaded(notebook, lambda data: (data, read_bytes(data)))
     if not NOTEBOOK.fullmatch(notebook.name):
         raise StoreError(
             f"'{sanitize(notebook.name, 80)}' cannot be packed.", "Name a file that ends in .ipynb."
         )
     to = to or notebook.with_suffix(".zip")
-    entries = _needed_by(notebook.name, said, [row.entry for row in store.index.table().rows])
+    entries = _needed_by(notebook.name, parsed, [row.entry for row in store.index.table().rows])
     _check_free(to)
     with _replacing(to) as file, zipfile.ZipFile(file, "w") as zipped:
         contained = {notebook.name: lambda: cells, **_files(store, cells, entries)}
@@ -73,9 +73,9 @@ def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
     return Packed(to, notebook.name, len({entry.image for entry in entries if entry.image}))
 
 
-def _needed_by(notebook: str, said: Notebook, entries: Sequence[Entry]) -> list[Entry]:
-    shown = _shown_in(notebook, said.outputs, entries)
-    asked = [entry for entry in entries if said.asks_for(entry.request.prompt)]
+def _needed_by(name: str, notebook: Notebook, entries: Sequence[Entry]) -> list[Entry]:
+    shown = _shown_in(name, notebook.outputs, entries)
+    asked = [entry for entry in entries if notebook.asks_for(entry.request.prompt)]
     found = {entry.key: entry for entry in (*shown, *asked)}
     return [found[key] for key in sorted(found)]
 

@@ -1,6 +1,6 @@
-"""What the store holds, as runs: the recordings of one request and take under one provider.
+"""Runs: the recordings of one request and take under one provider.
 
-A run is named by the key of its first sample; a call without a known end is one too, named by its id.
+A run is named by the key of its first sample. A call without a known end is a run, too, named by its id.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from beluga_nb.store.records import Store
 from beluga_nb.text import sanitize
 
 SHOWN_NAME = 12
-"""Characters of a run's name that are shown."""
+"""Characters that are shown of a run's name."""
 
 SHORTEST_NAME = 4
-"""Characters of a run's name that must be given."""
+"""Characters that must be given of a run's name."""
 
 ON_ITS_WAY = "on its way"
 
@@ -34,8 +34,8 @@ ON_ITS_WAY = "on its way"
 class Run:
     """The recordings of a request, in the order of their samples; or its `call`, which has no known end.
 
-    `created` is when the newest of them came, in Unix seconds; 0 where that is not known. `rows` are what the
-    index says of the recordings.
+    `created` is when the newest of them came, in Unix seconds; 0 where that is not known. `rows` are the
+    recordings in the index.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Run:
 
     @property
     def note(self) -> str:
-        """What is out of the ordinary: a refusal, or an end that is not known."""
+        """A refusal, or why the end is not known; nothing for pictures."""
         if self.call:
             return (
                 ON_ITS_WAY if self.call.on_its_way else f"no known end: {self.call.why or 'its kernel died'}"
@@ -100,7 +100,7 @@ class Run:
         return any(row.engine == PROCEDURAL for row in self.rows)
 
     def mentions(self, text: str) -> bool:
-        """Whether the prompt, or what the service made of it, holds a text; capitals do not matter."""
+        """Whether the prompt or the revised prompt holds a text, in upper or lower case."""
         folded = text.casefold()
         revised = (row.revised_prompt or "" for row in self.rows)
         return any(folded in each.casefold() for each in (self.prompt, *revised))
@@ -108,7 +108,7 @@ class Run:
 
 @dataclass(frozen=True)
 class History:
-    """Some runs, the newest first, how many `more` there are, and whether `all` of them were asked for."""
+    """Some runs, the newest first, how many `more` there are, and whether `all` were asked for."""
 
     runs: tuple[Run, ...]
     more: int = 0
@@ -120,10 +120,9 @@ class History:
 
 
 def runs(store: Store, table: Table | None = None) -> list[Run]:
-    """Return every run of a store, the newest first: of its index as it is now, or of a table of it."""
-    found = (table or store.index.table()).once(_recorded) + [
-        _unfinished(call) for call in pending.calls(store)
-    ]
+    """Return every run of a store, the newest first: by a table of its index, or the index as it is now."""
+    recorded = (table or store.index.table()).once(_recorded)
+    found = recorded + [_unfinished(call) for call in pending.calls(store)]
     return sorted(found, key=_newest_first)
 
 
@@ -166,7 +165,7 @@ def history(
     until: str | None = None,
     limit: int = 50,
 ) -> History:
-    """Return the newest runs: with a text in the prompt, of a model, from a day on, up to a day and with it.
+    """Return the newest runs: with a text in the prompt, of a model, from one day to another, both included.
 
     Days are written as 2026-11-22 and begin at midnight UTC.
     """
@@ -195,18 +194,18 @@ def _midnight(day: str) -> float:
 
 
 def find(store: Store, names: Sequence[str], table: Table | None = None) -> list[Run]:
-    """Return the runs of these names or beginnings of names; raise `RequestError` where one is not clear."""
-    everything = runs(store, table)
-    return [_only(name, everything) for name in names]
+    """Return the runs with these names or prefixes; raise `RequestError` for an unknown or ambiguous one."""
+    known = runs(store, table)
+    return [_only(name, known) for name in names]
 
 
-def _only(name: str, everything: Sequence[Run]) -> Run:
+def _only(name: str, known: Sequence[Run]) -> Run:
     if len(name) < SHORTEST_NAME:
         raise RequestError(
             f"'{sanitize(name, 40)}' is too short for the name of a run.",
             f"Give at least {SHORTEST_NAME} characters.",
         )
-    found = [run for run in everything if run.name.startswith(name.lower())]
+    found = [run for run in known if run.name.startswith(name.lower())]
     if not found:
         raise RequestError(f"There is no run '{sanitize(name, 80)}'.", "The history lists them.")
     if len(found) > 1:
@@ -231,7 +230,7 @@ def recall(store: Store, name: str) -> Result:
 
 
 def previews(store: Store, entries: Iterable[Entry]) -> Iterator[Preview]:
-    """Yield the recorded previews of pictures, those that can be read."""
+    """Yield the recorded previews of pictures that can be read."""
     for entry in entries:
         with contextlib.suppress(StoreError):
             if entry.preview:

@@ -2,8 +2,7 @@
 
     scores/5e/5e0c9f1a….json   {"schema": 1, "image": "77610d44…", "metric": "sharpness", "version": "1", …}
 
-The file is named by the SHA-256 of what the score is of. It holds no prompt: where a metric looks at the
-recipe too, `asked` is the SHA-256 of that.
+It holds no prompt: where a metric looks at the recipe too, `asked` is the SHA-256 of that.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What a metric, in a version, gave for a picture, and for a recipe if it looks at that."""
+    """The value of a metric, in a version, for a picture, and for a recipe if it looks at that."""
 
     image: str
     metric: str
@@ -37,7 +36,7 @@ class Score:
 
     @property
     def name(self) -> str:
-        """The name of its file."""
+        """The name of its file: the SHA-256 of all but the value."""
         return _name(self.image, self.metric, self.version, self.asked)
 
 
@@ -46,7 +45,7 @@ def _name(image: str, metric: str, version: str, asked: str) -> str:
 
 
 def asked_of(recipe: Recipe) -> str:
-    """Return the SHA-256 of what a recipe asks for."""
+    """Return the SHA-256 of the parameters of a recipe."""
     return hashlib.sha256(canonical_json(recipe.request.parameters)).hexdigest()
 
 

@@ -36,7 +36,7 @@ from beluga_nb.store.zips import (
 from beluga_nb.text import plural, sanitize
 
 MOST_WORK = 50_000_000
-"""Characters of a notebook that are looked at for the prompts of a pack, one by one (`Notebook.work`)."""
+"""Characters of a notebook that are compared with the prompts of a pack (`Notebook.work`)."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def _check_free(contents: _Contents, store: Store, into: Path) -> None:
 
 
 def _is_taken(store: Store, file: _File) -> bool:
-    """Whether another value has the place of a file, and both cannot be true."""
+    """Whether a value in the place of a file is in conflict with it."""
     if not file.collection.has_conflicts:
         return False
     try:
@@ -187,7 +187,7 @@ def _is_taken(store: Store, file: _File) -> bool:
 
 
 def _write(contents: _Contents, zipped: zipfile.ZipFile, store: Store, into: Path) -> None:
-    # The notebook last: it is there only if all that it needs is.
+    # The notebook comes last, so it is never there without its recordings.
     blobs = ((zipped.read(info), blob.media_type) for blob, info in contents.blobs.items())
     try:
         store.put(blobs, {store.folder / file.place: file.data for file in contents.files})

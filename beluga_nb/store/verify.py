@@ -28,7 +28,7 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class Report:
-    """What was found: `problems`, and what is no problem but worth knowing.
+    """The `problems` of a store, and what is no problem but worth knowing.
 
     `unused` are recordings that none of the given notebooks needs, `unnamed` files that no record names.
     """
@@ -152,7 +152,7 @@ def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
 
 
 def _not_whole(store: Store, blobs: Sequence[Blob]) -> Iterator[Blob]:
-    """Yield the blobs of one folder that are not plain files with the right bytes, read and hashed anew."""
+    """Yield the blobs of one folder that are not plain files with the right bytes; all are hashed again."""
     folder = store.blob_path(blobs[0]).parent
     there = set() if store.outside(folder) else set(files.names(folder, links=False))
     for blob in blobs:
@@ -190,7 +190,7 @@ def _not_recorded(
 
 
 def _previews_of(output: Output, previews: Mapping[str, set[str]], whole: Sequence[Sheet]) -> set[str]:
-    """Return what an output may show by what is recorded; nothing where that is not known."""
+    """Return the recorded previews and sheets that an output may show; nothing where none is known."""
     parts = [previews.get(name, set()) for name in output.hashes]
     if len(parts) == 1:
         return parts[0]

@@ -47,7 +47,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 class Vote:
     """An answer to which of two pictures is better, shown `left` and `right`; `time` is Unix time.
 
-    `voter` is what the voter chose to be called, if anything.
+    `voter` is a name that the voter chose, if any.
     """
 
     id: str
@@ -75,7 +75,7 @@ class Undone:
 
 @dataclass(frozen=True)
 class Box:
-    """Where the votes of one session go; the file is made by the first."""
+    """The votes of one session; the first makes their file."""
 
     store: Store
     voter: str = ""
@@ -206,8 +206,8 @@ def votes(store: Store) -> list[Vote]:
 def blank(path: Path, names: Set[str], *, root: Path) -> bool:
     """Blank the lines that name one of these pictures; return whether nothing else is in the file.
 
-    Each is overwritten where it stands, which needs no room on the disk and loses no line that is added
-    meanwhile. A file with a second name, as backups of hard links give it, is written anew.
+    Lines are overwritten in place, which needs no room on the disk and loses no line that is added meanwhile.
+    A file with a second hard link, such as a backup, is written anew.
     """
     wanted = [name.encode() for name in names]
     with open_file(path, os.O_RDWR) as file:

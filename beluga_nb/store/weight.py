@@ -1,4 +1,4 @@
-"""What the pictures in a notebook weigh, as they stand in its file."""
+"""The bytes that pictures take in the file of a notebook."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Weight:
-    """The bytes of a notebook's file, and those that are pictures, by the number of their cell, from 1.
+    """The bytes of a notebook's file, and those of its pictures by the number of their cell, from 1.
 
-    A picture that an output holds both as HTML and as an image counts once, and weighs twice.
+    A picture that an output holds both as HTML and as an image counts once; the bytes of both count.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Weight:
 
 
 def weigh(path: Path) -> Weight:
-    """Return what the pictures of a notebook weigh; raise `StoreError` for what is no notebook."""
+    """Return the weight of a notebook; raise `StoreError` for a file that is no notebook."""
     return loaded(path, lambda data: _weight(path.name, data))
 
 

@@ -1,4 +1,4 @@
-"""Work on threads that must not stay half done, whatever happens to the coroutine that waits for it."""
+"""Work on threads that ends even if the coroutine that waits for it is cancelled."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 
 def at_work(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-    """Start the work on a thread, where it comes to its end even if the event loop runs no more."""
-    there = partial(contextvars.copy_context().run, work, *args, **kwargs)
-    return asyncio.get_running_loop().run_in_executor(None, there)
+    """Start work on a thread, where it ends even if the event loop has stopped."""
+    in_context = partial(contextvars.copy_context().run, work, *args, **kwargs)
+    return asyncio.get_running_loop().run_in_executor(None, in_context)
 
 
 async def revocable(work: Callable[[], T], undo: Callable[[T], object]) -> T:
-    """Return the result of work on a thread; undo the work where its caller has stopped waiting.
+    """Return the result of work on a thread; undo the work if the caller is cancelled.
 
-    Whichever ends last undoes it: the thread, or the caller.
+    Whichever ends last undoes it: the thread or the caller.
     """
     handover = _Handover[T]()
     try:

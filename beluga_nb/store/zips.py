@@ -59,7 +59,7 @@ _LOCAL_HEADER = 30  # bytes, without the name
 _TAIL = 2**16 + 22 + 76  # bytes from the end in which a zip says where its list is, and how long
 _LIST_ENDS, _LONG_LIST_ENDS = b"PK\5\6", b"PK\6\6"
 
-# What zipfile raises for bytes that are no zip, in one version of Python or another.
+# What zipfile raises for bytes that are no zip, in any version of Python.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
     *(ValueError, IndexError, KeyError, OverflowError, struct.error, UserWarning),
@@ -77,7 +77,7 @@ def opened(file: Path) -> Iterator[zipfile.ZipFile]:
         with open_file(file) as data:
             _check_list(data)
             with warnings.catch_warnings():
-                # Of a damaged field it would go on and warn. Filters hold for all threads: so of it alone.
+                # zipfile only warns of a damaged field. Filters hold for all threads: so for its module.
                 warnings.filterwarnings("error", category=UserWarning, module="zipfile")
                 zipped = zipfile.ZipFile(data)
             with zipped:
@@ -108,14 +108,14 @@ def blob_of(name: str) -> Blob | None:
 
 
 def new(name: str) -> zipfile.ZipInfo:
-    """Return how a file is listed in a pack that is written: the same for the same name, at any time."""
+    """Return the entry of a file in a new pack: always the same for the same name."""
     info = zipfile.ZipInfo(name, _LONG_AGO)
     info.create_system, info.external_attr = _UNIX, _PLAIN_FILE
     return info
 
 
 def is_pack(file: Path) -> bool:
-    """Whether a file is a pack as we write it: one notebook and a store, and nothing that we would not."""
+    """Whether a file is a pack as we write it: one notebook and a store, and nothing else."""
     try:
         with opened(file) as zipped:
             infos = checked(zipped)

@@ -155,7 +155,7 @@ def test_a_server_that_wants_a_key_says_where_it_is_looked_for():
         keyless = replace(endpoint(base_url, "generic"), key=None)
         with pytest.raises(APIStatusError, match="Not authenticated") as failed:
             ask(Http(keyless), WHALE)
-        assert failed.value.hint.startswith("lab wants a key of its own: %beluga status says where")
+        assert failed.value.hint.startswith("lab wants a key of its own: Session.status() says where")
         with pytest.raises(APIStatusError) as failed:
             ask(client(base_url, "generic"), WHALE)
         assert failed.value.hint.startswith("The key comes from a test and ends in only.")

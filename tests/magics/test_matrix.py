@@ -37,6 +37,12 @@ MATRIX = [
     ("%beluga -n 11 a giraffe", "NotConfirmedError", "11 new pictures are more than 10", "--yes"),
     ("%beluga --mode replay a new one", "NotRecordedError", "Not recorded:", "Use --mode auto"),
     (
+        'import beluga_nb\nbeluga_nb.generate("a new one", mode="replay")',
+        "NotRecordedError",
+        "Not recorded:",
+        'Use mode="auto"',
+    ),
+    (
         "%beluga config modle=flux-2.0",
         "UnknownNameError",
         "No setting 'modle'.",

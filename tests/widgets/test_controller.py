@@ -295,6 +295,12 @@ def test_an_error_is_the_cells_own_two_lines_and_the_next_call_works(tmp_path):
     assert len(panel.state.gallery) == 1
 
 
+def test_a_hint_on_the_panel_names_a_setting_and_no_option(base_url, tmp_path):
+    panel = panel_at(base_url, tmp_path, BELUGA_MODE="replay")
+    ask(panel, "a new one")
+    assert panel.state.error[1] == 'The store is empty. Use the setting mode = "auto" to have it made.'
+
+
 def test_what_is_refused_before_it_is_sent_is_said_there_too(panel):
     ask(panel, " ")
     assert panel.state.error[0] == "RequestError: The prompt is empty."
