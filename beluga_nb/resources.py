@@ -83,7 +83,7 @@ class Resources:
         self._stores: dict[tuple[Path, bool], Store] = {}
         self._budgets: dict[str, Budget] = {}  # of stores, by their real paths
         self._key_variables: set[str] | None = None
-        self._said: set[str] = set()
+        self._notified: set[str] = set()
 
     # Settings and keys.
 
@@ -284,8 +284,8 @@ class Resources:
 
     def tell_once(self, words: str) -> None:
         """Tell the user something that was not said before."""
-        if words not in self._said:
-            self._said.add(words)
+        if words not in self._notified:
+            self._notified.add(words)
             self.notify(words)
 
     def tell_ignored(self, settings: Settings) -> None:
