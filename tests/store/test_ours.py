@@ -75,7 +75,7 @@ WRITERS = {
     "grid": lambda store: session(store).grid("a {{x}}", x=["fox"], model="flux-2.0").run(),
     "forget all": lambda store: forget(store, choose(store, everything=True)),
     "forget a prompt": lambda store: forget(store, choose(store, prompt="thesis")),
-    "session.forget": lambda store: session(store).forget(everything=True, assume_yes=True),
+    "session.store.forget": lambda store: session(store).store.forget(everything=True, assume_yes=True),
 }
 """Everything that writes or removes, by what it is about."""
 
