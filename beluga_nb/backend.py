@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import beluga_nb.catalog as catalog
@@ -58,6 +58,12 @@ class Backend:
             return self.endpoint().base_url
         except SettingsError:  # It is reported when something is asked for.
             return self.settings.base_url
+
+    def split(self, request: Request) -> Sequence[Request]:
+        """Return the parts of a request that are asked for by themselves: an own engine draws one picture."""
+        if self.settings.own_engine:
+            return [request.slice(sample) for sample in request.samples]
+        return catalog.split(request)
 
     def endpoint(self) -> Endpoint:
         """Where requests go, and how; raises `SettingsError` where that address or key is not to be used."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from beluga_nb.backend import Backend
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.config.settings import Settings
+from beluga_nb.merge import contiguous_ranges
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result
 from beluga_nb.store import pending
@@ -78,6 +79,19 @@ class Call:
             return set()
         return pending.recoverable(self.store, self.request, provider=self.provider)
 
+    def missing(self) -> Missing:
+        """Return what the store lacks, and the requests that the pipeline sends for it; reads the disk."""
+        recorded = self.recorded()
+        samples = set(self.request.samples) - recorded
+        # Split first: a lost call is repeated under its own id only if its part has the same samples again.
+        parts = [
+            part.slice(*run)
+            for part in (self.backend.split(self.request) if samples and self.may_ask else ())
+            for run in contiguous_ranges(part.samples, recorded)
+            if run[0] in samples
+        ]
+        return Missing(call=self, recorded=recorded, samples=samples, parts=parts)
+
     def finished(self, result: Result) -> Result:
         """Return a result of this call that knows its template, how it is shown and how it is asked again."""
         return replace(
@@ -92,3 +106,18 @@ class Call:
             for sample in self.request.samples
             if any(self.store.has(self.request.slice(sample), provider=each) for each in providers)
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """What the store lacks of a call: its `samples`, and the `parts` that are sent for them."""
+
+    call: Call
+    recorded: Set[int]
+    samples: Set[int]
+    parts: Sequence[Request]
+
+    @property
+    def unobtainable(self) -> Set[int]:
+        """The samples that nothing may be sent for."""
+        return self.samples - {sample for part in self.parts for sample in part.samples}

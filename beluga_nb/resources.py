@@ -21,7 +21,7 @@ from beluga_nb.api.dialects import find_dialect
 from beluga_nb.api.endpoint import key_variables
 from beluga_nb.backend import Backend, backend_of
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.call import Call, Tally
+from beluga_nb.call import Call, Missing, Tally
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.template import filled, names, used
 from beluga_nb.config import keys
@@ -36,7 +36,6 @@ from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import BelugaError, SettingsError
 from beluga_nb.hints import Hint
 from beluga_nb.keyless import check
-from beluga_nb.merge import contiguous_ranges
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Result
@@ -227,56 +226,52 @@ class Resources:
 
     def plan(self, calls: Sequence[Call], caps: Caps) -> Plan:
         """Return what calls would send, without what the store has; send nothing."""
-        known = [call.recorded() for call in calls]
-        posts = [post for call, there in zip(calls, known, strict=True) for post in self._posts(call, there)]
-        return Plan(posts=posts, recorded=sum(map(len, known)), caps=caps)
+        found = self.missing(calls)
+        return Plan(
+            posts=[post for each in found for post in _posts(each)],
+            recorded=sum(len(each.recorded) for each in found),
+            missing=sum(len(each.unobtainable) for each in found),
+            caps=caps,
+        )
 
-    def _posts(self, call: Call, known: set[int]) -> Iterator[Post]:
-        request = call.request
-        new = [run for run in contiguous_ranges(request.samples, known) if run[0] not in known]
-        if not new:
-            return
-        self.check_may_ask(call)
-        if own := call.settings.own_engine:
-            for part in (request.slice(sample) for run in new for sample in request.slice(*run).samples):
-                yield Post(request=part, body=part.parameters, url=f"engine:{own.name}")
-            return
-        endpoint = call.backend.endpoint()
-        url = "" if call.backend.is_local else f"{endpoint.base_url}{endpoint.dialect.path}"
-        for part in (part for run in new for part in catalog.split(request.slice(*run))):
-            yield Post(request=part, body=endpoint.body(part), url=url)
+    def missing(self, calls: Sequence[Call]) -> list[Missing]:
+        """Return what the store lacks of some calls.
+
+        Raises `BelugaError` where that must not be asked for as things stand.
+        """
+        found = [call.missing() for call in calls]
+        for each in found:
+            if each.samples:
+                self.tell_ignored(each.call.settings)
+                if each.call.settings.may_ask:
+                    self.check_may_ask(each.call)
+        return found
 
     def check_may_ask(self, call: Call) -> None:
         """Raise `BelugaError` where something new must not be asked for as things stand."""
         settings = call.settings
         call.backend.check_known(call.request)
-        self.tell_ignored(settings)
         if settings.writes_store:
             call.store.check_ours()
         # Elsewhere than meant it would be bought anew, or recorded where nobody looks for it.
         serious = {"base_url", "store"} if settings.writes_store else {"base_url"}
         for ignored in settings.ignored:
-            if ignored.name in serious and settings.may_ask and call.backend.is_metered:
+            if ignored.name in serious and call.backend.is_metered:
                 raise SettingsError(f"{ignored.message} Nothing was sent.", ignored.remedy)
 
     def check(self, call: Call, *, assume_yes: bool) -> None:
         """Raise `BelugaError` where a call is over a cap, or makes many pictures that nobody confirms."""
-        request, settings = call.request, call.settings
-        missing = set(request.samples) - call.recorded()
-        if missing:
-            self.tell_ignored(settings)
-        if not missing or not settings.may_ask:
-            return
-        self.check_may_ask(call)
-        bought = len(missing - call.recoverable()) if call.budgets else 0
+        [missing] = self.missing([call])
+        request, new = call.request, sum(part.n for part in missing.parts)
+        bought = len(missing.samples - call.recoverable()) if new and call.budgets else 0
         for budget, caps in call.budgets if bought else ():
             budget.check([request.slice(0, bought)], caps)
-        if not assume_yes and len(missing) > ASK_ABOVE:
-            new = f"{len(missing)} new pictures"
+        if not assume_yes and new > ASK_ABOVE:
+            pictures = f"{new} new pictures"
             check_yes(
-                self.confirm(f"{new} of {request.model}: go on?"),
-                unasked=f"{new} are more than {ASK_ABOVE}, and nobody can be asked here.",
-                declined=f"{new} were not confirmed.",
+                self.confirm(f"{pictures} of {request.model}: go on?"),
+                unasked=f"{pictures} are more than {ASK_ABOVE}, and nobody can be asked here.",
+                declined=f"{pictures} were not confirmed.",
                 nothing="Nothing was sent.",
             )
 
@@ -356,3 +351,15 @@ class Resources:
             )
             takes.add(request.slice(0))  # until its end, or two made at once would be one
         return request
+
+
+def _posts(missing: Missing) -> Iterator[Post]:
+    call = missing.call
+    if own := call.settings.own_engine:
+        for part in missing.parts:
+            yield Post(request=part, body=part.parameters, url=f"engine:{own.name}")
+    elif missing.parts:
+        endpoint = call.backend.endpoint()
+        url = "" if call.backend.is_local else f"{endpoint.base_url}{endpoint.dialect.path}"
+        for part in missing.parts:
+            yield Post(request=part, body=endpoint.body(part), url=url)

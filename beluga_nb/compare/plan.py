@@ -33,13 +33,14 @@ class Post:
 class Plan:
     """What a call or a whole grid would send: nothing of it was sent.
 
-    `recorded` pictures are in the store already. `cells` is how many combinations a grid has, and 0 for a
-    single call.
+    `recorded` pictures are in the store already, and `missing` ones are not to be made, as in a replay.
+    `cells` is how many combinations a grid has, and 0 for a single call.
     """
 
     posts: Sequence[Post]
     recorded: int
     caps: Caps
+    missing: int = 0
     cells: int = 0
 
     @property
@@ -93,7 +94,7 @@ class Plan:
         return redacted_bundle({"text/plain": str(self)})
 
     def _summary(self) -> str:
-        total = self.images + self.recorded
+        total = self.images + self.recorded + self.missing
         if not total:
             return "Dry run, nothing was sent: nothing is missing."
         words = [f"{plural(self.cells, 'combination')}"] if self.cells else []
@@ -101,6 +102,7 @@ class Plan:
             plural(total, "picture"),
             f"{self.recorded} recorded",
             f"{self.images} to make",
+            *([f"{self.missing} missing"] if self.missing else []),
         ]
         return f"Dry run, nothing was sent: {', '.join(words)}; {self.price}."
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -120,8 +120,10 @@ def source_of(backend: Backend, room: EngineRoom, *, make_preview: PreviewMaker 
     """Return the source of pictures that a backend stands for."""
     settings = backend.settings
     if settings.own_engine:
-        return own(settings.own_engine, room, timeout=settings.timeout)
-    return service(backend.endpoint(), room, make_preview=make_preview, faults=settings.faults)
+        source = own(settings.own_engine, room, timeout=settings.timeout)
+    else:
+        source = service(backend.endpoint(), room, make_preview=make_preview, faults=settings.faults)
+    return replace(source, split=backend.split)
 
 
 def service(
@@ -140,12 +142,11 @@ def service(
 
 
 def own(engine: OwnEngine, room: EngineRoom, *, timeout: float) -> Source:
-    """Return a user's own engine as a source: it is asked for one picture at a time."""
+    """Return a user's own engine as a source."""
     return Source(
         engine=engine.within(timeout),
         limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU
         timeout=timeout,
-        split=lambda request: [request.slice(sample) for sample in request.samples],
     )
 
 

@@ -65,6 +65,26 @@ def test_what_is_recorded_is_not_in_the_plan(session, engine):
     assert session.plan("a fox", model="flux-2.0", n=2).cost == 0
 
 
+def test_a_replay_plans_no_post_and_says_what_is_missing(session, engine):
+    session.generate("a fox", model="flux-2.0", n=2)
+    plan = session.plan("a fox", model="flux-2.0", n=6, mode="replay")
+    assert (list(plan.posts), plan.recorded, plan.images, plan.missing) == ([], 2, 0, 4)
+    assert str(plan) == "Dry run, nothing was sent: 6 pictures, 2 recorded, 0 to make, 4 missing; no cost."
+    grid = session.grid("a {{animal}}", animal=["fox", "cat"], model="flux-2.0")
+    assert str(grid.plan(mode="replay")) == (
+        "Dry run, nothing was sent: 2 combinations, 2 pictures, 1 recorded, 0 to make, 1 missing; no cost."
+    )
+
+
+def test_a_plan_of_a_batch_of_which_some_is_recorded_is_what_is_sent(session, engine):
+    session.generate("a fox", model="flux-2.0", n=2)
+    plan = session.plan("a fox", model="flux-2.0", n=10)
+    engine.requests.clear()
+    session.generate("a fox", model="flux-2.0", n=10)
+    assert [(request.sample, request.n) for request in plan.requests] == [(2, 2), (4, 4), (8, 2)]
+    assert sorted(engine.requests, key=lambda request: request.sample) == list(plan.requests)
+
+
 def test_an_unknown_price_is_said_and_never_nothing(session):
     plan = session.plan("a fox", model="seedream-4.5")
     assert plan.cost is None
