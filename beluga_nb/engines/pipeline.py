@@ -75,11 +75,11 @@ def build(
 ) -> Engine:
     """Return the engine that answers a call, from the inside out; without a source only the store does.
 
-    It answers other requests of the same call too, such as the cells of a grid. A replay asks no source,
-    whatever is given.
+    It answers other requests of the same call too, such as the cells of a grid. A call that may not ask its
+    backend, such as a replay, asks no source, whatever is given.
     """
     settings, store, provider = call.settings, call.store, call.provider
-    source = source if settings.may_ask else None
+    source = source if call.may_ask else None
     split = source.split if source else catalog.split
     if source and not settings.uses_store:
         return _in_room(Batched(_bounded(source.engine, source, call, room, breaker), split), call, room)

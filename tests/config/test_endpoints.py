@@ -5,7 +5,7 @@ import contextlib
 import json
 
 import pytest
-from conftest import KEY, on_a_port, service
+from conftest import KEY, Counting, ask, on_a_port, service
 from kernels import Kernel
 from leaks import leaks
 from servers import App, localai, sglang, square
@@ -13,8 +13,13 @@ from servers import App, localai, sglang, square
 import beluga_nb.config.settings as settings
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.api.endpoint import key_of
+from beluga_nb.backend import Backend
+from beluga_nb.call import Call
 from beluga_nb.catalog import off_ratio
 from beluga_nb.config.endpoints import EndpointConfig
+from beluga_nb.engines.pipeline import Source, build
+from beluga_nb.engines.recorder import Recorder
+from beluga_nb.engines.room import engine_room
 from beluga_nb.errors import (
     APIStatusError,
     NotRecordedError,
@@ -25,7 +30,9 @@ from beluga_nb.errors import (
 )
 from beluga_nb.request import Request
 from beluga_nb.session import Session
+from beluga_nb.store.records import Store
 
+LAB_ALONE = Backend(settings=settings.Settings().at("lab:sd"))
 LAB = '[endpoints.lab]\nbase_url = "{}"\ndialect = "{}"\nmodel = "sd-turbo"\n'
 
 
@@ -506,3 +513,37 @@ def test_a_grid_asks_each_server_and_one_that_refuses_stops_no_other(tmp_path):
         assert sorted(body["prompt"] for body in app.bodies) == ["a fox", "a hen"]
         assert len(grid["fox", "lab:sd-turbo"]) == 1
         assert app.keys == [None, None]
+
+
+def test_a_source_is_not_asked_for_a_server_that_only_a_model_names(tmp_path):
+    counting, store = Counting(), Store(tmp_path)
+    call = Call(request=Request(prompt="a fox", model="lab:sd"), backend=LAB_ALONE, store=store)
+    room = engine_room()
+    source = Source(engine=counting, limit=room.limit("lab"), timeout=1)
+    recorder = Recorder(store, provider="lab", preview=lambda _: None, notify=pytest.fail)
+    with pytest.raises(NotRecordedError):
+        ask(build(call, source, room=room, recorder=recorder), call.request)
+    assert counting.requests == []
+
+
+@pytest.mark.parametrize("model", ["flux-2.0", "gpu:sd"])
+def test_an_endpoint_with_the_provider_name_of_the_base_url_is_refused_before_anything_is_asked(
+    tmp_path, model
+):
+    endpoints = {"gpu": {"base_url": "https://gpu.example/v1"}}
+    clashing = Session(
+        environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": "https://gpu/v1"},
+        folder=tmp_path,
+        endpoints=endpoints,
+        notify=lambda _: None,
+    )
+    for ask_for in (
+        clashing.generate,
+        clashing.plan,
+        lambda prompt, model: clashing.grid(prompt, model=model).run(),
+    ):
+        with pytest.raises(SettingsError, match="'gpu' is the name of an endpoint") as caught:
+            ask_for("a fox", model=model)
+        assert len(caught.value.lines()) == 2
+    with pytest.raises(NotRecordedError):
+        clashing.generate("a fox", model=model, mode="replay")
