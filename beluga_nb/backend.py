@@ -48,6 +48,11 @@ class Backend:
         return LOCAL if self.is_local else self.settings.provider
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """What tells it from other backends: its provider name and its address."""
+        return self.provider, self.settings.address
+
+    @property
     def description(self) -> str:
         """Who it is, in words."""
         if self.settings.own_engine:
@@ -57,7 +62,7 @@ class Backend:
         try:
             return self.endpoint().base_url
         except SettingsError:  # It is reported when something is asked for.
-            return self.settings.base_url
+            return self.settings.address
 
     def split(self, request: Request) -> Sequence[Request]:
         """Return the parts of a request that are asked for by themselves: an own engine draws one picture."""
@@ -85,11 +90,16 @@ class Backend:
     def check_known(self, request: Request) -> None:
         """Raise `BelugaError` where the model is at a server that the user has not named, or nowhere."""
         settings, named = self.settings, self.settings.named
-        if settings.own_engine and settings.own_engine.name in settings.endpoints:
+        # Two servers under one name would answer with each other's recordings.
+        if settings.main_provider in settings.endpoints:
+            other, remedy = (
+                ("this session's engine", 'the engine another name: Session(engine=…, provider="my-engine")')
+                if settings.own_engine
+                else (f"the server at {settings.base_url}", "the endpoint another name in beluga.toml")
+            )
             raise SettingsError(
-                f"'{settings.provider}' is the name of an endpoint of beluga.toml, and of this session's"
-                " engine.",
-                'Nothing was sent. Give the engine another name: Session(engine=…, provider="my-engine").',
+                f"'{settings.main_provider}' is the name of an endpoint of beluga.toml, and of {other}.",
+                f"Nothing was sent. Give {remedy}.",
             )
         if named and named.name in settings.endpoints:
             check_known(named)

@@ -84,17 +84,17 @@ class SessionRunner:
 
     def _engines(
         self, calls: Sequence[Call], caps: Caps, tally: Tally
-    ) -> dict[str, tuple[Engine, CircuitBreaker]]:
-        """Return an engine for each provider: a key that one refuses another may take.
+    ) -> dict[tuple[str, str], tuple[Engine, CircuitBreaker]]:
+        """Return an engine for each backend: a key that one refuses another may take.
 
         They share the run's own caps.
         """
-        own, engines = Budget(), dict[str, tuple[Engine, CircuitBreaker]]()
-        for call in {call.provider: call for call in calls}.values():
+        own, engines = Budget(), dict[tuple[str, str], tuple[Engine, CircuitBreaker]]()
+        for identity, call in {call.backend.identity: call for call in calls}.items():
             breaker = CircuitBreaker(_stops)
             budgets = [*call.budgets, (own, caps)] if call.budgets else ()
             engine = self.resources.engine(replace(call, budgets=budgets, tally=tally), breaker=breaker)
-            engines[call.provider] = engine, breaker
+            engines[identity] = engine, breaker
         return engines
 
     def _plan(self, calls: Sequence[Call], settings: Settings) -> Plan:
@@ -132,10 +132,10 @@ class SessionRunner:
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of cells; each provider has an engine of its own, and a breaker that stops the others too."""
+    """One run of cells; each backend has an engine of its own, and a breaker that stops the others too."""
 
     resources: Resources
-    engines: Mapping[str, tuple[Engine, CircuitBreaker]]
+    engines: Mapping[tuple[str, str], tuple[Engine, CircuitBreaker]]
 
     async def __call__(
         self,
@@ -166,7 +166,7 @@ class _Run:
         return ended(next((each.cause for _, each in self.engines.values() if each.cause), None))
 
     async def _outcome(self, cell: Cell, call: Call) -> Outcome:
-        engine, _ = self.engines[call.provider]
+        engine, _ = self.engines[call.backend.identity]
         call = replace(call, template=cell.template, values=cell.values)
         try:
             result, error = await self.resources.ask(call, engine), None

@@ -101,7 +101,7 @@ class Settings:
     by one session and the children that are forked from it, or, by `budget`, by all that share its store
     and for good. `faults` lets prompts ask the embedded BelugAPI for failures (server/faults.py).
     `aliases` are names that stand for a model and parameters, `endpoints` other servers by name.
-    `named` is the endpoint that `base_url` belongs to, if it is one of these. `places` is where each was set,
+    `named` is the one of these that answers, if any. `places` is where each was set,
     and `ignored` what is not used of a file that came with a notebook; `claimed` is the provider whose
     recordings such a file's folder holds, where its `base_url` is not used. `own_engine` is the session's
     own, which answers in place of all services.
@@ -186,11 +186,12 @@ class Settings:
     @property
     def provider(self) -> str:
         """Who answers, as recordings name it: "belugapi", an endpoint, an engine, or a host."""
-        if self.own_engine:
-            return self.own_engine.name
-        if self.named:
-            return self.named.name
-        return _provider_at(self.base_url)
+        return self.named.name if self.named else self.main_provider
+
+    @property
+    def main_provider(self) -> str:
+        """The same for a model that names no endpoint."""
+        return self.own_engine.name if self.own_engine else _provider_at(self.base_url)
 
     @property
     def providers(self) -> list[str]:
@@ -198,9 +199,14 @@ class Settings:
         return [self.provider, *([self.claimed] if self.claimed else [])]
 
     @property
+    def address(self) -> str:
+        """The base URL of who answers."""
+        return (self.named.base_url or SERVICE) if self.named else self.base_url
+
+    @property
     def loopback(self) -> bool:
-        """Whether the base URL is on this machine."""
-        return urlsplit(self.base_url).hostname in LOOPBACK
+        """Whether that is on this machine."""
+        return urlsplit(self.address).hostname in LOOPBACK
 
     def at(self, model: str) -> Settings:
         """Return the settings as they hold for a model: those of its endpoint, where it names one.
@@ -215,7 +221,7 @@ class Settings:
         if named is None:
             return self
         # The address is the endpoint's, so it does not matter that the base_url of a file is not used.
-        return replace(self._without_remarks("base_url"), named=named, base_url=named.base_url or SERVICE)
+        return replace(self._without_remarks("base_url"), named=named)
 
     def for_engine(self, engine: OwnEngine) -> Settings:
         """Return the settings for a session's own engine: it stands for its model where none is named."""
