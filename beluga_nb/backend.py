@@ -43,6 +43,11 @@ class Backend:
         return bool(self.settings.own_engine or self.key)
 
     @property
+    def recovers(self) -> bool:
+        """Whether what lost calls have left is used: a service's pictures were paid for."""
+        return not (self.is_local or self.settings.own_engine)
+
+    @property
     def provider(self) -> str:
         """Its name in recordings."""
         return LOCAL if self.is_local else self.settings.provider

@@ -12,6 +12,7 @@ from beluga_nb.merge import contiguous_ranges
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result
 from beluga_nb.store import pending
+from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 
 
@@ -73,24 +74,26 @@ class Call:
         """Return the samples that would have to be bought, were they not recorded; reads the disk."""
         return self._samples_of(set(self.settings.providers))
 
-    def recoverable(self) -> set[int]:
-        """Return the samples that lost calls have left, which cost nothing; reads the disk."""
-        if not (self.settings.reads_store and self.settings.writes_store):
-            return set()
-        return pending.recoverable(self.store, self.request, provider=self.provider)
+    def missing(self, left: Callable[[Store], Sequence[Pending]]) -> Missing:
+        """Return what the store lacks, and the requests that the pipeline sends for it; reads the disk.
 
-    def missing(self) -> Missing:
-        """Return what the store lacks, and the requests that the pipeline sends for it; reads the disk."""
+        `left` gives the calls that have left something in a store.
+        """
         recorded = self.recorded()
         samples = set(self.request.samples) - recorded
+        recoverable: Set[int] = set()
+        if samples and self.backend.recovers and self.settings.reads_store and self.settings.writes_store:
+            found = left(self.store)
+            recoverable = samples & pending.recoverable(found, self.request, provider=self.provider)
+        new = samples - recoverable if self.may_ask else set()
         # Split first: a lost call is repeated under its own id only if its part has the same samples again.
         parts = [
             part.slice(*run)
-            for part in (self.backend.split(self.request) if samples and self.may_ask else ())
-            for run in contiguous_ranges(part.samples, recorded)
-            if run[0] in samples
+            for part in (self.backend.split(self.request) if new else ())
+            for run in contiguous_ranges(part.samples, recorded | recoverable)
+            if run[0] in new
         ]
-        return Missing(call=self, recorded=recorded, samples=samples, parts=parts)
+        return Missing(call=self, recorded=recorded, recoverable=recoverable, samples=samples, parts=parts)
 
     def finished(self, result: Result) -> Result:
         """Return a result of this call that knows its template, how it is shown and how it is asked again."""
@@ -110,14 +113,23 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """What the store lacks of a call: its `samples`, and the `parts` that are sent for them."""
+    """What the store lacks of a call: `samples`.
+
+    Of these, `recoverable` ones are left by lost calls and cost nothing. `parts` are sent for the others.
+    """
 
     call: Call
     recorded: Set[int]
+    recoverable: Set[int]
     samples: Set[int]
     parts: Sequence[Request]
 
     @property
-    def unobtainable(self) -> Set[int]:
-        """The samples that nothing may be sent for."""
-        return self.samples - {sample for part in self.parts for sample in part.samples}
+    def bought(self) -> int:
+        """How many pictures are asked for."""
+        return sum(part.n for part in self.parts)
+
+    @property
+    def unobtainable(self) -> int:
+        """How many pictures nothing may be sent for."""
+        return len(self.samples) - len(self.recoverable) - self.bought

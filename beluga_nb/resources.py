@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from beluga_nb.runtime import Bridge, Nested, cost_of_a_patch
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
+from beluga_nb.store import pending
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
@@ -224,28 +225,41 @@ class Resources:
 
     # Before anything is sent.
 
-    def plan(self, calls: Sequence[Call], caps: Caps) -> Plan:
-        """Return what calls would send, without what the store has; send nothing."""
-        found = self.missing(calls)
+    def plan(self, missing: Sequence[Missing], caps: Caps) -> Plan:
+        """Return what would be sent for what is missing, and what that would cost; send nothing."""
         return Plan(
-            posts=[post for each in found for post in _posts(each)],
-            recorded=sum(len(each.recorded) for each in found),
-            missing=sum(len(each.unobtainable) for each in found),
+            posts=[post for each in missing for post in _posts(each)],
+            recorded=sum(len(each.recorded) for each in missing),
+            recoverable=sum(len(each.recoverable) for each in missing),
+            missing=sum(each.unobtainable for each in missing),
             caps=caps,
         )
 
     def missing(self, calls: Sequence[Call]) -> list[Missing]:
-        """Return what the store lacks of some calls.
+        """Return what the store lacks of some calls; the files of lost calls are read once.
 
-        Raises `BelugaError` where that must not be asked for as things stand.
+        Raises `BelugaError` where it must not be asked for as things stand.
         """
-        found = [call.missing() for call in calls]
+        left = cache(pending.left)
+        found = [call.missing(left) for call in calls]
         for each in found:
             if each.samples:
                 self.tell_ignored(each.call.settings)
                 if each.call.settings.may_ask:
                     self.check_may_ask(each.call)
         return found
+
+    def check_budgets(self, missing: Sequence[Missing]) -> None:
+        """Raise `OverBudgetError` where what is missing goes over a cap of one of the calls."""
+        checked: list[tuple[Budget, Caps]] = []
+        for pair in (pair for each in missing for pair in each.call.budgets):
+            if pair in checked:
+                continue
+            checked.append(pair)
+            bought = [part for each in missing if pair in each.call.budgets for part in each.parts]
+            if bought:
+                budget, caps = pair
+                budget.check(bought, caps)
 
     def check_may_ask(self, call: Call) -> None:
         """Raise `BelugaError` where something new must not be asked for as things stand."""
@@ -262,14 +276,11 @@ class Resources:
     def check(self, call: Call, *, assume_yes: bool) -> None:
         """Raise `BelugaError` where a call is over a cap, or makes many pictures that nobody confirms."""
         [missing] = self.missing([call])
-        request, new = call.request, sum(part.n for part in missing.parts)
-        bought = len(missing.samples - call.recoverable()) if new and call.budgets else 0
-        for budget, caps in call.budgets if bought else ():
-            budget.check([request.slice(0, bought)], caps)
-        if not assume_yes and new > ASK_ABOVE:
-            pictures = f"{new} new pictures"
+        self.check_budgets([missing])
+        if not assume_yes and missing.bought > ASK_ABOVE:
+            pictures = f"{missing.bought} new pictures"
             check_yes(
-                self.confirm(f"{pictures} of {request.model}: go on?"),
+                self.confirm(f"{pictures} of {call.request.model}: go on?"),
                 unasked=f"{pictures} are more than {ASK_ABOVE}, and nobody can be asked here.",
                 declined=f"{pictures} were not confirmed.",
                 nothing="Nothing was sent.",

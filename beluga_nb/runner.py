@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.call import Call, Tally
+from beluga_nb.call import Call, Missing, Tally
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.runner import RunOptions, Workspace
@@ -43,7 +43,8 @@ class SessionRunner:
     def plan(self, cells: Sequence[Cell], *, mode: str | None = None) -> Plan:
         """Return what a run of cells would send, and what that would cost; send nothing."""
         settings = self.resources.settings(mode=mode)
-        return replace(self._plan(self._calls(cells, settings), settings), cells=len(cells))
+        missing = self._missing(self._calls(cells, settings))
+        return replace(self.resources.plan(missing, settings.caps), cells=len(cells))
 
     def submit(
         self,
@@ -55,9 +56,14 @@ class SessionRunner:
         """Start a run of cells; raise `BelugaError` before anything is sent."""
         settings = self.resources.settings(mode=options.mode)
         caps = settings.own_caps(images=options.max_images, cost=options.max_cost)
-        calls = self._calls(cells, settings)
-        self._check(calls, settings, caps, assume_yes=options.assume_yes)
-        run = _Run(self.resources, self._engines(calls, caps, options.tally or Tally()))
+        own = Budget()
+        calls = [
+            replace(call, budgets=[*call.budgets, (own, caps)] if call.budgets else ())
+            for call in self._calls(cells, settings)
+        ]
+        if settings.may_ask:
+            self._check(self._missing(calls), settings, caps, assume_yes=options.assume_yes)
+        run = _Run(self.resources, self._engines(calls, options.tally or Tally()))
         cells_and_calls = list(zip(cells, calls, strict=True))
         work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
         return self.resources.bridge(settings).submit(work, hold=settings.timeout + GRACE)
@@ -83,32 +89,27 @@ class SessionRunner:
         return [replace(call, regenerate=self.regenerate) for call in calls]
 
     def _engines(
-        self, calls: Sequence[Call], caps: Caps, tally: Tally
+        self, calls: Sequence[Call], tally: Tally
     ) -> dict[tuple[str, str], tuple[Engine, CircuitBreaker]]:
-        """Return an engine for each backend: a key that one refuses another may take.
-
-        They share the run's own caps.
-        """
-        own, engines = Budget(), dict[tuple[str, str], tuple[Engine, CircuitBreaker]]()
+        """Return an engine for each backend: a key that one refuses another may take."""
+        engines = dict[tuple[str, str], tuple[Engine, CircuitBreaker]]()
         for identity, call in {call.backend.identity: call for call in calls}.items():
             breaker = CircuitBreaker(_stops)
-            budgets = [*call.budgets, (own, caps)] if call.budgets else ()
-            engine = self.resources.engine(replace(call, budgets=budgets, tally=tally), breaker=breaker)
+            engine = self.resources.engine(replace(call, tally=tally), breaker=breaker)
             engines[identity] = engine, breaker
         return engines
 
-    def _plan(self, calls: Sequence[Call], settings: Settings) -> Plan:
+    def _missing(self, calls: Sequence[Call]) -> list[Missing]:
         # Cells that ask for the same ask once, where recordings answer the second.
-        different = {call.request: call for call in calls}.values() if settings.reads_store else calls
-        return self.resources.plan(list(different), settings.caps)
+        if all(call.settings.reads_store for call in calls):
+            calls = list({call.request: call for call in calls}.values())
+        return self.resources.missing(calls)
 
-    def _check(self, calls: Sequence[Call], settings: Settings, caps: Caps, *, assume_yes: bool) -> None:
-        if not settings.may_ask:
-            return
-        plan = self._plan(calls, settings)
+    def _check(self, missing: Sequence[Missing], settings: Settings, caps: Caps, *, assume_yes: bool) -> None:
+        plan = self.resources.plan(missing, settings.caps)
         # `max_images` of a run is the caller's own word, and holds for free previews too.
         Budget().check(plan.requests, Caps(images=caps.images))
-        self._check_budgets(self.resources.calls(plan.requests, settings), caps)
+        self.resources.check_budgets(missing)
         if assume_yes or plan.images <= ASK_ABOVE:
             return
         pictures = f"{plan.images} new pictures of {', '.join(plan.models)}"
@@ -118,16 +119,6 @@ class SessionRunner:
             declined=f"{pictures} were not confirmed.",
             nothing="Nothing was sent.",
         )
-
-    def _check_budgets(self, calls: Sequence[Call], caps: Caps) -> None:
-        metered = [call for call in calls if call.budgets]
-        if not metered:
-            return
-        to_buy = ((call.request, call.request.n - len(call.recoverable())) for call in metered)
-        bought = [request.slice(request.sample, n) for request, n in to_buy if n]
-        for budget, held in metered[0].budgets if bought else ():
-            budget.check(bought, held)
-        Budget().check([call.request for call in metered], caps)
 
 
 @dataclass(frozen=True)

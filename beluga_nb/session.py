@@ -230,7 +230,7 @@ class Session:
             take=take,
             sample=sample,
         )
-        return self.resources.plan([call], settings.caps)
+        return self.resources.plan(self.resources.missing([call]), settings.caps)
 
     @keyless
     def grid(

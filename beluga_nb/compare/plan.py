@@ -33,13 +33,15 @@ class Post:
 class Plan:
     """What a call or a whole grid would send: nothing of it was sent.
 
-    `recorded` pictures are in the store already, and `missing` ones are not to be made, as in a replay.
+    `recorded` pictures are in the store already, `recoverable` ones are left by lost calls and cost nothing,
+    and `missing` ones are not to be made, as in a replay.
     `cells` is how many combinations a grid has, and 0 for a single call.
     """
 
     posts: Sequence[Post]
     recorded: int
     caps: Caps
+    recoverable: int = 0
     missing: int = 0
     cells: int = 0
 
@@ -94,13 +96,14 @@ class Plan:
         return redacted_bundle({"text/plain": str(self)})
 
     def _summary(self) -> str:
-        total = self.images + self.recorded + self.missing
+        total = self.images + self.recorded + self.recoverable + self.missing
         if not total:
             return "Dry run, nothing was sent: nothing is missing."
         words = [f"{plural(self.cells, 'combination')}"] if self.cells else []
         words += [
             plural(total, "picture"),
             f"{self.recorded} recorded",
+            *([f"{self.recoverable} left by lost calls"] if self.recoverable else []),
             f"{self.images} to make",
             *([f"{self.missing} missing"] if self.missing else []),
         ]

@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,13 +138,7 @@ def calls_for(store: Store, request: Request, *, provider: str) -> list[Pending]
     The claim on a request (store/claims.py) proves that no process waits for them, also where the id of a
     process that died is in use again.
     """
-    return [
-        call
-        for call in calls(store)
-        if call.provider == provider
-        and call.request.slice(0) == request.slice(0)
-        and set(call.request.samples) & set(request.samples)
-    ]
+    return [call for call in calls(store) if _is_for(call, request, provider)]
 
 
 def repeatable(store: Store, request: Request, *, provider: str, body: str) -> Pending | None:
@@ -159,11 +153,26 @@ def repeatable(store: Store, request: Request, *, provider: str, body: str) -> P
     return None
 
 
-def recoverable(store: Store, request: Request, *, provider: str) -> set[int]:
+def left(store: Store) -> list[Pending]:
+    """Return the calls that have left an answer, or the address of a picture; reads the whole folder."""
+    found = calls(store)
+    answered = {path.name[:_ID_LENGTH] for path in _answers(store)} if found else set()
+    return [call for call in found if call.run in answered or call.addresses]
+
+
+def recoverable(left: Iterable[Pending], request: Request, *, provider: str) -> set[int]:
     """Return the samples of a request whose pictures may come from what earlier calls have left."""
-    calls = calls_for(store, request, provider=provider)
-    left = [call.request for call in calls if answers(store, call.run) or call.addresses]
-    return {sample for each in left for sample in each.samples} & set(request.samples)
+    return {
+        sample for call in left if _is_for(call, request, provider) for sample in call.request.samples
+    } & {*request.samples}
+
+
+def _is_for(call: Pending, request: Request, provider: str) -> bool:
+    return (
+        call.provider == provider
+        and call.request.slice(0) == request.slice(0)
+        and bool(set(call.request.samples) & set(request.samples))
+    )
 
 
 def _repeated(store: Store, call: Pending) -> bool:
@@ -197,11 +206,14 @@ def orphans(store: Store) -> list[Path]:
 
 def answers(store: Store, run: str) -> list[Path]:
     """Return the files that hold what arrived of a call's answers, the newest first."""
+    return sorted((path for path in _answers(store) if path.name.startswith(f"{run}-")), reverse=True)
+
+
+def _answers(store: Store) -> list[Path]:
     folder = store.folder / "pending"
     if store.outside(folder):
         return []
-    names = [name for name in files.names(folder, links=False) if name.startswith(f"{run}-")]
-    return sorted((folder / name for name in names if ANSWERS.pattern.fullmatch(name)), reverse=True)
+    return [folder / name for name in files.names(folder, links=False) if ANSWERS.pattern.fullmatch(name)]
 
 
 def calls(store: Store) -> list[Pending]:

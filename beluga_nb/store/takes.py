@@ -25,19 +25,14 @@ def next_free_take(
     earlier call can still complete is returned too.
     """
     prefix = f"{request.take}." if request.take else ""
+    left = pending.left(store) if unfinished else []
     takes = (replace(request, take=f"{prefix}{number}") for number in count(2))
     return next(
         take
         for take in takes
         if take.slice(0) not in reserved
-        and (_is_free(take, store, provider) or (unfinished and _is_recoverable(take, store, provider)))
+        and (
+            len(missing := store.missing(take, provider=provider)) == take.n
+            or missing & pending.recoverable(left, take, provider=provider)
+        )
     )
-
-
-def _is_free(request: Request, store: Store, provider: str) -> bool:
-    return len(store.missing(request, provider=provider)) == request.n
-
-
-def _is_recoverable(request: Request, store: Store, provider: str) -> bool:
-    recoverable = pending.recoverable(store, request, provider=provider)
-    return bool(recoverable & store.missing(request, provider=provider))

@@ -3,13 +3,16 @@
 import asyncio
 import csv
 import datetime
+import json
 import time
+from dataclasses import replace
 
 import pytest
-from conftest import KEY, Counting, drawing, service
+from conftest import KEY, Counting, drawing, drawn, service
+from faulty import b64
 from needed import needed
 
-from beluga_nb.budget import Prices
+from beluga_nb.budget import Budget, Caps, Prices
 from beluga_nb.compare.grid import Grid
 from beluga_nb.errors import (
     APIStatusError,
@@ -598,3 +601,62 @@ def test_a_grid_is_scored_voted_on_and_ranked_by_any_axis(session, tmp_path):
     assert list((tmp_path / "beluga_store" / "votes").glob("*.jsonl"))
     cats = grid.where(animal="cat").score("brightness")
     assert list(cats) == [row.value for row in scores.rows if row.labels["animal"] == "cat"]
+
+
+def lose(session, request):
+    """Leave the whole answer to a request, as a kernel does that ends before it reads it."""
+    store = Store(session.settings().store)
+    call = pending.begin(store, request.as_call(), provider=session.settings().provider)
+    pending.mark_unknown(store, call, "The kernel ended.")
+    body = json.dumps({"data": [b64(drawn(request, sample)) for sample in request.samples]})
+    (store.folder / "pending" / f"{call.run}-1.answer").write_text(f"HTTP/1.1 200\r\n\r\n{body}", newline="")
+
+
+def test_pictures_that_lost_calls_have_left_are_in_no_plan_count_for_no_cap_and_need_no_yes(session, engine):
+    grid = study(session, n=3, model=["flux-2.0"])
+    for cell in grid.cells[:3]:
+        lose(session, cell.request)
+    plan = grid.plan()
+    assert (plan.images, plan.recoverable, plan.recorded, str(plan.cost)) == (3, 9, 0, "0.09")
+    assert str(plan).splitlines()[0] == (
+        "Dry run, nothing was sent: 4 combinations, 12 pictures, 0 recorded, 9 left by lost calls, 3 to make;"
+        " at most 0.09 USD by your prices of 2026-11-01 (estimated)."
+    )
+    grid.run(max_images=3, max_cost=0.09)
+    assert grid.counts["done"] == 4
+    assert engine.requests == list(plan.requests)
+
+
+def test_a_call_whose_pictures_lost_calls_have_left_needs_no_yes(session, engine):
+    for request in session.plan("a cat", model="flux-2.0", n=12).requests:
+        lose(session, request)
+    assert session.plan("a cat", model="flux-2.0", n=12).images == 0
+    assert len(session.generate("a cat", model="flux-2.0", n=12)) == 12
+    assert engine.requests == []
+
+
+def test_the_files_of_lost_calls_are_read_once_for_a_plan(session, monkeypatch):
+    grid = study(session, model=["flux-2.0"])
+    for cell in grid.cells:
+        lose(session, cell.request)
+    read, parse = [], pending.CALLS.parse
+    monkeypatch.setattr(
+        pending, "CALLS", replace(pending.CALLS, parse=lambda fields: read.append(fields) or parse(fields))
+    )
+    assert grid.plan().images == 0
+    assert len(read) == 4
+
+
+def test_the_caps_of_each_call_of_a_run_hold(session, engine):
+    resources = session.resources
+    calls = resources.calls(
+        [cell.request for cell in study(session, model=["flux-2.0"], n=2).cells], session.settings()
+    )
+    free, capped = Budget(), Budget()
+    calls = [
+        replace(call, budgets=[(capped if number else free, Caps(images=5))])
+        for number, call in enumerate(calls)
+    ]
+    with pytest.raises(OverBudgetError, match="6 pictures would be more than max_images allows: 0 of 5"):
+        resources.check_budgets(resources.missing(calls))
+    resources.check_budgets(resources.missing(calls[:3]))
