@@ -329,14 +329,15 @@ class Resources:
                 result = await engine(call.request)
             except IncompleteError as error:
                 error.result = call.finished(error.result)
-                self._count_saved(call, saved)
+                self._count_saved(call, error.result, saved)
                 raise
-        self._count_saved(call, saved)
+        self._count_saved(call, result, saved)
         return call.finished(result)
 
-    def _count_saved(self, call: Call, saved: set[int]) -> None:
-        if saved:
-            self.budget.save(call.request.slice(call.request.sample, len(saved)), call.settings.caps)
+    def _count_saved(self, call: Call, result: Result, saved: set[int]) -> None:
+        # The store has refusals too, which are no pictures.
+        if n := sum(picture.recipe.request.sample in saved for picture in result.pictures):
+            self.budget.save(call.request.slice(call.request.sample, n), call.settings.caps)
 
     @asynccontextmanager
     async def _as_take(self, call: Call) -> AsyncIterator[Call]:

@@ -633,6 +633,19 @@ def test_a_name_that_an_endpoint_has_is_refused_before_anything_is_asked(tmp_pat
     assert counting.requests == []
 
 
+def test_a_recorded_refusal_is_no_picture_that_came_from_the_store(tmp_path):
+    async def refusing_the_second(request):
+        if request.sample == 1:
+            raise APIStatusError("Not that.", status=400, code="moderation_blocked")
+        return await five_lines(request)
+
+    session = session_with(refusing_the_second, tmp_path)
+    for _ in range(2):
+        with pytest.raises(IncompleteError):
+            session.generate("a fox", n=3)
+    assert (session.budget.images, session.budget.replayed) == (2, 2)
+
+
 def test_what_needs_a_service_says_so_in_two_lines(tmp_path):
     session = session_with(five_lines, tmp_path)
     for ask in (
