@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
 from beluga_nb.paths import absolute_path, path_of
 from beluga_nb.resources import Resources
@@ -68,9 +69,20 @@ class Library:
 
         Raises `APIStatusError` where the model had declined.
         """
-        from beluga_nb.store.runs import recall
+        return self._recalled(self.resources.settings(), run)
+
+    def newest(self) -> Result | None:
+        """Return the recorded pictures of the newest run that has some."""
+        from beluga_nb.store.runs import history
 
         settings = self.resources.settings()
+        runs = history(self.resources.store(settings)).runs
+        run = next((run for run in runs if run.count), None)
+        return self._recalled(settings, run.name) if run else None
+
+    def _recalled(self, settings: Settings, run: str) -> Result:
+        from beluga_nb.store.runs import recall
+
         store = self.resources.store(settings)
         view = self.resources.store_view(settings, store, writing=False)
         return replace(recall(store, run), renderer=view, regenerate=self.regenerate)

@@ -104,6 +104,10 @@ class Environment(Mapping[str, str]):
     def __bool__(self) -> bool:
         return True
 
+    def names(self) -> list[str]:
+        """Return the names of all variables."""
+        return list(self._variables())
+
     def __repr__(self) -> str:
         return "<environment>"
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from beluga_nb.engines.pipeline import build, source_of
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
-from beluga_nb.errors import BelugaError, SettingsError
+from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Hint
 from beluga_nb.keyless import check
 from beluga_nb.redaction import Environment, Secret, redact
@@ -82,28 +82,18 @@ class Resources:
         self._local_key = keys.random_key()
         self._stores: dict[tuple[Path, bool], Store] = {}
         self._budgets: dict[str, Budget] = {}  # of stores, by their real paths
-        self._key_variables: set[str] | None = None
         self._notified: set[str] = set()
 
     # Settings and keys.
 
     def settings(self, folder: Path | None = None, /, **options: object) -> Settings:
-        """Load the settings, for the session's folder or another one, with the options of a call.
-
-        Every key that they name is known from here on, and no output holds one.
-        """
-        settings = self.preferences.settings(folder, **options)
-        self._key_variables = (self._key_variables or set()) | key_variables(settings.endpoints.values())
-        self.keys.watch(self._key_variables)
-        return settings
+        """Load the settings, for the session's folder or another one, with the options of a call."""
+        self.watch()
+        return self.preferences.settings(folder, **options)
 
     def watch(self) -> None:
         """Look at every key that may be in use, so that no output from here on holds one."""
-        if self._key_variables is None:
-            self._key_variables = set()
-            with suppress(BelugaError):  # wrong settings are reported where they are used
-                self.settings()
-        self.keys.watch(self._key_variables)
+        self.keys.watch(key_variables(self.environment))
 
     def backend(self, settings: Settings) -> Backend:
         """Return who answers with some settings."""

@@ -22,7 +22,7 @@ from beluga_nb.errors import APIStatusError, BelugaError, OverBudgetError, Store
 from beluga_nb.merge import side_by_side
 from beluga_nb.request import Request
 from beluga_nb.resources import ASK_ABOVE, Resources
-from beluga_nb.result import Engine, IncompleteError, Picture, Preview, Recipe, Result
+from beluga_nb.result import Bundle, Engine, IncompleteError, Picture, Preview, Recipe, Result
 from beluga_nb.runtime import GRACE, Job
 from beluga_nb.show.preview import preview_of, recorded_preview
 from beluga_nb.store.records import Store
@@ -68,21 +68,22 @@ class SessionRunner:
         work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
         return self.resources.bridge(settings).submit(work, hold=settings.timeout + GRACE)
 
-    def result(self, request: Request, pictures: Sequence[Picture]) -> Result:
-        """Return pictures as a result that can be shown and asked again."""
-        here = self.workspace()
-        view = self.resources.view(here.settings, here.store)
-        return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.regenerate)
-
     def workspace(self) -> Workspace:
         """Return the settings and the store as they stand now."""
         settings = self.resources.settings()
+        store = self.resources.store(settings)
         return Workspace(
             settings=settings,
-            store=self.resources.store(settings),
+            store=store,
             folder=self.resources.preferences.folder,
             notify=self.resources.notify,
+            result=partial(self._result, self.resources.view(settings, store)),
         )
+
+    def _result(
+        self, view: Callable[[Result], Bundle], request: Request, pictures: Sequence[Picture]
+    ) -> Result:
+        return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.regenerate)
 
     def _calls(self, cells: Sequence[Cell], settings: Settings) -> list[Call]:
         calls = self.resources.calls([cell.request for cell in cells], settings)

@@ -308,10 +308,9 @@ class Session:
         """
         if self.latest is not None:
             return self.latest
-        run = next((run for run in self.store.history().runs if run.count), None)
-        if run is None:
-            raise RequestError("There is no picture yet.", Hint("Ask for one: ", Remedy("generate")))
-        return self.store.recall(run.name)
+        if newest := self.store.newest():
+            return newest
+        raise RequestError("There is no picture yet.", Hint("Ask for one: ", Remedy("generate")))
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
         """Start a coroutine on the thread that calls run on, and return its job."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from beluga_nb.api.dialects import BELUGA, DIALECTS, Dialect, find_dialect
 from beluga_nb.api.fetch import origin
-from beluga_nb.config.endpoints import EndpointConfig
+from beluga_nb.config.endpoints import API_KEY, EndpointConfig
 from beluga_nb.config.keys import checked
 from beluga_nb.config.project import FILE
 from beluga_nb.config.settings import Settings
 from beluga_nb.errors import SettingsError
-from beluga_nb.redaction import Secret
+from beluga_nb.redaction import Environment, Secret
 from beluga_nb.request import Request
 from beluga_nb.text import sanitize
 
@@ -104,9 +104,9 @@ def endpoint_of(settings: Settings, config: EndpointConfig, key: Secret | None) 
     )
 
 
-def key_variables(endpoints: Iterable[EndpointConfig]) -> set[str]:
-    """Return the variables that may hold a key of a server, the services' own among them."""
-    return {each.variable("API_KEY") for each in endpoints} | {
+def key_variables(environ: Environment) -> set[str]:
+    """Return the variables that may hold a key of a server, and the services' own."""
+    return {name for name in environ.names() if API_KEY.fullmatch(name)} | {
         each.variable for each in DIALECTS.values() if each.variable
     }
 

@@ -13,7 +13,7 @@ from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.judged import Judged
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.runner import Runner, RunOptions
+from beluga_nb.compare.runner import Runner, RunOptions, Workspace
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import (
     BelugaError,
@@ -145,14 +145,12 @@ class Grid(Judged):
 
         While it runs, also how many are on their way.
         """
-        counted = Counter(self.states().values())
-        waiting = {WAITING: counted[WAITING]} if counted[WAITING] else {}
-        return {state: counted[state] for state in STATES} | waiting
+        return counts_of(self.states())
 
-    def states(self) -> dict[Cell, str]:
-        """Return how each cell stands."""
+    def states(self, workspace: Workspace | None = None) -> dict[Cell, str]:
+        """Return how each cell stands; what is not run yet by the store of the workspace."""
         left = [cell for cell in self.cells if cell not in self._outcomes]
-        calls = _open_calls(self._runner.workspace().store) if left else {}
+        calls = _open_calls((workspace or self._runner.workspace()).store) if left else {}
         return {cell: self._state(cell, calls) for cell in self.cells}
 
     def _state(self, cell: Cell, calls: Mapping[Request, bool]) -> str:
@@ -178,20 +176,25 @@ class Grid(Judged):
         )
 
     def __getitem__(self, labels: object) -> Result:
-        cell = self._cell(labels)
+        return self._result(self._cell(labels), self._runner.workspace())
+
+    def _result(self, cell: Cell, workspace: Workspace) -> Result:
         outcome = self.outcome(cell)
         if not outcome.pictures:
             raise outcome.error or RequestError(
                 f"The cell {' · '.join(cell.key)} has no pictures yet.", "Ask for them: run()"
             )
-        return self._runner.result(cell.request, [ref.load() for ref in outcome.pictures])
+        return workspace.result(cell.request, [ref.load() for ref in outcome.pictures])
 
     def __len__(self) -> int:
         return len(self.cells)
 
     def items(self) -> Iterator[tuple[tuple[str, ...], Result]]:
         """Yield the labels and the result of each cell that has pictures."""
-        return ((cell.key, self[cell.key]) for cell in self.cells if self.outcome(cell).pictures)
+        workspace = self._runner.workspace()
+        return (
+            (cell.key, self._result(cell, workspace)) for cell in self.cells if self.outcome(cell).pictures
+        )
 
     def where(self, **labels: object) -> Grid:
         """Return the part of the grid that has these labels: `where(model=["flux-2.0"], animal="fox")`."""
@@ -324,6 +327,13 @@ class Grid(Judged):
             cell: known[cell.key, cell.request] for cell in grid.cells if (cell.key, cell.request) in known
         }
         return grid
+
+
+def counts_of(states: Mapping[Cell, str]) -> dict[str, int]:
+    """Return how many cells stand in each way."""
+    counted = Counter(states.values())
+    waiting = {WAITING: counted[WAITING]} if counted[WAITING] else {}
+    return {state: counted[state] for state in STATES} | waiting
 
 
 def _open_calls(store: Store) -> dict[Request, bool]:

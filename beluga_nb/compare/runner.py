@@ -24,13 +24,15 @@ T = TypeVar("T")
 class Workspace:
     """The settings as they stand, the store that they name, and the notebook's folder.
 
-    `notify` tells the user of a problem.
+    `notify` tells the user of a problem, and `result` makes pictures a result that can be shown and asked for
+    again.
     """
 
     settings: Settings
     store: Store
     folder: Path
     notify: Callable[[str], None]
+    result: Callable[[Request, Sequence[Picture]], Result]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +64,6 @@ class Runner(Protocol):
 
         Raises `BelugaError` before anything is sent.
         """
-        ...
-
-    def result(self, request: Request, pictures: Sequence[Picture]) -> Result:
-        """Return pictures as a result that can be shown and asked again."""
         ...
 
     def workspace(self) -> Workspace:

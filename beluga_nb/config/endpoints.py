@@ -10,6 +10,9 @@ from beluga_nb.errors import SettingsError, UnknownNameError
 from beluga_nb.text import sanitize, shown
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+API_KEY = re.compile(r"BELUGA_[A-Z][A-Z0-9_]{0,39}_API_KEY")
+"""The variables that `EndpointConfig.variable` names for keys."""
+
 TAKEN = {"belugapi", "local", "localhost"}
 """Provider names in recordings: the service, the embedded BelugAPI, and a host without a dot."""
 

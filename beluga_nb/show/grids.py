@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.compare.axes import Axis, Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
-from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Grid
+from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Grid, counts_of
 from beluga_nb.compare.runner import Workspace
 from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
 from beluga_nb.images import decode
@@ -44,7 +44,7 @@ def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
     """Return a grid as a notebook shows it; the sheet is for what shows a single image, such as LaTeX."""
     view = _view(workspace, writing=workspace.settings.writes_store)
     sources = _Sources(view)
-    table = table_of(grid, sources)
+    table = table_of(grid, sources, workspace=workspace)
     light = view.embed in {"preview", "original"} and sources.count <= MOST_SHOWN
     sheet = _small_sheet(grid, table, view) if with_sheet and light else None
     return grid_bundle(table, more=sources.more, sheet=sheet)
@@ -97,9 +97,15 @@ def _no_source(_: PictureRef) -> str:
     return ""
 
 
-def table_of(grid: Grid, source: Callable[[PictureRef], str] = _no_source, *, edge: int = EDGE) -> Table:
+def table_of(
+    grid: Grid,
+    source: Callable[[PictureRef], str] = _no_source,
+    *,
+    edge: int = EDGE,
+    workspace: Workspace | None = None,
+) -> Table:
     """Return the table of a grid; `source` gives the address of each picture."""
-    states = grid.states()
+    states = grid.states(workspace)
     squares = {
         _place(grid.study, cell): Square(
             tuple(
@@ -111,7 +117,7 @@ def table_of(grid: Grid, source: Callable[[PictureRef], str] = _no_source, *, ed
         for cell in grid.cells
     }
     return Table(
-        head=_head(grid),
+        head=_head(grid, counts_of(states)),
         prompts=tuple(grid.study.prompts) if len(grid.study.prompts) == 1 else (),
         dimensions=tuple(
             Dimension(" · ".join(axis.name for axis in axes), _present(axes, number, squares))
@@ -195,13 +201,13 @@ def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...
     )
 
 
-def _head(grid: Grid) -> str:
+def _head(grid: Grid, counts: Mapping[str, int]) -> str:
     if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
         wanted = sum(cell.request.n for cell in grid.cells)
         return f"{plural(len(grid), 'cell')}, {plural(wanted, 'picture')}; nothing is asked before run()"
     refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
     local = sum(ref.recipe.procedural for ref in refs)
-    states = [f"{count} {state}" for state, count in grid.counts.items() if count]
+    states = [f"{count} {state}" for state, count in counts.items() if count]
     words = [f"{plural(len(grid), 'cell')}: {', '.join(states)}", plural(len(refs), "picture")]
     if local == len(refs) == 1:
         words.append("a local preview, not model output")

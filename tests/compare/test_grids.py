@@ -14,6 +14,7 @@ from needed import needed
 
 from beluga_nb.budget import Budget, Caps, Prices
 from beluga_nb.compare.grid import Grid
+from beluga_nb.config import preferences
 from beluga_nb.errors import (
     APIStatusError,
     ImpossibleCombinationError,
@@ -26,6 +27,7 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.images import decode
+from beluga_nb.redaction import redact
 from beluga_nb.result import Picture
 from beluga_nb.session import Session
 from beluga_nb.store import pending
@@ -660,3 +662,39 @@ def test_the_caps_of_each_call_of_a_run_hold(session, engine):
     with pytest.raises(OverBudgetError, match="6 pictures would be more than max_images allows: 0 of 5"):
         resources.check_budgets(resources.missing(calls))
     resources.check_budgets(resources.missing(calls[:3]))
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """The folders whose settings were loaded."""
+    loaded, load = [], preferences.load
+    monkeypatch.setattr(preferences, "load", lambda *given: loaded.append(given[1]) or load(*given))
+    return loaded
+
+
+def test_a_call_and_a_display_load_the_settings_once(session, engine, tmp_path, loads):
+    def once(action):
+        loads.clear()
+        done = action()
+        assert len(loads) == 1
+        return done
+
+    once(lambda: session.generate("a cat", model="flux-2.0"))
+    once(lambda: session.generate("a cat", model="flux-2.0"))
+    once(lambda: session.plan("a cat", model="flux-2.0"))
+    once(Session(environ={}, folder=tmp_path).last)
+    grid = once(lambda: study(session))
+    once(grid._repr_mimebundle_)
+    once(lambda: repr(grid))
+    once(lambda: grid.run(assume_yes=True))
+    once(grid._repr_mimebundle_)
+    assert len(once(lambda: list(grid.items()))) == 8
+    once(lambda: grid["cat", "oil", "flux-2.0"])
+
+
+def test_the_key_of_a_server_that_nothing_names_yet_is_watched(tmp_path, loads):
+    key = "another-key-of-another-server-7"
+    session = Session(environ={"BELUGA_LAB_API_KEY": key}, folder=tmp_path)
+    session.watch()
+    assert loads == []
+    assert key not in redact(f"It is {key}.")
