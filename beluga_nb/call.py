@@ -11,8 +11,6 @@ from beluga_nb.config.settings import Settings
 from beluga_nb.merge import contiguous_ranges
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result
-from beluga_nb.store import pending
-from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 
 
@@ -74,17 +72,16 @@ class Call:
         """Return the samples that would have to be bought, were they not recorded; reads the disk."""
         return self._samples_of(set(self.settings.providers))
 
-    def missing(self, left: Callable[[Store], Sequence[Pending]]) -> Missing:
+    def missing(self, left: Callable[[Store], Mapping[tuple[str, Request], Set[int]]]) -> Missing:
         """Return what the store lacks, and the requests that the pipeline sends for it; reads the disk.
 
-        `left` gives the calls that have left something in a store.
+        `left` gives what lost calls have left in a store (`store.pending.left`).
         """
         recorded = self.recorded()
         samples = set(self.request.samples) - recorded
         recoverable: Set[int] = set()
         if samples and self.backend.recovers and self.settings.reads_store and self.settings.writes_store:
-            found = left(self.store)
-            recoverable = samples & pending.recoverable(found, self.request, provider=self.provider)
+            recoverable = samples & left(self.store).get((self.provider, self.request.slice(0)), set())
         new = samples - recoverable if self.may_ask else set()
         # Split first: a lost call is repeated under its own id only if its part has the same samples again.
         parts = [

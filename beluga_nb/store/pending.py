@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +138,13 @@ def calls_for(store: Store, request: Request, *, provider: str) -> list[Pending]
     The claim on a request (store/claims.py) proves that no process waits for them, also where the id of a
     process that died is in use again.
     """
-    return [call for call in calls(store) if _is_for(call, request, provider)]
+    return [
+        call
+        for call in calls(store)
+        if call.provider == provider
+        and call.request.slice(0) == request.slice(0)
+        and set(call.request.samples) & set(request.samples)
+    ]
 
 
 def repeatable(store: Store, request: Request, *, provider: str, body: str) -> Pending | None:
@@ -153,26 +159,18 @@ def repeatable(store: Store, request: Request, *, provider: str, body: str) -> P
     return None
 
 
-def left(store: Store) -> list[Pending]:
-    """Return the calls that have left an answer, or the address of a picture; reads the whole folder."""
+def left(store: Store) -> dict[tuple[str, Request], set[int]]:
+    """Return the samples whose pictures may come from what calls have left: an answer, or an address.
+
+    By provider and request, as `request.slice(0)`; reads the whole folder.
+    """
     found = calls(store)
     answered = {path.name[:_ID_LENGTH] for path in _answers(store)} if found else set()
-    return [call for call in found if call.run in answered or call.addresses]
-
-
-def recoverable(left: Iterable[Pending], request: Request, *, provider: str) -> set[int]:
-    """Return the samples of a request whose pictures may come from what earlier calls have left."""
-    return {
-        sample for call in left if _is_for(call, request, provider) for sample in call.request.samples
-    } & {*request.samples}
-
-
-def _is_for(call: Pending, request: Request, provider: str) -> bool:
-    return (
-        call.provider == provider
-        and call.request.slice(0) == request.slice(0)
-        and bool(set(call.request.samples) & set(request.samples))
-    )
+    samples: dict[tuple[str, Request], set[int]] = {}
+    for call in found:
+        if call.run in answered or call.addresses:
+            samples.setdefault((call.provider, call.request.slice(0)), set()).update(call.request.samples)
+    return samples
 
 
 def _repeated(store: Store, call: Pending) -> bool:

@@ -25,7 +25,7 @@ def next_free_take(
     earlier call can still complete is returned too.
     """
     prefix = f"{request.take}." if request.take else ""
-    left = pending.left(store) if unfinished else []
+    left = pending.left(store) if unfinished else {}
     takes = (replace(request, take=f"{prefix}{number}") for number in count(2))
     return next(
         take
@@ -33,6 +33,6 @@ def next_free_take(
         if take.slice(0) not in reserved
         and (
             len(missing := store.missing(take, provider=provider)) == take.n
-            or missing & pending.recoverable(left, take, provider=provider)
+            or missing & left.get((provider, take.slice(0)), set())
         )
     )
