@@ -105,8 +105,9 @@ def _bounded(
     engine: Engine, source: Source, call: Call, room: EngineRoom, breaker: CircuitBreaker | None
 ) -> Engine:
     engine = Held(engine, room, source.timeout + GRACE)
-    for budget, caps in call.budgets:
-        engine = Budgeted(engine, budget, caps)
+    if call.budgets:
+        shared, _ = call.budgets[0]
+        engine = Budgeted(engine, *reversed(call.budgets), turn=room.limit(shared))
     if breaker:
         engine = StopOnFatal(engine, breaker)
     return Counted(Limited(engine, source.limit, call.settings.max_in_flight), call.tally)
