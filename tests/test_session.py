@@ -1,10 +1,12 @@
 """The session, from settings to pictures, against the embedded BelugAPI and a server on a real port."""
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
 import threading
+import warnings
 
 import pytest
 from conftest import KEY, Counting, drawing, on_a_port, service
@@ -173,6 +175,20 @@ def test_many_pictures_ask_where_someone_can_answer(tmp_path, said):
     assert len(session.generate("a fox", size="3:4", n=11)) == 11
     assert asked == ["11 new pictures of gpt-image-2: go on?"] * 2
     assert len(session.generate("a fox", size="3:4", n=11)) == 11, "what is recorded needs no yes"
+
+
+def test_an_error_of_notify_before_a_call_leaves_no_coroutine_behind(tmp_path, monkeypatch):
+    session = Session(environ={}, folder=tmp_path)
+
+    def failing(call):
+        raise ValueError("no output")
+
+    monkeypatch.setattr(session.resources, "tell_surprises", failing)
+    with warnings.catch_warnings(record=True) as warned, pytest.raises(ValueError, match="no output"):
+        warnings.simplefilter("always")
+        session.generate("a fox")
+    gc.collect()
+    assert [str(each.message) for each in warned] == []
 
 
 @pytest.mark.parametrize(
