@@ -59,7 +59,8 @@ class SessionRunner:
         run = _Run(self.resources, self._engines(calls, caps, options.tally or Tally()))
         cells_and_calls = list(zip(cells, calls, strict=True))
         work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
-        return self.resources.bridge(settings).submit(work, hold=settings.timeout + GRACE)
+        longest = max((call.timeout for call in calls), default=0.0)
+        return self.resources.bridge(settings).submit(work, hold=longest + GRACE)
 
     def result(self, request: Request, pictures: Sequence[Picture]) -> Result:
         """Return pictures as a result that can be shown and asked again."""

@@ -180,7 +180,7 @@ class Session:
         engine = resources.engine(call)
         resources.tell_surprises(call)
         asking = self._ask(replaced(call, regenerate=self.generate), engine)
-        return resources.bridge(settings).submit(asking, hold=call.settings.timeout + GRACE)
+        return resources.bridge(settings).submit(asking, hold=call.timeout + GRACE)
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
