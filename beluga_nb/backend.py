@@ -52,7 +52,12 @@ class Backend:
         """Who it is, in words."""
         if self.settings.own_engine:
             return f"the engine {self.settings.own_engine.name}"
-        return self.settings.base_url if not self.is_local else "the built-in painter"
+        if self.is_local:
+            return "the built-in painter"
+        try:
+            return self.endpoint().base_url
+        except SettingsError:  # It is reported when something is asked for.
+            return self.settings.base_url
 
     def endpoint(self) -> Endpoint:
         """Where requests go, and how; raises `SettingsError` where that address or key is not to be used."""

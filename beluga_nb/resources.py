@@ -93,7 +93,7 @@ class Resources:
         Every key that they name is known from here on, and no output holds one.
         """
         settings = self.preferences.settings(folder, **options)
-        self._key_variables = key_variables(settings.endpoints.values())
+        self._key_variables = (self._key_variables or set()) | key_variables(settings.endpoints.values())
         self.keys.watch(self._key_variables)
         return settings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -192,14 +193,22 @@ def _ref(picture: Picture, call: Call) -> PictureRef:
     make = partial(
         PictureRef, sha256=picture.sha256, media_type=picture.media_type, size=picture.size, recipe=recipe
     )
-    for provider in (*call.settings.providers, call.provider) if call.settings.uses_store else ():
-        if store.has(recipe.request, provider=provider):
+    for provider in (call.provider, *call.settings.providers) if call.settings.uses_store else ():
+        if _is_recorded(store, provider, picture.sha256, recipe):
             return make(
                 load=partial(_load, store, provider, picture.sha256, recipe),
                 preview=partial(_preview, store, provider, picture.sha256, recipe),
             )
     # It is in memory only: nothing was to be written, or nothing could be.
     return make(load=lambda: picture, preview=lambda: preview_of(picture))
+
+
+def _is_recorded(store: Store, provider: str, sha256: str, recipe: Recipe) -> bool:
+    # Another provider may have recorded another picture of the same request.
+    with suppress(StoreError):
+        entry = store.entry(recipe.request, provider=provider)
+        return bool(entry and entry.image and entry.image.sha256 == sha256)
+    return False
 
 
 def _load(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:
@@ -212,5 +221,6 @@ def _load(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:
 
 
 def _preview(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:
-    recorded = store.preview(recipe.request, provider=provider)
+    is_same = _is_recorded(store, provider, sha256, recipe)
+    recorded = store.preview(recipe.request, provider=provider) if is_same else None
     return recorded_preview(recorded, partial(_load, store, provider, sha256, recipe))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace as replaced
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -298,7 +299,8 @@ class Session:
         """
         from beluga_nb.show.recipe import opened  # Lazy import: few cells read files.
 
-        return replaced(opened(path_of(path)), renderer=bundle, regenerate=self.generate)
+        view = partial(bundle, embed=self.resources.settings().embed)
+        return replaced(opened(path_of(path)), renderer=view, regenerate=self.generate)
 
     def last(self) -> Result:
         """Return the newest result: this session's, or else the newest that the store has.

@@ -28,7 +28,7 @@ def status(resources: Resources) -> dict[str, str]:
     """Return, in words, who would answer now and where pictures are kept."""
     resources.keys.ask_again()
     settings = resources.settings()
-    backend = resources.backend(settings)
+    backend = resources.backend(settings.at(settings.model))
     facts = {
         "answers": backend.description
         + (": procedural previews, not model output" if backend.is_local else ""),

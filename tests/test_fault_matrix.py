@@ -32,6 +32,7 @@ from beluga_nb.errors import (
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
+    AuthenticationError,
     BelugaError,
     CertificateError,
     InvalidImageError,
@@ -442,7 +443,8 @@ def test_a21_a_request_that_is_refused(play, status):
 )
 def test_a22_a_key_a_balance_or_a_permission_that_is_missing(play, status, advice):
     played = play(error(status, "No."))
-    assert advice in played.failed(APIStatusError, "No.", billed=False, within=2).hint
+    kind = AuthenticationError if status == 401 else APIStatusError
+    assert advice in played.failed(kind, "No.", billed=False, within=2).hint
 
 
 ESCAPED = "".join(f"\\u{ord(letter):04x}" for letter in KEY)

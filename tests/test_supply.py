@@ -13,7 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 SHIPPED = re.compile(
-    r"beluga_nb/([\w/]+\.(py|toml|css|js)|py\.typed)"
+    r"beluga_nb/([\w/-]+\.(py|toml|html|css|js)|py\.typed)"
     r"|beluga_nb-[\w.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/LICENSE)"
 )
 

@@ -310,6 +310,16 @@ def test_replay_lists_all_that_is_missing(session, engine):
     assert bought(engine) == 4
 
 
+def test_a_picture_of_a_grid_is_the_one_that_was_made_though_another_provider_has_that_take(
+    session, tmp_path
+):
+    session.generate("a fox", model="flux-2.0", take="2")
+    local = Session(environ={}, folder=tmp_path)
+    [sample] = local.grid("a {{animal}}", animal=["fox"], model="flux-2.0").run(mode="refresh").samples
+    assert sample.picture.recipe.procedural
+    assert sample.picture.image.size == (1024, 1024)
+
+
 def test_refresh_is_another_take_of_each(session, engine):
     first = study(session).run()
     again = study(session).run(mode="refresh")

@@ -194,6 +194,26 @@ def test_the_status_and_the_list_of_models_name_the_endpoints(tmp_path):
             asked.models(endpoint="den")
 
 
+def test_the_status_names_the_server_of_the_default_model(tmp_path):
+    with lab(tmp_path):
+        asked = session(tmp_path, BELUGA_LAB_API_KEY=KEY, BELUGA_MODEL="lab:sd-turbo")
+        assert asked.status()["answers"].startswith("http://127.0.0.1:")
+        assert asked.plan("a fox").posts[0].url.startswith(asked.status()["answers"])
+
+
+def test_a_store_of_another_folder_hides_no_key_of_this_one(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    with lab(tmp_path):
+        environ = {"BELUGA_TRUST": str(tmp_path)}
+        asked = Session(environ=environ, folder=tmp_path)
+        asked.watch()
+        asked.store.open(other)
+        environ["BELUGA_LAB_API_KEY"] = KEY
+        with pytest.raises(RequestError, match="key"):
+            asked.generate(f"a fox with {KEY}")
+
+
 def test_tab_and_the_settings_know_them(tmp_path):
     with lab(tmp_path):
         preferences = stranger(tmp_path).preferences

@@ -840,7 +840,7 @@ def test_the_list_can_be_filtered(query, ids):
 def test_through_the_app_the_answer_is_the_engines_own(engine, request_, response_format):
     async def both():
         async with client_of(create_app(engine)) as client:
-            asked = {name: value for name, value in vars(request_).items() if value is not None}
+            asked = {"n": request_.n, "take": request_.take, "sample": request_.sample, **request_.parameters}
             answer = await client.post(PATH, json=asked | {"response_format": response_format})
             parsed = parse(answer.content)
             answers = [
