@@ -193,7 +193,7 @@ def test_python_waits_for_a_call_as_long_as_its_server_may_take(options, seconds
     (tmp_path / "beluga.toml").write_text('[endpoints.lab]\nmodel = "sd"\ntimeout = 900\n')
     environ = {"BELUGA_LAB_BASE_URL": "http://127.0.0.1:9/v1"}
     session, holds = Session(environ=environ, folder=tmp_path, timeout=7), Holds()
-    monkeypatch.setattr(session.resources, "bridge", lambda settings: holds)
+    monkeypatch.setattr(session.resources, "bridge", lambda _: holds)
     session.submit("a fox", **options)
     session.grid("a fox", model="lab:sd" if options else None).submit()
     assert holds.seconds == [seconds, seconds]
@@ -206,10 +206,11 @@ def test_an_error_of_notify_before_a_call_leaves_no_coroutine_behind(tmp_path, m
         raise ValueError("no output")
 
     monkeypatch.setattr(session.resources, "tell_surprises", failing)
-    with warnings.catch_warnings(record=True) as warned, pytest.raises(ValueError, match="no output"):
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        session.generate("a fox")
-    gc.collect()
+        with pytest.raises(ValueError, match="no output"):
+            session.generate("a fox")
+        gc.collect()
     assert [str(each.message) for each in warned] == []
 
 
