@@ -108,8 +108,8 @@ def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[
     return _named(name, wait, start, "Return")
 
 
-_PREPARED_HERE = """Before it first waits, it reads settings, keys and the store on the calling thread, and blocks the
-event loop there: only on that thread can a question be asked and interrupted."""
+_PREPARED_HERE = """Before it first waits, it reads settings, keys and the store on the calling thread, and
+blocks the event loop there: only on that thread can a question be asked and interrupted."""
 
 
 def awaitable(
