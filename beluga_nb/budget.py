@@ -190,6 +190,7 @@ class Budget:
         self._held: dict[str, Amount] = {}  # reservations that may be given back, by id
         self._fitted: dict[str, bool] = {}  # own reservations that are being written, by id
         self._lock = ProcessLock()
+        self._saving = ProcessLock()
         _BUDGETS.add(self)
 
     @classmethod
@@ -248,7 +249,7 @@ class Budget:
 
     def save(self, request: Request, caps: Caps) -> None:
         """Count pictures that came from the store instead of being made again."""
-        with self._lock:
+        with self._saving:  # `_lock` may be held while a ledger is waited for.
             self.replayed += request.n
             self.saved = money.total([self.saved, caps.worst(request) or ZERO])
 

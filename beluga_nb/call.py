@@ -59,6 +59,13 @@ class Call:
         return settings.may_ask and not (settings.uses_store and is_unknown)
 
     @property
+    def timeout(self) -> float:
+        """Seconds that one request of it may take: a server of beluga.toml has a limit of its own."""
+        if self.settings.own_engine or not self.may_ask:
+            return self.settings.timeout
+        return self.backend.endpoint().timeout
+
+    @property
     def other_providers(self) -> list[str]:
         """Whose recordings answer too: a notebook made with a key is read by people without one."""
         others = self.settings.providers if self.settings.reads_store else []

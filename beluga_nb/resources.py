@@ -335,24 +335,20 @@ class Resources:
         if not call.settings.samples_anew:
             yield call
             return
-        takes = self.room.takes(os.path.realpath(call.store.folder))
-
-        def release(request: Request) -> None:
-            takes.discard(request.slice(0))
-
-        request = await revocable(partial(self._reserve_take, call, takes), release)
+        request, release = await revocable(partial(self._reserve_take, call), lambda taken: taken[1]())
         try:
             yield replace(call, request=request)
         finally:
-            release(request)
+            release()
 
-    def _reserve_take(self, call: Call, takes: set[Request]) -> Request:
+    def _reserve_take(self, call: Call) -> tuple[Request, Callable[[], None]]:
         with self.room.taking:
+            takes = self.room.takes(os.path.realpath(call.store.folder))
             request = next_free_take(
                 call.request, call.store, provider=call.provider, reserved=takes, unfinished=True
             )
             takes.add(request.slice(0))  # until its end, or two made at once would be one
-        return request
+        return request, partial(takes.discard, request.slice(0))
 
 
 def _posts(missing: Missing) -> Iterator[Post]:

@@ -66,7 +66,8 @@ class SessionRunner:
         run = _Run(self.resources, self._engines(calls, options.tally or Tally()))
         cells_and_calls = list(zip(cells, calls, strict=True))
         work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
-        return self.resources.bridge(settings).submit(work, hold=settings.timeout + GRACE)
+        longest = max((call.timeout for call in calls), default=0.0)
+        return self.resources.bridge(settings).submit(work, hold=longest + GRACE)
 
     def workspace(self) -> Workspace:
         """Return the settings and the store as they stand now."""

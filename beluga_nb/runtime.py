@@ -108,6 +108,10 @@ def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[
     return _named(name, wait, start, "Return")
 
 
+_PREPARED_HERE = """Before it first waits, it reads settings, keys and the store on the calling thread, and
+blocks the event loop there: only on that thread can a question be asked and interrupted."""
+
+
 def awaitable(
     name: str, start: Callable[Concatenate[S, P], Job[T]]
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
@@ -118,7 +122,9 @@ def awaitable(
         del args, kwargs  # An error's frames would keep them, and a key may be among them.
         return await start_it.pop()()
 
-    return _named(name, wait, start, "Await")
+    coroutine = _named(name, wait, start, "Await")
+    coroutine.__doc__ = f"{inspect.cleandoc(coroutine.__doc__ or '')}\n\n{_PREPARED_HERE}"
+    return coroutine
 
 
 def _named(name: str, wait: F, start: Callable[..., Any], verb: str) -> F:
@@ -155,12 +161,12 @@ class Thread:
             raise
         return ThreadJob(self, home, coroutine, hold)
 
-    async def run(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> T:
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run the coroutine on this loop, from any loop; cancelling waits until it has ended."""
         home = self._running.get(os.getpid())
         if home and home.is_current:
             return await coroutine
-        job = self.submit(coroutine, hold=hold)
+        job = self.submit(coroutine)
         try:
             return await job
         except asyncio.CancelledError:

@@ -178,9 +178,10 @@ class Session:
             sample=sample,
         )
         resources.check(call, assume_yes=assume_yes)
-        asking = self._ask(replaced(call, regenerate=self.generate), resources.engine(call))
+        engine = resources.engine(call)
         resources.tell_surprises(call)
-        return resources.bridge(settings).submit(asking, hold=call.settings.timeout + GRACE)
+        asking = self._ask(replaced(call, regenerate=self.generate), engine)
+        return resources.bridge(settings).submit(asking, hold=call.timeout + GRACE)
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)

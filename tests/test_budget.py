@@ -38,7 +38,7 @@ from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, IncompleteError
 from beluga_nb.session import Session
 from beluga_nb.store import ledger
-from beluga_nb.store.claims import system
+from beluga_nb.store.claims import Claim, system
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
@@ -123,13 +123,13 @@ def test_a_cap_that_is_none_is_refused(said):
 def test_r19_a_cap_on_the_cost_refuses_a_model_without_a_price():
     counting = Counting()
     with pytest.raises(OverBudgetError, match=r"the price of seedream-4\.5 is unknown"):
-        ask(Budgeted(counting, Budget(), caps(cost=9)), Request(prompt="a fox", model="seedream-4.5"))
+        ask(Budgeted(counting, (Budget(), caps(cost=9))), Request(prompt="a fox", model="seedream-4.5"))
     assert counting.requests == []
 
 
 def test_a_request_over_a_cap_is_not_sent():
     counting, budget = Counting(), Budget()
-    engine = Budgeted(counting, budget, caps(images=3, cost="0.2"))
+    engine = Budgeted(counting, (budget, caps(images=3, cost="0.2")))
     ask(engine, FOX.slice(0, 2))
     with pytest.raises(OverBudgetError) as caught:
         ask(engine, FOX.slice(2, 1))
@@ -146,7 +146,7 @@ def test_a_request_over_a_cap_is_not_sent():
 
 def test_r18_eight_threads_spend_no_more_than_the_cap():
     counting, budget = Counting(slowly), Budget()
-    engine = Budgeted(counting, budget, caps(cost="1.00"))
+    engine = Budgeted(counting, (budget, caps(cost="1.00")))
     refused = []
 
     def ten_calls():
@@ -174,7 +174,7 @@ async def slowly(request):
 def test_what_was_not_billed_is_given_back():
     budget = Budget()
     with pytest.raises(APIStatusError):
-        ask(Budgeted(failing(APIStatusError("No.", status=402)), budget, caps(cost=1)), FOX.slice(0, 4))
+        ask(Budgeted(failing(APIStatusError("No.", status=402)), (budget, caps(cost=1))), FOX.slice(0, 4))
     assert (budget.images, budget.cost) == (0, 0)
 
 
@@ -182,7 +182,7 @@ def test_r20_what_may_have_been_billed_counts_as_spent():
     budget = Budget()
     for error in (OutcomeUnknownError("Lost.", status=502), KeyboardInterrupt()):
         with pytest.raises(type(error)):
-            ask(Budgeted(failing(error), budget, caps(cost=1)), FOX)
+            ask(Budgeted(failing(error), (budget, caps(cost=1))), FOX)
     assert (budget.images, budget.cost) == (2, Decimal("0.16"))
     del error
     gc.collect()  # asyncio logs the interrupt when its task goes; Python 3.11 cannot have that in ast.parse
@@ -206,7 +206,7 @@ def test_only_a_call_that_provably_never_left_or_was_refused_gives_its_reservati
 ):
     budget = Budget(ledger_of(tmp_path)) if shared else Budget()
     with pytest.raises(type(error)):
-        ask(Budgeted(failing(error), budget, caps(cost=1)), FOX.slice(0, 2))
+        ask(Budgeted(failing(error), (budget, caps(cost=1))), FOX.slice(0, 2))
     assert budget.images == spent
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_given_back_stays_counted_and_the_call_ends_as_it_did(tmp
         raise APIStatusError("No.", status=402)
 
     with pytest.raises(APIStatusError, match="No\\."):
-        ask(Budgeted(no_room, budget, caps(cost=1)), FOX)
+        ask(Budgeted(no_room, (budget, caps(cost=1))), FOX)
     lines.rmdir()
     lines.with_suffix(".kept").rename(lines)
     assert Budget(ledger_of(tmp_path)).images == 1
@@ -234,7 +234,7 @@ def test_of_an_incomplete_answer_only_what_arrived_is_spent():
 
     budget = Budget()
     with pytest.raises(IncompleteError):
-        ask(Budgeted(two_of_four, budget, caps(cost=1)), FOX.slice(0, 4))
+        ask(Budgeted(two_of_four, (budget, caps(cost=1))), FOX.slice(0, 4))
     assert (budget.images, budget.cost) == (2, Decimal("0.16"))
 
 
@@ -858,7 +858,7 @@ def test_what_is_given_back_is_what_did_not_arrive_and_nothing_else(steps, kind)
                 return await drawing(request)
 
             with contextlib.suppress(APIStatusError, IncompleteError):
-                ask(Budgeted(engine, budgets[who], caps(cost=99)), FOX.slice(0, n))
+                ask(Budgeted(engine, (budgets[who], caps(cost=99))), FOX.slice(0, n))
             spent[who] += 0 if fails else min(n, arrived) if arrived < n else n
         told = [(budget.images, budget.cost) for budget in budgets]
     expected = [sum(spent)] * 2 if kind == "shared" else spent
@@ -872,6 +872,45 @@ def test_a_reservation_is_given_back_once_and_to_its_own_amount(tmp_path):
     name = json.loads(lines[-1])["id"]
     append(tmp_path, *[hostile(1000, "1000", of=name)] * 5)
     assert (budget.images, Budget(ledger_of(tmp_path)).spent) == (2, Amount(2, Decimal("0.16")))
+
+
+def held_by_another(folder):
+    """The ledger of a store, once begun, and the claim by which another keeps it."""
+    budget = Budget(ledger_of(folder))
+    assert bought(budget, caps(images=9))
+    return budget, Claim.take(folder / "pending" / "spent.lock", folder)
+
+
+def test_a_ledger_that_another_process_holds_keeps_no_other_call_waiting(tmp_path):
+    budget, claim = held_by_another(tmp_path)
+
+    async def others():
+        call = asyncio.ensure_future(Budgeted(drawing, (budget, caps(images=2)))(FOX))
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            assert not call.done()
+        claim.release()
+        assert len(await call) == 1
+
+    asyncio.run(others())
+    assert budget.images == 2
+
+
+def test_a_call_that_is_stopped_while_it_waits_for_a_ledger_leaves_no_reservation(tmp_path):
+    budget, claim = held_by_another(tmp_path)
+    counting = Counting()
+
+    async def stopped():
+        call = asyncio.ensure_future(Budgeted(counting, (budget, caps(images=2)))(FOX))
+        await asyncio.sleep(0.1)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        claim.release()
+
+    asyncio.run(stopped())  # its end waits for its threads
+    assert (counting.requests, budget.images) == ([], 1)
+    assert Budget(ledger_of(tmp_path)).images == 1
 
 
 FORKING = """
@@ -1191,7 +1230,7 @@ def test_a_cap_that_cannot_be_written_down_buys_nothing(tmp_path):
     (tmp_path / "file").touch()
     counting = Counting()
     with pytest.raises(StoreError) as caught:
-        ask(Budgeted(counting, Budget(ledger_of(tmp_path / "file" / "store")), caps(images=2)), FOX)
+        ask(Budgeted(counting, (Budget(ledger_of(tmp_path / "file" / "store")), caps(images=2))), FOX)
     assert counting.requests == []
     assert str(caught.value).startswith("What was spent cannot be written down in spent.jsonl: ")
     assert caught.value.hint.startswith("Nothing was sent. ")

@@ -567,23 +567,24 @@ async def awaiting(cut):
 
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("mode", ["auto", "refresh", "off"])
-def test_a_call_that_is_stopped_at_any_wait_leaves_all_books_true(mode, n, tmp_path):
+@pytest.mark.parametrize("budget", ["session", "store"])
+def test_a_call_that_is_stopped_at_any_wait_leaves_all_books_true(budget, mode, n, tmp_path):
     spent = {}
     with Faulty(images(*[b64(PICTURE)] * n)) as server:
         for number in range(200):
             folder = tmp_path / str(number)
-            session = session_at(server.url, folder, mode=mode, max_images=50)
+            session = session_at(server.url, folder, mode=mode, max_images=50, budget=budget)
             now, store = session.settings(), Store(folder / "beluga_store")
             request = Request(prompt=f"fox {number}", model="flux-2.0", n=n)
             cut = Cut(session.resources.engine(session.resources.call(request, now))(request), number)
             with contextlib.suppress(asyncio.CancelledError, BelugaError):
                 session.resources.room.thread.submit(awaiting(cut)).result()
             eventually_nothing(session.resources.room)
-            spent[request.prompt] = session.budget.images
+            spent[request.prompt] = images_spent = session.resources.budget_of(now).images
             kept, lost = recorded(folder), len(pending.calls(store))
             assert kept in {0, n}
             if mode != "off":
-                assert (session.budget.images, lost) in {(0, 0), (n, not kept)}, f"stopped at {number}"
+                assert (images_spent, lost) in {(0, 0), (n, not kept)}, f"stopped at {number}"
             if not cut.reached:
                 break
     assert not cut.reached

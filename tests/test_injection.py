@@ -108,7 +108,7 @@ class Room:
         endpoint = Endpoint(base_url=self.url, provider="wire", key=Secret(KEY, "code"), timeout=5)
         recorder = Recorder(self.store, provider="wire", preview=preview, notify=self.told.append)
         recorded = Recorded(Retrying(Http(endpoint)), recorder, digest=endpoint.digest)
-        budgeted = Budgeted(recorded, self.budget, Caps(images=9))
+        budgeted = Budgeted(recorded, (self.budget, Caps(images=9)))
         replayed = Replayed(budgeted, self.store, provider="wire")
         recovering = Recovering(replayed, recorder, partial(recovered, endpoint))
         return Claimed(recovering, self.store, provider="wire", notify=self.told.append)

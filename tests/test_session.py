@@ -1,10 +1,12 @@
 """The session, from settings to pictures, against the embedded BelugAPI and a server on a real port."""
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
 import threading
+import warnings
 
 import pytest
 from conftest import KEY, Counting, drawing, on_a_port, service
@@ -173,6 +175,43 @@ def test_many_pictures_ask_where_someone_can_answer(tmp_path, said):
     assert len(session.generate("a fox", size="3:4", n=11)) == 11
     assert asked == ["11 new pictures of gpt-image-2: go on?"] * 2
     assert len(session.generate("a fox", size="3:4", n=11)) == 11, "what is recorded needs no yes"
+
+
+class Holds:
+    """A bridge that runs nothing, and remembers for how long Python was to wait."""
+
+    def __init__(self):
+        self.seconds = []
+
+    def submit(self, coroutine, *, hold):
+        coroutine.close()
+        self.seconds.append(hold)
+
+
+@pytest.mark.parametrize(("options", "seconds"), [({}, 7 + 5), ({"endpoint": "lab"}, 900 + 5)])
+def test_python_waits_for_a_call_as_long_as_its_server_may_take(options, seconds, tmp_path, monkeypatch):
+    (tmp_path / "beluga.toml").write_text('[endpoints.lab]\nmodel = "sd"\ntimeout = 900\n')
+    environ = {"BELUGA_LAB_BASE_URL": "http://127.0.0.1:9/v1"}
+    session, holds = Session(environ=environ, folder=tmp_path, timeout=7), Holds()
+    monkeypatch.setattr(session.resources, "bridge", lambda _: holds)
+    session.submit("a fox", **options)
+    session.grid("a fox", model="lab:sd" if options else None).submit()
+    assert holds.seconds == [seconds, seconds]
+
+
+def test_an_error_of_notify_before_a_call_leaves_no_coroutine_behind(tmp_path, monkeypatch):
+    session = Session(environ={}, folder=tmp_path)
+
+    def failing(call):
+        raise ValueError("no output")
+
+    monkeypatch.setattr(session.resources, "tell_surprises", failing)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(ValueError, match="no output"):
+            session.generate("a fox")
+        gc.collect()
+    assert [str(each.message) for each in warned] == []
 
 
 @pytest.mark.parametrize(

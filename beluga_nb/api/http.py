@@ -125,7 +125,7 @@ class Client:
             if error.temporary:
                 raise
             if not response.is_success and not error.job:
-                _discard(response)
+                await asyncio.to_thread(_discard, response)
             if failed:
                 failed.job = error.job
                 raise failed from None

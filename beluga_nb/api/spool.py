@@ -82,11 +82,18 @@ class Spool:
     async def finish(self) -> None:
         """Give the file its name, now that the answer is whole."""
         self.complete = self._file is not None and not self._failed and self._left >= 0
-        with contextlib.suppress(RuntimeError):
-            await asyncio.to_thread(self.close)
+        await self.close()
 
-    def close(self) -> None:
-        """Write what has arrived, and close the file."""
+    async def close(self) -> None:
+        """Write what has arrived, and close the file; if the caller is cancelled, a thread ends that."""
+        if self._closed:
+            return
+        try:
+            await asyncio.shield(asyncio.to_thread(self._close))
+        except RuntimeError:  # no thread can be started any more
+            self._close()
+
+    def _close(self) -> None:
         self._write(all_of_it=True)
         with self._lock:
             self._closed = True

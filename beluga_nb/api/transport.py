@@ -130,7 +130,7 @@ class Transport:
             error.with_traceback(None)
             raise
         finally:
-            arrival.close()
+            await arrival.close()
         # Raised outside `except`, so that its context has no frames of the libraries, which hold the key.
         if isinstance(ended, asyncio.CancelledError):
             raise ended
@@ -141,7 +141,9 @@ class Transport:
     async def _exchange(self, outgoing: Outgoing, departure: _Departure, arrival: _Arrival) -> None:
         try:
             request = self._request(outgoing, departure)
-            response = await self._transport(outgoing).handle_async_request(request)
+            # On a thread: certificates are read from the disk.
+            transport = await asyncio.to_thread(self._transport, outgoing)
+            response = await transport.handle_async_request(request)
             try:
                 await arrival.read(response, departure.head)
             finally:
@@ -343,10 +345,10 @@ class _Arrival:
             self.content.clear()
         return bool(self.spool and await self.spool.write(chunk)) or not self.too_large
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Keep the bytes that have arrived on disk."""
         if self.spool:
-            self.spool.close()
+            await self.spool.close()
 
     def response(self, broken: EngineError | None) -> Response | None:
         """Return the answer as far as it arrived; None where not even its head did."""

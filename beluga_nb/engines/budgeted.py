@@ -1,20 +1,50 @@
-"""An engine that is asked within a budget."""
+"""An engine that is asked within budgets."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
+from functools import partial
+
 from beluga_nb.budget import Budget, Caps
+from beluga_nb.engines.limited import ConcurrencyLimit
 from beluga_nb.request import Request
-from beluga_nb.result import Engine, Result
+from beluga_nb.result import CallCancelled, Engine, Result
+from beluga_nb.store.work import at_work, revocable
 
 
 class Budgeted:
-    """Ask the engine within a budget: reserve before, settle after."""
+    """Ask the engine within all of some budgets: reserve before, settle after.
 
-    def __init__(self, engine: Engine, budget: Budget, caps: Caps) -> None:
+    A ledger may make a reservation wait for another process, so both happen on threads. Calls with the same
+    `turn` reserve one after another, or those that wait could take all threads.
+    """
+
+    def __init__(
+        self, engine: Engine, *budgets: tuple[Budget, Caps], turn: ConcurrencyLimit | None = None
+    ) -> None:
         self.engine = engine
-        self.budget = budget
-        self.caps = caps
+        self.budgets = budgets
+        self.turn = turn or ConcurrencyLimit()
 
     async def __call__(self, request: Request) -> Result:
-        with self.budget.reserved(request, self.caps):
-            return await self.engine(request)
+        async with self.turn.place(1):
+            reservation = await revocable(partial(self._reserve, request), _withdraw)
+        try:
+            result = await self.engine(request)
+        except BaseException as error:
+            await asyncio.shield(at_work(reservation.__exit__, type(error), error, error.__traceback__))
+            raise
+        await asyncio.shield(at_work(reservation.close))
+        return result
+
+    def _reserve(self, request: Request) -> ExitStack:
+        with ExitStack() as reservation:
+            for budget, caps in self.budgets:
+                reservation.enter_context(budget.reserved(request, caps))
+            return reservation.pop_all()
+
+
+def _withdraw(reservation: ExitStack) -> None:
+    stopped = CallCancelled(may_be_billed=False)  # nothing was sent
+    reservation.__exit__(type(stopped), stopped, None)

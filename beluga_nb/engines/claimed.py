@@ -13,7 +13,7 @@ from beluga_nb.result import Engine, Result
 from beluga_nb.store.claims import Claim, ClaimWatch, is_abandoned
 from beluga_nb.store.format import key
 from beluga_nb.store.records import Store
-from beluga_nb.store.work import revocable
+from beluga_nb.store.work import at_work, revocable
 from beluga_nb.text import sanitize
 
 HEARTBEAT = 5.0
@@ -54,7 +54,7 @@ class Claimed:
             return await self.engine(request)
         finally:
             beating.cancel()
-            claim.release()
+            await asyncio.shield(at_work(claim.release))
 
     def _take(self, request: Request, path: Path) -> Claim | None:
         is_recorded = not self.store.missing(request, provider=self.provider)
@@ -71,20 +71,14 @@ class Claimed:
             try:
                 return await revocable(partial(self._take, request, path), _release)
             except FileExistsError:
-                pass
+                message, goes_away = await asyncio.to_thread(_look, watch)
             except OSError:
                 return None
-            try:
-                await asyncio.to_thread(watch.look)
-            except OSError:
-                pass  # released meanwhile
-            else:
-                if (message := waiting_message(watch)) and message not in notified:
-                    notified.add(message)
-                    self.notify(message)
-                is_over = is_abandoned(watch.holder, silent_for=watch.silent_for)
-                if is_over and not await asyncio.to_thread(claims.remove, path, watch.holder.token):
-                    return None  # the store is read-only, or a file that is not ours has the claim's name
+            if message and message not in notified:
+                notified.add(message)
+                self.notify(message)
+            if not goes_away:
+                return None  # the store is read-only, or a file that is not ours has the claim's name
             await self.sleep(pause)
             pause = min(1.0, pause * 1.5)
 
@@ -97,6 +91,17 @@ class Claimed:
 def _release(claim: Claim | None) -> None:
     if claim:
         claim.release()
+
+
+def _look(watch: ClaimWatch) -> tuple[str, bool]:
+    """Look at a claim, and remove an abandoned one; return a message, and whether waiting is of use."""
+    try:
+        watch.look()
+    except OSError:
+        return "", True  # released meanwhile
+    message = waiting_message(watch)
+    is_over = is_abandoned(watch.holder, silent_for=watch.silent_for)
+    return message, not is_over or claims.remove(watch.path, watch.holder.token)
 
 
 def waiting_message(watch: ClaimWatch) -> str:

@@ -8,7 +8,11 @@ from beluga_nb.result import Engine, Result
 
 
 class Held:
-    """Ask the engine, and do not let Python end before it answers, for at most `seconds`."""
+    """Ask the engine, and do not let Python end before it answers, for at most `seconds`.
+
+    A job holds Python from its start (`runtime.Bridge.submit`), but not for as long as it may wait for its
+    turn; what is about to be paid for is held here.
+    """
 
     def __init__(self, engine: Engine, room: EngineRoom, seconds: float) -> None:
         self.engine = engine

@@ -8,15 +8,14 @@ from beluga_nb.result import Engine, Result
 
 
 class InRoom:
-    """Ask the engine on the room's loop, whatever loop the caller has; Python ends only after the answer."""
+    """Ask the engine on the room's loop, whatever loop the caller has."""
 
-    def __init__(self, engine: Engine, room: EngineRoom, *, hold: float) -> None:
+    def __init__(self, engine: Engine, room: EngineRoom) -> None:
         self.engine = engine
         self.room = room
-        self.hold = hold
 
     async def __call__(self, request: Request) -> Result:
-        return await self.room.thread.run(self._asked(request), hold=self.hold)
+        return await self.room.thread.run(self._asked(request))
 
     async def _asked(self, request: Request) -> Result:
         return await self.engine(request)

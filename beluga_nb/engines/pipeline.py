@@ -82,7 +82,7 @@ def build(
     source = source if call.may_ask else None
     split = source.split if source else catalog.split
     if source and not settings.uses_store:
-        return _in_room(Batched(_bounded(source.engine, source, call, room, breaker), split), call, room)
+        return InRoom(Batched(_bounded(source.engine, source, call, room, breaker), split), room)
     if source:
         recorded = Recorded(source.engine, recorder, digest=source.digest)
         engine: Engine = _bounded(recorded, source, call, room, breaker)
@@ -98,22 +98,19 @@ def build(
         engine = Claimed(engine, store, provider=provider, notify=recorder.notify)
     # Recordings of an address that a file claims answer only the sessions that claim it.
     same = os.path.realpath(store.folder), provider, settings.claimed
-    return _in_room(SingleFlight(engine, room.flights, *same), call, room)
+    return InRoom(SingleFlight(engine, room.flights, *same), room)
 
 
 def _bounded(
     engine: Engine, source: Source, call: Call, room: EngineRoom, breaker: CircuitBreaker | None
 ) -> Engine:
     engine = Held(engine, room, source.timeout + GRACE)
-    for budget, caps in call.budgets:
-        engine = Budgeted(engine, budget, caps)
+    if call.budgets:
+        shared, _ = call.budgets[0]
+        engine = Budgeted(engine, *reversed(call.budgets), turn=room.limit(shared))
     if breaker:
         engine = StopOnFatal(engine, breaker)
     return Counted(Limited(engine, source.limit, call.settings.max_in_flight), call.tally)
-
-
-def _in_room(engine: Engine, call: Call, room: EngineRoom) -> Engine:
-    return InRoom(engine, room, hold=call.settings.timeout + GRACE)
 
 
 def source_of(backend: Backend, room: EngineRoom, *, make_preview: PreviewMaker | None = None) -> Source:

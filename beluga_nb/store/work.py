@@ -20,15 +20,19 @@ def at_work(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.
 
 
 async def revocable(work: Callable[[], T], undo: Callable[[T], object]) -> T:
-    """Return the result of work on a thread; undo the work if the caller is cancelled.
+    """Return the result of work on a thread; undo the work, on a thread, if the caller is cancelled.
 
-    Whichever ends last undoes it: the thread or the caller.
+    Whichever ends last has it undone: the thread or the caller.
     """
     handover = _Handover[T]()
     try:
         return await at_work(handover.carry_out, work, undo)
-    except BaseException:
-        handover.refuse(undo)
+    except BaseException as stop:
+        for done in handover.refuse():
+            if isinstance(stop, asyncio.CancelledError):
+                await asyncio.shield(at_work(undo, done))
+            else:  # The loop has ended.
+                undo(done)
         raise
 
 
@@ -47,9 +51,8 @@ class _Handover(Generic[T]):
             undo(done)
         return done
 
-    def refuse(self, undo: Callable[[T], object]) -> None:
+    def refuse(self) -> list[T]:
+        """Refuse what is done from here on, which its thread undoes; return what was done before."""
         with self._lock:
             self._refused = True
-            done = list(self._done)
-        for each in done:
-            undo(each)
+            return list(self._done)
