@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     )
     from beluga_nb.request import Request
     from beluga_nb.result import Engine, IncompleteError, Picture, Recipe, Result
-    from beluga_nb.session import (
+    from beluga_nb.session.session import (
         Session,
         agenerate,
         gallery,
@@ -126,20 +126,20 @@ _MODULES = {
     "Request": "request",
     "RequestError": "errors",
     "Result": "result",
-    "Session": "session",
+    "Session": "session.session",
     "Settings": "config.settings",
     "SettingsError": "errors",
     "StoreError": "errors",
     "UnknownNameError": "errors",
-    "agenerate": "session",
+    "agenerate": "session.session",
     "expand": "compare.dynamic",
-    "gallery": "session",
-    "generate": "session",
-    "grid": "session",
-    "open": "session",
+    "gallery": "session.session",
+    "generate": "session.session",
+    "grid": "session.session",
+    "open": "session.session",
     "panel": "widgets.panel",
-    "submit": "session",
-    "use": "session",
+    "submit": "session.session",
+    "use": "session.session",
 }
 """The module of each public name: all are imported when they are used, and `%load_ext` waits for none."""
 
@@ -164,7 +164,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take them away again, and end what they started: what `%unload_ext beluga_nb` calls."""
     from beluga_nb.magics import unregister
-    from beluga_nb.session import default
+    from beluga_nb.session.session import default
 
     unregister(shell)
     default.close()

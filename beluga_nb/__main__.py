@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from beluga_nb.arguments import USAGE_ERROR
-from beluga_nb.commands import commands_on, function
+from beluga_nb.commands.arguments import USAGE_ERROR
+from beluga_nb.commands.table import commands_on, function
+from beluga_nb.commands.usage import PROGRAM, terminal_usage
 from beluga_nb.hints import Surface
-from beluga_nb.usage import PROGRAM, terminal_usage
 
 if TYPE_CHECKING:
     from beluga_nb.result import Engine
@@ -29,7 +29,7 @@ def main(words: Sequence[str]) -> int:
     if program := commands[name].program:
         status: int = function(program)(rest)
         return status
-    from beluga_nb.cli import main  # Lazy import: a server needs no session.
+    from beluga_nb.terminal.cli import main  # Lazy import: a server needs no session.
 
     return main([name, *rest])
 

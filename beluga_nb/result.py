@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-import beluga_nb.cells as cells
+import beluga_nb.commands.cells as cells
 import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import (
     Address,

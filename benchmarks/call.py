@@ -22,7 +22,7 @@ import httpx
 import openai
 from PIL import Image
 
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 KEY = "bapi_a-key-for-benchmarks"
 PROMPT = "a benchmark, number {}"

@@ -20,7 +20,7 @@ from pathlib import Path
 import openai
 from PIL import Image
 
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from tests.faulty import (
     Faulty,
     Step,

@@ -94,7 +94,7 @@ def bare(base_url: str, folder: Path, cells: int) -> None:
 
 
 def ours(base_url: str, folder: Path, cells: int) -> None:
-    from beluga_nb.session import Session
+    from beluga_nb.session.session import Session
 
     environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
     session = Session(environ=environ, folder=folder, max_in_flight=AT_ONCE)
@@ -108,7 +108,7 @@ def ours(base_url: str, folder: Path, cells: int) -> None:
 def picture() -> bytes:
     """A picture such as the painter's, which no two machines need to agree on."""
     from beluga_nb.request import Request
-    from beluga_nb.session import Session
+    from beluga_nb.session.session import Session
 
     with tempfile.TemporaryDirectory() as folder:
         session = Session(environ={}, folder=Path(folder), mode="off")

@@ -38,7 +38,7 @@ ANIMALS = ("a fox", "a whale", "a heron", "two wolves", "an old badger", "a lynx
 FIRST_HIT = """
 import sys, time
 began = time.perf_counter()
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 imported = time.perf_counter()
 session = Session(environ={}, mode="replay")
 session.generate(sys.argv[1], model="flux-2.0").pictures[0].data

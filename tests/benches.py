@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError
 import ipywidgets as widgets
 from conftest import KEY, drawing
 
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.widgets.panel import Panel
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from beluga_nb.usage import reference
+from beluga_nb.commands.usage import reference
 
 README = Path(__file__).parent.parent / "README.md"
 SECTION = re.compile(r"(?<=\n## Every option and command\n\n).*?(?=\n\n## |\n\Z)", re.DOTALL)

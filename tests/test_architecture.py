@@ -23,10 +23,8 @@ LAYERS = [
     {"hints"},
     {"errors", "untrusted"},
     {"paths"},
-    {"arguments"},
     {"commands"},
-    {"usage"},
-    {"metadata", "cells", "keyless"},
+    {"metadata", "keyless"},
     {"images"},
     {"request"},
     {"result", "runtime"},
@@ -35,18 +33,13 @@ LAYERS = [
     {"wire"},
     {"painter"},
     {"api", "server", "store"},
-    {"backend"},
-    {"call"},
     {"engines"},
     {"compare"},
     {"show"},
-    {"resources"},
-    {"runner", "library", "status"},
-    {"grids"},
     {"session"},
     {"widgets"},
-    {"actions"},
-    {"magics", "cli", "lab"},
+    {"terminal"},
+    {"magics"},
     {"__init__", "__main__"},
 ]
 
@@ -64,7 +57,7 @@ LIBRARIES = {
     "ipywidgets": {"widgets/", "show/booth.py", "show/widget.py"},
     "starlette": {"server/"},
     "uvicorn": {"server/"},
-    "jupyterlab": {"lab.py"},
+    "jupyterlab": {"terminal/lab.py"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
     "numpy": {"painter/", "compare/measure.py", "compare/rank.py"},
     "PIL": {"images.py", "result.py", "show/", "painter/", "compare/measure.py"},
@@ -285,7 +278,7 @@ def swallows(handler):
 
 # Ctrl-C in a terminal ends the command, with the status that shells know; what ends the work on a thread goes
 # to whoever waits for it, and no interrupt of a person's comes to the thread of somebody's engine.
-ENDS_THERE = {"cli.py", "lab.py", "process/workers.py", "engines/own.py"}
+ENDS_THERE = {"terminal/cli.py", "terminal/lab.py", "process/workers.py", "engines/own.py"}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))

@@ -5,7 +5,7 @@ from kernels import Kernel
 
 SETUP = """
 import asyncio, time
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.runtime import {bridge}
 bridge = {bridge}()
 async def hold(seconds):

@@ -36,7 +36,7 @@ from beluga_nb.errors import (
 from beluga_nb.process import forks
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, IncompleteError
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import ledger
 from beluga_nb.store.claims import Claim, system
 from beluga_nb.store.forget import choose, forget
@@ -291,7 +291,7 @@ def test_the_status_calls_an_estimate_an_estimate(engine, tmp_path):
 FORKED = """
 import os, sys
 from pathlib import Path
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 folder, children, calls = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 session = Session(folder=folder, notify=lambda _: None)
@@ -416,7 +416,7 @@ def test_forked_processes_that_reserve_at_once_use_up_the_cap_and_no_more(tmp_pa
 SPOILED = """
 import os, resource, sys, threading
 from pathlib import Path
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 folder, what, when, who = Path(sys.argv[1]), *sys.argv[2:]
 session = Session(folder=folder, notify=lambda _: None)
@@ -673,7 +673,7 @@ def test_whoever_starts_programs_pays_nothing_for_forks(tmp_path):
 SEVERAL = """
 import sys, threading
 from pathlib import Path
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 name, session = sys.argv[2], Session(folder=Path(sys.argv[1]), notify=lambda _: None)
 
@@ -704,7 +704,7 @@ def test_kernels_that_share_a_store_may_share_its_budget_and_so_may_later_ones(t
 KILLED = """
 import os, sys, threading, time
 from pathlib import Path
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 session = Session(folder=Path(sys.argv[1]), notify=lambda _: None)
 session.submit("a fox")

@@ -19,7 +19,6 @@ from PIL import Image
 from stores import notebook, record
 
 import beluga_nb.store.votes as votes
-from beluga_nb.cli import main
 from beluga_nb.engines.claimed import waiting_message
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.recovering import Recovering
@@ -27,7 +26,7 @@ from beluga_nb.errors import Address, APIStatusError, BelugaError, InvalidRespon
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe, Result
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.recipe import cell_of, opened
@@ -43,6 +42,7 @@ from beluga_nb.store.sheets import SHEETS
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 from beluga_nb.store.weight import weigh
+from beluga_nb.terminal.cli import main
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 DEEP = "[" * 100_000

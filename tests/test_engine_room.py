@@ -31,7 +31,7 @@ from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.single_flight import KeyedLocks, SingleFlight
 from beluga_nb.errors import APIStatusError, BelugaError
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
@@ -40,7 +40,7 @@ PICTURE = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
 SETUP = """
 import asyncio, os, sys, threading
 from pathlib import Path
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 FOLDER = Path(os.environ["FOLDER"])
 CALLERS = 6

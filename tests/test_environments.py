@@ -33,9 +33,14 @@ NAMES = [
     if path.stem != "diffusers"  # no notebook of anyone's: it runs one example
 ]
 
-SUITES = ("magics", "widgets", "show", "compare", "store", "test_session.py")
+SUITES = ("magics", "widgets", "show", "compare", "store", "session")
 EVERY_TIME = (
-    *("magics/test_magic.py", "magics/test_completion.py", "widgets/test_controller.py", "test_session.py"),
+    *(
+        "magics/test_magic.py",
+        "magics/test_completion.py",
+        "widgets/test_controller.py",
+        "session/test_session.py",
+    ),
     *("store/test_replay.py", "compare/test_grids.py", "show/test_markup.py", "show/test_preview.py"),
 )
 """Those of them that every check runs."""

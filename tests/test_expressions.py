@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from stores import notebook, record
 
 import beluga_nb
-from beluga_nb import commands
+from beluga_nb.commands import table as commands
 from beluga_nb.magics import parse
 from beluga_nb.store import notebooks
 from beluga_nb.store.records import Store

@@ -41,7 +41,7 @@ from beluga_nb.errors import (
     RateLimitError,
 )
 from beluga_nb.result import IncompleteError, Result
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.wire import REFUSALS

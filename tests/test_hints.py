@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import beluga_nb
-from beluga_nb import cli
 from beluga_nb.catalog import sizes
-from beluga_nb.commands import commands_on
+from beluga_nb.commands.table import commands_on
+from beluga_nb.commands.usage import help_text
 from beluga_nb.console import check_yes, shown_on, tell
 from beluga_nb.errors import (
     BelugaError,
@@ -22,12 +22,12 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.hints import ACTIONS, Hint, Remedy, Surface, mapped, on
-from beluga_nb.library import Library
 from beluga_nb.magics.parse import parse
 from beluga_nb.redaction import Secret
 from beluga_nb.result import IncompleteError
-from beluga_nb.session import Session
-from beluga_nb.usage import help_text
+from beluga_nb.session.library import Library
+from beluga_nb.session.session import Session
+from beluga_nb.terminal import cli
 from beluga_nb.wire import error_from_json, error_to_json
 
 PACKAGE = Path(beluga_nb.__file__).parent
@@ -36,16 +36,24 @@ PACKAGE = Path(beluga_nb.__file__).parent
 
 OF_ONE_SURFACE = {
     # These texts are shown on one surface alone: the magics' own, the terminal's own.
-    *("magics/", "actions.py", "cli.py", "lab.py", "__main__.py", "server/serve.py", "arguments.py"),
+    *(
+        "magics/",
+        "terminal/actions.py",
+        "terminal/cli.py",
+        "terminal/lab.py",
+        "__main__.py",
+        "server/serve.py",
+        "commands/arguments.py",
+    ),
     # These hold the words of each surface.
-    *("hints.py", "commands.py", "usage.py", "show/cheatsheet.py"),
+    *("hints.py", "commands/table.py", "commands/usage.py", "show/cheatsheet.py"),
 }
 
 NO_HINTS = {
-    "cells.py": "it writes cells, whose text is code",
+    "commands/cells.py": "it writes cells, whose text is code",
     "server/child.py": "it starts a process by its options; its repr is for a notebook",
     "show/booth.py": "a number: -inf",
-    "session.py": "the source of a key is called `%beluga login`",
+    "session/session.py": "the source of a key is called `%beluga login`",
     "config/keys.py": "the source of a key is called `%beluga login`",
     "show/catalogue.py": "a table of `%beluga models`",
 }
@@ -55,7 +63,13 @@ OPTION_OR_COMMAND = re.compile(r"%beluga|(?<![\w-])--?[a-z][\w-]*(?=[\s=.,:;]|$)
 PYTHON_ARGUMENT = re.compile(r"\b[a-z_]+=(?:True|False|[\"'\d])|\bSession\(")
 
 # Only a Python caller can give a session an engine, or call these functions of the kit.
-PYTHON_ALONE = {"engines/own.py", "session.py", "backend.py", "config/preferences.py", "compare/cluster.py"}
+PYTHON_ALONE = {
+    "engines/own.py",
+    "session/session.py",
+    "engines/backend.py",
+    "config/preferences.py",
+    "compare/cluster.py",
+}
 
 MODULES = sorted(
     name

@@ -14,7 +14,7 @@ from beluga_nb.compare.judged import Judged
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, StoreError, UnknownNameError
 from beluga_nb.result import MissingPicture
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.votes import votes
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")

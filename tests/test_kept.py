@@ -23,7 +23,7 @@ from beluga_nb.api import http as _imported_before_limits_change  # noqa: F401
 from beluga_nb.api import spool, transport
 from beluga_nb.errors import BelugaError
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.wire import REFUSALS
@@ -218,7 +218,7 @@ def test_of_an_answer_that_breaks_off_the_pictures_that_are_whole_are_kept(user,
 KILLED = """
 import os, signal, sys
 from beluga_nb.api import http
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.engines.recorder import Recorder
 from pathlib import Path
 
@@ -360,7 +360,7 @@ def test_a_picture_is_shown_though_a_text_in_it_is_refused(user, text):
 SUBMITTING = """
 import os, sys
 from pathlib import Path
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 for name in sys.argv[2:]:
     environ = {"BELUGA_API_KEY": os.environ["KEY"], "BELUGA_BASE_URL": sys.argv[1]}

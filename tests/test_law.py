@@ -20,13 +20,13 @@ from beluga_nb.api.dialects import OPENAI
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.api.polled import Pace, Polled
-from beluga_nb.backend import Backend
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.call import Call
 from beluga_nb.catalog import split
 from beluga_nb.config.keys import Secret
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines import pipeline
+from beluga_nb.engines.backend import Backend
+from beluga_nb.engines.call import Call
 from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.engines.recorder import Recorder

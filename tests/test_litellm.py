@@ -14,7 +14,7 @@ from installed import Environment
 
 from beluga_nb.errors import APIStatusError
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 pytestmark = pytest.mark.environment
 

@@ -50,7 +50,7 @@ from conftest import KEY, drawing, drawn
 from faulty import Faulty, after, b64, error, http, images, silence
 from beluga_nb.errors import BelugaError
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.claims import Claim
 from beluga_nb.store.format import key
 

@@ -14,7 +14,7 @@ from beluga_nb.config import keys
 from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
 from beluga_nb.redaction import REDACTED, Environment, Secret, redact, redact_bytes
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.text import sanitize
 
 LEFT, RIGHT = "sk-Zy9Xw8Vu7Ts6", "Rq5Po4Nm3Lk2Ji1"
@@ -267,7 +267,7 @@ TYPED = """
 import pty, os, sys
 pid, terminal = pty.fork()
 if not pid:
-    code = "from beluga_nb import session; session.default.login()"
+    code = "from beluga_nb.session import session; session.default.login()"
     os.execv(sys.executable, [sys.executable, "-c", code])
 said = b""
 while b"not shown" not in said:

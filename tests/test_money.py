@@ -19,7 +19,7 @@ from beluga_nb.budget import Amount, Budget, Caps, Prices
 from beluga_nb.config.settings import Settings, load
 from beluga_nb.errors import BelugaError, OverBudgetError, SettingsError
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 DATE = datetime.date(2026, 11, 1)
 PRICES = {"date": DATE, "flux-2.0": "0.03"}

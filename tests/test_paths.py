@@ -20,7 +20,7 @@ from beluga_nb.paths import (
     read_head,
     write_file,
 )
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.records import Store
 from beluga_nb.untrusted import MOST_VALUES, load_json
 
@@ -86,7 +86,7 @@ def test_a_persons_home_is_meant_by_a_tilde_in_every_verb(verb, session, saved, 
 GONE = """
 import os, sys
 os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
-from beluga_nb.cli import main
+from beluga_nb.terminal.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 

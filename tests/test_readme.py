@@ -21,7 +21,7 @@ from beluga_nb.magics.parse import parse
 from beluga_nb.metadata.files import WAYS
 from beluga_nb.server.app import create_app
 from beluga_nb.server.previews import previews
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.show.booth import KEYS
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs

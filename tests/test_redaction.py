@@ -16,7 +16,6 @@ from echoes import BODIES, HEADS, echoing
 from leaks import holds, leaks
 from test_architecture import MODULES, PACKAGE
 
-from beluga_nb.cli import main
 from beluga_nb.errors import (
     BelugaError,
     ImpossibleCombinationError,
@@ -28,7 +27,8 @@ from beluga_nb.errors import (
 from beluga_nb.redaction import REDACTED, Secret
 from beluga_nb.request import Request
 from beluga_nb.result import Result
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
+from beluga_nb.terminal.cli import main
 
 DISGUISES = [
     ("as it is", "whole", "text"),

@@ -17,12 +17,11 @@ from stores import notebook, record
 
 import beluga_nb.errors as errors
 from beluga_nb.budget import Caps, Prices
-from beluga_nb.cli import main
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.errors import BelugaError, printable
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.notebooks import read
 from beluga_nb.store.pack import pack
@@ -30,6 +29,7 @@ from beluga_nb.store.records import Store
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
 from beluga_nb.store.weight import weigh
+from beluga_nb.terminal.cli import main
 from beluga_nb.text import sanitize
 
 CONTROLS = [chr(code) for code in [*range(0x20), 0x7F, *range(0x80, 0xA0)]]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from beluga_nb.call import Tally
 from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.judged import Judged
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.runner import Runner, RunOptions, Workspace
 from beluga_nb.compare.sample import Sample
+from beluga_nb.engines.call import Tally
 from beluga_nb.errors import (
     BelugaError,
     NotRecordedError,

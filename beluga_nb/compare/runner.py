@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from beluga_nb.call import Tally
 from beluga_nb.compare.cell import Cell, Outcome
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config.settings import Settings
+from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Result

@@ -8,9 +8,9 @@ from functools import partial
 
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.engines.limited import ConcurrencyLimit
+from beluga_nb.process.work import at_work, revocable
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Engine, Result
-from beluga_nb.store.work import at_work, revocable
 
 
 class Budgeted:

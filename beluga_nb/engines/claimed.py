@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 import beluga_nb.store.claims as claims
+from beluga_nb.process.work import at_work, revocable
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, Result
 from beluga_nb.store.claims import Claim, ClaimWatch, is_abandoned
 from beluga_nb.store.format import key
 from beluga_nb.store.records import Store
-from beluga_nb.store.work import at_work, revocable
 from beluga_nb.text import sanitize
 
 HEARTBEAT = 5.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beluga_nb.call import Tally
+from beluga_nb.engines.call import Tally
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, IncompleteError, Result
 

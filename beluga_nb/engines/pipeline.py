@@ -23,10 +23,10 @@ from typing import NamedTuple
 
 import beluga_nb.catalog as catalog
 from beluga_nb.api.endpoint import App, Endpoint
-from beluga_nb.backend import EMBEDDED_URL, Backend
-from beluga_nb.call import Call
+from beluga_nb.engines.backend import EMBEDDED_URL, Backend
 from beluga_nb.engines.batched import Batched
 from beluga_nb.engines.budgeted import Budgeted
+from beluga_nb.engines.call import Call
 from beluga_nb.engines.claimed import Claimed
 from beluga_nb.engines.counted import Counted
 from beluga_nb.engines.held import Held

@@ -10,11 +10,11 @@ from functools import partial
 
 from beluga_nb.engines.recorder import RECORDING_TIMEOUT, Recorder
 from beluga_nb.errors import APIStatusError, BelugaError, EngineError, StoreError
+from beluga_nb.process.work import at_work, revocable
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Engine, IncompleteError, Result, causes
 from beluga_nb.store import files, pending
 from beluga_nb.store.pending import Pending
-from beluga_nb.store.work import at_work, revocable
 from beluga_nb.text import sanitize
 
 

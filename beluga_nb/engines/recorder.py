@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
+from beluga_nb.process.work import at_work
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Picture, Preview, Result, causes
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
-from beluga_nb.store.work import at_work
 from beluga_nb.text import sanitize
 
 RECORDING_TIMEOUT = 0.5

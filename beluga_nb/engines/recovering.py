@@ -16,11 +16,11 @@ from beluga_nb.errors import (
     InvalidResponseError,
 )
 from beluga_nb.merge import completed
+from beluga_nb.process.work import at_work
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Engine, Picture, Result, causes
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
-from beluga_nb.store.work import at_work
 
 Recover = Callable[[Request, Address | Path], Awaitable[Result]]
 """Gets pictures of a request from their address, or from the answer in a file; it raises `EngineError`."""

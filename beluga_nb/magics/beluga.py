@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from beluga_nb.call import Tally
-from beluga_nb.commands import CommandCall
+from beluga_nb.commands.table import CommandCall
+from beluga_nb.commands.usage import help_text
 from beluga_nb.compare.template import filled
 from beluga_nb.console import shown_on
+from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface
 from beluga_nb.magics.parse import Comparison, Help, Options, Prompt, parse
@@ -17,8 +18,7 @@ from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, say, shown, silent
 from beluga_nb.magics.typed import check_no_key
 from beluga_nb.result import IncompleteError, Result
-from beluga_nb.session import default
-from beluga_nb.usage import help_text
+from beluga_nb.session.session import default
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

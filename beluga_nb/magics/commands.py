@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import IPython
 
-from beluga_nb.actions import Findings
-from beluga_nb.commands import COMMANDS, CommandCall, function
+from beluga_nb.commands.table import COMMANDS, CommandCall, function
 from beluga_nb.errors import StoreError
 from beluga_nb.hints import Surface, on
 from beluga_nb.magics.shown import display, say, shown
-from beluga_nb.session import default
+from beluga_nb.session.session import default
+from beluga_nb.terminal.actions import Findings
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from beluga_nb.result import Result
-    from beluga_nb.session import Session
+    from beluga_nb.session.session import Session
 
 
 def run(shell: InteractiveShell, call: CommandCall) -> object:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beluga_nb.call import Tally
 from beluga_nb.compare.grid import Grid
+from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.parse import Comparison
 from beluga_nb.magics.progress import Progress, drawn, listening, pen_for
 from beluga_nb.magics.shown import display, say, shown, silent
-from beluga_nb.session import default
+from beluga_nb.session.session import default
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

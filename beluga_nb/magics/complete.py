@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from beluga_nb.commands import ALIASED, OPTIONS, Command, Option, commands_on
+from beluga_nb.commands.table import ALIASED, OPTIONS, Command, Option, commands_on
 from beluga_nb.hints import Surface
 from beluga_nb.magics.parse import AXIS, WORD
 

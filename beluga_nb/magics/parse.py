@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypedDict, cast
 
-from beluga_nb.commands import (
+from beluga_nb.commands.table import (
     ALIASED,
     COMMANDS,
     OPTIONS,

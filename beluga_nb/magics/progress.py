@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from IPython.display import DisplayHandle, clear_output
 
-from beluga_nb.call import Tally
 from beluga_nb.console import BEFORE_OUTPUT
+from beluga_nb.engines.call import Tally
 from beluga_nb.magics.value_use import caller
 from beluga_nb.show.markup import outside
 from beluga_nb.text import plural, sanitize

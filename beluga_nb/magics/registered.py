@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import HasTraits, TraitType
 
-from beluga_nb.usage import help_text
+from beluga_nb.commands.usage import help_text
 
 if TYPE_CHECKING:
     _Trait = TraitType[Any, Any]
@@ -37,7 +37,7 @@ class Setting(_Trait):
 
 
 def _default() -> Any:
-    from beluga_nb.session import default
+    from beluga_nb.session.session import default
 
     return default
 

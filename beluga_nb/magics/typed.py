@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.errors import RequestError
 from beluga_nb.keyless import holds_key
-from beluga_nb.session import default
+from beluga_nb.session.session import default
 
 if TYPE_CHECKING:
     from IPython.core.history import HistoryManager

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
-from beluga_nb.arguments import USAGE_ERROR
+from beluga_nb.commands.arguments import USAGE_ERROR
+from beluga_nb.commands.usage import PROGRAM, parser
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Surface, on
 from beluga_nb.process.lifetime import closed, wait_for_parent
@@ -28,7 +29,6 @@ from beluga_nb.server.app import create_app
 from beluga_nb.server.faults import faulty
 from beluga_nb.server.guard import HEAD_LIMIT, Guard
 from beluga_nb.server.previews import previews
-from beluga_nb.usage import PROGRAM, parser
 
 Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
 """Serves an app on a listening socket until Ctrl-C, and calls back when it has begun."""

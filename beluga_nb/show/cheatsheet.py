@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from beluga_nb.commands import COMMANDS, PICTURE_EXAMPLES, commands_on
+from beluga_nb.commands.table import COMMANDS, PICTURE_EXAMPLES, commands_on
 from beluga_nb.hints import Surface
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import outside

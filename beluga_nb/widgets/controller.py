@@ -18,20 +18,20 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from beluga_nb.call import Tally
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import LISTENER, shown_on
+from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.hints import Surface
 from beluga_nb.images import SUFFIXES
+from beluga_nb.process.work import revocable
 from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, Preview, Result
 from beluga_nb.runtime import Job
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.show import comparison
 from beluga_nb.show.preview import enlarged, preview_of, tile
 from beluga_nb.show.recipe import cell_of, recipe_text
 from beluga_nb.store.marks import Mark
-from beluga_nb.store.work import revocable
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.data import Found, PanelData
 from beluga_nb.widgets.state import DEFAULT, Original, Piece, State, Work

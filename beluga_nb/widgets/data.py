@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import beluga_nb.catalog as catalog
 from beluga_nb.catalog import Model, Size
 from beluga_nb.result import Bundle, Picture, Preview, Result
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.show.history import thumbnails_of
 from beluga_nb.store.marks import Mark
 from beluga_nb.store.runs import Run

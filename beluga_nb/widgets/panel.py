@@ -7,7 +7,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, display
 
 from beluga_nb.result import Result
-from beluga_nb.session import Session, default
+from beluga_nb.session.session import Session, default
 from beluga_nb.show.markup import NO_PICTURE, outside
 from beluga_nb.show.widget import bundle
 from beluga_nb.widgets.controller import Controller

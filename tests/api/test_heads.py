@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from beluga_nb.api.heads import LiberalHead
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 

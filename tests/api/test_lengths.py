@@ -17,7 +17,7 @@ from beluga_nb.api.fetch import seems_complete
 from beluga_nb.api.http import Http
 from beluga_nb.errors import EngineError
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 

@@ -301,7 +301,7 @@ def test_what_is_not_reachable_makes_no_post():
 FORKED_MEANWHILE = """
 import os, sys, time
 from pathlib import Path
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 folder, how = Path(sys.argv[1]), sys.argv[2]
 session = Session(folder=folder, notify=lambda _: None, timeout=2.0 if how == "in time" else 60.0)

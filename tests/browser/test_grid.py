@@ -10,7 +10,7 @@ from lab import _QUIET, CHROMIUM, IN_A_BROWSER, Lab
 from playwright.sync_api import sync_playwright
 from test_quickstart import lab_with, outputs
 
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 

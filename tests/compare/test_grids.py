@@ -29,7 +29,7 @@ from beluga_nb.errors import (
 from beluga_nb.images import decode
 from beluga_nb.redaction import redact
 from beluga_nb.result import Picture
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 

@@ -13,7 +13,7 @@ from kernels import clean_environment
 
 from beluga_nb.compare.grid import STATES
 from beluga_nb.server.app import create_app
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
@@ -21,7 +21,7 @@ KILLS = 10
 AT_ONCE = 4
 
 RUN = """
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 session = Session(max_in_flight=4)
 grid = session.grid(
     "a {{animal}}, {{style}}",

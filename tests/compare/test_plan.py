@@ -8,7 +8,7 @@ from conftest import KEY, Counting, service
 
 from beluga_nb.budget import Prices
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 PRICES = Prices.of({"date": datetime.date(2026, 11, 1), "flux-2.0": 0.03})
 

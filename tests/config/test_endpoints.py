@@ -13,10 +13,10 @@ from servers import App, localai, sglang, square
 import beluga_nb.config.settings as settings
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.api.endpoint import key_of
-from beluga_nb.backend import Backend
-from beluga_nb.call import Call
 from beluga_nb.catalog import off_ratio
 from beluga_nb.config.endpoints import EndpointConfig
+from beluga_nb.engines.backend import Backend
+from beluga_nb.engines.call import Call
 from beluga_nb.engines.pipeline import Source, build
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import engine_room
@@ -29,7 +29,7 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.records import Store
 
 LAB_ALONE = Backend(settings=settings.Settings().at("lab:sd"))

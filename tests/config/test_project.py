@@ -20,7 +20,7 @@ from beluga_nb.config.project import LARGEST_FILE, RULES, is_untrusted_file
 from beluga_nb.config.settings import Settings, load, names
 from beluga_nb.errors import BelugaError, OverBudgetError, SettingsError
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 DEAR = {"date": "D", "flux-2.0": 1}
 SAID = {

@@ -9,8 +9,8 @@ from conftest import KEY
 from beluga_nb.config import keys
 from beluga_nb.config.keys import KeyResolver, Withheld, colab, kaggle
 from beluga_nb.redaction import Environment, Secret, redact
-from beluga_nb.session import Session
-from beluga_nb.status import NO_KEY
+from beluga_nb.session.session import Session
+from beluga_nb.session.status import NO_KEY
 
 # As these services' own modules raise: googlecolab/colabtools and Kaggle/docker-python.
 COLAB = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from beluga_nb.config.versions import BUGS, known_bugs
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 ROOT = Path(__file__).parents[2]
 

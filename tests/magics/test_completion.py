@@ -4,11 +4,11 @@ import pytest
 from IPython.core import completer
 from kernels import Kernel
 
-from beluga_nb.commands import OPTIONS, commands_on
+from beluga_nb.commands.table import OPTIONS, commands_on
 from beluga_nb.config.settings import names
 from beluga_nb.hints import Surface
 from beluga_nb.magics.complete import Known, offer
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 COMMAND_NAMES = list(commands_on(Surface.MAGIC))
 FLAGS = [flag for option in OPTIONS for flag in option.flags]

@@ -1,10 +1,10 @@
 import pytest
 
-from beluga_nb.commands import OPTIONS, SETTINGS, CommandCall
+from beluga_nb.commands.table import OPTIONS, SETTINGS, CommandCall
+from beluga_nb.commands.usage import help_text
 from beluga_nb.config.settings import names
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.parse import Help, Prompt, parse
-from beluga_nb.usage import help_text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from kernels import PATIENCE, Kernel
 from needed import NESTED, needed
 from test_manners import FRONT_ENDS, in_a_terminal
 
-from beluga_nb.call import Tally
+from beluga_nb.engines.call import Tally
 from beluga_nb.magics.progress import Progress
 
 PROGRESS = re.compile(r"[\w.-]+: \d+ of \d+ pictures?, \d+ s(, about \d+ s left)?")

@@ -26,7 +26,7 @@ from beluga_nb.request import Request
 from beluga_nb.result import IncompleteError
 from beluga_nb.server.app import create_app
 from beluga_nb.server.faults import FAULTS, Faulty, faulty, ordered, table
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 PAGE = (Path(__file__).parents[2] / "docs" / "servers.md").read_text("utf-8")
 

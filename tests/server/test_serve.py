@@ -16,7 +16,7 @@ import openai
 import pytest
 from PIL import Image
 
-from beluga_nb.commands import CONNECTIONS
+from beluga_nb.commands.table import CONNECTIONS
 from beluga_nb.server.serve import IDLE
 
 COMMAND = [sys.executable, "-m", "beluga_nb"]

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from test_exports import Pictures
 
 from beluga_nb.config.settings import EMBEDS
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 PROMPT = "a fox & a hen"
 

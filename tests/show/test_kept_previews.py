@@ -14,7 +14,7 @@ from stores import record
 from beluga_nb.images import decode
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Preview
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.show.markup import bundle, still
 from beluga_nb.show.preview import EDGE, HEAVIEST, preview, preview_of
 from beluga_nb.store.records import Store

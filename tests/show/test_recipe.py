@@ -24,7 +24,7 @@ from beluga_nb.metadata.embedding import embed, extract
 from beluga_nb.painter.painting import paint
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Picture, Recipe, Result
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.show.recipe import cell_of, opened
 from beluga_nb.wire import request_to_json
 

@@ -19,14 +19,14 @@ from conftest import drawing
 from stores import notebook, record
 
 import beluga_nb.store.votes as votes
-from beluga_nb.cli import main
 from beluga_nb.errors import APIStatusError, BelugaError
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import marks, pending, scores
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
+from beluga_nb.terminal.cli import main
 
 PATIENCE = 15  # seconds; what waits for a pipe, or reads without end, takes more
 MEMORY = 600 * 2**20

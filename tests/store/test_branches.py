@@ -13,7 +13,7 @@ from stores import MONDAY, everything, notebook, record
 
 from beluga_nb.errors import APIStatusError, StoreError
 from beluga_nb.request import Request
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store

@@ -65,7 +65,7 @@ KERNEL = """
 import sys
 import time
 from pathlib import Path
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 
 folder, url, prompts = sys.argv[1:]
 environ = {"BELUGA_API_KEY": "bapi_SENTINEL-SENTINEL-1234", "BELUGA_BASE_URL": url}

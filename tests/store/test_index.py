@@ -19,7 +19,7 @@ from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.errors import APIStatusError, NotRecordedError, RequestError
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Preview, Recipe
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import index as indexing
 from beluga_nb.store import marks, pending
 from beluga_nb.store.collection import Collection

@@ -21,7 +21,7 @@ from stores import notebook, record
 from beluga_nb.errors import APIStatusError, BelugaError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Preview, Recipe
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store import files, marks, pending, scores
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.marks import Mark
@@ -426,7 +426,7 @@ sys.path.insert(0, str(Path(sys.argv[3])))
 import test_ours
 from stores import notebook, record
 from beluga_nb.errors import BelugaError
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.records import Store
 
 here, closed = Path(sys.argv[1]), sys.argv[2]
@@ -510,7 +510,7 @@ def test_a_class_reads_the_recordings_of_its_teacher(public):
 import os, sys
 from pathlib import Path
 from stores import record
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.records import Store
 here = Path(sys.argv[1])
 os.umask(0o022)

@@ -11,7 +11,7 @@ from faulty import Faulty, b64, images
 from stores import notebook, record
 
 from beluga_nb.errors import BelugaError, StoreError
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.forget import choose, forget
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store

@@ -17,11 +17,11 @@ import pytest
 from children import environment
 from stores import notebook, record
 
-from beluga_nb import lab
 from beluga_nb.errors import BelugaError
 from beluga_nb.paths import LEFT_AFTER, remove_parts, replacing, write_file
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.store.records import Store
+from beluga_nb.terminal import lab
 
 EDITS = "<!--" + "of darktable " * 20_000 + "-->"
 

@@ -13,7 +13,7 @@ from needed import NESTED, needed
 from beluga_nb.errors import APIStatusError, EngineError
 from beluga_nb.magics.parse import parse
 from beluga_nb.result import Result
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.show.comparison import CURTAIN
 from beluga_nb.widgets.controller import MOST_SHOWN
 from beluga_nb.widgets.panel import Panel

@@ -2,8 +2,8 @@
 
 import pytest
 
-from beluga_nb.cells import FLAGS, call, magic
-from beluga_nb.commands import OPTIONS
+from beluga_nb.commands.cells import FLAGS, call, magic
+from beluga_nb.commands.table import OPTIONS
 from beluga_nb.errors import RequestError
 
 

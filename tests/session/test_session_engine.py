@@ -39,7 +39,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, ImagePayload, IncompleteError, Picture, Preview, Recipe, Result
-from beluga_nb.session import Session, default
+from beluga_nb.session.session import Session, default
 from beluga_nb.widgets.data import PanelData
 
 
@@ -689,7 +689,7 @@ def test_a_forked_child_asks_the_same_engine_on_a_loop_of_its_own(tmp_path):
 
 def test_the_documented_engine_answers_in_a_notebook(tmp_path):
     """The examples of docs/servers.md, word for word, and then a grid and what a saved notebook says."""
-    docs = Path(__file__).parent.parent / "docs" / "servers.md"
+    docs = Path(__file__).parents[2] / "docs" / "servers.md"
     section = docs.read_text("utf-8").split("## An engine of your own")[1].split("\n## ")[0]
     python, load, cell = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     [engine] = re.findall(r"^async def .*?(?=\n\n)", python, re.DOTALL | re.MULTILINE)

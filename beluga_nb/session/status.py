@@ -8,15 +8,15 @@ from functools import partial
 
 import beluga_nb.catalog as catalog
 from beluga_nb.api.endpoint import Endpoint, describe
-from beluga_nb.backend import LOCAL, Backend
 from beluga_nb.catalog import Listing
 from beluga_nb.config import keys
 from beluga_nb.config.preferences import check_no_engine, elsewhere
 from beluga_nb.config.settings import Settings
 from beluga_nb.config.versions import known_bugs
+from beluga_nb.engines.backend import LOCAL, Backend
 from beluga_nb.errors import EngineError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.resources import Resources
+from beluga_nb.session.resources import Resources
 from beluga_nb.store import pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.text import plural, sanitize

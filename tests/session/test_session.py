@@ -23,8 +23,8 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.request import Request
-from beluga_nb.resources import ASK_ABOVE
-from beluga_nb.session import Session
+from beluga_nb.session.resources import ASK_ABOVE
+from beluga_nb.session.session import Session
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_our_own_server_on_a_port_is_known_as_procedural(tmp_path, said):
 def test_r21_replay_asks_nobody_imports_no_client_and_opens_no_socket(tmp_path, local):
     local.generate("a fox")
     probe = (
-        "import socket, sys; from pathlib import Path; from beluga_nb.session import Session\n"
+        "import socket, sys; from pathlib import Path; from beluga_nb.session.session import Session\n"
         "def look(event, words):\n"
         "    own = event == 'socket.__new__' and words[1] == socket.AF_UNIX  # a loop wakes itself by it\n"
         "    if event.startswith('socket.') and not own: print(event, words)\n"

@@ -1,7 +1,7 @@
 """What each command does: ask the session, and return what is to be shown.
 
 Every function takes the session and the command as it was typed. What they return is shown by
-`magics/commands.py` in a notebook and by `cli.py` in a terminal.
+`magics/commands.py` in a notebook and by `terminal/cli.py` in a terminal.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from beluga_nb.commands import CommandCall
+from beluga_nb.commands.table import CommandCall
+from beluga_nb.commands.usage import EXAMPLES, help_text
 from beluga_nb.errors import RequestError
 from beluga_nb.hints import Surface, on
 from beluga_nb.result import Bundle
 from beluga_nb.show.catalogue import models_table, sizes_table
 from beluga_nb.show.markup import status_lines, table
-from beluga_nb.usage import EXAMPLES, help_text
 
 if TYPE_CHECKING:
     from beluga_nb.result import Result
     from beluga_nb.server.child import Server
-    from beluga_nb.session import Session
+    from beluga_nb.session.session import Session
     from beluga_nb.store.runs import History
 
 

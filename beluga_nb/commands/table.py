@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from beluga_nb.arguments import WholeNumber, port, served_key
+from beluga_nb.commands.arguments import WholeNumber, port, served_key
 from beluga_nb.hints import Surface
 
 NOTEBOOK = frozenset({Surface.MAGIC})
@@ -269,12 +269,12 @@ COMMANDS: dict[str, Command] = {
             Option(("--no-browser",), "no_browser", "", "print the address, and open nothing"),
         ),
         on=TERMINAL,
-        program="beluga_nb.lab:main",
+        program="beluga_nb.terminal.lab:main",
         about="Ctrl-C ends it. What stands after -- goes to JupyterLab as it is: -- --ip=0.0.0.0",
     ),
     "status": Command(
         "who would answer, where pictures are kept, what this session spent and saved",
-        run="beluga_nb.actions:status",
+        run="beluga_nb.terminal.actions:status",
     ),
     "models": Command(
         "list the models, their sizes and pictures per request; with a key, those of the service too",
@@ -284,13 +284,13 @@ COMMANDS: dict[str, Command] = {
             Option(("-s", "--size"), "size", "LABEL", "only those that have this size", "size"),
             _ENDPOINT._replace(help="ask this server of beluga.toml what it has"),
         ),
-        run="beluga_nb.actions:models",
+        run="beluga_nb.terminal.actions:models",
         examples=(("%beluga models --search flux", "models; %beluga sizes, their sizes"),),
     ),
     "sizes": Command(
         "list the size labels and what they are good for",
         (_MODEL._replace(help="only those of this model"),),
-        run="beluga_nb.actions:sizes",
+        run="beluga_nb.terminal.actions:sizes",
     ),
     "compare": Command(
         "a grid of pictures, for every combination of the axes; whole prompts stand between lines of ---",
@@ -342,21 +342,21 @@ COMMANDS: dict[str, Command] = {
     "config": Command(
         "show the settings, or set them for this kernel; NAME= takes one back",
         rest=Rest("[NAME=VALUE …]", "setting", lambda text: text in SETTINGS or bool(pairs(text))),
-        run="beluga_nb.actions:config",
+        run="beluga_nb.terminal.actions:config",
         examples=(("%beluga config mode=replay", "settings; %beluga status, what holds now"),),
     ),
     "alias": Command(
         "list the aliases, or set one: alias poster=-m flux-2.0 -s 3:4",
         rest=Rest("[NAME=OPTIONS]", "alias", lambda text: _NAMED.fullmatch(text) is not None),
-        run="beluga_nb.actions:alias",
+        run="beluga_nb.terminal.actions:alias",
         examples=(("%beluga alias poster=-m flux-2.0 -s 3:4", "then -m poster"),),
     ),
     "login": Command(
         "type the key unseen, for this kernel",
         (Option(("--keep",), "keep", "", "and keep it in the system's keyring"),),
-        run="beluga_nb.actions:login",
+        run="beluga_nb.terminal.actions:login",
     ),
-    "last": Command("show the newest result again", (_OUTPUT,), run="beluga_nb.actions:last"),
+    "last": Command("show the newest result again", (_OUTPUT,), run="beluga_nb.terminal.actions:last"),
     "open": Command(
         "show a saved picture, and put the cell that asks for it into the notebook",
         rest=Rest("FILE", "file", is_picture_name, needed=True, endings=_PICTURES),
@@ -374,7 +374,7 @@ COMMANDS: dict[str, Command] = {
         ),
         _RUNS._replace(on=NOTEBOOK),
         on=BOTH,
-        run="beluga_nb.actions:history",
+        run="beluga_nb.terminal.actions:history",
         help_in_terminal="list what is recorded, the newest first",
         examples=(("%beluga history --text fox", "what is recorded; %beluga last, the newest"),),
     ),
@@ -382,14 +382,14 @@ COMMANDS: dict[str, Command] = {
         "check that recordings are whole, and that notebooks show them",
         words=_files("[NOTEBOOK …]", ".ipynb", "what it shows must be recorded"),
         on=BOTH,
-        run="beluga_nb.actions:verify",
+        run="beluga_nb.terminal.actions:verify",
         about="The exit status is 1 where one is not.",
     ),
     "weight": Command(
         "what the pictures in notebooks weigh: in these, or all of the folder",
         words=_files("[NOTEBOOK …]", ".ipynb", "all of the folder unless given"),
         on=BOTH,
-        run="beluga_nb.actions:weight",
+        run="beluga_nb.terminal.actions:weight",
     ),
     "forget": Command(
         "remove recordings: those that all of this is true of",
@@ -401,7 +401,7 @@ COMMANDS: dict[str, Command] = {
         ),
         _RUNS,
         on=BOTH,
-        run="beluga_nb.actions:forget",
+        run="beluga_nb.terminal.actions:forget",
         about="Asks first, unless --yes.",
     ),
     "pack": Command(
@@ -409,14 +409,14 @@ COMMANDS: dict[str, Command] = {
         (Option(("-o", "--output"), "to", "FILE", "the zip; beside the notebook unless given"),),
         _files("NOTEBOOK", ".ipynb"),
         on=BOTH,
-        run="beluga_nb.actions:pack",
+        run="beluga_nb.terminal.actions:pack",
     ),
     "unpack": Command(
         "… and back, every byte checked",
         (Option(("--into",), "into", "FOLDER", "the current folder unless given"),),
         _files("FILE.zip", ".zip"),
         on=BOTH,
-        run="beluga_nb.actions:unpack",
+        run="beluga_nb.terminal.actions:unpack",
         help_in_terminal="a packed notebook and its recordings back, every byte checked",
     ),
     "serve": Command(
@@ -476,15 +476,15 @@ COMMANDS: dict[str, Command] = {
             Option(("--parent-fd",), "parent_fd", "N", "", type=int, on=TERMINAL),
         ),
         on=BOTH,
-        run="beluga_nb.actions:serve",
+        run="beluga_nb.terminal.actions:serve",
         program="beluga_nb.__main__:serve",
         about="The built-in painter draws previews.",
     ),
     "panel": Command(
-        "the workbench: all of this for those who would rather click", run="beluga_nb.actions:panel"
+        "the workbench: all of this for those who would rather click", run="beluga_nb.terminal.actions:panel"
     ),
-    "cheatsheet": Command("the whole kit on one card", run="beluga_nb.actions:cheatsheet"),
-    "help": Command("every option and command", run="beluga_nb.actions:help"),
+    "cheatsheet": Command("the whole kit on one card", run="beluga_nb.terminal.actions:cheatsheet"),
+    "help": Command("every option and command", run="beluga_nb.terminal.actions:help"),
 }
 
 PICTURE_EXAMPLES = (

@@ -7,17 +7,17 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from beluga_nb.actions import Findings
-from beluga_nb.arguments import USAGE_ERROR
-from beluga_nb.commands import COMMANDS, CommandCall, function
+from beluga_nb.commands.arguments import USAGE_ERROR
+from beluga_nb.commands.table import COMMANDS, CommandCall, function
+from beluga_nb.commands.usage import PROGRAM, parser
 from beluga_nb.console import shown_on
 from beluga_nb.errors import BelugaError, NotConfirmedError
 from beluga_nb.hints import Surface, on
 from beluga_nb.redaction import redact
-from beluga_nb.session import Session, default
+from beluga_nb.session.session import Session, default
 from beluga_nb.show.history import history_text
 from beluga_nb.store.runs import History
-from beluga_nb.usage import PROGRAM, parser
+from beluga_nb.terminal.actions import Findings
 
 FINE, PROBLEMS, FAILED, INTERRUPTED = 0, 1, USAGE_ERROR, 130
 """Exit statuses: all well; something is wrong, or was not confirmed; nothing could be done; Ctrl-C."""

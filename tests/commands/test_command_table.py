@@ -6,15 +6,24 @@ import pytest
 
 import beluga_nb.__main__ as program
 import beluga_nb.magics.commands as magics
-from beluga_nb import cli
-from beluga_nb.commands import BOTH, COMMANDS, Command, CommandCall, Option, Words, commands_on, function
+from beluga_nb.commands.table import (
+    BOTH,
+    COMMANDS,
+    Command,
+    CommandCall,
+    Option,
+    Words,
+    commands_on,
+    function,
+)
+from beluga_nb.commands.usage import help_text, parser, reference, terminal_usage
 from beluga_nb.errors import RequestError
 from beluga_nb.hints import Surface
 from beluga_nb.magics.complete import Known, offer
 from beluga_nb.magics.parse import Comparison, Prompt, parse
-from beluga_nb.session import Session
+from beluga_nb.session.session import Session
 from beluga_nb.show.cheatsheet import cheatsheet
-from beluga_nb.usage import help_text, parser, reference, terminal_usage
+from beluga_nb.terminal import cli
 
 
 def number(text):

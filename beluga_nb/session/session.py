@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import beluga_nb.catalog as catalog
-import beluga_nb.status as status
+import beluga_nb.session.status as status
 from beluga_nb.budget import Budget
-from beluga_nb.call import Call, Tally
 from beluga_nb.catalog import Listing
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.judged import Gallery
@@ -21,18 +20,19 @@ from beluga_nb.config import keys
 from beluga_nb.config.preferences import Preferences, check_no_engine
 from beluga_nb.config.settings import Settings, SettingsOptions
 from beluga_nb.console import ask, ask_hidden, tell
+from beluga_nb.engines.call import Call, Tally
 from beluga_nb.engines.own import own_engine
 from beluga_nb.errors import RequestError, SettingsError
-from beluga_nb.grids import GridMaker
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.keyless import keyless
-from beluga_nb.library import Library
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import Environment, Secret
-from beluga_nb.resources import Resources
 from beluga_nb.result import Engine, Result
-from beluga_nb.runner import SessionRunner
 from beluga_nb.runtime import GRACE, Job, awaitable, blocking
+from beluga_nb.session.grids import GridMaker
+from beluga_nb.session.library import Library
+from beluga_nb.session.resources import Resources
+from beluga_nb.session.runner import SessionRunner
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import small
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from beluga_nb.commands import OPTIONS
+from beluga_nb.commands.table import OPTIONS
 from beluga_nb.errors import RequestError
 
 _WRITTEN = ("model", "size", "n", "quality", "take", "sample")

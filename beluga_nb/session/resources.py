@@ -19,9 +19,7 @@ from typing import Any
 import beluga_nb.catalog as catalog
 from beluga_nb.api.dialects import find_dialect
 from beluga_nb.api.endpoint import key_variables
-from beluga_nb.backend import Backend, backend_of
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.call import Call, Missing, Tally
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.template import filled, names, used
 from beluga_nb.config import keys
@@ -29,6 +27,8 @@ from beluga_nb.config.preferences import Preferences, canonical, resolved
 from beluga_nb.config.project import is_untrusted_file
 from beluga_nb.config.settings import Settings, SettingsOptions
 from beluga_nb.console import check_yes
+from beluga_nb.engines.backend import Backend, backend_of
+from beluga_nb.engines.call import Call, Missing, Tally
 from beluga_nb.engines.pipeline import build, source_of
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import EngineRoom, engine_room
@@ -36,6 +36,7 @@ from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Hint
 from beluga_nb.keyless import check
+from beluga_nb.process.work import revocable
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Result
@@ -47,7 +48,6 @@ from beluga_nb.store import pending
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
-from beluga_nb.store.work import revocable
 
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""

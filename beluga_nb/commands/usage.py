@@ -6,8 +6,8 @@ import argparse
 import textwrap
 from collections.abc import Callable, Iterator
 
-from beluga_nb.arguments import Parser
-from beluga_nb.commands import OPTIONS, Command, Option, Words, commands_on
+from beluga_nb.commands.arguments import Parser
+from beluga_nb.commands.table import OPTIONS, Command, Option, Words, commands_on
 from beluga_nb.hints import Surface
 
 PROGRAM = "python -m beluga_nb"

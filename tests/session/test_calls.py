@@ -8,9 +8,9 @@ import pytest
 from conftest import drawing
 
 import beluga_nb.config.preferences as preferences
-from beluga_nb.call import Tally
 from beluga_nb.config.settings import MODES, Settings, SettingsOptions, names
-from beluga_nb.session import Session
+from beluga_nb.engines.call import Tally
+from beluga_nb.session.session import Session
 from beluga_nb.store import takes
 from beluga_nb.store.records import Store
 
@@ -100,7 +100,7 @@ def test_neither_a_call_nor_a_grid_reads_the_store_on_the_event_loop(session, mo
 
     for name in ("has", "read", "preview"):
         monkeypatch.setattr(Store, name, watched(getattr(Store, name)))
-    monkeypatch.setattr("beluga_nb.resources.next_free_take", watched(takes.next_free_take))
+    monkeypatch.setattr("beluga_nb.session.resources.next_free_take", watched(takes.next_free_take))
     session.generate("a fox", mode=mode)
     session.grid("a {{animal}}", animal=["fox"]).run(mode=mode)
     assert bool(read) is (mode != "off")

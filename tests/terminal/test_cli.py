@@ -14,7 +14,7 @@ from beluga_nb.store.records import Store
 
 CALL = "3f2a9c1e-2222-4000-8000-000000000000"
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
 from beluga_nb.paths import absolute_path, path_of
-from beluga_nb.resources import Resources
 from beluga_nb.result import Picture, Result
+from beluga_nb.session.resources import Resources
 from beluga_nb.show.history import history_bundle, history_text
 from beluga_nb.store import marks
 from beluga_nb.store.marks import Mark

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from beluga_nb.backend import Backend
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.config.settings import Settings
+from beluga_nb.engines.backend import Backend
 from beluga_nb.merge import contiguous_ranges
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result

@@ -11,19 +11,19 @@ from typing import TypeVar
 
 import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.call import Call, Missing, Tally
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.runner import RunOptions, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
+from beluga_nb.engines.call import Call, Missing, Tally
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import APIStatusError, BelugaError, OverBudgetError, StoreError
 from beluga_nb.merge import side_by_side
 from beluga_nb.request import Request
-from beluga_nb.resources import ASK_ABOVE, Resources
 from beluga_nb.result import Bundle, Engine, IncompleteError, Picture, Preview, Recipe, Result
 from beluga_nb.runtime import GRACE, Job
+from beluga_nb.session.resources import ASK_ABOVE, Resources
 from beluga_nb.show.preview import preview_of, recorded_preview
 from beluga_nb.store.records import Store
 

@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from beluga_nb.arguments import USAGE_ERROR
+from beluga_nb.commands.arguments import USAGE_ERROR
+from beluga_nb.commands.usage import PROGRAM, parser
 from beluga_nb.errors import BelugaError, RequestError, SettingsError
 from beluga_nb.paths import has_content, replacing
 from beluga_nb.redaction import redact
 from beluga_nb.store.files import NOT_FOR_GIT, is_inside
 from beluga_nb.text import nearest, sanitize
-from beluga_nb.usage import PROGRAM, parser
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 SHARED = ("README.md", "docs", "notebooks")
 """What of the repository a folder gets; a wheel has it in `share/`."""
 

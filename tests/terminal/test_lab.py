@@ -20,12 +20,12 @@ import pytest
 from installed import Environment
 from kernels import clean_environment
 
-from beluga_nb import lab
 from beluga_nb.errors import RequestError
+from beluga_nb.terminal import lab
 
 pytestmark = pytest.mark.posix  # accounts and terminals
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PATIENCE = 60
 ADDRESS = re.compile(r"http://(?:localhost|127\.0\.0\.1):\d+/lab/tree/\S*")
 

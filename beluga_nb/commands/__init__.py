@@ -1,0 +1,1 @@
+"""Every command and option, declared once, and what is made of that."""

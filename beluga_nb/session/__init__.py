@@ -1,0 +1,1 @@
+"""One object of settings, keys, stores and budgets, and the verbs of the kit."""

@@ -1,0 +1,1 @@
+"""Commands outside a notebook, and what each command does."""
