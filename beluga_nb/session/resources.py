@@ -91,6 +91,14 @@ class Resources:
         self.watch()
         return self.preferences.settings(folder, **options)
 
+    def plan_settings(self, mode: str | None, **options: object) -> Settings:
+        """Load the settings for a plan: a session that replays plans what it would take to make its pictures.
+
+        So a dry run prints the same in a replay of its notebook. Only a plan of mode "replay" sends nothing.
+        """
+        settings = self.settings(mode=mode, **options)
+        return settings if mode or settings.may_ask else replace(settings, mode="auto")
+
     def watch(self) -> None:
         """Look at every key that may be in use, so that no output from here on holds one."""
         self.keys.watch(key_variables(self.environment))

@@ -42,7 +42,7 @@ class SessionRunner:
 
     def plan(self, cells: Sequence[Cell], *, mode: str | None = None) -> Plan:
         """Return what a run of cells would send, and what that would cost; send nothing."""
-        settings = self.resources.settings(mode=mode)
+        settings = self.resources.plan_settings(mode)
         missing = self._missing(self._calls(cells, settings))
         return replace(self.resources.plan(missing, settings.caps), cells=len(cells))
 

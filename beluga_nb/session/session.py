@@ -215,7 +215,7 @@ class Session:
 
         Raises what `generate` raises before it sends, but does not ask whether so many are meant.
         """
-        settings = self.resources.settings(mode=mode, embed=embed)
+        settings = self.resources.plan_settings(mode, embed=embed)
         call = self.resources.prompted_call(
             prompt,
             settings,
