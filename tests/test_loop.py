@@ -110,7 +110,7 @@ def over_the_cap(server, n):
 def grid(server, n):
     calls = session(server.url)
     for _ in range(2):
-        calls.grid("a {{animal}}", animal=["fox", "cat", "owl"], n=n).run(assume_yes=True)
+        tried(calls.grid("a {{animal}}", animal=["fox", "cat", "owl"], n=n).run)
 
 def stopped(server, n):
     for mode in ("auto", "refresh", "off"):
@@ -122,7 +122,7 @@ def stopped(server, n):
             while server.count("POST") == posts:
                 time.sleep(0.01)
             job.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, BelugaError):
                 job.result()
 
 def stopped_anywhere(server, n):
