@@ -100,7 +100,7 @@ def ours(base_url: str, folder: Path, cells: int) -> None:
     session = Session(environ=environ, folder=folder, max_in_flight=AT_ONCE)
     growth = Growth(cells)
     grid = session.grid("a benchmark, number {{number}}", number=range(cells), model=MODEL)
-    grid.submit(yes=True).result(lambda: growth.look(len(grid._outcomes)))
+    grid.submit(assume_yes=True).result(lambda: growth.look(len(grid._outcomes)))
     growth.print()
     assert grid.counts["done"] == cells, grid
 

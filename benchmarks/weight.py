@@ -11,7 +11,7 @@ import tempfile
 import nbformat
 from nbclient import NotebookClient
 
-ASK = "import beluga_nb; whale = beluga_nb.generate({prompt!r}, size={size!r}, n={n}, yes=True)"
+ASK = "import beluga_nb; whale = beluga_nb.generate({prompt!r}, size={size!r}, n={n}, assume_yes=True)"
 PICTURES = (
     ("a beluga whale in arctic water", "1:1", 1),
     ("Futuristic city skyline at night with neon", "2:1", 1),
