@@ -822,6 +822,7 @@ def test_what_was_asked_for_is_recorded_before_further_pictures_are_fetched(user
         async def stopped():
             asking = asyncio.create_task(asyncio.to_thread(user.ask, server, n=n))
             while "/b.png" not in [each.path for each in server.asked("GET")]:
+                assert not asking.done(), await asking
                 await asyncio.sleep(0.01)
             recorded = len(user.store.record_paths()), len(user.kept)
             server.stopped.set()  # the one that hangs
@@ -841,6 +842,7 @@ def test_stop_gives_up_further_pictures(user):
         async def stopped():
             asking = asyncio.create_task(session.agenerate("a fox", model="flux-2.0"))
             while "/b.png" not in [each.path for each in server.asked("GET")]:
+                assert not asking.done(), await asking
                 await asyncio.sleep(0.01)
             asking.cancel()
             began = time.monotonic()
@@ -863,6 +865,7 @@ def test_stop_loses_no_further_picture_that_has_arrived(user):
         async def stopped():
             asking = asyncio.create_task(session.agenerate("a fox", model="flux-2.0"))
             while not server.count("GET"):
+                assert not asking.done(), await asking
                 await asyncio.sleep(0.01)
             asking.cancel()
             await asyncio.wait([asking])

@@ -378,7 +378,10 @@ def test_an_interrupt_after_the_answer_came_does_not_lose_it(store):
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         go_on.set()
-        await asyncio.get_running_loop().shutdown_default_executor()  # asyncio.run of nest_asyncio does not
+        for _ in range(1000):  # the thread goes on; where nest_asyncio is applied, asyncio.run does not wait
+            if store.record_paths():
+                break
+            await asyncio.sleep(0.01)
 
     asyncio.run(interrupted())
     assert ask(replaying(store), FOX) == ask(drawing, FOX)
