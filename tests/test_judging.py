@@ -240,7 +240,7 @@ def test_pictures_are_measured_on_two_workers_of_a_dask_cluster(session):
     gallery = foxes(session)
     here = gallery.map(red)
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         client.wait_for_workers(2)

@@ -54,7 +54,7 @@ class Cluster:
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             scheduler = stack.enter_context(
-                distributed.LocalCluster(n_workers=0, dashboard_address=None, scheduler_port=0)
+                distributed.LocalCluster(n_workers=0, dashboard_address=":0", scheduler_port=0)
             )
             self.address = scheduler.scheduler_address
             self.client = stack.enter_context(distributed.Client(scheduler))
