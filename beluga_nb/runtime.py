@@ -383,7 +383,7 @@ class ThreadJob(_Waited[T]):
 
     def _finish(self, task: asyncio.Task[T]) -> None:
         if not task.cancelled():
-            task.exception()  # retrieved, so that asyncio does not report it where nobody waits
+            task.exception()  # Retrieved, so that asyncio does not report it as unhandled.
         self._end()
 
     def _end(self) -> None:

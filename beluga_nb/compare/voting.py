@@ -69,7 +69,7 @@ class Voting:
     def progress(self) -> str:
         """How far it is, and whether what is shown are previews."""
         done = f"{len(self._ballot.answers)} of {self._ballot.total} compared."
-        return f"{done} {self._notes.caveat}".rstrip()  # said of all: of one side it would be a hint
+        return f"{done} {self._notes.caveat}".rstrip()  # Of all pictures: of one side it would be a hint.
 
     @property
     def can_undo(self) -> bool:

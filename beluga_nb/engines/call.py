@@ -53,7 +53,7 @@ class Call:
 
     @property
     def may_ask(self) -> bool:
-        """Whether its backend may be asked; an endpoint that nobody has named can only be replayed."""
+        """Whether its backend may be asked; an endpoint that is not configured can only be replayed."""
         settings = self.settings
         is_unknown = settings.named is not None and not settings.named.known
         return settings.may_ask and not (settings.uses_store and is_unknown)

@@ -265,14 +265,14 @@ class Resources:
         call.backend.check_known(call.request)
         if settings.writes_store:
             call.store.check_ours()
-        # Elsewhere than meant it would be bought anew, or recorded where nobody looks for it.
+        # Elsewhere than meant it would be bought anew, or recorded in a place where it is not looked for.
         serious = {"base_url", "store"} if settings.writes_store else {"base_url"}
         for ignored in settings.ignored:
             if ignored.name in serious and call.backend.is_metered:
                 raise SettingsError(f"{ignored.message} Nothing was sent.", ignored.remedy)
 
     def check(self, call: Call, *, assume_yes: bool) -> None:
-        """Raise `BelugaError` where a call is over a cap, or makes many pictures that nobody confirms."""
+        """Raise `BelugaError` where a call is over a cap, or makes many pictures without a confirmation."""
         [missing] = self.missing([call])
         self.check_budgets([missing])
         if not assume_yes and missing.bought > ASK_ABOVE:
@@ -287,7 +287,7 @@ class Resources:
     # Words for the user, each once.
 
     def tell_once(self, words: str) -> None:
-        """Tell the user something that was not said before."""
+        """Tell the user something once."""
         if words not in self._notified:
             self._notified.add(words)
             self.notify(words)
