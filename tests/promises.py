@@ -50,7 +50,7 @@ def unshown(shown, passed, skipped, *, skips_count):
 
 
 def main(files):
-    from tests.test_bars import SHOWN
+    from tests.bars import SHOWN
 
     runs = [json.loads(Path(each).read_text()) for each in files]
     passed, skipped = ({name for run in runs for name in run[end]} for end in ("passed", "skipped"))
