@@ -19,7 +19,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"process", "money"},
     {"redaction"},
-    {"text"},
+    {"text", "options"},
     {"hints"},
     {"errors", "untrusted"},
     {"paths"},

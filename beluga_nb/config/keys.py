@@ -16,6 +16,9 @@ from beluga_nb.text import sanitize
 
 VARIABLE = "BELUGA_API_KEY"
 
+TYPED = "%beluga login"
+"""The source of a key that was typed."""
+
 _SERVICE = "beluga_nb"  # the service name in the keyring
 _SHAPE = re.compile(r"[!-~]{8,4096}")  # JWTs have up to some thousand characters
 
@@ -212,7 +215,7 @@ def checked(secret: Secret) -> Secret:
 
 
 def _named(secret: Secret) -> str:
-    return {"code": "the key given in code", "%beluga login": "the key that was typed"}.get(
+    return {"code": "the key given in code", TYPED: "the key that was typed"}.get(
         secret.source, secret.source
     )
 

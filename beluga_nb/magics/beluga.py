@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from beluga_nb.commands.table import CommandCall
 from beluga_nb.commands.usage import help_text
@@ -13,7 +13,7 @@ from beluga_nb.console import shown_on
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface
-from beluga_nb.magics.parse import Comparison, Help, Options, Prompt, parse
+from beluga_nb.magics.parse import Comparison, Help, Prompt, Values, parse
 from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, say, shown, silent
 from beluga_nb.magics.typed import check_no_key
@@ -76,6 +76,6 @@ def _keep(shell: InteractiveShell, call: Prompt, result: Result) -> None:
         shell.user_ns[call.output] = result
 
 
-def _planned(options: Options) -> dict[str, Any]:
+def _planned(options: Values) -> Values:
     # A plan sends nothing, so there is nothing to confirm.
     return {name: value for name, value in options.items() if name != "assume_yes"}

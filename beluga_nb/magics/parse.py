@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import Any, NamedTuple
 
 from beluga_nb.commands.table import (
     ALIASED,
@@ -39,22 +39,6 @@ _ENTITY = re.compile(r"&#?\w+;$")
 _LISTS = ("model", "size", "quality", "take")
 
 
-class Options(TypedDict, total=False):
-    """The arguments of `Session.submit` that a line can set."""
-
-    model: str
-    endpoint: str
-    size: str
-    n: int
-    quality: str
-    take: str
-    sample: int
-    mode: str
-    embed: str
-    assume_yes: bool
-    allow_unknown_model: bool
-
-
 Values = dict[str, Any]
 """The values of options, by the arguments that they set."""
 
@@ -63,7 +47,7 @@ class Prompt(NamedTuple):
     """A prompt, with the arguments of `Session.submit` and how the result is shown."""
 
     prompt: str
-    options: Options = Options()
+    options: Values = {}  # noqa: RUF012  never changed
     output: str | None = None
     raw: bool = False
     dry_run: bool = False
@@ -122,7 +106,7 @@ def parse(line: str, cell: str | None = None, *, fill: Fill = str) -> Call:
         dry_run=options.pop("dry_run", False),
         quiet=options.pop("quiet", quiet),
         debug=options.pop("debug", False),
-        options=cast(Options, options),
+        options=options,
     )
 
 

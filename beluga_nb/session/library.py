@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,13 +31,9 @@ _NAMED = 20  # runs that are named before they are forgotten
 
 @dataclass(frozen=True)
 class Library:
-    """What a session has recorded; nothing here asks for pictures.
-
-    `regenerate` is how a result that is brought back asks again.
-    """
+    """What a session has recorded; nothing here asks for pictures."""
 
     resources: Resources
-    regenerate: Callable[..., Result]
 
     def open(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or the one that another folder's settings name."""
@@ -85,7 +80,7 @@ class Library:
 
         store = self.resources.store(settings)
         view = self.resources.store_view(settings, store, writing=False)
-        return replace(recall(store, run), renderer=view, regenerate=self.regenerate)
+        return replace(recall(store, run), renderer=view, regenerate=self.resources.regenerate)
 
     def verify(self, *notebooks: str | Path) -> list[Report]:
         """Return what is wrong with the store, or with the stores of some notebooks and what these show."""

@@ -40,7 +40,7 @@ from beluga_nb.process.work import revocable
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Result
-from beluga_nb.runtime import Bridge, Nested, cost_of_a_patch
+from beluga_nb.runtime import GRACE, Bridge, Job, Nested, cost_of_a_patch
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
@@ -56,8 +56,8 @@ ASK_ABOVE = 10
 class Resources:
     """Settings, keys, stores, budgets and the engine room of one session; nothing is opened before a call.
 
-    `notify` tells the user something, and `confirm` asks a yes-or-no question, with None where nobody can
-    answer.
+    `notify` tells the user something, `confirm` asks a yes-or-no question, and `hidden` lets a key be typed
+    unseen; the latter two return None where no question can be asked. `regenerate` asks for a result again.
     """
 
     def __init__(
@@ -70,12 +70,17 @@ class Resources:
         vaults: Mapping[str, keys.KeySource],
         notify: Callable[[str], None],
         confirm: Callable[[str], bool | None],
+        hidden: Callable[[str], str | None],
+        regenerate: Callable[..., Result],
     ) -> None:
         self.environment = environment
         self.keys = keys.KeyResolver(self.environment, explicit=key, vaults=vaults)
         self.preferences = Preferences(self.environment, folder, options)
         self.notify: Callable[[str], None] = lambda words: notify(redact(words))
         self.confirm = confirm
+        self._hidden = hidden
+        self.regenerate = regenerate
+        self.latest: Result | None = None
         self.budget = Budget()
         self._nested = Nested()
         self._room: EngineRoom | None = None
@@ -91,7 +96,7 @@ class Resources:
         self.watch()
         return self.preferences.settings(folder, **options)
 
-    def plan_settings(self, mode: str | None, **options: object) -> Settings:
+    def plan_settings(self, *, mode: str | None = None, **options: object) -> Settings:
         """Load the settings for a plan: a session that replays plans what it would take to make its pictures.
 
         So a dry run prints the same in a replay of its notebook. Only a plan of mode "replay" sends nothing.
@@ -106,6 +111,21 @@ class Resources:
     def backend(self, settings: Settings) -> Backend:
         """Return who answers with some settings."""
         return backend_of(settings, self.keys, self.environment, local_key=self._local_key)
+
+    def login(self, *, keep: bool) -> str:
+        """Ask for the key, and use it from here on; see `Session.login`."""
+        typed = self._typed_key()
+        if typed is None:
+            raise SettingsError("No key can be typed here.", f"Set {keys.VARIABLE} in the environment.")
+        secret = self.keys.take(typed)
+        if keep:
+            keys.keep(secret)
+        return secret.ending
+
+    def _typed_key(self) -> Secret | None:
+        # A function of its own: a traceback may show the variables of its frames.
+        typed = self._hidden("BelugAPI key (not shown): ")
+        return None if typed is None else Secret(typed, keys.TYPED)
 
     # Stores and budgets.
 
@@ -154,7 +174,7 @@ class Resources:
     # From arguments to a call.
 
     def request(
-        self, prompt: str, settings: Settings, *, allow_unknown_model: bool, **arguments: Any
+        self, prompt: str, settings: Settings, *, allow_unknown_model: bool = False, **arguments: Any
     ) -> tuple[Request, list[str]]:
         """Return the request that some arguments mean, and remarks on what is asked for instead of them."""
         parameters: dict[str, Any] = resolved(arguments, settings)
@@ -171,13 +191,21 @@ class Resources:
     def prompted_call(
         self,
         prompt: str,
-        settings: Settings,
         *,
-        values: Mapping[str, object] | None,
+        mode: str | None = None,
+        embed: str | None = None,
+        bridge: str | None = None,
+        values: Mapping[str, object] | None = None,
         tally: Tally | None = None,
+        planned: bool = False,
         **arguments: Any,
     ) -> Call:
-        """Return the call for a prompt whose `{{name}}`s are filled from `values`; tell what is converted."""
+        """Return the call for a prompt whose `{{name}}`s are filled from `values`; tell what is converted.
+
+        One that is `planned` is never sent: see `plan_settings`.
+        """
+        load = self.plan_settings if planned else self.settings
+        settings = load(mode=mode, embed=embed, bridge=bridge)
         text = prompt if values is None else filled(prompt, values)
         request, remarks = self.request(text, settings, **arguments)
         for remark in remarks:
@@ -207,6 +235,7 @@ class Resources:
             backend=self.backend(settings),
             store=store,
             view=self.view(settings, store),
+            regenerate=self.regenerate,
         )
         metered = call.may_ask and call.backend.is_metered
         return replace(call, budgets=self.budgets(settings) if metered else ())
@@ -316,6 +345,20 @@ class Resources:
         recorder = Recorder(call.store, provider=call.provider, preview=preview, notify=self.notify)
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
+    def start(self, call: Call, *, assume_yes: bool) -> Job[Result]:
+        """Start a call; raise `BelugaError` before anything is sent."""
+        self.check(call, assume_yes=assume_yes)
+        engine = self.engine(call)
+        self.tell_surprises(call)
+        bridge = self.bridge(call.settings)
+        return bridge.submit(self._answer(call, engine), hold=call.timeout + GRACE)
+
+    async def _answer(self, call: Call, engine: Engine) -> Result:
+        result = await self.ask(call, engine)
+        if words := catalog.off_ratio(call.request, (picture.size for picture in result.pictures)):
+            self.notify(words)
+        return result
+
     async def ask(self, call: Call, engine: Engine) -> Result:
         """Return the result of a call from its engine; raise `EngineError`.
 
@@ -330,7 +373,8 @@ class Resources:
                 self._count_saved(call, error.result, saved)
                 raise
         self._count_saved(call, result, saved)
-        return call.finished(result)
+        self.latest = result = call.finished(result)
+        return result
 
     def _count_saved(self, call: Call, result: Result, saved: set[int]) -> None:
         # The store has refusals too, which are no pictures.

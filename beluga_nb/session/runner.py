@@ -38,11 +38,10 @@ class SessionRunner:
     """What grids, galleries and votes ask of a session (`compare.runner.Runner`)."""
 
     resources: Resources
-    regenerate: Callable[..., Result]
 
     def plan(self, cells: Sequence[Cell], *, mode: str | None = None) -> Plan:
         """Return what a run of cells would send, and what that would cost; send nothing."""
-        settings = self.resources.plan_settings(mode)
+        settings = self.resources.plan_settings(mode=mode)
         missing = self._missing(self._calls(cells, settings))
         return replace(self.resources.plan(missing, settings.caps), cells=len(cells))
 
@@ -84,11 +83,10 @@ class SessionRunner:
     def _result(
         self, view: Callable[[Result], Bundle], request: Request, pictures: Sequence[Picture]
     ) -> Result:
-        return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.regenerate)
+        return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.resources.regenerate)
 
     def _calls(self, cells: Sequence[Cell], settings: Settings) -> list[Call]:
-        calls = self.resources.calls([cell.request for cell in cells], settings)
-        return [replace(call, regenerate=self.regenerate) for call in calls]
+        return self.resources.calls([cell.request for cell in cells], settings)
 
     def _engines(
         self, calls: Sequence[Call], tally: Tally

@@ -452,7 +452,7 @@ class Controller:
     def _start(self, work: Task, *, keep_error: bool = False) -> Job[None]:
         if not keep_error:
             self.state.error = ()
-        job = self.session.start(self._guarded(work))
+        job = self.session.resources.room.thread.submit(self._guarded(work))
         self._started = [*self.jobs, job]
         return job
 

@@ -95,7 +95,7 @@ def test_before_the_click_it_says_what_it_would_take(panel):
 def test_what_comes_is_the_magics_own_object(panel):
     ask(panel, "a fox", n=3, size="16:9")
     assert isinstance(panel.result, Result)
-    assert panel.result is panel.controller.session.latest
+    assert panel.result is panel.controller.session.last()
     assert panel.result == panel.controller.session.generate("a fox", model="flux-2.0", n=3, size="16:9")
     assert panel.selected.pictures == panel.result.pictures[:1]
     panel.controller.choose(panel.state.gallery[2])
