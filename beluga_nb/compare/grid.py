@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, overload
 
 from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
-from beluga_nb.compare.judged import Judged
+from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.runner import Runner, RunOptions, Workspace
 from beluga_nb.compare.sample import Sample
+from beluga_nb.compare.workspace import Runner, RunOptions, Workspace
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import (
     BelugaError,
@@ -49,7 +49,7 @@ _NO_NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 40
 
 
-class Grid(Judged):
+class Grid(Evaluable):
     """A `Result` per combination of named axes; nothing is asked before it is run.
 
     `run()` asks for what is missing, shows itself and keeps what arrives: a cell that fails does not sink the
@@ -215,13 +215,13 @@ class Grid(Judged):
 
     def to_frame(self) -> DataFrame:
         """Return a table of the pictures and failures as a pandas DataFrame; needs `beluga_nb[pandas]`."""
-        from beluga_nb.show.grids import frame_of
+        from beluga_nb.show.grid import frame_of
 
         return frame_of(self)
 
     def style(self) -> Styler:
         """Return the same table with the pictures in it, for a notebook to show."""
-        from beluga_nb.show.grids import style_of
+        from beluga_nb.show.grid import style_of
 
         return style_of(self, self._runner.workspace())
 
@@ -230,7 +230,7 @@ class Grid(Judged):
 
         Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`.
         """
-        from beluga_nb.show.grids import write_sheet_of
+        from beluga_nb.show.grid import write_sheet_of
 
         path = path_of(path)
         if not path.suffix:
@@ -243,7 +243,7 @@ class Grid(Judged):
 
         It holds previews of 512 pixels, or with `originals` the exact pictures.
         """
-        from beluga_nb.show.grids import write_page_of
+        from beluga_nb.show.grid import write_page_of
 
         path = path_of(path)
         write_page_of(self, path, originals=originals)
@@ -274,7 +274,7 @@ class Grid(Judged):
         return f"<Grid of {plural(len(self), 'cell')}: {states}>"
 
     def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
-        from beluga_nb.show.grids import bundle_of
+        from beluga_nb.show.grid import bundle_of
 
         # A list of kinds asks for text: the sheet is left out then.
         return redacted_bundle(bundle_of(self, self._runner.workspace(), with_sheet=include is None))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Unpack
 import beluga_nb.session.status as status
 from beluga_nb.budget import Budget
 from beluga_nb.catalog import Listing
+from beluga_nb.compare.gallery import Gallery
 from beluga_nb.compare.grid import Grid
-from beluga_nb.compare.judged import Gallery
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config import keys
 from beluga_nb.config.preferences import Preferences
@@ -29,11 +29,11 @@ from beluga_nb.paths import path_of
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.result import Engine, Result
 from beluga_nb.runtime import Job, awaitable, blocking
-from beluga_nb.session.grids import GridMaker
+from beluga_nb.session.grid_maker import GridMaker
+from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.library import Library
 from beluga_nb.session.options import CallOptions
 from beluga_nb.session.resources import Resources
-from beluga_nb.session.runner import SessionRunner
 from beluga_nb.session.serving import Serving
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import small

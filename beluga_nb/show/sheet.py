@@ -12,7 +12,7 @@ from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.images import MAX_SIDE, encode, flatten, within
 from beluga_nb.paths import write_file
 from beluga_nb.result import Preview
-from beluga_nb.show.grid import Part, Square, Table, across
+from beluga_nb.show.grid_table import Part, Square, Table, across
 from beluga_nb.show.preview import encoded
 from beluga_nb.text import sanitize
 
@@ -88,7 +88,7 @@ def small_sheet(table: Table) -> Preview:
 
 def words_of(table: Table) -> list[str]:
     """Return all text of a sheet with its place; the store keeps a sheet for each text."""
-    words = [f"{SMALL_EDGE}", *table.prompts, table.head]
+    words = [f"{SMALL_EDGE}", *table.prompts, table.caption]
     for part in table.parts:
         words += [part.title, part.rows.name, *part.rows.labels, part.columns.name, *part.columns.labels]
     for square in table.squares.values():
@@ -120,7 +120,7 @@ class _Layout:
         self.width = max(scale.edge, self.labels + widest) + 2 * scale.gap
         self.head = [
             *(line for prompt in table.prompts for line in scale.lines(prompt, self.width)),
-            *scale.lines(table.head, self.width),
+            *scale.lines(table.caption, self.width),
         ]
 
     @property

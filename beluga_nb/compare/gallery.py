@@ -1,7 +1,4 @@
-"""What can be said of the pictures of a comparison: scores, votes, a ranking.
-
-`Judged` gives it to whatever has `samples`: a grid, or a `Gallery` of results.
-"""
+"""Scores, votes and a ranking of pictures: of a grid, or of a `Gallery` of results."""
 
 from __future__ import annotations
 
@@ -12,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
-from beluga_nb.compare.runner import Runner
 from beluga_nb.compare.sample import Sample, SampleNotes
-from beluga_nb.compare.scores import Duplicates, Leaderboard, Metric, Scores
+from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
+from beluga_nb.compare.workspace import Runner
 from beluga_nb.errors import RequestError
 from beluga_nb.result import Picture, Result
 from beluga_nb.store.votes import votes
@@ -28,12 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NEAR = 6
-"""Bits of a fingerprint, of 64, in which near-duplicates differ at most."""
 
-
-class Judged(ABC):
-    """What has `samples`, and a session behind it, can be scored, voted on and ranked."""
+class Evaluable(ABC):
+    """Pictures that can be scored, voted on and ranked: the base of `Grid` and `Gallery`."""
 
     _runner: Runner
 
@@ -123,7 +117,7 @@ class Judged(ABC):
         return Leaderboard(by=by, ranking=self.ranking(by=by), means=means)
 
 
-class Gallery(Judged):
+class Gallery(Evaluable):
     """Results side by side, to be judged: each picture is labelled by what was asked for."""
 
     def __init__(self, results: Iterable[Result], *, runner: Runner) -> None:

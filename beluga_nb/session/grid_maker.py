@@ -13,8 +13,8 @@ from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.tables import axis_of
 from beluga_nb.errors import ImpossibleCombinationError, RequestError
 from beluga_nb.keyless import check
+from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.resources import Resources
-from beluga_nb.session.runner import SessionRunner
 from beluga_nb.text import sanitize
 
 

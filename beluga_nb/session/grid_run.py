@@ -13,7 +13,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.runner import RunOptions, Workspace
+from beluga_nb.compare.workspace import RunOptions, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
 from beluga_nb.engines.call import Call, Missing, Tally
@@ -35,7 +35,7 @@ STOPPING = {401, 402, 403}
 
 @dataclass(frozen=True)
 class SessionRunner:
-    """What grids, galleries and votes ask of a session (`compare.runner.Runner`)."""
+    """What grids, galleries and votes ask of a session (`compare.workspace.Runner`)."""
 
     resources: Resources
 

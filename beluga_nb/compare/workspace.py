@@ -1,4 +1,4 @@
-"""What a grid or a gallery asks of the session that made it."""
+"""The session of a grid or a gallery, as far as these know it: where it keeps pictures, and how it runs cells."""
 
 from __future__ import annotations
 
