@@ -22,7 +22,7 @@ LAYERS = [
     {"text", "options"},
     {"hints"},
     {"errors", "untrusted"},
-    {"paths"},
+    {"paths", "placeholders"},
     {"commands"},
     {"metadata", "keyless"},
     {"images"},

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from beluga_nb.compare.template import filled, names, used
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Hint, Remedy
+from beluga_nb.placeholders import filled, names, used
 from beluga_nb.text import sanitize, shown
 
 PARAMETERS = ("size", "quality", "take", "model")

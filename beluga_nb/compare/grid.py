@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
 from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
@@ -25,6 +25,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.images import SUFFIXES
 from beluga_nb.keyless import keyless
+from beluga_nb.options import named_options
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
@@ -86,15 +87,9 @@ class Grid(Evaluable):
         """Return what `run` would send, and what that would cost, the recorded subtracted; send nothing."""
         return self._runner.plan(self._missing(), mode=mode)
 
+    @named_options(RunOptions)
     def submit(
-        self,
-        *,
-        max_images: int | None = None,
-        max_cost: float | None = None,
-        mode: str | None = None,
-        assume_yes: bool = False,
-        failed: bool = False,
-        tally: Tally | None = None,
+        self, *, failed: bool = False, tally: Tally | None = None, **options: Unpack[RunOptions]
     ) -> Job[Grid]:
         """Start asking for what is missing, or only for what has `failed`.
 
@@ -103,28 +98,17 @@ class Grid(Evaluable):
         An answer that the others would get too (401, 402, 403) stops the run and is raised; any other error
         stays in its cell. Raises `OverBudgetError` or `NotConfirmedError` before anything is sent.
         """
-        wanted = self.cells if mode == "refresh" else self._missing()
+        wanted = self.cells if options.get("mode") == "refresh" else self._missing()
         cells = [cell for cell in wanted if not failed or self.outcome(cell).error]
-        options = RunOptions(
-            mode=mode, max_images=max_images, max_cost=max_cost, assume_yes=assume_yes, tally=tally
-        )
-        return self._runner.submit(cells, self._outcomes.__setitem__, self._ended, options)
+        return self._runner.submit(cells, self._outcomes.__setitem__, self._ended, tally=tally, **options)
 
     run = blocking("run", submit)
     arun = awaitable("arun", submit)
 
-    def submit_retry(
-        self,
-        *,
-        max_images: int | None = None,
-        max_cost: float | None = None,
-        mode: str | None = None,
-        assume_yes: bool = False,
-    ) -> Job[Grid]:
+    @named_options(RunOptions)
+    def submit_retry(self, **options: Unpack[RunOptions]) -> Job[Grid]:
         """Start asking for what has failed, and for nothing else."""
-        return self.submit(
-            max_images=max_images, max_cost=max_cost, mode=mode, assume_yes=assume_yes, failed=True
-        )
+        return self.submit(failed=True, **options)
 
     retry = blocking("retry", submit_retry)
     aretry = awaitable("aretry", submit_retry)

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beluga_nb.compare.vote import BOTH_BAD, LEFT, RIGHT, Duel
+from beluga_nb.compare.vote import Duel
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle
+from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT
 from beluga_nb.text import plural
 
 if TYPE_CHECKING:

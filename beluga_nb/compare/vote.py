@@ -11,28 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Protocol
 
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, UnknownNameError
-
-LEFT, RIGHT, TIE, BOTH_BAD = ANSWERS = ("left", "right", "tie", "both bad")
-"""What can be said of two pictures."""
+from beluga_nb.store.votes import ANSWERS, Vote
 
 SKIP = "skip"
-
-
-class Cast(Protocol):
-    """A vote, as far as it is counted: two pictures by their SHA-256, and the answer."""
-
-    @property
-    def left(self) -> str: ...
-    @property
-    def right(self) -> str: ...
-    @property
-    def answer(self) -> str: ...
-    @property
-    def voter(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -95,7 +79,7 @@ def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
     ]
 
 
-def duels(votes: Iterable[Cast], among: Iterable[Pair]) -> Iterator[Duel]:
+def duels(votes: Iterable[Vote], among: Iterable[Pair]) -> Iterator[Duel]:
     """Yield what votes say of some pairs; votes on other pictures say nothing here."""
     labels: dict[tuple[str, str], tuple[str, str]] = {}
     for pair in among:
@@ -125,7 +109,7 @@ class Ballot:
     question: Pair | None = None
 
     @classmethod
-    def of(cls, among: Sequence[Pair], *, by_whom: str, votes: Iterable[Cast], rng: random.Random) -> Ballot:
+    def of(cls, among: Sequence[Pair], *, by_whom: str, votes: Iterable[Vote], rng: random.Random) -> Ballot:
         """Begin a session of someone who is not asked again about what they have judged."""
         votes = list(votes)
         judged = {frozenset({vote.left, vote.right}) for vote in votes if vote.voter == by_whom}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.commands.table import CommandCall
 from beluga_nb.commands.usage import help_text
-from beluga_nb.compare.template import filled
 from beluga_nb.console import shown_on
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
@@ -17,6 +16,7 @@ from beluga_nb.magics.parse import Comparison, Help, Prompt, Values, parse
 from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, say, shown, silent
 from beluga_nb.magics.typed import check_no_key
+from beluga_nb.placeholders import filled
 from beluga_nb.result import IncompleteError, Result
 from beluga_nb.session.session import default
 

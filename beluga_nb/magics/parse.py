@@ -20,16 +20,17 @@ from beluga_nb.commands.table import (
 )
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Surface
+from beluga_nb.placeholders import PLACEHOLDER
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
-WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\w*\s*\}\}|\S)+)""")
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
+WORD = re.compile(rf"""\s*({_QUOTED.pattern}|(?:{PLACEHOLDER}|\S)+)""")
 """A word of options, or a text in quotes; a `{{name}}` may hold blanks."""
 
-AXIS = re.compile(r"""\s*((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{\s*[^\W\d]\w*\s*\}\}|[^\s"'])+)""")
+AXIS = re.compile(rf"""\s*((?:{_QUOTED.pattern}|{PLACEHOLDER}|[^\s"'])+)""")
 """The same of an axis, in which texts in quotes may stand anywhere."""
 
 _LABEL = re.compile(r"""\s*([^,:"'\s][^,:"']*)?:(?=["'])""")
-_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")

@@ -13,7 +13,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.workspace import RunOptions, Workspace
+from beluga_nb.compare.workspace import Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
 from beluga_nb.engines.call import Call, Missing, Tally
@@ -50,19 +50,24 @@ class SessionRunner:
         cells: Sequence[Cell],
         arrived: Callable[[Cell, Outcome], None],
         ended: Callable[[BelugaError | None], T],
-        options: RunOptions,
+        *,
+        mode: str | None = None,
+        max_images: int | None = None,
+        max_cost: float | None = None,
+        assume_yes: bool = False,
+        tally: Tally | None = None,
     ) -> Job[T]:
         """Start a run of cells; raise `BelugaError` before anything is sent."""
-        settings = self.resources.settings(mode=options.mode)
-        caps = settings.own_caps(images=options.max_images, cost=options.max_cost)
+        settings = self.resources.settings(mode=mode)
+        caps = settings.own_caps(images=max_images, cost=max_cost)
         own = Budget()
         calls = [
             replace(call, budgets=[*call.budgets, (own, caps)] if call.budgets else ())
             for call in self._calls(cells, settings)
         ]
         if settings.may_ask:
-            self._check(self._missing(calls), settings, caps, assume_yes=options.assume_yes)
-        run = _Run(self.resources, self._engines(calls, options.tally or Tally()))
+            self._check(self._missing(calls), settings, caps, assume_yes=assume_yes)
+        run = _Run(self.resources, self._engines(calls, tally or Tally()))
         cells_and_calls = list(zip(cells, calls, strict=True))
         work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
         longest = max((call.timeout for call in calls), default=0.0)
@@ -115,7 +120,7 @@ class SessionRunner:
         pictures = f"{plan.images} new pictures of {', '.join(plan.models)}"
         check_yes(
             self.resources.confirm(f"{pictures}, {plan.price}: go on?"),
-            unasked=f"{pictures}, {plan.price}: more than {ASK_ABOVE}, and nobody can be asked here.",
+            unasked=f"{pictures}, {plan.price}: more than {ASK_ABOVE}",
             declined=f"{pictures} were not confirmed.",
             nothing="Nothing was sent.",
         )

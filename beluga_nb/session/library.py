@@ -151,7 +151,7 @@ class Library:
             self.resources.notify(history_text(chosen.runs[:_NAMED], more=len(chosen.runs) - _NAMED))
         check_yes(
             self.resources.confirm(f"Forget {chosen}?"),
-            unasked=f"{chosen}: to be forgotten, and nobody can be asked here.",
+            unasked=f"{chosen}: to be forgotten",
             declined=f"{chosen}: not confirmed.",
             nothing="Nothing was removed.",
         )

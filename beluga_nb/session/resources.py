@@ -21,7 +21,6 @@ from beluga_nb.api.dialects import find_dialect
 from beluga_nb.api.endpoint import key_variables
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.plan import Plan, Post
-from beluga_nb.compare.template import filled, names, used
 from beluga_nb.config import keys
 from beluga_nb.config.preferences import Preferences, canonical, resolved
 from beluga_nb.config.project import is_untrusted_file
@@ -36,6 +35,7 @@ from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Hint
 from beluga_nb.keyless import check
+from beluga_nb.placeholders import filled, names, used
 from beluga_nb.process.work import revocable
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
@@ -308,7 +308,7 @@ class Resources:
             pictures = f"{missing.bought} new pictures"
             check_yes(
                 self.confirm(f"{pictures} of {call.request.model}: go on?"),
-                unasked=f"{pictures} are more than {ASK_ABOVE}, and nobody can be asked here.",
+                unasked=f"{pictures} are more than {ASK_ABOVE}",
                 declined=f"{pictures} were not confirmed.",
                 nothing="Nothing was sent.",
             )

@@ -58,7 +58,7 @@ def config(session: Session, call: CommandCall) -> Bundle:
         for each in session.preferences.listed()
         if not named or each.name in named
     ]
-    return table(rows, ("setting", "value", "said by"))
+    return table(rows, ("setting", "value", "set by"))
 
 
 def _value(text: str) -> object:

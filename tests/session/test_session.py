@@ -156,7 +156,7 @@ def test_off_neither_reads_nor_writes(local, tmp_path):
 
 def test_r17_many_pictures_need_a_yes_where_nobody_can_answer(local):
     with pytest.raises(
-        NotConfirmedError, match="11 new pictures are more than 10, and nobody can be asked here"
+        NotConfirmedError, match="11 new pictures are more than 10, and no question can be asked here"
     ):
         local.generate("a fox", n=ASK_ABOVE + 1)
 
