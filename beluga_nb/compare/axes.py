@@ -17,8 +17,8 @@ from beluga_nb.hints import Hint, Remedy
 from beluga_nb.placeholders import filled, names, used
 from beluga_nb.text import sanitize, shown
 
-PARAMETERS = ("size", "quality", "take", "model")
-"""The axes that set a parameter of the request; the model comes last, which makes it the columns."""
+AXIS_PARAMETERS = ("model", "size", "quality", "take")
+"""The parameters of a request that may be an axis."""
 
 PROMPT = "prompt"
 """The axis of whole prompts."""
@@ -212,7 +212,7 @@ class Study:
         }
         terms = {name: text for axis, choice in chosen if axis.replaces for name, text in choice.says.items()}
         template = _replaced(said.pop(PROMPT, self.prompt), terms)
-        asked = {name: said.pop(name) for name in PARAMETERS if name in said}
+        asked = {name: said.pop(name) for name in AXIS_PARAMETERS if name in said}
         return Combination(
             labels={axis.name: by_name[axis.name].label for axis in self.axes},
             template=template,
@@ -257,7 +257,7 @@ class Study:
                             f" “{sanitize(prompt, 60)}”.",
                             "Write it as it stands there, capitals included.",
                         )
-            elif not axis.says & (known | {*PARAMETERS, PROMPT}):
+            elif not axis.says & (known | {*AXIS_PARAMETERS, PROMPT}):
                 raise RequestError(
                     f"There is an axis {axis.name}, and no {{{{{axis.name}}}}} in the prompt.",
                     f"Write {{{{{axis.name}}}}} where its values belong, or take the axis away.",

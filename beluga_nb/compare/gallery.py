@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
@@ -128,7 +129,7 @@ class Gallery(Evaluable):
     def samples(self) -> Sequence[Sample]:
         """The pictures: labels are what their requests say, and the number is that of the sample."""
         asked = [picture.recipe.request for picture in self._pictures]
-        names = [name for name in _LABELS if any(getattr(each, name) for each in asked)]
+        names = [name for name in ("prompt", *AXIS_PARAMETERS) if any(getattr(each, name) for each in asked)]
         return [_sample(picture, names) for picture in self._pictures]
 
     def __repr__(self) -> str:
@@ -143,9 +144,6 @@ def _pictures_of(result: object) -> Sequence[Picture]:
         f"A gallery is made of results, and this is a {type(result).__name__}.",
         "Give what generate() returned, each by itself: gallery(*results). A grid is judged as it is.",
     )
-
-
-_LABELS = ("prompt", "model", "size", "quality", "take")
 
 
 def _sample(picture: Picture, names: Iterable[str]) -> Sample:

@@ -57,10 +57,9 @@ def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, objec
     if call.dry_run:
         say(default.plan(call.prompt, values=values, **_planned(call.options)))
         return None
-    model = call.options.get("model") or default.settings().model
     try:
         tally = Tally()
-        with progress(shell, model, inspect.currentframe(), tally) as beat:
+        with progress(shell, inspect.currentframe(), tally) as beat:
             result = default.submit(call.prompt, values=values, tally=tally, **call.options).result(beat)
     except IncompleteError as error:
         _keep(shell, call, error.result)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.grid import Grid
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, UnknownNameError
@@ -36,7 +37,7 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
     try:
         tally = Tally()
         job = grid.submit(tally=tally, **call.run)
-        line = Progress(pen, tally, "grid", wanted=plan.images, html=lambda: _html(grid))
+        line = Progress(pen, tally, label="grid", wanted=plan.images, html=lambda: _html(grid))
         with drawn(line) as beat:
             job.result(beat)
     except BaseException:
@@ -53,7 +54,7 @@ def _html(grid: Grid) -> str:
 def _grid(call: Comparison, values: Mapping[str, object]) -> Grid:
     axes: dict[str, Any] = {name: _axis_values(given, values) for name, given in call.axes.items()}
     arguments: dict[str, Any] = dict(call.grid)
-    for name in ("model", "size", "quality", "take"):
+    for name in AXIS_PARAMETERS:
         if len(arguments.get(name, ())) == 1:  # A single value is no axis.
             [arguments[name]] = arguments[name]
     prompts = call.prompts[0] if len(call.prompts) == 1 else list(call.prompts)

@@ -18,6 +18,7 @@ from beluga_nb.commands.table import (
     commands_on,
     pairs,
 )
+from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Surface
 from beluga_nb.placeholders import PLACEHOLDER
@@ -36,8 +37,6 @@ _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
 # An entity such as &gt; has a ; of its own, which does not silence the line.
 _ENTITY = re.compile(r"&#?\w+;$")
-
-_LISTS = ("model", "size", "quality", "take")
 
 
 Values = dict[str, Any]
@@ -154,7 +153,7 @@ def _comparison(line: str, cell: str | None, fill: Fill) -> Comparison | None:
         )
     axes = _repeated(typed, "axes", fill)
     grid: Values = {
-        **{each: texts(values[each]) for each in _LISTS if each in values},
+        **{each: texts(values[each]) for each in AXIS_PARAMETERS if each in values},
         **{each: values[each] for each in ("n", "sample", "seed", "allow_unknown_model") if each in values},
         "pairs": [texts(fill(text)) for option, text in typed if option.name == "pairs"],
         "replace": _repeated(typed, "replace", fill),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from beluga_nb.compare.axes import PARAMETERS, Axis, Combination, Study, replacing, whole_prompts
+from beluga_nb.compare.axes import AXIS_PARAMETERS, Axis, Combination, Study, replacing, whole_prompts
 from beluga_nb.compare.cell import Cell
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.tables import axis_of
@@ -40,7 +40,7 @@ class GridMaker:
 
         Raises `RequestError` where they do not fit, and `ImpossibleCombinationError` for what no model takes.
         """
-        single = {name: each for name, each in given.items() if name in PARAMETERS and _is_single(each)}
+        single = {name: each for name, each in given.items() if name in AXIS_PARAMETERS and _is_single(each)}
         study = Study(
             prompt=template if isinstance(template, str) else "",
             axes=(

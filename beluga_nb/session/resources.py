@@ -210,7 +210,9 @@ class Resources:
         request, remarks = self.request(text, settings, **arguments)
         for remark in remarks:
             self.notify(remark)
-        call = replace(self.call(request, settings), tally=tally or Tally())
+        tally = tally or Tally()
+        tally.model = request.model
+        call = replace(self.call(request, settings), tally=tally)
         if values and names(prompt):
             return replace(call, template=prompt, values=used(prompt, values))
         return call

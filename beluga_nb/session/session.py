@@ -204,6 +204,7 @@ class Session:
         """
         fixed = {"n": n, "output_format": output_format, "output_compression": output_compression}
         maker = GridMaker(self.resources, fixed | {"allow_unknown_model": allow_unknown_model})
+        # The model comes last, which makes it the columns.
         axes |= {"size": size, "quality": quality, "take": take, "model": model}
         return maker.make(
             template, axes, replace=replace, pairs=pairs, sample=sample, seed=seed, values=values

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beluga_nb.compare.axes import Axis, Study
+from beluga_nb.compare.axes import AXIS_PARAMETERS, Axis, Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Grid, counts_of
 from beluga_nb.compare.workspace import Workspace
@@ -217,9 +217,8 @@ def _caption(grid: Grid, counts: Mapping[str, int]) -> str:
     return "; ".join(words)
 
 
-_REQUEST_COLUMNS = ("model", "size", "quality", "take")
 _COLUMNS = (
-    *_REQUEST_COLUMNS,
+    *AXIS_PARAMETERS,
     "sample",
     "prompt",
     "revised_prompt",
@@ -250,7 +249,7 @@ def _lines(grid: Grid) -> Iterator[tuple[Cell, PictureRef | None, BelugaError | 
 def _rows(grid: Grid) -> Iterator[Mapping[str, object]]:
     for cell, ref, error in _lines(grid):
         request = ref.recipe.request if ref else cell.request
-        row: dict[str, object] = {name: getattr(request, name) for name in (*_REQUEST_COLUMNS, "prompt")}
+        row: dict[str, object] = {name: getattr(request, name) for name in (*AXIS_PARAMETERS, "prompt")}
         if ref:
             width, height = ref.size
             row |= {

@@ -18,6 +18,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from beluga_nb.compare.plan import Plan
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import LISTENER, shown_on
 from beluga_nb.engines.call import Tally
@@ -161,13 +162,18 @@ class Controller:
             self.state.estimate = ""
             return
         try:
-            plan = await asyncio.to_thread(self.session.plan, **self.arguments)
+            plan = await asyncio.to_thread(self._plan, self.arguments)
         except BelugaError as error:
             self.state.estimate = error.message
         else:
             verb = "to draw" if plan.local else "to buy"
             words = f"{plan.images} {verb}, {plan.recorded} already in the store"
-            self.state.estimate = f"{words}; {plan.price}."
+            missing = f", {plan.missing} not recorded" if plan.missing else ""
+            self.state.estimate = f"{words}{missing}; {plan.price}."
+
+    def _plan(self, arguments: dict[str, Any]) -> Plan:
+        # With a mode of its own, a plan for a replay counts what is missing, as the click would.
+        return self.session.plan(**arguments, mode=self.session.settings().mode)
 
     # Calls.
 

@@ -92,6 +92,14 @@ def test_before_the_click_it_says_what_it_would_take(panel):
     assert settled(panel).state.estimate == ""
 
 
+def test_in_a_replay_it_says_what_is_not_recorded(base_url, tmp_path):
+    ask(panel_at(base_url, tmp_path), "a fox", n=2)
+    panel = panel_at(base_url, tmp_path, BELUGA_MODE="replay")
+    fill(panel, prompt="a fox", n=3)
+    told = settled(panel).state.estimate
+    assert told == "0 to draw, 2 already in the store, 1 not recorded; no cost."
+
+
 def test_what_comes_is_the_magics_own_object(panel):
     ask(panel, "a fox", n=3, size="16:9")
     assert isinstance(panel.result, Result)
