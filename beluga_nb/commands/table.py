@@ -32,7 +32,7 @@ class Option(NamedTuple):
     """An option: its flags, the argument it sets, what its value is called, and its line of help.
 
     Without a `metavar` it is a switch. `type` makes the value from its text, or raises `ValueError` with what
-    is wrong and perhaps what to do. `kind` says what the value is, for the completion: a model, a size, a
+    is wrong and perhaps what to do. `kind` is what the value is, for the completion: a model, a size, a
     variable … One that may stand several times counts as `many`. In a terminal a `positional` one stands
     without its flag, one without help is hidden, and `default` is the value of one that is not given.
     """
@@ -71,7 +71,7 @@ class Words(NamedTuple):
 class Rest(NamedTuple):
     """What the rest of a command's line may be, as one piece: what it is called, and a test of the text.
 
-    `kind` says how it is read: "setting", "alias" or "file".
+    `kind` is how it is read: "setting", "alias" or "file".
     """
 
     metavar: str

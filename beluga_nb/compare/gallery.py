@@ -85,8 +85,8 @@ class Evaluable(ABC):
     def vote(self, *, by: str = "model", voter: str = "", seed: int | None = None) -> Booth | Ranking:
         """Return a booth for blind votes on pictures that differ in `by` alone: which of two is better.
 
-        Nothing that reaches the browser says which is which before the end. Votes are recorded one by one,
-        with the name that the `voter` chooses. In mode "replay" nobody votes, and it is the ranking.
+        Nothing that reaches the browser shows which is which before the end. Votes are recorded one by one,
+        with the name that the `voter` chooses. In mode "replay" it is the ranking instead.
         """
         workspace = self._runner.workspace()
         if not workspace.settings.may_ask:
@@ -100,7 +100,7 @@ class Evaluable(ABC):
         return Booth(Voting(self.samples, workspace.store, by=by, voter=voter, seed=seed, ranking=ranking))
 
     def ranking(self, *, by: str = "model") -> Ranking:
-        """Return the ranking that everybody's votes on these pictures make."""
+        """Return the ranking that all votes on these pictures give."""
         from beluga_nb.compare.rank import ranking
         from beluga_nb.compare.vote import duels, pairs
 
@@ -127,7 +127,7 @@ class Gallery(Evaluable):
 
     @property
     def samples(self) -> Sequence[Sample]:
-        """The pictures: labels are what their requests say, and the number is that of the sample."""
+        """The pictures: labels are the parameters of their requests, and the number is that of the sample."""
         asked = [picture.recipe.request for picture in self._pictures]
         names = [name for name in ("prompt", *AXIS_PARAMETERS) if any(getattr(each, name) for each in asked)]
         return [_sample(picture, names) for picture in self._pictures]

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 DONE, FAILED, UNKNOWN, NOT_SENT = STATES = ("done", "failed", "unknown", "not sent")
-"""How a cell stands: "unknown" may have been billed, and what nobody has asked for yet was not sent."""
+"""The state of a cell: "unknown" may have been billed; "not sent" was not asked for yet, or not sent."""
 
 WAITING = "on its way"
-"""… and what someone is waiting for, which ends as one of them."""
+"""The state of a cell while its call is under way."""
 
 _ONLY = "Its result is grid[()]."
 _NO_NAME = re.compile(r"[^\w.-]+")
@@ -236,7 +236,7 @@ class Grid(Evaluable):
     def export(self, folder: str | Path, *, metadata: str = "auto") -> list[Path]:
         """Write each picture to a file of its own, named after its labels, and return where.
 
-        `metadata` says where the recipe goes, as in `Picture.save`.
+        `metadata` is where the recipe goes, as in `Picture.save`.
         """
         folder = path_of(folder)
         try:
@@ -321,7 +321,7 @@ def counts_of(states: Mapping[Cell, str]) -> dict[str, int]:
 
 
 def _open_calls(store: Store) -> dict[Request, bool]:
-    """Return the calls without a known end, and whether someone is waiting for each still."""
+    """Return the calls without a known end, and whether each is still under way."""
     calls = sorted(pending.calls(store), key=lambda call: call.on_its_way)
     return {call.request.slice(0): call.on_its_way for call in calls}
 

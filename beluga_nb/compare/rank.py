@@ -69,8 +69,8 @@ class Ranking:
     """Names by how they fared in votes, sorted by the lower bound: who was hardly compared does not lead.
 
     `wins[i][j]` is how often the standing `i` won against `j`, a tie as half. `alike` are neighbours that the
-    votes do not tell apart; `votes` are those that compare, and `bad` those that found both bad. `caveat`
-    says what else is to be known.
+    votes do not separate; `votes` are those that compare, and `bad` those that found both bad. `caveat`
+    is a remark on what was compared.
     """
 
     by: str
@@ -93,20 +93,20 @@ class Ranking:
 
     @property
     def note(self) -> str:
-        """What the votes are good for, in words."""
-        return " ".join(filter(None, [self._told(), self._bad(), self.caveat]))
+        """How much the votes show, in words."""
+        return " ".join(filter(None, [self._summary(), self._bad(), self.caveat]))
 
-    def _told(self) -> str:
+    def _summary(self) -> str:
         if not self.votes:
             return "No votes yet: nothing can be said."
-        told = f"{plural(self.votes, 'vote')}."
+        words = f"{plural(self.votes, 'vote')}."
         if self.too_few:
             widest = max((each.high - each.low) / 2 for each in self.standings)
             leave = "leaves" if self.votes == 1 else "leave"
-            told = f"Too few votes: {self.votes} {leave} up to ±{widest:.0f} Elo points."
+            words = f"Too few votes: {self.votes} {leave} up to ±{widest:.0f} Elo points."
         if self.alike:
-            told += " Not told apart: " + "; ".join(f"{one} and {other}" for one, other in self.alike) + "."
-        return told
+            words += " Not told apart: " + "; ".join(f"{one} and {other}" for one, other in self.alike) + "."
+        return words
 
     def _bad(self) -> str:
         return f"{plural(self.bad, 'vote')} found both bad, which ranks nobody." if self.bad else ""
@@ -124,7 +124,7 @@ class Ranking:
 
 
 def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ranking:
-    """Return the ranking that votes make; `names` are ranked even where nobody has voted on them."""
+    """Return the ranking that votes make; `names` are ranked even without votes on them."""
     votes = list(votes)
     found = list(
         dict.fromkeys([*names, *sorted({each for vote in votes for each in (vote.left, vote.right)})])

@@ -33,7 +33,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Scores(Sequence[float | None]):
-    """What a metric gave for each picture, in order; None where it failed: `errors` says why."""
+    """What a metric gave for each picture, in order; None where it failed, for a reason in `errors`."""
 
     name: str
     version: str

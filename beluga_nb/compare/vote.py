@@ -1,7 +1,7 @@
-"""Blind votes: which two pictures are asked about next, and what votes say of what they differ in.
+"""Blind votes: which two pictures are compared next, and what the votes mean for the labels they differ in.
 
 Two pictures are a pair when their labels agree in all but one, `by`, and they have the same number. Nothing
-here shows anything, reads a clock or draws lots but with the `rng` that is given.
+here shows anything or reads a clock, and the `rng` that is passed is the only source of chance.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
 
 
 def duels(votes: Iterable[Vote], among: Iterable[Pair]) -> Iterator[Duel]:
-    """Yield what votes say of some pairs; votes on other pictures say nothing here."""
+    """Yield the votes on some pairs, by label; votes on other pictures are left out."""
     labels: dict[tuple[str, str], tuple[str, str]] = {}
     for pair in among:
         left, right = pair.left, pair.right
@@ -95,7 +95,7 @@ def duels(votes: Iterable[Vote], among: Iterable[Pair]) -> Iterator[Duel]:
 class Ballot:
     """A voting session: the `question` to be shown, what was answered so far, and what is left.
 
-    The pair comes next whose labels were compared least, by anybody; what was skipped comes again at the end.
+    The pair comes next whose labels were compared least, by all voters; skipped pairs come again at the end.
     `before` counts the votes that were there when the session began.
 
     >>> ballot = Ballot.of([], by_whom="", votes=[], rng=random.Random(1))
@@ -133,7 +133,7 @@ class Ballot:
         if answer not in {*ANSWERS, SKIP}:
             raise UnknownNameError("answer", answer, [*ANSWERS, SKIP])
         if self.question is None:
-            raise RequestError("There is nothing left to compare.", "The ranking shows what was said.")
+            raise RequestError("There is nothing left to compare.", "The ranking shows the outcome.")
         return replace(self, given=(*self.given, (self.question, answer)))._asking(rng)
 
     def undone(self) -> Ballot:

@@ -43,7 +43,7 @@ _COLAB = {
         Hint("Switch on its notebook access, behind the key symbol at the left; then run ", _STATUS, "."),
     ),
     "TimeoutException": Withheld(
-        f"Colab did not say whether its secrets have {VARIABLE}: nobody answered its question in time.",
+        f"Colab's question about the secret {VARIABLE} was not answered in time.",
         Hint("Run ", _STATUS, " and grant access, or log in with ", Remedy("login"), "."),
     ),
 }

@@ -103,7 +103,7 @@ class Ignored:
 
 
 class NotTakenError(Exception):
-    """A setting of a file is not used; the message says why."""
+    """A setting of a file is not used, for the reason in the message."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Proposal:
     def _origin(self) -> str:
         place = self.baseline.places.get(self.name)
         comma = "," if place and place.endswith(TRUSTED) else ""
-        return f"which {place}{comma} says" if place else "the default"
+        return f"which {place}{comma} sets" if place else "the default"
 
 
 Rule = Callable[[Proposal], object]

@@ -14,7 +14,7 @@ from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface
 from beluga_nb.magics.parse import Comparison, Help, Prompt, Values, parse
 from beluga_nb.magics.progress import progress
-from beluga_nb.magics.shown import display, say, shown, silent
+from beluga_nb.magics.shown import display, print_text, shown, silent
 from beluga_nb.magics.typed import check_no_key
 from beluga_nb.placeholders import filled
 from beluga_nb.result import IncompleteError, Result
@@ -32,7 +32,7 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
         call = parse(line, cell, fill=lambda text: filled(text, values))
         match call:
             case Help():
-                say(help_text())
+                print_text(help_text())
                 return None
             case CommandCall():
                 from beluga_nb.magics.commands import run  # Lazy import: a picture needs none of it.
@@ -55,7 +55,7 @@ def _answered(shell: InteractiveShell, call: Prompt | Comparison, values: Mappin
 
 def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, object] | None) -> Result | None:
     if call.dry_run:
-        say(default.plan(call.prompt, values=values, **_planned(call.options)))
+        print_text(default.plan(call.prompt, values=values, **_planned(call.options)))
         return None
     try:
         tally = Tally()

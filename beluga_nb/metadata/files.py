@@ -26,8 +26,8 @@ _SIGNED = "The picture is signed (C2PA), and any change makes the signature inva
 def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str], *, how: str) -> None:
     """Write a picture with its metadata.
 
-    If embedding is impossible, a sidecar is written and a warning says why. Raises `UnknownNameError` if
-    `how` is not one of `WAYS`, and `StoreError` if the file cannot be written.
+    If embedding is impossible, a sidecar is written and a warning gives the reason. Raises
+    `UnknownNameError` if `how` is not one of `WAYS`, and `StoreError` if the file cannot be written.
     """
     if how not in WAYS:
         raise UnknownNameError("way to save metadata", str(how), WAYS)

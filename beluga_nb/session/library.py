@@ -116,7 +116,7 @@ class Library:
         return forget(store, chosen)
 
     def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
-        """Write a notebook and the recordings that it needs to a zip: beside it, or where `to` says."""
+        """Write a notebook and the recordings that it needs to a zip: beside it, or to the file `to`."""
         from beluga_nb.store.pack import pack
 
         notebook = path_of(notebook)

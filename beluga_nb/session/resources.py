@@ -1,7 +1,7 @@
 """What all calls of a session share: settings, keys, stores, budgets, and the engine room.
 
-Here a request becomes a `Call`, which is checked, planned and answered; sessions and grids do no more than
-say which.
+Here a request becomes a `Call`, which is checked, planned and answered; sessions and grids only choose the
+requests.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def _listing(resources: Resources, settings: Settings, find: Callable[..., list[
     try:
         there = _ask_models(resources, backend)
     except EngineError as error:
-        return Listing(find(), note=f"{settings.provider} did not say what it has. {error.message}")
+        return Listing(find(), note=f"{settings.provider} did not list its models. {error.message}")
     return catalog.compared(find(), find(among=there), there, service=settings.provider)
 
 

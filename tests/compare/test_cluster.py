@@ -223,7 +223,7 @@ def test_a_worker_that_dies_once_costs_nothing(workers, tmp_path):
 
 
 def test_when_the_last_worker_is_gone_nobody_waits_for_ever(workers, monkeypatch):
-    monkeypatch.setattr(cluster, "NOBODY_FOR", 2.0)
+    monkeypatch.setattr(cluster, "EMPTY_FOR", 2.0)
     workers.start("", "--no-nanny")
     began = time.monotonic()
     with pytest.raises(RequestError) as caught:
