@@ -262,6 +262,7 @@ SETTINGS = {
 }
 """The settings, each with its line of help; `config/settings.py` has their types and defaults."""
 
+# A dash after the equals sign: "alias poster=a cat" is a prompt.
 _NAMED = re.compile(r"[A-Za-z][\w.-]*=(?:\s*-.*)?")
 
 

@@ -180,6 +180,7 @@ class Study:
         """Yield the combinations in the order of the axes, the last of them changing fastest."""
         numbers: Iterable[int] = range(self.total)
         if self.sample is not None and self.sample < self.total:
+            # Numbers are drawn, not combinations: there may be more of these than fit into memory.
             numbers = sorted(random.Random(self.seed).sample(range(self.total), self.sample))
         return map(self._combination, numbers)
 
@@ -203,6 +204,7 @@ class Study:
 
     def _combination(self, number: int) -> Combination:
         chosen: list[tuple[Axis, Choice]] = []
+        # The digits of a number with mixed bases: the last dimension changes fastest.
         for axes in reversed(self.dimensions):
             number, place = divmod(number, len(axes[0].choices))
             chosen[:0] = [(axis, axis.choices[place]) for axis in axes]
@@ -274,6 +276,7 @@ class Study:
 
     def _check_count(self) -> None:
         if self.sample is not None:
+            # True is an int in Python.
             if isinstance(self.sample, bool) or self.sample < 1:
                 raise RequestError(f"sample is {self.sample!r}.", "Give a whole number from 1 on.")
             if self.seed is None:
@@ -292,7 +295,8 @@ class Study:
 def _replaced(prompt: str, terms: Mapping[str, str]) -> str:
     if not terms:
         return prompt
-    # At once, the longest first: what was put in is not looked at again.
+    # In one pass, so that a replacement is not replaced again; the longest first, since one term may begin
+    # like another.
     pattern = "|".join(map(re.escape, sorted(terms, key=len, reverse=True)))
     return re.sub(pattern, lambda match: terms[match[0]], prompt)
 

@@ -133,6 +133,7 @@ class Grid(Evaluable):
 
     def states(self, workspace: Workspace | None = None) -> dict[Cell, str]:
         """Return how each cell stands; what is not run yet by the store of the workspace."""
+        # The store is read only where something is open: a shown grid is rendered many times.
         left = [cell for cell in self.cells if cell not in self._outcomes]
         calls = _open_calls((workspace or self._runner.workspace()).store) if left else {}
         return {cell: self._state(cell, calls) for cell in self.cells}
@@ -273,6 +274,7 @@ class Grid(Evaluable):
         if cause:
             raise cause
         errors = list(self.errors.values())
+        # One error for all that is not recorded, so that its list is complete.
         if missing := [each for error in errors if isinstance(each := causes(error)[0], NotRecordedError)]:
             raise NotRecordedError(*dict.fromkeys(line for error in missing for line in error.missing))
         if errors and not any(outcome.pictures for outcome in self._outcomes.values()):
@@ -322,6 +324,7 @@ def counts_of(states: Mapping[Cell, str]) -> dict[str, int]:
 
 def _open_calls(store: Store) -> dict[Request, bool]:
     """Return the calls without a known end, and whether each is still under way."""
+    # Of several calls for the same, the one that is under way counts.
     calls = sorted(pending.calls(store), key=lambda call: call.on_its_way)
     return {call.request.slice(0): call.on_its_way for call in calls}
 
@@ -365,6 +368,7 @@ class _Samples(Sequence[Sample]):
             or "picture"
             for labels, number, _ in self._of
         ]
+        # Some file systems ignore case.
         twice = {name for name, count in Counter(map(str.casefold, words)).items() if count > 1}
         named = [
             f"{place:03}-{name}" if name.casefold() in twice else name for place, name in enumerate(words, 1)

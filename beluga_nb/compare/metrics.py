@@ -35,7 +35,7 @@ def sharpness(image: Image) -> float:
     Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a comparative study", ICPR 2000.
     """
     grey = _grey(image)
-    if min(grey.shape) < 3:
+    if min(grey.shape) < 3:  # no pixel has four neighbours
         return 0.0
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
     return float(laplacian.var())
@@ -108,7 +108,7 @@ def alike(fingerprints: Sequence[int], *, within: int = NEAR) -> list[list[int]]
 
 def _rgb(image: Image) -> NDArray[np.float64]:
     small = flatten(image)
-    small.thumbnail((EDGE, EDGE))
+    small.thumbnail((EDGE, EDGE))  # smaller ones are not enlarged, which would blur them
     return np.asarray(small, dtype=np.float64)
 
 

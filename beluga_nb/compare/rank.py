@@ -133,6 +133,7 @@ def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ran
     wins = wins_of(compared, found)
     strengths, spread = fitted(wins)
     half = SURE * np.sqrt(np.diag(spread))
+    # Rounded, since the last digits differ between machines, and a replay must not.
     order = sorted(
         range(len(found)), key=lambda each: (-round(float(strengths[each] - half[each]), 9), found[each])
     )
@@ -188,8 +189,8 @@ def fitted(wins: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
         slope, curve = _derivatives(wins, games, strengths)
         step = np.linalg.solve(curve, slope) if count else slope
         longest = float(np.abs(step).max(initial=0.0))
-        strengths = strengths + step * min(1.0, 2 / longest if longest else 1.0)  # never far at once
-        if longest < 1e-10:
+        strengths = strengths + step * min(1.0, 2 / longest if longest else 1.0)  # full steps may diverge
+        if longest < 1e-10:  # converged
             break
     _, curve = _derivatives(wins, games, strengths)
     # All strengths may move together by as much as the prior allows: of the distances that is no part.

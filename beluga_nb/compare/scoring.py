@@ -38,6 +38,7 @@ def score(
     """Return the scores of pictures: recorded ones, and what the metric gives for the others."""
     if not name.strip():
         raise RequestError("The score has no name.", 'Give it one: score("width", function)')
+    # Not among `METRICS`, which users are offered: a fingerprint is no quality.
     built_in = FINGERPRINT if name == "fingerprint" else METRICS.get(name)
     if metric is None and built_in and version is None:
         metric, version = built_in.function, built_in.version

@@ -68,6 +68,7 @@ def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
     for place, sample in enumerate(samples):
         if by not in sample.labels:
             raise UnknownNameError("axis", by, sample.labels)
+        # Sorted, since samples of several results may have their labels in different orders.
         others = sorted((name, label) for name, label in sample.labels.items() if name != by)
         entrant = Entrant(place, sample.picture.sha256, sample.labels[by])
         found.setdefault((*others, sample.number), []).append(entrant)
@@ -114,6 +115,7 @@ class Ballot:
         votes = list(votes)
         judged = {frozenset({vote.left, vote.right}) for vote in votes if vote.voter == by_whom}
         fresh = [pair for pair in among if pair.pictures not in judged]
+        # Of pairs that were compared equally often, the first is asked about: their order is drawn here.
         rng.shuffle(fresh)
         before = Counter(frozenset({duel.left, duel.right}) for duel in duels(votes, among))
         return cls(left=tuple(fresh), before=before)._asking(rng)

@@ -168,7 +168,7 @@ class KeyResolver:
 
     def take(self, typed: Secret) -> Secret:
         """Use a key that was typed, instead of all others; raise `SettingsError` where it is malformed."""
-        self._used.append(typed)
+        self._used.append(typed)  # redacted even if it is refused in the next line
         self._typed = checked(typed)
         return typed
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mapping[str, object]) -> object:
     """Do what a line or cell asks for; return what it gives, which IPython shows if it is the last line."""
     with shown_on(Surface.MAGIC):
+        # First: an error of the parser would quote the line.
         check_no_key(shell, line, cell)
         values = {**shell.user_ns, **local_ns}
         call = parse(line, cell, fill=lambda text: filled(text, values))
@@ -62,6 +63,7 @@ def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, objec
         with progress(shell, inspect.currentframe(), tally) as beat:
             result = default.submit(call.prompt, values=values, tally=tally, **call.options).result(beat)
     except IncompleteError as error:
+        # What arrived was paid for: it is bound and shown before the error is.
         _keep(shell, call, error.result)
         if not call.quiet:
             display(error.result)

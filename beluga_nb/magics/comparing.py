@@ -26,6 +26,7 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
     """Run the grid that a cell asks for; what has arrived is kept and shown, however it ends."""
     with listening() as was_printed:
         grid = _grid(call, values)
+    # Before it runs, so that an interrupted grid can go on.
     if call.output:
         shell.user_ns[call.output] = grid
     plan = grid.plan(mode=call.run.get("mode"))

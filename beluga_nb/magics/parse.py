@@ -31,6 +31,7 @@ WORD = re.compile(rf"""\s*({_QUOTED.pattern}|(?:{PLACEHOLDER}|\S)+)""")
 AXIS = re.compile(rf"""\s*((?:{_QUOTED.pattern}|{PLACEHOLDER}|[^\s"'])+)""")
 """The same of an axis, in which texts in quotes may stand anywhere."""
 
+# A label ends with a colon only before a quote: 16:9 is a value.
 _LABEL = re.compile(r"""\s*([^,:"'\s][^,:"']*)?:(?=["'])""")
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
@@ -95,6 +96,7 @@ def parse(line: str, cell: str | None = None, *, fill: Fill = str) -> Call:
     if cell is None and (command := _command(line.strip())) is not None:
         return command
     typed, rest = _typed(line.lstrip() if cell is None else line.strip(), OPTIONS)
+    # Known before values are converted: --raw holds for the options before it, too.
     raw = any(option.name == "raw" for option, _ in typed)
     options = _converted(typed, fill=str if raw else fill)
     if options.pop("help", False):
@@ -117,6 +119,7 @@ def _is_silenced(line: str) -> bool:
 
 
 def _command(line: str) -> CommandCall | None:
+    # The bare %beluga is a question about the state.
     name, _, after = (line or "status").partition(" ")
     command, after = commands_on(Surface.MAGIC).get(name), after.strip()
     if command is None:
@@ -178,6 +181,7 @@ def prompts_of(text: str) -> list[str]:
     >>> prompts_of("a fox\\n---\\nan owl, -- really\\n")
     ['a fox', 'an owl, -- really\\n']
     """
+    # The last prompt keeps its end, as a cell with a single prompt does.
     pieces = _RULE.split(text)
     return [piece.removesuffix("\n") for piece in pieces[:-1]] + pieces[-1:]
 

@@ -31,6 +31,7 @@ class Setting(_Trait):
 
     def set(self, obj: HasTraits, value: object) -> None:
         """Set it for this kernel, or as the profile's while the extension is loading."""
+        # The profile ranks below beluga.toml and the environment; what is set later ranks above them.
         if isinstance(obj, BelugaMagics) and obj.loading:
             _default().preferences.profile[str(self.name)] = value
         else:
@@ -47,6 +48,7 @@ def _default() -> Any:
 class BelugaMagics(Magics):
     """%beluga and %%beluga, and their settings, which `beluga.toml` and BELUGA_* can set too."""
 
+    # While it is made, traitlets sets the values of IPython's profile.
     loading = True
 
     # A trait for each setting, so that `%config BelugaMagics` lists, completes and sets all of them.

@@ -76,6 +76,7 @@ def read(path: Path) -> Saved:
     media_type = sniff(data)
     if media_type is None:
         raise MetadataError(f"'{path.name}' is no PNG, JPEG or WebP.", "A recipe lies in a saved picture.")
+    # Read first: a sidecar is the only recipe of a signed picture, or of a damaged one.
     beside = _sidecar_recipe(sidecar(path))
     try:
         bare, inside = strip(data, media_type), extract(data, media_type)

@@ -69,6 +69,7 @@ class GridMaker:
         settings = self.resources.settings()
         check({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
         cells: list[Cell] = []
+        # Each remark and each reason once: one may hold for thousands of combinations.
         remarks: dict[str, None] = {}
         impossible: dict[str, list[Combination]] = {}
         combinations = list(study.combinations())
@@ -79,6 +80,7 @@ class GridMaker:
                 impossible.setdefault(str(error).replace("\n", " "), []).append(each)
                 continue
             remarks |= dict.fromkeys(words)
+            # A prompt without placeholders is its own template.
             template = each.template if each.values else None
             cells.append(Cell(labels=each.labels, request=request, template=template, values=each.values))
         if impossible:

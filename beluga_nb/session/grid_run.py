@@ -60,6 +60,7 @@ class SessionRunner:
         """Start a run of cells; raise `BelugaError` before anything is sent."""
         settings = self.resources.settings(mode=mode)
         caps = settings.own_caps(images=max_images, cost=max_cost)
+        # A budget of this run alone: what was made before does not count.
         own = Budget()
         calls = [
             replace(call, budgets=[*call.budgets, (own, caps)] if call.budgets else ())
@@ -166,10 +167,12 @@ class _Run:
         call = replace(call, template=cell.template, values=cell.values)
         try:
             result, error = await self.resources.ask(call, engine), None
+        # Some of the pictures arrived: the cell has both, these and the error.
         except IncompleteError as incomplete:
             result, error = incomplete.result, incomplete
         except BelugaError as failure:
             return Outcome(error=failure)
+        # On a thread, since it looks into the store.
         return Outcome(await asyncio.to_thread(_refs, result, call), error)
 
 

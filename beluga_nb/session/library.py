@@ -38,6 +38,7 @@ class Library:
     def open(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or the one that another folder's settings name."""
         settings = self.resources.settings(folder)
+        # Another folder's store is used once, so its index is not kept in memory.
         return Store(settings.store) if folder else self.resources.store(settings)
 
     def history(
@@ -110,7 +111,7 @@ class Library:
         store = self.open()
         chosen = choose(store, names, older=older, prompt=prompt, everything=everything)
         if not chosen:
-            return Forgotten(chosen)
+            return Forgotten(chosen)  # nothing to ask about
         if not assume_yes:
             self._confirm(chosen)
         return forget(store, chosen)

@@ -131,6 +131,7 @@ class Resources:
 
     def store(self, settings: Settings) -> Store:
         """Return the store of some settings: the same object as before, which has its index in memory."""
+        # A mode that records nothing writes no index either.
         indexing = settings.writes_store
         return self._stores.setdefault((settings.store, indexing), Store(settings.store, indexing=indexing))
 
@@ -141,6 +142,7 @@ class Resources:
     def budgets(self, settings: Settings) -> list[tuple[Budget, Caps]]:
         """Return all budgets that hold, with their caps: no file that is untrusted frees from one."""
         budgets = [self.budget_of(settings)]
+        # An untrusted file may name a new store or budget, in which nothing is spent yet.
         moved = any(is_untrusted_file(settings.places.get(name)) for name in ("budget", "store"))
         if settings.budget != "session" and moved:
             budgets.append(self.budget)
@@ -224,6 +226,7 @@ class Resources:
 
     def calls(self, requests: Sequence[Request], settings: Settings) -> list[Call]:
         """Return a call for each request; those for one model share all that was decided."""
+        # A grid has thousands of requests for a few models; keys and budgets are looked up once for each.
         by_model: dict[str, Call] = {}
         for request in requests:
             if request.model not in by_model:
@@ -239,6 +242,7 @@ class Resources:
             view=self.view(settings, store),
             regenerate=self.regenerate,
         )
+        # Free previews, and calls that are only replayed, count in no budget.
         metered = call.may_ask and call.backend.is_metered
         return replace(call, budgets=self.budgets(settings) if metered else ())
 
@@ -269,6 +273,7 @@ class Resources:
 
         Raises `BelugaError` where it must not be asked for as things stand.
         """
+        # Many calls share one store, whose lost calls are read from the disk.
         left = cache(pending.left)
         found = [call.missing(left) for call in calls]
         for each in found:
@@ -367,6 +372,7 @@ class Resources:
         It touches the store on threads only: other calls share the event loop.
         """
         async with self._as_take(call) as call:
+            # Before the call: after it, all of its pictures are recorded.
             saved = await asyncio.to_thread(call.saved)
             try:
                 result = await engine(call.request)

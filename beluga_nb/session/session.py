@@ -286,6 +286,7 @@ class Session:
 default = Session()
 """The session behind `beluga_nb.generate` and the magics; it starts nothing before the first call."""
 
+# A forked child spends from the budget of its parent.
 default.resources.budget = Budget.inherited()
 
 generate = default.generate

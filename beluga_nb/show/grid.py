@@ -45,6 +45,7 @@ def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
     view = _view(workspace, writing=workspace.settings.writes_store)
     sources = _Sources(view)
     table = table_of(grid, sources, workspace=workspace)
+    # The sheet is one more picture in the notebook.
     light = view.embed in {"preview", "original"} and sources.count <= MOST_SHOWN
     sheet = _small_sheet(grid, table, view) if with_sheet and light else None
     return grid_bundle(table, more=sources.more, sheet=sheet)
@@ -69,9 +70,11 @@ def style_of(grid: Grid, workspace: Workspace) -> Styler:
 
 def write_sheet_of(grid: Grid, path: Path, *, edge: int, limit: int) -> None:
     """Write a grid as one labelled picture."""
-    from beluga_nb.show.sheet import write_sheet
+    from beluga_nb.show.sheet import sheet_png
 
-    write_sheet(path, table_of(grid, edge=edge), edge=edge, limit=limit)
+    if path.suffix.lower() != ".png":
+        raise RequestError(f"'{path.name}' is no name for a sheet.", "It is a PNG: sheet('cats.png')")
+    _write(path, sheet_png(table_of(grid, edge=edge), edge=edge, limit=limit))
 
 
 def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
@@ -79,8 +82,12 @@ def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
     from beluga_nb.show.page import page
 
     html = page(table_of(grid, _original if originals else _small), title=path.stem)
+    _write(path, redact(html).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
     try:
-        write_file(path, redact(html).encode())
+        write_file(path, data)
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
@@ -93,13 +100,9 @@ def _view(workspace: Workspace, *, writing: bool) -> StoreView:
     )
 
 
-def _no_source(_: PictureRef) -> str:
-    return ""
-
-
 def table_of(
     grid: Grid,
-    source: Callable[[PictureRef], str] = _no_source,
+    source: Callable[[PictureRef], str] = lambda _: "",
     *,
     edge: int = EDGE,
     workspace: Workspace | None = None,
@@ -181,6 +184,7 @@ def _small_sheet(grid: Grid, table: Table, view: StoreView) -> Preview | None:
     with suppress(InvalidImageError, StoreError, RequestError):
         small = [ref.preview() for cell in grid.cells for ref in grid.outcome(cell).pictures]
         parts = [each for each in small if each]
+        # The store keeps a sheet by its parts, so it is made of all of them or not at all.
         if parts and len(parts) == len(small):
             return view.labelled(parts, lambda: small_sheet(table), words_of(table))
     return None

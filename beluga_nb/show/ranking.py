@@ -52,7 +52,7 @@ def _row(place: int, standing: Standing) -> tuple[str, ...]:
 
 
 def _signed(value: float) -> str:
-    rounded = round(value)
+    rounded = round(value)  # before the sign: -0.4 is 0, not −0
     return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)}"
 
 
@@ -95,6 +95,7 @@ def ranking_svg(ranking: Ranking) -> str:
     low = min((each.low for each in ranking.standings), default=0.0)
     high = max((each.high for each in ranking.standings), default=0.0)
     step = _step(high - low)
+    # Whole steps beyond both ends, so that no bar leaves the plot.
     ticks = range(math.floor(low / step) * step, math.ceil(high / step) * step + 1, step)
     height = _ROW * len(ranking.standings)
     scale = (_WIDTH - _LEFT - _RIGHT) / max(ticks[-1] - ticks[0], 1)

@@ -39,7 +39,7 @@ def status(session: Session, _: CommandCall) -> Bundle:
 
 def models(session: Session, call: CommandCall) -> Bundle:
     """Return a table of the models."""
-    filters = dict(call.options)
+    filters = dict(call.options)  # popped from below
     return models_table(session.models(filters.pop("search", ""), **filters))
 
 
@@ -65,6 +65,7 @@ def _value(text: str) -> object:
     import tomllib  # Lazy import: it is needed only where a setting changes.
 
     try:
+        # As in beluga.toml; a text needs no quotes here.
         return tomllib.loads(f"value = {text}")["value"] if text else None
     except tomllib.TOMLDecodeError:
         return text

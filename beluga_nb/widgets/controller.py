@@ -84,6 +84,7 @@ class Controller:
         self._decoded: comparison.Decoded = {}
         self._list_models()
         self._apply_settings(session.settings())
+        # Observed only now: the lines above set the same traits.
         state.observe(lambda _: self._list_models(), "search")
         state.observe(lambda change: self._model_changed(change.new), "model")
         state.observe(lambda _: self._describe_size(), "size")
@@ -302,6 +303,7 @@ class Controller:
     def choose(self, piece: Piece) -> Job[None]:
         """Enlarge a picture, and show its recipe, its cell and its note."""
         state = self.state
+        # The small preview is shown until the enlarged one is made.
         state.chosen, state.original, state.enlarged = piece, None, piece.preview
         state.recipe = recipe_text(piece.picture)
         state.cell, state.cell_shown = cell_of(piece.result), False
@@ -310,7 +312,7 @@ class Controller:
 
     async def _enlarge(self, piece: Piece) -> None:
         self.state.enlarged = await asyncio.to_thread(enlarged, piece.picture)
-        self.state.marks = await asyncio.to_thread(self.data.marks)
+        self.state.marks = await asyncio.to_thread(self.session.store.marks)
         self._show_mark(piece)
 
     def _show_mark(self, piece: Piece) -> None:
@@ -332,7 +334,7 @@ class Controller:
         return self._start(partial(self._write_mark, piece, favourite=favourite, note=note))
 
     async def _write_mark(self, piece: Piece, *, favourite: bool, note: str) -> None:
-        mark = await asyncio.to_thread(self.data.mark, piece.picture, favourite=favourite, note=note)
+        mark = await asyncio.to_thread(self.session.store.mark, piece.picture, favourite=favourite, note=note)
         self.state.marks = {**self.state.marks, mark.picture: mark}
         self._show_mark(piece)
         self.search_history()
@@ -439,7 +441,7 @@ class Controller:
         return self._start(partial(self._recall, found.name))
 
     async def _recall(self, name: str) -> None:
-        await self._add(await asyncio.to_thread(self.data.recall, name))
+        await self._add(await asyncio.to_thread(self.session.store.recall, name))
 
     # Jobs.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import beluga_nb.catalog as catalog
 from beluga_nb.catalog import Model, Size
-from beluga_nb.result import Bundle, Picture, Preview, Result
+from beluga_nb.result import Bundle, Preview, Result
 from beluga_nb.session.session import Session
 from beluga_nb.show.history import thumbnails_of
 from beluga_nb.store.marks import Mark
@@ -67,7 +67,7 @@ class PanelData:
         library = self.session.store
         marks, store = library.marks(), library.open()
         history = library.history(text, model=model, since=since, until=until, limit=_ALL)
-        runs = [run for run in history.runs if run.count]
+        runs = [run for run in history.runs if run.count]  # refusals have no picture
         if favourites:
             runs = [run for run in runs if _is_favourite(run, marks)]
         found = [
@@ -83,18 +83,6 @@ class PanelData:
             for run in runs[:limit]
         ]
         return found, max(0, len(runs) - limit)
-
-    def recall(self, run: str) -> Result:
-        """Return the recorded pictures of a run."""
-        return self.session.store.recall(run)
-
-    def marks(self) -> dict[str, Mark]:
-        """Return which pictures are favourites, and the notes on them, by SHA-256."""
-        return self.session.store.marks()
-
-    def mark(self, picture: Picture, *, favourite: bool, note: str) -> Mark:
-        """Record whether a picture is a favourite, and a note; raise `StoreError` if not possible."""
-        return self.session.store.mark(picture, favourite=favourite, note=note)
 
     def still(self, results: Sequence[Result]) -> Bundle:
         """Return several results as what a saved notebook shows of them, without anything that moves."""
