@@ -438,7 +438,7 @@ class Controller:
 
     def recall(self, found: Found) -> Job[None]:
         """Add a recorded run to the gallery."""
-        return self._start(partial(self._recall, found.name))
+        return self._start(partial(self._recall, found.run.name))
 
     async def _recall(self, name: str) -> None:
         await self._add(await asyncio.to_thread(self.session.store.recall, name))

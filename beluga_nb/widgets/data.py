@@ -19,13 +19,9 @@ _EDGE = 256  # pixels of the longer side of a run's first picture
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A recorded run that has pictures: its name, what was asked, and its first picture, small."""
+    """A recorded run that has pictures, whether one is a favourite, and its first picture, small."""
 
-    name: str
-    prompt: str
-    model: str
-    created: int
-    count: int
+    run: Run
     favourite: bool
     preview: Preview | None
 
@@ -72,11 +68,7 @@ class PanelData:
             runs = [run for run in runs if _is_favourite(run, marks)]
         found = [
             Found(
-                name=run.name,
-                prompt=run.request.prompt,
-                model=run.request.model,
-                created=run.created,
-                count=run.count,
+                run=run,
                 favourite=_is_favourite(run, marks),
                 preview=next(thumbnails_of(store, run, most=1, edge=_EDGE), None),
             )

@@ -158,7 +158,9 @@ def progress(say):
     drawn = []
     pen = SimpleNamespace(draw=lambda *told: drawn.append(told[0]), erase=list)
     line = Progress(
-        pen, SimpleNamespace(asked=1, arrived=0), say("model"), iter([0.0, 9.0, 9.0, 9.0]).__next__
+        pen,
+        SimpleNamespace(model=say("model"), asked=1, arrived=0),
+        clock=iter([0.0, 9.0, 9.0, 9.0]).__next__,
     )
     line.beat()
     return drawn[0]

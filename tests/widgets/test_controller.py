@@ -409,9 +409,9 @@ def test_favourites_and_notes_are_in_the_store_and_come_back(base_url, tmp_path)
     panel.controller.annotate("the one for the <poster>").result()
     settled(panel)
     later = panel_at(base_url, tmp_path)
-    assert [each.prompt for each in later.state.found if each.favourite] == ["a whale"]
+    assert [each.run.prompt for each in later.state.found if each.favourite] == ["a whale"]
     later.state.favourites = True
-    assert [each.prompt for each in settled(later).state.found] == ["a whale"]
+    assert [each.run.prompt for each in settled(later).state.found] == ["a whale"]
     later.controller.recall(later.state.found[0]).result()
     settled(later)
     assert (later.state.favourite, later.state.note) == (True, "the one for the <poster>")
@@ -434,9 +434,9 @@ def test_the_history_is_there_after_a_restart_and_can_be_searched(base_url, tmp_
     assert len(state.found) == 3
     assert all(each.preview for each in state.found)
     state.history_query = "FOX"
-    assert {each.model for each in settled(panel).state.found} == {"flux-2.0", "seedream-4.0"}
+    assert {each.run.model for each in settled(panel).state.found} == {"flux-2.0", "seedream-4.0"}
     state.history_model = "seedream-4.0"
-    assert [each.model for each in settled(panel).state.found] == ["seedream-4.0"]
+    assert [each.run.model for each in settled(panel).state.found] == ["seedream-4.0"]
     panel.controller.recall(state.found[0]).result()
     assert settled(panel).result.pictures == before.result.pictures
     state.history_query = state.history_model = ""
