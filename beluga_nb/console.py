@@ -72,6 +72,9 @@ def ask_hidden(question: str) -> str | None:
 def check_yes(answer: bool | None, *, unasked: str, declined: str, nothing: str) -> None:
     """Raise `NotConfirmedError` unless the answer is yes; None means that the user could not be asked."""
     if answer is None:
-        raise NotConfirmedError(unasked, Hint("Say so in advance: ", Remedy("yes"), f". {nothing}"))
+        raise NotConfirmedError(
+            f"{unasked}, and no question can be asked here.",
+            Hint("Say so in advance: ", Remedy("yes"), f". {nothing}"),
+        )
     if not answer:
         raise NotConfirmedError(declined, nothing)

@@ -85,6 +85,15 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def and_more(count: int) -> str:
+    """Return how many are left out of a list; nothing where none are.
+
+    >>> and_more(1200), and_more(0)
+    ('… and 1,200 more', '')
+    """
+    return f"… and {count:,} more" if count > 0 else ""
+
+
 def in_order(text: str, pieces: Sequence[str], start: int = 0) -> bool:
     """Whether a text, from `start` on, is these pieces in their order, with anything between two of them.
 

@@ -19,10 +19,10 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"process", "money"},
     {"redaction"},
-    {"text"},
+    {"text", "options"},
     {"hints"},
     {"errors", "untrusted"},
-    {"paths"},
+    {"paths", "placeholders"},
     {"commands"},
     {"metadata", "keyless"},
     {"images"},
@@ -59,11 +59,11 @@ LIBRARIES = {
     "uvicorn": {"server/"},
     "jupyterlab": {"terminal/lab.py"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
-    "numpy": {"painter/", "compare/measure.py", "compare/rank.py"},
-    "PIL": {"images.py", "result.py", "show/", "painter/", "compare/measure.py"},
+    "numpy": {"painter/", "compare/metrics.py", "compare/rank.py"},
+    "PIL": {"images.py", "result.py", "show/", "painter/", "compare/metrics.py"},
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
     "pybase64": {"wire.py", "api/answers.py", "show/"},
-    "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "show/grids.py"},  # else for types
+    "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "show/grid.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"runtime.py"},
     "nest_asyncio2": {"runtime.py"},

@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from beluga_nb.compare.measure import brightness
+from beluga_nb.compare.metrics import brightness
 from beluga_nb.images import _Decoded, decode, eight_bit, encode, flatten
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe
 from beluga_nb.session.session import Session
 from beluga_nb.show.blind import blind
 from beluga_nb.show.comparison import side_by_side
-from beluga_nb.show.grid import Dimension, Figure, Square, Table
+from beluga_nb.show.grid_table import Dimension, Figure, Square, Table
 from beluga_nb.show.preview import enlarged, montage, preview, thumbnail, tile
 from beluga_nb.show.sheet import small_sheet
 
@@ -146,7 +146,7 @@ def test_a_sheet_of_a_grid_has_the_colours_of_a_picture(name):
     data, *colours = PICTURES[name]
     picture = picture_of(data)
     square = Square((Figure(picture, "", lambda: decode(data)),))
-    table = Table(head="", prompts=(), dimensions=(Dimension("x", ("y",)),), squares={("y",): square})
+    table = Table(caption="", prompts=(), dimensions=(Dimension("x", ("y",)),), squares={("y",): square})
     sheet = on_white(small_sheet(table).data)
     for colour in colours:
         pixels = sum(count for count, other in sheet.getcolors(1 << 20) if is_near(other, colour))

@@ -10,7 +10,7 @@ import pytest
 from conftest import drawing
 from kernels import Kernel
 
-from beluga_nb.compare.judged import Judged
+from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, StoreError, UnknownNameError
 from beluga_nb.result import MissingPicture
@@ -183,7 +183,7 @@ def replace_bytes(sample):
     return replace(sample, picture=absent)
 
 
-class Study(Judged):
+class Study(Evaluable):
     """Whatever has samples: five lines."""
 
     def __init__(self, samples, session):

@@ -215,4 +215,4 @@ def test_a_table_with_a_mark_of_its_encoding_and_with_lines_in_its_cells_is_read
     (tmp_path / "a.csv").write_bytes(b'\xef\xbb\xbfanimal,scene\r\n"a\r\nfox",snow\r\n')
     found = session.grid("a {{animal}} in {{scene}}", animal=Path("a.csv"))
     [choice] = found.study.axes[0].choices
-    assert choice.says == {"animal": "a\r\nfox", "scene": "snow"}
+    assert choice.sets == {"animal": "a\r\nfox", "scene": "snow"}

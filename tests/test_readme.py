@@ -15,7 +15,7 @@ from stores import mentions, notebook, record
 
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.catalog import find, supported_parameters
-from beluga_nb.compare.judged import Judged
+from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.config.settings import EMBEDS, MODES, Settings, names
 from beluga_nb.magics.parse import parse
 from beluga_nb.metadata.files import WAYS
@@ -65,7 +65,7 @@ def test_what_judges_runs_as_it_stands(tmp_path):
         assert kernel.run("pictures.score('red')").texts[0].startswith("prompt ")
     section = DOCS.partition("## Judging")[2].partition("\n## ")[0]
     for name in re.findall(r"^\| `\.(\w+)\(", section, re.MULTILINE):
-        assert callable(getattr(Judged, name))
+        assert callable(getattr(Evaluable, name))
     assert {f"<kbd>{key}</kbd>" for key in KEYS} <= set(re.findall("<kbd>.</kbd>", section))
 
 

@@ -14,7 +14,7 @@ _SERVED_KEY = re.compile(r"bapi_[A-Za-z0-9_.~+/=-]+")  # What a Bearer token may
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says in two lines what is wrong, and prints no usage."""
+    """A parser whose errors are two lines, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         """End with the message and what to do."""

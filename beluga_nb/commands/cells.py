@@ -42,7 +42,7 @@ def magic(prompt: str, arguments: Mapping[str, object]) -> str:
     values = {flag: str(arguments[name]) for name, flag in FLAGS.items() if name in arguments}
     options = [f"{flag} {_quoted(value)}" for flag, value in values.items()]
     if any("{{" in each for each in (prompt, *values.values())):
-        options.append("--raw")
+        options.append("--raw")  # braces that are left are meant literally
     line = " ".join(options)
     body = f"{prompt}\n"
     if "\n" in line or _CHANGED.search(line) or _CHANGED.search(prompt):

@@ -32,7 +32,7 @@ class Option(NamedTuple):
     """An option: its flags, the argument it sets, what its value is called, and its line of help.
 
     Without a `metavar` it is a switch. `type` makes the value from its text, or raises `ValueError` with what
-    is wrong and perhaps what to do. `kind` says what the value is, for the completion: a model, a size, a
+    is wrong and perhaps what to do. `kind` is what the value is, for the completion: a model, a size, a
     variable … One that may stand several times counts as `many`. In a terminal a `positional` one stands
     without its flag, one without help is hidden, and `default` is the value of one that is not given.
     """
@@ -71,7 +71,7 @@ class Words(NamedTuple):
 class Rest(NamedTuple):
     """What the rest of a command's line may be, as one piece: what it is called, and a test of the text.
 
-    `kind` says how it is read: "setting", "alias" or "file".
+    `kind` is how it is read: "setting", "alias" or "file".
     """
 
     metavar: str
@@ -241,13 +241,28 @@ def pairs(text: str) -> list[tuple[str, str]]:
     return found if place == len(text) else []
 
 
-SETTINGS = (
-    *("base_url", "mode", "store", "model", "embed", "response_format", "bridge", "timeout"),
-    *("connect_timeout", "max_in_flight", "max_images", "max_cost", "budget", "prices", "faults"),
-    *("aliases", "endpoints"),
-)
-"""The names of the settings: one alone asks what it is, and is no prompt."""
+SETTINGS = {
+    "base_url": "Where the API is.",
+    "mode": "May the store answer: auto, replay, refresh or off.",
+    "store": "The folder of recordings.",
+    "model": "The model where none is named.",
+    "embed": "What a notebook holds of its pictures: preview, original, link or none.",
+    "response_format": "How pictures are asked for: b64_json or url.",
+    "bridge": "Where coroutines run: thread, or nested (nest_asyncio).",
+    "timeout": "Seconds for a whole call, downloads included.",
+    "connect_timeout": "Seconds for making a connection.",
+    "max_in_flight": "How many requests may be on their way at once.",
+    "max_images": "How many pictures one session may have made for a key.",
+    "max_cost": "How much money one session may spend, by your own prices.",
+    "budget": 'Who shares these two caps: "session", or all who use its "store".',
+    "prices": "Your own prices, with their date and currency.",
+    "faults": "Whether a prompt may ask the embedded BelugAPI for a failure.",
+    "aliases": "Names that stand for a model and what is asked of it.",
+    "endpoints": "Other servers by name: base_url, dialect, model, timeout.",
+}
+"""The settings, each with its line of help; `config/settings.py` has their types and defaults."""
 
+# A dash after the equals sign: "alias poster=a cat" is a prompt.
 _NAMED = re.compile(r"[A-Za-z][\w.-]*=(?:\s*-.*)?")
 
 

@@ -1,6 +1,6 @@
 """Named axes become combinations: whole products, zipped axes, or a sample that a seed draws again.
 
-Pure: lists, rows and files are read by whoever knows where they lie.
+Nothing here reads a file: `tables.py` does.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from beluga_nb.compare.template import filled, names, used
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Hint, Remedy
+from beluga_nb.placeholders import filled, names, used
 from beluga_nb.text import sanitize, shown
 
-PARAMETERS = ("size", "quality", "take", "model")
-"""The axes that set a parameter of the request; the model comes last, which makes it the columns."""
+AXIS_PARAMETERS = ("model", "size", "quality", "take")
+"""The parameters of a request that may be an axis."""
 
 PROMPT = "prompt"
 """The axis of whole prompts."""
@@ -27,20 +27,20 @@ LABEL = "label"
 """The column of rows that names them."""
 
 LONGEST_LABEL = 60
-"""Characters of a label that nobody has written."""
+"""Characters of a label that is made from a value."""
 
 LARGEST = 10_000
-"""Combinations above which a grid is surely not meant."""
+"""Combinations above which a grid is refused as a mistake."""
 
 Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One value of an axis: its label, and what it says by name: variables, parameters, a prompt, a term."""
+    """One value of an axis: its label, and what it sets by name: variables, parameters, a prompt, a term."""
 
     label: str
-    says: Mapping[str, str]
+    sets: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +57,9 @@ class Axis:
         return tuple(choice.label for choice in self.choices)
 
     @property
-    def says(self) -> set[str]:
-        """Every name that its values say something of."""
-        return {name for choice in self.choices for name in choice.says}
+    def names(self) -> set[str]:
+        """Every name that its values set."""
+        return {name for choice in self.choices for name in choice.sets}
 
 
 def axis(name: str, given: object) -> Axis:
@@ -67,7 +67,7 @@ def axis(name: str, given: object) -> Axis:
 
     >>> axis("animal", ["cat", "fox"]).labels
     ('cat', 'fox')
-    >>> axis("style", {"oil": "thick oil paint, impasto"}).choices[0].says
+    >>> axis("style", {"oil": "thick oil paint, impasto"}).choices[0].sets
     {'style': 'thick oil paint, impasto'}
     """
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
@@ -76,7 +76,7 @@ def axis(name: str, given: object) -> Axis:
         pairs = [(str(label), {name: _text(name, value)}) for label, value in given.items()]
     else:
         pairs = [_named(name, value) for value in given]
-    return checked(Axis(name=name, choices=tuple(Choice(label=label, says=says) for label, says in pairs)))
+    return checked(Axis(name=name, choices=tuple(Choice(label=label, sets=sets) for label, sets in pairs)))
 
 
 def replacing(term: str, given: object) -> Axis:
@@ -88,7 +88,7 @@ def replacing(term: str, given: object) -> Axis:
     if not term:
         raise RequestError("The term to be replaced is empty.", "Name some words of the prompt.")
     others = axis(term, given)
-    same = Choice(label=term, says={term: term})
+    same = Choice(label=term, sets={term: term})
     return checked(replace(others, choices=(same, *others.choices), replaces=True))
 
 
@@ -108,20 +108,20 @@ def _named(name: str, value: object) -> tuple[str, dict[str, str]]:
     if not isinstance(value, Mapping):
         text = _text(name, value)
         return sanitize(text, LONGEST_LABEL), {name: text}
-    says = {str(column): _text(f"{name}, {column}", each) for column, each in value.items()}
-    label = says.pop(LABEL, None) or says.get(name) or " · ".join(says.values())
-    return sanitize(label, LONGEST_LABEL), says
+    sets = {str(column): _text(f"{name}, {column}", each) for column, each in value.items()}
+    label = sets.pop(LABEL, None) or sets.get(name) or " · ".join(sets.values())
+    return sanitize(label, LONGEST_LABEL), sets
 
 
 def _text(name: str, value: object) -> str:
-    if value is None or value != value:  # as tables say that nothing is there
+    if value is None or value != value:  # None, or NaN: what tables have in an empty cell
         raise RequestError(f"A value of the axis {name} is missing.", "Fill it in, or leave the row out.")
     return str(value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Combination:
-    """One value of each axis: its labels, the prompt as it was typed, and what is said for it."""
+    """One value of each axis: its labels, the prompt as it was typed, and what its values set."""
 
     labels: Mapping[str, str]
     template: str
@@ -159,7 +159,7 @@ class Study:
     def prompts(self) -> list[str]:
         """Every prompt, as it was typed."""
         whole = [
-            choice.says[PROMPT] for axis in self.axes for choice in axis.choices if PROMPT in choice.says
+            choice.sets[PROMPT] for axis in self.axes for choice in axis.choices if PROMPT in choice.sets
         ]
         return whole or [self.prompt]
 
@@ -180,6 +180,7 @@ class Study:
         """Yield the combinations in the order of the axes, the last of them changing fastest."""
         numbers: Iterable[int] = range(self.total)
         if self.sample is not None and self.sample < self.total:
+            # Numbers are drawn, not combinations: there may be more of these than fit into memory.
             numbers = sorted(random.Random(self.seed).sample(range(self.total), self.sample))
         return map(self._combination, numbers)
 
@@ -203,30 +204,31 @@ class Study:
 
     def _combination(self, number: int) -> Combination:
         chosen: list[tuple[Axis, Choice]] = []
+        # The digits of a number with mixed bases: the last dimension changes fastest.
         for axes in reversed(self.dimensions):
             number, place = divmod(number, len(axes[0].choices))
             chosen[:0] = [(axis, axis.choices[place]) for axis in axes]
         by_name = {axis.name: choice for axis, choice in chosen}
-        said = {
-            name: text for axis, choice in chosen if not axis.replaces for name, text in choice.says.items()
+        values = {
+            name: text for axis, choice in chosen if not axis.replaces for name, text in choice.sets.items()
         }
-        terms = {name: text for axis, choice in chosen if axis.replaces for name, text in choice.says.items()}
-        template = _replaced(said.pop(PROMPT, self.prompt), terms)
-        asked = {name: said.pop(name) for name in PARAMETERS if name in said}
+        terms = {name: text for axis, choice in chosen if axis.replaces for name, text in choice.sets.items()}
+        template = _replaced(values.pop(PROMPT, self.prompt), terms)
+        asked = {name: values.pop(name) for name in AXIS_PARAMETERS if name in values}
         return Combination(
             labels={axis.name: by_name[axis.name].label for axis in self.axes},
             template=template,
-            values=used(template, {**self.values, **said}),
+            values=used(template, {**self.values, **values}),
             asked=asked,
         )
 
     def _check_names(self) -> None:
         seen: dict[str, str] = {}
         for axis in self.axes:
-            for name in axis.says | {axis.name}:
+            for name in axis.names | {axis.name}:
                 if name in seen:
                     raise RequestError(
-                        f"Two axes say something of {sanitize(name, 60)}.", "Keep one, or make rows of both."
+                        f"Two axes set {sanitize(name, 60)}.", "Keep one, or make rows of both."
                     )
                 seen[name] = axis.name
 
@@ -241,9 +243,9 @@ class Study:
         for pair in self.pairs:
             lengths = {name: len(by_name[name].choices) for name in pair}
             if len(set(lengths.values())) > 1:
-                told = ", ".join(f"{name} has {count}" for name, count in lengths.items())
+                counts = ", ".join(f"{name} has {count}" for name, count in lengths.items())
                 raise RequestError(
-                    f"Axes that advance together differ in length: {told}.", "Give each as many values."
+                    f"Axes that advance together differ in length: {counts}.", "Give each as many values."
                 )
 
     def _check_prompts(self) -> None:
@@ -257,23 +259,24 @@ class Study:
                             f" “{sanitize(prompt, 60)}”.",
                             "Write it as it stands there, capitals included.",
                         )
-            elif not axis.says & (known | {*PARAMETERS, PROMPT}):
+            elif not axis.names & (known | {*AXIS_PARAMETERS, PROMPT}):
                 raise RequestError(
                     f"There is an axis {axis.name}, and no {{{{{axis.name}}}}} in the prompt.",
                     f"Write {{{{{axis.name}}}}} where its values belong, or take the axis away.",
                 )
-        said = {name for axis in self.axes if not axis.replaces for name in axis.says} | self.values.keys()
+        given = {name for axis in self.axes if not axis.replaces for name in axis.names} | self.values.keys()
         for name in (name for prompt in self.prompts for name in names(prompt)):
-            if name not in said:
+            if name not in given:
                 raise UnknownNameError(
                     "axis or value for",
                     f"{{{{{name}}}}}",
-                    [each for each in said if not each.startswith("_")],
+                    [each for each in given if not each.startswith("_")],
                     hint=Hint("Give it values, for example: ", Remedy("values", name)),
                 )
 
     def _check_count(self) -> None:
         if self.sample is not None:
+            # True is an int in Python.
             if isinstance(self.sample, bool) or self.sample < 1:
                 raise RequestError(f"sample is {self.sample!r}.", "Give a whole number from 1 on.")
             if self.seed is None:
@@ -292,19 +295,20 @@ class Study:
 def _replaced(prompt: str, terms: Mapping[str, str]) -> str:
     if not terms:
         return prompt
-    # At once, the longest first: what was put in is not looked at again.
+    # In one pass, so that a replacement is not replaced again; the longest first, since one term may begin
+    # like another.
     pattern = "|".join(map(re.escape, sorted(terms, key=len, reverse=True)))
     return re.sub(pattern, lambda match: terms[match[0]], prompt)
 
 
 def whole_prompts(given: Sequence[str] | Mapping[str, str]) -> Axis:
-    """Return the axis of whole prompts; what two of them would be called alike is numbered."""
+    """Return the axis of whole prompts; labels that would be the same are numbered."""
     if isinstance(given, Mapping):
         return axis(PROMPT, given)
     labels = [sanitize(prompt, LONGEST_LABEL) for prompt in given]
     if len(set(labels)) < len(set(given)):
         labels = [f"{number}: {label}" for number, label in enumerate(labels, 1)]
     choices = tuple(
-        Choice(label=label, says={PROMPT: prompt}) for label, prompt in zip(labels, given, strict=True)
+        Choice(label=label, sets={PROMPT: prompt}) for label, prompt in zip(labels, given, strict=True)
     )
     return checked(Axis(name=PROMPT, choices=choices))

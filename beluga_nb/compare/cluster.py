@@ -1,6 +1,6 @@
 """Before work is sent to a cluster, its workers are asked whether they can do it.
 
-A worker that cannot import what a call needs ends, is started again, and ends again, while whoever waits sees
+A worker that cannot import what a call needs ends, is started again, and ends again, while the caller sees
 nothing. So each is asked for the package, its version and the metric's modules, in functions of the standard
 library, which every worker has; and so is each that joins later.
 """
@@ -26,7 +26,7 @@ PACKAGE = __name__.partition(".")[0]
 LOOK_EVERY = 1.0
 """Seconds between looks at who works there."""
 
-NOBODY_FOR = 60.0
+EMPTY_FOR = 60.0
 """Seconds that a cluster may be without workers: one that died is started again meanwhile."""
 
 
@@ -57,7 +57,7 @@ class ClusterWorkers:
             )
 
     def look(self) -> None:
-        """Ask those who have joined; raise `RequestError` where one cannot work, or nobody is left."""
+        """Ask those who have joined; raise `RequestError` where one cannot work, or none is left."""
         if time.monotonic() - self._looked < LOOK_EVERY:
             return
         self._looked = time.monotonic()
@@ -65,16 +65,16 @@ class ClusterWorkers:
         self._ask(present - self._known)
         if present:
             self._seen = time.monotonic()
-        elif time.monotonic() - self._seen > NOBODY_FOR:
+        elif time.monotonic() - self._seen > EMPTY_FOR:
             raise RequestError(
-                f"The cluster has had no workers for {NOBODY_FOR:g} seconds.",
-                "Its logs say why they ended; what was done is kept.",
+                f"The cluster has had no workers for {EMPTY_FOR:g} seconds.",
+                "Its logs have the reason; what was done is kept.",
             )
 
     def _present(self) -> set[str]:
         found = self._cluster.nthreads()
         if inspect.isawaitable(found):
-            found.close()  # type: ignore[attr-defined]  # a coroutine, which would warn that nobody awaited it
+            found.close()  # type: ignore[attr-defined]  # a coroutine that is not awaited would warn
             raise RequestError("The client is asynchronous.", "Pass one made without asynchronous=True.")
         return set(found)
 
@@ -92,7 +92,7 @@ class ClusterWorkers:
     ) -> Mapping[str, object]:
         found = self._cluster.run(function, *words, workers=workers, on_error="return")
         gone = set(found) - self._present() if any(map(_is_error, found.values())) else set()
-        # That one has ended, or cannot be reached, is no answer of its own.
+        # An error of Dask itself means that the worker has ended, or cannot be reached.
         return {name: value for name, value in found.items() if name not in gone and not _is_dasks(value)}
 
     def _check_package(self, workers: list[str]) -> None:
@@ -100,7 +100,7 @@ class ClusterWorkers:
         here = own.__version__
         install = f"Install {PACKAGE} {here} where the workers run, and start them again."
         _refuse_failed(self._run(workers, import_module, PACKAGE), f"{PACKAGE} is missing", install)
-        # What is imported there, not what its installation says.
+        # The version that is imported there: its installation may be newer.
         versions = self._run(workers, getattr, own, "__version__")
         if others := [str(found) for found in versions.values() if found != here]:
             which = " and ".join(sanitize(each, 60) for each in sorted(set(others)))

@@ -1,6 +1,6 @@
 """Many calls on any executor: threads, processes, interpreters, or a Dask cluster, a bounded number at once.
 
-What was passed in is never shut down. Only so many calls are under way as one says, so that pictures are read
+What was passed in is never shut down. At most `in_flight` calls are under way, so that pictures are read
 and sent as they are needed, not all at once; an interrupt cancels those that have not begun.
 """
 
@@ -22,7 +22,7 @@ from beluga_nb.text import sanitize
 T = TypeVar("T")
 
 IN_FLIGHT = 16
-"""Calls that are under way at once, unless one says otherwise."""
+"""Calls that are under way at once by default."""
 
 HEARTBEAT = 0.1
 """Seconds between looks at what has ended, so that an interrupt is seen on every system."""
@@ -58,7 +58,7 @@ def each(
 
 
 def _has_processes(executor: Executor) -> bool:
-    module = sys.modules.get("concurrent.futures.process")  # whoever made one has imported it
+    module = sys.modules.get("concurrent.futures.process")  # a pool exists only if this is imported
     return module is not None and isinstance(executor, module.ProcessPoolExecutor)
 
 
@@ -89,7 +89,7 @@ def _wait_and_end() -> None:
 def _outcome(function: Callable[..., T], *arguments: object) -> T | Exception:
     try:
         return function(*arguments)
-    except Exception as error:  # a stranger's function: it fails as it likes
+    except Exception as error:  # a user's function may raise anything
         return error
 
 

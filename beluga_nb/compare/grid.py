@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
 from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
-from beluga_nb.compare.judged import Judged
+from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.runner import Runner, RunOptions, Workspace
 from beluga_nb.compare.sample import Sample
+from beluga_nb.compare.workspace import Runner, RunOptions, Workspace
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import (
     BelugaError,
@@ -25,6 +25,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.images import SUFFIXES
 from beluga_nb.keyless import keyless
+from beluga_nb.options import named_options
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
@@ -39,17 +40,17 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 DONE, FAILED, UNKNOWN, NOT_SENT = STATES = ("done", "failed", "unknown", "not sent")
-"""How a cell stands: "unknown" may have been billed, and what nobody has asked for yet was not sent."""
+"""The state of a cell: "unknown" may have been billed; "not sent" was not asked for yet, or not sent."""
 
 WAITING = "on its way"
-"""… and what someone is waiting for, which ends as one of them."""
+"""The state of a cell while its call is under way."""
 
 _ONLY = "Its result is grid[()]."
 _NO_NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 40
 
 
-class Grid(Judged):
+class Grid(Evaluable):
     """A `Result` per combination of named axes; nothing is asked before it is run.
 
     `run()` asks for what is missing, shows itself and keeps what arrives: a cell that fails does not sink the
@@ -86,15 +87,9 @@ class Grid(Judged):
         """Return what `run` would send, and what that would cost, the recorded subtracted; send nothing."""
         return self._runner.plan(self._missing(), mode=mode)
 
+    @named_options(RunOptions)
     def submit(
-        self,
-        *,
-        max_images: int | None = None,
-        max_cost: float | None = None,
-        mode: str | None = None,
-        assume_yes: bool = False,
-        failed: bool = False,
-        tally: Tally | None = None,
+        self, *, failed: bool = False, tally: Tally | None = None, **options: Unpack[RunOptions]
     ) -> Job[Grid]:
         """Start asking for what is missing, or only for what has `failed`.
 
@@ -103,28 +98,17 @@ class Grid(Judged):
         An answer that the others would get too (401, 402, 403) stops the run and is raised; any other error
         stays in its cell. Raises `OverBudgetError` or `NotConfirmedError` before anything is sent.
         """
-        wanted = self.cells if mode == "refresh" else self._missing()
+        wanted = self.cells if options.get("mode") == "refresh" else self._missing()
         cells = [cell for cell in wanted if not failed or self.outcome(cell).error]
-        options = RunOptions(
-            mode=mode, max_images=max_images, max_cost=max_cost, assume_yes=assume_yes, tally=tally
-        )
-        return self._runner.submit(cells, self._outcomes.__setitem__, self._ended, options)
+        return self._runner.submit(cells, self._outcomes.__setitem__, self._ended, tally=tally, **options)
 
     run = blocking("run", submit)
     arun = awaitable("arun", submit)
 
-    def submit_retry(
-        self,
-        *,
-        max_images: int | None = None,
-        max_cost: float | None = None,
-        mode: str | None = None,
-        assume_yes: bool = False,
-    ) -> Job[Grid]:
+    @named_options(RunOptions)
+    def submit_retry(self, **options: Unpack[RunOptions]) -> Job[Grid]:
         """Start asking for what has failed, and for nothing else."""
-        return self.submit(
-            max_images=max_images, max_cost=max_cost, mode=mode, assume_yes=assume_yes, failed=True
-        )
+        return self.submit(failed=True, **options)
 
     retry = blocking("retry", submit_retry)
     aretry = awaitable("aretry", submit_retry)
@@ -149,6 +133,7 @@ class Grid(Judged):
 
     def states(self, workspace: Workspace | None = None) -> dict[Cell, str]:
         """Return how each cell stands; what is not run yet by the store of the workspace."""
+        # The store is read only where something is open: a shown grid is rendered many times.
         left = [cell for cell in self.cells if cell not in self._outcomes]
         calls = _open_calls((workspace or self._runner.workspace()).store) if left else {}
         return {cell: self._state(cell, calls) for cell in self.cells}
@@ -215,13 +200,13 @@ class Grid(Judged):
 
     def to_frame(self) -> DataFrame:
         """Return a table of the pictures and failures as a pandas DataFrame; needs `beluga_nb[pandas]`."""
-        from beluga_nb.show.grids import frame_of
+        from beluga_nb.show.grid import frame_of
 
         return frame_of(self)
 
     def style(self) -> Styler:
         """Return the same table with the pictures in it, for a notebook to show."""
-        from beluga_nb.show.grids import style_of
+        from beluga_nb.show.grid import style_of
 
         return style_of(self, self._runner.workspace())
 
@@ -230,7 +215,7 @@ class Grid(Judged):
 
         Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`.
         """
-        from beluga_nb.show.grids import write_sheet_of
+        from beluga_nb.show.grid import write_sheet_of
 
         path = path_of(path)
         if not path.suffix:
@@ -243,7 +228,7 @@ class Grid(Judged):
 
         It holds previews of 512 pixels, or with `originals` the exact pictures.
         """
-        from beluga_nb.show.grids import write_page_of
+        from beluga_nb.show.grid import write_page_of
 
         path = path_of(path)
         write_page_of(self, path, originals=originals)
@@ -252,7 +237,7 @@ class Grid(Judged):
     def export(self, folder: str | Path, *, metadata: str = "auto") -> list[Path]:
         """Write each picture to a file of its own, named after its labels, and return where.
 
-        `metadata` says where the recipe goes, as in `Picture.save`.
+        `metadata` is where the recipe goes, as in `Picture.save`.
         """
         folder = path_of(folder)
         try:
@@ -274,7 +259,7 @@ class Grid(Judged):
         return f"<Grid of {plural(len(self), 'cell')}: {states}>"
 
     def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
-        from beluga_nb.show.grids import bundle_of
+        from beluga_nb.show.grid import bundle_of
 
         # A list of kinds asks for text: the sheet is left out then.
         return redacted_bundle(bundle_of(self, self._runner.workspace(), with_sheet=include is None))
@@ -289,6 +274,7 @@ class Grid(Judged):
         if cause:
             raise cause
         errors = list(self.errors.values())
+        # One error for all that is not recorded, so that its list is complete.
         if missing := [each for error in errors if isinstance(each := causes(error)[0], NotRecordedError)]:
             raise NotRecordedError(*dict.fromkeys(line for error in missing for line in error.missing))
         if errors and not any(outcome.pictures for outcome in self._outcomes.values()):
@@ -337,7 +323,8 @@ def counts_of(states: Mapping[Cell, str]) -> dict[str, int]:
 
 
 def _open_calls(store: Store) -> dict[Request, bool]:
-    """Return the calls without a known end, and whether someone is waiting for each still."""
+    """Return the calls without a known end, and whether each is still under way."""
+    # Of several calls for the same, the one that is under way counts.
     calls = sorted(pending.calls(store), key=lambda call: call.on_its_way)
     return {call.request.slice(0): call.on_its_way for call in calls}
 
@@ -381,6 +368,7 @@ class _Samples(Sequence[Sample]):
             or "picture"
             for labels, number, _ in self._of
         ]
+        # Some file systems ignore case.
         twice = {name for name, count in Counter(map(str.casefold, words)).items() if count > 1}
         named = [
             f"{place:03}-{name}" if name.casefold() in twice else name for place, name in enumerate(words, 1)

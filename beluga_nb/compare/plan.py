@@ -11,7 +11,7 @@ import beluga_nb.money as money
 from beluga_nb.budget import Caps
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
-from beluga_nb.text import plural, printable, sanitize
+from beluga_nb.text import and_more, plural, printable, sanitize
 
 LISTED = 20
 """Requests that are shown word for word; all of them are in the plan."""
@@ -132,8 +132,8 @@ class Plan:
             f"POST {sanitize(post.url) or 'the embedded BelugAPI'}\n{_json(post.body)}"
             for post in self.posts[:LISTED]
         ]
-        more = len(self.posts) - LISTED
-        return [*shown, f"… and {more:,} more, all in .bodies"] if more > 0 else shown
+        more = and_more(len(self.posts) - LISTED)
+        return [*shown, f"{more}, all in .bodies"] if more else shown
 
 
 def _json(body: Mapping[str, object]) -> str:

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beluga_nb.compare.vote import BOTH_BAD, LEFT, RIGHT, Duel
+from beluga_nb.compare.vote import Duel
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle
+from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT
 from beluga_nb.text import plural
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class Ranking:
     """Names by how they fared in votes, sorted by the lower bound: who was hardly compared does not lead.
 
     `wins[i][j]` is how often the standing `i` won against `j`, a tie as half. `alike` are neighbours that the
-    votes do not tell apart; `votes` are those that compare, and `bad` those that found both bad. `caveat`
-    says what else is to be known.
+    votes do not separate; `votes` are those that compare, and `bad` those that found both bad. `caveat`
+    is a remark on what was compared.
     """
 
     by: str
@@ -92,20 +93,20 @@ class Ranking:
 
     @property
     def note(self) -> str:
-        """What the votes are good for, in words."""
-        return " ".join(filter(None, [self._told(), self._bad(), self.caveat]))
+        """How much the votes show, in words."""
+        return " ".join(filter(None, [self._summary(), self._bad(), self.caveat]))
 
-    def _told(self) -> str:
+    def _summary(self) -> str:
         if not self.votes:
             return "No votes yet: nothing can be said."
-        told = f"{plural(self.votes, 'vote')}."
+        words = f"{plural(self.votes, 'vote')}."
         if self.too_few:
             widest = max((each.high - each.low) / 2 for each in self.standings)
             leave = "leaves" if self.votes == 1 else "leave"
-            told = f"Too few votes: {self.votes} {leave} up to ±{widest:.0f} Elo points."
+            words = f"Too few votes: {self.votes} {leave} up to ±{widest:.0f} Elo points."
         if self.alike:
-            told += " Not told apart: " + "; ".join(f"{one} and {other}" for one, other in self.alike) + "."
-        return told
+            words += " Not told apart: " + "; ".join(f"{one} and {other}" for one, other in self.alike) + "."
+        return words
 
     def _bad(self) -> str:
         return f"{plural(self.bad, 'vote')} found both bad, which ranks nobody." if self.bad else ""
@@ -123,7 +124,7 @@ class Ranking:
 
 
 def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ranking:
-    """Return the ranking that votes make; `names` are ranked even where nobody has voted on them."""
+    """Return the ranking that votes make; `names` are ranked even without votes on them."""
     votes = list(votes)
     found = list(
         dict.fromkeys([*names, *sorted({each for vote in votes for each in (vote.left, vote.right)})])
@@ -132,6 +133,7 @@ def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ran
     wins = wins_of(compared, found)
     strengths, spread = fitted(wins)
     half = SURE * np.sqrt(np.diag(spread))
+    # Rounded, since the last digits differ between machines, and a replay must not.
     order = sorted(
         range(len(found)), key=lambda each: (-round(float(strengths[each] - half[each]), 9), found[each])
     )
@@ -187,8 +189,8 @@ def fitted(wins: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
         slope, curve = _derivatives(wins, games, strengths)
         step = np.linalg.solve(curve, slope) if count else slope
         longest = float(np.abs(step).max(initial=0.0))
-        strengths = strengths + step * min(1.0, 2 / longest if longest else 1.0)  # never far at once
-        if longest < 1e-10:
+        strengths = strengths + step * min(1.0, 2 / longest if longest else 1.0)  # full steps may diverge
+        if longest < 1e-10:  # converged
             break
     _, curve = _derivatives(wins, games, strengths)
     # All strengths may move together by as much as the prior allows: of the distances that is no part.

@@ -10,7 +10,7 @@ from beluga_nb.result import Picture
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A picture and its labels: what each axis says of it, "model" and the like among them.
+    """A picture and its labels: its label on each axis, such as "model".
 
     `number` tells apart the pictures of one combination, from 0 on.
     """

@@ -1,4 +1,4 @@
-"""What is said of the pictures of a comparison, as values: scores, near-duplicates, a leaderboard."""
+"""Scores, near-duplicates and leaderboards as values, which need no numpy; see `scoring.py`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from beluga_nb.result import Bundle
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
+
+NEAR = 6
+"""Bits of a fingerprint, of 64, in which near-duplicates differ at most."""
 
 Metric = Callable[..., object]
 """A function of a PIL image, or of a PIL image and its `Recipe`, that gives a number."""
@@ -30,7 +33,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Scores(Sequence[float | None]):
-    """What a metric gave for each picture, in order; None where it failed: `errors` says why."""
+    """What a metric gave for each picture, in order; None where it failed, for a reason in `errors`."""
 
     name: str
     version: str
@@ -68,7 +71,7 @@ class Scores(Sequence[float | None]):
         return len(self.rows)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from beluga_nb.show.judged import scores_bundle
+        from beluga_nb.show.scores import scores_bundle
 
         return redacted_bundle(scores_bundle(self))
 
@@ -91,7 +94,7 @@ class Duplicates(Sequence[Sequence[Scored]]):
         return len(self.groups)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from beluga_nb.show.judged import duplicates_bundle
+        from beluga_nb.show.scores import duplicates_bundle
 
         return redacted_bundle(duplicates_bundle(self))
 
@@ -108,6 +111,6 @@ class Leaderboard:
     means: Mapping[str, Mapping[str, float]]
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from beluga_nb.show.judged import leaderboard_bundle
+        from beluga_nb.show.scores import leaderboard_bundle
 
         return redacted_bundle(leaderboard_bundle(self))

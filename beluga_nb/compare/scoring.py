@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from beluga_nb.compare.executors import Workers, each
-from beluga_nb.compare.measure import FINGERPRINT, MEASURES, alike, number, of_bytes, takes_recipe
-from beluga_nb.compare.runner import Workspace
+from beluga_nb.compare.metrics import FINGERPRINT, METRICS, alike, number, of_bytes, takes_recipe
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import Duplicates, Metric, Scored, Scores
+from beluga_nb.compare.workspace import Workspace
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.result import MissingPicture, Recipe
 from beluga_nb.store.scores import Score, asked_of, read, write
@@ -38,7 +38,8 @@ def score(
     """Return the scores of pictures: recorded ones, and what the metric gives for the others."""
     if not name.strip():
         raise RequestError("The score has no name.", 'Give it one: score("width", function)')
-    built_in = FINGERPRINT if name == "fingerprint" else MEASURES.get(name)
+    # Not among `METRICS`, which users are offered: a fingerprint is no quality.
+    built_in = FINGERPRINT if name == "fingerprint" else METRICS.get(name)
     if metric is None and built_in and version is None:
         metric, version = built_in.function, built_in.version
     scoring = _Scoring(workspace, name, str(version or "1"), metric)
@@ -112,7 +113,7 @@ class _Scoring:
 
     def _check_can_measure(self, missing: int, total: int) -> None:
         if missing and self.metric is None:
-            like = nearest(self.name, MEASURES)
+            like = nearest(self.name, METRICS)
             suggestion = f"Did you mean '{like}'? " if like and like != self.name else ""
             raise RequestError(
                 f"No score '{sanitize(self.name, 60)}' of version {sanitize(self.version, 60)} is recorded"

@@ -43,10 +43,11 @@ def _rows(path: Path) -> list[Mapping[str, object]]:
     import csv  # Lazy import: few grids read a file.
 
     try:
-        text = read_file(path, LARGEST_TABLE).decode("utf-8-sig")
+        text = read_file(path, LARGEST_TABLE).decode("utf-8-sig")  # Excel writes a byte order mark
         table = csv.DictReader(io.StringIO(text, newline=""), restval=None)  # a missing cell is an error
         if len(table.fieldnames or ()) > MOST_NAMES:
             raise ValueError(f"it has more than {MOST_NAMES} names")
+        # One more than allowed is enough to know that there are too many.
         rows: list[Mapping[str, object]] = list(islice(table, LARGEST + 1))
         if len(rows) > LARGEST:
             raise ValueError(f"it has more than {LARGEST:,} rows")

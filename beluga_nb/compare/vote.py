@@ -1,7 +1,7 @@
-"""Blind votes: which two pictures are asked about next, and what votes say of what they differ in.
+"""Blind votes: which two pictures are compared next, and what the votes mean for the labels they differ in.
 
 Two pictures are a pair when their labels agree in all but one, `by`, and they have the same number. Nothing
-here shows anything, reads a clock or draws lots but with the `rng` that is given.
+here shows anything or reads a clock, and the `rng` that is passed is the only source of chance.
 """
 
 from __future__ import annotations
@@ -11,28 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Protocol
 
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, UnknownNameError
-
-LEFT, RIGHT, TIE, BOTH_BAD = ANSWERS = ("left", "right", "tie", "both bad")
-"""What can be said of two pictures."""
+from beluga_nb.store.votes import ANSWERS, Vote
 
 SKIP = "skip"
-
-
-class Cast(Protocol):
-    """A vote, as far as it is counted: two pictures by their SHA-256, and the answer."""
-
-    @property
-    def left(self) -> str: ...
-    @property
-    def right(self) -> str: ...
-    @property
-    def answer(self) -> str: ...
-    @property
-    def voter(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -84,6 +68,7 @@ def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
     for place, sample in enumerate(samples):
         if by not in sample.labels:
             raise UnknownNameError("axis", by, sample.labels)
+        # Sorted, since samples of several results may have their labels in different orders.
         others = sorted((name, label) for name, label in sample.labels.items() if name != by)
         entrant = Entrant(place, sample.picture.sha256, sample.labels[by])
         found.setdefault((*others, sample.number), []).append(entrant)
@@ -95,8 +80,8 @@ def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
     ]
 
 
-def duels(votes: Iterable[Cast], among: Iterable[Pair]) -> Iterator[Duel]:
-    """Yield what votes say of some pairs; votes on other pictures say nothing here."""
+def duels(votes: Iterable[Vote], among: Iterable[Pair]) -> Iterator[Duel]:
+    """Yield the votes on some pairs, by label; votes on other pictures are left out."""
     labels: dict[tuple[str, str], tuple[str, str]] = {}
     for pair in among:
         left, right = pair.left, pair.right
@@ -111,7 +96,7 @@ def duels(votes: Iterable[Cast], among: Iterable[Pair]) -> Iterator[Duel]:
 class Ballot:
     """A voting session: the `question` to be shown, what was answered so far, and what is left.
 
-    The pair comes next whose labels were compared least, by anybody; what was skipped comes again at the end.
+    The pair comes next whose labels were compared least, by all voters; skipped pairs come again at the end.
     `before` counts the votes that were there when the session began.
 
     >>> ballot = Ballot.of([], by_whom="", votes=[], rng=random.Random(1))
@@ -125,11 +110,12 @@ class Ballot:
     question: Pair | None = None
 
     @classmethod
-    def of(cls, among: Sequence[Pair], *, by_whom: str, votes: Iterable[Cast], rng: random.Random) -> Ballot:
+    def of(cls, among: Sequence[Pair], *, by_whom: str, votes: Iterable[Vote], rng: random.Random) -> Ballot:
         """Begin a session of someone who is not asked again about what they have judged."""
         votes = list(votes)
         judged = {frozenset({vote.left, vote.right}) for vote in votes if vote.voter == by_whom}
         fresh = [pair for pair in among if pair.pictures not in judged]
+        # Of pairs that were compared equally often, the first is asked about: their order is drawn here.
         rng.shuffle(fresh)
         before = Counter(frozenset({duel.left, duel.right}) for duel in duels(votes, among))
         return cls(left=tuple(fresh), before=before)._asking(rng)
@@ -149,7 +135,7 @@ class Ballot:
         if answer not in {*ANSWERS, SKIP}:
             raise UnknownNameError("answer", answer, [*ANSWERS, SKIP])
         if self.question is None:
-            raise RequestError("There is nothing left to compare.", "The ranking shows what was said.")
+            raise RequestError("There is nothing left to compare.", "The ranking shows the outcome.")
         return replace(self, given=(*self.given, (self.question, answer)))._asking(rng)
 
     def undone(self) -> Ballot:

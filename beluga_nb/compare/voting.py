@@ -62,6 +62,7 @@ class Voting:
             return ""
         prompts = {each.picture.recipe.request.prompt for each in both}
         common = [label for name, label in both[0].labels.items() if name != self._notes.by]
+        # Prompts that differ would be a hint at which is which.
         words = prompts.pop() if len(prompts) == 1 else " · ".join(common)
         return "" if self._reveals(words) else sanitize(words, LONGEST_PROMPT)
 
@@ -84,6 +85,7 @@ class Voting:
         after = self._ballot.answered(answer, self._rng)
         left, right = question.left.sha256, question.right.sha256
         vote = None if answer == SKIP else self._box.cast(left=left, right=right, answer=answer)
+        # Only now: a vote that could not be written leaves the question where it is.
         self._votes.append(vote)
         self._ballot = after
 
@@ -92,6 +94,7 @@ class Voting:
         if self._votes:
             if vote := self._votes[-1]:
                 self._box.undo(vote)
+            # After the store, as above.
             self._votes.pop()
             self._ballot = self._ballot.undone()
 

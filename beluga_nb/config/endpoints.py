@@ -10,6 +10,7 @@ from beluga_nb.errors import SettingsError, UnknownNameError
 from beluga_nb.text import sanitize, shown
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+# A variable for a key always has this form, so that redaction finds all of them in the environment.
 API_KEY = re.compile(r"BELUGA_[A-Z][A-Z0-9_]{0,39}_API_KEY")
 """The variables that `EndpointConfig.variable` names for keys."""
 

@@ -16,6 +16,9 @@ from beluga_nb.text import sanitize
 
 VARIABLE = "BELUGA_API_KEY"
 
+TYPED = "%beluga login"
+"""The source of a key that was typed."""
+
 _SERVICE = "beluga_nb"  # the service name in the keyring
 _SHAPE = re.compile(r"[!-~]{8,4096}")  # JWTs have up to some thousand characters
 
@@ -40,7 +43,7 @@ _COLAB = {
         Hint("Switch on its notebook access, behind the key symbol at the left; then run ", _STATUS, "."),
     ),
     "TimeoutException": Withheld(
-        f"Colab did not say whether its secrets have {VARIABLE}: nobody answered its question in time.",
+        f"Colab's question about the secret {VARIABLE} was not answered in time.",
         Hint("Run ", _STATUS, " and grant access, or log in with ", Remedy("login"), "."),
     ),
 }
@@ -165,7 +168,7 @@ class KeyResolver:
 
     def take(self, typed: Secret) -> Secret:
         """Use a key that was typed, instead of all others; raise `SettingsError` where it is malformed."""
-        self._used.append(typed)
+        self._used.append(typed)  # redacted even if it is refused in the next line
         self._typed = checked(typed)
         return typed
 
@@ -212,7 +215,7 @@ def checked(secret: Secret) -> Secret:
 
 
 def _named(secret: Secret) -> str:
-    return {"code": "the key given in code", "%beluga login": "the key that was typed"}.get(
+    return {"code": "the key given in code", TYPED: "the key that was typed"}.get(
         secret.source, secret.source
     )
 

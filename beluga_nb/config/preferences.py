@@ -52,6 +52,7 @@ class Preferences:
 
     def settings(self, folder: Path | None = None, /, **given: object) -> Settings:
         """Return the settings as they stand, here or in another folder, with a call's own."""
+        # The engine before the options: those of the session and the call may still name a model.
         loaded = load(self._environment, folder or self.folder, self.profile)
         if engine := self.own_engine:
             loaded = loaded.for_engine(engine)
@@ -62,6 +63,7 @@ class Preferences:
 
         Raises `UnknownNameError` or `SettingsError` for an unusable one, and changes nothing then.
         """
+        # Applied first and checked then: only all settings together show whether one is usable.
         before = dict(self._given)
         self._given |= given
         try:

@@ -103,7 +103,7 @@ class Ignored:
 
 
 class NotTakenError(Exception):
-    """A setting of a file is not used; the message says why."""
+    """A setting of a file is not used, for the reason in the message."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Proposal:
     def _origin(self) -> str:
         place = self.baseline.places.get(self.name)
         comma = "," if place and place.endswith(TRUSTED) else ""
-        return f"which {place}{comma} says" if place else "the default"
+        return f"which {place}{comma} sets" if place else "the default"
 
 
 Rule = Callable[[Proposal], object]
@@ -155,6 +155,7 @@ def _not_narrower(proposal: Proposal) -> object:
 
 
 def _same_address(proposal: Proposal) -> object:
+    # The key is sent to this address.
     if isinstance(proposal.value, str) and proposal.value.rstrip("/") != proposal.baseline.base_url:
         raise NotTakenError("you have not named that address")
     return proposal.value
@@ -199,6 +200,7 @@ def _added(proposal: Proposal) -> object:
     """Take names that the user has not given."""
     if not isinstance(proposal.value, Mapping):
         return proposal.value
+    # In this order: a name of the user's is never redefined.
     return {**proposal.value, **getattr(proposal.baseline, proposal.name)}
 
 

@@ -132,6 +132,7 @@ class Settings:
     own_engine: OwnEngine | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        # A frozen dataclass can set its own fields in this way only.
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 word = value if isinstance(value, str) else shown(value)
@@ -413,6 +414,7 @@ def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object]
     in_ci = environ.get("CI", "").lower() not in _NO
     settings = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
     settings = settings.with_("IPython's profile", **(profile or {}))
+    # Absolute before the files are read: their rules compare paths.
     settings = replace(settings, store=folder.absolute() / settings.store)
     for found in project.find(environ, folder.absolute(), check_names):
         settings = settings.with_file(found)

@@ -16,8 +16,9 @@ from beluga_nb.store.records import Store
 
 @dataclass
 class Tally:
-    """How many pictures a call asks for beyond what the store has, and how many of them have arrived."""
+    """How many pictures of a model a call asks for beyond what the store has, and how many have arrived."""
 
+    model: str = ""
     asked: int = 0
     arrived: int = 0
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from beluga_nb.commands.table import CommandCall
 from beluga_nb.commands.usage import help_text
-from beluga_nb.compare.template import filled
 from beluga_nb.console import shown_on
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface
-from beluga_nb.magics.parse import Comparison, Help, Options, Prompt, parse
+from beluga_nb.magics.parse import Comparison, Help, Prompt, Values, parse
 from beluga_nb.magics.progress import progress
-from beluga_nb.magics.shown import display, say, shown, silent
+from beluga_nb.magics.shown import display, print_text, shown, silent
 from beluga_nb.magics.typed import check_no_key
+from beluga_nb.placeholders import filled
 from beluga_nb.result import IncompleteError, Result
 from beluga_nb.session.session import default
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mapping[str, object]) -> object:
     """Do what a line or cell asks for; return what it gives, which IPython shows if it is the last line."""
     with shown_on(Surface.MAGIC):
+        # First: an error of the parser would quote the line.
         check_no_key(shell, line, cell)
         values = {**shell.user_ns, **local_ns}
         call = parse(line, cell, fill=lambda text: filled(text, values))
         match call:
             case Help():
-                say(help_text())
+                print_text(help_text())
                 return None
             case CommandCall():
                 from beluga_nb.magics.commands import run  # Lazy import: a picture needs none of it.
@@ -55,14 +56,14 @@ def _answered(shell: InteractiveShell, call: Prompt | Comparison, values: Mappin
 
 def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, object] | None) -> Result | None:
     if call.dry_run:
-        say(default.plan(call.prompt, values=values, **_planned(call.options)))
+        print_text(default.plan(call.prompt, values=values, **_planned(call.options)))
         return None
-    model = call.options.get("model") or default.settings().model
     try:
         tally = Tally()
-        with progress(shell, model, inspect.currentframe(), tally) as beat:
+        with progress(shell, inspect.currentframe(), tally) as beat:
             result = default.submit(call.prompt, values=values, tally=tally, **call.options).result(beat)
     except IncompleteError as error:
+        # What arrived was paid for: it is bound and shown before the error is.
         _keep(shell, call, error.result)
         if not call.quiet:
             display(error.result)
@@ -76,6 +77,6 @@ def _keep(shell: InteractiveShell, call: Prompt, result: Result) -> None:
         shell.user_ns[call.output] = result
 
 
-def _planned(options: Options) -> dict[str, Any]:
+def _planned(options: Values) -> Values:
     # A plan sends nothing, so there is nothing to confirm.
     return {name: value for name, value in options.items() if name != "assume_yes"}

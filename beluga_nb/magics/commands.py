@@ -9,7 +9,7 @@ import IPython
 from beluga_nb.commands.table import COMMANDS, CommandCall, function
 from beluga_nb.errors import StoreError
 from beluga_nb.hints import Surface, on
-from beluga_nb.magics.shown import display, say, shown
+from beluga_nb.magics.shown import display, print_text, shown
 from beluga_nb.session.session import default
 from beluga_nb.terminal.actions import Findings
 
@@ -29,11 +29,11 @@ def run(shell: InteractiveShell, call: CommandCall) -> object:
         case None:
             return None
         case str():
-            say(on(value, Surface.MAGIC))
+            print_text(on(value, Surface.MAGIC))
         case dict():
             display(value, raw=True)
         case Findings():
-            say(value.text)
+            print_text(value.text)
             if value.problems:
                 raise StoreError(f"Problems: {value.problems}, listed above.", "Nothing was changed.")
         case _:

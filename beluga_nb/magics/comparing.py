@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.grid import Grid
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.parse import Comparison
 from beluga_nb.magics.progress import Progress, drawn, listening, pen_for
-from beluga_nb.magics.shown import display, say, shown, silent
+from beluga_nb.magics.shown import display, print_text, shown, silent
 from beluga_nb.session.session import default
 
 if TYPE_CHECKING:
@@ -25,18 +26,19 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
     """Run the grid that a cell asks for; what has arrived is kept and shown, however it ends."""
     with listening() as was_printed:
         grid = _grid(call, values)
+    # Before it runs, so that an interrupted grid can go on.
     if call.output:
         shell.user_ns[call.output] = grid
     plan = grid.plan(mode=call.run.get("mode"))
     if call.dry_run:
-        say(plan)
+        print_text(plan)
         return None
     # Erasing the progress line would take away what was printed before it.
     pen = None if was_printed() else pen_for(shell, inspect.currentframe())
     try:
         tally = Tally()
         job = grid.submit(tally=tally, **call.run)
-        line = Progress(pen, tally, "grid", wanted=plan.images, html=lambda: _html(grid))
+        line = Progress(pen, tally, label="grid", wanted=plan.images, html=lambda: _html(grid))
         with drawn(line) as beat:
             job.result(beat)
     except BaseException:
@@ -53,7 +55,7 @@ def _html(grid: Grid) -> str:
 def _grid(call: Comparison, values: Mapping[str, object]) -> Grid:
     axes: dict[str, Any] = {name: _axis_values(given, values) for name, given in call.axes.items()}
     arguments: dict[str, Any] = dict(call.grid)
-    for name in ("model", "size", "quality", "take"):
+    for name in AXIS_PARAMETERS:
         if len(arguments.get(name, ())) == 1:  # A single value is no axis.
             [arguments[name]] = arguments[name]
     prompts = call.prompts[0] if len(call.prompts) == 1 else list(call.prompts)

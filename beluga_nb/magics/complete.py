@@ -119,6 +119,7 @@ def _in_options(typed: str, after: str, known: Known, table: Sequence[Option]) -
         word, rest = match[1], rest[match.end() :]
         flag, equals, value = word.partition("=")
         option = by_flag.get(flag)
+        # The cursor stands right behind a flag that is still being typed.
         if not rest and not (option and equals):
             return _starting(word, _not_given(table, given), "option")
         if word == "--" or option is None:

@@ -1,6 +1,6 @@
 """Our completions, as IPython's completer takes them; what to offer is decided in `complete.py`.
 
-IPython 8.6 and later has matchers that know the whole cell, and say the kind of each completion. Before that
+IPython 8.6 and later has matchers that know the whole cell, and take the kind of each completion. Before that
 a matcher is given a line; in a kernel the cell stands in the request that it answers.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import Any, NamedTuple
 
 from beluga_nb.commands.table import (
     ALIASED,
@@ -18,41 +18,26 @@ from beluga_nb.commands.table import (
     commands_on,
     pairs,
 )
+from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Surface
+from beluga_nb.placeholders import PLACEHOLDER
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
-WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\{\{\s*[^\W\d]\w*\s*\}\}|\S)+)""")
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
+WORD = re.compile(rf"""\s*({_QUOTED.pattern}|(?:{PLACEHOLDER}|\S)+)""")
 """A word of options, or a text in quotes; a `{{name}}` may hold blanks."""
 
-AXIS = re.compile(r"""\s*((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{\s*[^\W\d]\w*\s*\}\}|[^\s"'])+)""")
+AXIS = re.compile(rf"""\s*((?:{_QUOTED.pattern}|{PLACEHOLDER}|[^\s"'])+)""")
 """The same of an axis, in which texts in quotes may stand anywhere."""
 
+# A label ends with a colon only before a quote: 16:9 is a value.
 _LABEL = re.compile(r"""\s*([^,:"'\s][^,:"']*)?:(?=["'])""")
-_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
 # An entity such as &gt; has a ; of its own, which does not silence the line.
 _ENTITY = re.compile(r"&#?\w+;$")
-
-_LISTS = ("model", "size", "quality", "take")
-
-
-class Options(TypedDict, total=False):
-    """The arguments of `Session.submit` that a line can set."""
-
-    model: str
-    endpoint: str
-    size: str
-    n: int
-    quality: str
-    take: str
-    sample: int
-    mode: str
-    embed: str
-    assume_yes: bool
-    allow_unknown_model: bool
 
 
 Values = dict[str, Any]
@@ -63,7 +48,7 @@ class Prompt(NamedTuple):
     """A prompt, with the arguments of `Session.submit` and how the result is shown."""
 
     prompt: str
-    options: Options = Options()
+    options: Values = {}  # noqa: RUF012  never changed
     output: str | None = None
     raw: bool = False
     dry_run: bool = False
@@ -111,6 +96,7 @@ def parse(line: str, cell: str | None = None, *, fill: Fill = str) -> Call:
     if cell is None and (command := _command(line.strip())) is not None:
         return command
     typed, rest = _typed(line.lstrip() if cell is None else line.strip(), OPTIONS)
+    # Known before values are converted: --raw holds for the options before it, too.
     raw = any(option.name == "raw" for option, _ in typed)
     options = _converted(typed, fill=str if raw else fill)
     if options.pop("help", False):
@@ -122,7 +108,7 @@ def parse(line: str, cell: str | None = None, *, fill: Fill = str) -> Call:
         dry_run=options.pop("dry_run", False),
         quiet=options.pop("quiet", quiet),
         debug=options.pop("debug", False),
-        options=cast(Options, options),
+        options=options,
     )
 
 
@@ -133,6 +119,7 @@ def _is_silenced(line: str) -> bool:
 
 
 def _command(line: str) -> CommandCall | None:
+    # The bare %beluga is a question about the state.
     name, _, after = (line or "status").partition(" ")
     command, after = commands_on(Surface.MAGIC).get(name), after.strip()
     if command is None:
@@ -169,7 +156,7 @@ def _comparison(line: str, cell: str | None, fill: Fill) -> Comparison | None:
         )
     axes = _repeated(typed, "axes", fill)
     grid: Values = {
-        **{each: texts(values[each]) for each in _LISTS if each in values},
+        **{each: texts(values[each]) for each in AXIS_PARAMETERS if each in values},
         **{each: values[each] for each in ("n", "sample", "seed", "allow_unknown_model") if each in values},
         "pairs": [texts(fill(text)) for option, text in typed if option.name == "pairs"],
         "replace": _repeated(typed, "replace", fill),
@@ -194,6 +181,7 @@ def prompts_of(text: str) -> list[str]:
     >>> prompts_of("a fox\\n---\\nan owl, -- really\\n")
     ['a fox', 'an owl, -- really\\n']
     """
+    # The last prompt keeps its end, as a cell with a single prompt does.
     pieces = _RULE.split(text)
     return [piece.removesuffix("\n") for piece in pieces[:-1]] + pieces[-1:]
 

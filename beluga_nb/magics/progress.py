@@ -76,23 +76,23 @@ class InTerminal:
 class Progress:
     """Decides what is drawn at a heartbeat, and when.
 
-    For a grid, `wanted` is the number of its pictures, which gives the time left, and `html` returns the grid
-    as it stands.
+    The line begins with `label`, or else the model. For a grid, `wanted` is the number of its pictures, which
+    gives the time left, and `html` returns the grid as it stands.
     """
 
     def __init__(
         self,
         pen: Pen | None,
         tally: Tally,
-        model: str,
-        clock: Callable[[], float] = time.monotonic,
         *,
+        clock: Callable[[], float] = time.monotonic,
+        label: str = "",
         wanted: int = 0,
         html: Callable[[], str] = str,
     ) -> None:
         self._pen = pen
         self._tally = tally
-        self._model = sanitize(model, 80)
+        self._label = label
         self._clock = clock
         self._began = clock()
         self._drawn = ""
@@ -107,7 +107,8 @@ class Progress:
             return
         asked = max(self._wanted, self._tally.asked)
         count = f"{self._tally.arrived} of {plural(asked, 'picture')}"
-        text = f"{self._model}: {count}, {max(1, round(elapsed))} s{self._left(asked, elapsed)}"
+        label = self._label or sanitize(self._tally.model, 80)
+        text = f"{label}: {count}, {max(1, round(elapsed))} s{self._left(asked, elapsed)}"
         began = self._clock()
         if text != self._drawn and began >= self._next:
             self._drawn = text
@@ -128,11 +129,9 @@ class Progress:
 
 
 @contextmanager
-def progress(
-    shell: InteractiveShell, model: str, frame: FrameType | None, tally: Tally
-) -> Iterator[Callable[[], None]]:
+def progress(shell: InteractiveShell, frame: FrameType | None, tally: Tally) -> Iterator[Callable[[], None]]:
     """Show the progress of the call with this tally; yield the function that each heartbeat calls."""
-    with drawn(Progress(pen_for(shell, frame), tally, model)) as beat:
+    with drawn(Progress(pen_for(shell, frame), tally)) as beat:
         yield beat
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import HasTraits, TraitType
 
+from beluga_nb.commands.table import SETTINGS
 from beluga_nb.commands.usage import help_text
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Setting(_Trait):
 
     def set(self, obj: HasTraits, value: object) -> None:
         """Set it for this kernel, or as the profile's while the extension is loading."""
+        # The profile ranks below beluga.toml and the environment; what is set later ranks above them.
         if isinstance(obj, BelugaMagics) and obj.loading:
             _default().preferences.profile[str(self.name)] = value
         else:
@@ -42,33 +44,17 @@ def _default() -> Any:
     return default
 
 
-def _setting(help: str) -> Any:  # noqa: A002  traitlets' own word
-    return Setting(help=help, allow_none=True).tag(config=True)
-
-
 @magics_class
 class BelugaMagics(Magics):
-    """%beluga and %%beluga, and the settings behind them; `beluga.toml` and BELUGA_* say the same."""
+    """%beluga and %%beluga, and their settings, which `beluga.toml` and BELUGA_* can set too."""
 
+    # While it is made, traitlets sets the values of IPython's profile.
     loading = True
 
-    base_url = _setting("Where the API is.")
-    mode = _setting("May the store answer: auto, replay, refresh or off.")
-    store = _setting("The folder of recordings.")
-    model = _setting("The model where none is named.")
-    embed = _setting("What a notebook holds of its pictures: preview, original, link or none.")
-    response_format = _setting("How pictures are asked for: b64_json or url.")
-    bridge = _setting("Where coroutines run: thread, or nested (nest_asyncio).")
-    timeout = _setting("Seconds for a whole call, downloads included.")
-    connect_timeout = _setting("Seconds for making a connection.")
-    max_in_flight = _setting("How many requests may be on their way at once.")
-    max_images = _setting("How many pictures one session may have made for a key.")
-    max_cost = _setting("How much money one session may spend, by your own prices.")
-    budget = _setting('Who shares these two caps: "session", or all who use its "store".')
-    prices = _setting("Your own prices, with their date and currency.")
-    faults = _setting("Whether a prompt may ask the embedded BelugAPI for a failure.")
-    aliases = _setting("Names that stand for a model and what is asked of it.")
-    endpoints = _setting("Other servers by name: base_url, dialect, model, timeout.")
+    # A trait for each setting, so that `%config BelugaMagics` lists, completes and sets all of them.
+    locals().update(
+        {name: Setting(help=text, allow_none=True).tag(config=True) for name, text in SETTINGS.items()}
+    )
 
     def __init__(self, **ours: Any) -> None:
         super().__init__(**ours)

@@ -26,7 +26,7 @@ def silent(value: T) -> T | None:
     return None if value_use(inspect.currentframe()) is ValueUse.SHOWN else value
 
 
-def say(text: object) -> None:
+def print_text(text: object) -> None:
     """Print something below the cell."""
     print(redact(str(text)))
 

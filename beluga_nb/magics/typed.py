@@ -21,6 +21,7 @@ _ASSIGNED = re.compile(r"(?:key|token|secret|password)\s*=\s*[\"']?", re.IGNOREC
 _VALUE = re.compile(r"[^\s\"']{8,200}")
 _LOGIN = re.compile(r"\s*login((?:\s+\S+)+)\s*", re.IGNORECASE)
 _SERVICE = re.compile(r"(?:bapi|sk|pk|rk|xai|fal|gsk|r8|hf|nvapi)[-_]\S*", re.IGNORECASE)
+# Random keys hardly ever have seven letters in a row.
 _WORD = re.compile(r"[A-Za-z]{7,}")
 
 _INSTEAD = "# This cell held a key, which is not kept."

@@ -1,7 +1,7 @@
 """How a cell uses the value that a magic returns.
 
 IPython shows the value of a cell's last line, and only that: in a loop, or on any other line, what a magic
-returns is discarded; in an assignment it is kept. The instruction that follows the call says which.
+returns is discarded; in an assignment it is kept. The instruction that follows the call tells which.
 """
 
 from __future__ import annotations

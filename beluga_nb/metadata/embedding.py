@@ -32,6 +32,7 @@ def embed(data: bytes, media_type: str, properties: Mapping[str, str]) -> bytes:
     container = _container(media_type)
     bare = strip(data, media_type)
     embedded = container.put(bare, xmp.joined(container.find(bare), properties))
+    # The original bytes are what was paid for, and their hash is in the recipe.
     if strip(embedded, media_type) != bare:
         raise MetadataError("Metadata in this file could not be taken out again.")
     return embedded

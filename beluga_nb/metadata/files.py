@@ -26,8 +26,8 @@ _SIGNED = "The picture is signed (C2PA), and any change makes the signature inva
 def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str], *, how: str) -> None:
     """Write a picture with its metadata.
 
-    If embedding is impossible, a sidecar is written and a warning says why. Raises `UnknownNameError` if
-    `how` is not one of `WAYS`, and `StoreError` if the file cannot be written.
+    If embedding is impossible, a sidecar is written and a warning gives the reason. Raises
+    `UnknownNameError` if `how` is not one of `WAYS`, and `StoreError` if the file cannot be written.
     """
     if how not in WAYS:
         raise UnknownNameError("way to save metadata", str(how), WAYS)
@@ -76,6 +76,7 @@ def read(path: Path) -> Saved:
     media_type = sniff(data)
     if media_type is None:
         raise MetadataError(f"'{path.name}' is no PNG, JPEG or WebP.", "A recipe lies in a saved picture.")
+    # Read first: a sidecar is the only recipe of a signed picture, or of a damaged one.
     beside = _sidecar_recipe(sidecar(path))
     try:
         bare, inside = strip(data, media_type), extract(data, media_type)

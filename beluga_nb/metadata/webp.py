@@ -28,7 +28,7 @@ def is_webp(data: bytes) -> bool:
 
 
 def has_end(data: bytes) -> bool:
-    """Whether a WebP is as long as its RIFF header says."""
+    """Whether a WebP is as long as in its RIFF header."""
     return len(data) >= _end(data)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,17 +31,14 @@ _NAMED = 20  # runs that are named before they are forgotten
 
 @dataclass(frozen=True)
 class Library:
-    """What a session has recorded; nothing here asks for pictures.
-
-    `regenerate` is how a result that is brought back asks again.
-    """
+    """What a session has recorded; nothing here asks for pictures."""
 
     resources: Resources
-    regenerate: Callable[..., Result]
 
     def open(self, folder: Path | None = None) -> Store:
         """Return the store of the session, or the one that another folder's settings name."""
         settings = self.resources.settings(folder)
+        # Another folder's store is used once, so its index is not kept in memory.
         return Store(settings.store) if folder else self.resources.store(settings)
 
     def history(
@@ -85,7 +81,7 @@ class Library:
 
         store = self.resources.store(settings)
         view = self.resources.store_view(settings, store, writing=False)
-        return replace(recall(store, run), renderer=view, regenerate=self.regenerate)
+        return replace(recall(store, run), renderer=view, regenerate=self.resources.regenerate)
 
     def verify(self, *notebooks: str | Path) -> list[Report]:
         """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
@@ -115,13 +111,13 @@ class Library:
         store = self.open()
         chosen = choose(store, names, older=older, prompt=prompt, everything=everything)
         if not chosen:
-            return Forgotten(chosen)
+            return Forgotten(chosen)  # nothing to ask about
         if not assume_yes:
             self._confirm(chosen)
         return forget(store, chosen)
 
     def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
-        """Write a notebook and the recordings that it needs to a zip: beside it, or where `to` says."""
+        """Write a notebook and the recordings that it needs to a zip: beside it, or to the file `to`."""
         from beluga_nb.store.pack import pack
 
         notebook = path_of(notebook)
@@ -156,7 +152,7 @@ class Library:
             self.resources.notify(history_text(chosen.runs[:_NAMED], more=len(chosen.runs) - _NAMED))
         check_yes(
             self.resources.confirm(f"Forget {chosen}?"),
-            unasked=f"{chosen}: to be forgotten, and nobody can be asked here.",
+            unasked=f"{chosen}: to be forgotten",
             declined=f"{chosen}: not confirmed.",
             nothing="Nothing was removed.",
         )

@@ -1,7 +1,7 @@
 """What all calls of a session share: settings, keys, stores, budgets, and the engine room.
 
-Here a request becomes a `Call`, which is checked, planned and answered; sessions and grids do no more than
-say which.
+Here a request becomes a `Call`, which is checked, planned and answered; sessions and grids only choose the
+requests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from beluga_nb.api.dialects import find_dialect
 from beluga_nb.api.endpoint import key_variables
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.plan import Plan, Post
-from beluga_nb.compare.template import filled, names, used
 from beluga_nb.config import keys
 from beluga_nb.config.preferences import Preferences, canonical, resolved
 from beluga_nb.config.project import is_untrusted_file
@@ -36,11 +35,12 @@ from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Hint
 from beluga_nb.keyless import check
+from beluga_nb.placeholders import filled, names, used
 from beluga_nb.process.work import revocable
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Result
-from beluga_nb.runtime import Bridge, Nested, cost_of_a_patch
+from beluga_nb.runtime import GRACE, Bridge, Job, Nested, cost_of_a_patch
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
@@ -56,8 +56,8 @@ ASK_ABOVE = 10
 class Resources:
     """Settings, keys, stores, budgets and the engine room of one session; nothing is opened before a call.
 
-    `notify` tells the user something, and `confirm` asks a yes-or-no question, with None where nobody can
-    answer.
+    `notify` tells the user something, `confirm` asks a yes-or-no question, and `hidden` lets a key be typed
+    unseen; the latter two return None where no question can be asked. `regenerate` asks for a result again.
     """
 
     def __init__(
@@ -70,12 +70,17 @@ class Resources:
         vaults: Mapping[str, keys.KeySource],
         notify: Callable[[str], None],
         confirm: Callable[[str], bool | None],
+        hidden: Callable[[str], str | None],
+        regenerate: Callable[..., Result],
     ) -> None:
         self.environment = environment
         self.keys = keys.KeyResolver(self.environment, explicit=key, vaults=vaults)
         self.preferences = Preferences(self.environment, folder, options)
         self.notify: Callable[[str], None] = lambda words: notify(redact(words))
         self.confirm = confirm
+        self._hidden = hidden
+        self.regenerate = regenerate
+        self.latest: Result | None = None
         self.budget = Budget()
         self._nested = Nested()
         self._room: EngineRoom | None = None
@@ -91,7 +96,7 @@ class Resources:
         self.watch()
         return self.preferences.settings(folder, **options)
 
-    def plan_settings(self, mode: str | None, **options: object) -> Settings:
+    def plan_settings(self, *, mode: str | None = None, **options: object) -> Settings:
         """Load the settings for a plan: a session that replays plans what it would take to make its pictures.
 
         So a dry run prints the same in a replay of its notebook. Only a plan of mode "replay" sends nothing.
@@ -107,10 +112,26 @@ class Resources:
         """Return who answers with some settings."""
         return backend_of(settings, self.keys, self.environment, local_key=self._local_key)
 
+    def login(self, *, keep: bool) -> str:
+        """Ask for the key, and use it from here on; see `Session.login`."""
+        typed = self._typed_key()
+        if typed is None:
+            raise SettingsError("No key can be typed here.", f"Set {keys.VARIABLE} in the environment.")
+        secret = self.keys.take(typed)
+        if keep:
+            keys.keep(secret)
+        return secret.ending
+
+    def _typed_key(self) -> Secret | None:
+        # A function of its own: a traceback may show the variables of its frames.
+        typed = self._hidden("BelugAPI key (not shown): ")
+        return None if typed is None else Secret(typed, keys.TYPED)
+
     # Stores and budgets.
 
     def store(self, settings: Settings) -> Store:
         """Return the store of some settings: the same object as before, which has its index in memory."""
+        # A mode that records nothing writes no index either.
         indexing = settings.writes_store
         return self._stores.setdefault((settings.store, indexing), Store(settings.store, indexing=indexing))
 
@@ -121,6 +142,7 @@ class Resources:
     def budgets(self, settings: Settings) -> list[tuple[Budget, Caps]]:
         """Return all budgets that hold, with their caps: no file that is untrusted frees from one."""
         budgets = [self.budget_of(settings)]
+        # An untrusted file may name a new store or budget, in which nothing is spent yet.
         moved = any(is_untrusted_file(settings.places.get(name)) for name in ("budget", "store"))
         if settings.budget != "session" and moved:
             budgets.append(self.budget)
@@ -154,7 +176,7 @@ class Resources:
     # From arguments to a call.
 
     def request(
-        self, prompt: str, settings: Settings, *, allow_unknown_model: bool, **arguments: Any
+        self, prompt: str, settings: Settings, *, allow_unknown_model: bool = False, **arguments: Any
     ) -> tuple[Request, list[str]]:
         """Return the request that some arguments mean, and remarks on what is asked for instead of them."""
         parameters: dict[str, Any] = resolved(arguments, settings)
@@ -171,18 +193,28 @@ class Resources:
     def prompted_call(
         self,
         prompt: str,
-        settings: Settings,
         *,
-        values: Mapping[str, object] | None,
+        mode: str | None = None,
+        embed: str | None = None,
+        bridge: str | None = None,
+        values: Mapping[str, object] | None = None,
         tally: Tally | None = None,
+        planned: bool = False,
         **arguments: Any,
     ) -> Call:
-        """Return the call for a prompt whose `{{name}}`s are filled from `values`; tell what is converted."""
+        """Return the call for a prompt whose `{{name}}`s are filled from `values`; tell what is converted.
+
+        One that is `planned` is never sent: see `plan_settings`.
+        """
+        load = self.plan_settings if planned else self.settings
+        settings = load(mode=mode, embed=embed, bridge=bridge)
         text = prompt if values is None else filled(prompt, values)
         request, remarks = self.request(text, settings, **arguments)
         for remark in remarks:
             self.notify(remark)
-        call = replace(self.call(request, settings), tally=tally or Tally())
+        tally = tally or Tally()
+        tally.model = request.model
+        call = replace(self.call(request, settings), tally=tally)
         if values and names(prompt):
             return replace(call, template=prompt, values=used(prompt, values))
         return call
@@ -194,6 +226,7 @@ class Resources:
 
     def calls(self, requests: Sequence[Request], settings: Settings) -> list[Call]:
         """Return a call for each request; those for one model share all that was decided."""
+        # A grid has thousands of requests for a few models; keys and budgets are looked up once for each.
         by_model: dict[str, Call] = {}
         for request in requests:
             if request.model not in by_model:
@@ -207,7 +240,9 @@ class Resources:
             backend=self.backend(settings),
             store=store,
             view=self.view(settings, store),
+            regenerate=self.regenerate,
         )
+        # Free previews, and calls that are only replayed, count in no budget.
         metered = call.may_ask and call.backend.is_metered
         return replace(call, budgets=self.budgets(settings) if metered else ())
 
@@ -238,6 +273,7 @@ class Resources:
 
         Raises `BelugaError` where it must not be asked for as things stand.
         """
+        # Many calls share one store, whose lost calls are read from the disk.
         left = cache(pending.left)
         found = [call.missing(left) for call in calls]
         for each in found:
@@ -279,7 +315,7 @@ class Resources:
             pictures = f"{missing.bought} new pictures"
             check_yes(
                 self.confirm(f"{pictures} of {call.request.model}: go on?"),
-                unasked=f"{pictures} are more than {ASK_ABOVE}, and nobody can be asked here.",
+                unasked=f"{pictures} are more than {ASK_ABOVE}",
                 declined=f"{pictures} were not confirmed.",
                 nothing="Nothing was sent.",
             )
@@ -318,12 +354,27 @@ class Resources:
         recorder = Recorder(call.store, provider=call.provider, preview=preview, notify=self.notify)
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
+    def start(self, call: Call, *, assume_yes: bool) -> Job[Result]:
+        """Start a call; raise `BelugaError` before anything is sent."""
+        self.check(call, assume_yes=assume_yes)
+        engine = self.engine(call)
+        self.tell_surprises(call)
+        bridge = self.bridge(call.settings)
+        return bridge.submit(self._answer(call, engine), hold=call.timeout + GRACE)
+
+    async def _answer(self, call: Call, engine: Engine) -> Result:
+        result = await self.ask(call, engine)
+        if words := catalog.off_ratio(call.request, (picture.size for picture in result.pictures)):
+            self.notify(words)
+        return result
+
     async def ask(self, call: Call, engine: Engine) -> Result:
         """Return the result of a call from its engine; raise `EngineError`.
 
         It touches the store on threads only: other calls share the event loop.
         """
         async with self._as_take(call) as call:
+            # Before the call: after it, all of its pictures are recorded.
             saved = await asyncio.to_thread(call.saved)
             try:
                 result = await engine(call.request)
@@ -332,7 +383,8 @@ class Resources:
                 self._count_saved(call, error.result, saved)
                 raise
         self._count_saved(call, result, saved)
-        return call.finished(result)
+        self.latest = result = call.finished(result)
+        return result
 
     def _count_saved(self, call: Call, result: Result, saved: set[int]) -> None:
         # The store has refusals too, which are no pictures.

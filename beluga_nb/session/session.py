@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace as replaced
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-import beluga_nb.catalog as catalog
 import beluga_nb.session.status as status
 from beluga_nb.budget import Budget
 from beluga_nb.catalog import Listing
+from beluga_nb.compare.gallery import Gallery
 from beluga_nb.compare.grid import Grid
-from beluga_nb.compare.judged import Gallery
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config import keys
-from beluga_nb.config.preferences import Preferences, check_no_engine
+from beluga_nb.config.preferences import Preferences
 from beluga_nb.config.settings import Settings, SettingsOptions
 from beluga_nb.console import ask, ask_hidden, tell
-from beluga_nb.engines.call import Call, Tally
+from beluga_nb.engines.call import Tally
 from beluga_nb.engines.own import own_engine
 from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.keyless import keyless
+from beluga_nb.options import named_options
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.result import Engine, Result
-from beluga_nb.runtime import GRACE, Job, awaitable, blocking
-from beluga_nb.session.grids import GridMaker
+from beluga_nb.runtime import Job, awaitable, blocking
+from beluga_nb.session.grid_maker import GridMaker
+from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.library import Library
+from beluga_nb.session.options import CallOptions
 from beluga_nb.session.resources import Resources
-from beluga_nb.session.runner import SessionRunner
+from beluga_nb.session.serving import Serving
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import small
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server
-
-T = TypeVar("T")
 
 
 class Session:
@@ -70,7 +70,7 @@ class Session:
         key = None if api_key is None else Secret(api_key, "code")
         environment = Environment(os.environ if environ is None else environ)
         del api_key, environ  # a traceback may show the variables of its frames
-        self.resources = Resources(
+        self.resources: Resources = Resources(
             environment,
             folder=folder,
             options=options,
@@ -78,10 +78,10 @@ class Session:
             vaults=vaults,
             notify=notify,
             confirm=confirm,
+            hidden=hidden,
+            regenerate=self.generate,
         )
-        self.latest: Result | None = None
-        self._hidden = hidden
-        self._server: Server | None = None
+        self._serving = Serving()
         self.use(engine, provider=provider)
 
     def __reduce__(self) -> str:
@@ -102,7 +102,7 @@ class Session:
     @property
     def store(self) -> Library:
         """What is recorded: to be listed, brought back, verified, forgotten, packed."""
-        return Library(self.resources, self.generate)
+        return Library(self.resources)
 
     def use(self, engine: Engine | None, *, provider: str | None = None) -> None:
         """Let an engine of your own answer from here on: an async function `Request` -> `Result`.
@@ -123,28 +123,17 @@ class Session:
         )
 
     @keyless
+    @named_options(CallOptions)
     def submit(
         self,
         prompt: str,
         *,
-        model: str | None = None,
-        endpoint: str | None = None,
-        size: str | None = None,
-        n: int | None = None,
-        quality: str | None = None,
-        output_format: str | None = None,
-        output_compression: int | None = None,
-        take: str = "",
-        sample: int = 0,
-        mode: str | None = None,
-        embed: str | None = None,
         bridge: str | None = None,
         assume_yes: bool = False,
-        allow_unknown_model: bool = False,
-        values: Mapping[str, object] | None = None,
         tally: Tally | None = None,
+        **options: Unpack[CallOptions],
     ) -> Job[Result]:
-        """Start asking for `n` pictures of a prompt: one, unless an alias says more.
+        """Start asking for `n` pictures of a prompt: one, unless an alias sets more.
 
         `model` is an id or an alias (`Settings.aliases`), whose parts the other arguments outrank; "lab:sd"
         is the model sd of the server that `beluga.toml` names lab, and so is "sd" with `endpoint="lab"`.
@@ -159,79 +148,21 @@ class Session:
 
         Raises `RequestError` or `SettingsError` before anything is sent, and `EngineError` after.
         """
-        resources = self.resources
-        settings = resources.settings(mode=mode, embed=embed, bridge=bridge)
-        call = resources.prompted_call(
-            prompt,
-            settings,
-            values=values,
-            tally=tally,
-            allow_unknown_model=allow_unknown_model,
-            model=model,
-            endpoint=endpoint,
-            size=size,
-            n=n,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            take=take,
-            sample=sample,
-        )
-        resources.check(call, assume_yes=assume_yes)
-        engine = resources.engine(call)
-        resources.tell_surprises(call)
-        asking = self._ask(replaced(call, regenerate=self.generate), engine)
-        return resources.bridge(settings).submit(asking, hold=call.timeout + GRACE)
+        call = self.resources.prompted_call(prompt, bridge=bridge, tally=tally, **options)
+        return self.resources.start(call, assume_yes=assume_yes)
 
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
 
-    async def _ask(self, call: Call, engine: Engine) -> Result:
-        self.latest = result = await self.resources.ask(call, engine)
-        if words := catalog.off_ratio(call.request, (picture.size for picture in result.pictures)):
-            self.resources.notify(words)
-        return result
-
     @keyless
-    def plan(
-        self,
-        prompt: str,
-        *,
-        model: str | None = None,
-        endpoint: str | None = None,
-        size: str | None = None,
-        n: int | None = None,
-        quality: str | None = None,
-        output_format: str | None = None,
-        output_compression: int | None = None,
-        take: str = "",
-        sample: int = 0,
-        mode: str | None = None,
-        embed: str | None = None,
-        allow_unknown_model: bool = False,
-        values: Mapping[str, object] | None = None,
-    ) -> Plan:
+    @named_options(CallOptions)
+    def plan(self, prompt: str, **options: Unpack[CallOptions]) -> Plan:
         """Return what `generate` with the same arguments would send, and what that would cost; send nothing.
 
         Raises what `generate` raises before it sends, but does not ask whether so many are meant.
         """
-        settings = self.resources.plan_settings(mode, embed=embed)
-        call = self.resources.prompted_call(
-            prompt,
-            settings,
-            values=values,
-            allow_unknown_model=allow_unknown_model,
-            model=model,
-            endpoint=endpoint,
-            size=size,
-            n=n,
-            quality=quality,
-            output_format=output_format,
-            output_compression=output_compression,
-            take=take,
-            sample=sample,
-        )
-        return self.resources.plan(self.resources.missing([call]), settings.caps)
+        call = self.resources.prompted_call(prompt, planned=True, **options)
+        return self.resources.plan(self.resources.missing([call]), call.settings.caps)
 
     @keyless
     def grid(
@@ -271,25 +202,17 @@ class Session:
         >>> g["fox"][0].size                                                       # doctest: +SKIP
         (1024, 1024)
         """
-        maker = GridMaker(
-            self.resources,
-            self.generate,
-            fixed={"n": n, "output_format": output_format, "output_compression": output_compression},
-            allow_unknown_model=allow_unknown_model,
-        )
+        fixed = {"n": n, "output_format": output_format, "output_compression": output_compression}
+        maker = GridMaker(self.resources, fixed | {"allow_unknown_model": allow_unknown_model})
+        # The model comes last, which makes it the columns.
+        axes |= {"size": size, "quality": quality, "take": take, "model": model}
         return maker.make(
-            template,
-            axes | {"size": size, "quality": quality, "take": take, "model": model},
-            replace=replace or {},
-            pairs=pairs,
-            sample=sample,
-            seed=seed,
-            values=values or {},
+            template, axes, replace=replace, pairs=pairs, sample=sample, seed=seed, values=values
         )
 
     def gallery(self, *results: Result) -> Gallery:
         """Return some results side by side, to be scored, voted on and ranked."""
-        return Gallery(results, runner=SessionRunner(self.resources, self.generate))
+        return Gallery(results, runner=SessionRunner(self.resources))
 
     def open(self, path: str | Path) -> Result:
         """Return the picture that `save()` wrote, as the result of the request in its recipe.
@@ -300,22 +223,16 @@ class Session:
         from beluga_nb.show.recipe import opened  # Lazy import: few cells read files.
 
         view = partial(bundle, embed=self.resources.settings().embed)
-        return replaced(opened(path_of(path)), renderer=view, regenerate=self.generate)
+        return replace(opened(path_of(path)), renderer=view, regenerate=self.generate)
 
     def last(self) -> Result:
         """Return the newest result: this session's, or else the newest that the store has.
 
         Raises `RequestError` where there is none.
         """
-        if self.latest is not None:
-            return self.latest
-        if newest := self.store.newest():
+        if newest := self.resources.latest or self.store.newest():
             return newest
         raise RequestError("There is no picture yet.", Hint("Ask for one: ", Remedy("generate")))
-
-    def start(self, coroutine: Coroutine[Any, Any, T]) -> Job[T]:
-        """Start a coroutine on the thread that calls run on, and return its job."""
-        return self.resources.room.thread.submit(coroutine)
 
     def settings(self, **options: Unpack[SettingsOptions]) -> Settings:
         """Return the settings as they stand now, with the options of a call."""
@@ -341,15 +258,9 @@ class Session:
         """Ask for the key, unseen, and use it until this session ends; return its last four characters.
 
         With `keep` it goes into the system's keyring too, where later sessions find it. Raises
-        `SettingsError` where nobody can type, or what was typed is no key.
+        `SettingsError` where nothing can be typed, or what was typed is no key.
         """
-        typed = _typed(self._hidden)
-        if typed is None:
-            raise SettingsError("Nobody can type a key here.", f"Set {keys.VARIABLE} in the environment.")
-        secret = self.resources.keys.take(typed)
-        if keep:
-            keys.keep(secret)
-        return secret.ending
+        return self.resources.login(keep=keep)
 
     def serve(self, *, port: int | None = None) -> Server:
         """Return the image API as a process of its own on this machine: the running one, or a new one.
@@ -357,26 +268,11 @@ class Session:
         It ends with `stop_serving()`, and with this process. Without `port` a new one takes a free port.
         Raises `RequestError` where one runs on another port, and `BelugaError` where none can start.
         """
-        settings = self.settings()
-        check_no_engine(settings, "a server: that is a process of its own, which has no such engine")
-        from beluga_nb.server.child import Server  # Lazy import: few sessions serve.
-
-        if self._server is None or not self._server.running:
-            self._server = Server.start(port=port or 0, faults=settings.faults)
-        elif port not in {None, 0, self._server.port}:
-            raise RequestError(
-                f"The server runs already, on {self._server.url}.",
-                Hint("Stop it first: ", Remedy("stop serving")),
-            )
-        return self._server
+        return self._serving.start(self.settings(), port=port)
 
     def stop_serving(self) -> bool:
         """End the server that `serve()` gave; return whether one was running."""
-        server, self._server = self._server, None
-        if server is None or not server.running:
-            return False
-        server.stop()
-        return True
+        return self._serving.stop()
 
     def close(self) -> None:
         """End the server, and the threads that calls run on as soon as none is under way.
@@ -387,13 +283,10 @@ class Session:
         self.resources.close()
 
 
-def _typed(hidden: Callable[[str], str | None]) -> Secret | None:
-    return None if (typed := hidden("BelugAPI key (not shown): ")) is None else Secret(typed, "%beluga login")
-
-
 default = Session()
 """The session behind `beluga_nb.generate` and the magics; it starts nothing before the first call."""
 
+# A forked child spends from the budget of its parent.
 default.resources.budget = Budget.inherited()
 
 generate = default.generate

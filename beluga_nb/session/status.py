@@ -26,6 +26,7 @@ NO_KEY = Hint(f"none: set {keys.VARIABLE}, or ", Remedy("login"))
 
 def status(resources: Resources) -> dict[str, str]:
     """Return, in words, who would answer now and where pictures are kept."""
+    # The remedy for a vault without an answer is to run `status` again.
     resources.keys.ask_again()
     settings = resources.settings()
     backend = resources.backend(settings.at(settings.model))
@@ -63,6 +64,7 @@ def _key(resources: Resources, backend: Backend) -> str:
 
 
 def _unfinished(calls: Sequence[Pending]) -> str:
+    # A call under way may still arrive; an ended one is lost until it is asked for again.
     ended = [call for call in calls if not call.on_its_way]
     waiting = len(calls) - len(ended)
     free = sum(call.provider == LOCAL for call in ended)
@@ -95,7 +97,7 @@ def _listing(resources: Resources, settings: Settings, find: Callable[..., list[
     try:
         there = _ask_models(resources, backend)
     except EngineError as error:
-        return Listing(find(), note=f"{settings.provider} did not say what it has. {error.message}")
+        return Listing(find(), note=f"{settings.provider} did not list its models. {error.message}")
     return catalog.compared(find(), find(among=there), there, service=settings.provider)
 
 

@@ -41,6 +41,7 @@ def _canvas(*images: Image) -> tuple[int, int]:
 def _placed(image: Image, canvas: tuple[int, int]) -> Image:
     from PIL import Image
 
+    # Encoded anew from pixels: metadata of the original would name its model.
     small = flatten(image).resize(fitted(image.size, EDGE), Image.Resampling.LANCZOS)
     placed = Image.new("RGB", canvas, _GREY)
     placed.paste(small, ((canvas[0] - small.width) // 2, (canvas[1] - small.height) // 2))

@@ -1,4 +1,4 @@
-"""The booth for blind votes: two pictures, and a key or button that says which is better.
+"""The booth for blind votes: two pictures, and a key or button for the better one.
 
 ipywidgets has no key events, so a text field receives the keys, one letter at a time, and gets the focus
 after each vote; JupyterLab does not handle keys typed into a text field. The browser receives two pictures

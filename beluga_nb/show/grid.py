@@ -1,248 +1,269 @@
-"""A grid as a notebook shows it: a table with words for labels, one for each facet where there are many axes.
-
-A picture grows when it is clicked, and tells its recipe: `<details>` does that without a script. Where styles
-are taken away, as in a notebook that nobody trusts yet, it is a plain table. Pure functions of what they get.
-"""
+"""A grid as people see it: its table in a notebook, its sheet, its page, and its rows for pandas."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pybase64
+from beluga_nb.compare.axes import AXIS_PARAMETERS, Axis, Study
+from beluga_nb.compare.cell import Cell, Outcome, PictureRef
+from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Grid, counts_of
+from beluga_nb.compare.workspace import Workspace
+from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
+from beluga_nb.images import decode
+from beluga_nb.paths import write_file
+from beluga_nb.redaction import redact
+from beluga_nb.result import Bundle, MissingPicture, Preview
+from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, grid_bundle
+from beluga_nb.show.markup import alt, data_uri
+from beluga_nb.show.preview import EDGE
+from beluga_nb.show.stored import StoreView
+from beluga_nb.store.collection import Blob
+from beluga_nb.text import plural
 
-from beluga_nb.errors import BelugaError
-from beluga_nb.result import Bundle, Preview
-from beluga_nb.show.markup import LOCAL_PREVIEW, Described, address, alt, caption, outside
-from beluga_nb.show.template import fill
-from beluga_nb.text import sanitize
-
+# Lazy imports in here: a grid in a notebook needs no fonts, no page and no pandas.
 if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
     from PIL.Image import Image
 
-MOST_COLUMNS = 6
-"""Values of an only axis that stand side by side; more stand one below the other."""
+MOST_SHOWN = 200
+"""Pictures of a grid that go into a notebook."""
 
-_LONGEST_PROMPT = 2000
-_BACKGROUND = "background-color:var(--jp-layout-color1,var(--vscode-editor-background,Canvas))"
-_RULE = "1px solid rgba(128,128,128,.35)"
-_LABEL = "text-align:left;padding:4px 10px 4px 0;font-weight:600;vertical-align:top"
-_TOP = f"{_LABEL};{_BACKGROUND};position:sticky;top:0;z-index:2;padding-left:6px"
-_LEFT = f"{_LABEL};{_BACKGROUND};position:sticky;left:0;z-index:1;min-width:72px;max-width:200px"
-_CELL = f"text-align:left;vertical-align:top;padding:6px;border-top:{_RULE};white-space:normal"
-_NOTE = "max-width:240px;overflow-wrap:anywhere;font-size:90%;opacity:.85"
-_SMALL = "font-size:80%;opacity:.7;padding-top:2px"
+_NOTES = {
+    UNKNOWN: "asked for, and its end is not known",
+    NOT_SENT: "not asked for yet",
+    WAITING: "on its way",
+}
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A picture of a grid: what is known of it, where a page gets it from, and how it is opened."""
-
-    picture: Described
-    source: str
-    image: Callable[[], Image]
-
-
-@dataclass(frozen=True)
-class Square:
-    """What one cell of a grid shows: its pictures, and a note where some are missing."""
-
-    figures: tuple[Figure, ...] = ()
-    note: str = ""
-    error: BelugaError | None = None
+def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
+    """Return a grid as a notebook shows it; the sheet is for what shows a single image, such as LaTeX."""
+    view = _view(workspace, writing=workspace.settings.writes_store)
+    sources = _Sources(view)
+    table = table_of(grid, sources, workspace=workspace)
+    # The sheet is one more picture in the notebook.
+    light = view.embed in {"preview", "original"} and sources.count <= MOST_SHOWN
+    sheet = _small_sheet(grid, table, view) if with_sheet and light else None
+    return grid_bundle(table, more=sources.more, sheet=sheet)
 
 
-@dataclass(frozen=True)
-class Dimension:
-    """A name and its labels; axes that advance together are one."""
+def frame_of(grid: Grid) -> DataFrame:
+    """Return a row for each picture of a grid, and for each cell that has none."""
+    from beluga_nb.show.frame import frame
 
-    name: str
-    labels: tuple[str, ...]
-
-
-NOTHING = Dimension("", ("",))
-ABSENT = Square(note="not in this grid")
+    return frame(list(_rows(grid)), _columns(grid))
 
 
-@dataclass(frozen=True)
-class Part:
-    """One table: which facet it is, its rows and columns, and what stands in it."""
+def style_of(grid: Grid, workspace: Workspace) -> Styler:
+    """Return these rows with their pictures."""
+    from beluga_nb.show.frame import styled
 
-    facets: tuple[tuple[str, str], ...]
-    rows: Dimension
-    columns: Dimension
-    squares: Mapping[tuple[str, str], Square]
-
-    @property
-    def title(self) -> str:
-        """Which facet it is, in words."""
-        return ", ".join(f"{name}: {label}" for name, label in self.facets)
-
-    def at(self, row: str, column: str) -> Square:
-        """Return what stands there."""
-        return self.squares.get((row, column), ABSENT)
+    sources = _Sources(_view(workspace, writing=False))
+    refs = [ref for _, ref, _ in _lines(grid)]
+    urls = [sources(ref) if ref else "" for ref in refs]
+    return styled(frame_of(grid), urls, [alt(ref) if ref else "" for ref in refs])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A grid to be shown: a line about it, its prompts, its dimensions, and a square for each combination."""
+def write_sheet_of(grid: Grid, path: Path, *, edge: int, limit: int) -> None:
+    """Write a grid as one labelled picture."""
+    from beluga_nb.show.sheet import sheet_png
 
-    head: str
-    prompts: tuple[str, ...]
-    dimensions: tuple[Dimension, ...]
-    squares: Mapping[tuple[str, ...], Square]
-
-    @property
-    def parts(self) -> Iterator[Part]:
-        """The tables: the last dimension makes the columns, the one before it the rows, the others facets."""
-        facets, rows, columns = self._split()
-        for labels in itertools.product(*(each.labels for each in facets)):
-            squares = {
-                (row, column): square
-                for row in rows.labels
-                for column in columns.labels
-                if (square := self.squares.get(self._key(labels, row, column)))
-            }
-            if squares:
-                named = zip((each.name for each in facets), labels, strict=True)
-                yield Part(tuple(named), rows, columns, squares)
-
-    def _split(self) -> tuple[tuple[Dimension, ...], Dimension, Dimension]:
-        match self.dimensions:
-            case ():
-                return (), NOTHING, NOTHING
-            case (only,) if len(only.labels) <= MOST_COLUMNS:
-                return (), NOTHING, only
-            case (only,):
-                return (), only, NOTHING
-        return self.dimensions[:-2], self.dimensions[-2], self.dimensions[-1]
-
-    def _key(self, facets: tuple[str, ...], row: str, column: str) -> tuple[str, ...]:
-        if len(self.dimensions) > 1:
-            return (*facets, row, column)
-        return (row or column,) if self.dimensions else ()
+    if path.suffix.lower() != ".png":
+        raise RequestError(f"'{path.name}' is no name for a sheet.", "It is a PNG: sheet('cats.png')")
+    _write(path, sheet_png(table_of(grid, edge=edge), edge=edge, limit=limit))
 
 
-def grid_bundle(table: Table, *, more: str = "", sheet: Preview | None = None) -> Bundle:
-    """Return the table as HTML and as text; `more` is a line about pictures that are left out.
+def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
+    """Write a grid as one page; raise `StoreError` where that is not possible."""
+    from beluga_nb.show.page import page
 
-    The sheet, if there is one, is for front ends that show a single image: LaTeX, PDF, consoles.
-    """
-    image = {sheet.media_type: pybase64.b64encode(sheet.data).decode()} if sheet else {}
-    return {"text/html": grid_html(table, more=more), **image, "text/plain": grid_text(table)}
+    html = page(table_of(grid, _original if originals else _small), title=path.stem)
+    _write(path, redact(html).encode())
 
 
-def grid_html(table: Table, *, more: str = "") -> str:
-    """Return the tables one below the other, in a frame that scrolls below fixed heads."""
-    return fill(
-        "show/grid.html",
-        prompts="".join(f"<div>{outside(prompt, 300)}</div>" for prompt in table.prompts),
-        about=outside(table.head),
-        parts="".join(map(_part_html, table.parts)),
-        more=f"<p>{outside(more)}</p>" if more else "",
+def _write(path: Path, data: bytes) -> None:
+    try:
+        write_file(path, data)
+    except OSError as error:
+        raise StoreError(
+            f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
+        ) from None
+
+
+def _view(workspace: Workspace, *, writing: bool) -> StoreView:
+    return StoreView(
+        workspace.store, writing=writing, embed=workspace.settings.embed, folder=workspace.folder
     )
 
 
-def _part_html(part: Part) -> str:
-    title = f'<div style="font-weight:600;padding:10px 0 2px">{outside(part.title)}</div>'
-    corner = " ↓ · ".join(filter(None, [sanitize(part.rows.name), sanitize(part.columns.name)]))
-    return fill(
-        "show/grid-part.html",
-        title=title if part.title else "",
-        corner=outside(corner) + (" →" if part.columns.name else ""),
-        heads="".join(f'<th style="{_TOP}">{outside(label)}</th>' for label in part.columns.labels),
-        rows="".join(_row_html(part, row) for row in part.rows.labels),
-    )
-
-
-def _row_html(part: Part, row: str) -> str:
-    cells = "".join(
-        f'<td style="{_CELL}">{_square_html(part.at(row, column))}</td>' for column in part.columns.labels
-    )
-    return f'<tr><th style="{_LEFT};border-top:{_RULE}">{outside(row)}</th>{cells}</tr>'
-
-
-def _square_html(square: Square) -> str:
-    wide = 168 if len(square.figures) == 1 else 104
-    figures = "".join(_figure_html(each, wide) for each in square.figures)
-    line = f'<div style="white-space:nowrap">{figures}</div>' if figures else ""
-    return f"{line}{note_html(square, _NOTE)}"
-
-
-def note_html(square: Square, style: str) -> str:
-    """Return the note of a square: why pictures are missing."""
-    if square.error:
-        name = type(square.error).__name__
-        lines = [f"<b>{outside(name)}</b>", *map(outside, _error_lines(square.error))]
-        return f'<div style="{style}">{"<br>".join(lines)}</div>'
-    return f'<div style="{style}">{outside(square.note)}</div>' if square.note else ""
-
-
-def _error_lines(error: BelugaError) -> list[str]:
-    return [sanitize(line) for line in str(error).splitlines() if line.strip()]
-
-
-def _figure_html(figure: Figure, wide: int) -> str:
-    words = outside(alt(figure.picture))
-    # A closed element is as wide as the picture; when it opens, the wider recipe stretches the picture.
-    image = (
-        fill("show/grid-image.html", source=address(figure.source), alt=words, width=str(wide))
-        if figure.source
-        else f'<div style="width:{wide}px">{words}</div>'
-    )
-    return fill(
-        "show/grid-figure.html",
-        image=image,
-        mark=f'<div style="{_SMALL}">local preview</div>' if figure.picture.recipe.procedural else "",
-        recipe="".join(
-            fill("show/grid-recipe-line.html", name=outside(name), value=outside(value, _LONGEST_PROMPT))
-            for name, value in recipe_lines(figure.picture)
-        ),
-    )
-
-
-def recipe_lines(picture: Described) -> list[tuple[str, str]]:
-    """Return the recipe of a picture as names and values."""
-    recipe, request = picture.recipe, picture.recipe.request
-    width, height = picture.size
-    lines = {
-        "prompt": sanitize(request.prompt, _LONGEST_PROMPT),
-        "model": f"{sanitize(request.model, 80)} ({LOCAL_PREVIEW})"
-        if recipe.procedural
-        else sanitize(request.model, 80),
-        "size": f"{sanitize(request.size or 'default', 20)}, {width} × {height} pixels",
-        "quality": sanitize(request.quality or "", 40),
-        "take": sanitize(request.take, 60),
-        "sample": str(request.sample),
-        "revised prompt": sanitize(recipe.revised_prompt or "", _LONGEST_PROMPT),
-        "sha256": picture.sha256,
+def table_of(
+    grid: Grid,
+    source: Callable[[PictureRef], str] = lambda _: "",
+    *,
+    edge: int = EDGE,
+    workspace: Workspace | None = None,
+) -> Table:
+    """Return the table of a grid; `source` gives the address of each picture."""
+    states = grid.states(workspace)
+    squares = {
+        _place(grid.study, cell): Square(
+            tuple(
+                Figure(ref, source(ref), partial(_image, ref, edge)) for ref in grid.outcome(cell).pictures
+            ),
+            note=_NOTES.get(states[cell], ""),
+            error=grid.outcome(cell).error,
+        )
+        for cell in grid.cells
     }
-    return [(name, text) for name, text in lines.items() if text]
+    return Table(
+        caption=_caption(grid, counts_of(states)),
+        prompts=tuple(grid.study.prompts) if len(grid.study.prompts) == 1 else (),
+        dimensions=tuple(
+            Dimension(" · ".join(axis.name for axis in axes), _present(axes, number, squares))
+            for number, axes in enumerate(grid.study.dimensions)
+        ),
+        squares=squares,
+    )
 
 
-def grid_text(table: Table) -> str:
-    """Return the grid as text: a line for each picture with its labels and its SHA-256."""
-    lines = [*(f"“{sanitize(prompt, 200)}”" for prompt in table.prompts), sanitize(table.head)]
-    for key, square in table.squares.items():
-        place = " · ".join(sanitize(label, 60) for label in key if label) or "the only cell"
-        lines += [
-            f"{place}: {caption(figure.picture)} · sha256:{figure.picture.sha256}"
-            for figure in square.figures
-        ]
-        if square.error:
-            lines.append(f"{place}: {type(square.error).__name__}: {' '.join(_error_lines(square.error))}")
-        elif square.note:
-            lines.append(f"{place}: {sanitize(square.note)}")
-    return "\n".join(lines)
+class _Sources:
+    """The addresses of pictures in a notebook, up to so many."""
+
+    def __init__(self, view: StoreView) -> None:
+        self.view = view
+        self.count = 0
+
+    def __call__(self, ref: PictureRef) -> str:
+        """Return an address that holds the small copy, or leads to the picture; nothing beyond the limit."""
+        self.count += 1
+        if self.count > MOST_SHOWN or self.view.embed == "none":
+            return ""
+        if self.view.embed == "link" and (link := self.view.link(Blob(ref.sha256, ref.media_type))):
+            return link
+        return _original(ref) if self.view.embed == "original" else self._tile(ref)
+
+    @property
+    def more(self) -> str:
+        """What is left out, in words."""
+        left = self.count - MOST_SHOWN
+        are = "picture is" if left == 1 else "pictures are"
+        return f"{left:,} more {are} not shown here: to_html() shows all of them." if left > 0 else ""
+
+    def _tile(self, ref: PictureRef) -> str:
+        with suppress(InvalidImageError):
+            if small := ref.preview():
+                return data_uri(self.view.tile(small))
+        return ""
 
 
-def across(count: int) -> int:
-    """Return the number of columns of a cell's pictures, which stand in a square.
+def _image(ref: PictureRef, edge: int) -> Image:
+    small = ref.preview() if edge <= EDGE else None
+    return decode(small.data) if small else ref.load().image
 
-    >>> [across(count) for count in (1, 2, 3, 4, 9)]
-    [1, 2, 2, 2, 3]
-    """
-    return max(1, math.isqrt(count - 1) + 1) if count else 1
+
+def _small(ref: PictureRef) -> str:
+    small = ref.preview()
+    return data_uri(small) if small else ""
+
+
+def _original(ref: PictureRef) -> str:
+    picture = ref.load()
+    if isinstance(picture, MissingPicture):
+        return _small(ref)
+    return data_uri(Preview(picture.data, picture.media_type))
+
+
+def _small_sheet(grid: Grid, table: Table, view: StoreView) -> Preview | None:
+    """Return all pictures of a grid as one, with its labels; nothing where one of them cannot be shown."""
+    from beluga_nb.show.sheet import small_sheet, words_of
+
+    with suppress(InvalidImageError, StoreError, RequestError):
+        small = [ref.preview() for cell in grid.cells for ref in grid.outcome(cell).pictures]
+        parts = [each for each in small if each]
+        # The store keeps a sheet by its parts, so it is made of all of them or not at all.
+        if parts and len(parts) == len(small):
+            return view.labelled(parts, lambda: small_sheet(table), words_of(table))
+    return None
+
+
+def _place(study: Study, cell: Cell) -> tuple[str, ...]:
+    return tuple(_joined(cell.labels[axis.name] for axis in axes) for axes in study.dimensions)
+
+
+def _joined(labels: Iterable[str]) -> str:
+    return " · ".join(labels)
+
+
+def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    there = {place[number] for place in squares}
+    return tuple(
+        label for label in map(_joined, zip(*(axis.labels for axis in axes), strict=True)) if label in there
+    )
+
+
+def _caption(grid: Grid, counts: Mapping[str, int]) -> str:
+    if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
+        wanted = sum(cell.request.n for cell in grid.cells)
+        return f"{plural(len(grid), 'cell')}, {plural(wanted, 'picture')}; nothing is asked before run()"
+    refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
+    local = sum(ref.recipe.procedural for ref in refs)
+    states = [f"{count} {state}" for state, count in counts.items() if count]
+    words = [f"{plural(len(grid), 'cell')}: {', '.join(states)}", plural(len(refs), "picture")]
+    if local == len(refs) == 1:
+        words.append("a local preview, not model output")
+    elif local:
+        some = "all" if local == len(refs) else f"{local}"
+        words.append(f"{some} of them local previews, not model output")
+    return "; ".join(words)
+
+
+_COLUMNS = (
+    *AXIS_PARAMETERS,
+    "sample",
+    "prompt",
+    "revised_prompt",
+    "engine",
+    "local",
+    "sha256",
+    "media_type",
+    "width",
+    "height",
+    "error",
+)
+
+
+def _columns(grid: Grid) -> list[str]:
+    labels = [axis.name for axis in grid.study.axes]
+    return [*labels, *(name for name in _COLUMNS if name not in labels)]
+
+
+def _lines(grid: Grid) -> Iterator[tuple[Cell, PictureRef | None, BelugaError | None]]:
+    """Yield each picture of a grid, and each cell that has failed or was not asked for."""
+    for cell in grid.cells:
+        outcome = grid.outcome(cell)
+        yield from ((cell, ref, None) for ref in outcome.pictures)
+        if outcome.error or not outcome.pictures:
+            yield cell, None, outcome.error
+
+
+def _rows(grid: Grid) -> Iterator[Mapping[str, object]]:
+    for cell, ref, error in _lines(grid):
+        request = ref.recipe.request if ref else cell.request
+        row: dict[str, object] = {name: getattr(request, name) for name in (*AXIS_PARAMETERS, "prompt")}
+        if ref:
+            width, height = ref.size
+            row |= {
+                "sample": request.sample,
+                "revised_prompt": ref.recipe.revised_prompt,
+                "engine": ref.recipe.engine,
+                "local": ref.recipe.procedural,
+                "sha256": ref.sha256,
+                "media_type": ref.media_type,
+                "width": width,
+                "height": height,
+            }
+        yield row | {"error": error.message if error else None} | dict(cell.labels)

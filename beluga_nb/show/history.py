@@ -12,7 +12,7 @@ from beluga_nb.result import Bundle, Preview
 from beluga_nb.show.markup import LOCAL_PREVIEW, address, data_uri, outside, table
 from beluga_nb.show.preview import LISTED_EDGE, thumbnail
 from beluga_nb.store.records import Store
-from beluga_nb.text import sanitize
+from beluga_nb.text import and_more, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.store.runs import History, Run
@@ -53,7 +53,7 @@ def history_text(runs: Sequence[Run], *, more: int = 0, all: bool = True) -> str
     if not runs:
         return _nothing(all)
     lines = table([_row(run, longest=80) for run in runs], HEAD)["text/plain"]
-    return f"{lines}\n{_more(more)}" if more > 0 else lines
+    return f"{lines}\n{and_more(more)}" if more > 0 else lines
 
 
 def history_html(
@@ -68,16 +68,12 @@ def history_html(
         return f"<p>{_nothing(all)}</p>"
     top = "".join(f'<th style="{_CELL}">{outside(each)}</th>' for each in ("", *HEAD[:-1]))
     lines = "".join(_line(run, shown) for run, shown in zip(runs, thumbnails, strict=True))
-    rest = f"<p>{outside(_more(more))}</p>" if more > 0 else ""
+    rest = f"<p>{outside(and_more(more))}</p>" if more > 0 else ""
     return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{rest}"
 
 
 def _nothing(everything: bool) -> str:
     return "Nothing is recorded." if everything else "Nothing that fits is recorded."
-
-
-def _more(count: int) -> str:
-    return f"… and {count:,} more"
 
 
 def _row(run: Run, *, longest: int) -> tuple[str, ...]:

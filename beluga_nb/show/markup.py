@@ -83,6 +83,7 @@ def bundle(
         return {"text/plain": text(result)}
     if embed == "none":
         return {"text/html": html(result, [""] * len(result)), "text/plain": text(result)}
+    # Links only if every picture has one: half a row of links would look like failures.
     links = [link(picture) for picture in result.pictures] if embed == "link" else []
     if links and all(links):
         return {"text/html": html(result, links), "text/plain": text(result, links)}

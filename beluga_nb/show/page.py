@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 
-from beluga_nb.show.grid import Figure, Part, Square, Table, note_html, recipe_lines
+from beluga_nb.show.grid_table import Figure, Part, Square, Table, note_html, recipe_lines
 from beluga_nb.show.markup import address, alt, outside
 from beluga_nb.show.template import fill, read_template
 
@@ -20,7 +20,7 @@ def page(table: Table, *, title: str) -> str:
         title=outside(title, 120),
         style=read_template("show/page.css"),
         prompts="".join(f"<h1>{outside(prompt, 2000)}</h1>" for prompt in table.prompts),
-        about=outside(table.head),
+        caption=outside(table.caption),
         axes="".join(_axis(table, number) for number in range(len(table.dimensions))),
         sections="".join(_section(table, part) for part in table.parts),
         script=script,

@@ -123,6 +123,7 @@ def _stacked(rows: Sequence[Sequence[Image]]) -> Image:
 
 
 def _small(image: Image, edge: int) -> Image:
+    # With the gap, Pillow first reduces by a whole factor, which is faster and good enough for small copies.
     small = displayable(image).resize(within(image.size, edge), reducing_gap=1.0)
     small.info.clear()  # encoders would write the original's comments and profiles
     return small.convert("RGB") if small.mode == "RGBA" and _opaque(small) else small
@@ -144,6 +145,7 @@ def encoded(image: Image, heaviest: int = HEAVIEST) -> Preview:
 def _lighter_and_lighter(image: Image) -> Iterator[bytes]:
     if image.mode == "RGBA":
         yield encode(image, "PNG")
+        # Transparency allows no JPEG, so fewer colours save bytes here.
         yield from (encode(image.reduce(factor).quantize(256), "PNG") for factor in (1, 2, 4))
     else:
         yield from (encode(image, "JPEG", quality=quality, optimize=True) for quality in _QUALITIES)

@@ -7,8 +7,8 @@ is an SVG of text and numbers, which no encoder changes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pybase64
 
@@ -52,7 +52,7 @@ def _row(place: int, standing: Standing) -> tuple[str, ...]:
 
 
 def _signed(value: float) -> str:
-    rounded = round(value)
+    rounded = round(value)  # before the sign: -0.4 is 0, not −0
     return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)}"
 
 
@@ -95,6 +95,7 @@ def ranking_svg(ranking: Ranking) -> str:
     low = min((each.low for each in ranking.standings), default=0.0)
     high = max((each.high for each in ranking.standings), default=0.0)
     step = _step(high - low)
+    # Whole steps beyond both ends, so that no bar leaves the plot.
     ticks = range(math.floor(low / step) * step, math.ceil(high / step) * step + 1, step)
     height = _ROW * len(ranking.standings)
     scale = (_WIDTH - _LEFT - _RIGHT) / max(ticks[-1] - ticks[0], 1)
@@ -108,15 +109,11 @@ def ranking_svg(ranking: Ranking) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>{"".join(lines)}</svg>'
 
 
-class _Across(Protocol):
-    def __call__(self, elo: float) -> str: ...
-
-
 def _step(width: float) -> int:
     return next((step for step in (50, 100, 200, 500, 1000) if width / step <= 8), 2000)
 
 
-def _axis(ticks: range, across: _Across, height: int) -> Iterator[str]:
+def _axis(ticks: range, across: Callable[[float], str], height: int) -> Iterator[str]:
     for tick in ticks:
         x, strong = across(tick), 0.8 if tick == 0 else 0.25
         yield f'<line x1="{x}" x2="{x}" y1="4" y2="{height}" stroke="{_INK}" stroke-opacity="{strong}"/>'
@@ -128,7 +125,7 @@ def _axis(ticks: range, across: _Across, height: int) -> Iterator[str]:
     )
 
 
-def _bars(standings: Sequence[Standing], across: _Across) -> Iterator[str]:
+def _bars(standings: Sequence[Standing], across: Callable[[float], str]) -> Iterator[str]:
     for number, each in enumerate(standings):
         y = _ROW * number + _ROW / 2 + 2
         yield (f'<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{outside(each.name, 24)}</text>')

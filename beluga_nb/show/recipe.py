@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from beluga_nb.compare.template import filled
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.metadata import files
+from beluga_nb.placeholders import filled
 from beluga_nb.result import Picture, Recipe, Result
 from beluga_nb.text import sanitize
 

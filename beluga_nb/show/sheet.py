@@ -5,14 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.errors import RequestError
 from beluga_nb.images import MAX_SIDE, encode, flatten, within
-from beluga_nb.paths import write_file
 from beluga_nb.result import Preview
-from beluga_nb.show.grid import Part, Square, Table, across
+from beluga_nb.show.grid_table import Part, Square, Table, across
 from beluga_nb.show.preview import encoded
 from beluga_nb.text import sanitize
 
@@ -61,24 +59,16 @@ class _Scale:
         return within(size, self.edge)
 
     def lines(self, text: str, width: int) -> list[str]:
+        # A letter is 0.56 of its font's size wide, on average.
         return textwrap.wrap(sanitize(text, 300), max(6, round(width / (self.text * 0.56)))) or [""]
 
 
-def write_sheet(path: Path, table: Table, *, edge: int, limit: int) -> None:
-    """Write the sheet of a grid; pictures are opened one at a time.
+def sheet_png(table: Table, *, edge: int, limit: int) -> bytes:
+    """Return the sheet of a grid; pictures are opened one at a time.
 
-    Raises `RequestError` if the limit is too low, and `StoreError` if the file cannot be written.
+    Raises `RequestError` if the limit is too low.
     """
-    if path.suffix.lower() != ".png":
-        raise RequestError(f"'{path.name}' is no name for a sheet.", "It is a PNG: sheet('cats.png')")
-    layout = _fitting(table, edge, limit)
-    image = layout.drawn()
-    try:
-        write_file(path, encode(image, "PNG"))
-    except OSError as error:
-        raise StoreError(
-            f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
-        ) from None
+    return encode(_fitting(table, edge, limit).drawn(), "PNG")
 
 
 def small_sheet(table: Table) -> Preview:
@@ -88,7 +78,7 @@ def small_sheet(table: Table) -> Preview:
 
 def words_of(table: Table) -> list[str]:
     """Return all text of a sheet with its place; the store keeps a sheet for each text."""
-    words = [f"{SMALL_EDGE}", *table.prompts, table.head]
+    words = [f"{SMALL_EDGE}", *table.prompts, table.caption]
     for part in table.parts:
         words += [part.title, part.rows.name, *part.rows.labels, part.columns.name, *part.columns.labels]
     for square in table.squares.values():
@@ -102,6 +92,7 @@ def _fitting(table: Table, edge: int, limit: int) -> _Layout:
         width, height = layout.size
         if width * height <= limit and max(width, height) <= MAX_SIDE:
             return layout
+        # Tried out, since text wraps anew at each width.
         edge = min(edge - 1, edge * 9 // 10)
     raise RequestError(
         f"The sheet does not fit into {limit:,} pixels and a side of {MAX_SIDE:,}.",
@@ -120,7 +111,7 @@ class _Layout:
         self.width = max(scale.edge, self.labels + widest) + 2 * scale.gap
         self.head = [
             *(line for prompt in table.prompts for line in scale.lines(prompt, self.width)),
-            *scale.lines(table.head, self.width),
+            *scale.lines(table.caption, self.width),
         ]
 
     @property

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from beluga_nb.errors import StoreError
 from beluga_nb.paths import read_file
+from beluga_nb.placeholders import PLACEHOLDER
 from beluga_nb.store.format import Entry
 from beluga_nb.text import in_order, sanitize
 from beluga_nb.untrusted import DAMAGE, load_json
@@ -23,7 +24,7 @@ T = TypeVar("T")
 LARGEST = 256 * 2**20
 """Bytes of a notebook that is read: some thousand pictures."""
 
-_FILLED = re.compile(r"\{\{\s*[^\W\d]\w*\s*\}\}")
+_FILLED = re.compile(PLACEHOLDER)
 _END = re.compile(r"[\"'\n]")
 _MAGIC = "beluga"
 

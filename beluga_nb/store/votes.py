@@ -34,7 +34,8 @@ from beluga_nb.untrusted import text, whole
 if TYPE_CHECKING:
     from beluga_nb.store.records import Store
 
-ANSWERS = {"left", "right", "tie", "both bad"}
+LEFT, RIGHT, TIE, BOTH_BAD = ANSWERS = ("left", "right", "tie", "both bad")
+"""The answers to which of two pictures is better."""
 
 LONGEST_VOTER = 80
 """Characters of a voter's name."""

@@ -39,7 +39,7 @@ def status(session: Session, _: CommandCall) -> Bundle:
 
 def models(session: Session, call: CommandCall) -> Bundle:
     """Return a table of the models."""
-    filters = dict(call.options)
+    filters = dict(call.options)  # popped from below
     return models_table(session.models(filters.pop("search", ""), **filters))
 
 
@@ -58,13 +58,14 @@ def config(session: Session, call: CommandCall) -> Bundle:
         for each in session.preferences.listed()
         if not named or each.name in named
     ]
-    return table(rows, ("setting", "value", "said by"))
+    return table(rows, ("setting", "value", "set by"))
 
 
 def _value(text: str) -> object:
     import tomllib  # Lazy import: it is needed only where a setting changes.
 
     try:
+        # As in beluga.toml; a text needs no quotes here.
         return tomllib.loads(f"value = {text}")["value"] if text else None
     except tomllib.TOMLDecodeError:
         return text

@@ -29,6 +29,7 @@ def main(words: Sequence[str], *, session: Session = default) -> int:
         # A prompt may hold characters that the terminal cannot show.
         sys.stdout.reconfigure(errors="replace")
     name, *rest = words
+    # Options that were not typed are left out: argparse has None or False for them.
     arguments = vars(parser(name).parse_args(rest))
     call = CommandCall(
         name,

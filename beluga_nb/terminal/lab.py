@@ -17,11 +17,11 @@ from pathlib import Path
 
 from beluga_nb.commands.arguments import USAGE_ERROR
 from beluga_nb.commands.usage import PROGRAM, parser
-from beluga_nb.errors import BelugaError, RequestError, SettingsError
+from beluga_nb.errors import BelugaError, RequestError, SettingsError, UnknownNameError
 from beluga_nb.paths import has_content, replacing
 from beluga_nb.redaction import redact
 from beluga_nb.store.files import NOT_FOR_GIT, is_inside
-from beluga_nb.text import nearest, sanitize
+from beluga_nb.text import sanitize
 
 PACKAGE = Path(__file__).parents[1]
 SHARED = ("README.md", "docs", "notebooks")
@@ -113,11 +113,7 @@ def notebook_named(name: str, folder: Path) -> str:
     found = [each for each in names if wanted in {each, each.partition("-")[0], each.partition("-")[2]}]
     if found:
         return f"{found[0]}.ipynb"
-    like = nearest(wanted, names)
-    question = f"Did you mean '{like}'? " if like else ""
-    raise RequestError(
-        f"There is no notebook '{sanitize(name, 60)}'.", f"{question}There are: {', '.join(names)}."
-    )
+    raise UnknownNameError("notebook", name, names)
 
 
 def _check_port(port: int | None) -> None:

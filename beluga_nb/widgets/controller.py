@@ -18,6 +18,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from beluga_nb.compare.plan import Plan
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import LISTENER, shown_on
 from beluga_nb.engines.call import Tally
@@ -83,6 +84,7 @@ class Controller:
         self._decoded: comparison.Decoded = {}
         self._list_models()
         self._apply_settings(session.settings())
+        # Observed only now: the lines above set the same traits.
         state.observe(lambda _: self._list_models(), "search")
         state.observe(lambda change: self._model_changed(change.new), "model")
         state.observe(lambda _: self._describe_size(), "size")
@@ -161,13 +163,18 @@ class Controller:
             self.state.estimate = ""
             return
         try:
-            plan = await asyncio.to_thread(self.session.plan, **self.arguments)
+            plan = await asyncio.to_thread(self._plan, self.arguments)
         except BelugaError as error:
             self.state.estimate = error.message
         else:
             verb = "to draw" if plan.local else "to buy"
             words = f"{plan.images} {verb}, {plan.recorded} already in the store"
-            self.state.estimate = f"{words}; {plan.price}."
+            missing = f", {plan.missing} not recorded" if plan.missing else ""
+            self.state.estimate = f"{words}{missing}; {plan.price}."
+
+    def _plan(self, arguments: dict[str, Any]) -> Plan:
+        # With a mode of its own, a plan for a replay counts what is missing, as the click would.
+        return self.session.plan(**arguments, mode=self.session.settings().mode)
 
     # Calls.
 
@@ -296,6 +303,7 @@ class Controller:
     def choose(self, piece: Piece) -> Job[None]:
         """Enlarge a picture, and show its recipe, its cell and its note."""
         state = self.state
+        # The small preview is shown until the enlarged one is made.
         state.chosen, state.original, state.enlarged = piece, None, piece.preview
         state.recipe = recipe_text(piece.picture)
         state.cell, state.cell_shown = cell_of(piece.result), False
@@ -304,7 +312,7 @@ class Controller:
 
     async def _enlarge(self, piece: Piece) -> None:
         self.state.enlarged = await asyncio.to_thread(enlarged, piece.picture)
-        self.state.marks = await asyncio.to_thread(self.data.marks)
+        self.state.marks = await asyncio.to_thread(self.session.store.marks)
         self._show_mark(piece)
 
     def _show_mark(self, piece: Piece) -> None:
@@ -326,7 +334,7 @@ class Controller:
         return self._start(partial(self._write_mark, piece, favourite=favourite, note=note))
 
     async def _write_mark(self, piece: Piece, *, favourite: bool, note: str) -> None:
-        mark = await asyncio.to_thread(self.data.mark, piece.picture, favourite=favourite, note=note)
+        mark = await asyncio.to_thread(self.session.store.mark, piece.picture, favourite=favourite, note=note)
         self.state.marks = {**self.state.marks, mark.picture: mark}
         self._show_mark(piece)
         self.search_history()
@@ -430,10 +438,10 @@ class Controller:
 
     def recall(self, found: Found) -> Job[None]:
         """Add a recorded run to the gallery."""
-        return self._start(partial(self._recall, found.name))
+        return self._start(partial(self._recall, found.run.name))
 
     async def _recall(self, name: str) -> None:
-        await self._add(await asyncio.to_thread(self.data.recall, name))
+        await self._add(await asyncio.to_thread(self.session.store.recall, name))
 
     # Jobs.
 
@@ -452,7 +460,7 @@ class Controller:
     def _start(self, work: Task, *, keep_error: bool = False) -> Job[None]:
         if not keep_error:
             self.state.error = ()
-        job = self.session.start(self._guarded(work))
+        job = self.session.resources.room.thread.submit(self._guarded(work))
         self._started = [*self.jobs, job]
         return job
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import beluga_nb.catalog as catalog
 from beluga_nb.catalog import Model, Size
-from beluga_nb.result import Bundle, Picture, Preview, Result
+from beluga_nb.result import Bundle, Preview, Result
 from beluga_nb.session.session import Session
 from beluga_nb.show.history import thumbnails_of
 from beluga_nb.store.marks import Mark
@@ -19,13 +19,9 @@ _EDGE = 256  # pixels of the longer side of a run's first picture
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A recorded run that has pictures: its name, what was asked, and its first picture, small."""
+    """A recorded run that has pictures, whether one is a favourite, and its first picture, small."""
 
-    name: str
-    prompt: str
-    model: str
-    created: int
-    count: int
+    run: Run
     favourite: bool
     preview: Preview | None
 
@@ -67,34 +63,18 @@ class PanelData:
         library = self.session.store
         marks, store = library.marks(), library.open()
         history = library.history(text, model=model, since=since, until=until, limit=_ALL)
-        runs = [run for run in history.runs if run.count]
+        runs = [run for run in history.runs if run.count]  # refusals have no picture
         if favourites:
             runs = [run for run in runs if _is_favourite(run, marks)]
         found = [
             Found(
-                name=run.name,
-                prompt=run.request.prompt,
-                model=run.request.model,
-                created=run.created,
-                count=run.count,
+                run=run,
                 favourite=_is_favourite(run, marks),
                 preview=next(thumbnails_of(store, run, most=1, edge=_EDGE), None),
             )
             for run in runs[:limit]
         ]
         return found, max(0, len(runs) - limit)
-
-    def recall(self, run: str) -> Result:
-        """Return the recorded pictures of a run."""
-        return self.session.store.recall(run)
-
-    def marks(self) -> dict[str, Mark]:
-        """Return which pictures are favourites, and the notes on them, by SHA-256."""
-        return self.session.store.marks()
-
-    def mark(self, picture: Picture, *, favourite: bool, note: str) -> Mark:
-        """Record whether a picture is a favourite, and a note; raise `StoreError` if not possible."""
-        return self.session.store.mark(picture, favourite=favourite, note=note)
 
     def still(self, results: Sequence[Result]) -> Bundle:
         """Return several results as what a saved notebook shows of them, without anything that moves."""

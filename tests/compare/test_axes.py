@@ -127,7 +127,7 @@ def test_whole_prompts_are_an_axis_and_their_labels_stay_apart():
             "an axis style, and no {{style}} in the prompt",
         ),
         ({"prompt": PROMPT, "axes": (ANIMALS,)}, "No axis or value for '{{style}}'"),
-        ({"prompt": PROMPT, "axes": (ANIMALS, STYLES, ANIMALS)}, "Two axes say something of animal"),
+        ({"prompt": PROMPT, "axes": (ANIMALS, STYLES, ANIMALS)}, "Two axes set animal"),
         ({"prompt": PROMPT, "axes": (ANIMALS, STYLES), "pairs": (("animal", "stile"),)}, "No axis 'stile'"),
         ({"prompt": PROMPT, "axes": (ANIMALS, STYLES), "sample": 0, "seed": 1}, "sample is 0"),
     ],

@@ -18,7 +18,7 @@ from kernels import clean_environment
 from beluga_nb import __version__
 from beluga_nb.compare import cluster
 from beluga_nb.compare.executors import each
-from beluga_nb.compare.measure import of_bytes, sharpness
+from beluga_nb.compare.metrics import of_bytes, sharpness
 from beluga_nb.errors import RequestError
 from beluga_nb.request import Request
 
@@ -141,7 +141,7 @@ CASES = {
         (LACKS, {"names": ["PIL", "numpy"]}),
         sharpness,
         (
-            "The module 'beluga_nb.compare.measure' is missing on 1 of 2 workers of the cluster: "
+            "The module 'beluga_nb.compare.metrics' is missing on 1 of 2 workers of the cluster: "
             "No module named 'numpy'.",
             "Install it where the workers run.",
         ),
@@ -223,7 +223,7 @@ def test_a_worker_that_dies_once_costs_nothing(workers, tmp_path):
 
 
 def test_when_the_last_worker_is_gone_nobody_waits_for_ever(workers, monkeypatch):
-    monkeypatch.setattr(cluster, "NOBODY_FOR", 2.0)
+    monkeypatch.setattr(cluster, "EMPTY_FOR", 2.0)
     workers.start("", "--no-nanny")
     began = time.monotonic()
     with pytest.raises(RequestError) as caught:

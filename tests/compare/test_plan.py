@@ -76,6 +76,12 @@ def test_a_replay_plans_no_post_and_says_what_is_missing(session, engine):
     )
 
 
+def test_a_dry_run_prints_the_same_in_a_replay_of_its_notebook(session, engine):
+    live = str(session.plan("a fox", model="flux-2.0", n=6))
+    session.preferences.set(mode="replay")
+    assert str(session.plan("a fox", model="flux-2.0", n=6)) == live
+
+
 def test_a_plan_of_a_batch_of_which_some_is_recorded_is_what_is_sent(session, engine):
     session.generate("a fox", model="flux-2.0", n=2)
     plan = session.plan("a fox", model="flux-2.0", n=10)

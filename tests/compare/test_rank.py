@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from beluga_nb.compare.rank import ELO, Ranking, fitted, ranking
-from beluga_nb.compare.vote import BOTH_BAD, LEFT, RIGHT, TIE, Duel
+from beluga_nb.compare.vote import Duel
+from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
 
 
 def beats(winner, loser, times):

@@ -8,10 +8,11 @@ import pytest
 from conftest import drawn
 
 from beluga_nb.compare.sample import Sample
-from beluga_nb.compare.vote import ANSWERS, BOTH_BAD, LEFT, RIGHT, SKIP, TIE, Ballot, Duel, duels, pairs
+from beluga_nb.compare.vote import SKIP, Ballot, Duel, duels, pairs
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe
+from beluga_nb.store.votes import ANSWERS, BOTH_BAD, LEFT, RIGHT, TIE
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 

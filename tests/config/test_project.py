@@ -504,7 +504,7 @@ def test_each_file_is_named_by_its_path_from_the_notebook(tmp_path, trust, name)
         if "which" in each.message:
             above_it = [user for user in users if shown.index(user) < shown.index(each.file)]
             comma = "," if "trust" in above_it[-1] else ""
-            assert each.message.endswith(f", which {above_it[-1]}{comma} says.")
+            assert each.message.endswith(f", which {above_it[-1]}{comma} sets.")
 
 
 @pytest.mark.posix

@@ -35,7 +35,7 @@ OUTCOMES = {
     "Colab gives it": (colab, "return __import__('conftest').KEY", KEY),
     "Colab has none": (colab, "raise SecretNotFoundError(key)", None),
     "Colab's is not granted": (colab, "raise NotebookAccessError(key)", "may not read it"),
-    "nobody answers Colab's question": (colab, "raise TimeoutException(key)", "nobody answered"),
+    "nobody answers Colab's question": (colab, "raise TimeoutException(key)", "not answered in time"),
     "Colab fails in another way": (colab, "raise RuntimeError(key)", None),
     "Kaggle gives it": (kaggle, "return __import__('conftest').KEY", KEY),
     "none is attached in Kaggle": (kaggle, f"raise BackendError({NO_SECRET!r})", None),

@@ -86,7 +86,7 @@ def test_where_nobody_can_be_asked_nothing_is_forgotten_without_yes(kernel):
     shown = kernel.run("%beluga forget --all")
     assert (
         shown.error[0]
-        == "NotConfirmedError: 1 run, 1 picture: to be forgotten, and nobody can be asked here."
+        == "NotConfirmedError: 1 run, 1 picture: to be forgotten, and no question can be asked here."
     )
     assert "--yes" in shown.error[1]
     assert kernel.run("%beluga forget --all --yes").status == "ok"

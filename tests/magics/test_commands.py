@@ -167,7 +167,7 @@ def test_with_a_key_the_service_says_what_it_has(tmp_path):
             assert len(text.splitlines()) == 18, "who replays asks nobody"
             kernel.run("%beluga config mode=")
         [text] = kernel.run("%beluga models").texts
-    assert text.splitlines()[-1].startswith("127.0.0.1 did not say what it has. No connection to 127.0.0.1")
+    assert text.splitlines()[-1].startswith("127.0.0.1 did not list its models. No connection to 127.0.0.1")
     assert len(text.splitlines()) == 19
 
 

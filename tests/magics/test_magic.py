@@ -59,6 +59,16 @@ def test_every_line_of_a_cell_shows_its_picture_once(kernel):
     ]
 
 
+def test_a_line_loads_its_settings_once(kernel):
+    kernel.run(
+        "import beluga_nb.config.preferences as preferences\n"
+        "loads, load = [], preferences.load\n"
+        "preferences.load = lambda *given: (loads.append(given), load(*given))[1]"
+    )
+    kernel.run("%beluga a fox")
+    assert kernel.run("preferences.load = load; print(len(loads))").stdout == "1\n"
+
+
 def test_a_function_knows_its_own_names(kernel):
     shown = kernel.run(
         "def paint(colour):\n"

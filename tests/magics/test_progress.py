@@ -31,7 +31,7 @@ class Paper:
 
 def test_it_is_drawn_after_half_a_second_and_anew_only_where_it_says_something_else():
     now, paper, tally = [0.0], Paper(), Tally(asked=4)
-    line = Progress(paper, tally, "flux-2.0", clock=lambda: now[0])
+    line = Progress(paper, tally, label="flux-2.0", clock=lambda: now[0])
     for moment, arrived in ((0.1, 0), (0.49, 0), (0.6, 0), (0.9, 0), (1.2, 0), (2.2, 2), (2.3, 2), (12.4, 3)):
         now[0], tally.arrived = moment, arrived
         line.beat()
@@ -53,7 +53,7 @@ def test_a_grid_is_drawn_as_it_fills_and_its_line_says_how_long_it_may_take():
         now[0] += 0.3  # it takes a while, and is not drawn again for ten times as long
         return f" <{tally.arrived}>"
 
-    line = Progress(paper, tally, "grid", clock=lambda: now[0], wanted=8, html=html)
+    line = Progress(paper, tally, label="grid", clock=lambda: now[0], wanted=8, html=html)
     for moment, arrived in ((0.6, 0), (2.0, 1), (4.0, 2), (5.0, 3), (9.0, 8)):
         now[0], tally.arrived = moment, arrived
         line.beat()
@@ -68,7 +68,7 @@ def test_a_grid_is_drawn_as_it_fills_and_its_line_says_how_long_it_may_take():
 
 def test_nothing_is_drawn_for_what_nobody_is_asked_for():
     now, paper = [0.0], Paper()
-    line = Progress(paper, Tally(), "flux-2.0", clock=lambda: now[0])
+    line = Progress(paper, Tally(), label="flux-2.0", clock=lambda: now[0])
     now[0] = 9.0
     line.beat()
     line.end()

@@ -156,7 +156,7 @@ def test_off_neither_reads_nor_writes(local, tmp_path):
 
 def test_r17_many_pictures_need_a_yes_where_nobody_can_answer(local):
     with pytest.raises(
-        NotConfirmedError, match="11 new pictures are more than 10, and nobody can be asked here"
+        NotConfirmedError, match="11 new pictures are more than 10, and no question can be asked here"
     ):
         local.generate("a fox", n=ASK_ABOVE + 1)
 
@@ -501,7 +501,7 @@ def test_a_key_that_is_typed_is_used_and_shown_nowhere(tmp_path, said):
 
 def test_where_nobody_can_type_a_login_says_what_to_do_instead(tmp_path):
     session = Session(environ={}, folder=tmp_path, hidden=lambda _: None)
-    with pytest.raises(SettingsError, match=r"Nobody can type a key here\.\nSet BELUGA_API_KEY"):
+    with pytest.raises(SettingsError, match=r"No key can be typed here\.\nSet BELUGA_API_KEY"):
         session.login()
 
 
@@ -550,6 +550,12 @@ def test_a_run_comes_back_and_shows_itself_as_it_did(local, shown):
         again = local.store.recall(run.name[:8])
         assert again == result
         assert again._repr_mimebundle_() == result._repr_mimebundle_()
+
+
+def test_the_newest_result_may_be_one_of_a_grid(local):
+    local.generate("a dog")
+    grid = local.grid("a {{animal}}", animal=["cat"]).run()
+    assert local.last() == grid["cat"]
 
 
 def test_each_notebook_is_verified_with_the_store_of_its_own_folder(local, shown, tmp_path):

@@ -24,12 +24,12 @@ from beluga_nb.compare.vote import Duel
 from beluga_nb.magics.progress import Progress
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Picture, Preview, Recipe, Result
-from beluga_nb.show import judged, markup, page
+from beluga_nb.show import markup, page, scores
 from beluga_nb.show.booth import Booth
 from beluga_nb.show.booth import _html as booth_html
 from beluga_nb.show.catalogue import models_table
 from beluga_nb.show.frame import frame, styled
-from beluga_nb.show.grid import Dimension, Figure, Square, Table, grid_bundle
+from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.ranking import ranking_bundle, ranking_svg
 
@@ -110,7 +110,7 @@ def table(say):
     places = {
         (say("facet"), label, say("column")): square for label, square in zip(labels, squares, strict=True)
     }
-    return Table(head=say("head"), prompts=(say("prompt"),), dimensions=dimensions, squares=places)
+    return Table(caption=say("head"), prompts=(say("prompt"),), dimensions=dimensions, squares=places)
 
 
 def scored(say):
@@ -158,7 +158,9 @@ def progress(say):
     drawn = []
     pen = SimpleNamespace(draw=lambda *told: drawn.append(told[0]), erase=list)
     line = Progress(
-        pen, SimpleNamespace(asked=1, arrived=0), say("model"), iter([0.0, 9.0, 9.0, 9.0]).__next__
+        pen,
+        SimpleNamespace(model=say("model"), asked=1, arrived=0),
+        clock=iter([0.0, 9.0, 9.0, 9.0]).__next__,
     )
     line.beat()
     return drawn[0]
@@ -184,13 +186,13 @@ SURFACES = {
     "the status": lambda say: markup.status_lines({say("fact"): say("said")}, [say("example")]),
     "a grid": lambda say: grid_bundle(table(say), more=say("more")),
     "the page of a grid": lambda say: page.page(table(say), title=say("title")),
-    "scores": lambda say: judged.scores_bundle(
+    "scores": lambda say: scores.scores_bundle(
         Scores(say("name"), say("version"), scored(say), say("caveat"))
     ),
-    "duplicates": lambda say: judged.duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
+    "duplicates": lambda say: scores.duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda say: ranking_bundle(ranked(say)),
     "the plot of a ranking": lambda say: ranking_svg(ranked(say)),
-    "a leaderboard": lambda say: judged.leaderboard_bundle(
+    "a leaderboard": lambda say: scores.leaderboard_bundle(
         SimpleNamespace(by=say("by"), ranking=ranked(say), means={say("metric"): {say("left"): 1.5}})
     ),
     "the history": lambda say: {

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from beluga_nb.compare.rank import ranking
-from beluga_nb.compare.vote import BOTH_BAD, LEFT, TIE, Duel
+from beluga_nb.compare.vote import Duel
 from beluga_nb.show.ranking import ranking_bundle, ranking_svg
+from beluga_nb.store.votes import BOTH_BAD, LEFT, TIE
 
 VOTES = [
     *[Duel("flux-2.0", "gpt-image-2", LEFT)] * 3,

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 
-from beluga_nb.compare.template import filled
 from beluga_nb.errors import MetadataError, RequestError, UnknownNameError
 from beluga_nb.magics.parse import parse
 from beluga_nb.magics.verbatim import Verbatim
 from beluga_nb.metadata import files
 from beluga_nb.metadata.embedding import embed, extract
 from beluga_nb.painter.painting import paint
+from beluga_nb.placeholders import filled
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Picture, Recipe, Result
 from beluga_nb.session.session import Session

@@ -8,7 +8,7 @@ import pytest
 from beluga_nb.errors import APIStatusError
 from beluga_nb.request import Request
 from beluga_nb.result import Recipe
-from beluga_nb.show.grid import Dimension, Figure, Square, Table, across, grid_bundle, grid_html
+from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, across, grid_bundle, grid_html
 from beluga_nb.show.page import page
 
 EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m" onclick="alert(3)'
@@ -37,7 +37,7 @@ def table(*lengths, squares=None, **more):
     keys = [()]
     for dimension in dimensions:
         keys = [(*key, label) for key in keys for label in dimension.labels]
-    said = {"head": "a head", "prompts": ("a {{x}}",), "dimensions": dimensions}
+    said = {"caption": "a head", "prompts": ("a {{x}}",), "dimensions": dimensions}
     return Table(**said | {"squares": squares or {key: square() for key in keys}} | more)
 
 
@@ -91,7 +91,7 @@ def evil():
     failed = Square(error=APIStatusError(EVIL, EVIL, status=400))
     labels = Dimension(EVIL, (EVIL, "plain"))
     squares = {(EVIL,): square(2, prompt=EVIL, take=EVIL, engine="procedural"), ("plain",): failed}
-    return Table(head=EVIL, prompts=(EVIL,), dimensions=(labels,), squares=squares)
+    return Table(caption=EVIL, prompts=(EVIL,), dimensions=(labels,), squares=squares)
 
 
 def test_s30_outside_text_in_a_grid_is_escaped_and_nothing_is_active():

@@ -92,7 +92,7 @@ def test_forget_without_yes_and_without_anybody_to_ask_removes_nothing(folder):
     status, out, err = run(folder, "forget", "--prompt", SENTINEL)
     assert (status, out) == (1, "")
     assert err.endswith(
-        "python -m beluga_nb forget: 1 run, 1 picture: to be forgotten, and nobody can be asked here.\n"
+        "python -m beluga_nb forget: 1 run, 1 picture: to be forgotten, and no question can be asked here.\n"
         "Say so in advance: --yes. Nothing was removed.\n"
     )
     assert everything(folder) == before

@@ -211,11 +211,11 @@ def refused(folder, *words, **more):
     [
         (
             ["--notebook", "99"],
-            "There is no notebook '99'.\nThere are: 01-quickstart, 02-prompt-comparison, ",
+            "No notebook '99'.\nThere are: 01-quickstart, 02-prompt-comparison, ",
         ),
         (["--notebook", "quikstart"], "Did you mean '01-quickstart'? There are: "),
-        (["--notebook", "../../etc/passwd"], "There is no notebook '../../etc/passwd'."),
-        (["--notebook", ""], "There is no notebook ''."),
+        (["--notebook", "../../etc/passwd"], "No notebook '../../etc/passwd'."),
+        (["--notebook", ""], "No notebook ''."),
         (["--port", "65536"], "'65536' is no port; give a number from 0 to 65535"),
         (["--port", "many"], "'many' is no port"),
         (["a-file"], "a-file is no folder.\nName another one, new or old."),

@@ -92,10 +92,18 @@ def test_before_the_click_it_says_what_it_would_take(panel):
     assert settled(panel).state.estimate == ""
 
 
+def test_in_a_replay_it_says_what_is_not_recorded(base_url, tmp_path):
+    ask(panel_at(base_url, tmp_path), "a fox", n=2)
+    panel = panel_at(base_url, tmp_path, BELUGA_MODE="replay")
+    fill(panel, prompt="a fox", n=3)
+    told = settled(panel).state.estimate
+    assert told == "0 to draw, 2 already in the store, 1 not recorded; no cost."
+
+
 def test_what_comes_is_the_magics_own_object(panel):
     ask(panel, "a fox", n=3, size="16:9")
     assert isinstance(panel.result, Result)
-    assert panel.result is panel.controller.session.latest
+    assert panel.result is panel.controller.session.last()
     assert panel.result == panel.controller.session.generate("a fox", model="flux-2.0", n=3, size="16:9")
     assert panel.selected.pictures == panel.result.pictures[:1]
     panel.controller.choose(panel.state.gallery[2])
@@ -401,9 +409,9 @@ def test_favourites_and_notes_are_in_the_store_and_come_back(base_url, tmp_path)
     panel.controller.annotate("the one for the <poster>").result()
     settled(panel)
     later = panel_at(base_url, tmp_path)
-    assert [each.prompt for each in later.state.found if each.favourite] == ["a whale"]
+    assert [each.run.prompt for each in later.state.found if each.favourite] == ["a whale"]
     later.state.favourites = True
-    assert [each.prompt for each in settled(later).state.found] == ["a whale"]
+    assert [each.run.prompt for each in settled(later).state.found] == ["a whale"]
     later.controller.recall(later.state.found[0]).result()
     settled(later)
     assert (later.state.favourite, later.state.note) == (True, "the one for the <poster>")
@@ -426,9 +434,9 @@ def test_the_history_is_there_after_a_restart_and_can_be_searched(base_url, tmp_
     assert len(state.found) == 3
     assert all(each.preview for each in state.found)
     state.history_query = "FOX"
-    assert {each.model for each in settled(panel).state.found} == {"flux-2.0", "seedream-4.0"}
+    assert {each.run.model for each in settled(panel).state.found} == {"flux-2.0", "seedream-4.0"}
     state.history_model = "seedream-4.0"
-    assert [each.model for each in settled(panel).state.found] == ["seedream-4.0"]
+    assert [each.run.model for each in settled(panel).state.found] == ["seedream-4.0"]
     panel.controller.recall(state.found[0]).result()
     assert settled(panel).result.pictures == before.result.pictures
     state.history_query = state.history_model = ""

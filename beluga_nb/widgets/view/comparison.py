@@ -9,7 +9,7 @@ from beluga_nb.result import Preview
 from beluga_nb.show.comparison import CURTAIN, SIDE_BY_SIDE
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
-from beluga_nb.widgets.view.parts import button, field, put, row
+from beluga_nb.widgets.view.parts import button, field, put, row, show_if
 
 _ADVICE = "Choose pictures and press Compare: two to four of them."
 
@@ -21,7 +21,7 @@ def comparison(state: State, controller: Controller) -> widgets.VBox:
     split = _slider(state, "split", "Split", 0.0, 1.0, 0.01)
 
     def follow(_: object = None) -> None:
-        split.layout.display = None if state.mode == CURTAIN else "none"
+        show_if(state.mode == CURTAIN, split)
 
     state.observe(follow, "mode")
     follow()
@@ -75,7 +75,7 @@ def _images(state: State) -> widgets.VBox:
         for named, image, text in zip(shown, state.comparison_images, words, strict=False):
             named.show(image, text)
         box.children = tuple(each.box for each in shown[: len(state.comparison_images)])
-        advice.layout.display = "none" if len(state.compared) > 1 else None
+        show_if(len(state.compared) < 2, advice)
 
     state.observe(show, ["comparison_images", "compared"])
     show()

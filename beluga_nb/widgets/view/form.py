@@ -17,7 +17,7 @@ def form(state: State, controller: Controller) -> widgets.VBox:
     generate = button(
         "Generate",
         controller.generate,
-        tooltip="Generate what the form says (Ctrl or Cmd with Enter)",
+        tooltip="Generate the pictures of the form (Ctrl or Cmd with Enter)",
         name="generate",
         style="primary",
     )

@@ -58,7 +58,8 @@ def _day(state: State, trait: str, words: str) -> widgets.DOMWidget:
 
 def _tile(found: Found) -> Tile:
     star = "★ " if found.favourite else ""
-    when = minute(found.created) if found.created else ""
-    prompt = sanitize(found.prompt, 200)
-    words = f"Bring back {found.count} of “{prompt}”, {sanitize(found.model, 80)}, {when}"
-    return Tile(found.preview, f"{star}{sanitize(found.prompt, 50)}", words)
+    run = found.run
+    when = minute(run.created) if run.created else ""
+    prompt, model = sanitize(run.prompt, 200), sanitize(run.model, 80)
+    words = f"Bring back {run.count} of “{prompt}”, {model}, {when}"
+    return Tile(found.preview, f"{star}{sanitize(run.prompt, 50)}", words)

@@ -54,11 +54,16 @@ def row(*parts: widgets.DOMWidget) -> widgets.Box:
     return box
 
 
+def show_if(condition: object, widget: widgets.DOMWidget) -> None:
+    """Show a widget if a condition is true, and else hide it: it takes no room then."""
+    widget.layout.display = None if condition else "none"
+
+
 def visible(widget: widgets.DOMWidget, state: State, trait: str) -> None:
     """Hide a widget while a trait is empty or false."""
 
     def follow(_: object = None) -> None:
-        widget.layout.display = None if getattr(state, trait) else "none"
+        show_if(getattr(state, trait), widget)
 
     state.observe(follow, trait)
     follow()

@@ -11,7 +11,7 @@ from beluga_nb.redaction import redact
 from beluga_nb.text import sanitize
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import Original, State
-from beluga_nb.widgets.view.parts import button, field, line, put, row, visible
+from beluga_nb.widgets.view.parts import button, field, line, put, row, show_if, visible
 from beluga_nb.widgets.view.tiles import Tile, Tiles
 
 
@@ -32,7 +32,7 @@ def gallery(state: State, controller: Controller) -> widgets.VBox:
                 for number, piece in enumerate(state.gallery, 1)
             ]
         )
-        empty.layout.display = "none" if state.gallery else None
+        show_if(not state.gallery, empty)
 
     state.observe(show, ["gallery", "chosen"])
     show()
@@ -110,7 +110,7 @@ def _original(state: State) -> widgets.HTML:
     def show(_: object = None) -> None:
         original = state.original
         link.value = _link(original) if original else ""
-        link.layout.display = None if original else "none"
+        show_if(original, link)
 
     state.observe(show, "original")
     show()

@@ -10,6 +10,7 @@ from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State, Work
 from beluga_nb.widgets.view.comms import receive_in_any_shell
+from beluga_nb.widgets.view.parts import show_if
 
 
 class WorkList:
@@ -72,7 +73,7 @@ def error_lines(state: State) -> widgets.VBox:
     def show(_: object = None) -> None:
         first, *rest = (*state.error, "")
         message.value, hint.value = first, " ".join(rest).strip()
-        box.layout.display = None if state.error else "none"
+        show_if(state.error, box)
 
     state.observe(show, "error")
     show()

@@ -8,7 +8,7 @@ from beluga_nb.compare.scores import Duplicates, Leaderboard, Scored, Scores
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import noted, table
 from beluga_nb.show.ranking import ranking_bundle
-from beluga_nb.text import sanitize
+from beluga_nb.text import and_more, sanitize
 
 LISTED = 200
 """Pictures that a table lists."""
@@ -47,10 +47,9 @@ def _figures(value: float) -> str:
 
 def _notes(scores: Scores) -> Iterator[str]:
     failed = sum(row.value is None for row in scores.rows)
-    more = len(scores.rows) - LISTED
     yield f"Version {sanitize(scores.version, _LONGEST)}."
-    if more > 0:
-        yield f"… and {more:,} more."
+    if more := and_more(len(scores.rows) - LISTED):
+        yield f"{more}."
     if failed:
         yield f"{failed} of {len(scores.rows)} failed."
     if scores.caveat:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from beluga_nb.compare import measure
-from beluga_nb.compare.measure import (
+from beluga_nb.compare import metrics
+from beluga_nb.compare.metrics import (
     alike,
     brightness,
     colourfulness,
@@ -17,6 +17,7 @@ from beluga_nb.compare.measure import (
     sharpness,
     takes_recipe,
 )
+from beluga_nb.compare.scores import NEAR
 from beluga_nb.errors import RequestError
 
 
@@ -108,7 +109,7 @@ def test_what_is_transparent_stands_on_white():
 
 
 def test_a_picture_of_one_pixel_is_measured():
-    assert [each.function(even("red", (1, 1))) for each in measure.MEASURES.values()]
+    assert [each.function(even("red", (1, 1))) for each in metrics.METRICS.values()]
 
 
 def test_a_fingerprint_survives_compressing_and_scaling():
@@ -119,14 +120,14 @@ def test_a_fingerprint_survives_compressing_and_scaling():
         image.resize((100, 75)),
         image.point(lambda value: min(255, value + 10)),
     ):
-        assert (fingerprint(near) ^ fingerprint(image)).bit_count() <= measure.NEAR
+        assert (fingerprint(near) ^ fingerprint(image)).bit_count() <= NEAR
 
 
 def test_other_pictures_and_turned_ones_have_other_fingerprints():
     prints = [fingerprint(scene(seed)) for seed in range(12)]
     prints.append(fingerprint(scene(0).transpose(Image.Transpose.ROTATE_90)))
     far = [(one ^ other).bit_count() for i, one in enumerate(prints) for other in prints[:i]]
-    assert min(far) > measure.NEAR
+    assert min(far) > NEAR
     assert alike(prints) == []
 
 

@@ -1,4 +1,4 @@
-"""Built-in measures of a picture, which need numpy and Pillow only; each names its source.
+"""Built-in metrics of a picture, which need numpy and Pillow only; each names its source.
 
 They measure a copy of at most 512 pixels a side, on white, so that pictures of several sizes compare. They do
 not judge quality: they tell blurred from crisp, and grey from colourful.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beluga_nb.compare.scores import NEAR
 from beluga_nb.errors import RequestError
 from beluga_nb.images import decode, flatten
 from beluga_nb.result import Recipe
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 EDGE = 512
 """Pixels of the longer edge of the copy that is measured."""
 
-NEAR = 6
-"""Bits of a fingerprint, of 64, in which near-duplicates differ at most."""
-
 _SIDE, _KEPT = 32, 8  # pixels a side of a fingerprint's copy, and its frequencies in each direction
 
 
@@ -37,7 +35,7 @@ def sharpness(image: Image) -> float:
     Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a comparative study", ICPR 2000.
     """
     grey = _grey(image)
-    if min(grey.shape) < 3:
+    if min(grey.shape) < 3:  # no pixel has four neighbours
         return 0.0
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
     return float(laplacian.var())
@@ -110,7 +108,7 @@ def alike(fingerprints: Sequence[int], *, within: int = NEAR) -> list[list[int]]
 
 def _rgb(image: Image) -> NDArray[np.float64]:
     small = flatten(image)
-    small.thumbnail((EDGE, EDGE))
+    small.thumbnail((EDGE, EDGE))  # smaller ones are not enlarged, which would blur them
     return np.asarray(small, dtype=np.float64)
 
 
@@ -120,19 +118,20 @@ def _grey(image: Image) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A measure of a picture, and the version of its values."""
+class BuiltInMetric:
+    """A metric, and the version of its values."""
 
     function: Callable[[Image], float]
     version: str
 
 
-FINGERPRINT = Measure(fingerprint, "built-in 1")
+FINGERPRINT = BuiltInMetric(fingerprint, "built-in 1")
 
-MEASURES: Mapping[str, Measure] = {
-    each.__name__: Measure(each, "built-in 1") for each in (sharpness, colourfulness, contrast, brightness)
+METRICS: Mapping[str, BuiltInMetric] = {
+    each.__name__: BuiltInMetric(each, "built-in 1")
+    for each in (sharpness, colourfulness, contrast, brightness)
 }
-"""The measures that are built in, by name; a changed one gets a new version."""
+"""The metrics that are built in, by name; a changed one gets a new version."""
 
 
 def takes_recipe(function: Callable[..., object]) -> bool:

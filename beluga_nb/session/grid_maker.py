@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from beluga_nb.compare.axes import PARAMETERS, Axis, Combination, Study, replacing, whole_prompts
+from beluga_nb.compare.axes import AXIS_PARAMETERS, Axis, Combination, Study, replacing, whole_prompts
 from beluga_nb.compare.cell import Cell
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.tables import axis_of
 from beluga_nb.errors import ImpossibleCombinationError, RequestError
 from beluga_nb.keyless import check
-from beluga_nb.result import Result
+from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.resources import Resources
-from beluga_nb.session.runner import SessionRunner
 from beluga_nb.text import sanitize
 
 
@@ -23,44 +23,40 @@ class GridMaker:
     """Makes grids of a session: `fixed` is what all requests of one have in common."""
 
     resources: Resources
-    regenerate: Callable[..., Result]
-    _: KW_ONLY
-    fixed: Mapping[str, object]
-    allow_unknown_model: bool = False
+    fixed: Mapping[str, Any]
 
     def make(
         self,
         template: str | Sequence[str] | Mapping[str, str],
         given: Mapping[str, object],
         *,
-        replace: Mapping[str, Iterable[object]],
+        replace: Mapping[str, Iterable[object]] | None,
         pairs: Sequence[str] | Sequence[Sequence[str]],
         sample: int | None,
         seed: int | None,
-        values: Mapping[str, object],
+        values: Mapping[str, object] | None,
     ) -> Grid:
         """Return the grid of a prompt and some axes; a parameter that is one text, or None, is no axis.
 
         Raises `RequestError` where they do not fit, and `ImpossibleCombinationError` for what no model takes.
         """
-        single = {name: each for name, each in given.items() if name in PARAMETERS and _is_single(each)}
+        single = {name: each for name, each in given.items() if name in AXIS_PARAMETERS and _is_single(each)}
         study = Study(
             prompt=template if isinstance(template, str) else "",
             axes=(
                 *([] if isinstance(template, str) else [whole_prompts(template)]),
-                *(replacing(term, others) for term, others in replace.items()),
+                *(replacing(term, others) for term, others in (replace or {}).items()),
                 *self._axes({name: each for name, each in given.items() if name not in single}),
             ),
             pairs=_groups(pairs),
             sample=sample,
             seed=seed,
-            values=values,
+            values=values or {},
         )
         return dataclasses.replace(self, fixed={**self.fixed, **single})._grid(study)
 
     def _grid(self, study: Study) -> Grid:
-        runner = SessionRunner(self.resources, self.regenerate)
-        return Grid(study, self._cells(study), runner=runner, extended=self._extended)
+        return Grid(study, self._cells(study), runner=SessionRunner(self.resources), extended=self._extended)
 
     def _extended(self, study: Study, more: Mapping[str, object]) -> Grid:
         return self._grid(study.extended({axis.name: axis for axis in self._axes(more)}))
@@ -73,21 +69,18 @@ class GridMaker:
         settings = self.resources.settings()
         check({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
         cells: list[Cell] = []
+        # Each remark and each reason once: one may hold for thousands of combinations.
         remarks: dict[str, None] = {}
         impossible: dict[str, list[Combination]] = {}
         combinations = list(study.combinations())
         for each in combinations:
             try:
-                request, words = self.resources.request(
-                    each.prompt,
-                    settings,
-                    allow_unknown_model=self.allow_unknown_model,
-                    **{**self.fixed, **each.asked},
-                )
+                request, words = self.resources.request(each.prompt, settings, **{**self.fixed, **each.asked})
             except RequestError as error:
                 impossible.setdefault(str(error).replace("\n", " "), []).append(each)
                 continue
             remarks |= dict.fromkeys(words)
+            # A prompt without placeholders is its own template.
             template = each.template if each.values else None
             cells.append(Cell(labels=each.labels, request=request, template=template, values=each.values))
         if impossible:

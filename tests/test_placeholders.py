@@ -2,8 +2,8 @@
 
 import pytest
 
-from beluga_nb.compare.template import filled, names
 from beluga_nb.errors import UnknownNameError
+from beluga_nb.placeholders import filled, names
 
 
 @pytest.mark.parametrize(

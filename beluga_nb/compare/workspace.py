@@ -1,11 +1,11 @@
-"""What a grid or a gallery asks of the session that made it."""
+"""What grids and galleries know of their session: where it keeps pictures, and how it runs cells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypedDict, TypeVar, Unpack
 
 from beluga_nb.compare.cell import Cell, Outcome
 from beluga_nb.compare.plan import Plan
@@ -35,15 +35,13 @@ class Workspace:
     result: Callable[[Request, Sequence[Picture]], Result]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What one run of a grid is given; see `Grid.submit`."""
+class RunOptions(TypedDict, total=False):
+    """Options of one run of a grid; what each of them means stands at `Grid.submit`. None is left out."""
 
-    mode: str | None = None
-    max_images: int | None = None
-    max_cost: float | None = None
-    assume_yes: bool = False
-    tally: Tally | None = None
+    max_images: int | None
+    max_cost: float | None
+    mode: str | None
+    assume_yes: bool
 
 
 class Runner(Protocol):
@@ -58,7 +56,9 @@ class Runner(Protocol):
         cells: Sequence[Cell],
         arrived: Callable[[Cell, Outcome], None],
         ended: Callable[[BelugaError | None], T],
-        options: RunOptions,
+        *,
+        tally: Tally | None = None,
+        **options: Unpack[RunOptions],
     ) -> Job[T]:
         """Start a run of cells: each outcome is passed to `arrived`, and what stopped the run to `ended`.
 

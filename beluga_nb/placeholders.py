@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 from beluga_nb.errors import UnknownNameError
 
-_NAME = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
+PLACEHOLDER = r"\{\{\s*[^\W\d]\w*\s*\}\}"
+"""The pattern of a `{{name}}`."""
+
+_PLACEHOLDER = re.compile(PLACEHOLDER)
 
 
 def names(prompt: str) -> list[str]:
@@ -16,7 +19,7 @@ def names(prompt: str) -> list[str]:
     >>> names('a {{animal}} in {{ style }}, {"json": 1}')
     ['animal', 'style']
     """
-    return list(dict.fromkeys(_NAME.findall(prompt)))
+    return list(dict.fromkeys(map(_name, _PLACEHOLDER.findall(prompt))))
 
 
 def used(prompt: str, values: Mapping[str, object]) -> dict[str, str]:
@@ -40,4 +43,8 @@ def filled(prompt: str, values: Mapping[str, object]) -> str:
             raise UnknownNameError(
                 "value for", f"{{{{{name}}}}}", known, hint=f"Set it first, for example: {name} = 'red'"
             )
-    return _NAME.sub(lambda match: str(values[match[1]]), prompt)
+    return _PLACEHOLDER.sub(lambda match: str(values[_name(match[0])]), prompt)
+
+
+def _name(placeholder: str) -> str:
+    return placeholder.strip("{}").strip()

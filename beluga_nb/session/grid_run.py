@@ -13,7 +13,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.runner import RunOptions, Workspace
+from beluga_nb.compare.workspace import Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
 from beluga_nb.engines.call import Call, Missing, Tally
@@ -35,14 +35,13 @@ STOPPING = {401, 402, 403}
 
 @dataclass(frozen=True)
 class SessionRunner:
-    """What grids, galleries and votes ask of a session (`compare.runner.Runner`)."""
+    """What grids, galleries and votes ask of a session (`compare.workspace.Runner`)."""
 
     resources: Resources
-    regenerate: Callable[..., Result]
 
     def plan(self, cells: Sequence[Cell], *, mode: str | None = None) -> Plan:
         """Return what a run of cells would send, and what that would cost; send nothing."""
-        settings = self.resources.plan_settings(mode)
+        settings = self.resources.plan_settings(mode=mode)
         missing = self._missing(self._calls(cells, settings))
         return replace(self.resources.plan(missing, settings.caps), cells=len(cells))
 
@@ -51,19 +50,25 @@ class SessionRunner:
         cells: Sequence[Cell],
         arrived: Callable[[Cell, Outcome], None],
         ended: Callable[[BelugaError | None], T],
-        options: RunOptions,
+        *,
+        mode: str | None = None,
+        max_images: int | None = None,
+        max_cost: float | None = None,
+        assume_yes: bool = False,
+        tally: Tally | None = None,
     ) -> Job[T]:
         """Start a run of cells; raise `BelugaError` before anything is sent."""
-        settings = self.resources.settings(mode=options.mode)
-        caps = settings.own_caps(images=options.max_images, cost=options.max_cost)
+        settings = self.resources.settings(mode=mode)
+        caps = settings.own_caps(images=max_images, cost=max_cost)
+        # A budget of this run alone: what was made before does not count.
         own = Budget()
         calls = [
             replace(call, budgets=[*call.budgets, (own, caps)] if call.budgets else ())
             for call in self._calls(cells, settings)
         ]
         if settings.may_ask:
-            self._check(self._missing(calls), settings, caps, assume_yes=options.assume_yes)
-        run = _Run(self.resources, self._engines(calls, options.tally or Tally()))
+            self._check(self._missing(calls), settings, caps, assume_yes=assume_yes)
+        run = _Run(self.resources, self._engines(calls, tally or Tally()))
         cells_and_calls = list(zip(cells, calls, strict=True))
         work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
         longest = max((call.timeout for call in calls), default=0.0)
@@ -84,11 +89,10 @@ class SessionRunner:
     def _result(
         self, view: Callable[[Result], Bundle], request: Request, pictures: Sequence[Picture]
     ) -> Result:
-        return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.regenerate)
+        return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.resources.regenerate)
 
     def _calls(self, cells: Sequence[Cell], settings: Settings) -> list[Call]:
-        calls = self.resources.calls([cell.request for cell in cells], settings)
-        return [replace(call, regenerate=self.regenerate) for call in calls]
+        return self.resources.calls([cell.request for cell in cells], settings)
 
     def _engines(
         self, calls: Sequence[Call], tally: Tally
@@ -117,7 +121,7 @@ class SessionRunner:
         pictures = f"{plan.images} new pictures of {', '.join(plan.models)}"
         check_yes(
             self.resources.confirm(f"{pictures}, {plan.price}: go on?"),
-            unasked=f"{pictures}, {plan.price}: more than {ASK_ABOVE}, and nobody can be asked here.",
+            unasked=f"{pictures}, {plan.price}: more than {ASK_ABOVE}",
             declined=f"{pictures} were not confirmed.",
             nothing="Nothing was sent.",
         )
@@ -163,10 +167,12 @@ class _Run:
         call = replace(call, template=cell.template, values=cell.values)
         try:
             result, error = await self.resources.ask(call, engine), None
+        # Some of the pictures arrived: the cell has both, these and the error.
         except IncompleteError as incomplete:
             result, error = incomplete.result, incomplete
         except BelugaError as failure:
             return Outcome(error=failure)
+        # On a thread, since it looks into the store.
         return Outcome(await asyncio.to_thread(_refs, result, call), error)
 
 

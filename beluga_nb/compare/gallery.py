@@ -1,7 +1,4 @@
-"""What can be said of the pictures of a comparison: scores, votes, a ranking.
-
-`Judged` gives it to whatever has `samples`: a grid, or a `Gallery` of results.
-"""
+"""Scores, votes and a ranking of pictures: of a grid, or of a `Gallery` of results."""
 
 from __future__ import annotations
 
@@ -11,10 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
-from beluga_nb.compare.runner import Runner
 from beluga_nb.compare.sample import Sample, SampleNotes
-from beluga_nb.compare.scores import Duplicates, Leaderboard, Metric, Scores
+from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
+from beluga_nb.compare.workspace import Runner
 from beluga_nb.errors import RequestError
 from beluga_nb.result import Picture, Result
 from beluga_nb.store.votes import votes
@@ -28,12 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NEAR = 6
-"""Bits of a fingerprint, of 64, in which near-duplicates differ at most."""
 
-
-class Judged(ABC):
-    """What has `samples`, and a session behind it, can be scored, voted on and ranked."""
+class Evaluable(ABC):
+    """Pictures that can be scored, voted on and ranked: the base of `Grid` and `Gallery`."""
 
     _runner: Runner
 
@@ -90,8 +85,8 @@ class Judged(ABC):
     def vote(self, *, by: str = "model", voter: str = "", seed: int | None = None) -> Booth | Ranking:
         """Return a booth for blind votes on pictures that differ in `by` alone: which of two is better.
 
-        Nothing that reaches the browser says which is which before the end. Votes are recorded one by one,
-        with the name that the `voter` chooses. In mode "replay" nobody votes, and it is the ranking.
+        Nothing that reaches the browser shows which is which before the end. Votes are recorded one by one,
+        with the name that the `voter` chooses. In mode "replay" it is the ranking instead.
         """
         workspace = self._runner.workspace()
         if not workspace.settings.may_ask:
@@ -105,7 +100,7 @@ class Judged(ABC):
         return Booth(Voting(self.samples, workspace.store, by=by, voter=voter, seed=seed, ranking=ranking))
 
     def ranking(self, *, by: str = "model") -> Ranking:
-        """Return the ranking that everybody's votes on these pictures make."""
+        """Return the ranking that all votes on these pictures give."""
         from beluga_nb.compare.rank import ranking
         from beluga_nb.compare.vote import duels, pairs
 
@@ -123,7 +118,7 @@ class Judged(ABC):
         return Leaderboard(by=by, ranking=self.ranking(by=by), means=means)
 
 
-class Gallery(Judged):
+class Gallery(Evaluable):
     """Results side by side, to be judged: each picture is labelled by what was asked for."""
 
     def __init__(self, results: Iterable[Result], *, runner: Runner) -> None:
@@ -132,9 +127,9 @@ class Gallery(Judged):
 
     @property
     def samples(self) -> Sequence[Sample]:
-        """The pictures: labels are what their requests say, and the number is that of the sample."""
+        """The pictures: labels are the parameters of their requests, and the number is that of the sample."""
         asked = [picture.recipe.request for picture in self._pictures]
-        names = [name for name in _LABELS if any(getattr(each, name) for each in asked)]
+        names = [name for name in ("prompt", *AXIS_PARAMETERS) if any(getattr(each, name) for each in asked)]
         return [_sample(picture, names) for picture in self._pictures]
 
     def __repr__(self) -> str:
@@ -149,9 +144,6 @@ def _pictures_of(result: object) -> Sequence[Picture]:
         f"A gallery is made of results, and this is a {type(result).__name__}.",
         "Give what generate() returned, each by itself: gallery(*results). A grid is judged as it is.",
     )
-
-
-_LABELS = ("prompt", "model", "size", "quality", "take")
 
 
 def _sample(picture: Picture, names: Iterable[str]) -> Sample:
