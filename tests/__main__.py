@@ -22,12 +22,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PYTEST = ("pytest", "-q")
+# The tests themselves do not use these plugins, and each process would import them for two seconds.
+LEAN = ("-p", "no:nbval", "-p", "no:schemathesis")
 # Kernels, browsers and servers that fail make a test wait, so that two cores have work for three, and for the
-# tests in other environments beside them. Each process would import the plugins, which they do not use.
-SEVERAL_AT_A_TIME = (
-    *("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"),
-    *("-p", "no:nbval", "-p", "no:schemathesis"),
-)
+# tests in other environments beside them.
+THREE_AT_A_TIME = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 ALONE = (*PYTEST, "-p", "no:cacheprovider")
 NBVAL = (*ALONE, "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
 PYTEST_NOTEBOOK = (
@@ -85,9 +84,9 @@ CHECKS = {
         f"types, {system}": ("mypy", "--platform", system, f"--cache-dir=.mypy_cache/{system}")
         for system in ("win32", "darwin", "emscripten")
     },
-    "tests": (*PYTEST, *SEVERAL_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
+    "tests": (*PYTEST, *LEAN, *THREE_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
     "tests in other environments": (
-        *(*PYTEST, *noting("environments"), f"--basetemp={LEFT}-environments"),
+        *(*PYTEST, *LEAN, *noting("environments"), f"--basetemp={LEFT}-environments"),
         *("-m", "environment", "tests"),
     ),
     "promises": ("tests.promises", *map(str, RAN.values())),
@@ -103,7 +102,7 @@ BESIDE = {name for name in CHECKS if name.startswith("types")} | {"lint", "tests
 
 QUICK = {
     **{name: CHECKS[name] for name in ("formatting", "lint", "types")},
-    "tests": (*ALONE, "-n", "2", f"--basetemp={LEFT}", "-k", NOT_QUICK, *QUICK_TESTS),
+    "tests": (*ALONE, *LEAN, "-n", "2", f"--basetemp={LEFT}", "-k", NOT_QUICK, *QUICK_TESTS),
 }
 """What a change breaks most often, in less than a minute, by `python -m tests quick`."""
 
