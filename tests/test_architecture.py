@@ -298,12 +298,12 @@ def test_r43_no_except_keeps_an_interrupt_to_itself(module):
 
 
 def test_r43_what_keeps_an_interrupt_to_itself_would_be_found():
-    told = (
+    clauses = (
         "except:\n  pass",
         "except BaseException:\n  print()",
         "except (OSError, KeyboardInterrupt):\n  pass",
     )
-    for words in told:
+    for words in clauses:
         [clause] = ast.parse(f"try:\n  pass\n{words}").body[0].handlers
         assert swallows(clause)
     [clause] = ast.parse("try:\n  pass\nexcept BaseException:\n  print()\n  raise").body[0].handlers

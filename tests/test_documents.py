@@ -59,7 +59,7 @@ def names_in(path):
 
 
 @pytest.mark.parametrize("page", NEW)
-def test_a_name_that_is_said_to_be_in_a_module_is_there(page):
+def test_a_name_that_is_documented_in_a_module_is_there(page):
     named = re.findall(r"`([\w./]+\.py): ([\w.]+)`", PAGES[page])
     assert len(named) >= 3
     missing = [(path, name) for path, name in named if name not in names_in(place(path))]

@@ -131,8 +131,8 @@ def literal(node, names):
 
 
 def flags_of(node):
-    said = [each for each in ast.walk(node) if isinstance(each, ast.Attribute) and each.attr.isupper()]
-    return sum(int(getattr(re, each.attr)) for each in said if ast.unparse(each.value) == "re")
+    flags = [each for each in ast.walk(node) if isinstance(each, ast.Attribute) and each.attr.isupper()]
+    return sum(int(getattr(re, each.attr)) for each in flags if ast.unparse(each.value) == "re")
 
 
 # --- as automata
@@ -601,9 +601,9 @@ def test_many_blanks_hang_neither_pack_nor_verify(count, between, tmp_path):
     for prompt in ("a" * 2000, " ".join("a" * 1000) + "!", "a " * 1000 + "b", "x"):
         record(store, prompt)
     path = notebook(tmp_path / "a.ipynb", record(store, "shown"))
-    said = json.loads(path.read_text())
-    said["cells"][0]["source"] = "%beluga " + between.join(["{{a}}"] * count) + " never"
-    path.write_text(json.dumps(said))
+    content = json.loads(path.read_text())
+    content["cells"][0]["source"] = "%beluga " + between.join(["{{a}}"] * count) + " never"
+    path.write_text(json.dumps(content))
     done = subprocess.run(
         [sys.executable, "-c", HANG, str(tmp_path)], capture_output=True, text=True, timeout=120
     )

@@ -118,8 +118,8 @@ def test_the_report_that_anyone_runs_again_shows_the_same_bytes(copy):
 def test_the_report_with_other_parameters_is_another_and_asks_for_what_is_not_recorded(copy):
     [other] = re.findall(r"^papermill .* boat\.ipynb .*$", commands(), re.MULTILINE)
     words = other.replace('"a sailing boat on a lake"', "boats")
-    said = in_a_terminal(words, copy, status=1, BELUGA_MODE="replay")
-    assert "NotRecordedError" in said
+    output = in_a_terminal(words, copy, status=1, BELUGA_MODE="replay")
+    assert "NotRecordedError" in output
     in_a_terminal(words, copy)
     in_a_terminal("nbconvert --to html boat.ipynb", copy)
     page = (copy / "boat.html").read_text("utf-8")
@@ -136,19 +136,19 @@ SHOWN = {"text/plain": "a whale", "text/html": "<p>a whale</p>", "image/jpeg": "
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "expected"),
     [
         ("NBVAL", "2 failed, 2 passed"),  # it looks at no image, only at the text, which has its SHA-256
         ("PYTEST_NOTEBOOK", "3 failed, 1 passed"),
     ],
 )
-def test_one_other_character_in_an_output_fails_the_notebook(tmp_path, how, told):
+def test_one_other_character_in_an_output_fails_the_notebook(tmp_path, how, expected):
     (tmp_path / "same.ipynb").write_text(notebook(SHOWN))
     for kind, text in SHOWN.items():
         other = SHOWN | {kind: text.replace("a", "b", 1)}
         (tmp_path / f"{kind.replace('/', '-')}.ipynb").write_text(notebook(other))
     done = checked(how, tmp_path)
-    assert done.stdout.splitlines()[-1].startswith(told), done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith(expected), done.stdout + done.stderr
     assert not [line for line in done.stdout.splitlines() if line.startswith("FAILED") and "same" in line]
 
 

@@ -191,7 +191,7 @@ for name, metric in {"its module": dots.red, "a part's": partial(dots.red), "a c
 
 
 @pytest.mark.parametrize("what", CASES)
-def test_what_a_worker_lacks_is_said_at_once_with_its_remedy(one_worker, what):
+def test_what_a_worker_lacks_is_reported_at_once_with_its_remedy(one_worker, what):
     (start, words), metric, expected = CASES[what]
     workers, nanny = one_worker
     workers.start(start.format(**words), nanny)

@@ -91,9 +91,9 @@ def test_a_recording_with_such_a_preview_is_shown_by_everything_that_shows_it(ki
     record(store, n=2, provider="local")
     blob = store.keep(BAD[kind](), "image/png")
     for path in store.record_paths():
-        said = json.loads(path.read_bytes())
-        said["preview"] = {"sha256": blob.stem, "media_type": "image/png"}
-        path.write_text(json.dumps(said))
+        content = json.loads(path.read_bytes())
+        content["preview"] = {"sha256": blob.stem, "media_type": "image/png"}
+        path.write_text(json.dumps(content))
     session = Session(environ={}, folder=tmp_path, notify=lambda _: None)
     replayed = session.store.recall(session.store.history().runs[0].name)
     grid = session.grid("a {{animal}}", animal=["fox"], model="flux-2.0").run(mode="replay")
