@@ -76,15 +76,15 @@ def test_s51_nothing_of_a_prompt_is_left_in_the_folder(store, tmp_path):
     part.write_text(SENTINEL)
     os.utime(part, (NOW - 120, NOW - 120))
 
-    report = forgotten(store, prompt=SENTINEL.upper())
+    removed = forgotten(store, prompt=SENTINEL.upper())
 
     assert mentions(store.folder, SENTINEL) == []
     assert prompts(store) == ["another"]
     assert len(list(store.folder.glob("sheets/*/*"))) == 1
     report = verify(store, [tmp_path / "o.ipynb"])
     assert (report.problems, report.unnamed, report.unused) == ((), (), ())
-    assert str(report).startswith("Forgotten: 4 runs, 4 pictures (")
-    assert "Notebooks, git's history and IPython's history are not touched" in str(report)
+    assert str(removed).startswith("Forgotten: 4 runs, 4 pictures (")
+    assert "Notebooks, git's history and IPython's history are not touched" in str(removed)
     assert mentions(tmp_path, SENTINEL) == ["n.ipynb"]
 
 
