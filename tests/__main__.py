@@ -5,7 +5,7 @@ environments.
 
 Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
 the notebooks, twice, with strict nbval and with pytest-notebook, from their recordings alone: without a key,
-and without a route to another machine. It ends at the first that fails. Where there is npm, the openai
+and without a route to another machine. It ends at the first step that fails. Where there is npm, the openai
 package for Node comes first.
 """
 
@@ -17,12 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PYTEST = ("pytest", "-q")
-# Kernels, browsers and servers that fail make a test wait, so that two cores have work for four.
-FOUR_AT_A_TIME = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+# The tests themselves do not use these plugins, and each process would import them for two seconds.
+LEAN = ("-p", "no:nbval", "-p", "no:schemathesis")
+# Kernels, browsers and servers that fail make a test wait, so that two cores have work for three, and for the
+# tests in other environments beside them.
+THREE_AT_A_TIME = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 ALONE = (*PYTEST, "-p", "no:cacheprovider")
 NBVAL = (*ALONE, "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
 PYTEST_NOTEBOOK = (
@@ -50,7 +54,17 @@ NOT_QUICK = (
     "not previews and not any_container and not floods"  # the painter, and megabytes of disguised keys
 )
 
-LEFT = Path(tempfile.gettempdir()) / f"beluga_nb-tests-{os.getpid()}"
+MEMORY = Path("/dev/shm")
+ROOM = 6 * 2**30  # bytes; the tests and two environments take half of it
+
+
+def scratch() -> Path:
+    """Return a folder in memory if it has room: on a disk, tests wait for each of thousands of `fsync`."""
+    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    return MEMORY if in_memory else Path(tempfile.gettempdir())
+
+
+LEFT = scratch() / f"beluga_nb-tests-{os.getpid()}"
 """What the tests leave behind: notebooks, stores and logs, searched for their key at the end."""
 
 RAN = {name: LEFT.with_name(f"{LEFT.name}-{name}.json") for name in ("tests", "environments")}
@@ -66,10 +80,13 @@ CHECKS = {
     "formatting": ("ruff", "format", "--check", "."),
     "lint": ("ruff", "check", "."),
     "types": ("mypy",),
-    **{f"types, {system}": ("mypy", "--platform", system) for system in ("win32", "darwin", "emscripten")},
-    "tests": (*PYTEST, *FOUR_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
+    **{
+        f"types, {system}": ("mypy", "--platform", system, f"--cache-dir=.mypy_cache/{system}")
+        for system in ("win32", "darwin", "emscripten")
+    },
+    "tests": (*PYTEST, *LEAN, *THREE_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
     "tests in other environments": (
-        *(*PYTEST, *noting("environments"), f"--basetemp={LEFT}-environments"),
+        *(*PYTEST, *LEAN, *noting("environments"), f"--basetemp={LEFT}-environments"),
         *("-m", "environment", "tests"),
     ),
     "promises": ("tests.promises", *map(str, RAN.values())),
@@ -80,9 +97,12 @@ CHECKS = {
     "notebooks again, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
 }
 
+BESIDE = {name for name in CHECKS if name.startswith("types")} | {"lint", "tests in other environments"}
+"""Checks that run at the same time as the one before them, and print when they end."""
+
 QUICK = {
     **{name: CHECKS[name] for name in ("formatting", "lint", "types")},
-    "tests": (*ALONE, "-n", "2", f"--basetemp={LEFT}", "-k", NOT_QUICK, *QUICK_TESTS),
+    "tests": (*ALONE, *LEAN, "-n", "2", f"--basetemp={LEFT}", "-k", NOT_QUICK, *QUICK_TESTS),
 }
 """What a change breaks most often, in less than a minute, by `python -m tests quick`."""
 
@@ -109,7 +129,7 @@ def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
     # Without bytecode each of some hundred kernels and processes would compile the whole package again.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+    return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", "TMPDIR": str(LEFT.parent)}
 
 
 def without_a_route() -> dict[str, str]:
@@ -126,6 +146,34 @@ def packages_are_missing() -> bool:
     return not all((node / "node_modules" / name).exists() for name in needed)
 
 
+def steps(checks: dict[str, tuple[str, ...]]) -> list[list[str]]:
+    """Group the names of checks by what runs at the same time."""
+    found: list[list[str]] = []
+    for name in checks:
+        if name in BESIDE:
+            found[-1].append(name)
+        else:
+            found.append([name])
+    return found
+
+
+def run(name: str, command: tuple[str, ...], *, at_once: bool) -> int:
+    """Run a check and return its status; it prints at once, or all that it has to print at its end."""
+    headline = f"== {name}: {' '.join(command)}"
+    if at_once:
+        print(headline, flush=True)
+    began = time.monotonic()
+    where = without_a_route() if name.startswith("notebooks") else environment()
+    where |= {"TESTS_WHOLE": "1"} if name in EVERYWHERE else {}
+    kept = {} if at_once else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=where, **kept)
+    if not at_once:
+        print(f"{headline}\n{done.stdout}", end="", flush=True)
+    outcome = "FAILED" if done.returncode else "passed"
+    print(f"== {name}: {outcome} in {time.monotonic() - began:.0f} s\n", flush=True)
+    return done.returncode
+
+
 def main(words: list[str]) -> int:
     if not set(words) <= KINDS.keys():
         print(f"There is no {words[0]!r}. {', '.join(filter(None, KINDS))}, or nothing for every check.")
@@ -133,18 +181,12 @@ def main(words: list[str]) -> int:
     if words != ["quick"] and (npm := shutil.which("npm")) and packages_are_missing():
         with contextlib.suppress(subprocess.TimeoutExpired):  # the tests that need it say so
             subprocess.run([npm, *NPM], cwd=ROOT, timeout=NPM_PATIENCE)
-    for name, command in KINDS[words[0] if words else ""].items():
-        print(f"== {name}: {' '.join(command)}", flush=True)
-        began = time.monotonic()
-        where = without_a_route() if name.startswith("notebooks") else environment()
-        where |= {"TESTS_WHOLE": "1"} if name in EVERYWHERE else {}
-        status = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=where).returncode
-        print(
-            f"== {name}: {'passed' if status == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s\n",
-            flush=True,
-        )
-        if status:
-            return status
+    checks = KINDS[words[0] if words else ""]
+    for step in steps(checks):
+        with ThreadPoolExecutor() as pool:
+            running = [pool.submit(run, name, checks[name], at_once=name == step[0]) for name in step]
+        if any(each.result() for each in running):
+            return 1
     for left in (LEFT, f"{LEFT}-environments"):
         shutil.rmtree(left, ignore_errors=True)
     for ran in RAN.values():

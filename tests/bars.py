@@ -49,7 +49,7 @@ SHOWN = {
         "a26_no_picture_at_all",
     ),
     "R13": (
-        "r13_who_is_told_to_wait_holds_back_the_others",
+        "r13_a_wait_for_one_call_holds_back_the_others",
         "limited_lets_no_more_go_than_it_may",
     ),
     "R14": (
@@ -74,7 +74,7 @@ SHOWN = {
         "the_status_calls_an_estimate_an_estimate",
     ),
     "R20": ("r20_what_may_have_been_billed_counts_as_spent",),
-    "R21": ("r21_replay_asks_nobody_imports_no_client_and_opens_no_socket",),
+    "R21": ("r21_replay_calls_no_engine_imports_no_client_and_opens_no_socket",),
     "R30": (
         "r30_a_kill_at_every_step_of_a_call_loses_only_that_call_and_leaves_it_in_the_journal",
         "a_call_is_in_the_journal_before_it_is_sent_and_out_of_it_when_it_is_answered",

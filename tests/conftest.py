@@ -105,13 +105,13 @@ def deaf():
 
 def everything_said(failed):
     """All that an error, its causes and what they hold can show."""
-    said, seen, todo = traceback.format_exception(failed), set(), [failed]
+    texts, seen, todo = traceback.format_exception(failed), set(), [failed]
     while todo:
         thing = todo.pop()
         if id(thing) in seen or len(seen) > 5000:
             continue
         seen.add(id(thing))
-        said.append(repr(thing))  # some hold 64 MiB, which are not to be copied at each step
+        texts.append(repr(thing))  # some hold 64 MiB, which are not to be copied at each step
         if isinstance(thing, BaseException):
             todo += [thing.args, vars(thing), thing.__cause__, thing.__context__]
         elif isinstance(thing, dict):
@@ -120,12 +120,12 @@ def everything_said(failed):
             todo += thing
         elif hasattr(thing, "__dict__"):
             todo.append(vars(thing))
-    return "".join(said)
+    return "".join(texts)
 
 
 @pytest.fixture
-def said():
-    """What a session told the person: pass `said.append` as `notify`."""
+def messages():
+    """What a session prints for the person: pass `messages.append` as `notify`."""
     return []
 
 

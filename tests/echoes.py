@@ -14,8 +14,8 @@ PICTURE = drawn(Request(prompt="echoed", model="flux-2.0"), 0)
 
 
 def answer(status=200, body=b"", reason="Odd", **headers):
-    said = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return status, reason, {name.replace("_", "-"): value for name, value in headers.items()}, said
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return status, reason, {name.replace("_", "-"): value for name, value in headers.items()}, content
 
 
 def error(status, **fields):
@@ -28,43 +28,43 @@ def pictures(**fields):
 
 
 BODIES = {
-    "the message of a refusal": lambda said: error(400, message=said),
-    "the code of a refusal": lambda said: error(400, code=said),
-    "the type of a refusal": lambda said: error(403, type=said),
-    "the parameter of a refusal": lambda said: error(400, param=said),
-    "a prompt that is declined": lambda said: error(400, message=said, code="moderation_blocked"),
-    "a wrong key": lambda said: error(401, message=f"Incorrect API key provided: {said}."),
-    "a lack of money": lambda said: error(402, message=said),
-    "a failure": lambda said: error(500, message=said),
-    "a failure in plain text": lambda said: answer(500, f"boom {said}".encode(errors="replace")),
-    "a failure in a detail": lambda said: answer(422, {"detail": [{"msg": said, "loc": [said]}]}),
-    "a busy service": lambda said: answer(429, {"error": {"message": said}}, retry_after="0.01"),
-    "a page": lambda said: answer(200, f"<html>{said}</html>".encode(errors="replace")),
-    "an error under 200": lambda said: answer(200, {"error": {"message": said}}),
-    "no picture": lambda said: answer(200, {"data": [{"text": said}], "note": said}),
-    "a picture that is none": lambda said: answer(200, pictures(b64_json=said)),
-    "the bytes of a picture": lambda said: answer(
-        200, pictures(b64_json=base64.b64encode(said.encode(errors="replace")).decode())
+    "the message of a refusal": lambda text: error(400, message=text),
+    "the code of a refusal": lambda text: error(400, code=text),
+    "the type of a refusal": lambda text: error(403, type=text),
+    "the parameter of a refusal": lambda text: error(400, param=text),
+    "a prompt that is declined": lambda text: error(400, message=text, code="moderation_blocked"),
+    "a wrong key": lambda text: error(401, message=f"Incorrect API key provided: {text}."),
+    "a lack of money": lambda text: error(402, message=text),
+    "a failure": lambda text: error(500, message=text),
+    "a failure in plain text": lambda text: answer(500, f"boom {text}".encode(errors="replace")),
+    "a failure in a detail": lambda text: answer(422, {"detail": [{"msg": text, "loc": [text]}]}),
+    "a busy service": lambda text: answer(429, {"error": {"message": text}}, retry_after="0.01"),
+    "a page": lambda text: answer(200, f"<html>{text}</html>".encode(errors="replace")),
+    "an error under 200": lambda text: answer(200, {"error": {"message": text}}),
+    "no picture": lambda text: answer(200, {"data": [{"text": text}], "note": text}),
+    "a picture that is none": lambda text: answer(200, pictures(b64_json=text)),
+    "the bytes of a picture": lambda text: answer(
+        200, pictures(b64_json=base64.b64encode(text.encode(errors="replace")).decode())
     ),
-    "a revised prompt": lambda said: answer(200, pictures(revised_prompt=f"a fox {said} at night")),
-    "the address of a picture": lambda said: answer(
-        200, pictures(b64_json=None, url=f"/v1/{said}/fox.png?key={said}", revised_prompt=said)
+    "a revised prompt": lambda text: answer(200, pictures(revised_prompt=f"a fox {text} at night")),
+    "the address of a picture": lambda text: answer(
+        200, pictures(b64_json=None, url=f"/v1/{text}/fox.png?key={text}", revised_prompt=text)
     ),
-    "an address that is not fetched": lambda said: answer(
-        200, pictures(b64_json=None, url=f"ftp://lab.example/{said}.png")
+    "an address that is not fetched": lambda text: answer(
+        200, pictures(b64_json=None, url=f"ftp://lab.example/{text}.png")
     ),
 }
 """Where a body has words, by what says them."""
 
 HEADS = {
-    "a reason": lambda said: answer(503, b"{}", reason=said),
-    "the name of what answered": lambda said: answer(200, pictures(), x_beluga_engine=said),
-    "the id of a refused request": lambda said: answer(400, b"{}", x_request_id=said),
-    "where a redirect leads": lambda said: answer(307, b"", location=f"https://elsewhere.example/{said}"),
-    "the host of a redirect": lambda said: answer(307, b"", location=f"https://{said}.example/"),
-    "an encoding": lambda said: answer(200, b"{}", content_encoding=said),
-    "a time to wait": lambda said: answer(503, b"{}", retry_after=said),
-    "any header": lambda said: answer(200, pictures(), x_anything=said, set_cookie=f"key={said}"),
+    "a reason": lambda text: answer(503, b"{}", reason=text),
+    "the name of what answered": lambda text: answer(200, pictures(), x_beluga_engine=text),
+    "the id of a refused request": lambda text: answer(400, b"{}", x_request_id=text),
+    "where a redirect leads": lambda text: answer(307, b"", location=f"https://elsewhere.example/{text}"),
+    "the host of a redirect": lambda text: answer(307, b"", location=f"https://{text}.example/"),
+    "an encoding": lambda text: answer(200, b"{}", content_encoding=text),
+    "a time to wait": lambda text: answer(503, b"{}", retry_after=text),
+    "any header": lambda text: answer(200, pictures(), x_anything=text, set_cookie=f"key={text}"),
 }
 """Where a head has words; they are printable ASCII there."""
 

@@ -27,10 +27,10 @@ class Environment:
         # Compiled on demand: most of it is never imported.
         pip = [self.python, "-m", "pip", "install", "--quiet", "--no-compile", *words]
         done = subprocess.run(pip, capture_output=True, text=True, timeout=PATIENCE)
-        said = done.stdout + done.stderr
-        if "Failed to establish a new connection" in said or "NewConnectionError" in said:
+        output = done.stdout + done.stderr
+        if "Failed to establish a new connection" in output or "NewConnectionError" in output:
             pytest.skip("There is no way to a package index.")
-        assert done.returncode == 0, said
+        assert done.returncode == 0, output
 
     @property
     def python(self) -> str:

@@ -109,9 +109,9 @@ class Kernel:
         number = self.client.complete(code, len(code) if position is None else position)
         while (reply := self.client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != number:
             pass
-        said = reply["content"]
-        types = {each["type"] for each in said["metadata"].get("_jupyter_types_experimental", ())}
-        return said["matches"], (said["cursor_start"], said["cursor_end"]), types
+        content = reply["content"]
+        types = {each["type"] for each in content["metadata"].get("_jupyter_types_experimental", ())}
+        return content["matches"], (content["cursor_start"], content["cursor_end"]), types
 
     def finish(self, number, *, answers=None, interrupt_when=None):
         shown, until = Shown(), time.monotonic() + PATIENCE

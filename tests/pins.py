@@ -80,7 +80,7 @@ class Source:
     moved: tuple[str, ...] = ()
     """What its own versions take along, away from those of an earlier source."""
 
-    def said(self, folder: Path) -> tuple[str, dict[str, str]]:
+    def versions_in(self, folder: Path) -> tuple[str, dict[str, str]]:
         """Return where and when that stood, and the versions in it."""
         clone = folder / self.repository.partition("/")[2]
         until = [f"--before={self.before}"] if self.before else []
@@ -99,7 +99,7 @@ class Page:
     read: Read
     moved: tuple[str, ...] = ()
 
-    def said(self, folder: Path) -> tuple[str, dict[str, str]]:
+    def versions_in(self, folder: Path) -> tuple[str, dict[str, str]]:
         return f"{self.address}, {self.day}", self.read((folder / "databricks.txt").read_text("utf-8"))
 
 
@@ -222,7 +222,7 @@ def main(words: list[str]) -> None:
     for name, (python, sources) in SOURCES.items() if words else ():
         places, versions = [], dict[str, str]()
         for source in sources:
-            place, found = source.said(Path(words[0]))
+            place, found = source.versions_in(Path(words[0]))
             places.append(place)
             versions = {each: versions[each] for each in versions if each not in source.moved} | found
         wanted = [each for each in CONCERN if each in versions]

@@ -23,9 +23,9 @@ class Kept(sentry_sdk.transport.Transport):
         HEARD.append(envelope.serialize())
 
 
-def crumb(said, _):
-    HEARD.append(json.dumps(said, default=repr).encode())  # of every thread, whichever report it goes into
-    return said
+def crumb(given, _):
+    HEARD.append(json.dumps(given, default=repr).encode())  # of every thread, whichever report it goes into
+    return given
 
 
 def set_up():

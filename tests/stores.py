@@ -31,9 +31,9 @@ def own_disk(folder):
     return None
 
 
-def record(store, prompt="a fox", *, created=MONDAY, provider="wire", engine=drawing, **said):
+def record(store, prompt="a fox", *, created=MONDAY, provider="wire", engine=drawing, **options):
     """Record what an engine draws and return the result, shown as the session shows it."""
-    result = ask(engine, Request(**{"prompt": prompt, "model": "flux-2.0"} | said))
+    result = ask(engine, Request(**{"prompt": prompt, "model": "flux-2.0"} | options))
     pictures = tuple(_dated(picture, created) for picture in result.pictures)
     for picture in pictures:
         store.write(picture, picture.preview, provider=provider)

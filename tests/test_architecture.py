@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,9 +81,16 @@ def depth(name: str) -> int:
     return next(number for number, layer in enumerate(LAYERS) if name in layer)
 
 
+@cache
+def parsed(module: str) -> ast.Module:
+    """The syntax tree of a file, for all tests that read it."""
+    return ast.parse((PACKAGE / module).read_text("utf-8"))
+
+
+@cache
 def imports(module: str) -> set[str]:
     """Every module that a file imports, at its top or inside a function, by its full name."""
-    tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+    tree = parsed(module)
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -118,14 +126,15 @@ def test_what_is_compared_imports_its_display_inside_its_methods_only():
     own, other = OWN_DISPLAY
     for module in MODULES:
         if room(module) == own:
-            tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+            tree = parsed(module)
             at_the_top = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
             assert not [name for name in at_the_top if str(name).startswith(f"beluga_nb.{other}")], module
 
 
+@cache
 def defined_in(module: str) -> set[str]:
     """What a module defines at its top, and what an `__init__.py` gives out of its folder."""
-    tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+    tree = parsed(module)
     found = set()
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and module.endswith("__init__.py"):
@@ -144,7 +153,7 @@ def test_a_name_is_imported_from_the_module_that_defines_it(module):
 
     Once they could import only the session, which passed on names of other modules to keep that rule.
     """
-    for node in ast.walk(ast.parse((PACKAGE / module).read_text("utf-8"))):
+    for node in ast.walk(parsed(module)):
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("beluga_nb."):
             path = node.module.removeprefix("beluga_nb.").replace(".", "/")
             source = next((each for each in (f"{path}.py", f"{path}/__init__.py") if each in MODULES), None)
@@ -210,7 +219,7 @@ IN_ITS_PLACE = {"process/forks.py": {"mmap"}}
 def test_s37_r32_nothing_stored_is_executed_and_nothing_locks(module):
     """No lock, no map of memory and no database is needed for correctness, and no data becomes code."""
     assert {name.split(".")[0] for name in imports(module)} & BANNED == IN_ITS_PLACE.get(module, set())
-    tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+    tree = parsed(module)
     called = {
         each.func.id for each in ast.walk(tree) if isinstance(each, ast.Call) and hasattr(each.func, "id")
     }
@@ -220,7 +229,7 @@ def test_s37_r32_nothing_stored_is_executed_and_nothing_locks(module):
 def test_pictures_are_decoded_in_one_module():
     """A room may draw on Pillow's images; bytes become images, and images bytes, in images.py alone."""
     for module in set(MODULES) - {"images.py"}:
-        tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+        tree = parsed(module)
         calls = [ast.unparse(each.func) for each in ast.walk(tree) if isinstance(each, ast.Call)]
         assert [each for each in calls if each in {"Image.open", "ImageFile.Parser"}] == [], module
         if room(module) in {"show", "widgets", "compare", "magics", "result"}:
@@ -237,7 +246,7 @@ def docstrings(tree):
 
 @pytest.mark.parametrize("module", [each for each in MODULES if room(each) in {"show", "widgets"}])
 def test_pages_and_their_styles_and_scripts_are_template_files(module):
-    tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+    tree = parsed(module)
     skipped = docstrings(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
@@ -248,7 +257,7 @@ def test_pages_and_their_styles_and_scripts_are_template_files(module):
 @pytest.mark.parametrize("module", MODULES)
 def test_s04_the_environment_is_read_where_nothing_can_fail(module):
     """`os.environ[...]` in an expression that fails would show the whole environment in a traceback."""
-    tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+    tree = parsed(module)
     reads = [
         each
         for each in ast.walk(tree)
@@ -283,18 +292,18 @@ ENDS_THERE = {"terminal/cli.py", "terminal/lab.py", "process/workers.py", "engin
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))
 def test_r43_no_except_keeps_an_interrupt_to_itself(module):
-    for node in ast.walk(ast.parse((PACKAGE / module).read_text("utf-8"))):
+    for node in ast.walk(parsed(module)):
         if isinstance(node, ast.ExceptHandler):
             assert not swallows(node), f"{module}, line {node.lineno}"
 
 
 def test_r43_what_keeps_an_interrupt_to_itself_would_be_found():
-    told = (
+    clauses = (
         "except:\n  pass",
         "except BaseException:\n  print()",
         "except (OSError, KeyboardInterrupt):\n  pass",
     )
-    for words in told:
+    for words in clauses:
         [clause] = ast.parse(f"try:\n  pass\n{words}").body[0].handlers
         assert swallows(clause)
     [clause] = ast.parse("try:\n  pass\nexcept BaseException:\n  print()\n  raise").body[0].handlers
@@ -311,7 +320,7 @@ def by_hand(scope):
 def test_no_blocking_twin_is_written_by_hand():
     """`runtime.blocking` and `runtime.awaitable` make both from one function."""
     for module in MODULES:
-        tree = ast.parse((PACKAGE / module).read_text("utf-8"))
+        tree = parsed(module)
         scopes = [tree, *(each for each in ast.walk(tree) if isinstance(each, ast.ClassDef))]
         assert [by_hand(scope) for scope in scopes if by_hand(scope)] == [], module
     assert by_hand(ast.parse("def open(): ...\nasync def aopen(): ...")) == {"open"}

@@ -149,13 +149,13 @@ def test_on_binder_a_store_that_is_lost_or_cannot_be_written_stops_nobody(image,
     if store == "unwritable":
         (folder / "beluga_store").write_text("not a folder: nobody, not even root, can write into it")
     shutil.copy2(image[1] / "notebooks/01-quickstart.ipynb", folder)
-    said = shown(executed(image, folder / "01-quickstart.ipynb"))
+    output = shown(executed(image, folder / "01-quickstart.ipynb"))
     expected = shown(json.loads((folder / "01-quickstart.ipynb").read_text("utf-8"))["cells"])
     pictures = [words for words in expected if "SHA-256" in words or "picture of" in words]
     assert len(pictures) > 3
-    assert [words for words in pictures if words not in said] == []
-    told = [words for words in said if "Pictures cannot be recorded" in words]
-    assert bool(told) is (store == "unwritable")
+    assert [words for words in pictures if words not in output] == []
+    messages = [words for words in output if "Pictures cannot be recorded" in words]
+    assert bool(messages) is (store == "unwritable")
 
 
 @pytest.mark.environment
@@ -202,7 +202,7 @@ def test_the_cell_for_colab_installs_and_runs_and_finds_the_key(tmp_path):
     (work / "secret.txt").write_text(KEY)
     (work / "cell.ipy").write_text(COLAB + cell + "print(len(whale), whale.recipe.engine)\n")
     with service(drawing) as base_url:
-        said = colab.run(
+        output = colab.run(
             *("-m", "IPython", "--no-banner", "cell.ipy"),
             cwd=work,
             IPYTHONDIR=str(work / ".ipython"),
@@ -210,5 +210,5 @@ def test_the_cell_for_colab_installs_and_runs_and_finds_the_key(tmp_path):
             PIP_FIND_LINKS=str(tmp_path / "dist"),
             BELUGA_BASE_URL=base_url,
         )
-    assert "1 drawing\n" in said, said
-    assert KEY not in said
+    assert "1 drawing\n" in output, output
+    assert KEY not in output

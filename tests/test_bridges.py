@@ -65,15 +65,15 @@ nest.apply()
 
 
 @pytest.mark.parametrize("mode", ["thread", "nested"])
-def test_nest_asyncio_on_the_kernels_loop_is_told_of_once(tmp_path, mode):
+def test_nest_asyncio_on_the_kernels_loop_is_reported_once(tmp_path, mode):
     (tmp_path / "beluga.toml").write_text(f'bridge = "{mode}"')
     with Kernel(tmp_path, BELUGA_MODE="off") as kernel:
         kernel.run("import beluga_nb\n%load_ext beluga_nb")
         assert kernel.run("beluga_nb.generate('a fox')").stdout == ""
         kernel.run(PATCHED)
-        told = kernel.run("%beluga a fox").stdout
-        assert told.startswith("nest_asyncio is applied to this kernel's event loop: ")
-        assert told.endswith(" beluga_nb needs none.\n")
+        output = kernel.run("%beluga a fox").stdout
+        assert output.startswith("nest_asyncio is applied to this kernel's event loop: ")
+        assert output.endswith(" beluga_nb needs none.\n")
         for cell in (
             "%beluga a fox",
             "await beluga_nb.agenerate('a fox')",

@@ -65,7 +65,7 @@ def failing(error):
 
 
 @pytest.mark.parametrize(
-    ("said", "each"),
+    ("value", "each"),
     [
         ({"model": "flux-2.0"}, "0.08"),
         ({"model": "flux-2.0", "quality": "hd"}, "0.08"),
@@ -77,12 +77,12 @@ def failing(error):
     ],
     ids=str,
 )
-def test_a_price_is_the_users_own_and_unknown_where_there_is_none(said, each):
-    assert PRICES.each(Request(prompt="a fox", **said)) == (each and Decimal(each))
+def test_a_price_is_the_users_own_and_unknown_where_there_is_none(value, each):
+    assert PRICES.each(Request(prompt="a fox", **value)) == (each and Decimal(each))
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("value", "words"),
     [
         (None, "has no date"),
         ({}, "has no date"),
@@ -95,9 +95,9 @@ def test_a_price_is_the_users_own_and_unknown_where_there_is_none(said, each):
     ],
     ids=str,
 )
-def test_a_price_that_is_none_is_refused(said, words):
+def test_a_price_that_is_none_is_refused(value, words):
     with pytest.raises(SettingsError, match=words):
-        Prices.of(said)
+        Prices.of(value)
 
 
 def test_prices_and_caps_stand_in_the_settings_file(tmp_path):
@@ -110,11 +110,11 @@ def test_prices_and_caps_stand_in_the_settings_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "said", [{"max_images": 1.5}, {"max_images": -1}, {"max_cost": "much"}, {"max_cost": True}]
+    "value", [{"max_images": 1.5}, {"max_images": -1}, {"max_cost": "much"}, {"max_cost": True}]
 )
-def test_a_cap_that_is_none_is_refused(said):
-    with pytest.raises(SettingsError, match=f"The setting {next(iter(said))} is"):
-        Settings(**said)
+def test_a_cap_that_is_none_is_refused(value):
+    with pytest.raises(SettingsError, match=f"The setting {next(iter(value))} is"):
+        Settings(**value)
 
 
 # --- the caps
@@ -249,11 +249,11 @@ def engine():
 
 
 @pytest.fixture
-def session(engine, tmp_path, said):
+def session(engine, tmp_path, messages):
     with service(engine) as base_url:
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_MODEL": "flux-2.0"}
         yield Session(
-            environ=environ, folder=tmp_path, notify=said.append, confirm=lambda _: None, max_images=5
+            environ=environ, folder=tmp_path, notify=messages.append, confirm=lambda _: None, max_images=5
         )
 
 
@@ -336,13 +336,13 @@ FORKED_WITH_THREADS = "ignore:This process:DeprecationWarning"
 
 
 def in_process(script, base_url, folder, *arguments, **more):
-    said = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_MODEL": "flux-2.0"} | more
+    environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_MODEL": "flux-2.0"} | more
     return subprocess.Popen(
         [sys.executable, "-W", FORKED_WITH_THREADS, "-c", script, str(folder), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **said},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environ},
     )
 
 
@@ -360,9 +360,9 @@ def ended(process):
 def test_forked_children_spend_one_budget_with_their_parent(shared, before, when, tmp_path):
     with Faulty(after(0.02, images(b64(drawn(FOX, 0))))) as server:
         more = {"BELUGA_MAX_IMAGES": "5", "BELUGA_BUDGET": shared}
-        told = ended(in_process(FORKED, server.url, tmp_path, 3, 4, before, when, **more))
+        output = ended(in_process(FORKED, server.url, tmp_path, 3, 4, before, when, **more))
         assert server.count("POST") == 5
-    assert told.endswith("5 pictures of 5, the price unknown")
+    assert output.endswith("5 pictures of 5, the price unknown")
 
 
 @pytest.mark.posix
@@ -370,9 +370,9 @@ def test_forked_children_spend_one_budget_with_their_parent(shared, before, when
 def test_what_children_were_refused_is_given_back_for_all(tmp_path):
     script = [refusal(402, "No balance.")] * 6 + [images(b64(drawn(FOX, 0)))]
     with Faulty(script) as server:
-        told = ended(in_process(FORKED, server.url, tmp_path, 3, 5, 1, "children", BELUGA_MAX_IMAGES="4"))
+        output = ended(in_process(FORKED, server.url, tmp_path, 3, 5, 1, "children", BELUGA_MAX_IMAGES="4"))
         assert server.count("POST") == 6 + 4
-    assert told == "4 4 pictures of 4, the price unknown"
+    assert output == "4 4 pictures of 4, the price unknown"
 
 
 CROWD = """
@@ -508,8 +508,8 @@ def test_whatever_forks_lack_and_when_no_more_is_bought_than_the_cap_and_no_file
     what, when, who, tmp_path
 ):
     with Faulty(images(b64(drawn(FOX, 0)))) as server:
-        told = ended(in_process(SPOILED, server.url, tmp_path, what, when, who, BELUGA_MAX_IMAGES="6"))
-        assert told == "[]"
+        output = ended(in_process(SPOILED, server.url, tmp_path, what, when, who, BELUGA_MAX_IMAGES="6"))
+        assert output == "[]"
         # Children that cannot count with the others buy nothing; else all together use up the cap.
         is_apart = when == "before the fork" and what != "no_temporary_folder"
         assert server.count("POST") == (4 if is_apart else 6)
@@ -649,12 +649,12 @@ def test_where_there_is_nothing_to_share_before_the_first_use_children_buy_nothi
 ):
     monkeypatch.chdir(tmp_path)
     with Faulty(images(b64(drawn(FOX, 0)))) as server:
-        told = ended(
+        output = ended(
             in_process(UNUSED, server.url, tmp_path, used, who, "descriptors", BELUGA_MAX_IMAGES="3")
         )
         # What was forked before, when nothing was lacking, has made what is shared.
         shared = 3 if used.startswith("forked before") else 2
-        assert (told, server.count("POST")) == (str(shared), shared)
+        assert (output, server.count("POST")) == (str(shared), shared)
 
 
 NOBODY_FORKS = """
@@ -735,7 +735,7 @@ def ledger_of(folder):
     return StoreLedger(Store(folder))
 
 
-def test_budgets_on_one_ledger_agree_whoever_writes(tmp_path):
+def test_budgets_on_one_ledger_agree_on_every_writer(tmp_path):
     first, second = Budget(ledger_of(tmp_path)), Budget(ledger_of(tmp_path))
     with first.reserved(FOX.slice(0, 2), caps(images=3)):
         with (
@@ -770,13 +770,16 @@ NO_COST = [
 NO_COST += [None, True, [], {}, "1_000", " 1", "1\n", "\ud800"]
 NO_NAME = [None, 1, [], {}, "\ud800"]
 NO_LINES = [
-    *(hostile(said, id="h") for said in NO_COUNT),
-    *(hostile(cost=said, id="h") for said in NO_COST),
-    *(hostile(unpriced=said, id="h") for said in [*NO_COUNT, 2]),
-    *(hostile(id=said) for said in NO_NAME),
-    *(hostile(1000, "1000", of=said) for said in [*NO_NAME, "h", "", "0" * 32]),
-    *(hostile(-1000, "-1000", of=said) for said in ["h", ""]),
-    *(hostile(id="h", caps=said) for said in (1, "x", [], {"images": -1}, {"images": "9"}, {"cost": "1e9"})),
+    *(hostile(value, id="h") for value in NO_COUNT),
+    *(hostile(cost=value, id="h") for value in NO_COST),
+    *(hostile(unpriced=value, id="h") for value in [*NO_COUNT, 2]),
+    *(hostile(id=value) for value in NO_NAME),
+    *(hostile(1000, "1000", of=value) for value in [*NO_NAME, "h", "", "0" * 32]),
+    *(hostile(-1000, "-1000", of=value) for value in ["h", ""]),
+    *(
+        hostile(id="h", caps=value)
+        for value in (1, "x", [], {"images": -1}, {"images": "9"}, {"cost": "1e9"})
+    ),
     hostile(-1000, "-1000"),
     hostile(-1000, "-1000", id="h"),
     hostile(id="h" * 5000),
@@ -862,9 +865,9 @@ def test_what_is_given_back_is_what_did_not_arrive_and_nothing_else(steps, kind)
             with contextlib.suppress(APIStatusError, IncompleteError):
                 ask(Budgeted(engine, (budgets[who], caps(cost=99))), FOX.slice(0, n))
             spent[who] += 0 if fails else min(n, arrived) if arrived < n else n
-        told = [(budget.images, budget.cost) for budget in budgets]
+        lines = [(budget.images, budget.cost) for budget in budgets]
     expected = [sum(spent)] * 2 if kind == "shared" else spent
-    assert told == [(each, each * Decimal("0.08")) for each in expected]
+    assert lines == [(each, each * Decimal("0.08")) for each in expected]
 
 
 def test_a_reservation_is_given_back_once_and_to_its_own_amount(tmp_path):
@@ -1061,7 +1064,7 @@ def test_what_a_dead_machine_holds_is_free_within_one_call(changed, tmp_path):
     assert not lock.exists()
 
 
-def test_whoever_waited_in_vain_for_the_ledger_is_told_to_ask_again(tmp_path, monkeypatch):
+def test_a_timeout_for_the_ledger_says_to_ask_again(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger, "LOCK_TIMEOUT", 0.2)
     budget, lock = Budget(ledger_of(tmp_path)), tmp_path / "pending" / "spent.lock"
     assert bought(budget, caps(images=9))
@@ -1121,15 +1124,15 @@ def test_a_file_that_moves_the_store_frees_from_no_cap(tmp_path):
     assert len(counting.requests) == 2
 
 
-@pytest.mark.parametrize("said", ["in the environment", "in the notebook"])
-def test_a_file_that_moves_a_store_which_is_named_frees_no_kernel_from_what_was_spent_there(said, tmp_path):
+@pytest.mark.parametrize("found", ["in the environment", "in the notebook"])
+def test_a_file_that_moves_a_store_which_is_named_frees_no_kernel_from_what_was_spent_there(found, tmp_path):
     counting, lesson = Counting(), tmp_path / "lesson"
     lesson.mkdir()
     (tmp_path / "beluga.toml").write_text('store = "common"\n')
     with service(counting) as base_url:
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "BELUGA_TRUST": str(tmp_path)}
         caps_said = {"budget": "store", "max_images": 2}
-        if said == "in the environment":
+        if found == "in the environment":
             environ |= {f"BELUGA_{name.upper()}": str(value) for name, value in caps_said.items()}
             caps_said = {}
         for number in range(5):

@@ -96,8 +96,8 @@ def test_r44_a_notebook_that_nbclient_runs_gets_the_picture_in_every_cell(folder
 def test_r44_two_kernels_ask_for_the_same_at_once_with_one_store(folder):
     counting = Counting()
     with service(counting) as base_url:
-        said = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
-        with Kernel(folder, **said) as one, Kernel(folder, **said) as other:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
+        with Kernel(folder, **environ) as one, Kernel(folder, **environ) as other:
             numbers = [(each, each.start(f"import beluga_nb\n{CALLS['script']}")) for each in (one, other)]
             assert {each.finish(number).stdout.split()[-1] for each, number in numbers} == {fox()}
             assert {each.run(CALLS["script"]).stdout for each in (one, other)} == {f"{fox()}\n"}

@@ -323,7 +323,7 @@ def test_without_insisting_an_unknown_model_is_refused():
         canonical(asked(model="imagen-9"))
 
 
-def test_conversions_are_told_in_words():
+def test_conversions_are_reported_in_words():
     before = asked("1536x1024", quality="high")
     assert conversions(before, canonical(before)) == [
         "size 1536x1024 is asked for as 3:2",
@@ -331,7 +331,7 @@ def test_conversions_are_told_in_words():
     ]
 
 
-def test_what_is_not_converted_is_not_told():
+def test_what_is_not_converted_is_not_reported():
     assert conversions(asked("16:9"), canonical(asked("16:9"))) == []
 
 

@@ -32,16 +32,16 @@ class Asked:
     def __init__(self, client, key):
         self.client, self.key = client, key
 
-    def __call__(self, method, path, *, key=True, **said):
+    def __call__(self, method, path, *, key=True, **options):
         headers = {"authorization": f"Bearer {self.key}"} if key else {}
-        return self.client(method, path, headers=headers | said.pop("headers", {}), **said)
+        return self.client(method, path, headers=headers | options.pop("headers", {}), **options)
 
 
-def in_process(method, path, **said):
+def in_process(method, path, **options):
     async def ask_app():
         transport = httpx.ASGITransport(create_app(previews, key=KEY), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1/v1") as client:
-            return await client.request(method, path, **said)
+            return await client.request(method, path, **options)
 
     return asyncio.run(ask_app())
 
@@ -89,7 +89,7 @@ def test_a_picture_is_a_square_of_at_least_a_thousand_bytes(api):
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "kind", "code", "param"),
+    ("given", "status", "kind", "code", "param"),
     [
         ({"prompt": "a whale"}, 400, "invalid_request_error", "missing_parameter", "model"),
         ({"model": "flux-2.0"}, 400, "invalid_request_error", "missing_parameter", "prompt"),
@@ -99,8 +99,8 @@ def test_a_picture_is_a_square_of_at_least_a_thousand_bytes(api):
         (WHALE | {"model": "seedream-4.5", "size": "21:9"}, 400, "invalid_request_error", None, "size"),
     ],
 )
-def test_a_bad_request_is_the_error_object(api, said, status, kind, code, param):
-    answer = api("POST", "/images/generations", json=said)
+def test_a_bad_request_is_the_error_object(api, given, status, kind, code, param):
+    answer = api("POST", "/images/generations", json=given)
     error = answer.json()["error"]
     assert set(error) == {"message", "type", "code", "param"}
     assert (answer.status_code, error["type"], error["code"], error["param"]) == (status, kind, code, param)

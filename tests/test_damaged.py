@@ -119,7 +119,7 @@ def byte_damages(data, count=60):
         yield data[:at] + rng.choice([b"\xff", b"\0", b"\xed\xa0\x80", b"\x1b[31m", b'"', b"}"]) + data[at:]
 
 
-def told(work, *given):
+def reported(work, *given):
     """What a reader returns, or the error that it tells in two lines; anything else is raised."""
     try:
         return work(*given)
@@ -255,7 +255,7 @@ def damages_of(kind, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_file_of_the_store_is_told_by_every_reader_or_passed_by(kind, whole):
+def test_a_damaged_file_of_the_store_is_reported_by_every_reader_or_passed_by(kind, whole):
     path = whole.kinds[kind]
     data = path.read_bytes()
     count = 0
@@ -263,7 +263,7 @@ def test_a_damaged_file_of_the_store_is_told_by_every_reader_or_passed_by(kind, 
         path.write_bytes(damaged)
         readers = store_readers(whole)
         for name in readers if count % 20 == 0 else READ_BY[kind]:
-            told(readers[name])
+            reported(readers[name])
         count += 1
     assert count > 100
     path.write_bytes(data)
@@ -275,7 +275,7 @@ def test_what_is_damaged_can_be_forgotten(kind, whole):
     for damaged in itertools.islice(damages_of(kind, whole.kinds[kind].read_bytes()), 0, None, 97):
         whole.kinds[kind].parent.mkdir(exist_ok=True)
         whole.kinds[kind].write_bytes(damaged)
-        told(lambda: forget(whole.store, choose(whole.store, prompt="a fox")))
+        reported(lambda: forget(whole.store, choose(whole.store, prompt="a fox")))
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5\n"
@@ -283,15 +283,15 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5\n"
 
 @pytest.mark.parametrize("edge", ["0", "-1", "null", '"7"', "1e400", "true", "9" * 30])
 @pytest.mark.parametrize("side", ["width", "height"])
-def test_a_pointer_of_a_picture_without_a_size_is_damage_told(side, edge, whole):
+def test_a_pointer_of_a_picture_without_a_size_is_reported_as_damage(side, edge, whole):
     path = whole.kinds["a record"]
-    said = json.loads(path.read_text())
-    name = said["image"]["sha256"]
+    content = json.loads(path.read_text())
+    name = content["image"]["sha256"]
     [blob] = whole.store.folder.glob(f"blobs/*/{name}.png")
     blob.write_text(POINTER.format(name))
-    path.write_text(with_value(said, ("image", side), edge))
+    path.write_text(with_value(content, ("image", side), edge))
     for reader in store_readers(whole).values():
-        told(reader)
+        reported(reader)
     assert any("it is damaged" in problem for problem in verify(whole.store).problems)
 
 
@@ -299,38 +299,38 @@ def test_a_pointer_of_a_picture_without_a_size_is_damage_told(side, edge, whole)
 
 
 def small_notebook(path):
-    said = json.loads(path.read_text())
-    for cell in said["cells"]:
+    content = json.loads(path.read_text())
+    for cell in content["cells"]:
         for output in cell["outputs"]:
             output["data"] = {kind: text[-300:] for kind, text in output["data"].items()}
-    path.write_text(json.dumps(said))
+    path.write_text(json.dumps(content))
     return path.read_bytes()
 
 
-def test_a_damaged_notebook_is_told_by_every_reader(whole):
+def test_a_damaged_notebook_is_reported_by_every_reader(whole):
     path = whole.notebook
     for count, damaged in enumerate(json_damages(small_notebook(path))):
         path.write_bytes(damaged)
         for reader in (read, weigh):
-            told(partial(reader, path))
+            reported(partial(reader, path))
         with contextlib.suppress(ValueError):  # which `loaded` tells
             outputs_of(damaged)
         if count % 10 == 0:
-            told(lambda: str(verify(whole.store, [path])))
-            told(lambda: pack(whole.store, path, path.with_suffix(".zip")))
+            reported(lambda: str(verify(whole.store, [path])))
+            reported(lambda: pack(whole.store, path, path.with_suffix(".zip")))
     assert count > 300
 
 
 # --- packs
 
 
-def test_a_damaged_pack_is_told_and_writes_nothing(whole, tmp_path):
+def test_a_damaged_pack_is_reported_and_writes_nothing(whole, tmp_path):
     packed = pack(whole.store, whole.notebook).path
     data = packed.read_bytes()
     there = tmp_path / "there"
     for damaged in byte_damages(data, 150):
         packed.write_bytes(damaged)
-        error = told(lambda: unpack(packed, Store(there / "beluga_store"), into=there))
+        error = reported(lambda: unpack(packed, Store(there / "beluga_store"), into=there))
         assert not isinstance(error, BelugaError) or not there.exists()
         if there.exists():
             break
@@ -348,18 +348,18 @@ def saved(kind):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_a_damaged_picture_is_told_whoever_reads_it(kind, tmp_path):
+def test_a_damaged_picture_is_reported_by_every_reader(kind, tmp_path):
     data, media_type = saved(kind), f"image/{kind.lower()}"
     path = tmp_path / "fox"
     heads = (data[:at] + bytes([value]) + data[at + 1 :] for at in range(60) for value in (0, 1, 127, 255))
     for damaged in itertools.chain(byte_damages(data, 200), heads):
         path.write_bytes(damaged)
-        result = told(lambda: opened(path))
+        result = reported(lambda: opened(path))
         if isinstance(result, Result):
-            told(bundle, result)
-            told(cell_of, result)
+            reported(bundle, result)
+            reported(cell_of, result)
         for reader in (extract, strip, has_c2pa, lambda *both: embed(*both, {"beluga:recipe": "x"})):
-            told(reader, damaged, media_type)
+            reported(reader, damaged, media_type)
 
 
 RECIPE = Recipe(
@@ -367,13 +367,13 @@ RECIPE = Recipe(
 )
 
 
-def test_a_damaged_recipe_is_told_whatever_is_damaged(tmp_path):
+def test_a_damaged_recipe_is_reported_whatever_is_damaged(tmp_path):
     whole = json.loads(RECIPE.to_json("0" * 64))
     path, picture = tmp_path / "fox.png", drawn(FOX, 0)
     session = Session(environ={}, folder=tmp_path, notify=[].append)
     for place, value in itertools.product(places(whole), VALUES):
         path.write_bytes(embed(picture, "image/png", {"beluga:recipe": with_value(whole, place, value)}))
-        result = told(lambda: session.open(path))
+        result = reported(lambda: session.open(path))
         if isinstance(result, Result):
             assert {type(each) for each in (result.recipe.engine, result.recipe.revised_prompt)} <= {
                 str,
@@ -398,7 +398,7 @@ XML = [
 
 @pytest.mark.parametrize("inside", XML)
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_a_packet_that_is_no_xmp_is_told(kind, inside, tmp_path):
+def test_a_packet_that_is_no_xmp_is_reported(kind, inside, tmp_path):
     data, media_type = saved(kind), f"image/{kind.lower()}"
     [at] = [data.index(b"<rdf:Description")]
     packet = data[at : at + 20]
@@ -408,9 +408,9 @@ def test_a_packet_that_is_no_xmp_is_told(kind, inside, tmp_path):
     found = container.find(data)
     path = tmp_path / "fox"
     path.write_bytes(container.put(data, found.replace(packet, inside.encode() + packet)))
-    told(lambda: opened(path))
+    reported(lambda: opened(path))
     (tmp_path / "fox.xmp").write_text(inside)
-    told(lambda: opened(path))
+    reported(lambda: opened(path))
 
 
 # --- tables, and the terminal
@@ -430,11 +430,11 @@ def test_a_packet_that_is_no_xmp_is_told(kind, inside, tmp_path):
         b"\x1b[31m\nx\n",
     ],
 )
-def test_a_damaged_table_of_an_axis_is_told(data, tmp_path):
+def test_a_damaged_table_of_an_axis_is_reported(data, tmp_path):
     (tmp_path / "a.csv").write_bytes(data)
     session = Session(environ={}, folder=tmp_path, notify=[].append)
     for path in (Path("a.csv"), Path("gone.csv"), Path("a\0.csv"), tmp_path):
-        told(partial(session.grid, "a {{a}} {{scene}}", scene=path))
+        reported(partial(session.grid, "a {{a}} {{scene}}", scene=path))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -445,14 +445,14 @@ def test_the_command_line_tells_of_a_damaged_store_without_a_trace(kind, whole, 
         whole.kinds[kind].write_bytes(damaged)
         for words in (["verify"], ["history"], ["verify", "a.ipynb"], ["weight", "a.ipynb"]):
             assert main(words, session=session) in {0, 1, 2}
-    said = capsys.readouterr()
-    assert "Traceback" not in said.out + said.err
-    assert not set("\x1b\0\x07") & set(said.out + said.err)
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.out + printed.err
+    assert not set("\x1b\0\x07") & set(printed.out + printed.err)
 
 
-def test_a_huge_picture_is_not_decoded_and_is_told(tmp_path):
+def test_a_huge_picture_is_not_decoded_and_is_reported(tmp_path):
     buffer = io.BytesIO()
     Image.new("1", (20_000, 3_000)).save(buffer, "PNG")
     path = tmp_path / "huge.png"
     path.write_bytes(embed(buffer.getvalue(), "image/png", RECIPE.properties("0" * 64)))
-    assert isinstance(told(lambda: bundle(opened(path))), BelugaError)
+    assert isinstance(reported(lambda: bundle(opened(path))), BelugaError)

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import platform
 import re
 import runpy
 import tomllib
@@ -58,7 +59,7 @@ def names_in(path):
 
 
 @pytest.mark.parametrize("page", NEW)
-def test_a_name_that_is_said_to_be_in_a_module_is_there(page):
+def test_a_name_that_is_documented_in_a_module_is_there(page):
     named = re.findall(r"`([\w./]+\.py): ([\w.]+)`", PAGES[page])
     assert len(named) >= 3
     missing = [(path, name) for path, name in named if name not in names_in(place(path))]
@@ -103,6 +104,30 @@ def test_the_quick_check_is_a_part_of_the_whole_one_and_its_tests_are_there():
         path, _, test = name.partition("::")
         assert (ROOT / path).exists(), name
         assert not test or f"def {test}(" in (ROOT / path).read_text("utf-8"), name
+
+
+def checked_with(monkeypatch, checks):
+    """Run some commands in the place of the checks, and return the status of all of them."""
+    main = CHECKED["main"]
+    monkeypatch.setitem(main.__globals__, "KINDS", {"": checks})
+    monkeypatch.setitem(main.__globals__, "packages_are_missing", lambda: False)
+    return main([])
+
+
+@pytest.mark.parametrize("failing", ["formatting", "lint", "tests"])
+def test_a_check_that_fails_ends_the_checks_after_those_that_run_beside_it(failing, monkeypatch, capfd):
+    checks = dict.fromkeys(["formatting", "lint", "tests", "promises"], ("platform",))
+    assert checked_with(monkeypatch, checks | {failing: ("no_module_of_this_name",)}) == 1
+    headlines = re.findall(r"^== (\w+): (passed|FAILED)", capfd.readouterr().out, re.MULTILINE)
+    run = ["formatting", "lint", "tests"] if failing == "tests" else ["formatting", "lint"]
+    assert dict(headlines) == {name: "FAILED" if name == failing else "passed" for name in run}
+
+
+def test_what_a_check_beside_another_prints_is_shown(monkeypatch, capfd):
+    checks = {"formatting": ("platform",), "lint": ("platform", "--terse")}
+    assert checked_with(monkeypatch, checks) == 0
+    printed = capfd.readouterr().out
+    assert platform.platform(terse=True) in printed.partition("== lint")[2]
 
 
 def test_the_hooks_run_tools_of_the_checks_from_the_environment_at_hand():

@@ -83,9 +83,9 @@ from beluga_nb.server.child import Server
 server = Server.start()
 assert httpx.get(server.url + "/health").json() == {"status": "ok"}
 assert server.log == ""
-said = {"model": "flux-2.0", "prompt": "a whale", "n": 2}
+body = {"model": "flux-2.0", "prompt": "a whale", "n": 2}
 key = {"Authorization": f"Bearer {server.key}"}
-answer = httpx.post(server.url + "/images/generations", json=said, headers=key, timeout=30)
+answer = httpx.post(server.url + "/images/generations", json=body, headers=key, timeout=30)
 server.stop()
 assert not server.running
 print(len(answer.json()["data"]))
@@ -112,8 +112,8 @@ if __name__ == "__main__":
     "looking after the store": """
 import beluga_nb, subprocess, sys
 beluga_nb.generate("a whale", n=2)
-said = subprocess.run([sys.executable, "-m", "beluga_nb", "verify"], capture_output=True, text=True)
-print(2 if "(2 recordings): all well" in said.stdout else said)
+done = subprocess.run([sys.executable, "-m", "beluga_nb", "verify"], capture_output=True, text=True)
+print(2 if "(2 recordings): all well" in done.stdout else done)
 """,
 }
 

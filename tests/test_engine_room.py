@@ -45,14 +45,19 @@ from beluga_nb.session.session import Session
 FOLDER = Path(os.environ["FOLDER"])
 CALLERS = 6
 
-def session(**said):
-    return Session(folder=FOLDER, notify=lambda _: None, **said)
+def session(**options):
+    return Session(folder=FOLDER, notify=lambda _: None, **options)
 """
 
 
 def environment(url, folder, **more):
-    said = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": url, "BELUGA_MODEL": "flux-2.0", "FOLDER": str(folder)}
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **said, **more}
+    environ = {
+        "BELUGA_API_KEY": KEY,
+        "BELUGA_BASE_URL": url,
+        "BELUGA_MODEL": "flux-2.0",
+        "FOLDER": str(folder),
+    }
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environ, **more}
 
 
 def start(script, url, folder, before=(), **more):
@@ -172,7 +177,7 @@ UNWRITABLE = """
 import resource, subprocess
 
 CALLERS = 3  # as in the test, which starts eleven of these
-kind, said = os.environ["KIND"], {"mode": os.environ["MODE"]} if "MODE" in os.environ else {}
+kind, options = os.environ["KIND"], {"mode": os.environ["MODE"]} if "MODE" in os.environ else {}
 FOLDER = FOLDER / "disk"
 session().generate("before")
 place = FOLDER / "beluga_store"
@@ -187,14 +192,14 @@ elif kind != "writable":
 failures = []
 for number, way in enumerate(WAYS):
     for shared in (True, False):
-        one, barrier, results = session(**said) if shared else None, threading.Barrier(CALLERS), []
+        one, barrier, results = session(**options) if shared else None, threading.Barrier(CALLERS), []
         def ask(own):
             barrier.wait(30)
             try:
                 results.append(way(own, f"{number} {shared}"))
             except BaseException as error:
                 failures.append((way.__name__, repr(error)))
-        threads = [threading.Thread(target=ask, args=[one or session(**said)]) for _ in range(CALLERS)]
+        threads = [threading.Thread(target=ask, args=[one or session(**options)]) for _ in range(CALLERS)]
         for thread_ in threads:
             thread_.start()
         for thread_ in threads:
@@ -343,9 +348,9 @@ def test_a_script_does_not_wait_longer_than_its_calls_may_take(tmp_path):
 # --- connections
 
 
-def session_at(url, folder, **said):
+def session_at(url, folder, **options):
     environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": url, "BELUGA_MODEL": "flux-2.0"}
-    return Session(environ=environ, folder=folder, notify=lambda _: None, **said)
+    return Session(environ=environ, folder=folder, notify=lambda _: None, **options)
 
 
 def alive(kind):
@@ -598,7 +603,7 @@ def test_a_call_that_is_stopped_at_any_wait_leaves_all_books_true(budget, mode, 
 
 @pytest.mark.parametrize("limits", [[1], [3], [1, 2, 3]], ids=str)
 @pytest.mark.parametrize("seed", range(6))
-def test_a_limit_holds_whoever_is_stopped_and_lets_them_in_as_they_came(seed, limits):
+def test_a_limit_holds_when_calls_are_stopped_and_admits_them_in_order(seed, limits):
     import random
 
     chance, limit = random.Random(seed), ConcurrencyLimit()

@@ -38,7 +38,7 @@ def samples(result):
     return [picture.recipe.request.sample for picture in result.pictures]
 
 
-def test_spread_joins_in_order_whoever_answers_first():
+def test_spread_joins_in_order_whichever_answers_first():
     turn = []
 
     async def last_first(request):

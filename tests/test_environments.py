@@ -45,7 +45,7 @@ EVERY_TIME = (
 )
 """Those of them that every check runs."""
 
-CORE = ["wire", "result", "catalog", "engines", "runtime", "bridges", "metadata"]
+CORE = ["wire", "result", "catalog", "engines", "retrying", "runtime", "bridges", "metadata"]
 AT_THE_FLOOR = [*(f"test_{each}.py" for each in CORE), "api", "server", "painter", "config"]
 """What is tried beside it with the lowest version of everything that we ask for."""
 

@@ -67,7 +67,7 @@ def test_a_notebook_shows_two_lines_instead_of_a_traceback():
     assert error._render_traceback_() == ["RequestError: The prompt is empty.", "Describe the picture."]
 
 
-def test_a_notebook_shows_status_and_request_id_of_what_a_service_said():
+def test_a_notebook_shows_status_and_request_id_of_what_a_service_reported():
     error = APIStatusError("No.", "Ask again.", status=403, request_id="req_7")
     assert error._render_traceback_() == ["APIStatusError: No. (status 403, request req_7)", "Ask again."]
 

@@ -51,19 +51,26 @@ def uses():
     """How each name is used, `name.search(…)` anywhere in the package; and what `re.…(…)` is called with."""
     by_name, inline = {}, []
     for path in MODULES:
-        tree = ast.parse(path.read_text("utf-8"))
-        for function in (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.Module)):
-            for node in ast.walk(function):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                    owner, method = node.func.value, node.func.attr
-                    if isinstance(owner, ast.Name) and owner.id == "re" and method in METHODS:
-                        inline.append((path, function, node, method))
-                    elif method in METHODS:
-                        for name in names_in(owner):
-                            # A private name is used in its own module alone.
-                            place = (path, name) if name.startswith("_") else name
-                            by_name.setdefault(place, set()).add(method)
+        for function, node in calls(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node.func, ast.Attribute):
+                owner, method = node.func.value, node.func.attr
+                if isinstance(owner, ast.Name) and owner.id == "re" and method in METHODS:
+                    inline.append((path, function, node, method))
+                elif method in METHODS:
+                    for name in names_in(owner):
+                        # A private name is used in its own module alone.
+                        place = (path, name) if name.startswith("_") else name
+                        by_name.setdefault(place, set()).add(method)
     return by_name, inline
+
+
+def calls(node, function=None):
+    """Each call below a node, with the function that it is in."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Call):
+            yield function, child
+        inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+        yield from calls(child, child if inside else function)
 
 
 def names_in(owner):
@@ -107,7 +114,7 @@ def expressions():
                 methods = by_name.get((path, variable)) or by_name.get(name) or METHODS
                 found[place, name, pattern.pattern, pattern.flags] = frozenset(methods)
         for where, function, node, method in inline:
-            if where == path and isinstance(function, ast.FunctionDef):
+            if where == path and function:
                 text = literal(node.args[0], vars(module))
                 if text is not None:
                     found[place, function.name, text, flags_of(node)] = frozenset({method})
@@ -124,8 +131,8 @@ def literal(node, names):
 
 
 def flags_of(node):
-    said = [each for each in ast.walk(node) if isinstance(each, ast.Attribute) and each.attr.isupper()]
-    return sum(int(getattr(re, each.attr)) for each in said if ast.unparse(each.value) == "re")
+    flags = [each for each in ast.walk(node) if isinstance(each, ast.Attribute) and each.attr.isupper()]
+    return sum(int(getattr(re, each.attr)) for each in flags if ast.unparse(each.value) == "re")
 
 
 # --- as automata
@@ -594,9 +601,9 @@ def test_many_blanks_hang_neither_pack_nor_verify(count, between, tmp_path):
     for prompt in ("a" * 2000, " ".join("a" * 1000) + "!", "a " * 1000 + "b", "x"):
         record(store, prompt)
     path = notebook(tmp_path / "a.ipynb", record(store, "shown"))
-    said = json.loads(path.read_text())
-    said["cells"][0]["source"] = "%beluga " + between.join(["{{a}}"] * count) + " never"
-    path.write_text(json.dumps(said))
+    content = json.loads(path.read_text())
+    content["cells"][0]["source"] = "%beluga " + between.join(["{{a}}"] * count) + " never"
+    path.write_text(json.dumps(content))
     done = subprocess.run(
         [sys.executable, "-c", HANG, str(tmp_path)], capture_output=True, text=True, timeout=120
     )

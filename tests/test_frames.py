@@ -305,7 +305,7 @@ def test_no_variable_of_a_frame_holds_the_key(name, tmp_path, monkeypatch):
 def test_what_sentrys_own_integrations_hear_of_it_holds_no_key(tmp_path):
     script = Path(__file__).with_name("reports.py")
     there = os.pathsep.join([str(Path(OURS).parent), str(script.parent)])
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, script, tmp_path],
         env={**os.environ, "PYTHONPATH": there},
         capture_output=True,
@@ -314,7 +314,7 @@ def test_what_sentrys_own_integrations_hear_of_it_holds_no_key(tmp_path):
         check=False,
     )
     counts = f"{len(FAILURES)} calls, 0 not heard of, 0 with the key"
-    assert told.stdout.splitlines() == [counts, "heard"], told.stdout + told.stderr
+    assert output.stdout.splitlines() == [counts, "heard"], output.stdout + output.stderr
 
 
 def test_what_shows_variables_would_show_a_key():

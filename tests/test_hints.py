@@ -139,10 +139,10 @@ def test_hints_that_break_the_rule_would_be_found():
     )
     for source in broken:
         assert any(map(OPTION_OR_COMMAND.search, hints(ast.parse(source)))), source
-    [told, *_] = [
+    [found, *_] = [
         each for each in hints(ast.parse("raise StoreError('No.', 'Give mode=\"auto\".')")) if "=" in each
     ]
-    assert PYTHON_ARGUMENT.search(told)
+    assert PYTHON_ARGUMENT.search(found)
 
 
 def test_every_remedy_is_an_action_that_has_words():
@@ -169,57 +169,57 @@ def words(action, surface):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_what_python_is_told_to_do_exists(action):
-    told = words(action, Surface.PYTHON)
-    assert not OPTION_OR_COMMAND.search(told)
-    if told.startswith("Session."):
-        method = told.removeprefix("Session.").partition("(")[0]
+def test_what_hints_of_python_name_exists(action):
+    found = words(action, Surface.PYTHON)
+    assert not OPTION_OR_COMMAND.search(found)
+    if found.startswith("Session."):
+        method = found.removeprefix("Session.").partition("(")[0]
         assert callable(getattr(Session, method))
-    elif "(" in told:
-        assert told.startswith(("beluga_nb.generate(", "beluga_nb.catalog.sizes(")), told
+    elif "(" in found:
+        assert found.startswith(("beluga_nb.generate(", "beluga_nb.catalog.sizes(")), found
         assert callable(beluga_nb.generate)
         assert callable(sizes)
     else:
-        name = told.partition("=")[0]
+        name = found.partition("=")[0]
         verbs = (Session.submit, Library.forget, Library.pack, Library.unpack, Session.grid)
         known = {each for verb in verbs for each in inspect.signature(verb).parameters}
-        assert name in known | {"animal"}, told
+        assert name in known | {"animal"}, found
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_what_the_magic_is_told_to_type_is_understood(action):
-    told = words(action, Surface.MAGIC)
-    assert "=" not in told or told.startswith("--axis")
-    if told.startswith("%beluga"):
-        assert parse(told.removeprefix("%beluga").strip())
+def test_what_hints_of_the_magic_name_is_understood(action):
+    found = words(action, Surface.MAGIC)
+    assert "=" not in found or found.startswith("--axis")
+    if found.startswith("%beluga"):
+        assert parse(found.removeprefix("%beluga").strip())
     else:
-        assert told.split()[0] in help_text()
+        assert found.split()[0] in help_text()
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_the_panel_is_told_of_no_option(action):
-    told = words(action, Surface.PANEL)
-    assert not re.search(r"^--?\w", told)
-    assert "%beluga" not in told or told.endswith(" in a cell")
+def test_hints_of_the_panel_name_no_option(action):
+    found = words(action, Surface.PANEL)
+    assert not re.search(r"^--?\w", found)
+    assert "%beluga" not in found or found.endswith(" in a cell")
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_the_terminal_is_told_of_its_own_options_alone(action):
-    told = words(action, Surface.TERMINAL)
+def test_hints_of_the_terminal_name_its_own_options_alone(action):
+    found = words(action, Surface.TERMINAL)
     flags = {
         flag
         for command in commands_on(Surface.TERMINAL).values()
         for option in command.options
         for flag in option.flags
     }
-    if told.startswith("-"):
-        assert told.split()[0] in flags
+    if found.startswith("-"):
+        assert found.split()[0] in flags
     else:
-        assert "%beluga" not in told or told.endswith(" in a notebook")
+        assert "%beluga" not in found or found.endswith(" in a notebook")
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_client_over_http_is_told_of_no_magic(action):
+def test_hints_to_a_client_over_http_name_no_magic(action):
     assert not OPTION_OR_COMMAND.search(words(action, Surface.API))
 
 
@@ -237,7 +237,7 @@ def test_a_hint_is_the_text_for_python_and_keeps_its_remedies():
     assert on(mapped(hint, str.upper), Surface.MAGIC) == "USE --mode AUTO."
 
 
-def test_what_is_told_is_in_the_words_of_the_surface(capsys):
+def test_a_hint_is_in_the_words_of_the_surface(capsys):
     notice = Hint("Log in with ", Remedy("login"), ".")
     tell(notice)
     with shown_on(Surface.MAGIC):
@@ -296,7 +296,7 @@ def test_an_error_over_http_names_a_route_and_no_magic():
     assert body["error"]["message"] == "No model 'x'. GET /v1/models lists all."
 
 
-def test_the_terminal_is_told_of_options(tmp_path, capsys):
+def test_hints_of_the_terminal_name_its_options(tmp_path, capsys):
     session = Session(environ={}, folder=tmp_path)
     assert cli.main(["forget"], session=session) == 2
     assert capsys.readouterr().err == (

@@ -84,7 +84,7 @@ class Room:
     """What one user has: a store, a budget, and what is around an engine."""
 
     def __init__(self, folder, url):
-        self.store, self.budget, self.url, self.told = Store(folder / "store"), Budget(), url, []
+        self.store, self.budget, self.url, self.messages = Store(folder / "store"), Budget(), url, []
 
     def call(self, strike=None):
         """Ask once; return the result or what was raised."""
@@ -101,17 +101,17 @@ class Room:
             finally:
                 loop.set_task_factory(None)
 
-        [told] = asyncio.run(asked())
-        return told
+        [result] = asyncio.run(asked())
+        return result
 
     def engine(self):
         endpoint = Endpoint(base_url=self.url, provider="wire", key=Secret(KEY, "code"), timeout=5)
-        recorder = Recorder(self.store, provider="wire", preview=preview, notify=self.told.append)
+        recorder = Recorder(self.store, provider="wire", preview=preview, notify=self.messages.append)
         recorded = Recorded(Retrying(Http(endpoint)), recorder, digest=endpoint.digest)
         budgeted = Budgeted(recorded, (self.budget, Caps(images=9)))
         replayed = Replayed(budgeted, self.store, provider="wire")
         recovering = Recovering(replayed, recorder, partial(recovered, endpoint))
-        return Claimed(recovering, self.store, provider="wire", notify=self.told.append)
+        return Claimed(recovering, self.store, provider="wire", notify=self.messages.append)
 
 
 def linked():
@@ -142,21 +142,21 @@ def test_a_fault_at_any_await_buys_nothing_twice_and_loses_nothing(answer, fault
         with Faulty(post, get) as server:
             room = Room(tmp_path / f"{at}", server.url)
             strike = Strike(at, FAULTS[fault])
-            told = room.call(strike)
+            found = room.call(strike)
             posts = server.count("POST")
             lost, recorded = pending.calls(room.store), room.store.has(FOX, provider="wire")
             assert posts <= 1, at
-            assert posts <= recorded + len(lost) <= 1, (at, told)
-            assert all(each.why for each in lost), (at, told)
-            assert room.budget.images == recorded + len(lost), (at, told)
+            assert posts <= recorded + len(lost) <= 1, (at, found)
+            assert all(each.why for each in lost), (at, found)
+            assert room.budget.images == recorded + len(lost), (at, found)
             assert not list(room.store.folder.glob("pending/*.claim")), at
             arrived = [path for call in lost for path in pending.answers(room.store, call.run)]
             again = room.call()
-            assert not isinstance(again, BaseException), (at, told, again)
+            assert not isinstance(again, BaseException), (at, found, again)
             assert again.pictures[0].data == drawn(FOX, 0)
-            assert pending.calls(room.store) == [], (at, told)
+            assert pending.calls(room.store) == [], (at, found)
             keys = {each.headers["idempotency-key"] for each in server.asked("POST")}
-            assert len(keys) == 1, (at, told)
+            assert len(keys) == 1, (at, found)
             if recorded or any(path.suffix == ".answer" for path in arrived):
                 assert server.count("POST") == 1, "what had arrived was not bought again"
             if not strike.struck:

@@ -22,8 +22,8 @@ MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 
 @pytest.fixture
 def open_session(tmp_path):
-    def opened(**said):
-        return Session(engine=drawing, environ={}, folder=tmp_path, **said)
+    def opened(**options):
+        return Session(engine=drawing, environ={}, folder=tmp_path, **options)
 
     return opened
 
@@ -87,7 +87,7 @@ def test_without_a_function_what_is_not_recorded_is_an_error_that_counts(session
     assert caught.value.hint == "Give the function that measures it: score(name, function)."
 
 
-def test_a_built_in_score_that_is_misspelt_is_told_of(session):
+def test_a_built_in_score_that_is_misspelt_is_reported(session):
     with pytest.raises(RequestError) as caught:
         session.gallery(session.generate("a fox")).score("sharpnes")
     assert caught.value.message == "No score 'sharpnes' of version 1 is recorded for 1 of 1 picture."
@@ -117,9 +117,9 @@ def test_an_exception_stays_with_its_picture_and_is_not_recorded(session):
     assert 0 < len(failed) < 12
     assert all(isinstance(row.error, ZeroDivisionError) for row in failed)
     assert scores.errors == failed
-    told = scores._repr_mimebundle_()["text/plain"]
-    assert "ZeroDivisionError: division by zero" in told
-    assert f"{len(failed)} of 12 failed." in told
+    found = scores._repr_mimebundle_()["text/plain"]
+    assert "ZeroDivisionError: division by zero" in found
+    assert f"{len(failed)} of 12 failed." in found
     foxes(session).score("odd", failing)
     assert failing.calls == 12 + len(failed)
 
@@ -147,13 +147,13 @@ def test_the_mode_says_whether_scores_are_read_and_written(session, open_session
         assert (mode, width.calls) == (mode, calls)
 
 
-def test_a_store_that_cannot_be_written_costs_one_line(session, said, monkeypatch):
+def test_a_store_that_cannot_be_written_costs_one_line(session, messages, monkeypatch):
     gallery = foxes(session)
-    session.resources.notify = said.append
+    session.resources.notify = messages.append
     monkeypatch.setattr("beluga_nb.store.files.write", lambda *_, **__: exec_error())
     assert list(gallery.score("width", Counted())) == [96] * 12
-    assert len(said) == 1
-    assert said[0].startswith("Scores cannot be recorded: ")
+    assert len(messages) == 1
+    assert messages[0].startswith("Scores cannot be recorded: ")
 
 
 def exec_error():
@@ -351,9 +351,9 @@ def test_near_duplicates_are_groups_of_pictures(session):
 # --- votes
 
 
-def booth(session, **said):
+def booth(session, **options):
     """A booth whose clock always lets a second pass."""
-    opened, ticks = foxes(session).vote(**said), iter(range(10_000))
+    opened, ticks = foxes(session).vote(**options), iter(range(10_000))
     opened._clock, opened._shown_at = lambda: next(ticks), -1.0
     return opened
 
@@ -453,10 +453,10 @@ def test_a_leaderboard_has_scores_beside_votes(session):
     board = gallery.leaderboard("contrast", gallery.score("width", Counted()))
     assert set(board.means) == {"contrast", "width"}
     assert set(board.means["width"].values()) == {96}
-    told = board._repr_mimebundle_()
-    assert "mean contrast" in told["text/plain"]
-    assert "won against" in told["text/plain"]
-    assert "mean width" in told["text/html"]
+    found = board._repr_mimebundle_()
+    assert "mean contrast" in found["text/plain"]
+    assert "won against" in found["text/plain"]
+    assert "mean width" in found["text/html"]
 
 
 def test_what_is_shown_says_nothing_that_differs_between_two(session):
@@ -470,12 +470,12 @@ def test_what_is_shown_says_nothing_that_differs_between_two(session):
     assert "oil" not in opened.pictures.value.split("base64")[0]
 
 
-def test_local_previews_are_called_so_in_all_that_is_said_of_them(tmp_path):
+def test_local_previews_are_called_so_everywhere(tmp_path):
     local = Session(environ={}, folder=tmp_path)
     gallery = local.gallery(*(local.generate("a fox", model=model) for model in MODELS[:2]))
     for shown in (gallery.score("contrast"), gallery.ranking(), gallery.leaderboard("contrast")):
-        for told in shown._repr_mimebundle_().values():
-            assert "Local previews, not model output." in told
+        for line in shown._repr_mimebundle_().values():
+            assert "Local previews, not model output." in line
     assert "Local previews, not model output." in gallery.vote().status.value
 
 

@@ -38,12 +38,14 @@ class User:
     """Someone with a notebook's folder, who asks a server and asks again."""
 
     def __init__(self, folder):
-        self.folder, self.told = folder, []
+        self.folder, self.messages = folder, []
         self.store = Store(folder / "beluga_store")
 
     def ask(self, server, timeout=20, **how):
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
-        self.session = Session(environ=environ, folder=self.folder, notify=self.told.append, timeout=timeout)
+        self.session = Session(
+            environ=environ, folder=self.folder, notify=self.messages.append, timeout=timeout
+        )
         try:
             return self.session.generate("a fox", model="flux-2.0", **how)
         except BelugaError as error:
@@ -129,8 +131,8 @@ def test_an_answer_beyond_what_memory_holds_is_on_disk(user, monkeypatch):
     monkeypatch.setattr(transport, "MAX_IN_MEMORY", 2**20)
     body = json.dumps({"data": [{"b64_json": base64.b64encode(PNG + bytes(2**21)).decode()}]}).encode()
     with Faulty(http(body)) as server:
-        told = user.ask(server)
-        assert "larger than 1 MiB; it is kept in " in told.message
+        error = user.ask(server)
+        assert "larger than 1 MiB; it is kept in " in error.message
         assert user.kept == [body]
         monkeypatch.undo()
         assert user.ask(server).pictures[0].data.startswith(PNG)
@@ -142,8 +144,8 @@ def test_an_answer_beyond_what_memory_holds_is_on_disk(user, monkeypatch):
 )
 def test_an_answer_that_cannot_be_read_is_kept_and_asked_for_again_under_its_own_key(user, unreadable):
     with Faulty([unreadable, http(JSON)]) as server:
-        told = user.ask(server)
-        assert told.may_be_billed
+        error = user.ask(server)
+        assert error.may_be_billed
         assert user.kept == [unreadable.partition(b"\r\n\r\n")[2]]
         assert [path.suffix for path in user.kept_in] == [".answer"]
         assert user.session.budget.images == 1
@@ -151,7 +153,7 @@ def test_an_answer_that_cannot_be_read_is_kept_and_asked_for_again_under_its_own
         first, second = server.asked("POST")
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
     assert first.digest == second.digest
-    assert any("is kept, and of no use yet" in words for words in user.told)
+    assert any("is kept, and of no use yet" in words for words in user.messages)
     assert user.kept == []
 
 
@@ -205,9 +207,9 @@ def test_of_an_answer_that_breaks_off_the_pictures_that_are_whole_are_kept(user,
     body = json.dumps({"data": [b64(PNG), b64(PNG), b64(PNG)]}).encode()
     end = [at for at in range(len(body)) if body.startswith(b'"}', at)][cut - 1] + 10
     with Faulty(lambda exchange: exchange.send(http(body)[: -len(body)] + body[:end])) as server:
-        told = user.ask(server, n=3)
-        assert len(told.result) == cut
-        assert "broke before the answer was complete" in str(told)
+        error = user.ask(server, n=3)
+        assert len(error.result) == cut
+        assert "broke before the answer was complete" in str(error)
         assert len(user.store.record_paths()) == cut
     with Faulty(images(*(b64(PNG) for _ in range(3 - cut)))) as server:
         assert len(user.ask(server, n=3)) == 3
@@ -254,7 +256,7 @@ def test_what_is_kept_is_for_its_owner_alone_and_holds_no_key(user):
 @pytest.mark.parametrize(
     "text", [b"", b"HTTP/1.1", b"HTTP/1.1 x\r\n\r\n", b"\xff" * 999, b"HTTP/1.1 200\r\nno end"]
 )
-def test_a_kept_answer_that_is_damaged_is_told_and_stays(user, text):
+def test_a_kept_answer_that_is_damaged_is_reported_and_stays(user, text):
     with Faulty([UNREADABLE, UNREADABLE]) as server:
         user.ask(server)
         [call] = pending.calls(user.store)
@@ -262,7 +264,7 @@ def test_a_kept_answer_that_is_damaged_is_told_and_stays(user, text):
         path.write_bytes(text)
         user.ask(server)
         assert path.read_bytes() == text
-    assert any("is kept, and of no use yet" in words for words in user.told)
+    assert any("is kept, and of no use yet" in words for words in user.messages)
 
 
 def test_a_full_disk_spoils_no_call(user, monkeypatch):
@@ -279,9 +281,9 @@ def test_a_full_disk_spoils_no_call(user, monkeypatch):
 # --- whole pictures that are not decoded here
 
 
-def encoded(form, size=(40, 30), **how):
+def encoded(form, size=(40, 30), mode="RGB"):
     buffer = io.BytesIO()
-    Image.new("RGB", size, "teal").save(buffer, form, **how)
+    Image.new(mode, size, "teal" if mode == "RGB" else 1).save(buffer, form)
     return buffer.getvalue()
 
 
@@ -291,7 +293,7 @@ WHOLE = {
     "HEIF": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
     "JPEG XL": b"\xff\x0a" + bytes(range(99)),
     "JPEG XL in a box": b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99),
-    "more than 40 million pixels": encoded("PNG", (8001, 5001), compress_level=1),
+    "more than 40 million pixels": encoded("PNG", (8001, 5001), mode="1"),
     "a side above 16,384 pixels": encoded("PNG", (16_385, 4)),
     "a JPEG with such a side": encoded("JPEG", (20_000, 3)),
 }
@@ -310,10 +312,10 @@ def test_a_whole_picture_that_is_not_decoded_here_is_kept_and_not_bought_again(u
     picture = WHOLE[form]
     with Faulty([WAYS[way](picture), http(JSON)], http(picture)) as server:
         for _ in range(3):
-            said = user.ask(server)
-            name = said.hint.partition("kept as ")[2].partition(" ")[0]
+            error = user.ask(server)
+            name = error.hint.partition("kept as ")[2].partition(" ")[0]
             assert (user.folder / name).read_bytes() == picture
-            assert said.hint.endswith(" and not bought again: a new take buys another.")
+            assert error.hint.endswith(" and not bought again: a new take buys another.")
             assert server.count("POST") == 1
         assert user.ask(server, take="b").pictures[0].data == PNG
     assert server.count("POST") == 2
@@ -674,8 +676,8 @@ def test_a_whole_picture_is_given_whatever_the_status_of_its_answer(user, status
 def test_the_address_in_an_answer_is_tried_before_anything_is_bought(user, status, holding):
     body, head = HOLDING[holding]
     with Faulty([http(body, status, **head), http(b"no", 400)], [http(b"later", 404), http(PNG)]) as server:
-        told = user.ask(server)
-        assert told.may_be_billed
+        error = user.ask(server)
+        assert error.may_be_billed
         assert len(pending.calls(user.store)[0].addresses) == 1
         assert user.ask(server).pictures[0].data == PNG
     assert server.count("POST") == 1
@@ -725,7 +727,7 @@ def test_what_an_error_shows_is_no_picture_and_is_not_kept(user, page, status):
             assert user.ask(server).status == status
         assert server.count("GET") == 0
         keys = {each.headers["idempotency-key"] for each in server.asked("POST")}
-    assert (len(keys), user.kept, user.told) == (1, [], [])
+    assert (len(keys), user.kept, user.messages) == (1, [], [])
     [call] = pending.calls(user.store)
     assert (call.job, call.addresses) == ("", ())
 
@@ -734,9 +736,9 @@ def test_what_an_error_shows_is_no_picture_and_is_not_kept(user, page, status):
 def test_of_several_pictures_in_an_error_those_that_are_whole_are_kept(user, status):
     good, bad = b64(PNG), {"b64_json": base64.b64encode(PNG[:-30]).decode()}
     with Faulty(http(json.dumps({"data": [good, bad]}).encode(), status)) as server:
-        told = user.ask(server, n=2)
-    assert [each.data for each in told.result.pictures] == [PNG]
-    assert told.may_be_billed
+        error = user.ask(server, n=2)
+    assert [each.data for each in error.result.pictures] == [PNG]
+    assert error.may_be_billed
 
 
 @pytest.mark.posix
@@ -837,7 +839,7 @@ def test_stop_gives_up_further_pictures(user):
     with Faulty(images({"url": "{here}/a.png"}, {"url": "{here}/b.png"}), None) as server:
         server.plays(get=hanging_but_for("/a.png", http(PNG)))
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
-        session = Session(environ=environ, folder=user.folder, notify=user.told.append, timeout=20)
+        session = Session(environ=environ, folder=user.folder, notify=user.messages.append, timeout=20)
 
         async def stopped():
             asking = asyncio.create_task(session.agenerate("a fox", model="flux-2.0"))
@@ -860,7 +862,7 @@ def test_stop_loses_no_further_picture_that_has_arrived(user):
     items = [b64(pictures[0]), {"url": "{here}/slow.png"}, *map(b64, pictures[1:])]
     with Faulty(images(*items), lambda exchange: exchange.wait()) as server:
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
-        session = Session(environ=environ, folder=user.folder, notify=user.told.append, timeout=20)
+        session = Session(environ=environ, folder=user.folder, notify=user.messages.append, timeout=20)
 
         async def stopped():
             asking = asyncio.create_task(session.agenerate("a fox", model="flux-2.0"))
@@ -902,7 +904,7 @@ def test_further_pictures_in_the_answer_itself_are_all_kept(user):
         assert user.ask(server).pictures[0].data == pictures[0]
     kept = {each.read_bytes() for each in (user.store.folder / "blobs").rglob("*.png")}
     assert kept >= set(pictures)
-    assert any("The service sent 20 pictures where 1 were asked for" in words for words in user.told)
+    assert any("The service sent 20 pictures where 1 were asked for" in words for words in user.messages)
 
 
 @pytest.mark.posix
@@ -957,5 +959,5 @@ def test_an_answer_that_memory_is_too_short_for_says_so():
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert child.stderr == ""
-    told = "There is too little memory to read the answer. | unknown | True | False"
-    assert child.stdout.splitlines() == [told, "True"]
+    expected = "There is too little memory to read the answer. | unknown | True | False"
+    assert child.stdout.splitlines() == [expected, "True"]

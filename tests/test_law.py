@@ -174,7 +174,7 @@ SERVERS = {
 }
 
 
-def told(error):
+def facts_of(error):
     """What an error says, but for the advice, which belongs to who gives it."""
     if isinstance(error, IncompleteError):  # which pictures came, and whether the others may be billed
         return type(error), error.result, error.may_be_billed
@@ -186,7 +186,7 @@ async def outcome_of(engine, request):
     try:
         return await asyncio.wait_for(engine(request), 30)
     except BelugaError as error:
-        return told(error)
+        return facts_of(error)
 
 
 @cache
@@ -306,7 +306,7 @@ def check_replay(engine, request, expected):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_replay_asks_nobody_whatever_source_it_is_given(source, tmp_path, room, port):
+def test_a_replay_calls_no_source(source, tmp_path, room, port):
     there = SOURCES[source](drawing, port, room)
     replay = built("replay", there, Store(tmp_path), room, [], split)
     assert asyncio.run(outcome_of(replay, REQUESTS[0]))[0] is NotRecordedError

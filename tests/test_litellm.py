@@ -31,11 +31,11 @@ def installed(tmp_path_factory):
 
 def configured(folder, base_url):
     there = {"model": "openai/flux-2.0", "api_base": base_url, "api_key": KEY}
-    said = {
+    options = {
         "model_list": [{"model_name": "whale", "litellm_params": there}],
         "general_settings": {"master_key": PROXY_KEY},
     }
-    (folder / "proxy.yaml").write_text(json.dumps(said))  # JSON is YAML
+    (folder / "proxy.yaml").write_text(json.dumps(options))  # JSON is YAML
 
 
 @contextlib.contextmanager
@@ -84,19 +84,19 @@ def lab(installed, tmp_path_factory):
             yield folder
 
 
-def session(folder, **said):
+def session(folder, **options):
     return Session(
-        environ={"BELUGA_LAB_API_KEY": PROXY_KEY, "BELUGA_TRUST": str(folder)}, folder=folder, **said
+        environ={"BELUGA_LAB_API_KEY": PROXY_KEY, "BELUGA_TRUST": str(folder)}, folder=folder, **options
     )
 
 
 @pytest.mark.parametrize("size", [None, "16:9", "3:4", "21:9"])
 @pytest.mark.parametrize("quality", [None, "hd"])
 def test_what_comes_through_the_proxy_is_what_the_engine_gave(lab, size, quality):
-    said = {name: value for name, value in {"size": size, "quality": quality}.items() if value}
+    parameters = {name: value for name, value in {"size": size, "quality": quality}.items() if value}
     # Ours is the default size of the API, which LiteLLM does not say.
-    expected = ask(drawing, Request(prompt="a whale, really?", model="flux-2.0", **said))
-    result = session(lab).generate("a whale, really?", endpoint="lab", mode="off", **said)
+    expected = ask(drawing, Request(prompt="a whale, really?", model="flux-2.0", **parameters))
+    result = session(lab).generate("a whale, really?", endpoint="lab", mode="off", **parameters)
     assert [picture.data for picture in result.pictures] == [picture.data for picture in expected.pictures]
     assert result.recipe.request.model == "lab:whale"
 

@@ -115,8 +115,8 @@ def in_a_vault(vault, fill):
 
 def of_a_server(variable, base_url):
     def made(value, folder, monkeypatch):
-        said = {"endpoints": {"lab": {"base_url": base_url, "model": "x"}}, "model": "lab:x"}
-        return Session(folder=folder, **QUIET | {"environ": {variable: value}}, **said)
+        endpoints = {"endpoints": {"lab": {"base_url": base_url, "model": "x"}}, "model": "lab:x"}
+        return Session(folder=folder, **QUIET | {"environ": {variable: value}}, **endpoints)
 
     return made
 
@@ -269,16 +269,16 @@ pid, terminal = pty.fork()
 if not pid:
     code = "from beluga_nb.session import session; session.default.login()"
     os.execv(sys.executable, [sys.executable, "-c", code])
-said = b""
-while b"not shown" not in said:
-    said += os.read(terminal, 1024)
+output = b""
+while b"not shown" not in output:
+    output += os.read(terminal, 1024)
 os.write(terminal, bytes.fromhex(sys.argv[1]) + b"\\n")
 try:
     while more := os.read(terminal, 65536):
-        said += more
+        output += more
 except OSError:
     pass
-sys.stdout.buffer.write(said)
+sys.stdout.buffer.write(output)
 """
 BYTES = f"{KEY}".encode() + b"\xe9"
 
@@ -288,9 +288,9 @@ def test_a_byte_that_is_no_utf_8_can_be_typed_and_shows_nothing():
     done = subprocess.run(
         [sys.executable, "-c", TYPED, BYTES.hex()], capture_output=True, timeout=60, check=True
     )
-    said = done.stdout.decode("latin-1")
-    assert "the key that was typed is malformed" in said
-    assert not shows(said)
+    output = done.stdout.decode("latin-1")
+    assert "the key that was typed is malformed" in output
+    assert not shows(output)
 
 
 IPYTHON = """
@@ -327,8 +327,8 @@ def test_a_byte_of_the_environment_that_is_no_utf_8_shows_nothing(variable, comm
     done = subprocess.run(
         [sys.executable, *command], env=environ, cwd=tmp_path, capture_output=True, timeout=120, check=False
     )
-    said = (done.stdout + done.stderr).decode("utf-8", "replace")
-    assert said.strip()
-    assert not shows(said)
-    assert "Traceback" not in said
-    assert "UnicodeEncodeError" not in said
+    output = (done.stdout + done.stderr).decode("utf-8", "replace")
+    assert output.strip()
+    assert not shows(output)
+    assert "Traceback" not in output
+    assert "UnicodeEncodeError" not in output

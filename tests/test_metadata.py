@@ -288,7 +288,7 @@ def test_a_signed_file_is_known(name):
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp lossy"])
-def test_a_signed_file_stays_as_it_is_and_the_reason_is_said(name, tmp_path):
+def test_a_signed_file_stays_as_it_is_and_the_reason_is_reported(name, tmp_path):
     path = tmp_path / "fox"
     with pytest.warns(UserWarning, match=r"signed \(C2PA\).* The recipe is in fox\.xmp\."):
         files.write(path, signed(name), FILES[name][0], SAID, how="auto")
@@ -343,9 +343,9 @@ def test_a_sidecar_of_another_program_keeps_its_words(path):
 
 
 def test_too_long_a_recipe_for_a_jpeg_lies_beside_it(path):
-    said = SAID | {"beluga:recipe": "x" * 70_000}
+    properties = SAID | {"beluga:recipe": "x" * 70_000}
     with pytest.warns(UserWarning, match=r"A JPEG holds 65,502 bytes of XMP.* fox\.png\.xmp"):
-        files.write(path, FILES["jpeg"][1], "image/jpeg", said, how="auto")
+        files.write(path, FILES["jpeg"][1], "image/jpeg", properties, how="auto")
     assert path.read_bytes() == FILES["jpeg"][1]
     assert files.read(path).recipes == ("x" * 70_000,)
 
@@ -358,7 +358,7 @@ def test_a_picture_that_can_hold_nothing_has_its_recipe_beside_it(path, damage):
     assert files.read(path) == (data, data, sniff(data), (SAID["beluga:recipe"],))
 
 
-def test_a_broken_sidecar_that_was_there_is_left_and_said(path):
+def test_a_broken_sidecar_that_was_there_is_left_and_reported(path):
     files.sidecar(path).write_bytes(b"notes")
     with pytest.raises(MetadataError, match="picture is saved, but its recipe is not") as caught:
         files.write(path, FILES["png"][1], "image/png", SAID, how="sidecar")
@@ -464,7 +464,7 @@ EMPTY_PARTS = {
 }
 
 
-@pytest.mark.parametrize("work", [extract, strip, has_c2pa, lambda *said: embed(*said, SAID)])
+@pytest.mark.parametrize("work", [extract, strip, has_c2pa, lambda *given: embed(*given, SAID)])
 @pytest.mark.parametrize("media_type", EMPTY_PARTS)
 def test_a_file_of_nothing_but_empty_parts_is_refused_before_most_are_read(media_type, work):
     head, part = EMPTY_PARTS[media_type]

@@ -36,13 +36,13 @@ CONTEXTS = [
 
 
 @contextmanager
-def decimals_of(said):
+def decimals_of(text):
     """A notebook that sets decimal's context, and the one that later contexts are made from."""
     default = decimal.DefaultContext
     before = {name: getattr(default, name) for name in ("prec", "rounding", "Emin", "Emax")}
-    with decimal.localcontext(decimal.Context(**{**said, "traps": list(said["traps"])})):
+    with decimal.localcontext(decimal.Context(**{**text, "traps": list(text["traps"])})):
         for name in before:
-            setattr(default, name, said[name])
+            setattr(default, name, text[name])
         try:
             yield
         finally:
@@ -90,10 +90,10 @@ def spend(tmp_path, wire, kind, how):
 @pytest.mark.parametrize("how", ["plan", "grid"])
 @pytest.mark.parametrize("kind", ["session", "store", "forked"])
 @pytest.mark.parametrize(
-    "said", [*CONTEXTS[::5], CONTEXTS[2]], ids=lambda said: f"{said['prec']}-{said['Emax']}"
+    "value", [*CONTEXTS[::5], CONTEXTS[2]], ids=lambda value: f"{value['prec']}-{value['Emax']}"
 )
-def test_a_cap_on_money_holds_whatever_context_a_notebook_sets(tmp_path, wire, said, kind, how):
-    with decimals_of(said):
+def test_a_cap_on_money_holds_whatever_context_a_notebook_sets(tmp_path, wire, value, kind, how):
+    with decimals_of(value):
         assert spend(tmp_path, wire, kind, how) == 3
 
 
@@ -102,12 +102,12 @@ AMOUNTS = decimals(0, money.MOST, places=money.PLACES, allow_nan=False)
 
 @given(lists(AMOUNTS, min_size=1, max_size=9), integers(1, 10), sampled_from(CONTEXTS))
 @tried(max_examples=300, deadline=None)
-def test_amounts_are_exact_in_any_context(amounts, count, said):
+def test_amounts_are_exact_in_any_context(amounts, count, messages):
     with decimal.localcontext(decimal.Context(prec=999)):
         sums, product = sum(amounts), amounts[0] * count
         less = sums - amounts[0]
         read = [Decimal(str(each)) for each in amounts]
-    with decimals_of(said):
+    with decimals_of(messages):
         assert money.total(amounts) == sums
         assert money.times(amounts[0], count) == product
         assert money.less(sums, amounts[0]) == less

@@ -50,15 +50,18 @@ def test_one_flipped_byte_in_one_picture_fails_the_notebook(copy, how):
     assert "its bytes are not the ones that were recorded" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_a_packed_notebook_replays_elsewhere(copy, tmp_path, path):
+def test_a_packed_notebook_replays_elsewhere(copy, tmp_path):
     """Cells that assign and show nothing too: whoever gets the one file can run all of it."""
-    store = Store(copy / "beluga_store")
-    sent = pack(store, copy / path.name, tmp_path / "sent.zip")
-    there = tmp_path / "there"
-    unpack(sent.path, Store(there / "beluga_store"), into=there)
-    done = checked("NBVAL", there)
+    elsewhere, store = tmp_path / "elsewhere", Store(copy / "beluga_store")
+    for path in NOTEBOOKS:
+        sent = pack(store, copy / path.name, tmp_path / f"{path.stem}.zip")
+        there = elsewhere / path.stem
+        unpack(sent.path, Store(there / "beluga_store"), into=there)
+    done = checked("NBVAL", elsewhere)  # which names each cell that fails, by its notebook
     assert done.returncode == 0, done.stdout + done.stderr
+    cells = [cell for path in NOTEBOOKS for cell in json.loads(path.read_text("utf-8"))["cells"]]
+    count = sum(cell["cell_type"] == "code" for cell in cells)
+    assert f"{count} passed" in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -115,8 +118,8 @@ def test_the_report_that_anyone_runs_again_shows_the_same_bytes(copy):
 def test_the_report_with_other_parameters_is_another_and_asks_for_what_is_not_recorded(copy):
     [other] = re.findall(r"^papermill .* boat\.ipynb .*$", commands(), re.MULTILINE)
     words = other.replace('"a sailing boat on a lake"', "boats")
-    said = in_a_terminal(words, copy, status=1, BELUGA_MODE="replay")
-    assert "NotRecordedError" in said
+    output = in_a_terminal(words, copy, status=1, BELUGA_MODE="replay")
+    assert "NotRecordedError" in output
     in_a_terminal(words, copy)
     in_a_terminal("nbconvert --to html boat.ipynb", copy)
     page = (copy / "boat.html").read_text("utf-8")
@@ -133,19 +136,19 @@ SHOWN = {"text/plain": "a whale", "text/html": "<p>a whale</p>", "image/jpeg": "
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "expected"),
     [
         ("NBVAL", "2 failed, 2 passed"),  # it looks at no image, only at the text, which has its SHA-256
         ("PYTEST_NOTEBOOK", "3 failed, 1 passed"),
     ],
 )
-def test_one_other_character_in_an_output_fails_the_notebook(tmp_path, how, told):
+def test_one_other_character_in_an_output_fails_the_notebook(tmp_path, how, expected):
     (tmp_path / "same.ipynb").write_text(notebook(SHOWN))
     for kind, text in SHOWN.items():
         other = SHOWN | {kind: text.replace("a", "b", 1)}
         (tmp_path / f"{kind.replace('/', '-')}.ipynb").write_text(notebook(other))
     done = checked(how, tmp_path)
-    assert done.stdout.splitlines()[-1].startswith(told), done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith(expected), done.stdout + done.stderr
     assert not [line for line in done.stdout.splitlines() if line.startswith("FAILED") and "same" in line]
 
 

@@ -66,7 +66,9 @@ VERBS = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_home_of_nobody_is_told_or_a_folder_of_that_name_and_never_raw(verb, session, saved, monkeypatch):
+def test_an_unknown_home_is_reported_or_a_folder_of_that_name_and_never_raw(
+    verb, session, saved, monkeypatch
+):
     session.store.pack(saved / "a.ipynb")
     monkeypatch.chdir(saved)
     with contextlib.suppress(BelugaError):
@@ -187,7 +189,7 @@ def test_json_of_few_and_long_values_is_read():
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "expected"),
     [
         (b"animal\n" + b"fox\n" * 10_001, "it has more than 10,000 rows"),
         (b",".join(b"a%d" % number for number in range(101)) + b"\n", "it has more than 100 names"),
@@ -197,9 +199,9 @@ def test_json_of_few_and_long_values_is_read():
         (b"animal\n\xff\n", "can't decode"),
     ],
 )
-def test_a_table_that_no_grid_needs_is_told_at_once(table, told, session, tmp_path):
+def test_a_table_that_no_grid_needs_is_reported_at_once(table, expected, session, tmp_path):
     (tmp_path / "a.csv").write_bytes(table)
-    with pytest.raises(RequestError, match=told) as caught:
+    with pytest.raises(RequestError, match=expected) as caught:
         session.grid("a {{animal}}", animal=Path("a.csv"))
     assert len(caught.value.lines()) == 2
 

@@ -50,8 +50,8 @@ DISGUISES = [
 
 
 def fits_into_a_head(names):
-    said = disguised(KEY, *names)
-    return said.isascii() and said.isprintable()
+    text = disguised(KEY, *names)
+    return text.isascii() and text.isprintable()
 
 
 CASES = [(channel, names) for number, channel in enumerate(BODIES) for names in DISGUISES[number % 3 :: 3]]
@@ -78,18 +78,18 @@ def test_what_a_service_echoes_is_in_no_output(channel, tmp_path, caplog, capsys
 
 
 def all_outputs(channel, names, folder, caplog, capsys):
-    said = []
+    messages = []
     with (
         caplog.at_level(logging.DEBUG),
         echoing(channel, lambda key: disguised(key, *names)) as base_url,
     ):
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
-        session = Session(environ=environ, folder=folder, notify=said.append)
+        session = Session(environ=environ, folder=folder, notify=messages.append)
         for _ in range(2):  # the second finds the journal and what was recorded
             came = asked(session)
             yield from shown_of(came)
             yield "pickled", pickle.dumps(came)
-        yield "told", "\n".join(said)
+        yield "messages", "\n".join(messages)
         yield "status", "\n".join(map(str, session.status().items()))
         yield "history", "".join(session.store.history()._repr_mimebundle_().values())
         if isinstance(came, Result):
@@ -133,30 +133,32 @@ def test_a_list_of_models_that_holds_the_key_shows_none(tmp_path):
 # --- a key in what is asked for
 
 PLACES = {
-    "prompt": lambda said: {"prompt": f"a fox {said}"},
-    "take": lambda said: {"prompt": "a fox", "take": said},
-    "model": lambda said: {"prompt": "a fox", "model": f"lab:{said}"},
-    "unknown model": lambda said: {"prompt": "a fox", "model": said, "allow_unknown_model": True},
-    "size": lambda said: {"prompt": "a fox", "size": said},
-    "quality": lambda said: {"prompt": "a fox", "quality": said},
-    "output_format": lambda said: {"prompt": "a fox", "output_format": said},
-    "endpoint": lambda said: {"prompt": "a fox", "endpoint": said},
-    "mode": lambda said: {"prompt": "a fox", "mode": said},
-    "value": lambda said: {"prompt": "a {{animal}}", "values": {"animal": said}},
+    "prompt": lambda text: {"prompt": f"a fox {text}"},
+    "take": lambda text: {"prompt": "a fox", "take": text},
+    "model": lambda text: {"prompt": "a fox", "model": f"lab:{text}"},
+    "unknown model": lambda text: {"prompt": "a fox", "model": text, "allow_unknown_model": True},
+    "size": lambda text: {"prompt": "a fox", "size": text},
+    "quality": lambda text: {"prompt": "a fox", "quality": text},
+    "output_format": lambda text: {"prompt": "a fox", "output_format": text},
+    "endpoint": lambda text: {"prompt": "a fox", "endpoint": text},
+    "mode": lambda text: {"prompt": "a fox", "mode": text},
+    "value": lambda text: {"prompt": "a {{animal}}", "values": {"animal": text}},
 }
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_key_in_what_is_asked_for_is_refused_in_two_lines_before_anything_is_sent(place, tmp_path, said):
+def test_a_key_in_what_is_asked_for_is_refused_in_two_lines_before_anything_is_sent(
+    place, tmp_path, messages
+):
     counting = Counting()
     with service(counting) as base_url:
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
-        session = Session(environ=environ, folder=tmp_path, notify=said.append)
+        session = Session(environ=environ, folder=tmp_path, notify=messages.append)
         for names in DISGUISES:
             with pytest.raises(BelugaError) as failed:
                 session.generate(**{"model": "flux-2.0"} | PLACES[place](disguised(KEY, *names)))
             assert len(str(failed.value).splitlines()) == 2
-            assert not holds(f"{failed.value} {failed.value!r} {said}"), names
+            assert not holds(f"{failed.value} {failed.value!r} {messages}"), names
     assert counting.requests == []
     assert leaks(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
@@ -209,7 +211,7 @@ def test_an_error_is_pickled_and_copied_with_all_it_says(error, again):
     assert {**vars(other)} == {**vars(error)}
 
 
-def test_what_is_said_of_an_error_later_is_redacted_too():
+def test_what_is_added_to_an_error_later_is_redacted_too():
     secret = Secret(KEY, "a test")
     error = OutcomeUnknownError("It broke.")
     error.hint, error.request_id = f"Look at {secret.reveal()}.", secret.reveal()

@@ -49,10 +49,10 @@ def test_the_wheel_holds_every_template(built):
     assert set(templates) <= set(names)
 
 
-def test_one_version_is_said_everywhere():
-    said = PROJECT["version"]
-    assert re.search(rf"^## {re.escape(said)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert f"\nversion: {said}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+def test_the_version_is_the_same_everywhere():
+    version = PROJECT["version"]
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
 def test_the_system_that_is_claimed_is_the_one_that_everything_was_run_on():

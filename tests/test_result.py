@@ -25,7 +25,7 @@ FOXES = Request(prompt="a fox", model="flux-2.0", n=3, sample=2)
 
 
 @pytest.mark.parametrize(
-    ("said", "param", "code", "message"),
+    ("given", "param", "code", "message"),
     [
         ({"prompt": ""}, "prompt", "missing_parameter", "The prompt is empty."),
         ({"prompt": " \n\t "}, "prompt", "missing_parameter", "The prompt is empty."),
@@ -52,9 +52,9 @@ FOXES = Request(prompt="a fox", model="flux-2.0", n=3, sample=2)
         ({"sample": False}, "sample", None, "sample is False."),
     ],
 )
-def test_a_request_that_cannot_be_sent_is_refused_by_name(said, param, code, message):
+def test_a_request_that_cannot_be_sent_is_refused_by_name(given, param, code, message):
     with pytest.raises(RequestError) as caught:
-        Request(**{"prompt": "a fox", "model": "flux-2.0", **said})
+        Request(**{"prompt": "a fox", "model": "flux-2.0", **given})
     assert (caught.value.param, caught.value.code, caught.value.message) == (param, code, message)
     assert caught.value.hint
 

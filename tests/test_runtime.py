@@ -557,7 +557,7 @@ def test_a_cancelled_task_stops_the_job_wherever_it_waits(waiting, bridge):
 
 @pytest.mark.posix
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_child_that_waits_for_a_job_of_its_parent_is_told_so(bridge):
+def test_a_child_that_waits_for_a_job_of_its_parent_says_so(bridge):
     endless = Endless()
     job = bridge.submit(endless())
     assert endless.begun.wait(20)
@@ -678,7 +678,9 @@ print(ask())
     + [(A_BAD_PROFILE, "the thread ended")],
     ids=["0 free", "1 free", "2 free", "RuntimeError", "OSError", "KeyError", "profile"],
 )
-def test_what_keeps_the_loop_from_starting_is_said_in_two_lines_and_the_next_call_tries_anew(trouble, reason):
+def test_what_keeps_the_loop_from_starting_is_reported_in_two_lines_and_the_next_call_tries_anew(
+    trouble, reason
+):
     done = subprocess.run(
         [sys.executable, "-c", UNSTARTED.format(trouble)], capture_output=True, text=True, timeout=60
     )

@@ -37,8 +37,8 @@ def saying(status, body, *headers):
 
     async def app(scope, receive, send):
         key = dict(scope["headers"]).get(b"authorization", b"")
-        said = [(name, value.replace(b"KEY", key)) for name, value in headers]
-        await send({"type": "http.response.start", "status": status, "headers": said})
+        sent = [(name, value.replace(b"KEY", key)) for name, value in headers]
+        await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": written(body, key)})
 
     return app

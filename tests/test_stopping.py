@@ -112,8 +112,8 @@ def service(kernel, tmp_path):
     service = Service()
     with on_a_port(service) as base_url:
         kernel.store = tmp_path / "store"
-        said = {"BELUGA_BASE_URL": base_url, "BELUGA_STORE": str(kernel.store)}
-        assert kernel.run(f"os.environ.update({said})").status == "ok"
+        environ = {"BELUGA_BASE_URL": base_url, "BELUGA_STORE": str(kernel.store)}
+        assert kernel.run(f"os.environ.update({environ})").status == "ok"
         yield service
 
 

@@ -73,8 +73,8 @@ def test_no_error_says_any_whatever_it_is_made_of(kind, code):
         error = kind(errors.RequestError(code, code))
     else:
         error = kind(code, code)
-    said = "\n".join([str(error), *error.lines(), *error._render_traceback_()])
-    assert codes_in(said) == set()
+    text = "\n".join([str(error), *error.lines(), *error._render_traceback_()])
+    assert codes_in(text) == set()
 
 
 def named(folder, code, suffix):
@@ -181,6 +181,6 @@ def test_the_command_line_says_none(code, study, tmp_path, capsys):
         ["forget", "--prompt", "fox", "--yes"],
     ):
         main(words, session=session)
-    said = capsys.readouterr()
-    assert said.out
-    assert codes_in(said.out + said.err) == set()
+    printed = capsys.readouterr()
+    assert printed.out
+    assert codes_in(printed.out + printed.err) == set()

@@ -85,8 +85,8 @@ def test_a_key_that_is_split_over_pieces_is_caught(secret, size):
     filling = base64.b64encode(os.urandom(150_000))
     for written in ("as it is", "base64, 1 before, 2 after", "json", "hex"):
         for broken in ("whole", "U+200E", "wrapped") if written != "json" else ["whole"]:
-            said = disguised(key, written, broken, "json").encode()
-            data = filling[:66_000] + said + filling[:40_000] + said + filling[: 100_000 if size > 1 else 9]
+            found = disguised(key, written, broken, "json").encode()
+            data = filling[:66_000] + found + filling[:40_000] + found + filling[: 100_000 if size > 1 else 9]
             stream = RedactedStream()
             pieces = [stream.feed(data[at : at + size]) for at in range(0, len(data), size)]
             redacted = b"".join([*pieces, stream.finish()])
@@ -203,9 +203,9 @@ def test_however_far_its_letters_stand_apart_and_wherever_a_text_is_cut_no_key_p
 )
 def test_whatever_is_unseen_between_its_letters_no_key_passes(between, padding, longest):
     secret = Secret(KEYS["BelugAPI's"], "a test")
-    said = "".join(map("".join, zip(secret.reveal(), between, strict=False)))
-    assert redact("y" * padding + said).startswith("y" * padding + REDACTED)
-    assert sanitize(f"a {said} b", longest).startswith(f"a {REDACTED}")
+    text = "".join(map("".join, zip(secret.reveal(), between, strict=False)))
+    assert redact("y" * padding + text).startswith("y" * padding + REDACTED)
+    assert sanitize(f"a {text} b", longest).startswith(f"a {REDACTED}")
 
 
 @settings(max_examples=300, deadline=None)
@@ -279,7 +279,7 @@ def test_a_service_that_floods_with_escapes_or_keys_slows_nobody_down():
 # --- the secret itself
 
 
-def test_a_secret_shows_itself_to_nobody(secret):
+def test_a_secret_never_shows_itself(secret):
     for shown in (repr(secret), str(secret), f"{secret}", repr([secret]), repr(vars(type(secret)))):
         assert secret.reveal() not in shown
     for taken in (copy.copy, copy.deepcopy, pickle.dumps, json.dumps):
@@ -290,7 +290,7 @@ def test_a_secret_shows_itself_to_nobody(secret):
         assert secret.reveal() not in repr(getattr(secret, name))
 
 
-def test_the_ending_of_a_short_key_is_not_said():
+def test_the_ending_of_a_short_key_is_not_shown():
     assert Secret("q7#Zx9-w", "a test").ending == "…"
 
 

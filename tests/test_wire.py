@@ -100,7 +100,7 @@ def test_null_means_not_set_and_unknown_keys_are_accepted():
 
 
 @pytest.mark.parametrize(
-    ("said", "param", "code", "message"),
+    ("given", "param", "code", "message"),
     [
         ({"model": None}, "model", "missing_parameter", "'model' is missing."),
         ({"prompt": None}, "prompt", "missing_parameter", "'prompt' is missing."),
@@ -126,9 +126,9 @@ def test_null_means_not_set_and_unknown_keys_are_accepted():
         ({"sample": "0"}, "sample", None, "sample is '0'."),
     ],
 )
-def test_a_bad_value_is_refused_by_name(said, param, code, message):
+def test_a_bad_value_is_refused_by_name(given, param, code, message):
     with pytest.raises(RequestError) as caught:
-        request_from_json({"model": "flux-2.0", "prompt": "a fox", **said})
+        request_from_json({"model": "flux-2.0", "prompt": "a fox", **given})
     assert (caught.value.param, caught.value.code, caught.value.message) == (param, code, message)
 
 

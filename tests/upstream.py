@@ -112,10 +112,10 @@ class Upstream:
     def ended(self, http, outcome):
         if isinstance(outcome, BelugaError):
             status, body = error_to_json(outcome)
-            said = {"status": "failed", "progress": 100, "error": body["error"] | {"status": status}}
-            return JSONResponse({"code": 200, "data": said})
+            job = {"status": "failed", "progress": 100, "error": body["error"] | {"status": status}}
+            return JSONResponse({"code": 200, "data": job})
         images = [self.image(http, picture) for picture in outcome.pictures]
-        said = {
+        job = {
             "id": http.path_params["name"],
             "status": "completed",
             "progress": 100,
@@ -124,7 +124,7 @@ class Upstream:
             "actual_time": 44,
         }
         headers = {"x-beluga-engine": outcome.recipe.engine}
-        return JSONResponse({"code": 200, "data": said | self.end}, headers=headers)
+        return JSONResponse({"code": 200, "data": job | self.end}, headers=headers)
 
     def image(self, http, picture):
         name = secrets.token_hex(8)

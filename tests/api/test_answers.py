@@ -246,7 +246,7 @@ def test_an_unknown_encoding_of_what_is_readable_is_passed_over(encoding, what):
     assert parse(body, {"content-encoding": encoding}).items == (Item(data=PNG),)
 
 
-def test_an_unknown_encoding_of_what_is_not_readable_is_told():
+def test_an_unknown_encoding_of_what_is_not_readable_is_reported():
     with pytest.raises(InvalidResponseError, match=r"an encoding that was not asked for \(br\)"):
         parse(b"\x1b\x03\x00\xf8\xff", {"content-encoding": "br"})
 

@@ -128,7 +128,7 @@ def test_a_size_that_a_server_has_not_is_refused_before_it_is_sent():
     assert failed.value.hint == "It takes 1:1, 16:9, 9:16, 4:3, 3:4, 3:2, 2:3, 2:1, 1:2 or auto."
 
 
-def test_what_is_not_sent_or_sent_in_other_words_is_said():
+def test_what_is_not_sent_or_sent_in_other_words_is_reported():
     request = Request(prompt="a whale", model="sd", quality="hd", output_format="webp", output_compression=5)
     assert find_dialect("lemonade").remarks(request) == [
         "lemonade takes no output_format: webp is not sent.",
@@ -137,8 +137,8 @@ def test_what_is_not_sent_or_sent_in_other_words_is_said():
     ]
     assert find_dialect("openai").remarks(request) == ["quality hd is asked for as high, openai's word."]
     assert GENERIC.remarks(request) == BELUGA.remarks(request) == []
-    [told] = find_dialect("localai").remarks(Request(prompt="a whale | a boat", model="sd"))
-    assert told == "LocalAI reads what follows | in a prompt as what the picture shall not show."
+    [messages] = find_dialect("localai").remarks(Request(prompt="a whale | a boat", model="sd"))
+    assert messages == "LocalAI reads what follows | in a prompt as what the picture shall not show."
     assert body("localai", Request(prompt="a whale | a boat", model="sd"))["prompt"] == "a whale | a boat"
 
 
@@ -186,9 +186,9 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("said", "message", "code", "param"), ERRORS, ids=lambda each: str(each)[:40])
-def test_one_error_whatever_the_body_looks_like(said, message, code, param):
-    with served(lambda _: (422, said)) as (_, base_url), pytest.raises(APIStatusError) as failed:
+@pytest.mark.parametrize(("given", "message", "code", "param"), ERRORS, ids=lambda each: str(each)[:40])
+def test_one_error_whatever_the_body_looks_like(given, message, code, param):
+    with served(lambda _: (422, given)) as (_, base_url), pytest.raises(APIStatusError) as failed:
         ask(client(base_url, "generic"), WHALE)
     error = failed.value
     assert (error.message, error.status, error.code, error.param) == (message, 422, code, param)

@@ -90,9 +90,11 @@ def test_s26_a_mutated_picture_is_a_picture_or_a_bad_image(kind):
     for number in range(PICTURES):
         data = mutant(SEEDS[kind], rng)
         data = mended(data) if number % 2 and "PNG" in kind else data
-        told = told_by(lambda data: validate(data)[0], data)
-        good += told in MEDIA_TYPES.values()
-        assert told in MEDIA_TYPES.values() or (type(told) is InvalidImageError and told.data == data), number
+        outcome = told_by(lambda data: validate(data)[0], data)
+        good += outcome in MEDIA_TYPES.values()
+        assert outcome in MEDIA_TYPES.values() or (
+            type(outcome) is InvalidImageError and outcome.data == data
+        ), number
         assert is_truncated(data) in {True, False}
     assert 0 < good < PICTURES, "a fuzzer that finds nothing, or only failures, tests nothing"
 
@@ -190,8 +192,8 @@ READERS = [
 def test_s23_a_mutated_answer_is_read_or_is_an_error_of_ours(answer, read):
     rng = random.Random(str(answer))
     for number, body in enumerate(bodies(answer, ANSWERS, rng)):
-        told = told_by(read, body)
-        assert not isinstance(told, EngineError) or told.message, number
+        outcome = told_by(read, body)
+        assert not isinstance(outcome, EngineError) or outcome.message, number
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
@@ -213,15 +215,15 @@ def test_s23_whatever_an_answer_is_it_is_read_or_is_an_error_of_ours(body):
 @SEEDED
 @given(data=st.binary(max_size=300), head=st.sampled_from([b"", *(each[:40] for each in SEEDS.values())]))
 def test_s26_whatever_a_picture_is_it_is_one_or_a_bad_image(data, head):
-    told = told_by(lambda each: validate(each)[0], head + data)
-    assert told in MEDIA_TYPES.values() or type(told) is InvalidImageError
+    outcome = told_by(lambda each: validate(each)[0], head + data)
+    assert outcome in MEDIA_TYPES.values() or type(outcome) is InvalidImageError
 
 
 @SEEDED
 @given(url=st.text(max_size=60) | st.from_regex(r"(https?:)?//[\w.@:\[\]%-]*(/.*)?", fullmatch=True))
 def test_s20_whatever_an_address_is_it_is_fetched_over_https_or_not_at_all(url):
-    told = told_by(lambda text: picture_url(text, "https://api.belugapi.com/v1"), url)
-    assert isinstance(told, InvalidResponseError) or told.startswith("https://")
+    outcome = told_by(lambda text: picture_url(text, "https://api.belugapi.com/v1"), url)
+    assert isinstance(outcome, InvalidResponseError) or outcome.startswith("https://")
 
 
 def test_there_are_more_than_40_000_of_them():

@@ -109,9 +109,9 @@ async def no_time(_):
     pass
 
 
-async def asked(base_url, request=FOX, *, retrying=False, **said):
+async def asked(base_url, request=FOX, *, retrying=False, **options):
     """Ask the client, and return its result or its error."""
-    endpoint = {"base_url": base_url, "provider": "wire", "key": Secret(KEY, "code")} | said
+    endpoint = {"base_url": base_url, "provider": "wire", "key": Secret(KEY, "code")} | options
     client = Http(Endpoint(**endpoint), sleep=no_time)
     try:
         return await asyncio.wait_for((Retrying(client) if retrying else client)(request), 20)
@@ -119,12 +119,12 @@ async def asked(base_url, request=FOX, *, retrying=False, **said):
         return failed
 
 
-def exchange(reply, request=FOX, **said):
+def exchange(reply, request=FOX, **options):
     """Ask a server that replies so; return the result or the error, and the server."""
 
     async def run():
         async with Wire(reply) as wire:
-            return await asked(f"{wire.here}/v1", request, **said), wire
+            return await asked(f"{wire.here}/v1", request, **options), wire
 
     return asyncio.run(run())
 

@@ -36,6 +36,6 @@ def test_what_others_ask_for_is_logged_as_ever(caplog):
 
     with service(drawing) as base_url:
         asyncio.run(both(base_url))
-    told = [record.getMessage() for record in caplog.records if record.name == "httpx"]
-    assert len(told) == 1
-    assert "/v1/health" in told[0]
+    messages = [record.getMessage() for record in caplog.records if record.name == "httpx"]
+    assert len(messages) == 1
+    assert "/v1/health" in messages[0]

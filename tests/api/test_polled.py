@@ -40,7 +40,7 @@ class Sleeps:
         await asyncio.sleep(0)
 
 
-def polled(base_url, *, key=KEY, timeout=20.0, **said):
+def polled(base_url, *, key=KEY, timeout=20.0, **options):
     endpoint = Endpoint(
         base_url=base_url,
         provider="upstream",
@@ -49,7 +49,7 @@ def polled(base_url, *, key=KEY, timeout=20.0, **said):
         extensions=True,
         timeout=timeout,
     )
-    return Polled(endpoint, **{"pace": AT_ONCE} | said)
+    return Polled(endpoint, **{"pace": AT_ONCE} | options)
 
 
 async def outcome_of(engine, request):
@@ -59,10 +59,10 @@ async def outcome_of(engine, request):
         return error
 
 
-def exchange(upstream, request=FOX, **said):
+def exchange(upstream, request=FOX, **options):
     """Ask the upstream; return the result or the error."""
     with on_a_port(upstream.app, log_level="critical") as base_url:
-        return asyncio.run(outcome_of(polled(base_url, **said), request))
+        return asyncio.run(outcome_of(polled(base_url, **options), request))
 
 
 @pytest.mark.parametrize("shape", SUBMISSIONS)
@@ -120,7 +120,7 @@ def test_progress_is_passed_on_as_how_much_further_it_is():
     assert steps == [10, 50, 40]
 
 
-def test_the_first_wait_and_the_pace_are_as_said():
+def test_the_first_wait_and_the_pace_are_as_configured():
     sleeps = Sleeps()
     exchange(Upstream(polls=(0, 1, 2, 3)), pace=Pace(first=10, growth=2, longest=30), sleep=sleeps)
     assert sleeps.seconds[:5] == [10, 20, 30, 30, 30]

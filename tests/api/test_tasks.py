@@ -17,7 +17,7 @@ from beluga_nb.wire import Item
 URL = "https://cdn.example/a.png"
 
 
-def said(body):
+def encoded(body):
     return json.dumps(body).encode()
 
 
@@ -31,13 +31,13 @@ def said(body):
     ],
 )
 def test_a_submission_names_its_task_in_each_shape(body):
-    assert submitted(said(body)) == "task_01"
+    assert submitted(encoded(body)) == "task_01"
 
 
 @pytest.mark.parametrize("name", ["", "..", "../v1/keys", "a/b", "a?b", "a b", "ü", 7, None, "a" * 201])
 def test_what_would_lead_to_another_address_is_no_task(name):
     with pytest.raises(InvalidResponseError, match="names no task"):
-        submitted(said({"code": 200, "data": [{"task_id": name}]}))
+        submitted(encoded({"code": 200, "data": [{"task_id": name}]}))
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'{"data": []}', b'{"data": [7]}', b"[" * 9999])
@@ -50,7 +50,7 @@ def test_an_answer_of_another_kind_is_a_bad_reply(content):
 
 def test_a_refusal_under_the_status_200_is_a_refusal():
     with pytest.raises(APIStatusError) as caught:
-        submitted(said({"code": 402, "message": "The balance is too low."}))
+        submitted(encoded({"code": 402, "message": "The balance is too low."}))
     assert (caught.value.status, caught.value.message) == (402, "The balance is too low.")
 
 
@@ -84,7 +84,7 @@ def test_a_state_means_the_same_however_it_is_written(state, word, spelling, nam
         "progress": 40,
         "result": {"images": [{"url": URL}]},
     }
-    read_ = read(said({"code": 200, "data": [task]} if wrapped else task))
+    read_ = read(encoded({"code": 200, "data": [task]} if wrapped else task))
     assert (read_.state, read_.progress) == (state, 40)
     assert [item.url for item in read_.items] == ([URL] if state == "completed" else [])
     assert bool(read_.error) is (state == "failed")
@@ -92,20 +92,20 @@ def test_a_state_means_the_same_however_it_is_written(state, word, spelling, nam
 
 def test_a_task_under_way_is_pending_whatever_else_is_well():
     task = {"id": "task_01", "status": "success", "task_status": "processing"}
-    assert read(said(task)).state == "pending"
+    assert read(encoded(task)).state == "pending"
 
 
 @pytest.mark.parametrize("status", ["success", "error", "failed"])
 def test_the_status_of_a_gateway_is_no_tasks(status):
     with pytest.raises(InvalidResponseError):
-        read(said({"status": status, "message": "Maintenance."}))
+        read(encoded({"status": status, "message": "Maintenance."}))
 
 
 @pytest.mark.parametrize(
     ("progress", "percent"), [(150, 100), (-3, 0), ("40", 0), (None, 0), (True, 0), (0.5, 0.5)]
 )
 def test_progress_is_a_number_from_0_to_100(progress, percent):
-    assert read(said({"data": {"status": "processing", "progress": progress}})).progress == percent
+    assert read(encoded({"data": {"status": "processing", "progress": progress}})).progress == percent
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_progress_is_a_number_from_0_to_100(progress, percent):
     ],
 )
 def test_a_completed_task_holds_links_in_a_list_or_alone(images, urls):
-    task = read(said({"data": {"status": "completed", "created": 7, "result": {"images": images}}}))
+    task = read(encoded({"data": {"status": "completed", "created": 7, "result": {"images": images}}}))
     assert (task.state, task.created) == ("completed", 7)
     assert [item.url for item in task.items] == urls
 
@@ -127,7 +127,7 @@ def test_a_completed_task_holds_links_in_a_list_or_alone(images, urls):
 def test_a_picture_without_a_link_spoils_no_other():
     images = [{"url": [None, URL]}, "nothing", {"url": URL, "revised_prompt": "a \ud83d fox"}]
     bad, good, worse, revised = read(
-        said({"data": {"status": "completed", "result": {"images": images}}})
+        encoded({"data": {"status": "completed", "result": {"images": images}}})
     ).items
     assert isinstance(bad, InvalidResponseError)
     assert isinstance(worse, InvalidResponseError)
@@ -154,6 +154,6 @@ def test_a_picture_without_a_link_spoils_no_other():
     ],
 )
 def test_a_failed_task_says_why_and_is_not_billed(failed, kind, status, message):
-    error = read(said({"data": {"status": "failed"} | failed})).error
+    error = read(encoded({"data": {"status": "failed"} | failed})).error
     assert (type(error), error.status, error.message) == (kind, status, message)
     assert error.hint == NOT_BILLED

@@ -97,16 +97,19 @@ def test_what_fails_before_the_request_has_left_was_not_sent_and_after_that_nobo
     for name, at in MOMENTS:
         with Faulty(answered_slowly(picture)) as server, pytest.MonkeyPatch.context() as patched:
             Failing(patched, AnyIOBackend if name == "connect_tcp" else AnyIOStream, name, kind, at)
-            told = outcome_of(server.url)
+            found = outcome_of(server.url)
         if name == "connect_tcp":
             # It was not sent, so it may be sent again, where another try may fare better.
-            assert isinstance(told, Result) or (type(told), told.outcome) == (APIConnectionError, "not_sent")
-            assert server.count("POST") == isinstance(told, Result)
+            assert isinstance(found, Result) or (type(found), found.outcome) == (
+                APIConnectionError,
+                "not_sent",
+            )
+            assert server.count("POST") == isinstance(found, Result)
             continue
-        assert isinstance(told, EngineError), (name, at)
-        assert (told.outcome, told.may_be_billed) == ("unknown", True), (name, at)
+        assert isinstance(found, EngineError), (name, at)
+        assert (found.outcome, found.may_be_billed) == ("unknown", True), (name, at)
         assert server.count("POST") <= 1, (name, at)
-        assert KEY not in everything_said(told)
+        assert KEY not in everything_said(found)
 
 
 MOMENTS = [("connect_tcp", 1), ("write", 1), ("write", 2), ("read", 1), ("read", 2)]
@@ -170,10 +173,10 @@ def test_a_call_that_is_cancelled_says_whether_it_had_left(name, billed, monkeyp
 )
 def test_a_setting_of_the_environment_that_cannot_be_used_is_an_error_of_ours(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
-    told = outcome_of("https://images.invalid/v1", timeout=2)
-    assert isinstance(told, APIConnectionError)
-    assert (told.outcome, told.may_be_billed) == ("not_sent", False)
-    assert "Nothing was sent or billed." in str(told)
+    found = outcome_of("https://images.invalid/v1", timeout=2)
+    assert isinstance(found, APIConnectionError)
+    assert (found.outcome, found.may_be_billed) == ("not_sent", False)
+    assert "Nothing was sent or billed." in str(found)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 429, 500, 502, 503, 504])
@@ -181,28 +184,28 @@ def test_a_proxy_that_refuses_a_tunnel_has_let_nothing_through(status, monkeypat
     refusing = b"HTTP/1.1 %d No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status
     with Proxy(refusing) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
-        told = outcome_of("https://images.invalid/v1")
-    assert isinstance(told, APIConnectionError)
-    assert (told.outcome, told.may_be_billed) == ("not_sent", False)
+        found = outcome_of("https://images.invalid/v1")
+    assert isinstance(found, APIConnectionError)
+    assert (found.outcome, found.may_be_billed) == ("not_sent", False)
     assert set(proxy.methods) == {b"CONNECT"}
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"HTTP/1.1 200 OK\r\n\r\nno TLS", b"garbage\r\n\r\n"], ids=["silence", "no TLS", "garbage"]
+    "given", [b"", b"HTTP/1.1 200 OK\r\n\r\nno TLS", b"garbage\r\n\r\n"], ids=["silence", "no TLS", "garbage"]
 )
-def test_a_tunnel_that_breaks_before_the_handshake_has_let_nothing_through(said, monkeypatch):
-    with Proxy(said) as proxy:
+def test_a_tunnel_that_breaks_before_the_handshake_has_let_nothing_through(given, monkeypatch):
+    with Proxy(given) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
-        told = outcome_of("https://images.invalid/v1")
-    assert isinstance(told, APIConnectionError)
-    assert told.outcome == "not_sent"
+        found = outcome_of("https://images.invalid/v1")
+    assert isinstance(found, APIConnectionError)
+    assert found.outcome == "not_sent"
 
 
 class Proxy:
     """Says one thing to whoever asks it for a tunnel."""
 
-    def __init__(self, said):
-        self.said = said
+    def __init__(self, answer):
+        self.answer = answer
         self.methods = []
 
     def __enter__(self):
@@ -220,7 +223,7 @@ class Proxy:
                 connection, _ = self.listening.accept()
                 with connection:
                     self.methods.append(connection.recv(65536).partition(b" ")[0])
-                    connection.sendall(self.said)
+                    connection.sendall(self.answer)
 
     def __exit__(self, *_):
         self.listening.shutdown(socket.SHUT_RDWR)
@@ -235,9 +238,9 @@ class Proxy:
 def test_only_a_status_that_proves_it_is_a_refusal(hundred):
     for status in range(hundred * 100, hundred * 100 + 100):
         with Faulty(http(b"", status)) as server:
-            told = outcome_of(server.url)
+            found = outcome_of(server.url)
         refused = status in REFUSALS or status == 429
-        assert told.outcome == ("refused" if refused else "unknown"), status
+        assert found.outcome == ("refused" if refused else "unknown"), status
         assert server.count("POST") == (2 if status == 429 else 1), status
 
 
@@ -281,11 +284,11 @@ def test_no_redirect_of_a_post_is_built_followed_or_called_free(status):
         head = f"HTTP/1.1 {status} Elsewhere\r\nconnection: close\r\ncontent-length: 0\r\n"
         head += f"location: {location}\r\n" if location is not None else ""
         with Faulty((head + "\r\n").encode("latin-1")) as server:
-            told = outcome_of(server.url)
-        assert isinstance(told, EngineError)
-        assert (told.outcome, told.status) == ("unknown", status), location
+            found = outcome_of(server.url)
+        assert isinstance(found, EngineError)
+        assert (found.outcome, found.status) == ("unknown", status), location
         assert server.count("POST") == server.connections == 1, location
-        assert "secret" not in str(told)
+        assert "secret" not in str(found)
 
 
 def test_a_certificate_is_read_once_for_all(monkeypatch):
@@ -330,17 +333,17 @@ def test_a_call_that_has_ended_ends_its_connection_though_a_forked_child_lives(
     how, arrived, scheme, picture, tmp_path
 ):
     whole = images(b64(picture))
-    said = whole[
+    found = whole[
         : {"nothing": 0, "a head": whole.index(b"\r\n\r\n") + 4, "half a body": len(whole) - 9}[arrived]
     ]
     reached, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
     def step(exchange):
-        exchange.send(said)
+        exchange.send(found)
         reached.set()
         go_on.wait(20)
         if how == "answered":
-            exchange.send(whole[len(said) :])
+            exchange.send(whole[len(found) :])
         exchange.wait()  # until the client leaves
         ended.set()
 

@@ -25,15 +25,15 @@ LINE = re.compile(r"BelugAPI \((.*)\) on (http://127\.0\.0\.1:\d+/v1)  key (bapi
 FOX = Request(prompt="a fox", model="flux-2.0", size="16:9", n=2, take="again", sample=2)
 
 
-def environment(**said):
-    return {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")} | said
+def environment(**options):
+    return {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")} | options
 
 
 @contextmanager
-def serving(*words, **said):
+def serving(*words, **options):
     """Run `serve`; yield who answers there, the base URL and the key."""
     command = [sys.executable, "-m", "beluga_nb", "serve", "--port", "0", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(**said)) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(**options)) as running:
         try:
             yield LINE.fullmatch(running.stdout.readline()).groups()
         finally:
@@ -113,7 +113,7 @@ def test_a_key_that_the_service_refuses_is_not_the_callers():
     )
 
 
-def test_progress_reaches_whoever_asked_for_it():
+def test_progress_reaches_its_caller():
     steps = []
     with on_a_port(Upstream(polls=(30,)).app) as there:
         ask(upstream(there, {"BELUGA_UPSTREAM_KEY": KEY}, advance=steps.append), FOX)

@@ -47,7 +47,7 @@ ROOM = """(() => {
 
 def votes(lab):
     lines = [line for path in lab.work.glob("beluga_store/votes/*") for line in path.read_text().splitlines()]
-    return [said.get("answer", "undo") for said in map(json.loads, lines)]
+    return [value.get("answer", "undo") for value in map(json.loads, lines)]
 
 
 def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking():

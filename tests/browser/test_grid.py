@@ -51,10 +51,10 @@ def test_a_stranger_sees_the_grid_and_enlarges_a_picture_before_running_anything
         pictures = lab.page.evaluate(IN_GRID)
         assert len(pictures) == 24
         assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
-        before, after, told = enlarged(lab.page)
+        before, after, found = enlarged(lab.page)
         assert after > 2 * before
-        assert "prompt A lighthouse in fog, a flat illustration" in told
-        assert "sha256" in told
+        assert "prompt A lighthouse in fog, a flat illustration" in found
+        assert "sha256" in found
         heads = lab.page.locator("th").all_inner_texts()
         assert {"gpt-image-2", "flux-2.0", "seedream-4.5", "flat", "ink"} <= set(heads)
 
@@ -113,9 +113,9 @@ def test_a_converted_notebook_has_the_grid_and_its_recipes(tmp_path, browser):
     page = context.new_page()
     page.goto((tmp_path / "02-prompt-comparison.html").as_uri())
     assert len(page.evaluate(IN_GRID)) == 24
-    before, after, told = enlarged(page)
+    before, after, found = enlarged(page)
     assert after > 2 * before
-    assert "A lighthouse in fog" in told
+    assert "A lighthouse in fog" in found
     context.close()
 
 
@@ -141,9 +141,9 @@ def exported(tmp_path):
 
 def test_the_exported_page_filters_hides_columns_and_enlarges_without_a_network(exported, browser):
     context = browser.new_context(offline=True)
-    page, said, asked = context.new_page(), [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    page, messages, asked = context.new_page(), [], []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(exported.as_uri())
     seen = page.locator("figure img:visible")
@@ -165,7 +165,7 @@ def test_the_exported_page_filters_hides_columns_and_enlarges_without_a_network(
     assert dialog.locator("img").bounding_box()["width"] > 400
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
-    assert said == []
+    assert messages == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     context.close()
 

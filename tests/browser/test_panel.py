@@ -255,9 +255,9 @@ def test_the_history_is_narrowed_by_model_and_by_day(opened, app, tmp_path):
     model = desk.panel.get_by_label("Of model", exact=True)
     model.select_option("flux-2.0")
     expect(desk.tiles).to_have_count(1)
-    said = desk.tiles.first.get_by_role("button").get_attribute("title")
-    assert said.startswith("Bring back 2 of “snow foxes”, flux-2.0, ")
-    day = datetime.date.fromisoformat(said.split()[-2])
+    text = desk.tiles.first.get_by_role("button").get_attribute("title")
+    assert text.startswith("Bring back 2 of “snow foxes”, flux-2.0, ")
+    day = datetime.date.fromisoformat(text.split()[-2])
     first, last = (desk.panel.get_by_label(words, exact=True) for words in ("From", "Until"))
     nothing = desk.panel.get_by_text("Nothing that fits is recorded.")
     for field, beyond in ((first, 1), (last, -1)):

@@ -57,7 +57,7 @@ def test_a_stranger_sees_every_picture_before_running_anything(notebook, lab):
     assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
 
 
-def test_running_it_again_gives_the_same_bytes_and_asks_nobody(notebook, lab):
+def test_running_it_again_gives_the_same_bytes_and_calls_no_engine(notebook, lab):
     before = sorted((lab.work / "beluga_store").rglob("*"))
     lab.run_all()
     lab.page.wait_for_timeout(500)
@@ -68,12 +68,12 @@ def test_running_it_again_gives_the_same_bytes_and_asks_nobody(notebook, lab):
 
 def words(notebook):
     """What the outputs say, but for the hashes: encoders differ between machines."""
-    said = [
+    text = [
         str(output.get("text") or output.get("data", {}).get("text/plain", ""))
         for cell in notebook.cells
         for output in cell.get("outputs", [])
     ]
-    return [re.sub(r"sha256:[0-9a-f]{64}", "sha256", each) for each in said]
+    return [re.sub(r"sha256:[0-9a-f]{64}", "sha256", each) for each in text]
 
 
 def test_it_runs_where_nothing_is_recorded(notebook):

@@ -89,10 +89,10 @@ def test_the_terminal_has_a_new_command_and_its_help(toy, capsys):
     assert re.search(r"^  greet +greet some animals$", capsys.readouterr().out, re.MULTILINE)
     with pytest.raises(SystemExit):
         parser("greet").parse_args(["--help"])
-    told = capsys.readouterr().out
-    assert told.startswith("usage: python -m beluga_nb greet [-h]")
-    assert re.search(r"--times N +how often$", told, re.MULTILINE)
-    assert re.search(r"ANIMAL +who is greeted$", told, re.MULTILINE)
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: python -m beluga_nb greet [-h]")
+    assert re.search(r"--times N +how often$", printed, re.MULTILINE)
+    assert re.search(r"ANIMAL +who is greeted$", printed, re.MULTILINE)
 
 
 def test_a_new_command_runs_below_the_magic_and_in_a_terminal(toy, capsys, tmp_path):

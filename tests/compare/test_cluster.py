@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import itertools
 import os
 import subprocess
 import sys
@@ -49,7 +50,7 @@ class Cluster:
     """A scheduler here, and workers that are processes of their own, each with a start of its own."""
 
     def __init__(self, folder):
-        self.folder, self.workers = folder, []
+        self.folder, self.workers, self.starts = folder, [], itertools.count()
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
@@ -74,7 +75,7 @@ class Cluster:
     def start(self, start="", *words, count=1):
         """Start workers, in which Python runs some code before anything else."""
         before = len(self.client.nthreads())
-        folder = self.folder / f"start-{len(self.workers)}"
+        folder = self.folder / f"start-{next(self.starts)}"
         folder.mkdir()
         (folder / "sitecustomize.py").write_text(start)
         path = os.pathsep.join(map(str, [folder, ROOT, ROOT / "tests"]))
@@ -85,11 +86,36 @@ class Cluster:
                 self.workers.append(subprocess.Popen(command, env=environ, stderr=log, cwd=folder))
         self.client.wait_for_workers(before + count, timeout=60)
 
+    def end_last(self):
+        """End the worker that was started last, and wait until it is gone."""
+        before, worker = len(self.client.nthreads()), self.workers.pop()
+        worker.terminate()
+        worker.wait(30)
+        deadline = time.monotonic() + 60
+        while len(self.client.nthreads()) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
 
 @pytest.fixture
 def workers(tmp_path):
     with Cluster(tmp_path) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory):
+    with Cluster(tmp_path_factory.mktemp("two")) as started:
+        started.start(count=2)
+        yield started
+
+
+@pytest.fixture(scope="module", params=["--nanny", "--no-nanny"])
+def one_worker(request, tmp_path_factory):
+    """A cluster with one worker that has everything, and how workers are started in it."""
+    with Cluster(tmp_path_factory.mktemp("one")) as started:
+        started.start("", request.param)
+        yield started, request.param
 
 
 def measured(client, metric, count=6, **how):
@@ -124,9 +150,8 @@ by_hand.__module__ = "__main__"
     [sharpness, dots.red, partial(dots.red), by_hand],
     ids=["ours", "a module's", "partial", "by hand"],
 )
-def test_workers_that_have_everything_measure(workers, metric):
-    workers.start(count=2)
-    found = measured(workers.client, metric)
+def test_workers_that_have_everything_measure(two_workers, metric):
+    found = measured(two_workers.client, metric)
     assert len(set(found)) == 1
     assert isinstance(found[0], float | int)
 
@@ -165,15 +190,17 @@ for name, metric in {"its module": dots.red, "a part's": partial(dots.red), "a c
     CASES[name] = ((LACKS, {"names": ["dots"]}), metric, DOTS)
 
 
-@pytest.mark.parametrize("nanny", ["--nanny", "--no-nanny"])
 @pytest.mark.parametrize("what", CASES)
-def test_what_a_worker_lacks_is_said_at_once_with_its_remedy(workers, what, nanny):
-    (start, words), metric, told = CASES[what]
-    workers.start("", nanny)
+def test_what_a_worker_lacks_is_reported_at_once_with_its_remedy(one_worker, what):
+    (start, words), metric, expected = CASES[what]
+    workers, nanny = one_worker
     workers.start(start.format(**words), nanny)
-    assert refusal(workers.client, metric) == told
-    assert len(workers.client.nthreads()) == 2  # and none has ended of it
-    assert all(each.poll() is None for each in workers.workers)
+    try:
+        assert refusal(workers.client, metric) == expected
+        assert len(workers.client.nthreads()) == 2  # and none has ended of it
+        assert all(each.poll() is None for each in workers.workers)
+    finally:
+        workers.end_last()
 
 
 def test_a_module_that_is_sent_is_there(workers, tmp_path, monkeypatch):

@@ -64,11 +64,11 @@ def engine():
 
 
 @pytest.fixture
-def session(engine, tmp_path, said):
+def session(engine, tmp_path, messages):
     with service(engine) as base_url:
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
         yield Session(
-            environ=environ, folder=tmp_path, prices=PRICES, notify=said.append, confirm=lambda _: None
+            environ=environ, folder=tmp_path, prices=PRICES, notify=messages.append, confirm=lambda _: None
         )
 
 
@@ -153,7 +153,7 @@ def test_n_over_the_limit_of_a_model_is_sent_as_several_requests(session):
     ]
 
 
-def test_an_unknown_price_is_said_beside_the_known_ones(session):
+def test_an_unknown_price_is_reported_beside_the_known_ones(session):
     plan = study(session).plan()
     assert plan.cost is None
     assert "at most 0.12 USD" in str(plan)
@@ -170,9 +170,9 @@ def test_impossible_combinations_are_found_at_once_and_all_of_them(session, engi
     assert engine.requests == []
 
 
-def test_a_size_that_becomes_another_is_said_once_before_anything_is_sent(session, said):
+def test_a_size_that_becomes_another_is_reported_once_before_anything_is_sent(session, messages):
     study(session, size="1792x1024", model=["flux-2.0"])
-    assert said == ["size 1792x1024 is asked for as 16:9, the nearest that flux-2.0 has."]
+    assert messages == ["size 1792x1024 is asked for as 16:9, the nearest that flux-2.0 has."]
 
 
 def test_r17_a_large_grid_asks_first(session, engine):
@@ -438,7 +438,7 @@ def test_a_label_that_is_a_number_is_found_as_it_was_given(session):
     assert len(grid.where(count=[1, 2])) == 2
 
 
-def test_one_label_or_none_is_told_of_as_such(session):
+def test_one_label_or_none_is_reported_as_such(session):
     with pytest.raises(RequestError, match=r"A cell has 1 label: animal\.\nGive it alone\."):
         session.grid("a {{animal}}", animal=["cat"])["cat", "dog"]
     with pytest.raises(RequestError, match=r"has no label\.\nIts result is grid\[\(\)\]\."):
@@ -466,11 +466,11 @@ def test_rows_come_from_a_frame_a_list_or_a_file(session, tmp_path):
         writer = csv.DictWriter(file, ["animal", "style"])
         writer.writeheader()
         writer.writerows(rows)
-    told = [
+    prompts = [
         [cell.request.prompt for cell in session.grid(TEMPLATE, scene=given, model="flux-2.0").cells]
         for given in (rows, pandas.DataFrame(rows), type(tmp_path)("scenes.csv"))
     ]
-    assert told == [["a cat in oil, thick", "a fox in ink"]] * 3
+    assert prompts == [["a cat in oil, thick", "a fox in ink"]] * 3
     [series] = {
         tuple(
             session.grid("a {{animal}}", animal=pandas.Series(["cat", "fox"]), model="flux-2.0").axes[
@@ -539,7 +539,7 @@ def test_an_export_to_what_is_no_folder_fails_in_two_lines(session, tmp_path):
     assert failed.value.message == "The folder 'out' cannot be made: File exists."
 
 
-def test_one_cell_with_one_picture_is_told_of_in_the_singular(session):
+def test_one_cell_with_one_picture_is_reported_in_the_singular(session):
     grid = session.grid("a {{animal}}", animal=["cat"])
     assert "1 cell, 1 picture; nothing is asked before run()" in grid._repr_mimebundle_()["text/plain"]
     assert "1 cell: 1 done; 1 picture\n" in grid.run()._repr_mimebundle_()["text/plain"]
@@ -564,7 +564,7 @@ def test_a_sheet_is_called_what_it_is(session, tmp_path):
         grid.sheet(tmp_path / "cats.jpg")
 
 
-def test_one_impossible_combination_is_told_of_in_the_singular(session):
+def test_one_impossible_combination_is_reported_in_the_singular(session):
     with pytest.raises(ImpossibleCombinationError) as failed:
         session.grid("a cat", model=["seedream-4.5", "flux-2.0"], size=["1:1", "21:9"])
     assert failed.value.message.startswith("1 of 4 combinations is impossible:")

@@ -91,7 +91,7 @@ def test_a_plan_of_a_batch_of_which_some_is_recorded_is_what_is_sent(session, en
     assert sorted(engine.requests, key=lambda request: request.sample) == list(plan.requests)
 
 
-def test_an_unknown_price_is_said_and_never_nothing(session):
+def test_an_unknown_price_is_reported_and_never_nothing(session):
     plan = session.plan("a fox", model="seedream-4.5")
     assert plan.cost is None
     assert "the price is unknown" in str(plan)

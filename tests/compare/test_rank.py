@@ -41,7 +41,7 @@ def test_a_tie_is_half_a_win_for_each_whatever_the_sides():
     assert ties.standings[0].ties == 4
 
 
-def test_both_bad_ranks_nobody_and_is_told():
+def test_both_bad_ranks_nothing_and_is_reported():
     votes = beats("a", "b", 3)
     with_bad = ranking([*votes, Duel("b", "a", BOTH_BAD)], by="model")
     assert with_bad.standings[0].elo == ranking(votes, by="model").standings[0].elo
@@ -61,7 +61,7 @@ def test_the_order_is_that_of_the_lower_bound():
     )
 
 
-def test_few_votes_are_said_to_be_few_and_many_are_not():
+def test_few_votes_are_called_few_and_many_are_not():
     few = ranking(beats("a", "b", 2) + beats("b", "c", 1), by="model")
     assert few.too_few
     assert few.note.startswith("Too few votes: 3 leave up to ±")
@@ -70,7 +70,7 @@ def test_few_votes_are_said_to_be_few_and_many_are_not():
     assert (many.too_few, many.alike, many.note) == (False, (), "200 votes.")
 
 
-def test_one_vote_is_told_of_in_the_singular():
+def test_one_vote_is_reported_in_the_singular():
     assert ranking([Duel("a", "b", LEFT)], by="model").note.startswith("Too few votes: 1 leaves up to ±")
 
 

@@ -45,14 +45,14 @@ def lab(folder, answer=localai, dialect="localai"):
         yield app
 
 
-def session(folder, said=None, **environ):
+def session(folder, messages=None, **environ):
     """A session of somebody who trusts the folder's beluga.toml."""
-    return stranger(folder, said, **{"BELUGA_TRUST": str(folder)} | environ)
+    return stranger(folder, messages, **{"BELUGA_TRUST": str(folder)} | environ)
 
 
-def stranger(folder, said=None, **environ):
+def stranger(folder, messages=None, **environ):
     """A session of somebody who has just downloaded the folder."""
-    return Session(environ=environ, folder=folder, notify=(said if said is not None else []).append)
+    return Session(environ=environ, folder=folder, notify=(messages if messages is not None else []).append)
 
 
 def test_a_model_of_an_endpoint_is_asked_there_under_its_own_name(tmp_path):
@@ -67,7 +67,7 @@ def test_a_model_of_an_endpoint_is_asked_there_under_its_own_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "given",
     [
         {"endpoint": "lab"},
         {"endpoint": "lab", "model": "sd-turbo"},
@@ -76,13 +76,13 @@ def test_a_model_of_an_endpoint_is_asked_there_under_its_own_name(tmp_path):
         {"model": "quick"},
     ],
 )
-def test_all_ways_to_say_it_are_one_request(tmp_path, said):
+def test_all_ways_to_say_it_are_one_request(tmp_path, given):
     with lab(tmp_path) as app:
         with (tmp_path / "beluga.toml").open("a") as file:
             file.write('[aliases]\nquick = { model = "lab:sd-turbo" }\n')
         asked = session(tmp_path)
         first = asked.generate("a fox", model="lab:sd-turbo")
-        assert asked.generate("a fox", **said) == first
+        assert asked.generate("a fox", **given) == first
     assert len(app.bodies) == 1
 
 
@@ -127,26 +127,26 @@ def test_each_sample_of_a_server_that_repeats_itself_is_another(tmp_path):
     assert len({picture.sha256 for picture in result.pictures}) == 3
 
 
-def test_a_picture_of_another_shape_than_was_asked_for_is_said_each_time(tmp_path):
-    told, again = [], []
+def test_a_picture_of_another_shape_than_was_asked_for_is_reported_each_time(tmp_path):
+    messages, again = [], []
     with lab(tmp_path, square, "generic"):
-        session(tmp_path, told).generate("a fox", endpoint="lab", size="16:9")
+        session(tmp_path, messages).generate("a fox", endpoint="lab", size="16:9")
         session(tmp_path, again).generate("a fox", endpoint="lab", size="16:9")
-    assert told == again == ["lab:sd-turbo gave 512 × 512 where 16:9 was asked for."]
+    assert messages == again == ["lab:sd-turbo gave 512 × 512 where 16:9 was asked for."]
 
 
-def test_in_a_grid_another_shape_is_said_once_for_each_model_and_size(tmp_path):
-    told, again = [], []
+def test_in_a_grid_another_shape_is_reported_once_for_each_model_and_size(tmp_path):
+    messages, again = [], []
     with lab(tmp_path, square, "generic"):
-        for said in (told, again):
-            session(tmp_path, said).grid(
+        for value in (messages, again):
+            session(tmp_path, value).grid(
                 "a {{animal}}",
                 animal=["fox", "boat"],
                 model=["lab:sd-turbo", "lab:flux"],
                 size=["1:1", "16:9", "4:3"],
             ).run(assume_yes=True)
-    assert told == again
-    assert told == [
+    assert messages == again
+    assert messages == [
         f"lab:{model} gave 512 × 512 where {size} was asked for."
         for model in ("flux", "sd-turbo")
         for size in ("16:9", "4:3")
@@ -154,7 +154,7 @@ def test_in_a_grid_another_shape_is_said_once_for_each_model_and_size(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "came", "said"),
+    ("size", "came", "given"),
     [
         ("16:9", (1536, 864), False),
         ("16:9", (1344, 768), False),  # 1.6 % off
@@ -165,15 +165,15 @@ def test_in_a_grid_another_shape_is_said_once_for_each_model_and_size(tmp_path):
         (None, (1, 2), False),
     ],
 )
-def test_two_percent_is_the_bound(size, came, said):
-    assert bool(off_ratio(Request(prompt="a fox", model="m", size=size), [came])) is said
+def test_two_percent_is_the_bound(size, came, given):
+    assert bool(off_ratio(Request(prompt="a fox", model="m", size=size), [came])) is given
 
 
-def test_what_a_server_does_not_take_is_said_before_it_is_asked(tmp_path):
-    told = []
+def test_what_a_server_does_not_take_is_reported_before_it_is_asked(tmp_path):
+    messages = []
     with lab(tmp_path) as app:
-        session(tmp_path, told).generate("a fox", endpoint="lab", quality="hd")
-    assert told == ["localai takes no quality: hd is not sent."]
+        session(tmp_path, messages).generate("a fox", endpoint="lab", quality="hd")
+    assert messages == ["localai takes no quality: hd is not sent."]
     assert "quality" not in app.bodies[0]
 
 
@@ -188,9 +188,9 @@ def test_a_plan_shows_what_would_be_sent_and_where(tmp_path):
 def test_the_status_and_the_list_of_models_name_the_endpoints(tmp_path):
     with lab(tmp_path) as app:
         asked = session(tmp_path, BELUGA_LAB_API_KEY=KEY)
-        told = asked.status()["endpoint lab"]
-        assert told.startswith("localai at http://127.0.0.1:")
-        assert told.endswith("key from BELUGA_LAB_API_KEY, ending in only")
+        row = asked.status()["endpoint lab"]
+        assert row.startswith("localai at http://127.0.0.1:")
+        assert row.endswith("key from BELUGA_LAB_API_KEY, ending in only")
         assert session(tmp_path).status()["endpoint lab"].endswith("no key (BELUGA_LAB_API_KEY)")
         assert [model.id for model in asked.models().named] == ["lab:sd-turbo"]
         assert [model.id for model in asked.models("flux").named] == []
@@ -249,7 +249,7 @@ def test_an_alias_may_stand_for_an_endpoints_model(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("given", "message"),
     [
         ({"endpoint": "den"}, "No endpoint 'den'"),
         ({"endpoint": "lab", "size": "wide"}, "No size 'wide'"),
@@ -260,18 +260,18 @@ def test_an_alias_may_stand_for_an_endpoints_model(tmp_path):
         ({"model": "flux:2.0"}, "No model 'flux:2.0'.\nDid you mean 'flux-2.0'?"),
     ],
 )
-def test_what_no_server_could_make_sense_of_is_refused_here(tmp_path, said, message):
+def test_what_no_server_could_make_sense_of_is_refused_here(tmp_path, given, message):
     with lab(tmp_path) as app, pytest.raises(RequestError) as failed:
-        session(tmp_path).generate("a fox", **said)
+        session(tmp_path).generate("a fox", **given)
     assert str(failed.value).startswith(message)
     assert app.bodies == []
 
 
 def test_an_endpoint_without_a_model_asks_for_one(tmp_path):
     (tmp_path / "beluga.toml").write_text('[endpoints.lab]\nbase_url = "https://lab.example/v1"\n')
-    for said in ({"endpoint": "lab"}, {"model": "lab:"}):
+    for value in ({"endpoint": "lab"}, {"model": "lab:"}):
         with pytest.raises(RequestError, match="The endpoint lab has no model of its own"):
-            session(tmp_path).generate("a fox", **said)
+            session(tmp_path).generate("a fox", **value)
 
 
 # --- keys: S12, S13
@@ -296,9 +296,9 @@ def test_s12_a_server_that_only_a_file_names_is_sent_nothing_be_it_on_this_machi
             asked.models(endpoint="lab")
         with pytest.raises((SettingsError, UnknownNameError)):
             asked.grid("a {{animal}}", animal=["fox"], model=["lab:sd-turbo"]).run()
-        told = asked.status()["endpoint lab"]
+        row = asked.status()["endpoint lab"]
     assert (app.bodies, app.keys) == ([], [])
-    assert told.startswith("beluga.toml names the server lab at http://127.0.0.1:")
+    assert row.startswith("beluga.toml names the server lab at http://127.0.0.1:")
 
 
 @pytest.mark.parametrize("dialect", [name for name, each in DIALECTS.items() if each.service])
@@ -371,16 +371,16 @@ def test_s12_no_dialect_chooses_among_the_keys_of_the_person(tmp_path, address, 
     keys |= {"BELUGA_API_KEY": KEY, **({"BELUGA_LAB_API_KEY": "sk-limited-0123456789"} if own else {})}
     wanted = "BELUGA_LAB_API_KEY" if own else services.get(address)
     for dialect in DIALECTS:
-        said = {"dialect": dialect, "model": "x"}
+        endpoint = {"dialect": dialect, "model": "x"}
         environ = dict(keys)
         if who != "a file":
-            said["base_url"] = address
+            endpoint["base_url"] = address
         else:
             environ["BELUGA_LAB_BASE_URL"] = address
         if who == "a trusted file":
             environ["BELUGA_TRUST"] = str(tmp_path)
-        own_settings = {"endpoints": {"lab": said}} if who == "the person's own settings" else {}
-        lines = [f"{name} = {json.dumps(value)}\n" for name, value in said.items()]
+        own_settings = {"endpoints": {"lab": endpoint}} if who == "the person's own settings" else {}
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in endpoint.items()]
         (tmp_path / "beluga.toml").write_text("" if own_settings else "".join(["[endpoints.lab]\n", *lines]))
         asked = Session(environ=environ, folder=tmp_path, **own_settings)
         now = asked.settings().at("lab:x")
@@ -391,11 +391,11 @@ def test_s12_no_dialect_chooses_among_the_keys_of_the_person(tmp_path, address, 
         assert asked.status()["endpoint lab"].endswith(held)
 
 
-def test_s12_whose_address_the_user_has_said_gets_its_key(tmp_path):
+def test_s12_whose_address_the_user_has_set_gets_its_key(tmp_path):
     (tmp_path / "beluga.toml").write_text(HERE)
     with on_a_port((app := App(localai)).app) as base_url:
-        said = {"BELUGA_LAB_API_KEY": KEY, "BELUGA_LAB_BASE_URL": base_url}
-        stranger(tmp_path, **said).generate("a fox", endpoint="lab")
+        environ = {"BELUGA_LAB_API_KEY": KEY, "BELUGA_LAB_BASE_URL": base_url}
+        stranger(tmp_path, **environ).generate("a fox", endpoint="lab")
     assert app.keys == [f"Bearer {KEY}"]
     assert leaks(tmp_path) == []
 
@@ -403,8 +403,8 @@ def test_s12_whose_address_the_user_has_said_gets_its_key(tmp_path):
 def test_s12_what_the_environment_says_of_another_address_opens_no_door(tmp_path):
     """The address in the environment is the one that is used: no file can turn it elsewhere."""
     (tmp_path / "beluga.toml").write_text(HERE)
-    said = {"BELUGA_LAB_API_KEY": KEY, "BELUGA_LAB_BASE_URL": "https://lab.example/v1"}
-    asked = stranger(tmp_path, **said)
+    environ = {"BELUGA_LAB_API_KEY": KEY, "BELUGA_LAB_BASE_URL": "https://lab.example/v1"}
+    asked = stranger(tmp_path, **environ)
     assert (
         asked.resources.backend(asked.settings().at("lab:sd")).endpoint().base_url == "https://lab.example/v1"
     )
@@ -431,14 +431,14 @@ def test_s13_plain_http_is_for_this_machine_only(tmp_path):
         ('[endpoints.lab]\nbase_url = "ftp://lab.example"', "The base URL is no web address."),
     ],
 )
-def test_an_endpoint_that_is_none_is_told(tmp_path, text, message):
+def test_an_endpoint_that_is_none_is_reported(tmp_path, text, message):
     (tmp_path / "beluga.toml").write_text(text)
     with pytest.raises((SettingsError, UnknownNameError)) as failed:
         settings.load({}, tmp_path)
     assert failed.value.message == message
 
 
-def test_a_dialect_that_is_none_is_told_when_it_is_needed(tmp_path):
+def test_a_dialect_that_is_none_is_reported_when_it_is_needed(tmp_path):
     text = '[endpoints.lab]\nbase_url = "https://lab.example/v1"\ndialect = "local-ai"\nmodel = "sd"'
     (tmp_path / "beluga.toml").write_text(text)
     assert "No dialect 'local-ai'" in session(tmp_path).status()["endpoint lab"]
@@ -448,8 +448,8 @@ def test_a_dialect_that_is_none_is_told_when_it_is_needed(tmp_path):
 
 def test_an_endpoints_own_patience_outranks_the_dialects_and_the_usual(tmp_path):
     of = {"slow": {"dialect": "lemonade"}, "own": {"dialect": "lemonade", "timeout": 5}, "usual": {}}
-    said = {name: {"base_url": "https://lab.example/v1", **parts} for name, parts in of.items()}
-    asked = Session(environ={}, folder=tmp_path, endpoints=said)
+    endpoints = {name: {"base_url": "https://lab.example/v1", **parts} for name, parts in of.items()}
+    asked = Session(environ={}, folder=tmp_path, endpoints=endpoints)
     now = asked.settings()
     waits = [asked.resources.backend(now.at(f"{name}:sd")).endpoint().timeout for name in of]
     assert waits == [900, 5, 330]

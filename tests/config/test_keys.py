@@ -28,12 +28,12 @@ KEY = "bapi_SENTINEL-SENTINEL-1234"
 
 def everything_said(error):
     """All that an exception and its causes can show, apart from the frames."""
-    said = []
+    texts = []
     while error is not None:
-        said += [repr(error), str(error), repr(error.args), repr(vars(error))]
-        said += traceback.format_exception_only(error)
+        texts += [repr(error), str(error), repr(error.args), repr(vars(error))]
+        texts += traceback.format_exception_only(error)
         error = error.__cause__ or error.__context__
-    return "\n".join(said)
+    return "\n".join(texts)
 
 
 @pytest.mark.parametrize("value", [KEY, f"{KEY}\n", f" {KEY} ", f"\t{KEY}\r\n"])

@@ -132,10 +132,10 @@ KEYS = dict.fromkeys(
 )
 
 
-def toml(said):
+def toml(given):
     """A file that says this; tables come last."""
-    flat = {name: value for name, value in said.items() if not isinstance(value, dict)}
-    nested = {name: value for name, value in said.items() if isinstance(value, dict)}
+    flat = {name: value for name, value in given.items() if not isinstance(value, dict)}
+    nested = {name: value for name, value in given.items() if isinstance(value, dict)}
     lines = [f"{name} = {inline(value)}" for name, value in {**flat, **nested}.items()]
     return "\n".join(lines) + "\n"
 
@@ -162,26 +162,26 @@ def folder(tmp_path_factory):
     return made
 
 
-def settings(folder, place, said):
+def settings(folder, place, given):
     """What holds where a person says something in a place."""
-    said = {name: dated(value) for name, value in said.items()}
+    given = {name: dated(value) for name, value in given.items()}
     environ, profile = dict(KEYS), {}
     if place == "CI":
         environ["CI"] = "true"
     if place == "the profile":
-        profile = said
+        profile = given
     if place == "the environment":
-        environ |= {f"BELUGA_{name.upper()}": str(int(x) if x is False else x) for name, x in said.items()}
+        environ |= {f"BELUGA_{name.upper()}": str(int(x) if x is False else x) for name, x in given.items()}
     found = load(environ, folder, profile)
-    return found.with_(**said) if place in {"the notebook", "the call", "the session"} else found
+    return found.with_(**given) if place in {"the notebook", "the call", "the session"} else found
 
 
-def without_file(folder, place, said, known={}):  # noqa: B006  each is worked out once
+def without_file(folder, place, given, known={}):  # noqa: B006  each is worked out once
     """What holds there without a file."""
-    case = repr((folder, place, said))
+    case = repr((folder, place, given))
     if case not in known:
         (folder / "beluga.toml").unlink(missing_ok=True)
-        known[case] = settings(folder, place, said)
+        known[case] = settings(folder, place, given)
     return known[case]
 
 
@@ -215,9 +215,9 @@ def loosened(now, before, folder, said_store):
 
 
 PAIRS = [
-    (name, said, place, other, own)
+    (name, value, place, other, own)
     for name, all_said in SAID.items()
-    for said in all_said
+    for value in all_said
     for place in PLACES
     for other in ([""] if place in {"nowhere", "CI"} else PERSONS)
     for own in (PERSONS[other] if other else [None])
@@ -233,13 +233,13 @@ def test_the_generator_knows_every_setting_and_every_rule():
 @pytest.mark.parametrize("name", SAID)
 def test_no_file_loosens_what_any_place_says_or_what_goes_without_saying(folder, name):
     seen = 0
-    for _, said, place, other, own in (each for each in PAIRS if each[0] == name):
+    for _, value, place, other, own in (each for each in PAIRS if each[0] == name):
         persons = {other: own} if other else {}
         before = without_file(folder, place, persons)
-        (folder / "beluga.toml").write_text(toml({name: said}), "utf-8")
+        (folder / "beluga.toml").write_text(toml({name: value}), "utf-8")
         now = settings(folder, place, persons)
         found = list(loosened(now, before, folder, other == "store"))
-        assert found == [], (said, place, persons)
+        assert found == [], (value, place, persons)
         seen += 1
     assert seen >= 100
 
@@ -250,28 +250,28 @@ def test_no_file_of_two_settings_loosens_either(folder):
     seen = 0
     money = ("mode", "max_images", "max_cost", "prices")
     for one, two in product(money, money):
-        for said, also, place in product(SAID[one], SAID[two], PLACES[:-1]):
+        for value, also, place in product(SAID[one], SAID[two], PLACES[:-1]):
             for cap in (0, 3) if place not in {"nowhere", "CI"} else (None,):
                 persons = {} if cap is None else {"max_cost": cap}
                 before = without_file(folder, place, persons)
-                (folder / "beluga.toml").write_text(toml({one: said} | {two: also}), "utf-8")
+                (folder / "beluga.toml").write_text(toml({one: value} | {two: also}), "utf-8")
                 now = settings(folder, place, persons)
-                assert list(loosened(now, before, folder, False)) == [], (said, also, place, persons)
+                assert list(loosened(now, before, folder, False)) == [], (value, also, place, persons)
                 seen += 1
     assert seen > 5000
 
 
 @pytest.mark.posix
 @pytest.mark.parametrize("name", SAID)
-def test_what_is_not_taken_is_said_in_one_line_with_its_reason_and_nothing_else_is(folder, name):
-    for said in SAID[name]:
-        (folder / "beluga.toml").write_text(toml({name: said}), "utf-8")
+def test_what_is_not_taken_is_reported_in_one_line_with_its_reason_and_nothing_else_is(folder, name):
+    for value in SAID[name]:
+        (folder / "beluga.toml").write_text(toml({name: value}), "utf-8")
         now = load({}, folder)
-        told = [str(each) for each in now.ignored]
+        lines = [str(each) for each in now.ignored]
         used = now.places.get(name) == "beluga.toml"
-        assert used == (told == []), (said, told)
-        for line in told:
-            assert line.startswith(f"beluga.toml: {name} (" if said else f"beluga.toml: {name} is")
+        assert used == (lines == []), (value, lines)
+        for line in lines:
+            assert line.startswith(f"beluga.toml: {name} (" if value else f"beluga.toml: {name} is")
             assert " is not used: " in line
             assert line.isprintable()
             assert str(folder) not in line
@@ -280,10 +280,10 @@ def test_what_is_not_taken_is_said_in_one_line_with_its_reason_and_nothing_else_
 @pytest.mark.posix
 @pytest.mark.parametrize("name", SAID)
 def test_a_file_whose_folder_the_person_names_counts_as_the_persons_own_word(folder, name):
-    for said in SAID[name]:
-        if name == "store" and ("\0" in said or "\n" in said or "://" in said):
+    for value in SAID[name]:
+        if name == "store" and ("\0" in value or "\n" in value or "://" in value):
             continue
-        (folder / "beluga.toml").write_text(toml({name: said}), "utf-8")
+        (folder / "beluga.toml").write_text(toml({name: value}), "utf-8")
         for trust in (str(folder), f"/elsewhere{os.pathsep}{folder}/", f"{folder}/../downloaded"):
             now = load({"BELUGA_TRUST": trust}, folder)
             assert now.ignored == ()
@@ -322,17 +322,17 @@ def nested(tmp_path_factory):
     return lesson
 
 
-def above(lesson, name, said, trusted):
+def above(lesson, name, given, trusted):
     """Return the environment of a person, with a file above the lesson that says this."""
     (lesson / "beluga.toml").unlink(missing_ok=True)
-    (lesson.parent / "beluga.toml").write_text(toml({name: said} if name else {}), "utf-8")
+    (lesson.parent / "beluga.toml").write_text(toml({name: given} if name else {}), "utf-8")
     return {**KEYS, **({"BELUGA_TRUST": str(lesson.parent)} if trusted else {})}
 
 
 def usable(name):
     """What a file says of a setting that even a trusted one may say."""
     odd = ("\0", "\n", "://")
-    return [said for said in SAID[name] if name != "store" or not any(each in said for each in odd)]
+    return [value for value in SAID[name] if name != "store" or not any(each in value for each in odd)]
 
 
 @pytest.mark.posix
@@ -343,13 +343,13 @@ def test_a_file_in_a_subfolder_loosens_nothing_of_the_file_above_it(nested, name
         environ = above(nested, name, parent, trusted)
         before = load(environ, nested)
         for other in SAID:
-            for said in SAID[other] if other in {name, "max_cost", "prices"} else SAID[other][:1]:
-                (nested / "beluga.toml").write_text(toml({other: said}), "utf-8")
+            for value in SAID[other] if other in {name, "max_cost", "prices"} else SAID[other][:1]:
+                (nested / "beluga.toml").write_text(toml({other: value}), "utf-8")
                 now = load(environ, nested)
                 assert list(loosened(now, before, nested.parent, name == "store")) == [], (
                     parent,
                     other,
-                    said,
+                    value,
                 )
         for text in ("", "# a note"):
             (nested / "beluga.toml").write_text(text)
@@ -359,17 +359,17 @@ def test_a_file_in_a_subfolder_loosens_nothing_of_the_file_above_it(nested, name
 @pytest.mark.posix
 @pytest.mark.parametrize("name", SAID)
 def test_a_trusted_file_in_a_subfolder_outranks_the_one_above_it(nested, name):
-    for said, trusted in product(usable(name), [True, False]):
+    for value, trusted in product(usable(name), [True, False]):
         environ = above(nested, name, usable(name)[0], trusted)
         environ["BELUGA_TRUST"] = os.pathsep.join([environ.get("BELUGA_TRUST", ""), str(nested)])
-        (nested / "beluga.toml").write_text(toml({name: said}), "utf-8")
+        (nested / "beluga.toml").write_text(toml({name: value}), "utf-8")
         now = load(environ, nested)
         (nested.parent / "beluga.toml").unlink()
         alone = load(environ, nested)
         if name in {"aliases", "endpoints"}:  # what it does not name itself stays
             assert getattr(now, name) | getattr(alone, name) == getattr(now, name)
             now = replace(now, **{name: getattr(alone, name)})
-        assert now == alone, (said, trusted)
+        assert now == alone, (value, trusted)
         assert (now.places[name], now.ignored) == (TRUSTED, ())
 
 
@@ -409,8 +409,8 @@ def test_each_file_has_its_remark_also_on_a_setting_of_both(nested):
     environ = above(nested, "", None, trusted=False)
     (nested.parent / "beluga.toml").write_text('mode = "off"\nmax_in_flight = 32\n')
     (nested / "beluga.toml").write_text("max_in_flight = 64\n")
-    told = [each.message for each in load(environ, nested).ignored]
-    assert told == [
+    remarks = [each.message for each in load(environ, nested).ignored]
+    assert remarks == [
         "../beluga.toml: mode (off) is not used: it would loosen auto, the default.",
         "../beluga.toml: max_in_flight (32) is not used: it would loosen 4, the default.",
         "beluga.toml: max_in_flight (64) is not used: it would loosen 4, the default.",
@@ -455,19 +455,19 @@ def test_a_remark_goes_with_the_persons_own_word_or_a_file_that_they_trust_alone
     seen = 0
     for name in ("base_url", "store", "max_in_flight"):
         for says in product(["in vain", "taken", ""], repeat=len(trust)):
-            baseline, texts, told, claimed = Settings().base_url, [], [], ""
+            baseline, texts, files, claimed = Settings().base_url, [], [], ""
             for level, (trusted, what) in enumerate(zip(trust, says, strict=True)):
                 vain, taken = remarkable(name, level, baseline)
                 texts.append(toml({name: vain if what == "in vain" else taken} if what else {}))
                 if what and trusted:
-                    told, claimed = [], ""
+                    files, claimed = [], ""
                     baseline = vain if what == "in vain" else baseline
                 elif what == "in vain":
-                    told = [*told, FILES[level - len(trust)]]
+                    files = [*files, FILES[level - len(trust)]]
                     claimed = f"x{level}.example" if name == "base_url" else ""
             folder, environ = several(tmp_path, trust, texts)
             now = load(environ, folder)
-            assert [each.file for each in now.ignored] == told, (name, says)
+            assert [each.file for each in now.ignored] == files, (name, says)
             assert {each.name for each in now.ignored} <= {name}
             assert now.claimed == claimed, (name, says)
             person = remarkable(name, 9, "")[0]
@@ -491,7 +491,7 @@ def test_each_file_is_named_by_its_path_from_the_notebook(tmp_path, trust, name)
     }[name]
     shown = FILES[-len(trust) :]
     shown = [f"{each}, which you trust" if ours else each for each, ours in zip(shown, trust, strict=True)]
-    folder, environ = several(tmp_path, trust, [toml({name: said}) for said in values[: len(trust)]])
+    folder, environ = several(tmp_path, trust, [toml({name: value}) for value in values[: len(trust)]])
     now = load(environ, folder)
     refused = {each.file for each in now.ignored}
     users = [each for each in shown if each not in refused]
@@ -516,8 +516,8 @@ def test_a_price_that_is_dropped_is_the_files_that_says_it(tmp_path, trust):
         folder, environ = several(tmp_path, trust, texts)
         now = load(environ | {"BELUGA_MAX_COST": "3"}, folder)
         for again in (now, now.with_(max_cost=2)):
-            told = [each.file for each in again.ignored]
-            assert told == ([] if trust[level] else [FILES[level - len(trust)]])
+            messages = [each.file for each in again.ignored]
+            assert messages == ([] if trust[level] else [FILES[level - len(trust)]])
 
 
 @pytest.mark.posix
@@ -561,18 +561,18 @@ def test_names_of_all_files_hold_and_a_trusted_one_decides_what_its_own_mean(tmp
     texts = [toml({name: table}) for table in tables]
     folder, environ = several(tmp_path, trust, texts)
     profile = {name: {"both": {"model": "mine"}, "mine": {"model": "mine"}}}
-    for said in ({}, profile):
-        now = load(environ, folder, said)
+    for value in ({}, profile):
+        now = load(environ, folder, value)
         found = getattr(now, name)
         owns = [f"own{level}" for level in range(len(trust))]
-        assert set(found) == {"both", *owns, *said.get(name, {})}
+        assert set(found) == {"both", *owns, *value.get(name, {})}
         trusted = [level for level, ours in enumerate(trust) if ours]
-        winner = f"m{trusted[-1]}" if trusted else "mine" if said else "m0"
+        winner = f"m{trusted[-1]}" if trusted else "mine" if value else "m0"
         both = found["both"]
         assert (both["model"] if name == "aliases" else both.model) == winner
         if name == "endpoints":
             assert [found[own].known for own in owns] == list(trust)
-            assert both.known == bool(trusted or said)
+            assert both.known == bool(trusted or value)
 
 
 @pytest.mark.posix
@@ -648,41 +648,45 @@ def wire():
         yield Wire(url, engine)
 
 
-def test_the_real_key_never_reaches_an_address_that_a_file_names(tmp_path, wire, said):
+def test_the_real_key_never_reaches_an_address_that_a_file_names(tmp_path, wire, messages):
     (tmp_path / "beluga.toml").write_text(f'base_url = "{wire.url}"\n')
-    session = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path, notify=said.append)
+    session = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path, notify=messages.append)
     for ask in (session.generate, session.plan, session.grid("a {{x}}", x=["fox"]).run):
         with pytest.raises(BelugaError):
             ask("a fox") if ask.__name__ != "run" else ask()
     assert wire.engine.requests == []
     trusting = Session(
-        environ={"BELUGA_API_KEY": KEY, "BELUGA_TRUST": str(tmp_path)}, folder=tmp_path, notify=said.append
+        environ={"BELUGA_API_KEY": KEY, "BELUGA_TRUST": str(tmp_path)},
+        folder=tmp_path,
+        notify=messages.append,
     )
     trusting.generate("a fox", model="flux-2.0")
     assert len(wire.engine.requests) == 1
 
 
-def test_what_was_recorded_at_a_files_address_replays_for_who_does_not_trust_it(tmp_path, wire, said):
+def test_what_was_recorded_at_a_files_address_replays_for_who_does_not_trust_it(tmp_path, wire, messages):
     (tmp_path / "beluga.toml").write_text(f'base_url = "{wire.url}"\n')
     trusting = {"BELUGA_API_KEY": KEY, "BELUGA_TRUST": str(tmp_path)}
-    first = Session(environ=trusting, folder=tmp_path, notify=said.append).generate("a fox", model="flux-2.0")
+    first = Session(environ=trusting, folder=tmp_path, notify=messages.append).generate(
+        "a fox", model="flux-2.0"
+    )
     for environ, mode in product(({}, {"BELUGA_API_KEY": KEY}), ("auto", "replay")):
-        reader = Session(environ=environ, folder=tmp_path, notify=said.append)
+        reader = Session(environ=environ, folder=tmp_path, notify=messages.append)
         assert reader.generate("a fox", model="flux-2.0", mode=mode) == first
-    assert said == [], "a replay says nothing that the notebook did not say before"
+    assert messages == [], "a replay says nothing that the notebook did not say before"
 
 
-def test_a_session_says_once_what_a_file_says_in_vain_and_the_status_always(tmp_path, said):
+def test_a_session_says_once_what_a_file_says_in_vain_and_the_status_always(tmp_path, messages):
     (tmp_path / "beluga.toml").write_text('max_in_flight = 64\nmode = "refresh"\nmodel = "flux-2.0"\n')
-    session = Session(environ={}, folder=tmp_path, notify=said.append)
+    session = Session(environ={}, folder=tmp_path, notify=messages.append)
     session.generate("a fox")
     session.generate("a boat")
     remedy = "If you trust that file, set BELUGA_TRUST to its folder."
-    assert said == [
+    assert messages == [
         f"beluga.toml: max_in_flight (64) is not used: it would loosen 4, the default. {remedy}",
         f"beluga.toml: mode (refresh) is not used: it would loosen auto, the default. {remedy}",
     ]
-    assert session.status()["not used"] == " ".join(said)
+    assert session.status()["not used"] == " ".join(messages)
 
 
 PRICE = 'max_cost = 9\n[prices]\ndate = 2026-11-01\n"flux-2.0" = {}\n'
@@ -690,12 +694,12 @@ PRICE = 'max_cost = 9\n[prices]\ndate = 2026-11-01\n"flux-2.0" = {}\n'
 
 @pytest.mark.parametrize("price", ["0", "0.0", "0.0000001", "{ standard = 0, hd = 0 }"])
 @pytest.mark.parametrize("place", ["environment", "session", "notebook", "run"])
-def test_no_price_of_a_file_voids_a_persons_cap(tmp_path, wire, said, price, place):
+def test_no_price_of_a_file_voids_a_persons_cap(tmp_path, wire, messages, price, place):
     (tmp_path / "beluga.toml").write_text(PRICE.format(price))
     environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": wire.url}
     environ |= {"BELUGA_MAX_COST": "0.05"} if place == "environment" else {}
     own = {"max_cost": 0.05} if place == "session" else {}
-    session = Session(environ=environ, folder=tmp_path, notify=said.append, **own)
+    session = Session(environ=environ, folder=tmp_path, notify=messages.append, **own)
     if place == "notebook":
         session.preferences.set(max_cost=0.05)
     grid = session.grid("a {{x}}", x=["fox", "hen"], model="flux-2.0")
@@ -707,7 +711,7 @@ def test_no_price_of_a_file_voids_a_persons_cap(tmp_path, wire, said, price, pla
 
 
 @pytest.mark.posix
-def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(tmp_path, wire, said):
+def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(tmp_path, wire, messages):
     project = tmp_path / "a" / "b"
     project.mkdir(parents=True)
     (tmp_path / "tmp").mkdir()
@@ -715,12 +719,12 @@ def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(t
     os.utime(tmp_path / "tmp" / "thesis", (0, 0))
     tmp_path.chmod(0o777)
     (project / "beluga.toml").write_text('store = "../.."\n')
-    session = Session(environ={}, folder=project, notify=said.append)
+    session = Session(environ={}, folder=project, notify=messages.append)
     assert session.generate("a fox", size="1:1").recipe.procedural
     assert (project / "beluga_store" / "records").is_dir()
     with_key = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": wire.url}
     with pytest.raises(SettingsError) as failed:
-        Session(environ=with_key, folder=project, notify=said.append).generate("a fox", model="flux-2.0")
+        Session(environ=with_key, folder=project, notify=messages.append).generate("a fox", model="flux-2.0")
     assert str(failed.value) == (
         "beluga.toml: store (../..) is not used: it does not lie below the folder of the file."
         " Nothing was sent.\nIf you trust that file, set BELUGA_TRUST to its folder."
@@ -734,14 +738,14 @@ def test_a_store_that_leads_out_of_the_folder_buys_nothing_and_touches_nothing(t
 @pytest.mark.posix
 @pytest.mark.parametrize("name", ["base_url", "store"])
 def test_no_file_of_a_stranger_lets_buy_what_the_one_above_it_keeps_from_being_bought(
-    tmp_path, wire, said, name
+    tmp_path, wire, messages, name
 ):
     vain = {"base_url": "https://x.example/v1", "store": "../elsewhere"}[name]
     taken = {"base_url": wire.url, "store": "below"}[name]
     folder, _ = several(tmp_path, [False, False], [toml({name: vain}), toml({name: taken})])
     trust = {"BELUGA_API_KEY": KEY}
     profile = {"base_url": wire.url}
-    session = Session(environ=trust, folder=folder, notify=said.append)
+    session = Session(environ=trust, folder=folder, notify=messages.append)
     session.preferences.profile = profile
     with pytest.raises(SettingsError, match=rf"^\.\./beluga\.toml: {name} .* Nothing was sent\."):
         session.generate("a fox", model="flux-2.0")
@@ -800,15 +804,15 @@ def test_a_file_that_is_no_settings_is_two_lines(tmp_path, text):
 )
 @pytest.mark.parametrize("place", ["the environment", "the call", "the profile", "a path"])
 def test_a_store_is_a_folder_and_no_address(tmp_path, store, place):
-    said = partial(Settings, store=Path(store))
+    found = partial(Settings, store=Path(store))
     with pytest.raises(SettingsError) as failed:
-        said() if place == "a path" else settings(tmp_path, place, {"store": store})
+        found() if place == "a path" else settings(tmp_path, place, {"store": store})
     assert "is an address, and a store is a folder" in failed.value.message
     assert failed.value.hint.startswith("Give the path of a folder")
 
 
 @pytest.mark.parametrize("store", ["a\0b", "a\nb", "\x1b[31m", "\x7f"])
-def test_a_store_with_control_characters_is_refused_whoever_says_it(store):
+def test_a_store_with_control_characters_is_refused_from_any_source(store):
     with pytest.raises(SettingsError, match="control characters"):
         Settings(store=store)
 

@@ -22,7 +22,7 @@ def write(folder, text):
 # --- precedence
 
 
-def test_nothing_said_means_the_service_and_the_defaults(tmp_path):
+def test_no_settings_mean_the_service_and_the_defaults(tmp_path):
     assert load({}, tmp_path) == Settings(store=tmp_path / "beluga_store")
     assert Settings().base_url == "https://api.belugapi.com/v1"
     assert (Settings().mode, Settings().model, Settings().bridge) == ("auto", "gpt-image-2", "thread")
@@ -155,7 +155,7 @@ def test_a_file_that_is_no_text_is_named(project):
 
 
 @pytest.mark.parametrize(
-    ("said", "message", "nearest"),
+    ("given", "message", "nearest"),
     [
         ({"mode": "replya"}, "No mode 'replya'.", "replay"),
         ({"bridge": "threads"}, "No bridge 'threads'.", "thread"),
@@ -163,9 +163,9 @@ def test_a_file_that_is_no_text_is_named(project):
         ({"mode": 7}, "No mode '7'.", None),
     ],
 )
-def test_an_unknown_value_is_refused_with_the_one_that_was_meant(said, message, nearest):
+def test_an_unknown_value_is_refused_with_the_one_that_was_meant(given, message, nearest):
     with pytest.raises(UnknownNameError) as caught:
-        Settings().with_(**said)
+        Settings().with_(**given)
     assert (caught.value.message, caught.value.nearest) == (message, nearest)
 
 
@@ -276,18 +276,19 @@ def test_the_provider_is_belugapi_or_the_host(url, provider, loopback):
     assert (settings.provider, settings.loopback) == (provider, loopback)
 
 
-def test_who_said_what_is_known(project):
+def test_the_source_of_each_setting_is_known(project):
     write(project, 'model = "flux-2.0"')
-    said = load({"BELUGA_MODE": "replay"}, project / "nowhere" / "else").with_(timeout=5)
-    assert said.places == {"model": "../../beluga.toml", "mode": "the environment", "timeout": "the call"}
+    loaded = load({"BELUGA_MODE": "replay"}, project / "nowhere" / "else").with_(timeout=5)
+    assert loaded.places == {"model": "../../beluga.toml", "mode": "the environment", "timeout": "the call"}
     assert load({}, project).places == {"model": "beluga.toml"}
 
 
 @pytest.mark.parametrize(
-    ("said", "faults"), [("1", True), ("true", True), ("ON", True), ("0", False), ("no", False), (" ", False)]
+    ("given", "faults"),
+    [("1", True), ("true", True), ("ON", True), ("0", False), ("no", False), (" ", False)],
 )
-def test_faults_are_switched_by_the_environment(tmp_path, said, faults):
-    assert load({"BELUGA_FAULTS": said}, tmp_path).faults is faults
+def test_faults_are_switched_by_the_environment(tmp_path, given, faults):
+    assert load({"BELUGA_FAULTS": given}, tmp_path).faults is faults
 
 
 def test_faults_are_off_by_themselves_and_on_where_the_file_says_so(tmp_path):

@@ -67,10 +67,10 @@ def vault(request, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("vault", "name"), [(name, name) for name in OUTCOMES], indirect=["vault"], ids=OUTCOMES
 )
-def test_a_key_that_is_withheld_is_told_from_one_that_is_not_there(vault, name, tmp_path, said):
+def test_a_key_that_is_withheld_differs_from_one_that_is_not_there(vault, name, tmp_path, messages):
     _, _, outcome = OUTCOMES[name]
     found = vault()
-    session = Session(environ={}, folder=tmp_path, vaults={"a vault": vault}, notify=said.append)
+    session = Session(environ={}, folder=tmp_path, vaults={"a vault": vault}, notify=messages.append)
     key = session.status()["key"]
     if outcome in {KEY, None}:
         assert found == outcome
@@ -81,7 +81,7 @@ def test_a_key_that_is_withheld_is_told_from_one_that_is_not_there(vault, name, 
     assert key == f"none: {found.why} {found.hint}"
     for _ in range(2):
         session.generate("a fox", model="flux-2.0")
-    assert said == [f"{found.why} {found.hint} Until then the built-in painter answers."], "once"
+    assert messages == [f"{found.why} {found.hint} Until then the built-in painter answers."], "once"
 
 
 def test_where_neither_service_is_no_vault_has_a_key():

@@ -34,11 +34,11 @@ def alone(library, version):
 
 @pytest.mark.parametrize(("library", "version"), FAULTY)
 def test_a_version_with_a_bug_is_named_with_what_fixes_it(library, version):
-    told = alone(library, version)
-    assert list(told) == [library]
-    assert told[library].startswith(f"{version}: {BUGS[library].words}. ")
-    assert f"pip install '{library}>={BUGS[library].fixed}'" in told[library]
-    assert "restart the kernel" in told[library]
+    bugs = alone(library, version)
+    assert list(bugs) == [library]
+    assert bugs[library].startswith(f"{version}: {BUGS[library].words}. ")
+    assert f"pip install '{library}>={BUGS[library].fixed}'" in bugs[library]
+    assert "restart the kernel" in bugs[library]
 
 
 @pytest.mark.parametrize(("library", "version"), SOUND)
@@ -47,8 +47,8 @@ def test_a_sound_version_is_not_spoken_of(library, version):
 
 
 def test_the_status_says_what_is_found_here(tmp_path):
-    told = Session(environ={}, folder=tmp_path).status()
-    assert {name: told[name] for name in BUGS if name in told} == known_bugs()
+    found = Session(environ={}, folder=tmp_path).status()
+    assert {name: found[name] for name in BUGS if name in found} == known_bugs()
 
 
 def test_lab_installs_no_kernel_that_we_warn_of():

@@ -23,7 +23,7 @@ def rows(shown):
     return {first: rest for first, *rest in cells}
 
 
-def test_a_setting_holds_until_it_is_taken_back_and_says_who_said_it(kernel):
+def test_a_setting_holds_until_it_is_unset_and_names_its_source(kernel):
     (kernel.folder / "beluga.toml").write_text('model = "flux-2.0"\nmax_images = 7\n')
     listed = rows(kernel.run("%beluga config"))
     assert listed["model"] == ["flux-2.0", "beluga.toml"]
@@ -49,18 +49,18 @@ def test_ipythons_own_configuration_shows_and_sets_the_same(kernel):
     kernel.run("%config BelugaMagics.model = 'flux-2.0'")
     assert rows(kernel.run("%beluga config"))["model"] == ["flux-2.0", "this notebook"]
     kernel.run("%beluga config mode=replay")
-    assert "BelugaMagics.mode" in (told := kernel.run("%config BelugaMagics").stdout)
-    assert re.search(r"BelugaMagics.mode=.*\n.*\n    Current: 'replay'", told)
+    assert "BelugaMagics.mode" in (output := kernel.run("%config BelugaMagics").stdout)
+    assert re.search(r"BelugaMagics.mode=.*\n.*\n    Current: 'replay'", output)
     kernel.run("%config BelugaMagics.mode = None")
     assert rows(kernel.run("%beluga config"))["mode"] == ["auto", "default"]
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("given", "expected"),
     [("modle = 'flux-2.0'", "No setting 'modle'."), ("mode = 'later'", "No mode 'later'.")],
 )
-def test_ipythons_own_configuration_checks_names_and_values(kernel, said, told):
-    assert told in kernel.run(f"%config BelugaMagics.{said}").stderr
+def test_ipythons_own_configuration_checks_names_and_values(kernel, given, expected):
+    assert expected in kernel.run(f"%config BelugaMagics.{given}").stderr
     assert rows(kernel.run("%beluga config"))["mode"] == ["auto", "default"]
 
 
@@ -104,8 +104,8 @@ def test_an_alias_of_the_file_hides_no_model(kernel):
         '[aliases]\n"flux-2.0" = { model = "z-image-turbo" }\nwide = { model = "flux-2.0", size = "21:9" }\n'
     )
     kernel.run("x = %beluga -m flux-2.0 a cat\ny = %beluga -m wide a cat")
-    told = kernel.run("x.request.model, y.request.model, y.request.size").texts
-    assert told == ["('flux-2.0', 'flux-2.0', '21:9')"]
+    shown = kernel.run("x.request.model, y.request.model, y.request.size").texts
+    assert shown == ["('flux-2.0', 'flux-2.0', '21:9')"]
 
 
 def test_options_are_filled_from_variables_as_prompts_are(kernel):

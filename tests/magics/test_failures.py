@@ -135,17 +135,17 @@ def test_a_server_that_is_not_there(kernel):
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "expected"),
     [
         ("bapi_with a blank in it", "SettingsError: BELUGA_API_KEY is malformed"),
         ("Bearer bapi_0123456789abcdef", "SettingsError: BELUGA_API_KEY starts with 'Bearer'."),
     ],
 )
-def test_a_malformed_key_is_not_sent(kernel, key, told):
+def test_a_malformed_key_is_not_sent(kernel, key, expected):
     kernel.run(f"kept, os.environ['BELUGA_API_KEY'] = os.environ['BELUGA_API_KEY'], {key!r}")
     shown = kernel.run("%beluga a fox")
     kernel.run("os.environ['BELUGA_API_KEY'] = kept")
-    assert shown.error[0].startswith(told)
+    assert shown.error[0].startswith(expected)
     assert len(shown.error) == 2
     assert key not in shown.everything
 

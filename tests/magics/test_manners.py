@@ -83,8 +83,8 @@ def test_time_and_capture_go_around_it(kernel):
     assert ("Wall time" in shown.stdout, shown.bundles) == (True, [])
     assert kernel.run("%%time\n%beluga --quiet a cat").bundles == []
     assert kernel.run("%%capture seen\n%beluga a cat\n%beluga a dog").bundles == []
-    told = kernel.run("[each.data['text/plain'].split('”')[0] for each in seen.outputs]").texts
-    assert told == ["['1 picture of “a cat', '1 picture of “a dog']"]
+    found = kernel.run("[each.data['text/plain'].split('”')[0] for each in seen.outputs]").texts
+    assert found == ["['1 picture of “a cat', '1 picture of “a dog']"]
 
 
 def in_a_terminal(command, folder, lines):

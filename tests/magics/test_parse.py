@@ -62,7 +62,7 @@ def test_the_output_is_the_name_of_a_variable():
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         ("--modle flux-2.0 a cat", "No option '--modle'"),
         ("-5 degrees outside", "No option '-5'"),
@@ -72,11 +72,11 @@ def test_the_output_is_the_name_of_a_variable():
         ("-m   ", "--model has no value"),
     ],
 )
-def test_an_option_that_is_not_understood_says_so(line, told):
-    if told is None:
+def test_an_option_that_is_not_understood_says_so(line, expected):
+    if expected is None:
         assert parse(line) == Prompt(line)
         return
-    with pytest.raises(RequestError, match=told):
+    with pytest.raises(RequestError, match=expected):
         parse(line)
 
 

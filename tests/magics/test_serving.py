@@ -30,11 +30,11 @@ def healthy(url):
 
 def served(kernel):
     """The URL, key and process of the kernel's server."""
-    told = kernel.run(
+    shown = kernel.run(
         "import json\nserver = %beluga serve\nprint(json.dumps([server.url, server.key, server.pid]))"
     )
-    assert told.status == "ok", told
-    return json.loads(told.stdout)
+    assert shown.status == "ok", shown
+    return json.loads(shown.stdout)
 
 
 @pytest.fixture(scope="module")

@@ -104,5 +104,5 @@ def test_the_history_of_the_kernel_keeps_none_of_it(kernel):
         ("", False),
     ],
 )
-def test_what_is_meant_as_a_key_is_told_from_a_prompt(line, key):
+def test_a_key_is_distinguished_from_a_prompt(line, key):
     assert typed.is_key(line) is key

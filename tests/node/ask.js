@@ -13,7 +13,7 @@ async function outcome({ apiKey, ...parameters }) {
     return { bytes: Buffer.from(bytes).toString("base64"), count: result.data.length };
   } catch (error) {
     const { status, type, code, param, requestID } = error;
-    return { name: error.constructor.name, said: [status, type, code, param], requestID };
+    return { name: error.constructor.name, facts: [status, type, code, param], requestID };
   }
 }
 

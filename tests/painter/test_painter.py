@@ -416,7 +416,7 @@ def thumbnail(image: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize("prompt", SIGHTS)
-def test_the_looks_are_told_apart_on_one_and_the_same_scene(prompt: str) -> None:
+def test_the_looks_differ_on_one_and_the_same_scene(prompt: str) -> None:
     scene = scene_of(prompt)
     pictures = {m: thumbnail(drawn(scene, look_of(m), (96, 72), fine=False)) for m in MODELS}
     close = [(a, b) for a, b in _pairs(MODELS) if distance(pictures[a], pictures[b]) < 6]
@@ -425,7 +425,7 @@ def test_the_looks_are_told_apart_on_one_and_the_same_scene(prompt: str) -> None
 
 
 @pytest.mark.parametrize("prompt", SIGHTS)
-def test_the_models_are_told_apart_by_their_framing_and_colours(prompt: str) -> None:
+def test_the_models_differ_by_their_framing_and_colours(prompt: str) -> None:
     scenes = {m: staged(read(prompt), look_of(m), seed=7) for m in MODELS}
     pictures = {m: thumbnail(drawn(scenes[m], look_of(m), (96, 72), fine=False)) for m in MODELS}
     close = [(a, b) for a, b in _pairs(MODELS) if distance(pictures[a], pictures[b]) < 9]
@@ -509,8 +509,8 @@ def test_two_thousand_random_unicode_prompts_are_painted() -> None:
     ]
     for k, strange in enumerate(_random_prompts(2_000)):
         # Nonsense alone is always an emblem; a noun and another phrase of the lexicon lead everywhere else.
-        said = [Stream(k).pick("noun", nouns), Stream(k).pick("other", [*known])] if k // 4 % 8 else []
-        prompt, model = " ".join([strange, *said]), MODELS[k % 17]
+        known_words = [Stream(k).pick("noun", nouns), Stream(k).pick("other", [*known])] if k // 4 % 8 else []
+        prompt, model = " ".join([strange, *known_words]), MODELS[k % 17]
         reading, look = read(prompt), replace(look_of(model), layers=2.0)  # few planes, for the time it takes
         scene = staged(reading, look, seed=k)
 

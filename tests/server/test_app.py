@@ -92,12 +92,12 @@ async def client_of(app):
         yield client
 
 
-def ask(app, method, path, **said):
+def ask(app, method, path, **options):
     """Return the app's answer to one call."""
 
     async def call():
         async with client_of(app) as client:
-            return await client.request(method, path, **said)
+            return await client.request(method, path, **options)
 
     return asyncio.run(call())
 
@@ -106,10 +106,10 @@ def post(body, engine=echo, **options):
     return ask(create_app(engine, **options), "POST", PATH, json=body)
 
 
-def heard(**said):
+def heard(**options):
     """Return the request that reaches the engine."""
     engine = Heard()
-    answer = post(WHALE | said, engine)
+    answer = post(WHALE | options, engine)
     assert answer.status_code == 200, answer.text
     return engine.requests[0]
 
@@ -126,7 +126,7 @@ def refusal(answer):
     return answer.status_code, body["error"]
 
 
-def said(answer):
+def refused_as(answer):
     """Return status, type, code and param of a refusal."""
     status, error = refusal(answer)
     return status, error["type"], error["code"], error["param"]
@@ -225,7 +225,7 @@ def test_a_whole_number_may_be_written_with_a_point():
     assert repr(heard(n=2.0, sample=7.0)) == repr(heard(n=2, sample=7))
 
 
-def test_what_was_not_said_stays_unsaid():
+def test_what_was_not_set_stays_unset():
     assert (
         heard() == heard(n=1) == heard(size=None, quality=None) == Request(prompt="a whale", model="flux-2.0")
     )
@@ -344,7 +344,7 @@ def test_pixels_become_the_nearest_of_the_models_own_labels():
 )
 def test_an_invalid_parameter_is_400_and_named(change, code, param):
     answer = post(WHALE | change)
-    assert said(answer) == (400, "invalid_request_error", code, param)
+    assert refused_as(answer) == (400, "invalid_request_error", code, param)
     assert len(answer.content) < 1000
 
 
@@ -381,7 +381,7 @@ def test_an_unknown_model_is_404_and_the_nearest_is_named():
 )
 def test_a_body_that_is_no_json_object_is_400(body):
     answer = ask(create_app(echo), "POST", PATH, content=body, headers={"content-type": "application/json"})
-    assert said(answer) == (400, "invalid_request_error", None, None)
+    assert refused_as(answer) == (400, "invalid_request_error", None, None)
 
 
 @pytest.mark.parametrize("depth", range(900, 1000, 7))
@@ -395,8 +395,8 @@ def test_nesting_that_python_can_read_but_not_show_is_400(depth):
 def test_half_a_surrogate_pair_is_400_with_an_answer_that_can_be_read(name):
     body = json.dumps(WHALE | {name: "a \ud83d"})
     answer = ask(create_app(echo), "POST", PATH, content=body, headers={"content-type": "application/json"})
-    assert said(answer)[0] in {400, 404}
-    assert said(answer)[3] == name
+    assert refused_as(answer)[0] in {400, 404}
+    assert refused_as(answer)[3] == name
 
 
 def test_a_body_above_one_mebibyte_is_413_and_one_of_that_size_is_read():
@@ -406,7 +406,7 @@ def test_a_body_above_one_mebibyte_is_413_and_one_of_that_size_is_read():
     app = create_app(echo)
     assert BODY_LIMIT == 1024 * 1024 == len(fits)
     assert ask(app, "POST", PATH, content=fits, headers=headers).status_code == 200
-    assert said(ask(app, "POST", PATH, content=fits + " ", headers=headers))[:2] == (
+    assert refused_as(ask(app, "POST", PATH, content=fits + " ", headers=headers))[:2] == (
         413,
         "invalid_request_error",
     )
@@ -418,7 +418,7 @@ def test_a_body_above_one_mebibyte_is_413_and_one_of_that_size_is_read():
 def test_a_body_of_another_content_type_is_415(kind):
     headers = {"content-type": kind} if kind else {}
     answer = ask(create_app(echo), "POST", PATH, content=json.dumps(WHALE), headers=headers)
-    assert said(answer)[:2] == (415, "invalid_request_error")
+    assert refused_as(answer)[:2] == (415, "invalid_request_error")
 
 
 def test_json_may_name_its_charset():
@@ -447,7 +447,7 @@ def test_json_may_name_its_charset():
 def test_a_missing_or_wrong_key_is_401(authorization):
     headers = {} if authorization is None else {"authorization": authorization.encode("latin-1")}
     answer = ask(create_app(echo, key="bapi_right"), "POST", PATH, json=WHALE, headers=headers)
-    assert said(answer) == (401, "authentication_error", "invalid_api_key", None)
+    assert refused_as(answer) == (401, "authentication_error", "invalid_api_key", None)
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "bapi_right" not in answer.text
 
@@ -497,7 +497,7 @@ def test_a_wrong_key_is_refused_before_the_body_is_read():
 )
 def test_each_error_of_an_engine_has_its_status_type_and_advice(error, status, kind, again):
     answer = post(WHALE, raising(error))
-    assert said(answer)[:2] == (status, kind)
+    assert refused_as(answer)[:2] == (status, kind)
     assert answer.headers.get("x-should-retry") == again
 
 
@@ -520,7 +520,7 @@ def test_a_message_with_half_a_surrogate_pair_can_be_answered():
 
 def test_a_strangers_error_is_500_without_its_text(caplog):
     answer = post(WHALE, raising(KeyError("bapi_secret")))
-    assert said(answer) == (500, "server_error", None, None)
+    assert refused_as(answer) == (500, "server_error", None, None)
     assert "bapi_secret" not in answer.text
     assert "bapi_secret" in caplog.text
 
@@ -534,7 +534,7 @@ def test_an_engine_that_keeps_no_contract_is_500_with_the_error_object_too():
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
             return await client.post(PATH, json=WHALE)
 
-    assert said(asyncio.run(call())) == (500, "server_error", None, None)
+    assert refused_as(asyncio.run(call())) == (500, "server_error", None, None)
 
 
 def test_pictures_that_arrived_are_answered_when_the_rest_failed():
@@ -550,7 +550,7 @@ def test_pictures_that_arrived_are_answered_when_the_rest_failed():
     "path", ["/", "/v1", "/v1/none", "/v1/models/", "/v1/images/generations/", "/files", "/files/"]
 )
 def test_an_unknown_address_is_404_and_nothing_is_redirected(path):
-    assert said(ask(create_app(echo), "GET", path)) == (404, "invalid_request_error", None, None)
+    assert refused_as(ask(create_app(echo), "GET", path)) == (404, "invalid_request_error", None, None)
 
 
 @pytest.mark.parametrize(
@@ -566,7 +566,7 @@ def test_an_unknown_address_is_404_and_nothing_is_redirected(path):
 )
 def test_another_method_is_405_and_says_which_is_allowed(method, path, allowed):
     answer = ask(create_app(echo), method, path)
-    assert said(answer) == (405, "invalid_request_error", None, None)
+    assert refused_as(answer) == (405, "invalid_request_error", None, None)
     assert set(answer.headers["allow"].split(", ")) == allowed
 
 
@@ -584,13 +584,13 @@ def test_a_full_queue_is_429_with_retry_after():
             return [each.result() for each in done]
 
     (answer,) = asyncio.run(full())
-    assert said(answer) == (429, "rate_limit_error", None, None)
+    assert refused_as(answer) == (429, "rate_limit_error", None, None)
     assert int(answer.headers["retry-after"]) >= 1
 
 
 def test_a_request_beyond_patience_is_504_timeout():
     answer = post(WHALE, endless, patience=0.01)
-    assert said(answer) == (504, "timeout", None, None)
+    assert refused_as(answer) == (504, "timeout", None, None)
     assert answer.headers["x-should-retry"] == "false"
 
 
@@ -681,7 +681,7 @@ def test_a_body_that_is_far_too_long_is_413_over_a_socket():
                 f"http://127.0.0.1:{port}{PATH}", json=WHALE | {"user": "x" * 20_000_000}
             )
 
-    assert said(asyncio.run(call()))[0] == 413
+    assert refused_as(asyncio.run(call()))[0] == 413
 
 
 def test_a_query_that_is_no_text_is_404_at_an_unknown_address():
@@ -730,7 +730,7 @@ def test_what_is_no_picture_is_never_served_as_a_page():
 
 @pytest.mark.parametrize("name", ["none.png", "..%2f..%2fetc%2fpasswd", "a" * 5000])
 def test_an_unknown_file_is_404(name):
-    assert said(ask(create_app(echo), "GET", f"/files/{name}"))[0] == 404
+    assert refused_as(ask(create_app(echo), "GET", f"/files/{name}"))[0] == 404
 
 
 def test_a_link_works_for_60_minutes():
@@ -739,7 +739,7 @@ def test_a_link_works_for_60_minutes():
     now[0] = 3599.0
     assert ask(app, "GET", path).status_code == 200
     now[0] = 3600.0
-    assert said(ask(app, "GET", path)) == (404, "invalid_request_error", "file_not_found", None)
+    assert refused_as(ask(app, "GET", path)) == (404, "invalid_request_error", "file_not_found", None)
 
 
 def test_a_link_names_the_host_that_was_called():
@@ -798,7 +798,7 @@ def test_one_model_is_its_record_of_the_list():
 
 def test_one_unknown_model_is_404():
     answer = ask(create_app(echo), "GET", "/v1/models/flux2")
-    assert said(answer) == (404, "invalid_request_error", "model_not_found", "model")
+    assert refused_as(answer) == (404, "invalid_request_error", "model_not_found", "model")
 
 
 @pytest.mark.parametrize(

@@ -101,17 +101,17 @@ def test_r49_a_port_in_use_is_an_error_with_the_childs_own_words():
 
 
 @pytest.mark.parametrize(
-    ("program", "told"),
+    ("program", "expected"),
     [
         ("raise SystemExit('no such thing')", "no such thing"),
         ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it'"),
         ("raise SystemExit(3)", "It ended with status 3; it has 15 seconds to start."),
     ],
 )
-def test_r49_a_child_that_ends_at_once_is_an_error_with_its_own_words(program, told):
+def test_r49_a_child_that_ends_at_once_is_an_error_with_its_own_words(program, expected):
     with pytest.raises(BelugaError, match="did not start") as caught:
         Server.start(command=[sys.executable, "-c", program])
-    assert told in caught.value.hint
+    assert expected in caught.value.hint
 
 
 def test_r49_a_child_that_never_listens_is_an_error_in_time():
@@ -230,8 +230,8 @@ def test_r50_it_ends_within_two_seconds_of_its_parent(how, busy):
 def posted(url, key):
     """A connection with the longest request there is under way."""
     port = httpx.URL(url).port
-    said = {"model": "flux-2.0", "n": 4, "size": "2:1", "prompt": "a whale, " * 100, "quality": "hd"}
-    body = json.dumps(said)
+    parameters = {"model": "flux-2.0", "n": 4, "size": "2:1", "prompt": "a whale, " * 100, "quality": "hd"}
+    body = json.dumps(parameters)
     caller = socket.create_connection(("127.0.0.1", port), PATIENCE)
     caller.sendall(
         f"POST /v1/images/generations HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n"

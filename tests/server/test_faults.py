@@ -82,8 +82,8 @@ def meet(request, port):
 @pytest.mark.parametrize("order", ERRORS)
 def test_an_error_that_is_ordered_arrives_as_its_class(meet, order):
     error = meet(prompted(f"fault: {order} | a red bicycle"))
-    said = (type(error), error.status, error.type, error.code, getattr(error, "retry_after", None))
-    assert said == ERRORS[order]
+    actual = (type(error), error.status, error.type, error.code, getattr(error, "retry_after", None))
+    assert actual == ERRORS[order]
     assert error.message == "This failure was asked for."
 
 
@@ -213,14 +213,14 @@ def test_links_that_expire_are_not_found_by_anyone(port):
 
 
 @pytest.mark.parametrize("how", [{"faults": True}, {"environ": {"BELUGA_FAULTS": "1"}}])
-def test_a_session_without_a_key_fails_on_demand_where_it_is_told_to(tmp_path, how, said):
-    session = Session(**{"environ": {}, "folder": tmp_path, "notify": said.append, "mode": "off"} | how)
+def test_a_session_without_a_key_fails_on_demand_where_faults_are_on(tmp_path, how, messages):
+    session = Session(**{"environ": {}, "folder": tmp_path, "notify": messages.append, "mode": "off"} | how)
     with pytest.raises(APIStatusError, match="asked for"):
         session.generate("fault: moderation | a red bicycle")
 
 
-def test_a_session_by_itself_takes_an_order_for_a_prompt(tmp_path, said):
-    session = Session(environ={}, folder=tmp_path, notify=said.append, mode="off")
+def test_a_session_by_itself_takes_an_order_for_a_prompt(tmp_path, messages):
+    session = Session(environ={}, folder=tmp_path, notify=messages.append, mode="off")
     assert len(session.generate("fault: moderation | a red bicycle")) == 1
 
 

@@ -99,8 +99,8 @@ def service():
 
 
 def assert_refused(answered, status):
-    said, headers, body = answered
-    assert said == status
+    actual, headers, body = answered
+    assert actual == status
     assert set(json.loads(body)["error"]) == {"message", "type", "code", "param"}
     assert not [name for name in headers if name.startswith("access-control-")]
     assert headers.get("x-request-id", "").startswith("req_")
@@ -137,10 +137,10 @@ def test_s42_this_machines_own_names_are_served(service, host):
 )
 def test_s42_a_foreign_host_is_403_also_with_a_valid_key(service, host):
     asked = len(service.engine.requests)
-    said = {"host": host.format(port=service.port), "authorization": f"Bearer {KEY}"}
-    assert_refused(service.ask(**said), 403)
-    said |= {"content_type": "application/json", "content": BODY}
-    assert_refused(service.ask("POST", "/v1/images/generations", **said), 403)
+    headers = {"host": host.format(port=service.port), "authorization": f"Bearer {KEY}"}
+    assert_refused(service.ask(**headers), 403)
+    headers |= {"content_type": "application/json", "content": BODY}
+    assert_refused(service.ask("POST", "/v1/images/generations", **headers), 403)
     assert len(service.engine.requests) == asked
 
 
@@ -180,9 +180,9 @@ def own(service, **more):
 )
 def test_s43_a_foreign_origin_is_403_also_with_a_valid_key(service, origin):
     asked = len(service.engine.requests)
-    said = own(service, origin=origin.format(port=service.port), content_type="application/json")
-    assert_refused(service.ask("POST", "/v1/images/generations", content=BODY, **said), 403)
-    assert_refused(service.ask(**said), 403)
+    headers = own(service, origin=origin.format(port=service.port), content_type="application/json")
+    assert_refused(service.ask("POST", "/v1/images/generations", content=BODY, **headers), 403)
+    assert_refused(service.ask(**headers), 403)
     assert len(service.engine.requests) == asked
 
 
@@ -197,17 +197,17 @@ def test_s43_our_own_origin_is_served_without_cors_headers(service):
 )
 def test_s43_the_cross_site_post_that_needs_no_preflight_draws_nothing(service, kind):
     asked = len(service.engine.requests)
-    said = own(service, content_type=kind, content=BODY)
-    assert_refused(service.ask("POST", "/v1/images/generations", **said), 415)
-    said |= {"origin": "https://evil.example"}
-    assert_refused(service.ask("POST", "/v1/images/generations", **said), 403)
+    headers = own(service, content_type=kind, content=BODY)
+    assert_refused(service.ask("POST", "/v1/images/generations", **headers), 415)
+    headers |= {"origin": "https://evil.example"}
+    assert_refused(service.ask("POST", "/v1/images/generations", **headers), 403)
     assert len(service.engine.requests) == asked
 
 
 @pytest.mark.parametrize("origin", [{}, {"origin": "https://evil.example"}])
 def test_s43_a_preflight_is_405_with_allow_and_no_cors_headers(service, origin):
-    said = own(service, access_control_request_method="POST", **origin)
-    answered = service.ask("OPTIONS", "/v1/images/generations", **said)
+    headers = own(service, access_control_request_method="POST", **origin)
+    answered = service.ask("OPTIONS", "/v1/images/generations", **headers)
     assert_refused(answered, 405)
     assert answered[1]["allow"] == "post"
 
@@ -297,8 +297,8 @@ def spelt(port, path):
 
 def test_s44_a_file_is_neither_sniffed_nor_run_nor_cached(service):
     url = f"http://127.0.0.1:{service.port}/v1/images/generations"
-    said = httpx.post(url, json=json.loads(BODY), headers={"authorization": f"Bearer {KEY}"}).json()
-    headers = httpx.get(said["data"][0]["url"]).headers
+    found = httpx.post(url, json=json.loads(BODY), headers={"authorization": f"Bearer {KEY}"}).json()
+    headers = httpx.get(found["data"][0]["url"]).headers
     assert headers["content-type"] == "image/png"
     assert headers.get_list("x-content-type-options") == ["nosniff"]
     assert headers.get_list("content-security-policy") == ["default-src 'none'; sandbox"]
@@ -406,7 +406,7 @@ def test_s45_who_is_slow_is_dropped(hurried, how):
 
 
 @pytest.mark.parametrize("start", ["", f"{HEAD}content-length: 1000\r\n\r\n"], ids=["header", "body"])
-def test_s45_a_byte_now_and_then_does_not_help(hurried, start):
+def test_s45_a_slow_trickle_of_bytes_is_dropped_too(hurried, start):
     began = time.monotonic()
     with hurried.connect() as caller, contextlib.suppress(ConnectionError):
         caller.sendall(start.replace("{port}", str(hurried.port)).encode())
@@ -421,8 +421,8 @@ def test_s45_patience_is_for_each_request_and_not_for_the_connection(hurried):
         for _ in range(4):
             assert client.get("/v1/health").status_code == 200
             time.sleep(0.2)
-        said = {"authorization": f"Bearer {KEY}"}
-        assert client.post("/v1/images/generations", content=BODY, headers=said).status_code == 415
+        headers = {"authorization": f"Bearer {KEY}"}
+        assert client.post("/v1/images/generations", content=BODY, headers=headers).status_code == 415
 
 
 LARGE = 30_000_000
@@ -434,9 +434,9 @@ async def large(request: Request) -> Result:
 
 @pytest.mark.parametrize("reads", [False, True])
 def test_s45_who_takes_nothing_of_an_answer_is_dropped_and_who_is_slow_gets_it_all(reads):
-    said = json.dumps({"model": "flux-2.0", "prompt": "x", "response_format": "b64_json"})
+    body = json.dumps({"model": "flux-2.0", "prompt": "x", "response_format": "b64_json"})
     with serving(patience=0.4, engine=large) as service, service.connect() as caller:
-        head = f"{HEAD}connection: close\r\ncontent-length: {len(said)}\r\n\r\n{said}"
+        head = f"{HEAD}connection: close\r\ncontent-length: {len(body)}\r\n\r\n{body}"
         caller.sendall(head.replace("{port}", str(service.port)).encode())
         heard = 0
         for _ in range(12):

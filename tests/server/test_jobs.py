@@ -71,15 +71,15 @@ def test_a_job_knows_its_request_and_has_an_id_of_its_own():
 
 def test_an_engine_may_say_how_far_it_is():
     async def progress():
-        said = asyncio.Event()
+        event = asyncio.Event()
 
         async def half(_):
             advance(50)
-            said.set()
+            event.set()
             await asyncio.Event().wait()
 
         job = JobQueue(half).submit(WHALE)
-        await said.wait()
+        await event.wait()
         return job.progress
 
     assert asyncio.run(progress()) == 50

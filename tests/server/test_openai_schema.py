@@ -22,12 +22,12 @@ def validate(value, name):
     jsonschema.Draft202012Validator(SCHEMA | {"$ref": f"#/$defs/{name}"}).validate(value)
 
 
-def call(engine, method, path, *, key=KEY, **said):
+def call(engine, method, path, *, key=KEY, **options):
     async def answer():
         transport = httpx.ASGITransport(create_app(engine, key=KEY), raise_app_exceptions=False)
         headers = {"authorization": f"Bearer {key}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://beluga.test") as client:
-            return await client.request(method, path, headers=headers, **said)
+            return await client.request(method, path, headers=headers, **options)
 
     return asyncio.run(answer())
 
@@ -65,7 +65,7 @@ def test_an_engines_error_is_an_error_response(error):
 
 
 @pytest.mark.parametrize(
-    ("status", "method", "path", "said"),
+    ("status", "method", "path", "given"),
     [
         (400, "POST", PATH, {"json": {}}),
         (400, "POST", PATH, {"json": WHALE | {"size": "7:5"}}),
@@ -79,8 +79,8 @@ def test_an_engines_error_is_an_error_response(error):
         (415, "POST", PATH, {"content": "model=flux-2.0"}),
     ],
 )
-def test_a_refusal_is_an_error_response(status, method, path, said):
-    answer = call(drawing, method, path, **said)
+def test_a_refusal_is_an_error_response(status, method, path, given):
+    answer = call(drawing, method, path, **given)
     assert answer.status_code == status
     validate(answer.json(), "ErrorResponse")
 

@@ -88,7 +88,7 @@ CASES = [
 ]
 
 each_case = pytest.mark.parametrize(
-    ("number", "names", "said", "times"),
+    ("number", "names", "expected", "times"),
     [(number, *case[1:]) for number, case in enumerate(CASES)],
     ids=[str(case[2][0]) for case in CASES],
 )
@@ -119,7 +119,7 @@ class Failing:
 
 
 @each_case
-def test_the_python_package_raises_the_right_error(number, names, said, times):
+def test_the_python_package_raises_the_right_error(number, names, expected, times):
     engine, parameters = Failing(), asked(CASES[number])
     key = parameters.pop("key")
     with (
@@ -130,7 +130,7 @@ def test_the_python_package_raises_the_right_error(number, names, said, times):
         client.images.generate(**parameters)
     error = caught.value
     assert type(error).__name__ == names[0]
-    assert (error.status_code, error.type, error.code, error.param) == said
+    assert (error.status_code, error.type, error.code, error.param) == expected
     assert error.request_id.startswith("req_")
     assert engine.asked.total() == times
 
@@ -165,10 +165,10 @@ def failed():
 
 @needs_node
 @each_case
-def test_the_node_package_raises_the_right_error(failed, number, names, said, times):
+def test_the_node_package_raises_the_right_error(failed, number, names, expected, times):
     outcomes, counted = failed
     assert outcomes[number]["name"] == names[1]
-    assert tuple(outcomes[number]["said"]) == said
+    assert tuple(outcomes[number]["facts"]) == expected
     assert outcomes[number]["requestID"].startswith("req_")
     assert counted[CASES[number][0]["prompt"]] == times
 

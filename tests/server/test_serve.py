@@ -117,9 +117,9 @@ def pixels(data):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_openai_package_runs_the_services_examples(served, name):
     base_url, key = served
-    said, size = EXAMPLES[name]
+    found, size = EXAMPLES[name]
     with openai.OpenAI(api_key=key, base_url=base_url) as client:
-        result = client.images.generate(**said)
+        result = client.images.generate(**found)
     assert len(result.data) == 1
     assert pixels(httpx.get(result.data[0].url).content) == size
 
@@ -132,9 +132,9 @@ def test_the_openai_package_runs_the_services_examples(served, name):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_curl_runs_the_services_examples(served, name):
     base_url, key = served
-    said, size = EXAMPLES[name]
+    found, size = EXAMPLES[name]
     headers = ["-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json"]
-    body = json.loads(curl(f"{base_url}/images/generations", *headers, "-d", json.dumps(said, indent=2)))
+    body = json.loads(curl(f"{base_url}/images/generations", *headers, "-d", json.dumps(found, indent=2)))
     assert set(body) == {"created", "data"}
     assert pixels(curl(body["data"][0]["url"])) == size
 
@@ -263,7 +263,7 @@ def test_a_bad_number_of_connections_is_two_lines_and_status_2(count):
 
 
 @pytest.mark.posix
-def test_no_more_connections_are_served_than_was_said():
+def test_no_more_connections_are_served_than_configured():
     with process("serve", "--port", "0", "--connections", "1") as running:
         base_url, port, _ = LINE.fullmatch(running.stdout.readline()).groups()
         with socket.create_connection(("127.0.0.1", int(port))):

@@ -28,24 +28,24 @@ from beluga_nb.session.session import Session
 
 
 @pytest.fixture
-def local(tmp_path, said):
+def local(tmp_path, messages):
     """A session without a key, in an empty folder, where nobody can be asked."""
-    return Session(environ={}, folder=tmp_path, notify=said.append, confirm=lambda _: None)
+    return Session(environ={}, folder=tmp_path, notify=messages.append, confirm=lambda _: None)
 
 
-def keyed(base_url, folder, said, **more):
+def keyed(base_url, folder, messages, **more):
     environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url} | more
-    return Session(environ=environ, folder=folder, notify=said.append, confirm=lambda _: None)
+    return Session(environ=environ, folder=folder, notify=messages.append, confirm=lambda _: None)
 
 
-def test_without_a_key_the_built_in_painter_answers_and_each_picture_says_so(local, said):
+def test_without_a_key_the_built_in_painter_answers_and_each_picture_says_so(local, messages):
     whale = local.generate("a beluga whale", size="16:9")
     assert whale[0].size == (1536, 864)
     assert whale.recipe.procedural
     shown = whale._repr_mimebundle_()
     assert "local preview, not model output" in shown["text/html"]
     assert "local preview, not model output" in shown["text/plain"]
-    assert said == [], "a line of its own would be missing when the notebook is run again"
+    assert messages == [], "a line of its own would be missing when the notebook is run again"
 
 
 def test_running_twice_asks_once_and_gives_the_same_bytes(local, tmp_path):
@@ -55,26 +55,26 @@ def test_running_twice_asks_once_and_gives_the_same_bytes(local, tmp_path):
     assert sorted(tmp_path.rglob("*")) == files
 
 
-def test_n_is_split_over_the_models_limit_and_every_sample_differs(tmp_path, said):
+def test_n_is_split_over_the_models_limit_and_every_sample_differs(tmp_path, messages):
     engine = Counting()
     with service(engine) as base_url:
-        result = keyed(base_url, tmp_path, said).generate("a fox", model="gpt-image-2", n=3)
+        result = keyed(base_url, tmp_path, messages).generate("a fox", model="gpt-image-2", n=3)
     assert [request.n for request in engine.requests] == [1, 1, 1]
     assert len({picture.sha256 for picture in result.pictures}) == 3
 
 
-def test_asking_for_more_buys_only_what_is_missing(tmp_path, said):
+def test_asking_for_more_buys_only_what_is_missing(tmp_path, messages):
     engine = Counting()
-    session = Session(engine=engine, provider="counting", environ={}, folder=tmp_path, notify=said.append)
+    session = Session(engine=engine, provider="counting", environ={}, folder=tmp_path, notify=messages.append)
     two = session.generate("a fox", model="flux-2.0", n=2)
     five = session.generate("a fox", model="flux-2.0", n=5)
     assert sum(request.n for request in engine.requests) == 5
     assert five.pictures[:2] == two.pictures
 
 
-def test_both_answers_of_the_service_give_the_same_pictures(tmp_path, said):
+def test_both_answers_of_the_service_give_the_same_pictures(tmp_path, messages):
     with service(drawing) as base_url:
-        told = [
+        found = [
             Session(
                 environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url},
                 folder=tmp_path,
@@ -83,34 +83,34 @@ def test_both_answers_of_the_service_give_the_same_pictures(tmp_path, said):
             ).generate("a fox")
             for response_format in ("url", "b64_json")
         ]
-    assert told[0] == told[1]
+    assert found[0] == found[1]
 
 
-def test_what_was_made_with_a_key_replays_without_one_and_without_a_network(tmp_path, said):
+def test_what_was_made_with_a_key_replays_without_one_and_without_a_network(tmp_path, messages):
     with service(drawing) as base_url:
-        bought = keyed(base_url, tmp_path, said).generate("a fox")
-    reader = Session(environ={"BELUGA_BASE_URL": base_url}, folder=tmp_path, notify=said.append)
+        bought = keyed(base_url, tmp_path, messages).generate("a fox")
+    reader = Session(environ={"BELUGA_BASE_URL": base_url}, folder=tmp_path, notify=messages.append)
     assert reader.generate("a fox") == bought
-    assert said == []
+    assert messages == []
 
 
-def test_a_local_preview_never_answers_for_the_service(tmp_path, said, local):
+def test_a_local_preview_never_answers_for_the_service(tmp_path, messages, local):
     preview = local.generate("a fox")
     with service(drawing) as base_url:
-        bought = keyed(base_url, tmp_path, said).generate("a fox")
+        bought = keyed(base_url, tmp_path, messages).generate("a fox")
     assert preview.recipe.procedural
     assert not bought.recipe.procedural
     assert bought.pictures[0].sha256 != preview.pictures[0].sha256
 
 
-def test_our_own_server_on_a_port_is_known_as_procedural(tmp_path, said):
+def test_our_own_server_on_a_port_is_known_as_procedural(tmp_path, messages):
     from beluga_nb.server.previews import previews
 
     with service(previews) as base_url:
-        assert keyed(base_url, tmp_path, said).generate("a fox").recipe.procedural
+        assert keyed(base_url, tmp_path, messages).generate("a fox").recipe.procedural
 
 
-def test_r21_replay_asks_nobody_imports_no_client_and_opens_no_socket(tmp_path, local):
+def test_r21_replay_calls_no_engine_imports_no_client_and_opens_no_socket(tmp_path, local):
     local.generate("a fox")
     probe = (
         "import socket, sys; from pathlib import Path; from beluga_nb.session.session import Session\n"
@@ -161,14 +161,14 @@ def test_r17_many_pictures_need_a_yes_where_nobody_can_answer(local):
         local.generate("a fox", n=ASK_ABOVE + 1)
 
 
-def test_many_pictures_ask_where_someone_can_answer(tmp_path, said):
+def test_many_pictures_ask_where_someone_can_answer(tmp_path, messages):
     asked, answers = [], [False, True]
 
     def person(question):
         asked.append(question)
         return answers.pop(0)
 
-    session = Session(environ={}, folder=tmp_path, notify=said.append, confirm=person)
+    session = Session(environ={}, folder=tmp_path, notify=messages.append, confirm=person)
     with pytest.raises(NotConfirmedError, match="11 new pictures were not confirmed"):
         session.generate("a fox", size="3:4", n=11)
     assert list(tmp_path.iterdir()) == []
@@ -215,7 +215,7 @@ def test_an_error_of_notify_before_a_call_leaves_no_coroutine_behind(tmp_path, m
 
 
 @pytest.mark.parametrize(
-    ("options", "error", "told"),
+    ("options", "error", "expected"),
     [
         ({"prompt": " "}, RequestError, "The prompt is empty."),
         ({"model": "flux2"}, UnknownNameError, "No model 'flux2'.\nDid you mean 'flux-2.0'?"),
@@ -226,10 +226,10 @@ def test_an_error_of_notify_before_a_call_leaves_no_coroutine_behind(tmp_path, m
         ({"mode": "replai"}, UnknownNameError, "Did you mean 'replay'?"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_sent(local, tmp_path, options, error, told):
+def test_bad_input_is_refused_before_anything_is_sent(local, tmp_path, options, error, expected):
     with pytest.raises(error) as caught:
         local.generate(**{"prompt": "a fox"} | options)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -240,18 +240,18 @@ def test_s09_a_prompt_that_holds_a_key_is_not_sent(local, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_converted_size_is_said_before_it_is_sent(local, said):
+def test_a_converted_size_is_reported_before_it_is_sent(local, messages):
     result = local.generate("a fox", size="1792x1024")
-    assert said[0] == "size 1792x1024 is asked for as 16:9, the nearest that gpt-image-2 has."
+    assert messages[0] == "size 1792x1024 is asked for as 16:9, the nearest that gpt-image-2 has."
     assert result[0].size == (1536, 864)
 
 
-def test_a_revoked_key_is_refused_in_two_lines_without_the_key(tmp_path, said):
+def test_a_revoked_key_is_refused_in_two_lines_without_the_key(tmp_path, messages):
     with (
         service(drawing, key="bapi_another-key-altogether") as base_url,
         pytest.raises(APIStatusError) as caught,
     ):
-        keyed(base_url, tmp_path, said).generate("a fox")
+        keyed(base_url, tmp_path, messages).generate("a fox")
     assert caught.value.status == 401
     lines = caught.value._render_traceback_()
     assert len(lines) == 2
@@ -262,9 +262,9 @@ def test_a_revoked_key_is_refused_in_two_lines_without_the_key(tmp_path, said):
     assert KEY not in repr(lines)
 
 
-def test_a_malformed_key_is_refused_before_anything_is_sent(tmp_path, said):
+def test_a_malformed_key_is_refused_before_anything_is_sent(tmp_path, messages):
     for key in ("bapi_with blank inside", "Bearer bapi_0123456789", "bapi_0123…456789", "bapi_0"):
-        session = Session(environ={"BELUGA_API_KEY": key}, folder=tmp_path, notify=said.append)
+        session = Session(environ={"BELUGA_API_KEY": key}, folder=tmp_path, notify=messages.append)
         with pytest.raises(SettingsError) as caught:
             session.generate("a fox")
         assert key not in str(caught.value)
@@ -276,18 +276,18 @@ def test_a_key_of_another_service_is_not_sent_to_belugapi(tmp_path):
         session.generate("a fox")
 
 
-def test_an_unreachable_server_says_that_nothing_was_sent(tmp_path, said):
+def test_an_unreachable_server_says_that_nothing_was_sent(tmp_path, messages):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         base_url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
         with pytest.raises(APIConnectionError, match="No connection to 127"):
-            keyed(base_url, tmp_path, said).generate("a fox")
+            keyed(base_url, tmp_path, messages).generate("a fox")
 
 
 @pytest.mark.parametrize("host", ["https://images.example.org", "http://127.0.0.1:9", "http://localhost:9"])
-def test_a_file_that_came_with_a_notebook_cannot_send_the_key_elsewhere(tmp_path, said, host):
+def test_a_file_that_came_with_a_notebook_cannot_send_the_key_elsewhere(tmp_path, messages, host):
     (tmp_path / "beluga.toml").write_text(f'base_url = "{host}/v1"\n')
-    session = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path, notify=said.append)
+    session = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path, notify=messages.append)
     with pytest.raises(SettingsError) as failed:
         session.generate("a fox")
     assert str(failed.value) == (
@@ -295,7 +295,7 @@ def test_a_file_that_came_with_a_notebook_cannot_send_the_key_elsewhere(tmp_path
         "If you trust that file, set BELUGA_TRUST to its folder."
     )
     assert session.resources.backend(session.settings()).endpoint().base_url == "https://api.belugapi.com/v1"
-    assert session.status()["not used"] == said[0]
+    assert session.status()["not used"] == messages[0]
 
 
 def test_settings_come_from_the_file_the_environment_and_the_call(tmp_path):
@@ -307,14 +307,14 @@ def test_settings_come_from_the_file_the_environment_and_the_call(tmp_path):
     assert session.generate("a fox", size="3:4", model="gpt-image-2").request.model == "gpt-image-2"
 
 
-def test_a_store_that_cannot_be_written_is_told_and_the_picture_is_there(tmp_path, said):
+def test_a_store_that_cannot_be_written_is_reported_and_the_picture_is_there(tmp_path, messages):
     (tmp_path / "beluga_store").write_text("a file where the folder should be")
-    session = Session(environ={}, folder=tmp_path, notify=said.append)
+    session = Session(environ={}, folder=tmp_path, notify=messages.append)
     assert session.generate("a fox")[0].size == (1024, 1024)
-    assert said[0].startswith("Pictures cannot be recorded: ")
+    assert messages[0].startswith("Pictures cannot be recorded: ")
 
 
-def test_what_arrived_is_kept_when_a_part_fails(tmp_path, said):
+def test_what_arrived_is_kept_when_a_part_fails(tmp_path, messages):
     from beluga_nb.result import IncompleteError
 
     failing = [True]
@@ -326,7 +326,7 @@ def test_what_arrived_is_kept_when_a_part_fails(tmp_path, said):
 
     engine = Counting(sometimes)
     with service(engine) as base_url:
-        session = keyed(base_url, tmp_path, said)
+        session = keyed(base_url, tmp_path, messages)
         with pytest.raises(
             IncompleteError, match="2 of 3 pictures arrived; the rest failed: The provider fail"
         ) as e:
@@ -385,10 +385,10 @@ def test_serve_gives_the_running_server_and_stop_serving_ends_it(local):
 
 def test_status_says_who_answers_and_never_the_key(local, tmp_path):
     assert local.status()["answers"] == "the built-in painter: procedural previews, not model output"
-    told = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path).status()
-    assert told["key"] == "BELUGA_API_KEY, ending in only"
-    assert told["answers"] == "https://api.belugapi.com/v1"
-    assert KEY not in repr(told)
+    found = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path).status()
+    assert found["key"] == "BELUGA_API_KEY, ending in only"
+    assert found["answers"] == "https://api.belugapi.com/v1"
+    assert KEY not in repr(found)
 
 
 def test_no_listing_of_a_session_shows_its_key(tmp_path):
@@ -413,7 +413,7 @@ def test_the_settings_faults_are_the_childs_too(tmp_path):
         session.stop_serving()
 
 
-def test_r01_one_call_has_one_id_however_often_it_is_sent(tmp_path, said):
+def test_r01_one_call_has_one_id_however_often_it_is_sent(tmp_path, messages):
     seen = []
 
     async def app(scope, receive, send):
@@ -423,7 +423,7 @@ def test_r01_one_call_has_one_id_however_often_it_is_sent(tmp_path, said):
         await send({"type": "http.response.body", "body": b""})
 
     with on_a_port(app) as base_url:
-        session = keyed(base_url, tmp_path, said)
+        session = keyed(base_url, tmp_path, messages)
         for _ in range(2):
             with pytest.raises(APIStatusError):
                 session.generate("a fox", mode="off")
@@ -431,12 +431,12 @@ def test_r01_one_call_has_one_id_however_often_it_is_sent(tmp_path, said):
     assert [len(run) for run in seen] == [36] * 4
 
 
-def test_status_says_how_many_calls_may_have_been_charged_without_a_result(tmp_path, said):
+def test_status_says_how_many_calls_may_have_been_charged_without_a_result(tmp_path, messages):
     async def broken(request):
         raise OutcomeUnknownError("The provider failed.", status=502)
 
     with service(broken) as base_url:
-        session = keyed(base_url, tmp_path, said)
+        session = keyed(base_url, tmp_path, messages)
         assert "unfinished" not in session.status()
         for prompt in ("a fox", "a whale"):
             with pytest.raises(OutcomeUnknownError):
@@ -444,25 +444,25 @@ def test_status_says_how_many_calls_may_have_been_charged_without_a_result(tmp_p
     assert session.status()["unfinished"] == "2 calls may have been charged without a result"
 
 
-def test_a_lost_local_call_is_not_said_to_have_been_charged(tmp_path, said):
-    session = Session(environ={}, folder=tmp_path, notify=said.append, faults=True)
+def test_a_lost_local_call_is_not_called_charged(tmp_path, messages):
+    session = Session(environ={}, folder=tmp_path, notify=messages.append, faults=True)
     with pytest.raises(OutcomeUnknownError):
         session.generate("fault: 500 | a fox")
     assert session.status()["unfinished"] == "1 local call without a result, at no cost"
 
 
-def test_two_that_refresh_at_once_are_two_takes(tmp_path, said):
+def test_two_that_refresh_at_once_are_two_takes(tmp_path, messages):
     with service(drawing) as base_url:
-        session = keyed(base_url, tmp_path, said)
+        session = keyed(base_url, tmp_path, messages)
         jobs = [session.submit("a fox", mode="refresh") for _ in range(2)]
         results = [job.result() for job in jobs]
     assert [result.request.take for result in results] == ["2", "3"]
 
 
-def test_two_that_ask_for_the_same_at_once_buy_it_once(tmp_path, said):
+def test_two_that_ask_for_the_same_at_once_buy_it_once(tmp_path, messages):
     engine = Counting()
     with service(engine) as base_url:
-        session = keyed(base_url, tmp_path, said)
+        session = keyed(base_url, tmp_path, messages)
         jobs = [session.submit("a fox") for _ in range(3)]
         assert len({job.result().pictures[0].sha256 for job in jobs}) == 1
     assert len(engine.requests) == 1
@@ -480,7 +480,7 @@ def test_several_pictures_are_shown_with_the_sheet_that_was_made_first(local, mo
 # --- keys that are not in the environment
 
 
-def test_a_key_that_is_typed_is_used_and_shown_nowhere(tmp_path, said):
+def test_a_key_that_is_typed_is_used_and_shown_nowhere(tmp_path, messages):
     questions = []
 
     def hidden(question):
@@ -489,13 +489,13 @@ def test_a_key_that_is_typed_is_used_and_shown_nowhere(tmp_path, said):
 
     with service(drawing) as base_url:
         environ = {"BELUGA_BASE_URL": base_url}
-        session = Session(environ=environ, folder=tmp_path, notify=said.append, hidden=hidden)
+        session = Session(environ=environ, folder=tmp_path, notify=messages.append, hidden=hidden)
         assert session.login() == "only"
         assert not session.generate("a fox").recipe.procedural
     assert questions == ["BelugAPI key (not shown): "]
     assert session.status()["key"] == "%beluga login, ending in only"
     assert KEY not in repr(vars(session)) + repr(vars(session.resources)) + repr(session.status()) + repr(
-        said
+        messages
     )
 
 
@@ -591,14 +591,17 @@ def test_a_tilde_is_the_home_folder(local, shown, tmp_path, monkeypatch):
         assert session.settings().store == tmp_path / "kept"
 
 
-def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, said):
+def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, messages):
     asked = []
     session = Session(
-        environ={}, folder=tmp_path, notify=said.append, confirm=lambda words: asked.append(words) or False
+        environ={},
+        folder=tmp_path,
+        notify=messages.append,
+        confirm=lambda words: asked.append(words) or False,
     )
     session.generate("a fox", size="1:1")
     with pytest.raises(NotConfirmedError, match="not confirmed"):
         session.store.forget(prompt="fox")
-    assert "a fox" in said[0]
+    assert "a fox" in messages[0]
     assert asked == ["Forget 1 run, 1 picture?"]
     assert len(session.store.history().runs) == 1

@@ -112,12 +112,12 @@ def test_two_sessions_that_ask_at_once_have_it_made_once(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["stabilityai/sd-turbo", "flux-2.0", "lab:sd"])
-def test_model_and_size_reach_the_engine_as_they_were_typed(model, tmp_path, said):
+def test_model_and_size_reach_the_engine_as_they_were_typed(model, tmp_path, messages):
     counting = Counting()
-    session = session_with(counting, tmp_path, provider="mine", notify=said.append)
+    session = session_with(counting, tmp_path, provider="mine", notify=messages.append)
     session.generate("a fox", model=model, size="96x64", n=3)
     assert [(each.model, each.size, each.n) for each in counting.requests] == [(model, "96x64", 1)] * 3
-    assert said == []
+    assert messages == []
 
 
 def test_what_the_environment_says_of_a_service_is_not_the_engines(tmp_path):
@@ -284,16 +284,16 @@ def test_a_recipe_names_what_was_asked_whatever_the_engine_made_of_it(tmp_path):
     assert session.generate("a fox", mode="replay") == fox
 
 
-def test_bytes_stay_as_they_are_and_pictures_beyond_those_asked_for_are_kept(tmp_path, said):
+def test_bytes_stay_as_they_are_and_pictures_beyond_those_asked_for_are_kept(tmp_path, messages):
     request = Request(prompt="a fox", model="m")
     jpeg = drawn(request, 0, "JPEG")
 
     async def two(request):
         return Result.of(Request(prompt="a", model="m", n=2), [jpeg, drawn(request, 1)], engine="x")
 
-    [picture] = session_with(two, tmp_path, notify=said.append).generate("a fox").pictures
+    [picture] = session_with(two, tmp_path, notify=messages.append).generate("a fox").pictures
     assert (picture.data, picture.media_type) == (jpeg, "image/jpeg")
-    assert "2 pictures where 1 were asked for; also kept" in said[0]
+    assert "2 pictures where 1 were asked for; also kept" in messages[0]
 
 
 def test_stop_cancels_the_engine_and_the_call_stays_in_the_journal(tmp_path):
@@ -371,7 +371,7 @@ def test_a_name_that_is_none_or_a_services_is_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", [None, "a b"])
-def test_a_refused_name_is_told_what_a_name_may_be(name, tmp_path):
+def test_the_error_for_a_refused_name_says_what_a_name_may_be(name, tmp_path):
     with pytest.raises(SettingsError, match="up to 40 letters, digits, - and _, and begins with a letter"):
         session_with(partial(drawing), tmp_path, provider=name)
 
@@ -491,7 +491,7 @@ def test_a_preview_that_an_engine_brings_goes_nowhere(tmp_path):
 
 
 @pytest.mark.parametrize("model", [{"environ": {"BELUGA_MODEL": "flux-2.0"}}, {"model": "flux-2.0"}])
-def test_the_settings_say_who_said_the_model_that_is_used(model, tmp_path):
+def test_the_settings_name_the_source_of_the_model_that_is_used(model, tmp_path):
     session = session_with(five_lines, tmp_path, **model)
     [listed] = [each for each in session.preferences.listed() if each.name == "model"]
     said_here = ("flux-2.0", "this notebook")
@@ -717,8 +717,8 @@ def test_whatever_an_engine_says_of_a_picture_it_replays(engine, created, revise
 
     async def says(request):
         [picture] = (await counting(request)).pictures
-        said = replace(picture.recipe, engine=engine, created=created, revised_prompt=revised_prompt)
-        return Result(request, (replace(picture, recipe=said),))
+        found = replace(picture.recipe, engine=engine, created=created, revised_prompt=revised_prompt)
+        return Result(request, (replace(picture, recipe=found),))
 
     session = session_with(says, folder)
     first = session.generate("a fox")
@@ -829,7 +829,7 @@ def test_what_an_engine_brings_though_it_was_stopped_is_recorded(how, tmp_path):
     assert engine.bought == 1
 
 
-def test_an_engine_has_one_loop_whoever_asks_it(tmp_path):
+def test_an_engine_has_one_loop_for_all_callers(tmp_path):
     lock, loops = asyncio.Lock(), set()
 
     async def alone(request):

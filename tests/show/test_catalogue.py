@@ -19,7 +19,7 @@ def test_the_sizes_are_listed_with_what_they_are_good_for():
     assert " ".join(lines[14].split()) == "auto the model decides"
 
 
-def test_where_no_model_fits_that_is_said():
+def test_where_no_model_fits_that_is_reported():
     shown = models_table(Listing([], note="lab lists all of these."))
     assert shown["text/plain"] == "No model fits.\nlab lists all of these."
     assert "<p>No model fits.</p>" in shown["text/html"]

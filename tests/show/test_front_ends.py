@@ -99,8 +99,8 @@ def test_marimo_shows_pictures_and_grids_and_says_where_the_panel_works(tmp_path
     fresh.run(
         *("-m", "marimo", "export", "ipynb", "study.py", "-o", "out.ipynb", "--include-outputs"), cwd=tmp_path
     )
-    told = fresh.run("-c", OUTPUTS, cwd=tmp_path)
-    assert told.count('"image/jpeg"') >= 3
-    assert PANEL in told
-    assert BOOTH in told
-    assert "object at 0x" not in told
+    output = fresh.run("-c", OUTPUTS, cwd=tmp_path)
+    assert output.count('"image/jpeg"') >= 3
+    assert PANEL in output
+    assert BOOTH in output
+    assert "object at 0x" not in output

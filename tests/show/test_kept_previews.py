@@ -5,6 +5,7 @@ import json
 import struct
 import zlib
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from conftest import ask, drawing
@@ -22,6 +23,7 @@ from beluga_nb.store.records import Store
 FOX = Request(prompt="a fox", model="flux-2.0")
 
 
+@cache
 def png(width, height, junk=0):
     buffer = io.BytesIO()
     Image.new("1", (width, height)).save(buffer, "PNG")
@@ -32,18 +34,18 @@ def png(width, height, junk=0):
 
 
 BAD = {
-    "no picture": b"no picture at all",
-    "nothing": b"",
-    "half of one": png(300, 300)[:-30],
-    "words of a page": b"<svg onload=alert(1)>" * 9,
-    "a byte too many": png(64, 64, junk=HEAVIEST),
-    "megabytes": png(64, 64, junk=20 * 2**20),
-    "a pixel too wide": png(EDGE + 1, 8),
-    "a pixel too high": png(8, EDGE + 1),
-    "39 million pixels": png(6300, 6200),
-    "more pixels than are decoded": png(15_000, 14_000),
+    "no picture": lambda: b"no picture at all",
+    "nothing": lambda: b"",
+    "half of one": lambda: png(300, 300)[:-30],
+    "words of a page": lambda: b"<svg onload=alert(1)>" * 9,
+    "a byte too many": lambda: png(64, 64, junk=HEAVIEST),
+    "megabytes": lambda: png(64, 64, junk=20 * 2**20),
+    "a pixel too wide": lambda: png(EDGE + 1, 8),
+    "a pixel too high": lambda: png(8, EDGE + 1),
+    "39 million pixels": lambda: png(6300, 6200),
+    "more pixels than are decoded": lambda: png(15_000, 14_000),
 }
-GOOD = {"ours": None, "the largest": png(EDGE, EDGE), "a pixel": png(1, 1)}
+GOOD = {"ours": lambda: b"", "the largest": lambda: png(EDGE, EDGE), "a pixel": lambda: png(1, 1)}
 
 
 def pictures(data):
@@ -54,7 +56,7 @@ def pictures(data):
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_preview_that_is_none_of_ours_is_made_anew_from_the_picture(kind):
-    first, second = pictures(BAD[kind])
+    first, second = pictures(BAD[kind]())
     made = preview(first)
     assert preview_of(first) == made
     for count in (1, 2):
@@ -66,7 +68,7 @@ def test_a_preview_that_is_none_of_ours_is_made_anew_from_the_picture(kind):
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_a_preview_that_is_as_ours_are_is_shown_to_the_byte(kind):
-    [picture, _] = pictures(GOOD[kind] or b"")
+    [picture, _] = pictures(GOOD[kind]())
     if kind == "ours":
         picture = replace(picture, preview=preview(picture))
     assert preview_of(picture) == picture.preview
@@ -74,7 +76,7 @@ def test_a_preview_that_is_as_ours_are_is_shown_to_the_byte(kind):
 
 @pytest.mark.parametrize("kind", BAD)
 def test_where_the_picture_is_not_here_its_place_is_empty_and_the_others_are_shown(kind):
-    first, second = pictures(BAD[kind])
+    first, second = pictures(BAD[kind]())
     away = MissingPicture(
         b"", "image/png", first.recipe, first.preview, digest="ab" * 32, pixels=(2000, 1000)
     )
@@ -87,11 +89,11 @@ def test_where_the_picture_is_not_here_its_place_is_empty_and_the_others_are_sho
 def test_a_recording_with_such_a_preview_is_shown_by_everything_that_shows_it(kind, tmp_path):
     store = Store(tmp_path / "beluga_store")
     record(store, n=2, provider="local")
-    blob = store.keep(BAD[kind], "image/png")
+    blob = store.keep(BAD[kind](), "image/png")
     for path in store.record_paths():
-        said = json.loads(path.read_bytes())
-        said["preview"] = {"sha256": blob.stem, "media_type": "image/png"}
-        path.write_text(json.dumps(said))
+        content = json.loads(path.read_bytes())
+        content["preview"] = {"sha256": blob.stem, "media_type": "image/png"}
+        path.write_text(json.dumps(content))
     session = Session(environ={}, folder=tmp_path, notify=lambda _: None)
     replayed = session.store.recall(session.store.history().runs[0].name)
     grid = session.grid("a {{animal}}", animal=["fox"], model="flux-2.0").run(mode="replay")

@@ -73,8 +73,8 @@ async def painting(request):
     )
 
 
-def asked(prompt="a fox", n=1, **said):
-    return Request(**{"prompt": prompt, "model": "flux-2.0", "n": n} | said)
+def asked(prompt="a fox", n=1, **options):
+    return Request(**{"prompt": prompt, "model": "flux-2.0", "n": n} | options)
 
 
 def test_outside_text_is_escaped_wherever_it_stands():
@@ -113,7 +113,7 @@ def test_what_a_model_made_is_not_called_a_local_preview():
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("given", "words"),
     [
         ({}, "flux-2.0 · 96 × 64"),
         ({"quality": "hd"}, "flux-2.0 · 96 × 64 · hd"),
@@ -121,8 +121,8 @@ def test_what_a_model_made_is_not_called_a_local_preview():
         ({"quality": "hd", "take": "b"}, "flux-2.0 · 96 × 64 · hd · take b"),
     ],
 )
-def test_a_caption_says_model_pixels_quality_and_take(said, words):
-    (picture,) = ask(drawing, asked(**said)).pictures
+def test_a_caption_says_model_pixels_quality_and_take(given, words):
+    (picture,) = ask(drawing, asked(**given)).pictures
     assert caption(picture) == words
 
 

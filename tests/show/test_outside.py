@@ -90,12 +90,12 @@ ERRORS = [
 
 
 def error_of(kind, say):
-    told = [say(f"{kind.__name__}-message"), say(f"{kind.__name__}-hint")]
+    lines = [say(f"{kind.__name__}-message"), say(f"{kind.__name__}-hint")]
     if kind is errors.UnknownNameError:
-        return kind(*told, [say("choice")])
+        return kind(*lines, [say("choice")])
     if kind is errors.ImpossibleCombinationError:
-        return kind(1, 2, told)
-    return kind(errors.RequestError(*told)) if kind is errors.NotSentError else kind(*told)
+        return kind(1, 2, lines)
+    return kind(errors.RequestError(*lines)) if kind is errors.NotSentError else kind(*lines)
 
 
 def table(say):
@@ -156,7 +156,7 @@ def framed(say):
 
 def progress(say):
     drawn = []
-    pen = SimpleNamespace(draw=lambda *told: drawn.append(told[0]), erase=list)
+    pen = SimpleNamespace(draw=lambda *output: drawn.append(output[0]), erase=list)
     line = Progress(
         pen,
         SimpleNamespace(model=say("model"), asked=1, arrived=0),

@@ -30,8 +30,8 @@ seedream-4.5  0                       0
 gpt-image-2   ½         0"""
 
 
-def shown(votes=VOTES, **said):
-    return ranking_bundle(ranking(votes, by="model", names=["seedream-4.5"], **said))
+def shown(votes=VOTES, **options):
+    return ranking_bundle(ranking(votes, by="model", names=["seedream-4.5"], **options))
 
 
 def test_as_text_it_is_two_tables_and_a_note():

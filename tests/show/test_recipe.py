@@ -229,10 +229,10 @@ def test_no_field_of_a_file_is_filled_or_read_as_anything_else(request):
 
 @pytest.mark.parametrize("name", ["prompt", "model", "size", "quality", "take", "output_format"])
 @pytest.mark.parametrize(
-    "said", ["{{animal}}", "{{ animal }}", "a{{animal}}b", '"{{animal}}"', "{{animal}}\n"]
+    "value", ["{{animal}}", "{{ animal }}", "a{{animal}}b", '"{{animal}}"', "{{animal}}\n"]
 )
-def test_a_name_in_braces_in_any_field_of_a_file_stays_as_it_is(name, said, tmp_path):
-    request = Request(**{"prompt": "a fox", "model": "flux-2.0", name: said})
+def test_a_name_in_braces_in_any_field_of_a_file_stays_as_it_is(name, value, tmp_path):
+    request = Request(**{"prompt": "a fox", "model": "flux-2.0", name: value})
     result = opened(saved(result_of(request), tmp_path / "fox.png"))
     assert sent(result) == [request] * len(sent(result))
 
@@ -329,12 +329,16 @@ def properties_of(path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_models_picture_says_what_made_it_in_iptcs_words(kind, tmp_path):
-    said = properties_of(saved(result_of(FOX, kind), tmp_path / "fox"))
+    properties = properties_of(saved(result_of(FOX, kind), tmp_path / "fox"))
     assert (
-        said["DigitalSourceType"] == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+        properties["DigitalSourceType"]
+        == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     )
-    assert (said["AISystemUsed"], said["AIPromptInformation"]) == ("flux-2.0", "a fox in the snow")
-    assert (said["CreatorTool"], said["CreateDate"]) == ("beluga_nb", "2025-06-15T15:06:40Z")
+    assert (properties["AISystemUsed"], properties["AIPromptInformation"]) == (
+        "flux-2.0",
+        "a fox in the snow",
+    )
+    assert (properties["CreatorTool"], properties["CreateDate"]) == ("beluga_nb", "2025-06-15T15:06:40Z")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -342,9 +346,11 @@ def test_a_models_picture_says_what_made_it_in_iptcs_words(kind, tmp_path):
 def test_a_local_preview_says_that_no_model_made_it(kind, suffix, tmp_path):
     data = paint("a fox", model="flux-2.0", size=(48, 32)).encoded(KINDS[kind][0])
     preview = Picture(data, KINDS[kind][0], Recipe(request=FOX, engine="procedural"))
-    said = properties_of(preview.save(tmp_path / f"fox{suffix}"))
-    assert said["DigitalSourceType"] == "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
-    assert "AISystemUsed" not in said
+    properties = properties_of(preview.save(tmp_path / f"fox{suffix}"))
+    assert (
+        properties["DigitalSourceType"] == "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
+    )
+    assert "AISystemUsed" not in properties
 
 
 def test_the_recipe_holds_what_is_listed_and_nothing_else(tmp_path):
@@ -479,8 +485,8 @@ def test_what_a_recipe_says_beyond_ours_is_not_read(tmp_path):
 
 
 @pytest.fixture
-def local(tmp_path, said):
-    return Session(environ={}, folder=tmp_path, notify=said.append, confirm=lambda _: None)
+def local(tmp_path, messages):
+    return Session(environ={}, folder=tmp_path, notify=messages.append, confirm=lambda _: None)
 
 
 def test_a_template_and_the_values_it_used_are_in_the_file(local, tmp_path):

@@ -101,15 +101,15 @@ def as_pandas_reads(cell):
 @given(st.lists(LINES, min_size=1, max_size=3))
 @example(["red\r=cmd|' /C calc'!A0"])
 @example(["\n\n=1+1"])
-def test_no_line_of_a_cell_is_a_formula_whatever_ends_it_and_whoever_reads_it(texts):
+def test_no_line_of_a_cell_is_a_formula_whatever_ends_it_and_reads_it(texts):
     table = frame([{"label": text, "prompt": f"a {text}"} for text in texts], ["label", "prompt"])
     written = table.to_csv(index=False)
     rows = list(csv.reader(io.StringIO(written, newline="")))
     assert [len(row) for row in rows] == [2] * (len(texts) + 1), "no text begins a row of its own"
     again = read_csv(io.StringIO(written), dtype=str, keep_default_na=False, skip_blank_lines=False)
     assert again.to_numpy().tolist() == [[as_pandas_reads(cell) for cell in row] for row in rows[1:]]
-    said = [line for row in rows for cell in row for line in cell.splitlines()]
-    assert [line for line in said if is_formula(line)] == []
+    lines = [line for row in rows for cell in row for line in cell.splitlines()]
+    assert [line for line in lines if is_formula(line)] == []
     assert "\r" not in written
     bare = table.to_csv(index=False, quoting=csv.QUOTE_NONE, escapechar="\\")
     begun = [re.split(r"(?<!\\),", line)[0].replace("\\", "") for line in bare.splitlines()]

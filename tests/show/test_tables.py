@@ -17,16 +17,16 @@ EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m" onclick="
 class Seen:
     """A picture, as far as words tell of it."""
 
-    def __init__(self, engine="drawing", **said):
+    def __init__(self, engine="drawing", **options):
         self.recipe = Recipe(
-            request=Request(**{"prompt": "a fox", "model": "flux-2.0"} | said), engine=engine
+            request=Request(**{"prompt": "a fox", "model": "flux-2.0"} | options), engine=engine
         )
         self.size = (1024, 768)
         self.sha256 = "ab" * 32
 
 
-def square(count=1, **said):
-    return Square(tuple(Figure(Seen(**said), "data:image/png;base64,AAAA", str) for _ in range(count)))
+def square(count=1, **options):
+    return Square(tuple(Figure(Seen(**options), "data:image/png;base64,AAAA", str) for _ in range(count)))
 
 
 def table(*lengths, squares=None, **more):
@@ -37,8 +37,8 @@ def table(*lengths, squares=None, **more):
     keys = [()]
     for dimension in dimensions:
         keys = [(*key, label) for key in keys for label in dimension.labels]
-    said = {"caption": "a head", "prompts": ("a {{x}}",), "dimensions": dimensions}
-    return Table(**said | {"squares": squares or {key: square() for key in keys}} | more)
+    options = {"caption": "a head", "prompts": ("a {{x}}",), "dimensions": dimensions}
+    return Table(**options | {"squares": squares or {key: square() for key in keys}} | more)
 
 
 def shape(shown):
@@ -68,7 +68,7 @@ def test_the_last_two_axes_make_a_table_and_the_others_one_for_each_value(length
     assert grid_html(shown).count("<img ") == len(shown.squares)
 
 
-def test_a_facet_of_a_sample_that_has_no_cell_is_not_shown_and_a_missing_cell_is_said():
+def test_a_facet_of_a_sample_that_has_no_cell_is_not_shown_and_a_missing_cell_is_reported():
     shown = table(2, 2, 2, squares={("0.0", "1.0", "2.1"): square()})
     assert [title for title, _, _ in shape(shown)] == ["axis0: 0.0"]
     assert grid_html(shown).count("not in this grid") == 3
@@ -135,7 +135,7 @@ def test_the_text_has_a_line_for_each_picture_with_its_hash():
     ]
 
 
-def test_what_is_beyond_the_limit_is_said():
+def test_what_is_beyond_the_limit_is_reported():
     assert "40 more pictures" in grid_html(table(1), more="40 more pictures are not shown here.")
 
 

@@ -69,11 +69,11 @@ def call(engine, request, store, log):
         os.close(descriptor)
         return await engine(request)
 
-    told = []
-    recorded = Recorded(seen, Recorder(store, provider="wire", preview=preview, notify=told.append))
+    messages = []
+    recorded = Recorded(seen, Recorder(store, provider="wire", preview=preview, notify=messages.append))
     with contextlib.suppress(BelugaError):
         asyncio.run(Replayed(recorded, store, provider="wire")(request))
-    os._exit(1 if told else 0)
+    os._exit(1 if messages else 0)
 
 
 def die_at(step):

@@ -98,17 +98,19 @@ def with_pictures(store):
 
 def readers(folder):
     """Everything that reads a store, or a file outside of it, by name."""
-    told = []
-    session = Session(engine=drawing, environ={}, folder=folder, notify=told.append, confirm=lambda _: True)
+    messages = []
+    session = Session(
+        engine=drawing, environ={}, folder=folder, notify=messages.append, confirm=lambda _: True
+    )
     store = Store(folder / "beluga_store")
 
     def command(*words):
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as output:
             status = main(list(words), session=session)
-        if status not in {0, 1, 2} or "Traceback" in said.getvalue():
-            raise AssertionError(f"{status}, {said.getvalue()[-300:]}")
+        if status not in {0, 1, 2} or "Traceback" in output.getvalue():
+            raise AssertionError(f"{status}, {output.getvalue()[-300:]}")
         if status:
-            raise BelugaError(said.getvalue())
+            raise BelugaError(output.getvalue())
 
     with chdir(folder):
         for words in (
@@ -171,8 +173,8 @@ def run(kind, folder):
         path = list(places(Store(inner / "beluga_store")))[number]
         odd(kind, path)
         for name, work in readers(inner):
-            if said := wrong(work, may_fail=kind != "nothing" or "-o q.png" in name):
-                print(f"{path.relative_to(inner)}, {name}: {said}")
+            if found := wrong(work, may_fail=kind != "nothing" or "-o q.png" in name):
+                print(f"{path.relative_to(inner)}, {name}: {found}")
         saved_to = path.name == "q.png"  # which is what a person does who saves to a link
         if kind == "link" and not saved_to and path.parent.parent.joinpath("outside").read_bytes() != OUTSIDE:
             print(f"{path.relative_to(inner)}: what it leads to has changed")

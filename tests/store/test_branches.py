@@ -121,7 +121,7 @@ async def other(request):
     return await drawing(replace(request, prompt="another"))
 
 
-def test_other_bytes_for_the_same_request_are_told_and_nothing_is_lost(repository):
+def test_other_bytes_for_the_same_request_are_reported_and_nothing_is_lost(repository):
     async def else_drawn(request):
         result = await other(request)
         pictures = [replace(each, recipe=replace(each.recipe, request=request)) for each in result.pictures]
@@ -182,7 +182,7 @@ def test_a_store_of_an_older_version_merges_after_its_next_recording(repository)
     assert verify(merged(repository, "one", "two")).problems == ()
 
 
-def test_attributes_that_somebody_has_written_stay(repository):
+def test_attributes_that_a_user_has_written_stay(repository):
     store = repository.store
     record(store, "a hen")
     attributes = store.folder / ".gitattributes"

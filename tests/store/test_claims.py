@@ -40,18 +40,23 @@ def path_of(store, request=FOX):
     return store.folder / "pending" / f"{key(request.slice(0), provider='wire')}.claim"
 
 
-def claimed(engine, store, told=None, sleep=asyncio.sleep):
+def claimed(engine, store, messages=None, sleep=asyncio.sleep):
     recorded = Recorded(engine, Recorder(store, provider="wire", preview=lambda _: None, notify=pytest.fail))
     replayed = Replayed(recorded, store, provider="wire")
-    notify = pytest.fail if told is None else told.append
+    notify = pytest.fail if messages is None else messages.append
     return Claimed(replayed, store, provider="wire", notify=notify, sleep=sleep)
 
 
 def claim_by(store, host, pid, system=None):
     path = path_of(store)
     path.parent.mkdir(parents=True, exist_ok=True)
-    said = {"host": host, "pid": pid, "token": "t", "system": claims.system() if system is None else system}
-    path.write_text(json.dumps(said))
+    content = {
+        "host": host,
+        "pid": pid,
+        "token": "t",
+        "system": claims.system() if system is None else system,
+    }
+    path.write_text(json.dumps(content))
     return path
 
 
@@ -86,20 +91,20 @@ def test_four_kernels_that_ask_for_the_same_twelve_buy_twelve(tmp_path):
 
 
 def test_whoever_comes_second_says_so_waits_and_finds_it_recorded(store):
-    path, told, engine = claim_by(store, platform.node(), os.getpid()), [], Counting()
+    path, messages, engine = claim_by(store, platform.node(), os.getpid()), [], Counting()
 
     async def sleep(seconds):
-        if told:
+        if messages:
             await Recorded(
                 drawing, Recorder(store, provider="wire", preview=lambda _: None, notify=pytest.fail)
             )(FOX)
             path.unlink(missing_ok=True)
         await asyncio.sleep(0)
 
-    result = ask(claimed(engine, store, told, sleep), FOX)
+    result = ask(claimed(engine, store, messages, sleep), FOX)
     assert result.pictures[0].data == drawn(FOX, 0)
     assert engine.requests == []
-    assert told == [
+    assert messages == [
         f"Another kernel (process {os.getpid()} on {platform.node()}) is asking for the same;"
         " its answer is waited for."
     ]
@@ -119,10 +124,10 @@ def test_a_process_of_another_system_with_the_same_name_is_waited_for_though_its
     """As of a container that shares the folder: only its silence tells that it has ended."""
     monkeypatch.setattr(claims, "SILENCE", 0.3)
     claim_by(store, platform.node(), a_process_that_has_ended(), system="another")
-    told, engine = [], Counting()
-    assert len(ask(claimed(engine, store, told), FOX)) == 1
-    assert "its answer is waited for" in told[0]
-    assert "may be bought twice" in told[-1]
+    messages, engine = [], Counting()
+    assert len(ask(claimed(engine, store, messages), FOX)) == 1
+    assert "its answer is waited for" in messages[0]
+    assert "may be bought twice" in messages[-1]
 
 
 @pytest.mark.posix
@@ -150,10 +155,10 @@ def asked_beside(store, text, monkeypatch):
     monkeypatch.setattr(claims, "SILENCE", 0.2)
     path_of(store).parent.mkdir(parents=True)
     path_of(store).write_text(text)
-    told, engine = [], Counting()
-    assert len(ask(claimed(engine, store, told), FOX)) == 1
+    messages, engine = [], Counting()
+    assert len(ask(claimed(engine, store, messages), FOX)) == 1
     assert len(engine.requests) == 1
-    assert "may be bought twice" in told[-1]
+    assert "may be bought twice" in messages[-1]
 
 
 @pytest.mark.parametrize(
@@ -204,25 +209,25 @@ def test_a_strangers_file_in_the_place_of_a_claim_stays_and_nobody_waits_for_eve
     assert [path.read_text() for path in path_of(store).parent.iterdir()] == [text]
 
 
-def test_a_machine_that_has_gone_silent_is_told_of_before_anything_is_bought(store, monkeypatch):
+def test_a_machine_that_has_gone_silent_is_reported_before_anything_is_bought(store, monkeypatch):
     monkeypatch.setattr(claims, "SILENCE", 0.2)
     claim_by(store, "elsewhere", 7)
-    told = []
+    messages = []
 
     async def engine(request):
-        assert "has been silent" in told[-1]
+        assert "has been silent" in messages[-1]
         return await drawing(request)
 
-    assert len(ask(claimed(engine, store, told), FOX)) == 1
-    assert told[-1].startswith("Another kernel (process 7 on elsewhere) asked for the same")
+    assert len(ask(claimed(engine, store, messages), FOX)) == 1
+    assert messages[-1].startswith("Another kernel (process 7 on elsewhere) asked for the same")
 
 
 def test_a_machine_that_gives_signs_of_life_is_waited_for(store, monkeypatch):
     monkeypatch.setattr(claims, "SILENCE", 0.3)
-    path, told, engine = claim_by(store, "elsewhere", 7), [], Counting()
+    path, messages, engine = claim_by(store, "elsewhere", 7), [], Counting()
 
     async def both():
-        asking = asyncio.create_task(claimed(engine, store, told)(FOX))
+        asking = asyncio.create_task(claimed(engine, store, messages)(FOX))
         for beat in range(10):
             await asyncio.sleep(0.1)
             os.utime(path, ns=(beat, beat))
@@ -231,7 +236,7 @@ def test_a_machine_that_gives_signs_of_life_is_waited_for(store, monkeypatch):
         return await asking
 
     assert len(asyncio.run(both())) == 1
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
 def test_a_claim_lives_as_long_as_its_call_and_beats(store, monkeypatch):
@@ -301,7 +306,7 @@ def test_of_three_that_take_over_at_once_one_holds_the_claim(
 ):
     """A slow kernel removes a dead one's claim; others come at whatever moments of that."""
     path = claim_by(store, platform.node(), a_process_that_has_ended())
-    said, held = claims._read, {}
+    found, held = claims._read, {}
 
     def take(who):
         if who == "the first":
@@ -339,7 +344,7 @@ def test_of_three_that_take_over_at_once_one_holds_the_claim(
 
     rename, link = os.rename, os.link
     at("before it looks")
-    assert said(path) is not None or held
+    assert found(path) is not None or held
     listen()
     claims.remove(path, "t")
     at("at the end")
@@ -408,12 +413,12 @@ store, kind = Store(Path(sys.argv[1]) / "store"), sys.argv[2]
 FOX, WOLF = (Request(prompt=prompt, model="flux-2.0") for prompt in ("a fox", "a wolf"))
 path = store.folder / "pending" / f"{key(FOX, provider='wire')}.claim"
 claims.SILENCE = 0.4
-said, counting = [], Counting()
+messages, counting = [], Counting()
 
 def asked(request):
-    recorder = Recorder(store, provider="wire", preview=lambda _: None, notify=said.append)
+    recorder = Recorder(store, provider="wire", preview=lambda _: None, notify=messages.append)
     replayed = Replayed(Recorded(counting, recorder), store, provider="wire")
-    return ask(Claimed(replayed, store, provider="wire", notify=said.append), request)
+    return ask(Claimed(replayed, store, provider="wire", notify=messages.append), request)
 
 asked(WOLF)
 dead = subprocess.Popen([sys.executable, "-c", ""])
@@ -444,7 +449,7 @@ finally:
     if sys.argv[3] != "disk":
         path.parent.chmod(0o755)
 assert len(counting.requests) == 2, "one for each"
-print(*said, sep="\\n")
+print(*messages, sep="\\n")
 """
 
 OLD = ["dead", "silent", "empty", "unreadable", "folder", "link", "pipe"]

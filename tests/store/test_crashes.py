@@ -28,11 +28,11 @@ def small(picture):
     return Preview(b"small " + picture.sha256[:8].encode(), "image/jpeg")
 
 
-def recorded(store, **said):
-    request = Request(**{"prompt": "a fox", "model": "flux-2.0"} | said)
-    said = []
-    ask(Recorded(drawing, Recorder(store, provider="wire", preview=small, notify=said.append)), request)
-    assert said == []
+def recorded(store, **options):
+    request = Request(**{"prompt": "a fox", "model": "flux-2.0"} | options)
+    options = []
+    ask(Recorded(drawing, Recorder(store, provider="wire", preview=small, notify=options.append)), request)
+    assert options == []
     return request
 
 
@@ -45,10 +45,10 @@ def replayed(store, request):
 
 def test_r30_a_kill_at_every_step_of_a_call_loses_only_that_call_and_leaves_it_in_the_journal(tmp_path):
     [line] = printed(started(Path(__file__).with_name("killed.py"), tmp_path, KILLS))
-    told = json.loads(line)
-    assert told["kills"] >= KILLS
-    assert told["seen"] == told["runs"] == told["takes"], "a request was sent twice"
-    assert all(steps > 10 for steps in told["steps"]), "each kind of call was killed at each of its steps"
+    content = json.loads(line)
+    assert content["kills"] >= KILLS
+    assert content["seen"] == content["runs"] == content["takes"], "a request was sent twice"
+    assert all(steps > 10 for steps in content["steps"]), "each kind of call was killed at each of its steps"
 
 
 # --- many kernels
@@ -66,8 +66,8 @@ from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recorder import Recorder
 
 folder, take, count = sys.argv[1:]
-said = []
-recorder = Recorder(Store(Path(folder)), provider="wire", preview=preview, notify=said.append)
+messages = []
+recorder = Recorder(Store(Path(folder)), provider="wire", preview=preview, notify=messages.append)
 engine = Recorded(drawing, recorder)
 request = Request(prompt="a fox", model="flux-2.0", take=take)
 
@@ -76,7 +76,7 @@ async def all_of_them():
         await engine(request.slice(sample))
 
 asyncio.run(all_of_them())
-print(said)
+print(messages)
 """
 
 

@@ -32,8 +32,8 @@ LOST = "3f2a9c1e-2222-4000-8000-000000000000"
 WAITING = "7f2a9c1e-2222-4000-8000-000000000000"
 
 
-def forgotten(store, *names, **said):
-    return forget(store, choose(store, names, **said))
+def forgotten(store, *names, **options):
+    return forget(store, choose(store, names, **options))
 
 
 def prompts(store):
@@ -76,15 +76,15 @@ def test_s51_nothing_of_a_prompt_is_left_in_the_folder(store, tmp_path):
     part.write_text(SENTINEL)
     os.utime(part, (NOW - 120, NOW - 120))
 
-    told = forgotten(store, prompt=SENTINEL.upper())
+    removed = forgotten(store, prompt=SENTINEL.upper())
 
     assert mentions(store.folder, SENTINEL) == []
     assert prompts(store) == ["another"]
     assert len(list(store.folder.glob("sheets/*/*"))) == 1
     report = verify(store, [tmp_path / "o.ipynb"])
     assert (report.problems, report.unnamed, report.unused) == ((), (), ())
-    assert str(told).startswith("Forgotten: 4 runs, 4 pictures (")
-    assert "Notebooks, git's history and IPython's history are not touched" in str(told)
+    assert str(removed).startswith("Forgotten: 4 runs, 4 pictures (")
+    assert "Notebooks, git's history and IPython's history are not touched" in str(removed)
     assert mentions(tmp_path, SENTINEL) == ["n.ipynb"]
 
 
@@ -111,8 +111,8 @@ def test_a_damaged_record_that_holds_the_prompt_goes_too_with_its_bytes(store, t
         if "another" not in path.read_text():
             path.write_bytes(path.read_bytes()[:-20])
     assert prompts(store) == ["another"]
-    told = forgotten(store, prompt=text)
-    assert "2 damaged files" in str(told)
+    report = forgotten(store, prompt=text)
+    assert "2 damaged files" in str(report)
     assert len(store.record_paths()) == 1
     assert verify(store).unnamed == ()
 
@@ -138,7 +138,7 @@ def test_all_is_all(store):
     assert not kept.exists()
 
 
-def test_all_leaves_the_bytes_that_somebody_may_just_be_recording(store):
+def test_all_leaves_bytes_that_may_just_be_being_recorded(store):
     record(store)
     fresh = store.keep(b"the record of it comes in a moment")
     forgotten(store, everything=True)
@@ -208,7 +208,7 @@ def test_by_age_and_the_newest_of_a_run_counts(store):
     assert prompts(store) == ["both", "nobody knows when", "young"]
 
 
-def test_everything_that_is_said_must_hold(store):
+def test_all_conditions_must_hold(store):
     for prompt, days in [("old fox", 91), ("young fox", 1), ("old cat", 91)]:
         record(store, prompt, created=int(NOW - days * DAY))
     forgotten(store, older="12w", prompt="fox")
@@ -228,15 +228,15 @@ def test_what_is_no_age_says_how_one_looks(text):
         age(text)
 
 
-def test_nothing_said_is_an_error_and_not_everything(store):
+def test_no_condition_is_an_error_and_not_everything(store):
     with pytest.raises(RequestError, match="Nothing says what to forget"):
         choose(store)
 
 
-@pytest.mark.parametrize("said", [{"prompt": ""}, {"prompt": " ", "older": "1d"}, {"older": ""}], ids=str)
-def test_what_is_empty_is_an_error_and_not_everything(store, said):
+@pytest.mark.parametrize("given", [{"prompt": ""}, {"prompt": " ", "older": "1d"}, {"older": ""}], ids=str)
+def test_what_is_empty_is_an_error_and_not_everything(store, given):
     with pytest.raises(RequestError, match=r"The text to look for is empty|'' is no age"):
-        choose(store, **said)
+        choose(store, **given)
 
 
 def test_a_call_on_its_way_stays_unless_it_is_named(store):
@@ -275,15 +275,15 @@ def test_it_works_where_no_byte_can_be_written(store, monkeypatch):
     assert prompts(store) == ["another"]
 
 
-def test_what_cannot_be_removed_is_said_and_the_rest_goes(store, monkeypatch):
+def test_what_cannot_be_removed_is_reported_and_the_rest_goes(store, monkeypatch):
     record(store, SENTINEL, n=2)
     stuck = store.record_paths()[0]
     unlink = Path.unlink
 
-    def sticking(path, **said):
+    def sticking(path, **options):
         if path == stuck:
             raise PermissionError(errno.EACCES, "Permission denied")
-        unlink(path, **said)
+        unlink(path, **options)
 
     monkeypatch.setattr(Path, "unlink", sticking)
     with pytest.raises(StoreError, match=r"1 file cannot be removed: .*Permission denied"):

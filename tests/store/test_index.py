@@ -59,8 +59,8 @@ def store(tmp_path, small):
     return opened(tmp_path / "store")
 
 
-def record(store, prompt="a fox", *, revised=None, created=MONDAY, provider="wire", **said):
-    request = Request(**{"prompt": prompt, "model": "flux-2.0"} | said)
+def record(store, prompt="a fox", *, revised=None, created=MONDAY, provider="wire", **options):
+    request = Request(**{"prompt": prompt, "model": "flux-2.0"} | options)
     recipe = Recipe(request=request, engine="wire", created=created, revised_prompt=revised)
     picture = Picture(b"a picture", "image/png", recipe)
     picture.__dict__["size"] = (1, 1)
@@ -71,7 +71,8 @@ def record(store, prompt="a fox", *, revised=None, created=MONDAY, provider="wir
 def listed(scanned):
     """What a scan says, in a form that can be compared."""
     return [
-        (path, said.reason if isinstance(said, Exception) else comparable(said)) for path, said, _ in scanned
+        (path, value.reason if isinstance(value, Exception) else comparable(value))
+        for path, value, _ in scanned
     ]
 
 
@@ -97,7 +98,7 @@ def index_files(store):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     [
         {},
         {"prompt": "“quoted”\n\\ \t \N{FOX FACE}", "size": "16:9", "quality": "hd", "take": "x", "sample": 7},
@@ -105,8 +106,8 @@ def index_files(store):
         {"provider": "lab", "created": 2**70},
     ],
 )
-def test_a_row_gives_back_the_entry_that_it_was_made_of(store, said):
-    path = record(store, **said)
+def test_a_row_gives_back_the_entry_that_it_was_made_of(store, value):
+    path = record(store, **value)
     entry = RECORDS.decode(path.read_bytes())
     row = row_of(path.name, path.read_bytes(), entry)
     again = Row(*json.loads(json.dumps(row)))
@@ -483,12 +484,12 @@ def test_what_is_forgotten_while_another_kernel_writes_its_index_does_not_come_b
     record(store, "another")
     write = indexing.files.write
 
-    def raced(path, data, **said):
+    def raced(path, data, **options):
         if path.suffix == ".idx" and Store(store.folder).record_paths():
             monkeypatch.setattr(indexing.files, "write", write)
             other = opened(store.folder, writing=False)
             forget(other, choose(other, prompt=SENTINEL))
-        write(path, data, **said)
+        write(path, data, **options)
 
     monkeypatch.setattr(indexing.files, "write", raced)
     store.index.table()
@@ -519,29 +520,29 @@ def test_no_file_is_removed_that_is_not_an_index_by_its_place_and_name(store, tm
 def asked_of(store):
     """What every query of a store says."""
 
-    def told(query, *args, **said):
+    def found(query, *args, **options):
         try:
-            return query(store, *args, **said)
+            return query(store, *args, **options)
         except RequestError as error:
             return str(error)
 
     names = [path.stem[:8] for path in Store(store.folder).record_paths()]
     missed = Unrecorded(store)
-    said = [
+    options = [
         [(run.name, run.request, run.note, run.count, run.procedural, run.created) for run in runs(store)],
-        *(told(history, text, limit=3) for text in ("", "FOX", "nothing")),
-        told(history, model="flux-2.0", since="2025-06-16", until="2025-06-17"),
-        *(told(find, [name]) for name in [*names, "0000", "zz"]),
-        *(told(choose, **each) for each in ({"prompt": "fox"}, {"older": "90d"}, {"everything": True})),
+        *(found(history, text, limit=3) for text in ("", "FOX", "nothing")),
+        found(history, model="flux-2.0", since="2025-06-16", until="2025-06-17"),
+        *(found(find, [name]) for name in [*names, "0000", "zz"]),
+        *(found(choose, **each) for each in ({"prompt": "fox"}, {"older": "90d"}, {"everything": True})),
         verify(store),
     ]
     for prompt in ("a fax", "wolves in the snow", "\N{FOX FACE}"):
         asked = Request(prompt=prompt, model="flux-2.0", size="1:1", sample=3)
-        said.append(nearest_recording(asked, store))
+        options.append(nearest_recording(asked, store))
         with pytest.raises(NotRecordedError) as error:
             ask(missed, asked)
-        said.append(str(error.value))
-    return said
+        options.append(str(error.value))
+    return options
 
 
 def test_every_query_says_the_same_with_an_index_and_without(store):

@@ -33,8 +33,8 @@ def box(store, voter="", at=1_764_000_000):
     return Box(store, voter, clock=lambda: at)
 
 
-def score(picture, value=0.5, **said):
-    return Score(**{"image": picture.sha256, "metric": "sharpness", "version": "1", "value": value} | said)
+def score(picture, value=0.5, **options):
+    return Score(**{"image": picture.sha256, "metric": "sharpness", "version": "1", "value": value} | options)
 
 
 def test_a_score_is_read_by_picture_metric_and_version(store, foxes):
@@ -186,7 +186,7 @@ def test_a_picture_that_another_run_has_keeps_its_scores_and_votes(store, foxes)
     assert votes(store) == [vote]
 
 
-def test_forgetting_everything_forgets_what_was_said_of_unrecorded_pictures(store, foxes):
+def test_forgetting_everything_forgets_the_marks_of_unrecorded_pictures(store, foxes):
     write(store, Score(image="d" * 64, metric="m", version="1", value=1))
     box(store).cast(left="d" * 64, right="e" * 64, answer="left")
     assert [name for name in verify(store).unnamed if name.startswith("scores/")]
@@ -256,14 +256,14 @@ def test_a_pack_with_judgements_of_other_pictures_is_refused(store, judged, foxe
     if room == "scores":
         path = SCORES.path(store, score(foxes[0]).name)
         files[f"beluga_store/scores/{path.parent.name}/{path.name}"] = path.read_bytes()
-        told = "its scores are of other pictures"
+        found = "its scores are of other pictures"
     else:
         [name] = [each for each in files if "/votes/" in each]
         files[name] += b"\n"
-        told = "does not hold what its name says"
+        found = "does not hold what its name says"
     with zipfile.ZipFile(tmp_path / "changed.zip", "w") as zipped:
         for name, data in files.items():
             zipped.writestr(name, data)
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match=found):
         unpack(tmp_path / "changed.zip", Store(tmp_path / "new"), into=tmp_path / "new")
     assert not (tmp_path / "new").exists()

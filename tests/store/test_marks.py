@@ -51,7 +51,7 @@ def test_a_mark_that_says_nothing_is_no_file(store):
     assert MARKS.paths(store) == []
 
 
-def test_a_note_has_a_limit_and_a_folder_that_cannot_be_written_is_said(store, tmp_path):
+def test_a_note_has_a_limit_and_a_folder_that_cannot_be_written_is_reported(store, tmp_path):
     with pytest.raises(RequestError, match="4,001 characters"):
         marks.write(store, Mark(picture="ab" * 32, note="x" * (LONGEST_NOTE + 1)))
     (tmp_path / "file").write_text("")
@@ -70,9 +70,9 @@ def test_a_note_has_a_limit_and_a_folder_that_cannot_be_written_is_said(store, t
     ],
 )
 def test_s38_what_is_no_mark_is_unusable(change):
-    said = {"schema": 1, "picture": "ab" * 32, "favourite": True, "note": ""} | change
+    content = {"schema": 1, "picture": "ab" * 32, "favourite": True, "note": ""} | change
     with pytest.raises(CorruptFileError):
-        MARKS.decode(json.dumps(said).encode())
+        MARKS.decode(json.dumps(content).encode())
     for rubbish in (b"", b"[]", b"{}", b"\xff", b"[" * 100_000):
         with pytest.raises(CorruptFileError):
             MARKS.decode(rubbish)
@@ -124,7 +124,7 @@ def test_marks_travel_with_their_pictures_and_no_others_do(store, tmp_path):
     assert again.read_bytes() == packed.read_bytes()
 
 
-def test_what_is_said_here_outlives_what_a_pack_says(store, tmp_path):
+def test_a_mark_made_here_outlives_that_of_a_pack(store, tmp_path):
     fox = record(store, "a fox")
     marked(store, fox, "theirs")
     packed = pack(store, notebook(tmp_path / "a" / "foxes.ipynb", fox)).path

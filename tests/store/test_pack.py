@@ -78,12 +78,12 @@ def written(path, files):
     return path
 
 
-def refused(path, there, told, hint="Nothing was written."):
+def refused(path, there, messages, hint="Nothing was written."):
     """Unpacking fails with this, in two lines, and writes nothing."""
     before = everything(there.parent)
     with pytest.raises(StoreError) as caught:
         arrived(path, there)
-    assert told in caught.value.message, caught.value.message
+    assert messages in caught.value.message, caught.value.message
     assert caught.value.hint == hint
     assert everything(there.parent) == before
 
@@ -99,9 +99,9 @@ def test_a_pack_holds_the_notebook_and_just_what_it_shows(store, whales):
         provider="wire",
     )
     pending.mark_unknown(store, call, "It was interrupted.")
-    told = pack(store, whales)
-    assert (told.path, told.pictures) == (whales.with_suffix(".zip"), 4)
-    files = entries(told.path)
+    found = pack(store, whales)
+    assert (found.path, found.pictures) == (whales.with_suffix(".zip"), 4)
+    files = entries(found.path)
     rooms = [name.split("/")[1] for name in files if name.startswith("beluga_store/")]
     assert {room: rooms.count(room) for room in rooms} == {
         "blobs": 9,
@@ -138,13 +138,13 @@ def test_the_labelled_sheet_of_another_notebook_stays_at_home(store, whales):
 
 
 def test_a_pack_holds_nothing_of_the_machine(store, packed):
-    said = [json.loads(data) for name, data in entries(packed).items() if "/records/" in name]
-    assert {name for each in said for name in each} == {
+    content = [json.loads(data) for name, data in entries(packed).items() if "/records/" in name]
+    assert {name for each in content for name in each} == {
         *("schema", "key", "op", "provider", "take", "sample", "request", "inputs"),
         *("image", "preview", "response"),
     }
     for machine in (str(store.folder), str(Path.home()), platform.node(), str(os.getpid())):
-        assert f'"{machine}' not in json.dumps(said)
+        assert f'"{machine}' not in json.dumps(content)
     with zipfile.ZipFile(packed) as zipped:
         assert {info.date_time for info in zipped.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
@@ -165,8 +165,8 @@ def test_the_same_bytes_under_another_prompt_stay_at_home(store, tmp_path):
     other = replace(entry.recipe, request=replace(entry.request, prompt=SENTINEL))
     picture = replace(shown.pictures[0], recipe=other)
     store.write(picture, picture.preview, provider="wire")
-    told = pack(store, notebook(tmp_path / "a" / "n.ipynb", shown))
-    assert SENTINEL not in str(entries(told.path))
+    found = pack(store, notebook(tmp_path / "a" / "n.ipynb", shown))
+    assert SENTINEL not in str(entries(found.path))
 
 
 def test_all_pictures_that_are_shown_and_not_recorded_are_listed(store, whales):
@@ -186,9 +186,9 @@ def test_damaged_bytes_are_not_packed_and_no_half_zip_is_left(store, whales):
     assert sorted(path.name for path in whales.parent.iterdir()) == ["store", "whales.ipynb"]
 
 
-def listed(name, **said):
+def listed(name, **options):
     info = zips.new(name)
-    for field, value in said.items():
+    for field, value in options.items():
         setattr(info, field, value)
     return info
 
@@ -215,9 +215,9 @@ NOT_OURS = {
 
 @pytest.mark.parametrize("what", NOT_OURS)
 def test_a_zip_with_anything_that_we_would_not_have_written_is_not_overwritten(store, whales, packed, what):
-    name, said = NOT_OURS[what]
+    name, found = NOT_OURS[what]
     with zipfile.ZipFile(packed, "a") as zipped:
-        zipped.writestr(listed(name, **said), b"years of work")
+        zipped.writestr(listed(name, **found), b"years of work")
     before = packed.read_bytes()
     with pytest.raises(StoreError, match=r"whales\.zip is there already, and is no pack"):
         pack(store, whales)
@@ -242,7 +242,7 @@ def test_a_zip_that_lacks_the_notebook_or_the_store_is_not_overwritten(store, wh
 
 
 @pytest.mark.parametrize("place", range(4, 46))
-def test_a_zip_whose_list_is_damaged_is_not_overwritten_or_told_raw(store, whales, packed, place):
+def test_a_zip_whose_list_is_damaged_is_not_overwritten_or_reported_raw(store, whales, packed, place):
     """Among others, one that needs version 9.9 of the format to be read."""
     whole = packed.read_bytes()
     data = bytearray(whole)
@@ -257,7 +257,7 @@ def test_a_zip_whose_list_is_damaged_is_not_overwritten_or_told_raw(store, whale
 
 
 @pytest.mark.parametrize("name", [".", "..", "/", "", "a.txt", "a\0.ipynb", "gone.ipynb"])
-def test_what_names_no_notebook_is_told_in_two_lines(store, name):
+def test_what_names_no_notebook_is_reported_in_two_lines(store, name):
     with pytest.raises(StoreError) as caught:
         pack(store, Path(name))
     assert len(caught.value.lines()) == 2
@@ -430,8 +430,8 @@ def test_a_sheet_under_another_name_is_refused(packed, there):
 
 
 def test_a_sheet_of_other_pictures_is_refused(packed, there):
-    said = {"schema": 1, "of": ["0" * 64], "sheet": {"sha256": "1" * 64, "media_type": "image/png"}}
-    data = json.dumps(said).encode()
+    content = {"schema": 1, "of": ["0" * 64], "sheet": {"sha256": "1" * 64, "media_type": "image/png"}}
+    data = json.dumps(content).encode()
     name = SHEETS.decode(data).name
     written(packed, [*entries(packed).items(), (f"beluga_store/sheets/{name[:2]}/{name}.json", data)])
     refused(packed, there, "its sheets are of other pictures")
@@ -446,8 +446,8 @@ def test_a_format_that_this_version_does_not_read_is_refused(packed, there):
 def test_what_is_missing_is_refused(packed, there, room):
     files = entries(packed)
     del files[next(name for name in files if f"/{room}/" in name)]
-    told = {"records": "it lacks records of what its notebook shows"}
-    refused(written(packed, files.items()), there, told.get(room, "are not the ones that its"))
+    problem = {"records": "it lacks records of what its notebook shows"}
+    refused(written(packed, files.items()), there, problem.get(room, "are not the ones that its"))
 
 
 def test_a_record_that_the_notebook_does_not_need_is_refused(store, packed, there):
@@ -581,10 +581,10 @@ def test_a_cell_asks_for_the_prompt_that_it_holds(source, prompt, asked):
 def test_what_a_cell_asks_for_and_does_not_show_is_packed_too(store, tmp_path, there):
     (tmp_path / "a").mkdir()
     path = notebook(tmp_path / "a" / "quiet.ipynb", record(store, "a whale"))
-    said = json.loads(path.read_text())
+    content = json.loads(path.read_text())
     cell = {"cell_type": "code", "metadata": {}, "execution_count": 1, "outputs": []}
-    said["cells"].append(cell | {"source": ["fox = %beluga a silent fox"]})
-    path.write_text(json.dumps(said))
+    content["cells"].append(cell | {"source": ["fox = %beluga a silent fox"]})
+    path.write_text(json.dumps(content))
     for prompt in ("a silent fox", "nobody's business"):
         record(store, prompt)
     store.write_refusal(

@@ -33,8 +33,8 @@ def small(picture):
     return Preview(b"small " + picture.sha256[:8].encode(), "image/jpeg")
 
 
-def auto(engine, store, said):
-    recorded = Recorded(engine, Recorder(store, provider="wire", preview=small, notify=said.append))
+def auto(engine, store, messages):
+    recorded = Recorded(engine, Recorder(store, provider="wire", preview=small, notify=messages.append))
     return Replayed(recorded, store, provider="wire")
 
 
@@ -54,10 +54,10 @@ from beluga_nb.engines.replayed import Replayed
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 WOLF = replace(FOX, prompt="a wolf")
-store, said = Store(Path(sys.argv[1])), []
+store, messages = Store(Path(sys.argv[1])), []
 
 def auto(engine, store=store):
-    recorded = Recorded(engine, Recorder(store, provider="wire", preview=preview, notify=said.append))
+    recorded = Recorded(engine, Recorder(store, provider="wire", preview=preview, notify=messages.append))
     return Replayed(recorded, store, provider="wire")
 
 def files(folder):
@@ -81,29 +81,29 @@ async def drawing_large(request):
     return Result.of(request, pictures, engine="large")
 
 assert ask(auto(drawing), FOX) == ask(drawing, FOX)
-assert said == []
+assert messages == []
 before = files(store.folder)
 limit()
 
 result = ask(auto(drawing_large), replace(WOLF, n=2))
 assert [picture.image.size for picture in result.pictures] == [(700, 700)] * 2
-print(*said, sep="\\n")
+print(*messages, sep="\\n")
 assert {path: data for path, data in files(store.folder).items() if path in before} == before
 assert not list(store.folder.glob("tmp/*"))
 assert ask(auto(drawing_large), FOX) == ask(drawing, FOX), "the older record answers"
 
 cramp()
-said.clear()
+messages.clear()
 assert ask(auto(drawing), WOLF) == ask(drawing, WOLF)
-print(*said, sep="\\n")
+print(*messages, sep="\\n")
 assert {path: data for path, data in files(store.folder).items() if path.parent.name != "pending"} == before
 assert [call.request.n for call in pending.calls(store)] == [2], "whose pictures are not recorded"
 
 free()
 shutil.rmtree(store.folder / "blobs")  # what is not wanted can be removed
-said.clear()
+messages.clear()
 assert ask(auto(drawing), WOLF) == ask(drawing, WOLF)
-assert said == []
+assert messages == []
 assert store.has(WOLF, provider="wire")
 """
 
@@ -179,9 +179,9 @@ def become_someone():
 
 def look():
     assert ask(auto(drawing), FOX) == ask(drawing, FOX)
-    assert said == [], "a replay needs no right to write"
+    assert messages == [], "a replay needs no right to write"
     assert ask(auto(drawing), WOLF) == ask(drawing, WOLF)
-    print(*said, sep="\\n")
+    print(*messages, sep="\\n")
     assert files(store.folder) == before
 """
 
@@ -196,8 +196,8 @@ every(0o777, 0o666, 0)
 become_someone()
 if store.folder.stat().st_uid == os.geteuid():  # who is not root can make none, but knows one
     store = Store(Path("/"))
-    ask(Recorded(drawing, Recorder(store, provider="wire", preview=preview, notify=said.append)), WOLF)
-    print(said[0].replace(" ().", " (store)."))
+    ask(Recorded(drawing, Recorder(store, provider="wire", preview=preview, notify=messages.append)), WOLF)
+    print(messages[0].replace(" ().", " (store)."))
 else:
     look()
 """
@@ -250,10 +250,10 @@ def test_a_folder_that_was_there_keeps_its_mode(tmp_path, mode, found):
     if found != "empty":
         (folder / {"a store": "store.json", "no store": "thesis"}[found]).write_text('{"schema":1}\n')
     folder.chmod(mode)
-    said = []
-    ask(auto(drawing, Store(folder), said), FOX)
+    messages = []
+    ask(auto(drawing, Store(folder), messages), FOX)
     assert oct(folder.stat().st_mode & 0o7777) == oct(mode)
-    assert bool(said) == (found == "no store")
+    assert bool(messages) == (found == "no store")
 
 
 # --- links that lead out
@@ -284,12 +284,12 @@ def test_nothing_is_written_or_removed_where_a_link_leads_out(store, outside, ro
     store.folder.mkdir()
     (store.folder / "store.json").write_text('{"schema":1}\n')
     (store.folder / room).symlink_to(outside)
-    said = []
-    recorded = Recorded(drawing, Recorder(store, provider="wire", preview=small, notify=said.append))
+    messages = []
+    recorded = Recorded(drawing, Recorder(store, provider="wire", preview=small, notify=messages.append))
     assert ask(recorded, FOX) == ask(drawing, FOX)
     assert names(outside) == ["thesis"]
-    told = [f"Pictures cannot be recorded: a link leads out of the store (store). {HINT}"]
-    assert said == (told if room != "tmp" else []), "what is written lies beside tmp then"
+    lines = [f"Pictures cannot be recorded: a link leads out of the store (store). {HINT}"]
+    assert messages == (lines if room != "tmp" else []), "what is written lies beside tmp then"
 
 
 @pytest.mark.parametrize("room", ["records", "blobs"])
@@ -341,7 +341,7 @@ def test_a_link_that_leads_to_itself_is_damage_and_no_crash(store):
 def test_a_store_that_is_itself_a_link_is_a_store(store, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     store.folder.symlink_to(tmp_path / "elsewhere")
-    said = []
-    ask(auto(drawing, store, said), FOX)
-    assert said == []
+    messages = []
+    ask(auto(drawing, store, messages), FOX)
+    assert messages == []
     assert store.read(FOX, provider="wire").data == drawn(FOX, 0)

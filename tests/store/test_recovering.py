@@ -23,8 +23,8 @@ def store(tmp_path):
     return Store(tmp_path / "store")
 
 
-def address(sample, **said):
-    return Address(**{"sample": sample, "url": f"https://cdn.example/{sample}", "engine": "wire"} | said)
+def address(sample, **options):
+    return Address(**{"sample": sample, "url": f"https://cdn.example/{sample}", "engine": "wire"} | options)
 
 
 async def unfetched(request):
@@ -119,7 +119,7 @@ def test_what_was_left_by_one_provider_is_not_anothers(store):
     assert fetch.asked == []
 
 
-def test_what_was_said_of_a_picture_stays_with_it(store):
+def test_the_marks_of_a_picture_stay_with_it(store):
     call = pending.begin(store, FOX.as_call(), provider="wire")
     words = {"engine": "procedural", "created": 7, "revised_prompt": "a red fox"}
     pending.mark_unknown(store, call, "It was not fetched.", [address(0, **words)])

@@ -36,8 +36,8 @@ FOX = Request(prompt="a fox", model="flux-2.0")
 HALF = drawn(FOX, 0)[:60]
 
 
-def asked(n=1, sample=0, **said):
-    return Request(**{"prompt": "a fox", "model": "flux-2.0", "n": n, "sample": sample} | said)
+def asked(n=1, sample=0, **options):
+    return Request(**{"prompt": "a fox", "model": "flux-2.0", "n": n, "sample": sample} | options)
 
 
 def small(picture):
@@ -55,8 +55,8 @@ def unwritable(tmp_path):
     return Store(tmp_path / "file")
 
 
-def auto(engine, store, said=None, provider="wire", preview=small):
-    notify = (said if said is not None else []).append
+def auto(engine, store, messages=None, provider="wire", preview=small):
+    notify = (messages if messages is not None else []).append
     return Replayed(
         Recorded(engine, Recorder(store, provider=provider, preview=preview, notify=notify)),
         store,
@@ -272,12 +272,12 @@ def test_what_arrived_of_an_incomplete_answer_is_recorded_and_the_rest_is_asked_
 
 def test_an_incomplete_answer_says_the_same_with_and_without_a_recording(store):
     bare, recorded = all_but_the_second, auto(all_but_the_second, store)
-    said = []
+    messages = []
     for engine in (bare, recorded):
         with pytest.raises(IncompleteError) as caught:
             ask(engine, asked(3))
-        said.append(str(caught.value))
-    assert said[0] == said[1]
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
 
 
 async def broken(request):
@@ -310,46 +310,46 @@ def test_the_bytes_of_a_broken_picture_among_good_ones_are_kept_and_named(store)
     )
 
 
-def test_a_store_that_cannot_be_written_is_told_and_the_pictures_are_passed_on(unwritable, said):
-    assert ask(auto(drawing, unwritable, said), asked(2)) == ask(drawing, asked(2))
-    assert said == [
+def test_a_store_that_cannot_be_written_is_reported_and_the_pictures_are_passed_on(unwritable, messages):
+    assert ask(auto(drawing, unwritable, messages), asked(2)) == ask(drawing, asked(2))
+    assert messages == [
         "Pictures cannot be recorded: file is no folder (file). They are in the result: save them with"
         " .save(), then mend the folder or set BELUGA_STORE."
     ]
 
 
-def test_a_broken_picture_survives_a_store_that_cannot_be_written(unwritable, said):
+def test_a_broken_picture_survives_a_store_that_cannot_be_written(unwritable, messages):
     with pytest.raises(InvalidImageError) as caught:
-        ask(auto(broken, unwritable, said), FOX)
+        ask(auto(broken, unwritable, messages), FOX)
     assert caught.value.data == HALF
     assert caught.value.hint == "It may have been billed."
-    assert len(said) == 2
-    assert said[1].startswith("The bytes of a broken picture are not kept: ")
+    assert len(messages) == 2
+    assert messages[1].startswith("The bytes of a broken picture are not kept: ")
 
 
-def test_good_pictures_survive_a_broken_one_and_a_store_that_cannot_be_written(unwritable, said):
+def test_good_pictures_survive_a_broken_one_and_a_store_that_cannot_be_written(unwritable, messages):
     with pytest.raises(IncompleteError) as caught:
-        ask(auto(half_broken, unwritable, said), asked(2))
+        ask(auto(half_broken, unwritable, messages), asked(2))
     assert caught.value.result.pictures[0].data == drawn(FOX, 0)
 
 
-def test_a_preview_that_fails_loses_no_picture(store, said):
+def test_a_preview_that_fails_loses_no_picture(store, messages):
     def failing(picture):
         raise ValueError("no such mode")
 
-    assert ask(auto(drawing, store, said, preview=failing), FOX) == ask(drawing, FOX)
+    assert ask(auto(drawing, store, messages, preview=failing), FOX) == ask(drawing, FOX)
     assert ask(replaying(store), FOX) == ask(drawing, FOX)
-    assert said == ["A picture has no preview (ValueError: no such mode). It is recorded all the same."]
+    assert messages == ["A picture has no preview (ValueError: no such mode). It is recorded all the same."]
 
 
-def test_bytes_that_are_no_picture_lose_no_other(store, said):
+def test_bytes_that_are_no_picture_lose_no_other(store, messages):
     async def odd(request):
         return Result.of(request, [ImagePayload(b"GIF89a"), ImagePayload(drawn(request, 1))], engine="x")
 
-    result = ask(auto(odd, store, said), asked(2))
+    result = ask(auto(odd, store, messages), asked(2))
     assert [picture.data for picture in result.pictures] == [b"GIF89a", drawn(FOX, 1)]
     assert store.read(FOX.slice(1), provider="wire").data == drawn(FOX, 1)
-    assert any("no readable PNG" in words for words in said)
+    assert any("no readable PNG" in words for words in messages)
 
 
 def test_an_error_is_neither_recorded_nor_changed(store):
@@ -398,12 +398,12 @@ async def declining(request):
 
 def test_a_declined_prompt_is_recorded_and_declined_again_without_asking(store):
     counting = Counting(declining)
-    said = []
+    messages = []
     for engine in (auto(counting, store), auto(counting, store), replaying(store)):
         with pytest.raises(APIStatusError) as caught:
             ask(engine, asked(2))
-        said.append((str(caught.value), vars(caught.value)))
-    assert said[0] == said[1] == said[2]
+        messages.append((str(caught.value), vars(caught.value)))
+    assert messages[0] == messages[1] == messages[2]
     assert len(counting.requests) == 1
     assert {(entry.request.sample, entry.image) for entry in store.entries()} == {(0, None), (1, None)}
 
@@ -548,10 +548,10 @@ def test_a_call_that_is_stopped_while_it_is_written_down_leaves_no_mark(store):
     writing, go_on = threading.Event(), threading.Event()
 
     class Slow(Store):
-        def write_json(self, path, said):
+        def write_json(self, path, given):
             writing.set()
             assert go_on.wait(10)
-            super().write_json(path, said)
+            super().write_json(path, given)
 
     async def interrupted():
         asking = asyncio.create_task(auto(drawing, Slow(store.folder))(FOX))
@@ -587,16 +587,16 @@ async def drawing_slowly(request):
     return await drawing(request)
 
 
-def test_what_two_kernels_bought_for_the_same_request_is_kept_twice(store, said):
+def test_what_two_kernels_bought_for_the_same_request_is_kept_twice(store, messages):
     async def meanwhile(request):
         """An engine that, while it answers, is overtaken by another kernel."""
         await auto(drawing, store)(request)
         return Result.of(request, [ImagePayload(drawn(request, 77))], engine="wire")
 
-    (picture,) = ask(auto(meanwhile, store, said), FOX).pictures
+    (picture,) = ask(auto(meanwhile, store, messages), FOX).pictures
     assert picture.data == drawn(FOX, 77)
     assert picture.recipe.request.take == "2"
-    assert said == ["Another kernel has recorded the same; this one is kept as take 2."]
+    assert messages == ["Another kernel has recorded the same; this one is kept as take 2."]
     assert ask(replaying(store), FOX) == ask(drawing, FOX)
     assert ask(replaying(store), asked(take="2")).pictures[0].data == picture.data
 

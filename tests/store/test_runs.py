@@ -144,18 +144,18 @@ def test_the_beginning_of_a_name_is_enough_while_it_is_clear(store):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("3f2", "'3f2' is too short for the name of a run"),
         ("ffff00", "There is no run 'ffff00'"),
         ("3f2a9c1e", "2 runs begin with '3f2a9c1e'"),
     ],
 )
-def test_a_name_that_is_not_clear_is_an_error(store, name, told):
+def test_a_name_that_is_not_clear_is_an_error(store, name, expected):
     record(store)
     lost(store)
     lost(store, run="3f2a9c1e-1111-4000-8000-000000000000")
-    with pytest.raises(RequestError, match=told):
+    with pytest.raises(RequestError, match=expected):
         find(store, [name])
 
 

@@ -58,7 +58,7 @@ KINDS = ["a file", "a pipe", "a socket", "a link out", "a dangling link", "a lin
 def test_whatever_stands_in_the_place_of_a_room_three_runs_buy_at_most_once_and_nothing_is_written_there(
     room, kind, tmp_path
 ):
-    store, outside, told, got = tmp_path / "beluga_store", tmp_path / "outside", [], []
+    store, outside, messages, got = tmp_path / "beluga_store", tmp_path / "outside", [], []
     store.mkdir()
     (store / "store.json").write_text('{"schema":1}\n')
     odd(kind, store / room, outside)
@@ -67,7 +67,7 @@ def test_whatever_stands_in_the_place_of_a_room_three_runs_buy_at_most_once_and_
         environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url, "BELUGA_MODEL": "flux-2.0"}
         for _ in range(3):
             try:
-                session = Session(environ=environ, folder=tmp_path, notify=told.append)
+                session = Session(environ=environ, folder=tmp_path, notify=messages.append)
                 got += session.generate("a fox").pictures
             except BelugaError as error:
                 assert len(error.lines()) <= 2  # noqa: PT017  not each of them fails
@@ -75,7 +75,7 @@ def test_whatever_stands_in_the_place_of_a_room_three_runs_buy_at_most_once_and_
         assert server.count("POST") == (0 if room == "records" and "link" in kind else 1)
         assert bool(got) == bool(server.count("POST"))
     assert {picture.data for picture in got} <= {PICTURE}
-    assert all("\n" not in words for words in told)
+    assert all("\n" not in words for words in messages)
     assert seen(store / room) == before
     assert not outside.exists() or list(outside.iterdir()) == []
 

@@ -55,7 +55,7 @@ def test_an_empty_or_missing_store_says_that_nothing_is_recorded(store):
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "expected"),
     [
         (lambda text: text[:100], "it is damaged (JSONDecodeError)"),
         (lambda _: "", "it is damaged (JSONDecodeError)"),
@@ -71,11 +71,11 @@ def test_an_empty_or_missing_store_says_that_nothing_is_recorded(store):
     ],
     ids=["cut", "empty", "foreign", "another prompt", "newer", "a path", "deep", "a pickle"],
 )
-def test_a_record_that_cannot_be_used_is_named(store, damage, told):
+def test_a_record_that_cannot_be_used_is_named(store, damage, expected):
     record(store)
     [path] = store.record_paths()
     path.write_text(damage(path.read_text()))
-    assert problems(store) == [f"{place(path)}: {told}"]
+    assert problems(store) == [f"{place(path)}: {expected}"]
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"], ids=["picture", "preview"])
@@ -123,12 +123,12 @@ def test_a_link_out_of_the_store_is_not_followed(store, tmp_path):
     assert problems(store) == [f"{place(path)}: a link leads out of the store"]
 
 
-@pytest.mark.parametrize("damage", [lambda said: said["of"].reverse(), lambda said: said.clear()])
+@pytest.mark.parametrize("damage", [lambda content: content["of"].reverse(), lambda content: content.clear()])
 def test_a_damaged_sheet_is_named(store, whales, damage):
     [path] = store.folder.glob("sheets/*/*.json")
-    said = json.loads(path.read_text())
-    damage(said)
-    path.write_text(json.dumps(said))
+    content = json.loads(path.read_text())
+    damage(content)
+    path.write_text(json.dumps(content))
     assert [each.partition(": it is damaged")[0] for each in problems(store)] == [place(path)]
 
 
@@ -188,43 +188,43 @@ def test_a_hash_that_is_not_recorded_is_a_problem_with_its_place(store, whales):
 
 
 def test_a_hash_of_other_bytes_of_the_store_is_not_enough(store, whales):
-    said = json.loads(store.record_paths()[0].read_text())
-    whales.write_text(whales.read_text().replace(said["image"]["sha256"], said["preview"]["sha256"]))
-    assert f"sha256:{said['preview']['sha256']} is not recorded" in problems(store, whales)[0]
+    content = json.loads(store.record_paths()[0].read_text())
+    whales.write_text(whales.read_text().replace(content["image"]["sha256"], content["preview"]["sha256"]))
+    assert f"sha256:{content['preview']['sha256']} is not recorded" in problems(store, whales)[0]
 
 
 def test_a_hash_in_the_html_counts_as_well(store, tmp_path):
     path = notebook(tmp_path / "n.ipynb", record(store))
-    said = json.loads(path.read_text())
-    said["cells"][0]["outputs"][0]["data"] = {"text/html": ["<i>sha256:", "0" * 64, "</i>"]}
-    path.write_text(json.dumps(said))
+    content = json.loads(path.read_text())
+    content["cells"][0]["outputs"][0]["data"] = {"text/html": ["<i>sha256:", "0" * 64, "</i>"]}
+    path.write_text(json.dumps(content))
     assert problems(store, path) == [f"n.ipynb, cell 1, output 1: sha256:{'0' * 64} is not recorded"]
 
 
 @pytest.mark.parametrize("cell", [0, 1], ids=["one picture", "a sheet of three"])
 def test_a_shown_picture_that_is_not_the_recorded_preview_is_a_problem(store, whales, cell):
-    said = json.loads(whales.read_text())
-    data = said["cells"][cell]["outputs"][0]["data"]
+    content = json.loads(whales.read_text())
+    data = content["cells"][cell]["outputs"][0]["data"]
     assert hashlib.sha256(base64.b64decode(data["image/jpeg"])).hexdigest() in str(everything(store.folder))
     data["image/jpeg"] = base64.b64encode(b"another").decode()
-    whales.write_text(json.dumps(said))
+    whales.write_text(json.dumps(content))
     assert problems(store, whales) == [
         f"whales.ipynb, cell {cell + 1}, output 1: it shows another preview than the recorded one"
     ]
 
 
 def test_text_in_lines_and_images_with_line_breaks_are_read_as_jupyter_writes_them(store, whales):
-    said = json.loads(whales.read_text())
-    for cell in said["cells"]:
+    content = json.loads(whales.read_text())
+    for cell in content["cells"]:
         data = cell["outputs"][0]["data"]
         data["text/plain"] = data["text/plain"].splitlines(keepends=True)
         data["image/jpeg"] = data["image/jpeg"][:76] + "\n" + data["image/jpeg"][76:] + "\n"
-    whales.write_text(json.dumps(said))
+    whales.write_text(json.dumps(content))
     assert problems(store, whales) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("", "broken.ipynb is no notebook"),
         ("[]", "broken.ipynb is no notebook"),
@@ -233,12 +233,12 @@ def test_text_in_lines_and_images_with_line_breaks_are_read_as_jupyter_writes_th
         (None, "broken.ipynb cannot be read: No such file"),
     ],
 )
-def test_what_is_no_notebook_is_a_problem(store, tmp_path, text, told):
+def test_what_is_no_notebook_is_a_problem(store, tmp_path, text, expected):
     path = tmp_path / "broken.ipynb"
     if text is not None:
         path.write_text(text)
     [problem] = problems(store, path)
-    assert told in problem
+    assert expected in problem
 
 
 def test_what_no_notebook_shows_is_reported_and_no_problem(store, whales):

@@ -29,8 +29,8 @@ def test_a_notebook_says_what_its_pictures_weigh_and_where(tmp_path):
     )
     weight = weigh(path)
     assert (weight.size, weight.pictures) == (path.stat().st_size, 3)
-    told = "study.ipynb, as it was saved: 4.00 MB, of which 4.00 MB are 3 pictures; heaviest: cell 3 2.50 MB"
-    assert str(weight).startswith(told)
+    found = "study.ipynb, as it was saved: 4.00 MB, of which 4.00 MB are 3 pictures; heaviest: cell 3 2.50 MB"
+    assert str(weight).startswith(found)
 
 
 def test_a_notebook_without_pictures_says_so(tmp_path):

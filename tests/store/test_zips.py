@@ -95,7 +95,7 @@ def zip_of(path, files, compression=zipfile.ZIP_DEFLATED):
 
 
 @pytest.mark.posix
-def test_a_pack_that_somebody_zipped_again_is_taken(packed, tmp_path):
+def test_a_pack_that_was_zipped_again_is_accepted(packed, tmp_path):
     lines, files = unpacked(zip_of(tmp_path / "b.zip", contents(packed).items()), tmp_path)
     assert lines[0].endswith("and 2 recordings that it needs")
     assert "a.ipynb" in files
@@ -124,9 +124,9 @@ BLANKS = {
 def with_source(packed, source):
     """The files of a pack, whose notebook has a further cell of that source."""
     files = contents(packed)
-    said = json.loads(files["a.ipynb"])
-    said["cells"].append({"cell_type": "code", "source": source, "metadata": {}, "outputs": []})
-    files["a.ipynb"] = json.dumps(said).encode()
+    content = json.loads(files["a.ipynb"])
+    content["cells"].append({"cell_type": "code", "source": source, "metadata": {}, "outputs": []})
+    files["a.ipynb"] = json.dumps(content).encode()
     return files
 
 
@@ -263,14 +263,14 @@ def test_entries_that_are_the_same_bytes_are_refused(count, tmp_path):
     data = b" " * 1_000_000
     name = b"beluga_store/records/ab/%s.json"
     names = [name % (b"ab" + b"%062x" % number) for number in range(count)]
-    said = (b"PK\3\4", 20, 0, 8, 0, 33, checksum(data), len(deflated(data)), len(data))
-    local = struct.pack("<4s5H3I2H", *said, len(names[0]), 0)
+    head = (b"PK\3\4", 20, 0, 8, 0, 33, checksum(data), len(deflated(data)), len(data))
+    local = struct.pack("<4s5H3I2H", *head, len(names[0]), 0)
     body = local + names[0] + deflated(data)
     listed = b"".join(entry(each, 0, data, len(data)) for each in names)
     file = tmp_path / "b.zip"
     file.write_bytes(body + listed + end_of(listed, count, len(body)))
-    told = refused(file, tmp_path)
-    assert "overlaps" in told or "too large" in told or "damaged (BadZipFile)" in told
+    found = refused(file, tmp_path)
+    assert "overlaps" in found or "too large" in found or "damaged (BadZipFile)" in found
 
 
 @pytest.mark.posix
@@ -367,8 +367,8 @@ SECOND_NAMES = [
 def with_second_name(name, second):
     """A file of a zip that gives another name in a Unicode Path field, where Python reads it from 3.12 on."""
     info = zipfile.ZipInfo(name)
-    said = b"\1" + struct.pack("<L", zlib.crc32(name.encode())) + second.encode()
-    info.extra = struct.pack("<HH", 0x7075, len(said)) + said
+    found = b"\1" + struct.pack("<L", zlib.crc32(name.encode())) + second.encode()
+    info.extra = struct.pack("<HH", 0x7075, len(found)) + found
     return info
 
 

@@ -120,7 +120,7 @@ def test_pack_and_unpack(folder):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (["verify", "--fast"], "unrecognized arguments: --fast"),
         (["history", "--limit", "0"], "'0' is no number from 1 on"),
@@ -134,12 +134,12 @@ def test_pack_and_unpack(folder):
         (["unpack", "whales.ipynb"], "whales.ipynb cannot be unpacked: it is damaged (BadZipFile)."),
     ],
 )
-def test_an_error_is_two_lines_and_status_2(folder, words, told):
+def test_an_error_is_two_lines_and_status_2(folder, words, expected):
     before = everything(folder)
     status, out, err = run(folder, *words)
     assert (status, out) == (2, "")
     assert len(err.splitlines()) == 2
-    assert told in err
+    assert expected in err
     assert everything(folder) == before
 
 

@@ -207,7 +207,7 @@ def refused(folder, *words, **more):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (
             ["--notebook", "99"],
@@ -224,16 +224,16 @@ def refused(folder, *words, **more):
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )
-def test_what_cannot_be_is_two_lines(tmp_path, words, told):
+def test_what_cannot_be_is_two_lines(tmp_path, words, expected):
     (tmp_path / "a-file").touch()
-    assert told in refused(tmp_path, *words)
+    assert expected in refused(tmp_path, *words)
 
 
 def test_a_port_in_use_is_two_lines(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        told = refused(tmp_path, "--port", str(port))
-    assert told.endswith(
+        text = refused(tmp_path, "--port", str(port))
+    assert text.endswith(
         f"Port {port} cannot be used (Address already in use).\nLeave --port out, and a free one is taken.\n"
     )
 
@@ -241,9 +241,9 @@ def test_a_port_in_use_is_two_lines(tmp_path):
 def test_without_jupyterlab_it_says_what_to_install(tmp_path):
     (tmp_path / "jupyterlab").mkdir()
     (tmp_path / "jupyterlab/__init__.py").write_text("raise ImportError('not here')\n")
-    told = refused(tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
-    assert "JupyterLab is not installed in this environment.\n" in told
-    assert told.endswith(f"Install it: {sys.executable} -m pip install 'beluga_nb[lab]'\n")
+    found = refused(tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert "JupyterLab is not installed in this environment.\n" in found
+    assert found.endswith(f"Install it: {sys.executable} -m pip install 'beluga_nb[lab]'\n")
 
 
 # --- the folder that gets a copy
@@ -289,7 +289,7 @@ def test_everything_that_is_shared_is_copied_once(source, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["another text", "a folder", "a link", "a dangling link", "nothing"])
-def test_what_is_there_is_never_replaced_and_that_is_said(source, tmp_path, what):
+def test_what_is_there_is_never_replaced_and_that_is_reported(source, tmp_path, what):
     folder, mine, kept = tmp_path / "mine", tmp_path / "mine/README.md", tmp_path / "elsewhere.md"
     folder.mkdir()
     match what:
@@ -357,8 +357,8 @@ def test_an_installed_wheel_copies_its_notebooks_and_opens_them(tmp_path):
     work = tmp_path / "work"
     work.mkdir()
     environ = {"PYTHONPATH": "", "TERM": "dumb"}
-    told = installed.run("-m", "beluga_nb", "lab", cwd=work, status=2)
-    assert told.splitlines() == [
+    shown = installed.run("-m", "beluga_nb", "lab", cwd=work, status=2)
+    assert shown.splitlines() == [
         f"{lab.PROGRAM} lab: The notebooks are part of an installed package, and need a folder of yours.",
         "Name one, and they are copied there: python -m beluga_nb lab pictures",
     ]
@@ -368,11 +368,11 @@ def test_an_installed_wheel_copies_its_notebooks_and_opens_them(tmp_path):
         assert opened(address, "notebooks/07-judging.ipynb")["type"] == "notebook"
         assert {each["name"] for each in opened(address, "")["content"]} == {"README.md", "docs", "notebooks"}
         assert server.stop() == 0
-    told = installed.run(
+    shown = installed.run(
         *("-m", "beluga_nb", "verify", *map(str, sorted((work / "pictures/notebooks").glob("*.ipynb")))),
         cwd=work,
     )
-    assert told.count("all well") == 1, told
+    assert shown.count("all well") == 1, shown
     ours = set(lab.files(ROOT))
     assert {
         path.relative_to(work / "pictures") for path in (work / "pictures").rglob("*") if path.is_file()

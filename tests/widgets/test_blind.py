@@ -75,7 +75,7 @@ def written(messages):
     return json.dumps(plain, default=str, ensure_ascii=False)
 
 
-def said(messages):
+def text_of(messages):
     """Everything in some messages, as text: what pictures hold is in it as bytes and as base64."""
     text = written(messages)
     held = [base64.b64decode(data) for data in re.findall(r"base64,([A-Za-z0-9+/=]+)", text)]
@@ -124,12 +124,12 @@ def vote(tmp_path_factory):
 
 def test_the_vote_took_place(vote):
     assert vote["cast"] == "2 1\n"
-    assert "3 of 12 compared" in said(vote["steps"][-1])
+    assert "3 of 12 compared" in text_of(vote["steps"][-1])
 
 
 def test_no_message_names_a_model_a_picture_or_a_length(vote):
     messages = [*vote["before"], *(each for step in vote["steps"] for each in step)]
-    heard = said(messages)
+    heard = text_of(messages)
     # Three letters come up by chance in what stands for bytes.
     words = re.sub(r"base64,[A-Za-z0-9+/=]+", "", written(messages))
     assert len(pictures(vote["before"])) == 2
@@ -158,7 +158,7 @@ def test_every_picture_has_one_length_one_size_and_no_metadata(vote):
 
 
 def test_alternatives_and_tooltips_speak_of_sides_alone(vote):
-    heard = said(vote["before"])
+    heard = text_of(vote["before"])
     assert set(re.findall(r'alt=\\"(.*?)\\"', heard)) == {"left picture", "right picture"}
     tooltips = {
         each["content"]["data"]["state"].get("tooltip") or None

@@ -69,8 +69,8 @@ def test_it_starts_with_the_model_of_the_settings(base_url, tmp_path):
         "quality": "hd",
         "n": 2,
     }
-    told = panel_at(base_url, tmp_path, BELUGA_MODEL="new-model").state.message
-    assert told == "The panel has no model 'new-model': gpt-image-2 is chosen."
+    made = panel_at(base_url, tmp_path, BELUGA_MODEL="new-model").state.message
+    assert made == "The panel has no model 'new-model': gpt-image-2 is chosen."
 
 
 def test_a_search_narrows_the_models_and_keeps_the_chosen_one(panel):
@@ -293,9 +293,9 @@ def test_an_error_is_the_cells_own_two_lines_and_the_next_call_works(tmp_path):
         ask(panel, "bad")
         with pytest.raises(EngineError) as caught:
             panel.controller.session.generate("bad", model="flux-2.0")
-        said = caught.value.lines()
+        found = caught.value.lines()
         assert [line.partition(", request ")[0] for line in panel.state.error] == [
-            line.partition(", request ")[0] for line in said
+            line.partition(", request ")[0] for line in found
         ]
         assert panel.state.gallery == ()
         ask(panel, "good")
@@ -309,7 +309,7 @@ def test_a_hint_on_the_panel_names_a_setting_and_no_option(base_url, tmp_path):
     assert panel.state.error[1] == 'The store is empty. Use the setting mode = "auto" to have it made.'
 
 
-def test_what_is_refused_before_it_is_sent_is_said_there_too(panel):
+def test_what_is_refused_before_it_is_sent_is_reported_there_too(panel):
     ask(panel, " ")
     assert panel.state.error[0] == "RequestError: The prompt is empty."
     ask(panel, f"a fox {KEY}")
@@ -317,7 +317,7 @@ def test_what_is_refused_before_it_is_sent_is_said_there_too(panel):
     assert KEY not in "".join(panel.state.error)
 
 
-def test_a_fault_of_somebody_elses_is_said_and_kept(panel, monkeypatch):
+def test_a_fault_of_other_code_is_reported_and_kept(panel, monkeypatch):
     def odd(*_, **__):
         raise ZeroDivisionError
 
@@ -342,7 +342,7 @@ def test_what_arrived_of_an_incomplete_answer_is_in_the_gallery(tmp_path):
     assert panel.state.error[0].startswith("IncompleteError: 1 of 2 pictures arrived")
 
 
-def test_what_a_call_says_is_said_on_the_panel_and_printed_nowhere(base_url, tmp_path, capsys):
+def test_the_messages_of_a_call_are_shown_on_the_panel_and_printed_nowhere(base_url, tmp_path, capsys):
     (tmp_path / "blocked").write_text("a file where the folder should be")
     panel = panel_at(base_url, tmp_path, BELUGA_STORE="blocked")
     heard = []

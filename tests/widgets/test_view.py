@@ -147,8 +147,8 @@ def test_what_the_kernel_has_heard_is_the_prompt_and_the_take_and_is_never_seen(
     for name, field in fields.items():
         field.value = "from the page"
         assert getattr(panel.state, name) == "", "it repeats, and is not asked"
-        said = {trait for trait, value in field.get_state().items() if value != blank[trait]}
-        assert said == {"value", "_dom_classes", "layout", "style"}
+        traits = {trait for trait, value in field.get_state().items() if value != blank[trait]}
+        assert traits == {"value", "_dom_classes", "layout", "style"}
         drawn = {trait for trait, value in field.layout.get_state().items() if value is not None}
         assert {trait for trait in drawn if not trait.startswith("_")} == {"display"}
         assert field.layout.display == "none"
@@ -171,9 +171,9 @@ def test_s08_no_synced_trait_ever_holds_a_key(panel, tmp_path):
         refused = ask(panel_at(base_url, tmp_path / "other"), "a fox")
     assert refused.state.error
     for each in (panel, refused):
-        said = repr(states(each)) + repr(each.state.trait_values()) + repr(each.state.snapshot)
-        assert "fox" in said
-        assert not any(spelling.decode() in said for spelling in spellings())
+        text = repr(states(each)) + repr(each.state.trait_values()) + repr(each.state.snapshot)
+        assert "fox" in text
+        assert not any(spelling.decode() in text for spelling in spellings())
 
 
 @pytest.fixture(scope="module")
@@ -182,8 +182,8 @@ def saved(base_url, tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in (PANEL, MADE)])
     client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(folder)}})
-    said = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "IPYTHONDIR": str(folder / ".ipython")}
-    client.execute(env=clean_environment(**said))
+    environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url, "IPYTHONDIR": str(folder / ".ipython")}
+    client.execute(env=clean_environment(**environ))
     nbformat.write(notebook, folder / "saved.ipynb")
     return folder / "saved.ipynb"
 
@@ -214,8 +214,8 @@ def test_s32_text_from_outside_is_in_no_html_widget(tmp_path):
         ask(panel, f"refuse {ATTACK}")
         panel.state.search = ATTACK
         settled(panel)
-    said = repr(states(panel))
-    assert said.count("onerror=alert(1)") > 5, "it is shown, as text"
+    text = repr(states(panel))
+    assert text.count("onerror=alert(1)") > 5, "it is shown, as text"
     for each in all_widgets(panel):
         assert not getattr(each, "description_allow_html", False)
         assert not isinstance(each, widgets.HTMLMath)

@@ -188,7 +188,7 @@ async def no_time(_):
     pass
 
 
-def test_r13_who_is_told_to_wait_holds_back_the_others():
+def test_r13_a_wait_for_one_call_holds_back_the_others():
     pauses, counting = [], Counting(Failing(RateLimitError("x", retry_after=7)))
 
     async def sleep(seconds):

@@ -27,8 +27,8 @@ def saved(folder, *cells):
         for bundle in shown.bundles
     ]
     cell = {"cell_type": "code", "source": "", "metadata": {}, "execution_count": 1, "outputs": outputs}
-    said = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell]}
-    (folder / "whales.ipynb").write_text(json.dumps(said))
+    document = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell]}
+    (folder / "whales.ipynb").write_text(json.dumps(document))
 
 
 def test_the_life_of_a_recording(kernel, folder):
