@@ -1018,3 +1018,33 @@ def test_an_error_of_several_parts_speaks_of_billing_where_one_of_them_may_be_bi
         assert ("othing is billed" in str(failed)) <= (not unknown)
     assert len(pending.calls(Store(tmp_path / "beluga_store"))) == outcomes.count("unknown")
     assert session.budget.images == 2 - outcomes.count("refused")
+
+
+LEFT = {
+    "a whole answer": (GOOD, 0),
+    "two documents": (GOOD + b"\r\n", 0),
+    "a job": (http(b'{"id": "job-7", "status": "queued"}', 202), 1),
+    "an error": (error(500, "No."), 1),
+    "an error that is long": (http(json.dumps({"error": {"message": "No. " * 30_000}}).encode(), 500), 1),
+    "no JSON": (http(b"<html>" + b" " * 100_000), 1),
+    "no picture": (images(), 1),
+    "half a picture": (images(b64(PNG[:60])), 1),
+    "cut off": (GOOD[:-60], 1),
+    "another format": (images(b64(b"GIF89a" + bytes(40))), 0),
+}
+"""What an answer leaves, and how many pictures are bought when the same is asked for again."""
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_a_plan_counts_what_is_bought_where_a_lost_call_has_left_an_answer(tmp_path, left):
+    step, bought = LEFT[left]
+    with Faulty([step, GOOD]) as server:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
+        session = Session(environ=environ, folder=tmp_path, notify=lambda _: None)
+        with contextlib.suppress(BelugaError):
+            session.generate("a fox", model=MODEL)
+        plan = session.plan("a fox", model=MODEL)
+        assert (len(plan.posts), plan.images) == (bought, bought)
+        with contextlib.suppress(BelugaError):
+            session.generate("a fox", model=MODEL)
+        assert server.count("POST") == 1 + bought
