@@ -130,9 +130,13 @@ def decoded(encoded: str | bytes | memoryview) -> bytes:
     try:
         data = _decoded(encoded)
     except (binascii.Error, ValueError):
-        raise InvalidResponseError(
-            "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
-        ) from None
+        # What stands around it may be no base64, as in Python's "b'…'".
+        found = next(_encoded_within(unquote_to_bytes(_bytes(encoded))), None)
+        if found is None:
+            raise InvalidResponseError(
+                "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
+            ) from None
+        data = found
     return data if is_picture(data) else redact_bytes(data)  # other data may hold a key
 
 
