@@ -14,12 +14,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from beluga_nb.api.fetch import BLANKS
+from beluga_nb.api.fetch import BLANKS, end_of_string
 from beluga_nb.api.inflate import inflated
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import SIGNATURES, is_of_another_format, is_picture, is_truncated, is_whole
@@ -211,6 +210,8 @@ def _payload(part: bytes) -> bytes:
 
 def _bare_within(body: bytes) -> bytes:
     """Return the first whole picture in the raw bytes of a body, with all that follows it."""
+    if body.isascii():  # as most JSON, in which searching for the signatures takes longest
+        return b""
     for start in sorted(at for at in map(body.find, SIGNATURES) if at >= 0):
         if is_picture(body[start : start + 12]) and is_whole(body[start:]):
             return body[start:]
@@ -326,7 +327,7 @@ def _short(body: bytes, strings: _Strings) -> Iterator[bytes]:
     """Yield the body in pieces, with place holders for its long strings."""
     view, done, start = memoryview(body), 0, body.find(b'"')
     while start >= 0:
-        end = _end_of_string(body, start)
+        end = end_of_string(body, start)
         if end < 0:
             break
         if end - start > _LONG:
@@ -335,20 +336,6 @@ def _short(body: bytes, strings: _Strings) -> Iterator[bytes]:
             done = end
         start = body.find(b'"', end + 1)
     yield body[done:]
-
-
-def _end_of_string(body: str | bytes, start: int) -> int:
-    signs: tuple[Any, Any] = ('"', "\\") if isinstance(body, str) else (b'"', 0x5C)
-    quote, backslash = signs
-    end = body.find(quote, start + 1)
-    while end >= 0:
-        first = end
-        while body[first - 1] == backslash:
-            first -= 1
-        if (end - first) % 2 == 0:
-            return end
-        end = body.find(quote, end + 1)
-    return -1
 
 
 _FIELD = re.compile(r"^(?:data|event|id|retry)(?::|$)|^:", re.MULTILINE)
@@ -445,7 +432,7 @@ def _tokens(text: str, start: int) -> Iterator[tuple[str, int]]:
     while found := _TOKEN.match(text, start):
         at, start = found.start(1), found.end()
         if found[1] == '"':
-            end = _end_of_string(text, at)
+            end = end_of_string(text, at)
             if end < 0:
                 return
             start = end + 1
