@@ -7,6 +7,7 @@ import datetime
 import json
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from conftest import KEY, Counting, drawing, drawn, service
@@ -704,17 +705,17 @@ def test_the_key_of_a_server_that_nothing_names_yet_is_watched(tmp_path, loads):
 
 
 ENDS = {
-    "bad": APIStatusError("No.", "Nothing is billed.", status=400),
-    "unpaid": APIStatusError("No.", "Nothing is billed.", status=402),
-    "unknown": OutcomeUnknownError("No.", "It may have been billed.", status=500),
-    "late": APITimeoutError("No.", "It may have been billed."),
+    "bad": partial(APIStatusError, "No.", "Nothing is billed.", status=400),
+    "unpaid": partial(APIStatusError, "No.", "Nothing is billed.", status=402),
+    "unknown": partial(OutcomeUnknownError, "No.", "It may have been billed.", status=500),
+    "late": partial(APITimeoutError, "No.", "It may have been billed."),
 }
 
 
 @pytest.mark.parametrize("first", ENDS)
 @pytest.mark.parametrize("second", ENDS)
 def test_the_error_of_a_run_speaks_of_billing_where_a_cell_may_be_billed(session, engine, first, second):
-    engine.failures = {"cat": ENDS[first], "fox": ENDS[second]}
+    engine.failures = {"cat": ENDS[first](), "fox": ENDS[second]()}
     grid = session.grid("a {{animal}}", animal=["cat", "fox"], model="flux-2.0")
     with pytest.raises(EngineError) as failed:
         grid.run()
