@@ -65,12 +65,13 @@ def contiguous_ranges(samples: Sequence[int], known: Container[int]) -> Iterator
 def merge_results(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result:
     """Merge the outcomes of the parts of `request`, in order.
 
-    Raises the first error as it is where nothing arrived, and `IncompleteError` where something did.
+    Raises the first error as it is where nothing arrived, and `IncompleteError` where something did. Errors
+    of what may be billed come first, since the words of the first one are shown.
     """
     arrived = [each.result if isinstance(each, IncompleteError) else each for each in outcomes]
     results = [each for each in arrived if isinstance(each, Result)]
     errors = [each for each in outcomes if isinstance(each, BelugaError)]
-    missing = _together([cause for error in errors for cause in causes(error)])
+    missing = billed_first(_together([cause for error in errors for cause in causes(error)]))
     if not results:
         first, *others = missing
         if isinstance(first, EngineError):
@@ -84,6 +85,11 @@ def merge_results(request: Request, outcomes: Sequence[Result | BelugaError]) ->
         )
         raise incomplete
     return result
+
+
+def billed_first(errors: Iterable[BelugaError]) -> list[BelugaError]:
+    """Return errors in their order, but those of what may be billed before the others."""
+    return sorted(errors, key=lambda error: not error.may_be_billed)
 
 
 def _together(errors: Sequence[BelugaError]) -> Sequence[BelugaError]:

@@ -971,3 +971,81 @@ def test_a_cell_fails_in_two_lines_and_the_next_one_works(kernel, row, post, get
         server.plays(post=GOOD)
         shown = kernel.run(f"%beluga a whale, {row}")
         assert (shown.status, len(shown.bundles)) == ("ok", 1)
+
+
+ENDS = {
+    "picture": (GOOD, ""),
+    "a bad request": (error(400, "No."), "refused"),
+    "declined": (
+        http(json.dumps({"error": {"message": "No.", "code": "moderation_blocked"}}).encode(), 400),
+        "refused",
+    ),
+    "a bad key": (error(401, "No."), "refused"),
+    "busy": (error(429, "No.", retry_after="900"), "refused"),
+    "an error": (error(500, "No."), "unknown"),
+    "elsewhere": (error(307, location="/v2"), "unknown"),
+    "a job": (http(b'{"id": "job-7", "status": "queued"}', 202), "unknown"),
+    "cut off": (GOOD[:-30], "unknown"),
+    "nothing": (reset, "unknown"),
+    "half a picture": (images(b64(PNG[:60])), "unknown"),
+}
+"""How one part of a call may end: what is sent, and the outcome where no picture comes."""
+
+
+@pytest.mark.parametrize("first", ENDS)
+@pytest.mark.parametrize("second", ENDS)
+def test_an_error_of_several_parts_speaks_of_billing_where_one_of_them_may_be_billed(tmp_path, first, second):
+    ends = [first, second]
+
+    def part(exchange):
+        step, _ = ENDS[ends[json.loads(exchange.heard.body).get("sample", 0)]]
+        return step(exchange) if callable(step) else exchange.send(step)
+
+    outcomes = [ENDS[each][1] for each in ends]
+    with Faulty(part) as server:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
+        session = Session(environ=environ, folder=tmp_path, notify=lambda _: None)
+        try:
+            session.generate("a fox", model="gpt-image-2", n=2)
+            failed = None
+        except BelugaError as error:
+            failed = error
+        assert server.count("POST") == 2
+    assert bool(failed) is any(outcomes)
+    unknown = "unknown" in outcomes
+    if failed:
+        assert failed.may_be_billed is unknown
+        assert ("may have been billed" in str(failed)) is unknown
+        assert ("othing is billed" in str(failed)) <= (not unknown)
+    assert len(pending.calls(Store(tmp_path / "beluga_store"))) == outcomes.count("unknown")
+    assert session.budget.images == 2 - outcomes.count("refused")
+
+
+LEFT = {
+    "a whole answer": (GOOD, 0),
+    "two documents": (GOOD + b"\r\n", 0),
+    "a job": (http(b'{"id": "job-7", "status": "queued"}', 202), 1),
+    "an error": (error(500, "No."), 1),
+    "an error that is long": (http(json.dumps({"error": {"message": "No. " * 30_000}}).encode(), 500), 1),
+    "no JSON": (http(b"<html>" + b" " * 100_000), 1),
+    "no picture": (images(), 1),
+    "half a picture": (images(b64(PNG[:60])), 1),
+    "cut off": (GOOD[:-60], 1),
+    "another format": (images(b64(b"GIF89a" + bytes(40))), 0),
+}
+"""What an answer leaves, and how many pictures are bought when the same is asked for again."""
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_a_plan_counts_what_is_bought_where_a_lost_call_has_left_an_answer(tmp_path, left):
+    step, bought = LEFT[left]
+    with Faulty([step, GOOD]) as server:
+        environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": server.url}
+        session = Session(environ=environ, folder=tmp_path, notify=lambda _: None)
+        with contextlib.suppress(BelugaError):
+            session.generate("a fox", model=MODEL)
+        plan = session.plan("a fox", model=MODEL)
+        assert (len(plan.posts), plan.images) == (bought, bought)
+        with contextlib.suppress(BelugaError):
+            session.generate("a fox", model=MODEL)
+        assert server.count("POST") == 1 + bought

@@ -129,10 +129,21 @@ def decoded(encoded: str | bytes | memoryview) -> bytes:
     try:
         data = _decoded(encoded)
     except (binascii.Error, ValueError):
-        raise InvalidResponseError(
-            "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
-        ) from None
+        # What stands around it may be no base64, as in Python's "b'…'".
+        text = _bytes(encoded)
+        for escape, letter in _PERCENT.items():
+            text = text.replace(escape, letter)
+        found = next(_encoded_within(text), None)
+        if found is None:
+            raise InvalidResponseError(
+                "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
+            ) from None
+        data = found
     return data if is_picture(data) else redact_bytes(data)  # other data may hold a key
+
+
+_PERCENT = {b"%2B": b"+", b"%2b": b"+", b"%2F": b"/", b"%2f": b"/", b"%3D": b"=", b"%3d": b"="}
+"""The letters of base64 that an address escapes."""
 
 
 def _decoded(encoded: str | bytes | memoryview) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, overload
 
@@ -23,8 +24,10 @@ from beluga_nb.errors import (
     StoreError,
     UnknownNameError,
 )
+from beluga_nb.hints import Hint
 from beluga_nb.images import SUFFIXES
 from beluga_nb.keyless import keyless
+from beluga_nb.merge import billed_first
 from beluga_nb.options import named_options
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
@@ -85,7 +88,7 @@ class Grid(Evaluable):
 
     def plan(self, *, mode: str | None = None) -> Plan:
         """Return what `run` would send, and what that would cost, the recorded subtracted; send nothing."""
-        return self._runner.plan(self._missing(), mode=mode)
+        return self._runner.plan(self._wanted(mode), mode=mode)
 
     @named_options(RunOptions)
     def submit(
@@ -98,7 +101,7 @@ class Grid(Evaluable):
         An answer that the others would get too (401, 402, 403) stops the run and is raised; any other error
         stays in its cell. Raises `OverBudgetError` or `NotConfirmedError` before anything is sent.
         """
-        wanted = self.cells if options.get("mode") == "refresh" else self._missing()
+        wanted = self._wanted(options.get("mode"))
         cells = [cell for cell in wanted if not failed or self.outcome(cell).error]
         return self._runner.submit(cells, self._outcomes.__setitem__, self._ended, tally=tally, **options)
 
@@ -264,21 +267,24 @@ class Grid(Evaluable):
         # A list of kinds asks for text: the sheet is left out then.
         return redacted_bundle(bundle_of(self, self._runner.workspace(), with_sheet=include is None))
 
-    def _missing(self) -> list[Cell]:
+    def _wanted(self, mode: str | None) -> list[Cell]:
+        """Return the cells that a run asks for: what is missing, or all of them where it samples anew."""
         return [
-            cell for cell in self.cells if cell not in self._outcomes or self.outcome(cell).error is not None
+            cell
+            for cell in self.cells
+            if mode == "refresh" or cell not in self._outcomes or self.outcome(cell).error is not None
         ]
 
     def _ended(self, cause: BelugaError | None) -> Grid:
         """Return the grid at the end of a run; raise what stopped it, or what nothing arrived for."""
+        errors = billed_first(self.errors.values())
         if cause:
-            raise cause
-        errors = list(self.errors.values())
+            raise _with_unknown(cause, errors)
         # One error for all that is not recorded, so that its list is complete.
         if missing := [each for error in errors if isinstance(each := causes(error)[0], NotRecordedError)]:
             raise NotRecordedError(*dict.fromkeys(line for error in missing for line in error.missing))
         if errors and not any(outcome.pictures for outcome in self._outcomes.values()):
-            raise errors[0]
+            raise errors[0]  # what may be billed comes first
         return self
 
     def _cell(self, labels: object) -> Cell:
@@ -313,6 +319,16 @@ class Grid(Evaluable):
             cell: known[cell.key, cell.request] for cell in grid.cells if (cell.key, cell.request) in known
         }
         return grid
+
+
+def _with_unknown(cause: BelugaError, errors: Iterable[BelugaError]) -> BelugaError:
+    """Return what stopped a run; its hint also counts the cells that may be billed."""
+    unknown = sum(error.may_be_billed for error in errors)
+    if not unknown or cause.may_be_billed:
+        return cause
+    told = copy(cause)  # The error of its own cell stays as it is.
+    told.hint = Hint(cause.hint, f" {plural(unknown, 'cell')} of this run may have been billed.")
+    return told
 
 
 def counts_of(states: Mapping[Cell, str]) -> dict[str, int]:

@@ -33,8 +33,8 @@ class Post:
 class Plan:
     """What a call or a whole grid would send: nothing of it was sent.
 
-    `recorded` pictures are in the store already, `recoverable` ones are left by lost calls and cost nothing,
-    and `missing` ones are not to be made, as in a replay.
+    `recorded` pictures are in the store already, `recoverable` ones are left by lost calls and cost nothing
+    (unless their address is gone by then), and `missing` ones are not to be made, as in a replay.
     `cells` is how many combinations a grid has, and 0 for a single call.
     """
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines.backend import Backend
+from beluga_nb.engines.recovering import recoverable_samples
 from beluga_nb.merge import contiguous_ranges
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result
+from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 
 
@@ -80,16 +82,17 @@ class Call:
         """Return the samples that would have to be bought, were they not recorded; reads the disk."""
         return self._samples_of(set(self.settings.providers))
 
-    def missing(self, left: Callable[[Store], Mapping[tuple[str, Request], Set[int]]]) -> Missing:
+    def missing(self, left: Callable[[Store], Mapping[tuple[str, Request], Sequence[Pending]]]) -> Missing:
         """Return what the store lacks, and the requests that the pipeline sends for it; reads the disk.
 
-        `left` gives what lost calls have left in a store (`store.pending.left`).
+        `left` gives the calls that have left something in a store (`store.pending.left`).
         """
         recorded = self.recorded()
         samples = set(self.request.samples) - recorded
         recoverable: Set[int] = set()
         if samples and self.backend.recovers and self.settings.reads_store and self.settings.writes_store:
-            recoverable = samples & left(self.store).get((self.provider, self.request.slice(0)), set())
+            calls = left(self.store).get((self.provider, self.request.slice(0)), ())
+            recoverable = samples & recoverable_samples(self.store, calls)
         new = samples - recoverable if self.may_ask else set()
         # Split first: a lost call is repeated under its own id only if its part has the same samples again.
         parts = [

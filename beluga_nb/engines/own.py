@@ -18,12 +18,13 @@ from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.config.endpoints import NAME, TAKEN
 from beluga_nb.engines.retrying import Backoff, Retrying
 from beluga_nb.errors import (
+    Address,
     APITimeoutError,
     BelugaError,
+    EngineError,
     InvalidImageError,
     InvalidResponseError,
     OutcomeUnknownError,
-    RateLimitError,
     SettingsError,
 )
 from beluga_nb.merge import merge_results
@@ -37,6 +38,7 @@ from beluga_nb.result import (
     PreviewMaker,
     Recipe,
     Result,
+    causes,
     validate,
 )
 from beluga_nb.runtime import GRACE, Thread, ThreadJob
@@ -171,7 +173,7 @@ class Checked:
                 )
             return await answer
         except BelugaError as error:
-            if isinstance(error, RateLimitError) and not isinstance(error.retry_after, int | float | None):
+            if not _is_sound(error):
                 raise self._failure(error) from error
             raise
         except (asyncio.CancelledError, GeneratorExit):
@@ -225,6 +227,24 @@ class Checked:
         )
         # Ours is the preview too: one that the engine brings may be of any size, and of anything.
         return Result(request, (Picture(picture.data, media_type, recipe, preview),))
+
+
+def _is_sound(error: BelugaError) -> bool:
+    """Whether the fields of an error are of the kinds that its readers expect: the user's code sets them."""
+    try:
+        words = [error.message, error.hint]
+        if isinstance(error, EngineError):
+            words += [error.outcome, error.job, error.idempotency_key]
+        wait = getattr(error, "retry_after", None)
+        return (
+            all(isinstance(each, str) for each in words)
+            and all(isinstance(each, BelugaError) for each in causes(error))
+            and all(isinstance(each, Address) for each in getattr(error, "addresses", ()))
+            and isinstance(wait, int | float | None)
+            and not math.isnan(wait or 0.0)
+        )
+    except (AttributeError, TypeError, OverflowError):
+        return False
 
 
 async def _late(job: ThreadJob[object]) -> object | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
 from beluga_nb.engines.recorder import RECORDING_TIMEOUT, Recorder
@@ -15,12 +16,15 @@ from beluga_nb.errors import (
     InvalidImageError,
     InvalidResponseError,
 )
+from beluga_nb.images import is_of_another_format, is_whole
 from beluga_nb.merge import completed
 from beluga_nb.process.work import at_work
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Engine, Picture, Result, causes
-from beluga_nb.store import pending
+from beluga_nb.store import files, pending
 from beluga_nb.store.pending import Pending
+from beluga_nb.store.records import Store
+from beluga_nb.wire import Item
 
 Recover = Callable[[Request, Address | Path], Awaitable[Result]]
 """Gets pictures of a request from their address, or from the answer in a file; it raises `EngineError`."""
@@ -111,6 +115,35 @@ class Recovering:
         if not (missing := self.recorder.missing(call.request)):
             pending.complete(self.recorder.store, call.run)
         return [each for each in written if each.recipe.request.sample in missing]
+
+
+def recoverable_samples(store: Store, calls: Iterable[Pending]) -> set[int]:
+    """Return the samples whose pictures some calls have left: at an address, or whole in a kept answer.
+
+    An answer without them, such as that of a job, is of no use: they are bought again.
+    """
+    samples: set[int] = set()
+    for call in calls:
+        samples |= {address.sample for address in call.addresses}
+        for path in pending.answers(store, call.run):
+            samples |= set(compress(call.request.samples, _readable(path)))
+    return samples
+
+
+def _readable(path: Path) -> list[bool]:
+    """Return for each picture of a kept answer whether it is whole, or at an address."""
+    from beluga_nb.api import answers, spool  # Lazy imports: most calls leave nothing.
+
+    try:
+        status, headers, body = spool.read(path, files.LARGEST_BLOB)
+        items = answers.parse(body, headers, status=status).items
+    except (OSError, ValueError, MemoryError, InvalidResponseError):
+        return []
+    return [
+        isinstance(item, Item)
+        and (item.data is None or is_whole(item.data) or is_of_another_format(item.data))
+        for item in items
+    ]
 
 
 def _still_there(error: EngineError) -> list[InvalidResponseError]:

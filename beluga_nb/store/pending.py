@@ -159,18 +159,18 @@ def repeatable(store: Store, request: Request, *, provider: str, body: str) -> P
     return None
 
 
-def left(store: Store) -> dict[tuple[str, Request], set[int]]:
-    """Return the samples whose pictures may come from what calls have left: an answer, or an address.
+def left(store: Store) -> dict[tuple[str, Request], list[Pending]]:
+    """Return the calls that have left an answer, or an address, the oldest first.
 
     By provider and request, as `request.slice(0)`; reads the whole folder.
     """
     found = calls(store)
     answered = {path.name[:_ID_LENGTH] for path in _answers(store)} if found else set()
-    samples: dict[tuple[str, Request], set[int]] = {}
+    by_request: dict[tuple[str, Request], list[Pending]] = {}
     for call in found:
         if call.run in answered or call.addresses:
-            samples.setdefault((call.provider, call.request.slice(0)), set()).update(call.request.samples)
-    return samples
+            by_request.setdefault((call.provider, call.request.slice(0)), []).append(call)
+    return by_request
 
 
 def _repeated(store: Store, call: Pending) -> bool:

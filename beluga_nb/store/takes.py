@@ -33,6 +33,6 @@ def next_free_take(
         if take.slice(0) not in reserved
         and (
             len(missing := store.missing(take, provider=provider)) == take.n
-            or missing & left.get((provider, take.slice(0)), set())
+            or any(missing & set(call.request.samples) for call in left.get((provider, take.slice(0)), ()))
         )
     )

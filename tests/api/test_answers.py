@@ -9,6 +9,7 @@ import random
 import re
 import tracemalloc
 import zlib
+from urllib.parse import quote
 
 import pytest
 from conftest import drawn
@@ -119,6 +120,21 @@ def test_a_picture_is_found_however_it_is_spelt_and_whatever_it_is_in(container,
         body = ENVELOPES[envelope](json.dumps(CONTAINERS[container](text)))
         found = [item for item in parse(body).items if isinstance(item, Item)]
         assert [item.data for item in found] == [PNG], spelling
+
+
+ODD_SPELLINGS = {
+    "data URL with blanks": f" data:image/png;base64, {BASE64}",
+    "data URL, percent-encoded": f"data:image/png;base64,{quote(BASE64, safe='')}",
+    "Python's bytes": str(BASE64.encode()),
+    "a word before it": f"base64,{BASE64}",
+}
+
+
+@pytest.mark.parametrize("spelling", ODD_SPELLINGS)
+@pytest.mark.parametrize("envelope", ENVELOPES)
+def test_a_picture_under_the_apis_own_name_is_found_within_other_letters(spelling, envelope):
+    body = ENVELOPES[envelope](json.dumps({"data": [{"b64_json": ODD_SPELLINGS[spelling]}]}))
+    assert parse(body).items == (Item(data=PNG),)
 
 
 def test_the_family_has_thousands_of_members():

@@ -1,11 +1,13 @@
 """Grids against a server on a real port: planned, run, stopped, resumed, retried, extended, looked at."""
 
 import asyncio
+import contextlib
 import csv
 import datetime
 import json
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from conftest import KEY, Counting, drawing, drawn, service
@@ -17,6 +19,8 @@ from beluga_nb.compare.grid import Grid
 from beluga_nb.config import preferences
 from beluga_nb.errors import (
     APIStatusError,
+    APITimeoutError,
+    EngineError,
     ImpossibleCombinationError,
     NotConfirmedError,
     NotRecordedError,
@@ -698,3 +702,40 @@ def test_the_key_of_a_server_that_nothing_names_yet_is_watched(tmp_path, loads):
     session.watch()
     assert loads == []
     assert key not in redact(f"It is {key}.")
+
+
+ENDS = {
+    "bad": partial(APIStatusError, "No.", "Nothing is billed.", status=400),
+    "unpaid": partial(APIStatusError, "No.", "Nothing is billed.", status=402),
+    "unknown": partial(OutcomeUnknownError, "No.", "It may have been billed.", status=500),
+    "late": partial(APITimeoutError, "No.", "It may have been billed."),
+}
+
+
+@pytest.mark.parametrize("first", ENDS)
+@pytest.mark.parametrize("second", ENDS)
+def test_the_error_of_a_run_speaks_of_billing_where_a_cell_may_be_billed(session, engine, first, second):
+    engine.failures = {"cat": ENDS[first](), "fox": ENDS[second]()}
+    grid = session.grid("a {{animal}}", animal=["cat", "fox"], model="flux-2.0")
+    with pytest.raises(EngineError) as failed:
+        grid.run()
+    may_be_billed = any(error.may_be_billed for error in grid.errors.values())
+    assert ("may have been billed" in str(failed.value)) is may_be_billed
+    if "unpaid" in {first, second}:
+        assert failed.value.status == 402
+
+
+@pytest.mark.parametrize("mode", [None, "auto", "refresh", "off", "replay"])
+@pytest.mark.parametrize("done", ["nothing", "some", "all"])
+def test_a_plan_says_what_a_run_sends_in_every_mode_and_state(session, engine, mode, done):
+    grid = session.grid("a {{animal}}", animal=["cat", "fox", "owl"], model="flux-2.0")
+    engine.failures = {"fox": APIStatusError("No.", status=400)} if done == "some" else {}
+    if done != "nothing":
+        grid.run()
+    engine.failures = {}
+    before = len(engine.requests)
+    plan = grid.plan(mode=mode)
+    with contextlib.suppress(NotRecordedError):
+        grid.run(mode=mode)
+    sent = [replace(request, take="") for request in engine.requests[before:]]
+    assert sorted(sent, key=str) == sorted(plan.requests, key=str)

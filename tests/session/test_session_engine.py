@@ -24,6 +24,7 @@ from kernels import Kernel
 from PIL import Image
 
 from beluga_nb.errors import (
+    APIConnectionError,
     APIStatusError,
     APITimeoutError,
     BelugaError,
@@ -40,6 +41,7 @@ from beluga_nb.errors import (
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, ImagePayload, IncompleteError, Picture, Preview, Recipe, Result
 from beluga_nb.session.session import Session, default
+from beluga_nb.store import pending
 from beluga_nb.widgets.data import PanelData
 
 
@@ -745,6 +747,43 @@ def test_whatever_an_engine_raises_ends_in_two_lines(error, tmp_path):
     with pytest.raises(OutcomeUnknownError) as failed:
         session_with(raises, tmp_path).generate("a fox")
     assert len(failed.value.lines()) == 2
+
+
+class Bare(EngineError):
+    """An error of a user who has forgotten `super().__init__()`."""
+
+    def __init__(self):
+        pass
+
+
+ODD_FIELDS = [
+    *(("job", each) for each in (object(), 7, None, b"x")),
+    *(("addresses", each) for each in (("x",), None, 7, [object()])),
+    *(("others", each) for each in (("x",), None, 7)),
+    *(("idempotency_key", each) for each in (7, None)),
+    *(("message", each) for each in (None, 7)),
+    *(("hint", each) for each in (None, 7)),
+    *(("retry_after", each) for each in ("soon", 10**400, float("nan"), object())),
+]
+"""Fields of an error with values that only the user's own code gives them."""
+
+
+@pytest.mark.parametrize("make", [APIConnectionError, RateLimitError, Bare])
+@pytest.mark.parametrize(("name", "value"), ODD_FIELDS)
+def test_an_error_of_the_engine_with_an_odd_field_leaves_the_outcome_unknown(make, name, value, tmp_path):
+    error = make() if make is Bare else make("No.", "No more.")
+    setattr(error, name, value)
+    asked = []
+
+    async def odd(request):
+        asked.append(request)
+        raise error
+
+    session = session_with(odd, tmp_path)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        session.generate("a fox")
+    assert len(caught.value.lines()) == 2
+    assert len(asked) == session.budget.images == len(pending.calls(session.store.open())) == 1
 
 
 def test_threads_that_an_engine_keeps_busy_hold_up_nobody_else(tmp_path):
