@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from beluga_nb.api import tasks
@@ -22,9 +22,6 @@ from beluga_nb.errors import (
 from beluga_nb.request import Request
 from beluga_nb.result import Result
 from beluga_nb.wire import TRY_LATER
-
-Advance = Callable[[float], None]
-"""Called with the progress of a task since the last call, in percent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +50,7 @@ class Polled:
 
     The submission is sent once. A poll costs nothing: one that is lost or refused, or cannot be read, is
     repeated until `endpoint.timeout`, which bounds the whole call. Pictures are fetched as soon as the task
-    is completed, since their links expire. `advance` is called with the progress; cancelling the call ends
-    the polling. Raises what `Http` raises.
+    is completed, since their links expire. Cancelling the call ends the polling. Raises what `Http` raises.
     """
 
     def __init__(
@@ -62,13 +58,11 @@ class Polled:
         endpoint: Endpoint,
         *,
         pace: Pace | None = None,
-        advance: Advance = lambda _: None,
         app: App | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.endpoint = endpoint
         self.pace = pace or Pace()
-        self.advance = advance
         self.sleep = sleep
         self.client = Client(endpoint, app=app, sleep=sleep)
 
@@ -97,8 +91,7 @@ class Polled:
         return await self.client.result(request, task.items, deadline, engine=engine, created=task.created)
 
     async def _ended(self, name: str, deadline: float) -> tuple[Response, Task]:
-        known = wait = 0.0
-        clock, refused = asyncio.get_running_loop().time, None
+        clock, refused, wait = asyncio.get_running_loop().time, None, 0.0
         for pause in self.pace.waits():
             try:
                 async with asyncio.timeout_at(deadline):
@@ -110,9 +103,6 @@ class Polled:
             sent = await self.client.get(f"/tasks/{name}?language=en", patience)
             refused, wait = _refused(name, sent, refused), _asked_to_wait(sent)
             task = await asyncio.to_thread(_task, sent)
-            if task and task.progress > known:
-                self.advance(task.progress - known)
-                known = task.progress
             if isinstance(sent, Response) and task and task.state != "pending":
                 return sent, task
         raise AssertionError("the waits have no end")

@@ -34,10 +34,9 @@ _STATES = ("status", "state", "task_status", "taskStatus")
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """How far a task is: `progress` in percent; `items` once it is completed, `error` if it failed."""
+    """The state of a task: `items` once it is completed, `error` if it failed."""
 
     state: State
-    progress: float = 0.0
     created: int = 0
     items: tuple[Item | InvalidResponseError, ...] = ()
     error: EngineError | None = None
@@ -71,10 +70,10 @@ def read(content: bytes) -> Task:
         raise InvalidResponseError("A poll's answer has no status.", "It may have been billed.")
     known = (_MEANT[word] for word in map(answers.spelt, words) if word in _MEANT)
     state: State = "pending" if answers.is_under_way(fields) else next(known, "pending")
+    created = fields.get("created")
     return Task(
         state=state,
-        progress=_percent(fields.get("progress")),
-        created=_whole_number(fields.get("created")),
+        created=created if type(created) is int else 0,
         items=tuple(_items(fields.get("result"))) or _read(content) if state == "completed" else (),
         error=_failure(fields) if state == "failed" else None,
     )
@@ -93,15 +92,6 @@ def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:
     data = body.get("data", body if body.get("task_id") or body.get("id") else None)
     first = data[0] if isinstance(data, list) and data else data
     return first if isinstance(first, Mapping) else {}
-
-
-def _percent(value: object) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(min(100, max(0, value))) if number else 0.0  # type: ignore[call-overload]
-
-
-def _whole_number(value: object) -> int:
-    return value if type(value) is int else 0
 
 
 def _items(result: object) -> Iterator[Item | InvalidResponseError]:

@@ -10,7 +10,6 @@ import beluga_nb.catalog as catalog
 from beluga_nb.images import FORMATS
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, ImagePayload, Result
-from beluga_nb.server.jobs import advance
 
 
 async def previews(request: Request, *, clock: Callable[[], float] = time.time) -> Result:
@@ -19,15 +18,9 @@ async def previews(request: Request, *, clock: Callable[[], float] = time.time) 
     Raises `UnknownNameError` for a model that the catalogue does not have.
     """
     answers = await asyncio.gather(
-        *(_painted(request.slice(sample), 100 / request.n) for sample in request.samples)
+        *(asyncio.to_thread(_paint, request.slice(sample)) for sample in request.samples)
     )
     return Result.of(request, answers, engine=PROCEDURAL, created=int(clock()))
-
-
-async def _painted(request: Request, share: float) -> ImagePayload:
-    answer = await asyncio.to_thread(_paint, request)
-    advance(share)
-    return answer
 
 
 def _paint(request: Request) -> ImagePayload:
