@@ -213,16 +213,6 @@ class Budget:
         """The number of pictures spent and reserved."""
         return self.spent.images
 
-    @property
-    def cost(self) -> Decimal:
-        """The money spent and reserved, as far as prices are known."""
-        return self.spent.cost
-
-    @property
-    def unpriced(self) -> int:
-        """The number of these pictures without a known price."""
-        return self.spent.unpriced
-
     @contextmanager
     def reserved(self, request: Request, caps: Caps) -> Iterator[None]:
         """Reserve the worst cost of a request while it is on its way, then settle the real one.

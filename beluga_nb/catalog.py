@@ -170,19 +170,19 @@ def _data() -> dict[str, list[dict[str, object]]]:
 
 @cache
 def sizes() -> tuple[Size, ...]:
-    """Return the 13 sizes, in the order that breaks ties."""
+    """Return all sizes, in the order that breaks ties."""
     return tuple(Size(**{**row, "pixels": tuple(row["pixels"])}) for row in _data()["size"])  # type: ignore[arg-type]
 
 
 @cache
 def labels() -> tuple[str, ...]:
-    """Return the 13 size labels."""
+    """Return the labels of all sizes."""
     return tuple(size.label for size in sizes())
 
 
 @cache
 def models() -> tuple[Model, ...]:
-    """Return the 17 models, in the service's own order."""
+    """Return all models, in the service's own order."""
     return tuple(
         Model(**{**row, "sizes": labels() if row["sizes"] == "all" else tuple(row["sizes"])})  # type: ignore[arg-type]
         for row in _data()["model"]
@@ -335,7 +335,9 @@ def of_another_server(request: Request) -> Request:
         return request
     if match := re.fullmatch(_PIXELS, request.size):
         return replace(request, size=f"{match[1]}x{match[2]}")
-    hint = Hint("There are the 13 labels of ", Remedy("sizes"), ", auto, and pixels such as 1024x1024.")
+    hint = Hint(
+        f"There are the {len(labels())} labels of ", Remedy("sizes"), ", auto, and pixels such as 1024x1024."
+    )
     raise UnknownNameError("size", request.size, (*labels(), AUTO), hint=hint, param="size")
 
 
@@ -381,18 +383,14 @@ def conversions(asked: Request, request: Request) -> list[str]:
     ]
 
 
-def n_max(model_id: str) -> int:
-    """Return how many pictures one request for this model may ask for; 1 where it is unknown."""
-    return _by_id()[model_id].n_max if model_id in _by_id() else 1
-
-
 def split(request: Request) -> list[Request]:
     """Return the requests that together ask for all `n` pictures, none for more than the model's limit.
 
     >>> [part.n for part in split(Request(prompt="a cat", model="flux-2.0", n=6))]
     [4, 2]
     """
-    most = n_max(request.model)
+    known = _by_id().get(request.model)
+    most = known.n_max if known else 1
     return [
         request.slice(sample, min(most, request.samples.stop - sample))
         for sample in range(request.sample, request.samples.stop, most)

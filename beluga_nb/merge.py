@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Coroutine, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, TypeVar
 
 from beluga_nb.errors import BelugaError, EngineError, InvalidResponseError, NotRecordedError
@@ -49,17 +50,9 @@ async def completed(request: Request, known: Mapping[int, Picture | BelugaError]
 
 def contiguous_ranges(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, int]]:
     """Yield (first, count): each known sample by itself, and the unknown ones in ranges."""
-    start = None
-    for sample in samples:
-        if sample in known:
-            if start is not None:
-                yield start, sample - start
-            yield sample, 1
-            start = None
-        elif start is None:
-            start = sample
-    if start is not None:
-        yield start, samples[-1] + 1 - start
+    for is_known, group in groupby(samples, known.__contains__):
+        run = list(group)
+        yield from ((sample, 1) for sample in run) if is_known else [(run[0], len(run))]
 
 
 def merge_results(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result:

@@ -40,7 +40,7 @@ from beluga_nb.images import (
     media_type_of,
     size_of,
 )
-from beluga_nb.keyless import keyless
+from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import PARAMETERS, Request, check_text
@@ -376,7 +376,7 @@ class Result(Sequence["Image"]):
         """Return the call of `beluga_nb.generate` that asks for this, with the template if there was one."""
         return cells.call(*self._asked())
 
-    @keyless
+    @refuses_keys
     def rerun(self, /, **changes: object) -> Result:
         """Ask again, with the changes: any argument of `generate`, such as `size="16:9"` or `prompt=`.
 

@@ -30,7 +30,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.hints import Hint, Remedy, Surface, on
 from beluga_nb.request import PARAMETERS, Request
-from beluga_nb.result import ImagePayload, Picture, Preview, Result
+from beluga_nb.result import Picture, Result
 from beluga_nb.text import sanitize
 
 ENGINE_HEADER = "x-beluga-engine"
@@ -127,10 +127,6 @@ class Item:
     data: bytes | None = None
     url: str | None = None
     revised_prompt: str | None = None
-
-    def answer(self, data: bytes, media_type: str, preview: Preview | None = None) -> ImagePayload:
-        """Return this as an engine's answer, with its bytes."""
-        return ImagePayload(data, media_type, self.revised_prompt, preview)
 
 
 def result_to_json(result: Result, *, link: Callable[[Picture], str] | None = None) -> dict[str, object]:

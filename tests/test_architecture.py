@@ -24,7 +24,7 @@ LAYERS = [
     {"errors", "untrusted"},
     {"paths"},
     {"commands"},
-    {"metadata", "keyless"},
+    {"metadata", "key_check"},
     {"images"},
     {"request"},
     {"result", "runtime"},

@@ -19,8 +19,8 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from beluga_nb.api.fetch import BLANKS
-from beluga_nb.api.inflate import inflated
+from beluga_nb.api.body import BLANKS, inflated
+from beluga_nb.api.states import FIELDS, is_under_way, states, with_spelt_names
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import SIGNATURES, is_of_another_format, is_picture, is_truncated, is_whole
 from beluga_nb.redaction import redact_bytes
@@ -69,11 +69,7 @@ _JOBS = ("taskid", "jobid", "predictionid", "id")
 _PLACES_OF_JOBS = ("data", "output", "result", "task", "job")
 _HEADERS_OF_JOBS = ("operation-location", "azure-asyncoperation", "x-job-id", "x-task-id")
 _OPERATION = "/operations/"
-_STATES = ("status", "state", "taskstatus")
-_QUEUE = {*_STATES, "statusurl", "responseurl", "queueposition"}
-_UNDER_WAY = {"accepted", "inprogress", "pending", "processing", "queued", "running", "inqueue"}
-_UNDER_WAY |= {"starting", "submitted", "waiting"}
-_FAILED = {"failed", "failure", "error", "cancelled", "canceled", "rejected", "aborted"}
+_QUEUE = {*FIELDS, "statusurl", "responseurl", "queueposition"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -577,7 +573,7 @@ class _Reader:
     def _job(self, document: Mapping[str, object]) -> str:
         inner = [document.get(name) for name in _PLACES_OF_JOBS]
         inner = [each[0] if isinstance(each, list) and each else each for each in inner]
-        places = [_plain(each) for each in (document, *inner) if isinstance(each, Mapping)]
+        places = [with_spelt_names(each) for each in (document, *inner) if isinstance(each, Mapping)]
         named = [place.get(name) for name in _JOBS for place in places]
         operations = (place.get("name") for place in places)
         named += [name for name in operations if isinstance(name, str) and _OPERATION in f"/{name}"]
@@ -719,30 +715,8 @@ _PAGE = re.compile(rb"<(?:!doctype html|html|head)\b", re.IGNORECASE)  # the pic
 
 def _failure(members: Mapping[str, object]) -> str:
     """Return the state of an object if that is a failure, else an empty string."""
-    plain = _plain(members)
-    words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
-    return next((sanitize(word, 40) for word in words if spelt(word) in _FAILED), "")
-
-
-def _plain(members: Mapping[str, object]) -> dict[str, object]:
-    """Return an object with its names in one spelling: `taskId` and `task_id` are the same."""
-    return {spelt(name): value for name, value in members.items()}
-
-
-def is_under_way(members: Mapping[str, object]) -> bool:
-    """Whether an object is a job that has not ended."""
-    plain = _plain(members)
-    words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
-    return plain.get("done") is False or any(spelt(word) in _UNDER_WAY for word in words)
-
-
-def spelt(word: str) -> str:
-    """Return the word of a state in one spelling.
-
-    >>> spelt("IN_PROGRESS") == spelt("in-progress") == spelt("inProgress")
-    True
-    """
-    return re.sub("[ _-]", "", word[:40]).lower()
+    failed = (word for word, state in states(members) if state in {"failed", "cancelled"})
+    return sanitize(next(failed, ""), 40)
 
 
 def _counts_in_error(item: Item | InvalidResponseError) -> bool:

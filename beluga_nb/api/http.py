@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from beluga_nb.api import answers, spool
+from beluga_nb.api.addresses import absolute
 from beluga_nb.api.download import Download
 from beluga_nb.api.endpoint import App, Endpoint, Sleep
-from beluga_nb.api.fetch import absolute
 from beluga_nb.api.transport import MAX_IN_MEMORY, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
 from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
@@ -54,11 +54,13 @@ EXTRA_SECONDS = 10.0
 _NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that was sold
 
 
-class Client:
-    """The API at an `Endpoint`: what it is asked, and what its answers mean.
+class Http:
+    """The engine behind an `Endpoint` that answers with the pictures.
 
-    With `app`, that ASGI application answers in this process; `make_preview` makes the small copies of its
-    pictures. Deadlines are on the running loop's clock.
+    It sends each request once. With `app`, that ASGI application answers in this process; `make_preview`
+    makes the small copies of its pictures. Deadlines are on the running loop's clock. Raises
+    `APIConnectionError`, `APIStatusError`, `RateLimitError`, `OutcomeUnknownError`, `APITimeoutError`,
+    `InvalidResponseError`, `InvalidImageError`, or `IncompleteError` where only some pictures are good.
     """
 
     def __init__(
@@ -73,6 +75,10 @@ class Client:
         self.sleep = sleep
         self.make_preview = make_preview
         self.transport = Transport(endpoint, app=app)
+
+    async def __call__(self, request: Request) -> Result:
+        deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
+        return await self.understood(request, await self.post(request, deadline), deadline)
 
     async def post(self, request: Request, deadline: float) -> Response:
         """Ask for pictures and return the answer, which may hold some whatever its status.
@@ -245,44 +251,20 @@ class Client:
         return Result.of(part, [_answer(item, self.make_preview)], **by)
 
 
-class Http:
-    """The engine behind an `Endpoint` that answers with the pictures.
-
-    It sends each request once. Raises `APIConnectionError`, `APIStatusError`, `RateLimitError`,
-    `OutcomeUnknownError`, `APITimeoutError`, `InvalidResponseError`, `InvalidImageError`, or
-    `IncompleteError` where only some pictures are good.
-    """
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        app: App | None = None,
-        sleep: Sleep = asyncio.sleep,
-        make_preview: PreviewMaker | None = None,
-    ) -> None:
-        self.endpoint = endpoint
-        self.client = Client(endpoint, app=app, sleep=sleep, make_preview=make_preview)
-
-    async def __call__(self, request: Request) -> Result:
-        deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
-        return await self.client.understood(request, await self.client.post(request, deadline), deadline)
-
-
 async def recovered(
     endpoint: Endpoint, request: Request, left: Address | Path, *, make_preview: PreviewMaker | None = None
 ) -> Result:
     """Return pictures of `request` from their address, or from an answer that was kept; nothing is bought.
 
-    Raises as `Client.understood`, and `InvalidResponseError` for a file that holds no answer.
+    Raises as `Http.understood`, and `InvalidResponseError` for a file that holds no answer.
     """
-    client = Client(endpoint, make_preview=make_preview)
+    http = Http(endpoint, make_preview=make_preview)
     deadline = asyncio.get_running_loop().time() + endpoint.timeout
     if isinstance(left, Path):
-        result = await client.understood(request, await asyncio.to_thread(_kept, left), deadline)
+        result = await http.understood(request, await asyncio.to_thread(_kept, left), deadline)
         return await _with_extra_here(result)
     item = Item(url=left.url, revised_prompt=left.revised_prompt)
-    return await client.result(request, [item], deadline, engine=left.engine, created=left.created)
+    return await http.result(request, [item], deadline, engine=left.engine, created=left.created)
 
 
 async def _with_extra_here(result: Result) -> Result:
@@ -320,9 +302,9 @@ async def models(endpoint: Endpoint) -> list[Model]:
     Raises `EngineError` where it does not answer with a list in `connect_timeout`.
     """
     key, dialect = endpoint.key if endpoint.prefix else None, endpoint.dialect
-    client = Client(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
+    http = Http(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
     deadline = asyncio.get_running_loop().time() + endpoint.connect_timeout
-    response = raise_for_status(await client.get(f"{dialect.models}?category=image", deadline))
+    response = raise_for_status(await http.get(f"{dialect.models}?category=image", deadline))
     listed = models_from_json(response.content)
     return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
 
@@ -380,7 +362,8 @@ async def _with_bytes(item: Item | InvalidResponseError, download: Download) -> 
 
 def _answer(item: Item, make_preview: PreviewMaker | None = None) -> ImagePayload:
     assert item.data is not None
-    return item.answer(item.data, *validate(item.data, make_preview))
+    media_type, preview = validate(item.data, make_preview)
+    return ImagePayload(item.data, media_type, item.revised_prompt, preview)
 
 
 def _too_few(arrived: int, wanted: int) -> EngineError:

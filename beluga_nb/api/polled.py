@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from beluga_nb.api import tasks
 from beluga_nb.api.endpoint import App, Endpoint, Sleep
-from beluga_nb.api.http import Client
+from beluga_nb.api.http import Http
 from beluga_nb.api.tasks import NOT_BILLED, Task
 from beluga_nb.api.transport import Response
 from beluga_nb.errors import (
@@ -64,11 +64,11 @@ class Polled:
         self.endpoint = endpoint
         self.pace = pace or Pace()
         self.sleep = sleep
-        self.client = Client(endpoint, app=app, sleep=sleep)
+        self.http = Http(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
         deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
-        name = _submitted(await self.client.post(request, deadline))
+        name = _submitted(await self.http.post(request, deadline))
         try:
             return await self._completed(request, name, deadline)
         except EngineError as error:
@@ -87,8 +87,8 @@ class Polled:
             raise InvalidResponseError(
                 f"Task {name} is completed and holds no picture.", "It may have been billed."
             )
-        engine = self.client.engine_of(reply)
-        return await self.client.result(request, task.items, deadline, engine=engine, created=task.created)
+        engine = self.http.engine_of(reply)
+        return await self.http.result(request, task.items, deadline, engine=engine, created=task.created)
 
     async def _ended(self, name: str, deadline: float) -> tuple[Response, Task]:
         clock, refused, wait = asyncio.get_running_loop().time, None, 0.0
@@ -100,7 +100,7 @@ class Polled:
                 raise refused or self._late(name) from None
             patience = min(deadline, clock() + self.pace.patience)
             # The language is that of error messages.
-            sent = await self.client.get(f"/tasks/{name}?language=en", patience)
+            sent = await self.http.get(f"/tasks/{name}?language=en", patience)
             refused, wait = _refused(name, sent, refused), _asked_to_wait(sent)
             task = await asyncio.to_thread(_task, sent)
             if isinstance(sent, Response) and task and task.state != "pending":

@@ -19,7 +19,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from beluga_nb.api.fetch import begins_with_picture
+from beluga_nb.api.body import begins_with_picture
 from beluga_nb.paths import read_file
 from beluga_nb.redaction import RedactedStream, redact_bytes
 

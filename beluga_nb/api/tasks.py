@@ -10,26 +10,17 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from beluga_nb.api import answers
+from beluga_nb.api.states import State, is_under_way, states
 from beluga_nb.errors import DECLINED, EngineError, InvalidResponseError
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json
 from beluga_nb.wire import Item, error_from_json, without_surrogates
 
-State = Literal["pending", "completed", "failed", "cancelled"]
-
 NOT_BILLED = "A task that fails is not billed."
 
 _ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")  # it becomes part of a URL
-_ENDS: Mapping[State, str] = {
-    "completed": "completed complete succeeded succeed success successful finished done ready",
-    "failed": "failed fail failure error errored rejected",
-    "cancelled": "cancelled canceled aborted terminated",
-}
-_MEANT = {word: state for state, words in _ENDS.items() for word in words.split()}
-_STATES = ("status", "state", "task_status", "taskStatus")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +56,10 @@ def submitted(content: bytes) -> str:
 def read(content: bytes) -> Task:
     """Return the task of a poll's answer; raise `InvalidResponseError` where it describes none."""
     fields = _unwrapped(_object(content))
-    words = [word for word in map(fields.get, _STATES) if isinstance(word, str)]
-    if not words:
+    meant = [state for _, state in states(fields)]
+    if not meant:
         raise InvalidResponseError("A poll's answer has no status.", "It may have been billed.")
-    known = (_MEANT[word] for word in map(answers.spelt, words) if word in _MEANT)
-    state: State = "pending" if answers.is_under_way(fields) else next(known, "pending")
+    state: State = "pending" if is_under_way(fields) else next(filter(None, meant), "pending")
     created = fields.get("created")
     return Task(
         state=state,

@@ -25,10 +25,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from beluga_nb.api.addresses import origin
+from beluga_nb.api.body import begins_with_picture, inflated, seems_complete
 from beluga_nb.api.endpoint import App, Endpoint
-from beluga_nb.api.fetch import begins_with_picture, origin, seems_complete
 from beluga_nb.api.heads import LiberalHead, Read, content_length
-from beluga_nb.api.inflate import inflated
 from beluga_nb.api.logs import quiet_http_logs
 from beluga_nb.api.spool import Spool
 from beluga_nb.config.settings import LOOPBACK

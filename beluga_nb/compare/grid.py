@@ -24,7 +24,7 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.images import SUFFIXES
-from beluga_nb.keyless import keyless
+from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
@@ -206,7 +206,7 @@ class Grid(Judged):
         ]
         return self._with(Grid(self.study, cells, runner=self._runner))
 
-    @keyless
+    @refuses_keys
     def extend(self, /, **more: object) -> Grid:
         """Return the grid with further values on its axes; running it asks only for the new cells."""
         if self._extended is None:

@@ -49,7 +49,6 @@ _HINT = (
 )
 _WORKERS = 64  # threads of an engine; one whose call was stopped may be busy for a while
 _LATEST = 2**40  # seconds since 1970
-_NAME = re.compile(NAME)
 _ASYNC = "Write it with async def: async def my_engine(request): …"
 
 
@@ -98,7 +97,7 @@ def _name_of(engine: Engine, provider: str | None) -> str:
     # Two partials of one function are two engines, and have no names by which to tell them apart.
     own = "" if isinstance(engine, partial) else getattr(engine, "__name__", type(engine).__name__)
     name = own if provider is None else provider
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise SettingsError(f"'{sanitize(str(name), 60)}' is no name for an engine.", _HINT)
     if name.lower() in TAKEN | _SERVICES:
         raise SettingsError(

@@ -11,7 +11,7 @@ from beluga_nb.compare.cell import Cell
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.tables import axis_of
 from beluga_nb.errors import ImpossibleCombinationError, RequestError
-from beluga_nb.keyless import check
+from beluga_nb.key_check import check_no_key
 from beluga_nb.result import Result
 from beluga_nb.session.resources import Resources
 from beluga_nb.session.runner import SessionRunner
@@ -71,7 +71,7 @@ class GridMaker:
 
     def _cells(self, study: Study) -> list[Cell]:
         settings = self.resources.settings()
-        check({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
+        check_no_key({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
         cells: list[Cell] = []
         remarks: dict[str, None] = {}
         impossible: dict[str, list[Combination]] = {}

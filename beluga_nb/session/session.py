@@ -24,7 +24,7 @@ from beluga_nb.engines.call import Call, Tally
 from beluga_nb.engines.own import own_engine
 from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.keyless import keyless
+from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.result import Engine, Result
@@ -122,7 +122,7 @@ class Session:
             None if engine is None else own_engine(engine, provider, make_preview=small)
         )
 
-    @keyless
+    @refuses_keys
     def submit(
         self,
         prompt: str,
@@ -192,7 +192,7 @@ class Session:
             self.resources.notify(words)
         return result
 
-    @keyless
+    @refuses_keys
     def plan(
         self,
         prompt: str,
@@ -233,7 +233,7 @@ class Session:
         )
         return self.resources.plan(self.resources.missing([call]), settings.caps)
 
-    @keyless
+    @refuses_keys
     def grid(
         self,
         /,

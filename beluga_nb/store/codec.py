@@ -12,7 +12,7 @@ from beluga_nb.errors import StoreError
 from beluga_nb.redaction import redact_bytes
 from beluga_nb.store import files
 from beluga_nb.text import sanitize
-from beluga_nb.untrusted import DAMAGE, load_json, members
+from beluga_nb.untrusted import DAMAGE, load_json, members, text
 
 SCHEMA = 1
 """The format of a store and of each file in it."""
@@ -38,6 +38,13 @@ class CorruptFileError(StoreError):
         )
         self.reason = reason
         self.written = written
+
+
+def sha256_text(value: object) -> str:
+    """Return a SHA-256 in 64 hexadecimal digits as it is; raise `ValueError` or `TypeError` for others."""
+    if not files.SHA256.fullmatch(name := text(value)):
+        raise ValueError("no SHA-256")
+    return name
 
 
 def canonical_json(value: object) -> bytes:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from beluga_nb.images import SUFFIXES
 from beluga_nb.store import files
-from beluga_nb.store.codec import SCHEMA, CorruptFileError, decode
+from beluga_nb.store.codec import SCHEMA, CorruptFileError, decode, sha256_text
 
 if TYPE_CHECKING:
     from beluga_nb.store.records import Store
@@ -43,8 +43,9 @@ class Blob:
     media_type: str
 
     def __post_init__(self) -> None:
-        if not files.SHA256.fullmatch(self.sha256) or self.media_type not in SUFFIXES:
-            raise ValueError(self.sha256)
+        sha256_text(self.sha256)
+        if self.media_type not in SUFFIXES:
+            raise ValueError(self.media_type)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.store import files, pending, registry
 from beluga_nb.store.claims import CLAIMS
-from beluga_nb.store.collection import Blob, Collection
+from beluga_nb.store.collection import Collection
 from beluga_nb.store.folder import (
     ASIDE,
     blob_paths,
@@ -165,9 +165,13 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     Raises `StoreError` where something cannot be removed; the rest is removed all the same.
     """
     store.check_ours()
-    removal = _Removal(store, [store.blob_path(blob) for run in chosen.runs for blob in _blobs(run)])
+    removal = _Removal(
+        store, [store.blob_path(blob) for run in chosen.runs for row in run.rows for blob in row.blobs]
+    )
     chosen_paths = [*_paths(store, chosen.runs), *chosen.damaged]
-    gone = named_in(store, chosen_paths) | _unclaimed(store, chosen)
+    gone = named_in(store, chosen_paths)
+    if chosen.everything:
+        gone |= {hash_of(path) for path in blob_paths(store) if is_stale(path)}
     removal.unlink(chosen_paths)
     removal.unlink(store.index.disagreeing())
     lost = gone - named_in(store, store.record_paths())
@@ -182,11 +186,6 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
             "Mend that, then forget the same again.",
         )
     return Forgotten(chosen, removal.files, removal.bytes)
-
-
-def _blobs(run: Run) -> Iterator[Blob]:
-    for entry in run.entries:
-        yield from entry.blobs
 
 
 class _Removal:
@@ -224,7 +223,7 @@ class _Removal:
             except FileNotFoundError:  # another kernel forgets the same
                 continue
             except OSError as error:
-                self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
+                self.fail(path, error)
             else:
                 self.files, self.bytes = self.files + 1, self.bytes + size
 
@@ -236,7 +235,11 @@ class _Removal:
         except FileNotFoundError:
             pass
         except OSError as error:
-            self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
+            self.fail(path, error)
+
+    def fail(self, path: Path, error: OSError) -> None:
+        """Note that a file cannot be removed."""
+        self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
 
 
 def _forget_attached(
@@ -300,9 +303,5 @@ def _brought_back(path: Path, removal: _Removal) -> bool:
                 return is_pointer(place) or not holds_its_name(place)
             path.rename(place)
     except OSError as error:
-        removal.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
+        removal.fail(path, error)
     return True
-
-
-def _unclaimed(store: Store, chosen: Chosen) -> set[str]:
-    return {hash_of(path) for path in blob_paths(store) if is_stale(path)} if chosen.everything else set()

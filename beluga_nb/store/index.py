@@ -292,7 +292,9 @@ class Index:
             return
         there = {path.stem for path in self._paths()}
         many = sum(len(part.rows) for part in parts.values()) >= WRITTEN_FROM
-        wanted = {name: part for name, part in parts.items() if many and _is_wanted(name, part)}
+        wanted = {
+            name: part for name, part in parts.items() if many and part.signatures and _FOLDER.fullmatch(name)
+        }
         for name in there - wanted.keys():
             path = self._path(name)
             if stat.S_ISREG(path.lstat().st_mode) and INDEX.is_ours(path, self.store.folder):
@@ -326,10 +328,6 @@ class Index:
         index = self.store.folder / "index"
         names = [] if index.is_symlink() else files.names(index)
         return [index / name for name in sorted(names) if INDEX.pattern.fullmatch(name)]
-
-
-def _is_wanted(folder: str, part: Part) -> bool:
-    return bool(part.signatures and _FOLDER.fullmatch(folder))
 
 
 def _agrees(part: Part, there: Mapping[str, str | None]) -> bool:

@@ -148,10 +148,6 @@ class Store:
             return False
         return has_content(path, data)
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield every record that can be read, in the order of their keys."""
-        return RECORDS.values(self)
-
     def record_paths(self) -> list[Path]:
         """Return the paths of all records, in the order of their keys."""
         return RECORDS.paths(self)

@@ -122,11 +122,8 @@ def is_pack(file: Path) -> bool:
     except InvalidPackError:
         return False
     names = [info.filename for info in infos]
-    return STORE in names and sum(map(_is_notebook, names)) == 1 and all(map(_is_written, infos))
-
-
-def _is_notebook(name: str) -> bool:
-    return NOTEBOOK.fullmatch(name) is not None
+    notebooks = [name for name in names if NOTEBOOK.fullmatch(name)]
+    return STORE in names and len(notebooks) == 1 and all(map(_is_written, infos))
 
 
 def _is_written(info: zipfile.ZipInfo) -> bool:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from beluga_nb.api import tasks
+from beluga_nb.api.addresses import check_addresses, picture_url
 from beluga_nb.api.answers import parse
-from beluga_nb.api.fetch import check_addresses, picture_url
 from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.images import MEDIA_TYPES, is_truncated
 from beluga_nb.result import validate

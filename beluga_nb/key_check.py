@@ -30,7 +30,7 @@ class Watching(Protocol):
     def watch(self) -> None: ...
 
 
-def check(arguments: Mapping[str, object]) -> None:
+def check_no_key(arguments: Mapping[str, object]) -> None:
     """Raise `RequestError` where a key, in any form, stands in what would be sent, shown and stored."""
     for name, value in arguments.items():
         if any(map(holds_key, _texts([name, value]))):
@@ -44,7 +44,7 @@ def check(arguments: Mapping[str, object]) -> None:
             )
 
 
-def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+def refuses_keys(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
     """Make a method refuse keys before it reads its arguments, with a traceback that does not hold them.
 
     `values` are not checked here: they may be every variable of a notebook, most of them unused.
@@ -57,7 +57,7 @@ def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
         try:
             if isinstance(self, Watching):
                 self.watch()
-            check({name: value for name, value in arguments.items() if name != "values"})
+            check_no_key({name: value for name, value in arguments.items() if name != "values"})
             return method(self, *args, **kwargs)
         except RequestError as error:
             if error.code != _CODE:
