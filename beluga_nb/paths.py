@@ -19,7 +19,8 @@ from io import FileIO
 from pathlib import Path
 from typing import IO
 
-from beluga_nb.errors import RequestError
+from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.text import sanitize
 
 # Without O_NONBLOCK, opening a pipe waits for its other end; for plain files it changes nothing.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -28,6 +29,11 @@ _PIECE = 2**16
 
 class NotPlainFileError(OSError):
     """A path is not a regular file, or the file is too large."""
+
+
+def not_written(path: Path, error: OSError, hint: str = "Name another file.") -> StoreError:
+    """Return the error of a file that cannot be written."""
+    return StoreError(f"{sanitize(path.name, 120)} cannot be written: {error.strerror or error}.", hint)
 
 
 def path_of(words: str | Path) -> Path:

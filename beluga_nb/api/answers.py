@@ -1,7 +1,7 @@
 """Read the pictures of an answer in any form: a pure function from raw bytes to pictures.
 
 An answer that has arrived is paid for, so many forms are understood: wrapped, URL-safe or unpadded base64,
- pictures under other names, a bare picture, server-sent events, several documents, JSON that is
+pictures under other names, a bare picture, server-sent events, several documents, JSON that is
 cut off. Work and memory are bounded by counts, since a small body can hold millions of parts.
 """
 
@@ -216,9 +216,8 @@ def _encoded_within(text: bytes) -> Iterator[bytes]:
     """Yield the whole pictures whose base64 occurs anywhere in a text."""
     for found in itertools.islice(_ENCODED.finditer(text), _MOST_FOUND):
         encoded = _plain_base64(found[0]).rstrip(b"=")
-        encoded = encoded[
-            : len(encoded) - (len(encoded) % 4 == 1)
-        ]  # the last letter belongs to the text after it
+        if len(encoded) % 4 == 1:  # impossible for base64: the last letter belongs to the text after it
+            encoded = encoded[:-1]
         with contextlib.suppress(binascii.Error, ValueError):
             data = _decoded(encoded)
             if is_whole(data):
@@ -226,11 +225,6 @@ def _encoded_within(text: bytes) -> Iterator[bytes]:
 
 
 _NUMBERS = re.compile(rb"\[\s*(?:137,\s*80|255,\s*216|82,\s*73),[0-9,\s]++\]")
-
-
-def _without_numbers(body: bytes) -> bytes:
-    """Return JSON with base64 for each picture that is a list of its bytes, as Node's `Buffer` is written."""
-    return _NUMBERS.sub(_of_numbers, body)
 
 
 def _of_numbers(found: re.Match[bytes]) -> bytes:
@@ -369,11 +363,12 @@ def _start(body: bytes) -> str:
 _START = re.compile(r"[{\[]")
 
 
-def _parsed_int(digits: str) -> int:
-    return int(digits) if len(digits) < 20 else 0
-
-
-_DECODER = json.JSONDecoder(strict=False, parse_int=_parsed_int, parse_constant=lambda _: None)
+# Python refuses integers of thousands of digits; no number in an answer needs as many.
+_DECODER = json.JSONDecoder(
+    strict=False,
+    parse_int=lambda digits: int(digits) if len(digits) < 20 else 0,
+    parse_constant=lambda _: None,
+)
 
 
 @dataclass(frozen=True)
@@ -502,7 +497,8 @@ class _Reader:
 
     def read_body(self, body: bytes) -> None:
         """Read the body of an answer."""
-        for document in _documents(_without_numbers(body), self.strings):
+        # Node writes a `Buffer` as a list of numbers.
+        for document in _documents(_NUMBERS.sub(_of_numbers, body), self.strings):
             self.read(document)
         if self.failed:  # an error page may show a picture of its own
             self.items = [each for each in self.items if _counts_in_error(each)]

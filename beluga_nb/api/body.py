@@ -51,7 +51,8 @@ def inflated(content: bytes, encoding: str) -> bytes:
 
 
 def _inflated(content: bytes, most: int) -> bytes:
-    wrapped = content.startswith(_GZIP) or _starts_as_zlib(content)
+    is_zlib = content[:1] == b"\x78" and int.from_bytes(content[:2], "big") % 31 == 0  # RFC 1950
+    wrapped = is_zlib or content.startswith(_GZIP)
     wbits = zlib.MAX_WBITS | 32 if wrapped else -zlib.MAX_WBITS
     found, at, members = bytearray(), 0, 0
     while at < len(content) and members < _MOST_MEMBERS and (not at or content.startswith(_GZIP, at)):
@@ -78,10 +79,6 @@ def _member(content: bytes, at: int, inflater: zlib._Decompress, found: bytearra
                 )
             piece = inflater.unconsumed_tail
     return at - len(inflater.unused_data)
-
-
-def _starts_as_zlib(content: bytes) -> bool:
-    return content[:1] == b"\x78" and int.from_bytes(content[:2], "big") % 31 == 0
 
 
 def seems_complete(body: bytes) -> bool:

@@ -249,11 +249,10 @@ def _text(value: object) -> str | None:
 
 def _has_pictures(result: Result) -> bool:
     pictures: object = result.pictures
-    return isinstance(pictures, tuple | list) and all(map(_is_picture, pictures))
-
-
-def _is_picture(each: object) -> bool:
-    return isinstance(each, Picture) and isinstance(each.data, bytes) and isinstance(each.recipe, Recipe)
+    return isinstance(pictures, tuple | list) and all(
+        isinstance(each, Picture) and isinstance(each.data, bytes) and isinstance(each.recipe, Recipe)
+        for each in pictures
+    )
 
 
 async def _answers(pictures: Sequence[Picture]) -> AsyncGenerator[ImagePayload, None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import beluga_nb.catalog as catalog
@@ -153,15 +153,10 @@ def _request() -> Schema:
                     **{name: _schema(each[name]) for name in each if name not in shared},
                 }
             }
-            for each in _different([each for _, each in takes])
+            for number, (_, each) in enumerate(takes)
+            if each not in [other for _, other in takes[:number]]
         ],
     }
-
-
-def _different(
-    takes: Sequence[Mapping[str, catalog.Parameter]],
-) -> list[Mapping[str, catalog.Parameter]]:
-    return [each for number, each in enumerate(takes) if each not in takes[:number]]
 
 
 def _schema(parameter: catalog.Parameter, *, required: bool = False) -> Schema:

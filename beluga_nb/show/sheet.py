@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.errors import RequestError
 from beluga_nb.images import MAX_SIDE, encode, flatten, within
-from beluga_nb.paths import write_file
+from beluga_nb.paths import not_written, write_file
 from beluga_nb.result import Preview
 from beluga_nb.show.grid import Part, Square, Table, across
 from beluga_nb.show.preview import encoded
@@ -76,9 +76,7 @@ def write_sheet(path: Path, table: Table, *, edge: int, limit: int) -> None:
     try:
         write_file(path, encode(image, "PNG"))
     except OSError as error:
-        raise StoreError(
-            f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
-        ) from None
+        raise not_written(path, error) from None
 
 
 def small_sheet(table: Table) -> Preview:

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from beluga_nb.errors import StoreError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.paths import remove_parts, replacing
+from beluga_nb.paths import not_written, remove_parts, replacing
 from beluga_nb.redaction import redact_bytes
 from beluga_nb.store import files, registry, zips
 from beluga_nb.store.codec import encode_line
@@ -36,6 +36,8 @@ from beluga_nb.store.zips import FOLDER, LARGEST_FILE, NOTEBOOK, STORE
 from beluga_nb.text import plural, sanitize
 
 STORE_JSON = encode_line({})
+
+_OTHER_FILE = Hint("Name another file: ", Remedy("to", "other.zip"))
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _check_free(to: Path) -> None:
     if os.path.lexists(to) and not zips.is_pack(to):
         raise StoreError(
             f"{to.name} is there already, and is no pack.",
-            Hint("Name another file: ", Remedy("to", "other.zip")),
+            _OTHER_FILE,
         )
 
 
@@ -155,7 +157,4 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
         with replacing(path) as file:
             yield file
     except OSError as error:
-        raise StoreError(
-            f"{path.name} cannot be written: {error.strerror or error}.",
-            Hint("Name another file: ", Remedy("to", "other.zip")),
-        ) from None
+        raise not_written(path, error, _OTHER_FILE) from None
