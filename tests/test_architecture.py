@@ -62,7 +62,7 @@ LIBRARIES = {
     "numpy": {"painter/", "compare/measure.py", "compare/rank.py"},
     "PIL": {"images.py", "result.py", "show/", "painter/", "compare/measure.py"},
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
-    "pybase64": {"wire.py", "api/answers.py", "show/"},
+    "pybase64": {"wire.py", "api/encoded.py", "show/"},
     "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "show/grids.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"runtime.py"},

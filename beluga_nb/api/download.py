@@ -10,7 +10,7 @@ import socket
 from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.api.addresses import check_addresses, picture_url
-from beluga_nb.api.answers import decoded
+from beluga_nb.api.encoded import decoded
 from beluga_nb.api.endpoint import Sleep
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
