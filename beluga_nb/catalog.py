@@ -1,6 +1,6 @@
 """Models and sizes: what exists, what a model takes, and how pixel sizes become labels.
 
-The data stands in `models.toml`; the rules in contract.md (Models, Sizes, Request parameters).
+The data stands in `models.toml`; the rules are BelugAPI's (Models, Sizes, Request parameters).
 `supported_parameters` is what a model takes: requests are checked by it, and the records of models and
 the OpenAPI document are written from it.
 """
@@ -34,7 +34,7 @@ OPENAI_QUALITIES = {
     "xhigh": "hd",
     "max": "hd",
 }
-"""OpenAI's words for quality, which the embedded server takes too (contract.md: Request parameters)."""
+"""OpenAI's words for quality, which the embedded server takes too (API reference: Request parameters)."""
 
 _EDGE = "(1[6-9]|[2-9][0-9]|[1-9][0-9]{2,4})"
 _PIXELS = rf"\s*{_EDGE}\s*[xX×]\s*{_EDGE}\s*"
@@ -214,7 +214,7 @@ def matching(
 def compared(
     found: Sequence[Model], found_there: Sequence[Model], there: Sequence[Model], *, service: str
 ) -> Listing:
-    """Return what was found here and at a service that lists `there`; the note says what that lacks."""
+    """Return what was found here and at a service that lists `there`; the note names what that lacks."""
     ids = {model.id for model in there}
     lacking = [model.id for model in found if model.id not in ids]
     note = f"{service} does not list {', '.join(lacking)}." if lacking else f"{service} lists all of these."
@@ -296,11 +296,12 @@ def pixels(label: str) -> tuple[int, int]:
 
 
 def label_of(width: int, height: int, allowed: Sequence[str]) -> str:
-    """Return the allowed label nearest to a pixel size, in log distance (contract.md: Sizes).
+    """Return the allowed label nearest to a pixel size, in log distance (API reference: Sizes).
 
     >>> label_of(1792, 1024, labels())
     '16:9'
     """
+    # By logarithms 2:1 and 1:2 are equally far from 1:1.
     wanted = math.log(width / height)
     among = [size for size in sizes() if size.label in allowed]
     return min(among, key=lambda size: abs(wanted - math.log(size.ratio))).label
@@ -313,6 +314,7 @@ def canonical(request: Request, *, allow_unknown_model: bool = False) -> Request
     which `split` takes care of. With `allow_unknown_model`, a model that the catalogue does not
     know is left as it is, with whatever size and quality it was given: catalogues age.
     """
+    # Left as it is: what an unknown model takes is the service's to decide.
     if allow_unknown_model and request.model not in _by_id():
         return request
     takes, given = supported_parameters(find(request.model)), request.parameters
@@ -324,6 +326,7 @@ def of_another_server(request: Request) -> Request:
 
     Raises `UnknownNameError` or `RequestError` for what no model takes at all.
     """
+    # All models take the same formats, so any of them will do here.
     takes = supported_parameters(models()[0])
     quality = Enum(about="", values=(*QUALITIES, *OPENAI_QUALITIES))
     if request.quality is not None:
@@ -342,7 +345,7 @@ def of_another_server(request: Request) -> Request:
 
 
 OFF_RATIO = 0.02
-"""How far a picture's width over height may be off without a remark (gateway.md, 2.2)."""
+"""How far a ratio may be off without a remark: many models round sides to multiples of 8 or 16."""
 
 
 def off_ratio(request: Request, came: Iterable[tuple[int, int]]) -> str:

@@ -23,7 +23,7 @@ MEDIA_TYPES: Mapping[str, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEB
 """The media type of each format that is decoded, by Pillow's name."""
 
 FORMATS: Mapping[str, str] = {name.lower(): kind for name, kind in MEDIA_TYPES.items()}
-"""The same by the API's `output_format` (contract.md: Request parameters)."""
+"""The same by the API's `output_format` (API reference: Request parameters)."""
 
 SUFFIXES: Mapping[str, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
@@ -191,8 +191,10 @@ def convert(image: Image, path: Path) -> bytes:
     from PIL import Image
 
     suffix = path.suffix.lower()
+    # JPEG knows no transparency, and Pillow refuses to leave it out.
     if suffix in {".jpg", ".jpeg"}:
         image = flatten(image)
+    # PNG knows no CMYK.
     elif suffix == ".png" and image.mode == "CMYK":
         image = displayable(image)
     elif suffix not in {".png", ".tif", ".tiff"}:
@@ -224,7 +226,7 @@ def is_whole(data: bytes) -> bool:
 def is_truncated(data: bytes) -> bool:
     """Whether a PNG, JPEG or WebP lacks its end; other data is never truncated.
 
-    A PNG ends with IEND, a JPEG with EOI, and a WebP is as long as its RIFF header says (S27). Bytes behind
+    A PNG ends with IEND, a JPEG with EOI, and a WebP is as long as in its RIFF header (S27). Bytes behind
     the end do not matter.
     """
     media_type = sniff(data)

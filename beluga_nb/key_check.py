@@ -53,6 +53,7 @@ def refuses_keys(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate
 
     @wraps(method)
     def checked(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        # By name, so that the error can say which argument it is.
         arguments = {**dict(zip(names, args, strict=False)), **kwargs}
         try:
             if isinstance(self, Watching):
@@ -80,6 +81,8 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(each)
 
 
+# By the prefixes that services give their keys: BelugAPI; OpenAI, Anthropic and Stripe; xAI, fal, Groq,
+# Replicate, Hugging Face, NVIDIA and Google.
 _SERVICES = re.compile(
     r"(?<![A-Za-z0-9])(?:(?P<ours>bapi_[A-Za-z0-9_-]{16,})"
     r"|(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"

@@ -66,6 +66,7 @@ def merge_results(request: Request, outcomes: Sequence[Result | BelugaError]) ->
     missing = _together([cause for error in errors for cause in causes(error)])
     if not results:
         first, *others = missing
+        # Their bytes are kept too, although only one error can be raised.
         if isinstance(first, EngineError):
             first.others = tuple(each for each in others if isinstance(each, InvalidResponseError))
         raise first

@@ -199,7 +199,7 @@ class Picture:
 
         The recipe goes into the file, from which `beluga_nb.open` reads it. `metadata` is "auto"; "embed",
         even where it makes a signature (C2PA) invalid; "sidecar", a file `whale.png.xmp` beside it; or
-        "none". A warning says where "auto" had to take a sidecar. `data` and `sha256` stay as they are.
+        "none". Where "auto" has to take a sidecar, a warning tells. `data` and `sha256` stay as they are.
         """
         from beluga_nb.metadata import files  # lazy: a replay needs no XML parser
 
@@ -390,6 +390,7 @@ class Result(Sequence["Image"]):
             )
         prompt, arguments = self._asked()
         if "prompt" in changes:
+            # They were for the old template.
             arguments.pop("values", None)
         return self.regenerate(**{"prompt": prompt} | arguments | changes)
 
@@ -433,7 +434,7 @@ def _answer(picture: object) -> ImagePayload:
         return picture
     if isinstance(picture, bytes):
         return ImagePayload(picture, media_type_of(picture))
-    from PIL.Image import Image
+    from PIL.Image import Image  # Lazy import: a replay needs no Pillow.
 
     if not isinstance(picture, Image):
         raise InvalidImageError(f"An object of the type {type(picture).__name__} is no picture.", _PICTURES)
@@ -488,7 +489,7 @@ class OwnEngine:
 
 
 class IncompleteError(EngineError):
-    """Some pictures arrived, the rest did not: `result` holds the good ones, `causes` says why."""
+    """Some pictures arrived, the rest did not: `result` holds the good ones, `causes` the reasons."""
 
     default_status = 502
 
@@ -497,6 +498,7 @@ class IncompleteError(EngineError):
         self.causes = tuple(causes)
         cause = self.causes[0]
         wanted = result.request.n
+        # Of a format that is not decoded here: asking again would give nothing better.
         kept = all(isinstance(each, InvalidImageError) and each.whole for each in self.causes)
         again = "" if kept else " Running it again asks only for what is missing."
         super().__init__(
@@ -521,7 +523,7 @@ class CallCancelled(asyncio.CancelledError):
 
     `arrived` checks the pictures whose bytes were there, which takes a while, and returns them, or what is
     wrong with them. `may_be_billed` is false where nothing was on its way, as between two attempts.
-    `addresses` says where pictures lie that were made and not fetched yet.
+    `addresses` are those of pictures that were made and not fetched yet.
     """
 
     def __init__(

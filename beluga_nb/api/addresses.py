@@ -35,6 +35,7 @@ def picture_url(url: str, base_url: str) -> str:
     except ValueError:
         raise _unsafe(url) from None
     scheme, host, _ = there
+    # What stands before an @ makes one host look like another.
     if scheme not in {"https", "http"} or not host or "@" in urlsplit(whole).netloc:
         raise _unsafe(url)
     if not whole.isprintable() or " " in host:

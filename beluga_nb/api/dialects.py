@@ -107,6 +107,7 @@ class Dialect:
 
 def _seed(request: Request) -> int:
     text = f"{request.take}\n{request.sample}".encode()
+    # 31 bits: some servers read a seed as a signed number of 32 bits.
     return int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
 
 

@@ -76,6 +76,7 @@ class Download:
                 return response.content
             if response.status == 200:
                 cut = response.content
+            # A refusal, unlike an error of the server, would come again.
             elif response.status < 500:
                 gone = response.status not in TRY_LATER
                 break

@@ -205,6 +205,7 @@ class Http:
         """Yield the pictures beyond those that were asked for: all that are here, then a few others."""
         deadline = min(deadline, asyncio.get_running_loop().time() + EXTRA_SECONDS)
         left, fetched = EXTRA_BYTES, 0
+        # Those at hand first: the limits are for what has to be fetched.
         for item in sorted(items, key=lambda item: not _is_here(item)):
             here = _is_here(item)
             fetched += not here

@@ -92,6 +92,7 @@ class Polled:
 
     async def _ended(self, name: str, deadline: float) -> tuple[Response, Task]:
         clock, refused, wait = asyncio.get_running_loop().time, None, 0.0
+        # No limit on the number of polls: they cost nothing, and `deadline` ends them.
         for pause in self.pace.waits():
             try:
                 async with asyncio.timeout_at(deadline):

@@ -1,4 +1,4 @@
-"""What a submit-then-poll service says about its tasks, in the shapes there are; nothing here is sent.
+"""Read the answers of a service whose tasks are submitted and polled, in all known shapes; pure functions.
 
 `data` is a list or an object, or left out, a task's name is `task_id` or `id`, a picture's `url` is a string
 or a list. Other pictures of a completed task are found as those of any answer are (answers.py).
@@ -119,6 +119,7 @@ def _failure(fields: Mapping[str, object]) -> EngineError:
 
 
 def _status(error: Mapping[str, object]) -> int:
+    # Some services put the status into `code`.
     for value in (error.get("status"), error.get("code")):
         if type(value) is int and 400 <= value <= 599:
             return value

@@ -12,7 +12,7 @@ from beluga_nb.result import Engine, Result
 class Batched:
     """Ask for the parts of a request side by side, and join the answers in order.
 
-    `split` says what the parts are (`catalog.split`: no more pictures each than the model allows).
+    `split` gives the parts (`catalog.split`: no more pictures each than the model allows).
     What arrived survives a part that fails: the error is `result.IncompleteError` then.
     """
 

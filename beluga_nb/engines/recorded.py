@@ -76,6 +76,7 @@ class Recorded:
         before = pending.repeatable(store, request, provider=provider, body=body)
         if before:
             request = replace(request, idempotency_key=before.run)
+        # Beside the call in the journal; where a link leads out of the store, in memory only.
         spool = pending.CALLS.path(store, request.idempotency_key).with_suffix("")
         request = replace(request, spool=spool if files.is_inside(spool, store.folder) else None)
         written = None

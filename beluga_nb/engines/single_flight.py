@@ -31,6 +31,7 @@ class Flight(asyncio.Lock):
         finally:
             self._callers -= 1
             if not self._callers:
+                # Later callers find the pictures in the store; memory is for those that have waited.
                 self._arrived.clear()
 
 

@@ -116,6 +116,7 @@ class Workers(ThreadPoolExecutor):
                 self._start()
             stranded = not self._at_work
         if stranded:
+            # No thread can be started any more, so the caller does the work.
             _do(self._waiting.get())
         return future
 
@@ -125,6 +126,7 @@ class Workers(ThreadPoolExecutor):
             if not self._closed:
                 self._closed = True
                 for _ in self._at_work:
+                    # Each thread takes one, and only after all that was given before.
                     self._waiting.put(None)
         if wait:
             for thread in self._at_work:

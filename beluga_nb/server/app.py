@@ -1,4 +1,4 @@
-"""The embedded BelugAPI: an engine becomes an ASGI app that keeps the contract (contract.md).
+"""The embedded BelugAPI: an engine becomes an ASGI app with BelugAPI's contract.
 
 It runs in process behind an ASGI transport, or behind uvicorn (`serve.py`); neither is imported here.
 """
@@ -119,6 +119,7 @@ class _Service:
         try:
             async with _cancelled_when_gone(http, job):
                 return await job.result()
+        # The contract has no error for this: an answer with fewer pictures is a success.
         except IncompleteError as error:
             return error.result
 
@@ -272,7 +273,7 @@ def _refusal(error: BelugaError) -> Response:
 
 
 def _advice(status: int, error: BelugaError) -> dict[str, str]:
-    """Return headers that tell SDKs whether and when to retry (contract.md: Errors)."""
+    """Return headers that tell SDKs whether and when to retry (API reference: Errors)."""
     wait = error.retry_after if isinstance(error, RateLimitError) else None
     if status == 429 or (status == 503 and wait is not None):
         return {"retry-after": str(max(1, math.ceil(wait or 1)))}

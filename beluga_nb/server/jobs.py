@@ -1,4 +1,4 @@
-"""The asynchronous jobs behind the embedded server (contract.md: Inside: the asynchronous job)."""
+"""The asynchronous jobs behind the embedded server, as behind BelugAPI itself."""
 
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ class JobQueue:
     async def _work(self, name: str, request: Request) -> Result | BelugaError:
         # Errors are returned: asyncio would report an exception that is never retrieved.
         try:
+            # In this order the wait for a worker counts, too.
             async with asyncio.timeout(self.patience), self._free:
                 return await self._ask(name, request)
         except TimeoutError:

@@ -54,6 +54,7 @@ class Claim:
         files.make(path.parent, root)
         token = str(uuid4())
         owner = {"host": platform.node(), "pid": os.getpid(), "token": token, "system": system()}
+        # O_EXCL: of two processes one fails, on network file systems too.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, flags, 0o600)
         try:
@@ -116,6 +117,7 @@ class ClaimWatch:
         with contextlib.suppress(PermissionError):
             written = _read(self.path)
         holder, changed = parse_owner(written or b""), (state.st_ino, state.st_mtime_ns)
+        # Only changes are looked at, since the clocks of two machines may differ.
         if (holder.token, changed) != (self.holder.token, self._changed):
             self._changed, self._seen = changed, time.monotonic()
         self.holder, self.is_ours = holder, written is not None

@@ -23,11 +23,12 @@ T = TypeVar("T")
 # both lines (`merge=union`). The lesser value counts, so the order of the merge does not matter.
 _MERGED_FIELDS = {"created", "request_id"}
 
+# Keys are made of this spelling: a change would lose every recording.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class CorruptFileError(StoreError):
-    """A file of the store is damaged, unreadable or of a newer format; `reason` says which."""
+    """A file of the store is damaged, unreadable or of a newer format; `reason` is why it cannot be used."""
 
     def __init__(self, reason: str, path: Path | None = None, written: bytes = b"") -> None:
         name = f"The recording {path.name[:12]}…" if path else "A file of the store"

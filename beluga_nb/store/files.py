@@ -86,6 +86,7 @@ def check(folder: Path, schema: int) -> bool:
         state = folder.stat()
         if not stat.S_ISDIR(state.st_mode):
             raise NotADirectoryError(f"{folder.name} is no folder")
+        # Another user could replace what is written there. Root may do so anyway.
         if hasattr(os, "geteuid") and os.geteuid() not in {state.st_uid, _ROOT_USER}:
             raise PermissionError(f"it belongs to another user ({state.st_uid})")
         # The mark is written first and read last, so a store that another kernel is making is recognized.
@@ -160,6 +161,7 @@ def _write(path: Path, data: bytes, *, part_in: Path, mode: int, durable: bool =
     part = part_in / f"beluga-{secrets.token_hex(16)}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
+        # The data first, then the name: after a crash there is the old file or the new one, never half of it.
         with os.fdopen(os.open(part, flags, mode), "wb") as file:
             file.write(data)
             if durable:
@@ -213,6 +215,7 @@ def add(path: Path, line: bytes, *, root: Path) -> None:
     """Add a line at the end of a file, below `root`, and wait until it is on the disk."""
     check_inside(path, root)
     make(path.parent, root)
+    # O_APPEND: several processes may add lines at once.
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     with open_file(path, flags, _mode(path, root)) as file:
         size = file.seek(0, os.SEEK_END)

@@ -117,6 +117,7 @@ def choose(
         for run in (find(store, names, table) if names else runs(store, table))
         if (before is None or 0 < run.created < before) and (not prompt or run.mentions(prompt))
     ]
+    # A call under way is forgotten only if it is named: its pictures are about to be paid for.
     staying = [] if names else [run for run in found if run.call and run.call.on_its_way]
     alone = not names and older is None
     return Chosen(
@@ -172,7 +173,9 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     gone = named_in(store, chosen_paths)
     if chosen.everything:
         gone |= {hash_of(path) for path in blob_paths(store) if is_stale(path)}
+    # Records go before their bytes: if this is cut short, a record that is left can still be replayed.
     removal.unlink(chosen_paths)
+    # The index holds prompts too.
     removal.unlink(store.index.disagreeing())
     lost = gone - named_in(store, store.record_paths())
     for collection in registry.attached():
@@ -228,7 +231,7 @@ class _Removal:
                 self.files, self.bytes = self.files + 1, self.bytes + size
 
     def forget(self, collection: Collection[Any], path: Path, pictures: set[str]) -> None:
-        """Remove what a file says of some pictures, and unlink it where nothing else is in it."""
+        """Remove what a file holds about some pictures, and unlink it where nothing else is in it."""
         try:
             if collection.forget(path, pictures, root=self.store.folder):
                 self.unlink([path])
@@ -245,9 +248,9 @@ class _Removal:
 def _forget_attached(
     store: Store, collection: Collection[Any], lost: set[str], removal: _Removal, *, everything: bool
 ) -> set[str]:
-    """Remove what a collection says of lost pictures; return the names of bytes that it kept.
+    """Remove what a collection holds about lost pictures; return the names of bytes that it kept.
 
-    With `everything`, also what it says of pictures that are not recorded.
+    With `everything`, also about pictures that are not recorded.
     """
     named = {path: collection.hashes(path, store.folder) for path in collection.paths(store)}
     if everything and not collection.keeps_blobs:

@@ -1,6 +1,6 @@
 """The index: the contents of all records, so that a large store need not be read file by file.
 
-    beluga_store/index/1c.idx   what the records in records/1c/ say
+    beluga_store/index/1c.idx   the contents of the records in records/1c/
     beluga_store/index/.gitignore
 
 An index file is a line of format and checksum, and then JSON. It is only a cache: each use lists the records,
@@ -225,6 +225,7 @@ class Index:
         """Return the records as they are now; the same table while nothing changes."""
         asked = next(self._turns)
         with self._lock:
+            # Threads that waited for the lock share what the first of them has listed.
             if self._listed < asked:  # else another thread listed them while this call waited
                 self._listed = next(self._turns)
                 self._refresh()
@@ -234,6 +235,7 @@ class Index:
         """Yield the path and row of each record, in the order of their keys; each is read again."""
         for path, row in self.table().scan(self.store):
             with contextlib.suppress(FileNotFoundError):  # another kernel has just forgotten it
+                # By its hash: `verify` trusts no times or sizes.
                 same = row.unusable is None and files.has_hash(path, row.digest)
                 yield path, row if same else self._row(path, self.store.outside(path.parent))
 

@@ -73,6 +73,7 @@ class StoreLedger:
             with open_file(self.path) as file:
                 state = os.fstat(file.fileno())
                 before, self._file = self._file, (state.st_dev, state.st_ino)
+                # Replaced, or cut short: what was counted of it no longer holds.
                 if start and (before != self._file or state.st_size < start):
                     return None
                 file.seek(start)

@@ -70,6 +70,7 @@ def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
     _check_free(to)
     with _replacing(to) as file, zipfile.ZipFile(file, "w") as zipped:
         contained = {notebook.name: lambda: cells, **_files(store, cells, entries)}
+        # Sorted: the same notebook gives the same bytes.
         for name, contents in sorted(contained.items()):
             _add(zipped, name, contents())
     return Packed(to, notebook.name, len({entry.image for entry in entries if entry.image}))

@@ -219,6 +219,7 @@ def blank(path: Path, names: Set[str], *, root: Path) -> bool:
             bare = line.rstrip(b"\r\n")
             if bare.startswith(_VOTE) and any(name in bare for name in wanted):
                 written[start : start + len(bare)] = b" " * len(bare)
+                # With a second link, overwriting would change the backup too.
                 if state.st_nlink == 1:
                     file.seek(start)
                     file.write(b" " * len(bare))
@@ -228,6 +229,7 @@ def blank(path: Path, names: Set[str], *, root: Path) -> bool:
         os.fsync(file.fileno())
         if state.st_nlink > 1:
             files.write(path, bytes(written), root=root)
+            # Lines that another process has added meanwhile.
             if added := file.read():
                 files.add(path, added, root=root)
     return not rest

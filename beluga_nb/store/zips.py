@@ -56,7 +56,7 @@ _UNIX = 3
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 1
 _LOCAL_HEADER = 30  # bytes, without the name
-_TAIL = 2**16 + 22 + 76  # bytes from the end in which a zip says where its list is, and how long
+_TAIL = 2**16 + 22 + 76  # bytes from the end, in which a zip tells where its list is, and how long
 _LIST_ENDS, _LONG_LIST_ENDS = b"PK\5\6", b"PK\6\6"
 
 # What zipfile raises for bytes that are no zip, in any version of Python.
@@ -67,7 +67,7 @@ _DAMAGED = (
 
 
 class InvalidPackError(Exception):
-    """A zip is no pack; the text says why, and a hint may say what to do."""
+    """A zip is no pack; its arguments are the reason and perhaps a hint."""
 
 
 @contextmanager
