@@ -64,7 +64,7 @@ class Claimed:
     async def _claim(self, request: Request) -> Claim | None:
         """Return the claim on a request, or None where none is needed or can be made.
 
-        Where none can be made, or an old one not removed, the store cannot be written: `Recorded` reports that.
+        If none can be made, or an old one not removed, the store cannot be written: `Recorded` reports that.
         """
         path = self.store.folder / "pending" / f"{key(request.slice(0), provider=self.provider)}.claim"
         watch, notified, pause = ClaimWatch(path), set[str](), 0.05

@@ -23,7 +23,7 @@ _HEADERS: Mapping[str, tuple[str, Schema]] = {
     wire.SIZE_HEADER: ("The size that is drawn, and the one asked for.", {"type": "string"}),
     "retry-after": ("Seconds to wait before it is worth sending again.", _SECONDS),
     "x-should-retry": (
-        "false where nobody should send again by himself: it may be billed twice.",
+        "false where a client must not send again by itself: it may be billed twice.",
         {"const": "false"},
     ),
     "www-authenticate": ("The scheme of the key.", {"const": "Bearer"}),
