@@ -319,7 +319,7 @@ class Budget:
             if piece is None:
                 self._forget()
             elif b"\n" in piece:
-                self._hear(piece[: piece.rindex(b"\n")].split(b"\n"))
+                self._count_lines(piece[: piece.rindex(b"\n")].split(b"\n"))
                 self._read += piece.rindex(b"\n") + 1
             # No line of ours. Its rest is skipped piece by piece, so that it need not fit into memory.
             elif len(piece) > LONGEST_LINE:
@@ -328,7 +328,7 @@ class Budget:
             else:
                 return
 
-    def _hear(self, lines: Sequence[bytes]) -> None:
+    def _count_lines(self, lines: Sequence[bytes]) -> None:
         # The first of them is the end of a line that was too long.
         for line in lines[self._overlong :]:
             if len(line) <= LONGEST_LINE:

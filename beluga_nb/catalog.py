@@ -37,7 +37,7 @@ OPENAI_QUALITIES = {
 """OpenAI's words for quality, which the embedded server takes too (API reference: Request parameters)."""
 
 _EDGE = "(1[6-9]|[2-9][0-9]|[1-9][0-9]{2,4})"
-_PIXELS = rf"\s*{_EDGE}\s*[xX×]\s*{_EDGE}\s*"
+PIXELS = rf"\s*{_EDGE}\s*[xX×]\s*{_EDGE}\s*"
 """Width and height of at least 16 pixels each."""
 
 
@@ -61,9 +61,7 @@ class Enum:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes(Enum):
-    """A parameter that takes labels, or pixels (`pattern`) that stand for the nearest label."""
-
-    pattern: str = _PIXELS
+    """A parameter that takes labels, or pixels (`PIXELS`) that stand for the nearest label."""
 
     def taken(self, name: str, value: str, model: str, /) -> str:
         """Return the label; raise `RequestError` for one of another model's, `UnknownNameError` for none."""
@@ -76,7 +74,7 @@ class Sizes(Enum):
                 f"It takes {', '.join(own)} or auto; nearest is {label_of(*pixels(value), own)}.",
                 param=name,
             )
-        if match := re.fullmatch(self.pattern, value):
+        if match := re.fullmatch(PIXELS, value):
             return label_of(int(match[1]), int(match[2]), own)
         hint = f"{model} takes {', '.join(self.values)} or pixels such as 1024x1024."
         raise UnknownNameError(name, value, self.values, hint=hint, param=name)
@@ -336,7 +334,7 @@ def of_another_server(request: Request) -> Request:
             _taken(takes[name], name, request.parameters)
     if request.size is None or request.size in {*labels(), AUTO}:
         return request
-    if match := re.fullmatch(_PIXELS, request.size):
+    if match := re.fullmatch(PIXELS, request.size):
         return replace(request, size=f"{match[1]}x{match[2]}")
     hint = Hint(
         f"There are the {len(labels())} labels of ", Remedy("sizes"), ", auto, and pixels such as 1024x1024."

@@ -81,10 +81,8 @@ def _opened(data: bytes) -> Image:
 
     try:
         return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
-    except (
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ):  # a warning is raised under -W error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        # Under -W error the warning is raised.
         raise _too_large(data) from None
     except Exception as error:  # as above
         raise _bad_image(data, error) from None

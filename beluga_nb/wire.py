@@ -191,7 +191,7 @@ REFUSALS = frozenset(
     {400, 401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 428}
     | {429, 431, 451}
 )
-"""The statuses that prove that a request was not executed (by the API's documentation and RFC 9110, 6585, 8470, 7725).
+"""The statuses that prove that a request was not executed, by BelugAPI's documentation and the RFCs of HTTP.
 
 Not among them: 408 and 499, since the work may have begun; 409, which can mean that the same request is being
 executed; 424, which comes in the middle of the work; and any code that a gateway invents.

@@ -238,6 +238,7 @@ class _Reader:
         return ""
 
     def _walk(self, value: object, name: str, depth: int) -> None:
+        # No service nests as deep, and Python's own stack has an end.
         if depth > 32 or len(self.items) > MOST_PARTS:
             return
         if isinstance(value, Mapping):
@@ -267,6 +268,7 @@ class _Reader:
             name: value for name, value in members.items() if not (isinstance(value, str) or _is_copy(name))
         }
         self._within(inner if found else members, depth)
+        # The object's own pictures count, unless more of them are nested in it.
         if found and _encoded_in(self.items[before:]) <= _encoded_in(found):
             self.items[before:] = found
         self.under_way = outer

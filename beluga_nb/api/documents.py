@@ -155,6 +155,7 @@ def _values(text: str) -> Iterator[object]:
         yield from _of_string(text.strip())
         return
     at = repaired = deep = 0
+    # Each attempt may read the text to its end, so a long text gets fewer of them.
     for _ in range(min(_MOST_DOCUMENTS, _MOST_WORK // (len(text) + 1) + 1)):
         start = _START.search(text, at)
         if not start or deep == _MOST_DEEP:
@@ -212,6 +213,7 @@ def _tokens(text: str, start: int) -> Iterator[tuple[str, int]]:
 def _cut(text: str, start: int) -> CutDocument:
     """Return the complete part of the truncated document at `start`; raise `ValueError` for any other."""
     open_, names, name = list[str](), list[str](), ""
+    # `whole` is where the last complete value ends, and `depth` how many brackets are open there.
     whole, depth, before, broken = start, 0, "[", True
     for token, at in _tokens(text, start):
         if token in _CLOSED_BY:

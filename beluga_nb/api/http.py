@@ -170,14 +170,14 @@ class Http:
         the `addresses` of an error are those of pictures that may be fetched later.
         """
         here, parts = list(items), [request.slice(sample) for sample in request.samples]
-        by = _By(engine=engine, created=created)
+        origin = _Origin(engine=engine, created=created)
         download = Download(self.transport, deadline, sleep=self.sleep)
 
         async def arrive(part: Request) -> Result:
             place = part.sample - request.sample
             here[place] = item = await _with_bytes(items[place], download)
             try:
-                return await asyncio.to_thread(self._checked, part, item, by)
+                return await asyncio.to_thread(self._checked, part, item, origin)
             except InvalidResponseError:
                 here[place] = items[place]  # its address may give an undamaged one later
                 raise
@@ -185,8 +185,8 @@ class Http:
         try:
             outcomes = await side_by_side(outcome(arrive, part) for part in parts[: len(items)])
         except asyncio.CancelledError:
-            left = tuple(self._left(request, here, by))
-            raise CallCancelled(partial(self._arrived, request, here, by), addresses=left) from None
+            left = tuple(self._left(request, here, origin))
+            raise CallCancelled(partial(self._arrived, request, here, origin), addresses=left) from None
         for part, each in zip(parts, outcomes, strict=False):
             if isinstance(each, EngineError):
                 each.sample = part.sample
@@ -196,7 +196,7 @@ class Http:
             extra = partial(self._extra, items[request.n :], deadline) if len(items) > request.n else None
             return replace(merge_results(request, outcomes), extra=extra)
         except EngineError as error:
-            error.addresses = tuple(self._left(request, here, by))
+            error.addresses = tuple(self._left(request, here, origin))
             raise
 
     async def _extra(
@@ -218,13 +218,13 @@ class Http:
                 yield answer
 
     def _left(
-        self, request: Request, items: Sequence[Item | InvalidResponseError], by: _By
+        self, request: Request, items: Sequence[Item | InvalidResponseError], origin: _Origin
     ) -> Iterator[Address]:
         """Yield the addresses of the pictures that have not been fetched."""
         for sample, item in zip(request.samples, items, strict=False):
             if isinstance(item, Item) and item.data is None and not str(item.url).startswith("data:"):
                 url = absolute(str(item.url), self.endpoint.base_url)
-                yield Address(sample=sample, url=url, revised_prompt=item.revised_prompt, **by)
+                yield Address(sample=sample, url=url, revised_prompt=item.revised_prompt, **origin)
 
     def engine_of(self, response: Response) -> str:
         """Return the name of what answered."""
@@ -233,23 +233,23 @@ class Http:
     def arrived(self, request: Request, response: Response) -> list[Result | BelugaError]:
         """Return the pictures that the answer itself holds, or the errors of those that are damaged."""
         parsed = _parsed(response)
-        by = _By(engine=self.engine_of(response), created=parsed.created)
-        return self._arrived(request, parsed.items, by)
+        origin = _Origin(engine=self.engine_of(response), created=parsed.created)
+        return self._arrived(request, parsed.items, origin)
 
     def _arrived(
-        self, request: Request, items: Sequence[Item | InvalidResponseError], by: _By
+        self, request: Request, items: Sequence[Item | InvalidResponseError], origin: _Origin
     ) -> list[Result | BelugaError]:
         outcomes: list[Result | BelugaError] = []
         for sample, item in zip(request.samples, items, strict=False):
             if isinstance(item, Item) and item.data is not None:
                 try:
-                    outcomes.append(self._checked(request.slice(sample), item, by))
+                    outcomes.append(self._checked(request.slice(sample), item, origin))
                 except BelugaError as error:
                     outcomes.append(error)
         return outcomes
 
-    def _checked(self, part: Request, item: Item, by: _By) -> Result:
-        return Result.of(part, [_answer(item, self.make_preview)], **by)
+    def _checked(self, part: Request, item: Item, origin: _Origin) -> Result:
+        return Result.of(part, [_answer(item, self.make_preview)], **origin)
 
 
 async def recovered(
@@ -302,6 +302,7 @@ async def models(endpoint: Endpoint) -> list[Model]:
 
     Raises `EngineError` where it does not answer with a list in `connect_timeout`.
     """
+    # A key is sent only where it is needed.
     key, dialect = endpoint.key if endpoint.prefix else None, endpoint.dialect
     http = Http(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
     deadline = asyncio.get_running_loop().time() + endpoint.connect_timeout
@@ -346,7 +347,9 @@ def _discard(response: Response) -> None:
             response.kept.unlink()
 
 
-class _By(TypedDict):
+class _Origin(TypedDict):
+    """What made the pictures of an answer, and when."""
+
     engine: str
     created: int
 

@@ -121,10 +121,8 @@ class Transport:
                 async with asyncio.timeout_at(deadline):
                     await self._exchange(outgoing, departure, arrival)
             ended = None
-        except (
-            Exception,
-            asyncio.CancelledError,
-        ) as error:  # raised by httpx, httpcore, h11, anyio, ssl, socket
+        except (Exception, asyncio.CancelledError) as error:
+            # Whatever httpx, httpcore, h11, anyio, ssl or socket raises.
             ended = self._ended(error, departure, deadline)
         except BaseException as error:  # Ctrl-C: the frames below hold the key
             error.with_traceback(None)
@@ -170,6 +168,7 @@ class Transport:
 
     def _transport(self, outgoing: Outgoing) -> httpx.AsyncBaseTransport:
         if self.app:
+            # An error in the app is its own to answer, with status 500, as over a network.
             return httpx.ASGITransport(self.app, raise_app_exceptions=False)
         return httpx.AsyncHTTPTransport(
             verify=_trusted_certificates(os.getenv("SSL_CERT_FILE"), os.getenv("SSL_CERT_DIR")),

@@ -132,6 +132,7 @@ class Checked:
         try:
             return await asyncio.to_thread(self._checked, request, answer)
         except asyncio.CancelledError:
+            # The answer is here and may be paid for; checking it takes too long for a stopped call.
             raise CallCancelled(lambda: [self._checked(request, answer)]) from None
         except BelugaError:
             raise
@@ -140,6 +141,7 @@ class Checked:
 
     async def _asked(self, request: Request) -> object:
         bound = None if math.isinf(request.deadline) else request.deadline
+        # Python does not end while the engine may still answer.
         hold = max(0.0, bound - asyncio.get_running_loop().time()) + GRACE if bound else 0.0
         job = self.thread.submit(self._called(request), hold=hold)
         try:

@@ -51,6 +51,7 @@ class Recorded:
             raise
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
         recorded = await asyncio.shield(at_work(self._arrived, call, result))
+        # Only when what was asked for is safe: fetching more takes time and may fail.
         if result.extra:
             try:
                 await self.recorder.keep_extra(result)

@@ -135,6 +135,7 @@ def _file() -> Schema:
 def _request() -> Schema:
     takes = [(model.id, catalog.supported_parameters(model)) for model in catalog.models()]
     first = takes[0][1]
+    # What all models take alike is written once; the rest stands in `anyOf`.
     shared = {name for name in first if all(each[name] == first[name] for _, each in takes)}
     return {
         "type": "object",
@@ -164,7 +165,7 @@ def _schema(parameter: catalog.Parameter, *, required: bool = False) -> Schema:
     match parameter:
         case catalog.Sizes():
             words = [*parameter.values, *parameter.also, None]
-            schema = {"anyOf": [{"enum": words}, {"type": "string", "pattern": f"^{parameter.pattern}$"}]}
+            schema = {"anyOf": [{"enum": words}, {"type": "string", "pattern": f"^{catalog.PIXELS}$"}]}
         case catalog.Enum():
             schema = {"enum": [*parameter.values, *parameter.also, None]}
         case catalog.Range():

@@ -39,7 +39,6 @@ def _paint(request: Request) -> ImagePayload:
         sample=request.sample,
     )
     media_type, quality = FORMATS[request.output_format or "png"], request.output_compression
-    data = painting.encoded(
-        media_type, quality=None if quality is None else max(1, quality)
-    )  # the encoder's scale begins at 1
+    # The encoder's scale begins at 1, the API's at 0.
+    data = painting.encoded(media_type, quality=None if quality is None else max(1, quality))
     return ImagePayload(data, media_type, painting.revised_prompt)

@@ -65,6 +65,7 @@ class Claim:
             path.unlink()
             raise
         claim = cls(path, token)
+        # A claim that was moved aside by mistake is older than this one.
         if claim._is_contested():
             claim.release()
             raise FileExistsError(path)
@@ -212,6 +213,7 @@ def remove(path: Path, token: str) -> bool:
             return False
         if parse_owner(written).token != token:
             return True
+        # Renamed first and then looked at: between a look and an unlink, another process may make its claim.
         os.rename(path, aside)
     except FileNotFoundError:  # released meanwhile
         return True
@@ -219,6 +221,7 @@ def remove(path: Path, token: str) -> bool:
         return False
     with contextlib.suppress(OSError):
         if parse_owner(_read(aside) or b"").token != token:
+            # Unlike a rename, a link fails where a third claim is.
             os.link(aside, path)
         aside.unlink()
     return True

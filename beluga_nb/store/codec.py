@@ -56,6 +56,7 @@ def canonical_json(value: object) -> bytes:
 def encode(value: Mapping[str, object]) -> bytes:
     """Return a JSON file of the store; raise `OSError` for one that would be too long to be read back."""
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    # A note or a prompt may hold a key that was typed by mistake.
     written = redact_bytes(text.encode())
     if len(written) > files.LARGEST_JSON:
         raise OSError(errno.EFBIG, f"its record has more than {files.LARGEST_JSON:,} bytes")

@@ -192,6 +192,7 @@ class Collection(FileKind, Generic[T]):
         written = files.read(path, root=root, most=self.largest)
         try:
             value = self.decode(written)
+            # A file that was renamed by hand would answer for something else.
             if self.name(value) != path.stem:
                 raise CorruptFileError("it is damaged (its name belongs to something else)")
             if self.depth > 1 and path.parent.name != path.name[:2]:
@@ -202,6 +203,7 @@ class Collection(FileKind, Generic[T]):
 
     def scan(self, store: Store) -> Iterator[Found[T]]:
         """Yield each file, in the order of their names, with its value or why it cannot be used."""
+        # By folder: whether a link leads elsewhere is asked once for each.
         for folder, paths in groupby(self.paths(store), key=lambda path: path.parent):
             outside = store.outside(folder)
             for path in paths:
@@ -221,6 +223,7 @@ class Collection(FileKind, Generic[T]):
     def is_ours(self, path: Path, root: Path) -> bool:
         """Whether we wrote a file: it begins as ours do, or names itself."""
         written = files.head(path, root=root)
+        # Not parsed, since a file that is damaged or cut off may be ours, too.
         first = _FIRST_FIELD.match(written)
         begins = first is not None and first[1].decode() in self.first_fields
         return begins or f'"{path.stem}"'.encode() in written

@@ -122,6 +122,7 @@ def _mark(folder: Path) -> int | None:
 def ensure_store(folder: Path, schema: int) -> None:
     """Make an empty or missing folder a store; raise as `check` where it is something else."""
     if not check(folder, schema):
+        # Not in `tmp/`: nothing else may be there before the mark.
         make(folder, folder)
         _write(folder / MARK, b'{"schema":%d}\n' % schema, part_in=folder, mode=_mode(folder / MARK, folder))
 
@@ -136,6 +137,7 @@ def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
     """Write a file below `root`, all of it or nothing. With `durable` it is on the disk when this returns."""
     check_inside(path.parent, root)
     make(path.parent, root)
+    # A rename would replace a pipe or a device as well.
     _check_replaceable(path)
     _write(path, data, part_in=_parts_of(root), mode=_mode(path, root), durable=durable)
 
@@ -261,6 +263,7 @@ def make(folder: Path, root: Path) -> None:
     if folder.is_dir():
         return
     make(folder.parent, root)
+    # Another process may make it at the same time.
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700 if _mode(folder, root) == 0o600 else 0o755)
     if not folder.is_dir():

@@ -143,6 +143,7 @@ def age(text: str) -> timedelta:
 
 
 def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
+    # As JSON may spell it: a damaged file cannot be parsed.
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
     readable = {pending.CALLS.path(store, call.run) for call in pending.calls(store)}
     unusable = [path for path, _ in table.scan(store, usable=False)]
@@ -303,6 +304,7 @@ def _brought_back(path: Path, removal: _Removal) -> bool:
     try:
         if path != place and removal.owns(path):
             if os.path.lexists(place):
+                # What lies there is damaged, or a pointer without its bytes: then these are kept.
                 return is_pointer(place) or not holds_its_name(place)
             path.rename(place)
     except OSError as error:

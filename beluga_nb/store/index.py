@@ -144,30 +144,22 @@ def row_of(name: str, written: bytes, entry: Entry | CorruptFileError) -> Row:
     digest = hashlib.sha256(written).hexdigest()
     if isinstance(entry, CorruptFileError):
         return Row(name, digest, entry.reason)
-    request, recipe = entry.request, entry.recipe
+    recipe, image, preview = entry.recipe, entry.image, entry.preview
     return Row(
-        name,
-        digest,
-        None,
-        entry.provider,
-        request.prompt,
-        request.model,
-        request.size,
-        request.quality,
-        request.output_format,
-        request.output_compression,
-        request.take,
-        request.sample,
-        request.n,
-        recipe.engine,
-        recipe.revised_prompt,
-        recipe.created,
-        entry.image.sha256 if entry.image else None,
-        entry.image.media_type if entry.image else "",
-        *entry.size,
-        entry.preview.sha256 if entry.preview else None,
-        entry.preview.media_type if entry.preview else "",
-        refusal_fields(entry.refusal) if entry.refusal else None,
+        name=name,
+        digest=digest,
+        provider=entry.provider,
+        **{each: getattr(entry.request, each) for each in PARAMETERS},
+        engine=recipe.engine,
+        revised_prompt=recipe.revised_prompt,
+        created=recipe.created,
+        image=image.sha256 if image else None,
+        image_type=image.media_type if image else "",
+        width=entry.size[0],
+        height=entry.size[1],
+        preview=preview.sha256 if preview else None,
+        preview_type=preview.media_type if preview else "",
+        refused=refusal_fields(entry.refusal) if entry.refusal else None,
     )
 
 
@@ -246,6 +238,7 @@ class Index:
 
     def _refresh(self) -> None:
         parts = {folder: self._part(folder, there) for folder, there in self._listing().items()}
+        # The same object while nothing changes, so that what was made of it can be used again.
         if parts != self._table.parts:
             self._table = Table(parts)
         if self.store.indexing:
@@ -293,6 +286,7 @@ class Index:
         if not self._is_ours():
             return
         there = {path.stem for path in self._paths()}
+        # A small store is listed as fast as its index is read.
         many = sum(len(part.rows) for part in parts.values()) >= WRITTEN_FROM
         wanted = {
             name: part for name, part in parts.items() if many and part.signatures and _FOLDER.fullmatch(name)
@@ -320,6 +314,7 @@ class Index:
 
     def _is_ours(self) -> bool:
         root = self.store.folder
+        # Root may read the store of another user, who could not replace what root writes there.
         own = not hasattr(os, "geteuid") or root.stat().st_uid == os.geteuid()
         return own and files.check(root, SCHEMA)
 
@@ -362,6 +357,7 @@ def _signature(file: os.DirEntry[str], settled: int) -> str | None:
     modified, changed = state.st_mtime_ns, state.st_ctime_ns
     if modified >= settled or changed >= settled or stat.S_ISLNK(state.st_mode):
         return None
+    # With the inode: a file may be replaced within the resolution of its times.
     return f"{modified} {changed} {state.st_size} {state.st_ino}"
 
 

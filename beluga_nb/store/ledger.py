@@ -55,6 +55,7 @@ class StoreLedger:
     def add(self, line: bytes) -> None:
         """Add a line, and wait until it is on the disk; raise `StoreError` where that fails."""
         if not self._is_there():
+            # Two processes may both begin it: this line counts nothing.
             self._add(_BEGINNING)
         with self._locked():
             self._add(line)

@@ -144,6 +144,7 @@ def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _check_free(to: Path) -> None:
+    # A mistyped name must not replace another file.
     if os.path.lexists(to) and not zips.is_pack(to):
         raise StoreError(
             f"{to.name} is there already, and is no pack.",

@@ -174,6 +174,7 @@ class Store:
         """
         assert entry.image, "a refusal has no picture"
         small = entry.preview
+        # First, since a picture whose bytes are elsewhere has nothing but its preview.
         preview = Preview(self.blob(small), small.media_type) if small else None
         try:
             data = self.blob(entry.image)

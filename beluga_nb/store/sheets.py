@@ -83,6 +83,7 @@ def sheet(
     """
     of = tuple(hashlib.sha256(part.data).hexdigest() for part in parts)
     labels = (hashlib.sha256(canonical_json(list(words))).hexdigest(),) if words else ()
+    # Missing or damaged: it is made again.
     with contextlib.suppress(OSError, StoreError):
         recorded = SHEETS.read(store, _name(of, labels)).blob
         return Preview(store.blob(recorded), recorded.media_type)

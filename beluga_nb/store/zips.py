@@ -154,6 +154,7 @@ def checked(zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     seen: set[str] = set()
     for info in infos:
         _check_entry(info)
+        # Some file systems take upper and lower case for the same.
         if info.filename.casefold() in seen:
             raise InvalidPackError(f"it holds {quoted(info)} twice")
         seen.add(info.filename.casefold())
@@ -176,6 +177,7 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
         raise InvalidPackError(f"it holds {quoted(info)}, which is no file of a pack")
     if info.filename != name:
         raise InvalidPackError(f"it gives {quoted(info)} a second name")
+    # No links and no devices; 0 is a zip that was made without Unix modes.
     if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
         raise InvalidPackError(f"{quoted(info)} is no plain file")
     if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
