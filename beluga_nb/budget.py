@@ -227,11 +227,15 @@ class Budget:
             # What provably cost nothing is given back; every other end counts as spent.
             arrived = len(error.result) if isinstance(error, IncompleteError) else 0
             if not error.may_be_billed and arrived < request.n:
-                with suppress(StoreError):  # if it cannot be written, it stays counted
-                    self._give_back(name, request.slice(request.sample, request.n - arrived), caps)
+                missing = request.slice(request.sample, request.n - arrived)
+                amount = _amount_of(missing.n, caps.worst(missing))
+                with suppress(StoreError), self._lock:  # if it cannot be written, it stays counted
+                    self._write(amount.to_json() | {"of": name})
             raise
         finally:
-            self._settle(name)
+            with self._lock:
+                if self._ledger is None:  # only this process can give it back
+                    self._held.pop(name, None)
 
     def check(self, requests: Sequence[Request], caps: Caps) -> None:
         """Raise `OverBudgetError` where requests together would go over the caps; reserve nothing."""
@@ -282,15 +286,6 @@ class Budget:
             "What was spent could not be counted: what is written down here does not come to stand there.",
             'Nothing was sent. Ask again, or use the setting budget = "session".',
         )
-
-    def _give_back(self, name: str, missing: Request, caps: Caps) -> None:
-        with self._lock:
-            self._write(_amount_of(missing.n, caps.worst(missing)).to_json() | {"of": name})
-
-    def _settle(self, name: str) -> None:
-        with self._lock:
-            if self._ledger is None:  # only this process can give it back
-                self._held.pop(name, None)
 
     def _write(self, entry: Mapping[str, object]) -> None:
         if self._ledger is None:

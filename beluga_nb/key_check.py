@@ -92,9 +92,8 @@ _SERVICES = re.compile(
 
 def holds_key(text: str) -> bool:
     """Whether a key in use stands in a text, in any form, or what looks like the key of a service."""
-    return redact(text) is not text or any(map(_is_key, _SERVICES.finditer(printable(text))))
-
-
-def _is_key(found: re.Match[str]) -> bool:
+    if redact(text) is not text:
+        return True
+    found = _SERVICES.finditer(printable(text))
     # Without a digit, it is words that hyphens join.
-    return found["ours"] is not None or any(each.isdigit() for each in found[0])
+    return any(each["ours"] is not None or any(map(str.isdigit, each[0])) for each in found)

@@ -27,7 +27,7 @@ async def side_by_side(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         raise
 
 
-async def outcome(engine: Engine, request: Request) -> Result | BelugaError:
+async def result_or_error(engine: Engine, request: Request) -> Result | BelugaError:
     """Return what the engine answers, or the error it raises."""
     try:
         return await engine(request)
@@ -44,7 +44,7 @@ async def completed(request: Request, known: Mapping[int, Picture | BelugaError]
         if isinstance(found, Picture):
             outcomes.append(Result(part, (found,)))
         else:
-            outcomes.append(found or await outcome(engine, part))
+            outcomes.append(found or await result_or_error(engine, part))
     return merge_results(request, outcomes)
 
 

@@ -255,7 +255,7 @@ class _LoopThread:
                 # A SystemExit in a job comes through here; it belongs to the caller of the job's result.
                 # A user's engine may also cancel every task there is.
                 with contextlib.suppress(SystemExit, KeyboardInterrupt, asyncio.CancelledError):
-                    runner.run(self._until_stopped())
+                    runner.run(self._stopped.wait())
 
     def begin(self) -> None:
         """Count a job that is about to start."""
@@ -277,9 +277,6 @@ class _LoopThread:
             over = not self._jobs
         if over:
             self.end()
-
-    async def _until_stopped(self) -> None:
-        await self._stopped.wait()
 
     def end(self) -> None:
         """Stop the loop; as Python ends, first wait for held work that no thread waits for."""

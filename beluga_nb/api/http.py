@@ -19,7 +19,7 @@ from beluga_nb.catalog import Model
 from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import is_of_another_format
-from beluga_nb.merge import merge_results, outcome, side_by_side
+from beluga_nb.merge import merge_results, result_or_error, side_by_side
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, ImagePayload, PreviewMaker, Result, causes, validate
 from beluga_nb.text import sanitize
@@ -183,7 +183,7 @@ class Http:
                 raise
 
         try:
-            outcomes = await side_by_side(outcome(arrive, part) for part in parts[: len(items)])
+            outcomes = await side_by_side(result_or_error(arrive, part) for part in parts[: len(items)])
         except asyncio.CancelledError:
             left = tuple(self._left(request, here, origin))
             raise CallCancelled(partial(self._arrived, request, here, origin), addresses=left) from None
@@ -306,18 +306,13 @@ async def models(endpoint: Endpoint) -> list[Model]:
     key, dialect = endpoint.key if endpoint.prefix else None, endpoint.dialect
     http = Http(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
     deadline = asyncio.get_running_loop().time() + endpoint.connect_timeout
-    response = raise_for_status(await http.get(f"{dialect.models}?category=image", deadline))
-    listed = models_from_json(response.content)
-    return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
-
-
-def raise_for_status(sent: Response | EngineError) -> Response:
-    """Return the answer where its status is one of success; else raise what it means."""
+    sent = await http.get(f"{dialect.models}?category=image", deadline)
     if isinstance(sent, EngineError):
         raise sent
     if error := sent.error:
         raise error
-    return sent
+    listed = models_from_json(sent.content)
+    return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
 
 
 def _parsed(response: Response) -> answers.ParsedAnswer:
