@@ -39,10 +39,8 @@ class Mark:
 
 def _parse(fields: Mapping[str, Any]) -> Mark:
     picture, favourite, note = sha256_text(fields["picture"]), fields["favourite"], text(fields["note"])
-    if not isinstance(favourite, bool):
-        raise TypeError("no mark")
-    if len(note) > LONGEST_NOTE:
-        raise ValueError("the note is too long")
+    if not isinstance(favourite, bool) or len(note) > LONGEST_NOTE:
+        raise ValueError("no mark")
     return Mark(picture=picture, favourite=favourite, note=note)
 
 
