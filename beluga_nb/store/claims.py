@@ -65,7 +65,7 @@ class Claim:
             path.unlink()
             raise
         claim = cls(path, token)
-        # A claim that was moved aside by mistake is older than this one.
+        # Where an older claim was moved aside by mistake, this one gives way.
         if claim._is_contested():
             claim.release()
             raise FileExistsError(path)

@@ -117,7 +117,7 @@ def choose(
         for run in (find(store, names, table) if names else runs(store, table))
         if (before is None or 0 < run.created < before) and (not prompt or run.mentions(prompt))
     ]
-    # A call under way is forgotten only if it is named: its pictures are about to be paid for.
+    # A call under way is forgotten only if it is named: its pictures may still arrive.
     staying = [] if names else [run for run in found if run.call and run.call.on_its_way]
     alone = not names and older is None
     return Chosen(

@@ -217,7 +217,6 @@ class Index:
         """Return the records as they are now; the same table while nothing changes."""
         asked = next(self._turns)
         with self._lock:
-            # Threads that waited for the lock share what the first of them has listed.
             if self._listed < asked:  # else another thread listed them while this call waited
                 self._listed = next(self._turns)
                 self._refresh()
