@@ -1,4 +1,4 @@
-"""The bars, and which tests show each: `test_bars.py` checks that the tests exist, `promises.py` that they ran."""
+"""The bars, and the tests behind each: `test_bars.py` checks that they exist, `promises.py` that they ran."""
 
 FIRST = """
 R01 R02 R03 R05 R07 R08 R09 R10 R11 R12 R13 R14 R16 R17 R18 R19 R20 R21 R30 R31 R32 R33 R34 R35
