@@ -274,7 +274,7 @@ class Budget:
     def _reserve(self, request: Request, caps: Caps) -> str:
         name = uuid.uuid4().hex
         with self._lock:
-            # Writing first and then reading the line back decides alike for all processes, without a lock between them.
+            # Written first and then read back: so all processes decide alike, without a lock between them.
             for _ in range(_TRIES):  # again where another process was quicker
                 self._catch_up()
                 worst = self._fitting([request], caps)

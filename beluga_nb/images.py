@@ -19,11 +19,8 @@ from beluga_nb.metadata.formats import sniff
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MEDIA_TYPES: Mapping[str, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-"""The media type of each format that is decoded, by Pillow's name."""
-
-FORMATS: Mapping[str, str] = {name.lower(): kind for name, kind in MEDIA_TYPES.items()}
-"""The same by the API's `output_format` (API reference: Request parameters)."""
+FORMATS: Mapping[str, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+"""The media type of each format that is decoded, by the API's `output_format`, which is Pillow's name too."""
 
 SUFFIXES: Mapping[str, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
@@ -80,7 +77,7 @@ def _opened(data: bytes) -> Image:
     from PIL import Image
 
     try:
-        return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
+        return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         # Under -W error the warning is raised.
         raise _too_large(data) from None
@@ -125,7 +122,12 @@ _OTHER_FORMAT = re.compile(
 
 def media_type_of(data: bytes) -> str:
     """Return the media type from a picture's header; raise `InvalidImageError` as `decode`."""
-    return MEDIA_TYPES[str(_with_or_without_text(_opened, data).format)]
+    return media_type(_with_or_without_text(_opened, data))
+
+
+def media_type(image: Image) -> str:
+    """Return the media type that a picture was decoded from."""
+    return FORMATS[str(image.format).lower()]
 
 
 def eight_bit(image: Image) -> Image:

@@ -31,12 +31,12 @@ from beluga_nb.errors import (
 from beluga_nb.hints import Hint
 from beluga_nb.images import (
     MEDIA_TYPE_OF_SUFFIX,
-    MEDIA_TYPES,
     SUFFIXES,
     convert,
     decode,
     encode,
     is_truncated,
+    media_type,
     media_type_of,
     size_of,
 )
@@ -207,9 +207,9 @@ class Picture:
         if not path.suffix:
             path = path.with_suffix(SUFFIXES[self.media_type])
         suffix = path.suffix.lower()
-        media_type = MEDIA_TYPE_OF_SUFFIX.get(suffix, suffix)
-        data = self.data if media_type == self.media_type else convert(self.image, path)
-        files.write(path, data, media_type, self.recipe.properties(self.sha256), how=metadata)
+        wanted = MEDIA_TYPE_OF_SUFFIX.get(suffix, suffix)
+        data = self.data if wanted == self.media_type else convert(self.image, path)
+        files.write(path, data, wanted, self.recipe.properties(self.sha256), how=metadata)
         return path
 
 
@@ -467,7 +467,7 @@ def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str
         # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
         with contextlib.suppress(Exception):
             preview = make_preview(image)
-    return MEDIA_TYPES[str(image.format)], preview
+    return media_type(image), preview
 
 
 class Engine(Protocol):
