@@ -283,7 +283,7 @@ class _LoopThread:
         if self.pid != os.getpid():
             return
         leaving = not threading.main_thread().is_alive()
-        if leaving and not self.holding.is_kept:
+        if leaving and not self.holding.has_waiter:
             self.holding.wait()
         self._stop()
         if leaving:

@@ -25,23 +25,6 @@ from beluga_nb.result import CallCancelled, ImagePayload, PreviewMaker, Result, 
 from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
 
-
-def _hint_elsewhere(status: int, name: str) -> str:
-    """Return what to do about a refusal of a server that `beluga.toml` names."""
-    match status:
-        case 401:
-            return Hint(
-                *(f"{name} wants a key of its own: ", Remedy("status"), " says where one is looked for."),
-                " Nothing is billed.",
-            )
-        case 402:
-            return f"Top up the balance at {name}. Nothing is billed."
-        case 404:
-            listing = Remedy("models at endpoint", name)
-            return Hint(listing, " lists what it has; look at its base_url too. Nothing is billed.")
-    return ""
-
-
 MOST_EXTRA = 8
 """How many pictures beyond those that were asked for are fetched."""
 
@@ -250,6 +233,22 @@ class Http:
 
     def _checked(self, part: Request, item: Item, origin: _Origin) -> Result:
         return Result.of(part, [_answer(item, self.make_preview)], **origin)
+
+
+def _hint_elsewhere(status: int, name: str) -> str:
+    """Return what to do about a refusal of a server that `beluga.toml` names."""
+    match status:
+        case 401:
+            return Hint(
+                *(f"{name} wants a key of its own: ", Remedy("status"), " says where one is looked for."),
+                " Nothing is billed.",
+            )
+        case 402:
+            return f"Top up the balance at {name}. Nothing is billed."
+        case 404:
+            listing = Remedy("models at endpoint", name)
+            return Hint(listing, " lists what it has; look at its base_url too. Nothing is billed.")
+    return ""
 
 
 async def recovered(
