@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from beluga_nb.errors import InvalidImageError, MetadataError, RequestError
 from beluga_nb.metadata import excess, jpeg, png, webp
 from beluga_nb.metadata.formats import sniff
+from beluga_nb.process.locks import ProcessLock
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,18 +34,75 @@ MAX_SIDE = 16_384
 """Most pixels of a side of a picture that is decoded (S25)."""
 
 
+MAX_DECODED = 256 * 2**20
+"""Bytes of decoded pictures that are held for the next who asks for them."""
+
+
 def decode(data: bytes) -> Image:
-    """Return `data` as a loaded image; of an animation, the first frame.
+    """Return `data` as a loaded image of the caller's own; of an animation, the first frame.
 
     Raises `InvalidImageError` for other formats than PNG, JPEG and WebP, for damaged data, above 40 million
     pixels or 16,384 a side, and for too many parts (metadata/excess.py).
     """
-    return _with_or_without_text(_decoded, data)
+    image = shared(data)
+    copy = image.copy()
+    copy.format = image.format
+    return copy
+
+
+def shared(data: bytes) -> Image:
+    """Return `data` as `decode` does, as an image that others read too: it must not be changed.
+
+    The pictures that were decoded last are kept, so that one is decoded once for its check, its preview, and
+    the first who opens it.
+    """
+    if not (image := _DECODED.get(data)):
+        image = _with_or_without_text(_decoded, data)
+        _DECODED.put(data, image)
+    return image
+
+
+class _Decoded:
+    """The images that were decoded last, of `most` bytes in all, each by the object that holds its data."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.size = 0
+        self._images: dict[int, tuple[bytes, Image]] = {}  # the least recently used first
+        self._lock = ProcessLock()
+
+    def get(self, data: bytes) -> Image | None:
+        with self._lock:
+            # By identity: to hash some megabytes takes a while. An id stays taken while its data is here.
+            if not (entry := self._images.pop(id(data), None)):
+                return None
+            self._images[id(data)] = entry
+            return entry[1]
+
+    def put(self, data: bytes, image: Image) -> None:
+        with self._lock:
+            if id(data) in self._images:
+                return
+            self._images[id(data)] = data, image
+            self.size += _weight(data, image)
+            while self.size > self.most:
+                oldest = self._images.pop(next(iter(self._images)))
+                self.size -= _weight(*oldest)
+
+
+def _weight(data: bytes, image: Image) -> int:
+    return len(data) + image.width * image.height * _BYTES_PER_PIXEL.get(image.mode, 4)
+
+
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
+"""What Pillow takes for a pixel in memory, where it is not four bytes, as for RGB."""
+
+_DECODED = _Decoded(MAX_DECODED)
 
 
 def size_of(data: bytes) -> tuple[int, int]:
     """Return width and height from a picture's header; raise `InvalidImageError` as `decode`."""
-    return _with_or_without_text(_opened, data).size
+    return (_DECODED.get(data) or _with_or_without_text(_opened, data)).size
 
 
 def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:

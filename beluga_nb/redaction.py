@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -125,12 +126,13 @@ _ENOUGH = 16
 class _Form:
     """A way to write a key, of which `enough` characters are recognized; its repr does not show it."""
 
-    __slots__ = ("_enough", "_whole")
+    __slots__ = ("_enough", "_whole", "is_plain")
 
-    def __init__(self, written: bytes, enough: int) -> None:
+    def __init__(self, written: bytes, enough: int, *, is_plain: bool = False) -> None:
         # In closures, which a traceback with the variables of its frames does not open.
         self._whole: Callable[[], bytes] = lambda: written
         self._enough: Callable[[], bytes] = lambda: written[:enough]
+        self.is_plain = is_plain
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Form) and self._whole() == other._whole()
@@ -157,7 +159,7 @@ def _forms(key: bytes) -> Iterator[_Form]:
     # A key may itself contain what looks like an escape, which is then decoded in a text, too.
     for each in [reading.read for reading in _readings(key)] + [key.lower(), key.upper(), key[::-1]]:
         if len(each) >= _SHORTEST:
-            yield _Form(each.replace(b"\\", b""), _ENOUGH)
+            yield _Form(each.replace(b"\\", b""), _ENOUGH, is_plain=each == key)
     for digits in (key.hex(), key.hex(":")):
         for written in (digits, digits.upper()):
             yield _Form(written.encode(), len(digits) * _ENOUGH // len(key))
@@ -382,9 +384,76 @@ def _without_escapes(whole: _Reading) -> Iterator[_Reading]:
             yield reading.through(_BARE)
 
 
-def _keys_in(data: bytes, forms: Sequence[_Form]) -> list[tuple[int, int]]:
-    """Return from where to where keys stand in data, in order and apart."""
-    return _apart(span for reading in _readings(data) for span in reading.spans(forms))
+def _keys_in(data: bytes, forms: Sequence[_Form], *, in_picture: bool = False) -> list[tuple[int, int]]:
+    """Return from where to where keys stand in data, which may begin within a picture, in order and apart."""
+    insides = _insides_of_pictures(data, _overlap(forms), in_picture=in_picture) if forms else []
+    if not insides:
+        return _apart(span for reading in _readings(data) for span in reading.spans(forms))
+    pieces, starts, cut, end = list[bytes](), [0], [0], 0
+    for start, after in insides:
+        pieces += data[end:start], _SEPARATOR
+        starts.append(starts[-1] + len(pieces[-2]) + len(_SEPARATOR))
+        cut.append(after - starts[-1])  # by how much all that follows is moved
+        end = after
+    short = b"".join([*pieces, data[end:]])
+    found = [
+        (start + cut[bisect_right(starts, start) - 1], after + cut[bisect_right(starts, after - 1) - 1])
+        for reading in _readings(short)
+        for start, after in reading.spans(forms)
+    ]
+    for start, after in insides:
+        inside = data[start:after]
+        found += [(start + a, start + b) for form in forms if form.is_plain for a, b in form.spans(inside)]
+    return _apart(found)
+
+
+# --- pictures in base64, which are most of an answer
+
+_SEPARATOR = b"~" * 16
+"""Stands for the inside of a picture; no key continues across it."""
+
+_ENCODED_PICTURE = re.compile(rb"(?:data:[a-z/]{1,40};base64,)?(?:iVBORw0KGg|/9j/|UklGR)")
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_LONG = 2**14  # bytes of a picture from which on it is faster to take its inside apart
+_MOST_QUOTES = 10_000  # of a text that is looked through for pictures
+
+
+def _overlap(forms: Iterable[_Form]) -> int:
+    """Return how many bytes a key may reach into what stands beside it."""
+    return _SLACK + max(map(len, forms), default=0)
+
+
+def _insides_of_pictures(data: bytes, overlap: int, *, in_picture: bool) -> list[tuple[int, int]]:
+    """Return from where to where the insides of pictures stand, `overlap` bytes from both ends.
+
+    They hold only the characters of base64, so no escape; a key in them can only stand as it is.
+    """
+    return [
+        (start + overlap, end - overlap)
+        for start, end in _pictures(data, in_picture=in_picture)
+        if end - start > _LONG + 2 * overlap
+    ]
+
+
+def _pictures(data: bytes, *, in_picture: bool) -> Iterator[tuple[int, int]]:
+    """Yield the place of each quoted picture; the first may begin before data, and the last end after it."""
+    start = 0
+    for _ in range(_MOST_QUOTES):
+        end = data.find(b'"', start)
+        after = len(data) if end < 0 else end
+        is_picture = (in_picture and not start) or _ENCODED_PICTURE.match(data, start)
+        # The picture itself, without what a data URL has before it, is base64 alone.
+        first = max(start, data.find(b",", start, start + 60) + 1)
+        if is_picture and not data[first:after].translate(None, _BASE64):
+            yield start, after
+        if end < 0:
+            return
+        start = end + 1
+
+
+def _ends_in_picture(data: bytes, *, in_picture: bool) -> bool:
+    """Whether data ends within a picture in base64."""
+    return any(end == len(data) > start for start, end in _pictures(data, in_picture=in_picture))
 
 
 # --- the filter
@@ -433,7 +502,8 @@ class RedactedStream:
 
     def __init__(self) -> None:
         self._forms = _LIVE.forms()
-        self._overlap = _SLACK + max(map(len, self._forms), default=0)
+        self._overlap = _overlap(self._forms)
+        self._in_picture = False
         self._kept = b""
         self._coming: list[bytes] = []
         self._size = 0
@@ -453,7 +523,8 @@ class RedactedStream:
     def _through(self, *, last: bool = False) -> bytes:
         data = b"".join([self._kept, *self._coming])
         until = len(data) if last else self._until(data)
-        redacted, taken = _without(data, _keys_in(data, self._forms), until)
+        redacted, taken = _without(data, _keys_in(data, self._forms, in_picture=self._in_picture), until)
+        self._in_picture = _ends_in_picture(data[:taken], in_picture=self._in_picture)
         self._kept, self._coming, self._size = data[taken:], [], 0
         return redacted
 

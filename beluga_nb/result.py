@@ -38,6 +38,7 @@ from beluga_nb.images import (
     is_truncated,
     media_type,
     media_type_of,
+    shared,
     size_of,
 )
 from beluga_nb.key_check import refuses_keys
@@ -183,7 +184,7 @@ class Picture:
 
     @property
     def image(self) -> Image:
-        """A `PIL.Image.Image`, decoded anew at each access, so that drawing on one does not change another.
+        """A `PIL.Image.Image`, a new one at each access, so that drawing on one does not change another.
 
         Raises `InvalidImageError` when `data` is not a PNG, JPEG or WebP of at most 40 million pixels.
         """
@@ -462,7 +463,7 @@ def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str
             "It may have been billed; the bytes are kept as they came.",
             data=data,
         )
-    image, preview = decode(data), None
+    image, preview = shared(data), None
     if make_preview:
         # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
         with contextlib.suppress(Exception):

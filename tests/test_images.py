@@ -1,16 +1,19 @@
 """Every way from bytes to pixels and back agrees about the colours, whatever the mode of a picture."""
 
 import io
+import os
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
 from beluga_nb.compare.measure import brightness
-from beluga_nb.images import decode, eight_bit, flatten
+from beluga_nb.images import _Decoded, decode, eight_bit, encode, flatten
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe
+from beluga_nb.session.session import Session
 from beluga_nb.show.blind import blind
 from beluga_nb.show.comparison import side_by_side
 from beluga_nb.show.grid import Dimension, Figure, Square, Table
@@ -168,3 +171,55 @@ def test_flattening_leaves_the_picture_as_it_is(name):
 def test_a_transparent_value_of_16_bits_makes_no_other_value_transparent():
     grey = Image.open(io.BytesIO(encoded(halves("I;16", 200, 51_400), "PNG", transparency=200)))
     assert eight_bit(grey).convert("RGBA").getpixel((90, 5)) == (200, 200, 200, 255)
+
+
+# --- decoded once
+
+
+def test_a_picture_is_decoded_once_for_its_check_its_preview_and_who_opens_it(monkeypatch, tmp_path):
+    opened, open_ = [], Image.open
+
+    def counting(source, *args, **kwargs):
+        opened.append(source.getbuffer().nbytes)
+        return open_(source, *args, **kwargs)
+
+    monkeypatch.setattr(Image, "open", counting)
+    session = Session(environ={}, folder=tmp_path, store=tmp_path / "store")
+    picture = session.generate("a beluga whale, opened once").pictures[0]
+    assert picture.image.size == picture.image.size == (1024, 1024)
+    assert opened.count(len(picture.data)) == 1
+
+
+def test_a_change_of_one_copy_is_in_no_other():
+    data = encode(Image.new("RGB", (8, 8), "white"), "PNG")
+    first = decode(data)
+    first.paste("black", (0, 0, 8, 8))
+    first.info["title"] = "mine"
+    assert decode(data).getpixel((0, 0)) == (255, 255, 255)
+    assert (decode(data).info, decode(data).format) == ({}, "PNG")
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_decoded_pictures_are_held_within_their_limit_and_the_latest_stay(threads):
+    weight, held = 100 * 100 * 4, _Decoded(12 * (100 * 100 * 4 + 1000))
+    pictures = [(os.urandom(1000), Image.new("RGB", (100, 100))) for _ in range(200)]
+
+    def use(part):
+        for data, image in part:
+            held.put(data, image)
+            held.put(data, image)
+            held.get(pictures[0][0])
+            assert held.size <= held.most
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(use, [pictures[start::threads] for start in range(threads)]))
+    kept = [data for data, image in pictures if held.get(data) is image]
+    assert len(kept) == held.size // (weight + 1000) == 12
+    if threads == 1:
+        assert kept == [pictures[0][0], *(data for data, _ in pictures[-11:])]
+
+
+def test_a_picture_above_the_limit_is_decoded_and_not_held():
+    held = _Decoded(1000)
+    held.put(b"large", Image.new("RGB", (100, 100)))
+    assert (held.get(b"large"), held.size) == (None, 0)

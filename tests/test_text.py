@@ -3,6 +3,7 @@
 import base64
 import copy
 import html
+import itertools
 import json
 import os
 import pickle
@@ -13,7 +14,7 @@ import unicodedata
 import urllib.parse
 
 import pytest
-from disguises import ALL, UNSEEN, disguised
+from disguises import ALL, UNSEEN, WRITTEN, disguised
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from leaks import holds, readings, spellings
@@ -92,6 +93,44 @@ def test_a_key_that_is_split_over_pieces_is_caught(secret, size):
             assert redacted.count(REDACTED.encode()) == 2
             assert redacted == redact_bytes(data)
             assert not holds(redacted, key)
+
+
+PICTURES = {
+    "a PNG": "",
+    "a data URL": "data:image/png;base64,",
+    "a PNG of 10 KB": "",
+}
+
+
+@pytest.mark.parametrize("size", [65_536, 10**7])
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_key_around_a_picture_in_base64_is_caught_and_the_picture_stays_as_it_is(secret, picture, size):
+    key, length = secret.reveal(), 10_000 if picture == "a PNG of 10 KB" else 150_000
+    encoded = PICTURES[picture] + base64.b64encode(b"\x89PNG\r\n\x1a\n\0" + os.urandom(length)).decode()
+    for names in itertools.product(WRITTEN, ("whole",), ("json",)):
+        if names not in ALL:
+            continue
+        echo = disguised(key, *names)
+        item = f'"b64_json": "{encoded}"'
+        data = f'{{"data": [{{{item}}}, {{{item}, "by": {echo}}}], "x": {echo}}}'
+        stream, whole = RedactedStream(), data.encode()
+        pieces = [stream.feed(whole[at : at + size]) for at in range(0, len(whole), size)]
+        for redacted in (redact_bytes(whole), b"".join([*pieces, stream.finish()])):
+            assert redacted.count(REDACTED.encode()) == 2, names
+            assert redacted.count(f'"{encoded}"'.encode()) == 2, names
+
+
+@pytest.mark.parametrize("at", [0, 1, 100, 20_000, 75_000])
+@pytest.mark.parametrize("size", [4096, 10**7])
+def test_a_key_within_a_picture_in_base64_is_caught_where_it_stands_as_it_is(at, size):
+    secret = Secret("0123456789abcdef0123456789abcdef0123456789abcdef", "a test")
+    encoded = base64.b64encode(b"\x89PNG\r\n\x1a\n\0" + bytes(120_000))
+    before = b'{"b64_json": "' + encoded[: 20 + at]
+    data = before + secret.reveal().encode() + encoded[20 + at :] + b'"}'
+    stream = RedactedStream()
+    pieces = [stream.feed(data[start : start + size]) for start in range(0, len(data), size)]
+    for redacted in (redact_bytes(data), b"".join([*pieces, stream.finish()])):
+        assert redacted == before + REDACTED.encode() + encoded[20 + at :] + b'"}'
 
 
 FAR = {

@@ -111,6 +111,8 @@ def _payload(part: bytes) -> bytes:
 
 def _bare_within(body: bytes) -> bytes:
     """Return the first whole picture in the raw bytes of a body, with all that follows it."""
+    if body.isascii():  # as most JSON, in which searching for the signatures takes longest
+        return b""
     for start in sorted(at for at in map(body.find, SIGNATURES) if at >= 0):
         if is_picture(body[start : start + 12]) and is_whole(body[start:]):
             return body[start:]

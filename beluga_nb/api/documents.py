@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from beluga_nb.api.body import end_of_string
 from beluga_nb.api.encoded import unescaped
 from beluga_nb.errors import InvalidResponseError
 
@@ -82,7 +82,7 @@ def _short(body: bytes, strings: Strings) -> Iterator[bytes]:
     """Yield the body in pieces, with place holders for its long strings."""
     view, done, start = memoryview(body), 0, body.find(b'"')
     while start >= 0:
-        end = _end_of_string(body, start)
+        end = end_of_string(body, start)
         if end < 0:
             break
         if end - start > _LONG:
@@ -91,20 +91,6 @@ def _short(body: bytes, strings: Strings) -> Iterator[bytes]:
             done = end
         start = body.find(b'"', end + 1)
     yield body[done:]
-
-
-def _end_of_string(body: str | bytes, start: int) -> int:
-    signs: tuple[Any, Any] = ('"', "\\") if isinstance(body, str) else (b'"', 0x5C)
-    quote, backslash = signs
-    end = body.find(quote, start + 1)
-    while end >= 0:
-        first = end
-        while body[first - 1] == backslash:
-            first -= 1
-        if (end - first) % 2 == 0:
-            return end
-        end = body.find(quote, end + 1)
-    return -1
 
 
 _FIELD = re.compile(r"^(?:data|event|id|retry)(?::|$)|^:", re.MULTILINE)
@@ -203,7 +189,7 @@ def _tokens(text: str, start: int) -> Iterator[tuple[str, int]]:
     while found := _TOKEN.match(text, start):
         at, start = found.start(1), found.end()
         if found[1] == '"':
-            end = _end_of_string(text, at)
+            end = end_of_string(text, at)
             if end < 0:
                 return
             start = end + 1

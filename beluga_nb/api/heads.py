@@ -20,6 +20,7 @@ SILENCE = 0.25
 """Seconds without a byte after which nothing more is expected behind a body that seems to be cut."""
 
 _LONGEST = 64 * 2**10  # bytes of a head that are waited for; httpcore takes 100 KB
+_PIECE = 256 * 2**10  # bytes of a body that are read at once, as many as asyncio has; httpcore asks for 64 KB
 _LONGEST_LINE = 8 * 2**10  # bytes of a status line, with blank lines before it
 
 _BODILESS = {204, 304}
@@ -62,7 +63,7 @@ class LiberalHead:
             if written or not arrived:
                 return written
         while self._left != 0:
-            arrived = await self._read(max_bytes, timeout)
+            arrived = await self._read(max(max_bytes, _PIECE), timeout)
             body = self._within(arrived)
             if body or not arrived:  # a chunk's size may arrive without its data
                 return body

@@ -132,7 +132,7 @@ class Transport:
         # Raised outside `except`, so that its context has no frames of the libraries, which hold the key.
         if isinstance(ended, asyncio.CancelledError):
             raise ended
-        large = len(arrival.content) > _LARGE  # redaction of a large body takes a while
+        large = arrival.size > _LARGE  # redaction of a large body takes a while
         response = await asyncio.to_thread(arrival.response, ended) if large else arrival.response(ended)
         return response or ended or _broken("there was none")
 
@@ -275,7 +275,8 @@ class _Arrival:
         self.paid_for = False
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.content = bytearray()
+        self._chunks: list[bytes] = []
+        self.size = 0
         self.too_large = self.whole = False
 
     async def read(self, response: httpx.Response, head: LiberalHead | None) -> None:
@@ -310,7 +311,7 @@ class _Arrival:
         if not (head and self.paid_for):
             return
         complete = self._seems_complete()
-        if complete and begins_with_picture(bytes(self.content[:64])):
+        if complete and begins_with_picture(self.content):
             return  # Bytes after a whole picture do not belong to it.
         async for chunk in head.beyond(patient=not complete):
             yield chunk
@@ -318,7 +319,7 @@ class _Arrival:
     def _seems_complete(self) -> bool:
         try:
             return self.too_large or seems_complete(
-                inflated(bytes(self.content), self.headers.get("content-encoding", ""))
+                inflated(self.content, self.headers.get("content-encoding", ""))
             )
         except (InvalidResponseError, MemoryError):  # What follows cannot mend it.
             return True
@@ -331,17 +332,25 @@ class _Arrival:
         return self.outgoing.method == "POST" and not refused
 
     @property
+    def content(self) -> bytes:
+        """The bytes that are held in memory."""
+        if len(self._chunks) > 1:
+            self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0] if self._chunks else b""
+
+    @property
     def limit(self) -> int:
         """How many bytes of the answer are held in memory."""
         most = MAX_IN_MEMORY if self.outgoing.most is None else self.outgoing.most
         return most if self.paid_for else MAX_ERROR
 
     async def _take(self, chunk: bytes) -> bool:
-        if not self.too_large and len(self.content) + len(chunk) <= self.limit:
-            self.content += chunk
+        self.size += len(chunk)
+        if not self.too_large and self.size <= self.limit:
+            self._chunks.append(chunk)
         else:
             self.too_large = True
-            self.content.clear()
+            self._chunks.clear()
         return bool(self.spool and await self.spool.write(chunk)) or not self.too_large
 
     async def close(self) -> None:
@@ -357,7 +366,7 @@ class _Arrival:
             broken = None
         if self.too_large and self.paid_for:
             broken = self._too_large()
-        content, headers = bytes(self.content), dict(self.headers)
+        content, headers = self.content, dict(self.headers)
         try:
             content = inflated(content, redact(headers.pop("content-encoding", "")))
         except InvalidResponseError as error:

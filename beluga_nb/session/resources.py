@@ -312,7 +312,9 @@ class Resources:
 
     def engine(self, call: Call, *, breaker: CircuitBreaker | None = None) -> Engine:
         """Return the engine that answers a call; a run of many has a `breaker`, which stops all of them."""
-        source = source_of(call.backend, self.room, make_preview=small) if call.may_ask else None
+        # With a store, previews are made on the threads that check the pictures, and recorded.
+        make_preview = small if call.settings.uses_store else None
+        source = source_of(call.backend, self.room, make_preview=make_preview) if call.may_ask else None
         recorder = Recorder(call.store, provider=call.provider, preview=preview, notify=self.notify)
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import InvalidImageError
-from beluga_nb.images import decode, displayable, encode, flatten, size_of, within
+from beluga_nb.images import displayable, encode, flatten, shared, size_of, within
 from beluga_nb.result import MissingPicture, Picture, Preview
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _is_small(kept: Preview) -> bool:
     if len(kept.data) > HEAVIEST:
         return False
     try:
-        return max(size_of(kept.data)) <= EDGE and bool(decode(kept.data))
+        return max(size_of(kept.data)) <= EDGE and bool(shared(kept.data))
     except InvalidImageError:
         return False
 
@@ -89,19 +89,19 @@ def enlarged(picture: Picture) -> Preview:
 
 def thumbnail(picture: Preview, edge: int = LISTED_EDGE) -> Preview:
     """Return a copy of at most 96 pixels a side, for lists; raise `InvalidImageError` as `decode`."""
-    return encoded(_small(decode(picture.data), edge))
+    return encoded(_small(shared(picture.data), edge))
 
 
 def tile(picture: Preview) -> Preview:
     """Return a copy of at most 256 pixels a side, for grids; raise `InvalidImageError` as `decode`."""
-    return encoded(_small(decode(picture.data), TILE_EDGE))
+    return encoded(_small(shared(picture.data), TILE_EDGE))
 
 
 def montage(pictures: Sequence[Preview]) -> Preview:
     """Return several previews as one picture, for front ends that show a single image."""
     columns = 2 if len(pictures) in {2, 4} else 3
     edge = (2 * EDGE - _GAP * (columns - 1)) // columns
-    images = [flatten(_small(decode(picture.data), edge)) for picture in pictures]
+    images = [flatten(_small(shared(picture.data), edge)) for picture in pictures]
     rows = [images[start : start + columns] for start in range(0, len(images), columns)]
     return encoded(_stacked(rows))
 
