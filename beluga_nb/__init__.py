@@ -101,36 +101,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "APIConnectionError": "errors",
-    "APIStatusError": "errors",
-    "APITimeoutError": "errors",
-    "AuthenticationError": "errors",
-    "BelugaError": "errors",
-    "CertificateError": "errors",
     "Engine": "result",
-    "EngineError": "errors",
     "Grid": "compare.grid",
-    "ImpossibleCombinationError": "errors",
     "IncompleteError": "result",
-    "InvalidImageError": "errors",
-    "InvalidResponseError": "errors",
-    "MetadataError": "errors",
-    "NotConfirmedError": "errors",
-    "NotRecordedError": "errors",
-    "NotSentError": "errors",
-    "OutcomeUnknownError": "errors",
-    "OverBudgetError": "errors",
     "Picture": "result",
-    "RateLimitError": "errors",
     "Recipe": "result",
     "Request": "request",
-    "RequestError": "errors",
     "Result": "result",
     "Session": "session.session",
     "Settings": "config.settings",
-    "SettingsError": "errors",
-    "StoreError": "errors",
-    "UnknownNameError": "errors",
     "agenerate": "session.session",
     "expand": "compare.dynamic",
     "gallery": "session.session",
@@ -141,13 +120,14 @@ _MODULES = {
     "submit": "session.session",
     "use": "session.session",
 }
-"""The module of each public name: all are imported when they are used, and `%load_ext` waits for none."""
+"""The module of each public name that is no error; all are imported when they are used, and `%load_ext` waits
+for none."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in _MODULES:
+    if name not in {*__all__, *_MODULES}:
         raise AttributeError(f"module 'beluga_nb' has no attribute '{name}'")
-    return getattr(import_module(f"beluga_nb.{_MODULES[name]}"), name)
+    return getattr(import_module(f"beluga_nb.{_MODULES.get(name, 'errors')}"), name)
 
 
 def __dir__() -> list[str]:

@@ -44,9 +44,8 @@ def serve(words: Sequence[str]) -> int:
 def _connect(url: str) -> Engine:
     # The client and the server side meet only here: neither imports the other.
     from beluga_nb.engines.upstream import upstream
-    from beluga_nb.server.jobs import advance
 
-    return upstream(url, os.environ, advance=advance)
+    return upstream(url, os.environ)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ class Prices:
         ...     Request(prompt="a fox", model="flux-2.0", quality="hd"))
         Decimal('0.06')
         """
+        # Not isinstance: a datetime is a date too, and its time would be shown.
         if not isinstance(given, Mapping) or type(given.get("date")) is not datetime.date:
             raise SettingsError("The setting prices has no date.", "Say when you looked: date = 2026-11-01")
         table = {model: _by_quality(model, price) for model, price in given.items() if model not in _HEAD}
@@ -213,16 +214,6 @@ class Budget:
         """The number of pictures spent and reserved."""
         return self.spent.images
 
-    @property
-    def cost(self) -> Decimal:
-        """The money spent and reserved, as far as prices are known."""
-        return self.spent.cost
-
-    @property
-    def unpriced(self) -> int:
-        """The number of these pictures without a known price."""
-        return self.spent.unpriced
-
     @contextmanager
     def reserved(self, request: Request, caps: Caps) -> Iterator[None]:
         """Reserve the worst cost of a request while it is on its way, then settle the real one.
@@ -233,13 +224,18 @@ class Budget:
         try:
             yield
         except (BelugaError, CallCancelled) as error:
+            # What provably cost nothing is given back; every other end counts as spent.
             arrived = len(error.result) if isinstance(error, IncompleteError) else 0
             if not error.may_be_billed and arrived < request.n:
-                with suppress(StoreError):  # if it cannot be written, it stays counted
-                    self._give_back(name, request.slice(request.sample, request.n - arrived), caps)
+                missing = request.slice(request.sample, request.n - arrived)
+                amount = _amount_of(missing.n, caps.worst(missing))
+                with suppress(StoreError), self._lock:  # if it cannot be written, it stays counted
+                    self._write(amount.to_json() | {"of": name})
             raise
         finally:
-            self._settle(name)
+            with self._lock:
+                if self._ledger is None:  # only this process can give it back
+                    self._held.pop(name, None)
 
     def check(self, requests: Sequence[Request], caps: Caps) -> None:
         """Raise `OverBudgetError` where requests together would go over the caps; reserve nothing."""
@@ -278,6 +274,7 @@ class Budget:
     def _reserve(self, request: Request, caps: Caps) -> str:
         name = uuid.uuid4().hex
         with self._lock:
+            # Written first and then read back: so all processes decide alike, without a lock between them.
             for _ in range(_TRIES):  # again where another process was quicker
                 self._catch_up()
                 worst = self._fitting([request], caps)
@@ -289,15 +286,6 @@ class Budget:
             "What was spent could not be counted: what is written down here does not come to stand there.",
             'Nothing was sent. Ask again, or use the setting budget = "session".',
         )
-
-    def _give_back(self, name: str, missing: Request, caps: Caps) -> None:
-        with self._lock:
-            self._write(_amount_of(missing.n, caps.worst(missing)).to_json() | {"of": name})
-
-    def _settle(self, name: str) -> None:
-        with self._lock:
-            if self._ledger is None:  # only this process can give it back
-                self._held.pop(name, None)
 
     def _write(self, entry: Mapping[str, object]) -> None:
         if self._ledger is None:
@@ -312,6 +300,7 @@ class Budget:
         try:
             yield
         except OSError:
+            # Memory that forks share is full or locked. (A ledger on disk raises StoreError instead.)
             self._ledger, self._is_apart = None, True
 
     def _catch_up(self) -> None:
@@ -321,18 +310,21 @@ class Budget:
     def _read_on(self) -> None:
         while self._ledger is not None:
             piece = self._ledger.read(self._read)
+            # The file was replaced, as git does: it is counted from its beginning.
             if piece is None:
                 self._forget()
             elif b"\n" in piece:
-                self._hear(piece[: piece.rindex(b"\n")].split(b"\n"))
+                self._count_lines(piece[: piece.rindex(b"\n")].split(b"\n"))
                 self._read += piece.rindex(b"\n") + 1
+            # No line of ours. Its rest is skipped piece by piece, so that it need not fit into memory.
             elif len(piece) > LONGEST_LINE:
                 self._overlong = True
                 self._read += len(piece)
             else:
                 return
 
-    def _hear(self, lines: Sequence[bytes]) -> None:
+    def _count_lines(self, lines: Sequence[bytes]) -> None:
+        # The first of them is the end of a line that was too long.
         for line in lines[self._overlong :]:
             if len(line) <= LONGEST_LINE:
                 with suppress(*DAMAGE):  # truncated, or written by another program
@@ -352,11 +344,13 @@ class Budget:
         fits = limits is None or _within(self._spent + amount, members(limits))
         if fits:
             self._spent += amount
+            # Not replaced: a second line under the same id must not enlarge what may be given back.
             self._held.setdefault(name, amount)
         if name in self._fitted:
             self._fitted[name] = fits
 
     def _count_back(self, name: str, amount: Amount) -> None:
+        # A KeyError, for a reservation that is not known, counts as damage: the line is skipped.
         back = self._held[name].at_most(amount)
         self._held[name] -= back
         self._spent -= back
@@ -369,6 +363,7 @@ class Budget:
                 settled = self._spent
                 for amount in self._held.values():
                     settled -= amount
+                # One line for each reservation: the children can still give each of them back.
                 held = (_line(amount.to_json() | {"id": name}) for name, amount in self._held.items())
                 ledger.add(_line(settled.to_json() | {"id": uuid.uuid4().hex}) + b"".join(held))
                 self._ledger = ledger
@@ -381,6 +376,7 @@ class Budget:
             self._forget()  # another thread may have changed it
 
     def _fitting(self, requests: Sequence[Request], caps: Caps) -> Decimal | None:
+        # Without a cap nothing has to be counted together.
         if self._is_apart and (caps.images, caps.cost) != (None, None):
             raise StoreError(
                 "What is spent cannot be counted together with the other processes of a fork.",
@@ -427,6 +423,7 @@ def _in_child() -> None:
         budget._begin_in_child()
 
 
+# Windows has no fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_in_child)
 

@@ -1,6 +1,6 @@
 """Models and sizes: what exists, what a model takes, and how pixel sizes become labels.
 
-The data stands in `models.toml`; the rules in contract.md (Models, Sizes, Request parameters).
+The data stands in `models.toml`; the rules are BelugAPI's (Models, Sizes, Request parameters).
 `supported_parameters` is what a model takes: requests are checked by it, and the records of models and
 the OpenAPI document are written from it.
 """
@@ -34,10 +34,10 @@ OPENAI_QUALITIES = {
     "xhigh": "hd",
     "max": "hd",
 }
-"""OpenAI's words for quality, which the embedded server takes too (contract.md: Request parameters)."""
+"""OpenAI's words for quality, which the embedded server takes too (API reference: Request parameters)."""
 
 _EDGE = "(1[6-9]|[2-9][0-9]|[1-9][0-9]{2,4})"
-_PIXELS = rf"\s*{_EDGE}\s*[xX×]\s*{_EDGE}\s*"
+PIXELS = rf"\s*{_EDGE}\s*[xX×]\s*{_EDGE}\s*"
 """Width and height of at least 16 pixels each."""
 
 
@@ -61,9 +61,7 @@ class Enum:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes(Enum):
-    """A parameter that takes labels, or pixels (`pattern`) that stand for the nearest label."""
-
-    pattern: str = _PIXELS
+    """A parameter that takes labels, or pixels (`PIXELS`) that stand for the nearest label."""
 
     def taken(self, name: str, value: str, model: str, /) -> str:
         """Return the label; raise `RequestError` for one of another model's, `UnknownNameError` for none."""
@@ -76,7 +74,7 @@ class Sizes(Enum):
                 f"It takes {', '.join(own)} or auto; nearest is {label_of(*pixels(value), own)}.",
                 param=name,
             )
-        if match := re.fullmatch(self.pattern, value):
+        if match := re.fullmatch(PIXELS, value):
             return label_of(int(match[1]), int(match[2]), own)
         hint = f"{model} takes {', '.join(self.values)} or pixels such as 1024x1024."
         raise UnknownNameError(name, value, self.values, hint=hint, param=name)
@@ -170,19 +168,19 @@ def _data() -> dict[str, list[dict[str, object]]]:
 
 @cache
 def sizes() -> tuple[Size, ...]:
-    """Return the 13 sizes, in the order that breaks ties."""
+    """Return all sizes, in the order that breaks ties."""
     return tuple(Size(**{**row, "pixels": tuple(row["pixels"])}) for row in _data()["size"])  # type: ignore[arg-type]
 
 
 @cache
 def labels() -> tuple[str, ...]:
-    """Return the 13 size labels."""
+    """Return the labels of all sizes."""
     return tuple(size.label for size in sizes())
 
 
 @cache
 def models() -> tuple[Model, ...]:
-    """Return the 17 models, in the service's own order."""
+    """Return all models, in the service's own order."""
     return tuple(
         Model(**{**row, "sizes": labels() if row["sizes"] == "all" else tuple(row["sizes"])})  # type: ignore[arg-type]
         for row in _data()["model"]
@@ -214,7 +212,7 @@ def matching(
 def compared(
     found: Sequence[Model], found_there: Sequence[Model], there: Sequence[Model], *, service: str
 ) -> Listing:
-    """Return what was found here and at a service that lists `there`; the note says what that lacks."""
+    """Return what was found here and at a service that lists `there`; the note names what that lacks."""
     ids = {model.id for model in there}
     lacking = [model.id for model in found if model.id not in ids]
     note = f"{service} does not list {', '.join(lacking)}." if lacking else f"{service} lists all of these."
@@ -296,11 +294,12 @@ def pixels(label: str) -> tuple[int, int]:
 
 
 def label_of(width: int, height: int, allowed: Sequence[str]) -> str:
-    """Return the allowed label nearest to a pixel size, in log distance (contract.md: Sizes).
+    """Return the allowed label nearest to a pixel size, in log distance (API reference: Sizes).
 
     >>> label_of(1792, 1024, labels())
     '16:9'
     """
+    # By logarithms 2:1 and 1:2 are equally far from 1:1.
     wanted = math.log(width / height)
     among = [size for size in sizes() if size.label in allowed]
     return min(among, key=lambda size: abs(wanted - math.log(size.ratio))).label
@@ -313,6 +312,7 @@ def canonical(request: Request, *, allow_unknown_model: bool = False) -> Request
     which `split` takes care of. With `allow_unknown_model`, a model that the catalogue does not
     know is left as it is, with whatever size and quality it was given: catalogues age.
     """
+    # Left as it is: what an unknown model takes is the service's to decide.
     if allow_unknown_model and request.model not in _by_id():
         return request
     takes, given = supported_parameters(find(request.model)), request.parameters
@@ -324,6 +324,7 @@ def of_another_server(request: Request) -> Request:
 
     Raises `UnknownNameError` or `RequestError` for what no model takes at all.
     """
+    # All models take the same formats, so any of them will do here.
     takes = supported_parameters(models()[0])
     quality = Enum(about="", values=(*QUALITIES, *OPENAI_QUALITIES))
     if request.quality is not None:
@@ -333,14 +334,16 @@ def of_another_server(request: Request) -> Request:
             _taken(takes[name], name, request.parameters)
     if request.size is None or request.size in {*labels(), AUTO}:
         return request
-    if match := re.fullmatch(_PIXELS, request.size):
+    if match := re.fullmatch(PIXELS, request.size):
         return replace(request, size=f"{match[1]}x{match[2]}")
-    hint = Hint("There are the 13 labels of ", Remedy("sizes"), ", auto, and pixels such as 1024x1024.")
+    hint = Hint(
+        f"There are the {len(labels())} labels of ", Remedy("sizes"), ", auto, and pixels such as 1024x1024."
+    )
     raise UnknownNameError("size", request.size, (*labels(), AUTO), hint=hint, param="size")
 
 
 OFF_RATIO = 0.02
-"""How far a picture's width over height may be off without a remark (gateway.md, 2.2)."""
+"""How far a ratio may be off without a remark: many models round sides to multiples of 8 or 16."""
 
 
 def off_ratio(request: Request, came: Iterable[tuple[int, int]]) -> str:
@@ -381,18 +384,14 @@ def conversions(asked: Request, request: Request) -> list[str]:
     ]
 
 
-def n_max(model_id: str) -> int:
-    """Return how many pictures one request for this model may ask for; 1 where it is unknown."""
-    return _by_id()[model_id].n_max if model_id in _by_id() else 1
-
-
 def split(request: Request) -> list[Request]:
     """Return the requests that together ask for all `n` pictures, none for more than the model's limit.
 
     >>> [part.n for part in split(Request(prompt="a cat", model="flux-2.0", n=6))]
     [4, 2]
     """
-    most = n_max(request.model)
+    known = _by_id().get(request.model)
+    most = known.n_max if known else 1
     return [
         request.slice(sample, min(most, request.samples.stop - sample))
         for sample in range(request.sample, request.samples.stop, most)

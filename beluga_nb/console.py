@@ -16,7 +16,7 @@ BEFORE_OUTPUT: ContextVar[Callable[[], None]] = ContextVar("BEFORE_OUTPUT", defa
 """Is called before anything is printed or asked, so that a line of progress is taken away first."""
 
 LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("LISTENER", default=None)
-"""Gets what a call says instead of the notebook: a panel has no cell to print in."""
+"""Gets the messages of a call instead of the notebook: a panel has no cell to print in."""
 
 _SURFACE: ContextVar[Surface] = ContextVar("_SURFACE", default=Surface.PYTHON)
 
@@ -28,6 +28,7 @@ def shown_on(surface: Surface) -> Iterator[None]:
     try:
         yield
     except BelugaError as error:
+        # Kept on the error: a notebook renders it when this block is over.
         error.surface = surface
         raise
     finally:
@@ -48,6 +49,7 @@ def tell(words: str) -> None:
 def ask(question: str) -> bool | None:
     """Return the answer to a yes-or-no question, or None where the user cannot be asked."""
     BEFORE_OUTPUT.get()()
+    # A panel has nowhere to ask, and a script without a terminal would wait for ever.
     if LISTENER.get() or not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
         return None
     try:

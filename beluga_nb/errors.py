@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree. Each error says what happened and what to do, in two lines.
+"""What can go wrong, as a tree. Each error tells what happened and what to do, in two lines.
 
 * BelugaError
   * RequestError                    refused here, before anything was sent (also a ValueError)
@@ -17,7 +17,7 @@
     * APIStatusError                the service refused, by its status
       * AuthenticationError         … since the key is missing or wrong (401)
       * RateLimitError              … for now (429, 503)
-    * OutcomeUnknownError           sent, and no answer says what came of it: it may have been billed
+    * OutcomeUnknownError           sent, and its outcome is unknown: it may have been billed
       * APITimeoutError             … within the time limit
     * InvalidResponseError          the answer is not what the contract promises
       * InvalidImageError           … a picture in it cannot be decoded; its bytes are kept
@@ -43,6 +43,7 @@ SHORT_ID = 8
 
 def _is_asked_by_tb(frame: FrameType | None) -> bool:
     while frame is not None:
+        # %tb asks for the trace of an error whose short form was shown already.
         if frame.f_code.co_name == "tb" and "IPython" in str(frame.f_globals.get("__name__")):
             return True
         frame = frame.f_back
@@ -50,7 +51,7 @@ def _is_asked_by_tb(frame: FrameType | None) -> bool:
 
 
 class BelugaError(Exception):
-    """Any error of this package: `message` says what happened, `hint` what to do; neither holds a key.
+    """Any error of this package: `message` is what happened, `hint` what to do; neither holds a key.
 
     `hint` is for Python callers. `str(error)`, `lines()` and a notebook's traceback are in the words of the
     `surface` that the error has passed (`console.shown_on`): Python, unless a magic, the panel or a terminal
@@ -110,7 +111,7 @@ def _again(kind: type[BelugaError], *args: str) -> BelugaError:
 class RequestError(BelugaError, ValueError):
     """The request cannot be sent as it stands; nothing was sent.
 
-    `param` and `code` are the words of the API's error object (contract.md: Errors).
+    `param` and `code` are the words of the API's error object (API reference: Errors).
     """
 
     def __init__(
@@ -220,10 +221,10 @@ class EngineError(BelugaError):
     """An engine gave no pictures.
 
     `outcome` is whether the request may have been billed: only "unknown" may. It is set where the request
-    is sent (api/transport.py), and everyone else reads it. `temporary` says that the same request may
-    succeed a little later. `status`, `type`, `code`, `param` and `request_id` are what the service sent
-    (`answered`), or what the embedded server says when an engine behind it raises this. `run` is the id of
-    the call, its `Idempotency-Key`. `addresses` says where pictures lie that were made and did not arrive,
+    is sent (api/transport.py), and only read elsewhere. `temporary`: the same request may succeed a little
+    later. `status`, `type`, `code`, `param` and `request_id` are what the service sent
+    (`answered`), or what the embedded server answers when an engine behind it raises this. `run` is the id of
+    the call, its `Idempotency-Key`. `addresses` are those of pictures that were made and did not arrive,
     and `job` is the service's own name for the work that it has accepted. `sample` is the number of the
     picture that it is about, if it is about one; `others` are the bad replies about the call's further
     pictures where none arrived.
@@ -344,7 +345,7 @@ class InvalidResponseError(EngineError):
 class InvalidImageError(InvalidResponseError):
     """A picture in the answer cannot be decoded; `data` holds the bytes as they came.
 
-    `whole` says that nothing is wrong with it, but that it is not decoded here; another would be no better.
+    `whole`: nothing is wrong with it, but it is not decoded here, and another would be no better.
     """
 
     def __init__(self, message: str, hint: str = "", *, data: bytes = b"", whole: bool = False) -> None:

@@ -108,6 +108,7 @@ class Hint(str):
         """Return the hint that some texts, remedies and other hints make together."""
         flat: list[str | Remedy] = []
         for part in parts:
+            # Flat, so that an inner hint too is worded for the surface of the outer one.
             flat += part.parts if isinstance(part, Hint) else [part]
         text = "".join(part.on(Surface.PYTHON) if isinstance(part, Remedy) else part for part in flat)
         made = super().__new__(cls, text)
@@ -115,6 +116,7 @@ class Hint(str):
         return made
 
     def __reduce__(self) -> tuple[type[Self], tuple[str | Remedy, ...]]:
+        # str would pickle the text alone.
         return type(self), self.parts
 
 

@@ -20,11 +20,8 @@ from beluga_nb.process.locks import ProcessLock
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MEDIA_TYPES: Mapping[str, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-"""The media type of each format that is decoded, by Pillow's name."""
-
-FORMATS: Mapping[str, str] = {name.lower(): kind for name, kind in MEDIA_TYPES.items()}
-"""The same by the API's `output_format` (contract.md: Request parameters)."""
+FORMATS: Mapping[str, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+"""The media type of each format that is decoded, by the API's `output_format`, which is Pillow's name too."""
 
 SUFFIXES: Mapping[str, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
@@ -54,7 +51,7 @@ def decode(data: bytes) -> Image:
 
 
 def shared(data: bytes) -> Image:
-    """Return `data` as `decode` does, as an image that others read too and nobody may change.
+    """Return `data` as `decode` does, as an image that others read too: it must not be changed.
 
     The pictures that were decoded last are kept, so that one is decoded once for its check, its preview, and
     the first who opens it.
@@ -138,11 +135,9 @@ def _opened(data: bytes) -> Image:
     from PIL import Image
 
     try:
-        return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
-    except (
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ):  # a warning is raised under -W error
+        return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        # Under -W error the warning is raised.
         raise _too_large(data) from None
     except Exception as error:  # as above
         raise _bad_image(data, error) from None
@@ -185,7 +180,12 @@ _OTHER_FORMAT = re.compile(
 
 def media_type_of(data: bytes) -> str:
     """Return the media type from a picture's header; raise `InvalidImageError` as `decode`."""
-    return MEDIA_TYPES[str(_with_or_without_text(_opened, data).format)]
+    return media_type(_with_or_without_text(_opened, data))
+
+
+def media_type(image: Image) -> str:
+    """Return the media type that a picture was decoded from."""
+    return FORMATS[str(image.format).lower()]
 
 
 def eight_bit(image: Image) -> Image:
@@ -249,8 +249,10 @@ def convert(image: Image, path: Path) -> bytes:
     from PIL import Image
 
     suffix = path.suffix.lower()
+    # JPEG knows no transparency, and Pillow refuses to leave it out.
     if suffix in {".jpg", ".jpeg"}:
         image = flatten(image)
+    # PNG knows no CMYK.
     elif suffix == ".png" and image.mode == "CMYK":
         image = displayable(image)
     elif suffix not in {".png", ".tif", ".tiff"}:
@@ -282,7 +284,7 @@ def is_whole(data: bytes) -> bool:
 def is_truncated(data: bytes) -> bool:
     """Whether a PNG, JPEG or WebP lacks its end; other data is never truncated.
 
-    A PNG ends with IEND, a JPEG with EOI, and a WebP is as long as its RIFF header says (S27). Bytes behind
+    A PNG ends with IEND, a JPEG with EOI, and a WebP is as long as in its RIFF header (S27). Bytes behind
     the end do not matter.
     """
     media_type = sniff(data)

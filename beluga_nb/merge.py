@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Coroutine, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, TypeVar
 
 from beluga_nb.errors import BelugaError, EngineError, InvalidResponseError, NotRecordedError
@@ -26,7 +27,7 @@ async def side_by_side(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         raise
 
 
-async def outcome(engine: Engine, request: Request) -> Result | BelugaError:
+async def result_or_error(engine: Engine, request: Request) -> Result | BelugaError:
     """Return what the engine answers, or the error it raises."""
     try:
         return await engine(request)
@@ -43,23 +44,15 @@ async def completed(request: Request, known: Mapping[int, Picture | BelugaError]
         if isinstance(found, Picture):
             outcomes.append(Result(part, (found,)))
         else:
-            outcomes.append(found or await outcome(engine, part))
+            outcomes.append(found or await result_or_error(engine, part))
     return merge_results(request, outcomes)
 
 
 def contiguous_ranges(samples: Sequence[int], known: Container[int]) -> Iterator[tuple[int, int]]:
     """Yield (first, count): each known sample by itself, and the unknown ones in ranges."""
-    start = None
-    for sample in samples:
-        if sample in known:
-            if start is not None:
-                yield start, sample - start
-            yield sample, 1
-            start = None
-        elif start is None:
-            start = sample
-    if start is not None:
-        yield start, samples[-1] + 1 - start
+    for is_known, group in groupby(samples, known.__contains__):
+        run = list(group)
+        yield from ((sample, 1) for sample in run) if is_known else [(run[0], len(run))]
 
 
 def merge_results(request: Request, outcomes: Sequence[Result | BelugaError]) -> Result:
@@ -74,6 +67,7 @@ def merge_results(request: Request, outcomes: Sequence[Result | BelugaError]) ->
     missing = billed_first(_together([cause for error in errors for cause in causes(error)]))
     if not results:
         first, *others = missing
+        # Their bytes are kept too, although only one error can be raised.
         if isinstance(first, EngineError):
             first.others = tuple(each for each in others if isinstance(each, InvalidResponseError))
         raise first

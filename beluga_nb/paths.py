@@ -19,7 +19,8 @@ from io import FileIO
 from pathlib import Path
 from typing import IO
 
-from beluga_nb.errors import RequestError
+from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.text import sanitize
 
 # Without O_NONBLOCK, opening a pipe waits for its other end; for plain files it changes nothing.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -28,6 +29,11 @@ _PIECE = 2**16
 
 class NotPlainFileError(OSError):
     """A path is not a regular file, or the file is too large."""
+
+
+def not_written(path: Path, error: OSError, hint: str = "Name another file.") -> StoreError:
+    """Return the error of a file that cannot be written."""
+    return StoreError(f"{sanitize(path.name, 120)} cannot be written: {error.strerror or error}.", hint)
 
 
 def path_of(words: str | Path) -> Path:
@@ -120,8 +126,10 @@ def replacing(path: Path | str, *, new: bool = False) -> Iterator[IO[bytes]]:
     Raises `OSError` where something else than a file is there, or the file cannot be written.
     """
     target, mode = _replaced(path, new=new)
+    # Beside the target: renaming works only within a file system.
     part = target.with_name(f"{_begins(target)}{secrets.token_hex(8)}.part")
     how = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    # A file that is replaced may be private: others cannot read the new one before it has that mode.
     descriptor = os.open(part, how, 0o666 if mode is None else 0o600)
     try:
         with os.fdopen(descriptor, "w+b") as file:
@@ -129,6 +137,7 @@ def replacing(path: Path | str, *, new: bool = False) -> Iterator[IO[bytes]]:
                 with contextlib.suppress(OSError):  # a file system without modes
                     part.chmod(mode)
             yield file
+            # On the disk before the rename, or a power cut leaves an empty file under the target's name.
             file.flush()
             os.fsync(file.fileno())
         (_rename_to_new if new else replace)(part, target)
@@ -142,7 +151,7 @@ def _replaced(path: Path | str, *, new: bool) -> tuple[Path, int | None]:
     if new:
         return Path(path), None
     try:
-        target = Path(os.path.realpath(path))
+        target = Path(os.path.realpath(path))  # a rename would replace a link itself
         with open_file(target, os.O_RDWR) as file:  # fails for a file that may not be written
             return target, stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     except FileNotFoundError:
@@ -152,6 +161,7 @@ def _replaced(path: Path | str, *, new: bool) -> tuple[Path, int | None]:
 
 
 def _begins(target: Path) -> str:
+    # Hashed, since the name may have the greatest length that the file system takes.
     name = hashlib.sha256(os.fsencode(target.name)).hexdigest()
     return f".beluga-{name[:16]}"
 
@@ -189,6 +199,7 @@ def replace(
 
 def _rename_to_new(part: Path, path: Path) -> None:
     try:
+        # A hard link fails where a file is; a rename would replace it.
         os.link(part, path)
     except FileExistsError:
         raise

@@ -129,6 +129,7 @@ class _Form:
     __slots__ = ("_enough", "_whole", "is_plain")
 
     def __init__(self, written: bytes, enough: int, *, is_plain: bool = False) -> None:
+        # In closures, which a traceback with the variables of its frames does not open.
         self._whole: Callable[[], bytes] = lambda: written
         self._enough: Callable[[], bytes] = lambda: written[:enough]
         self.is_plain = is_plain
@@ -146,6 +147,7 @@ class _Form:
         end = 0
         while (start := read.find(self._enough(), end)) >= 0:
             end = start + len(self._enough())
+            # As far as the key goes on: one that is cut off is removed too, but not what follows it.
             while end - start < len(self) and read[end : end + 1] == self._whole()[end - start :][:1]:
                 end += 1
             yield start, end
@@ -374,6 +376,7 @@ def _without_escapes(whole: _Reading) -> Iterator[_Reading]:
     yield thin.through(_BARE)
     for layer in (each for each in _ESCAPES if each.is_needed(thin.read)):
         reading = thin
+        # An answer that quotes another one escapes its escapes again.
         for _ in range(_ROUNDS):
             before, reading = reading, reading.through(layer)
             if reading is before:
@@ -528,6 +531,7 @@ class RedactedStream:
     def _until(self, data: bytes) -> int:
         """Return how much can be passed on: no key that is not complete yet begins before that."""
         size = self._overlap
+        # Escapes may be of any length, so the tail grows until it holds a whole key, however it is spelt.
         while (size := 2 * size) < len(data):
             left = (_GROWING.sub(b"", reading.read) for reading in _readings(data[-size:]))
             if all(len(each) >= self._overlap for each in left):

@@ -12,7 +12,7 @@ from beluga_nb.hints import Hint, Remedy
 from beluga_nb.text import shown
 
 PROMPT_LIMIT = 32_000
-"""Characters of a prompt (contract.md: Request parameters)."""
+"""Characters of a prompt (API reference: Request parameters)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +117,7 @@ def _check_prompt_length(prompt: str) -> None:
 
 
 def _check_count(name: str, value: object, *, least: int) -> None:
+    # In Python True is an int.
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise RequestError(
             f"{name} is {shown(value, 60)}.",

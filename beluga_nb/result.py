@@ -31,17 +31,17 @@ from beluga_nb.errors import (
 from beluga_nb.hints import Hint
 from beluga_nb.images import (
     MEDIA_TYPE_OF_SUFFIX,
-    MEDIA_TYPES,
     SUFFIXES,
     convert,
     decode,
     encode,
     is_truncated,
+    media_type,
     media_type_of,
     shared,
     size_of,
 )
-from beluga_nb.keyless import keyless
+from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import PARAMETERS, Request, check_text
@@ -200,7 +200,7 @@ class Picture:
 
         The recipe goes into the file, from which `beluga_nb.open` reads it. `metadata` is "auto"; "embed",
         even where it makes a signature (C2PA) invalid; "sidecar", a file `whale.png.xmp` beside it; or
-        "none". A warning says where "auto" had to take a sidecar. `data` and `sha256` stay as they are.
+        "none". Where "auto" has to take a sidecar, a warning tells. `data` and `sha256` stay as they are.
         """
         from beluga_nb.metadata import files  # lazy: a replay needs no XML parser
 
@@ -208,9 +208,9 @@ class Picture:
         if not path.suffix:
             path = path.with_suffix(SUFFIXES[self.media_type])
         suffix = path.suffix.lower()
-        media_type = MEDIA_TYPE_OF_SUFFIX.get(suffix, suffix)
-        data = self.data if media_type == self.media_type else convert(self.image, path)
-        files.write(path, data, media_type, self.recipe.properties(self.sha256), how=metadata)
+        wanted = MEDIA_TYPE_OF_SUFFIX.get(suffix, suffix)
+        data = self.data if wanted == self.media_type else convert(self.image, path)
+        files.write(path, data, wanted, self.recipe.properties(self.sha256), how=metadata)
         return path
 
 
@@ -377,7 +377,7 @@ class Result(Sequence["Image"]):
         """Return the call of `beluga_nb.generate` that asks for this, with the template if there was one."""
         return cells.call(*self._asked())
 
-    @keyless
+    @refuses_keys
     def rerun(self, /, **changes: object) -> Result:
         """Ask again, with the changes: any argument of `generate`, such as `size="16:9"` or `prompt=`.
 
@@ -391,6 +391,7 @@ class Result(Sequence["Image"]):
             )
         prompt, arguments = self._asked()
         if "prompt" in changes:
+            # They were for the old template.
             arguments.pop("values", None)
         return self.regenerate(**{"prompt": prompt} | arguments | changes)
 
@@ -434,7 +435,7 @@ def _answer(picture: object) -> ImagePayload:
         return picture
     if isinstance(picture, bytes):
         return ImagePayload(picture, media_type_of(picture))
-    from PIL.Image import Image
+    from PIL.Image import Image  # Lazy import: a replay needs no Pillow.
 
     if not isinstance(picture, Image):
         raise InvalidImageError(f"An object of the type {type(picture).__name__} is no picture.", _PICTURES)
@@ -467,7 +468,7 @@ def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str
         # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
         with contextlib.suppress(Exception):
             preview = make_preview(image)
-    return MEDIA_TYPES[str(image.format)], preview
+    return media_type(image), preview
 
 
 class Engine(Protocol):
@@ -489,7 +490,7 @@ class OwnEngine:
 
 
 class IncompleteError(EngineError):
-    """Some pictures arrived, the rest did not: `result` holds the good ones, `causes` says why."""
+    """Some pictures arrived, the rest did not: `result` holds the good ones, `causes` the reasons."""
 
     default_status = 502
 
@@ -498,6 +499,7 @@ class IncompleteError(EngineError):
         self.causes = tuple(causes)
         cause = self.causes[0]
         wanted = result.request.n
+        # Of a format that is not decoded here: asking again would give nothing better.
         kept = all(isinstance(each, InvalidImageError) and each.whole for each in self.causes)
         again = "" if kept else " Running it again asks only for what is missing."
         super().__init__(
@@ -522,7 +524,7 @@ class CallCancelled(asyncio.CancelledError):
 
     `arrived` checks the pictures whose bytes were there, which takes a while, and returns them, or what is
     wrong with them. `may_be_billed` is false where nothing was on its way, as between two attempts.
-    `addresses` says where pictures lie that were made and not fetched yet.
+    `addresses` are those of pictures that were made and not fetched yet.
     """
 
     def __init__(

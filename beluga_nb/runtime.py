@@ -79,6 +79,7 @@ def _interrupts(handler: Callable[[int, FrameType | None], object]) -> Iterator[
 
     The handler of such a loop (as of an `await` cell) could do nothing before we return to it.
     """
+    # Python handles signals on the main thread alone. A handler that the user has set stays.
     in_charge = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if in_charge else None
     if not callable(before) or (before is not signal.default_int_handler and not _in_a_loop()):
@@ -191,6 +192,7 @@ class Thread:
             home = self._running.get(os.getpid())
             if home is None or not home.thread.is_alive():
                 home = self._running[os.getpid()] = _LoopThread(self.workers)
+                # Unlike __del__, it is also called as Python ends.
                 weakref.finalize(self, home.end)
             return home
 
@@ -213,6 +215,8 @@ class _LoopThread:
                 "Python is ending, and starts no thread any more.",
                 "Nothing was sent. Wait for the other threads before the main one ends.",
             ) from None
+        # In steps: the thread may fail before it starts the loop, and on Windows only a wait with a timeout
+        # can be interrupted.
         while not self._started.wait(HEARTBEAT) and self.thread.is_alive():
             pass
         if not self._started.is_set():
@@ -251,7 +255,7 @@ class _LoopThread:
                 # A SystemExit in a job comes through here; it belongs to the caller of the job's result.
                 # A user's engine may also cancel every task there is.
                 with contextlib.suppress(SystemExit, KeyboardInterrupt, asyncio.CancelledError):
-                    runner.run(self._until_stopped())
+                    runner.run(self._stopped.wait())
 
     def begin(self) -> None:
         """Count a job that is about to start."""
@@ -274,15 +278,12 @@ class _LoopThread:
         if over:
             self.end()
 
-    async def _until_stopped(self) -> None:
-        await self._stopped.wait()
-
     def end(self) -> None:
         """Stop the loop; as Python ends, first wait for held work that no thread waits for."""
         if self.pid != os.getpid():
             return
         leaving = not threading.main_thread().is_alive()
-        if leaving and not self.holding.is_kept:
+        if leaving and not self.holding.has_waiter:
             self.holding.wait()
         self._stop()
         if leaving:

@@ -1,6 +1,6 @@
 """Requests, results and errors as the API's JSON; the client and the embedded server share it.
 
-Shapes: contract.md (Request parameters, Errors). Nothing here touches network, disk or clock.
+The shapes are BelugAPI's (Request parameters, Errors). Nothing here touches network, disk or clock.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.hints import Hint, Remedy, Surface, on
 from beluga_nb.request import PARAMETERS, Request
-from beluga_nb.result import ImagePayload, Picture, Preview, Result
+from beluga_nb.result import Picture, Result
 from beluga_nb.text import sanitize
 
 ENGINE_HEADER = "x-beluga-engine"
@@ -128,10 +128,6 @@ class Item:
     url: str | None = None
     revised_prompt: str | None = None
 
-    def answer(self, data: bytes, media_type: str, preview: Preview | None = None) -> ImagePayload:
-        """Return this as an engine's answer, with its bytes."""
-        return ImagePayload(data, media_type, self.revised_prompt, preview)
-
 
 def result_to_json(result: Result, *, link: Callable[[Picture], str] | None = None) -> dict[str, object]:
     """Return the answer's body, with `url` where `link` gives one, else with `b64_json`."""
@@ -177,7 +173,7 @@ ERROR_TYPES = {
     503: "service_unavailable",
     504: "timeout",
 }
-"""The API's word for each status that it documents (contract.md: Errors)."""
+"""The API's word for each status that it documents (API reference: Errors)."""
 
 _ADVICE = {
     401: "It is missing, revoked or for another service. Nothing is billed.",
@@ -195,7 +191,7 @@ REFUSALS = frozenset(
     {400, 401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 428}
     | {429, 431, 451}
 )
-"""The statuses that prove that a request was not executed (contract.md: Errors; RFC 9110, 6585, 8470, 7725).
+"""The statuses that prove that a request was not executed, by BelugAPI's documentation and the RFCs of HTTP.
 
 Not among them: 408 and 499, since the work may have begun; 409, which can mean that the same request is being
 executed; 424, which comes in the middle of the work; and any code that a gateway invents.
@@ -216,7 +212,7 @@ def _duration(seconds: float) -> str:
 
 
 def type_of(status: int) -> str:
-    """Return the API's word for a status (contract.md: Errors)."""
+    """Return the API's word for a status (API reference: Errors)."""
     return ERROR_TYPES.get(status) or ERROR_TYPES[400 if status < 500 else 500]
 
 
@@ -259,6 +255,7 @@ def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> Eng
         "param": _word(details.get("param")),
         "request_id": _word(headers.get(REQUEST_ID_HEADER)),
     }
+    # Such an answer has no error object, whatever its body is.
     if status < 400:
         message = (
             f"The base URL redirects to {_host(headers)}; redirects are not followed."
@@ -307,6 +304,7 @@ def _details(text: bytes) -> Mapping[str, object]:
     body = _parsed(text)
     if not isinstance(body, Mapping):
         words = text[:2000].decode(errors="replace")
+        # An HTML page of a gateway says nothing to a user.
         return {} if "<" in words else {"message": words}
     return _details_in(body)
 

@@ -163,7 +163,7 @@ def test_r18_eight_threads_spend_no_more_than_the_cap():
         thread.join(30)
     assert len(counting.requests) == 12
     assert len(refused) == 68
-    assert (budget.images, budget.cost) == (12, Decimal("0.96"))
+    assert (budget.images, budget.spent.cost) == (12, Decimal("0.96"))
 
 
 async def slowly(request):
@@ -175,7 +175,7 @@ def test_what_was_not_billed_is_given_back():
     budget = Budget()
     with pytest.raises(APIStatusError):
         ask(Budgeted(failing(APIStatusError("No.", status=402)), (budget, caps(cost=1))), FOX.slice(0, 4))
-    assert (budget.images, budget.cost) == (0, 0)
+    assert (budget.images, budget.spent.cost) == (0, 0)
 
 
 # Its collection of garbage finds what other tests have left, too.
@@ -185,7 +185,7 @@ def test_r20_what_may_have_been_billed_counts_as_spent():
     for error in (OutcomeUnknownError("Lost.", status=502), KeyboardInterrupt()):
         with pytest.raises(type(error)):
             ask(Budgeted(failing(error), (budget, caps(cost=1))), FOX)
-    assert (budget.images, budget.cost) == (2, Decimal("0.16"))
+    assert (budget.images, budget.spent.cost) == (2, Decimal("0.16"))
     del error
     gc.collect()  # asyncio logs the interrupt when its task goes; Python 3.11 cannot have that in ast.parse
 
@@ -237,7 +237,7 @@ def test_of_an_incomplete_answer_only_what_arrived_is_spent():
     budget = Budget()
     with pytest.raises(IncompleteError):
         ask(Budgeted(two_of_four, (budget, caps(cost=1))), FOX.slice(0, 4))
-    assert (budget.images, budget.cost) == (2, Decimal("0.16"))
+    assert (budget.images, budget.spent.cost) == (2, Decimal("0.16"))
 
 
 # --- through a session
@@ -865,7 +865,7 @@ def test_what_is_given_back_is_what_did_not_arrive_and_nothing_else(steps, kind)
             with contextlib.suppress(APIStatusError, IncompleteError):
                 ask(Budgeted(engine, (budgets[who], caps(cost=99))), FOX.slice(0, n))
             spent[who] += 0 if fails else min(n, arrived) if arrived < n else n
-        lines = [(budget.images, budget.cost) for budget in budgets]
+        lines = [(budget.images, budget.spent.cost) for budget in budgets]
     expected = [sum(spent)] * 2 if kind == "shared" else spent
     assert lines == [(each, each * Decimal("0.08")) for each in expected]
 

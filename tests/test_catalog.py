@@ -12,7 +12,6 @@ from beluga_nb.catalog import (
     label_of,
     labels,
     models,
-    n_max,
     pixels,
     sizes,
     split,
@@ -102,7 +101,7 @@ def test_what_sizes_are_good_for_is_what_the_contract_says():
 
 @pytest.mark.parametrize("row", MODELS, ids=lambda row: row[0])
 def test_every_model_is_found_by_its_id(row):
-    assert (find(row[0]).id, n_max(row[0])) == (row[0], row[4])
+    assert (find(row[0]).id, find(row[0]).n_max) == (row[0], row[4])
 
 
 @pytest.mark.parametrize(

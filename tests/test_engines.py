@@ -11,7 +11,7 @@ from beluga_nb.engines.batched import Batched
 from beluga_nb.engines.limited import ConcurrencyLimit, Limited
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import APIConnectionError, APIStatusError
-from beluga_nb.merge import merge_results, outcome, side_by_side
+from beluga_nb.merge import merge_results, result_or_error, side_by_side
 from beluga_nb.request import Request
 from beluga_nb.result import IncompleteError
 
@@ -114,8 +114,8 @@ def test_an_outcome_is_the_answer_or_the_error():
     async def refusing(request):
         raise refused
 
-    assert asyncio.run(outcome(refusing, ONE)) is refused
-    assert asyncio.run(outcome(drawing, ONE)) == ask(drawing, ONE)
+    assert asyncio.run(result_or_error(refusing, ONE)) is refused
+    assert asyncio.run(result_or_error(drawing, ONE)) == ask(drawing, ONE)
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
@@ -142,7 +142,7 @@ def test_limited_lets_no_more_go_than_it_may(most):
 def test_limited_gives_the_place_back_after_an_error():
     async def many():
         limited = Limited(failing(0), ConcurrencyLimit(), 1)
-        return [await outcome(limited, part) for part in singly(FIVE)]
+        return [await result_or_error(limited, part) for part in singly(FIVE)]
 
     assert [type(each).__name__ for each in asyncio.run(many())] == ["APIConnectionError", *["Result"] * 4]
 

@@ -192,7 +192,7 @@ FAILURES = {
     ),
     "no such file": lambda: always(lambda folder: session_of(folder).open("none.png")),
     "no such model": lambda: always(lambda folder: session_of(folder).generate("a fox", model="none")),
-    "an upstream": lambda: always(lambda _: upstream("ftp://x", {"BELUGA_UPSTREAM_KEY": KEY}, advance=print)),
+    "an upstream": lambda: always(lambda _: upstream("ftp://x", {"BELUGA_UPSTREAM_KEY": KEY})),
     **{f"a key that is {name}": lambda key=key: always(asking(key=key)) for name, key in BROKEN.items()},
     **{
         f"a typed key that is {name}": lambda key=key: always(lambda folder, key=key: logs_in(folder, key))
@@ -387,7 +387,7 @@ def things(tmp_path, monkeypatch):
             "engine": Http(session.resources.backend(now).endpoint()),
             "endpoint": session.resources.backend(now).endpoint(),
             "named endpoint": endpoint_of(now, named, key_of(named, session.resources.environment)),
-            "an upstream": upstream(base_url, {"BELUGA_UPSTREAM_KEY": KEY}, advance=print),
+            "an upstream": upstream(base_url, {"BELUGA_UPSTREAM_KEY": KEY}),
             "an app": create_app(drawing, key=KEY),
             "a secret": secret,
             "made up": session.resources._local_key,

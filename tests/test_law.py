@@ -41,7 +41,7 @@ from beluga_nb.errors import (
     OutcomeUnknownError,
     RateLimitError,
 )
-from beluga_nb.merge import merge_results, outcome
+from beluga_nb.merge import merge_results, result_or_error
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, IncompleteError, Result
 from beluga_nb.server.app import create_app
@@ -86,7 +86,9 @@ def partly(error):
                 raise error
             return await drawing(part)
 
-        return merge_results(request, [await outcome(one, request.slice(each)) for each in request.samples])
+        return merge_results(
+            request, [await result_or_error(one, request.slice(each)) for each in request.samples]
+        )
 
     return engine
 

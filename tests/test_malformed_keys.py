@@ -239,7 +239,7 @@ def test_it_is_taken_out_of_all_that_leaves(kind):
     assert secret == Secret(TEXTS[kind], "another")
     assert hash(secret) == hash(Secret(TEXTS[kind], "another"))
     with pytest.raises(SettingsError) as failed:
-        upstream("http://127.0.0.1:9/v1", {"BELUGA_UPSTREAM_KEY": TEXTS[kind]}, advance=print)
+        upstream("http://127.0.0.1:9/v1", {"BELUGA_UPSTREAM_KEY": TEXTS[kind]})
     check_refusal(failed.value)
 
 

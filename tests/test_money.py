@@ -208,7 +208,7 @@ def test_a_price_that_was_divided_is_exact_to_the_last_place():
     budget, caps = Budget(), Caps(cost=Decimal(1), prices=price)
     with budget.reserved(FOX, caps):
         pass
-    assert budget.cost == Decimal(str(1e-7 / 3))
+    assert budget.spent.cost == Decimal(str(1e-7 / 3))
 
 
 ARITHMETIC = ("Decimal", "localcontext", "getcontext", "Context")

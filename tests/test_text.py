@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from leaks import holds, readings, spellings
 
-from beluga_nb.keyless import holds_key
+from beluga_nb.key_check import holds_key
 from beluga_nb.redaction import (
     REDACTED,
     Environment,

@@ -1,64 +1,35 @@
 """Read the pictures of an answer in any form: a pure function from raw bytes to pictures.
 
 An answer that has arrived is paid for, so many forms are understood: wrapped, URL-safe or unpadded base64,
- pictures under other names, a bare picture, server-sent events, several documents, JSON that is
+pictures under other names, a bare picture, server-sent events, several documents, JSON that is
 cut off. Work and memory are bounded by counts, since a small body can hold millions of parts.
 """
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
 
-import pybase64
-
-from beluga_nb.api.fetch import BLANKS, end_of_string
-from beluga_nb.api.inflate import inflated
+from beluga_nb.api.body import BLANKS, inflated
+from beluga_nb.api.documents import MOST_PARTS, CutDocument, Strings, as_utf_8, documents, start_of
+from beluga_nb.api.encoded import MOST_FOUND, decoded, encoded_within, encodes, with_numbers_encoded
+from beluga_nb.api.states import FIELDS, is_under_way, states, with_spelt_names
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import SIGNATURES, is_of_another_format, is_picture, is_truncated, is_whole
-from beluga_nb.redaction import redact_bytes
 from beluga_nb.text import sanitize
 from beluga_nb.wire import Item, error_words, without_surrogates
 
 MOST_ITEMS = 64
 """Pictures of one answer that are read; the raw answer keeps the others."""
 
-MOST_PARTS = 200_000
-"""Objects, lists, members and strings of one answer; no service that draws pictures sends as many."""
-
-MOST_LINES = 1_000_000
-"""Lines of server-sent events; base64 may be wrapped."""
-
-_LONG = 256  # bytes; longer strings are cut out before JSON is parsed
-_MOST_DOCUMENTS = 1000
-_MOST_FOUND = 10_000  # places in a text that may be pictures
-_MOST_DEEP = 3  # attempts at a text that is nested too deeply; each may take a hundredth of a second
-_MOST_REPAIRED = 8  # places of a text at which a document may begin that is cut off
-_DEEPEST = 500
-_MOST_WORK = 50_000_000  # characters that are read again where a document is damaged
-
-_ENCODED_SIGNATURES = ("iVBORw0KGgo", "/9j/", "_9j_", "UklGR")
-_HEX_SIGNATURES = ("89504e470d0a1a0a", "ffd8ff", "52494646")
-
 _ADDRESSES = ("url", "urls", "image_url", "image_urls", "uri", "image_uri", "signed_url", "href")
 _NAMES_OF_ADDRESSES = ("url", "uri", "link", "src", "href", "path", "img", "picture", "photo")
 _OTHER_ADDRESSES = (
-    "status",
-    "cancel",
-    "poll",
-    "hook",
-    "callback",
-    "response",
-    "request",
-    "doc",
-    "help",
-    "avatar",
+    *("status", "cancel", "poll", "hook", "callback"),
+    *("response", "request", "doc", "help", "avatar"),
 )
 _COPIES = ("thumb", "preview", "mask", "input")  # of a picture that is also in the answer
 _LISTS = {"data", "images", "image", "output", "outputs", "result", "results", "artifacts", "predictions"}
@@ -68,11 +39,7 @@ _JOBS = ("taskid", "jobid", "predictionid", "id")
 _PLACES_OF_JOBS = ("data", "output", "result", "task", "job")
 _HEADERS_OF_JOBS = ("operation-location", "azure-asyncoperation", "x-job-id", "x-task-id")
 _OPERATION = "/operations/"
-_STATES = ("status", "state", "taskstatus")
-_QUEUE = {*_STATES, "statusurl", "responseurl", "queueposition"}
-_UNDER_WAY = {"accepted", "inprogress", "pending", "processing", "queued", "running", "inqueue"}
-_UNDER_WAY |= {"starting", "submitted", "waiting"}
-_FAILED = {"failed", "failure", "error", "cancelled", "canceled", "rejected", "aborted"}
+_QUEUE = {*FIELDS, "statusurl", "responseurl", "queueposition"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +76,7 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int 
     if bare := _bare_within(body):
         return ParsedAnswer(items=(Item(data=bare),))
     reader = _Reader(failed=failed)
-    reader.read_body(_utf_8(body))
+    reader.read_body(as_utf_8(body))
     reader.read_head(headers)
     if not reader.items or (reader.job and not any(map(_is_of_use, reader.items))):
         raise _nothing(body, reader)
@@ -119,76 +86,6 @@ def parse(body: bytes, headers: Mapping[str, str] | None = None, *, status: int 
         more=max(0, len(reader.items) - MOST_ITEMS),
         job=reader.job,
     )
-
-
-def decoded(encoded: str | bytes | memoryview) -> bytes:
-    """Return the bytes of base64, with or without a `data:` prefix; else raise `InvalidResponseError`.
-
-    Line breaks and blanks, JSON's escapes, the URL-safe alphabet and missing padding are understood.
-    """
-    try:
-        data = _decoded(encoded)
-    except (binascii.Error, ValueError):
-        # What stands around it may be no base64, as in Python's "b'…'".
-        text = _bytes(encoded)
-        for escape, letter in _PERCENT.items():
-            text = text.replace(escape, letter)
-        found = next(_encoded_within(text), None)
-        if found is None:
-            raise InvalidResponseError(
-                "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
-            ) from None
-        data = found
-    return data if is_picture(data) else redact_bytes(data)  # other data may hold a key
-
-
-_PERCENT = {b"%2B": b"+", b"%2b": b"+", b"%2F": b"/", b"%2f": b"/", b"%3D": b"=", b"%3d": b"="}
-"""The letters of base64 that an address escapes."""
-
-
-def _decoded(encoded: str | bytes | memoryview) -> bytes:
-    head = bytes(encoded[:256].encode("utf-8", "replace") if isinstance(encoded, str) else encoded[:256])
-    if head[:5].lower() == b"data:":
-        return _of_data_url(encoded)
-    if head[:16].lower().startswith(tuple(each.encode() for each in _HEX_SIGNATURES)):
-        return binascii.unhexlify(encoded)
-    with contextlib.suppress(binascii.Error, ValueError):
-        return pybase64.b64decode(encoded, validate=True)
-    return pybase64.b64decode(_plain_base64(_bytes(encoded)), validate=True)
-
-
-def _bytes(text: str | bytes | memoryview) -> bytes:
-    return text.encode("utf-8", "replace") if isinstance(text, str) else bytes(text)
-
-
-def _of_data_url(url: str | bytes | memoryview) -> bytes:
-    head, comma, payload = _bytes(url).partition(b",")
-    if b";base64" in head.lower():
-        return pybase64.b64decode(_plain_base64(payload), validate=True)
-    data = unquote_to_bytes(payload)
-    if not comma or not is_picture(data):
-        raise ValueError(head)
-    return data
-
-
-_NEXT_LINE = re.compile(rb"\r?\ndata:")
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-
-
-def _plain_base64(text: bytes) -> bytes:
-    if b"\ndata:" in text:  # lines of server-sent events
-        text = _NEXT_LINE.sub(b"", text)
-    if b"\\" in text:
-        text = _unescaped(text).encode("utf-8", "replace")
-    text = text.translate(_URL_SAFE, delete=b"\0\t\n\v\f\r =")
-    return text + b"=" * (-len(text) % 4)
-
-
-def _unescaped(text: bytes) -> str:
-    try:
-        return str(json.loads(b'"%s"' % text, strict=False))
-    except (ValueError, RecursionError):
-        return text.decode("utf-8", "replace").replace("\\/", "/").replace("\\n", "").replace("\\r", "")
 
 
 _BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,200})', re.IGNORECASE)
@@ -209,10 +106,7 @@ def _payload(part: bytes) -> bytes:
     payload = part[head.end() :] if head else b""
     if is_picture(payload):
         return payload.removesuffix(b"\n").removesuffix(b"\r")
-    return next(_encoded_within(payload), b"") if _encodes(payload) else b""
-
-
-# --- pictures anywhere
+    return next(encoded_within(payload), b"") if encodes(payload) else b""
 
 
 def _bare_within(body: bytes) -> bytes:
@@ -225,37 +119,6 @@ def _bare_within(body: bytes) -> bytes:
     return b""
 
 
-_ENCODED = re.compile(rb"(?:iVBORw0KGgo|[/_]9j\\{0,2}[/_]|UklGR)[A-Za-z0-9+/_\\\r\n\t-]{40,}+")
-
-
-def _encoded_within(text: bytes) -> Iterator[bytes]:
-    """Yield the whole pictures whose base64 occurs anywhere in a text."""
-    for found in itertools.islice(_ENCODED.finditer(text), _MOST_FOUND):
-        encoded = _plain_base64(found[0]).rstrip(b"=")
-        encoded = encoded[
-            : len(encoded) - (len(encoded) % 4 == 1)
-        ]  # the last letter belongs to the text after it
-        with contextlib.suppress(binascii.Error, ValueError):
-            data = _decoded(encoded)
-            if is_whole(data):
-                yield data
-
-
-_NUMBERS = re.compile(rb"\[\s*(?:137,\s*80|255,\s*216|82,\s*73),[0-9,\s]++\]")
-
-
-def _without_numbers(body: bytes) -> bytes:
-    """Return JSON with base64 for each picture that is a list of its bytes, as Node's `Buffer` is written."""
-    return _NUMBERS.sub(_of_numbers, body)
-
-
-def _of_numbers(found: re.Match[bytes]) -> bytes:
-    try:
-        return b'"%s"' % pybase64.b64encode(bytes(json.loads(found[0])))
-    except (ValueError, TypeError):
-        return found[0]
-
-
 _LINK = re.compile(
     rb"(?:!\[[^\]]{0,300}\]\(|<img(?:\s[^<>]{0,300}?)?\ssrc\s{0,9}=\s{0,9}[\"']?)((?:https?:)?//[^\s()<>\"'\\]{1,2000})",
     re.IGNORECASE,
@@ -264,221 +127,11 @@ _LINK = re.compile(
 
 def _links_within(text: bytes) -> Iterator[str]:
     """Yield the addresses of the pictures that a text in Markdown or HTML shows."""
-    for found in itertools.islice(_LINK.finditer(text), _MOST_FOUND):
+    for found in itertools.islice(_LINK.finditer(text), MOST_FOUND):
         yield found[1].replace(b"&amp;", b"&").decode("utf-8", "replace")
 
 
-def _encodes(raw: str | bytes | memoryview) -> bool:
-    """Whether a string begins as an encoded picture does."""
-    start = raw[:200] if isinstance(raw, str) else bytes(raw[:200]).decode("ascii", "replace")
-    start = start.lstrip().replace("\\", "")
-    if start[:5].lower() == "data:":
-        kind, _, payload = start.partition(",")
-        return kind[5:11].lower() == "image/" or payload.startswith(_ENCODED_SIGNATURES)
-    return start.startswith(_ENCODED_SIGNATURES) or start.lower().startswith(_HEX_SIGNATURES)
-
-
-# --- documents
-
-
-class _Strings:
-    """The long strings of a body, replaced by short place holders so that JSON does not copy them."""
-
-    def __init__(self) -> None:
-        self.cut: list[memoryview] = []
-
-    def add(self, string: memoryview) -> bytes:
-        self.cut.append(string)
-        return b"\x01%d\x01" % (len(self.cut) - 1)
-
-    def raw(self, value: str) -> str | memoryview:
-        """Return the raw bytes of a string that was cut out, or the string itself."""
-        found = _PLACE.fullmatch(value)
-        return self.cut[int(found[1])] if found and int(found[1]) < len(self.cut) else value
-
-    def text(self, value: str) -> str:
-        """Return a string with its JSON escapes decoded."""
-        raw = self.raw(value)
-        return raw if isinstance(raw, str) else _unescaped(bytes(raw))
-
-
-_PLACE = re.compile("\x01([0-9]{1,9})\x01")
-
-
-def _documents(body: bytes, strings: _Strings) -> Iterator[object]:
-    """Yield the JSON values of a body, as far as they can be read."""
-    if body.count(b'"') > MOST_PARTS:
-        raise _too_many()
-    short = b"".join(_short(body, strings))
-    if sum(short.count(sign) for sign in (b"{", b"[", b",")) > MOST_PARTS:
-        raise _too_many()
-    text = short.decode("utf-8", "replace")
-    for each in _events(text) or [text]:
-        yield from _values(each)
-
-
-def _utf_8(body: bytes) -> bytes:
-    encoding = json.detect_encoding(body[:4])
-    if encoding.startswith("utf-8"):
-        return body
-    return body.decode(encoding, "replace").encode("utf-8", "replace")
-
-
-def _too_many() -> InvalidResponseError:
-    return InvalidResponseError(
-        f"The answer has more than {MOST_PARTS:,} parts; it is not read.", "It may have been billed."
-    )
-
-
-def _short(body: bytes, strings: _Strings) -> Iterator[bytes]:
-    """Yield the body in pieces, with place holders for its long strings."""
-    view, done, start = memoryview(body), 0, body.find(b'"')
-    while start >= 0:
-        end = end_of_string(body, start)
-        if end < 0:
-            break
-        if end - start > _LONG:
-            yield body[done : start + 1]
-            yield strings.add(view[start + 1 : end])
-            done = end
-        start = body.find(b'"', end + 1)
-    yield body[done:]
-
-
-_FIELD = re.compile(r"^(?:data|event|id|retry)(?::|$)|^:", re.MULTILINE)
-
-
-_END_OF_LINE = re.compile(r"\r\n|\n|\r")
-
-
-def _events(text: str) -> list[str]:
-    """Return the data of server-sent events; nothing where the text is none."""
-    if not _FIELD.match(_start(text[:1000].encode("utf-8", "replace"))):
-        return []
-    if sum(map(text.count, ("\n\n", "\n\r\n", "\r\r"))) > MOST_PARTS:
-        raise _too_many()
-    if text.count("\n") + text.count("\r") > MOST_LINES:
-        raise _too_many()
-    events = (_END_OF_LINE.split(each) for each in re.split(r"\r\n\r\n|\n\n|\r\r", text))
-    lines = ([line[5:].strip() for line in each if line.startswith("data:")] for each in events)
-    return ["\n".join(each) for each in lines if each]
-
-
-def _start(body: bytes) -> str:
-    return body[:1000].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
-
-
-_START = re.compile(r"[{\[]")
-
-
-def _parsed_int(digits: str) -> int:
-    return int(digits) if len(digits) < 20 else 0
-
-
-_DECODER = json.JSONDecoder(strict=False, parse_int=_parsed_int, parse_constant=lambda _: None)
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """A truncated document: its complete part, and the names around the cut."""
-
-    value: object
-    names: frozenset[str]
-
-
-def _values(text: str) -> Iterator[object]:
-    """Yield the documents of a text; of a damaged one, its complete inner values."""
-    if text.lstrip().startswith('"'):
-        yield from _of_string(text.strip())
-        return
-    at = repaired = deep = 0
-    for _ in range(min(_MOST_DOCUMENTS, _MOST_WORK // (len(text) + 1) + 1)):
-        start = _START.search(text, at)
-        if not start or deep == _MOST_DEEP:
-            return
-        try:
-            value, at = _DECODER.raw_decode(text, start.start())
-        except (ValueError, RecursionError) as error:
-            at = start.end()
-            deep += isinstance(error, RecursionError)
-            repaired += 1
-            with contextlib.suppress(ValueError, RecursionError):
-                if repaired <= _MOST_REPAIRED:
-                    cut = _cut(text, start.start())
-                    yield cut
-                    if cut.value is not None:
-                        return
-        else:
-            yield value
-
-
-def _of_string(text: str) -> Iterator[object]:
-    """Yield the content of a JSON string, which may be JSON again, and truncated."""
-    with contextlib.suppress(ValueError, RecursionError):
-        yield _DECODER.decode(text)
-        return
-    if text[1:1000].lstrip().startswith(("{", "[")):
-        with contextlib.suppress(ValueError, RecursionError):
-            yield _DECODER.decode(_without_cut_escape(text) + '"')
-
-
-_CUT_NUMBER = re.compile(r"u[0-9a-fA-F]{0,3}\Z")
-_TOKEN = re.compile(r'\s*+(["\[\]{},:]|[^\s\[\]{},:"]++)')
-_CLOSED_BY = {"{": "}", "[": "]"}
-
-
-def _without_cut_escape(text: str) -> str:
-    for each in (text, text[:-4] + _CUT_NUMBER.sub("", text[-4:])):
-        if (len(each) - len(each.rstrip("\\"))) % 2:
-            return each[:-1]
-    return text
-
-
-def _tokens(text: str, start: int) -> Iterator[tuple[str, int]]:
-    """Yield the tokens of JSON from `start` on and their places; a truncated string is not a token."""
-    while found := _TOKEN.match(text, start):
-        at, start = found.start(1), found.end()
-        if found[1] == '"':
-            end = end_of_string(text, at)
-            if end < 0:
-                return
-            start = end + 1
-        yield text[at:start], at
-
-
-def _cut(text: str, start: int) -> _Cut:
-    """Return the complete part of the truncated document at `start`; raise `ValueError` for any other."""
-    open_, names, name = list[str](), list[str](), ""
-    whole, depth, before, broken = start, 0, "[", True
-    for token, at in _tokens(text, start):
-        if token in _CLOSED_BY:
-            open_.append(_CLOSED_BY[token])
-            names.append(name)
-        elif token in "]}":
-            if not open_ or open_.pop() != token or not open_:
-                break
-            name, whole, depth = names.pop(), at + 1, len(open_)
-        elif token == ",":
-            whole, depth = at, len(open_)
-        elif token[0] == '"':
-            if open_[-1] == "]" or before == ":":
-                whole, depth = at + len(token), len(open_)
-            else:
-                name = token[1:-1]
-        elif token != ":" and before not in "[,:":
-            break
-        if len(open_) > _DEEPEST:
-            break
-        before = token
-    else:
-        broken = False
-    if broken:
-        raise ValueError(text[start : start + 80])
-    document = text[start:whole] + "".join(reversed(open_[:depth]))
-    return _Cut(_DECODER.decode(document) if document else None, frozenset((*names, name)))
-
-
-# --- pictures
+# --- pictures in documents
 
 
 @dataclass
@@ -489,7 +142,7 @@ class _Reader:
     """
 
     failed: bool = False
-    strings: _Strings = field(default_factory=_Strings)
+    strings: Strings = field(default_factory=Strings)
     items: list[Item | InvalidResponseError] = field(default_factory=list)
     created: int = 0
     job: str = ""
@@ -504,7 +157,7 @@ class _Reader:
 
     def read_body(self, body: bytes) -> None:
         """Read the body of an answer."""
-        for document in _documents(_without_numbers(body), self.strings):
+        for document in documents(with_numbers_encoded(body), self.strings):
             self.read(document)
         if self.failed:  # an error page may show a picture of its own
             self.items = [each for each in self.items if _counts_in_error(each)]
@@ -525,10 +178,10 @@ class _Reader:
             self._string(document, "result")
             inner = self.strings.text(document).encode("utf-8", "replace")
             self.texts.append(("", document))
-            for each in _documents(inner, self.strings) if depth < 3 else ():
+            for each in documents(inner, self.strings) if depth < 3 else ():
                 self.read(each, depth + 1)
             return
-        if isinstance(document, _Cut):
+        if isinstance(document, CutDocument):
             self.cut, self.echo = True, self.echo or bool(document.names & _NO_PICTURES)
             document = document.value
         if isinstance(document, Mapping):
@@ -545,14 +198,14 @@ class _Reader:
             self._text(name, self.strings.text(text).strip())
         if not self.items and not self.echo:
             self._loose(body)
-            if not self.items and len(body) < 1000 and _is_alone(alone := _start(body).strip()):
+            if not self.items and len(body) < 1000 and _is_alone(alone := start_of(body).strip()):
                 self.items.append(Item(url=alone))
         self.items = list(dict.fromkeys(self.items))
 
     def _text(self, name: str, text: str) -> None:
         if name and text.startswith(("{", "[")):
             with contextlib.suppress(InvalidResponseError):  # too many parts
-                for each in _documents(text.encode("utf-8", "replace"), self.strings):
+                for each in documents(text.encode("utf-8", "replace"), self.strings):
                     self.read(each)
         elif _is_alone(text) and (name == "content" or (_names_picture(text) and not _is_other(name))):
             self.items.append(Item(url=text))
@@ -560,7 +213,7 @@ class _Reader:
             self._loose(text.encode("utf-8", "replace"))
 
     def _loose(self, text: bytes) -> None:
-        self.items += [Item(data=each) for each in itertools.islice(_encoded_within(text), MOST_ITEMS)]
+        self.items += [Item(data=each) for each in itertools.islice(encoded_within(text), MOST_ITEMS)]
         self.items += [Item(url=each) for each in _links_within(text)]
 
     def _head(self, document: Mapping[str, object]) -> None:
@@ -575,7 +228,7 @@ class _Reader:
     def _job(self, document: Mapping[str, object]) -> str:
         inner = [document.get(name) for name in _PLACES_OF_JOBS]
         inner = [each[0] if isinstance(each, list) and each else each for each in inner]
-        places = [_plain(each) for each in (document, *inner) if isinstance(each, Mapping)]
+        places = [with_spelt_names(each) for each in (document, *inner) if isinstance(each, Mapping)]
         named = [place.get(name) for name in _JOBS for place in places]
         operations = (place.get("name") for place in places)
         named += [name for name in operations if isinstance(name, str) and _OPERATION in f"/{name}"]
@@ -587,6 +240,7 @@ class _Reader:
         return ""
 
     def _walk(self, value: object, name: str, depth: int) -> None:
+        # No service nests as deep, and Python's own stack has an end.
         if depth > 32 or len(self.items) > MOST_PARTS:
             return
         if isinstance(value, Mapping):
@@ -616,6 +270,7 @@ class _Reader:
             name: value for name, value in members.items() if not (isinstance(value, str) or _is_copy(name))
         }
         self._within(inner if found else members, depth)
+        # The object's own pictures count, unless more of them are nested in it.
         if found and _encoded_in(self.items[before:]) <= _encoded_in(found):
             self.items[before:] = found
         self.under_way = outer
@@ -665,7 +320,7 @@ class _Reader:
             yield damaged
 
     def _encodes(self, value: str) -> bool:
-        return _encodes(self.strings.raw(value))
+        return encodes(self.strings.raw(value))
 
     def _addresses(self, members: Mapping[str, object]) -> Iterator[str]:
         for name in _ADDRESSES:
@@ -717,30 +372,8 @@ _PAGE = re.compile(rb"<(?:!doctype html|html|head)\b", re.IGNORECASE)  # the pic
 
 def _failure(members: Mapping[str, object]) -> str:
     """Return the state of an object if that is a failure, else an empty string."""
-    plain = _plain(members)
-    words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
-    return next((sanitize(word, 40) for word in words if spelt(word) in _FAILED), "")
-
-
-def _plain(members: Mapping[str, object]) -> dict[str, object]:
-    """Return an object with its names in one spelling: `taskId` and `task_id` are the same."""
-    return {spelt(name): value for name, value in members.items()}
-
-
-def is_under_way(members: Mapping[str, object]) -> bool:
-    """Whether an object is a job that has not ended."""
-    plain = _plain(members)
-    words = [word for word in map(plain.get, _STATES) if isinstance(word, str)]
-    return plain.get("done") is False or any(spelt(word) in _UNDER_WAY for word in words)
-
-
-def spelt(word: str) -> str:
-    """Return the word of a state in one spelling.
-
-    >>> spelt("IN_PROGRESS") == spelt("in-progress") == spelt("inProgress")
-    True
-    """
-    return re.sub("[ _-]", "", word[:40]).lower()
+    failed = (word for word, state in states(members) if state in {"failed", "cancelled"})
+    return sanitize(next(failed, ""), 40)
 
 
 def _counts_in_error(item: Item | InvalidResponseError) -> bool:

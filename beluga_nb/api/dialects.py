@@ -54,7 +54,8 @@ class Dialect:
 
     def body(self, request: Request, *, response_format: str, extensions: bool = False) -> dict[str, object]:
         """Return the body of the POST; raise `RequestError` for a size that it has not."""
-        wanted = self._response_format(response_format)
+        formats = self.response_formats
+        wanted = response_format if response_format in formats else next(iter(formats), "")
         body = request_to_json(request, response_format=wanted, extensions=extensions)
         if self is BELUGA:
             return body
@@ -74,16 +75,12 @@ class Dialect:
         left = [name for name in _FORMATS if name in request.parameters and name not in self.takes]
         left += ["quality"] if request.quality and request.quality not in self.qualities else []
         notes = [f"{self.name} takes no {name}: {request.parameters[name]} is not sent." for name in left]
-        if (
-            word := self.qualities.get(request.quality or "", request.quality)
-        ) != request.quality and not left:
+        word = self.qualities.get(request.quality or "", request.quality)
+        if word != request.quality and not left:
             notes.append(f"quality {request.quality} is asked for as {word}, {self.name}'s word.")
         if (label := self._size(request).get("aspect_ratio")) and label != request.size:
             notes.append(f"size {request.size} is asked for as {label}, the nearest that {self.name} has.")
         return notes + [words for sign, words in self.signs.items() if sign in request.prompt]
-
-    def _response_format(self, wanted: str) -> str:
-        return wanted if wanted in self.response_formats else next(iter(self.response_formats), "")
 
     def _size(self, request: Request) -> dict[str, str]:
         size = request.size
@@ -110,6 +107,7 @@ class Dialect:
 
 def _seed(request: Request) -> int:
     text = f"{request.take}\n{request.sample}".encode()
+    # 31 bits: some servers read a seed as a signed number of 32 bits.
     return int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
 
 

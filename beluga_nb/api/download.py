@@ -1,6 +1,6 @@
 """Pictures at an address: fetched, checked, and fetched again where that fails.
 
-A GET costs nothing, so it is repeated. `fetch.py` decides which addresses are allowed.
+A GET costs nothing, so it is repeated. `addresses.py` decides which addresses are allowed.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import asyncio
 import socket
 from urllib.parse import urljoin, urlsplit
 
-from beluga_nb.api.answers import decoded
+from beluga_nb.api.addresses import check_addresses, picture_url
+from beluga_nb.api.encoded import decoded
 from beluga_nb.api.endpoint import Sleep
-from beluga_nb.api.fetch import check_addresses, picture_url
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.images import is_truncated, is_whole
@@ -76,6 +76,7 @@ class Download:
                 return response.content
             if response.status == 200:
                 cut = response.content
+            # A refusal, unlike an error of the server, would come again.
             elif response.status < 500:
                 gone = response.status not in TRY_LATER
                 break

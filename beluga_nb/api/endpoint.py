@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from beluga_nb.api.addresses import origin
 from beluga_nb.api.dialects import BELUGA, DIALECTS, Dialect, find_dialect
-from beluga_nb.api.fetch import origin
 from beluga_nb.config.endpoints import API_KEY, EndpointConfig
 from beluga_nb.config.keys import checked
 from beluga_nb.config.project import FILE

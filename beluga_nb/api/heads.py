@@ -3,8 +3,8 @@
 An HTTP library refuses a bare line feed, a blank in a header's name, two lengths, or `HTTP/2` over a plain
 connection, and drops all that came. So each head is written anew, as RFC 9112 has it, before the library
 reads it. Where there is no status line at all, everything is the body of a success. Libraries also drop what
-follows a length that is too small, a status that has no body, or a chunk of another size than it says; so
-chunks are taken apart here, and what is beyond the body is handed out after it.
+follows a length that is too small, a status that has no body, or a chunk of another size than it announces;
+so chunks are taken apart here, and what is beyond the body is handed out after it.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _length(head: bytes, body: bytes) -> int | None:
 
 
 def content_length(values: bytes) -> int | None:
-    """Return what the values of Content-Length say; None where there is none, or several that differ."""
+    """Return the number in the values of Content-Length; None for none, or for several that differ."""
     [length, *others] = {each.strip() for each in values.split(b",")}
     return int(length) if length.isdigit() and len(length) < 19 and not others else None
 

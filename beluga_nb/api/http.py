@@ -11,36 +11,19 @@ from pathlib import Path
 from typing import TypedDict
 
 from beluga_nb.api import answers, spool
+from beluga_nb.api.addresses import absolute
 from beluga_nb.api.download import Download
 from beluga_nb.api.endpoint import App, Endpoint, Sleep
-from beluga_nb.api.fetch import absolute
 from beluga_nb.api.transport import MAX_IN_MEMORY, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
 from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import is_of_another_format
-from beluga_nb.merge import merge_results, outcome, side_by_side
+from beluga_nb.merge import merge_results, result_or_error, side_by_side
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, ImagePayload, PreviewMaker, Result, causes, validate
 from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
-
-
-def _hint_elsewhere(status: int, name: str) -> str:
-    """Return what to do about a refusal of a server that `beluga.toml` names."""
-    match status:
-        case 401:
-            return Hint(
-                *(f"{name} wants a key of its own: ", Remedy("status"), " says where one is looked for."),
-                " Nothing is billed.",
-            )
-        case 402:
-            return f"Top up the balance at {name}. Nothing is billed."
-        case 404:
-            listing = Remedy("models at endpoint", name)
-            return Hint(listing, " lists what it has; look at its base_url too. Nothing is billed.")
-    return ""
-
 
 MOST_EXTRA = 8
 """How many pictures beyond those that were asked for are fetched."""
@@ -54,11 +37,13 @@ EXTRA_SECONDS = 10.0
 _NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that was sold
 
 
-class Client:
-    """The API at an `Endpoint`: what it is asked, and what its answers mean.
+class Http:
+    """The engine behind an `Endpoint` that answers with the pictures.
 
-    With `app`, that ASGI application answers in this process; `make_preview` makes the small copies of its
-    pictures. Deadlines are on the running loop's clock.
+    It sends each request once. With `app`, that ASGI application answers in this process; `make_preview`
+    makes the small copies of its pictures. Deadlines are on the running loop's clock. Raises
+    `APIConnectionError`, `APIStatusError`, `RateLimitError`, `OutcomeUnknownError`, `APITimeoutError`,
+    `InvalidResponseError`, `InvalidImageError`, or `IncompleteError` where only some pictures are good.
     """
 
     def __init__(
@@ -73,6 +58,10 @@ class Client:
         self.sleep = sleep
         self.make_preview = make_preview
         self.transport = Transport(endpoint, app=app)
+
+    async def __call__(self, request: Request) -> Result:
+        deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
+        return await self.understood(request, await self.post(request, deadline), deadline)
 
     async def post(self, request: Request, deadline: float) -> Response:
         """Ask for pictures and return the answer, which may hold some whatever its status.
@@ -164,23 +153,23 @@ class Client:
         the `addresses` of an error are those of pictures that may be fetched later.
         """
         here, parts = list(items), [request.slice(sample) for sample in request.samples]
-        by = _By(engine=engine, created=created)
+        origin = _Origin(engine=engine, created=created)
         download = Download(self.transport, deadline, sleep=self.sleep)
 
         async def arrive(part: Request) -> Result:
             place = part.sample - request.sample
             here[place] = item = await _with_bytes(items[place], download)
             try:
-                return await asyncio.to_thread(self._checked, part, item, by)
+                return await asyncio.to_thread(self._checked, part, item, origin)
             except InvalidResponseError:
                 here[place] = items[place]  # its address may give an undamaged one later
                 raise
 
         try:
-            outcomes = await side_by_side(outcome(arrive, part) for part in parts[: len(items)])
+            outcomes = await side_by_side(result_or_error(arrive, part) for part in parts[: len(items)])
         except asyncio.CancelledError:
-            left = tuple(self._left(request, here, by))
-            raise CallCancelled(partial(self._arrived, request, here, by), addresses=left) from None
+            left = tuple(self._left(request, here, origin))
+            raise CallCancelled(partial(self._arrived, request, here, origin), addresses=left) from None
         for part, each in zip(parts, outcomes, strict=False):
             if isinstance(each, EngineError):
                 each.sample = part.sample
@@ -190,7 +179,7 @@ class Client:
             extra = partial(self._extra, items[request.n :], deadline) if len(items) > request.n else None
             return replace(merge_results(request, outcomes), extra=extra)
         except EngineError as error:
-            error.addresses = tuple(self._left(request, here, by))
+            error.addresses = tuple(self._left(request, here, origin))
             raise
 
     async def _extra(
@@ -199,6 +188,7 @@ class Client:
         """Yield the pictures beyond those that were asked for: all that are here, then a few others."""
         deadline = min(deadline, asyncio.get_running_loop().time() + EXTRA_SECONDS)
         left, fetched = EXTRA_BYTES, 0
+        # Those at hand first: the limits are for what has to be fetched.
         for item in sorted(items, key=lambda item: not _is_here(item)):
             here = _is_here(item)
             fetched += not here
@@ -211,13 +201,13 @@ class Client:
                 yield answer
 
     def _left(
-        self, request: Request, items: Sequence[Item | InvalidResponseError], by: _By
+        self, request: Request, items: Sequence[Item | InvalidResponseError], origin: _Origin
     ) -> Iterator[Address]:
         """Yield the addresses of the pictures that have not been fetched."""
         for sample, item in zip(request.samples, items, strict=False):
             if isinstance(item, Item) and item.data is None and not str(item.url).startswith("data:"):
                 url = absolute(str(item.url), self.endpoint.base_url)
-                yield Address(sample=sample, url=url, revised_prompt=item.revised_prompt, **by)
+                yield Address(sample=sample, url=url, revised_prompt=item.revised_prompt, **origin)
 
     def engine_of(self, response: Response) -> str:
         """Return the name of what answered."""
@@ -226,47 +216,39 @@ class Client:
     def arrived(self, request: Request, response: Response) -> list[Result | BelugaError]:
         """Return the pictures that the answer itself holds, or the errors of those that are damaged."""
         parsed = _parsed(response)
-        by = _By(engine=self.engine_of(response), created=parsed.created)
-        return self._arrived(request, parsed.items, by)
+        origin = _Origin(engine=self.engine_of(response), created=parsed.created)
+        return self._arrived(request, parsed.items, origin)
 
     def _arrived(
-        self, request: Request, items: Sequence[Item | InvalidResponseError], by: _By
+        self, request: Request, items: Sequence[Item | InvalidResponseError], origin: _Origin
     ) -> list[Result | BelugaError]:
         outcomes: list[Result | BelugaError] = []
         for sample, item in zip(request.samples, items, strict=False):
             if isinstance(item, Item) and item.data is not None:
                 try:
-                    outcomes.append(self._checked(request.slice(sample), item, by))
+                    outcomes.append(self._checked(request.slice(sample), item, origin))
                 except BelugaError as error:
                     outcomes.append(error)
         return outcomes
 
-    def _checked(self, part: Request, item: Item, by: _By) -> Result:
-        return Result.of(part, [_answer(item, self.make_preview)], **by)
+    def _checked(self, part: Request, item: Item, origin: _Origin) -> Result:
+        return Result.of(part, [_answer(item, self.make_preview)], **origin)
 
 
-class Http:
-    """The engine behind an `Endpoint` that answers with the pictures.
-
-    It sends each request once. Raises `APIConnectionError`, `APIStatusError`, `RateLimitError`,
-    `OutcomeUnknownError`, `APITimeoutError`, `InvalidResponseError`, `InvalidImageError`, or
-    `IncompleteError` where only some pictures are good.
-    """
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        app: App | None = None,
-        sleep: Sleep = asyncio.sleep,
-        make_preview: PreviewMaker | None = None,
-    ) -> None:
-        self.endpoint = endpoint
-        self.client = Client(endpoint, app=app, sleep=sleep, make_preview=make_preview)
-
-    async def __call__(self, request: Request) -> Result:
-        deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
-        return await self.client.understood(request, await self.client.post(request, deadline), deadline)
+def _hint_elsewhere(status: int, name: str) -> str:
+    """Return what to do about a refusal of a server that `beluga.toml` names."""
+    match status:
+        case 401:
+            return Hint(
+                *(f"{name} wants a key of its own: ", Remedy("status"), " says where one is looked for."),
+                " Nothing is billed.",
+            )
+        case 402:
+            return f"Top up the balance at {name}. Nothing is billed."
+        case 404:
+            listing = Remedy("models at endpoint", name)
+            return Hint(listing, " lists what it has; look at its base_url too. Nothing is billed.")
+    return ""
 
 
 async def recovered(
@@ -274,15 +256,15 @@ async def recovered(
 ) -> Result:
     """Return pictures of `request` from their address, or from an answer that was kept; nothing is bought.
 
-    Raises as `Client.understood`, and `InvalidResponseError` for a file that holds no answer.
+    Raises as `Http.understood`, and `InvalidResponseError` for a file that holds no answer.
     """
-    client = Client(endpoint, make_preview=make_preview)
+    http = Http(endpoint, make_preview=make_preview)
     deadline = asyncio.get_running_loop().time() + endpoint.timeout
     if isinstance(left, Path):
-        result = await client.understood(request, await asyncio.to_thread(_kept, left), deadline)
+        result = await http.understood(request, await asyncio.to_thread(_kept, left), deadline)
         return await _with_extra_here(result)
     item = Item(url=left.url, revised_prompt=left.revised_prompt)
-    return await client.result(request, [item], deadline, engine=left.engine, created=left.created)
+    return await http.result(request, [item], deadline, engine=left.engine, created=left.created)
 
 
 async def _with_extra_here(result: Result) -> Result:
@@ -319,21 +301,17 @@ async def models(endpoint: Endpoint) -> list[Model]:
 
     Raises `EngineError` where it does not answer with a list in `connect_timeout`.
     """
+    # A key is sent only where it is needed.
     key, dialect = endpoint.key if endpoint.prefix else None, endpoint.dialect
-    client = Client(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
+    http = Http(replace(endpoint, key=key, timeout=endpoint.connect_timeout))
     deadline = asyncio.get_running_loop().time() + endpoint.connect_timeout
-    response = raise_for_status(await client.get(f"{dialect.models}?category=image", deadline))
-    listed = models_from_json(response.content)
-    return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
-
-
-def raise_for_status(sent: Response | EngineError) -> Response:
-    """Return the answer where its status is one of success; else raise what it means."""
+    sent = await http.get(f"{dialect.models}?category=image", deadline)
     if isinstance(sent, EngineError):
         raise sent
     if error := sent.error:
         raise error
-    return sent
+    listed = models_from_json(sent.content)
+    return [replace(each, id=f"{endpoint.prefix}{each.id}") for each in listed]
 
 
 def _parsed(response: Response) -> answers.ParsedAnswer:
@@ -363,7 +341,9 @@ def _discard(response: Response) -> None:
             response.kept.unlink()
 
 
-class _By(TypedDict):
+class _Origin(TypedDict):
+    """What made the pictures of an answer, and when."""
+
     engine: str
     created: int
 
@@ -380,7 +360,8 @@ async def _with_bytes(item: Item | InvalidResponseError, download: Download) -> 
 
 def _answer(item: Item, make_preview: PreviewMaker | None = None) -> ImagePayload:
     assert item.data is not None
-    return item.answer(item.data, *validate(item.data, make_preview))
+    media_type, preview = validate(item.data, make_preview)
+    return ImagePayload(item.data, media_type, item.revised_prompt, preview)
 
 
 def _too_few(arrived: int, wanted: int) -> EngineError:

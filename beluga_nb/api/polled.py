@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from beluga_nb.api import tasks
 from beluga_nb.api.endpoint import App, Endpoint, Sleep
-from beluga_nb.api.http import Client
+from beluga_nb.api.http import Http
 from beluga_nb.api.tasks import NOT_BILLED, Task
 from beluga_nb.api.transport import Response
 from beluga_nb.errors import (
@@ -22,9 +22,6 @@ from beluga_nb.errors import (
 from beluga_nb.request import Request
 from beluga_nb.result import Result
 from beluga_nb.wire import TRY_LATER
-
-Advance = Callable[[float], None]
-"""Called with the progress of a task since the last call, in percent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +50,7 @@ class Polled:
 
     The submission is sent once. A poll costs nothing: one that is lost or refused, or cannot be read, is
     repeated until `endpoint.timeout`, which bounds the whole call. Pictures are fetched as soon as the task
-    is completed, since their links expire. `advance` is called with the progress; cancelling the call ends
-    the polling. Raises what `Http` raises.
+    is completed, since their links expire. Cancelling the call ends the polling. Raises what `Http` raises.
     """
 
     def __init__(
@@ -62,19 +58,17 @@ class Polled:
         endpoint: Endpoint,
         *,
         pace: Pace | None = None,
-        advance: Advance = lambda _: None,
         app: App | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.endpoint = endpoint
         self.pace = pace or Pace()
-        self.advance = advance
         self.sleep = sleep
-        self.client = Client(endpoint, app=app, sleep=sleep)
+        self.http = Http(endpoint, app=app, sleep=sleep)
 
     async def __call__(self, request: Request) -> Result:
         deadline = asyncio.get_running_loop().time() + self.endpoint.timeout
-        name = _submitted(await self.client.post(request, deadline))
+        name = _submitted(await self.http.post(request, deadline))
         try:
             return await self._completed(request, name, deadline)
         except EngineError as error:
@@ -93,12 +87,12 @@ class Polled:
             raise InvalidResponseError(
                 f"Task {name} is completed and holds no picture.", "It may have been billed."
             )
-        engine = self.client.engine_of(reply)
-        return await self.client.result(request, task.items, deadline, engine=engine, created=task.created)
+        engine = self.http.engine_of(reply)
+        return await self.http.result(request, task.items, deadline, engine=engine, created=task.created)
 
     async def _ended(self, name: str, deadline: float) -> tuple[Response, Task]:
-        known = wait = 0.0
-        clock, refused = asyncio.get_running_loop().time, None
+        clock, refused, wait = asyncio.get_running_loop().time, None, 0.0
+        # No limit on the number of polls: they cost nothing, and `deadline` ends them.
         for pause in self.pace.waits():
             try:
                 async with asyncio.timeout_at(deadline):
@@ -107,12 +101,9 @@ class Polled:
                 raise refused or self._late(name) from None
             patience = min(deadline, clock() + self.pace.patience)
             # The language is that of error messages.
-            sent = await self.client.get(f"/tasks/{name}?language=en", patience)
+            sent = await self.http.get(f"/tasks/{name}?language=en", patience)
             refused, wait = _refused(name, sent, refused), _asked_to_wait(sent)
             task = await asyncio.to_thread(_task, sent)
-            if task and task.progress > known:
-                self.advance(task.progress - known)
-                known = task.progress
             if isinstance(sent, Response) and task and task.state != "pending":
                 return sent, task
         raise AssertionError("the waits have no end")

@@ -19,7 +19,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from beluga_nb.api.fetch import begins_with_picture
+from beluga_nb.api.body import begins_with_picture
 from beluga_nb.paths import read_file
 from beluga_nb.redaction import RedactedStream, redact_bytes
 
@@ -109,6 +109,7 @@ class Spool:
     def _open(self, head: bytes) -> None:
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         with self._lock:
+            # A call that is sent again keeps its id, and both answers are kept.
             numbers = count(1)
             while not self._closed and self._file is None:
                 whole = self._name.with_name(f"{self._name.name}-{next(numbers)}{SUFFIX}")
@@ -140,6 +141,7 @@ class Spool:
                 os.lseek(self._file, self._settled, os.SEEK_SET)
                 while done < len(block):
                     done += os.write(self._file, memoryview(block)[done:])
+                # Takes away a tail that was written provisionally.
                 os.ftruncate(self._file, self._settled + done)
         except OSError:  # such as a full disk
             self._failed, self.complete = True, False

@@ -1,4 +1,4 @@
-"""What a submit-then-poll service says about its tasks, in the shapes there are; nothing here is sent.
+"""Read the answers of a service whose tasks are submitted and polled, in all known shapes; pure functions.
 
 `data` is a list or an object, or left out, a task's name is `task_id` or `id`, a picture's `url` is a string
 or a list. Other pictures of a completed task are found as those of any answer are (answers.py).
@@ -10,34 +10,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from beluga_nb.api import answers
+from beluga_nb.api.states import State, is_under_way, states
 from beluga_nb.errors import DECLINED, EngineError, InvalidResponseError
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json
 from beluga_nb.wire import Item, error_from_json, without_surrogates
 
-State = Literal["pending", "completed", "failed", "cancelled"]
-
 NOT_BILLED = "A task that fails is not billed."
 
 _ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")  # it becomes part of a URL
-_ENDS: Mapping[State, str] = {
-    "completed": "completed complete succeeded succeed success successful finished done ready",
-    "failed": "failed fail failure error errored rejected",
-    "cancelled": "cancelled canceled aborted terminated",
-}
-_MEANT = {word: state for state, words in _ENDS.items() for word in words.split()}
-_STATES = ("status", "state", "task_status", "taskStatus")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """How far a task is: `progress` in percent; `items` once it is completed, `error` if it failed."""
+    """The state of a task: `items` once it is completed, `error` if it failed."""
 
     state: State
-    progress: float = 0.0
     created: int = 0
     items: tuple[Item | InvalidResponseError, ...] = ()
     error: EngineError | None = None
@@ -66,15 +56,14 @@ def submitted(content: bytes) -> str:
 def read(content: bytes) -> Task:
     """Return the task of a poll's answer; raise `InvalidResponseError` where it describes none."""
     fields = _unwrapped(_object(content))
-    words = [word for word in map(fields.get, _STATES) if isinstance(word, str)]
-    if not words:
+    meant = [state for _, state in states(fields)]
+    if not meant:
         raise InvalidResponseError("A poll's answer has no status.", "It may have been billed.")
-    known = (_MEANT[word] for word in map(answers.spelt, words) if word in _MEANT)
-    state: State = "pending" if answers.is_under_way(fields) else next(known, "pending")
+    state: State = "pending" if is_under_way(fields) else next(filter(None, meant), "pending")
+    created = fields.get("created")
     return Task(
         state=state,
-        progress=_percent(fields.get("progress")),
-        created=_whole_number(fields.get("created")),
+        created=created if type(created) is int else 0,
         items=tuple(_items(fields.get("result"))) or _read(content) if state == "completed" else (),
         error=_failure(fields) if state == "failed" else None,
     )
@@ -93,15 +82,6 @@ def _unwrapped(body: Mapping[str, object]) -> Mapping[str, object]:
     data = body.get("data", body if body.get("task_id") or body.get("id") else None)
     first = data[0] if isinstance(data, list) and data else data
     return first if isinstance(first, Mapping) else {}
-
-
-def _percent(value: object) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(min(100, max(0, value))) if number else 0.0  # type: ignore[call-overload]
-
-
-def _whole_number(value: object) -> int:
-    return value if type(value) is int else 0
 
 
 def _items(result: object) -> Iterator[Item | InvalidResponseError]:
@@ -139,6 +119,7 @@ def _failure(fields: Mapping[str, object]) -> EngineError:
 
 
 def _status(error: Mapping[str, object]) -> int:
+    # Some services put the status into `code`.
     for value in (error.get("status"), error.get("code")):
         if type(value) is int and 400 <= value <= 599:
             return value

@@ -25,10 +25,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from beluga_nb.api.addresses import origin
+from beluga_nb.api.body import begins_with_picture, inflated, seems_complete
 from beluga_nb.api.endpoint import App, Endpoint
-from beluga_nb.api.fetch import begins_with_picture, origin, seems_complete
 from beluga_nb.api.heads import LiberalHead, Read, content_length
-from beluga_nb.api.inflate import inflated
 from beluga_nb.api.logs import quiet_http_logs
 from beluga_nb.api.spool import Spool
 from beluga_nb.config.settings import LOOPBACK
@@ -121,10 +121,8 @@ class Transport:
                 async with asyncio.timeout_at(deadline):
                     await self._exchange(outgoing, departure, arrival)
             ended = None
-        except (
-            Exception,
-            asyncio.CancelledError,
-        ) as error:  # raised by httpx, httpcore, h11, anyio, ssl, socket
+        except (Exception, asyncio.CancelledError) as error:
+            # Whatever httpx, httpcore, h11, anyio, ssl or socket raises.
             ended = self._ended(error, departure, deadline)
         except BaseException as error:  # Ctrl-C: the frames below hold the key
             error.with_traceback(None)
@@ -170,6 +168,7 @@ class Transport:
 
     def _transport(self, outgoing: Outgoing) -> httpx.AsyncBaseTransport:
         if self.app:
+            # An error in the app is its own to answer, with status 500, as over a network.
             return httpx.ASGITransport(self.app, raise_app_exceptions=False)
         return httpx.AsyncHTTPTransport(
             verify=_trusted_certificates(os.getenv("SSL_CERT_FILE"), os.getenv("SSL_CERT_DIR")),

@@ -26,7 +26,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.hints import Hint
 from beluga_nb.images import SUFFIXES
-from beluga_nb.keyless import keyless
+from beluga_nb.key_check import refuses_keys
 from beluga_nb.merge import billed_first
 from beluga_nb.options import named_options
 from beluga_nb.paths import path_of
@@ -194,7 +194,7 @@ class Grid(Evaluable):
         ]
         return self._with(Grid(self.study, cells, runner=self._runner))
 
-    @keyless
+    @refuses_keys
     def extend(self, /, **more: object) -> Grid:
         """Return the grid with further values on its axes; running it asks only for the new cells."""
         if self._extended is None:

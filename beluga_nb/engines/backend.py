@@ -80,6 +80,7 @@ class Backend:
         settings = self.settings
         if settings.named:
             return endpoint_of(settings, settings.named, self.key)
+        # Elsewhere a key may have any form.
         if self.key and settings.base_url == SERVICE:
             check_service_key(self.key)
         return Endpoint(

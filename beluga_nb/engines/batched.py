@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from beluga_nb.merge import merge_results, outcome, side_by_side
+from beluga_nb.merge import merge_results, result_or_error, side_by_side
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, Result
 
@@ -12,7 +12,7 @@ from beluga_nb.result import Engine, Result
 class Batched:
     """Ask for the parts of a request side by side, and join the answers in order.
 
-    `split` says what the parts are (`catalog.split`: no more pictures each than the model allows).
+    `split` gives the parts (`catalog.split`: no more pictures each than the model allows).
     What arrived survives a part that fails: the error is `result.IncompleteError` then.
     """
 
@@ -24,4 +24,6 @@ class Batched:
         parts = self.split(request)
         if len(parts) == 1:
             return await self.engine(request)
-        return merge_results(request, await side_by_side(outcome(self.engine, part) for part in parts))
+        return merge_results(
+            request, await side_by_side(result_or_error(self.engine, part) for part in parts)
+        )

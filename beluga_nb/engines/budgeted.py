@@ -33,6 +33,7 @@ class Budgeted:
         try:
             result = await self.engine(request)
         except BaseException as error:
+            # Shielded: a reservation that is not settled would count for ever.
             await asyncio.shield(at_work(reservation.__exit__, type(error), error, error.__traceback__))
             raise
         await asyncio.shield(at_work(reservation.close))

@@ -49,6 +49,7 @@ class Claimed:
         claim = await self._claim(request)
         if claim is None:
             return await self.engine(request)
+        # Without heartbeats other processes would take the claim over.
         beating = asyncio.create_task(self._beat(claim))
         try:
             return await self.engine(request)
@@ -63,7 +64,7 @@ class Claimed:
     async def _claim(self, request: Request) -> Claim | None:
         """Return the claim on a request, or None where none is needed or can be made.
 
-        Where none can be made, or an old one not removed, the store cannot be written: `Recorded` says so.
+        If none can be made, or an old one not removed, the store cannot be written: `Recorded` reports that.
         """
         path = self.store.folder / "pending" / f"{key(request.slice(0), provider=self.provider)}.claim"
         watch, notified, pause = ClaimWatch(path), set[str](), 0.05
@@ -80,6 +81,7 @@ class Claimed:
             if not goes_away:
                 return None  # the store is read-only, or a file that is not ours has the claim's name
             await self.sleep(pause)
+            # Ever less often: on a network file system each look takes a while.
             pause = min(1.0, pause * 1.5)
 
     async def _beat(self, claim: Claim) -> None:

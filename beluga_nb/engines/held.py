@@ -20,5 +20,6 @@ class Held:
         self.seconds = seconds
 
     async def __call__(self, request: Request) -> Result:
+        # Python would otherwise end with the main thread, and the answer be lost.
         with self.room.thread.during(self.seconds):
             return await self.engine(request)

@@ -17,5 +17,6 @@ class InRoom:
     async def __call__(self, request: Request) -> Result:
         return await self.room.thread.run(self._asked(request))
 
+    # An engine may return any awaitable, and a task needs a coroutine.
     async def _asked(self, request: Request) -> Result:
         return await self.engine(request)

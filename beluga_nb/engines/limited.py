@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from weakref import WeakKeyDictionary
 
+from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, Result
 
@@ -16,12 +16,12 @@ class ConcurrencyLimit:
     """Lets calls through in their order, on each event loop; each call gives the limit that it accepts."""
 
     def __init__(self) -> None:
-        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
+        self._queues = PerLoop(_Queue)
 
     @asynccontextmanager
     async def place(self, most: int) -> AsyncIterator[None]:
         """Wait until fewer than `most` are on their way, and be one of them while the block runs."""
-        queue = self._queues.setdefault(asyncio.get_running_loop(), _Queue())
+        queue = self._queues.get()
         await queue.enter(most)
         try:
             yield

@@ -51,7 +51,6 @@ _HINT = (
 )
 _WORKERS = 64  # threads of an engine; one whose call was stopped may be busy for a while
 _LATEST = 2**40  # seconds since 1970
-_NAME = re.compile(NAME)
 _ASYNC = "Write it with async def: async def my_engine(request): …"
 
 
@@ -100,7 +99,7 @@ def _name_of(engine: Engine, provider: str | None) -> str:
     # Two partials of one function are two engines, and have no names by which to tell them apart.
     own = "" if isinstance(engine, partial) else getattr(engine, "__name__", type(engine).__name__)
     name = own if provider is None else provider
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise SettingsError(f"'{sanitize(str(name), 60)}' is no name for an engine.", _HINT)
     if name.lower() in TAKEN | _SERVICES:
         raise SettingsError(
@@ -135,6 +134,7 @@ class Checked:
         try:
             return await asyncio.to_thread(self._checked, request, answer)
         except asyncio.CancelledError:
+            # The answer is here and may be paid for; checking it takes too long for a stopped call.
             raise CallCancelled(lambda: [self._checked(request, answer)]) from None
         except BelugaError:
             raise
@@ -143,6 +143,7 @@ class Checked:
 
     async def _asked(self, request: Request) -> object:
         bound = None if math.isinf(request.deadline) else request.deadline
+        # Python does not end while the engine may still answer.
         hold = max(0.0, bound - asyncio.get_running_loop().time()) + GRACE if bound else 0.0
         job = self.thread.submit(self._called(request), hold=hold)
         try:
@@ -270,11 +271,10 @@ def _text(value: object) -> str | None:
 
 def _has_pictures(result: Result) -> bool:
     pictures: object = result.pictures
-    return isinstance(pictures, tuple | list) and all(map(_is_picture, pictures))
-
-
-def _is_picture(each: object) -> bool:
-    return isinstance(each, Picture) and isinstance(each.data, bytes) and isinstance(each.recipe, Recipe)
+    return isinstance(pictures, tuple | list) and all(
+        isinstance(each, Picture) and isinstance(each.data, bytes) and isinstance(each.recipe, Recipe)
+        for each in pictures
+    )
 
 
 async def _answers(pictures: Sequence[Picture]) -> AsyncGenerator[ImagePayload, None]:

@@ -104,11 +104,13 @@ def build(
 def _bounded(
     engine: Engine, source: Source, call: Call, room: EngineRoom, breaker: CircuitBreaker | None
 ) -> Engine:
+    # Innermost, since what only waits costs nothing if Python ends.
     engine = Held(engine, room, source.timeout + GRACE)
     if call.budgets:
         shared, _ = call.budgets[0]
         engine = Budgeted(engine, *reversed(call.budgets), turn=room.limit(shared))
     if breaker:
+        # Below `Limited`: a call that waited for its turn is not sent after an error that is fatal to all.
         engine = StopOnFatal(engine, breaker)
     return Counted(Limited(engine, source.limit, call.settings.max_in_flight), call.tally)
 
@@ -159,6 +161,7 @@ async def _ask_service(
 ) -> Result:
     from beluga_nb.api.http import Http  # Lazy import: a replay needs no HTTP client.
 
+    # Calls to one service wait out its Retry-After together.
     service = room.service(
         (endpoint.base_url, endpoint.key, faults), lambda: _Service(Backoff(), _app(endpoint, faults))
     )

@@ -51,6 +51,7 @@ class Recorded:
             raise
         # Shielded: an interrupt between arrival and disk would lose what was paid for.
         recorded = await asyncio.shield(at_work(self._arrived, call, result))
+        # Only when what was asked for is safe: fetching more takes time and may fail.
         if result.extra:
             try:
                 await self.recorder.keep_extra(result)
@@ -76,6 +77,7 @@ class Recorded:
         before = pending.repeatable(store, request, provider=provider, body=body)
         if before:
             request = replace(request, idempotency_key=before.run)
+        # Beside the call in the journal; where a link leads out of the store, in memory only.
         spool = pending.CALLS.path(store, request.idempotency_key).with_suffix("")
         request = replace(request, spool=spool if files.is_inside(spool, store.folder) else None)
         written = None

@@ -78,7 +78,7 @@ class Recorder:
         return count
 
     def keep_invalid_images(self, error: BaseException) -> None:
-        """Keep the bytes of the pictures that could not be decoded; their errors say where."""
+        """Keep the bytes of the pictures that could not be decoded, and name the files in their errors."""
         for cause in causes(error):
             if isinstance(cause, InvalidImageError) and cause.data:
                 self._keep_invalid(cause)

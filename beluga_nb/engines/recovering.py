@@ -53,6 +53,7 @@ class Recovering:
         missing = (
             await asyncio.to_thread(self.recorder.missing, request) if exist and not self.anew else set()
         )
+        # Their frames hold the pictures of whole answers.
         errors = {sample: error.with_traceback(None) for sample, error in exist.items() if sample in missing}
         return await completed(request, {**errors, **found}, self.engine)
 

@@ -102,6 +102,7 @@ class Retrying:
         last = attempt + 1 == self.policy.attempts
         if last or not may_send_again(error) or slept > self.policy.budget or not self.backoff.spare:
             return False
+        # Shared by all calls: when a service is down, they must not all send again.
         self.backoff.spare -= 1
         wait = getattr(error, "retry_after", None) or 0.0
         self.backoff.closed_until = max(self.backoff.closed_until, _now() + wait)

@@ -62,6 +62,7 @@ class EngineRoom:
         with self._changing:
             service = self._services.pop(name, None) or PerLoop(make)
             self._services[name] = service
+            # Else each new key or address would leave its state behind for good.
             for oldest in list(self._services)[:-MOST_SERVICES]:
                 del self._services[oldest]
         return cast(PerLoop[T], service).get()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
+from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.merge import completed
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, IncompleteError, Picture, Result
@@ -30,6 +31,7 @@ class Flight(asyncio.Lock):
         finally:
             self._callers -= 1
             if not self._callers:
+                # Later callers find the pictures in the store; memory is for those that have waited.
                 self._arrived.clear()
 
 
@@ -37,14 +39,11 @@ class KeyedLocks:
     """One lock for each key and event loop, as long as it is used."""
 
     def __init__(self) -> None:
-        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, Flight]] = (
-            WeakKeyDictionary()
-        )
+        self._locks = PerLoop(WeakValueDictionary[Hashable, Flight])
 
     def lock(self, key: Hashable) -> Flight:
         """Return the lock of a key."""
-        locks = self._locks.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
-        return locks.setdefault(key, Flight())
+        return self._locks.get().setdefault(key, Flight())
 
 
 class SingleFlight:

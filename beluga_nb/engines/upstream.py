@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.polled import Advance, Polled
+from beluga_nb.api.polled import Polled
 from beluga_nb.config import keys
 from beluga_nb.config.settings import LOOPBACK, checked_base_url
 from beluga_nb.errors import APIStatusError, EngineError
@@ -20,7 +20,7 @@ UPSTREAM_TIMEOUT = 290.0
 """Seconds for a whole picture: less than the 300 of the server's own jobs, whose error would name no task."""
 
 
-def upstream(url: str, environ: Mapping[str, str], *, advance: Advance) -> Engine:
+def upstream(url: str, environ: Mapping[str, str]) -> Engine:
     """Return the engine behind the base URL of a service that is polled.
 
     Its key comes from BELUGA_UPSTREAM_KEY. Only polls are sent again from here: the caller gets the error,
@@ -38,7 +38,7 @@ def upstream(url: str, environ: Mapping[str, str], *, advance: Advance) -> Engin
         extensions=host in LOOPBACK,  # there, it may be our own server
         timeout=UPSTREAM_TIMEOUT,
     )
-    return HidesUpstreamAuth(Polled(endpoint, advance=advance), host)
+    return HidesUpstreamAuth(Polled(endpoint), host)
 
 
 class HidesUpstreamAuth:

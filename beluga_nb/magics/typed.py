@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import RequestError
-from beluga_nb.keyless import holds_key
+from beluga_nb.key_check import holds_key
 from beluga_nb.session.session import default
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ class InheritedLedger:
         import mmap  # Lazy imports: few processes fork.
         from multiprocessing import get_context
 
+        # Of the fork context, whose locks children inherit.
         self._lock = get_context("fork").Lock()
         self._memory = mmap.mmap(-1, MEMORY)  # zero bytes, which no line contains
         self._end = 0  # the end of the lines when last read
@@ -39,6 +40,7 @@ class InheritedLedger:
         if not self._lock.acquire(timeout=LOCK_TIMEOUT):  # its holder was killed, or is stopped
             raise OSError("another process does not let go of it")
         try:
+            # No line holds a zero byte, so the first one is where the lines end.
             end = self._end = self._memory.find(b"\0", self._end)
             if end + len(line) >= MEMORY:
                 raise OSError("the memory is full")
@@ -70,6 +72,7 @@ class Heritage:
 
     def before_fork(self) -> None:
         """Make the ledger, where there is memory for it."""
+        # Before the first fork, or its child would have nothing to share.
         if not (self._is_taken or self.ledger or self.is_apart):
             with suppress(*NO_MEMORY):
                 self.ledger = InheritedLedger()

@@ -19,4 +19,5 @@ class ProcessLock:
         self._own().release()
 
     def _own(self) -> threading.RLock:
+        # Found by process id: in a forked child the parent's lock may be held by a thread that is not there.
         return self._locks.setdefault(os.getpid(), threading.RLock())

@@ -16,6 +16,7 @@ T = TypeVar("T")
 def at_work(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
     """Start work on a thread, where it ends even if the event loop has stopped."""
     in_context = partial(contextvars.copy_context().run, work, *args, **kwargs)
+    # A future, so that the work has begun even if the caller is cancelled before it waits.
     return asyncio.get_running_loop().run_in_executor(None, in_context)
 
 

@@ -31,15 +31,15 @@ class Holding:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._until: dict[object, float] = {}
-        self._keeper: threading.Thread | None = None
+        self._waiter: threading.Thread | None = None
 
     def begin(self, seconds: float) -> Callable[[], None]:
         """Hold the process for at most so many seconds; return a function that ends that."""
         token = object()
         with self._changed:
             self._until[token] = time.monotonic() + seconds
-            if self._keeper is None:
-                self._keep()
+            if self._waiter is None:
+                self._start_waiter()
         return partial(self._end, token)
 
     @contextmanager
@@ -52,9 +52,9 @@ class Holding:
             end()
 
     @property
-    def is_kept(self) -> bool:
+    def has_waiter(self) -> bool:
         """Whether a thread is waiting."""
-        return self._keeper is not None
+        return self._waiter is not None
 
     def wait(self, seconds: float = float("inf")) -> None:
         """Wait until nothing is under way, or until the time of all work has passed."""
@@ -63,18 +63,18 @@ class Holding:
             while (left := min(latest, max(self._until.values(), default=0.0)) - time.monotonic()) > 0:
                 self._changed.wait(left)
 
-    def _keep(self) -> None:
-        keeper = threading.Thread(target=self._kept, name="beluga-keep", daemon=False)
+    def _start_waiter(self) -> None:
+        waiter = threading.Thread(target=self._wait_for_all, name="beluga-keep", daemon=False)
         try:
-            keeper.start()
+            waiter.start()
         except RuntimeError:  # Python is ending and starts no more threads
             return
-        self._keeper = keeper
+        self._waiter = waiter
 
-    def _kept(self) -> None:
+    def _wait_for_all(self) -> None:
         with self._changed:
             self.wait()
-            self._keeper = None
+            self._waiter = None
 
     def _end(self, token: object) -> None:
         with self._changed:
@@ -116,6 +116,7 @@ class Workers(ThreadPoolExecutor):
                 self._start()
             stranded = not self._at_work
         if stranded:
+            # No thread can be started any more, so the caller does the work.
             _do(self._waiting.get())
         return future
 
@@ -125,6 +126,7 @@ class Workers(ThreadPoolExecutor):
             if not self._closed:
                 self._closed = True
                 for _ in self._at_work:
+                    # Each thread takes one, and only after all that was given before.
                     self._waiting.put(None)
         if wait:
             for thread in self._at_work:

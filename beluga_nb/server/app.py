@@ -1,4 +1,4 @@
-"""The embedded BelugAPI: an engine becomes an ASGI app that keeps the contract (contract.md).
+"""The embedded BelugAPI: an engine becomes an ASGI app with BelugAPI's contract.
 
 It runs in process behind an ASGI transport, or behind uvicorn (`serve.py`); neither is imported here.
 """
@@ -31,9 +31,10 @@ from beluga_nb.images import SUFFIXES
 from beluga_nb.redaction import Secret
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, IncompleteError, Picture, Result
-from beluga_nb.server.files import Shelf
+from beluga_nb.server.files import FileCache
 from beluga_nb.server.jobs import CLOSED_REQUEST, Job, JobQueue
 from beluga_nb.text import sanitize
+from beluga_nb.untrusted import load_json
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body; the longest prompt takes 384 KiB when all of it is escaped."""
@@ -57,7 +58,7 @@ def create_app(
     """
     secret = Secret(key, "this server") if isinstance(key, str) else key
     jobs = JobQueue(engine, workers=workers, limit=limit, patience=patience, clock=clock)
-    service = _Service(jobs, Shelf(clock=clock), secret, clock)
+    service = _Service(jobs, FileCache(clock=clock), secret, clock)
     app = Starlette(
         routes=[
             Route("/v1/images/generations", service.generations, methods=["POST"]),
@@ -87,7 +88,7 @@ class _Service:
     """The endpoints that have state."""
 
     jobs: JobQueue
-    shelf: Shelf
+    files: FileCache
     key: Secret | None
     clock: Callable[[], float]
 
@@ -118,15 +119,16 @@ class _Service:
         try:
             async with _cancelled_when_gone(http, job):
                 return await job.result()
+        # The contract has no error for this: an answer with fewer pictures is a success.
         except IncompleteError as error:
             return error.result
 
     def _link(self, http: HttpRequest) -> Callable[[Picture], str]:
-        return lambda picture: str(http.url_for("file", name=self.shelf.put(picture)))
+        return lambda picture: str(http.url_for("file", name=self.files.put(picture)))
 
     async def file(self, http: HttpRequest) -> Response:
         """Answer `GET /files/{name}` with the very bytes of a picture."""
-        file = self.shelf.get(http.path_params["name"])
+        file = self.files.get(http.path_params["name"])
         if file is None:
             raise APIStatusError(
                 "There is no such file; links work for 60 minutes. Ask again, or for b64_json.",
@@ -176,15 +178,11 @@ async def _body(http: HttpRequest) -> bytes:
 
 def _parsed(body: bytes) -> tuple[Request, str]:
     try:
-        return wire.request_from_json(json.loads(body, parse_constant=_no_number))
+        return wire.request_from_json(load_json(body))
     except BelugaError:
         raise
     except (ValueError, RecursionError):
         raise RequestError("The body is no JSON.", "Send an object with model and prompt.") from None
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(word)  # NaN and Infinity: Python reads them, JSON has none
 
 
 def _size_said(asked: Request, request: Request) -> str:
@@ -275,7 +273,7 @@ def _refusal(error: BelugaError) -> Response:
 
 
 def _advice(status: int, error: BelugaError) -> dict[str, str]:
-    """Return headers that tell SDKs whether and when to retry (contract.md: Errors)."""
+    """Return headers that tell SDKs whether and when to retry (API reference: Errors)."""
     wait = error.retry_after if isinstance(error, RateLimitError) else None
     if status == 429 or (status == 503 and wait is not None):
         return {"retry-after": str(max(1, math.ceil(wait or 1)))}

@@ -20,6 +20,7 @@ from beluga_nb.errors import BelugaError
 from beluga_nb.redaction import Secret
 from beluga_nb.text import sanitize
 
+# -P: a file in the notebook's folder, such as json.py, must not stand in for a module.
 COMMAND = (sys.executable, "-P", "-m", "beluga_nb", "serve", "--ready-fd", "1", "--parent-fd", "0")
 
 _START_TIMEOUT = 15.0  # seconds for a cold start from a slow disk; a warm one takes less than one
@@ -82,6 +83,7 @@ class Server:
     @classmethod
     def _ready(cls, process: subprocess.Popen[bytes], log: Log, patience: float) -> Server:
         assert process.stdout is not None
+        # Killing it ends the pipe, and so the wait below.
         timer = threading.Timer(patience, process.kill)
         timer.start()
         try:

@@ -87,6 +87,7 @@ class Connection(H11Protocol):
 
     def _check_progress(self, before: int) -> None:
         left = self.transport.get_write_buffer_size()
+        # A slow reader may stay; one that takes nothing may not.
         if left < before:
             self._start_write_timer(left)
         else:

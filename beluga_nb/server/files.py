@@ -19,14 +19,14 @@ MOST_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class File:
-    """A picture's bytes and media type, until `expires` on the clock of `Files`."""
+    """A picture's bytes and media type, until `expires` on the clock of `FileCache`."""
 
     data: bytes
     media_type: str
     expires: float
 
 
-class Shelf:
+class FileCache:
     """Keep pictures under names that cannot be guessed (128 random bits)."""
 
     def __init__(

@@ -41,6 +41,7 @@ class Guard:
         self.hosts = {f"{name}:{port}".encode() for name in NAMES}
         if port == 80:  # clients leave it out
             self.hosts |= {name.encode() for name in NAMES}
+        # A browser sends an Origin to the page's own server, too.
         self.origins = {b"http://" + host for host in self.hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

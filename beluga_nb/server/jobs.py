@@ -1,4 +1,4 @@
-"""The asynchronous jobs behind the embedded server (contract.md: Inside: the asynchronous job)."""
+"""The asynchronous jobs behind the embedded server, as behind BelugAPI itself."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import math
 import secrets
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Literal
+from dataclasses import dataclass
 
 from beluga_nb.errors import APIStatusError, APITimeoutError, BelugaError, EngineError, RateLimitError
 from beluga_nb.redaction import redact_record
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, Result
-
-State = Literal["queued", "processing", "completed", "failed", "cancelled"]
 
 CLOSED_REQUEST = 499
 """The status of a job that was cancelled: the caller is gone, but logs and tests read it."""
@@ -25,28 +22,15 @@ _LONGEST_WAIT = 60.0  # seconds; the OpenAI SDKs ignore a Retry-After above it
 
 _log = logging.getLogger(__name__)
 _log.addFilter(redact_record)
-_running: ContextVar[Job | None] = ContextVar("_running", default=None)
 
 
-def advance(percent: float) -> None:
-    """Add to the progress of the job that this code runs in, if it runs in one.
-
-    For engines that know how far they are; nothing else depends on it.
-    """
-    job = _running.get()
-    if job is not None:
-        job.progress = min(100.0, job.progress + percent)
-
-
+@dataclass(frozen=True, eq=False)
 class Job:
-    """One request on its way: `state` and `progress` (0 to 100)."""
+    """One request on its way through a `JobQueue`."""
 
-    def __init__(self, request: Request) -> None:
-        self.id = secrets.token_hex(16)
-        self.request = request
-        self.state: State = "queued"
-        self.progress = 0.0
-        self._task: asyncio.Task[Result | BelugaError] | None = None
+    id: str
+    request: Request
+    _task: asyncio.Task[Result | BelugaError]
 
     async def result(self) -> Result:
         """Return the result or raise the job's `BelugaError`.
@@ -59,7 +43,6 @@ class Job:
         return outcome
 
     async def _outcome(self) -> Result | BelugaError:
-        assert self._task is not None, "JobQueue.submit starts the job"
         try:
             return await self._task
         except asyncio.CancelledError:
@@ -72,21 +55,7 @@ class Job:
 
     def cancel(self) -> None:
         """Stop the job, whether it waits or runs; one that has ended stays as it is."""
-        if self._task is not None:
-            self._task.cancel()
-
-    def _start(self, task: asyncio.Task[Result | BelugaError]) -> None:
-        self._task = task
-        task.add_done_callback(self._end)
-
-    def _end(self, task: asyncio.Task[Result | BelugaError]) -> None:
-        # A callback, not a `finally` in the task: a task that is cancelled early never runs.
-        if task.cancelled():
-            self.state = "cancelled"
-        elif isinstance(task.result(), BelugaError):
-            self.state = "failed"
-        else:
-            self.state, self.progress = "completed", 100.0
+        self._task.cancel()
 
 
 class JobQueue:
@@ -118,11 +87,11 @@ class JobQueue:
         """Return a new job on the running loop; raise `RateLimitError` with `retry_after` when full."""
         if len(self.jobs) >= self.workers + self.limit:
             raise self._full()
-        job = Job(request)
+        name = secrets.token_hex(16)
+        job = Job(name, request, asyncio.create_task(self._work(name, request), name=f"beluga job {name}"))
         self.jobs.add(job)
-        task = asyncio.create_task(self._work(job), name=f"beluga job {job.id}")
-        task.add_done_callback(lambda _: self.jobs.discard(job))
-        job._start(task)
+        # A callback, not a `finally` in the task: a task that is cancelled early never runs.
+        job._task.add_done_callback(lambda _: self.jobs.discard(job))
         return job
 
     def _full(self) -> RateLimitError:
@@ -133,33 +102,32 @@ class JobQueue:
             retry_after=min(_LONGEST_WAIT, max(1.0, rounds * self.pace)),
         )
 
-    async def _work(self, job: Job) -> Result | BelugaError:
+    async def _work(self, name: str, request: Request) -> Result | BelugaError:
         # Errors are returned: asyncio would report an exception that is never retrieved.
         try:
+            # In this order the wait for a worker counts, too.
             async with asyncio.timeout(self.patience), self._free:
-                return await self._ask(job)
+                return await self._ask(name, request)
         except TimeoutError:
             return APITimeoutError(
                 f"The picture was not ready within {self.patience:g} seconds.",
                 "It was given up; ask for fewer at a time, or run it again.",
             )
 
-    async def _ask(self, job: Job) -> Result | BelugaError:
-        job.state = "processing"
-        _running.set(job)
+    async def _ask(self, name: str, request: Request) -> Result | BelugaError:
         began = self.clock()
         try:
-            result = await self.engine(job.request)
+            result = await self.engine(request)
         except BelugaError as error:
             return error
         except Exception as error:  # an engine is code of others
-            return _unexpected(job, error)
+            return _unexpected(name, error)
         # Only successes count: what is refused or cancelled at once does not show how long the others take.
         self.pace = self.clock() - began
         return result
 
 
-def _unexpected(job: Job, error: Exception) -> EngineError:
+def _unexpected(name: str, error: Exception) -> EngineError:
     # Its text may hold paths, addresses or keys: it goes to the log and never into an answer.
-    _log.error("The engine failed in job %s", job.id, exc_info=error)
+    _log.error("The engine failed in job %s", name, exc_info=error)
     return EngineError("The engine failed unexpectedly; the server's log says how.", status=500)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import beluga_nb.catalog as catalog
@@ -23,7 +23,7 @@ _HEADERS: Mapping[str, tuple[str, Schema]] = {
     wire.SIZE_HEADER: ("The size that is drawn, and the one asked for.", {"type": "string"}),
     "retry-after": ("Seconds to wait before it is worth sending again.", _SECONDS),
     "x-should-retry": (
-        "false where nobody should send again by himself: it may be billed twice.",
+        "false where a client must not send again by itself: it may be billed twice.",
         {"const": "false"},
     ),
     "www-authenticate": ("The scheme of the key.", {"const": "Bearer"}),
@@ -135,6 +135,7 @@ def _file() -> Schema:
 def _request() -> Schema:
     takes = [(model.id, catalog.supported_parameters(model)) for model in catalog.models()]
     first = takes[0][1]
+    # What all models take alike is written once; the rest stands in `anyOf`.
     shared = {name for name in first if all(each[name] == first[name] for _, each in takes)}
     return {
         "type": "object",
@@ -153,15 +154,10 @@ def _request() -> Schema:
                     **{name: _schema(each[name]) for name in each if name not in shared},
                 }
             }
-            for each in _different([each for _, each in takes])
+            for number, (_, each) in enumerate(takes)
+            if each not in [other for _, other in takes[:number]]
         ],
     }
-
-
-def _different(
-    takes: Sequence[Mapping[str, catalog.Parameter]],
-) -> list[Mapping[str, catalog.Parameter]]:
-    return [each for number, each in enumerate(takes) if each not in takes[:number]]
 
 
 def _schema(parameter: catalog.Parameter, *, required: bool = False) -> Schema:
@@ -169,7 +165,7 @@ def _schema(parameter: catalog.Parameter, *, required: bool = False) -> Schema:
     match parameter:
         case catalog.Sizes():
             words = [*parameter.values, *parameter.also, None]
-            schema = {"anyOf": [{"enum": words}, {"type": "string", "pattern": f"^{parameter.pattern}$"}]}
+            schema = {"anyOf": [{"enum": words}, {"type": "string", "pattern": f"^{catalog.PIXELS}$"}]}
         case catalog.Enum():
             schema = {"enum": [*parameter.values, *parameter.also, None]}
         case catalog.Range():

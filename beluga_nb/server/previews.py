@@ -10,7 +10,6 @@ import beluga_nb.catalog as catalog
 from beluga_nb.images import FORMATS
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, ImagePayload, Result
-from beluga_nb.server.jobs import advance
 
 
 async def previews(request: Request, *, clock: Callable[[], float] = time.time) -> Result:
@@ -19,15 +18,9 @@ async def previews(request: Request, *, clock: Callable[[], float] = time.time) 
     Raises `UnknownNameError` for a model that the catalogue does not have.
     """
     answers = await asyncio.gather(
-        *(_painted(request.slice(sample), 100 / request.n) for sample in request.samples)
+        *(asyncio.to_thread(_paint, request.slice(sample)) for sample in request.samples)
     )
     return Result.of(request, answers, engine=PROCEDURAL, created=int(clock()))
-
-
-async def _painted(request: Request, share: float) -> ImagePayload:
-    answer = await asyncio.to_thread(_paint, request)
-    advance(share)
-    return answer
 
 
 def _paint(request: Request) -> ImagePayload:
@@ -46,7 +39,6 @@ def _paint(request: Request) -> ImagePayload:
         sample=request.sample,
     )
     media_type, quality = FORMATS[request.output_format or "png"], request.output_compression
-    data = painting.encoded(
-        media_type, quality=None if quality is None else max(1, quality)
-    )  # the encoder's scale begins at 1
+    # The encoder's scale begins at 1, the API's at 0.
+    data = painting.encoded(media_type, quality=None if quality is None else max(1, quality))
     return ImagePayload(data, media_type, painting.revised_prompt)

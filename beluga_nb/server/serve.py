@@ -6,7 +6,6 @@ import _thread
 import json
 import logging
 import os
-import secrets
 import socket
 import sys
 import threading
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp
 
 from beluga_nb.commands.arguments import USAGE_ERROR
 from beluga_nb.commands.usage import PROGRAM, parser
+from beluga_nb.config.keys import random_key
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Surface, on
 from beluga_nb.process.lifetime import closed, wait_for_parent
@@ -60,15 +60,10 @@ def _no_client(url: str) -> Engine:
     raise SettingsError(f"Nothing here can connect to {url}.", f"Use {PROGRAM} serve.")
 
 
-def new_key() -> str:
-    """Return a random key of 192 bits."""
-    return f"bapi_{secrets.token_urlsafe(24)}"
-
-
 def main(words: Sequence[str], *, engine: Engine = previews, connect: Connect = _no_client) -> int:
     """Serve until Ctrl-C and return the exit status; what cannot start is 2, with a line on stderr."""
     arguments = parser("serve").parse_args(words)
-    key = arguments.key or new_key()
+    key = arguments.key or random_key().reveal()
     upstream: str | None = arguments.upstream
     try:
         engine = connect(upstream) if upstream else engine

@@ -12,7 +12,7 @@ from beluga_nb.compare.cell import Cell
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.tables import axis_of
 from beluga_nb.errors import ImpossibleCombinationError, RequestError
-from beluga_nb.keyless import check
+from beluga_nb.key_check import check_no_key
 from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.resources import Resources
 from beluga_nb.text import sanitize
@@ -67,7 +67,7 @@ class GridMaker:
 
     def _cells(self, study: Study) -> list[Cell]:
         settings = self.resources.settings()
-        check({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
+        check_no_key({"labels": [(axis.name, *axis.labels) for axis in study.axes]})
         cells: list[Cell] = []
         # Each remark and each reason once: one may hold for thousands of combinations.
         remarks: dict[str, None] = {}

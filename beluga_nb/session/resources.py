@@ -34,7 +34,7 @@ from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Hint
-from beluga_nb.keyless import check
+from beluga_nb.key_check import check_no_key
 from beluga_nb.placeholders import filled, names, used
 from beluga_nb.process.work import revocable
 from beluga_nb.redaction import Environment, Secret, redact
@@ -181,7 +181,7 @@ class Resources:
         """Return the request that some arguments mean, and remarks on what is asked for instead of them."""
         parameters: dict[str, Any] = resolved(arguments, settings)
         asked = Request(prompt=prompt, **parameters)
-        check(asked.parameters | {"take": asked.take})
+        check_no_key(asked.parameters | {"take": asked.take})
         request = canonical(asked, settings, allow_unknown_model=allow_unknown_model)
         if settings.own_engine:
             return request, []

@@ -23,7 +23,7 @@ from beluga_nb.engines.call import Tally
 from beluga_nb.engines.own import own_engine
 from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.keyless import keyless
+from beluga_nb.key_check import refuses_keys
 from beluga_nb.options import named_options
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import Environment, Secret
@@ -122,7 +122,7 @@ class Session:
             None if engine is None else own_engine(engine, provider, make_preview=small)
         )
 
-    @keyless
+    @refuses_keys
     @named_options(CallOptions)
     def submit(
         self,
@@ -154,7 +154,7 @@ class Session:
     generate = blocking("generate", submit)
     agenerate = awaitable("agenerate", submit)
 
-    @keyless
+    @refuses_keys
     @named_options(CallOptions)
     def plan(self, prompt: str, **options: Unpack[CallOptions]) -> Plan:
         """Return what `generate` with the same arguments would send, and what that would cost; send nothing.
@@ -164,7 +164,7 @@ class Session:
         call = self.resources.prompted_call(prompt, planned=True, **options)
         return self.resources.plan(self.resources.missing([call]), call.settings.caps)
 
-    @keyless
+    @refuses_keys
     def grid(
         self,
         /,

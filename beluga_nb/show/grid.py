@@ -14,7 +14,7 @@ from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Grid, counts_of
 from beluga_nb.compare.workspace import Workspace
 from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
 from beluga_nb.images import decode
-from beluga_nb.paths import write_file
+from beluga_nb.paths import not_written, write_file
 from beluga_nb.redaction import redact
 from beluga_nb.result import Bundle, MissingPicture, Preview
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, grid_bundle
@@ -89,9 +89,7 @@ def _write(path: Path, data: bytes) -> None:
     try:
         write_file(path, data)
     except OSError as error:
-        raise StoreError(
-            f"{path.name} cannot be written: {error.strerror or error}.", "Name another file."
-        ) from None
+        raise not_written(path, error) from None
 
 
 def _view(workspace: Workspace, *, writing: bool) -> StoreView:

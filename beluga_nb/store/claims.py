@@ -54,6 +54,7 @@ class Claim:
         files.make(path.parent, root)
         token = str(uuid4())
         owner = {"host": platform.node(), "pid": os.getpid(), "token": token, "system": system()}
+        # O_EXCL: of two processes one fails, on network file systems too.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, flags, 0o600)
         try:
@@ -64,6 +65,7 @@ class Claim:
             path.unlink()
             raise
         claim = cls(path, token)
+        # Where an older claim was moved aside by mistake, this one gives way.
         if claim._is_contested():
             claim.release()
             raise FileExistsError(path)
@@ -116,6 +118,7 @@ class ClaimWatch:
         with contextlib.suppress(PermissionError):
             written = _read(self.path)
         holder, changed = parse_owner(written or b""), (state.st_ino, state.st_mtime_ns)
+        # Only changes are looked at, since the clocks of two machines may differ.
         if (holder.token, changed) != (self.holder.token, self._changed):
             self._changed, self._seen = changed, time.monotonic()
         self.holder, self.is_ours = holder, written is not None
@@ -210,6 +213,7 @@ def remove(path: Path, token: str) -> bool:
             return False
         if parse_owner(written).token != token:
             return True
+        # Renamed first and then looked at: between a look and an unlink, another process may make its claim.
         os.rename(path, aside)
     except FileNotFoundError:  # released meanwhile
         return True
@@ -217,6 +221,7 @@ def remove(path: Path, token: str) -> bool:
         return False
     with contextlib.suppress(OSError):
         if parse_owner(_read(aside) or b"").token != token:
+            # Unlike a rename, a link fails where a third claim is.
             os.link(aside, path)
         aside.unlink()
     return True

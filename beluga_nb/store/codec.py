@@ -12,7 +12,7 @@ from beluga_nb.errors import StoreError
 from beluga_nb.redaction import redact_bytes
 from beluga_nb.store import files
 from beluga_nb.text import sanitize
-from beluga_nb.untrusted import DAMAGE, load_json, members
+from beluga_nb.untrusted import DAMAGE, load_json, members, text
 
 SCHEMA = 1
 """The format of a store and of each file in it."""
@@ -23,11 +23,12 @@ T = TypeVar("T")
 # both lines (`merge=union`). The lesser value counts, so the order of the merge does not matter.
 _MERGED_FIELDS = {"created", "request_id"}
 
+# Keys are made of this spelling: a change would lose every recording.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class CorruptFileError(StoreError):
-    """A file of the store is damaged, unreadable or of a newer format; `reason` says which."""
+    """A file of the store is damaged, unreadable or of a newer format; `reason` is why it cannot be used."""
 
     def __init__(self, reason: str, path: Path | None = None, written: bytes = b"") -> None:
         name = f"The recording {path.name[:12]}…" if path else "A file of the store"
@@ -40,6 +41,13 @@ class CorruptFileError(StoreError):
         self.written = written
 
 
+def sha256_text(value: object) -> str:
+    """Return a SHA-256 in 64 hexadecimal digits as it is; raise `ValueError` or `TypeError` for others."""
+    if not files.SHA256.fullmatch(name := text(value)):
+        raise ValueError("no SHA-256")
+    return name
+
+
 def canonical_json(value: object) -> bytes:
     """Return the one spelling of a JSON value that keys are made of: sorted, no blanks, UTF-8."""
     return _CANONICAL.encode(value).encode()
@@ -48,6 +56,7 @@ def canonical_json(value: object) -> bytes:
 def encode(value: Mapping[str, object]) -> bytes:
     """Return a JSON file of the store; raise `OSError` for one that would be too long to be read back."""
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    # A note or a prompt may hold a key that was typed by mistake.
     written = redact_bytes(text.encode())
     if len(written) > files.LARGEST_JSON:
         raise OSError(errno.EFBIG, f"its record has more than {files.LARGEST_JSON:,} bytes")

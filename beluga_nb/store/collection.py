@@ -1,4 +1,4 @@
-"""The files of a store by kind: where they lie, how they are named, and what each says.
+"""The files of a store by kind: where they lie, how they are named, and what is in them.
 
 A new collection is one file with a `Collection` in it and a line in store/registry.py. Then `verify`,
 `forget`, `pack` and `unpack` handle it.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from beluga_nb.images import SUFFIXES
 from beluga_nb.store import files
-from beluga_nb.store.codec import SCHEMA, CorruptFileError, decode
+from beluga_nb.store.codec import SCHEMA, CorruptFileError, decode, sha256_text
 
 if TYPE_CHECKING:
     from beluga_nb.store.records import Store
@@ -43,8 +43,9 @@ class Blob:
     media_type: str
 
     def __post_init__(self) -> None:
-        if not files.SHA256.fullmatch(self.sha256) or self.media_type not in SUFFIXES:
-            raise ValueError(self.sha256)
+        sha256_text(self.sha256)
+        if self.media_type not in SUFFIXES:
+            raise ValueError(self.media_type)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class References:
 
 
 class Found(NamedTuple, Generic[T]):
-    """What a file says, or one `line` of it, counted from 1; or why it cannot be used."""
+    """The value in a file, or in one `line` of it, counted from 1; or why it cannot be used."""
 
     path: Path
     value: T | CorruptFileError
@@ -116,9 +117,9 @@ class Collection(FileKind, Generic[T]):
     `parse` makes a value of the fields of a file, `to_fields` gives the fields, and `name` names the file. A
     damaged file often still begins with one of the `first_fields`: we write them sorted.
 
-    The rest says how a value hangs on recordings. It is forgotten with the pictures that it `references`,
-    and keeps its `blobs`. Where `conflicts` says so, another value of the same name is not overwritten by
-    unpacking but an error. One that `is_private` is packed only if the notebook holds its blobs.
+    The rest ties a value to recordings. It is forgotten with the pictures that it `references`, and keeps
+    its `blobs`. Where two values of one name are `conflicts`, unpacking raises an error instead of
+    overwriting one. One that `is_private` is packed only if the notebook holds its blobs.
     """
 
     parse: Callable[[Mapping[str, Any]], T]
@@ -191,6 +192,7 @@ class Collection(FileKind, Generic[T]):
         written = files.read(path, root=root, most=self.largest)
         try:
             value = self.decode(written)
+            # A file that was renamed by hand would answer for something else.
             if self.name(value) != path.stem:
                 raise CorruptFileError("it is damaged (its name belongs to something else)")
             if self.depth > 1 and path.parent.name != path.name[:2]:
@@ -201,6 +203,7 @@ class Collection(FileKind, Generic[T]):
 
     def scan(self, store: Store) -> Iterator[Found[T]]:
         """Yield each file, in the order of their names, with its value or why it cannot be used."""
+        # By folder: whether a link leads elsewhere is asked once for each.
         for folder, paths in groupby(self.paths(store), key=lambda path: path.parent):
             outside = store.outside(folder)
             for path in paths:
@@ -208,7 +211,7 @@ class Collection(FileKind, Generic[T]):
                     yield from [Found(path, outside)] if outside else self.found(path, store)
 
     def found(self, path: Path, store: Store) -> list[Found[T]]:
-        """Return what a file says, as `load`."""
+        """Return the values in a file, as `load`."""
         return [Found(path, self.load(path, store)[1])]
 
     def values(self, store: Store) -> Iterator[T]:
@@ -218,8 +221,9 @@ class Collection(FileKind, Generic[T]):
                 yield found.value
 
     def is_ours(self, path: Path, root: Path) -> bool:
-        """Whether we wrote a file: it begins as ours do, or says its own name."""
+        """Whether we wrote a file: it begins as ours do, or names itself."""
         written = files.head(path, root=root)
+        # Not parsed, since a file that is damaged or cut off may be ours, too.
         first = _FIRST_FIELD.match(written)
         begins = first is not None and first[1].decode() in self.first_fields
         return begins or f'"{path.stem}"'.encode() in written
@@ -246,6 +250,6 @@ class Collection(FileKind, Generic[T]):
         return [value]
 
     def forget(self, path: Path, pictures: Set[str], *, root: Path) -> bool:
-        """Remove what a file says of some pictures; return whether the whole file can go."""
+        """Remove what a file holds about some pictures; return whether the whole file can go."""
         del path, pictures, root
         return True

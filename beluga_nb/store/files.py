@@ -86,6 +86,7 @@ def check(folder: Path, schema: int) -> bool:
         state = folder.stat()
         if not stat.S_ISDIR(state.st_mode):
             raise NotADirectoryError(f"{folder.name} is no folder")
+        # Another user could replace what is written there. Root may do so anyway.
         if hasattr(os, "geteuid") and os.geteuid() not in {state.st_uid, _ROOT_USER}:
             raise PermissionError(f"it belongs to another user ({state.st_uid})")
         # The mark is written first and read last, so a store that another kernel is making is recognized.
@@ -121,6 +122,7 @@ def _mark(folder: Path) -> int | None:
 def ensure_store(folder: Path, schema: int) -> None:
     """Make an empty or missing folder a store; raise as `check` where it is something else."""
     if not check(folder, schema):
+        # Not in `tmp/`: nothing else may be there before the mark.
         make(folder, folder)
         _write(folder / MARK, b'{"schema":%d}\n' % schema, part_in=folder, mode=_mode(folder / MARK, folder))
 
@@ -135,6 +137,7 @@ def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
     """Write a file below `root`, all of it or nothing. With `durable` it is on the disk when this returns."""
     check_inside(path.parent, root)
     make(path.parent, root)
+    # A rename would replace a pipe or a device as well.
     _check_replaceable(path)
     _write(path, data, part_in=_parts_of(root), mode=_mode(path, root), durable=durable)
 
@@ -160,6 +163,7 @@ def _write(path: Path, data: bytes, *, part_in: Path, mode: int, durable: bool =
     part = part_in / f"beluga-{secrets.token_hex(16)}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
+        # The data first, then the name: after a crash there is the old file or the new one, never half of it.
         with os.fdopen(os.open(part, flags, mode), "wb") as file:
             file.write(data)
             if durable:
@@ -213,6 +217,7 @@ def add(path: Path, line: bytes, *, root: Path) -> None:
     """Add a line at the end of a file, below `root`, and wait until it is on the disk."""
     check_inside(path, root)
     make(path.parent, root)
+    # O_APPEND: several processes may add lines at once.
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     with open_file(path, flags, _mode(path, root)) as file:
         size = file.seek(0, os.SEEK_END)
@@ -258,6 +263,7 @@ def make(folder: Path, root: Path) -> None:
     if folder.is_dir():
         return
     make(folder.parent, root)
+    # Another process may make it at the same time.
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700 if _mode(folder, root) == 0o600 else 0o755)
     if not folder.is_dir():

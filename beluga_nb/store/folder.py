@@ -85,5 +85,5 @@ def named_in(store: Store, paths: Iterable[Path]) -> set[str]:
 
 
 def text(store: Store, path: Path) -> bytes:
-    """Return what a file says, of a huge one how it begins, and nothing where it cannot be read."""
+    """Return the text of a file, of a huge one its beginning, and nothing where it cannot be read."""
     return files.head(path, root=store.folder)

@@ -21,7 +21,7 @@ from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.store import files, pending, registry
 from beluga_nb.store.claims import CLAIMS
-from beluga_nb.store.collection import Blob, Collection
+from beluga_nb.store.collection import Collection
 from beluga_nb.store.folder import (
     ASIDE,
     blob_paths,
@@ -117,6 +117,7 @@ def choose(
         for run in (find(store, names, table) if names else runs(store, table))
         if (before is None or 0 < run.created < before) and (not prompt or run.mentions(prompt))
     ]
+    # A call under way is forgotten only if it is named: its pictures may still arrive.
     staying = [] if names else [run for run in found if run.call and run.call.on_its_way]
     alone = not names and older is None
     return Chosen(
@@ -142,6 +143,7 @@ def age(text: str) -> timedelta:
 
 
 def _damaged(store: Store, table: Table, prompt: str) -> Iterator[Path]:
+    # As JSON may spell it: a damaged file cannot be parsed.
     spellings = {json.dumps(prompt, ensure_ascii=escaped)[1:-1].casefold() for escaped in (True, False)}
     readable = {pending.CALLS.path(store, call.run) for call in pending.calls(store)}
     unusable = [path for path, _ in table.scan(store, usable=False)]
@@ -165,10 +167,16 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     Raises `StoreError` where something cannot be removed; the rest is removed all the same.
     """
     store.check_ours()
-    removal = _Removal(store, [store.blob_path(blob) for run in chosen.runs for blob in _blobs(run)])
+    removal = _Removal(
+        store, [store.blob_path(blob) for run in chosen.runs for row in run.rows for blob in row.blobs]
+    )
     chosen_paths = [*_paths(store, chosen.runs), *chosen.damaged]
-    gone = named_in(store, chosen_paths) | _unclaimed(store, chosen)
+    gone = named_in(store, chosen_paths)
+    if chosen.everything:
+        gone |= {hash_of(path) for path in blob_paths(store) if is_stale(path)}
+    # Records go before their bytes: if this is cut short, a record that is left can still be replayed.
     removal.unlink(chosen_paths)
+    # The index holds prompts too.
     removal.unlink(store.index.disagreeing())
     lost = gone - named_in(store, store.record_paths())
     for collection in registry.attached():
@@ -182,11 +190,6 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
             "Mend that, then forget the same again.",
         )
     return Forgotten(chosen, removal.files, removal.bytes)
-
-
-def _blobs(run: Run) -> Iterator[Blob]:
-    for entry in run.entries:
-        yield from entry.blobs
 
 
 class _Removal:
@@ -224,27 +227,31 @@ class _Removal:
             except FileNotFoundError:  # another kernel forgets the same
                 continue
             except OSError as error:
-                self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
+                self.fail(path, error)
             else:
                 self.files, self.bytes = self.files + 1, self.bytes + size
 
     def forget(self, collection: Collection[Any], path: Path, pictures: set[str]) -> None:
-        """Remove what a file says of some pictures, and unlink it where nothing else is in it."""
+        """Remove what a file holds about some pictures, and unlink it where nothing else is in it."""
         try:
             if collection.forget(path, pictures, root=self.store.folder):
                 self.unlink([path])
         except FileNotFoundError:
             pass
         except OSError as error:
-            self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
+            self.fail(path, error)
+
+    def fail(self, path: Path, error: OSError) -> None:
+        """Note that a file cannot be removed."""
+        self.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
 
 
 def _forget_attached(
     store: Store, collection: Collection[Any], lost: set[str], removal: _Removal, *, everything: bool
 ) -> set[str]:
-    """Remove what a collection says of lost pictures; return the names of bytes that it kept.
+    """Remove what a collection holds about lost pictures; return the names of bytes that it kept.
 
-    With `everything`, also what it says of pictures that are not recorded.
+    With `everything`, also about pictures that are not recorded.
     """
     named = {path: collection.hashes(path, store.folder) for path in collection.paths(store)}
     if everything and not collection.keeps_blobs:
@@ -297,12 +304,9 @@ def _brought_back(path: Path, removal: _Removal) -> bool:
     try:
         if path != place and removal.owns(path):
             if os.path.lexists(place):
+                # What lies there is damaged, or a pointer without its bytes: then these are kept.
                 return is_pointer(place) or not holds_its_name(place)
             path.rename(place)
     except OSError as error:
-        removal.failed.append(f"{sanitize(path.name)} ({error.strerror or error})")
+        removal.fail(path, error)
     return True
-
-
-def _unclaimed(store: Store, chosen: Chosen) -> set[str]:
-    return {hash_of(path) for path in blob_paths(store) if is_stale(path)} if chosen.everything else set()

@@ -9,11 +9,11 @@
       votes/….jsonl             which of two pictures a voter preferred (store/votes.py)
       marks/77/77610d44….json   favourites and notes (store/marks.py)
       pending/….json            calls without a known end (store/pending.py); not for git
-      index/1c.idx              what the records say, for speed only (store/index.py); not for git
+      index/1c.idx              the contents of the records, for speed only (store/index.py); not for git
       tmp/                      files being written; not for git
 
 A record is written after its blobs (store/files.py). Two git branches that both recorded merge, also where
-it was the same: such a record says twice when it came (store/codec.py). A refusal is recorded too, and
+it was the same: such a record has two times of arrival (store/codec.py). A refusal is recorded too, and
 raised again on replay. The format is frozen by golden vectors in tests/store. `SCHEMA` changes with it, and
 a reader for each older one stays.
 """
@@ -140,6 +140,7 @@ def references_of(entries: Iterable[Entry]) -> References:
 def _parse(record: Mapping[str, Any]) -> Entry:
     image, preview, response = record["image"], record["preview"], untrusted.members(record["response"])
     provider, asked = untrusted.text(record["provider"]), untrusted.members(record["request"])
+    # Otherwise a record from outside could set the file that an answer is written to.
     if "n" in asked or not asked.keys() <= set(PARAMETERS):
         raise ValueError("a record is of one picture, and sets no field of a call")
     sample = untrusted.whole(record["sample"], least=0, most=untrusted.MOST)
@@ -175,7 +176,7 @@ RECORDS = Collection(
 
 
 def refusal_fields(refusal: APIStatusError) -> dict[str, object]:
-    """Return what a record says of a refusal."""
+    """Return the fields of a refusal in a record."""
     return {name: getattr(refusal, name) for name in _REFUSAL}
 
 

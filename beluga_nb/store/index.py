@@ -1,6 +1,6 @@
 """The index: the contents of all records, so that a large store need not be read file by file.
 
-    beluga_store/index/1c.idx   what the records in records/1c/ say
+    beluga_store/index/1c.idx   the contents of the records in records/1c/
     beluga_store/index/.gitignore
 
 An index file is a line of format and checksum, and then JSON. It is only a cache: each use lists the records,
@@ -144,30 +144,22 @@ def row_of(name: str, written: bytes, entry: Entry | CorruptFileError) -> Row:
     digest = hashlib.sha256(written).hexdigest()
     if isinstance(entry, CorruptFileError):
         return Row(name, digest, entry.reason)
-    request, recipe = entry.request, entry.recipe
+    recipe, image, preview = entry.recipe, entry.image, entry.preview
     return Row(
-        name,
-        digest,
-        None,
-        entry.provider,
-        request.prompt,
-        request.model,
-        request.size,
-        request.quality,
-        request.output_format,
-        request.output_compression,
-        request.take,
-        request.sample,
-        request.n,
-        recipe.engine,
-        recipe.revised_prompt,
-        recipe.created,
-        entry.image.sha256 if entry.image else None,
-        entry.image.media_type if entry.image else "",
-        *entry.size,
-        entry.preview.sha256 if entry.preview else None,
-        entry.preview.media_type if entry.preview else "",
-        refusal_fields(entry.refusal) if entry.refusal else None,
+        name=name,
+        digest=digest,
+        provider=entry.provider,
+        **{each: getattr(entry.request, each) for each in PARAMETERS},
+        engine=recipe.engine,
+        revised_prompt=recipe.revised_prompt,
+        created=recipe.created,
+        image=image.sha256 if image else None,
+        image_type=image.media_type if image else "",
+        width=entry.size[0],
+        height=entry.size[1],
+        preview=preview.sha256 if preview else None,
+        preview_type=preview.media_type if preview else "",
+        refused=refusal_fields(entry.refusal) if entry.refusal else None,
     )
 
 
@@ -234,6 +226,7 @@ class Index:
         """Yield the path and row of each record, in the order of their keys; each is read again."""
         for path, row in self.table().scan(self.store):
             with contextlib.suppress(FileNotFoundError):  # another kernel has just forgotten it
+                # By its hash: `verify` trusts no times or sizes.
                 same = row.unusable is None and files.has_hash(path, row.digest)
                 yield path, row if same else self._row(path, self.store.outside(path.parent))
 
@@ -244,6 +237,7 @@ class Index:
 
     def _refresh(self) -> None:
         parts = {folder: self._part(folder, there) for folder, there in self._listing().items()}
+        # The same object while nothing changes, so that what was made of it can be used again.
         if parts != self._table.parts:
             self._table = Table(parts)
         if self.store.indexing:
@@ -291,8 +285,11 @@ class Index:
         if not self._is_ours():
             return
         there = {path.stem for path in self._paths()}
+        # A small store is listed as fast as its index is read.
         many = sum(len(part.rows) for part in parts.values()) >= WRITTEN_FROM
-        wanted = {name: part for name, part in parts.items() if many and _is_wanted(name, part)}
+        wanted = {
+            name: part for name, part in parts.items() if many and part.signatures and _FOLDER.fullmatch(name)
+        }
         for name in there - wanted.keys():
             path = self._path(name)
             if stat.S_ISREG(path.lstat().st_mode) and INDEX.is_ours(path, self.store.folder):
@@ -316,6 +313,7 @@ class Index:
 
     def _is_ours(self) -> bool:
         root = self.store.folder
+        # Root may read the store of another user, who could not replace what root writes there.
         own = not hasattr(os, "geteuid") or root.stat().st_uid == os.geteuid()
         return own and files.check(root, SCHEMA)
 
@@ -326,10 +324,6 @@ class Index:
         index = self.store.folder / "index"
         names = [] if index.is_symlink() else files.names(index)
         return [index / name for name in sorted(names) if INDEX.pattern.fullmatch(name)]
-
-
-def _is_wanted(folder: str, part: Part) -> bool:
-    return bool(part.signatures and _FOLDER.fullmatch(folder))
 
 
 def _agrees(part: Part, there: Mapping[str, str | None]) -> bool:
@@ -362,6 +356,7 @@ def _signature(file: os.DirEntry[str], settled: int) -> str | None:
     modified, changed = state.st_mtime_ns, state.st_ctime_ns
     if modified >= settled or changed >= settled or stat.S_ISLNK(state.st_mode):
         return None
+    # With the inode: a file may be replaced within the resolution of its times.
     return f"{modified} {changed} {state.st_size} {state.st_ino}"
 
 

@@ -55,6 +55,7 @@ class StoreLedger:
     def add(self, line: bytes) -> None:
         """Add a line, and wait until it is on the disk; raise `StoreError` where that fails."""
         if not self._is_there():
+            # Two processes may both begin it: this line counts nothing.
             self._add(_BEGINNING)
         with self._locked():
             self._add(line)
@@ -73,6 +74,7 @@ class StoreLedger:
             with open_file(self.path) as file:
                 state = os.fstat(file.fileno())
                 before, self._file = self._file, (state.st_dev, state.st_ino)
+                # Replaced, or cut short: what was counted of it no longer holds.
                 if start and (before != self._file or state.st_size < start):
                     return None
                 file.seek(start)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from beluga_nb.errors import RequestError
-from beluga_nb.store import files
+from beluga_nb.store.codec import sha256_text
 from beluga_nb.store.collection import Collection, References
 from beluga_nb.untrusted import text
 
@@ -38,11 +38,9 @@ class Mark:
 
 
 def _parse(fields: Mapping[str, Any]) -> Mark:
-    picture, favourite, note = fields["picture"], fields["favourite"], text(fields["note"])
-    if not files.SHA256.fullmatch(text(picture)) or not isinstance(favourite, bool):
+    picture, favourite, note = sha256_text(fields["picture"]), fields["favourite"], text(fields["note"])
+    if not isinstance(favourite, bool) or len(note) > LONGEST_NOTE:
         raise ValueError("no mark")
-    if len(note) > LONGEST_NOTE:
-        raise ValueError("the note is too long")
     return Mark(picture=picture, favourite=favourite, note=note)
 
 

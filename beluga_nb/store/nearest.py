@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 
 from beluga_nb.request import Request
 from beluga_nb.store.index import Row
@@ -12,7 +13,7 @@ from beluga_nb.store.records import Store
 
 _COMPARED = 500  # characters of a prompt
 _WITH_ORDER = 200  # recordings whose letters are compared in order, which takes longer
-_PARAMETERS = ("model", "size", "quality", "output_format", "output_compression", "take")
+_parameters = attrgetter("model", "size", "quality", "output_format", "output_compression", "take")
 
 
 def nearest_recording(request: Request, store: Store) -> Request | None:
@@ -30,7 +31,7 @@ def nearest_recording(request: Request, store: Store) -> Request | None:
 
 def _distances(request: Request, rows: Sequence[Row]) -> Iterator[tuple[float, int, float]]:
     """Yield for each row a lower bound of its distance, its index, and its distance in parameters alone."""
-    asked = tuple(getattr(request, name) for name in _PARAMETERS)
+    asked = _parameters(request)
     letters = Counter(request.prompt[:_COMPARED])
     alike: dict[str, float] = {}
     different: dict[tuple[object, ...], int] = {}
@@ -38,7 +39,7 @@ def _distances(request: Request, rows: Sequence[Row]) -> Iterator[tuple[float, i
         prompt = row.prompt
         if prompt not in alike:
             alike[prompt] = _ratio(_letters(letters, prompt[:_COMPARED]), request.prompt, row)
-        own = (row.model, row.size, row.quality, row.output_format, row.output_compression, row.take)
+        own = _parameters(row)
         if own not in different:
             different[own] = sum(one != other for one, other in zip(asked, own, strict=True))
         differences = different[own] + abs(request.sample - row.sample) / 1e6

@@ -79,6 +79,7 @@ class Notebook:
 
     def work(self, prompt: str) -> int:
         """Return about how many characters `asks_for` compares."""
+        # The work is bounded, since prompts and cells may come from a stranger.
         filled = sum(min(len(piece.parts[0]), len(prompt)) for piece in self._pieces if len(piece.parts) > 1)
         # Searching for a plain text is a hundred times faster.
         return filled + sum(map(len, self.sources)) // 100

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from beluga_nb.errors import StoreError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.paths import remove_parts, replacing
+from beluga_nb.paths import not_written, remove_parts, replacing
 from beluga_nb.redaction import redact_bytes
 from beluga_nb.store import files, registry, zips
 from beluga_nb.store.codec import encode_line
@@ -36,6 +36,8 @@ from beluga_nb.store.zips import FOLDER, LARGEST_FILE, NOTEBOOK, STORE
 from beluga_nb.text import plural, sanitize
 
 STORE_JSON = encode_line({})
+
+_OTHER_FILE = Hint("Name another file: ", Remedy("to", "other.zip"))
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
     _check_free(to)
     with _replacing(to) as file, zipfile.ZipFile(file, "w") as zipped:
         contained = {notebook.name: lambda: cells, **_files(store, cells, entries)}
+        # Sorted: the same notebook gives the same bytes.
         for name, contents in sorted(contained.items()):
             _add(zipped, name, contents())
     return Packed(to, notebook.name, len({entry.image for entry in entries if entry.image}))
@@ -141,10 +144,11 @@ def _add(zipped: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _check_free(to: Path) -> None:
+    # A mistyped name must not replace another file.
     if os.path.lexists(to) and not zips.is_pack(to):
         raise StoreError(
             f"{to.name} is there already, and is no pack.",
-            Hint("Name another file: ", Remedy("to", "other.zip")),
+            _OTHER_FILE,
         )
 
 
@@ -155,7 +159,4 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
         with replacing(path) as file:
             yield file
     except OSError as error:
-        raise StoreError(
-            f"{path.name} cannot be written: {error.strerror or error}.",
-            Hint("Name another file: ", Remedy("to", "other.zip")),
-        ) from None
+        raise not_written(path, error, _OTHER_FILE) from None

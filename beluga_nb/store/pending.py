@@ -45,7 +45,7 @@ _SUCCESS = re.compile(rb"HTTP/1.1 2(?!02)")
 class Pending:
     """A call without a known end. `run` is its id, sent as `Idempotency-Key`; `started` is Unix time.
 
-    `why` says how it ended here; while it is empty, the process `pid` on `host` may still wait for it.
+    `why` is how it ended here; while it is empty, the process `pid` on `host` may still wait for it.
     `addresses` are those of pictures that were made and not fetched, and `job` is the service's name for the
     work that it has accepted. `body` is the SHA-256 of what was posted.
     """
@@ -66,6 +66,7 @@ class Pending:
         """Whether a process may still wait for the answer."""
         if self.why:
             return False
+        # On another machine nothing can be seen of the process.
         recent = time.time() - self.started < LONGEST_CALL
         return recent and (self.host != platform.node() or is_alive(self.pid))
 
@@ -127,6 +128,7 @@ def mark_unknown(
 
 def complete(store: Store, run: str) -> None:
     """Remove a call whose end is known, and what was kept of its answer."""
+    # The call last: an answer without its call would be taken for an orphan.
     for path in (*answers(store, run), CALLS.path(store, run)):
         with contextlib.suppress(OSError):
             path.unlink()
@@ -174,7 +176,7 @@ def left(store: Store) -> dict[tuple[str, Request], list[Pending]]:
 
 
 def _repeated(store: Store, call: Pending) -> bool:
-    """Whether the service only repeats its first answer: a header says so, or two whole answers are equal.
+    """Whether the service only repeats its first answer: a header tells, or two whole answers are equal.
 
     An answer that broke off proves nothing, nor does a second 202.
     """

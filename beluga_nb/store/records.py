@@ -37,7 +37,7 @@ _OLDER_GIT_FILES = {".gitattributes": "blobs/** -text\n"}  # as earlier versions
 class Store:
     """A folder of records and blobs. Reading creates nothing; the first write creates the folder.
 
-    With `indexing`, what many records say is written to an index, too.
+    With `indexing`, an index of many records is written, too.
     """
 
     folder: Path
@@ -45,12 +45,13 @@ class Store:
 
     @cached_property
     def index(self) -> Index:
-        """What the records say, without reading each anew."""
+        """The contents of the records, without reading each anew."""
         from beluga_nb.store.index import Index  # Lazy import: a hit needs no index.
 
         return Index(self)
 
     def __getstate__(self) -> dict[str, object]:
+        # Without the index, which holds a lock.
         return {"folder": self.folder, "indexing": self.indexing}
 
     def read(self, request: Request, *, provider: str) -> Picture | APIStatusError | None:
@@ -148,10 +149,6 @@ class Store:
             return False
         return has_content(path, data)
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield every record that can be read, in the order of their keys."""
-        return RECORDS.values(self)
-
     def record_paths(self) -> list[Path]:
         """Return the paths of all records, in the order of their keys."""
         return RECORDS.paths(self)
@@ -177,6 +174,7 @@ class Store:
         """
         assert entry.image, "a refusal has no picture"
         small = entry.preview
+        # First, since a picture whose bytes are elsewhere has nothing but its preview.
         preview = Preview(self.blob(small), small.media_type) if small else None
         try:
             data = self.blob(entry.image)
@@ -270,6 +268,7 @@ class Store:
         """Make an empty folder a store; turn what fails in the block into `StoreError`."""
         try:
             files.ensure_store(self.folder, SCHEMA)
+            # Private folders stay out of git, and git must not change line ends in pictures.
             for name, text in _GIT_FILES.items():
                 if _is_missing(self.folder / name):
                     files.write(self.folder / name, text.encode(), root=self.folder)

@@ -141,6 +141,7 @@ def _of(rows: list[Row]) -> Run:
     rows.sort(key=_sample)
     first = rows[0]
     return Run(
+        # The name does not depend on which samples are recorded.
         name=key(first.request.slice(0), provider=first.provider) if first.sample else first.key,
         provider=first.provider,
         created=max(row.created for row in rows),

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from beluga_nb.errors import StoreError
 from beluga_nb.result import Recipe
-from beluga_nb.store import files
-from beluga_nb.store.codec import canonical_json
+from beluga_nb.store.codec import canonical_json, sha256_text
 from beluga_nb.store.collection import Collection, References
 from beluga_nb.untrusted import number, text
 
@@ -77,11 +76,13 @@ def naming(what: str) -> Iterator[None]:
 
 
 def _parse(fields: Mapping[str, Any]) -> Score:
-    words = {name: text(fields[name]) for name in ("image", "metric", "version", "asked")}
-    hashes = [words["image"], *([words["asked"]] if words["asked"] else [])]
-    if not all(map(files.SHA256.fullmatch, hashes)):
-        raise ValueError("no SHA-256")
-    return Score(**words, value=number(fields["value"]))
+    return Score(
+        image=sha256_text(fields["image"]),
+        metric=text(fields["metric"]),
+        version=text(fields["version"]),
+        value=number(fields["value"]),
+        asked=sha256_text(fields["asked"]) if fields["asked"] else text(fields["asked"]),
+    )
 
 
 SCORES = Collection(

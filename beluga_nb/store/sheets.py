@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from beluga_nb.errors import StoreError
 from beluga_nb.result import Preview
-from beluga_nb.store import files
-from beluga_nb.store.codec import canonical_json
+from beluga_nb.store.codec import canonical_json, sha256_text
 from beluga_nb.store.collection import Blob, Collection, References
 from beluga_nb.store.format import parse_blob
-from beluga_nb.untrusted import items, text
+from beluga_nb.untrusted import items
 
 if TYPE_CHECKING:
     from beluga_nb.store.records import Store
@@ -48,14 +47,8 @@ def _name(of: Sequence[str], words: Sequence[str]) -> str:
 
 
 def _parse(fields: Mapping[str, Any]) -> Sheet:
-    of, words = (tuple(map(_sha256, items(hashes))) for hashes in (fields["of"], fields.get("words", [])))
+    of, words = (tuple(map(sha256_text, items(hashes))) for hashes in (fields["of"], fields.get("words", [])))
     return Sheet(of, parse_blob(fields["sheet"]), words)
-
-
-def _sha256(value: object) -> str:
-    if not files.SHA256.fullmatch(name := text(value)):
-        raise ValueError("no SHA-256")
-    return name
 
 
 def _fields(sheet: Sheet) -> Mapping[str, object]:
@@ -90,6 +83,7 @@ def sheet(
     """
     of = tuple(hashlib.sha256(part.data).hexdigest() for part in parts)
     labels = (hashlib.sha256(canonical_json(list(words))).hexdigest(),) if words else ()
+    # Missing or damaged: it is made again.
     with contextlib.suppress(OSError, StoreError):
         recorded = SHEETS.read(store, _name(of, labels)).blob
         return Preview(store.blob(recorded), recorded.media_type)

@@ -26,6 +26,7 @@ def next_free_take(
     """
     prefix = f"{request.take}." if request.take else ""
     left = pending.left(store) if unfinished else {}
+    # From 2 on: the first take has no label.
     takes = (replace(request, take=f"{prefix}{number}") for number in count(2))
     return next(
         take

@@ -16,7 +16,7 @@ from typing import Any
 
 from beluga_nb.errors import StoreError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.paths import has_content, replacing
+from beluga_nb.paths import has_content, not_written, replacing
 from beluga_nb.store import files
 from beluga_nb.store.codec import CorruptFileError
 from beluga_nb.store.collection import Blob, Collection
@@ -107,14 +107,16 @@ def _naming(file: Path) -> Iterator[None]:
 def _read_into(contents: _Contents, zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
     name, data = info.filename, zipped.read(info)
     if blob := blob_of(name):
-        _check(hashlib.sha256(data).hexdigest() == blob.sha256, info)
+        if hashlib.sha256(data).hexdigest() != blob.sha256:
+            raise _wrong_name(info)
         contents.blobs[blob] = info
     elif stored := collection_of(name):
         collection, stem = stored
         values = _unpacked(info, collection, stem, data)
         contents.files.append(_File(collection, collection.place(stem), data, values))
     elif name == STORE:
-        _check(data == STORE_JSON, info)
+        if data != STORE_JSON:
+            raise _wrong_name(info)
     elif contents.notebook:
         raise InvalidPackError("it holds two notebooks")
     else:
@@ -127,12 +129,11 @@ def _unpacked(info: zipfile.ZipInfo, collection: Collection[Any], name: str, dat
     except CorruptFileError as error:
         raise InvalidPackError(f"{quoted(info)} cannot be used: {error.reason}") from None
     except ValueError:
-        raise InvalidPackError(f"{quoted(info)} does not hold what its name says") from None
+        raise _wrong_name(info) from None
 
 
-def _check(right: bool, info: zipfile.ZipInfo) -> None:
-    if not right:
-        raise InvalidPackError(f"{quoted(info)} does not hold what its name says")
+def _wrong_name(info: zipfile.ZipInfo) -> InvalidPackError:
+    return InvalidPackError(f"{quoted(info)} does not hold what its name says")
 
 
 def _check_whole(contents: _Contents) -> None:
@@ -206,7 +207,4 @@ def _write_new(folder: Path, name: str, data: bytes) -> None:
             with replacing(path, new=True) as file:
                 file.write(data)
     except OSError as error:
-        raise StoreError(
-            f"{sanitize(path.name, 120)} cannot be written: {error.strerror or error}.",
-            Hint("Unpack elsewhere: ", Remedy("into", "FOLDER")),
-        ) from None
+        raise not_written(path, error, Hint("Unpack elsewhere: ", Remedy("into", "FOLDER"))) from None

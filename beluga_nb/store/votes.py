@@ -25,7 +25,7 @@ from uuid import uuid4
 
 from beluga_nb.paths import open_file
 from beluga_nb.store import files
-from beluga_nb.store.codec import CorruptFileError, encode_line
+from beluga_nb.store.codec import CorruptFileError, encode_line, sha256_text
 from beluga_nb.store.collection import Collection, Found, PackedFile, References, hashes_in
 from beluga_nb.store.scores import naming
 from beluga_nb.text import sanitize
@@ -112,23 +112,23 @@ class Box:
 
 def _parse(fields: Mapping[str, Any]) -> Vote | Undone:
     if "undo" in fields:
-        return Undone(_matching(_ID, fields["undo"]))
+        return Undone(_id(fields["undo"]))
     answer = text(fields["answer"])
     if answer not in ANSWERS:
         raise ValueError("no vote")
     return Vote(
-        id=_matching(_ID, fields["id"]),
-        left=_matching(files.SHA256, fields["left"]),
-        right=_matching(files.SHA256, fields["right"]),
+        id=_id(fields["id"]),
+        left=sha256_text(fields["left"]),
+        right=sha256_text(fields["right"]),
         answer=answer,
         voter=sanitize(text(fields["voter"]), LONGEST_VOTER),
         time=whole(fields["time"]),
     )
 
 
-def _matching(pattern: re.Pattern[str], value: object) -> str:
-    if not pattern.fullmatch(name := text(value)):
-        raise ValueError("no name")
+def _id(value: object) -> str:
+    if not _ID.fullmatch(name := text(value)):
+        raise ValueError("no id")
     return name
 
 
@@ -220,6 +220,7 @@ def blank(path: Path, names: Set[str], *, root: Path) -> bool:
             bare = line.rstrip(b"\r\n")
             if bare.startswith(_VOTE) and any(name in bare for name in wanted):
                 written[start : start + len(bare)] = b" " * len(bare)
+                # With a second link, overwriting would change the backup too.
                 if state.st_nlink == 1:
                     file.seek(start)
                     file.write(b" " * len(bare))
@@ -229,6 +230,7 @@ def blank(path: Path, names: Set[str], *, root: Path) -> bool:
         os.fsync(file.fileno())
         if state.st_nlink > 1:
             files.write(path, bytes(written), root=root)
+            # Lines that another process has added meanwhile.
             if added := file.read():
                 files.add(path, added, root=root)
     return not rest

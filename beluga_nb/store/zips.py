@@ -56,7 +56,7 @@ _UNIX = 3
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 1
 _LOCAL_HEADER = 30  # bytes, without the name
-_TAIL = 2**16 + 22 + 76  # bytes from the end in which a zip says where its list is, and how long
+_TAIL = 2**16 + 22 + 76  # bytes from the end, in which a zip tells where its list is, and how long
 _LIST_ENDS, _LONG_LIST_ENDS = b"PK\5\6", b"PK\6\6"
 
 # What zipfile raises for bytes that are no zip, in any version of Python.
@@ -67,7 +67,7 @@ _DAMAGED = (
 
 
 class InvalidPackError(Exception):
-    """A zip is no pack; the text says why, and a hint may say what to do."""
+    """A zip is no pack; its arguments are the reason and perhaps a hint."""
 
 
 @contextmanager
@@ -122,11 +122,8 @@ def is_pack(file: Path) -> bool:
     except InvalidPackError:
         return False
     names = [info.filename for info in infos]
-    return STORE in names and sum(map(_is_notebook, names)) == 1 and all(map(_is_written, infos))
-
-
-def _is_notebook(name: str) -> bool:
-    return NOTEBOOK.fullmatch(name) is not None
+    notebooks = [name for name in names if NOTEBOOK.fullmatch(name)]
+    return STORE in names and len(notebooks) == 1 and all(map(_is_written, infos))
 
 
 def _is_written(info: zipfile.ZipInfo) -> bool:
@@ -157,6 +154,7 @@ def checked(zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     seen: set[str] = set()
     for info in infos:
         _check_entry(info)
+        # Some file systems take upper and lower case for the same.
         if info.filename.casefold() in seen:
             raise InvalidPackError(f"it holds {quoted(info)} twice")
         seen.add(info.filename.casefold())
@@ -179,6 +177,7 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
         raise InvalidPackError(f"it holds {quoted(info)}, which is no file of a pack")
     if info.filename != name:
         raise InvalidPackError(f"it gives {quoted(info)} a second name")
+    # No links and no devices; 0 is a zip that was made without Unix modes.
     if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
         raise InvalidPackError(f"{quoted(info)} is no plain file")
     if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:

@@ -15,8 +15,9 @@ import pytest
 from conftest import drawn
 from PIL import Image
 
-from beluga_nb.api.answers import MOST_ITEMS, ParsedAnswer, decoded, parse
-from beluga_nb.api.inflate import MOST_INFLATED, inflated
+from beluga_nb.api.answers import MOST_ITEMS, ParsedAnswer, parse
+from beluga_nb.api.body import MOST_INFLATED, inflated
+from beluga_nb.api.encoded import decoded
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.request import Request
 from beluga_nb.wire import Item

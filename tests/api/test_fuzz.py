@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from beluga_nb.api import tasks
+from beluga_nb.api.addresses import check_addresses, picture_url
 from beluga_nb.api.answers import parse
-from beluga_nb.api.fetch import check_addresses, picture_url
 from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
-from beluga_nb.images import MEDIA_TYPES, is_truncated
+from beluga_nb.images import FORMATS, is_truncated
 from beluga_nb.result import validate
 from beluga_nb.wire import Item, error_from_json
 
@@ -86,15 +86,15 @@ def told_by(read, data: bytes) -> object:
 @pytest.mark.parametrize("kind", SEEDS)
 def test_s26_a_mutated_picture_is_a_picture_or_a_bad_image(kind):
     rng, good = random.Random(kind), 0
-    assert validate(SEEDS[kind])[0] in MEDIA_TYPES.values()
+    assert validate(SEEDS[kind])[0] in FORMATS.values()
     for number in range(PICTURES):
         data = mutant(SEEDS[kind], rng)
         data = mended(data) if number % 2 and "PNG" in kind else data
         outcome = told_by(lambda data: validate(data)[0], data)
-        good += outcome in MEDIA_TYPES.values()
-        assert outcome in MEDIA_TYPES.values() or (
-            type(outcome) is InvalidImageError and outcome.data == data
-        ), number
+        good += outcome in FORMATS.values()
+        assert outcome in FORMATS.values() or (type(outcome) is InvalidImageError and outcome.data == data), (
+            number
+        )
         assert is_truncated(data) in {True, False}
     assert 0 < good < PICTURES, "a fuzzer that finds nothing, or only failures, tests nothing"
 
@@ -216,7 +216,7 @@ def test_s23_whatever_an_answer_is_it_is_read_or_is_an_error_of_ours(body):
 @given(data=st.binary(max_size=300), head=st.sampled_from([b"", *(each[:40] for each in SEEDS.values())]))
 def test_s26_whatever_a_picture_is_it_is_one_or_a_bad_image(data, head):
     outcome = told_by(lambda each: validate(each)[0], head + data)
-    assert outcome in MEDIA_TYPES.values() or type(outcome) is InvalidImageError
+    assert outcome in FORMATS.values() or type(outcome) is InvalidImageError
 
 
 @SEEDED

@@ -13,9 +13,9 @@ import pytest
 from conftest import drawn, everything_said
 
 from beluga_nb.api import transport
+from beluga_nb.api.body import MOST_INFLATED
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
-from beluga_nb.api.inflate import MOST_INFLATED
 from beluga_nb.config.keys import Secret
 from beluga_nb.engines.retrying import Retrying
 from beluga_nb.errors import (

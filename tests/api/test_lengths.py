@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beluga_nb.api import heads
+from beluga_nb.api.body import seems_complete
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.api.fetch import seems_complete
 from beluga_nb.api.http import Http
 from beluga_nb.errors import EngineError
 from beluga_nb.request import Request

@@ -114,12 +114,6 @@ def test_the_key_goes_with_the_submission_and_the_polls_and_the_pictures_of_its_
     assert upstream.keys == {f"Bearer {KEY}", None}
 
 
-def test_progress_is_passed_on_as_how_much_further_it_is():
-    steps = []
-    exchange(Upstream(polls=(0, 10, 10, 60, 50)), advance=steps.append)
-    assert steps == [10, 50, 40]
-
-
 def test_the_first_wait_and_the_pace_are_as_configured():
     sleeps = Sleeps()
     exchange(Upstream(polls=(0, 1, 2, 3)), pace=Pace(first=10, growth=2, longest=30), sleep=sleeps)

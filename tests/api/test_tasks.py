@@ -85,7 +85,7 @@ def test_a_state_means_the_same_however_it_is_written(state, word, spelling, nam
         "result": {"images": [{"url": URL}]},
     }
     read_ = read(encoded({"code": 200, "data": [task]} if wrapped else task))
-    assert (read_.state, read_.progress) == (state, 40)
+    assert read_.state == state
     assert [item.url for item in read_.items] == ([URL] if state == "completed" else [])
     assert bool(read_.error) is (state == "failed")
 
@@ -99,13 +99,6 @@ def test_a_task_under_way_is_pending_whatever_else_is_well():
 def test_the_status_of_a_gateway_is_no_tasks(status):
     with pytest.raises(InvalidResponseError):
         read(encoded({"status": status, "message": "Maintenance."}))
-
-
-@pytest.mark.parametrize(
-    ("progress", "percent"), [(150, 100), (-3, 0), ("40", 0), (None, 0), (True, 0), (0.5, 0.5)]
-)
-def test_progress_is_a_number_from_0_to_100(progress, percent):
-    assert read(encoded({"data": {"status": "processing", "progress": progress}})).progress == percent
 
 
 @pytest.mark.parametrize(

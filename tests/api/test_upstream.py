@@ -19,7 +19,6 @@ from beluga_nb.config.keys import Secret
 from beluga_nb.engines.upstream import upstream
 from beluga_nb.errors import APIStatusError, EngineError, OutcomeUnknownError, SettingsError
 from beluga_nb.request import Request
-from beluga_nb.server.jobs import JobQueue, advance
 
 LINE = re.compile(r"BelugAPI \((.*)\) on (http://127\.0\.0\.1:\d+/v1)  key (bapi_\S+)\n")
 FOX = Request(prompt="a fox", model="flux-2.0", size="16:9", n=2, take="again", sample=2)
@@ -104,34 +103,13 @@ def test_without_the_flag_a_server_takes_an_order_for_a_prompt():
 
 def test_a_key_that_the_service_refuses_is_not_the_callers():
     with on_a_port(Upstream().app) as there:
-        engine = upstream(there, {"BELUGA_UPSTREAM_KEY": "wrong-wrong"}, advance=lambda _: None)
+        engine = upstream(there, {"BELUGA_UPSTREAM_KEY": "wrong-wrong"})
         with pytest.raises(EngineError) as caught:
             ask(engine, FOX)
     assert (caught.value.status, caught.value.message) == (
         502,
         "127.0.0.1 refuses this server's BELUGA_UPSTREAM_KEY: No such key.",
     )
-
-
-def test_progress_reaches_its_caller():
-    steps = []
-    with on_a_port(Upstream(polls=(30,)).app) as there:
-        ask(upstream(there, {"BELUGA_UPSTREAM_KEY": KEY}, advance=steps.append), FOX)
-    assert steps == [30, 70]
-
-
-def test_a_jobs_progress_is_that_of_its_task():
-    async def seen(base_url):
-        engine = upstream(base_url, {"BELUGA_UPSTREAM_KEY": KEY}, advance=advance)
-        job = JobQueue(engine).submit(FOX)
-        while job.progress == 0:
-            await asyncio.sleep(0.01)
-        halfway = job.state, job.progress
-        await job.result()
-        return [halfway, (job.state, job.progress)]
-
-    with on_a_port(Upstream(polls=(30,)).app) as there:
-        assert asyncio.run(seen(there)) == [("processing", 30), ("completed", 100)]
 
 
 def test_a_service_that_is_not_there_is_a_502():
@@ -146,7 +124,7 @@ def test_a_service_that_is_not_there_is_a_502():
 @pytest.mark.parametrize("url", ["http://example.com/v1", "https://me:secret@example.com/v1", "ftp://x", "x"])
 def test_an_address_that_is_not_safe_is_refused(url):
     with pytest.raises(SettingsError):
-        upstream(url, {}, advance=lambda _: None)
+        upstream(url, {})
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from beluga_nb.compare.grid import STATES
 from beluga_nb.server.app import create_app
 from beluga_nb.session.session import Session
 from beluga_nb.store import pending
+from beluga_nb.store.format import RECORDS
 from beluga_nb.store.records import Store
 
 KILLS = 10
@@ -96,7 +97,7 @@ def test_a_grid_that_is_killed_ten_times_buys_its_cells_and_what_was_on_its_way(
             assert child.wait(60) == -9, "it came to its end before it was killed"
             lost = len(pending.calls(store)) - before
             assert lost <= AT_ONCE
-            recorded = len(list(store.entries()))
+            recorded = len(list(RECORDS.values(store)))
             assert recorded + len(pending.calls(store)) >= engine.bought.total(), kill
         done = subprocess.run(
             [sys.executable, "-c", RUN], cwd=tmp_path, env=environment, capture_output=True, text=True

@@ -20,7 +20,7 @@ from beluga_nb.config.keys import (
     random_key,
 )
 from beluga_nb.errors import SettingsError
-from beluga_nb.keyless import holds_key
+from beluga_nb.key_check import holds_key
 from beluga_nb.redaction import Secret
 
 KEY = "bapi_SENTINEL-SENTINEL-1234"

@@ -844,7 +844,9 @@ def test_through_the_app_the_answer_is_the_engines_own(engine, request_, respons
             answer = await client.post(PATH, json=asked | {"response_format": response_format})
             parsed = parse(answer.content)
             answers = [
-                item.answer(item.data or (await client.get(item.url)).content, "image/png")
+                ImagePayload(
+                    item.data or (await client.get(item.url)).content, "image/png", item.revised_prompt
+                )
                 for item in parsed.items
             ]
             name = answer.headers["x-beluga-engine"]

@@ -1,4 +1,4 @@
-"""The job queue: states, bounds, patience, cancellation; and no trace of what has ended."""
+"""The job queue: bounds, patience, cancellation; and no trace of what has ended."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ import pytest
 from beluga_nb.errors import APIConnectionError, APIStatusError, APITimeoutError, EngineError, RateLimitError
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Result
-from beluga_nb.server.jobs import JobQueue, advance
+from beluga_nb.server.jobs import JobQueue
 
 WHALE = Request(prompt="a whale", model="flux-2.0")
 FOX = Request(prompt="a fox", model="flux-2.0")
@@ -43,20 +43,11 @@ class Gate:
             self.left.set()
 
 
-def test_a_job_goes_from_queued_over_processing_to_completed():
-    async def states():
-        gate = Gate()
-        job = JobQueue(gate).submit(WHALE)
-        seen = [(job.state, job.progress)]
-        await gate.entered.wait()
-        seen.append((job.state, job.progress))
-        gate.opened.set()
-        result = await job.result()
-        return [*seen, (job.state, job.progress)], result
+def test_a_job_gives_what_the_engine_gives():
+    async def result():
+        return await JobQueue(instant).submit(WHALE).result()
 
-    seen, result = asyncio.run(states())
-    assert seen == [("queued", 0), ("processing", 0), ("completed", 100)]
-    assert result == asyncio.run(instant(WHALE))
+    assert asyncio.run(result()) == asyncio.run(instant(WHALE))
 
 
 def test_a_job_knows_its_request_and_has_an_id_of_its_own():
@@ -67,38 +58,6 @@ def test_a_job_knows_its_request_and_has_an_id_of_its_own():
     one, other = asyncio.run(jobs())
     assert one.request == WHALE
     assert one.id != other.id
-
-
-def test_an_engine_may_say_how_far_it_is():
-    async def progress():
-        event = asyncio.Event()
-
-        async def half(_):
-            advance(50)
-            event.set()
-            await asyncio.Event().wait()
-
-        job = JobQueue(half).submit(WHALE)
-        await event.wait()
-        return job.progress
-
-    assert asyncio.run(progress()) == 50
-
-
-def test_progress_never_passes_100_and_needs_no_job():
-    async def progress():
-        async def eager(_):
-            advance(80)
-            advance(80)
-            raise APIConnectionError("gone")
-
-        advance(50)
-        job = JobQueue(eager).submit(WHALE)
-        with pytest.raises(APIConnectionError):
-            await job.result()
-        return job.progress
-
-    assert asyncio.run(progress()) == 100
 
 
 def test_no_more_than_workers_are_with_the_engine():
@@ -194,10 +153,10 @@ def test_a_job_beyond_patience_fails_as_timed_out_and_stops_the_engine():
         job = JobQueue(gate, patience=0.01).submit(WHALE)
         with pytest.raises(APITimeoutError) as caught:
             await job.result()
-        return caught.value, job.state, gate.left.is_set()
+        return caught.value, gate.left.is_set()
 
-    error, state, left = asyncio.run(late())
-    assert (error.status, state, left) == (504, "failed", True)
+    error, left = asyncio.run(late())
+    assert (error.status, left) == (504, True)
     assert error.message == "The picture was not ready within 0.01 seconds."
 
 
@@ -232,11 +191,11 @@ def test_a_strangers_error_is_logged_and_its_text_kept_from_the_answer(caplog):
         job = JobQueue(stranger).submit(WHALE)
         with pytest.raises(EngineError) as caught:
             await job.result()
-        return caught.value, job.state
+        return caught.value
 
     with caplog.at_level(logging.ERROR):
-        error, state = asyncio.run(outcome())
-    assert (error.status, state) == (500, "failed")
+        error = asyncio.run(outcome())
+    assert error.status == 500
     assert "bapi_secret" not in str(error)
     assert "bapi_secret" in caplog.text
 
@@ -263,9 +222,9 @@ def test_cancelling_a_running_job_stops_the_engine():
         job.cancel()
         with pytest.raises(APIStatusError) as caught:
             await job.result()
-        return caught.value.code, job.state, gate.left.is_set()
+        return caught.value.code, gate.left.is_set()
 
-    assert asyncio.run(cancelled()) == ("cancelled", "cancelled", True)
+    assert asyncio.run(cancelled()) == ("cancelled", True)
 
 
 def test_cancelling_a_waiting_job_never_asks_the_engine_and_frees_its_place():
@@ -280,9 +239,9 @@ def test_cancelling_a_waiting_job_never_asks_the_engine_and_frees_its_place():
         third = queue.submit(WHALE)
         gate.opened.set()
         await asyncio.gather(first.result(), third.result())
-        return second.state, third.state, gate.most
+        return gate.most
 
-    assert asyncio.run(cancelled()) == ("cancelled", "completed", 1)
+    assert asyncio.run(cancelled()) == 1
 
 
 def test_a_job_that_is_cancelled_before_it_could_begin_is_cancelled_too():
@@ -292,9 +251,9 @@ def test_a_job_that_is_cancelled_before_it_could_begin_is_cancelled_too():
         job.cancel()
         with pytest.raises(APIStatusError):
             await job.result()
-        return job.state, queue.jobs
+        return queue.jobs
 
-    assert asyncio.run(cancelled()) == ("cancelled", set())
+    assert asyncio.run(cancelled()) == set()
 
 
 def test_cancelling_what_has_ended_changes_nothing():
@@ -302,10 +261,9 @@ def test_cancelling_what_has_ended_changes_nothing():
         job = JobQueue(instant).submit(WHALE)
         await job.result()
         job.cancel()
-        return job.state, await job.result()
+        return await job.result()
 
-    state, result = asyncio.run(ended())
-    assert (state, len(result)) == ("completed", 1)
+    assert len(asyncio.run(ended())) == 1
 
 
 def test_whoever_is_cancelled_while_waiting_has_waited_for_the_engines_clean_up():
@@ -317,9 +275,9 @@ def test_whoever_is_cancelled_while_waiting_has_waited_for_the_engines_clean_up(
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiter
-        return job.state, gate.left.is_set()
+        return gate.left.is_set()
 
-    assert asyncio.run(cancelled()) == ("cancelled", True)
+    assert asyncio.run(cancelled())
 
 
 def test_a_loop_that_ends_with_jobs_under_way_ends_without_a_word(caplog):

@@ -30,6 +30,7 @@ from beluga_nb.errors import APIStatusError, BelugaError, InvalidImageError, Out
 from beluga_nb.request import Request
 from beluga_nb.show.preview import preview
 from beluga_nb.store import pending
+from beluga_nb.store.format import RECORDS
 from beluga_nb.store.records import Store
 
 TOUCHES = {"open", "write", "flush", "fsync", "replace", "mkdir", "chmod", "unlink", "close"}
@@ -120,7 +121,7 @@ class Ledger:
 
     def look(self):
         """Check the store, as someone does who starts anew after the crash."""
-        entries = {entry.key: entry for entry in self.store.entries()}
+        entries = {entry.key: entry for entry in RECORDS.values(self.store)}
         paths = self.store.record_paths()
         assert [path.stem for path in paths] == sorted(entries), "a record is half written"
         for key, entry in entries.items():

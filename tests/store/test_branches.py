@@ -15,6 +15,7 @@ from beluga_nb.errors import APIStatusError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.session.session import Session
 from beluga_nb.store.forget import choose, forget
+from beluga_nb.store.format import RECORDS
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
@@ -95,7 +96,7 @@ def test_three_branches_and_many_cells_merge_too(repository):
     merged(repository, "one", "two")
     store = merged(repository, "one", "three")
     assert verify(store).problems == ()
-    assert len(list(store.entries())) == 16
+    assert len(list(RECORDS.values(store))) == 16
     for number in range(8):
         picture = store.read(replace(FOX, prompt=f"a fox {number}"), provider="wire")
         assert picture.recipe.created == MONDAY + 100 * max(0, number - 5)
@@ -197,7 +198,7 @@ def test_a_merged_record_is_forgotten_like_any_other(repository):
     repository.branch("two", lambda: record(store, created=MONDAY + 77))
     store = merged(repository, "one", "two")
     forget(store, choose(store, prompt="fox"))
-    assert not list(store.entries())
+    assert not list(RECORDS.values(store))
     assert not [name for name in everything(store.folder) if name.startswith(("records", "blobs"))]
 
 

@@ -16,6 +16,7 @@ from beluga_nb.engines.unrecorded import Unrecorded
 from beluga_nb.request import Request
 from beluga_nb.result import Preview
 from beluga_nb.store import pending
+from beluga_nb.store.format import RECORDS
 from beluga_nb.store.records import Store
 
 FOX = Request(prompt="a fox", model="flux-2.0")
@@ -85,7 +86,7 @@ def test_r33_six_processes_record_twelve_hundred_pictures_in_one_store_and_none_
     writers = [started(WRITER, tmp_path / "store", take, EACH) for take in takes]
     assert [printed(writer) for writer in writers] == [["[]"]] * WRITERS, "what they had to say"
     store = Store(tmp_path / "store")
-    entries = list(store.entries())
+    entries = list(RECORDS.values(store))
     assert len(entries) == len(store.record_paths()) == WRITERS * EACH
     for entry in entries:
         assert store.picture(entry).data == drawn(entry.request, entry.request.sample)
@@ -145,7 +146,7 @@ def test_two_branches_that_both_recorded_merge_and_all_is_read(repository):
     repository.commit()
     git("merge", "--quiet", "--no-edit", "theirs")
     assert git("status", "--porcelain") == ""
-    assert len(list(store.entries())) == len(store.record_paths()) == 5
+    assert len(list(RECORDS.values(store))) == len(store.record_paths()) == 5
     for request in (before, theirs, both, ours):
         assert replayed(store, request) == ask(drawing, request)
 
@@ -204,7 +205,7 @@ def test_a_hit_opens_no_file_but_its_own(tmp_path):
     store = Store(tmp_path / "store")
     recorded(store, n=60)
     [picture] = ask(drawing, FOX.slice(7)).pictures
-    [entry] = [one for one in store.entries() if one.request.sample == 7]
+    [entry] = [one for one in RECORDS.values(store) if one.request.sample == 7]
     own = {store.record_path(entry.key), *map(store.blob_path, entry.blobs)}
     *opened, sha256 = printed(started(HIT, store.folder))
     assert sorted(opened) == sorted(path.relative_to(store.folder).as_posix() for path in own)

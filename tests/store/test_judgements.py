@@ -10,6 +10,7 @@ from stores import everything, notebook, record
 
 from beluga_nb.errors import StoreError
 from beluga_nb.store.forget import choose, forget
+from beluga_nb.store.format import RECORDS
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
 from beluga_nb.store.scores import SCORES, Score, asked_of, read, write
@@ -212,7 +213,7 @@ def test_a_vote_that_is_cast_while_another_is_forgotten_is_kept(store, foxes):
 def judged(store, foxes, tmp_path):
     """A notebook of the cat alone; scores of all; votes on them, on another, and taken back."""
     shown = notebook(tmp_path / "cats.ipynb", record(store, "cats", n=2))
-    cats = [entry.image.sha256 for entry in store.entries() if entry.request.prompt == "cats"]
+    cats = [entry.image.sha256 for entry in RECORDS.values(store) if entry.request.prompt == "cats"]
     write(store, score(foxes[0]))
     for name in cats:
         write(store, Score(image=name, metric="sharpness", version="1", value=3))

@@ -24,6 +24,7 @@ from beluga_nb.errors import APIStatusError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import Preview
 from beluga_nb.store import pending, zips
+from beluga_nb.store.format import RECORDS
 from beluga_nb.store.notebooks import Notebook
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
@@ -115,7 +116,7 @@ def test_a_pack_holds_the_notebook_and_just_what_it_shows(store, whales):
 
 def labelled(store, words, colour):
     """The sheet of one picture with words on it, as a grid draws it."""
-    entry = next(each for each in store.entries() if each.preview)
+    entry = next(each for each in RECORDS.values(store) if each.preview)
     drawn = io.BytesIO()
     Image.new("RGB", (9, 9), colour).save(drawn, "PNG")
     part = Preview(store.blob(entry.preview), entry.preview.media_type)
@@ -161,7 +162,7 @@ def test_the_same_notebook_gives_the_same_bytes(store, whales, packed):
 def test_the_same_bytes_under_another_prompt_stay_at_home(store, tmp_path):
     (tmp_path / "a").mkdir()
     shown = record(store, "a fox")
-    [entry] = store.entries()
+    [entry] = RECORDS.values(store)
     other = replace(entry.recipe, request=replace(entry.request, prompt=SENTINEL))
     picture = replace(shown.pictures[0], recipe=other)
     store.write(picture, picture.preview, provider="wire")
@@ -322,7 +323,7 @@ def test_another_notebook_of_the_name_is_not_overwritten(packed, there):
 def test_another_recording_of_a_request_is_not_overwritten(packed, there):
     other = arrived(packed, there)
     path = other.record_paths()[0]
-    path.write_text(path.read_text().replace(next(other.entries()).image.sha256, "ab" * 32))
+    path.write_text(path.read_text().replace(next(RECORDS.values(other)).image.sha256, "ab" * 32))
     refused(packed, there, "1 of its requests are recorded here with another answer")
 
 
@@ -596,7 +597,7 @@ def test_what_a_cell_asks_for_and_does_not_show_is_packed_too(store, tmp_path, t
     packed = pack(store, path)
     assert packed.pictures == 2
     arriving = arrived(packed.path, there)
-    assert sorted(entry.request.prompt for entry in arriving.entries()) == [
+    assert sorted(entry.request.prompt for entry in RECORDS.values(arriving)) == [
         "a silent fox",
         "a silent fox",
         "a whale",

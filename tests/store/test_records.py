@@ -14,7 +14,7 @@ from beluga_nb.errors import APIStatusError, InvalidImageError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Preview, Recipe, Result
 from beluga_nb.store.codec import canonical_json
-from beluga_nb.store.format import key
+from beluga_nb.store.format import RECORDS, key
 from beluga_nb.store.records import Store
 
 FOX = Request(prompt="a fox", model="flux-2.0")
@@ -261,7 +261,7 @@ def test_every_format_keeps_its_bytes_and_its_suffix(store, kind, suffix):
 def test_reading_makes_nothing(store):
     assert read(store) is None
     assert store.has(FOX, provider="wire") is False
-    assert list(store.entries()) == []
+    assert list(RECORDS.values(store)) == []
     assert not store.folder.exists()
 
 
@@ -288,7 +288,7 @@ def test_bytes_of_no_known_format_are_kept_too(store):
 def test_all_records_are_listed_in_the_order_of_their_keys(store):
     for sample in range(5):
         store.write(one(FOX.slice(sample)), None, provider="wire")
-    listed = list(store.entries())
+    listed = list(RECORDS.values(store))
     assert len(listed) == 5
     assert [entry.key for entry in listed] == sorted(entry.key for entry in listed)
 
@@ -366,7 +366,7 @@ def test_two_processes_may_write_the_same_and_other_records_at_once(store):
         for sample in range(20):
             request = Request(prompt="a fox", model="flux-2.0", take=take, sample=sample)
             assert store.read(request, provider="wire") == one(request)
-    assert len(list(store.entries())) == 60
+    assert len(list(RECORDS.values(store))) == 60
     assert [path.name for path in store.folder.rglob("*.part")] == []
 
 
@@ -426,7 +426,7 @@ def test_r36_an_unreadable_record_is_named(written, data):
         read(written)
     assert "cannot be used: it is damaged" in caught.value.message
     assert f"records/{path.parent.name}/{path.name}" in caught.value.hint
-    assert list(written.entries()) == []
+    assert list(RECORDS.values(written)) == []
 
 
 def changed(store, *names, value):
@@ -480,7 +480,7 @@ def test_a_record_of_a_newer_version_is_left_alone(written):
     changed(written, "schema", value=2)
     with pytest.raises(StoreError, match="it has format 2, and this version reads 1"):
         read(written)
-    assert list(written.entries()) == []
+    assert list(RECORDS.values(written)) == []
 
 
 def test_a_record_that_is_a_folder_is_named(written):

@@ -28,6 +28,7 @@ from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, ImagePayload, IncompleteError, Preview, Result
 from beluga_nb.show.markup import bundle
 from beluga_nb.store import pending, sheets
+from beluga_nb.store.format import RECORDS
 from beluga_nb.store.nearest import nearest_recording
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
@@ -361,7 +362,7 @@ def test_an_error_is_neither_recorded_nor_changed(store):
     with pytest.raises(APIStatusError) as caught:
         ask(auto(refusing, store), FOX)
     assert caught.value is refused
-    assert list(store.entries()) == pending.calls(store) == []
+    assert list(RECORDS.values(store)) == pending.calls(store) == []
 
 
 def test_an_interrupt_after_the_answer_came_does_not_lose_it(store):
@@ -405,7 +406,7 @@ def test_a_declined_prompt_is_recorded_and_declined_again_without_asking(store):
         messages.append((str(caught.value), vars(caught.value)))
     assert messages[0] == messages[1] == messages[2]
     assert len(counting.requests) == 1
-    assert {(entry.request.sample, entry.image) for entry in store.entries()} == {(0, None), (1, None)}
+    assert {(entry.request.sample, entry.image) for entry in RECORDS.values(store)} == {(0, None), (1, None)}
 
 
 def test_a_declined_prompt_is_asked_again_as_a_new_take(store):
@@ -441,7 +442,7 @@ def test_pictures_beside_a_declined_one_are_replayed_with_it(store):
 def test_any_other_error_is_not_recorded(store, error):
     with pytest.raises(type(error)):
         ask(auto(failing_with(error), store), FOX)
-    assert list(store.entries()) == []
+    assert list(RECORDS.values(store)) == []
     assert ask(auto(drawing, store), FOX) == ask(drawing, FOX)
 
 
@@ -529,7 +530,7 @@ def test_what_had_arrived_of_a_stopped_call_is_recorded_and_the_rest_may_have_be
     drawn_result = ask(drawing, asked(3).slice(1))
     with pytest.raises(asyncio.CancelledError):
         ask(auto(stopped_in_the_middle, store), asked(3))
-    assert [entry.request.sample for entry in store.entries()] == [1]
+    assert [entry.request.sample for entry in RECORDS.values(store)] == [1]
     assert [call.why for call in pending.calls(store)] == ["It was interrupted."]
 
 

@@ -6,7 +6,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from beluga_nb.api.fetch import check_addresses, is_public, origin, picture_url
+from beluga_nb.api.addresses import check_addresses, is_public, origin, picture_url
 from beluga_nb.errors import InvalidImageError, InvalidResponseError
 from beluga_nb.images import is_truncated
 from beluga_nb.result import validate

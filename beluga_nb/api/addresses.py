@@ -1,16 +1,14 @@
-"""Which addresses of pictures may be fetched, and whether a body is complete: no answer is trusted."""
+"""Which addresses of pictures may be fetched: no answer is trusted."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.config.settings import LOOPBACK
 from beluga_nb.errors import InvalidResponseError
-from beluga_nb.images import is_picture, is_whole
 from beluga_nb.text import sanitize
 
 # IPv6, any spelling of IPv4 that a resolver accepts (127.1, 0x7f000001), or this machine.
@@ -28,8 +26,7 @@ def picture_url(url: str, base_url: str) -> str:
     """Return the absolute URL of a picture; raise `InvalidResponseError` for one that is not fetched.
 
     https from a host with a name, or the API's own origin; plain http and this machine's own addresses
-    only when the API itself is there (S20). What the name leads to is for
-    `check_addresses`.
+    only when the API itself is there (S20). What the name leads to is for `check_addresses`.
     """
     home = origin(base_url)
     try:
@@ -38,6 +35,7 @@ def picture_url(url: str, base_url: str) -> str:
     except ValueError:
         raise _unsafe(url) from None
     scheme, host, _ = there
+    # What stands before an @ makes one host look like another.
     if scheme not in {"https", "http"} or not host or "@" in urlsplit(whole).netloc:
         raise _unsafe(url)
     if not whole.isprintable() or " " in host:
@@ -93,64 +91,3 @@ def _unsafe(url: str) -> InvalidResponseError:
         f"The answer's picture lies at an address that is not fetched: {sanitize(shown, 120)}",
         "Pictures come over https. It may have been billed; ask the service for response_format b64_json.",
     )
-
-
-BLANKS = b"\xef\xbb\xbf\r\n\t "
-"""What may stand before the picture in a body: blanks, and a byte order mark."""
-
-
-def seems_complete(body: bytes) -> bool:
-    """Whether a body is a picture, JSON, HTML or server-sent events, with its end."""
-    bare = body.strip(BLANKS)
-    if bare[:1] in {b"{", b"["}:
-        outside = _outside_strings(bare)
-        return all(outside.count(opens) == outside.count(closes) for opens, closes in (b"{}", b"[]"))
-    if bare.startswith(_EVENTS):
-        return body.endswith((b"\n\n", b"\n\r\n", b"\r\r"))
-    return bare.endswith(b">") if bare[:1] == b"<" else is_whole(bare)
-
-
-_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_MOST_STRINGS = 200_000  # of JSON that are cut out
-_FEW_STRINGS = 1000  # that are skipped one by one, without copying the long ones
-
-
-def _outside_strings(text: bytes) -> bytes:
-    """Return JSON without its strings, or as it is where these are too many."""
-    quotes = text.count(b'"')
-    if quotes > 2 * _MOST_STRINGS:
-        return text
-    if quotes <= 2 * _FEW_STRINGS:
-        return b"".join(_around_strings(text))
-    if b"\\" in text and b'\\"' in text:  # the first test is faster
-        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return b"".join(text.split(b'"')[::2])
-
-
-def _around_strings(text: bytes) -> Iterator[bytes]:
-    end = -1
-    while (start := text.find(b'"', end + 1)) >= 0:
-        yield text[end + 1 : start]
-        if (end := end_of_string(text, start)) < 0:
-            return
-    yield text[end + 1 :]
-
-
-def end_of_string(text: str | bytes, start: int) -> int:
-    """Return where the JSON string that opens at `start` closes, or -1."""
-    signs: tuple[Any, Any] = ('"', "\\") if isinstance(text, str) else (b'"', 0x5C)
-    quote, backslash = signs
-    end = text.find(quote, start + 1)
-    while end >= 0:
-        first = end
-        while text[first - 1] == backslash:
-            first -= 1
-        if (end - first) % 2 == 0:
-            return end
-        end = text.find(quote, end + 1)
-    return -1
-
-
-def begins_with_picture(body: bytes) -> bool:
-    """Whether a body is a picture, in which no key is looked for: it would take long, and could spoil it."""
-    return is_picture(body[:64].lstrip(BLANKS))

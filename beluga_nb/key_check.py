@@ -30,7 +30,7 @@ class Watching(Protocol):
     def watch(self) -> None: ...
 
 
-def check(arguments: Mapping[str, object]) -> None:
+def check_no_key(arguments: Mapping[str, object]) -> None:
     """Raise `RequestError` where a key, in any form, stands in what would be sent, shown and stored."""
     for name, value in arguments.items():
         if any(map(holds_key, _texts([name, value]))):
@@ -44,7 +44,7 @@ def check(arguments: Mapping[str, object]) -> None:
             )
 
 
-def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+def refuses_keys(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
     """Make a method refuse keys before it reads its arguments, with a traceback that does not hold them.
 
     `values` are not checked here: they may be every variable of a notebook, most of them unused.
@@ -53,11 +53,12 @@ def keyless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
 
     @wraps(method)
     def checked(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        # By name, so that the error can say which argument it is.
         arguments = {**dict(zip(names, args, strict=False)), **kwargs}
         try:
             if isinstance(self, Watching):
                 self.watch()
-            check({name: value for name, value in arguments.items() if name != "values"})
+            check_no_key({name: value for name, value in arguments.items() if name != "values"})
             return method(self, *args, **kwargs)
         except RequestError as error:
             if error.code != _CODE:
@@ -80,6 +81,8 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(each)
 
 
+# By the prefixes that services give their keys: BelugAPI; OpenAI, Anthropic and Stripe; xAI, fal, Groq,
+# Replicate, Hugging Face, NVIDIA and Google.
 _SERVICES = re.compile(
     r"(?<![A-Za-z0-9])(?:(?P<ours>bapi_[A-Za-z0-9_-]{16,})"
     r"|(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"
@@ -89,9 +92,8 @@ _SERVICES = re.compile(
 
 def holds_key(text: str) -> bool:
     """Whether a key in use stands in a text, in any form, or what looks like the key of a service."""
-    return redact(text) is not text or any(map(_is_key, _SERVICES.finditer(printable(text))))
-
-
-def _is_key(found: re.Match[str]) -> bool:
+    if redact(text) is not text:
+        return True
+    found = _SERVICES.finditer(printable(text))
     # Without a digit, it is words that hyphens join.
-    return found["ours"] is not None or any(each.isdigit() for each in found[0])
+    return any(each["ours"] is not None or any(map(str.isdigit, each[0])) for each in found)
