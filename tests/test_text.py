@@ -133,6 +133,18 @@ def test_a_key_within_a_picture_in_base64_is_caught_where_it_stands_as_it_is(at,
         assert redacted == before + REDACTED.encode() + encoded[20 + at :] + b'"}'
 
 
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_key_that_stands_across_the_cut_around_a_picture_is_caught(end):
+    secret = Secret("0123456789abcdefghijklmnopqrstuvwxyzABCD", "a test")
+    encoded = base64.b64encode(b"\x89PNG\r\n\x1a\n\0" + bytes(60_000)).rstrip(b"=")
+    # Wherever the inside of the picture begins and ends, which is taken apart.
+    for at in range(20, 600, 7):
+        place = len(encoded) - at if end else at
+        data = b'{"b64_json": "' + encoded[:place] + secret.reveal().encode() + encoded[place:] + b'"}'
+        redacted = redact_bytes(data)
+        assert (redacted == data.replace(secret.reveal().encode(), REDACTED.encode())) is True, at
+
+
 FAR = {
     "zero width": "\u200b" * 40,
     "much zero width": "\u200b" * 300,
