@@ -28,12 +28,12 @@ from beluga_nb.hints import Hint
 from beluga_nb.images import SUFFIXES
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.merge import billed_first
-from beluga_nb.options import named_options
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result, causes
 from beluga_nb.runtime import Job, awaitable, blocking
+from beluga_nb.signatures import named_options
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.text import plural

@@ -125,7 +125,7 @@ def test_a_click_on_stop_that_comes_late_stops_no_other_call(panel, monkeypatch)
 
 
 def test_a_tile_without_a_picture_does_not_show_that_of_another():
-    tiles = Tiles(lambda number: None)
+    tiles = Tiles(print)
     tiles.show([Tile(Preview(b"a fox", "image/jpeg"), "a fox", "a fox")])
     tiles.show([Tile(None, "a cat", "a cat")])
     assert tiles.box.children[0].children[0].value == b""
