@@ -454,7 +454,9 @@ def _pictures(data: bytes, *, in_picture: bool) -> Iterator[tuple[int, int]]:
 
 
 def _ends_in_picture(data: bytes, *, in_picture: bool) -> bool:
-    """Whether data ends within a picture in base64."""
+    """Whether data ends within a picture in base64; where there is none, whether it would begin in one."""
+    if not data:
+        return in_picture
     return any(end == len(data) > start for start, end in _pictures(data, in_picture=in_picture))
 
 
