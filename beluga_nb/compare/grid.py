@@ -326,9 +326,9 @@ def _with_unknown(cause: BelugaError, errors: Iterable[BelugaError]) -> BelugaEr
     unknown = sum(error.may_be_billed for error in errors)
     if not unknown or cause.may_be_billed:
         return cause
-    told = copy(cause)  # The error of its own cell stays as it is.
-    told.hint = Hint(cause.hint, f" {plural(unknown, 'cell')} of this run may have been billed.")
-    return told
+    raised = copy(cause)  # The error of its own cell stays as it is.
+    raised.hint = Hint(cause.hint, f" {plural(unknown, 'cell')} of this run may have been billed.")
+    return raised
 
 
 def counts_of(states: Mapping[Cell, str]) -> dict[str, int]:
