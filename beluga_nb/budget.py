@@ -241,7 +241,7 @@ class Budget:
         """Raise `OverBudgetError` where requests together would go over the caps; reserve nothing."""
         with self._lock:
             self._catch_up()
-            self._fitting(requests, caps)
+            self._checked_cost(requests, caps)
 
     def save(self, request: Request, caps: Caps) -> None:
         """Count pictures that came from the store instead of being made again."""
@@ -277,7 +277,7 @@ class Budget:
             # Written first and then read back: so all processes decide alike, without a lock between them.
             for _ in range(_TRIES):  # again where another process was quicker
                 self._catch_up()
-                worst = self._fitting([request], caps)
+                worst = self._checked_cost([request], caps)
                 self._fitted[name] = False
                 self._write(_amount_of(request.n, worst).to_json() | {"id": name, "caps": _limits(caps)})
                 if self._fitted.pop(name):
@@ -375,7 +375,8 @@ class Budget:
         else:
             self._forget()  # another thread may have changed it
 
-    def _fitting(self, requests: Sequence[Request], caps: Caps) -> Decimal | None:
+    def _checked_cost(self, requests: Sequence[Request], caps: Caps) -> Decimal | None:
+        """Return what requests cost at worst, or None; raise `OverBudgetError` where that is over a cap."""
         # Without a cap nothing has to be counted together.
         if self._is_apart and (caps.images, caps.cost) != (None, None):
             raise StoreError(

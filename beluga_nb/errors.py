@@ -223,11 +223,11 @@ class EngineError(BelugaError):
     `outcome` is whether the request may have been billed: only "unknown" may. It is set where the request
     is sent (api/transport.py), and only read elsewhere. `temporary`: the same request may succeed a little
     later. `status`, `type`, `code`, `param` and `request_id` are what the service sent
-    (`answered`), or what the embedded server answers when an engine behind it raises this. `run` is the id of
-    the call, its `Idempotency-Key`. `addresses` are those of pictures that were made and did not arrive,
-    and `job` is the service's own name for the work that it has accepted. `sample` is the number of the
-    picture that it is about, if it is about one; `others` are the bad replies about the call's further
-    pictures where none arrived.
+    (`answered`), or what the embedded server answers when an engine behind it raises this. `idempotency_key`
+    is the id of the call. `addresses` are those of pictures that were made and did not arrive, and `job` is
+    the service's own name for the work that it has accepted. `sample` is the number of the picture that it is
+    about, if it is about one; `others` are the bad replies about the call's further pictures where none
+    arrived.
     """
 
     status: int

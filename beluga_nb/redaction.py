@@ -417,7 +417,8 @@ def _without_escapes(whole: _Reading) -> Iterator[_Reading]:
 
 def _keys_in(data: bytes, forms: _Forms, *, in_picture: bool = False) -> list[tuple[int, int]]:
     """Return from where to where keys stand in data, which may begin within a picture, in order and apart."""
-    insides = _insides_of_pictures(data, _overlap(forms), in_picture=in_picture) if forms else []
+    overlap = _overlap(forms)
+    insides = _insides_of_pictures(data, overlap, in_picture=in_picture) if forms else []
     if not insides:
         return _apart(span for reading in _readings(data) for span in reading.spans(forms))
     pieces, starts, cut, end = list[bytes](), [0], [0], 0
@@ -433,8 +434,9 @@ def _keys_in(data: bytes, forms: _Forms, *, in_picture: bool = False) -> list[tu
         for start, after in reading.spans(forms)
     ]
     for start, after in insides:
-        inside = data[start:after]
-        found += [(start + a, start + b) for form in forms if form.is_plain for a, b in form.spans(inside)]
+        # With what was left beside it: a key may stand across the cut.
+        first, picture = start - overlap, data[start - overlap : after + overlap]
+        found += [(first + a, first + b) for form in forms if form.is_plain for a, b in form.spans(picture)]
     return _apart(found)
 
 
@@ -483,7 +485,9 @@ def _pictures(data: bytes, *, in_picture: bool) -> Iterator[tuple[int, int]]:
 
 
 def _ends_in_picture(data: bytes, *, in_picture: bool) -> bool:
-    """Whether data ends within a picture in base64."""
+    """Whether data ends within a picture in base64; where there is none, whether it would begin in one."""
+    if not data:
+        return in_picture
     return any(end == len(data) > start for start, end in _pictures(data, in_picture=in_picture))
 
 

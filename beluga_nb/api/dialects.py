@@ -76,7 +76,7 @@ class Dialect:
         left += ["quality"] if request.quality and request.quality not in self.qualities else []
         notes = [f"{self.name} takes no {name}: {request.parameters[name]} is not sent." for name in left]
         word = self.qualities.get(request.quality or "", request.quality)
-        if word != request.quality and not left:
+        if word != request.quality:
             notes.append(f"quality {request.quality} is asked for as {word}, {self.name}'s word.")
         if (label := self._size(request).get("aspect_ratio")) and label != request.size:
             notes.append(f"size {request.size} is asked for as {label}, the nearest that {self.name} has.")

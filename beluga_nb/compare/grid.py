@@ -28,12 +28,12 @@ from beluga_nb.hints import Hint
 from beluga_nb.images import SUFFIXES
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.merge import billed_first
-from beluga_nb.options import named_options
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result, causes
 from beluga_nb.runtime import Job, awaitable, blocking
+from beluga_nb.signatures import named_options
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.text import plural
@@ -326,9 +326,9 @@ def _with_unknown(cause: BelugaError, errors: Iterable[BelugaError]) -> BelugaEr
     unknown = sum(error.may_be_billed for error in errors)
     if not unknown or cause.may_be_billed:
         return cause
-    told = copy(cause)  # The error of its own cell stays as it is.
-    told.hint = Hint(cause.hint, f" {plural(unknown, 'cell')} of this run may have been billed.")
-    return told
+    raised = copy(cause)  # The error of its own cell stays as it is.
+    raised.hint = Hint(cause.hint, f" {plural(unknown, 'cell')} of this run may have been billed.")
+    return raised
 
 
 def counts_of(states: Mapping[Cell, str]) -> dict[str, int]:

@@ -98,7 +98,7 @@ class _Scoring:
                 if value is not None:
                     known[key] = value
                 elif isinstance(sample.picture, MissingPicture):
-                    known[key] = _elsewhere(sample.picture)
+                    known[key] = sample.picture.error
                 else:
                     missing[key] = place
         self._check_can_measure(len(missing), len(rows))
@@ -152,15 +152,8 @@ class _Scoring:
 
 def _arguments(sample: Sample, with_recipe: bool) -> tuple[bytes, Recipe | None]:
     if isinstance(sample.picture, MissingPicture):
-        raise _elsewhere(sample.picture)
+        raise sample.picture.error
     return sample.picture.data, sample.picture.recipe if with_recipe else None
-
-
-def _elsewhere(picture: MissingPicture) -> Exception:
-    try:
-        return StoreError(f"{picture.image} is here.")
-    except StoreError as error:
-        return error
 
 
 def _scored(labels: Mapping[str, str], position: int, sha256: str, found: float | Exception) -> Scored:

@@ -39,7 +39,7 @@ class Look:
     band: float = 0.0
 
 
-# Where the look of a model that nobody has described may lie.
+# Where the look of a model without a description may lie.
 RANGES = {
     "contrast": (0.9, 1.3),
     "saturation": (0.7, 1.35),
@@ -58,7 +58,7 @@ RANGES = {
 
 @cache
 def look_of(model: str) -> Look:
-    """Return the look of a model; a model nobody has described gets one from its name."""
+    """Return the look of a model; one without a description gets one from its name."""
     known = table("looks.toml")
     if model not in known:
         stream = Stream(seed_of("look", model))

@@ -138,15 +138,15 @@ def tagged(image: Image.Image) -> Image.Image:
 
 def in_words(scene: Scene, reading: Reading) -> str:
     """Return what was understood of the prompt and what was not."""
-    said = [" ".join(t.text for t in reading.all("subject")[:1]) or scene.kind]
+    understood = [" ".join(t.text for t in reading.all("subject")[:1]) or scene.kind]
     places = ", ".join(dict.fromkeys(t.text for t in reading.all("setting")))
-    said.append(f"{scene.kind} ({places})" if places else scene.kind)
-    said += dict.fromkeys(
+    understood.append(f"{scene.kind} ({places})" if places else scene.kind)
+    understood += dict.fromkeys(
         t.text for t in reading.all("time", "weather", "medium", "mood", "material", "colour", "camera")
     )
-    said.append(f"palette {scene.palette.name}")
+    understood.append(f"palette {scene.palette.name}")
     without = dict.fromkeys(t.text for t in reading.terms if t.absent and t.tag != "unknown")
-    text = "procedural preview: " + " · ".join(said)
+    text = "procedural preview: " + " · ".join(understood)
     text += "".join(f"; without {word}" for word in without)
     return text + _strangers(reading.unknown)
 

@@ -147,9 +147,9 @@ def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:
     around: RGB | None = None
     nouns = ("subject", "setting", "unknown")
     terms = [t for t in reading.terms if not t.absent]
-    said = any(t.tag == "colour" for t in terms)
+    has_colour = any(t.tag == "colour" for t in terms)
     for at, term in enumerate(terms):
-        if term.tag != "colour" and (said or term.tag != "material"):
+        if term.tag != "colour" and (has_colour or term.tag != "material"):
             continue  # a red leather shoe is red
         noun = next((t.tag for t in terms[at + 1 :] if t.tag in nouns), "subject")
         if noun == "setting" and around is None:

@@ -111,7 +111,7 @@ class _Service:
         link = self._link(http) if response_format == "url" else None
         answer = _json(wire.result_to_json(result, link=link))
         answer.headers[wire.ENGINE_HEADER] = _header(result.recipe.engine)
-        answer.headers[wire.SIZE_HEADER] = _header(_size_said(asked, request))
+        answer.headers[wire.SIZE_HEADER] = _header(_size_words(asked, request))
         return answer
 
     async def _drawn(self, http: HttpRequest, request: Request) -> Result:
@@ -185,7 +185,7 @@ def _parsed(body: bytes) -> tuple[Request, str]:
         raise RequestError("The body is no JSON.", "Send an object with model and prompt.") from None
 
 
-def _size_said(asked: Request, request: Request) -> str:
+def _size_words(asked: Request, request: Request) -> str:
     size = request.size or catalog.DEFAULT_SIZE
     return size if asked.size is None or asked.size == size else f"{size}; requested={sanitize(asked.size)}"
 

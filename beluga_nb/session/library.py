@@ -69,11 +69,10 @@ class Library:
 
     def newest(self) -> Result | None:
         """Return the recorded pictures of the newest run that has some."""
-        from beluga_nb.store.runs import history
+        from beluga_nb.store.runs import runs
 
         settings = self.resources.settings()
-        runs = history(self.resources.store(settings)).runs
-        run = next((run for run in runs if run.count), None)
+        run = next((run for run in runs(self.resources.store(settings)) if run.count), None)
         return self._recalled(settings, run.name) if run else None
 
     def _recalled(self, settings: Settings, run: str) -> Result:

@@ -24,7 +24,6 @@ from beluga_nb.engines.own import own_engine
 from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.key_check import refuses_keys
-from beluga_nb.options import named_options
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.result import Engine, Result
@@ -37,6 +36,7 @@ from beluga_nb.session.resources import Resources
 from beluga_nb.session.serving import Serving
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import small
+from beluga_nb.signatures import named_options
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server

@@ -64,9 +64,12 @@ def _is_small(kept: Preview) -> bool:
     if len(kept.data) > HEAVIEST:
         return False
     try:
-        return max(size_of(kept.data)) <= EDGE and bool(shared(kept.data))
+        is_small = max(size_of(kept.data)) <= EDGE
+        if is_small:
+            shared(kept.data)  # raises where it cannot be decoded
     except InvalidImageError:
         return False
+    return is_small
 
 
 def _empty(picture: Picture) -> Preview:

@@ -206,7 +206,12 @@ def orphans(store: Store) -> list[Path]:
 
 def answers(store: Store, run: str) -> list[Path]:
     """Return the files that hold what arrived of a call's answers, the newest first."""
-    return sorted((path for path in _answers(store) if path.name.startswith(f"{run}-")), reverse=True)
+    kept = (path for path in _answers(store) if path.name.startswith(f"{run}-"))
+    return sorted(kept, key=_number, reverse=True)
+
+
+def _number(answer: Path) -> int:
+    return int(answer.name[_ID_LENGTH + 1 :].partition(".")[0])
 
 
 def _answers(store: Store) -> list[Path]:

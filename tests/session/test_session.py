@@ -25,6 +25,7 @@ from beluga_nb.errors import (
 from beluga_nb.request import Request
 from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
+from beluga_nb.store import pending
 
 
 @pytest.fixture
@@ -556,6 +557,16 @@ def test_the_newest_result_may_be_one_of_a_grid(local):
     local.generate("a dog")
     grid = local.grid("a {{animal}}", animal=["cat"]).run()
     assert local.last() == grid["cat"]
+
+
+def test_the_newest_result_is_found_behind_any_number_of_calls_without_one(local, tmp_path):
+    result = local.generate("a fox")
+    store = local.store.open()
+    for number in range(51):
+        run = f"3f2a9c1e-0000-4000-8000-{number:012}"
+        asked = Request(prompt="a lost fox", model="flux-2.0", idempotency_key=run)
+        pending.mark_unknown(store, pending.begin(store, asked, provider="wire"), "The connection broke.")
+    assert Session(environ={}, folder=tmp_path).last() == result
 
 
 def test_each_notebook_is_verified_with_the_store_of_its_own_folder(local, shown, tmp_path):

@@ -128,6 +128,16 @@ def test_the_marks_of_a_picture_stay_with_it(store):
     assert result.recipe.procedural, "a local preview stays one"
 
 
+def test_of_many_answers_of_a_call_the_newest_comes_first(store):
+    run = "3f2a9c1e-0000-4000-8000-000000000000"
+    folder = store.folder / "pending"
+    folder.mkdir(parents=True)
+    names = [f"{run}-{number}.answer" for number in (11, 10)] + [f"{run}-9.answer.part", f"{run}-1.answer"]
+    for name in names:
+        (folder / name).write_bytes(b"HTTP/1.1 200 \r\n\r\n")
+    assert [path.name for path in pending.answers(store, run)] == names
+
+
 def test_a_call_without_an_address_is_written_as_before(store):
     async def broken(request):
         raise OutcomeUnknownError("The provider failed.")

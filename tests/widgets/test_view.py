@@ -14,12 +14,13 @@ from nbconvert import HTMLExporter, MarkdownExporter
 from needed import needed
 
 from beluga_nb.errors import APIStatusError
-from beluga_nb.result import ImagePayload, Result
+from beluga_nb.result import ImagePayload, Preview, Result
 from beluga_nb.show.widget import WIDGET
 from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
 from beluga_nb.widgets.state import Work
+from beluga_nb.widgets.view.tiles import Tile, Tiles
 
 CELL = "Its cell (copy it if none appeared)"
 
@@ -107,6 +108,27 @@ def test_a_line_for_each_call_says_how_many_pictures_have_arrived(panel):
         (2, 3, "gpt-image-2: 2 of 3 pictures, 9 s, “a <fox>”"),
         (0, 1, "flux-2.0: 0 of 1 picture, 0 s, “a whale”"),
     ]
+
+
+def test_a_click_on_stop_that_comes_late_stops_no_other_call(panel, monkeypatch):
+    first, second = Work(1, "a fox", "flux-2.0", 1), Work(2, "a cat", "flux-2.0", 1)
+    panel.state.work = (first, second)
+    [lines] = [each for each in all_widgets(panel) if "beluga-work" in getattr(each, "_dom_classes", ())]
+    buttons = [row.children[-1] for row in lines.children]
+    stopped = []
+    monkeypatch.setattr(panel.controller, "stop", stopped.append)
+    panel.state.work = (second,)  # the first has ended when the click arrives
+    buttons[0].click()
+    assert stopped == []
+    buttons[1].click()
+    assert stopped == [2]
+
+
+def test_a_tile_without_a_picture_does_not_show_that_of_another():
+    tiles = Tiles(print)
+    tiles.show([Tile(Preview(b"a fox", "image/jpeg"), "a fox", "a fox")])
+    tiles.show([Tile(None, "a cat", "a cat")])
+    assert tiles.box.children[0].children[0].value == b""
 
 
 def test_every_control_has_a_name(panel):

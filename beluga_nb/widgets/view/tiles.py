@@ -51,6 +51,8 @@ class _TileWidget:
     def show(self, tile: Tile) -> None:
         if tile.preview:
             put(self._image, tile.preview)
+        else:  # the widget may still hold the picture of another tile
+            self._image.value = b""
         self._button.description, self._button.tooltip = tile.caption, tile.words
         if tile.chosen:
             self.box.add_class("beluga-chosen")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import ipywidgets as widgets
 
 from beluga_nb.text import plural, sanitize
@@ -26,26 +24,35 @@ class WorkList:
         state.observe(lambda _: self._show(), "work")
 
     def _show(self) -> None:
-        work = self._state.work
-        while len(self._rows) < len(work):
-            self._add_row()
-        for row, each in zip(self._rows, work, strict=False):
-            row.show(each)
-        self.box.children = tuple(row.box for row in self._rows[: len(work)])
+        calls = {each.number: each for each in self._state.work}
+        for row in self._rows:
+            row.number = row.number if row.number in calls else None
+        # A call keeps its row: a click on Stop must not reach the call that moves up when another ends.
+        rows = {row.number: row for row in self._rows if row.number is not None}
+        for number, each in calls.items():
+            if number not in rows:
+                rows[number] = self._free_row()
+            rows[number].show(each)
+        self.box.children = tuple(rows[number].box for number in calls)
 
-    def _add_row(self) -> None:
+    def _free_row(self) -> _Row:
+        return next((row for row in self._rows if row.number is None), None) or self._add_row()
+
+    def _add_row(self) -> _Row:
         row = _Row()
-        row.stop.on_click(partial(self._stop, len(self._rows)))
+        row.stop.on_click(lambda _: self._stop(row))
         self._rows.append(row)
+        return row
 
-    def _stop(self, place: int, _: object) -> None:
+    def _stop(self, row: _Row) -> None:
         # The call may have ended between the click and its message.
-        if place < len(self._state.work):
-            self._controller.stop(self._state.work[place].number)
+        if row.number is not None:
+            self._controller.stop(row.number)
 
 
 class _Row:
     def __init__(self) -> None:
+        self.number: int | None = None  # of the call that it shows
         self._bar = widgets.IntProgress(layout={"width": "90px"})
         self._label = widgets.Label(layout={"flex": "1 1 auto"})
         self.stop = widgets.Button(description="Stop", layout={"width": "auto"})
@@ -54,6 +61,7 @@ class _Row:
         self.box.add_class("beluga-row")
 
     def show(self, work: Work) -> None:
+        self.number = work.number
         self._bar.max, self._bar.value = max(1, work.asked), work.arrived
         self._label.value = _words(work)
         self.stop.tooltip = f"Stop “{sanitize(work.prompt, 60)}”"

@@ -7,8 +7,8 @@ from typing import TypedDict, Unpack
 
 import pytest
 
-from beluga_nb.options import named_options
 from beluga_nb.session.session import Session
+from beluga_nb.signatures import named_options
 
 
 class Drinks(TypedDict, total=False):
