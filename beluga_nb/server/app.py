@@ -182,7 +182,7 @@ def _parsed(body: bytes) -> tuple[Request, str]:
     except BelugaError:
         raise
     except (ValueError, RecursionError):
-        raise RequestError("The body is no JSON.", "Send an object with model and prompt.") from None
+        raise RequestError("The body is not valid JSON.", "Send an object with model and prompt.") from None
 
 
 def _size_said(asked: Request, request: Request) -> str:

@@ -116,7 +116,7 @@ class Controller:
         own = [each for each in self.data.models() if each.id == state.model and each not in fitting]
         state.models = (*own, *fitting)  # a search never hides the chosen model
         if not fitting:
-            state.message = f"No model has “{sanitize(state.search, 60)}” in its id, name or provider."
+            state.message = f"No model matches “{sanitize(state.search, 60)}” in its id, name or provider."
 
     def _model_changed(self, name: str) -> None:
         self._choose_model(name)
@@ -346,7 +346,7 @@ class Controller:
             return False
         if not name.isidentifier() or keyword.iskeyword(name):
             self._show_error(
-                RequestError(f"'{sanitize(name, 40)}' is no name of a variable.", "For example: whale")
+                RequestError(f"'{sanitize(name, 40)}' is not a valid variable name.", "For example: whale")
             )
             return False
         self._names[name] = piece.alone

@@ -57,7 +57,7 @@ def test_an_empty_cell_takes_its_prompt_from_the_line():
 
 def test_the_output_is_the_name_of_a_variable():
     assert parse("-o whale a whale").output == "whale"
-    with pytest.raises(RequestError, match="'my whale' is no name for a variable"):
+    with pytest.raises(RequestError, match="'my whale' is not a valid variable name"):
         parse('-o "my whale" a whale')
 
 
@@ -184,7 +184,7 @@ def test_open_in_a_cell_begins_a_prompt():
 def test_words_after_the_options_of_a_command_are_an_error_and_no_picture():
     with pytest.raises(RequestError) as caught:
         parse("serve --stop it")
-    assert caught.value.message == "'it' is no option of %beluga serve."
+    assert caught.value.message == "'it' is not an option of %beluga serve."
     assert caught.value.hint == "For a picture of it all: %beluga -- serve …"
 
 
@@ -257,7 +257,7 @@ def test_a_command_may_take_words(line, command, words, options):
 
 def test_the_output_of_a_command_is_the_name_of_a_variable():
     assert parse("history -o fox 6611bcbd") == CommandCall("history", ("6611bcbd",), {}, "fox")
-    with pytest.raises(RequestError, match="'my fox' is no name for a variable"):
+    with pytest.raises(RequestError, match="'my fox' is not a valid variable name"):
         parse('history -o "my fox" 6611bcbd')
 
 
@@ -298,9 +298,9 @@ def test_after_two_dashes_and_in_a_cell_every_command_is_a_prompt(name):
 @pytest.mark.parametrize(
     ("line", "first", "second"),
     [
-        ("verify my whales.ipynb", "'my whales.ipynb' is no option of %beluga verify.", "stand in quotes"),
+        ("verify my whales.ipynb", "'my whales.ipynb' is not an option of %beluga verify.", "in quotes"),
         ("forget 6611 --yse", "No option '--yse'.", "Did you mean '--yes'?"),
-        ("forget --all of it", "'of it' is no option of %beluga forget.", "%beluga -- forget …"),
+        ("forget --all of it", "'of it' is not an option of %beluga forget.", "%beluga -- forget …"),
         ("history --limit many", "--limit is 'many'.", "Give a whole number"),
         ("pack whales.ipynb --into x", "No option '--into'.", "%beluga --help lists them"),
         ("pack", "%beluga pack takes one file.", "%beluga --help shows how it is named."),

@@ -184,8 +184,8 @@ def test_recordings_whose_mark_is_lost_replay_and_nothing_is_written_or_removed_
                 [(b"x", "image/png")], {}
             )
         assert str(failed.value) == (
-            "The folder folder is no store: it holds files and no store.json, so beluga_nb has not made it."
-            " Nothing was written or removed there.\n"
+            "The folder folder is not a store: it holds files and no store.json, so "
+            "beluga_nb has not made it. Nothing was written or removed there.\n"
             "Set BELUGA_STORE to an empty or a new folder, or bring store.json back (git checkout)."
         )
     assert state(store.folder) == before
