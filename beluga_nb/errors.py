@@ -163,7 +163,7 @@ class ImpossibleCombinationError(RequestError):
         verb = "is" if count == 1 else "are"
         super().__init__(
             f"{count} of {plural(total, 'combination')} {verb} impossible:{lines}",
-            "Nothing was sent. Take these values away, or ask for them in a grid of their own.",
+            "Nothing was sent. Remove these values, or request them in a separate grid.",
         )
 
 

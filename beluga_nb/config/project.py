@@ -312,7 +312,7 @@ def _read(path: Path, file: str) -> dict[str, object]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
-            f"{file} cannot be read: {sanitize(str(reason), 200)}", "Mend it or remove it."
+            f"{file} cannot be read: {sanitize(str(reason), 200)}", "Correct or remove it."
         ) from None
 
 

@@ -233,7 +233,7 @@ class Settings:
     def endpoint(self, name: str) -> EndpointConfig:
         """Return the endpoint of that name; raise `UnknownNameError` where there is none."""
         if name not in self.endpoints:
-            hint = "Servers are named in beluga.toml, as [endpoints.lab]."
+            hint = "Define it in beluga.toml under [endpoints.lab]."
             raise UnknownNameError("endpoint", name, self.endpoints, hint=hint)
         return self.endpoints[name]
 

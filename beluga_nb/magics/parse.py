@@ -337,7 +337,7 @@ def _option(flag: str, table: Sequence[Option]) -> Option:
             flag,
             # A long flag is never a slip for a short one, though both may hold the same letter.
             [each for each in by_flag if (len(each) > 2) == (len(flag) > 2)],
-            hint="%beluga --help lists them; put -- before a prompt that starts with a dash.",
+            hint="%beluga --help lists all options; put -- before a prompt that starts with a dash.",
         ) from None
 
 

@@ -104,7 +104,7 @@ def choose(
         )
     if not (names or older is not None or prompt or everything):
         raise RequestError(
-            "Nothing says what to forget.",
+            "No recordings were selected.",
             Hint(
                 "Name runs, or give ",
                 *(Remedy("older", "90d"), ", ", Remedy("prompt", "TEXT"), " or ", Remedy("everything"), "."),

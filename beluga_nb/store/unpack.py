@@ -193,7 +193,7 @@ def _write(contents: _Contents, zipped: zipfile.ZipFile, store: Store, into: Pat
     try:
         store.put(blobs, {store.folder / file.place: file.data for file in contents.files})
     except StoreError as error:
-        raise StoreError(error.message, "Mend the folder, or set BELUGA_STORE, and unpack again.") from None
+        raise StoreError(error.message, "Repair the folder, or set BELUGA_STORE, and unpack again.") from None
     _write_new(into, contents.notebook, contents.cells)
 
 

@@ -392,7 +392,7 @@ class Controller:
         rest = tuple(each for each in self.state.compared if each is not piece)
         if len(rest) == comparison.MOST:
             self._show_error(
-                RequestError("Four pictures are compared at most.", "Take one out of the comparison.")
+                RequestError("Four pictures are compared at most.", "Remove one from the comparison.")
             )
             return
         self.state.compared = rest if piece in self.state.compared else (*rest, piece)

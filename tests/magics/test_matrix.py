@@ -81,7 +81,7 @@ MATRIX = [
     ("%beluga alias nobody=", "UnknownNameError", "No alias 'nobody'.", "%beluga alias"),
     ("%beluga sizes -m flux2", "UnknownNameError", "No model 'flux2'.", "Did you mean 'flux-2.0'?"),
     ("%beluga last", "RequestError", "There is no picture yet.", "Ask for one"),
-    ("%beluga login", "SettingsError", "No key can be typed here.", "Set BELUGA_API_KEY"),
+    ("%beluga login", "SettingsError", "This environment cannot ask for a key.", "Set BELUGA_API_KEY"),
     ("%beluga open gone.png", "MetadataError", "There is no file", "."),
     ("%beluga history 0123abcd", "RequestError", "There is no run", "%beluga history lists all runs."),
     (

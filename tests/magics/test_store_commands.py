@@ -98,7 +98,7 @@ def test_where_nobody_can_be_asked_nothing_is_forgotten_without_yes(kernel):
 @pytest.mark.parametrize(
     ("cell", "first", "second"),
     [
-        ("%beluga forget", "RequestError: Nothing says what to forget.", "--older 90d"),
+        ("%beluga forget", "RequestError: No recordings were selected.", "--older 90d"),
         ("%beluga forget 1234", "RequestError: There is no run '1234'.", "%beluga history lists all runs."),
         ("%beluga history -o fox", "RequestError: One run can be brought back.", "6611bcbd3494"),
         ("%beluga history --since today", "RequestError: 'today' is not a date.", "2026-11-22"),

@@ -126,7 +126,7 @@ def test_pack_and_unpack(folder):
         (["verify", "--fast"], "unrecognized arguments: --fast"),
         (["history", "--limit", "0"], "'0' is not a whole number of at least 1"),
         (["history", "--since", "today"], "'today' is not a date."),
-        (["forget"], "Nothing says what to forget."),
+        (["forget"], "No recordings were selected."),
         (["forget", "--older", "old"], "'old' is not an age."),
         (["forget", "ffff0000"], "There is no run 'ffff0000'."),
         (["pack"], "the following arguments are required: NOTEBOOK"),
