@@ -426,7 +426,7 @@ def test_s13_plain_http_is_for_this_machine_only(tmp_path):
         ("[endpoints.lab]\nown = true", "No part of the endpoint lab 'own'."),
         ('[endpoints.local]\nbase_url = "https://lab.example/v1"', "'local' is not a valid endpoint name."),
         ('[endpoints."a.b"]\nbase_url = "https://lab.example/v1"', "'a.b' is not a valid endpoint name."),
-        ("[endpoints.lab]\nbase_url = 7", "The base_url of the endpoint lab is no text."),
+        ("[endpoints.lab]\nbase_url = 7", "The base_url of the endpoint lab is not a string."),
         ("[endpoints.lab]\ntimeout = -1", "The timeout of the endpoint lab is -1."),
         ('[endpoints.lab]\nbase_url = "ftp://lab.example"', "The base URL is not an http or https URL."),
     ],

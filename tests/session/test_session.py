@@ -503,7 +503,7 @@ def test_a_key_that_is_typed_is_used_and_shown_nowhere(tmp_path, messages):
 
 def test_where_nobody_can_type_a_login_says_what_to_do_instead(tmp_path):
     session = Session(environ={}, folder=tmp_path, hidden=lambda _: None)
-    with pytest.raises(SettingsError, match=r"No key can be typed here\.\nSet BELUGA_API_KEY"):
+    with pytest.raises(SettingsError, match=r"This environment cannot ask for a key\.\nSet BELUGA_API_KEY"):
         session.login()
 
 
