@@ -441,7 +441,7 @@ def test_whatever_can_be_awaited_is_an_engine(kind, depth, tmp_path):
 
 @pytest.mark.parametrize("use", [Session, lambda provider: Session().use(None, provider=provider)])
 def test_a_name_without_an_engine_is_refused(use):
-    with pytest.raises(SettingsError, match="there is no engine") as caught:
+    with pytest.raises(SettingsError, match="no engine is given") as caught:
         use(provider="mine")
     assert len(caught.value.lines()) == 2
 
@@ -476,7 +476,7 @@ def test_an_array_says_how_to_make_an_image_of_it():
     array = numpy.zeros((8, 8, 3), "uint8")
     for answers in ([array], array, Image.fromarray(array), b"bytes"):
         with pytest.raises(
-            InvalidImageError, match=r"is no .*\nGive a list of PIL images or bytes: .Image.fromarray"
+            InvalidImageError, match=r"is not a .*\nGive a list of PIL images or bytes: .Image.fromarray"
         ):
             Result.of(Request(prompt="a fox", model="m"), answers, engine="x")
 

@@ -547,6 +547,6 @@ def test_a_mark_that_a_link_borrows_from_another_store_is_no_mark(tmp_path, what
     fill(store.folder, {f"records/ab/{'ab' * 32}.json": b'{"image": null}', "thesis": b"x"})
     (store.folder / "store.json").symlink_to(other.folder / "store.json")
     before = state(store.folder)
-    with pytest.raises(StoreError, match="is no store"):
+    with pytest.raises(StoreError, match="is not a store"):
         WRITERS[what](store)
     assert state(store.folder) == before
