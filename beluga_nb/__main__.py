@@ -24,7 +24,7 @@ def main(words: Sequence[str]) -> int:
     name, *rest = words
     commands = commands_on(Surface.TERMINAL)
     if name not in commands:
-        print(f"{PROGRAM}: no command '{name}'; there are: {', '.join(commands)}", file=sys.stderr)
+        print(f"{PROGRAM}: no command '{name}'; available: {', '.join(commands)}", file=sys.stderr)
         return USAGE_ERROR
     if program := commands[name].program:
         status: int = function(program)(rest)

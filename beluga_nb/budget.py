@@ -58,7 +58,9 @@ class Prices:
         """
         # Not isinstance: a datetime is a date too, and its time would be shown.
         if not isinstance(given, Mapping) or type(given.get("date")) is not datetime.date:
-            raise SettingsError("The setting prices has no date.", "Say when you looked: date = 2026-11-01")
+            raise SettingsError(
+                "The setting prices has no date.", "Add the date of the prices: date = 2026-11-01"
+            )
         table = {model: _by_quality(model, price) for model, price in given.items() if model not in _HEAD}
         currency = sanitize(str(given.get("currency", "USD")), 12)
         return cls(date=given["date"], currency=currency, table=table)

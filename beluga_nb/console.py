@@ -75,8 +75,8 @@ def check_yes(answer: bool | None, *, unasked: str, declined: str, nothing: str)
     """Raise `NotConfirmedError` unless the answer is yes; None means that the user could not be asked."""
     if answer is None:
         raise NotConfirmedError(
-            f"{unasked}, and no question can be asked here.",
-            Hint("Say so in advance: ", Remedy("yes"), f". {nothing}"),
+            f"{unasked}, and this environment cannot ask for confirmation.",
+            Hint("Confirm with ", Remedy("yes"), f". {nothing}"),
         )
     if not answer:
         raise NotConfirmedError(declined, nothing)

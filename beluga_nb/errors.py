@@ -123,7 +123,7 @@ class RequestError(BelugaError, ValueError):
 
 
 class UnknownNameError(RequestError):
-    """A name that does not exist; `nearest` is the one that was probably meant."""
+    """A name, or a value `of` a setting, that does not exist; `nearest` is probably what was meant."""
 
     def __init__(
         self,
@@ -131,6 +131,7 @@ class UnknownNameError(RequestError):
         name: str,
         choices: Iterable[str],
         *,
+        of: str = "",
         hint: str = "",
         param: str | None = None,
         code: str | None = None,
@@ -139,8 +140,10 @@ class UnknownNameError(RequestError):
         self.choices = tuple(choices)
         self.nearest = nearest(name, self.choices)
         question = f"Did you mean '{self.nearest}'? " if self.nearest else ""
-        advice = hint or f"There are: {', '.join(self.choices)}."
-        super().__init__(f"No {kind} '{sanitize(name, 80)}'.", Hint(question, advice), param=param, code=code)
+        advice = hint or f"Available: {', '.join(self.choices)}."
+        suffix = f" for {of}" if of else ""
+        message = f"No {kind} '{sanitize(name, 80)}'{suffix}."
+        super().__init__(message, Hint(question, advice), param=param, code=code)
 
 
 class NotConfirmedError(RequestError):
@@ -160,7 +163,7 @@ class ImpossibleCombinationError(RequestError):
         verb = "is" if count == 1 else "are"
         super().__init__(
             f"{count} of {plural(total, 'combination')} {verb} impossible:{lines}",
-            "Nothing was sent. Take these values away, or ask for them in a grid of their own.",
+            "Nothing was sent. Remove these values, or request them in a separate grid.",
         )
 
 

@@ -70,6 +70,7 @@ ACTIONS: Mapping[str, Words] = {
     ),
     "aliases": Words("Session.settings().aliases", "%beluga alias"),
     "status": Words("Session.status()", "%beluga status"),
+    "history": Words("Session.store.history()", "%beluga history", terminal="python -m beluga_nb history"),
     "login": Words("Session.login()", "%beluga login"),
     "stop serving": Words("Session.stop_serving()", "%beluga serve --stop"),
 }

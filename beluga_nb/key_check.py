@@ -38,7 +38,7 @@ def check_no_key(arguments: Mapping[str, object]) -> None:
             raise RequestError(
                 f"{f'The {name}'.replace('_', ' ') if is_named else 'A label of the grid'}"
                 " holds a key, or what looks like one; nothing was sent.",
-                "Remove it, clear the cell's outputs, and make a new key: this one stands in the notebook.",
+                "Remove it, clear the cell's outputs, and make a new key: this one is in the notebook.",
                 param=name if is_named else None,
                 code=_CODE,
             )

@@ -71,7 +71,7 @@ def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> 
         if stat.S_ISDIR(found):
             raise NotPlainFileError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(found):
-            raise NotPlainFileError(errno.EINVAL, "it is no plain file")
+            raise NotPlainFileError(errno.EINVAL, "it is not a regular file")
         return FileIO(descriptor, "rb" if flags == os.O_RDONLY else "r+b")
     except BaseException:
         os.close(descriptor)

@@ -290,7 +290,7 @@ class Result(Sequence["Image"]):
         """Build the result of `request` from pictures in the order of its samples.
 
         Each is a PIL image, which becomes a PNG, or the bytes of a PNG, JPEG or WebP, which stay as they are.
-        `engine` is the name of what made them. Raises `InvalidImageError` for what is no picture.
+        `engine` is the name of what made them. Raises `InvalidImageError` for what is not a picture.
         """
         pictures = tuple(
             Picture(
@@ -425,7 +425,7 @@ _PICTURES = "Give a list of PIL images or bytes: [Image.fromarray(array)]."
 def _each(answers: object) -> Iterable[object]:
     if isinstance(answers, bytes | str) or not isinstance(answers, Iterable):  # a single picture
         raise InvalidImageError(
-            f"An object of the type {type(answers).__name__} is no list of pictures.", _PICTURES
+            f"An object of the type {type(answers).__name__} is not a list of pictures.", _PICTURES
         )
     return answers
 
@@ -438,7 +438,9 @@ def _answer(picture: object) -> ImagePayload:
     from PIL.Image import Image  # Lazy import: a replay needs no Pillow.
 
     if not isinstance(picture, Image):
-        raise InvalidImageError(f"An object of the type {type(picture).__name__} is no picture.", _PICTURES)
+        raise InvalidImageError(
+            f"An object of the type {type(picture).__name__} is not a picture.", _PICTURES
+        )
     try:
         return ImagePayload(encode(picture, "PNG"))
     except (OSError, ValueError) as error:

@@ -71,8 +71,9 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     """
     import difflib  # Lazy import: this module is loaded with the extension.
 
-    by_fold = {choice.casefold(): choice for choice in choices}
-    close = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.5)
+    # All long options begin with dashes, which would make them seem alike.
+    by_fold = {choice.casefold().lstrip("-"): choice for choice in choices}
+    close = difflib.get_close_matches(name.casefold().lstrip("-"), by_fold, n=1, cutoff=0.5)
     return by_fold[close[0]] if close else None
 
 

@@ -29,7 +29,7 @@ def load_json(data: bytes | str, joined: Callable[[list[tuple[str, Any]]], Any] 
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)

@@ -54,7 +54,7 @@ def request_from_json(body: object) -> tuple[Request, str]:
     Unknown keys are accepted (SDKs send them), and null means "not set".
     """
     if not isinstance(body, Mapping):
-        raise RequestError("The body is no JSON object.", "Send an object with model and prompt.")
+        raise RequestError("The body is not a JSON object.", "Send an object with model and prompt.")
     given = {name: value for name, value in body.items() if value is not None}
     for name in ("model", "prompt"):
         if name not in given:
@@ -107,7 +107,7 @@ def models_from_json(text: bytes) -> list[catalog.Model]:
     """
     listed = body.get("data") if isinstance(body := _parsed(text), Mapping) else None
     if not isinstance(listed, list):
-        raise InvalidResponseError("The answer is no list of models.")
+        raise InvalidResponseError("The answer is not a list of models.")
     return [_model(each) for each in listed if isinstance(each, Mapping) and _word(each.get("id"))]
 
 
@@ -260,7 +260,7 @@ def error_from_json(status: int, headers: Mapping[str, str], text: bytes) -> Eng
         message = (
             f"The base URL redirects to {_host(headers)}; redirects are not followed."
             if status >= 300
-            else f"The service answered with the status {status}, which is no answer to a request."
+            else f"The service answered with the status {status}, which does not answer a request."
         )
     return _error_of(status, message, retry_after(headers), fields)
 

@@ -259,7 +259,7 @@ def test_an_unknown_quality_is_refused(quality):
     with pytest.raises(UnknownNameError) as caught:
         canonical(asked(quality=quality))
     assert caught.value.message == f"No quality '{quality}'."
-    assert caught.value.hint.endswith("There are: standard, hd.")
+    assert caught.value.hint.endswith("Available: standard, hd.")
     assert caught.value.param == "quality"
 
 
@@ -293,7 +293,7 @@ def test_an_unknown_format_is_refused_with_the_one_that_was_meant():
     with pytest.raises(UnknownNameError) as caught:
         canonical(Request(prompt="a fox", model="flux-2.0", output_format="jpg"))
     assert caught.value.message == "No output format 'jpg'."
-    assert caught.value.hint == "Did you mean 'jpeg'? There are: png, jpeg, webp."
+    assert caught.value.hint == "Did you mean 'jpeg'? Available: png, jpeg, webp."
     assert caught.value.param == "output_format"
 
 

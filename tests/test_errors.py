@@ -105,13 +105,13 @@ def test_a_bad_image_keeps_its_bytes():
 def test_an_unknown_name_names_the_nearest_and_what_there_is():
     error = UnknownNameError("quality", "HDD", ("standard", "hd"), param="quality", code="nope")
     assert error.message == "No quality 'HDD'."
-    assert error.hint == "Did you mean 'hd'? There are: standard, hd."
+    assert error.hint == "Did you mean 'hd'? Available: standard, hd."
     assert (error.nearest, error.name, error.param, error.code) == ("hd", "HDD", "quality", "nope")
 
 
 def test_an_unknown_name_like_no_other_asks_nothing():
     error = UnknownNameError("mode", "zzzzzz", ("auto", "off"))
-    assert (error.nearest, error.hint) == (None, "There are: auto, off.")
+    assert (error.nearest, error.hint) == (None, "Available: auto, off.")
 
 
 def test_an_unknown_name_is_cut_and_cleaned():

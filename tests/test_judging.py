@@ -126,7 +126,7 @@ def test_an_exception_stays_with_its_picture_and_is_not_recorded(session):
 
 def test_what_is_no_number_stays_with_its_picture(session):
     [score, *_] = foxes(session).score("words", lambda _: "sharp").rows
-    assert score.error.message == "The metric gave str 'sharp', which is no number."
+    assert score.error.message == "The metric gave str 'sharp', which is not a number."
 
 
 def test_what_is_built_in_needs_no_function_and_does_not_mix_with_ones_own(session):

@@ -378,7 +378,11 @@ def test_a_way_that_does_not_exist_is_refused_before_anything_is_written(path):
     [
         ("gone.png", "There is no file 'gone.png'.", "Looked in"),
         ("folder", "'folder' is a folder.", "Give the name of a picture in it."),
-        ("text.png", "'text.png' is no PNG, JPEG or WebP.", "A recipe lies in a saved picture."),
+        (
+            "text.png",
+            "'text.png' is not a PNG, JPEG or WebP.",
+            "Only a picture that beluga_nb saved has a recipe.",
+        ),
         ("bare.png", "'bare.png' holds no recipe.", "Pictures that save() wrote hold one"),
         ("cut.png", "No recipe can be read from 'cut.png'.", "The PNG ends in the middle of a chunk."),
     ],

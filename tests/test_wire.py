@@ -136,7 +136,7 @@ def test_a_bad_value_is_refused_by_name(given, param, code, message):
 def test_a_body_that_is_no_object_is_refused(body):
     with pytest.raises(RequestError) as caught:
         request_from_json(body)
-    assert caught.value.message == "The body is no JSON object."
+    assert caught.value.message == "The body is not a JSON object."
 
 
 # --- results

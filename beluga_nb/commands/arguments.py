@@ -18,7 +18,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with the message and what to do."""
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n{self.prog} --help says more.\n")
+        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n{self.prog} --help shows the options.\n")
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,10 @@ class WholeNumber:
         """Return the number; `int` alone would take signs, blanks and other scripts' digits too."""
         is_plain = text.isascii() and text.isdigit() and len(text) < 19
         if not is_plain or not self.least <= int(text) <= (self.most or int(text)):
-            end = "on" if self.most is None else f"to {self.most}"
-            raise ValueError(f"'{text}' is no number from {self.least} {end}")
+            allowed = (
+                f"of at least {self.least}" if self.most is None else f"from {self.least} to {self.most}"
+            )
+            raise ValueError(f"'{text}' is not a whole number {allowed}")
         return int(text)
 
 
@@ -46,7 +48,7 @@ def port(text: str) -> int:
     try:
         return WholeNumber(0, 65535)(text)
     except ValueError:
-        raise ValueError(f"'{text}' is no port", "give a number from 0 to 65535") from None
+        raise ValueError(f"'{text}' is not a port", "give a number from 0 to 65535") from None
 
 
 def served_key(text: str) -> str:

@@ -132,7 +132,7 @@ def function(reference: str | Function) -> Function:
 # --- options
 
 _MODEL = Option(
-    ("-m", "--model"), "model", "ID", "the model, or an alias; %beluga models lists them", "model"
+    ("-m", "--model"), "model", "ID", "the model or an alias; %beluga models lists all models", "model"
 )
 _SIZE = Option(
     ("-s", "--size"), "size", "SIZE", "a label such as 16:9, auto, or pixels such as 1024x1024", "size"
@@ -142,12 +142,12 @@ _QUALITY = Option(("-q", "--quality"), "quality", "Q", "standard or hd", "qualit
 _OUTPUT = Option(
     ("-o", "--output"), "output", "NAME", "the variable that gets the result", "variable", on=NOTEBOOK
 )
-_YES = Option(("--yes",), "assume_yes", "", "do not ask before more than 10 new pictures")
-_INSIST = Option(("--insist",), "allow_unknown_model", "", "send a model id that the catalogue does not know")
+_YES = Option(("--yes",), "assume_yes", "", "do not ask for confirmation of more than 10 new pictures")
+_INSIST = Option(("--insist",), "allow_unknown_model", "", "send a model id that is not in the catalogue")
 _QUIET = Option(("--quiet",), "quiet", "", "show nothing")
-_DEBUG = Option(("--debug",), "debug", "", "show the whole trace of an error")
+_DEBUG = Option(("--debug",), "debug", "", "show the full traceback of an error")
 _ENDPOINT = Option(
-    ("--endpoint",), "endpoint", "NAME", "a server that beluga.toml names; -m lab:sd says both", "endpoint"
+    ("--endpoint",), "endpoint", "NAME", "a server of beluga.toml; -m lab:sd gives both", "endpoint"
 )
 
 OPTIONS = (
@@ -162,24 +162,24 @@ OPTIONS = (
         ("--sample",),
         "sample",
         "N",
-        "the number of the first picture within its take, from 0 on",
+        "the number of the first picture in its take, from 0",
         type=int,
     ),
-    Option(("--raw",), "raw", "", "leave {{name}} as it is, in the prompt and in options"),
-    Option(("--mode",), "mode", "MODE", "auto, replay, refresh or off: may the store answer?", "mode"),
+    Option(("--raw",), "raw", "", "do not replace {{name}}, in the prompt and in options"),
+    Option(("--mode",), "mode", "MODE", "whether the store may answer: auto, replay, refresh or off", "mode"),
     Option(
         ("--embed",),
         "embed",
         "WHAT",
-        "what the notebook holds of it: preview, original, link or none",
+        "how pictures are saved in the notebook: preview, original, link or none",
         "embed",
     ),
-    Option(("--dry-run",), "dry_run", "", "show what would be sent and what it would cost, and send nothing"),
+    Option(("--dry-run",), "dry_run", "", "show what would be sent and its cost; send nothing"),
     _YES,
     _INSIST,
-    _QUIET._replace(help="show nothing; on a line, a ; at its end does the same"),
+    _QUIET._replace(help="show nothing; a ; at the end of a line does the same"),
     _DEBUG,
-    Option(("--help",), "help", "", "show this"),
+    Option(("--help",), "help", "", "show this help"),
 )
 """The options of a prompt."""
 
@@ -211,7 +211,7 @@ def _files(metavar: str, ending: str, help: str = "") -> Words:  # noqa: A002  a
     )
 
 
-_RUNS = Words("[RUN …]", _are_runs, _is_run, "of this name; history lists them")
+_RUNS = Words("[RUN …]", _are_runs, _is_run, "the name of a run; history lists all")
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -242,22 +242,22 @@ def pairs(text: str) -> list[tuple[str, str]]:
 
 
 SETTINGS = {
-    "base_url": "Where the API is.",
-    "mode": "May the store answer: auto, replay, refresh or off.",
+    "base_url": "The address of the API.",
+    "mode": "Whether the store may answer: auto, replay, refresh or off.",
     "store": "The folder of recordings.",
-    "model": "The model where none is named.",
-    "embed": "What a notebook holds of its pictures: preview, original, link or none.",
-    "response_format": "How pictures are asked for: b64_json or url.",
+    "model": "The default model.",
+    "embed": "How pictures are saved in the notebook: preview, original, link or none.",
+    "response_format": "How the service sends pictures: b64_json or url.",
     "bridge": "Where coroutines run: thread, or nested (nest_asyncio).",
     "timeout": "Seconds for a whole call, downloads included.",
     "connect_timeout": "Seconds for making a connection.",
-    "max_in_flight": "How many requests may be on their way at once.",
-    "max_images": "How many pictures one session may have made for a key.",
+    "max_in_flight": "How many requests may run at once.",
+    "max_images": "How many pictures one session may request with a key.",
     "max_cost": "How much money one session may spend, by your own prices.",
     "budget": 'Who shares these two caps: "session", or all who use its "store".',
     "prices": "Your own prices, with their date and currency.",
-    "faults": "Whether a prompt may ask the embedded BelugAPI for a failure.",
-    "aliases": "Names that stand for a model and what is asked of it.",
+    "faults": "Whether a prompt may request a failure from the embedded BelugAPI.",
+    "aliases": "Names for a model with options.",
     "endpoints": "Other servers by name: base_url, dialect, model, timeout.",
 }
 """The settings, each with its line of help; `config/settings.py` has their types and defaults."""
@@ -270,45 +270,53 @@ _NAMED = re.compile(r"[A-Za-z][\w.-]*=(?:\s*-.*)?")
 
 COMMANDS: dict[str, Command] = {
     "lab": Command(
-        "JupyterLab on the quickstart, or another of the notebooks",
+        "open JupyterLab on the quickstart or another notebook",
         (
             Option(
                 (),
                 "folder",
                 "FOLDER",
-                "copy the notebooks and their recordings here; in a clone they are used where they are",
+                "copy the notebooks and their recordings here; a clone uses its own in place",
                 positional=True,
             ),
-            Option(("--notebook",), "notebook", "NAME", "another one: 02, or a name", default=FIRST_NOTEBOOK),
-            Option(("--port",), "port", "N", "on this port, instead of a free one", type=port),
-            Option(("--no-browser",), "no_browser", "", "print the address, and open nothing"),
+            Option(
+                ("--notebook",),
+                "notebook",
+                "NAME",
+                "the notebook to open: its number, such as 02, or its name",
+                default=FIRST_NOTEBOOK,
+            ),
+            Option(("--port",), "port", "N", "use this port instead of a free one", type=port),
+            Option(("--no-browser",), "no_browser", "", "print the address; open no browser"),
         ),
         on=TERMINAL,
         program="beluga_nb.terminal.lab:main",
-        about="Ctrl-C ends it. What stands after -- goes to JupyterLab as it is: -- --ip=0.0.0.0",
+        about="Ctrl-C ends it. Everything after -- is passed to JupyterLab: -- --ip=0.0.0.0",
     ),
     "status": Command(
-        "who would answer, where pictures are kept, what this session spent and saved",
+        "show which engine answers, where pictures are kept, and what was spent and saved",
         run="beluga_nb.terminal.actions:status",
     ),
     "models": Command(
         "list the models, their sizes and pictures per request; with a key, those of the service too",
         (
-            Option(("--search",), "search", "TEXT", "only with this text in id, name or provider"),
-            Option(("--provider",), "provider", "NAME", "only of this provider", "provider"),
-            Option(("-s", "--size"), "size", "LABEL", "only those that have this size", "size"),
-            _ENDPOINT._replace(help="ask this server of beluga.toml what it has"),
+            Option(
+                ("--search",), "search", "TEXT", "only models with this text in their id, name or provider"
+            ),
+            Option(("--provider",), "provider", "NAME", "only models of this provider", "provider"),
+            Option(("-s", "--size"), "size", "LABEL", "only models with this size", "size"),
+            _ENDPOINT._replace(help="list the models of this endpoint"),
         ),
         run="beluga_nb.terminal.actions:models",
-        examples=(("%beluga models --search flux", "models; %beluga sizes, their sizes"),),
+        examples=(("%beluga models --search flux", "list models; %beluga sizes lists sizes"),),
     ),
     "sizes": Command(
-        "list the size labels and what they are good for",
-        (_MODEL._replace(help="only those of this model"),),
+        "list the size labels and their uses",
+        (_MODEL._replace(help="only sizes of this model"),),
         run="beluga_nb.terminal.actions:sizes",
     ),
     "compare": Command(
-        "a grid of pictures, for every combination of the axes; whole prompts stand between lines of ---",
+        "a grid of pictures, one cell per combination of the axes; prompts are separated by ---",
         (
             _MODEL._replace(metavar="ID,…", help="the models, or aliases"),
             _SIZE._replace(metavar="SIZE,…", help="the sizes"),
@@ -319,27 +327,34 @@ COMMANDS: dict[str, Command] = {
                 ("--axis",),
                 "axes",
                 "NAME=A,B",
-                'fills {{name}}: red,"a, b",label:"a text"; or @variable, @file.csv with rows',
+                'values for {{name}}: red,"a, b",label:"a text"; or @variable, @file.csv with rows',
                 "axis",
                 many=True,
             ),
             Option(
-                ("--replace",), "replace", "TERM=A,B", "puts others in place of a term too", "axis", many=True
+                ("--replace",),
+                "replace",
+                "TERM=A,B",
+                "replace a term of the prompt by these",
+                "axis",
+                many=True,
             ),
             Option(("--pairs",), "pairs", "NAME,NAME", "these axes advance together", many=True),
-            Option(("--sample",), "sample", "N", "so many combinations of all, drawn by the seed", type=int),
-            Option(("--seed",), "seed", "N", "the seed, for the same ones again", type=int),
+            Option(("--sample",), "sample", "N", "draw N of all combinations", type=int),
+            Option(("--seed",), "seed", "N", "seed of the draw", type=int),
             Option(
                 ("--max-images",),
                 "max_images",
                 "N",
-                "at most so many new pictures, or nothing is sent",
+                "send nothing if more new pictures are needed",
                 type=int,
             ),
-            Option(("--max-cost",), "max_cost", "AMOUNT", "… and at most so much, by your own prices"),
+            Option(
+                ("--max-cost",), "max_cost", "AMOUNT", "send nothing if the cost exceeds this, by your prices"
+            ),
             Option(("--mode",), "mode", "MODE", "auto, replay, refresh or off", "mode"),
             _OUTPUT._replace(help="the variable that gets the grid"),
-            Option(("--dry-run",), "dry_run", "", "show the plan, and send nothing"),
+            Option(("--dry-run",), "dry_run", "", "show the plan; send nothing"),
             _YES,
             _INSIST,
             _QUIET,
@@ -355,10 +370,10 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
     "config": Command(
-        "show the settings, or set them for this kernel; NAME= takes one back",
+        "show the settings, or set them for this kernel; NAME= resets one",
         rest=Rest("[NAME=VALUE …]", "setting", lambda text: text in SETTINGS or bool(pairs(text))),
         run="beluga_nb.terminal.actions:config",
-        examples=(("%beluga config mode=replay", "settings; %beluga status, what holds now"),),
+        examples=(("%beluga config mode=replay", "a setting; %beluga status shows the current state"),),
     ),
     "alias": Command(
         "list the aliases, or set one: alias poster=-m flux-2.0 -s 3:4",
@@ -367,72 +382,71 @@ COMMANDS: dict[str, Command] = {
         examples=(("%beluga alias poster=-m flux-2.0 -s 3:4", "then -m poster"),),
     ),
     "login": Command(
-        "type the key unseen, for this kernel",
-        (Option(("--keep",), "keep", "", "and keep it in the system's keyring"),),
+        "enter the key without showing it, for this kernel",
+        (Option(("--keep",), "keep", "", "also save it in the system's keyring"),),
         run="beluga_nb.terminal.actions:login",
     ),
     "last": Command("show the newest result again", (_OUTPUT,), run="beluga_nb.terminal.actions:last"),
     "open": Command(
-        "show a saved picture, and put the cell that asks for it into the notebook",
+        "show a saved picture and insert its cell",
         rest=Rest("FILE", "file", is_picture_name, needed=True, endings=_PICTURES),
         run="beluga_nb.magics.commands:open_picture",
     ),
     "history": Command(
-        "list what is recorded, the newest first; or bring a run back",
+        "list what is recorded, newest first; or restore a run",
         (
             Option(("--text",), "text", "TEXT", "only prompts with this text", positional=True),
             Option(("--model",), "model", "ID", "only this model", "model"),
-            Option(("--since",), "since", "DATE", "from this day on, as in 2026-11-22 (UTC)"),
-            Option(("--until",), "until", "DATE", "up to this day"),
-            Option(("--limit",), "limit", "N", "at most so many; 50 unless given", type=WholeNumber(1)),
+            Option(("--since",), "since", "DATE", "on or after this day, such as 2026-11-22 (UTC)"),
+            Option(("--until",), "until", "DATE", "on or before this day"),
+            Option(("--limit",), "limit", "N", "at most N; default 50", type=WholeNumber(1)),
             _OUTPUT._replace(help="the variable that gets the run's result"),
         ),
         _RUNS._replace(on=NOTEBOOK),
         on=BOTH,
         run="beluga_nb.terminal.actions:history",
-        help_in_terminal="list what is recorded, the newest first",
-        examples=(("%beluga history --text fox", "what is recorded; %beluga last, the newest"),),
+        help_in_terminal="list what is recorded, newest first",
+        examples=(("%beluga history --text fox", "what is recorded; %beluga last shows the newest result"),),
     ),
     "verify": Command(
-        "check that recordings are whole, and that notebooks show them",
-        words=_files("[NOTEBOOK …]", ".ipynb", "what it shows must be recorded"),
+        "check that recordings are intact and notebooks are recorded",
+        words=_files("[NOTEBOOK …]", ".ipynb", "the notebooks whose pictures must be recorded"),
         on=BOTH,
         run="beluga_nb.terminal.actions:verify",
-        about="The exit status is 1 where one is not.",
+        about="The exit status is 1 if there are problems.",
     ),
     "weight": Command(
-        "what the pictures in notebooks weigh: in these, or all of the folder",
-        words=_files("[NOTEBOOK …]", ".ipynb", "all of the folder unless given"),
+        "show the size of pictures in notebooks",
+        words=_files("[NOTEBOOK …]", ".ipynb", "default: all notebooks of the folder"),
         on=BOTH,
         run="beluga_nb.terminal.actions:weight",
     ),
     "forget": Command(
-        "remove recordings: those that all of this is true of",
+        "remove recordings that match all conditions",
         (
-            Option(("--older",), "older", "AGE", "older than this, as in 90d or 12w"),
+            Option(("--older",), "older", "AGE", "older than this, such as 90d or 12w"),
             Option(("--prompt",), "prompt", "TEXT", "with this text in the prompt"),
-            Option(("--all",), "everything", "", "everything that is recorded"),
-            _YES._replace(help="do not ask"),
+            Option(("--all",), "everything", "", "all recordings"),
+            _YES._replace(help="do not ask for confirmation"),
         ),
         _RUNS,
         on=BOTH,
         run="beluga_nb.terminal.actions:forget",
-        about="Asks first, unless --yes.",
+        about="Asks for confirmation, unless --yes is given.",
     ),
     "pack": Command(
-        "a notebook and the recordings that it needs, as one zip",
-        (Option(("-o", "--output"), "to", "FILE", "the zip; beside the notebook unless given"),),
+        "pack a notebook and its recordings into a zip",
+        (Option(("-o", "--output"), "to", "FILE", "the zip; default: beside the notebook"),),
         _files("NOTEBOOK", ".ipynb"),
         on=BOTH,
         run="beluga_nb.terminal.actions:pack",
     ),
     "unpack": Command(
-        "… and back, every byte checked",
-        (Option(("--into",), "into", "FOLDER", "the current folder unless given"),),
+        "unpack a notebook and its recordings, checking every byte",
+        (Option(("--into",), "into", "FOLDER", "default: the current folder"),),
         _files("FILE.zip", ".zip"),
         on=BOTH,
         run="beluga_nb.terminal.actions:unpack",
-        help_in_terminal="a packed notebook and its recordings back, every byte checked",
     ),
     "serve": Command(
         "serve the image API on this machine, for any OpenAI client",
@@ -441,11 +455,11 @@ COMMANDS: dict[str, Command] = {
                 ("--port",),
                 "port",
                 "N",
-                "on this port, instead of a free one",
+                "use this port instead of a free one",
                 type=port,
                 on=NOTEBOOK,
             ),
-            Option(("--stop",), "stop", "", "end it", on=NOTEBOOK),
+            Option(("--stop",), "stop", "", "stop it", on=NOTEBOOK),
             Option(
                 ("--port",),
                 "port",
@@ -459,7 +473,7 @@ COMMANDS: dict[str, Command] = {
                 ("--key",),
                 "key",
                 "KEY",
-                "starts with bapi_; random unless given",
+                "starts with bapi_; default: random",
                 type=served_key,
                 on=TERMINAL,
             ),
@@ -467,21 +481,21 @@ COMMANDS: dict[str, Command] = {
                 ("--upstream",),
                 "upstream",
                 "URL",
-                "pass requests on to a service that is polled; BELUGA_UPSTREAM_KEY holds its key",
+                "forward requests to a polled service; BELUGA_UPSTREAM_KEY holds its key",
                 on=TERMINAL,
             ),
             Option(
                 ("--faults",),
                 "faults",
                 "",
-                "let prompts ask for failures: 'fault: 429 | a red bicycle'",
+                "let prompts request failures: 'fault: 429 | a red bicycle'",
                 on=TERMINAL,
             ),
             Option(
                 ("--connections",),
                 "connections",
                 "N",
-                f"at most so many at a time; default {CONNECTIONS}",
+                f"at most N at a time; default {CONNECTIONS}",
                 type=WholeNumber(1, 65535),
                 on=TERMINAL,
                 default=CONNECTIONS,
@@ -495,21 +509,19 @@ COMMANDS: dict[str, Command] = {
         program="beluga_nb.__main__:serve",
         about="The built-in painter draws previews.",
     ),
-    "panel": Command(
-        "the workbench: all of this for those who would rather click", run="beluga_nb.terminal.actions:panel"
-    ),
-    "cheatsheet": Command("the whole kit on one card", run="beluga_nb.terminal.actions:cheatsheet"),
-    "help": Command("every option and command", run="beluga_nb.terminal.actions:help"),
+    "panel": Command("open the panel", run="beluga_nb.terminal.actions:panel"),
+    "cheatsheet": Command("show a one-page summary", run="beluga_nb.terminal.actions:cheatsheet"),
+    "help": Command("show all options and commands", run="beluga_nb.terminal.actions:help"),
 }
 
 PICTURE_EXAMPLES = (
     ("%beluga a red bicycle on a beach", "a line; the prompt goes to its end"),
     ("%%beluga -m flux-2.0 -s 16:9", "a cell; the lines below are the prompt"),
-    ("fox = %beluga -n 4 a fox", "four, kept and not shown"),
+    ("fox = %beluga -n 4 a fox", "four pictures, kept and not shown"),
     ("%beluga -o owl an owl", "shown, and kept as owl"),
     ("%beluga a {{colour}} car", "filled from the variable colour"),
     ("%beluga --take 2 a fox", "another sampling of the same"),
-    ("%beluga --dry-run -n 8 a fox", "what would be sent, and its price by your table"),
+    ("%beluga --dry-run -n 8 a fox", "what would be sent, and its cost by your prices"),
 )
 """Lines of the cheatsheet about a prompt, with what they do."""
 

@@ -39,8 +39,11 @@ Rows = list[tuple[str, str]]
 # --- the magics
 
 
-def help_text() -> str:
-    """Return the help of `%beluga`."""
+def help_text(command: str = "") -> str:
+    """Return the help of `%beluga`, or of one of its commands."""
+    if command:
+        rows = list(_rows_of(command, commands_on(Surface.MAGIC)[command]))
+        return "\n".join(_columns(rows, max(len(what) for what, _ in rows)))
     options, commands = _option_rows(), list(_command_rows())
     width = max(len(what) for what, _ in [*options, *commands])
     sections = [
@@ -61,12 +64,16 @@ def _option_rows() -> Rows:
 
 def _command_rows() -> Iterator[tuple[str, str]]:
     for name, command in commands_on(Surface.MAGIC).items():
-        takes = command.words or command.rest
-        metavar = takes.metavar if takes else "[options] prompt" if command.prompt else ""
-        start = f"{'%%' if command.prompt else '%'}beluga {name}"
-        yield f"{start} {metavar}".rstrip(), command.help
-        for option in command.options:
-            yield f"{start} {_flags(option)}", f"… {option.help.removeprefix('… ')}"
+        yield from _rows_of(name, command)
+
+
+def _rows_of(name: str, command: Command) -> Iterator[tuple[str, str]]:
+    takes = command.words or command.rest
+    metavar = takes.metavar if takes else "[options] prompt" if command.prompt else ""
+    start = f"{'%%' if command.prompt else '%'}beluga {name}"
+    yield f"{start} {metavar}".rstrip(), command.help
+    for option in command.options:
+        yield f"{start} {_flags(option)}", f"… {option.help.removeprefix('… ')}"
 
 
 def _flags(option: Option) -> str:
@@ -100,7 +107,7 @@ def terminal_usage() -> str:
     commands = commands_on(Surface.TERMINAL)
     width = max(map(len, commands))
     lines = [f"  {name:{width}}  {_help_in_terminal(command)}" for name, command in commands.items()]
-    return "\n".join([f"usage: {PROGRAM} COMMAND ...", "", *lines, "", "  COMMAND --help says more"])
+    return "\n".join([f"usage: {PROGRAM} COMMAND ...", "", *lines, "", "  COMMAND --help shows its options"])
 
 
 def _help_in_terminal(command: Command) -> str:

@@ -95,7 +95,7 @@ def replacing(term: str, given: object) -> Axis:
 def checked(axis: Axis) -> Axis:
     """Return the axis; raise `RequestError` where it has no values, or one of them twice."""
     if not axis.choices:
-        raise RequestError(f"The axis {axis.name} has no values.", "Give at least one, or take it away.")
+        raise RequestError(f"The axis {axis.name} has no values.", "Give at least one, or remove it.")
     if twice := [label for label, count in Counter(axis.labels).items() if count > 1]:
         raise RequestError(
             f"The axis {axis.name} has '{sanitize(twice[0], 60)}' twice.",
@@ -262,7 +262,7 @@ class Study:
             elif not axis.names & (known | {*AXIS_PARAMETERS, PROMPT}):
                 raise RequestError(
                     f"There is an axis {axis.name}, and no {{{{{axis.name}}}}} in the prompt.",
-                    f"Write {{{{{axis.name}}}}} where its values belong, or take the axis away.",
+                    f"Write {{{{{axis.name}}}}} where its values belong, or remove the axis.",
                 )
         given = {name for axis in self.axes if not axis.replaces for name in axis.names} | self.values.keys()
         for name in (name for prompt in self.prompts for name in names(prompt)):

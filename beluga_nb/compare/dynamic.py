@@ -70,7 +70,9 @@ def _generated(template: str, sample: int | None, seed: int | None) -> list[str]
             )
             return [str(prompt) for prompt in itertools.islice(generated, LARGEST + 1)]
     except Exception as error:  # its parser raises whatever it likes
-        raise RequestError(f"The prompt is no template: {sanitize(str(error), 120)}.", _LITERALLY) from None
+        raise RequestError(
+            f"The prompt is not a valid template: {sanitize(str(error), 120)}.", _LITERALLY
+        ) from None
 
 
 def _pieces(template: str) -> Iterator[str]:
@@ -89,7 +91,7 @@ def _pieces(template: str) -> Iterator[str]:
             if not depth:
                 if "|" not in template[start:place]:
                     words = sanitize(template[start : place + 1], 60)
-                    raise RequestError(f"'{words}' is no choice, and would lose its braces.", _LITERALLY)
+                    raise RequestError(f"'{words}' is not a choice, and would lose its braces.", _LITERALLY)
                 start = place + 1
     if depth:
         raise RequestError("The braces of the prompt do not match.", _LITERALLY)

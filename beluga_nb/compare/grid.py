@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 DONE, FAILED, UNKNOWN, NOT_SENT = STATES = ("done", "failed", "unknown", "not sent")
 """The state of a cell: "unknown" may have been billed; "not sent" was not asked for yet, or not sent."""
 
-WAITING = "on its way"
+WAITING = "in progress"
 """The state of a cell while its call is under way."""
 
 _ONLY = "Its result is grid[()]."

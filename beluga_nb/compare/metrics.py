@@ -161,7 +161,7 @@ def number(value: object) -> float:
         found = math.nan
     if isinstance(value, bool | str) or not math.isfinite(found):
         raise RequestError(
-            f"The metric gave {type(value).__name__} {str(value)[:40]!r}, which is no number.",
+            f"The metric gave {type(value).__name__} {str(value)[:40]!r}, which is not a number.",
             "Have it return a float.",
         )
     return found

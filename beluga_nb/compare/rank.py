@@ -109,7 +109,11 @@ class Ranking:
         return words
 
     def _bad(self) -> str:
-        return f"{plural(self.bad, 'vote')} found both bad, which ranks nobody." if self.bad else ""
+        return (
+            f"{plural(self.bad, 'vote')} found 'both bad', which does not count in the ranking."
+            if self.bad
+            else ""
+        )
 
     def to_svg(self) -> str:
         """Return the strengths and their intervals as an SVG picture."""

@@ -39,7 +39,7 @@ class EndpointConfig:
     def __post_init__(self) -> None:
         for part in ("base_url", "dialect", "model"):
             if not isinstance(getattr(self, part), str):
-                raise SettingsError(f"The {part} of the endpoint {self.name} is no text.", _EXAMPLE)
+                raise SettingsError(f"The {part} of the endpoint {self.name} is not a string.", _EXAMPLE)
         late = self.timeout
         if late is not None and (isinstance(late, bool) or not isinstance(late, int | float) or not late > 0):
             raise SettingsError(f"The timeout of the endpoint {self.name} is {shown(late, 40)}.", _EXAMPLE)
@@ -74,7 +74,7 @@ def named_in(table: object, *, known: bool = True) -> dict[str, EndpointConfig]:
 
 def _named(name: object, parts: object, known: bool) -> EndpointConfig:
     if not NAME.fullmatch(str(name)) or str(name).lower() in TAKEN:
-        raise SettingsError(f"'{sanitize(str(name), 40)}' is no name for an endpoint.", _EXAMPLE)
+        raise SettingsError(f"'{sanitize(str(name), 40)}' is not a valid endpoint name.", _EXAMPLE)
     if not isinstance(parts, Mapping):
         raise SettingsError(f"The endpoint {name} is {shown(parts, 40)}.", _EXAMPLE)
     for part in parts:

@@ -200,7 +200,7 @@ def checked(secret: Secret) -> Secret:
     # No part of it is put into a variable, which a traceback may show.
     if secret.kind:
         raise SettingsError(
-            f"{_named(secret)} is no text: its type is {sanitize(secret.kind, 40)}.",
+            f"{_named(secret)} is not a string: its type is {sanitize(secret.kind, 40)}.",
             "Give the key as a str: bapi_… and nothing else. Nothing was sent.",
         )
     if secret.reveal().lower().startswith("bearer "):

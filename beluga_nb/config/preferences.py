@@ -109,7 +109,9 @@ class Preferences:
         elif aliases.pop(name, None):
             self.set(aliases=aliases)
         else:
-            raise UnknownNameError("alias", name, aliases, hint=Hint(Remedy("aliases"), " lists them."))
+            raise UnknownNameError(
+                "alias", name, aliases, hint=Hint(Remedy("aliases"), " lists all aliases.")
+            )
 
     def models(self) -> list[catalog.Model]:
         """Return the models that can be asked: the catalogue's and other servers', or the engine."""

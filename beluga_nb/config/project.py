@@ -1,8 +1,8 @@
-"""`beluga.toml`, which may have come with a notebook: it may tighten the other settings, never loosen them.
+"""`beluga.toml`, which may have come with a notebook: it may make settings stricter, never less strict.
 
 `RULES` decides for each setting what is used of a file. A file whose folder the user names in BELUGA_TRUST
 counts as the user's own setting. Of several files, one in another's folder, the outer ones apply first, so
-that an inner one hides nothing of theirs: it tightens what holds without it, or is trusted itself.
+that an inner one hides nothing of theirs: it is stricter than what holds without it, or is trusted itself.
 Only a setting of the user's removes the remark on a value that is not used. A file is named by its path from
 the notebook's folder.
 """
@@ -120,14 +120,13 @@ class Proposal:
         baseline = getattr(self.baseline, self.name)
         asked, most = rank(self.value), rank(baseline)
         if asked is not None and most is not None and not asked <= most:
-            raise NotTakenError(f"it would loosen {baseline}, {self._origin}")
+            raise NotTakenError(f"it is less strict than {baseline}, {self._origin}")
         return self.value
 
     @property
     def _origin(self) -> str:
         place = self.baseline.places.get(self.name)
-        comma = "," if place and place.endswith(TRUSTED) else ""
-        return f"which {place}{comma} sets" if place else "the default"
+        return f"set by {place}" if place else "the default"
 
 
 Rule = Callable[[Proposal], object]
@@ -157,7 +156,7 @@ def _not_narrower(proposal: Proposal) -> object:
 def _same_address(proposal: Proposal) -> object:
     # The key is sent to this address.
     if isinstance(proposal.value, str) and proposal.value.rstrip("/") != proposal.baseline.base_url:
-        raise NotTakenError("you have not named that address")
+        raise NotTakenError("you have not confirmed that address")
     return proposal.value
 
 
@@ -313,7 +312,7 @@ def _read(path: Path, file: str) -> dict[str, object]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
-            f"{file} cannot be read: {sanitize(str(reason), 200)}", "Mend it or remove it."
+            f"{file} cannot be read: {sanitize(str(reason), 200)}", "Correct or remove it."
         ) from None
 
 
@@ -356,7 +355,7 @@ def _trusted(environ: Mapping[str, str]) -> set[str]:
     for folder in folders:
         if CONTROL.search(str(folder)) or not folder.is_absolute():
             raise SettingsError(
-                f"{TRUST} names '{sanitize(str(folder), 80)}', which is no absolute path.",
+                f"{TRUST} names '{sanitize(str(folder), 80)}', which is not an absolute path.",
                 f"Give whole paths of folders, with '{os.pathsep}' between them.",
             )
     return {os.path.realpath(folder) for folder in folders}

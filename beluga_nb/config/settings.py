@@ -26,7 +26,7 @@ from beluga_nb.result import OwnEngine
 from beluga_nb.text import sanitize, shown
 
 SERVICE = "https://api.belugapi.com/v1"
-"""The service's base URL (contract.md: Endpoints)."""
+"""The base URL of the default service, whose provider name in recordings is "belugapi"."""
 
 MODES = ("auto", "replay", "refresh", "off")
 BRIDGES = ("thread", "nested")
@@ -136,7 +136,7 @@ class Settings:
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 word = value if isinstance(value, str) else shown(value)
-                raise UnknownNameError(name.replace("_", " "), word, choices)
+                raise UnknownNameError("value", word, choices, of=name)
         if not isinstance(self.model, str):
             raise SettingsError(f"The setting model is {shown(self.model)}.", "Give a model's id.")
         object.__setattr__(self, "store", _checked_store(self.store))
@@ -233,7 +233,7 @@ class Settings:
     def endpoint(self, name: str) -> EndpointConfig:
         """Return the endpoint of that name; raise `UnknownNameError` where there is none."""
         if name not in self.endpoints:
-            hint = "Servers are named in beluga.toml, as [endpoints.lab]."
+            hint = "Define it in beluga.toml under [endpoints.lab]."
             raise UnknownNameError("endpoint", name, self.endpoints, hint=hint)
         return self.endpoints[name]
 
@@ -336,7 +336,7 @@ def _checked_aliases(aliases: object) -> Mapping[str, Alias]:
         raise SettingsError(f"The setting aliases is {shown(aliases, 40)}.", _LIKE_AN_ALIAS)
     for name, alias in aliases.items():
         if not _ALIAS.fullmatch(str(name)):
-            raise SettingsError(f"'{sanitize(str(name), 40)}' is no name for an alias.", _LIKE_AN_ALIAS)
+            raise SettingsError(f"'{sanitize(str(name), 40)}' is not a valid alias name.", _LIKE_AN_ALIAS)
         if not isinstance(alias, Mapping) or "model" not in alias:
             raise SettingsError(f"The alias {name} stands for no model.", _LIKE_AN_ALIAS)
         for part, value in alias.items():
@@ -379,7 +379,7 @@ def checked_base_url(url: str) -> str:
     """
     parts = _split(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsError("The base URL is no web address.", f"It looks like {SERVICE}")
+        raise SettingsError("The base URL is not an http or https URL.", f"Example: {SERVICE}")
     if "@" in parts.netloc or "?" in url or "#" in url:
         raise SettingsError(
             "The base URL holds a user name, a password, a query or a fragment.",
@@ -387,7 +387,7 @@ def checked_base_url(url: str) -> str:
         )
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise SettingsError(
-            f"The base URL leads to {parts.hostname} without encryption.",
+            f"The base URL uses http for {parts.hostname}, which is not encrypted.",
             "Use https://; plain http:// is for this machine only.",
         )
     return url.rstrip("/")

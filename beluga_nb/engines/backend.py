@@ -116,7 +116,8 @@ class Backend:
                 [model.id for model in catalog.models()],
                 hint=Hint(
                     Remedy("models"),
-                    f" lists all; another server stands in beluga.toml, as [endpoints.{settings.provider}].",
+                    " lists all models; define another server in beluga.toml"
+                    f" under [endpoints.{settings.provider}].",
                 ),
                 param="model",
                 code="model_not_found",

@@ -64,7 +64,7 @@ def own_engine(
     """
     if _is_no_async_function(engine):
         called = str(getattr(engine, "__name__", repr(engine)))
-        raise SettingsError(f"The engine {sanitize(called, 60)} is no async function.", _ASYNC)
+        raise SettingsError(f"The engine {sanitize(called, 60)} is not an async function.", _ASYNC)
     name = _name_of(engine, provider)
     checked, backoff = Checked(engine, name, _thread_of(engine), make_preview), Backoff()
     return OwnEngine(
@@ -100,7 +100,7 @@ def _name_of(engine: Engine, provider: str | None) -> str:
     own = "" if isinstance(engine, partial) else getattr(engine, "__name__", type(engine).__name__)
     name = own if provider is None else provider
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        raise SettingsError(f"'{sanitize(str(name), 60)}' is no name for an engine.", _HINT)
+        raise SettingsError(f"'{sanitize(str(name), 60)}' is not a valid engine name.", _HINT)
     if name.lower() in TAKEN | _SERVICES:
         raise SettingsError(
             f"'{name}' is the name of a service.",
@@ -170,7 +170,7 @@ class Checked:
             if not inspect.isawaitable(answer):
                 returned = type(answer).__name__
                 raise InvalidResponseError(
-                    f"The engine {self.provider} returned {returned}, and is no async function.", _ASYNC
+                    f"The engine {self.provider} returned {returned}, and is not an async function.", _ASYNC
                 )
             return await answer
         except BelugaError as error:

@@ -33,7 +33,7 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
         call = parse(line, cell, fill=lambda text: filled(text, values))
         match call:
             case Help():
-                print_text(help_text())
+                print_text(help_text(call.command))
                 return None
             case CommandCall():
                 from beluga_nb.magics.commands import run  # Lazy import: a picture needs none of it.

@@ -12,6 +12,7 @@ from beluga_nb.hints import Surface, on
 from beluga_nb.magics.shown import display, print_text, shown
 from beluga_nb.session.session import default
 from beluga_nb.terminal.actions import Findings
+from beluga_nb.text import plural
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -35,7 +36,8 @@ def run(shell: InteractiveShell, call: CommandCall) -> object:
         case Findings():
             print_text(value.text)
             if value.problems:
-                raise StoreError(f"Problems: {value.problems}, listed above.", "Nothing was changed.")
+                found = f"{call.name} found {plural(value.problems, 'problem')}, listed above."
+                raise StoreError(found, "Nothing was changed.")
         case _:
             return shown(value)
     return None

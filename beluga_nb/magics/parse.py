@@ -70,7 +70,9 @@ class Comparison(NamedTuple):
 
 
 class Help(NamedTuple):
-    """The question what can be typed: `--help` among the options of a prompt."""
+    """The question what can be typed: `--help` among the options of a prompt, or after a `command`."""
+
+    command: str = ""
 
 
 Call = Prompt | Comparison | CommandCall | Help
@@ -91,6 +93,9 @@ def parse(line: str, cell: str | None = None, *, fill: Fill = str) -> Call:
     quiet = cell is None and _is_silenced(line)
     if quiet:
         line = line.rstrip().removesuffix(";")
+    name, _, after = line.strip().partition(" ")
+    if after.strip() == "--help" and name in commands_on(Surface.MAGIC):
+        return Help(name)
     if (comparison := _comparison(line, cell, fill)) is not None:
         return comparison._replace(quiet=comparison.quiet or quiet)
     if cell is None and (command := _command(line.strip())) is not None:
@@ -197,7 +202,7 @@ def _repeated(typed: Typed, name: str, fill: Fill) -> Values:
             if not key or not equals:
                 raise RequestError(f"{option.flags[0]} is '{text[:60]}'.", f"It takes {option.metavar}.")
             if key in found:
-                raise RequestError(f"{option.flags[0]} {key[:60]} stands there twice.", "Keep one.")
+                raise RequestError(f"{option.flags[0]} {key[:60]} is given twice.", "Keep one.")
             found[key] = values if values.startswith("@") else labelled(fill(values))
     return found
 
@@ -219,13 +224,13 @@ def labelled(values: str) -> dict[str, str]:
         label, text, place = _value_at(values, place)
         if not text:
             raise RequestError(
-                f"'{values[:80]}' is no list of values.",
-                'Put commas between them; what holds a comma stands in quotes: red,"a, b",oil:"thick, old".',
+                f"'{values[:80]}' is not a list of values.",
+                'Put commas between them; put what holds a comma in quotes: red,"a, b",oil:"thick, old".',
             )
         text = _unquoted(text)
         label = label or text
         if label in found:
-            raise RequestError(f"'{label[:60]}' stands there twice.", "Each value stands once.")
+            raise RequestError(f"'{label[:60]}' is given twice.", "Give each value once.")
         found[label] = text
     return found
 
@@ -265,7 +270,7 @@ def _aliased(text: str) -> Values:
     typed, rest = _typed(text, ALIASED)
     if rest:
         raise RequestError(
-            f"'{rest[:60]}' is no option.", "For example: %beluga alias poster=-m flux-2.0 -s 3:4"
+            f"'{rest[:60]}' is not an option.", "For example: %beluga alias poster=-m flux-2.0 -s 3:4"
         )
     return _converted(typed)
 
@@ -293,9 +298,9 @@ def _words(name: str, command: Command, text: str) -> tuple[list[str], str]:
 
 
 def _no_option(name: str, text: str) -> RequestError:
-    quoted = "" if COMMANDS[name].words is None else " Names with blanks stand in quotes."
+    quoted = "" if COMMANDS[name].words is None else " Put names with blanks in quotes."
     return RequestError(
-        f"'{text[:60]}' is no option of %beluga {name}.",
+        f"'{text[:60]}' is not an option of %beluga {name}.",
         f"For a picture of it all: %beluga -- {name} …{quoted}",
     )
 
@@ -330,8 +335,9 @@ def _option(flag: str, table: Sequence[Option]) -> Option:
         raise UnknownNameError(
             "option",
             flag,
-            by_flag,
-            hint="%beluga --help lists them; put -- before a prompt that starts with a dash.",
+            # A long flag is never a slip for a short one, though both may hold the same letter.
+            [each for each in by_flag if (len(each) > 2) == (len(flag) > 2)],
+            hint="%beluga --help lists all options; put -- before a prompt that starts with a dash.",
         ) from None
 
 
@@ -352,7 +358,7 @@ def _converted(typed: Typed, *, fill: Fill = str) -> Values:
 
 def _value_of(option: Option, value: str) -> object:
     if option.kind == "variable" and not value.isidentifier():
-        raise RequestError(f"'{value}' is no name for a variable.", "For example: -o whale")
+        raise RequestError(f"'{value}' is not a valid variable name.", "For example: -o whale")
     try:
         return option.type(value)
     except ValueError as error:
@@ -376,7 +382,7 @@ def _prompt(rest: str, cell: str | None) -> str:
         return rest
     if rest:
         raise RequestError(
-            f"'{rest[:60]}' on the first line of the cell is no option.",
+            f"'{rest[:60]}' on the first line of the cell is not an option.",
             "In a cell the lines below are the prompt.",
         )
     return cell.removesuffix("\n")

@@ -34,9 +34,9 @@ def check_no_key(shell: InteractiveShell, line: str, cell: str | None) -> None:
         return
     forgotten = _forget(shell)
     raise RequestError(
-        "A key stands in this cell; it was not sent"
+        "This cell contains a key; it was not sent"
         + (", and the kernel's history does not keep it." if forgotten else "."),
-        "Log in with %beluga login, which asks for it unseen. Delete this cell: the notebook holds the key.",
+        "Log in with %beluga login, which does not show it. Delete this cell: the notebook holds the key.",
     )
 
 

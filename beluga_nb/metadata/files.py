@@ -75,7 +75,9 @@ def read(path: Path) -> Saved:
     data = _bytes(path)
     media_type = sniff(data)
     if media_type is None:
-        raise MetadataError(f"'{path.name}' is no PNG, JPEG or WebP.", "A recipe lies in a saved picture.")
+        raise MetadataError(
+            f"'{path.name}' is not a PNG, JPEG or WebP.", "Only a picture that beluga_nb saved has a recipe."
+        )
     # Read first: a sidecar is the only recipe of a signed picture, or of a damaged one.
     beside = _sidecar_recipe(sidecar(path))
     try:

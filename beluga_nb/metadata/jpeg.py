@@ -93,7 +93,7 @@ def _segments(data: bytes) -> Iterator[Segment]:
 def _undamaged(data: bytes) -> Iterator[Segment]:
     """Yield the segments before the first scan."""
     if not data.startswith(SIGNATURE):
-        raise MetadataError("The file is no JPEG.")
+        raise MetadataError("The file is not a JPEG.")
     for segment in segments(data):
         if data[segment.start : segment.at].strip(b"\xff"):
             break

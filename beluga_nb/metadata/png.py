@@ -89,7 +89,7 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
 
 def _undamaged(data: bytes) -> Iterator[Chunk]:
     if not data.startswith(SIGNATURE):
-        raise MetadataError("The file is no PNG.")
+        raise MetadataError("The file is not a PNG.")
     for chunk in chunks(data):
         if chunk.end > len(data):
             raise MetadataError("The PNG ends in the middle of a chunk.")

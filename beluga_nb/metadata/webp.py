@@ -106,7 +106,7 @@ def _chunks(data: bytes) -> list[Chunk]:
 
 def _read(data: bytes) -> Iterator[Chunk]:
     if not is_webp(data):
-        raise MetadataError("The file is no WebP.")
+        raise MetadataError("The file is not a WebP.")
     start, stop = _HEAD, _end(data)
     while start < stop:
         length = int.from_bytes(data[start + 4 : start + 8], "little")

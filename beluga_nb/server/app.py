@@ -131,7 +131,7 @@ class _Service:
         file = self.files.get(http.path_params["name"])
         if file is None:
             raise APIStatusError(
-                "There is no such file; links work for 60 minutes. Ask again, or for b64_json.",
+                "The file does not exist; links expire after 60 minutes. Request it again, or use b64_json.",
                 status=404,
                 code="file_not_found",
             )
@@ -182,7 +182,7 @@ def _parsed(body: bytes) -> tuple[Request, str]:
     except BelugaError:
         raise
     except (ValueError, RecursionError):
-        raise RequestError("The body is no JSON.", "Send an object with model and prompt.") from None
+        raise RequestError("The body is not valid JSON.", "Send an object with model and prompt.") from None
 
 
 def _size_words(asked: Request, request: Request) -> str:
@@ -249,7 +249,7 @@ async def _belugas_error(_: HttpRequest, error: Exception) -> Response:
 async def _routers_error(http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = f"{http.method} {sanitize(http.scope['path'], 120)}"
-    words = {404: f"There is no {what}.", 405: f"{what} is not possible; the Allow header says what is."}
+    words = {404: f"There is no {what}.", 405: f"{what} is not allowed; the Allow header lists the methods."}
     message = words.get(error.status_code, sanitize(error.detail))
     return _json(wire.error_object(message, status=error.status_code), error.status_code, error.headers)
 
@@ -260,7 +260,7 @@ async def _gone(_: HttpRequest, __: Exception) -> Response:
 
 async def _own_error(http: HttpRequest, _: Exception) -> Response:
     # Starlette sends this outside all middleware, then raises the error again, which logs it.
-    answer = _refusal(EngineError("The server failed unexpectedly; its log says how.", status=500))
+    answer = _refusal(EngineError("The server failed unexpectedly; see its log.", status=500))
     answer.headers[wire.REQUEST_ID_HEADER] = http.scope[_ID]
     return answer
 

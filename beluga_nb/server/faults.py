@@ -75,10 +75,10 @@ FAULTS: Mapping[str, Fault] = {
         "the prompt is declined: 400, `moderation_blocked`",
         fail=_refused(400, "moderation_blocked", param="prompt"),
     ),
-    "slow": Fault("the answer comes after so many seconds", "seconds", 5),
-    "some": Fault("only the first so many of the pictures come", "pictures", 1),
+    "slow": Fault("the answer comes after N seconds", "seconds", 5),
+    "some": Fault("only the first N pictures come", "pictures", 1),
     "cut": Fault("the connection breaks in the middle of the answer"),
-    "expired": Fault("the links lead to 404, where links were asked for"),
+    "expired": Fault("the links return 404, where links were requested"),
 }
 """What can be ordered, by name: the parser, its errors and the README's table come from here."""
 
@@ -95,7 +95,7 @@ class Order:
 def table() -> str:
     """Return the README's table of faults."""
     rows = [f"| {_written(name, fault)} | {fault.does} |" for name, fault in FAULTS.items()]
-    return "\n".join(["| after `fault:` | what comes |", "|---|---|", *rows])
+    return "\n".join(["| after `fault:` | what happens |", "|---|---|", *rows])
 
 
 def _written(name: str, fault: Fault) -> str:

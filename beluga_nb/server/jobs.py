@@ -130,4 +130,4 @@ class JobQueue:
 def _unexpected(name: str, error: Exception) -> EngineError:
     # Its text may hold paths, addresses or keys: it goes to the log and never into an answer.
     _log.error("The engine failed in job %s", name, exc_info=error)
-    return EngineError("The engine failed unexpectedly; the server's log says how.", status=500)
+    return EngineError("The engine failed unexpectedly; see the server's log.", status=500)

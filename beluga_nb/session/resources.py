@@ -116,7 +116,9 @@ class Resources:
         """Ask for the key, and use it from here on; see `Session.login`."""
         typed = self._typed_key()
         if typed is None:
-            raise SettingsError("No key can be typed here.", f"Set {keys.VARIABLE} in the environment.")
+            raise SettingsError(
+                "This environment cannot ask for a key.", f"Set {keys.VARIABLE} in the environment."
+            )
         secret = self.keys.take(typed)
         if keep:
             keys.keep(secret)

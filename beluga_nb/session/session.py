@@ -115,7 +115,7 @@ class Session:
         """
         if engine is None and provider is not None:
             raise SettingsError(
-                "A provider is the name of an engine, and there is no engine.",
+                "A provider names an engine, but no engine is given.",
                 'Give both: engine=my_engine, provider="my-engine".',
             )
         self.preferences.own_engine = (

@@ -71,7 +71,7 @@ def _unfinished(calls: Sequence[Pending]) -> str:
     lost = len(ended) - free
     words = [f"{plural(lost, 'call')} may have been charged without a result"] if lost else []
     words += [f"{plural(free, 'local call')} without a result, at no cost"] if free else []
-    return "; ".join(words + ([f"{waiting} on the way"] if waiting else []))
+    return "; ".join(words + ([f"{waiting} in progress"] if waiting else []))
 
 
 def models(resources: Resources, text: str, *, provider: str, size: str, endpoint: str) -> Listing:

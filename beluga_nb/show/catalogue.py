@@ -24,7 +24,7 @@ def models_table(listing: Listing) -> Bundle:
         (each.id, each.name, each.provider, "what that server makes of it", "") for each in listing.named
     ]
     if not rows:
-        words = "No model fits."
+        words = "No matching model."
         return noted({"text/html": f"<p>{words}</p>", "text/plain": words}, listing.note)
     return noted(table(rows, ("model", "name", "provider", "sizes", "per request")), listing.note)
 

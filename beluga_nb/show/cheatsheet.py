@@ -21,12 +21,12 @@ def card() -> tuple[Section, ...]:
             "A comparison",
             (
                 *COMMANDS["compare"].examples,
-                ("g.retry()", "only what failed; g.run() goes on after Stop"),
+                ("g.retry()", "only what failed; g.run() continues after Stop"),
                 ("g.to_html('cats.html')", "one page to share; g.sheet('cats.png'), g.to_frame()"),
             ),
         ),
         (
-            "What comes of it",
+            "Results",
             (
                 ("fox[0].resize((256, 256))", "each is a PIL image"),
                 ("fox.save('fox.png')", "the exact bytes, with the recipe inside"),
@@ -34,7 +34,7 @@ def card() -> tuple[Section, ...]:
                 ("print(fox.to_magic())", "the cell that asks for it"),
             ),
         ),
-        ("What there is", tuple(_of_other_commands())),
+        ("More commands", tuple(_of_other_commands())),
     )
 
 

@@ -36,7 +36,7 @@ MOST_SHOWN = 200
 _NOTES = {
     UNKNOWN: "asked for, and its end is not known",
     NOT_SENT: "not asked for yet",
-    WAITING: "on its way",
+    WAITING: "in progress",
 }
 
 
@@ -73,7 +73,7 @@ def write_sheet_of(grid: Grid, path: Path, *, edge: int, limit: int) -> None:
     from beluga_nb.show.sheet import sheet_png
 
     if path.suffix.lower() != ".png":
-        raise RequestError(f"'{path.name}' is no name for a sheet.", "It is a PNG: sheet('cats.png')")
+        raise RequestError(f"'{path.name}' is not a file name for a sheet.", "It is a PNG: sheet('cats.png')")
     _write(path, sheet_png(table_of(grid, edge=edge), edge=edge, limit=limit))
 
 
@@ -206,7 +206,7 @@ def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...
 def _caption(grid: Grid, counts: Mapping[str, int]) -> str:
     if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
         wanted = sum(cell.request.n for cell in grid.cells)
-        return f"{plural(len(grid), 'cell')}, {plural(wanted, 'picture')}; nothing is asked before run()"
+        return f"{plural(len(grid), 'cell')}, {plural(wanted, 'picture')}; nothing is requested before run()"
     refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
     local = sum(ref.recipe.procedural for ref in refs)
     states = [f"{count} {state}" for state, count in counts.items() if count]

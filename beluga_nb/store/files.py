@@ -85,7 +85,7 @@ def check(folder: Path, schema: int) -> bool:
     with contextlib.suppress(FileNotFoundError):
         state = folder.stat()
         if not stat.S_ISDIR(state.st_mode):
-            raise NotADirectoryError(f"{folder.name} is no folder")
+            raise NotADirectoryError(f"{folder.name} is not a folder")
         # Another user could replace what is written there. Root may do so anyway.
         if hasattr(os, "geteuid") and os.geteuid() not in {state.st_uid, _ROOT_USER}:
             raise PermissionError(f"it belongs to another user ({state.st_uid})")
@@ -156,7 +156,7 @@ def _check_replaceable(path: Path) -> None:
     """Raise `OSError` for what is not a plain file or a link: a pipe, a socket, a device."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISLNK(mode):
-            raise NotPlainFileError(errno.EEXIST, f"{path.name} is no plain file")
+            raise NotPlainFileError(errno.EEXIST, f"{path.name} is not a regular file")
 
 
 def _write(path: Path, data: bytes, *, part_in: Path, mode: int, durable: bool = True) -> None:
@@ -267,7 +267,7 @@ def make(folder: Path, root: Path) -> None:
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700 if _mode(folder, root) == 0o600 else 0o755)
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder.name} is no folder")
+        raise NotADirectoryError(f"{folder.name} is not a folder")
     sync(folder.parent)
 
 

@@ -64,7 +64,7 @@ class Chosen:
             plural(sum(run.count for run in self.runs), "picture"),
         ]
         words += [plural(len(self.damaged), "damaged file")] if self.damaged else []
-        words += ["not " + plural(self.staying, "call") + " on the way"] if self.staying else []
+        words += [f"but not {plural(self.staying, 'call')} in progress"] if self.staying else []
         return ", ".join(words)
 
 
@@ -104,7 +104,7 @@ def choose(
         )
     if not (names or older is not None or prompt or everything):
         raise RequestError(
-            "Nothing says what to forget.",
+            "No recordings were selected.",
             Hint(
                 "Name runs, or give ",
                 *(Remedy("older", "90d"), ", ", Remedy("prompt", "TEXT"), " or ", Remedy("everything"), "."),
@@ -137,7 +137,7 @@ def age(text: str) -> timedelta:
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit() and unit in {"d", "w"} and len(number) < 6):
         raise RequestError(
-            f"'{sanitize(text, 40)}' is no age.", "Give days or weeks, for example 90d or 12w."
+            f"'{sanitize(text, 40)}' is not an age.", "Give days or weeks, for example 90d or 12w."
         )
     return timedelta(days=int(number) * (7 if unit == "w" else 1))
 

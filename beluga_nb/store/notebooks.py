@@ -154,7 +154,7 @@ def _has_no_words(first: str) -> bool:
 
 
 def read(path: Path) -> Notebook:
-    """Return a notebook's outputs and sources; raise `StoreError` for a file that is no notebook."""
+    """Return a notebook's outputs and sources; raise `StoreError` for a file that is not a notebook."""
     return loaded(path, read_bytes)
 
 
@@ -169,7 +169,7 @@ def loaded(path: Path, parse: Callable[[bytes], T]) -> T:
         ) from None
     except ValueError as error:
         raise StoreError(
-            f"{sanitize(path.name, 120)} is no notebook ({sanitize(str(error), 80)}).",
+            f"{sanitize(path.name, 120)} is not a notebook ({sanitize(str(error), 80)}).",
             "Name an .ipynb file of nbformat 4.",
         ) from None
 

@@ -147,7 +147,7 @@ def _check_free(to: Path) -> None:
     # A mistyped name must not replace another file.
     if os.path.lexists(to) and not zips.is_pack(to):
         raise StoreError(
-            f"{to.name} is there already, and is no pack.",
+            f"{to.name} already exists and is not a pack.",
             _OTHER_FILE,
         )
 

@@ -295,7 +295,7 @@ def _is_missing(path: Path) -> bool:
 
 def _not_a_store(folder: Path, error: files.NotAStoreError) -> StoreError:
     return StoreError(
-        f"The folder {folder.name} is no store: {error}. Nothing was written or removed there.",
+        f"The folder {folder.name} is not a store: {error}. Nothing was written or removed there.",
         f"Set BELUGA_STORE to an empty or a new folder, or bring {files.MARK} back (git checkout).",
     )
 

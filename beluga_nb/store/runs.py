@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, Bundle, Preview, Result
@@ -27,7 +28,9 @@ SHOWN_NAME = 12
 SHORTEST_NAME = 4
 """Characters that must be given of a run's name."""
 
-ON_ITS_WAY = "on its way"
+IN_PROGRESS = "in progress"
+
+_LISTED = Hint(Remedy("history"), " lists all runs.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +92,7 @@ class Run:
         """A refusal, or why the end is not known; nothing for pictures."""
         if self.call:
             return (
-                ON_ITS_WAY if self.call.on_its_way else f"no known end: {self.call.why or 'its kernel died'}"
+                IN_PROGRESS if self.call.on_its_way else f"no known end: {self.call.why or 'its kernel died'}"
             )
         refusals = [row.refusal for row in self.rows if row.refused]
         return f"refused: {refusals[0].message}" if refusals and refusals[0] else ""
@@ -190,7 +193,7 @@ def _midnight(day: str) -> float:
     try:
         then = date.fromisoformat(day)
     except ValueError:
-        raise RequestError(f"'{sanitize(day, 40)}' is no date.", "Give it as 2026-11-22.") from None
+        raise RequestError(f"'{sanitize(day, 40)}' is not a date.", "Give it as 2026-11-22.") from None
     return datetime(then.year, then.month, then.day, tzinfo=UTC).timestamp()
 
 
@@ -208,10 +211,10 @@ def _only(name: str, known: Sequence[Run]) -> Run:
         )
     found = [run for run in known if run.name.startswith(name.lower())]
     if not found:
-        raise RequestError(f"There is no run '{sanitize(name, 80)}'.", "The history lists them.")
+        raise RequestError(f"There is no run '{sanitize(name, 80)}'.", _LISTED)
     if len(found) > 1:
         raise RequestError(
-            f"{len(found)} runs begin with '{name}'.", "Give more of the name: the history lists them."
+            f"The names of {len(found)} runs begin with '{name}'.", Hint("Give more of the name. ", _LISTED)
         )
     return found[0]
 

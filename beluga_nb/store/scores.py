@@ -71,7 +71,7 @@ def naming(what: str) -> Iterator[None]:
         if not error.message.startswith("Pictures"):
             raise
         raise StoreError(
-            error.message.replace("Pictures", what, 1), "Mend the folder, or set BELUGA_STORE."
+            error.message.replace("Pictures", what, 1), "Repair the folder, or set BELUGA_STORE."
         ) from None
 
 

@@ -164,7 +164,7 @@ def _check_free(contents: _Contents, store: Store, into: Path) -> None:
     places = [store.folder / file.place for file in contents.files]
     places += map(store.blob_path, contents.blobs)
     if odd := [path for path in places if os.path.lexists(path) and not path.is_file()]:
-        raise InvalidPackError(f"something that is no file is in the place of {sanitize(odd[0].name, 80)}")
+        raise InvalidPackError(f"something that is not a file is in the place of {sanitize(odd[0].name, 80)}")
     notebook = into / contents.notebook
     if os.path.lexists(notebook) and not has_content(notebook, contents.cells):
         raise InvalidPackError(
@@ -193,7 +193,7 @@ def _write(contents: _Contents, zipped: zipfile.ZipFile, store: Store, into: Pat
     try:
         store.put(blobs, {store.folder / file.place: file.data for file in contents.files})
     except StoreError as error:
-        raise StoreError(error.message, "Mend the folder, or set BELUGA_STORE, and unpack again.") from None
+        raise StoreError(error.message, "Repair the folder, or set BELUGA_STORE, and unpack again.") from None
     _write_new(into, contents.notebook, contents.cells)
 
 

@@ -44,7 +44,7 @@ class Weight:
 
 
 def weigh(path: Path) -> Weight:
-    """Return the weight of a notebook; raise `StoreError` for a file that is no notebook."""
+    """Return the weight of a notebook; raise `StoreError` for a file that is not a notebook."""
     return loaded(path, lambda data: _weight(path.name, data))
 
 

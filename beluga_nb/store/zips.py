@@ -174,12 +174,12 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
     # As it is written in the zip: zipfile cuts names at a NUL, or takes another one from an extra field.
     name = info.orig_filename
     if not (NOTEBOOK.fullmatch(name) or name == STORE or blob_of(name) or collection_of(name)):
-        raise InvalidPackError(f"it holds {quoted(info)}, which is no file of a pack")
+        raise InvalidPackError(f"it holds {quoted(info)}, which is not a file of a pack")
     if info.filename != name:
         raise InvalidPackError(f"it gives {quoted(info)} a second name")
     # No links and no devices; 0 is a zip that was made without Unix modes.
     if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
-        raise InvalidPackError(f"{quoted(info)} is no plain file")
+        raise InvalidPackError(f"{quoted(info)} is not a regular file")
     if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
         raise InvalidPackError(f"{quoted(info)} is encrypted, or compressed in a way that is not read")
     if info.file_size > _largest(name):

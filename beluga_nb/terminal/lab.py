@@ -180,12 +180,12 @@ class Copied:
     def __str__(self) -> str:
         name = sanitize(str(self.folder))
         lines = [
-            f"{name}: {self.new} new files ({self.size / 1e6:.1f} MB)." if self.new else f"{name}: as it was."
+            f"{name}: {self.new} new files ({self.size / 1e6:.1f} MB)." if self.new else f"{name}: unchanged."
         ]
         if self.kept:
             more = f" and {len(self.kept) - _NAMED} more" if len(self.kept) > _NAMED else ""
             names = ", ".join(sanitize(each, 80) for each in self.kept[:_NAMED])
-            lines.append(f"Kept, though ours differ: {names}{more}.")
+            lines.append(f"Not overwritten, although different: {names}{more}.")
         return "\n".join(lines)
 
 
@@ -196,7 +196,7 @@ def copy(source: Path, folder: Path) -> Copied:
     """
     copied = Copied(folder)
     if folder.exists() and not folder.is_dir():
-        raise RequestError(f"{sanitize(str(folder))} is no folder.", "Name another one, new or old.")
+        raise RequestError(f"{sanitize(str(folder))} is not a folder.", "Name another folder.")
     try:
         for path in files(source):
             _copy(source / path, folder / path, str(path), copied)

@@ -116,7 +116,7 @@ class Controller:
         own = [each for each in self.data.models() if each.id == state.model and each not in fitting]
         state.models = (*own, *fitting)  # a search never hides the chosen model
         if not fitting:
-            state.message = f"No model has “{sanitize(state.search, 60)}” in its id, name or provider."
+            state.message = f"No model matches “{sanitize(state.search, 60)}” in its id, name or provider."
 
     def _model_changed(self, name: str) -> None:
         self._choose_model(name)
@@ -346,7 +346,7 @@ class Controller:
             return False
         if not name.isidentifier() or keyword.iskeyword(name):
             self._show_error(
-                RequestError(f"'{sanitize(name, 40)}' is no name of a variable.", "For example: whale")
+                RequestError(f"'{sanitize(name, 40)}' is not a valid variable name.", "For example: whale")
             )
             return False
         self._names[name] = piece.alone
@@ -392,7 +392,7 @@ class Controller:
         rest = tuple(each for each in self.state.compared if each is not piece)
         if len(rest) == comparison.MOST:
             self._show_error(
-                RequestError("Four pictures are compared at most.", "Take one out of the comparison.")
+                RequestError("Four pictures are compared at most.", "Remove one from the comparison.")
             )
             return
         self.state.compared = rest if piece in self.state.compared else (*rest, piece)

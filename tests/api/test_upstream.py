@@ -133,7 +133,7 @@ def test_an_address_that_is_not_safe_is_refused(url):
         (
             "http://example.com/v1",
             "",
-            "--upstream: The base URL leads to example.com without encryption."
+            "--upstream: The base URL uses http for example.com, which is not encrypted."
             " Use https://; plain http:// is for this machine only.",
         ),
         (

@@ -545,7 +545,7 @@ def test_an_export_to_what_is_no_folder_fails_in_two_lines(session, tmp_path):
 
 def test_one_cell_with_one_picture_is_reported_in_the_singular(session):
     grid = session.grid("a {{animal}}", animal=["cat"])
-    assert "1 cell, 1 picture; nothing is asked before run()" in grid._repr_mimebundle_()["text/plain"]
+    assert "1 cell, 1 picture; nothing is requested before run()" in grid._repr_mimebundle_()["text/plain"]
     assert "1 cell: 1 done; 1 picture\n" in grid.run()._repr_mimebundle_()["text/plain"]
 
 
@@ -564,7 +564,7 @@ def test_r18_a_cap_on_the_pictures_of_a_run_holds_for_previews_too(tmp_path):
 def test_a_sheet_is_called_what_it_is(session, tmp_path):
     grid = session.grid("a cat").run()
     assert grid.sheet(tmp_path / "cats") == tmp_path / "cats.png"
-    with pytest.raises(RequestError, match=r"'cats\.jpg' is no name for a sheet"):
+    with pytest.raises(RequestError, match=r"'cats\.jpg' is not a file name for a sheet"):
         grid.sheet(tmp_path / "cats.jpg")
 
 
@@ -589,7 +589,7 @@ def test_a_stopped_call_of_another_kernel_is_unknown_and_not_lost(session, tmp_p
     cell = grid.cells[3]
     store = Store(tmp_path / "beluga_store")
     call = pending.begin(store, cell.request.as_call(), provider="127.0.0.1")
-    assert grid.counts == {"done": 0, "failed": 0, "unknown": 0, "not sent": 7, "on its way": 1}
+    assert grid.counts == {"done": 0, "failed": 0, "unknown": 0, "not sent": 7, "in progress": 1}
     pending.mark_unknown(store, call, "It was interrupted.")
     assert grid.counts == {"done": 0, "failed": 0, "unknown": 1, "not sent": 7}
 

@@ -46,7 +46,7 @@ def test_both_bad_ranks_nothing_and_is_reported():
     with_bad = ranking([*votes, Duel("b", "a", BOTH_BAD)], by="model")
     assert with_bad.standings[0].elo == ranking(votes, by="model").standings[0].elo
     assert (with_bad.votes, with_bad.bad, with_bad.standings[0].bad) == (3, 1, 1)
-    assert with_bad.note.endswith("1 vote found both bad, which ranks nobody.")
+    assert with_bad.note.endswith("1 vote found 'both bad', which does not count in the ranking.")
 
 
 def test_the_order_is_that_of_the_lower_bound():

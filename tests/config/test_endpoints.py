@@ -412,7 +412,7 @@ def test_s12_what_the_environment_says_of_another_address_opens_no_door(tmp_path
 
 def test_s13_plain_http_is_for_this_machine_only(tmp_path):
     (tmp_path / "beluga.toml").write_text('[endpoints.lab]\nbase_url = "http://lab.example/v1"\n')
-    with pytest.raises(SettingsError, match="without encryption"):
+    with pytest.raises(SettingsError, match="not encrypted"):
         session(tmp_path).generate("a fox", model="lab:sd")
 
 
@@ -424,11 +424,11 @@ def test_s13_plain_http_is_for_this_machine_only(tmp_path):
         ('[endpoints.lab]\napi_key = "x"', "beluga.toml holds a key ('api_key')."),
         ('[endpoints.lab]\nurl = "x"', "No part of the endpoint lab 'url'."),
         ("[endpoints.lab]\nown = true", "No part of the endpoint lab 'own'."),
-        ('[endpoints.local]\nbase_url = "https://lab.example/v1"', "'local' is no name for an endpoint."),
-        ('[endpoints."a.b"]\nbase_url = "https://lab.example/v1"', "'a.b' is no name for an endpoint."),
-        ("[endpoints.lab]\nbase_url = 7", "The base_url of the endpoint lab is no text."),
+        ('[endpoints.local]\nbase_url = "https://lab.example/v1"', "'local' is not a valid endpoint name."),
+        ('[endpoints."a.b"]\nbase_url = "https://lab.example/v1"', "'a.b' is not a valid endpoint name."),
+        ("[endpoints.lab]\nbase_url = 7", "The base_url of the endpoint lab is not a string."),
         ("[endpoints.lab]\ntimeout = -1", "The timeout of the endpoint lab is -1."),
-        ('[endpoints.lab]\nbase_url = "ftp://lab.example"', "The base URL is no web address."),
+        ('[endpoints.lab]\nbase_url = "ftp://lab.example"', "The base URL is not an http or https URL."),
     ],
 )
 def test_an_endpoint_that_is_none_is_reported(tmp_path, text, message):
@@ -488,7 +488,7 @@ def test_in_a_notebook_it_is_chosen_listed_and_completed(tmp_path):
         assert kernel.complete("%beluga --endpoint ")[0] == ["lab"]
         assert "http" in kernel.run("%beluga --dry-run -m lab:sd-turbo a boat").stdout
         shown = kernel.run("%beluga -m lab: -q nothing a fox")
-        shown.fails_with("UnknownNameError: No quality 'nothing'", "There are: standard, hd")
+        shown.fails_with("UnknownNameError: No quality 'nothing'", "Available: standard, hd")
 
 
 def test_a_grid_asks_each_server_and_one_that_refuses_stops_no_other(tmp_path):

@@ -305,7 +305,9 @@ def test_trust_in_another_folder_is_none(folder, trust):
 def test_trust_that_would_hold_wherever_one_stands_is_refused(folder, trust, monkeypatch):
     monkeypatch.chdir(folder)
     (folder / "beluga.toml").write_text('base_url = "https://evil.example/v1"')
-    with pytest.raises(SettingsError, match=r"BELUGA_TRUST names '.*', which is no absolute path") as failed:
+    with pytest.raises(
+        SettingsError, match=r"BELUGA_TRUST names '.*', which is not an absolute path"
+    ) as failed:
         load({"BELUGA_TRUST": trust}, folder)
     assert failed.value.hint
 
@@ -411,9 +413,9 @@ def test_each_file_has_its_remark_also_on_a_setting_of_both(nested):
     (nested / "beluga.toml").write_text("max_in_flight = 64\n")
     remarks = [each.message for each in load(environ, nested).ignored]
     assert remarks == [
-        "../beluga.toml: mode (off) is not used: it would loosen auto, the default.",
-        "../beluga.toml: max_in_flight (32) is not used: it would loosen 4, the default.",
-        "beluga.toml: max_in_flight (64) is not used: it would loosen 4, the default.",
+        "../beluga.toml: mode (off) is not used: it is less strict than auto, the default.",
+        "../beluga.toml: max_in_flight (32) is not used: it is less strict than 4, the default.",
+        "beluga.toml: max_in_flight (64) is not used: it is less strict than 4, the default.",
     ]
 
 
@@ -683,8 +685,8 @@ def test_a_session_says_once_what_a_file_says_in_vain_and_the_status_always(tmp_
     session.generate("a boat")
     remedy = "If you trust that file, set BELUGA_TRUST to its folder."
     assert messages == [
-        f"beluga.toml: max_in_flight (64) is not used: it would loosen 4, the default. {remedy}",
-        f"beluga.toml: mode (refresh) is not used: it would loosen auto, the default. {remedy}",
+        f"beluga.toml: max_in_flight (64) is not used: it is less strict than 4, the default. {remedy}",
+        f"beluga.toml: mode (refresh) is not used: it is less strict than auto, the default. {remedy}",
     ]
     assert session.status()["not used"] == " ".join(messages)
 

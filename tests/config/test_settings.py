@@ -130,7 +130,7 @@ def test_an_unknown_name_in_a_file_is_refused_with_the_one_that_was_meant(projec
     with pytest.raises(UnknownNameError) as caught:
         load({}, project)
     assert caught.value.message == "No setting 'modell'."
-    assert caught.value.hint.startswith("Did you mean 'model'? There are: aliases, base_url, bridge,")
+    assert caught.value.hint.startswith("Did you mean 'model'? Available: aliases, base_url, bridge,")
 
 
 def test_a_file_may_not_say_where_its_base_url_came_from(project):
@@ -157,10 +157,10 @@ def test_a_file_that_is_no_text_is_named(project):
 @pytest.mark.parametrize(
     ("given", "message", "nearest"),
     [
-        ({"mode": "replya"}, "No mode 'replya'.", "replay"),
-        ({"bridge": "threads"}, "No bridge 'threads'.", "thread"),
-        ({"response_format": "b64"}, "No response format 'b64'.", "b64_json"),
-        ({"mode": 7}, "No mode '7'.", None),
+        ({"mode": "replya"}, "No value 'replya' for mode.", "replay"),
+        ({"bridge": "threads"}, "No value 'threads' for bridge.", "thread"),
+        ({"response_format": "b64"}, "No value 'b64' for response_format.", "b64_json"),
+        ({"mode": 7}, "No value '7' for mode.", None),
     ],
 )
 def test_an_unknown_value_is_refused_with_the_one_that_was_meant(given, message, nearest):
@@ -222,18 +222,18 @@ def test_a_safe_base_url_is_taken_without_its_last_slash(url, checked):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("", "The base URL is no web address."),
-        ("api.belugapi.com/v1", "The base URL is no web address."),
-        ("ftp://api.belugapi.com", "The base URL is no web address."),
-        ("file:///etc/passwd", "The base URL is no web address."),
-        ("https://", "The base URL is no web address."),
-        ("https://[::1/v1", "The base URL is no web address."),
-        ("https://images.example:port/v1", "The base URL is no web address."),
-        ("https://images.example:99999/v1", "The base URL is no web address."),
-        ("https://images.example/v1\nx", "The base URL is no web address."),
-        ("https://images.example/v\x011", "The base URL is no web address."),
-        ("https://images .example/v1", "The base URL is no web address."),
-        (5, "The base URL is no web address."),
+        ("", "The base URL is not an http or https URL."),
+        ("api.belugapi.com/v1", "The base URL is not an http or https URL."),
+        ("ftp://api.belugapi.com", "The base URL is not an http or https URL."),
+        ("file:///etc/passwd", "The base URL is not an http or https URL."),
+        ("https://", "The base URL is not an http or https URL."),
+        ("https://[::1/v1", "The base URL is not an http or https URL."),
+        ("https://images.example:port/v1", "The base URL is not an http or https URL."),
+        ("https://images.example:99999/v1", "The base URL is not an http or https URL."),
+        ("https://images.example/v1\nx", "The base URL is not an http or https URL."),
+        ("https://images.example/v\x011", "The base URL is not an http or https URL."),
+        ("https://images .example/v1", "The base URL is not an http or https URL."),
+        (5, "The base URL is not an http or https URL."),
         (
             "https://me:secret@images.example/v1",
             "The base URL holds a user name, a password, a query or a fragment.",
@@ -250,9 +250,12 @@ def test_a_safe_base_url_is_taken_without_its_last_slash(url, checked):
         ),
         ("https://images.example/v1?", "The base URL holds a user name, a password, a query or a fragment."),
         ("https://images.example/v1#x", "The base URL holds a user name, a password, a query or a fragment."),
-        ("http://images.example/v1", "The base URL leads to images.example without encryption."),
-        ("http://localhost.example/v1", "The base URL leads to localhost.example without encryption."),
-        ("http://10.0.0.5/v1", "The base URL leads to 10.0.0.5 without encryption."),
+        ("http://images.example/v1", "The base URL uses http for images.example, which is not encrypted."),
+        (
+            "http://localhost.example/v1",
+            "The base URL uses http for localhost.example, which is not encrypted.",
+        ),
+        ("http://10.0.0.5/v1", "The base URL uses http for 10.0.0.5, which is not encrypted."),
     ],
 )
 def test_s13_an_unsafe_base_url_is_refused_without_repeating_a_password(url, message):

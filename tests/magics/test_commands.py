@@ -57,7 +57,7 @@ def test_ipythons_own_configuration_shows_and_sets_the_same(kernel):
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("modle = 'flux-2.0'", "No setting 'modle'."), ("mode = 'later'", "No mode 'later'.")],
+    [("modle = 'flux-2.0'", "No setting 'modle'."), ("mode = 'later'", "No value 'later' for mode.")],
 )
 def test_ipythons_own_configuration_checks_names_and_values(kernel, given, expected):
     assert expected in kernel.run(f"%config BelugaMagics.{given}").stderr

@@ -91,7 +91,7 @@ def test_a_line_is_a_prompt_unless_options_follow(line):
     ("line", "message"),
     [
         ("compare --axis animal", "--axis is 'animal'"),
-        ("compare --axis a=b --axis a=c", "--axis a stands there twice"),
+        ("compare --axis a=b --axis a=c", "--axis a is given twice"),
         ("compare --axes a=b", "Did you mean '--axis'"),
         ("compare the two", "'the two' on the first line"),
         ("compare --sample many", "--sample is 'many'"),

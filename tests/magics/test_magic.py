@@ -87,7 +87,7 @@ def test_a_function_knows_its_own_names(kernel):
             "RequestError: seedream-4.5 has no size '21:9'.",
             "It takes 1:1",
         ),
-        ("%beluga -q ultra a cat", "UnknownNameError: No quality 'ultra'.", "There are: standard, hd."),
+        ("%beluga -q ultra a cat", "UnknownNameError: No quality 'ultra'.", "Available: standard, hd."),
         ("%beluga -n 0 a cat", "RequestError: n is 0.", "Give n as a whole number from 1 on."),
         ("%beluga --sise 1:1 a cat", "UnknownNameError: No option '--sise'.", "Did you mean '--size'?"),
         ("%%beluga\n   \n", "RequestError: The prompt is empty.", "Describe the picture"),
@@ -166,7 +166,7 @@ def test_reloading_and_unloading_leave_nothing_behind(tmp_path):
 
 def test_a_dry_run_notices_a_wrong_option_as_the_run_does(kernel):
     kernel.run("%beluga --dry-run --embed small a dry whale").fails_with(
-        "UnknownNameError: No embed 'small'.", "There are: preview, original, link, none."
+        "UnknownNameError: No value 'small' for embed.", "Available: preview, original, link, none."
     )
 
 

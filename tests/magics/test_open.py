@@ -70,7 +70,7 @@ def test_a_prompt_that_begins_with_open_is_a_prompt(kernel):
             "MetadataError: 'bare.png' holds no recipe.",
             "Pictures that save() wrote hold one",
         ),
-        ("open text.png", "MetadataError: 'text.png' is no PNG, JPEG or WebP.", "A recipe lies in"),
+        ("open text.png", "MetadataError: 'text.png' is not a PNG, JPEG or WebP.", "Only a picture"),
     ],
 )
 def test_a_file_that_gives_no_cell_says_so_in_two_lines(kernel, line, first, second):

@@ -57,7 +57,7 @@ def test_an_empty_cell_takes_its_prompt_from_the_line():
 
 def test_the_output_is_the_name_of_a_variable():
     assert parse("-o whale a whale").output == "whale"
-    with pytest.raises(RequestError, match="'my whale' is no name for a variable"):
+    with pytest.raises(RequestError, match="'my whale' is not a valid variable name"):
         parse('-o "my whale" a whale')
 
 
@@ -88,7 +88,7 @@ def test_a_misspelt_option_names_the_one_that_was_meant():
 
 
 def test_text_beside_the_options_of_a_cell_is_an_error():
-    with pytest.raises(RequestError, match="'black' on the first line of the cell is no option"):
+    with pytest.raises(RequestError, match="'black' on the first line of the cell is not an option"):
         parse("-n 2 black", "a cat\n")
 
 
@@ -184,7 +184,7 @@ def test_open_in_a_cell_begins_a_prompt():
 def test_words_after_the_options_of_a_command_are_an_error_and_no_picture():
     with pytest.raises(RequestError) as caught:
         parse("serve --stop it")
-    assert caught.value.message == "'it' is no option of %beluga serve."
+    assert caught.value.message == "'it' is not an option of %beluga serve."
     assert caught.value.hint == "For a picture of it all: %beluga -- serve …"
 
 
@@ -192,13 +192,13 @@ def test_the_help_names_every_option_of_a_command():
     text = " ".join(help_text().split())
     for line in {
         "%beluga serve serve the image API on this machine, for any OpenAI client",
-        "%beluga serve --port N … on this port, instead of a free one",
-        "%beluga serve --stop … end it",
-        "%beluga open FILE show a saved picture, and put the cell that asks for it into the notebook",
+        "%beluga serve --port N … use this port instead of a free one",
+        "%beluga serve --stop … stop it",
+        "%beluga open FILE show a saved picture and insert its cell",
         "A line is a command only if nothing else follows: %beluga open sea at night is a prompt.",
-        "%beluga forget [RUN …] remove recordings: those that all of this is true of",
-        "%beluga pack NOTEBOOK a notebook and the recordings that it needs, as one zip",
-        "%beluga unpack FILE.zip … and back, every byte checked",
+        "%beluga forget [RUN …] remove recordings that match all conditions",
+        "%beluga pack NOTEBOOK pack a notebook and its recordings into a zip",
+        "%beluga unpack FILE.zip unpack a notebook and its recordings, checking every byte",
     }:
         assert line in text
 
@@ -257,7 +257,7 @@ def test_a_command_may_take_words(line, command, words, options):
 
 def test_the_output_of_a_command_is_the_name_of_a_variable():
     assert parse("history -o fox 6611bcbd") == CommandCall("history", ("6611bcbd",), {}, "fox")
-    with pytest.raises(RequestError, match="'my fox' is no name for a variable"):
+    with pytest.raises(RequestError, match="'my fox' is not a valid variable name"):
         parse('history -o "my fox" 6611bcbd')
 
 
@@ -298,11 +298,11 @@ def test_after_two_dashes_and_in_a_cell_every_command_is_a_prompt(name):
 @pytest.mark.parametrize(
     ("line", "first", "second"),
     [
-        ("verify my whales.ipynb", "'my whales.ipynb' is no option of %beluga verify.", "stand in quotes"),
+        ("verify my whales.ipynb", "'my whales.ipynb' is not an option of %beluga verify.", "in quotes"),
         ("forget 6611 --yse", "No option '--yse'.", "Did you mean '--yes'?"),
-        ("forget --all of it", "'of it' is no option of %beluga forget.", "%beluga -- forget …"),
+        ("forget --all of it", "'of it' is not an option of %beluga forget.", "%beluga -- forget …"),
         ("history --limit many", "--limit is 'many'.", "Give a whole number"),
-        ("pack whales.ipynb --into x", "No option '--into'.", "%beluga --help lists them"),
+        ("pack whales.ipynb --into x", "No option '--into'.", "%beluga --help lists all options"),
         ("pack", "%beluga pack takes one file.", "%beluga --help shows how it is named."),
         ("pack a.ipynb b.ipynb", "%beluga pack takes one file.", "%beluga --help shows"),
     ],
@@ -312,3 +312,18 @@ def test_a_command_that_is_not_understood_is_an_error_and_no_picture(line, first
         parse(line)
     assert caught.value.message == first
     assert second in caught.value.hint
+
+
+def test_an_unknown_long_option_is_never_taken_for_a_short_one():
+    with pytest.raises(UnknownNameError) as caught:
+        parse("--foo a cat")
+    assert caught.value.nearest is None
+
+
+def test_help_after_a_command_shows_the_help_of_that_command():
+    assert parse("login --help") == Help("login")
+    assert parse("compare --help", "a fox") == Help("compare")
+    assert parse("--help a fox") == Help()
+    lines = help_text("login").splitlines()
+    assert [line.split()[:2] for line in lines] == [["%beluga", "login"]] * 2
+    assert "--keep" in lines[1]

@@ -149,7 +149,11 @@ def test_one_that_has_died_is_replaced(kernel):
         ("%beluga serve --port 99999", "RequestError: --port is '99999'.", "Give a number from 0 to 65535."),
         ("%beluga serve --port eight", "RequestError: --port is 'eight'.", "Give a number from 0 to 65535."),
         ("%beluga serve --stpo", "UnknownNameError: No option '--stpo'.", "Did you mean '--stop'?"),
-        ("%beluga serve --stop it", "RequestError: 'it' is no option of %beluga serve.", "%beluga -- serve"),
+        (
+            "%beluga serve --stop it",
+            "RequestError: 'it' is not an option of %beluga serve.",
+            "%beluga -- serve",
+        ),
     ],
 )
 def test_an_error_takes_two_lines(kernel, cell, first, second):

@@ -78,15 +78,15 @@ def test_the_life_of_a_recording(kernel, folder):
 
     shown = kernel.run("%beluga verify whales.ipynb")
     assert shown.stdout.count(" is not recorded\n") == 2
-    assert shown.error == ["StoreError: Problems: 2, listed above.", "Nothing was changed."]
+    assert shown.error == ["StoreError: verify found 2 problems, listed above.", "Nothing was changed."]
 
 
 def test_where_nobody_can_be_asked_nothing_is_forgotten_without_yes(kernel):
     kernel.run("%beluga -s 1:1 a fox")
     shown = kernel.run("%beluga forget --all")
-    assert (
-        shown.error[0]
-        == "NotConfirmedError: 1 run, 1 picture: to be forgotten, and no question can be asked here."
+    assert shown.error[0] == (
+        "NotConfirmedError: 1 run, 1 picture: to be forgotten, "
+        "and this environment cannot ask for confirmation."
     )
     assert "--yes" in shown.error[1]
     assert kernel.run("%beluga forget --all --yes").status == "ok"
@@ -98,10 +98,10 @@ def test_where_nobody_can_be_asked_nothing_is_forgotten_without_yes(kernel):
 @pytest.mark.parametrize(
     ("cell", "first", "second"),
     [
-        ("%beluga forget", "RequestError: Nothing says what to forget.", "--older 90d"),
-        ("%beluga forget 1234", "RequestError: There is no run '1234'.", "The history lists them."),
+        ("%beluga forget", "RequestError: No recordings were selected.", "--older 90d"),
+        ("%beluga forget 1234", "RequestError: There is no run '1234'.", "%beluga history lists all runs."),
         ("%beluga history -o fox", "RequestError: One run can be brought back.", "6611bcbd3494"),
-        ("%beluga history --since today", "RequestError: 'today' is no date.", "2026-11-22"),
+        ("%beluga history --since today", "RequestError: 'today' is not a date.", "2026-11-22"),
         ("%beluga pack", "RequestError: %beluga pack takes one file.", "--help"),
         (
             "%beluga pack gone.ipynb",

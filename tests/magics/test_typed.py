@@ -61,7 +61,7 @@ def kernel(tmp_path_factory):
 def test_a_key_in_a_cell_is_not_sent_and_two_lines_say_how_to_log_in(kernel, cell, key):
     shown = kernel.run(CELLS[cell].format(key=key))
     if key != OTHER or shown.status == "error":  # what is no prompt may say something else
-        shown.fails_with("RequestError: A key stands in this cell; it was not sent", "%beluga login")
+        shown.fails_with("RequestError: This cell contains a key; it was not sent", "%beluga login")
     assert kernel.counting.requests == []
     assert not any(holds(shown.everything, each) for each in (KEY, OTHER))
 

@@ -147,9 +147,9 @@ def test_the_next_answer_is_whole_again(meet):
     [
         (
             "fault: moderated | a fox",
-            "No fault 'moderated'. Did you mean 'moderation'? There are: 401, 402, ",
+            "No fault 'moderated'. Did you mean 'moderation'? Available: 401, 402, ",
         ),
-        ("fault: | a fox", "No fault ''. There are: 401, "),
+        ("fault: | a fox", "No fault ''. Available: 401, "),
         (
             "fault: 429 after=2 | a fox",
             "The fault 429 does not take 'after=2'. Write it as 'fault: 429 retry-after=2 | …'",

@@ -247,8 +247,8 @@ def test_a_bad_port_is_two_lines_and_status_2(port):
     status, out, err = run("serve", f"--port={port}")
     assert (status, out) == (2, "")
     assert err == (
-        f"python -m beluga_nb serve: argument --port: '{port}' is no port; give a number from 0 to 65535\n"
-        "python -m beluga_nb serve --help says more.\n"
+        f"python -m beluga_nb serve: argument --port: '{port}' is not a port; give a number from 0 to 65535\n"
+        "python -m beluga_nb serve --help shows the options.\n"
     )
 
 
@@ -257,8 +257,9 @@ def test_a_bad_number_of_connections_is_two_lines_and_status_2(count):
     assert run("serve", "--port", "0", f"--connections={count}") == (
         2,
         "",
-        f"python -m beluga_nb serve: argument --connections: '{count}' is no number from 1 to 65535\n"
-        "python -m beluga_nb serve --help says more.\n",
+        "python -m beluga_nb serve: "
+        f"argument --connections: '{count}' is not a whole number from 1 to 65535\n"
+        "python -m beluga_nb serve --help shows the options.\n",
     )
 
 
@@ -292,7 +293,7 @@ def test_a_malformed_key_is_two_lines_without_the_key_and_status_2(key):
         "",
         "python -m beluga_nb serve: argument --key:"
         " the key must be bapi_ and letters, digits or _ . ~ + / = -\n"
-        "python -m beluga_nb serve --help says more.\n",
+        "python -m beluga_nb serve --help shows the options.\n",
     )
 
 

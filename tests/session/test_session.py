@@ -157,7 +157,8 @@ def test_off_neither_reads_nor_writes(local, tmp_path):
 
 def test_r17_many_pictures_need_a_yes_where_nobody_can_answer(local):
     with pytest.raises(
-        NotConfirmedError, match="11 new pictures are more than 10, and no question can be asked here"
+        NotConfirmedError,
+        match="11 new pictures are more than 10, and this environment cannot ask for confirmation",
     ):
         local.generate("a fox", n=ASK_ABOVE + 1)
 
@@ -292,7 +293,8 @@ def test_a_file_that_came_with_a_notebook_cannot_send_the_key_elsewhere(tmp_path
     with pytest.raises(SettingsError) as failed:
         session.generate("a fox")
     assert str(failed.value) == (
-        f"beluga.toml: base_url ({host}/v1) is not used: you have not named that address. Nothing was sent.\n"
+        f"beluga.toml: base_url ({host}/v1) is not used: you have not confirmed that address. "
+        "Nothing was sent.\n"
         "If you trust that file, set BELUGA_TRUST to its folder."
     )
     assert session.resources.backend(session.settings()).endpoint().base_url == "https://api.belugapi.com/v1"
@@ -502,7 +504,7 @@ def test_a_key_that_is_typed_is_used_and_shown_nowhere(tmp_path, messages):
 
 def test_where_nobody_can_type_a_login_says_what_to_do_instead(tmp_path):
     session = Session(environ={}, folder=tmp_path, hidden=lambda _: None)
-    with pytest.raises(SettingsError, match=r"No key can be typed here\.\nSet BELUGA_API_KEY"):
+    with pytest.raises(SettingsError, match=r"This environment cannot ask for a key\.\nSet BELUGA_API_KEY"):
         session.login()
 
 

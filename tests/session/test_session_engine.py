@@ -231,7 +231,7 @@ async def is_slow(request):
         (
             Plain(),
             InvalidResponseError,
-            "returned Result, and is no async function.\nWrite it with async def",
+            "returned Result, and is not an async function.\nWrite it with async def",
         ),
         (sends_text, InvalidResponseError, "no readable PNG, JPEG or WebP"),
         (is_slow, APITimeoutError, "The engine mine did not answer in time."),
@@ -368,7 +368,7 @@ def test_the_panel_offers_the_engine_and_asks_it(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "local", "belugapi", "openai", "OpenRouter", "a b", "ä", "x" * 41, 7])
 def test_a_name_that_is_none_or_a_services_is_refused(name, tmp_path):
-    with pytest.raises(SettingsError, match=r"is no name for an engine|is the name of a service"):
+    with pytest.raises(SettingsError, match=r"is not a valid engine name|is the name of a service"):
         session_with(drawing, tmp_path, provider=name)
 
 
@@ -426,7 +426,7 @@ NONE = {
 def test_what_is_certainly_no_async_function_is_refused_before_any_call(kind, depth, tmp_path):
     if depth and not callable(NONE[kind]):
         return  # Python makes no partial of it
-    with pytest.raises(SettingsError, match=r"is no async function\.\nWrite it with async def") as caught:
+    with pytest.raises(SettingsError, match=r"is not an async function\.\nWrite it with async def") as caught:
         session_with(wrapped(NONE[kind], depth), tmp_path, provider="mine")
     assert len(caught.value.lines()) == 2
     assert list(tmp_path.iterdir()) == []
@@ -441,7 +441,7 @@ def test_whatever_can_be_awaited_is_an_engine(kind, depth, tmp_path):
 
 @pytest.mark.parametrize("use", [Session, lambda provider: Session().use(None, provider=provider)])
 def test_a_name_without_an_engine_is_refused(use):
-    with pytest.raises(SettingsError, match="there is no engine") as caught:
+    with pytest.raises(SettingsError, match="no engine is given") as caught:
         use(provider="mine")
     assert len(caught.value.lines()) == 2
 
@@ -476,7 +476,7 @@ def test_an_array_says_how_to_make_an_image_of_it():
     array = numpy.zeros((8, 8, 3), "uint8")
     for answers in ([array], array, Image.fromarray(array), b"bytes"):
         with pytest.raises(
-            InvalidImageError, match=r"is no .*\nGive a list of PIL images or bytes: .Image.fromarray"
+            InvalidImageError, match=r"is not a .*\nGive a list of PIL images or bytes: .Image.fromarray"
         ):
             Result.of(Request(prompt="a fox", model="m"), answers, engine="x")
 

@@ -111,4 +111,6 @@ def test_the_option_outranks_the_setting_and_is_no_part_of_the_request(tmp_path)
         assert set(shown.bundles[0]) == {"text/html", "image/jpeg", "text/plain"}
         assert set(kernel.run("%beluga last").bundles[0]) == {"text/html", "image/jpeg", "text/plain"}
         shown = kernel.run("%beluga --embed all a fox")
-        shown.fails_with("UnknownNameError: No embed 'all'.", "There are: preview, original, link, none.")
+        shown.fails_with(
+            "UnknownNameError: No value 'all' for embed.", "Available: preview, original, link, none."
+        )

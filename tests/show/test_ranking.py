@@ -22,7 +22,7 @@ TEXT = """\
 ?  seedream-4.5  0    −278 to +278  0    0     0     1
 ?  gpt-image-2   −92  −298 to +114  0    3     1     1
 Too few votes: 4 leave up to ±278 Elo points. Not told apart: flux-2.0 and seedream-4.5; seedream-4.5 and \
-gpt-image-2. 1 vote found both bad, which ranks nobody.
+gpt-image-2. 1 vote found 'both bad', which does not count in the ranking.
 
 won against   flux-2.0  seedream-4.5  gpt-image-2
 flux-2.0                0             3½

@@ -235,7 +235,7 @@ def test_no_condition_is_an_error_and_not_everything(store):
 
 @pytest.mark.parametrize("given", [{"prompt": ""}, {"prompt": " ", "older": "1d"}, {"older": ""}], ids=str)
 def test_what_is_empty_is_an_error_and_not_everything(store, given):
-    with pytest.raises(RequestError, match=r"The text to look for is empty|'' is no age"):
+    with pytest.raises(RequestError, match=r"The text to look for is empty|'' is not an age"):
         choose(store, **given)
 
 
@@ -244,7 +244,7 @@ def test_a_call_on_its_way_stays_unless_it_is_named(store):
     begun(store, LOST)
     chosen = choose(store, prompt=SENTINEL)
     assert [run.name for run in chosen.runs] == [LOST]
-    assert "not 1 call on the way" in str(chosen)
+    assert "but not 1 call in progress" in str(chosen)
     forget(store, chosen)
     assert [call.run for call in pending.calls(store)] == [WAITING]
     forgotten(store, WAITING)

@@ -1,4 +1,4 @@
-"""What is no plain file, or has no end, in every place that is read: nothing waits, nothing breaks."""
+"""What is not a regular file, or has no end, in every place that is read: nothing waits, nothing breaks."""
 
 import sys
 from pathlib import Path

@@ -184,8 +184,8 @@ def test_recordings_whose_mark_is_lost_replay_and_nothing_is_written_or_removed_
                 [(b"x", "image/png")], {}
             )
         assert str(failed.value) == (
-            "The folder folder is no store: it holds files and no store.json, so beluga_nb has not made it."
-            " Nothing was written or removed there.\n"
+            "The folder folder is not a store: it holds files and no store.json, so "
+            "beluga_nb has not made it. Nothing was written or removed there.\n"
             "Set BELUGA_STORE to an empty or a new folder, or bring store.json back (git checkout)."
         )
     assert state(store.folder) == before
@@ -547,6 +547,6 @@ def test_a_mark_that_a_link_borrows_from_another_store_is_no_mark(tmp_path, what
     fill(store.folder, {f"records/ab/{'ab' * 32}.json": b'{"image": null}', "thesis": b"x"})
     (store.folder / "store.json").symlink_to(other.folder / "store.json")
     before = state(store.folder)
-    with pytest.raises(StoreError, match="is no store"):
+    with pytest.raises(StoreError, match="is not a store"):
         WRITERS[what](store)
     assert state(store.folder) == before

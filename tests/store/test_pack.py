@@ -220,7 +220,7 @@ def test_a_zip_with_anything_that_we_would_not_have_written_is_not_overwritten(s
     with zipfile.ZipFile(packed, "a") as zipped:
         zipped.writestr(listed(name, **found), b"years of work")
     before = packed.read_bytes()
-    with pytest.raises(StoreError, match=r"whales\.zip is there already, and is no pack"):
+    with pytest.raises(StoreError, match=r"whales\.zip already exists and is not a pack"):
         pack(store, whales)
     assert packed.read_bytes() == before
 
@@ -267,7 +267,7 @@ def test_what_names_no_notebook_is_reported_in_two_lines(store, name):
 def test_a_file_that_is_no_pack_is_not_overwritten_and_an_older_pack_is(store, whales, packed):
     assert pack(store, whales).path == packed
     packed.write_bytes(b"somebody's own")
-    with pytest.raises(StoreError, match=r"whales\.zip is there already, and is no pack"):
+    with pytest.raises(StoreError, match=r"whales\.zip already exists and is not a pack"):
         pack(store, whales)
     assert packed.read_bytes() == b"somebody's own"
 
@@ -370,7 +370,7 @@ def test_no_other_name_is_taken(packed, there, name):
     info = zipfile.ZipInfo("x")
     info.filename = name
     written(packed, [*entries(packed).items(), (info, b"evil")])
-    refused(packed, there, "which is no file of a pack")
+    refused(packed, there, "which is not a file of a pack")
 
 
 def test_a_name_that_is_there_twice_is_refused(packed, there):
@@ -393,7 +393,7 @@ def test_links_and_other_special_files_are_refused(packed, there, kind):
     info = zipfile.ZipInfo("link.ipynb")
     info.create_system, info.external_attr = 3, (kind | 0o777) << 16
     written(packed, [*entries(packed).items(), (info, b"/etc/passwd")])
-    refused(packed, there, "'link.ipynb' is no plain file")
+    refused(packed, there, "'link.ipynb' is not a regular file")
 
 
 def changed(packed, room, change):

@@ -87,7 +87,7 @@ def test_a_pack_with_a_collection_that_is_not_registered_is_refused(store, tmp_p
     fox, _ = tagged(store, "a fox", "red")
     packed = pack(store, notebook(tmp_path / "fox.ipynb", fox)).path
     monkeypatch.setattr(registry, "KINDS", registry.KINDS[:-1])
-    with pytest.raises(StoreError, match="which is no file of a pack"):
+    with pytest.raises(StoreError, match="which is not a file of a pack"):
         unpack(packed, Store(tmp_path / "there"), into=tmp_path / "there")
 
 

@@ -314,7 +314,7 @@ def test_the_bytes_of_a_broken_picture_among_good_ones_are_kept_and_named(store)
 def test_a_store_that_cannot_be_written_is_reported_and_the_pictures_are_passed_on(unwritable, messages):
     assert ask(auto(drawing, unwritable, messages), asked(2)) == ask(drawing, asked(2))
     assert messages == [
-        "Pictures cannot be recorded: file is no folder (file). They are in the result: save them with"
+        "Pictures cannot be recorded: file is not a folder (file). They are in the result: save them with"
         " .save(), then mend the folder or set BELUGA_STORE."
     ]
 

@@ -68,7 +68,7 @@ def test_refusals_and_calls_without_a_known_end_are_in_the_history_and_marked(st
     assert {run.request.prompt: run.note for run in runs(store)} == {
         "declined": "refused: The prompt was declined.",
         "a lost fox": "no known end: The connection broke.",
-        "on the way": "on its way",
+        "on the way": "in progress",
     }
 
 
@@ -91,7 +91,7 @@ def test_days_are_in_utc_and_both_included(store):
 
 
 def test_what_is_no_date_says_how_one_looks(store):
-    with pytest.raises(RequestError, match=r"'yesterday' is no date\.\nGive it as 2026-11-22"):
+    with pytest.raises(RequestError, match=r"'yesterday' is not a date\.\nGive it as 2026-11-22"):
         history(store, since="yesterday")
 
 

@@ -226,10 +226,10 @@ def test_text_in_lines_and_images_with_line_breaks_are_read_as_jupyter_writes_th
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "broken.ipynb is no notebook"),
-        ("[]", "broken.ipynb is no notebook"),
+        ("", "broken.ipynb is not a notebook"),
+        ("[]", "broken.ipynb is not a notebook"),
         ('{"nbformat": 3, "worksheets": []}', "its format is 3, not 4"),
-        ('{"nbformat": 4, "cells": [7]}', "broken.ipynb is no notebook"),
+        ('{"nbformat": 4, "cells": [7]}', "broken.ipynb is not a notebook"),
         (None, "broken.ipynb cannot be read: No such file"),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_notebook_without_pictures_says_so(tmp_path):
 
 def test_what_is_no_notebook_is_an_error_that_names_it(tmp_path):
     (tmp_path / "broken.ipynb").write_text("{")
-    with pytest.raises(StoreError, match=r"broken\.ipynb is no notebook"):
+    with pytest.raises(StoreError, match=r"broken\.ipynb is not a notebook"):
         weigh(tmp_path / "broken.ipynb")
     with pytest.raises(StoreError, match=r"gone\.ipynb cannot be read"):
         weigh(tmp_path / "gone.ipynb")

@@ -206,7 +206,7 @@ def test_a_ratio_that_no_picture_has_is_refused(packed, tmp_path):
 def test_a_zip_in_a_zip_is_not_opened(packed, tmp_path):
     inner = zip_of(tmp_path / "inner.zip", [("x", b"\0" * 50_000_000)]).read_bytes()
     for name in ("inner.zip", "beluga_store/inner.zip", "b.ipynb/inner.zip"):
-        assert "which is no file of a pack" in refused(
+        assert "which is not a file of a pack" in refused(
             zip_of(tmp_path / "b.zip", [*contents(packed).items(), (name, inner)]), tmp_path
         )
 
@@ -428,7 +428,7 @@ def test_what_is_no_plain_file_is_refused_whatever_its_name(kind, place, packed,
     info = zipfile.ZipInfo(files[place][0])
     info.create_system, info.external_attr = 3, (kind | 0o777) << 16
     files[place] = (info, files[place][1])
-    assert "is no plain file" in refused(zip_of(tmp_path / "b.zip", files), tmp_path, in_process)
+    assert "is not a regular file" in refused(zip_of(tmp_path / "b.zip", files), tmp_path, in_process)
 
 
 def fields(data):

@@ -92,8 +92,9 @@ def test_forget_without_yes_and_without_anybody_to_ask_removes_nothing(folder):
     status, out, err = run(folder, "forget", "--prompt", SENTINEL)
     assert (status, out) == (1, "")
     assert err.endswith(
-        "python -m beluga_nb forget: 1 run, 1 picture: to be forgotten, and no question can be asked here.\n"
-        "Say so in advance: --yes. Nothing was removed.\n"
+        "python -m beluga_nb forget: 1 run, 1 picture: to be forgotten, "
+        "and this environment cannot ask for confirmation.\n"
+        "Confirm with --yes. Nothing was removed.\n"
     )
     assert everything(folder) == before
 
@@ -123,14 +124,14 @@ def test_pack_and_unpack(folder):
     ("words", "expected"),
     [
         (["verify", "--fast"], "unrecognized arguments: --fast"),
-        (["history", "--limit", "0"], "'0' is no number from 1 on"),
-        (["history", "--since", "today"], "'today' is no date."),
-        (["forget"], "Nothing says what to forget."),
-        (["forget", "--older", "old"], "'old' is no age."),
+        (["history", "--limit", "0"], "'0' is not a whole number of at least 1"),
+        (["history", "--since", "today"], "'today' is not a date."),
+        (["forget"], "No recordings were selected."),
+        (["forget", "--older", "old"], "'old' is not an age."),
         (["forget", "ffff0000"], "There is no run 'ffff0000'."),
         (["pack"], "the following arguments are required: NOTEBOOK"),
         (["pack", "gone.ipynb"], "gone.ipynb cannot be read: No such file or directory."),
-        (["pack", "whales.ipynb", "-o", "whales.ipynb"], "whales.ipynb is there already, and is no pack."),
+        (["pack", "whales.ipynb", "-o", "whales.ipynb"], "whales.ipynb already exists and is not a pack."),
         (["unpack", "whales.ipynb"], "whales.ipynb cannot be unpacked: it is damaged (BadZipFile)."),
     ],
 )

@@ -211,14 +211,14 @@ def refused(folder, *words, **more):
     [
         (
             ["--notebook", "99"],
-            "No notebook '99'.\nThere are: 01-quickstart, 02-prompt-comparison, ",
+            "No notebook '99'.\nAvailable: 01-quickstart, 02-prompt-comparison, ",
         ),
-        (["--notebook", "quikstart"], "Did you mean '01-quickstart'? There are: "),
+        (["--notebook", "quikstart"], "Did you mean '01-quickstart'? Available: "),
         (["--notebook", "../../etc/passwd"], "No notebook '../../etc/passwd'."),
         (["--notebook", ""], "No notebook ''."),
-        (["--port", "65536"], "'65536' is no port; give a number from 0 to 65535"),
-        (["--port", "many"], "'many' is no port"),
-        (["a-file"], "a-file is no folder.\nName another one, new or old."),
+        (["--port", "65536"], "'65536' is not a port; give a number from 0 to 65535"),
+        (["--port", "many"], "'many' is not a port"),
+        (["a-file"], "a-file is not a folder.\nName another folder."),
         (["one", "two"], "unrecognized arguments: two"),
         (["--everything"], "unrecognized arguments: --everything"),
     ],
@@ -285,7 +285,7 @@ def test_everything_that_is_shared_is_copied_once(source, tmp_path):
         name: f"ours: {name}"
         for name in ("README.md", "docs/a.md", "notebooks/01-a.ipynb", "notebooks/beluga_store/store.json")
     }
-    assert str(lab.copy(source, tmp_path / "new/folder")) == f"{tmp_path}/new/folder: as it was."
+    assert str(lab.copy(source, tmp_path / "new/folder")) == f"{tmp_path}/new/folder: unchanged."
 
 
 @pytest.mark.parametrize("what", ["another text", "a folder", "a link", "a dangling link", "nothing"])
@@ -302,7 +302,7 @@ def test_what_is_there_is_never_replaced_and_that_is_reported(source, tmp_path, 
             if what == "a link":
                 kept.write_text("mine")
     before = contents(tmp_path / "mine")
-    assert str(lab.copy(source, folder)).splitlines()[1] == "Kept, though ours differ: README.md."
+    assert str(lab.copy(source, folder)).splitlines()[1] == "Not overwritten, although different: README.md."
     assert {name: text for name, text in contents(folder).items() if name in before} == before
     assert kept.exists() == (what == "a link")
 

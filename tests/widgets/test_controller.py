@@ -79,7 +79,7 @@ def test_a_search_narrows_the_models_and_keeps_the_chosen_one(panel):
     assert names == ["flux-2.0", "seedream-4.0", "seedream-4.5", "seedream-5.0-lite"]
     assert panel.state.model == "flux-2.0"
     panel.state.search = "nothing like it"
-    assert "No model has “nothing like it”" in panel.state.message
+    assert "No model matches “nothing like it”" in panel.state.message
 
 
 def test_before_the_click_it_says_what_it_would_take(panel):
@@ -379,7 +379,7 @@ def test_a_picture_becomes_a_variable(base_url, tmp_path):
     assert names == {"whale": panel.selected}
     for wrong in ("class", "a b", "1x", ""):
         assert not panel.controller.use(wrong)
-        assert "is no name of a variable" in panel.state.error[0]
+        assert "is not a valid variable name" in panel.state.error[0]
 
 
 def test_the_download_is_the_original_to_the_byte(panel):
