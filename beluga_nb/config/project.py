@@ -120,11 +120,11 @@ class Proposal:
         baseline = getattr(self.baseline, self.name)
         asked, most = rank(self.value), rank(baseline)
         if asked is not None and most is not None and not asked <= most:
-            raise NotTakenError(f"it is less strict than {baseline}, {self._origin}")
+            raise NotTakenError(f"it is less strict than {baseline}, {self.origin}")
         return self.value
 
     @property
-    def _origin(self) -> str:
+    def origin(self) -> str:
         place = self.baseline.places.get(self.name)
         return f"set by {place}" if place else "the default"
 
@@ -143,6 +143,14 @@ def _free(proposal: Proposal) -> object:
 
 def _not_higher(proposal: Proposal) -> object:
     return proposal.check_not_looser(amount)
+
+
+def _not_shorter(proposal: Proposal) -> object:
+    # A picture that arrives after the wait is paid for all the same.
+    value, baseline = proposal.value, getattr(proposal.baseline, proposal.name)
+    if isinstance(value, int | float) and value < baseline:
+        raise NotTakenError(f"it is shorter than {baseline:g} s, {proposal.origin}")
+    return value
 
 
 def _not_looser(proposal: Proposal) -> object:
@@ -216,7 +224,7 @@ RULES: Mapping[str, Rule] = {
     "embed": _free,
     "response_format": _free,
     "bridge": _free,
-    "timeout": _free,
+    "timeout": _not_shorter,
     "connect_timeout": _free,
     "max_in_flight": _not_higher,
     "budget": _not_narrower,

@@ -372,10 +372,11 @@ def _provider_at(base_url: str) -> str:
 
 
 def checked_base_url(url: str) -> str:
-    """Return the base URL without a trailing slash; raise `SettingsError` for one that is not safe.
+    """Return the base URL in its usual spelling; raise `SettingsError` for one that is not safe.
 
-    Plain http goes to this machine only, and a URL holds no password, query or fragment
-    (S13 and S14).
+    Scheme and host are in lower case, without the scheme's own port and a trailing slash (RFC 3986, 6.2): a
+    server is one provider, however its address is spelled, and what it has sold replays. Plain http goes to
+    this machine only, and a URL holds no password, query or fragment (S13 and S14).
     """
     parts = _split(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -390,7 +391,12 @@ def checked_base_url(url: str) -> str:
             f"The base URL uses http for {parts.hostname}, which is not encrypted.",
             "Use https://; plain http:// is for this machine only.",
         )
-    return url.rstrip("/")
+    host = parts.hostname if ":" not in parts.hostname else f"[{parts.hostname}]"  # IPv6
+    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path}".rstrip("/")
+
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def _split(url: object) -> SplitResult | None:

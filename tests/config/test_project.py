@@ -503,10 +503,9 @@ def test_each_file_is_named_by_its_path_from_the_notebook(tmp_path, trust, name)
     assert listed[name] == (users[-1] if users else "default")
     for each in now.ignored:
         assert each.message.startswith(f"{each.file}: {name} (")
-        if "which" in each.message:
+        if "set by" in each.message:
             above_it = [user for user in users if shown.index(user) < shown.index(each.file)]
-            comma = "," if "trust" in above_it[-1] else ""
-            assert each.message.endswith(f", which {above_it[-1]}{comma} sets.")
+            assert each.message.endswith(f", set by {above_it[-1]}.")
 
 
 @pytest.mark.posix
@@ -822,3 +821,14 @@ def test_a_store_with_control_characters_is_refused_from_any_source(store):
 def test_a_folder_that_looks_a_little_like_an_address_is_a_folder(tmp_path):
     for store in ("C:/pictures", "C:\\pictures", "a:b", "s3", "x//y", "/s3:/x"):
         assert Settings(store=store).store == Path(store)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("timeout", [0.001, 5, 20, 330, 331, 10_000])
+def test_a_file_may_lengthen_the_wait_for_a_paid_answer_and_not_shorten_it(tmp_path, timeout, trusted):
+    tmp_path.joinpath("beluga.toml").write_text(f"timeout = {timeout}")
+    settings = load({"BELUGA_TRUST": str(tmp_path)} if trusted else {}, tmp_path)
+    usual = Settings().timeout
+    assert settings.timeout == (timeout if trusted else max(timeout, usual))
+    assert bool(settings.ignored) is (not trusted and timeout < usual)

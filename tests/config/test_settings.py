@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from beluga_nb.config.settings import LARGEST_NUMBER, Settings, checked_base_url, load
+from beluga_nb.config.settings import LARGEST_NUMBER, SERVICE, Settings, checked_base_url, load
 from beluga_nb.errors import SettingsError, UnknownNameError
 
 
@@ -306,3 +306,26 @@ def test_faults_are_a_yes_or_a_no(tmp_path):
         load({"BELUGA_FAULTS": "maybe"}, tmp_path)
     with pytest.raises(SettingsError, match="The setting faults is 'yes'"):
         Settings(faults="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+@pytest.mark.parametrize("host", ["api.belugapi.com", "API.belugapi.com", "Api.BelugAPI.Com"])
+@pytest.mark.parametrize("port", ["", ":443", ":0443"])
+@pytest.mark.parametrize("end", ["", "/", "//"])
+def test_a_server_is_the_same_however_its_address_is_spelled(scheme, host, port, end):
+    settings = Settings(base_url=f"{scheme}://{host}{port}/v1{end}")
+    assert (settings.base_url, settings.provider) == (SERVICE, "belugapi")
+
+
+@pytest.mark.parametrize(
+    ("url", "usual"),
+    [
+        ("http://127.0.0.1:80/v1", "http://127.0.0.1/v1"),
+        ("http://LOCALHOST:8080/V1/", "http://localhost:8080/V1"),
+        ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
+        ("https://Lab.example:8443", "https://lab.example:8443"),
+        ("https://lab.example:80/v1", "https://lab.example:80/v1"),
+    ],
+)
+def test_what_is_another_server_stays_another(url, usual):
+    assert Settings(base_url=url).base_url == usual

@@ -227,7 +227,7 @@ async def is_slow(request):
         (has_strange_pictures, InvalidResponseError, "returned a Result, but not of Pictures"),
         (has_strange_bytes, InvalidResponseError, "returned a Result, but not of Pictures"),
         (has_no_recipe, InvalidResponseError, "returned a Result, but not of Pictures"),
-        (has_an_array, InvalidImageError, "type memoryview is no picture"),
+        (has_an_array, InvalidImageError, "type memoryview is not a picture"),
         (
             Plain(),
             InvalidResponseError,

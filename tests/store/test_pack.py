@@ -237,7 +237,7 @@ def test_a_pack_with_more_in_it_of_what_we_write_is_overwritten(store, whales, p
 def test_a_zip_that_lacks_the_notebook_or_the_store_is_not_overwritten(store, whales, packed, missing):
     rest = [(listed(name), data) for name, data in entries(packed).items() if name != missing]
     before = written(packed, rest).read_bytes()
-    with pytest.raises(StoreError, match="is no pack"):
+    with pytest.raises(StoreError, match="is not a pack"):
         pack(store, whales)
     assert packed.read_bytes() == before
 
