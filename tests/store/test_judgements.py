@@ -145,9 +145,9 @@ def test_a_line_that_was_cut_off_spoils_no_other(store, foxes):
 def test_a_store_that_cannot_be_written_says_what_is_not_kept(tmp_path, foxes):
     (tmp_path / "file").write_text("no folder")
     nowhere = Store(tmp_path / "file")
-    with pytest.raises(StoreError, match=r"^Scores cannot be recorded: .*\nMend the folder"):
+    with pytest.raises(StoreError, match=r"^Scores cannot be recorded: .*\nRepair the folder"):
         write(nowhere, score(foxes[0]))
-    with pytest.raises(StoreError, match=r"^Votes cannot be recorded: .*\nMend the folder"):
+    with pytest.raises(StoreError, match=r"^Votes cannot be recorded: .*\nRepair the folder"):
         box(nowhere).cast(left=foxes[0].sha256, right=foxes[1].sha256, answer="tie")
 
 
