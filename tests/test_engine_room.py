@@ -427,8 +427,8 @@ def left(room):
         return len(asyncio.all_tasks()) - 2  # this, and what waits for the loop's end
 
     count = room.thread.submit(tasks()).result()
-    locks = sum(len(each) for each in room.flights._locks.values())
-    queues = [queue for limit in room._limits.values() for queue in limit._queues.values()]
+    locks = sum(len(each) for each in room.flights._locks.values.values())
+    queues = [queue for limit in room._limits.values() for queue in limit._queues.values.values()]
     places = sum(queue.on_their_way + len(queue.waiting) for queue in queues)
     return count, locks, places, len(home.holding._until), sum(map(len, room._takes.values()))
 
@@ -630,7 +630,7 @@ def test_a_limit_holds_when_calls_are_stopped_and_admits_them_in_order(seed, lim
             if chance.random() < 0.4:
                 chance.choice(tasks).cancel()
         await asyncio.wait(tasks)
-        [queue] = limit._queues.values()
+        [queue] = limit._queues.values.values()
         assert (queue.on_their_way, list(queue.waiting)) == (0, [])
         for each in tasks:
             assert each.cancelled() or each.exception() is None
@@ -692,9 +692,9 @@ def test_a_lock_is_there_while_it_is_wanted():
 
     async def wanted():
         async with locks.lock("a"), locks.lock("b"):
-            assert len(next(iter(locks._locks.values()))) == 2
+            assert len(next(iter(locks._locks.values.values()))) == 2
         gc.collect()
-        return len(next(iter(locks._locks.values())))
+        return len(next(iter(locks._locks.values.values())))
 
     assert asyncio.run(wanted()) == 0
 

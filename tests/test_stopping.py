@@ -28,7 +28,7 @@ LOST = "1 call may have been charged without a result"
 SLOW_DECODING = """
 import threading
 import beluga_nb.result as validation
-decode, decoding = validation.decode, threading.Event()
+decode, decoding = validation.shared, threading.Event()
 def slowly(data):
     print("decoding", flush=True)
     decoding.wait(2.5)
@@ -191,13 +191,13 @@ def test_r42_an_interrupted_download_keeps_the_picture_that_had_arrived(kernel, 
 
 def test_r42_a_picture_whose_decoding_was_interrupted_is_kept(kernel, service):
     kernel.run(SLOW_DECODING)
-    number = kernel.start("validation.decode = slowly\nbeluga_nb.generate('a fox')")
+    number = kernel.start("validation.shared = slowly\nbeluga_nb.generate('a fox')")
     shown = kernel.finish(number, interrupt_when="decoding")
     assert "KeyboardInterrupt" in "".join(shown.error)
     idle = time.monotonic() - shown.interrupted_at
     print(f"idle after {idle:.2f} s")
     assert idle < SOON
-    kernel.run("validation.decode = decode; decoding.set()")
+    kernel.run("validation.shared = decode; decoding.set()")
     while not recorded(kernel):
         assert time.monotonic() < shown.interrupted_at + 10
     assert kernel.run("len(beluga_nb.generate('a fox'))").texts == ["1"]

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import inspect
 import math
-import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
@@ -99,7 +98,7 @@ def _name_of(engine: Engine, provider: str | None) -> str:
     # Two partials of one function are two engines, and have no names by which to tell them apart.
     own = "" if isinstance(engine, partial) else getattr(engine, "__name__", type(engine).__name__)
     name = own if provider is None else provider
-    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise SettingsError(f"'{sanitize(str(name), 60)}' is not a valid engine name.", _HINT)
     if name.lower() in TAKEN | _SERVICES:
         raise SettingsError(
