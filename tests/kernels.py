@@ -93,13 +93,14 @@ class Kernel:
                         return
         raise TimeoutError("nothing is heard of the new kernel")
 
-    def start(self, code, *, answers=None):
-        return self.client.execute(code, allow_stdin=answers is not None, stop_on_error=True)
+    def start(self, code, *, answers=None, stop_on_error=True):
+        return self.client.execute(code, allow_stdin=answers is not None, stop_on_error=stop_on_error)
 
     def run(self, code, *, answers=None, interrupt_when=None):
         """Run a cell; `answers` are typed when it asks, `interrupt_when` is text in stdout to stop it at."""
         began = time.monotonic()
-        number = self.start(code, answers=answers)
+        # Not to be aborted: after an error, ipykernel ends what arrives for a moment, as in Run All.
+        number = self.start(code, answers=answers, stop_on_error=False)
         shown = self.finish(number, answers=answers, interrupt_when=interrupt_when)
         shown.seconds = time.monotonic() - began
         return shown
