@@ -9,6 +9,7 @@ import asyncio
 import collections.abc
 import gc
 import ssl
+import time
 from functools import partial
 
 import pytest
@@ -102,7 +103,17 @@ class Room:
                 loop.set_task_factory(None)
 
         [result] = asyncio.run(asked())
+        self.settle()
         return result
+
+    def settle(self):
+        """Wait for the threads that outlive a stopped call and write down what became of it."""
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not (
+            all(each.why for each in pending.calls(self.store))
+            and not list(self.store.folder.glob("pending/*.claim"))
+        ):
+            time.sleep(0.01)
 
     def engine(self):
         endpoint = Endpoint(base_url=self.url, provider="wire", key=Secret(KEY, "code"), timeout=5)

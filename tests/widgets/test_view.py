@@ -322,9 +322,7 @@ def test_a_message_to_stop_is_delivered_in_the_shell_that_the_front_end_names(pa
     panel.state.work = (Work(7, "a fox", "gpt-image-2", 1),)
     stop = widget(panel, "Stop")
     if getattr(stop.comm, "kernel", stop) is None:
-        pytest.skip(
-            "Before ipykernel 6.18, a comm delivers nothing outside a kernel."
-        )
+        pytest.skip("Before ipykernel 6.18, a comm delivers nothing outside a kernel.")
     registered = comm.get_comm_manager().get_comm(stop.comm.comm_id)
     assert type(registered) is not type(stop.comm)
     assert not hasattr(registered, "_reply_subshell_for")
