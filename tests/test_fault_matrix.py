@@ -913,7 +913,7 @@ def test_b18_base64_with_a_prefix(play):
 def kernel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cells")
     (folder / "beluga.toml").write_text(f'timeout = 2.5\nmodel = "{MODEL}"\n')
-    with Kernel(folder, BELUGA_API_KEY=KEY) as running:
+    with Kernel(folder, BELUGA_API_KEY=KEY, BELUGA_TRUST=str(folder)) as running:
         running.run("%load_ext beluga_nb\nimport os\n%xmode Verbose")
         yield running
 

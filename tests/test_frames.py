@@ -75,7 +75,7 @@ def unanswered():
         yield (
             lambda folder: (
                 (folder / "beluga.toml").write_text("timeout = 0.4\nconnect_timeout = 0.2\n")
-                and asking(base_url)(folder)
+                and asking(base_url, BELUGA_TRUST=str(folder))(folder)
             )
         )
 

@@ -79,7 +79,8 @@ CELL = "%beluga --mode auto --take {} a fox"
 @pytest.fixture(scope="module", params=MODES)
 def kernel(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    with Kernel(folder, BELUGA_API_KEY=KEY, BELUGA_BASE_URL="http://127.0.0.1:9/v1") as running:
+    environ = {"BELUGA_BASE_URL": "http://127.0.0.1:9/v1", "BELUGA_TRUST": str(folder)}
+    with Kernel(folder, BELUGA_API_KEY=KEY, **environ) as running:
         running.folder, running.seen = folder, []
         (folder / "beluga.toml").write_text("timeout = 2\n")
         run(running, "import logging, os; logging.basicConfig(level=logging.DEBUG, filename='debug.log')")

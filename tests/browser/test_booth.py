@@ -104,7 +104,7 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
     [output] = saved.cells[1].outputs
     assert set(output.data) == {"text/html", "text/plain"}
     assert "Too few votes: 3 leave up to" in output.data["text/plain"]
-    assert "1 vote found both bad" in output.data["text/plain"]
+    assert "1 vote found 'both bad'" in output.data["text/plain"]
 
     # Whoever opens the saved notebook sees the ranking, without running anything.
     with Lab(saved) as lab:

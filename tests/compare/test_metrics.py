@@ -151,5 +151,5 @@ def test_a_number_is_a_number():
     assert number(np.float32(0.5)) == 0.5
     assert number(1 << 63) == 1 << 63
     for value in (True, "3", None, float("nan"), float("inf"), [1]):
-        with pytest.raises(RequestError, match="no number"):
+        with pytest.raises(RequestError, match="not a number"):
             number(value)

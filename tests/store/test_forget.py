@@ -229,7 +229,7 @@ def test_what_is_no_age_says_how_one_looks(text):
 
 
 def test_no_condition_is_an_error_and_not_everything(store):
-    with pytest.raises(RequestError, match="Nothing says what to forget"):
+    with pytest.raises(RequestError, match="No recordings were selected"):
         choose(store)
 
 
