@@ -89,8 +89,14 @@ class Lab:
             self.playwright.stop()
         if hasattr(self, "server"):
             self.server.terminate()
-            self.server.wait(20)
-            self.log.close()
+            try:
+                self.server.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.server.kill()
+                self.server.wait()
+                raise
+            finally:
+                self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start_server(self):
