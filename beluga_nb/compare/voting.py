@@ -94,7 +94,7 @@ class Voting:
         if self._votes:
             if vote := self._votes[-1]:
                 self._box.undo(vote)
-            # After the store, as above.
+            # Only after the store has it: what could not be recorded stays as it was.
             self._votes.pop()
             self._ballot = self._ballot.undone()
 

@@ -96,8 +96,8 @@ def test_in_a_replay_it_says_what_is_not_recorded(base_url, tmp_path):
     ask(panel_at(base_url, tmp_path), "a fox", n=2)
     panel = panel_at(base_url, tmp_path, BELUGA_MODE="replay")
     fill(panel, prompt="a fox", n=3)
-    told = settled(panel).state.estimate
-    assert told == "0 to draw, 2 already in the store, 1 not recorded; no cost."
+    estimate = settled(panel).state.estimate
+    assert estimate == "0 to draw, 2 already in the store, 1 not recorded; no cost."
 
 
 def test_what_comes_is_the_magics_own_object(panel):
