@@ -229,17 +229,18 @@ class _Live:
         """Return what all secrets of that key share."""
         with self._lock:
             if not (value := self._values.get(key)):
+                self._forms = None  # first, since `forms` looks at it without the lock
                 value = self._values[key] = _Value(key)
-                self._forms = None
             return value
 
     def forms(self) -> _Forms:
         """Return the forms of all of them."""
+        # A new key clears what was gathered; where one is no longer held, the number differs.
+        if (forms := self._forms) is not None and forms.keys == len(self._values):
+            return forms
         with self._lock:
-            # A new key clears what was gathered; where one is no longer held, the number differs.
-            if self._forms is None or self._forms.keys != len(self._values):
-                values = list(self._values.values())
-                self._forms = _Forms(len(values), (form for value in values for form in value.forms))
+            values = list(self._values.values())
+            self._forms = _Forms(len(values), (form for value in values for form in value.forms))
             return self._forms
 
 
