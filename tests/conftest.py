@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import traceback
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -22,6 +23,8 @@ if in_ci := os.environ.pop("CI", ""):
 from beluga_nb.server.app import create_app
 from beluga_nb.server.connection import Connection
 from beluga_nb.server.guard import Guard
+
+TESTS = Path(__file__).parent
 
 
 def service(engine, key=KEY):
@@ -98,7 +101,19 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+HEAVY = (
+    *("browser/test_panel.py", "test_redaction.py", "test_damaged.py", "store/test_odd_files.py"),
+    *("compare/test_cluster.py", "test_budget.py", "test_sentinel.py", "magics/test_prompts.py"),
+    *("server/test_openapi.py", "store/test_zips.py", "api/test_fuzz.py", "painter/test_painter.py"),
+    *("api/test_answers.py", "config/test_project.py", "browser/test_grid.py", "browser/test_lessons.py"),
+)
+"""Files that take longest, from the longest on."""
+
+
 def pytest_collection_modifyitems(items):
+    # Each worker takes whole files: one that began such a file last would end long after the others.
+    places = {TESTS / path: place for place, path in enumerate(HEAVY)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     if os.name == "nt":
         for item in items:
             if item.get_closest_marker("posix"):
