@@ -77,6 +77,33 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     return by_fold[close[0]] if close else None
 
 
+def is_swapped(typed: str, meant: str) -> bool:
+    """Whether two neighbouring letters are swapped.
+
+    >>> is_swapped("opne", "open"), is_swapped("oven", "open")
+    (True, False)
+    """
+    left, right = _where_they_differ(typed, meant)
+    return len(left) > 1 and left[1] + left[0] + left[2:] == right
+
+
+def is_one_slip(typed: str, meant: str) -> bool:
+    """Whether at most one letter is too many, missing or another, or two neighbouring letters are swapped.
+
+    >>> is_one_slip("statsu", "status"), is_one_slip("stats", "status"), is_one_slip("state", "status")
+    (True, True, False)
+    """
+    left, right = _where_they_differ(typed, meant)
+    return left[1:] == right or right[1:] in (left, left[1:]) or is_swapped(typed, meant)
+
+
+def _where_they_differ(one: str, other: str) -> tuple[str, str]:
+    """Return both texts without their common beginning."""
+    differs = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    same = next(differs, min(len(one), len(other)))
+    return one[same:], other[same:]
+
+
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun.
 
