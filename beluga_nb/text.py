@@ -73,8 +73,11 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 
     # All long options begin with dashes, which would make them seem alike.
     by_fold = {choice.casefold().lstrip("-"): choice for choice in choices}
-    close = difflib.get_close_matches(name.casefold().lstrip("-"), by_fold, n=1, cutoff=0.5)
-    return by_fold[close[0]] if close else None
+    typed = name.casefold().lstrip("-")
+    close = difflib.get_close_matches(typed, by_fold, n=3, cutoff=0.5)
+    # By their letters alone, --modle would be closer to --mode than to --model.
+    one_slip = [each for each in close if is_swapped(typed, each)]
+    return by_fold[(one_slip or close)[0]] if close else None
 
 
 def is_swapped(typed: str, meant: str) -> bool:

@@ -20,8 +20,8 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"process", "money"},
     {"redaction"},
-    {"text", "signatures"},
-    {"hints"},
+    {"text"},
+    {"hints", "signatures"},
     {"errors", "untrusted"},
     {"paths", "placeholders"},
     {"commands"},

@@ -22,7 +22,7 @@ from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Surface
 from beluga_nb.placeholders import PLACEHOLDER
-from beluga_nb.text import is_one_slip, is_swapped
+from beluga_nb.text import is_one_slip, is_swapped, nearest
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
@@ -36,6 +36,9 @@ AXIS = re.compile(rf"""\s*((?:{_QUOTED.pattern}|{PLACEHOLDER}|[^\s"'])+)""")
 _LABEL = re.compile(r"""\s*([^,:"'\s][^,:"']*)?:(?=["'])""")
 SHORT = 4
 """Letters of a command whose misspellings are mostly words of their own."""
+
+SKIP_A_QUESTION = frozenset({"assume_yes", "allow_unknown_model"})
+"""Options that are never suggested: without their question, money is spent or recordings are removed."""
 
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
@@ -363,13 +366,12 @@ def _option(flag: str, table: Sequence[Option]) -> Option:
     try:
         return by_flag[flag]
     except KeyError:
-        raise UnknownNameError(
-            "option",
-            flag,
-            # A long flag is never a slip for a short one, though both may hold the same letter.
-            [each for each in by_flag if (len(each) > 2) == (len(flag) > 2)],
-            hint="%beluga --help lists all options; put -- before a prompt that starts with a dash.",
-        ) from None
+        # A long flag is never a slip for a short one, though both may hold the same letter.
+        choices = [each for each in by_flag if (len(each) > 2) == (len(flag) > 2)]
+        if (meant := nearest(flag, choices)) and by_flag[meant].name in SKIP_A_QUESTION:
+            choices = []
+        hint = "%beluga --help lists all options; put -- before a prompt that starts with a dash."
+        raise UnknownNameError("option", flag, choices, hint=hint) from None
 
 
 def _value(option: Option, after: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from beluga_nb.commands.usage import help_text
 from beluga_nb.config.settings import names
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Surface
-from beluga_nb.magics.parse import Help, Prompt, parse
+from beluga_nb.magics.parse import SKIP_A_QUESTION, Help, Prompt, parse
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_after_two_dashes_and_in_a_cell_every_command_is_a_prompt(name):
     ("line", "first", "second"),
     [
         ("verify my whales.ipynb", "'my whales.ipynb' is not an option of %beluga verify.", "in quotes"),
-        ("forget 6611 --yse", "No option '--yse'.", "Did you mean '--yes'?"),
+        ("forget 6611 --aall", "No option '--aall'.", "Did you mean '--all'?"),
         ("forget --all of it", "'of it' is not an option of %beluga forget.", "%beluga -- forget …"),
         ("history --limit many", "--limit is 'many'.", "Give a whole number"),
         ("pack whales.ipynb --into x", "No option '--into'.", "%beluga --help lists all options"),
@@ -375,6 +375,26 @@ def test_a_command_that_is_not_understood_is_an_error_and_no_picture(line, first
         parse(line)
     assert caught.value.message == first
     assert second in caught.value.hint
+
+
+SKIPPING = [flag for each in OPTIONS if each.name in SKIP_A_QUESTION for flag in each.flags]
+
+
+@pytest.mark.parametrize("flag", SKIPPING)
+def test_an_option_that_skips_a_question_is_never_suggested(flag):
+    tried = 0
+    for slip in {each for each in slips(flag) if each.startswith("--")} - {flag, "--"}:
+        with pytest.raises(UnknownNameError) as caught:
+            parse(f"{slip} a cat")
+        assert caught.value.nearest not in SKIPPING
+        tried += 1
+    assert SKIPPING == ["--yes", "--insist"]
+    assert tried > 30
+
+
+def test_two_swapped_letters_are_the_likeliest_slip():
+    with pytest.raises(UnknownNameError, match="Did you mean '--model'"):
+        parse("--modle flux-2.0 a cat")
 
 
 def test_an_unknown_long_option_is_never_taken_for_a_short_one():
