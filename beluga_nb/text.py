@@ -59,8 +59,11 @@ def printable(text: str) -> str:
     >>> printable("red\\x1b[2J\\nblue")
     'red\\nblue'
     """
+    redacted = redact(text)
+    if redacted is text and text.isascii() and text.isprintable():  # as most are
+        return text
     # Twice: a sequence may have swallowed letters of a key, and the rest of the text may form one.
-    return redact(_UNSEEN_CHARACTER.sub("", _SEQUENCE.sub("", redact(text))))
+    return redact(_UNSEEN_CHARACTER.sub("", _SEQUENCE.sub("", redacted)))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
