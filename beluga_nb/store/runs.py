@@ -190,22 +190,28 @@ def history(
     since: str | None = None,
     until: str | None = None,
     limit: int = 50,
+    also: Filter | None = None,
 ) -> History:
     """Return the newest runs: with a text in the prompt, of a model, from one day to another, both included.
 
-    Days are written as 2026-11-22 and begin at midnight UTC.
+    Days are written as 2026-11-22 and begin at midnight UTC. With `also`, a recording must pass this too.
     """
     if limit < 1:
         raise RequestError(f"The limit is {limit}.", "Give a whole number from 1 on.")
     start = _midnight(since) if since else 0.0
     end = _midnight(until) + timedelta(days=1).total_seconds() if until else float("inf")
     everything = not (text or model or since or until)
-    having = containing(text, model=model) if text or model else None
-    found, more = newest(store, having=having, start=start, end=end, limit=limit)
+    filters = [_containing(text, model=model)] if text or model else []
+    filters += [also] if also else []
+
+    def having(each: Row | Request) -> bool:
+        return all(is_meant(each) for is_meant in filters)
+
+    found, more = newest(store, having=having if filters else None, start=start, end=end, limit=limit)
     return History(tuple(found), more=more, all=everything)
 
 
-def containing(text: str, *, model: str | None = None) -> Filter:
+def _containing(text: str, *, model: str | None = None) -> Filter:
     """Return what tells recordings and calls by a text in the prompt, in upper or lower case, and a model."""
     folded = text.casefold()
     return lambda each: (model is None or each.model == model) and folded in each.prompt.casefold()
