@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -162,14 +162,14 @@ class Store:
         """Return the paths of all records, in the order of their keys."""
         return RECORDS.paths(self)
 
-    def paths(self, folder: str, *, depth: int, suffix: str = "") -> list[Path]:
-        """Return what lies so deep in a folder, in order; raise `StoreError` where that cannot be read.
+    def paths(self, folder: str, *, depth: int, is_wanted: Callable[[str], bool] = bool) -> list[Path]:
+        """Return what lies so deep in a folder under a wanted name, in order.
 
-        A private folder of another user is empty.
+        A private folder of another user is empty. Raises `StoreError` where another cannot be read.
         """
         with self.reading():
             try:
-                return files.listed(self.folder / folder, depth, suffix)
+                return files.listed(self.folder / folder, depth, is_wanted)
             except PermissionError:
                 if folder in files.PRIVATE_FOLDERS:
                     return []
