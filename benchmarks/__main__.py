@@ -18,7 +18,7 @@ from benchmarks.harness import Line, Suite, suite
 from benchmarks.report import changes, from_json, table, to_json
 from benchmarks.rows import Row
 
-MODULES = ("calls", "start", "stored", "grids", "painter", "served")
+MODULES = ("calls", "start", "stored", "grids", "notebooks", "pages", "painter", "served")
 END, START = "<!-- end of the table -->", "<!-- the table -->"
 
 
