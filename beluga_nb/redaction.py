@@ -202,12 +202,16 @@ class _Forms(tuple[_Form, ...]):
     """The forms of so many keys, and whether one of them may stand in some bytes."""
 
     keys: int
+    overlap: int
+    """How many bytes a key may reach into what stands beside it."""
+
     may_stand_in: Callable[[bytes], bool]
 
     def __new__(cls, keys: int, forms: Iterable[_Form]) -> _Forms:
         self = super().__new__(cls, forms)
         beginnings = [form.beginning() for form in self]
         self.keys = keys
+        self.overlap = _SLACK + max(map(len, self), default=0)
         # Most texts hold no key; this takes a tenth of the time that it takes to look for each form.
         self.may_stand_in = lambda data: any(map(data.__contains__, beginnings))
         return self
@@ -225,17 +229,18 @@ class _Live:
         """Return what all secrets of that key share."""
         with self._lock:
             if not (value := self._values.get(key)):
+                self._forms = None  # first, since `forms` looks at it without the lock
                 value = self._values[key] = _Value(key)
-                self._forms = None
             return value
 
     def forms(self) -> _Forms:
         """Return the forms of all of them."""
+        # A new key clears what was gathered; where one is no longer held, the number differs.
+        if (forms := self._forms) is not None and forms.keys == len(self._values):
+            return forms
         with self._lock:
-            # A new key clears what was gathered; where one is no longer held, the number differs.
-            if self._forms is None or self._forms.keys != len(self._values):
-                values = list(self._values.values())
-                self._forms = _Forms(len(values), (form for value in values for form in value.forms))
+            values = list(self._values.values())
+            self._forms = _Forms(len(values), (form for value in values for form in value.forms))
             return self._forms
 
 
@@ -417,7 +422,7 @@ def _without_escapes(whole: _Reading) -> Iterator[_Reading]:
 
 def _keys_in(data: bytes, forms: _Forms, *, in_picture: bool = False) -> list[tuple[int, int]]:
     """Return from where to where keys stand in data, which may begin within a picture, in order and apart."""
-    overlap = _overlap(forms)
+    overlap = forms.overlap
     insides = _insides_of_pictures(data, overlap, in_picture=in_picture) if forms else []
     if not insides:
         return _apart(span for reading in _readings(data) for span in reading.spans(forms))
@@ -451,20 +456,18 @@ _LONG = 2**14  # bytes of a picture from which on it is faster to take its insid
 _MOST_QUOTES = 10_000  # of a text that is looked through for pictures
 
 
-def _overlap(forms: Iterable[_Form]) -> int:
-    """Return how many bytes a key may reach into what stands beside it."""
-    return _SLACK + max(map(len, forms), default=0)
-
-
 def _insides_of_pictures(data: bytes, overlap: int, *, in_picture: bool) -> list[tuple[int, int]]:
     """Return from where to where the insides of pictures stand, `overlap` bytes from both ends.
 
     They hold only the characters of base64, so no escape; a key in them can only stand as it is.
     """
+    least = _LONG + 2 * overlap
+    if len(data) <= least:
+        return []
     return [
         (start + overlap, end - overlap)
         for start, end in _pictures(data, in_picture=in_picture)
-        if end - start > _LONG + 2 * overlap
+        if end - start > least
     ]
 
 
@@ -537,7 +540,7 @@ class RedactedStream:
 
     def __init__(self) -> None:
         self._forms = _LIVE.forms()
-        self._overlap = _overlap(self._forms)
+        self._overlap = self._forms.overlap
         self._in_picture = False
         self._kept = b""
         self._coming: list[bytes] = []

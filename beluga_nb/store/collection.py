@@ -26,7 +26,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _FIRST_FIELD = re.compile(rb'\{\s*"(\w+)"\s*:')
-_HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+# It begins with a digit: `re` then passes over all else at once, such as megabytes of zeros.
+_HASH = re.compile(rb"[0-9a-f](?<![0-9a-f]{2})[0-9a-f]{63}(?![0-9a-f])")
 _HEAD = 64  # bytes that are read to see how a file begins
 
 
