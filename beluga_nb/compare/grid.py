@@ -279,7 +279,7 @@ class Grid(Evaluable):
         """Return the grid at the end of a run; raise what stopped it, or what nothing arrived for."""
         errors = billed_first(self.errors.values())
         if cause:
-            raise _with_unknown(cause, errors)
+            raise _with_others(cause, self._outcomes.values())
         # One error for all that is not recorded, so that its list is complete.
         if missing := [each for error in errors if isinstance(each := causes(error)[0], NotRecordedError)]:
             raise NotRecordedError(*dict.fromkeys(line for error in missing for line in error.missing))
@@ -321,13 +321,18 @@ class Grid(Evaluable):
         return grid
 
 
-def _with_unknown(cause: BelugaError, errors: Iterable[BelugaError]) -> BelugaError:
-    """Return what stopped a run; its hint also counts the cells that may be billed."""
-    unknown = sum(error.may_be_billed for error in errors)
-    if not unknown or cause.may_be_billed:
+def _with_others(cause: BelugaError, outcomes: Iterable[Outcome]) -> BelugaError:
+    """Return what stopped a run; its hint also counts the cells that arrived or may be billed."""
+    ended = list(outcomes)
+    counts = {
+        "arrived": sum(bool(each.pictures) for each in ended),
+        "may have been billed": sum(bool(each.error and each.error.may_be_billed) for each in ended),
+    }
+    words = [f"{plural(count, 'cell')} {end}" for end, count in counts.items() if count]
+    if not words or cause.may_be_billed:
         return cause
     raised = copy(cause)  # The error of its own cell stays as it is.
-    raised.hint = Hint(cause.hint, f" {plural(unknown, 'cell')} of this run may have been billed.")
+    raised.hint = Hint(cause.hint, f" Of this grid, {' and '.join(words)}.")
     return raised
 
 

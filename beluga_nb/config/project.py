@@ -60,6 +60,8 @@ class Baseline(Protocol):
     @property
     def store(self) -> Path: ...
     @property
+    def timeout(self) -> float: ...
+    @property
     def budget(self) -> str: ...
     @property
     def max_cost(self) -> Decimal | None: ...
@@ -213,7 +215,13 @@ def _added(proposal: Proposal) -> object:
 
 def _unnamed(proposal: Proposal) -> object:
     """Take names of servers, whose recordings replay; they are asked once the user names their address."""
-    return _added(replace(proposal, value=named_in(proposal.value, known=False)))
+    named = named_in(proposal.value, known=False)
+    least = proposal.baseline.timeout  # as in `_not_shorter`
+    value = {
+        name: replace(each, timeout=None) if each.timeout and each.timeout < least else each
+        for name, each in named.items()
+    }
+    return _added(replace(proposal, value=value))
 
 
 RULES: Mapping[str, Rule] = {

@@ -710,6 +710,7 @@ def test_the_key_of_a_server_that_nothing_names_yet_is_watched(tmp_path, loads):
 
 
 ENDS = {
+    "done": lambda: None,
     "bad": partial(APIStatusError, "No.", "Nothing is billed.", status=400),
     "unpaid": partial(APIStatusError, "No.", "Nothing is billed.", status=402),
     "unknown": partial(OutcomeUnknownError, "No.", "It may have been billed.", status=500),
@@ -719,13 +720,20 @@ ENDS = {
 
 @pytest.mark.parametrize("first", ENDS)
 @pytest.mark.parametrize("second", ENDS)
-def test_the_error_of_a_run_speaks_of_billing_where_a_cell_may_be_billed(session, engine, first, second):
-    engine.failures = {"cat": ENDS[first](), "fox": ENDS[second]()}
-    grid = session.grid("a {{animal}}", animal=["cat", "fox"], model="flux-2.0")
+def test_the_error_of_a_run_counts_the_cells_that_arrived_and_those_that_may_be_billed(
+    session, engine, first, second
+):
+    ends = {"cat": ENDS[first](), "fox": ENDS[second]()}
+    engine.failures = {animal: end for animal, end in ends.items() if end}
+    grid = session.grid("a {{animal}}", animal=list(ends), model="flux-2.0")
+    if "done" in {first, second} and "unpaid" not in {first, second}:
+        grid.run()
+        return
     with pytest.raises(EngineError) as failed:
         grid.run()
     may_be_billed = any(error.may_be_billed for error in grid.errors.values())
     assert ("may have been billed" in str(failed.value)) is may_be_billed
+    assert ("1 cell arrived" in str(failed.value)) is any(grid.samples)
     if "unpaid" in {first, second}:
         assert failed.value.status == 402
 

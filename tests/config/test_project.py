@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import KEY, Counting, service
 
-from beluga_nb.api.endpoint import key_of
+from beluga_nb.api.endpoint import endpoint_of, key_of
 from beluga_nb.config.project import LARGEST_FILE, RULES, is_untrusted_file
 from beluga_nb.config.settings import Settings, load, names
 from beluga_nb.errors import BelugaError, OverBudgetError, SettingsError
@@ -845,3 +845,19 @@ def test_a_file_may_lengthen_the_wait_for_a_paid_answer_and_not_shorten_it(tmp_p
     usual = Settings().timeout
     assert settings.timeout == (timeout if trusted else max(timeout, usual))
     assert bool(settings.ignored) is (not trusted and timeout < usual)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("timeout", [0.001, 5, 329.5, 330, 331, 10_000])
+def test_a_file_may_lengthen_the_wait_for_a_server_that_it_names_and_not_shorten_it(
+    tmp_path, timeout, trusted
+):
+    text = f'[endpoints.lab]\nbase_url = "https://lab.example/v1"\ntimeout = {timeout}\n'
+    tmp_path.joinpath("beluga.toml").write_text(text)
+    environ = {"BELUGA_LAB_BASE_URL": "https://lab.example/v1"}
+    settings = load(environ | ({"BELUGA_TRUST": str(tmp_path)} if trusted else {}), tmp_path)
+    named = settings.at("lab:sd")
+    assert endpoint_of(named, named.named, None).timeout == (
+        timeout if trusted else max(timeout, Settings().timeout)
+    )
