@@ -240,7 +240,27 @@ def check_inside(path: Path, root: Path) -> None:
 
 def is_inside(path: Path, root: Path) -> bool:
     """Whether no symbolic link, on the way or at its end, leads out of `root`."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    # Nearly always there is no link below `root`, which takes a tenth of the time to see.
+    return _has_no_link(os.fspath(path), os.fspath(root)) or Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(root)
+    )
+
+
+def _has_no_link(path: str, root: str) -> bool:
+    """Whether a path below `root` is known to lead through no link there."""
+    if os.name != "posix" or not path.startswith(f"{root}/"):  # Windows has junctions, too
+        return False
+    at = root
+    for name in path[len(root) + 1 :].split("/"):
+        at = f"{at}/{name}"
+        try:
+            if name == ".." or stat.S_ISLNK(os.lstat(at).st_mode):
+                return False
+        except FileNotFoundError:
+            return ".." not in path[len(at) :].split("/")
+        except (OSError, ValueError):
+            return False
+    return True
 
 
 def is_closed(error: OSError) -> bool:
