@@ -33,6 +33,9 @@ class NotPlainFileError(OSError):
 
 def not_written(path: Path, error: OSError, hint: str = "Name another file.") -> StoreError:
     """Return the error of a file that cannot be written."""
+    folder = path.parent
+    if isinstance(error, FileNotFoundError) and not folder.exists():
+        return StoreError(f"The folder '{sanitize(str(folder))}' does not exist.", "Create it first.")
     return StoreError(f"{sanitize(path.name, 120)} cannot be written: {error.strerror or error}.", hint)
 
 

@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 
 from beluga_nb.errors import UnknownNameError
+from beluga_nb.text import sanitize
 
 PLACEHOLDER = r"\{\{\s*[^\W\d]\w*\s*\}\}"
 """The pattern of a `{{name}}`."""
 
 _PLACEHOLDER = re.compile(PLACEHOLDER)
+_IN_BRACES = re.compile(r"\{\{[^{}\n]{1,80}\}\}|\{[^{}\n]{1,80}\}")
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
 def names(prompt: str) -> list[str]:
@@ -44,6 +47,27 @@ def filled(prompt: str, values: Mapping[str, object]) -> str:
                 "value for", f"{{{{{name}}}}}", known, hint=f"Set it first, for example: {name} = 'red'"
             )
     return _PLACEHOLDER.sub(lambda match: str(values[_name(match[0])]), prompt)
+
+
+def not_filled(prompt: str, values: Mapping[str, object]) -> list[str]:
+    """Return a sentence for each text in braces that mentions a value and is not replaced by it.
+
+    >>> not_filled("a {animal}, {1}, {{animal}}", {"animal": "fox"})
+    ['{animal} is sent as it is; write {{animal}} to fill in its value.']
+    >>> not_filled("{{animal * 2}}", {"animal": "fox"})
+    ['{{animal * 2}} is sent as it is; only a name by itself is filled in.']
+    """
+    found = dict.fromkeys(_IN_BRACES.findall(_PLACEHOLDER.sub("", prompt)))
+    return [words for each in found if (words := _remark(each, values))]
+
+
+def _remark(text: str, values: Mapping[str, object]) -> str:
+    sent = f"{sanitize(text, 90)} is sent as it is;"
+    if not text.startswith("{{"):
+        name = text.strip("{ }")
+        return f"{sent} write {{{{{name}}}}} to fill in its value." if name in values else ""
+    mentioned = any(word in values for word in _WORD.findall(text))
+    return f"{sent} only a name by itself is filled in." if mentioned else ""
 
 
 def _name(placeholder: str) -> str:

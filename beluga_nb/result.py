@@ -32,19 +32,20 @@ from beluga_nb.hints import Hint
 from beluga_nb.images import (
     MEDIA_TYPE_OF_SUFFIX,
     SUFFIXES,
+    checked,
     convert,
     decode,
     encode,
     is_truncated,
     media_type,
     media_type_of,
-    shared,
     size_of,
 )
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import PARAMETERS, Request, check_text
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -168,14 +169,17 @@ class Preview:
     media_type: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Picture:
     """One generated image: the exact bytes as they came, their media type, and the recipe."""
 
-    data: bytes = field(repr=False)
+    data: bytes
     media_type: str
     recipe: Recipe
-    preview: Preview | None = field(default=None, compare=False, repr=False)
+    preview: Preview | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {_brief(self.recipe.request)}, {self.media_type}>"
 
     @cached_property
     def sha256(self) -> str:
@@ -214,7 +218,7 @@ class Picture:
         return path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MissingPicture(Picture):
     """A picture whose bytes are elsewhere: `data` is a Git LFS pointer to them.
 
@@ -253,6 +257,11 @@ class MissingPicture(Picture):
         )
 
 
+def _brief(request: Request) -> str:
+    asked = [f"“{sanitize(request.prompt, 60)}”", sanitize(request.model, 80)]
+    return ", ".join([*asked, *([sanitize(request.size, 40)] if request.size else [])])
+
+
 def _named(path: str | Path) -> Path:
     path = path_of(path)  # an unknown ~name stays as it is
     if path.name in {"", ".."}:
@@ -260,7 +269,7 @@ def _named(path: str | Path) -> Path:
     return path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result(Sequence["Image"]):
     """The pictures of one request: a sequence of PIL images that also keeps the exact bytes.
 
@@ -272,11 +281,12 @@ class Result(Sequence["Image"]):
 
     request: Request
     pictures: tuple[Picture, ...]
-    renderer: Callable[[Result], Bundle] | None = field(default=None, compare=False, repr=False)
-    regenerate: Callable[..., Result] | None = field(default=None, compare=False, repr=False)
-    extra: Callable[[], AsyncGenerator[ImagePayload, None]] | None = field(
-        default=None, compare=False, repr=False
-    )
+    renderer: Callable[[Result], Bundle] | None = field(default=None, compare=False)
+    regenerate: Callable[..., Result] | None = field(default=None, compare=False)
+    extra: Callable[[], AsyncGenerator[ImagePayload, None]] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Result: {plural(len(self), 'picture')} of {_brief(self.request)}>"
 
     @classmethod
     def of(
@@ -465,7 +475,7 @@ def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str
             "It may have been billed; the bytes are kept as they came.",
             data=data,
         )
-    image, preview = shared(data), None
+    image, preview = checked(data), None
     if make_preview:
         # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
         with contextlib.suppress(Exception):

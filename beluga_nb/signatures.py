@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from beluga_nb.text import nearest, sanitize
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -31,7 +33,9 @@ def named_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
             for name in kwargs:
                 if name not in known:
                     # As Python itself, which sees only `**options`.
-                    raise TypeError(f"{function.__qualname__}() got an unexpected keyword argument '{name}'")
+                    meant = nearest(name, known)
+                    question = f" Did you mean '{meant}'?" if meant else ""
+                    raise TypeError(f"There is no argument '{sanitize(name, 80)}'.{question}")
             return function(*args, **kwargs)
 
         checked.__signature__ = signature.replace(parameters=[*first, *named, *rest])  # type: ignore[attr-defined]

@@ -59,8 +59,11 @@ def printable(text: str) -> str:
     >>> printable("red\\x1b[2J\\nblue")
     'red\\nblue'
     """
+    redacted = redact(text)
+    if redacted is text and text.isascii() and text.isprintable():  # as most are
+        return text
     # Twice: a sequence may have swallowed letters of a key, and the rest of the text may form one.
-    return redact(_UNSEEN_CHARACTER.sub("", _SEQUENCE.sub("", redact(text))))
+    return redact(_UNSEEN_CHARACTER.sub("", _SEQUENCE.sub("", redacted)))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
@@ -73,8 +76,38 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 
     # All long options begin with dashes, which would make them seem alike.
     by_fold = {choice.casefold().lstrip("-"): choice for choice in choices}
-    close = difflib.get_close_matches(name.casefold().lstrip("-"), by_fold, n=1, cutoff=0.5)
-    return by_fold[close[0]] if close else None
+    typed = name.casefold().lstrip("-")
+    close = difflib.get_close_matches(typed, by_fold, n=3, cutoff=0.5)
+    # By their letters alone, --modle would be closer to --mode than to --model.
+    one_slip = [each for each in close if is_swapped(typed, each)]
+    return by_fold[(one_slip or close)[0]] if close else None
+
+
+def is_swapped(typed: str, meant: str) -> bool:
+    """Whether two neighbouring letters are swapped.
+
+    >>> is_swapped("opne", "open"), is_swapped("oven", "open")
+    (True, False)
+    """
+    left, right = _where_they_differ(typed, meant)
+    return len(left) > 1 and left[1] + left[0] + left[2:] == right
+
+
+def is_one_slip(typed: str, meant: str) -> bool:
+    """Whether at most one letter is too many, missing or another, or two neighbouring letters are swapped.
+
+    >>> is_one_slip("statsu", "status"), is_one_slip("stats", "status"), is_one_slip("state", "status")
+    (True, True, False)
+    """
+    left, right = _where_they_differ(typed, meant)
+    return left[1:] == right or right[1:] in (left, left[1:]) or is_swapped(typed, meant)
+
+
+def _where_they_differ(one: str, other: str) -> tuple[str, str]:
+    """Return both texts without their common beginning."""
+    differs = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    same = next(differs, min(len(one), len(other)))
+    return one[same:], other[same:]
 
 
 def plural(number: int, noun: str) -> str:

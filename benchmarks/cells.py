@@ -10,8 +10,8 @@ import queue
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
-import ipykernel
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
@@ -50,7 +50,7 @@ def first_lost(cells: int) -> int | None:
 def main(kernels: int = 6, cells: int = 1500) -> None:
     lost = [first_lost(cells) for _ in range(kernels)]
     told = [str(number) for number in lost if number is not None]
-    print(f"ipykernel {ipykernel.__version__}: {len(told)} of {kernels} kernels lost one of {cells} cells")
+    print(f"ipykernel {version('ipykernel')}: {len(told)} of {kernels} kernels lost one of {cells} cells")
     if told:
         print(f"the first lost: {', '.join(told)}")
 

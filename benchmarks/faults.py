@@ -53,6 +53,8 @@ PNG = picture()
 GOOD = images(b64(PNG))
 DRIPPING = http(json.dumps({"data": [{"b64_json": "A" * LASTS * 50}]}).encode())
 
+BUSY: list[Step] = [error(429, "Slow down.", retry_after="0.2")] * 2
+
 FAULTS: dict[str, Step | list[Step] | None] = {
     "no fault": GOOD,
     "connection refused": None,
@@ -66,7 +68,7 @@ FAULTS: dict[str, Step | list[Step] | None] = {
     "500": error(500, "It failed."),
     "502": error(502, "The provider failed."),
     "504": error(504, "The job took too long."),
-    "429 twice, Retry-After 0.2": [error(429, "Slow down.", retry_after="0.2")] * 2 + [GOOD],
+    "429 twice, Retry-After 0.2": [*BUSY, GOOD],
     "429, Retry-After 300": error(429, "Slow down.", retry_after="300"),
     "200 with a page": http(b"<html>Sign in</html>", content_type="text/html"),
     "a PNG without its last 20 bytes": images(b64(PNG[:-20])),

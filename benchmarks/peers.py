@@ -73,6 +73,8 @@ class Seen:
 
 Done = Callable[[Seen], bool]
 
+MODELS = ["gpt-image-2", "gpt-image-2-official", "gpt-image-1-official", "gpt-image-1.5-official"]
+
 TASKS: dict[str, Done] = {
     "load it": lambda seen: not seen.failed,
     "a picture from a line": lambda seen: seen.pictures == 1,
@@ -87,8 +89,6 @@ TASKS: dict[str, Done] = {
     "a model that does not exist": lambda seen: seen.failed,
     "a balance that is too low": lambda seen: seen.failed,
 }
-
-MODELS = ["gpt-image-2", "gpt-image-2-official", "gpt-image-1-official", "gpt-image-1.5-official"]
 
 OURS = Package(
     "beluga_nb",
@@ -208,6 +208,7 @@ class Kernel:
         bases = dict.fromkeys(("BELUGA_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"), base_url)
         kept = {name: value for name, value in os.environ.items() if name != "CI"}
         self.manager = KernelManager()
+        assert self.manager.kernel_spec
         self.manager.kernel_spec.argv = [
             str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}",
         ]  # fmt: skip

@@ -20,8 +20,8 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"process", "money"},
     {"redaction"},
-    {"text", "signatures"},
-    {"hints"},
+    {"text"},
+    {"hints", "signatures"},
     {"errors", "untrusted"},
     {"paths", "placeholders"},
     {"commands"},
@@ -63,7 +63,7 @@ LIBRARIES = {
     "numpy": {"painter/", "compare/metrics.py", "compare/rank.py"},
     "PIL": {"images.py", "result.py", "show/", "painter/", "compare/metrics.py"},
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
-    "pybase64": {"wire.py", "api/encoded.py", "show/"},
+    "pybase64": {"wire.py", "api/encoded.py", "show/", "redaction.py"},
     "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "show/grid.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"runtime.py"},
@@ -282,7 +282,9 @@ def swallows(handler):
     ]
     takes_all = handler.type is None or "BaseException" in named or "KeyboardInterrupt" in named
     last = handler.body[-1]
-    return takes_all and not (isinstance(last, ast.Raise) and last.exc is None)
+    # `Stopped` is a KeyboardInterrupt that is shown as two lines.
+    raised = ast.unparse(last).removeprefix("raise") if isinstance(last, ast.Raise) else " nothing"
+    return takes_all and bool(raised) and not raised.startswith(" Stopped(")
 
 
 # Ctrl-C in a terminal ends the command, with the status that shells know; what ends the work on a thread goes

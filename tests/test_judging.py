@@ -94,6 +94,16 @@ def test_a_built_in_score_that_is_misspelt_is_reported(session):
     assert caught.value.hint.startswith("Did you mean 'sharpness'? Give the function")
 
 
+def test_a_gallery_as_a_value_shows_its_pictures(session):
+    result = session.generate("a fox", n=2)
+    gallery = session.gallery(result, session.generate("an owl"))
+    assert repr(gallery) == "<Gallery of 3 pictures>"
+    shown = gallery._repr_mimebundle_()
+    assert shown["text/html"].count("<img") == 3
+    assert {"image/png", "image/jpeg"} & shown.keys()
+    assert all(picture.sha256 in shown["text/plain"] for picture in result.pictures)
+
+
 @pytest.mark.parametrize("wrong", [3, "fox", ["fox"]])
 def test_a_gallery_of_what_is_no_result_says_what_it_takes(session, wrong):
     with pytest.raises(RequestError, match="A gallery is made of results, and this is a "):

@@ -3,7 +3,7 @@
 import pytest
 
 from beluga_nb.errors import UnknownNameError
-from beluga_nb.placeholders import filled, names
+from beluga_nb.placeholders import filled, names, not_filled
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,21 @@ def test_a_name_without_a_value_where_there_are_none():
     with pytest.raises(UnknownNameError) as caught:
         filled("a {{animal}}", {})
     assert str(caught.value) == "No value for '{{animal}}'.\nSet it first, for example: animal = 'red'"
+
+
+@pytest.mark.parametrize(
+    ("text", "remarks"),
+    [
+        ("{city}", ["{city} is sent as it is; write {{city}} to fill in its value."]),
+        ("{ city } {city}", 2),
+        ("{city} and {city}", 1),
+        ("{{city.upper()}} {{2 * n}} {{[city]}}", 3),
+        ("{{city!r}} {{ city | upper }} {{city n}}", 3),
+        ("{{city}} {{ n }} {{{city}}}", 0),
+        ('{town} {"city": 1} {} {{}} {1} ${n1} {city!r} %(city)s {{town.upper()}}', 0),
+    ],
+)
+def test_braces_that_mention_a_value_and_are_not_filled_are_told(text, remarks):
+    found = not_filled(f"a view of {text}", {"city": "Rome", "n": 2})
+    assert (found if isinstance(remarks, list) else len(found)) == remarks
+    assert not_filled(text, {}) == []

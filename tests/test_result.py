@@ -217,15 +217,17 @@ def test_several_pictures_are_numbered(tmp_path, foxes, name):
     assert (tmp_path / "fox-2.png").read_bytes() == drawn(FOXES, 3)
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [("nowhere/fox.png", "No such file or directory"), ("fo\0x.png", "no file can have that name")],
-)
-def test_a_picture_that_cannot_be_written_fails_in_two_lines(tmp_path, name, reason):
+def test_a_picture_that_cannot_be_written_fails_in_two_lines(tmp_path):
     with pytest.raises(StoreError) as caught:
-        ask(drawing, FOX).save(tmp_path / name)
-    assert caught.value.message.endswith(f"x.png' cannot be written: {reason}.")
-    assert caught.value.hint == "Name another file."
+        ask(drawing, FOX).save(tmp_path / "fo\0x.png")
+    assert str(caught.value) == "fox.png cannot be written: no file can have that name.\nName another file."
+
+
+@pytest.mark.parametrize("picked", [lambda result: result, lambda result: result.pictures[0]])
+def test_a_folder_that_does_not_exist_is_named(picked, tmp_path):
+    with pytest.raises(StoreError) as caught:
+        picked(ask(drawing, FOX)).save(tmp_path / "out/fox.png")
+    assert str(caught.value) == f"The folder '{tmp_path / 'out'}' does not exist.\nCreate it first."
 
 
 @pytest.mark.parametrize("name", [".", "", ".."])
@@ -392,3 +394,12 @@ def test_an_image_of_none_or_several_says_in_two_lines_what_to_do(kept, message,
     with pytest.raises(RequestError) as caught:
         result.image  # noqa: B018
     assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_a_result_and_a_picture_are_one_line_of_text():
+    request = Request(prompt="a red fox " + "in the snow\n" * 40, model="flux-2.0", size="16:9", n=2)
+    result = ask(drawing, request)
+    prompt = "“a red fox in the snow in the snow in the snow in the snow i…”"
+    assert repr(result) == f"<Result: 2 pictures of {prompt}, flux-2.0, 16:9>"
+    assert repr(result.pictures[0]) == f"<Picture of {prompt}, flux-2.0, 16:9, image/png>"
+    assert str([result[:1]]) == f"[<Result: 1 picture of {prompt}, flux-2.0, 16:9>]"

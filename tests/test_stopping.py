@@ -173,6 +173,25 @@ def test_r41_an_interrupted_post_is_closed_and_marked(kernel, service, call):
     goes_on(kernel, service)
 
 
+@pytest.mark.parametrize(
+    "cell", ["%beluga silent", "%beluga -n 2 link", "%%beluga compare --axis pet=silent,link\n{{pet}}"]
+)
+def test_a_stopped_magic_says_what_is_left_and_how_to_go_on(kernel, service, cell):
+    first, second = stopped(kernel, cell, service.reached).error
+    assert first == "KeyboardInterrupt: stopped; what has arrived is kept."
+    assert second.startswith("Unfinished: ")
+    assert "may have been charged without a result" in second
+    assert second.endswith("Run the cell again: only what is missing is requested.")
+    goes_on(kernel, service)
+
+
+def test_a_stopped_magic_that_keeps_nothing_says_so(kernel, service):
+    assert stopped(kernel, "%beluga --mode off silent", service.reached).error == [
+        "KeyboardInterrupt: stopped; nothing is kept in mode off.",
+        "A service may charge for what it had begun. Run the cell again to request it anew.",
+    ]
+
+
 def test_r41_two_interrupts_at_once_are_as_one(kernel, service):
     stopped(kernel, "beluga_nb.generate('silent')", service.reached, presses=2)
     assert service.left.wait(SOON)

@@ -21,6 +21,7 @@ _USAGE = (
     "A prompt is sent as it is typed; only {{name}} is replaced, by the variable of that name.",
     "The result is a sequence of PIL images with .pictures, .recipe and .save().",
     "A line is a command only if nothing else follows: %beluga open sea at night is a prompt.",
+    "A misspelt command draws nothing and asks; %beluga -- statsu draws a picture all the same.",
 )
 
 HELP_WIDTH = 104

@@ -14,7 +14,8 @@ from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
 from beluga_nb.compare.workspace import Runner
 from beluga_nb.errors import RequestError
-from beluga_nb.result import Picture, Result
+from beluga_nb.redaction import redacted_bundle
+from beluga_nb.result import Bundle, Picture, Result
 from beluga_nb.store.votes import votes
 from beluga_nb.text import plural
 
@@ -123,7 +124,8 @@ class Gallery(Evaluable):
 
     def __init__(self, results: Iterable[Result], *, runner: Runner) -> None:
         self._runner = runner
-        self._pictures = [picture for result in results for picture in _pictures_of(result)]
+        self._results = tuple(map(_result, results))
+        self._pictures = [picture for result in self._results for picture in result.pictures]
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -136,10 +138,15 @@ class Gallery(Evaluable):
         count = len(self._pictures)
         return f"<Gallery of {plural(count, 'picture')}>"
 
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from beluga_nb.show.markup import still
 
-def _pictures_of(result: object) -> Sequence[Picture]:
+        return redacted_bundle(still(self._results))
+
+
+def _result(result: object) -> Result:
     if isinstance(result, Result):
-        return result.pictures
+        return result
     raise RequestError(
         f"A gallery is made of results, and this is a {type(result).__name__}.",
         "Give what generate() returned, each by itself: gallery(*results). A grid is judged as it is.",

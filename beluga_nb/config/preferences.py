@@ -61,15 +61,18 @@ class Preferences:
     def set(self, **given: object) -> None:
         """Set settings until the session ends; None takes one back.
 
-        Raises `UnknownNameError` or `SettingsError` for an unusable one, and changes nothing then.
+        Raises `UnknownNameError` or `SettingsError` for an unusable one, and changes nothing then; a model
+        that the catalogue does not know can be named by a call alone, with `allow_unknown_model`.
         """
         # Applied first and checked then: only all settings together show whether one is usable.
         before = dict(self._given)
         self._given |= given
         try:
             check_names(given)
-            self.settings()
-        except (SettingsError, UnknownNameError):
+            settings = self.settings()
+            if given.get("model") is not None:
+                canonical(Request(prompt="any", model=str(resolved({}, settings)["model"])), settings)
+        except (SettingsError, RequestError):
             self._given = before
             raise
         self._given = {name: value for name, value in self._given.items() if value is not None}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from beluga_nb.magics.verbatim import Verbatim
 
@@ -19,6 +21,27 @@ def register(shell: InteractiveShell) -> None:
     shell.register_magics(BelugaMagics(shell=shell, parent=shell))
     shell.input_transformer_manager.token_transformers.append(Verbatim)
     completer.register(shell)
+    if list not in (bundles := _mime_bundles(shell)):
+        bundles.for_type(list, _results)
+
+
+def _mime_bundles(shell: InteractiveShell) -> Any:
+    assert shell.display_formatter is not None
+    return shell.display_formatter.mimebundle_formatter
+
+
+def _results(shown: list[Any]) -> Mapping[str, object] | None:
+    """Return the pictures of a list of results; None for any other list, which IPython shows then."""
+    if type(shown) is not list:  # Of a class derived from it, IPython asks us in place of the class.
+        own = getattr(shown, "_repr_mimebundle_", None)
+        return own() if own else None
+    result = sys.modules.get("beluga_nb.result")  # Not imported yet, there can be no result.
+    if result is None or not shown or not all(isinstance(each, result.Result) for each in shown):
+        return None
+    from beluga_nb.redaction import redacted_bundle
+    from beluga_nb.show.markup import still
+
+    return redacted_bundle(still(shown))
 
 
 def unregister(shell: InteractiveShell) -> None:
@@ -30,5 +53,8 @@ def unregister(shell: InteractiveShell) -> None:
     ours = shell.magics_manager.registry.pop("BelugaMagics", None)
     shell.configurables[:] = [each for each in shell.configurables if each is not ours]
     completer.unregister(shell)
+    bundles = _mime_bundles(shell)
+    if list in bundles and bundles.lookup_by_type(list) is _results:
+        bundles.pop(list)
     transformers = shell.input_transformer_manager.token_transformers
     transformers[:] = [each for each in transformers if each is not Verbatim]

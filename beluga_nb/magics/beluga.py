@@ -15,6 +15,7 @@ from beluga_nb.hints import Surface
 from beluga_nb.magics.parse import Comparison, Help, Prompt, Values, parse
 from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, print_text, shown, silent
+from beluga_nb.magics.stopped import stopped_in_two_lines
 from beluga_nb.magics.typed import check_no_key
 from beluga_nb.placeholders import filled
 from beluga_nb.result import IncompleteError, Result
@@ -60,7 +61,8 @@ def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, objec
         return None
     try:
         tally = Tally()
-        with progress(shell, inspect.currentframe(), tally) as beat:
+        stops = stopped_in_two_lines(default, tally, mode=call.options.get("mode"))
+        with stops, progress(shell, inspect.currentframe(), tally) as beat:
             result = default.submit(call.prompt, values=values, tally=tally, **call.options).result(beat)
     except IncompleteError as error:
         # What arrived was paid for: it is bound and shown before the error is.

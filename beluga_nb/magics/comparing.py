@@ -14,6 +14,7 @@ from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.parse import Comparison
 from beluga_nb.magics.progress import Progress, drawn, listening, pen_for
 from beluga_nb.magics.shown import display, print_text, shown, silent
+from beluga_nb.magics.stopped import stopped_in_two_lines
 from beluga_nb.session.session import default
 
 if TYPE_CHECKING:
@@ -37,10 +38,9 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
     pen = None if was_printed() else pen_for(shell, inspect.currentframe())
     try:
         tally = Tally()
-        job = grid.submit(tally=tally, **call.run)
         line = Progress(pen, tally, label="grid", wanted=plan.images, html=lambda: _html(grid))
-        with drawn(line) as beat:
-            job.result(beat)
+        with stopped_in_two_lines(default, tally, mode=call.run.get("mode")), drawn(line) as beat:
+            grid.submit(tally=tally, **call.run).result(beat)
     except BaseException:
         if not call.quiet and len(grid.samples):
             display(grid)

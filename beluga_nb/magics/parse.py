@@ -22,6 +22,7 @@ from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Surface
 from beluga_nb.placeholders import PLACEHOLDER
+from beluga_nb.text import is_one_slip, is_swapped, nearest
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
@@ -33,6 +34,12 @@ AXIS = re.compile(rf"""\s*((?:{_QUOTED.pattern}|{PLACEHOLDER}|[^\s"'])+)""")
 
 # A label ends with a colon only before a quote: 16:9 is a value.
 _LABEL = re.compile(r"""\s*([^,:"'\s][^,:"']*)?:(?=["'])""")
+SHORT = 4
+"""Letters of a command whose misspellings are mostly words of their own."""
+
+SKIP_A_QUESTION = frozenset({"assume_yes", "allow_unknown_model"})
+"""Options that are never suggested: without their question, money is spent or recordings are removed."""
+
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
@@ -94,12 +101,16 @@ def parse(line: str, cell: str | None = None, *, fill: Fill = str) -> Call:
     if quiet:
         line = line.rstrip().removesuffix(";")
     name, _, after = line.strip().partition(" ")
-    if after.strip() == "--help" and name in commands_on(Surface.MAGIC):
+    if after.strip() == "--help" and not name.startswith("-"):
+        if name not in commands_on(Surface.MAGIC):
+            raise _no_command(name, line)
         return Help(name)
     if (comparison := _comparison(line, cell, fill)) is not None:
         return comparison._replace(quiet=comparison.quiet or quiet)
-    if cell is None and (command := _command(line.strip())) is not None:
-        return command
+    if cell is None:
+        if (command := _command(line.strip())) is not None:
+            return command
+        _refuse_a_slip(line.strip())
     typed, rest = _typed(line.lstrip() if cell is None else line.strip(), OPTIONS)
     # Known before values are converted: --raw holds for the options before it, too.
     raw = any(option.name == "raw" for option, _ in typed)
@@ -121,6 +132,29 @@ def _is_silenced(line: str) -> bool:
     # As in all of IPython, a ; at the end of a line means: show nothing.
     line = line.rstrip()
     return line.endswith(";") and not _ENTITY.search(line)
+
+
+def _refuse_a_slip(line: str) -> None:
+    """Refuse a line that is a command but for one letter of its first word: a prompt would be paid for."""
+    name, _, after = line.partition(" ")
+    for command in commands_on(Surface.MAGIC).keys() - {name}:
+        typed = name.casefold()
+        # One other letter makes common words of short commands: park, oven, list.
+        near = is_swapped if len(command) <= SHORT else is_one_slip
+        if (typed == command or near(typed, command)) and _is_command(f"{command} {after}".rstrip()):
+            raise _no_command(name, line)
+
+
+def _is_command(line: str) -> bool:
+    try:
+        return (_comparison(line, None, str) or _command(line)) is not None
+    except RequestError:  # A command that lacks something.
+        return True
+
+
+def _no_command(name: str, line: str) -> UnknownNameError:
+    hint = f"For a picture of it: %beluga -- {line.strip()[:60]}"
+    return UnknownNameError("command", name, commands_on(Surface.MAGIC), hint=hint)
 
 
 def _command(line: str) -> CommandCall | None:
@@ -332,13 +366,12 @@ def _option(flag: str, table: Sequence[Option]) -> Option:
     try:
         return by_flag[flag]
     except KeyError:
-        raise UnknownNameError(
-            "option",
-            flag,
-            # A long flag is never a slip for a short one, though both may hold the same letter.
-            [each for each in by_flag if (len(each) > 2) == (len(flag) > 2)],
-            hint="%beluga --help lists all options; put -- before a prompt that starts with a dash.",
-        ) from None
+        # A long flag is never a slip for a short one, though both may hold the same letter.
+        choices = [each for each in by_flag if (len(each) > 2) == (len(flag) > 2)]
+        if (meant := nearest(flag, choices)) and by_flag[meant].name in SKIP_A_QUESTION:
+            choices = []
+        hint = "%beluga --help lists all options; put -- before a prompt that starts with a dash."
+        raise UnknownNameError("option", flag, choices, hint=hint) from None
 
 
 def _value(option: Option, after: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from beluga_nb.errors import MetadataError, StoreError, UnknownNameError
 from beluga_nb.metadata import xmp
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
 from beluga_nb.metadata.formats import sniff
-from beluga_nb.paths import read_file, write_file
+from beluga_nb.paths import not_written, read_file, write_file
 
 WAYS = ("auto", "embed", "sidecar", "none")
 """Where metadata goes. "auto" embeds it, or writes a sidecar if the file is signed."""
@@ -39,8 +39,7 @@ def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str
         else:
             _remove_sidecar(sidecar(path))
     except OSError as error:
-        reason = error.strerror or error
-        raise StoreError(f"'{path.name}' cannot be written: {reason}.", "Name another file.") from None
+        raise not_written(path, error) from None
     if why:
         # The stack level is that of the line that called Result.save().
         warnings.warn(f"{why} The recipe is in {sidecar(path).name}.", stacklevel=4)

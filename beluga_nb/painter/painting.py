@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from zlib import Z_RLE
+from struct import pack
+from zlib import compress
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import PngInfo, putchunk
 
 from beluga_nb.painter.finish import developed, framed, window
 from beluga_nb.painter.layers import Frame, marks
@@ -20,6 +22,10 @@ from beluga_nb.painter.stream import seed_of
 VERSION = 1
 TAG = "preview"
 SOFTWARE = "beluga_nb procedural painter"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+RGB_HEADER = 8, 2, 0, 0, 0  # bits per channel, colour type, compression, filter method, no interlace
+UP = 2
+"""The PNG filter that stores each row as its difference from the row above."""
 WORDS_NAMED = 8
 LOSSY: Mapping[str, tuple[str, int]] = {"image/jpeg": ("JPEG", 90), "image/webp": ("WEBP", 80)}
 # IPTC's word for a picture that a program drew without a trained model.
@@ -47,8 +53,12 @@ class Painting:
         info.add_text("Description", self.revised_prompt)
         info.add_text("Software", SOFTWARE)
         info.add_itxt("XML:com.adobe.xmp", XMP)  # Pillow has no xmp= for PNG
-        # Runs alone: painted pictures get a fifth smaller than at plain level 1, and sooner.
-        self.image.save(out, "PNG", compress_level=1, compress_type=Z_RLE, pnginfo=info)
+        out.write(PNG_SIGNATURE)
+        putchunk(out, b"IHDR", pack(">2I5B", *self.image.size, *RGB_HEADER))
+        for chunk in info.chunks:
+            putchunk(out, *chunk[:2])
+        putchunk(out, b"IDAT", _packed(self.image))
+        putchunk(out, b"IEND")
         return out.getvalue()
 
     def encoded(self, media_type: str, *, quality: int | None = None) -> bytes:
@@ -69,6 +79,19 @@ class Painting:
         # method: WebP's slower searches save a twentieth of the bytes for twice the time; JPEG ignores it.
         self.image.save(out, name, quality=usual if quality is None else quality, method=2, xmp=XMP.encode())
         return out.getvalue()
+
+
+def _packed(image: Image.Image) -> bytes:
+    """Return the compressed rows of an RGB image, all with one filter.
+
+    Pillow tries five filters for each row, which takes as long as compressing them.
+    """
+    rows = np.asarray(image).reshape(image.height, -1)
+    filtered = np.empty((image.height, rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = UP
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    return compress(filtered.data, 1)
 
 
 def paint(

@@ -13,6 +13,7 @@ from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.tables import axis_of
 from beluga_nb.errors import ImpossibleCombinationError, RequestError
 from beluga_nb.key_check import check_no_key
+from beluga_nb.placeholders import not_filled
 from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.resources import Resources
 from beluga_nb.text import sanitize
@@ -88,6 +89,8 @@ class GridMaker:
             raise ImpossibleCombinationError(
                 count, len(combinations), map(_reason, impossible, impossible.values())
             )
+        for template in dict.fromkeys(each.template for each in combinations):
+            remarks |= dict.fromkeys(not_filled(template, study.values))
         for remark in remarks:
             self.resources.notify(remark)
         return cells

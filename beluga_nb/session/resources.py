@@ -35,7 +35,7 @@ from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Hint
 from beluga_nb.key_check import check_no_key
-from beluga_nb.placeholders import filled, names, used
+from beluga_nb.placeholders import filled, names, not_filled, used
 from beluga_nb.process.work import revocable
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
@@ -212,7 +212,7 @@ class Resources:
         settings = load(mode=mode, embed=embed, bridge=bridge)
         text = prompt if values is None else filled(prompt, values)
         request, remarks = self.request(text, settings, **arguments)
-        for remark in remarks:
+        for remark in [*remarks, *(not_filled(prompt, values) if values else [])]:
             self.notify(remark)
         tally = tally or Tally()
         tally.model = request.model

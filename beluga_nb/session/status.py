@@ -49,9 +49,14 @@ def status(resources: Resources) -> dict[str, str]:
         facts["not used"] = " ".join(map(str, settings.ignored))
     if settings.faults and backend.is_local:
         facts["faults"] = "on: a prompt may ask for a failure"
-    if unfinished := _unfinished(pending.calls(resources.store(settings))):
-        facts["unfinished"] = unfinished
+    if calls := unfinished(resources, settings):
+        facts["unfinished"] = calls
     return facts | known_bugs()
+
+
+def unfinished(resources: Resources, settings: Settings) -> str:
+    """Return, in words, how many recorded calls have no result, and which of them may have been charged."""
+    return _unfinished(pending.calls(resources.store(settings)))
 
 
 def _key(resources: Resources, backend: Backend) -> str:

@@ -26,7 +26,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _FIRST_FIELD = re.compile(rb'\{\s*"(\w+)"\s*:')
-_HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+# It begins with a digit: `re` then passes over all else at once, such as megabytes of zeros.
+_HASH = re.compile(rb"[0-9a-f](?<![0-9a-f]{2})[0-9a-f]{63}(?![0-9a-f])")
 _HEAD = 64  # bytes that are read to see how a file begins
 
 
@@ -156,7 +157,7 @@ class Collection(FileKind, Generic[T]):
 
     def paths(self, store: Store) -> list[Path]:
         """Return the paths of all files, in order; raise `StoreError` where that cannot be read."""
-        return store.paths(self.folder, depth=self.depth, suffix=self.suffix)
+        return store.paths(self.folder, depth=self.depth, is_wanted=lambda name: name.endswith(self.suffix))
 
     def write(self, store: Store, value: T) -> None:
         """Write a value over what had its name; raise `StoreError` where that fails."""

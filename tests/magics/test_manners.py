@@ -21,6 +21,7 @@ state = {
     "matchers": [shell.Completer.custom_matchers, getattr(shell.Completer, "magic_arg_matchers", [])],
     "hooks": [sys.excepthook, sys.displayhook, shell.custom_exceptions, shell.CustomTB, sys.meta_path],
     "events": shell.events.callbacks,
+    "formatters": shell.display_formatter.mimebundle_formatter.type_printers,
     "threads": sorted(each.name for each in threading.enumerate()),
     "files": sorted(path.name for path in Path.cwd().iterdir()),
 }

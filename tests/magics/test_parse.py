@@ -1,10 +1,11 @@
 import pytest
 
-from beluga_nb.commands.table import OPTIONS, SETTINGS, CommandCall
+from beluga_nb.commands.table import OPTIONS, SETTINGS, CommandCall, commands_on
 from beluga_nb.commands.usage import help_text
 from beluga_nb.config.settings import names
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.magics.parse import Help, Prompt, parse
+from beluga_nb.hints import Surface
+from beluga_nb.magics.parse import SKIP_A_QUESTION, Help, Prompt, parse
 
 
 @pytest.mark.parametrize(
@@ -13,6 +14,7 @@ from beluga_nb.magics.parse import Help, Prompt, parse
         ("a red bicycle on a beach, really?", "a red bicycle on a beach, really?", {}),
         ("-m flux-2.0 a cat", "a cat", {"model": "flux-2.0"}),
         ("--model=flux-2.0 -s 16:9 -n 3 a cat", "a cat", {"model": "flux-2.0", "size": "16:9", "n": 3}),
+        ("a word --help", "a word --help", {}),
         ("a cat - black --style -n 3", "a cat - black --style -n 3", {}),
         ("it's 5$ {x} \"quoted\" 'too", "it's 5$ {x} \"quoted\" 'too", {}),
         ("-n 2 -- -5 degrees outside", "-5 degrees outside", {"n": 2}),
@@ -47,6 +49,72 @@ def test_a_line_that_is_only_a_command_is_one(line, command):
     assert parse(line) == CommandCall(command, (), {})
 
 
+LETTERS = "aeinst"
+
+
+def slips(word):
+    """The word with one letter more, less or another, with two neighbours swapped, or in capitals."""
+    yield word.upper()
+    for at in range(len(word)):
+        start, rest = word[:at], word[at:]
+        yield start + rest[1:]
+        yield start + rest[1:2] + rest[:1] + rest[2:]
+        for letter in LETTERS:
+            yield start + letter + rest
+            yield start + letter + rest[1:]
+
+
+def is_swapped(one, other):
+    return sorted(one) == sorted(other)
+
+
+REST = {"open": " whale.png", "unpack": " study.zip", "pack": " study.ipynb", "alias": " poster=-m flux-2.0"}
+COMMAND_NAMES = commands_on(Surface.MAGIC)
+SLIPS = [
+    (name, slip)
+    for name in COMMAND_NAMES
+    for slip in sorted({each for each in slips(name) if each and not each.startswith("-")})
+    if slip not in COMMAND_NAMES
+]
+
+
+@pytest.mark.parametrize("name", COMMAND_NAMES)
+def test_a_slip_in_a_command_is_asked_about_and_never_bought(name):
+    tried = 0
+    for slip in (slip for command, slip in SLIPS if command == name):
+        line = slip + REST.get(name, "")
+        if len(name) > 4 or slip.casefold() == name or is_swapped(slip, name):
+            with pytest.raises(UnknownNameError, match=f"No command '{slip}'") as caught:
+                parse(line)
+            assert caught.value.nearest in COMMAND_NAMES
+            assert caught.value.hint.endswith(f"For a picture of it: %beluga -- {line}"), line
+            tried += 1
+        assert parse(f"-- {line}").prompt == line
+        prompt = f"{slip} at the seaside, at night"
+        assert parse(prompt).prompt == prompt
+        assert parse("", line).prompt == line
+    assert tried >= 4
+
+
+@pytest.mark.parametrize(
+    "prompt", ["park", "oven", "list", "kelp", "back", "fast", "a", "map", "stairs", "pets", "a history"]
+)
+def test_a_word_of_its_own_is_a_prompt(prompt):
+    assert parse(prompt).prompt == prompt
+
+
+@pytest.mark.parametrize("word", ["plan", "statsu", "vote", "generate", "a", "Status"])
+def test_help_for_what_is_no_command_says_so(word):
+    with pytest.raises(UnknownNameError, match=f"No command '{word}'"):
+        parse(f"{word} --help")
+
+
+@pytest.mark.parametrize("line", ["histroy --limit 3", "confg mode=off", "vrify study.ipynb", "statsu;"])
+def test_a_slip_before_a_commands_arguments_is_asked_about(line):
+    with pytest.raises(UnknownNameError, match="No command"):
+        parse(line)
+
+
 def test_a_word_that_is_a_command_is_a_prompt_in_a_cell():
     assert parse("", "models\n").prompt == "models"
 
@@ -66,16 +134,12 @@ def test_the_output_is_the_name_of_a_variable():
     [
         ("--modle flux-2.0 a cat", "No option '--modle'"),
         ("-5 degrees outside", "No option '-5'"),
-        ("a --help", None),
         ("-n two cats", "-n is 'two'"),
         ("-m", "--model has no value"),
         ("-m   ", "--model has no value"),
     ],
 )
 def test_an_option_that_is_not_understood_says_so(line, expected):
-    if expected is None:
-        assert parse(line) == Prompt(line)
-        return
     with pytest.raises(RequestError, match=expected):
         parse(line)
 
@@ -125,7 +189,6 @@ def test_help_is_asked_for_among_the_options(line):
         ("serve the drinks --stop", "serve the drinks --stop"),
         ("serve - a waiter", "serve - a waiter"),
         ("serve -- a match", "serve -- a match"),
-        ("serves --stop", "serves --stop"),
         ("-n 2 serve", "serve"),
         ("-- serve --stop", "serve --stop"),
     ],
@@ -299,7 +362,7 @@ def test_after_two_dashes_and_in_a_cell_every_command_is_a_prompt(name):
     ("line", "first", "second"),
     [
         ("verify my whales.ipynb", "'my whales.ipynb' is not an option of %beluga verify.", "in quotes"),
-        ("forget 6611 --yse", "No option '--yse'.", "Did you mean '--yes'?"),
+        ("forget 6611 --aall", "No option '--aall'.", "Did you mean '--all'?"),
         ("forget --all of it", "'of it' is not an option of %beluga forget.", "%beluga -- forget …"),
         ("history --limit many", "--limit is 'many'.", "Give a whole number"),
         ("pack whales.ipynb --into x", "No option '--into'.", "%beluga --help lists all options"),
@@ -312,6 +375,26 @@ def test_a_command_that_is_not_understood_is_an_error_and_no_picture(line, first
         parse(line)
     assert caught.value.message == first
     assert second in caught.value.hint
+
+
+SKIPPING = [flag for each in OPTIONS if each.name in SKIP_A_QUESTION for flag in each.flags]
+
+
+@pytest.mark.parametrize("flag", SKIPPING)
+def test_an_option_that_skips_a_question_is_never_suggested(flag):
+    tried = 0
+    for slip in {each for each in slips(flag) if each.startswith("--")} - {flag, "--"}:
+        with pytest.raises(UnknownNameError) as caught:
+            parse(f"{slip} a cat")
+        assert caught.value.nearest not in SKIPPING
+        tried += 1
+    assert SKIPPING == ["--yes", "--insist"]
+    assert tried > 30
+
+
+def test_two_swapped_letters_are_the_likeliest_slip():
+    with pytest.raises(UnknownNameError, match="Did you mean '--model'"):
+        parse("--modle flux-2.0 a cat")
 
 
 def test_an_unknown_long_option_is_never_taken_for_a_short_one():

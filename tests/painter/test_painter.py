@@ -562,6 +562,15 @@ def test_the_png_says_what_it_is() -> None:
     assert info == {"Description": painting.revised_prompt, "Software": "beluga_nb procedural painter"}
 
 
+@pytest.mark.parametrize("size", [(64, 48), (33, 1), (1, 17), (200, 301)])
+def test_the_png_holds_exactly_the_pixels_that_were_painted(size: tuple[int, int]) -> None:
+    painting = paint(FOX, model="gpt-image-2", size=size)
+    image = Image.open(io.BytesIO(painting.png()))
+
+    assert (image.mode, image.size) == ("RGB", size)
+    assert digest(image) == digest(painting.image)
+
+
 def _source_type(data: bytes) -> str | None:
     """Return what a picture's XMP says of its source, read as any other program would."""
     info = Image.open(io.BytesIO(data)).info

@@ -618,3 +618,30 @@ def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, messa
     assert "a fox" in messages[0]
     assert asked == ["Forget 1 run, 1 picture?"]
     assert len(session.store.history().runs) == 1
+
+
+@pytest.mark.parametrize("model", ["fulx-2.0", "", "sk-or-not"])
+def test_a_model_that_no_call_could_ask_is_refused_when_it_is_set(local, model):
+    before = local.preferences.listed()
+    with pytest.raises((UnknownNameError, RequestError, SettingsError)):
+        local.preferences.set(model=model)
+    assert local.preferences.listed() == before
+
+
+def test_a_model_an_alias_and_an_endpoint_may_be_set(local, tmp_path):
+    (tmp_path / "beluga.toml").write_text(
+        '[endpoints.lab]\nbase_url = "http://127.0.0.1:1/v1"\nmodel = "sd"\n'
+    )
+    local.preferences.alias("poster", model="flux-2.0", size="3:4")
+    for model in ("flux-2.0", "poster", "lab:sd", "lab:", "lab:another"):
+        local.preferences.set(model=model)
+        assert local.settings().model == model
+
+
+def test_a_prompt_that_names_a_value_in_single_braces_is_sent_and_the_user_is_told(local, messages):
+    plan = local.plan("a view of {city}", values={"city": "Rome"})
+    assert "a view of {city}" in str(plan)
+    assert messages == ["{city} is sent as it is; write {{city}} to fill in its value."]
+    grid = local.grid("a {{animal}} in {city}", animal=["cat", "fox"], values={"city": "Rome"})
+    assert [cell.request.prompt for cell in grid.cells] == ["a cat in {city}", "a fox in {city}"]
+    assert len(messages) == 2

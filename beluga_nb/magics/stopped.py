@@ -1,0 +1,50 @@
+"""Stop, in two lines: what has arrived, what may have been charged, and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import beluga_nb.session.status as status
+from beluga_nb.engines.call import Tally
+from beluga_nb.errors import BelugaError
+from beluga_nb.redaction import redact
+from beluga_nb.session.session import Session
+
+
+class Stopped(KeyboardInterrupt):
+    """A cell was stopped: a `KeyboardInterrupt` that IPython shows without its traceback."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+    def _render_traceback_(self) -> list[str]:
+        return [redact(line) for line in self.lines]
+
+
+@contextmanager
+def stopped_in_two_lines(session: Session, tally: Tally, *, mode: str | None) -> Iterator[None]:
+    """Tell what a Stop in the block leaves behind, in place of the traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        unfinished, kept = "", mode != "off"
+        with suppress(BelugaError):  # A store that cannot be read hides no interrupt.
+            settings = session.settings(mode=mode)
+            kept = settings.mode != "off"
+            unfinished = status.unfinished(session.resources, settings) if kept else ""
+        raise Stopped(_lines(tally, kept=kept, unfinished=unfinished)) from None
+
+
+def _lines(tally: Tally, *, kept: bool, unfinished: str) -> list[str]:
+    first = "what has arrived is kept" if kept else "nothing is kept in mode off"
+    again = (
+        "Run the cell again: only what is missing is requested."
+        if kept
+        else "A service may charge for what it had begun. Run the cell again to request it anew."
+    )
+    return [
+        f"KeyboardInterrupt: stopped; {first if tally.asked else 'nothing had been requested'}.",
+        f"Unfinished: {unfinished}. {again}" if unfinished else again,
+    ]
