@@ -18,6 +18,7 @@ from beluga_nb.metadata.formats import sniff
 from beluga_nb.process.locks import ProcessLock
 
 if TYPE_CHECKING:
+    from PIL._imaging import ImagingCore
     from PIL.Image import Image
 
 FORMATS: Mapping[str, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
@@ -44,17 +45,26 @@ def decode(data: bytes) -> Image:
     Raises `InvalidImageError` for other formats than PNG, JPEG and WebP, for damaged data, above 40 million
     pixels or 16,384 a side, and for too many parts (metadata/excess.py).
     """
+    if image := _DECODED.take(data):
+        return _plain(image, image.im)
     image = shared(data)
-    copy = image.copy()
-    copy.format = image.format
-    return copy
+    return _plain(image, image.im.copy())
+
+
+def checked(data: bytes) -> Image:
+    """Return `data` as `shared` does, until the first who decodes it gets that image as their own.
+
+    So a picture is decoded once for its check, its preview, and the first who opens it, and never copied.
+    """
+    image = shared(data)
+    _DECODED.offer(data)
+    return image
 
 
 def shared(data: bytes) -> Image:
     """Return `data` as `decode` does, as an image that others read too: it must not be changed.
 
-    The pictures that were decoded last are kept, so that one is decoded once for its check, its preview, and
-    the first who opens it.
+    The pictures that were decoded last are kept.
     """
     if not (image := _DECODED.get(data)):
         image = _with_or_without_text(_decoded, data)
@@ -62,14 +72,34 @@ def shared(data: bytes) -> Image:
     return image
 
 
+def _plain(image: Image, pixels: ImagingCore) -> Image:
+    """Return an image of these pixels without the class and the state of its file format."""
+    plain = image._new(pixels)  # Pillow has no public way that copies no pixels.
+    plain.format = image.format
+    return plain
+
+
 class _Decoded:
-    """The images that were decoded last, of `most` bytes in all, each by the object that holds its data."""
+    """The images that were decoded last, of `most` bytes in all, each by the object that holds its data.
+
+    One that is on offer goes to the first who takes it, and is kept no longer.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.size = 0
         self._images: dict[int, tuple[bytes, Image]] = {}  # the least recently used first
+        self._offered: set[int] = set()
         self._lock = ProcessLock()
+
+    def offer(self, data: bytes) -> None:
+        with self._lock:
+            if id(data) in self._images:
+                self._offered.add(id(data))
+
+    def take(self, data: bytes) -> Image | None:
+        with self._lock:
+            return self._drop(id(data)) if id(data) in self._offered else None
 
     def get(self, data: bytes) -> Image | None:
         with self._lock:
@@ -86,8 +116,13 @@ class _Decoded:
             self._images[id(data)] = data, image
             self.size += _weight(data, image)
             while self.size > self.most:
-                oldest = self._images.pop(next(iter(self._images)))
-                self.size -= _weight(*oldest)
+                self._drop(next(iter(self._images)))
+
+    def _drop(self, key: int) -> Image:
+        data, image = self._images.pop(key)
+        self._offered.discard(key)
+        self.size -= _weight(data, image)
+        return image
 
 
 def _weight(data: bytes, image: Image) -> int:

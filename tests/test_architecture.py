@@ -63,7 +63,7 @@ LIBRARIES = {
     "numpy": {"painter/", "compare/metrics.py", "compare/rank.py"},
     "PIL": {"images.py", "result.py", "show/", "painter/", "compare/metrics.py"},
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
-    "pybase64": {"wire.py", "api/encoded.py", "show/"},
+    "pybase64": {"wire.py", "api/encoded.py", "show/", "redaction.py"},
     "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "show/grid.py"},  # else for types
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"runtime.py"},

@@ -186,8 +186,11 @@ def test_a_picture_is_decoded_once_for_its_check_its_preview_and_who_opens_it(mo
     monkeypatch.setattr(Image, "open", counting)
     session = Session(environ={}, folder=tmp_path, store=tmp_path / "store")
     picture = session.generate("a beluga whale, opened once").pictures[0]
-    assert picture.image.size == picture.image.size == (1024, 1024)
+    first = picture.image
     assert opened.count(len(picture.data)) == 1
+    assert first == picture.image == picture.image
+    assert first.format == "PNG"
+    assert opened.count(len(picture.data)) == 2  # The first was given away, and the second is kept.
 
 
 def test_a_change_of_one_copy_is_in_no_other():

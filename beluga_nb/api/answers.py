@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from beluga_nb.api.body import BLANKS, inflated
 from beluga_nb.api.documents import MOST_PARTS, CutDocument, Strings, as_utf_8, documents, start_of
-from beluga_nb.api.encoded import MOST_FOUND, decoded, encoded_within, encodes, with_numbers_encoded
+from beluga_nb.api.encoded import MOST_FOUND, decoded, encoded_within, encodes
 from beluga_nb.api.states import FIELDS, is_under_way, states, with_spelt_names
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import SIGNATURES, is_of_another_format, is_picture, is_truncated, is_whole
@@ -157,7 +157,7 @@ class _Reader:
 
     def read_body(self, body: bytes) -> None:
         """Read the body of an answer."""
-        for document in documents(with_numbers_encoded(body), self.strings):
+        for document in documents(body, self.strings):
             self.read(document)
         if self.failed:  # an error page may show a picture of its own
             self.items = [each for each in self.items if _counts_in_error(each)]

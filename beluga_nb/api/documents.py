@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from beluga_nb.api.body import end_of_string
-from beluga_nb.api.encoded import unescaped
+from beluga_nb.api.body import end_of_string, has_more
+from beluga_nb.api.encoded import unescaped, with_numbers_encoded
 from beluga_nb.errors import InvalidResponseError
 
 MOST_PARTS = 200_000
@@ -55,9 +55,9 @@ _PLACE = re.compile("\x01([0-9]{1,9})\x01")
 
 def documents(body: bytes, strings: Strings) -> Iterator[object]:
     """Yield the JSON values of a body, as far as they can be read."""
-    if body.count(b'"') > MOST_PARTS:
+    if has_more(body, b'"', MOST_PARTS):
         raise _too_many()
-    short = b"".join(_short(body, strings))
+    short = with_numbers_encoded(b"".join(_short(body, strings)))
     if sum(short.count(sign) for sign in (b"{", b"[", b",")) > MOST_PARTS:
         raise _too_many()
     text = short.decode("utf-8", "replace")

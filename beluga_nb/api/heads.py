@@ -45,14 +45,17 @@ class LiberalHead:
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._waiting = b""
+        self._waiting = self._begun = b""
         self._passed = self._in_head = False
         self._left: int | None = None  # bytes of the body; None where its length is unknown
         self._chunks: _Chunks | None = None
         self._beyond = b""
 
-    async def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read as the stream does."""
+    async def __call__(self, max_bytes: int = _PIECE, timeout: float | None = None) -> bytes:
+        """Read as the stream does: first the head alone, then the body."""
+        if self._begun:
+            begun, self._begun = self._begun, b""
+            return begun
         while not self._passed:
             arrived = await self._read(max_bytes, timeout)
             is_more_of_a_line = bool(self._waiting and arrived) and b"\n" not in arrived
@@ -115,7 +118,11 @@ class LiberalHead:
             if not status:
                 if not ended and _may_be_status(self._waiting):
                     return written
-                return written + self._rest(_HEADLESS if self._waiting else b"")
+                if not self._waiting:
+                    self._passed = True
+                    return written
+                self._begun = self._rest()
+                return written + _HEADLESS
             end = _END.search(self._waiting, status.end() - 1)
             self._in_head = not end
             if not end and len(self._waiting) < _LONGEST:
@@ -132,10 +139,11 @@ class LiberalHead:
             if not interim:
                 self._chunks = _Chunks() if code not in _BODILESS and _in_chunks(head, body) else None
                 self._left = 0 if code in _BODILESS else _length(head, body)
-                return written + self._within(self._rest())
+                self._begun = self._within(self._rest())
+                return written
 
-    def _rest(self, head: bytes = b"") -> bytes:
-        rest, self._waiting, self._passed = head + self._waiting, b"", True
+    def _rest(self) -> bytes:
+        rest, self._waiting, self._passed = self._waiting, b"", True
         return rest
 
 

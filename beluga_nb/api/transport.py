@@ -139,8 +139,7 @@ class Transport:
     async def _exchange(self, outgoing: Outgoing, departure: _Departure, arrival: _Arrival) -> None:
         try:
             request = self._request(outgoing, departure)
-            # On a thread: certificates are read from the disk.
-            transport = await asyncio.to_thread(self._transport, outgoing)
+            transport = await self._transport(outgoing)
             response = await transport.handle_async_request(request)
             try:
                 await arrival.read(response, departure.head)
@@ -166,16 +165,18 @@ class Transport:
             outgoing.method, url, headers=headers, content=outgoing.content, extensions=extensions
         )
 
-    def _transport(self, outgoing: Outgoing) -> httpx.AsyncBaseTransport:
+    async def _transport(self, outgoing: Outgoing) -> httpx.AsyncBaseTransport:
         if self.app:
             # An error in the app is its own to answer, with status 500, as over a network.
             return httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncHTTPTransport(
-            verify=_trusted_certificates(os.getenv("SSL_CERT_FILE"), os.getenv("SSL_CERT_DIR")),
-            trust_env=False,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            proxy=None if outgoing.ip else proxy_of(outgoing.url),
-        )
+        proxy = None if outgoing.ip else proxy_of(outgoing.url)
+        trusted = _nothing_trusted()
+        if "https" in {urlsplit(outgoing.url).scheme, urlsplit(proxy or "").scheme}:
+            # On a thread: certificates are read from the disk.
+            certificates = os.getenv("SSL_CERT_FILE"), os.getenv("SSL_CERT_DIR")
+            trusted = await asyncio.to_thread(_trusted_certificates, *certificates)
+        limits = httpx.Limits(max_keepalive_connections=0)
+        return httpx.AsyncHTTPTransport(verify=trusted, trust_env=False, limits=limits, proxy=proxy)
 
     def _ended(
         self, error: Exception | asyncio.CancelledError, departure: _Departure, deadline: float
@@ -305,10 +306,15 @@ class _Arrival:
         self, response: httpx.Response, head: LiberalHead | None
     ) -> AsyncGenerator[bytes, None]:
         """Yield the body; if it may be paid for, also the bytes beyond its length or last chunk."""
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        async for chunk in response.stream:
+        if head is None:  # the app in this process
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            async for chunk in response.stream:
+                yield chunk
+            return
+        # Past the HTTP library, which would copy each byte twice more.
+        while chunk := await head():
             yield chunk
-        if not (head and self.paid_for):
+        if not self.paid_for:
             return
         complete = self._seems_complete()
         if complete and begins_with_picture(self.content):
@@ -407,6 +413,12 @@ def proxy_of(url: str) -> str | None:
     if not proxy or host in LOOPBACK or proxy_bypass(host):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+@lru_cache(maxsize=1)
+def _nothing_trusted() -> ssl.SSLContext:
+    """Return a context for connections without TLS, which need no certificates."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _trusted_certificates(file: str | None, folder: str | None) -> ssl.SSLContext:

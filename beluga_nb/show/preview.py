@@ -126,8 +126,10 @@ def _stacked(rows: Sequence[Sequence[Image]]) -> Image:
 
 
 def _small(image: Image, edge: int) -> Image:
+    is_shown_as_is = image.mode == "RGB" and not image.has_transparency_data
+    shown = image if is_shown_as_is else displayable(image)
     # With the gap, Pillow first reduces by a whole factor, which is faster and good enough for small copies.
-    small = displayable(image).resize(within(image.size, edge), reducing_gap=1.0)
+    small = shown.resize(within(image.size, edge), reducing_gap=1.0)
     small.info.clear()  # encoders would write the original's comments and profiles
     return small.convert("RGB") if small.mode == "RGBA" and _opaque(small) else small
 

@@ -157,7 +157,7 @@ class Collection(FileKind, Generic[T]):
 
     def paths(self, store: Store) -> list[Path]:
         """Return the paths of all files, in order; raise `StoreError` where that cannot be read."""
-        return store.paths(self.folder, depth=self.depth, suffix=self.suffix)
+        return store.paths(self.folder, depth=self.depth, is_wanted=lambda name: name.endswith(self.suffix))
 
     def write(self, store: Store, value: T) -> None:
         """Write a value over what had its name; raise `StoreError` where that fails."""

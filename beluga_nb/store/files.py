@@ -16,6 +16,7 @@ import re
 import secrets
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from beluga_nb.paths import LEFT_AFTER, NotPlainFileError, open_file, read_file, read_head, replace
@@ -247,15 +248,18 @@ def is_closed(error: OSError) -> bool:
     return error.errno in {errno.EACCES, errno.EPERM}
 
 
-def listed(folder: Path, depth: int, suffix: str = "") -> list[Path]:
-    """Return the paths at a depth in a folder, in order; raise `OSError` where a folder cannot be read."""
+def listed(folder: Path, depth: int, is_wanted: Callable[[str], bool] = bool) -> list[Path]:
+    """Return the paths at a depth in a folder whose names are wanted, in order.
+
+    Raises `OSError` where a folder cannot be read.
+    """
     try:
-        found = sorted(os.scandir(folder), key=lambda each: each.name)
+        if depth == 1:
+            return [folder / name for name in sorted(filter(is_wanted, os.listdir(folder)))]
+        folders = sorted(each.name for each in os.scandir(folder) if each.is_dir())
     except (FileNotFoundError, NotADirectoryError):
         return []
-    if depth == 1:
-        return [folder / each.name for each in found if each.name.endswith(suffix)]
-    return [path for each in found if each.is_dir() for path in listed(folder / each.name, depth - 1, suffix)]
+    return [path for name in folders for path in listed(folder / name, depth - 1, is_wanted)]
 
 
 def make(folder: Path, root: Path) -> None:
@@ -290,7 +294,7 @@ def sweep(root: Path) -> None:
     for folder in (root, root / TEMPORARY):
         with contextlib.suppress(OSError):
             check_inside(folder, root)
-            for part in listed(folder, 1, ".part"):
+            for part in listed(folder, 1, lambda name: bool(PART.fullmatch(name))):
                 with contextlib.suppress(OSError):  # such as one that another kernel has removed
                     if is_part(part, older_than=WRITER_DEAD_AFTER):
                         part.unlink()

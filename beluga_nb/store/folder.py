@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 STALE_AFTER = 60
 """Seconds after which a file that no record names is stale. Recording takes less."""
+
+HASH_LENGTH = 64
+"""The first characters of the name of a blob are its SHA-256."""
 
 ASIDE = ".forgotten"
 """What the name of a blob ends in while it is being forgotten."""
@@ -56,9 +59,9 @@ BLOBS = _Blobs(folder="blobs", pattern=re.compile(rf"[0-9a-f]{{64}}({_SUFFIXES})
 TEMPORARY = FileKind(folder=files.TEMPORARY, pattern=files.PART)
 
 
-def blob_paths(store: Store) -> list[Path]:
-    """Return the paths of all blobs."""
-    return store.paths(BLOBS.folder, depth=2)
+def blob_paths(store: Store, is_wanted: Callable[[str], bool] = bool) -> list[Path]:
+    """Return the paths of all blobs, or of those with wanted names."""
+    return store.paths(BLOBS.folder, depth=2, is_wanted=is_wanted)
 
 
 def part_paths(store: Store) -> list[Path]:
@@ -76,7 +79,7 @@ def is_stale(path: Path) -> bool:
 
 def hash_of(path: Path) -> str:
     """Return the SHA-256 that bytes are named by."""
-    return path.name[:64]
+    return path.name[:HASH_LENGTH]
 
 
 def named_in(store: Store, paths: Iterable[Path]) -> set[str]:

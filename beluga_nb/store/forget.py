@@ -19,11 +19,13 @@ from typing import Any
 
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.hints import Hint, Remedy
+from beluga_nb.request import Request
 from beluga_nb.store import files, pending, registry
 from beluga_nb.store.claims import CLAIMS
 from beluga_nb.store.collection import Collection
 from beluga_nb.store.folder import (
     ASIDE,
+    HASH_LENGTH,
     blob_paths,
     hash_of,
     holds_its_name,
@@ -33,9 +35,9 @@ from beluga_nb.store.folder import (
     part_paths,
     text,
 )
-from beluga_nb.store.index import Table
+from beluga_nb.store.index import Row, Table
 from beluga_nb.store.records import Store
-from beluga_nb.store.runs import Run, find, runs
+from beluga_nb.store.runs import Filter, Run, find, runs
 from beluga_nb.text import plural, sanitize
 
 NOT_TOUCHED = (
@@ -111,11 +113,13 @@ def choose(
             ),
         )
     before = time.time() - age(older).total_seconds() if older is not None else None
-    table = store.index.table()
+    table, mentioned = store.index.table(), _mentioning(prompt or "")
     found = [
         run
-        for run in (find(store, names, table) if names else runs(store, table))
-        if (before is None or 0 < run.created < before) and (not prompt or run.mentions(prompt))
+        for run in (
+            find(store, names, table) if names else runs(store, table, having=mentioned if prompt else None)
+        )
+        if (before is None or 0 < run.created < before) and any(map(mentioned, run.rows or [run.request]))
     ]
     # A call under way is forgotten only if it is named: its pictures may still arrive.
     staying = [] if names else [run for run in found if run.call and run.call.on_its_way]
@@ -126,6 +130,17 @@ def choose(
         everything=everything and alone and not prompt,
         staying=len(staying),
     )
+
+
+def _mentioning(text: str) -> Filter:
+    """Return what tells whether the prompt or the revised prompt holds a text, in upper or lower case."""
+    folded = text.casefold()
+
+    def is_in(each: Row | Request) -> bool:
+        revised = each.revised_prompt if isinstance(each, Row) else None
+        return folded in each.prompt.casefold() or folded in (revised or "").casefold()
+
+    return is_in
 
 
 def age(text: str) -> timedelta:
@@ -178,7 +193,7 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     removal.unlink(chosen_paths)
     # The index holds prompts too.
     removal.unlink(store.index.disagreeing())
-    lost = gone - named_in(store, store.record_paths())
+    lost = gone - _recorded(store)
     for collection in registry.attached():
         gone |= _forget_attached(store, collection, lost, removal, everything=chosen.everything)
     removal.unlink(_set_aside(store, gone - _needed(store), removal))
@@ -255,7 +270,7 @@ def _forget_attached(
     """
     named = {path: collection.hashes(path, store.folder) for path in collection.paths(store)}
     if everything and not collection.keeps_blobs:
-        lost = lost | (set().union(*named.values()) - named_in(store, store.record_paths()))
+        lost = lost | (set().union(*named.values()) - _recorded(store))
     going = [path for path, names in named.items() if names & lost]
     for path in going:
         removal.forget(collection, path, lost)
@@ -271,20 +286,28 @@ def _paths(store: Store, chosen: Iterable[Run]) -> Iterator[Path]:
 
 
 def _needed(store: Store) -> set[str]:
-    keeping = [collection for collection in registry.packable() if collection.keeps_blobs]
-    return named_in(store, [path for collection in keeping for path in collection.paths(store)])
+    keeping = [collection for collection in registry.attached() if collection.keeps_blobs]
+    attached = named_in(store, [path for collection in keeping for path in collection.paths(store)])
+    return attached | _recorded(store)
+
+
+def _recorded(store: Store) -> set[str]:
+    """Return the bytes that records name now, even if they are damaged."""
+    table = store.index.recheck()
+    return table.once(_named) | named_in(store, [path for path, _ in table.scan(store, usable=False)])
+
+
+def _named(table: Table) -> set[str]:
+    return {name for row in table.rows for name in (row.image, row.preview) if name}
 
 
 def _set_aside(store: Store, names: set[str], removal: _Removal) -> list[Path]:
     """Rename the bytes of these names, bring back those that are needed by now, and return the others."""
-    aside = [_renamed(path, removal) for path in blob_paths(store) if _is_in(path, names)]
+    # Also what an earlier call had set aside when it was killed.
+    found = blob_paths(store, lambda name: name[:HASH_LENGTH] in names or name.endswith(ASIDE))
+    aside = [_renamed(path, removal) for path in found if hash_of(path) in names or is_stale(path)]
     needed = _needed(store)
     return [path for path in aside if hash_of(path) not in needed or not _brought_back(path, removal)]
-
-
-def _is_in(path: Path, names: set[str]) -> bool:
-    # Also what an earlier call had set aside when it was killed.
-    return hash_of(path) in names or (path.name.endswith(ASIDE) and is_stale(path))
 
 
 def _renamed(path: Path, removal: _Removal) -> Path:

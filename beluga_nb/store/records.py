@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -107,11 +107,17 @@ class Store:
     def write(self, picture: Picture, preview: Preview | None, *, provider: str) -> None:
         """Record a picture, blobs first; raise `StoreError` where that fails."""
         record = record_of(picture, preview, provider=provider)
+        blobs = {self._blob_path(picture.sha256, SUFFIXES[picture.media_type]): picture.data}
+        if preview:
+            blobs[self._blob_path(_sha256(preview.data), SUFFIXES[preview.media_type])] = preview.data
         with self.writing():
-            self._keep(picture, preview)
+            for path, data in blobs.items():
+                self._write_blob(path, data)
             self._write_record(record)
             # Until the record was there, another kernel may have forgotten the same bytes.
-            self._keep(picture, preview)
+            for path, data in blobs.items():
+                if not path.exists():
+                    self._write_blob(path, data)
 
     def write_refusal(
         self, request: Request, refusal: APIStatusError, *, provider: str, created: int
@@ -125,9 +131,8 @@ class Store:
     def keep(self, data: bytes, media_type: str | None = None) -> Path:
         """Write bytes under their SHA-256, unless they are there, and return where; raise `OSError`."""
         files.ensure_store(self.folder, SCHEMA)
-        path = self._blob_path(hashlib.sha256(data).hexdigest(), SUFFIXES.get(media_type or "", ".bin"))
-        if not self._holds(path, data):  # missing, or damaged
-            files.write(path, data, root=self.folder)
+        path = self._blob_path(_sha256(data), SUFFIXES.get(media_type or "", ".bin"))
+        self._write_blob(path, data)
         return path
 
     def put(self, blobs: Iterable[tuple[bytes, str]], written: Mapping[Path, bytes]) -> None:
@@ -142,6 +147,10 @@ class Store:
                 if not path.exists():
                     files.write(path, data, root=self.folder)
 
+    def _write_blob(self, path: Path, data: bytes) -> None:
+        if not self._holds(path, data):  # missing, or damaged
+            files.write(path, data, root=self.folder)
+
     def _holds(self, path: Path, data: bytes) -> bool:
         try:
             files.check_inside(path, self.folder)
@@ -153,14 +162,14 @@ class Store:
         """Return the paths of all records, in the order of their keys."""
         return RECORDS.paths(self)
 
-    def paths(self, folder: str, *, depth: int, suffix: str = "") -> list[Path]:
-        """Return what lies so deep in a folder, in order; raise `StoreError` where that cannot be read.
+    def paths(self, folder: str, *, depth: int, is_wanted: Callable[[str], bool] = bool) -> list[Path]:
+        """Return what lies so deep in a folder under a wanted name, in order.
 
-        A private folder of another user is empty.
+        A private folder of another user is empty. Raises `StoreError` where another cannot be read.
         """
         with self.reading():
             try:
-                return files.listed(self.folder / folder, depth, suffix)
+                return files.listed(self.folder / folder, depth, is_wanted)
             except PermissionError:
                 if folder in files.PRIVATE_FOLDERS:
                     return []
@@ -198,7 +207,7 @@ class Store:
             data = files.read(path, root=self.folder, most=files.LARGEST_BLOB)
         except OSError as error:
             raise self._unreadable(path, error) from None
-        if hashlib.sha256(data).hexdigest() == blob.sha256:
+        if _sha256(data) == blob.sha256:
             return data
         if data.startswith(LFS_POINTER) and len(data) < LONGEST_POINTER and blob.sha256.encode() in data:
             raise NotPulledError(path, data)
@@ -252,11 +261,6 @@ class Store:
         except OSError as error:
             raise self._unreadable(self.folder, error) from None
 
-    def _keep(self, *parts: Picture | Preview | None) -> None:
-        for part in parts:
-            if part:
-                self.keep(part.data, part.media_type)
-
     def _write_record(self, record: Mapping[str, object]) -> None:
         files.write(self.record_path(str(record["key"])), encode(record), root=self.folder)
 
@@ -283,6 +287,10 @@ class Store:
                 f"Pictures cannot be recorded: {reason} ({self.folder.name}).",
                 "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE.",
             ) from None
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _is_missing(path: Path) -> bool:

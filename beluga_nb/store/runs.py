@@ -6,7 +6,7 @@ A run is named by the key of its first sample. A call without a known end is a r
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
@@ -16,7 +16,7 @@ from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, Bundle, Preview, Result
 from beluga_nb.store import pending
-from beluga_nb.store.format import Entry, key
+from beluga_nb.store.format import Entry
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
@@ -29,6 +29,9 @@ SHORTEST_NAME = 4
 """Characters that must be given of a run's name."""
 
 IN_PROGRESS = "in progress"
+
+Filter = Callable[[Row | Request], bool]
+"""What tells whether a recording, or the request of a call without a known end, is meant."""
 
 _LISTED = Hint(Remedy("history"), " lists all runs.")
 
@@ -102,12 +105,6 @@ class Run:
         """Whether the built-in painter drew any of it."""
         return any(row.engine == PROCEDURAL for row in self.rows)
 
-    def mentions(self, text: str) -> bool:
-        """Whether the prompt or the revised prompt holds a text, in upper or lower case."""
-        folded = text.casefold()
-        revised = (row.revised_prompt or "" for row in self.rows)
-        return any(folded in each.casefold() for each in (self.prompt, *revised))
-
 
 @dataclass(frozen=True)
 class History:
@@ -122,34 +119,59 @@ class History:
         return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
 
-def runs(store: Store, table: Table | None = None) -> list[Run]:
-    """Return every run of a store, the newest first: by a table of its index, or the index as it is now."""
-    recorded = (table or store.index.table()).once(_recorded)
-    found = recorded + [_unfinished(call) for call in pending.calls(store)]
-    return sorted(found, key=_newest_first)
+def runs(store: Store, table: Table | None = None, *, having: Filter | None = None) -> list[Run]:
+    """Return every run of a store, the newest first, or those `having` a recording or call that is meant.
+
+    The recordings are those in a table of the index, or as they are now.
+    """
+    return newest(store, table, having=having)[0]
 
 
-def _newest_first(run: Run) -> tuple[int, str]:
-    return -run.created, run.name
+def newest(
+    store: Store,
+    table: Table | None = None,
+    *,
+    having: Filter | None = None,
+    start: float = float("-inf"),
+    end: float = float("inf"),
+    limit: int | None = None,
+) -> tuple[list[Run], int]:
+    """Return the newest runs as `runs`, of those that came in a time, and how many more there are."""
+    table = table or store.index.table()
+    arrivals = table.once(_arrivals)
+    names = arrivals if having is None else {row.run for row in table.rows if having(row)}
+    calls = {call.run: call for call in pending.calls(store) if having is None or having(call.request)}
+    times = {name: arrivals[name] for name in names} | {name: call.started for name, call in calls.items()}
+    found = sorted((-time, name) for name, time in times.items() if start <= time < end)
+    shown = [name for _, name in found[:limit]]
+    # Only these are made: a store may have very many.
+    return _named(table, shown, calls), len(found) - len(shown)
 
 
-def _recorded(table: Table) -> list[Run]:
-    by_request: dict[tuple[object, ...], list[Row]] = {}
+def _named(table: Table, names: Sequence[str], calls: Mapping[str, Pending]) -> list[Run]:
+    """Return the runs of these names, in their order."""
+    by_name: dict[str, list[Row]] = {name: [] for name in names}
     for row in table.rows:
-        by_request.setdefault(row.asked, []).append(row)
-    return sorted(map(_of, by_request.values()), key=_newest_first)
+        if (name := row.run) in by_name:
+            by_name[name].append(row)
+    return [_unfinished(calls[name]) if name in calls else _of(by_name[name]) for name in names]
+
+
+def _arrivals(table: Table) -> dict[str, int]:
+    """Return the names of all runs, and when the newest recording of each came."""
+    arrivals = dict[str, int]()
+    for row in table.rows:
+        name = row.run
+        if row.created >= arrivals.get(name, row.created):
+            arrivals[name] = row.created
+    return arrivals
 
 
 def _of(rows: list[Row]) -> Run:
     rows.sort(key=_sample)
     first = rows[0]
-    return Run(
-        # The name does not depend on which samples are recorded.
-        name=key(first.request.slice(0), provider=first.provider) if first.sample else first.key,
-        provider=first.provider,
-        created=max(row.created for row in rows),
-        rows=tuple(rows),
-    )
+    created = max(row.created for row in rows)
+    return Run(name=first.run, provider=first.provider, created=created, rows=tuple(rows))
 
 
 def _sample(row: Row) -> int:
@@ -168,25 +190,31 @@ def history(
     since: str | None = None,
     until: str | None = None,
     limit: int = 50,
+    also: Filter | None = None,
 ) -> History:
     """Return the newest runs: with a text in the prompt, of a model, from one day to another, both included.
 
-    Days are written as 2026-11-22 and begin at midnight UTC.
+    Days are written as 2026-11-22 and begin at midnight UTC. With `also`, a recording must pass this too.
     """
     if limit < 1:
         raise RequestError(f"The limit is {limit}.", "Give a whole number from 1 on.")
     start = _midnight(since) if since else 0.0
     end = _midnight(until) + timedelta(days=1).total_seconds() if until else float("inf")
-    folded = text.casefold()
-    found = [
-        run
-        for run in runs(store)
-        if folded in run.prompt.casefold()
-        and (model is None or run.model == model)
-        and start <= run.created < end
-    ]
     everything = not (text or model or since or until)
-    return History(tuple(found[:limit]), more=max(0, len(found) - limit), all=everything)
+    filters = [_containing(text, model=model)] if text or model else []
+    filters += [also] if also else []
+
+    def having(each: Row | Request) -> bool:
+        return all(is_meant(each) for is_meant in filters)
+
+    found, more = newest(store, having=having if filters else None, start=start, end=end, limit=limit)
+    return History(tuple(found), more=more, all=everything)
+
+
+def _containing(text: str, *, model: str | None = None) -> Filter:
+    """Return what tells recordings and calls by a text in the prompt, in upper or lower case, and a model."""
+    folded = text.casefold()
+    return lambda each: (model is None or each.model == model) and folded in each.prompt.casefold()
 
 
 def _midnight(day: str) -> float:
@@ -199,17 +227,20 @@ def _midnight(day: str) -> float:
 
 def find(store: Store, names: Sequence[str], table: Table | None = None) -> list[Run]:
     """Return the runs with these names or prefixes; raise `RequestError` for an unknown or ambiguous one."""
-    known = runs(store, table)
-    return [_only(name, known) for name in names]
+    table = table or store.index.table()
+    calls = {call.run: call for call in pending.calls(store)}
+    known = [*table.once(_arrivals), *calls]
+    return _named(table, [_only(name, known) for name in names], calls)
 
 
-def _only(name: str, known: Sequence[Run]) -> Run:
+def _only(name: str, known: Iterable[str]) -> str:
     if len(name) < SHORTEST_NAME:
         raise RequestError(
             f"'{sanitize(name, 40)}' is too short for the name of a run.",
             f"Give at least {SHORTEST_NAME} characters.",
         )
-    found = [run for run in known if run.name.startswith(name.lower())]
+    begins = name.lower()
+    found = [each for each in known if each.startswith(begins)]
     if not found:
         raise RequestError(f"There is no run '{sanitize(name, 80)}'.", _LISTED)
     if len(found) > 1:
@@ -230,7 +261,9 @@ def recall(store: Store, name: str) -> Result:
     pictures = tuple(store.picture(entry) for entry in run.pictures)
     if not pictures:
         raise next(refusal for row in run.rows if (refusal := row.refusal))
-    return Result(run.request.slice(pictures[0].recipe.request.sample, len(pictures)), pictures)
+    # From the first sample to the last, also where some between them are not recorded.
+    samples = [picture.recipe.request.sample for picture in pictures]
+    return Result(run.request.slice(samples[0], samples[-1] - samples[0] + 1), pictures)
 
 
 def previews(store: Store, entries: Iterable[Entry]) -> Iterator[Preview]:

@@ -14,7 +14,7 @@ from beluga_nb.images import SUFFIXES
 from beluga_nb.store import files, pending, registry
 from beluga_nb.store.codec import CorruptFileError
 from beluga_nb.store.collection import Blob, Collection, Found, References
-from beluga_nb.store.folder import blob_paths, hash_of, named_in, part_paths
+from beluga_nb.store.folder import HASH_LENGTH, blob_paths, named_in, part_paths
 from beluga_nb.store.index import Row
 from beluga_nb.store.notebooks import Notebook, Output, read
 from beluga_nb.store.pending import Pending
@@ -218,7 +218,7 @@ def _unused(store: Store, shown: Mapping[Path, Notebook]) -> Iterator[Run]:
 def _unnamed_blobs(store: Store, blobs: Iterable[Blob], corrupt: Iterable[Found[Any]]) -> list[Path]:
     """Return the blobs that no file names, not even one that cannot be used, such as of a newer format."""
     named = {blob.sha256 for blob in blobs} | named_in(store, [found.path for found in corrupt])
-    return [path for path in blob_paths(store) if hash_of(path) not in named]
+    return blob_paths(store, lambda name: name[:HASH_LENGTH] not in named)
 
 
 def _of_nothing(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import beluga_nb.catalog as catalog
 from beluga_nb.catalog import Model, Size
+from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Preview, Result
 from beluga_nb.session.session import Session
 from beluga_nb.show.history import thumbnails_of
-from beluga_nb.store.marks import Mark
-from beluga_nb.store.runs import Run
+from beluga_nb.store.index import Row
+from beluga_nb.store.runs import Run, history
 
-_ALL = 100_000  # runs that favourites are looked for in
 _EDGE = 256  # pixels of the longer side of a run's first picture
 
 
@@ -61,27 +61,26 @@ class PanelData:
     ) -> tuple[list[Found], int]:
         """Return the newest recorded runs that have pictures and fit, and how many more there are."""
         library = self.session.store
-        marks, store = library.marks(), library.open()
-        history = library.history(text, model=model, since=since, until=until, limit=_ALL)
-        runs = [run for run in history.runs if run.count]  # refusals have no picture
-        if favourites:
-            runs = [run for run in runs if _is_favourite(run, marks)]
-        found = [
+        store = library.open()
+        starred = {name for name, mark in library.marks().items() if mark.favourite}
+
+        def is_meant(each: Row | Request) -> bool:
+            # A refusal has no picture, nor has a call without a known end.
+            image = each.image if isinstance(each, Row) else None
+            return image is not None and (not favourites or image in starred)
+
+        found = history(store, text, model=model, since=since, until=until, limit=limit, also=is_meant)
+        return [
             Found(
                 run=run,
-                favourite=_is_favourite(run, marks),
+                favourite=not starred.isdisjoint(run.images),
                 preview=next(thumbnails_of(store, run, most=1, edge=_EDGE), None),
             )
-            for run in runs[:limit]
-        ]
-        return found, max(0, len(runs) - limit)
+            for run in found.runs
+        ], found.more
 
     def still(self, results: Sequence[Result]) -> Bundle:
         """Return several results as what a saved notebook shows of them, without anything that moves."""
         resources, settings = self.session.resources, self.session.settings()
         view = resources.store_view(settings, resources.store(settings), writing=settings.writes_store)
         return view.still(results)
-
-
-def _is_favourite(run: Run, marks: Mapping[str, Mark]) -> bool:
-    return any(name in marks and marks[name].favourite for name in run.images)

@@ -172,6 +172,7 @@ def test_a_run_with_holes_comes_back_with_what_is_there(store):
     record(store, sample=4)
     [run] = runs(store)
     assert [picture.recipe.request.sample for picture in recall(store, run.name).pictures] == [1, 4]
+    assert recall(store, run.name).recipe.request.samples == range(1, 5)
 
 
 def test_a_refusal_comes_back_as_the_refusal(store):
