@@ -16,12 +16,12 @@ from beluga_nb.compare.gallery import Gallery
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config import keys
-from beluga_nb.config.preferences import Preferences, resolved
+from beluga_nb.config.preferences import Preferences
 from beluga_nb.config.settings import Settings, SettingsOptions
 from beluga_nb.console import ask, ask_hidden, tell
 from beluga_nb.engines.call import Tally
 from beluga_nb.engines.own import own_engine
-from beluga_nb.errors import MetadataError, RequestError, SettingsError
+from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
@@ -37,7 +37,6 @@ from beluga_nb.session.serving import Serving
 from beluga_nb.show.markup import bundle
 from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_options
-from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server
@@ -223,17 +222,9 @@ class Session:
         """
         from beluga_nb.show.recipe import opened  # Lazy import: few cells read files.
 
-        settings, result = self.resources.settings(), opened(path_of(path))
-        asked = {"n": 1} | result.recipe.arguments
-        # Asked for again, it would be what the alias stands for, which the file does not contain.
-        if resolved(asked, settings) != asked:
-            raise MetadataError(
-                f"The recipe asks for the model '{sanitize(result.request.model, 80)}', which stands for"
-                " another request here.",
-                "Rename that alias. PIL.Image.open() opens the picture itself.",
-            )
+        settings = self.resources.settings()
         view = partial(bundle, embed=settings.embed)
-        return replace(result, renderer=view, regenerate=self.generate)
+        return replace(opened(path_of(path), settings), renderer=view, regenerate=self.generate)
 
     def last(self) -> Result:
         """Return the newest result: this session's, or else the newest that the store has.
