@@ -369,3 +369,5 @@ def test_whatever_links_stand_on_the_way_a_path_is_inside_where_it_leads(tmp_pat
             path = Path(root, *way)
             leads = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
             assert files.is_inside(path, root) == leads, path
+    for path in (tmp_path / "other", tmp_path / "storehouse" / "a", Path("/nowhere"), Path("store", "a")):
+        assert not files.is_inside(path, store), path
