@@ -524,7 +524,7 @@ def redact_bytes(data: bytes) -> bytes:
 def redact(text: str) -> str:
     """Return a text without any key in use; one that holds none is returned as it is."""
     forms = _LIVE.forms()
-    if not forms or (len(text) < forms.shortest and text.isascii()):
+    if not forms or len(text) < forms.shortest:
         return text
     data = _encoded(text)
     redacted = redact_bytes(data)

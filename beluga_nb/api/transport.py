@@ -15,11 +15,11 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -44,6 +44,8 @@ from beluga_nb.redaction import redact, redact_bytes
 from beluga_nb.result import CallCancelled
 from beluga_nb.text import sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN, error_from_json
+
+T = TypeVar("T")
 
 MAX_IN_MEMORY = 256 * 2**20
 """Bytes of an answer that are held in memory: ten pictures of 18 MB, as base64. A spool takes more."""
@@ -132,8 +134,7 @@ class Transport:
         # Raised outside `except`, so that its context has no frames of the libraries, which hold the key.
         if isinstance(ended, asyncio.CancelledError):
             raise ended
-        large = arrival.size > _LARGE  # redaction of a large body takes a while
-        response = await asyncio.to_thread(arrival.response, ended) if large else arrival.response(ended)
+        response = await arrival.unblocked(partial(arrival.response, ended))
         return response or ended or _broken("there was none")
 
     async def _exchange(self, outgoing: Outgoing, departure: _Departure, arrival: _Arrival) -> None:
@@ -149,7 +150,8 @@ class Transport:
             await departure.close()
 
     def _request(self, outgoing: Outgoing, departure: _Departure) -> httpx.Request:
-        url, headers = httpx.URL(outgoing.url), {"host": httpx.URL(outgoing.url).netloc.decode()}
+        url = httpx.URL(outgoing.url)
+        headers = {"host": url.netloc.decode()}
         extensions: dict[str, Any] = {
             "trace": departure,
             "timeout": {"connect": self.endpoint.connect_timeout},  # one deadline bounds all the rest
@@ -316,11 +318,15 @@ class _Arrival:
             yield chunk
         if not self.paid_for:
             return
-        complete = self._seems_complete()
+        complete = await self.unblocked(self._seems_complete)
         if complete and begins_with_picture(self.content):
             return  # Bytes after a whole picture do not belong to it.
         async for chunk in head.beyond(patient=not complete):
             yield chunk
+
+    async def unblocked(self, work: Callable[[], T]) -> T:
+        """Do work on the content: on a thread where it is large, so that the event loop goes on."""
+        return await asyncio.to_thread(work) if self.size > _LARGE else work()
 
     def _seems_complete(self) -> bool:
         try:
@@ -408,9 +414,12 @@ def proxy_of(url: str) -> str | None:
     Requests to this machine use no proxy, whatever the environment names.
     """
     parts = urlsplit(url)
-    proxies, host = getproxies(), parts.hostname or ""
+    host = parts.hostname or ""
+    if host in LOOPBACK:
+        return None
+    proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
-    if not proxy or host in LOOPBACK or proxy_bypass(host):
+    if not proxy or proxy_bypass(host):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 

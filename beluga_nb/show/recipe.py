@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.config.preferences import resolved
+from beluga_nb.config.settings import Settings
+from beluga_nb.errors import MetadataError, RequestError, UnknownNameError
 from beluga_nb.metadata import files
 from beluga_nb.placeholders import filled
 from beluga_nb.result import Picture, Recipe, Result
 from beluga_nb.text import sanitize
 
 
-def opened(path: Path) -> Result:
+def opened(path: Path, settings: Settings) -> Result:
     """Return the picture of a file as a result, with the service's exact bytes if the file still has them.
 
-    Raises `MetadataError` for a missing file, a file that is no picture, and one without a recipe.
+    Raises `MetadataError` for a missing file, a file that is no picture, one without a recipe, and one whose
+    model is an alias in the settings.
     """
     saved = files.read(path)
     recipes = [Recipe.from_json(text) for text in saved.recipes]
@@ -23,8 +26,20 @@ def opened(path: Path) -> Result:
     # A program that edited the picture keeps the recipe, whose hash then differs.
     own = [recipe for recipe, original in recipes if original == sha256]
     recipe, data = (own[0], saved.bare) if own else (recipes[0][0], saved.data)
+    _check_model(recipe, settings)
     result = Result(recipe.request, (Picture(data, saved.media_type, recipe),))
     return result if _has_true_template(recipe) else result.from_template(None, {})
+
+
+def _check_model(recipe: Recipe, settings: Settings) -> None:
+    asked = {"n": 1} | recipe.arguments
+    # Asked for again, it would be what the alias stands for, which the file does not contain.
+    if resolved(asked, settings) != asked:
+        model = sanitize(recipe.request.model, 80)
+        raise MetadataError(
+            f"The recipe asks for the model '{model}', which stands for another request here.",
+            "Rename that alias. PIL.Image.open() opens the picture itself.",
+        )
 
 
 def _has_true_template(recipe: Recipe) -> bool:

@@ -42,7 +42,7 @@ COMMON = """
 import os, shutil, sys
 from dataclasses import replace
 from pathlib import Path
-from conftest import ask, drawing, drawn
+from drawings import ask, drawing, drawn
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Result
 from beluga_nb.show.preview import preview

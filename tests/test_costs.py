@@ -1,0 +1,147 @@
+"""What a picture costs in work that can be counted: copies, hashes, syncs, and nothing heavy on the loop."""
+
+import base64
+import hashlib
+import io
+import os
+import threading
+import tracemalloc
+
+import pytest
+from faulty import Faulty, b64, http, images
+from PIL import Image
+
+from beluga_nb import images as pictures
+from beluga_nb.api import answers, body, transport
+from beluga_nb.redaction import RedactedStream
+from beluga_nb.session.session import Session
+from beluga_nb.show import preview
+from beluga_nb.store import files, records
+
+
+@pytest.fixture(scope="module")
+def noise():
+    """A PNG of 3 MB, which compresses to nothing smaller."""
+    image = Image.frombytes("RGB", (1000, 1000), os.urandom(3_000_000))
+    data = io.BytesIO()
+    image.save(data, "PNG", compress_level=0)
+    return data.getvalue()
+
+
+def session_at(server, folder, **options):
+    environ = {"BELUGA_API_KEY": "bapi_SENTINEL-SENTINEL-1234", "BELUGA_BASE_URL": server.url}
+    return Session(environ=environ, folder=folder, notify=lambda _: None, **options)
+
+
+def counted(monkeypatch, owner, name, measure):
+    """Note what `measure` makes of the arguments of each call."""
+    real, found = getattr(owner, name), []
+
+    def counting(*args, **kwargs):
+        found.append(measure(*args))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, counting)
+    return found
+
+
+@pytest.mark.parametrize("mode", ["off", "auto"])
+def test_an_answer_is_held_twice_at_most(mode, noise, tmp_path):
+    """As it came and as bytes of the picture, or in pieces and in one; and some bytes."""
+    answer = images(b64(noise))
+    with Faulty(answer) as server:
+        session = session_at(server, tmp_path, mode=mode)
+        session.generate("one to load what is loaded once", model="flux-2.0")
+        tracemalloc.start()
+        try:
+            kept = session.generate("a fox", model="flux-2.0")
+            now, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 2.2 * len(answer)
+    assert now < 1.2 * len(noise)
+    assert len(kept.pictures[0].data) == len(noise)
+
+
+def test_a_recorded_picture_is_hashed_once(noise, tmp_path, monkeypatch):
+    with Faulty(images(b64(noise))) as server:
+        session = session_at(server, tmp_path)
+        hashed = counted(monkeypatch, hashlib, "sha256", lambda data=b"": len(data))
+        session.generate("a fox", model="flux-2.0")
+    assert hashed.count(len(noise)) == 1
+
+
+def test_a_recorded_picture_is_written_once_and_not_read_again(noise, tmp_path, monkeypatch):
+    with Faulty(images(b64(noise))) as server:
+        session = session_at(server, tmp_path)
+        written = counted(monkeypatch, files, "write", lambda _, data: len(data))
+        read = counted(monkeypatch, records, "has_content", lambda path, data: path.exists() * len(data))
+        session.generate("a fox", model="flux-2.0")
+    assert written.count(len(noise)) == 1
+    assert len(noise) not in read
+
+
+@pytest.mark.posix
+def test_a_recorded_picture_takes_eight_syncs(noise, tmp_path, monkeypatch):
+    """Of the journal, the picture, its preview and its record, each with the folder that it is in."""
+    with Faulty(images(b64(noise))) as server:
+        session = session_at(server, tmp_path)
+        session.generate("one to make the folders", model="flux-2.0")
+        synced = counted(monkeypatch, os, "fsync", lambda _: None)
+        session.generate("a fox", model="flux-2.0", take="another")
+    assert len(synced) <= 8
+
+
+def test_a_picture_in_base64_is_redacted_without_looking_at_each_byte(noise, monkeypatch):
+    from beluga_nb import redaction
+
+    key = redaction.Secret("bapi_SENTINEL-SENTINEL-1234", "test")
+    text = b'{"data": [{"b64_json": "%b", "revised_prompt": "a fox %b"}]}'
+    read = counted(monkeypatch, redaction, "_readings", len)
+    redacted = redaction.redact_bytes(text % (base64.b64encode(noise), key.reveal().encode()))
+    assert redacted == text % (base64.b64encode(noise), b"(your key)")
+    assert max(read) < 10_000
+
+
+HEAVY = {
+    "decoding": (pictures, "_decoded"),
+    "parsing": (answers, "parse"),
+    "looking for the end": (transport, "seems_complete"),
+    "looking for keys": (transport, "redact_bytes"),
+    "inflating": (body, "_inflated"),
+    "looking for keys in what is kept": (RedactedStream, "feed"),
+    "hashing": (hashlib, "sha256"),
+    "writing": (files, "write"),
+    "shrinking": (preview, "small"),
+}
+
+
+@pytest.mark.parametrize("given", ["base64", "compressed", "a link", "bare"])
+def test_no_heavy_work_on_an_answer_blocks_the_event_loop(given, noise, tmp_path, monkeypatch):
+    import gzip
+
+    on_the_loop = []
+    for name, (owner, function) in HEAVY.items():
+        real = getattr(owner, function)
+
+        def noting(*args, name=name, real=real, **kwargs):
+            # Small pieces, such as the words of an error, are looked at at once.
+            if threading.current_thread().name == "beluga-io" and any(
+                isinstance(each, bytes) and len(each) > 2**20 for each in args
+            ):
+                on_the_loop.append(name)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, function, noting)
+    whole = images(b64(noise)).partition(b"\r\n\r\n")[2]
+    with Faulty() as server:
+        post = {
+            "base64": http(whole),
+            "compressed": http(gzip.compress(whole, 1), **{"content-encoding": "gzip"}),
+            "a link": images({"url": f"{server.url}/whale.png"}),
+            "bare": http(noise),
+        }[given]
+        server.plays(post, http(noise))
+        result = session_at(server, tmp_path).generate("a fox", model="flux-2.0")
+    assert result.pictures[0].data == noise
+    assert on_the_loop == []
