@@ -60,7 +60,7 @@ output_format=None, output_compression=None, take='', sample=0)
 
     def slice(self, sample: int, n: int = 1) -> Request:
         """Return the request for `n` of these pictures, from `sample` on."""
-        return replace(self, sample=sample, n=n)
+        return self if (sample, n) == (self.sample, self.n) else replace(self, sample=sample, n=n)
 
     def as_call(self) -> Request:
         """Return the request with an id of its own, if it has none yet."""

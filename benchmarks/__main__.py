@@ -1,17 +1,16 @@
-"""The suite: `python -m benchmarks [--quick] [--only ROW …] [--json NEW.json] [--compare OLD.json]`.
-
-Prints the table as rows are done; with `--table FILE` it stands in a file, too.
-"""
+"""The suite: `python -m benchmarks`. `benchmarks/README.md` says what its rows and figures mean."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from benchmarks import machine
 from benchmarks.harness import Line, Suite, suite
@@ -19,6 +18,7 @@ from benchmarks.report import changes, from_json, table, to_json
 from benchmarks.rows import Row
 
 MODULES = ("calls", "start", "stored", "grids", "notebooks", "pages", "painter", "served")
+Results = dict[str, Any]
 END, START = "<!-- end of the table -->", "<!-- the table -->"
 
 
@@ -32,20 +32,38 @@ def rows() -> dict[str, tuple[str, Row]]:
 
 
 def measured(
-    running: Suite, chosen: dict[str, tuple[str, Row]], *, quick: bool, rounds: int | None
-) -> Iterator[Line]:
-    """Yield the lines of the chosen rows, and report on stderr which row runs."""
+    running: Suite, chosen: Mapping[str, tuple[str, Row]], *, quick: bool, rounds: int | None
+) -> Iterator[list[Line]]:
+    """Yield the lines of each row, and report on stderr which row runs."""
     for number, (name, (module, row)) in enumerate(chosen.items(), 1):
         began = time.monotonic()
         print(f"{number} of {len(chosen)}: {name}", end=" … ", file=sys.stderr, flush=True)
-        yield from running.lines(module, name, row, quick=quick, rounds=rounds)
+        yield list(running.lines(module, name, row, quick=quick, rounds=rounds))
         print(f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def run(options: argparse.Namespace, every: Mapping[str, tuple[str, Row]]) -> Results:
+    """Measure, and return the results: those of the rows that were done, if it is interrupted."""
+    results: Results = {"date": time.strftime("%Y-%m-%d"), "machine": machine.description(), "lines": []}
+    chosen = {
+        name: (module, row)
+        for name, (module, row) in every.items()
+        if (name in options.only if options.only else row.in_quick or not options.quick)
+    }
+    with contextlib.suppress(KeyboardInterrupt), suite() as running:
+        for lines in measured(running, chosen, quick=options.quick, rounds=options.rounds):
+            results["lines"] += map(to_json, lines)
+            if options.json:
+                options.json.write_text(json.dumps(results, indent=1) + "\n")
+    return results
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run the suite."""
     every = rows()
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure beluga_nb beside its peers."
+    )
     parser.add_argument("--quick", action="store_true", help="fewer subjects, small sizes, one round")
     parser.add_argument(
         "--only", action="append", metavar="ROW", help=f"one of {', '.join(every)}; repeatable"
@@ -58,19 +76,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser.parse_args(words)
     if unknown := set(options.only or ()) - every.keys():
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(every)}")
-    if options.results:
-        results = json.loads(options.results.read_text())
-    else:
-        chosen = {name: each for name, each in every.items() if not options.only or name in options.only}
-        with suite() as running:
-            lines = list(measured(running, chosen, quick=options.quick, rounds=options.rounds))
-        results = {
-            "date": time.strftime("%Y-%m-%d"),
-            "machine": machine.description(),
-            "lines": [to_json(line) for line in lines],
-        }
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    results = json.loads(options.results.read_text()) if options.results else run(options, every)
     found = [from_json(line) for line in results["lines"]]
     printed = table(found, {name: row.title for name, (_, row) in every.items()})
     print(printed)
@@ -88,11 +94,9 @@ def write_readme(text: str) -> None:
     path.write_text(f"{before}{START}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
 
 
-def _words(results: dict[str, dict[str, object]]) -> str:
+def _words(results: Results) -> str:
     about = results["machine"]
-    packages = about["packages"]
-    assert isinstance(packages, dict)
-    versions = ", ".join(f"{name} {found}" for name, found in packages.items())
+    versions = ", ".join(f"{name} {found}" for name, found in about["packages"].items())
     return (
         f"Measured on {results['date']} on {about['cores']} cores of {about['processor']}, with Python "
         f"{about['python']}, {versions}."

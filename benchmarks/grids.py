@@ -147,10 +147,17 @@ ROWS = {
         needs={"openai, async": "openai"},
     ),
     "memory": Row(
-        "memory that so many generations add, of pictures of 64 x 64",
-        {"beluga_nb, off": partial(generations, "off"), "beluga_nb, recorded": partial(generations, "auto")},
+        "memory that so many generations add, of pictures of 64 x 64, not recorded",
+        {"beluga_nb": partial(generations, "off")},
         (1_000, 10_000),
         rounds=1,
-        quick_sizes=(300,),
+        quick_sizes=(500,),
+    ),
+    "memory-recorded": Row(
+        "memory that so many generations add, recorded",
+        {"beluga_nb": partial(generations, "auto")},
+        (300, 3_000),
+        rounds=1,
+        quick_sizes=(100,),
     ),
 }

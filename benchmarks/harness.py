@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 EXTRA_ROUNDS = 2
 """Rounds that may be added for those that were disturbed."""
 
-TRIAL_TIMEOUT = 300
+TRIAL_TIMEOUT = 600
 """Seconds."""
 
 MISSING = "not installed"
@@ -77,8 +77,11 @@ class Suite:
         wanted = rounds or (1 if quick else row.rounds)
         found: list[Line] = []
         for size in sizes:
-            prepared = self._prepared(module, name, row, size)
-            every = list(self._rounds(module, name, row, subjects, size, prepared, wanted))
+            try:
+                prepared = self._prepared(module, name, row, size)
+                every = list(self._rounds(module, name, row, subjects, size, prepared, wanted))
+            except subprocess.SubprocessError as error:
+                every = [Round({}, dict.fromkeys(subjects, _reason(error)), 0.0)]
             found += [_line(name, subject, subjects[0], size, every) for subject in subjects]
         yield from (_with_exponents(line, found) for line in found)
 
@@ -88,7 +91,7 @@ class Suite:
         folder = self.folder / f"{row.prepare.__module__}.{row.prepare.__qualname__}-{size}"
         if not folder.exists():
             folder.mkdir()
-            self._trial(module, name, "prepare", size, folder)
+            self._run(module, name, "prepare", size, folder, folder, timeout=None)
         return folder
 
     def _rounds(
@@ -122,14 +125,16 @@ class Suite:
 
     def _trial(self, module: str, name: str, subject: str, size: int, prepared: Path) -> Measures:
         with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as folder:
-            folder = str(prepared) if subject == "prepare" else folder
-            words = [module, name, subject, str(size), str(self.port), folder, str(prepared)]
-            done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.trial", *words],
-                cwd=ROOT, capture_output=True, text=True, check=True, timeout=TRIAL_TIMEOUT,
-            )  # fmt: skip
-        measures: Measures = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
+            printed = self._run(module, name, subject, size, Path(folder), prepared, timeout=TRIAL_TIMEOUT)
+        measures: Measures = json.loads(printed.splitlines()[-1])
         return measures
+
+    def _run(self, *words: object, timeout: float | None) -> str:
+        *what, folder, prepared = map(str, words)
+        return subprocess.run(
+            [sys.executable, "-m", "benchmarks.trial", *what, str(self.port), folder, prepared],
+            cwd=ROOT, capture_output=True, text=True, check=True, timeout=timeout,
+        ).stdout  # fmt: skip
 
 
 @contextmanager

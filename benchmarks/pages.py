@@ -96,7 +96,7 @@ def zoom(job: Job) -> Measures:
 
 def page_row(title: str, subject: Any) -> Row:
     """Return a row of the panel."""
-    return Row(title, {"beluga_nb": subject}, rounds=2, needs={"beluga_nb": "playwright"})
+    return Row(title, {"beluga_nb": subject}, rounds=1, in_quick=False, needs={"beluga_nb": "playwright"})
 
 
 ROWS = {

@@ -62,7 +62,7 @@ ROWS = {
     "painter": Row(
         "the painter: a prompt to a PNG, median of five prompts",
         {label: partial(painted, label) for label in SIZES},
-        rounds=3,
+        rounds=2,
         quick_subjects=("1:1", "1:1, hd", "2:1"),
     )
 }

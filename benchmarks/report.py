@@ -15,10 +15,8 @@ HEAD = """\
 | row | subject | median (least to most) | × first | CPU | CPU, × first | also | grows as n^ |
 |---|---|--:|--:|--:|--:|---|--:|"""
 
-Results = dict[str, object]
 
-
-def to_json(line: Line) -> Results:
+def to_json(line: Line) -> dict[str, object]:
     """Return a line for JSON."""
     return asdict(line)
 

@@ -59,6 +59,7 @@ class Row:
     rounds: int = 3
     quick_subjects: Sequence[str] = ()
     quick_sizes: Sequence[int] = ()
+    in_quick: bool = True
     prepare: Callable[[Job], None] | None = None
     needs: Mapping[str, str] = field(default_factory=dict)
 

@@ -16,7 +16,7 @@ from functools import partial
 from benchmarks.machine import resident, seconds_of
 from benchmarks.rows import KEY, MODEL, Job, Measures, Row
 
-LASTS = 3.0
+LASTS = 2.5
 """Seconds of asking."""
 
 CANNED = "from benchmarks.served import serve_canned; serve_canned()"
@@ -110,7 +110,7 @@ ROWS = {
             "painted pictures": partial(served, PAINTER, "a photorealistic beluga whale"),
         },
         (1, 16, 200),
-        rounds=3,
+        rounds=2,
         quick_subjects=("answers of 2 KiB",),
         quick_sizes=(16,),
     )

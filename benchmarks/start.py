@@ -88,7 +88,7 @@ ROWS = {
             "import httpx": partial(code, "import httpx", before=SHELL),
             "import openai": partial(code, "import openai", before=SHELL),
         },
-        rounds=7,
+        rounds=5,
         needs={"import openai": "openai"},
     ),
     "import": Row(
@@ -101,7 +101,7 @@ ROWS = {
             "aiohttp": partial(code, "import aiohttp"),
             "litellm": partial(code, "import litellm; litellm.image_generation"),
         },
-        rounds=7,
+        rounds=5,
         quick_subjects=("beluga_nb", "beluga_nb.generate", "httpx", "openai"),
         needs={"openai": "openai", "aiohttp": "aiohttp", "litellm": "litellm"},
     ),
@@ -112,7 +112,7 @@ ROWS = {
             "beluga_nb, without": keyless,
             "openai": openai_picture,
         },
-        rounds=7,
+        rounds=5,
         needs={"openai": "openai"},
     ),
 }

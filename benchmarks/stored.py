@@ -246,6 +246,7 @@ ROWS = {
         "looking through so many records in a new process",
         {name: partial(query, ask) for name, ask in QUERIES.items()},
         MANY,
+        rounds=2,
         quick_sizes=QUICK_MANY,
         prepare=fill,
     ),

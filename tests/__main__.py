@@ -97,7 +97,10 @@ CHECKS = {
     "notebooks again, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
 }
 
-BESIDE = {name for name in CHECKS if name.startswith("types")} | {"lint", "tests in other environments"}
+BESIDE = {
+    *("lint", "tests in other environments"),
+    *(name for name in CHECKS if name.startswith("types") or name.endswith("pytest-notebook")),
+}
 """Checks that run at the same time as the one before them, and print when they end."""
 
 QUICK = {

@@ -1,64 +1,30 @@
-"""What the tests share: real pictures, and engines of five lines instead of mocks."""
+"""What the tests share: real pictures, engines of five lines instead of mocks, and our own server."""
 
-import asyncio
 import contextlib
 import gc
-import io
 import os
 import socket
 import threading
 import traceback
+from pathlib import Path
 
 import pytest
 import uvicorn
+from drawings import Counting as Counting
+from drawings import ask as ask
+from drawings import drawing as drawing
+from drawings import drawn as drawn
 from leaks import KEY as KEY
-from PIL import Image, ImageDraw
 
 # Where CI is set, a session replays and buys nothing: that is tried by tests of their own.
 if in_ci := os.environ.pop("CI", ""):
     os.environ["TESTS_IN_CI"] = in_ci
 
-from beluga_nb.request import Request
-from beluga_nb.result import ImagePayload, Result
 from beluga_nb.server.app import create_app
 from beluga_nb.server.connection import Connection
 from beluga_nb.server.guard import Guard
 
-
-def drawn(request: Request, sample: int, kind: str = "PNG", size: tuple[int, int] = (96, 64)) -> bytes:
-    """A small real picture that depends on everything an engine may look at, and on nothing else."""
-    words = "|".join(map(str, (*request.parameters.values(), request.take, sample)))
-    hue = sum(words.encode()) * 37 % 256
-    image = Image.new("RGB", size, (hue, 255 - hue, len(words) % 256))
-    ImageDraw.Draw(image).text((4, 4), f"{sample} {words[:12].encode('ascii', 'replace').decode()}")
-    buffer = io.BytesIO()
-    image.save(buffer, kind)
-    return buffer.getvalue()
-
-
-async def drawing(request: Request) -> Result:
-    """An engine: it draws each sample of a request, always the same."""
-    answers = [
-        ImagePayload(drawn(request, sample), "image/png", f"a drawing of sample {sample}")
-        for sample in request.samples
-    ]
-    return Result.of(request, answers, engine="drawing", created=1_750_000_000)
-
-
-class Counting:
-    """An engine that remembers what its engine was asked."""
-
-    def __init__(self, engine=drawing):
-        self.engine = engine
-        self.requests = []
-
-    async def __call__(self, request):
-        self.requests.append(request)
-        return await self.engine(request)
-
-
-def ask(engine, request):
-    return asyncio.run(asyncio.wait_for(engine(request), 30))
+TESTS = Path(__file__).parent
 
 
 def service(engine, key=KEY):
@@ -135,7 +101,19 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+HEAVY = (
+    *("browser/test_panel.py", "test_redaction.py", "test_damaged.py", "store/test_odd_files.py"),
+    *("compare/test_cluster.py", "test_budget.py", "test_sentinel.py", "magics/test_prompts.py"),
+    *("server/test_openapi.py", "store/test_zips.py", "api/test_fuzz.py", "painter/test_painter.py"),
+    *("api/test_answers.py", "config/test_project.py", "browser/test_grid.py", "browser/test_lessons.py"),
+)
+"""Files that take longest, from the longest on."""
+
+
 def pytest_collection_modifyitems(items):
+    # Each worker takes whole files: one that began such a file last would end long after the others.
+    places = {TESTS / path: place for place, path in enumerate(HEAVY)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     if os.name == "nt":
         for item in items:
             if item.get_closest_marker("posix"):

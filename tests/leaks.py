@@ -9,6 +9,8 @@ import urllib.parse
 import zipfile
 import zlib
 from collections.abc import Iterator
+from html.entities import html5
+from multiprocessing import Pool
 from pathlib import Path
 
 KEY = "bapi_a-key-for-tests-only"
@@ -21,6 +23,23 @@ LARGEST = 64 * 2**20
 """Bytes of a file in an archive that is looked into."""
 
 _BLANK = bytes(byte for byte in range(256) if not 33 <= byte <= 126)
+
+_PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
+# What `html.unescape` replaces; names that need no semicolon are listed. Pictures hold thousands of "&".
+_REFERENCE = re.compile(
+    rb"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]{0,31};|%b)"
+    % "|".join(sorted((name for name in html5 if not name.endswith(";")), key=len, reverse=True)).encode()
+)
+_DIGITS = [re.compile(rb"\\+u([0-9a-fA-F]{4})"), re.compile(rb"\\+x([0-9a-fA-F]{2})")]
+_CONTROLS = re.compile(rb"\\+[nrt]")
+
+
+def _unquoted(data: bytes) -> bytes:
+    return _PERCENT.sub(lambda found: bytes.fromhex(found[1].decode()), data)
+
+
+def _unescaped(data: bytes) -> bytes:
+    return _REFERENCE.sub(lambda found: html.unescape(found[0].decode()).encode(errors="replace"), data)
 
 
 def spellings(key: str = KEY) -> list[bytes]:
@@ -36,17 +55,15 @@ def spellings(key: str = KEY) -> list[bytes]:
 def readings(data: bytes) -> Iterator[bytes]:
     """What data says, as it stands and with each kind of escape read; without what nobody sees."""
     yield data.translate(None, _BLANK)
-    if b"%" in data:
-        twice = urllib.parse.unquote_to_bytes(urllib.parse.unquote_to_bytes(data))
-        yield twice.translate(None, _BLANK)
-    if b"&" in data:
-        text = html.unescape(html.unescape(data.decode(errors="replace")))
-        yield text.encode(errors="replace").translate(None, _BLANK)
+    if _PERCENT.search(data):
+        yield _unquoted(_unquoted(data)).translate(None, _BLANK)
+    if _REFERENCE.search(data):
+        yield _unescaped(_unescaped(data)).translate(None, _BLANK)
     if b"\\" in data:
-        for digits in (rb"\\+u([0-9a-fA-F]{4})", rb"\\+x([0-9a-fA-F]{2})"):
-            read = re.sub(digits, lambda found: chr(int(found[1], 16)).encode(errors="replace"), data)
+        for digits in _DIGITS:
+            read = digits.sub(lambda found: chr(int(found[1], 16)).encode(errors="replace"), data)
             yield read.translate(None, _BLANK + b"\\")
-            yield re.sub(rb"\\+[nrt]", b"", read).translate(None, _BLANK + b"\\")
+            yield _CONTROLS.sub(b"", read).translate(None, _BLANK + b"\\")
 
 
 def holds(data: bytes | str, key: str = KEY) -> bool:
@@ -58,14 +75,22 @@ def holds(data: bytes | str, key: str = KEY) -> bool:
 
 def leaks(folder: Path, key: str = KEY) -> list[Path]:
     """The files below a folder, and in its archives, that hold a key."""
-    return [path for path, data in _contents(folder) if holds(data, key)]
+    return [found for path in _files(folder) for found in leaks_in(path, key)]
 
 
-def _contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    for path in folder.rglob("*"):
-        if path.is_symlink() or not path.is_file():
-            continue
-        yield path, path.read_bytes()
+def leaks_in(path: Path, key: str = KEY) -> list[Path]:
+    """The file, and what is packed in it, if they hold a key."""
+    return [part for part, data in _contents(path) if holds(data, key)]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _contents(path: Path) -> Iterator[tuple[Path, bytes]]:
+    data = path.read_bytes()
+    yield path, data
+    if b"PK\5\6" in data:  # the end of an archive
         yield from _unpacked(path)
 
 
@@ -79,8 +104,10 @@ def _unpacked(path: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def main(folders: list[str]) -> int:
-    found = [path for folder in folders for path in leaks(Path(folder))]
-    for path in found:
+    with Pool() as pool:
+        files = (path for folder in folders for path in _files(Path(folder)))
+        found = [path for some in pool.imap_unordered(leaks_in, files, chunksize=200) for path in some]
+    for path in sorted(found):
         print(f"the key of the tests stands in {path}")
     return 1 if found else 0
 

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import replace
 from functools import partial
 
-from conftest import ask, drawing, drawn
+from drawings import ask, drawing, drawn
 
 from beluga_nb.request import Request
 from beluga_nb.result import Preview, Result

@@ -1,15 +1,20 @@
 """The suite of benchmarks in miniature: one row, one round; and what is reported of two results."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import benchmarks
 from benchmarks.__main__ import main, rows
 from benchmarks.harness import Line, Round, Spread, _line, _with_exponents
 from benchmarks.report import changes, from_json, table, to_json
 from benchmarks.rows import UNITS, Job, Row, timed
+
+ROOT = Path(benchmarks.__file__).parent
 
 
 def spread(median, ratio=1.0):
@@ -51,6 +56,11 @@ def test_every_row_has_subjects_sizes_and_names_that_exist():
             assert sizes, name
             assert set(subjects) <= set(row.subjects), (module, name)
         assert set(row.needs) <= set(row.subjects), name
+
+
+def test_the_page_explains_every_row():
+    page = (ROOT / "README.md").read_text("utf-8").partition("## The rows")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`([\w-]+)`(?=[^|\n]*\|)", page)) - {"--only"} == set(rows())
 
 
 def test_a_median_is_of_undisturbed_rounds_and_a_ratio_of_the_same_round():

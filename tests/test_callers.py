@@ -106,7 +106,7 @@ def test_r44_two_kernels_ask_for_the_same_at_once_with_one_store(folder):
 
 FORKING = """
 import multiprocessing, sys, threading
-from conftest import drawn
+from drawings import drawn
 from beluga_nb.request import Request
 
 def right(number):

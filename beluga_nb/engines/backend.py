@@ -17,8 +17,8 @@ from beluga_nb.request import Request
 LOCAL = "local"
 """The provider name of pictures from the embedded BelugAPI, as recordings have it."""
 
-EMBEDDED_URL = "http://127.0.0.1/v1"
-"""The address of the embedded BelugAPI: nothing listens there, the app is called in this process."""
+EMBEDDED_URL = "http://127.0.0.1:0/v1"
+"""The address of the embedded BelugAPI, whose app is called in this process: no server can have port 0."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,9 @@ P = ParamSpec("P")
 WORK = 60.0
 """Seconds that a process waits for one piece of work on a thread; decoding the largest picture takes less."""
 
+PAUSE = 0.05
+"""Seconds after which no more work is expected; Python may end as much later."""
+
 
 class Holding:
     """Work under way, and until when the process waits for each piece of it as Python ends.
@@ -74,6 +77,9 @@ class Holding:
     def _wait_for_all(self) -> None:
         with self._changed:
             self.wait()
+            # One short piece of work often follows another, and each would start a thread of its own.
+            while self._changed.wait_for(lambda: self._until, PAUSE):
+                self.wait()
             self._waiter = None
 
     def _end(self, token: object) -> None:

@@ -1,26 +1,32 @@
 """uvicorn's connection, with limits on the number of connections and on slow clients.
 
 uvicorn drops a client that is silent between two requests. It waits without end for a first request, for the
-rest of a body and for a slow reader, and its own refusals are plain text, not the API's error objects.
+rest of a body and for a slow reader, and its own refusals are plain text, not the API's error objects. With
+httptools, it collects headers of any length.
 """
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from beluga_nb.server.guard import HEAD_LIMIT, Header, refusal
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Protocol
+else:
+    # httptools' parser if it is installed, else h11's, which takes more time.
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol as Protocol
 
 LINGER = 1.0
 """Seconds that a caller that was refused early may go on sending before it is cut off."""
 
 
-class Connection(H11Protocol):
+class Connection(Protocol):
     """Speak HTTP with one caller, as one of at most `most`.
 
     A caller has `patience` seconds for a whole request, header and body, and must take some of its answer
@@ -40,6 +46,8 @@ class Connection(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._head = 0  # bytes of a head that is not complete yet, without those of its first read
 
     # --- reading a request
 
@@ -53,12 +61,26 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._read_timer is None:
             self._start_read_timer(self.patience)
+        was_in_head = self._in_head
         super().data_received(data)
+        if was_in_head and self._in_head:
+            self._head += len(data)
+            if self._head > HEAD_LIMIT and not self.transport.is_closing():
+                self.send_400_response("The request is too long.")
         if self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete):
             self._stop_read_timer()
 
+    def on_message_begin(self) -> None:  # Called by httptools, as is the next one. h11 limits a head itself.
+        super().on_message_begin()
+        self._in_head, self._head = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
     def on_response_complete(self) -> None:
-        early = self.cycle.more_body
+        # The newest request may be a later one, whose answer waits for this one.
+        early = self.cycle.response_complete and self.cycle.more_body
         super().on_response_complete()  # which may begin the next request, if that has been sent already
         if self.cycle.more_body:
             self._start_read_timer(LINGER if early else self.patience)
@@ -109,7 +131,7 @@ class Connection(H11Protocol):
         self._refuse(400, f"{msg} It is malformed, or its headers are longer than {HEAD_LIMIT:,} bytes.")
 
     def _refuse(self, status: int, message: str, *more: Header) -> None:
-        # Not written by h11, whose state allows no answer here; the connection ends.
+        # Written without a cycle: there may be no request yet. The connection ends.
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             headers, body = refusal(status, message)
             lines = [b": ".join(header) for header in [*headers, *more, (b"connection", b"close")]]

@@ -276,13 +276,13 @@ class Resources:
         Raises `BelugaError` where it must not be asked for as things stand.
         """
         # Many calls share one store, whose lost calls are read from the disk.
-        left = cache(pending.left)
+        left, check_ours = cache(pending.left), cache(Store.check_ours)
         found = [call.missing(left) for call in calls]
         for each in found:
             if each.samples:
                 self.tell_ignored(each.call.settings)
                 if each.call.settings.may_ask:
-                    self.check_may_ask(each.call)
+                    self.check_may_ask(each.call, check_ours)
         return found
 
     def check_budgets(self, missing: Sequence[Missing]) -> None:
@@ -297,12 +297,12 @@ class Resources:
                 budget, caps = pair
                 budget.check(bought, caps)
 
-    def check_may_ask(self, call: Call) -> None:
+    def check_may_ask(self, call: Call, check_ours: Callable[[Store], None] = Store.check_ours) -> None:
         """Raise `BelugaError` where something new must not be asked for as things stand."""
         settings = call.settings
         call.backend.check_known(call.request)
         if settings.writes_store:
-            call.store.check_ours()
+            check_ours(call.store)
         # Elsewhere than meant it would be bought anew, or recorded in a place where it is not looked for.
         serious = {"base_url", "store"} if settings.writes_store else {"base_url"}
         for ignored in settings.ignored:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.config.preferences import resolved
+from beluga_nb.config.settings import Settings
+from beluga_nb.errors import MetadataError, RequestError, UnknownNameError
 from beluga_nb.metadata import files
 from beluga_nb.placeholders import filled
 from beluga_nb.result import Picture, Recipe, Result
@@ -25,6 +27,18 @@ def opened(path: Path) -> Result:
     recipe, data = (own[0], saved.bare) if own else (recipes[0][0], saved.data)
     result = Result(recipe.request, (Picture(data, saved.media_type, recipe),))
     return result if _has_true_template(recipe) else result.from_template(None, {})
+
+
+def check_model(result: Result, settings: Settings) -> None:
+    """Raise `MetadataError` where the model of a result is an alias in the settings."""
+    asked = {"n": 1} | result.recipe.arguments
+    # Asked for again, it would be what the alias stands for, which the file does not contain.
+    if resolved(asked, settings) != asked:
+        model = sanitize(result.request.model, 80)
+        raise MetadataError(
+            f"The recipe asks for the model '{model}', which stands for another request here.",
+            "Rename that alias. PIL.Image.open() opens the picture itself.",
+        )
 
 
 def _has_true_template(recipe: Recipe) -> bool:

@@ -234,9 +234,11 @@ def _mark(token: str) -> str:
 
 def _misplaced(path: Path) -> Iterator[tuple[Path, Owner]]:
     """Yield the claims that were moved aside by mistake, and their owners."""
-    for aside in path.parent.glob(f"{path.name}.*"):
+    for name in files.names(path.parent):
+        if not name.startswith(f"{path.name}.") or not CLAIMS.pattern.fullmatch(name):
+            continue
         with contextlib.suppress(OSError):
-            if not CLAIMS.pattern.fullmatch(aside.name) or (written := _read(aside)) is None:
+            if (written := _read(aside := path.parent / name)) is None:
                 continue
             holder = parse_owner(written)
             if not aside.name.startswith(f"{path.name}.{_mark(holder.token)}"):

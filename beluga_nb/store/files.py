@@ -240,7 +240,17 @@ def check_inside(path: Path, root: Path) -> None:
 
 def is_inside(path: Path, root: Path) -> bool:
     """Whether no symbolic link, on the way or at its end, leads out of `root`."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    return not _has_link(path, root) or Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+
+
+def _has_link(path: Path, root: Path) -> bool:
+    """Whether there may be a link below `root`: without one, the path need not be resolved, which is slow."""
+    place, whole = os.fspath(root), os.fspath(path)
+    names = whole.removeprefix(place).split(os.sep)[1:]
+    # A junction of Windows leads elsewhere and is no link.
+    if os.name == "nt" or not f"{whole}{os.sep}".startswith(f"{place}{os.sep}") or ".." in names:
+        return True
+    return any(os.path.islink(place := f"{place}{os.sep}{name}") for name in names)
 
 
 def is_closed(error: OSError) -> bool:

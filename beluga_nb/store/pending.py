@@ -155,8 +155,10 @@ def repeatable(store: Store, request: Request, *, provider: str, body: str) -> P
     A service that honours an `Idempotency-Key` answers the second call with what it kept of the first, and
     bills once. One that has done so already would only repeat an answer that is of no use.
     """
+    if not body:  # An engine that is not a service: the journal need not be read.
+        return None
     for call in calls_for(store, request, provider=provider):
-        if call.request.samples == request.samples and call.body == body != "" and not _repeated(store, call):
+        if call.request.samples == request.samples and call.body == body and not _repeated(store, call):
             return call
     return None
 

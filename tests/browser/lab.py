@@ -45,6 +45,18 @@ _QUIET = [
 _SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 _PATIENCE = 60
 
+# In the page that is loaded: to load it anew takes ten times as long.
+_SHOW = """async path => {
+    const { shell, commands } = window.jupyterapp;
+    for (const widget of [...shell.widgets('main')]) {
+        widget.dispose();
+    }
+    const { context } = await commands.execute('docmanager:open', { path });
+    await context.ready;
+    await context.sessionContext.ready;
+    await context.sessionContext.session.kernel.info;
+}"""
+
 
 class Lab:
     """One JupyterLab on a free port with one notebook open, its outputs untrusted as a stranger's are.
@@ -54,6 +66,7 @@ class Lab:
 
     app = "lab"
     path = "lab/tree/{}?reset&token=test"
+    options = ("--LabApp.expose_app_in_browser=True",)
 
     def __init__(self, notebook, *, files=(), settings=None, size=(1280, 1000), **environment):
         self.folder = Path(tempfile.mkdtemp(prefix="beluga-lab-"))
@@ -103,6 +116,7 @@ class Lab:
         words = [
             *(sys.executable, "-m", "jupyter", self.app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
             *("--port=0", "--IdentityProvider.token=test", f"--ServerApp.root_dir={self.work}"),
+            *self.options,
         ]
         self.log = open(self.folder / "server.log", "w")  # noqa: SIM115  closed at the end of the block
         self.server = subprocess.Popen(words, env=self.environment, stdout=self.log, stderr=self.log)
@@ -136,18 +150,28 @@ class Lab:
     def open(self, notebook, name):
         """Show another notebook, which gets a kernel of its own."""
         self.notebook = self.work / name
+        self.notebook.parent.mkdir(exist_ok=True)
         nbformat.write(notebook, self.notebook)
-        self.visit()
+        if self.are_settings_new or not self.page.evaluate("'jupyterapp' in window"):
+            self.visit()
+        else:
+            self.page.evaluate(_SHOW, self._place())
+            self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
 
     def set(self, plugin, values):
         """Write settings, which hold from the next visit on."""
         file = self.folder / "settings" / f"{plugin}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
+        self.are_settings_new = True
+
+    def _place(self):
+        return self.notebook.relative_to(self.work).as_posix()
 
     def visit(self):
         """Load the page of the notebook."""
-        self.page.goto(self.url + self.path.format(self.notebook.name))
+        self.are_settings_new = False
+        self.page.goto(self.url + self.path.format(self._place()))
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         self._connected().wait_for(state="attached")
 
@@ -235,6 +259,7 @@ class Notebook7(Lab):
 
     app = "notebook"
     path = "notebooks/{}?token=test"
+    options = ()
 
     def _connected(self):
         # Its word on the kernel fades once there is a kernel to speak to.

@@ -5,6 +5,7 @@ import os
 
 import nbformat
 from lab import IN_A_BROWSER, Lab
+from playwright.sync_api import expect
 
 pytestmark = IN_A_BROWSER
 
@@ -17,6 +18,7 @@ CELLS = [
 ]
 
 
+LOADED = "() => [...document.querySelectorAll('.jp-OutputArea figure img')].map(image => image.naturalWidth)"
 SOURCES = "[...document.querySelectorAll('.jp-OutputArea figure img')].map(image => image.src).join()"
 
 
@@ -55,6 +57,7 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         page = lab.page
         lab.run_all()
         compared(page, 0)
+        page.wait_for_function(f"({LOADED})().length == 2 && ({LOADED})().every(Boolean)")
         [left, right] = shown(page)
         assert [left[0], right[0]] == ["left picture", "right picture"]
         assert left[1:] == right[1:]
@@ -64,7 +67,7 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         assert not any(model in html for model in MODELS)
 
         # The field has the focus as soon as there are pictures: no click before the first key.
-        assert page.evaluate("document.activeElement.placeholder") == "keys: 1 2 t b s u"
+        page.wait_for_function("document.activeElement.placeholder == 'keys: 1 2 t b s u'")
         if folder := os.environ.get("BOOTH_PICTURES"):
             lab.picture(f"{folder}/booth-1.png")
         page.keyboard.press("1")
@@ -95,20 +98,22 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         for model in MODELS:
             assert table.get_by_text(model).count()
         page.locator(".jp-OutputArea img[alt^='Elo points']").wait_for()
-        assert page.get_by_role("button", name="t · tie").count() == 0
+        expect(page.get_by_role("button", name="t · tie")).to_have_count(0)
         page.wait_for_timeout(300)
         if folder:
             lab.picture(f"{folder}/booth-3.png")
         saved = lab.save()
 
-    [output] = saved.cells[1].outputs
-    assert set(output.data) == {"text/html", "text/plain"}
-    assert "Too few votes: 3 leave up to" in output.data["text/plain"]
-    assert "1 vote found 'both bad'" in output.data["text/plain"]
+        [output] = saved.cells[1].outputs
+        assert set(output.data) == {"text/html", "text/plain"}
+        assert "Too few votes: 3 leave up to" in output.data["text/plain"]
+        assert "1 vote found 'both bad'" in output.data["text/plain"]
 
-    # Whoever opens the saved notebook sees the ranking, without running anything.
-    with Lab(saved) as lab:
-        lab.page.locator(".jp-OutputArea table").first.wait_for()
-        assert lab.page.get_by_text("Too few votes").count() == 1
+        # Whoever opens the saved notebook sees the ranking, without running anything.
+        foreign = nbformat.from_dict(saved)
+        foreign.cells.append(nbformat.v4.new_markdown_cell("from elsewhere"))
+        lab.open(foreign, "foreign.ipynb")
+        page.locator(".jp-OutputArea table").first.wait_for()
+        assert page.get_by_text("Too few votes").count() == 1
         if folder:
             lab.picture(f"{folder}/booth-4.png")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lab import _QUIET, CHROMIUM, IN_A_BROWSER, Lab
-from playwright.sync_api import sync_playwright
+from lab import IN_A_BROWSER
 from test_quickstart import lab_with, outputs
 
 from beluga_nb.session.session import Session
@@ -35,6 +34,18 @@ def notebook():
     return nbformat.read(NOTEBOOKS / "02-prompt-comparison.ipynb", 4)
 
 
+@pytest.fixture(scope="module")
+def lab(notebook):
+    """One JupyterLab, in which each notebook gets a kernel of its own."""
+    with lab_with(notebook) as lab:
+        yield lab
+
+
+@pytest.fixture
+def browser(lab):
+    return lab.browser
+
+
 def enlarged(page):
     """Click a picture of the grid; return how wide it was and is, and what it tells."""
     figure = page.locator("details", has=page.locator("summary img")).nth(3)
@@ -45,61 +56,51 @@ def enlarged(page):
     return before, image.bounding_box()["width"], figure.inner_text()
 
 
-def test_a_stranger_sees_the_grid_and_enlarges_a_picture_before_running_anything(notebook):
-    with lab_with(notebook) as lab:
-        lab.page.wait_for_timeout(1000)
-        pictures = lab.page.evaluate(IN_GRID)
-        assert len(pictures) == 24
-        assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
-        before, after, found = enlarged(lab.page)
-        assert after > 2 * before
-        assert "prompt A lighthouse in fog, a flat illustration" in found
-        assert "sha256" in found
-        heads = lab.page.locator("th").all_inner_texts()
-        assert {"gpt-image-2", "flux-2.0", "seedream-4.5", "flat", "ink"} <= set(heads)
+def test_a_stranger_sees_the_grid_and_enlarges_a_picture_before_running_anything(lab):
+    lab.page.wait_for_timeout(1000)
+    pictures = lab.page.evaluate(IN_GRID)
+    assert len(pictures) == 24
+    assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
+    before, after, found = enlarged(lab.page)
+    assert after > 2 * before
+    assert "prompt A lighthouse in fog, a flat illustration" in found
+    assert "sha256" in found
+    heads = lab.page.locator("th").all_inner_texts()
+    assert {"gpt-image-2", "flux-2.0", "seedream-4.5", "flat", "ink"} <= set(heads)
 
 
-def test_running_the_study_again_gives_the_same_bytes_and_the_heads_stick(notebook):
-    with lab_with(notebook) as lab:
-        before = sorted((lab.work / "beluga_store").rglob("*"))
-        lab.run_all()
-        lab.page.wait_for_timeout(500)
-        assert len(lab.page.evaluate(IN_GRID)) == 24
-        enlarged(lab.page)
-        scrolled, top = lab.page.evaluate(STUCK)
-        assert scrolled == 60
-        assert abs(top) < 2
-        assert outputs(lab.save()) == outputs(notebook)
-        assert sorted((lab.work / "beluga_store").rglob("*")) == before
+def test_running_the_study_again_gives_the_same_bytes_and_the_heads_stick(notebook, lab):
+    lab.open(notebook, "again.ipynb")
+    before = sorted((lab.work / "beluga_store").rglob("*"))
+    lab.run_all()
+    lab.page.wait_for_timeout(500)
+    assert len(lab.page.evaluate(IN_GRID)) == 24
+    enlarged(lab.page)
+    scrolled, top = lab.page.evaluate(STUCK)
+    assert scrolled == 60
+    assert abs(top) < 2
+    assert outputs(lab.save()) == outputs(notebook)
+    assert sorted((lab.work / "beluga_store").rglob("*")) == before
 
 
 FILLING = """%%beluga compare -m flux-2.0 --axis seconds=1,4,5 -o g
 fault: slow seconds={{seconds}} | a cat asleep"""
 
 
-def test_cells_fill_as_they_arrive_and_leave_nothing_but_the_grid(notebook):
-    cells = [nbformat.v4.new_code_cell(code) for code in ("%load_ext beluga_nb", FILLING)]
-    fresh = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
-    with Lab(fresh, BELUGA_FAULTS="1") as lab:
-        lab.page.get_by_role("menuitem", name="Run", exact=True).click()
-        lab.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        lab.page.get_by_text("1 of 3 pictures").wait_for()
-        lab.page.locator("details summary img").first.wait_for()
-        assert lab.page.locator("details summary img").count() == 1
-        assert lab.page.get_by_text("s left").count() == 1
-        lab.page.wait_for_function("() => document.querySelectorAll('details summary img').length === 3")
-        lab.page.get_by_text("3 cells: 3 done").wait_for()
-        [shown] = lab.save().cells[1].outputs
-        assert shown.output_type == "execute_result"
-        assert "pictures, " not in shown.data["text/html"].replace("3 pictures; all", "")
-
-
-@pytest.fixture
-def browser():
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
-        yield running
-        running.close()
+def test_cells_fill_as_they_arrive_and_leave_nothing_but_the_grid(notebook, lab):
+    loading = "%load_ext beluga_nb\n%beluga config faults=true"
+    cells = [nbformat.v4.new_code_cell(code) for code in (loading, FILLING)]
+    lab.open(nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata), "filling.ipynb")
+    lab.menu("Run", "Run All Cells")
+    lab.page.get_by_text("1 of 3 pictures").wait_for()
+    lab.page.locator("details summary img").first.wait_for()
+    assert lab.page.locator("details summary img").count() == 1
+    assert lab.page.get_by_text("s left").count() == 1
+    lab.page.wait_for_function("() => document.querySelectorAll('details summary img').length === 3")
+    lab.page.get_by_text("3 cells: 3 done").wait_for()
+    [shown] = lab.save().cells[1].outputs
+    assert shown.output_type == "execute_result"
+    assert "pictures, " not in shown.data["text/html"].replace("3 pictures; all", "")
 
 
 def test_a_converted_notebook_has_the_grid_and_its_recipes(tmp_path, browser):

@@ -26,8 +26,9 @@ def lab_with(notebook):
     return Lab(notebook, files=[NOTEBOOKS / "beluga_store"], settings=windowing)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lab(notebook):
+    """One JupyterLab, in which each notebook gets a kernel of its own."""
     with lab_with(notebook) as lab:
         yield lab
 
@@ -58,6 +59,7 @@ def test_a_stranger_sees_every_picture_before_running_anything(notebook, lab):
 
 
 def test_running_it_again_gives_the_same_bytes_and_calls_no_engine(notebook, lab):
+    lab.open(notebook, "again.ipynb")
     before = sorted((lab.work / "beluga_store").rglob("*"))
     lab.run_all()
     lab.page.wait_for_timeout(500)
@@ -76,18 +78,18 @@ def words(notebook):
     return [re.sub(r"sha256:[0-9a-f]{64}", "sha256", each) for each in text]
 
 
-def test_it_runs_where_nothing_is_recorded(notebook):
+def test_it_runs_where_nothing_is_recorded(notebook, lab):
     fresh = nbformat.v4.new_notebook(cells=notebook.cells[:5], metadata=notebook.metadata)
-    with Lab(fresh) as lab:
-        lab.run_all()
-        assert words(lab.save()) == words(fresh)
-        assert list((lab.work / "beluga_store" / "records").rglob("*.json"))
+    lab.open(fresh, "fresh/notebook.ipynb")
+    lab.run_all()
+    assert words(lab.save()) == words(fresh)
+    assert list((lab.work / "fresh" / "beluga_store" / "records").rglob("*.json"))
 
 
 def waiting(notebook, bridge):
     """Cells that wait, each for a picture that nothing before it has recorded."""
     cells = [
-        f"%load_ext beluga_nb\n%beluga config bridge={bridge}",
+        f"%load_ext beluga_nb\n%beluga config bridge={bridge} faults=true",
         f"%beluga --quiet -o slow fault: slow seconds=1.5 | a cat, {bridge}",
         f"import beluga_nb\nslower = beluga_nb.generate('fault: slow seconds=1 | a dog, {bridge}')",
         f"awaited = await beluga_nb.agenerate('a fox, {bridge}')",
@@ -97,12 +99,10 @@ def waiting(notebook, bridge):
     return nbformat.v4.new_notebook(cells=list(made), metadata=notebook.metadata)
 
 
-def test_run_all_runs_every_cell_whichever_bridge_waits(notebook):
-    with Lab(waiting(notebook, "thread"), BELUGA_FAULTS="1") as lab:
-        for bridge in ("thread", "nested"):
-            if bridge == "nested":
-                lab.open(waiting(notebook, bridge), "nested.ipynb")
-            lab.run_all()
-            saved = lab.save()
-            assert [cell.execution_count for cell in saved.cells] == [1, 2, 3, 4, 5]
-            assert saved.cells[-1].outputs[0].data["text/plain"] == "(1, 1, 1)"
+@pytest.mark.parametrize("bridge", ["thread", "nested"])
+def test_run_all_runs_every_cell_whichever_bridge_waits(bridge, notebook, lab):
+    lab.open(waiting(notebook, bridge), f"{bridge}.ipynb")
+    lab.run_all()
+    saved = lab.save()
+    assert [cell.execution_count for cell in saved.cells] == [1, 2, 3, 4, 5]
+    assert saved.cells[-1].outputs[0].data["text/plain"] == "(1, 1, 1)"

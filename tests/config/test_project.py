@@ -162,6 +162,19 @@ def folder(tmp_path_factory):
     return made
 
 
+def read_once(environ, folder, profile, known={}):  # noqa: B006
+    """What is read of the file that is there, once for all places in which a person says something later."""
+    path = folder / "beluga.toml"
+    text = path.read_text("utf-8") if path.exists() else None
+    if known.get("file") != (folder, text):
+        known.clear()
+        known["file"] = folder, text
+    case = repr((environ, profile))
+    if case not in known:
+        known[case] = load(environ, folder, profile)
+    return known[case]
+
+
 def settings(folder, place, given):
     """What holds where a person says something in a place."""
     given = {name: dated(value) for name, value in given.items()}
@@ -172,7 +185,7 @@ def settings(folder, place, given):
         profile = given
     if place == "the environment":
         environ |= {f"BELUGA_{name.upper()}": str(int(x) if x is False else x) for name, x in given.items()}
-    found = load(environ, folder, profile)
+    found = read_once(environ, folder, profile)
     return found.with_(**given) if place in {"the notebook", "the call", "the session"} else found
 
 

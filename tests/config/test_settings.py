@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from beluga_nb.config.settings import LARGEST_NUMBER, SERVICE, Settings, checked_base_url, load
+from beluga_nb.config.settings import LARGEST_NUMBER, LOOPBACK, SERVICE, Settings, checked_base_url, load
+from beluga_nb.engines.backend import EMBEDDED_URL, Backend
+from beluga_nb.engines.pipeline import source_of
+from beluga_nb.engines.room import engine_room
 from beluga_nb.errors import SettingsError, UnknownNameError
+from beluga_nb.redaction import Secret
 
 
 @pytest.fixture
@@ -329,3 +333,20 @@ def test_a_server_is_the_same_however_its_address_is_spelled(scheme, host, port,
 )
 def test_what_is_another_server_stays_another(url, usual):
     assert Settings(base_url=url).base_url == usual
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+@pytest.mark.parametrize("host", [*sorted(LOOPBACK - {"::1"}), "LocalHost", "[::1]"])
+@pytest.mark.parametrize("port", ["", ":80", ":080", ":8080"])
+@pytest.mark.parametrize("path", ["", "/v1", "/v1/"])
+def test_a_server_of_this_machine_is_never_taken_for_the_embedded_one(scheme, host, port, path):
+    settings = Settings(base_url=f"{scheme}://{host}{port}{path}")
+    backend = Backend(settings=settings, key=Secret("a-key-of-this-server", "a test"))
+    assert not source_of(backend, engine_room()).is_free
+
+
+def test_nothing_can_be_set_to_the_address_of_the_embedded_server():
+    with pytest.raises(SettingsError):
+        Settings(base_url=EMBEDDED_URL)
+    with pytest.raises(SettingsError):
+        Settings(endpoints={"lab": {"base_url": EMBEDDED_URL}})

@@ -5,6 +5,9 @@ import random
 import pytest
 from conftest import KEY, Counting, service
 from kernels import Kernel
+from servers import png
+
+from beluga_nb.result import ImagePayload, Result
 
 PIECES = (
     r'''
@@ -46,6 +49,13 @@ FORMS = {
     "loop": lambda prompt: f"for _ in range(1):\n    %beluga --mode off --quiet {after_options(prompt)}",
 }
 
+TINY = ImagePayload(png(8, 8), "image/png")
+
+
+async def tiny(request):
+    return Result.of(request, [TINY], engine="tiny", created=1_750_000_000)
+
+
 TOGETHER = 25
 """Prompts in one cell."""
 
@@ -53,7 +63,7 @@ TOGETHER = 25
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
     """Run a cell in a kernel, and return the prompts that the server got."""
-    engine = Counting()
+    engine = Counting(tiny)
     with (
         service(engine) as base_url,
         Kernel(tmp_path_factory.mktemp("typed"), BELUGA_API_KEY=KEY, BELUGA_BASE_URL=base_url) as kernel,

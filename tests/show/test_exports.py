@@ -103,17 +103,27 @@ def test_latex_takes_the_sheet_of_a_grid():
     assert name in text
 
 
-@pytest.mark.skipif(shutil.which("pandoc") is None, reason="There is no pandoc on this machine.")
-@pytest.mark.parametrize("path", sorted(NOTEBOOK.parent.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_nbconvert_with_pandoc_writes_latex_with_every_image_that_it_names(tmp_path, path):
-    words = ["-m", "jupyter", "nbconvert", "--to", "latex", "--output-dir", str(tmp_path), str(path)]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120)
+NOTEBOOKS = sorted(NOTEBOOK.parent.glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def latex(tmp_path_factory):
+    """A folder with all notebooks as LaTeX, and its images."""
+    folder = tmp_path_factory.mktemp("latex")
+    words = ["-m", "jupyter", "nbconvert", "--to", "latex", "--output-dir", str(folder), *map(str, NOTEBOOKS)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    text = (tmp_path / f"{path.stem}.tex").read_text("utf-8")
+    return folder
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="There is no pandoc on this machine.")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_nbconvert_with_pandoc_writes_latex_with_every_image_that_it_names(latex, path):
+    text = (latex / f"{path.stem}.tex").read_text("utf-8")
     named = re.findall(r"\\adjustimage\{.*?\}\}\{(.+?)\}", text)
     outputs = [
         out for cell in json.loads(path.read_text("utf-8"))["cells"] for out in cell.get("outputs", [])
     ]
     images = [out for out in outputs if {"image/png", "image/jpeg"} & set(out.get("data", {}))]
     assert len(named) == len(images)
-    assert all((tmp_path / name).is_file() for name in named)
+    assert all((latex / name).is_file() for name in named)

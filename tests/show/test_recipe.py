@@ -582,3 +582,27 @@ def test_no_warning_comes_where_nothing_is_unusual(local, tmp_path):
         for suffix in (".png", ".jpg", ".webp"):
             saved(local.generate("a fox"), tmp_path / f"fox{suffix}")
     assert Image.open(io.BytesIO((tmp_path / "fox.webp").read_bytes())).format == "WEBP"
+
+
+ALIASES = (
+    '[aliases]\nposter = { model = "flux-2.0", n = 10 }\n"flux-2.0" = { model = "gpt-image-2", n = 10 }\n'
+)
+LAB = '[endpoints.lab]\nbase_url = "https://lab.example/v1"\nmodel = "sd"\n'
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize(
+    ("model", "is_another"),
+    [("poster", True), ("lab:", True), ("flux-2.0", False), ("lab:sd", False), ("posters", False)],
+)
+def test_a_file_whose_model_stands_for_another_request_here_is_not_opened(
+    tmp_path, model, is_another, trusted
+):
+    (tmp_path / "beluga.toml").write_text(ALIASES + LAB)
+    path = saved(result_of(Request(prompt="a fox", model=model)), tmp_path / "fox.png")
+    session = Session(environ={"BELUGA_TRUST": str(tmp_path)} if trusted else {}, folder=tmp_path)
+    if is_another:
+        with pytest.raises(MetadataError, match="stands for another request here"):
+            session.open(path)
+    else:
+        assert session.open(path).request.model == model

@@ -21,7 +21,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from conftest import drawing, drawn
+from drawings import drawing, drawn
 
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recorder import Recorder

@@ -15,7 +15,7 @@ from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
-from conftest import drawing
+from drawings import drawing
 from stores import notebook, record
 
 import beluga_nb.store.votes as votes

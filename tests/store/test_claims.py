@@ -399,7 +399,7 @@ def test_what_a_killed_child_had_claimed_is_taken_over_before_its_parent_asks_fo
 OLD_CLAIM = """
 import json, os, platform, subprocess, sys
 from pathlib import Path
-from conftest import Counting, ask, drawing, drawn
+from drawings import Counting, ask, drawing, drawn
 from beluga_nb.request import Request
 from beluga_nb.store import claims
 from beluga_nb.engines.claimed import Claimed

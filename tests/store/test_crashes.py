@@ -59,7 +59,7 @@ WRITER = """
 import asyncio, sys
 from dataclasses import replace
 from pathlib import Path
-from conftest import drawing
+from drawings import drawing
 from beluga_nb.request import Request
 from beluga_nb.show.preview import preview
 from beluga_nb.store.records import Store

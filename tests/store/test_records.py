@@ -340,7 +340,7 @@ def test_a_text_that_no_file_can_hold_is_a_store_error(store):
 WRITER = """
 import sys
 from pathlib import Path
-from conftest import ask, drawing
+from drawings import ask, drawing
 from beluga_nb.request import Request
 from beluga_nb.result import Preview
 from beluga_nb.store.records import Store
