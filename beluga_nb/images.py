@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +80,10 @@ def _plain(image: Image, pixels: ImagingCore) -> Image:
     return plain
 
 
+_OWN_REFERENCES = 3  # of an entry, a loop over the entries, and the call that counts them
+_SPARE_ENTRIES = 8
+
+
 class _Decoded:
     """The images that were decoded last, of `most` bytes in all, each by the object that holds its data.
 
@@ -90,6 +95,7 @@ class _Decoded:
         self.size = 0
         self._images: dict[int, tuple[bytes, Image]] = {}  # the least recently used first
         self._offered: set[int] = set()
+        self._most_entries = _SPARE_ENTRIES  # until the next look for data that nobody holds
         self._lock = ProcessLock()
 
     def offer(self, data: bytes) -> None:
@@ -117,6 +123,16 @@ class _Decoded:
             self.size += _weight(data, image)
             while self.size > self.most:
                 self._drop(next(iter(self._images)))
+            if len(self._images) > self._most_entries:
+                self._drop_unreachable()
+
+    def _drop_unreachable(self) -> None:
+        """Drop the images of data that nobody else holds: no one can ask for them again."""
+        for key in [
+            key for key, (data, _) in self._images.items() if sys.getrefcount(data) <= _OWN_REFERENCES
+        ]:
+            self._drop(key)
+        self._most_entries = 2 * len(self._images) + _SPARE_ENTRIES
 
     def _drop(self, key: int) -> Image:
         data, image = self._images.pop(key)

@@ -226,3 +226,13 @@ def test_a_picture_above_the_limit_is_decoded_and_not_held():
     held = _Decoded(1000)
     held.put(b"large", Image.new("RGB", (100, 100)))
     assert (held.get(b"large"), held.size) == (None, 0)
+
+
+def test_the_image_of_data_that_nobody_holds_is_not_kept():
+    held, live = _Decoded(10**9), [os.urandom(100) for _ in range(20)]
+    for data in live:
+        held.put(data, Image.new("RGB", (10, 10)))
+    for number in range(1000):
+        held.put(b"dropped %d" % number, Image.new("RGB", (10, 10)))
+    assert all(held.get(data) for data in live)
+    assert held.size <= 50 * (10 * 10 * 4 + 100)

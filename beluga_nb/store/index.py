@@ -166,6 +166,16 @@ def row_of(name: str, written: bytes, entry: Entry | CorruptFileError) -> Row:
     )
 
 
+def _plain_row(path: str, name: str) -> Row | None:
+    """Return the row of a record file that is no link, or None where something is wrong with it."""
+    try:
+        written = read_file(path, RECORDS.largest)
+        entry = RECORDS.decode(written)
+    except (OSError, CorruptFileError):
+        return None
+    return row_of(name, written, entry) if f"{entry.key}.json" == name else None
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """The records of one folder by the names of their files, and the signatures of the files.
@@ -304,7 +314,9 @@ class Index:
                 rows[name] = known.rows[name]
             else:
                 with contextlib.suppress(FileNotFoundError):  # another kernel has just forgotten it
-                    rows[name] = self._row(place / name, outside)
+                    rows[name] = (signature and _plain_row(f"{place}{os.sep}{name}", name)) or self._row(
+                        place / name, outside
+                    )
             if signature and name in rows and rows[name].unusable is None:
                 signatures[name] = signature
         return Part(rows, signatures)
