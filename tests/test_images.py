@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from beluga_nb.compare.metrics import brightness
-from beluga_nb.images import _Decoded, decode, eight_bit, encode, flatten
+from beluga_nb.images import _DECODED, _Decoded, decode, eight_bit, encode, flatten, shared
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe
 from beluga_nb.session.session import Session
@@ -236,3 +236,11 @@ def test_the_image_of_data_that_nobody_holds_is_not_kept():
         held.put(b"dropped %d" % number, Image.new("RGB", (10, 10)))
     assert all(held.get(data) for data in live)
     assert held.size <= 50 * (10 * 10 * 4 + 100)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_the_images_of_pictures_that_are_dropped_are_not_kept(kind):
+    before = len(_DECODED._images)
+    for number in range(200):
+        shared(encode(Image.new("RGB", (8, 8), (number, 0, 0)), kind))
+    assert len(_DECODED._images) <= 2 * before + 10
