@@ -51,7 +51,6 @@ OWN_DISPLAY = ("compare", "show")
 # Where a library may be imported; what is not named here may be imported nowhere.
 LIBRARIES = {
     "httpx": {"api/transport.py"},
-    "httpcore": {"api/network.py"},  # httpx's own connections
     # In the package's root for type checkers only; what stands in a cell is kept up to date, as a saved
     # notebook shows it.
     "IPython": {"magics/", "__init__.py", "widgets/panel.py", "show/booth.py"},

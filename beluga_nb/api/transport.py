@@ -171,8 +171,6 @@ class Transport:
         if self.app:
             # An error in the app is its own to answer, with status 500, as over a network.
             return httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        from beluga_nb.api.network import Network  # Lazy import: the app in this process needs none.
-
         proxy = None if outgoing.ip else proxy_of(outgoing.url)
         trusted = _nothing_trusted()
         if "https" in {urlsplit(outgoing.url).scheme, urlsplit(proxy or "").scheme}:
@@ -180,9 +178,7 @@ class Transport:
             certificates = os.getenv("SSL_CERT_FILE"), os.getenv("SSL_CERT_DIR")
             trusted = await asyncio.to_thread(_trusted_certificates, *certificates)
         limits = httpx.Limits(max_keepalive_connections=0)
-        transport = httpx.AsyncHTTPTransport(verify=trusted, trust_env=False, limits=limits, proxy=proxy)
-        transport._pool._network_backend = Network()  # httpx has no argument for it.
-        return transport
+        return httpx.AsyncHTTPTransport(verify=trusted, trust_env=False, limits=limits, proxy=proxy)
 
     def _ended(
         self, error: Exception | asyncio.CancelledError, departure: _Departure, deadline: float

@@ -20,11 +20,11 @@ import httpx
 import pytest
 from conftest import everything_said
 from faulty import Faulty, b64, http, images
+from httpcore._backends.anyio import AnyIOBackend, AnyIOStream
 
 from beluga_nb.api import transport
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
-from beluga_nb.api.network import Network, Stream
 from beluga_nb.config.keys import Secret
 from beluga_nb.engines.retrying import Policy, Retrying
 from beluga_nb.errors import APIConnectionError, EngineError
@@ -96,7 +96,7 @@ def test_there_are_very_many_classes():
 def test_what_fails_before_the_request_has_left_was_not_sent_and_after_that_nobody_knows(kind, picture):
     for name, at in MOMENTS:
         with Faulty(answered_slowly(picture)) as server, pytest.MonkeyPatch.context() as patched:
-            Failing(patched, Network if name == "connect_tcp" else Stream, name, kind, at)
+            Failing(patched, AnyIOBackend if name == "connect_tcp" else AnyIOStream, name, kind, at)
             found = outcome_of(server.url)
         if name == "connect_tcp":
             # It was not sent, so it may be sent again, where another try may fare better.
@@ -135,7 +135,7 @@ def answered_slowly(data):
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize(("owner", "name"), [(Network, "connect_tcp"), (Stream, "read")])
+@pytest.mark.parametrize(("owner", "name"), [(AnyIOBackend, "connect_tcp"), (AnyIOStream, "read")])
 def test_an_interrupt_passes_and_takes_no_frame_with_the_key_along(kind, owner, name, monkeypatch):
     Failing(monkeypatch, owner, name, kind)
     with Faulty(images()) as server, pytest.raises(kind) as caught:
@@ -145,7 +145,7 @@ def test_an_interrupt_passes_and_takes_no_frame_with_the_key_along(kind, owner, 
 
 @pytest.mark.parametrize(("name", "billed"), [("connect_tcp", False), ("read", True)])
 def test_a_call_that_is_cancelled_says_whether_it_had_left(name, billed, monkeypatch):
-    owner = Network if name == "connect_tcp" else Stream
+    owner = AnyIOBackend if name == "connect_tcp" else AnyIOStream
     Failing(monkeypatch, owner, name, asyncio.CancelledError)
     with Faulty(images()) as server, pytest.raises(asyncio.CancelledError) as caught:
         outcome_of(server.url)
