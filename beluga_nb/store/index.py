@@ -166,16 +166,6 @@ def row_of(name: str, written: bytes, entry: Entry | CorruptFileError) -> Row:
     )
 
 
-def _plain_row(path: str, name: str) -> Row | None:
-    """Return the row of a record file that is no link, or None where something is wrong with it."""
-    try:
-        written = read_file(path, RECORDS.largest)
-        entry = RECORDS.decode(written)
-    except (OSError, CorruptFileError):
-        return None
-    return row_of(name, written, entry) if f"{entry.key}.json" == name else None
-
-
 @dataclass(frozen=True, eq=False)
 class Part:
     """The records of one folder by the names of their files, and the signatures of the files.
@@ -314,9 +304,7 @@ class Index:
                 rows[name] = known.rows[name]
             else:
                 with contextlib.suppress(FileNotFoundError):  # another kernel has just forgotten it
-                    rows[name] = (signature and _plain_row(f"{place}{os.sep}{name}", name)) or self._row(
-                        place / name, outside
-                    )
+                    rows[name] = self._row(place / name, outside)
             if signature and name in rows and rows[name].unusable is None:
                 signatures[name] = signature
         return Part(rows, signatures)
@@ -387,7 +375,11 @@ def _records_in(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
     """Yield the record files in a folder; none where it is not there."""
     with contextlib.ExitStack() as stack:
         try:
-            entries: Iterable[os.DirEntry[str]] = stack.enter_context(os.scandir(folder))
+            place: Path | int = folder
+            if os.scandir in os.supports_fd:  # Then the state of a file is found without its whole path.
+                place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                stack.callback(os.close, place)
+            entries: Iterable[os.DirEntry[str]] = stack.enter_context(os.scandir(place))
         except _NOT_THERE:
             entries = ()
         yield (each for each in entries if each.name.endswith(".json"))
