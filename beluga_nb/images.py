@@ -161,7 +161,7 @@ def _decoded(data: bytes) -> Image:
         image.load()
     except Exception as error:  # Pillow raises at least six classes for damaged data
         raise _bad_image(data, error) from None
-    return image
+    return _plain(image, image.im)  # An image of a file format may hold its file, and so the data.
 
 
 def _opened(data: bytes) -> Image:
