@@ -23,9 +23,9 @@ def spread(median, ratio=1.0):
 
 
 def line(median, **more):
-    return Line(
-        **{"row": "one", "subject": "beluga_nb", "size": 1, "measures": {"seconds": spread(median)}} | more
-    )
+    """What one subject of a row gave."""
+    fields = {"row": "one", "subject": "beluga_nb", "size": 1, "rounds": 3}
+    return Line(**fields | {"measures": {"seconds": spread(median)}} | more)
 
 
 @pytest.mark.posix
@@ -109,20 +109,27 @@ def test_a_subject_that_needs_what_is_not_there_is_missing():
 
 
 def test_lines_survive_json():
-    one = line(0.5, problem="", rounds=3)
+    one = line(0.5, problem="none")
 
     assert from_json(json.loads(json.dumps(to_json(one)))) == one
 
 
 def test_only_what_changed_beyond_the_spread_is_reported():
     old = [line(0.100), line(0.100, subject="floor"), line(0.1, subject="gone")]
-    new = [line(0.050), line(0.101, subject="floor"), line(0.1, subject="peer")]
+    new = [line(0.090), line(0.101, subject="floor"), line(0.1, subject="peer")]
 
     assert list(changes(old, new)) == [
-        "one: beluga_nb: seconds 100 ms → 50 ms (0.50 times, 1.00 → 1.00 × first)",
+        "one: beluga_nb: seconds 100 ms → 90 ms (0.90 times, 1.00 → 1.00 × first)",
         "one: peer: new",
         "one: gone, 1: not measured",
     ]
+
+
+def test_of_a_single_round_only_a_large_change_is_reported():
+    once = [line(median, rounds=1) for median in (0.100, 0.115, 0.130)]
+
+    assert list(changes(once[:1], once[1:2])) == []
+    assert len(list(changes(once[:1], once[2:]))) == 1
 
 
 def test_two_results_are_compared_without_a_measurement(tmp_path, capsys):
