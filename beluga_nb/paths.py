@@ -65,30 +65,44 @@ def absolute_path(path: Path) -> Path:
 
 def open_file(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o666) -> FileIO:
     """Open a plain file; raise `OSError` where it is something else, or no file can have that name."""
+    descriptor, _ = _opened(path, flags, mode)
     try:
-        descriptor = os.open(path, flags | _AT_ONCE, mode)
-    except ValueError:  # a NUL, or half a surrogate pair
-        raise NotPlainFileError(errno.EINVAL, "no file can have that name") from None
-    try:
-        found = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(found):
-            raise NotPlainFileError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(found):
-            raise NotPlainFileError(errno.EINVAL, "it is not a regular file")
         return FileIO(descriptor, "rb" if flags == os.O_RDONLY else "r+b")
     except BaseException:
         os.close(descriptor)
         raise
 
 
+def _opened(path: Path | str, flags: int, mode: int = 0o666) -> tuple[int, int]:
+    """Return the descriptor of a plain file and its size; raise as `open_file`."""
+    try:
+        descriptor = os.open(path, flags | _AT_ONCE, mode)
+    except ValueError:  # a NUL, or half a surrogate pair
+        raise NotPlainFileError(errno.EINVAL, "no file can have that name") from None
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise NotPlainFileError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(found.st_mode):
+            raise NotPlainFileError(errno.EINVAL, "it is not a regular file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, found.st_size
+
+
 def read_file(path: Path | str, most: int) -> bytes:
     """Return a whole file; raise `OSError` where it is no plain one, or has more than `most` bytes."""
-    with open_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        data = file.read(size + 1) or b"" if size <= most else b""
+    descriptor, size = _opened(path, os.O_RDONLY)
+    try:
+        data = os.read(descriptor, size + 1) if size <= most else b""
         # Its size is unknown (it grows, or claims to be empty), so each piece is as long as all before.
-        while size != len(data) and size <= most >= len(data) and (more := file.read(max(_PIECE, len(data)))):
+        while size != len(data) and size <= most >= len(data):
+            if not (more := os.read(descriptor, max(_PIECE, len(data)))):
+                break
             data += more
+    finally:
+        os.close(descriptor)
     if max(size, len(data)) > most:
         raise NotPlainFileError(errno.EFBIG, f"it has more than {most:,} bytes")
     return data

@@ -19,7 +19,6 @@ from PIL import Image
 from stores import notebook, record
 
 import beluga_nb.store.votes as votes
-from beluga_nb.config.settings import Settings
 from beluga_nb.engines.claimed import waiting_message
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.recovering import Recovering
@@ -355,7 +354,7 @@ def test_a_damaged_picture_is_reported_by_every_reader(kind, tmp_path):
     heads = (data[:at] + bytes([value]) + data[at + 1 :] for at in range(60) for value in (0, 1, 127, 255))
     for damaged in itertools.chain(byte_damages(data, 200), heads):
         path.write_bytes(damaged)
-        result = reported(lambda: opened(path, Settings()))
+        result = reported(lambda: opened(path))
         if isinstance(result, Result):
             reported(bundle, result)
             reported(cell_of, result)
@@ -409,9 +408,9 @@ def test_a_packet_that_is_no_xmp_is_reported(kind, inside, tmp_path):
     found = container.find(data)
     path = tmp_path / "fox"
     path.write_bytes(container.put(data, found.replace(packet, inside.encode() + packet)))
-    reported(lambda: opened(path, Settings()))
+    reported(lambda: opened(path))
     (tmp_path / "fox.xmp").write_text(inside)
-    reported(lambda: opened(path, Settings()))
+    reported(lambda: opened(path))
 
 
 # --- tables, and the terminal
@@ -456,4 +455,4 @@ def test_a_huge_picture_is_not_decoded_and_is_reported(tmp_path):
     Image.new("1", (20_000, 3_000)).save(buffer, "PNG")
     path = tmp_path / "huge.png"
     path.write_bytes(embed(buffer.getvalue(), "image/png", RECIPE.properties("0" * 64)))
-    assert isinstance(reported(lambda: bundle(opened(path, Settings()))), BelugaError)
+    assert isinstance(reported(lambda: bundle(opened(path))), BelugaError)

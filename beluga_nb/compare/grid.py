@@ -152,6 +152,17 @@ class Grid(Evaluable):
         waiting = calls.get(cell.request.slice(0))
         return NOT_SENT if waiting is None else WAITING if waiting else UNKNOWN
 
+    def arrivals(self) -> Callable[[], str]:
+        """Return a function that gives, as HTML, the cells that have arrived since it was called last."""
+        from beluga_nb.show.grid import Arrivals
+
+        return Arrivals(self, self._runner.workspace()).html
+
+    @property
+    def arrived(self) -> Sequence[Cell]:
+        """The cells that have an outcome, in the order in which the first came for each."""
+        return list(self._outcomes)
+
     @property
     def samples(self) -> Sequence[Sample]:
         """Every picture that arrived, with the labels of its cell; each is read when it is looked at."""

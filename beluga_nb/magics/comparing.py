@@ -38,7 +38,7 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
     pen = None if was_printed() else pen_for(shell, inspect.currentframe())
     try:
         tally = Tally()
-        line = Progress(pen, tally, label="grid", wanted=plan.images, html=lambda: _html(grid))
+        line = Progress(pen, tally, label="grid", wanted=plan.images, html=grid.arrivals())
         with stopped_in_two_lines(default, tally, mode=call.run.get("mode")), drawn(line) as beat:
             grid.submit(tally=tally, **call.run).result(beat)
     except BaseException:
@@ -46,10 +46,6 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
             display(grid)
         raise
     return silent(grid) if call.quiet else shown(grid)
-
-
-def _html(grid: Grid) -> str:
-    return grid._repr_mimebundle_(include={"text/html"})["text/html"]
 
 
 def _grid(call: Comparison, values: Mapping[str, object]) -> Grid:

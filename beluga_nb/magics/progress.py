@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
-from IPython.display import DisplayHandle, clear_output
+from IPython.display import DisplayHandle, clear_output, display
 
 from beluga_nb.console import BEFORE_OUTPUT
 from beluga_nb.engines.call import Tally
 from beluga_nb.magics.value_use import caller
-from beluga_nb.show.markup import outside
 from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
@@ -28,12 +27,15 @@ if TYPE_CHECKING:
 PATIENCE = 0.5
 """Seconds before progress is shown; most replays are done by then."""
 
+INTERVAL = 0.5
+"""The least number of seconds between two drawings, each of which sends two messages at most."""
+
 SLOWLY = 10
 """Pauses between drawings of a grid last this many times as long as a drawing takes."""
 
 
 class Pen(Protocol):
-    """Draws a line of progress over the one before, and erases it."""
+    """Draws a line of progress over the one before, adds HTML below it, and erases all of it."""
 
     def draw(self, text: str, html: str = "") -> None: ...
     def erase(self) -> None: ...
@@ -46,15 +48,15 @@ class InCell:
         self._handle: DisplayHandle | None = None
 
     def draw(self, text: str, html: str = "") -> None:
-        """Show the text, and below it the grid as it stands."""
+        """Show the text over the one before, and the HTML below all that was shown before."""
         bundle = {"text/plain": text}
-        if html:
-            bundle["text/html"] = f"<div>{outside(text)}</div>{html}"
         if self._handle is None:
             self._handle = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython's own
             self._handle.display(bundle, raw=True)  # type: ignore[no-untyped-call]
         else:
             self._handle.update(bundle, raw=True)  # type: ignore[no-untyped-call]
+        if html:  # An output of its own: what was sent before is not sent again.
+            display(bundle | {"text/html": html}, raw=True)  # type: ignore[no-untyped-call]
 
     def erase(self) -> None:
         """Leave no output."""
@@ -77,7 +79,7 @@ class Progress:
     """Decides what is drawn at a heartbeat, and when.
 
     The line begins with `label`, or else the model. For a grid, `wanted` is the number of its pictures, which
-    gives the time left, and `html` returns the grid as it stands.
+    gives the time left, and `html` returns what has arrived since it was called last.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class Progress:
         self._drawn = ""
         self._wanted = wanted
         self._html = html
-        self._next = 0.0  # When a grid may be drawn again, on that clock.
+        self._next = 0.0  # When it may be drawn again, on that clock.
 
     def beat(self) -> None:
         """Draw the line again if it has changed; draw nothing if all comes from the store."""
@@ -113,7 +115,7 @@ class Progress:
         if text != self._drawn and began >= self._next:
             self._drawn = text
             self._pen.draw(text, self._html())
-            self._next = began + SLOWLY * (self._clock() - began)
+            self._next = began + max(INTERVAL, SLOWLY * (self._clock() - began))
 
     def _left(self, asked: int, elapsed: float) -> str:
         arrived = self._tally.arrived

@@ -220,11 +220,12 @@ class Session:
         Its bytes are the ones that came from the service, unless the file was changed or converted.
         Raises `MetadataError` for a file that holds no recipe, or whose model is an alias here.
         """
-        from beluga_nb.show.recipe import opened  # Lazy import: few cells read files.
+        from beluga_nb.show.recipe import check_model, opened  # Lazy import: few cells read files.
 
-        settings = self.resources.settings()
+        settings, result = self.resources.settings(), opened(path_of(path))
+        check_model(result, settings)
         view = partial(bundle, embed=settings.embed)
-        return replace(opened(path_of(path), settings), renderer=view, regenerate=self.generate)
+        return replace(result, renderer=view, regenerate=self.generate)
 
     def last(self) -> Result:
         """Return the newest result: this session's, or else the newest that the store has.

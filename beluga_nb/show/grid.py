@@ -17,7 +17,7 @@ from beluga_nb.images import decode
 from beluga_nb.paths import not_written, write_file
 from beluga_nb.redaction import redact
 from beluga_nb.result import Bundle, MissingPicture, Preview
-from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, grid_bundle
+from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, arrivals_html, grid_bundle
 from beluga_nb.show.markup import alt, data_uri
 from beluga_nb.show.preview import EDGE
 from beluga_nb.show.stored import StoreView
@@ -49,6 +49,22 @@ def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
     light = view.embed in {"preview", "original"} and sources.count <= MOST_SHOWN
     sheet = _small_sheet(grid, table, view) if with_sheet and light else None
     return grid_bundle(table, more=sources.more, sheet=sheet)
+
+
+class Arrivals:
+    """The first cells that arrive in a grid that is running, as HTML: each of them once."""
+
+    def __init__(self, grid: Grid, workspace: Workspace) -> None:
+        self._grid = grid
+        self._shown = 0
+        self._sources = _Sources(_view(workspace, writing=False))
+
+    def html(self) -> str:
+        """Return the cells that have arrived since the last call."""
+        cells = self._grid.arrived[self._shown : MOST_SHOWN]
+        self._shown += len(cells)
+        squares = {cell.key: _square(self._grid.outcome(cell), self._sources) for cell in cells}
+        return redact(arrivals_html(squares)) if squares else ""
 
 
 def frame_of(grid: Grid) -> DataFrame:
@@ -108,12 +124,8 @@ def table_of(
     """Return the table of a grid; `source` gives the address of each picture."""
     states = grid.states(workspace)
     squares = {
-        _place(grid.study, cell): Square(
-            tuple(
-                Figure(ref, source(ref), partial(_image, ref, edge)) for ref in grid.outcome(cell).pictures
-            ),
-            note=_NOTES.get(states[cell], ""),
-            error=grid.outcome(cell).error,
+        _place(grid.study, cell): _square(
+            grid.outcome(cell), source, note=_NOTES.get(states[cell], ""), edge=edge
         )
         for cell in grid.cells
     }
@@ -126,6 +138,13 @@ def table_of(
         ),
         squares=squares,
     )
+
+
+def _square(
+    outcome: Outcome, source: Callable[[PictureRef], str], *, note: str = "", edge: int = EDGE
+) -> Square:
+    figures = (Figure(ref, source(ref), partial(_image, ref, edge)) for ref in outcome.pictures)
+    return Square(tuple(figures), note=note, error=outcome.error)
 
 
 class _Sources:

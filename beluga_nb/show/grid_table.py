@@ -34,6 +34,7 @@ _TOP = f"{_LABEL};{_BACKGROUND};position:sticky;top:0;z-index:2;padding-left:6px
 _LEFT = f"{_LABEL};{_BACKGROUND};position:sticky;left:0;z-index:1;min-width:72px;max-width:200px"
 _CELL = f"text-align:left;vertical-align:top;padding:6px;border-top:{_RULE};white-space:normal"
 _NOTE = "max-width:240px;overflow-wrap:anywhere;font-size:90%;opacity:.85"
+_ARRIVED = "display:inline-block;vertical-align:top;max-width:240px;overflow-wrap:anywhere;padding:6px"
 _SMALL = "font-size:80%;opacity:.7;padding-top:2px"
 
 
@@ -143,6 +144,14 @@ def grid_html(table: Table, *, more: str = "") -> str:
         caption=outside(table.caption),
         parts="".join(map(_part_html, table.parts)),
         more=f"<p>{outside(more)}</p>" if more else "",
+    )
+
+
+def arrivals_html(squares: Mapping[tuple[str, ...], Square]) -> str:
+    """Return some cells side by side, each below its labels."""
+    return "".join(
+        f'<div style="{_ARRIVED}"><b>{outside(" · ".join(labels))}</b>{_square_html(square)}</div>'
+        for labels, square in squares.items()
     )
 
 

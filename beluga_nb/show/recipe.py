@@ -14,11 +14,10 @@ from beluga_nb.result import Picture, Recipe, Result
 from beluga_nb.text import sanitize
 
 
-def opened(path: Path, settings: Settings) -> Result:
+def opened(path: Path) -> Result:
     """Return the picture of a file as a result, with the service's exact bytes if the file still has them.
 
-    Raises `MetadataError` for a missing file, a file that is no picture, one without a recipe, and one whose
-    model is an alias in the settings.
+    Raises `MetadataError` for a missing file, a file that is no picture, and one without a recipe.
     """
     saved = files.read(path)
     recipes = [Recipe.from_json(text) for text in saved.recipes]
@@ -26,16 +25,16 @@ def opened(path: Path, settings: Settings) -> Result:
     # A program that edited the picture keeps the recipe, whose hash then differs.
     own = [recipe for recipe, original in recipes if original == sha256]
     recipe, data = (own[0], saved.bare) if own else (recipes[0][0], saved.data)
-    _check_model(recipe, settings)
     result = Result(recipe.request, (Picture(data, saved.media_type, recipe),))
     return result if _has_true_template(recipe) else result.from_template(None, {})
 
 
-def _check_model(recipe: Recipe, settings: Settings) -> None:
-    asked = {"n": 1} | recipe.arguments
+def check_model(result: Result, settings: Settings) -> None:
+    """Raise `MetadataError` where the model of a result is an alias in the settings."""
+    asked = {"n": 1} | result.recipe.arguments
     # Asked for again, it would be what the alias stands for, which the file does not contain.
     if resolved(asked, settings) != asked:
-        model = sanitize(recipe.request.model, 80)
+        model = sanitize(result.request.model, 80)
         raise MetadataError(
             f"The recipe asks for the model '{model}', which stands for another request here.",
             "Rename that alias. PIL.Image.open() opens the picture itself.",

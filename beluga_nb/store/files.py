@@ -245,10 +245,10 @@ def is_inside(path: Path, root: Path) -> bool:
 
 def _has_link(path: Path, root: Path) -> bool:
     """Whether there may be a link below `root`: without one, the path need not be resolved, which is slow."""
-    place, rest = os.fspath(root), os.fspath(path).removeprefix(os.fspath(root))
-    names = rest.split(os.sep)[1:]
+    place, whole = os.fspath(root), os.fspath(path)
+    names = whole.removeprefix(place).split(os.sep)[1:]
     # A junction of Windows leads elsewhere and is no link.
-    if os.name == "nt" or not f"{rest}{os.sep}".startswith(os.sep) or ".." in names:
+    if os.name == "nt" or not f"{whole}{os.sep}".startswith(f"{place}{os.sep}") or ".." in names:
         return True
     return any(os.path.islink(place := f"{place}{os.sep}{name}") for name in names)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,8 +86,10 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
     """Return what is wrong with a store, and with what notebooks show of it."""
     rows, values, corrupt = _scan(store)
     sheets = [each.value for each in values if isinstance(each.value, Sheet)]
-    blobs = {blob for row in rows for blob in row.blobs}
-    blobs |= {blob for each in values for blob in each.collection.blobs(each.value)}
+    # Not as `Blob`, of which each would be checked again.
+    blobs = {(row.image, row.image_type) for row in rows if row.image}
+    blobs |= {(row.preview, row.preview_type) for row in rows if row.preview}
+    blobs |= {(blob.sha256, blob.media_type) for each in values for blob in each.collection.blobs(each.value)}
     shown, unread = _shown(notebooks)
     return Report(
         checked=_checked(store, rows, notebooks),
@@ -138,11 +140,13 @@ def _problem(store: Store, found: Found[Any]) -> str:
     return f"{_place(store, found.path)}{line}: {found.value.reason}"
 
 
-def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
-    ordered = sorted(blobs, key=lambda blob: (blob.sha256, blob.media_type))
+def _damaged(store: Store, blobs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    by_folder: dict[str, list[tuple[str, str]]] = {}
+    for named in blobs:
+        by_folder.setdefault(named[0][:2], []).append(named)
     # By folder, which is listed once: a `stat` for each blob takes longer.
-    for _, some in groupby(ordered, key=lambda blob: blob.sha256[:2]):
-        for blob in _not_whole(store, list(some)):
+    for _, some in sorted(by_folder.items()):
+        for blob in starmap(Blob, sorted(_not_whole(store, some))):
             place = _place(store, store.blob_path(blob))
             try:
                 store.blob(blob)
@@ -152,14 +156,15 @@ def _damaged(store: Store, blobs: Iterable[Blob]) -> Iterator[str]:
                 yield f"{place}: {error.message.partition(': ')[2]}"
 
 
-def _not_whole(store: Store, blobs: Sequence[Blob]) -> Iterator[Blob]:
+def _not_whole(store: Store, blobs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Yield the blobs of one folder that are not plain files with the right bytes; all are hashed again."""
-    folder = store.blob_path(blobs[0]).parent
+    folder = store.blob_path(Blob(*blobs[0])).parent
+    place = f"{folder}{os.sep}"
     there = set() if store.outside(folder) else set(files.names(folder, links=False))
-    for blob in blobs:
-        name = blob.sha256 + SUFFIXES[blob.media_type]
-        if name not in there or not files.has_hash(f"{folder}{os.sep}{name}", blob.sha256):
-            yield blob
+    for sha256, media_type in blobs:
+        name = sha256 + SUFFIXES[media_type]
+        if name not in there or not files.has_hash(f"{place}{name}", sha256):
+            yield sha256, media_type
 
 
 def _shown(notebooks: Iterable[Path]) -> tuple[dict[Path, Notebook], list[str]]:
@@ -215,9 +220,11 @@ def _unused(store: Store, shown: Mapping[Path, Notebook]) -> Iterator[Run]:
             yield replace(run, rows=rest)
 
 
-def _unnamed_blobs(store: Store, blobs: Iterable[Blob], corrupt: Iterable[Found[Any]]) -> list[Path]:
+def _unnamed_blobs(
+    store: Store, blobs: Iterable[tuple[str, str]], corrupt: Iterable[Found[Any]]
+) -> list[Path]:
     """Return the blobs that no file names, not even one that cannot be used, such as of a newer format."""
-    named = {blob.sha256 for blob in blobs} | named_in(store, [found.path for found in corrupt])
+    named = {sha256 for sha256, _ in blobs} | named_in(store, [found.path for found in corrupt])
     return blob_paths(store, lambda name: name[:HASH_LENGTH] not in named)
 
 

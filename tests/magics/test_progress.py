@@ -4,12 +4,15 @@ import re
 import time
 
 import pytest
+from conftest import drawing
 from kernels import PATIENCE, Kernel
 from needed import NESTED, needed
 from test_manners import FRONT_ENDS, in_a_terminal
 
 from beluga_nb.engines.call import Tally
 from beluga_nb.magics.progress import Progress
+from beluga_nb.session.session import Session
+from beluga_nb.show.grid import MOST_SHOWN
 
 PROGRESS = re.compile(r"[\w.-]+: \d+ of \d+ pictures?, \d+ s(, about \d+ s left)?")
 LINE = "progress"
@@ -64,6 +67,39 @@ def test_a_grid_is_drawn_as_it_fills_and_its_line_says_how_long_it_may_take():
         "grid: 8 of 8 pictures, 9 s <8>",
         "",
     ]
+
+
+def test_a_line_that_changes_all_the_time_is_drawn_twice_a_second_at_most():
+    now, paper, tally = [0.0], Paper(), Tally(asked=9_999)
+    line = Progress(paper, tally, label="grid", clock=lambda: now[0], wanted=9_999)
+    for tick in range(1000):
+        now[0], tally.arrived = tick / 100, tick
+        line.beat()
+    assert 15 <= len(paper.drawn) <= 20
+
+
+@pytest.mark.parametrize("cells", [10, 100, 1000])
+def test_each_cell_of_a_running_grid_is_sent_once_and_what_is_sent_does_not_grow_with_the_grid(
+    cells, tmp_path
+):
+    session = Session(engine=drawing, environ={}, folder=tmp_path, mode="off")
+    grid = session.grid("a {{animal}}", animal=[f"fox{number}." for number in range(cells)])
+    grid.submit(assume_yes=True).result()
+    outcomes, grid._outcomes = grid._outcomes, {}
+
+    now, paper, tally = [0.0], Paper(), Tally(asked=cells)
+    line = Progress(paper, tally, label="grid", clock=lambda: now[0], wanted=cells, html=grid.arrivals())
+    for number, (cell, outcome) in enumerate(outcomes.items()):
+        now[0], tally.arrived = 1 + number / 20, number + 1
+        grid._outcomes[cell] = outcome
+        line.beat()
+    sent = "".join(paper.drawn)
+    assert len(paper.drawn) <= 1 + 2 * now[0]
+    shown = min(cells, MOST_SHOWN)
+    assert all(sent.count(f"<b>fox{number}.</b>") <= 1 for number in range(cells))
+    assert shown - 10 <= sent.count("<img") <= shown
+    # Ten cells arrive between two drawings.
+    assert max(map(len, paper.drawn)) < 10 * 6_000
 
 
 def test_nothing_is_drawn_for_what_nobody_is_asked_for():

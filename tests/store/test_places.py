@@ -7,6 +7,7 @@ for an ordinary user the folder's mode is enough, and a limit on the size of fil
 import os
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from beluga_nb.engines.replayed import Replayed
 from beluga_nb.errors import StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import Preview
-from beluga_nb.store import pending
+from beluga_nb.store import files, pending
 from beluga_nb.store.records import Store
 
 pytestmark = pytest.mark.posix  # a disk, a user and links of its own
@@ -345,3 +346,28 @@ def test_a_store_that_is_itself_a_link_is_a_store(store, tmp_path):
     ask(auto(drawing, store, messages), FOX)
     assert messages == []
     assert store.read(FOX, provider="wire").data == drawn(FOX, 0)
+
+
+def test_whatever_links_stand_on_the_way_a_path_is_inside_where_it_leads(tmp_path):
+    store = tmp_path / "store"
+    (store / "a" / "b").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "linked").symlink_to("store")
+    links = {
+        "out": "../other",
+        "in": "a",
+        "a/up": "..",
+        "a/b/dead": "/nowhere",
+        "loop": "loop",
+        "self": store,
+    }
+    for name, target in links.items():
+        (store / name).symlink_to(target)
+    names = ["a", "b", "out", "in", "up", "dead", "loop", "self", "gone", "..", "x" * 300]
+    for root, count in product([store, tmp_path / "linked", store / "a", store / "out"], range(4)):
+        for way in product(names, repeat=count):
+            path = Path(root, *way)
+            leads = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+            assert files.is_inside(path, root) == leads, path
+    for path in (tmp_path / "other", tmp_path / "storehouse" / "a", Path("/nowhere"), Path("store", "a")):
+        assert not files.is_inside(path, store), path
