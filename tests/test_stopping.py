@@ -13,7 +13,9 @@ import pytest
 from conftest import KEY, deaf, drawn, on_a_port
 from kernels import Kernel
 
+from beluga_nb.magics.stopped import Stopped, stopped_in_two_lines
 from beluga_nb.request import Request
+from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
@@ -317,3 +319,15 @@ def test_r48_reloading_while_a_call_is_on_its_way_ends_nothing(kernel, service):
     assert kernel.run("print(job.done()); job.cancel()").stdout == "False\n"
     assert service.left.wait(SOON)
     goes_on(kernel, service)
+
+
+@pytest.mark.parametrize("mode", [None, "auto", "refresh", "replay", "off"])
+def test_a_stop_before_anything_was_counted_does_not_claim_that_nothing_was_requested(tmp_path, mode):
+    # It may come between the start of a call and the wait for it: then the call goes on.
+    with (
+        pytest.raises(Stopped) as stopped,
+        stopped_in_two_lines(Session(environ={}, folder=tmp_path), mode=mode),
+    ):
+        raise KeyboardInterrupt
+    assert "requested." not in stopped.value.lines[0]
+    assert ("nothing is kept" in stopped.value.lines[0]) is (mode == "off")

@@ -61,7 +61,7 @@ def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, objec
         return None
     try:
         tally = Tally()
-        stops = stopped_in_two_lines(default, tally, mode=call.options.get("mode"))
+        stops = stopped_in_two_lines(default, mode=call.options.get("mode"))
         with stops, progress(shell, inspect.currentframe(), tally) as beat:
             result = default.submit(call.prompt, values=values, tally=tally, **call.options).result(beat)
     except IncompleteError as error:

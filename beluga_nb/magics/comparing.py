@@ -39,7 +39,7 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
     try:
         tally = Tally()
         line = Progress(pen, tally, label="grid", wanted=plan.images, html=grid.arrivals())
-        with stopped_in_two_lines(default, tally, mode=call.run.get("mode")), drawn(line) as beat:
+        with stopped_in_two_lines(default, mode=call.run.get("mode")), drawn(line) as beat:
             grid.submit(tally=tally, **call.run).result(beat)
     except BaseException:
         if not call.quiet and len(grid.samples):

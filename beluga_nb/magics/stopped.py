@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import beluga_nb.session.status as status
-from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
 from beluga_nb.redaction import redact
 from beluga_nb.session.session import Session
@@ -24,7 +23,7 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def stopped_in_two_lines(session: Session, tally: Tally, *, mode: str | None) -> Iterator[None]:
+def stopped_in_two_lines(session: Session, *, mode: str | None) -> Iterator[None]:
     """Tell what a Stop in the block leaves behind, in place of the traceback."""
     try:
         yield
@@ -34,10 +33,11 @@ def stopped_in_two_lines(session: Session, tally: Tally, *, mode: str | None) ->
             settings = session.settings(mode=mode)
             kept = settings.mode != "off"
             unfinished = status.unfinished(session.resources, settings) if kept else ""
-        raise Stopped(_lines(tally, kept=kept, unfinished=unfinished)) from None
+        raise Stopped(_lines(kept=kept, unfinished=unfinished)) from None
 
 
-def _lines(tally: Tally, *, kept: bool, unfinished: str) -> list[str]:
+def _lines(*, kept: bool, unfinished: str) -> list[str]:
+    # Whether anything was requested is not known here: a call may have begun at the moment of the Stop.
     first = "what has arrived is kept" if kept else "nothing is kept in mode off"
     again = (
         "Run the cell again: only what is missing is requested."
@@ -45,6 +45,6 @@ def _lines(tally: Tally, *, kept: bool, unfinished: str) -> list[str]:
         else "A service may charge for what it had begun. Run the cell again to request it anew."
     )
     return [
-        f"KeyboardInterrupt: stopped; {first if tally.asked else 'nothing had been requested'}.",
+        f"KeyboardInterrupt: stopped; {first}.",
         f"Unfinished: {unfinished}. {again}" if unfinished else again,
     ]
