@@ -77,7 +77,13 @@ def everything_said(failed):
         if id(thing) in seen or len(seen) > 5000:
             continue
         seen.add(id(thing))
-        texts.append(repr(thing))  # some hold 64 MiB, which are not to be copied at each step
+        # Some hold 64 MiB, whose repr takes seconds; what containers hold is looked at by itself.
+        if isinstance(thing, bytes | bytearray):
+            texts.append(thing.decode("latin-1"))
+        elif isinstance(thing, str):
+            texts.append(thing)
+        elif not isinstance(thing, dict | list | tuple | set):
+            texts.append(repr(thing))
         if isinstance(thing, BaseException):
             todo += [thing.args, vars(thing), thing.__cause__, thing.__context__]
         elif isinstance(thing, dict):
