@@ -51,16 +51,6 @@ def decode(data: bytes) -> Image:
     return _plain(image, image.im.copy())
 
 
-def checked(data: bytes) -> Image:
-    """Return `data` as `shared` does, until the first who decodes it gets that image as their own.
-
-    So a picture is decoded once for its check, its preview, and the first who opens it, and never copied.
-    """
-    image = shared(data)
-    _DECODED.offer(data)
-    return image
-
-
 def shared(data: bytes) -> Image:
     """Return `data` as `decode` does, as an image that others read too: it must not be changed.
 
@@ -70,6 +60,14 @@ def shared(data: bytes) -> Image:
         image = _with_or_without_text(_decoded, data)
         _DECODED.put(data, image)
     return image
+
+
+def release(data: bytes, image: Image) -> None:
+    """Give up an image from `shared`: the first who decodes `data` gets it, unless others read it too.
+
+    So a picture is decoded once for its check, its preview, and the first who opens it, and never copied.
+    """
+    _DECODED.offer(data, image)
 
 
 def _plain(image: Image, pixels: ImagingCore) -> Image:
@@ -82,19 +80,22 @@ def _plain(image: Image, pixels: ImagingCore) -> Image:
 class _Decoded:
     """The images that were decoded last, of `most` bytes in all, each by the object that holds its data.
 
-    One that is on offer goes to the first who takes it, and is kept no longer.
+    One that is on offer goes to the first who takes it, and is kept no longer. Only an image that a single
+    reader has had is offered: another may still read it while its taker draws on it.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.size = 0
         self._images: dict[int, tuple[bytes, Image]] = {}  # the least recently used first
+        self._unshared: set[int] = set()
         self._offered: set[int] = set()
         self._lock = ProcessLock()
 
-    def offer(self, data: bytes) -> None:
+    def offer(self, data: bytes, image: Image) -> None:
         with self._lock:
-            if id(data) in self._images:
+            entry = self._images.get(id(data))
+            if entry and entry[1] is image and id(data) in self._unshared:
                 self._offered.add(id(data))
 
     def take(self, data: bytes) -> Image | None:
@@ -107,19 +108,28 @@ class _Decoded:
             if not (entry := self._images.pop(id(data), None)):
                 return None
             self._images[id(data)] = entry
+            self._unshared.discard(id(data))
+            self._offered.discard(id(data))
             return entry[1]
+
+    def size_of(self, data: bytes) -> tuple[int, int] | None:
+        with self._lock:
+            entry = self._images.get(id(data))
+            return entry[1].size if entry else None
 
     def put(self, data: bytes, image: Image) -> None:
         with self._lock:
             if id(data) in self._images:
                 return
             self._images[id(data)] = data, image
+            self._unshared.add(id(data))
             self.size += _weight(data, image)
             while self.size > self.most:
                 self._drop(next(iter(self._images)))
 
     def _drop(self, key: int) -> Image:
         data, image = self._images.pop(key)
+        self._unshared.discard(key)
         self._offered.discard(key)
         self.size -= _weight(data, image)
         return image
@@ -137,7 +147,7 @@ _DECODED = _Decoded(MAX_DECODED)
 
 def size_of(data: bytes) -> tuple[int, int]:
     """Return width and height from a picture's header; raise `InvalidImageError` as `decode`."""
-    return (_DECODED.get(data) or _with_or_without_text(_opened, data)).size
+    return _DECODED.size_of(data) or _with_or_without_text(_opened, data).size
 
 
 def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,9 @@ import pytest
 from PIL import Image
 
 from beluga_nb.compare.metrics import brightness
-from beluga_nb.images import _Decoded, decode, eight_bit, encode, flatten
+from beluga_nb.images import _Decoded, decode, eight_bit, encode, flatten, shared, size_of
 from beluga_nb.request import Request
-from beluga_nb.result import Picture, Recipe
+from beluga_nb.result import Picture, Recipe, validate
 from beluga_nb.session.session import Session
 from beluga_nb.show.blind import blind
 from beluga_nb.show.comparison import side_by_side
@@ -200,6 +201,36 @@ def test_a_change_of_one_copy_is_in_no_other():
     first.info["title"] = "mine"
     assert decode(data).getpixel((0, 0)) == (255, 255, 255)
     assert (decode(data).info, decode(data).format) == ({}, "PNG")
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_no_reader_sees_what_another_draws(seed):
+    choose = random.Random(seed)
+    white = Image.new("RGB", (8, 8), "white")
+    data = encode(white, "PNG")
+    held = []
+
+    def go_on(depth):
+        for _ in range(choose.randrange(1, 5)):
+            match choose.choice(["check", "read", "draw", "size"]):
+                case "check" if depth < 3:
+                    validate(data, lambda image: check(image, depth))
+                case "read":
+                    held.append(shared(data))
+                case "draw":
+                    taken = decode(data)
+                    assert taken == white
+                    taken.paste("black", (0, 0, 8, 8))
+                case "size":
+                    assert size_of(data) == (8, 8)
+
+    def check(image, depth):
+        # While a preview is made, other threads go on.
+        go_on(depth + 1)
+        held.append(image.copy())
+
+    go_on(0)
+    assert all(image.tobytes() == white.tobytes() for image in held)
 
 
 @pytest.mark.parametrize("threads", [1, 8])
