@@ -475,7 +475,7 @@ def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str
             "It may have been billed; the bytes are kept as they came.",
             data=data,
         )
-    image, preview = shared(data, offered=True), None
+    image, preview = shared(data), None
     if make_preview:
         # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
         with contextlib.suppress(Exception):
