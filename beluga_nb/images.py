@@ -51,24 +51,16 @@ def decode(data: bytes) -> Image:
     return _plain(image, image.im.copy())
 
 
-def checked(data: bytes) -> Image:
-    """Return `data` as `shared` does, until the first who decodes it gets that image as their own.
-
-    So a picture is decoded once for its check, its preview, and the first who opens it, and never copied.
-    """
-    image = shared(data)
-    _DECODED.offer(data)
-    return image
-
-
-def shared(data: bytes) -> Image:
+def shared(data: bytes, *, offered: bool = False) -> Image:
     """Return `data` as `decode` does, as an image that others read too: it must not be changed.
 
-    The pictures that were decoded last are kept.
+    The pictures that were decoded last are kept. One that is `offered` is the caller's until it has checked
+    it; then the first who decodes it gets that very image. So a picture is decoded once for its check, its
+    preview, and the first who opens it, and it is not copied.
     """
-    if not (image := _DECODED.get(data)):
+    if not (image := _DECODED.share(data)):
         image = _with_or_without_text(_decoded, data)
-        _DECODED.put(data, image)
+        _DECODED.put(data, image, offered=offered)
     return image
 
 
@@ -82,7 +74,7 @@ def _plain(image: Image, pixels: ImagingCore) -> Image:
 class _Decoded:
     """The images that were decoded last, of `most` bytes in all, each by the object that holds its data.
 
-    One that is on offer goes to the first who takes it, and is kept no longer.
+    One that is offered goes to the first who takes it, and is kept no longer, unless it was shared before.
     """
 
     def __init__(self, most: int) -> None:
@@ -92,10 +84,10 @@ class _Decoded:
         self._offered: set[int] = set()
         self._lock = ProcessLock()
 
-    def offer(self, data: bytes) -> None:
+    def share(self, data: bytes) -> Image | None:
         with self._lock:
-            if id(data) in self._images:
-                self._offered.add(id(data))
+            self._offered.discard(id(data))
+            return self._get(id(data))
 
     def take(self, data: bytes) -> Image | None:
         with self._lock:
@@ -103,16 +95,22 @@ class _Decoded:
 
     def get(self, data: bytes) -> Image | None:
         with self._lock:
-            # By identity: to hash some megabytes takes a while. An id stays taken while its data is here.
-            if not (entry := self._images.pop(id(data), None)):
-                return None
-            self._images[id(data)] = entry
-            return entry[1]
+            return self._get(id(data))
 
-    def put(self, data: bytes, image: Image) -> None:
+    def _get(self, key: int) -> Image | None:
+        # By identity: to hash some megabytes takes a while. An id stays taken while its data is here.
+        if not (entry := self._images.pop(key, None)):
+            return None
+        self._images[key] = entry
+        return entry[1]
+
+    def put(self, data: bytes, image: Image, *, offered: bool = False) -> None:
         with self._lock:
-            if id(data) in self._images:
+            if id(data) in self._images:  # decoded by two at once
+                self._offered.discard(id(data))
                 return
+            if offered:
+                self._offered.add(id(data))
             self._images[id(data)] = data, image
             self.size += _weight(data, image)
             while self.size > self.most:
@@ -163,7 +161,7 @@ def _decoded(data: bytes) -> Image:
         image.load()
     except Exception as error:  # Pillow raises at least six classes for damaged data
         raise _bad_image(data, error) from None
-    return image
+    return _plain(image, image.im)  # An image of a file format may hold its file, and so the data.
 
 
 def _opened(data: bytes) -> Image:

@@ -32,13 +32,13 @@ from beluga_nb.hints import Hint
 from beluga_nb.images import (
     MEDIA_TYPE_OF_SUFFIX,
     SUFFIXES,
-    checked,
     convert,
     decode,
     encode,
     is_truncated,
     media_type,
     media_type_of,
+    shared,
     size_of,
 )
 from beluga_nb.key_check import refuses_keys
@@ -475,7 +475,7 @@ def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str
             "It may have been billed; the bytes are kept as they came.",
             data=data,
         )
-    image, preview = checked(data), None
+    image, preview = shared(data, offered=True), None
     if make_preview:
         # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
         with contextlib.suppress(Exception):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from beluga_nb.compare.metrics import brightness
-from beluga_nb.images import _Decoded, decode, eight_bit, encode, flatten
+from beluga_nb.images import _Decoded, decode, eight_bit, encode, flatten, shared
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe
 from beluga_nb.session.session import Session
@@ -200,6 +200,30 @@ def test_a_change_of_one_copy_is_in_no_other():
     first.info["title"] = "mine"
     assert decode(data).getpixel((0, 0)) == (255, 255, 255)
     assert (decode(data).info, decode(data).format) == ({}, "PNG")
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_a_picture_that_is_shown_before_it_is_opened_is_decoded_once(mode, monkeypatch, tmp_path):
+    opened, open_ = [], Image.open
+
+    def counting(source, *args, **kwargs):
+        opened.append(source.getbuffer().nbytes)
+        return open_(source, *args, **kwargs)
+
+    monkeypatch.setattr(Image, "open", counting)
+    session = Session(environ={}, folder=tmp_path, store=tmp_path / "store", mode=mode)
+    result = session.generate("a beluga whale, shown first")
+    assert result._repr_mimebundle_()
+    assert result[0].size == (1024, 1024)
+    assert opened.count(len(result.pictures[0].data)) == 1
+
+
+def test_a_picture_that_two_have_checked_is_nobodys_own():
+    data = encode(Image.new("RGB", (8, 8), "white"), "PNG")
+    checked = shared(data, offered=True)
+    assert shared(data, offered=True) is checked
+    decode(data).paste("black", (0, 0, 8, 8))
+    assert checked.getpixel((0, 0)) == decode(data).getpixel((0, 0)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("threads", [1, 8])
