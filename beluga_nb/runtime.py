@@ -98,13 +98,36 @@ def _in_a_loop() -> bool:
     return False
 
 
+class _Started(threading.local):
+    jobs: list[_Waited[Any]] | None = None
+
+
+_STARTED = _Started()
+"""The jobs that this thread has started in the block of `interrupts_stop`."""
+
+
+@contextlib.contextmanager
+def interrupts_stop() -> Iterator[None]:
+    """Stop what the block has started on an interrupt, even on one before it waits for what it started."""
+    outer, _STARTED.jobs = _STARTED.jobs, []
+    try:
+        yield
+    except KeyboardInterrupt:
+        for job in _STARTED.jobs:
+            job.stop()
+        raise
+    finally:
+        _STARTED.jobs = outer
+
+
 def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[Concatenate[S, P], T]:
     """Derive the blocking method `name` from the method that starts a job."""
 
     def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         start_it = [partial(start, self, *args, **kwargs)]
         del args, kwargs  # An error's frames would keep them, and a key may be among them.
-        return start_it.pop()().result()
+        with interrupts_stop():
+            return start_it.pop()().result()
 
     return _named(name, wait, start, "Return")
 
@@ -319,6 +342,10 @@ class _Waited(Coroutine[Any, Any, T]):
     def cancel(self) -> None:
         """Stop the job; it closes its connections first."""
 
+    def stop(self) -> None:
+        """Stop the job as an interrupt does."""
+        self.cancel()
+
     def send(self, value: Any) -> Any:
         """Continue to wait."""
         return self._wait().send(value)
@@ -359,6 +386,8 @@ class ThreadJob(_Waited[T]):
         context = contextvars.copy_context()
         try:
             home.loop.call_soon_threadsafe(self._start, coroutine, context)
+            if _STARTED.jobs is not None:
+                _STARTED.jobs.append(self)
         except KeyboardInterrupt:  # the caller never gets this job, which may be under way
             self._cancelled = True
             home.loop.call_soon_threadsafe(self._abandon, coroutine)
@@ -423,10 +452,15 @@ class ThreadJob(_Waited[T]):
                 while not self._finished.wait(HEARTBEAT):
                     beat()
         except BaseException:
-            self.cancel()
-            self._finished.wait(GRACE)
+            self.stop()
             raise
         return self._outcome()
+
+    def stop(self) -> None:
+        """Stop the job, and wait for its clean-up."""
+        if not self._cancelled:
+            self.cancel()
+            self._finished.wait(GRACE)
 
     def __await__(self) -> Generator[Any, None, T]:
         return self._awaited().__await__()
@@ -538,12 +572,14 @@ class _NestedJob(_Waited[T]):
         self._loop = loop
         self._cancelled = False
         self._task: asyncio.Task[T] = loop.create_task(self._run(coroutine))
+        self._task.add_done_callback(lambda _: coroutine.close())  # It may never have begun.
+        if _STARTED.jobs is not None:
+            _STARTED.jobs.append(self)
         self._pressed: float | None = None  # the time of the last Stop
         self._heard = False
 
     async def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if self._cancelled:  # before it was waited for
-            coroutine.close()
             raise asyncio.CancelledError
         return await coroutine
 

@@ -231,6 +231,62 @@ def test_an_interrupt_cancels_the_job_and_waits_for_its_clean_up():
     assert (done.stdout, done.stderr) == ("stopped\n", "")
 
 
+INTERRUPTED_EARLY = """
+import asyncio, contextlib, sys
+from beluga_nb.runtime import {bridge}, blocking
+
+bridge, ended = {bridge}(), []
+
+class Caller:
+    def submit(self, step):
+        job = bridge.submit(slow(step))
+        return job
+
+    generate = blocking("generate", submit)
+
+async def slow(step):
+    await asyncio.sleep(0.4)
+    ended.append(step)
+
+def interrupt_at(step):
+    passed = 0
+
+    def trace(frame, event, _):
+        nonlocal passed
+        code = frame.f_code
+        if not code.co_filename.endswith(("runtime.py", "<string>")):
+            return None
+        begun = event == "return" and code.co_qualname in ("ThreadJob.__init__", "_NestedJob.__init__")
+        if passed or begun:
+            passed += 1
+            if passed > step:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+bridge.submit(slow(-1)).result()
+interrupted = set()
+for step in range(20):
+    sys.settrace(interrupt_at(step))
+    try:
+        Caller().generate(step)
+    except KeyboardInterrupt:
+        interrupted.add(step)
+    finally:
+        sys.settrace(None)
+bridge.submit(asyncio.sleep(0.6)).result()
+print(len(interrupted), interrupted & {{*ended}})
+"""
+
+
+@pytest.mark.parametrize("bridge", ["Thread", "Nested"])
+def test_an_interrupt_between_the_start_of_a_job_and_the_wait_for_it_stops_it(bridge):
+    done = run(INTERRUPTED_EARLY.format(bridge=bridge))
+    assert (done.stdout, done.stderr) == ("20 set()\n", "")
+
+
 def test_a_blocking_call_inside_its_own_loop_is_refused_instead_of_hanging(bridge):
     endless = Endless()
 

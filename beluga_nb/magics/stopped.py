@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 import beluga_nb.session.status as status
 from beluga_nb.errors import BelugaError
 from beluga_nb.redaction import redact
+from beluga_nb.runtime import interrupts_stop
 from beluga_nb.session.session import Session
 
 
@@ -26,7 +27,8 @@ class Stopped(KeyboardInterrupt):
 def stopped_in_two_lines(session: Session, *, mode: str | None) -> Iterator[None]:
     """Tell what a Stop in the block leaves behind, in place of the traceback."""
     try:
-        yield
+        with interrupts_stop():
+            yield
     except KeyboardInterrupt:
         unfinished, kept = "", mode != "off"
         with suppress(BelugaError):  # A store that cannot be read hides no interrupt.
