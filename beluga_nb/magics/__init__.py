@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from IPython.utils.dir2 import get_real_method
+
 from beluga_nb.magics.verbatim import Verbatim
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ def _mime_bundles(shell: InteractiveShell) -> Any:
 def _results(shown: list[Any]) -> Mapping[str, object] | None:
     """Return the pictures of a list of results; None for any other list, which IPython shows then."""
     if type(shown) is not list:  # Of a class derived from it, IPython asks us in place of the class.
-        own = getattr(shown, "_repr_mimebundle_", None)
-        return own() if own else None
+        own = get_real_method(shown, "_repr_mimebundle_")
+        return own(include=None, exclude=None) if own else None
     result = sys.modules.get("beluga_nb.result")  # Not imported yet, there can be no result.
     if result is None or not shown or not all(isinstance(each, result.Result) for each in shown):
         return None

@@ -20,6 +20,16 @@ class Shelf(list):
         return {"text/plain": "a shelf", "text/x-shelf": "1"}
 
 
+class Strict(list):
+    def _repr_mimebundle_(self, include, exclude):
+        return {"text/plain": f"a list, {include}, {exclude}"}
+
+
+class Any(list):
+    def __getattr__(self, name):
+        return 5
+
+
 def test_a_list_of_results_shows_its_pictures(shell, tmp_path):
     session = Session(environ={}, folder=tmp_path)
     results = [session.generate("a fox", n=2), session.generate("an owl")]
@@ -33,12 +43,13 @@ def test_a_list_of_results_shows_its_pictures(shell, tmp_path):
     assert shown["text/plain"].splitlines() == lines
 
 
-@pytest.mark.parametrize("value", [[], [1, 2], ["a fox"], [[]], Shelf([1]), (1,)])
-def test_every_other_list_is_shown_as_without_us(shell, value, tmp_path):
+@pytest.mark.parametrize("value", [[], [1, 2], ["a fox"], [[]], Shelf([1]), Strict([1]), Any([1]), (1,)])
+def test_every_other_list_is_shown_as_without_us(shell, value, tmp_path, capsys):
     result = Session(environ={}, folder=tmp_path).generate("a fox")
     for each in (value, [*value, result, 3]):
         ours = shell.display_formatter.format(each)
         assert ours == InteractiveShell().display_formatter.format(each)
+    assert "Traceback" not in "".join(capsys.readouterr())
 
 
 def test_a_formatter_of_the_users_own_stays(tmp_path):
