@@ -103,7 +103,7 @@ class Download:
         )
 
     async def _fetched(self, address: str) -> Response | EngineError:
-        if self.transport.app or proxy_of(address):  # the proxy resolves the name and connects
+        if self.transport.app or await proxy_of(address):  # the proxy resolves the name and connects
             return await self._get(address, None)
         response: Response | EngineError = EngineError("The name has no address.")
         looked_up = await self._looked_up(address)

@@ -171,7 +171,7 @@ class Transport:
         if self.app:
             # An error in the app is its own to answer, with status 500, as over a network.
             return httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        proxy = None if outgoing.ip else proxy_of(outgoing.url)
+        proxy = None if outgoing.ip else await proxy_of(outgoing.url)
         trusted = _nothing_trusted()
         if "https" in {urlsplit(outgoing.url).scheme, urlsplit(proxy or "").scheme}:
             # On a thread: certificates are read from the disk.
@@ -408,7 +408,7 @@ def _headers(response: httpx.Response) -> dict[str, str]:
     return headers
 
 
-def proxy_of(url: str) -> str | None:
+async def proxy_of(url: str) -> str | None:
     """Return the proxy that the environment names for a URL, or None.
 
     Requests to this machine use no proxy, whatever the environment names.
@@ -419,7 +419,8 @@ def proxy_of(url: str) -> str | None:
         return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
-    if not proxy or proxy_bypass(host):
+    # On a thread: with the settings of macOS or Windows, this may resolve the name.
+    if not proxy or await asyncio.to_thread(proxy_bypass, host):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 

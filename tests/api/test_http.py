@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import socket
+import threading
 from dataclasses import dataclass, field
 
 import httpx
@@ -164,6 +165,25 @@ def test_a_proxy_of_the_environment_never_hears_what_stays_on_this_machine(monke
     result, proxy = asyncio.run(run())
     assert proxy.heard == []
     assert len(result) == 1
+
+
+def test_the_settings_for_proxies_are_read_without_blocking_the_event_loop(monkeypatch):
+    """macOS and Windows may resolve the name of the host, to see whether it is an exception."""
+    threads = []
+
+    async def run():
+        here = threading.current_thread()
+        async with Wire(lambda _: images(b64())) as proxy:
+            monkeypatch.setattr(transport, "getproxies", lambda: {"http": proxy.here})
+            monkeypatch.setattr(
+                transport, "proxy_bypass", lambda _: threads.append(threading.current_thread())
+            )
+            return here, await asked("http://pictures.example/v1"), proxy
+
+    here, result, proxy = asyncio.run(run())
+    assert len(result) == len(proxy.heard) == 1
+    assert here not in threads
+    assert threads
 
 
 # --- what comes
