@@ -228,9 +228,8 @@ class _Live:
         self._values: WeakValueDictionary[str, _Value] = WeakValueDictionary()
         self._forms: _Forms | None = None
         self._lock = ProcessLock()  # free in a child that is forked while another thread holds it
-        self._none = self.value(
-            ""
-        )  # As most places that are looked at have it; it stays, and so do the forms.
+        # Most places hold no key. Were this value dropped each time, the forms would be gathered anew.
+        self._none = self.value("")
 
     def value(self, key: str) -> _Value:
         """Return what all secrets of that key share."""

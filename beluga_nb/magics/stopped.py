@@ -13,14 +13,10 @@ from beluga_nb.session.session import Session
 
 
 class Stopped(KeyboardInterrupt):
-    """A cell was stopped: a `KeyboardInterrupt` that IPython shows without its traceback."""
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__(*lines)
-        self.lines = lines
+    """A cell was stopped: a `KeyboardInterrupt` whose arguments IPython shows in place of a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        return [redact(line) for line in self.lines]
+        return [redact(line) for line in self.args]
 
 
 @contextmanager
@@ -35,7 +31,7 @@ def stopped_in_two_lines(session: Session, *, mode: str | None) -> Iterator[None
             settings = session.settings(mode=mode)
             kept = settings.mode != "off"
             unfinished = status.unfinished(session.resources, settings) if kept else ""
-        raise Stopped(_lines(kept=kept, unfinished=unfinished)) from None
+        raise Stopped(*_lines(kept=kept, unfinished=unfinished)) from None
 
 
 def _lines(*, kept: bool, unfinished: str) -> list[str]:
