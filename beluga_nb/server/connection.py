@@ -2,7 +2,7 @@
 
 uvicorn drops a client that is silent between two requests. It waits without end for a first request, for the
 rest of a body and for a slow reader, and its own refusals are plain text, not the API's error objects. With
-httptools, it collects headers of any length.
+httptools, it collects headers and trailers of any length.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Connection(Protocol):
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._in_head = False
-        self._head = 0  # bytes of a head that is not complete yet, without those of its first read
+        self._head = 0  # bytes of a head or trailers without an end yet, but for those of their first read
 
     # --- reading a request
 
@@ -70,13 +70,24 @@ class Connection(Protocol):
         if self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete):
             self._stop_read_timer()
 
-    def on_message_begin(self) -> None:  # Called by httptools, as is the next one. h11 limits a head itself.
+    # These four are called by httptools. h11 limits a head and trailers itself.
+
+    def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head = True, 0
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        self.headers = self.headers.copy()  # Trailers are added to it, and must not reach the app as headers.
+
+    def on_chunk_header(self) -> None:
+        # Trailers follow the header of the last chunk, in place of data.
+        self._in_head, self._head = True, 0
+
+    def on_body(self, body: bytes) -> None:
+        self._in_head = False
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         # The newest request may be a later one, whose answer waits for this one.

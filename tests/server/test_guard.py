@@ -508,6 +508,30 @@ def test_s45_random_bytes_leave_the_server_alive(service):
     assert service.alive
 
 
+@pytest.mark.parametrize("line", [b"a: %b\r\n" % (b"b" * 1000), b"x"], ids=["many", "one"])
+def test_s45_trailers_are_as_long_as_a_head_at_most(service, line):
+    sent, piece = 0, line * (2**16 // len(line))
+    with service.connect() as caller, contextlib.suppress(ConnectionError):
+        caller.sendall(chunked(service) + b"x: ")
+        while sent < 2**26:
+            caller.sendall(piece)
+            sent += len(piece)
+    assert sent < 2**26
+    assert service.alive
+
+
+def test_s45_trailers_are_no_headers(service):
+    with service.connect() as caller:
+        caller.sendall(chunked(service) + b"origin: https://evil.example\r\n\r\n")
+        assert answer_of_one(caller)[0] == 200
+
+
+def chunked(service):
+    """A request for a picture, up to where its trailers begin."""
+    head = HEAD.format(port=service.port) + "transfer-encoding: chunked\r\n\r\n"
+    return f"{head}{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n"
+
+
 def test_s45_a_broken_chunk_in_a_body_is_400(service):
     with service.connect() as caller:
         head = f"{HEAD}transfer-encoding: chunked\r\n\r\nzz\r\n"
