@@ -38,7 +38,6 @@ from beluga_nb.images import (
     is_truncated,
     media_type,
     media_type_of,
-    release,
     shared,
     size_of,
 )
@@ -481,7 +480,6 @@ def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str
         # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
         with contextlib.suppress(Exception):
             preview = make_preview(image)
-    release(data, image)
     return media_type(image), preview
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 MOST_VALUES = 3_000_000
@@ -25,7 +26,14 @@ def load_json(data: bytes | str, joined: Callable[[list[tuple[str, Any]]], Any] 
     # Before parsing: a few megabytes of brackets would become gigabytes of lists.
     if sum(data.count(sign) for sign in signs) > MOST_VALUES:
         raise ValueError("it holds too many values")
-    return json.loads(data, parse_constant=_refuse, object_pairs_hook=joined)
+    text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass")
+    return _decoder(joined).decode(text)
+
+
+# Making a decoder takes as long as reading a record with it.
+@lru_cache(maxsize=8)
+def _decoder(joined: Callable[[list[tuple[str, Any]]], Any] | None) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=joined)
 
 
 def _refuse(name: str) -> NoReturn:

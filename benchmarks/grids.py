@@ -9,9 +9,11 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
-from benchmarks.calls import Load, decoded, session_of
+from benchmarks.calls import Load, decoded, openai_async, session_of
 from benchmarks.machine import peak, resident
 from benchmarks.rows import KEY, MODEL, Job, Measures, Row, timed
 from benchmarks.stored import prompt
@@ -67,10 +69,8 @@ def grid(job: Job) -> Measures:
     return {**timed(run), "mib": peak()}
 
 
-def stop(job: Job) -> Measures:
-    """Interrupt a grid that has `size` requests under way, as Stop does; time until the cell has ended."""
-    session = session_of(job, Load(LATENCY, job.size), "auto")
-    made = session.grid("{{text}}", text=list(map(prompt, range(job.size * 20))), model=MODEL)
+def interrupted(run: Callable[[], object]) -> Measures:
+    """Interrupt what runs, as Stop does; time until it has ended."""
     pressed: list[float] = []
 
     def press() -> None:
@@ -80,35 +80,21 @@ def stop(job: Job) -> Measures:
 
     threading.Thread(target=press).start()
     with contextlib.suppress(KeyboardInterrupt):
-        made.run(assume_yes=True)
+        run()
     return {"seconds": time.perf_counter() - pressed[0]}
+
+
+def stop(job: Job) -> Measures:
+    """Interrupt a grid that has `size` requests under way."""
+    session = session_of(job, Load(LATENCY, job.size), "auto")
+    made = session.grid("{{text}}", text=list(map(prompt, range(job.size * 20))), model=MODEL)
+    return interrupted(lambda: made.run(assume_yes=True))
 
 
 def stop_openai(job: Job) -> Measures:
     """Interrupt as many tasks of openai's asynchronous client."""
-    import openai
-
-    client = openai.AsyncOpenAI(api_key=KEY, base_url=job.url(LATENCY))
-    pressed: list[float] = []
-
-    async def one(limit: asyncio.Semaphore, number: int) -> None:
-        async with limit:
-            answer = await client.images.generate(**LOAD.body(number))
-            decoded(base64.b64decode(str((answer.data or [])[0].b64_json)))
-
-    async def every() -> None:
-        limit = asyncio.Semaphore(job.size)
-        await asyncio.gather(*(one(limit, number) for number in range(job.size * 20)))
-
-    def press() -> None:
-        time.sleep(STOPPED_AFTER)
-        pressed.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=press).start()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(every())
-    return {"seconds": time.perf_counter() - pressed[0]}
+    load = Load(LATENCY, job.size)
+    return interrupted(openai_async(replace(job, size=job.size * 20), load))
 
 
 def generations(mode: str, job: Job) -> Measures:

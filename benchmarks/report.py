@@ -8,8 +8,8 @@ from dataclasses import asdict
 from benchmarks.harness import Line, Spread
 from benchmarks.rows import UNITS
 
-NOISE = 0.05
-"""The smallest change of a median that is reported."""
+NOISE, NOISE_OF_ONE = 0.05, 0.25
+"""The smallest change of a median that is reported, and of a figure of a single round."""
 
 HEAD = """\
 | row | subject | median (least to most) | × first | CPU | CPU, × first | also | grows as n^ |
@@ -45,7 +45,8 @@ def _cells(line: Line) -> Iterator[str]:
         yield from (line.problem, *[""] * 5)
         return
     name, first = next(iter(line.measures.items()))
-    yield f"{shown(name, first.median)} ({shown(name, first.least)} to {shown(name, first.most)})"
+    spread = f" ({shown(name, first.least)} to {shown(name, first.most)})" if line.rounds > 1 else ""
+    yield shown(name, first.median) + spread
     yield _number(first.ratio)
     cpu = line.measures.get("cpu")
     yield from (shown("cpu", cpu.median), _number(cpu.ratio)) if cpu else ("", "")
@@ -81,14 +82,16 @@ def changes(old: Iterable[Line], new: Iterable[Line]) -> Iterator[str]:
         if earlier is None:
             yield f"{words}: new"
             continue
-        for name in line.measures.keys() & earlier.measures.keys():
-            yield from _change(words, name, earlier.measures[name], line.measures[name])
+        noise = NOISE if min(line.rounds, earlier.rounds) > 1 else NOISE_OF_ONE
+        for name, spread in line.measures.items():
+            if name in earlier.measures:
+                yield from _change(words, name, earlier.measures[name], spread, noise)
     yield from (f"{row}: {subject}, {size:,}: not measured" for row, subject, size in before)
 
 
-def _change(words: str, name: str, old: Spread, new: Spread) -> Iterator[str]:
+def _change(words: str, name: str, old: Spread, new: Spread, noise: float) -> Iterator[str]:
     apart = new.least > old.most or new.most < old.least
-    if apart and abs(new.median - old.median) > NOISE * old.median:
+    if apart and abs(new.median - old.median) > noise * old.median:
         more = f"{new.median / old.median:.2f} times" if old.median else "from nothing"
         ratios = f", {old.ratio:.2f} → {new.ratio:.2f} × first" if old.ratio and new.ratio else ""
         yield f"{words}: {name} {shown(name, old.median)} → {shown(name, new.median)} ({more}{ratios})"

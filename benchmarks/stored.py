@@ -72,21 +72,31 @@ def read(job: Job) -> Measures:
 
 
 def fill(job: Job) -> None:
-    """Write valid records with pictures of a few bytes, two samples of each request."""
-    from beluga_nb.request import Request
+    """Write valid records with pictures of a few bytes, two samples of each request; make the index."""
     from beluga_nb.store.index import SETTLED_AFTER
+
+    _fill(job, pictures=job.size)
+    time.sleep(SETTLED_AFTER)
+    history(job.folder)()
+
+
+def fill_alike(job: Job) -> None:
+    """Write as many valid records of one and the same picture: a hit opens one record."""
+    _fill(job, pictures=1)
+
+
+def _fill(job: Job, *, pictures: int) -> None:
+    from beluga_nb.request import Request
 
     folder, small = job.folder / STORE, small_png()
     for number in range(job.size):
         asked = Request(prompt=prompt(number // 2), model=MODEL, sample=number % 2)
-        for name, data in _files(asked, distinct(small, number), number):
+        for name, data in _files(asked, distinct(small, number % pictures), number % pictures):
             path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
     (folder / "store.json").write_text(STORE_FILE)
-    time.sleep(SETTLED_AFTER)
-    if job.size > 1:
-        history(job.folder)()  # The index is made by the first use.
 
 
 def small_png() -> bytes:
@@ -239,8 +249,8 @@ ROWS = {
         {"beluga_nb": first_hit},
         (10, 1_000, 100_000),
         rounds=5,
-        quick_sizes=(10, 5_000),
-        prepare=fill,
+        quick_sizes=(10, 2_000),
+        prepare=fill_alike,
     ),
     "store": Row(
         "looking through so many records in a new process",

@@ -76,6 +76,12 @@ def noting(name: str) -> tuple[str, ...]:
     return ("-p", "tests.promises", f"--ran={RAN[name]}")
 
 
+def marked(mark: str) -> list[str]:
+    """The files with tests of a mark: to collect all others takes as long as many of them."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(path.relative_to(ROOT)) for path in files if f"mark.{mark}" in path.read_text("utf-8")]
+
+
 CHECKS = {
     "formatting": ("ruff", "format", "--check", "."),
     "lint": ("ruff", "check", "."),
@@ -87,7 +93,7 @@ CHECKS = {
     "tests": (*PYTEST, *LEAN, *THREE_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
     "tests in other environments": (
         *(*PYTEST, *LEAN, *noting("environments"), f"--basetemp={LEFT}-environments"),
-        *("-m", "environment", "tests"),
+        *("-m", "environment", *marked("environment")),
     ),
     "promises": ("tests.promises", *map(str, RAN.values())),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
@@ -132,7 +138,9 @@ def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BELUGA_")}
     # Without bytecode each of some hundred kernels and processes would compile the whole package again.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", "TMPDIR": str(LEFT.parent)}
+    path = os.pathsep.join(filter(None, [str(ROOT / "tests/lean"), kept.get("PYTHONPATH")]))
+    keyring = "keyring.backends.null.Keyring"
+    return kept | {"PYTHON_KEYRING_BACKEND": keyring, "TMPDIR": str(LEFT.parent), "PYTHONPATH": path}
 
 
 def without_a_route() -> dict[str, str]:

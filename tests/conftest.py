@@ -77,7 +77,13 @@ def everything_said(failed):
         if id(thing) in seen or len(seen) > 5000:
             continue
         seen.add(id(thing))
-        texts.append(repr(thing))  # some hold 64 MiB, which are not to be copied at each step
+        # Some hold 64 MiB, whose repr takes seconds; what containers hold is looked at by itself.
+        if isinstance(thing, bytes | bytearray):
+            texts.append(thing.decode("latin-1"))
+        elif isinstance(thing, str):
+            texts.append(thing)
+        elif not isinstance(thing, dict | list | tuple | set):
+            texts.append(repr(thing))
         if isinstance(thing, BaseException):
             todo += [thing.args, vars(thing), thing.__cause__, thing.__context__]
         elif isinstance(thing, dict):
@@ -102,10 +108,12 @@ def pytest_collection_finish():
 
 
 HEAVY = (
-    *("browser/test_panel.py", "test_redaction.py", "test_damaged.py", "store/test_odd_files.py"),
-    *("compare/test_cluster.py", "test_budget.py", "test_sentinel.py", "magics/test_prompts.py"),
-    *("server/test_openapi.py", "store/test_zips.py", "api/test_fuzz.py", "painter/test_painter.py"),
-    *("api/test_answers.py", "config/test_project.py", "browser/test_grid.py", "browser/test_lessons.py"),
+    *("browser/test_panel.py", "test_engine_room.py", "test_budget.py", "compare/test_cluster.py"),
+    *("test_kept.py", "test_notebooks.py", "test_text.py", "test_fault_matrix.py", "test_damaged.py"),
+    *("test_frames.py", "painter/test_painter.py", "magics/test_prompts.py", "config/test_project.py"),
+    *("test_elsewhere.py", "test_law.py", "server/test_openapi.py", "api/test_answers.py"),
+    *("store/test_odd_files.py", "test_malformed_keys.py", "test_loop.py", "store/test_zips.py"),
+    *("browser/test_grid.py", "browser/test_quickstart.py", "browser/test_lessons.py"),
 )
 """Files that take longest, from the longest on."""
 

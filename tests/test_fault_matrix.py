@@ -373,7 +373,7 @@ def test_a15_a_bomb_of_gzip_inside_gzip(play):
     bomb = gzip.compress(gzip.compress(bytes(200 * 2**20), 9), 9)
     with no_more_memory_than(64 + 16):
         played = play(http(bomb, content_encoding="gzip, gzip"), timeout=20)
-    played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True, within=5)
+    played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True, within=20)
 
 
 def test_a15_a_bomb_of_gzip_is_unpacked_to_the_limit_and_no_further(play):
@@ -381,7 +381,7 @@ def test_a15_a_bomb_of_gzip_is_unpacked_to_the_limit_and_no_further(play):
     bomb = gzip.compress(bytes(200 * 2**20), 9)
     with no_more_memory_than(64 + 16):
         played = play(http(bomb, content_encoding="gzip"), timeout=20)
-    played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True, within=5)
+    played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True, within=20)
 
 
 def test_a16_busy_twice(play):

@@ -31,10 +31,10 @@ SLOW_DECODING = """
 import threading
 import beluga_nb.result as validation
 decode, decoding = validation.shared, threading.Event()
-def slowly(data):
+def slowly(data, **options):
     print("decoding", flush=True)
     decoding.wait(2.5)
-    return decode(data)
+    return decode(data, **options)
 """
 
 

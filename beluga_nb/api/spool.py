@@ -29,7 +29,7 @@ PART = ".part"
 MAX_KEPT = 2**30
 """Bytes of one answer that are kept."""
 
-_BLOCK = 256 * 2**10  # bytes that are written at once
+_BLOCK = 512 * 2**10  # bytes that are written at once
 _PAUSE = 0.25  # seconds after which fewer bytes are written
 
 
@@ -47,7 +47,7 @@ class Spool:
         self._unwritten = 0
         self._timer: asyncio.TimerHandle | None = None
         self._redacted: RedactedStream | None = None
-        self._settled = 0
+        self._settled = self._end = 0
         self._failed = False  # a write failed; nothing is written after the gap
         self._lock = threading.Lock()
 
@@ -141,8 +141,9 @@ class Spool:
                 os.lseek(self._file, self._settled, os.SEEK_SET)
                 while done < len(block):
                     done += os.write(self._file, memoryview(block)[done:])
-                # Takes away a tail that was written provisionally.
-                os.ftruncate(self._file, self._settled + done)
+                if self._end > self._settled + done:  # there is a tail that was written provisionally
+                    os.ftruncate(self._file, self._settled + done)
+                self._end = self._settled + done
         except OSError:  # such as a full disk
             self._failed, self.complete = True, False
         return done

@@ -354,7 +354,12 @@ def _upward(folder: Path, trusted: Set[str]) -> Sequence[Path]:
     # of its own hides none of those files. Never further up: /tmp and /home have files of other users.
     upward = (folder, *folder.parents)
     git = next((place for place in upward if os.path.exists(place / ".git")), folder)
-    tops = [depth for depth, place in enumerate(upward) if place == git or os.path.realpath(place) in trusted]
+    tops = [
+        depth
+        for depth, place in enumerate(upward)
+        # Resolving every folder takes a while, and few users name one.
+        if place == git or (trusted and os.path.realpath(place) in trusted)
+    ]
     return upward[: max(tops) + 1]
 
 

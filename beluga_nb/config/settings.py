@@ -280,8 +280,8 @@ class Settings:
     def _with_values(self, place: str, values: Mapping[str, object]) -> Settings:
         untrusted = is_untrusted_file(place)  # its values do not remove the remarks on files further up
         updated = self if untrusted else self._without_remarks(*values)
-        updated = replace(updated, **values)  # type: ignore[arg-type]  # checked by Settings itself
-        updated = replace(updated, places={**self.places, **dict.fromkeys(values, place)})
+        places = {**self.places, **dict.fromkeys(values, place)}
+        updated = replace(updated, **values, places=places)  # type: ignore[arg-type]  # Settings checks them
         if "store" in values and not untrusted:
             updated = replace(updated, counted_store=None)
         priced = "" if updated.prices is None else updated.places.get("prices", "")

@@ -337,8 +337,8 @@ class Shape:
 
     def _mask(self, sheet: Sheet, box: Box) -> Image.Image:
         blur = self.soft * sheet.unit
-        faint = self.alpha <= 0.5 and sheet.grain < 3  # nobody sees steps on the rim of a faint thing
-        grain = 1 if faint else _grain(sheet, box)
+        # Steps are hard to see on the rim of a faint thing.
+        grain = sheet.grain - 1 if self.alpha <= 0.5 else _grain(sheet, box)
         level = round(255 * self.alpha)
         mask = (
             _soft_mask(self.outlines, sheet, box, blur, level)

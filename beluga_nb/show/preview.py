@@ -39,7 +39,7 @@ def preview(picture: Picture) -> Preview:
 
     It is never a WebP, which nbconvert drops.
     """
-    return small(picture.image)
+    return small(_seen(picture))
 
 
 def preview_of(picture: Picture) -> Preview:
@@ -87,7 +87,12 @@ def enlarged(picture: Picture) -> Preview:
     """Return a copy of at most 1024 pixels a side; the preview of a picture whose bytes are missing."""
     if isinstance(picture, MissingPicture):
         return preview_of(picture)
-    return encoded(_small(picture.image, ENLARGED_EDGE), HEAVIEST_ENLARGED)
+    return encoded(_small(_seen(picture), ENLARGED_EDGE), HEAVIEST_ENLARGED)
+
+
+def _seen(picture: Picture) -> Image:
+    """Return the image of a picture to look at, without a copy."""
+    return picture.image if isinstance(picture, MissingPicture) else shared(picture.data)
 
 
 def thumbnail(picture: Preview, edge: int = LISTED_EDGE) -> Preview:

@@ -375,7 +375,11 @@ def _records_in(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
     """Yield the record files in a folder; none where it is not there."""
     with contextlib.ExitStack() as stack:
         try:
-            entries: Iterable[os.DirEntry[str]] = stack.enter_context(os.scandir(folder))
+            place: Path | int = folder
+            if os.scandir in os.supports_fd:  # Then the state of a file is found without its whole path.
+                place = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+                stack.callback(os.close, place)
+            entries: Iterable[os.DirEntry[str]] = stack.enter_context(os.scandir(place))
         except _NOT_THERE:
             entries = ()
         yield (each for each in entries if each.name.endswith(".json"))

@@ -26,6 +26,7 @@ from beluga_nb.terminal import lab
 pytestmark = pytest.mark.posix  # accounts and terminals
 
 ROOT = Path(__file__).parents[2]
+PYTHONPATH = os.pathsep.join(map(str, (ROOT / "tests/lean", ROOT)))
 PATIENCE = 60
 ADDRESS = re.compile(r"http://(?:localhost|127\.0\.0\.1):\d+/lab/tree/\S*")
 
@@ -35,7 +36,7 @@ def environment(home, **more):
     kept = {name: value for name, value in clean_environment().items() if not name.startswith("JUPYTER")}
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         kept.pop(name, None)
-    return kept | {"HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": ""} | more
+    return kept | {"HOME": str(home), "PYTHONPATH": PYTHONPATH, "PYTHONWARNINGS": ""} | more
 
 
 class Running:
@@ -241,7 +242,7 @@ def test_a_port_in_use_is_two_lines(tmp_path):
 def test_without_jupyterlab_it_says_what_to_install(tmp_path):
     (tmp_path / "jupyterlab").mkdir()
     (tmp_path / "jupyterlab/__init__.py").write_text("raise ImportError('not here')\n")
-    found = refused(tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    found = refused(tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{PYTHONPATH}")
     assert "JupyterLab is not installed in this environment.\n" in found
     assert found.endswith(f"Install it: {sys.executable} -m pip install 'beluga_nb[lab]'\n")
 
