@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
+import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +13,11 @@ from pathlib import Path
 PACKAGES = ("aiohttp", "beluga_nb", "httpx", "litellm", "numpy", "openai", "pillow", "uvicorn", "uvloop")
 QUIET = 0.1
 """The share of the machine that other processes may use in a round that counts."""
+
+HERTZ = 100
+"""Ticks of /proc in a second."""
+if sys.platform != "win32":
+    HERTZ = os.sysconf("SC_CLK_TCK")
 
 PATIENCE = 5.0
 """Seconds to wait for a quiet machine before a round."""
@@ -54,15 +59,13 @@ class Usage:
     @classmethod
     def now(cls, service: int) -> Usage:
         """Read them; `service` is the process id of the suite's service."""
-        hertz = os.sysconf("SC_CLK_TCK")
         lines = _lines("/proc/stat")
         user, nice, system, idle, waiting, _, _, stolen = map(
             int, lines[0].split()[1:9] if lines else [0] * 8
         )
         used = user + nice + system + stolen
-        spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        own = sum(each.ru_utime + each.ru_stime for each in spent) + seconds_of(service)
-        return cls(used / hertz, (used + idle + waiting) / hertz, own)
+        own = sum(os.times()[:4]) + seconds_of(service)
+        return cls(used / HERTZ, (used + idle + waiting) / HERTZ, own)
 
     def others(self, before: Usage) -> float:
         """Return the share of the machine that other processes used since then, 0 to 1."""
@@ -76,7 +79,7 @@ def seconds_of(process: int) -> float:
     if not stat:
         return 0.0
     fields = stat[0].rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) / HERTZ
 
 
 def wait_until_quiet(service: int) -> None:
@@ -91,10 +94,14 @@ def wait_until_quiet(service: int) -> None:
 
 def peak() -> float:
     """Return the most memory that this process has used, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return _memory("self", "VmHWM")
 
 
 def resident(process: int | str = "self") -> float:
     """Return the memory that a process uses, in MiB."""
-    statm = _lines(f"/proc/{process}/statm")
-    return int(statm[0].split()[1]) * resource.getpagesize() / 2**20 if statm else 0.0
+    return _memory(process, "VmRSS")
+
+
+def _memory(process: int | str, name: str) -> float:
+    lines = (line.partition(":") for line in _lines(f"/proc/{process}/status"))
+    return next((int(size.split()[0]) / 1024 for field, _, size in lines if field == name), 0.0)

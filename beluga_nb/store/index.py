@@ -377,7 +377,7 @@ def _records_in(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
         try:
             place: Path | int = folder
             if os.scandir in os.supports_fd:  # Then the state of a file is found without its whole path.
-                place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                place = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
                 stack.callback(os.close, place)
             entries: Iterable[os.DirEntry[str]] = stack.enter_context(os.scandir(place))
         except _NOT_THERE:

@@ -28,6 +28,7 @@ from beluga_nb.images import SUFFIXES
 from beluga_nb.process.work import revocable
 from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, Preview, Result
 from beluga_nb.runtime import Job
+from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
 from beluga_nb.show import comparison
 from beluga_nb.show.preview import enlarged, preview_of, tile
@@ -188,6 +189,15 @@ class Controller:
             return None
         recipe = piece.result.recipe
         rest = {name: value for name, value in recipe.arguments.items() if name not in {"take", "sample"}}
+        # The form never asks for so many, but a result of the history may have come from anywhere.
+        if recipe.request.n > ASK_ABOVE:
+            self._show_error(
+                RequestError(
+                    f"{recipe.request.n} new pictures are more than {ASK_ABOVE}, too many for one click.",
+                    "In a cell, --mode refresh asks you first.",
+                )
+            )
+            return None
         return self._ask({"prompt": recipe.request.prompt, "mode": "refresh"} | rest)
 
     def stop(self, number: int) -> None:

@@ -364,6 +364,22 @@ def test_a_new_take_is_another_sampling_of_the_same(panel):
     assert "--take 2" in panel.state.cell
 
 
+@pytest.mark.parametrize("n", [1, 9, 10, 11, 30])
+def test_no_click_makes_more_pictures_than_are_made_without_a_question(tmp_path, n):
+    engine = Counting()
+    session = Session(environ={}, folder=tmp_path, engine=engine, provider="mine")
+    session.generate("foxes", n=n, assume_yes=True)
+    panel = settled(Panel(session))
+    panel.controller.recall(panel.state.found[0]).result()
+    settled(panel)
+    if job := panel.controller.again():
+        job.result()
+    settled(panel)
+    made = sum(request.n for request in engine.requests) - n
+    assert made == (n if n <= 10 else 0)
+    assert bool(panel.state.error) is (n > 10)
+
+
 def test_the_nested_bridge_does_not_keep_a_click_waiting(base_url, tmp_path):
     needed(NESTED)
     (tmp_path / "beluga.toml").write_text('bridge = "nested"\n')
