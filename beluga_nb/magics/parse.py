@@ -22,7 +22,7 @@ from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Surface
 from beluga_nb.placeholders import PLACEHOLDER
-from beluga_nb.text import is_one_slip, is_swapped, nearest
+from beluga_nb.text import is_one_slip, is_swapped, nearest, sanitize
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
@@ -153,7 +153,7 @@ def _is_command(line: str) -> bool:
 
 
 def _no_command(name: str, line: str) -> UnknownNameError:
-    hint = f"For a picture of it: %beluga -- {line.strip()[:60]}"
+    hint = f"For a picture of it: %beluga -- {sanitize(line.strip(), 60)}"
     return UnknownNameError("command", name, commands_on(Surface.MAGIC), hint=hint)
 
 

@@ -109,6 +109,12 @@ def test_help_for_what_is_no_command_says_so(word):
         parse(f"{word} --help")
 
 
+def test_a_long_line_in_the_hint_is_seen_to_be_cut():
+    with pytest.raises(UnknownNameError) as caught:
+        parse(f"opne {'whales/' * 20}whale.png")
+    assert caught.value.hint.endswith("…")
+
+
 @pytest.mark.parametrize("line", ["histroy --limit 3", "confg mode=off", "vrify study.ipynb", "statsu;"])
 def test_a_slip_before_a_commands_arguments_is_asked_about(line):
     with pytest.raises(UnknownNameError, match="No command"):
