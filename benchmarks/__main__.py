@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.harness import Line, Suite, suite
+from benchmarks.harness import SubjectResult, Suite, suite
 from benchmarks.report import changes, from_json, table, to_json
 from benchmarks.rows import Row
 
@@ -33,7 +33,7 @@ def rows() -> dict[str, tuple[str, Row]]:
 
 def measured(
     running: Suite, chosen: Mapping[str, tuple[str, Row]], *, quick: bool, rounds: int | None
-) -> Iterator[list[Line]]:
+) -> Iterator[list[SubjectResult]]:
     """Yield the lines of each row, and report on stderr which row runs."""
     for number, (name, (module, row)) in enumerate(chosen.items(), 1):
         began = time.monotonic()

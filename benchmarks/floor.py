@@ -50,9 +50,8 @@ class Connection(asyncio.BufferedProtocol):
             length = bytes(self.buffer[:head]).lower().partition(b"content-length:")[2]
             self.start = head + 4
             self.end = self.start + int(length.partition(b"\r\n")[0])
-            if self.end > len(
-                self.buffer
-            ):  # A buffer that is looked at cannot grow, so a longer one takes over.
+            # The buffer cannot grow while a view of it is in use, so a longer one replaces it.
+            if self.end > len(self.buffer):
                 longer = bytearray(self.end)
                 longer[: self.received] = memoryview(self.buffer)[: self.received]
                 self.buffer = longer

@@ -27,7 +27,7 @@ MISSING = "not installed"
 
 
 @dataclass(frozen=True)
-class Spread:
+class Summary:
     """A figure of several rounds, and its ratio to the first subject's in the same rounds."""
 
     median: float
@@ -39,13 +39,13 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Line:
+class SubjectResult:
     """What one subject gave at one size: its measures, or a problem."""
 
     row: str
     subject: str
     size: int
-    measures: Mapping[str, Spread]
+    measures: Mapping[str, Summary]
     rounds: int = 0
     disturbed: bool = False
     """Whether other processes used the machine in every round."""
@@ -71,11 +71,13 @@ class Suite:
         self.service = service.pid
         self.port = int(service.stdout.readline())
 
-    def lines(self, module: str, name: str, row: Row, *, quick: bool, rounds: int | None) -> Iterator[Line]:
+    def lines(
+        self, module: str, name: str, row: Row, *, quick: bool, rounds: int | None
+    ) -> Iterator[SubjectResult]:
         """Yield the lines of a row; the last size has the exponents."""
         subjects, sizes = row.chosen(quick=quick)
         wanted = rounds or (1 if quick else row.rounds)
-        found: list[Line] = []
+        found: list[SubjectResult] = []
         for size in sizes:
             try:
                 prepared = self._prepared(module, name, row, size)
@@ -157,10 +159,10 @@ def _reason(error: subprocess.SubprocessError) -> str:
     return type(error).__name__
 
 
-def _line(name: str, subject: str, first: str, size: int, every: Sequence[Round]) -> Line:
+def _line(name: str, subject: str, first: str, size: int, every: Sequence[Round]) -> SubjectResult:
     complete = [each for each in every if subject in each.measures]
     if not complete:
-        return Line(name, subject, size, {}, problem=every[-1].problems[subject])
+        return SubjectResult(name, subject, size, {}, problem=every[-1].problems[subject])
     quiet = [each for each in complete if each.others < QUIET]
     rounds = quiet or [min(complete, key=lambda each: each.others)]
     measures = {
@@ -170,16 +172,16 @@ def _line(name: str, subject: str, first: str, size: int, every: Sequence[Round]
         )
         for measure in rounds[0].measures[subject]
     }
-    return Line(name, subject, size, measures, len(rounds), disturbed=not quiet)
+    return SubjectResult(name, subject, size, measures, len(rounds), disturbed=not quiet)
 
 
-def _spread(values: Sequence[float], firsts: Sequence[float]) -> Spread:
+def _spread(values: Sequence[float], firsts: Sequence[float]) -> Summary:
     ratios = [value / first for value, first in zip(values, firsts, strict=True) if first]
     ratio = statistics.median(ratios) if ratios else None
-    return Spread(statistics.median(values), min(values), max(values), ratio)
+    return Summary(statistics.median(values), min(values), max(values), ratio)
 
 
-def _with_exponents(line: Line, lines: Sequence[Line]) -> Line:
+def _with_exponents(line: SubjectResult, lines: Sequence[SubjectResult]) -> SubjectResult:
     """Return the line of the largest size with the exponents from the smallest to the largest."""
     same = [each for each in lines if each.subject == line.subject and each.measures]
     if len(same) < 2 or line is not same[-1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
-from benchmarks.harness import Line, Spread
+from benchmarks.harness import SubjectResult, Summary
 from benchmarks.rows import UNITS
 
 NOISE, NOISE_OF_ONE = 0.05, 0.25
@@ -16,20 +16,20 @@ HEAD = """\
 |---|---|--:|--:|--:|--:|---|--:|"""
 
 
-def to_json(line: Line) -> dict[str, object]:
+def to_json(line: SubjectResult) -> dict[str, object]:
     """Return a line for JSON."""
     return asdict(line)
 
 
-def from_json(given: Mapping[str, object]) -> Line:
+def from_json(given: Mapping[str, object]) -> SubjectResult:
     """Return the line that `to_json` wrote."""
     measures = given["measures"]
     assert isinstance(measures, dict)
-    spreads = {name: Spread(**values) for name, values in measures.items()}
-    return Line(**{**given, "measures": spreads})  # type: ignore[arg-type]
+    spreads = {name: Summary(**values) for name, values in measures.items()}
+    return SubjectResult(**{**given, "measures": spreads})  # type: ignore[arg-type]
 
 
-def table(lines: Iterable[Line], titles: Mapping[str, str]) -> str:
+def table(lines: Iterable[SubjectResult], titles: Mapping[str, str]) -> str:
     """Return the table in Markdown, a line for each subject at each size."""
     rows, before = [HEAD], ""
     for line in lines:
@@ -39,7 +39,7 @@ def table(lines: Iterable[Line], titles: Mapping[str, str]) -> str:
     return "\n".join(rows)
 
 
-def _cells(line: Line) -> Iterator[str]:
+def _cells(line: SubjectResult) -> Iterator[str]:
     yield line.subject + (f", {line.size:,}" if line.size > 1 else "") + " (disturbed)" * line.disturbed
     if line.problem:
         yield from (line.problem, *[""] * 5)
@@ -54,7 +54,7 @@ def _cells(line: Line) -> Iterator[str]:
     yield _number(first.exponent)
 
 
-def _also(name: str, spread: Spread) -> str:
+def _also(name: str, spread: Summary) -> str:
     _, _, words = UNITS[name].partition(" ")
     grows = "" if spread.exponent is None else f" (n^{spread.exponent:.2f})"
     return f"{shown(name, spread.median)} {words}".rstrip() + grows
@@ -72,7 +72,7 @@ def shown(name: str, value: float) -> str:
     return f"{value:,.0f} {unit}"
 
 
-def changes(old: Iterable[Line], new: Iterable[Line]) -> Iterator[str]:
+def changes(old: Iterable[SubjectResult], new: Iterable[SubjectResult]) -> Iterator[str]:
     """Yield what changed by more than the noise and beyond both spreads, and what came and went."""
     before = {(line.row, line.subject, line.size): line for line in old}
     for line in new:
@@ -89,7 +89,7 @@ def changes(old: Iterable[Line], new: Iterable[Line]) -> Iterator[str]:
     yield from (f"{row}: {subject}, {size:,}: not measured" for row, subject, size in before)
 
 
-def _change(words: str, name: str, old: Spread, new: Spread, noise: float) -> Iterator[str]:
+def _change(words: str, name: str, old: Summary, new: Summary, noise: float) -> Iterator[str]:
     apart = new.least > old.most or new.most < old.least
     if apart and abs(new.median - old.median) > noise * old.median:
         more = f"{new.median / old.median:.2f} times" if old.median else "from nothing"

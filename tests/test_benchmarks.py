@@ -19,13 +19,13 @@ PAGE = Path(suite.__file__).with_name("README.md")
 
 def spread(median, ratio=1.0):
     """A figure that hardly varies."""
-    return harness.Spread(median, median * 0.99, median * 1.01, ratio)
+    return harness.Summary(median, median * 0.99, median * 1.01, ratio)
 
 
 def line(median, **more):
     """What one subject of a row gave."""
     fields = {"row": "one", "subject": "beluga_nb", "size": 1, "rounds": 3}
-    return harness.Line(**fields | {"measures": {"seconds": spread(median)}} | more)
+    return harness.SubjectResult(**fields | {"measures": {"seconds": spread(median)}} | more)
 
 
 def test_a_row_of_the_suite_runs_and_writes_its_figures(tmp_path):
@@ -73,7 +73,7 @@ def test_a_median_is_of_undisturbed_rounds_and_a_ratio_of_the_same_round():
 
     found = harness._line("row", "ours", "floor", 1, every)
 
-    assert found.measures["seconds"] == harness.Spread(2.5, 2.0, 3.0, ratio=1.75)
+    assert found.measures["seconds"] == harness.Summary(2.5, 2.0, 3.0, ratio=1.75)
     assert (found.rounds, found.disturbed) == (2, False)
 
 
