@@ -139,6 +139,11 @@ class Connection(Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete):
+            # The request before it may be billed, and is answered first. (h11 reads nothing until then.)
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
         self._refuse(400, f"{msg} It is malformed, or its headers are longer than {HEAD_LIMIT:,} bytes.")
 
     def _refuse(self, status: int, message: str, *more: Header) -> None:

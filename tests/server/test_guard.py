@@ -1,5 +1,6 @@
 """The server on a real port, attacked: S40 to S45 and matrix E."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -446,6 +447,34 @@ def test_s45_who_takes_nothing_of_an_answer_is_dropped_and_who_is_slow_gets_it_a
             heard += len(caller.recv(1_000_000)) if reads else 0
         heard += len(to_the_end(caller))
     assert (heard > LARGE * 4 / 3) == reads
+
+
+MALFORMED = {
+    "garbage": b"garbage\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+    "no name of a header": b"GET /v1/health HTTP/1.1\r\n: x\r\n\r\n",
+    "no length": b"POST /v1/health HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+    "a head that is too long": b"GET /v1/health HTTP/1.1\r\nx: " + b"x" * 200_000,
+}
+
+
+async def slowly(request: Request) -> Result:
+    await asyncio.sleep(0.3)
+    return await drawing(request)
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
+@pytest.mark.parametrize("malformed", MALFORMED)
+def test_a_request_is_answered_whatever_follows_it_on_its_connection(malformed, later):
+    body = json.dumps({"model": "flux-2.0", "prompt": "x"})
+    head = f"{HEAD}content-length: {len(body)}\r\n\r\n{body}"
+    with serving(engine=slowly) as service, service.connect() as caller:
+        first = head.replace("{port}", str(service.port)).encode()
+        with contextlib.suppress(ConnectionError):
+            for piece in (first, MALFORMED[malformed]) if later else (first + MALFORMED[malformed],):
+                caller.sendall(piece)
+                time.sleep(0.1)
+        assert caller.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_s45_one_connection_too_many_is_503_and_the_others_stay(hurried):
