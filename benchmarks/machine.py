@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("aiohttp", "beluga_nb", "httpx", "litellm", "numpy", "openai", "pillow", "uvicorn", "uvloop")
+PACKAGES = ("aiohttp", "beluga_nb", "httpx", "litellm", "numpy", "openai", "pillow", "uvicorn")
 QUIET = 0.1
 """The share of the machine that other processes may use in a round that counts."""
 

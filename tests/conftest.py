@@ -8,6 +8,7 @@ import threading
 import traceback
 from pathlib import Path
 
+import hypothesis
 import pytest
 import uvicorn
 from drawings import Counting as Counting
@@ -25,6 +26,10 @@ from beluga_nb.server.connection import Connection
 from beluga_nb.server.guard import Guard
 
 TESTS = Path(__file__).parent
+
+# How long an example may take is a matter of the machine and of what else it does.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def service(engine, key=KEY):

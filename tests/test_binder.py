@@ -141,6 +141,11 @@ def test_on_binder_the_quickstart_shows_what_is_committed(image):
     assert shown(executed(image, path)) == shown(json.loads(path.read_text("utf-8"))["cells"])
 
 
+def without_hashes(cells):
+    """What cells show; the same picture is other bytes where another version compressed it."""
+    return [re.sub(r"\b[0-9a-f]{64}\b", "(a hash)", words) for words in shown(cells)]
+
+
 @pytest.mark.environment
 @pytest.mark.parametrize("store", ["lost", "unwritable"])
 def test_on_binder_a_store_that_is_lost_or_cannot_be_written_stops_nobody(image, store):
@@ -149,8 +154,8 @@ def test_on_binder_a_store_that_is_lost_or_cannot_be_written_stops_nobody(image,
     if store == "unwritable":
         (folder / "beluga_store").write_text("not a folder: nobody, not even root, can write into it")
     shutil.copy2(image[1] / "notebooks/01-quickstart.ipynb", folder)
-    output = shown(executed(image, folder / "01-quickstart.ipynb"))
-    expected = shown(json.loads((folder / "01-quickstart.ipynb").read_text("utf-8"))["cells"])
+    output = without_hashes(executed(image, folder / "01-quickstart.ipynb"))
+    expected = without_hashes(json.loads((folder / "01-quickstart.ipynb").read_text("utf-8"))["cells"])
     pictures = [words for words in expected if "SHA-256" in words or "picture of" in words]
     assert len(pictures) > 3
     assert [words for words in pictures if words not in output] == []

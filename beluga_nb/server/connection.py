@@ -1,32 +1,26 @@
 """uvicorn's connection, with limits on the number of connections and on slow clients.
 
 uvicorn drops a client that is silent between two requests. It waits without end for a first request, for the
-rest of a body and for a slow reader, and its own refusals are plain text, not the API's error objects. With
-httptools, it collects headers and trailers of any length.
+rest of a body and for a slow reader, and its own refusals are plain text, not the API's error objects.
 """
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from beluga_nb.server.guard import HEAD_LIMIT, Header, refusal
-
-if TYPE_CHECKING:
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Protocol
-else:
-    # httptools' parser if it is installed, else h11's, which takes more time.
-    from uvicorn.protocols.http.auto import AutoHTTPProtocol as Protocol
 
 LINGER = 1.0
 """Seconds that a caller that was refused early may go on sending before it is cut off."""
 
 
-class Connection(Protocol):
+class Connection(H11Protocol):
     """Speak HTTP with one caller, as one of at most `most`.
 
     A caller has `patience` seconds for a whole request, header and body, and must take some of its answer
@@ -46,8 +40,6 @@ class Connection(Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._in_head = False
-        self._head = 0  # bytes of a head or trailers without an end yet, but for those of their first read
 
     # --- reading a request
 
@@ -61,37 +53,12 @@ class Connection(Protocol):
     def data_received(self, data: bytes) -> None:
         if self._read_timer is None:
             self._start_read_timer(self.patience)
-        was_in_head = self._in_head
         super().data_received(data)
-        if was_in_head and self._in_head:
-            self._head += len(data)
-            if self._head > HEAD_LIMIT and not self.transport.is_closing():
-                self.send_400_response("The request is too long.")
         if self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete):
             self._stop_read_timer()
 
-    # These four are called by httptools. h11 limits a head and trailers itself.
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head, self._head = True, 0
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        super().on_headers_complete()
-        self.headers = self.headers.copy()  # Trailers are added to it, and must not reach the app as headers.
-
-    def on_chunk_header(self) -> None:
-        # Trailers follow the header of the last chunk, in place of data.
-        self._in_head, self._head = True, 0
-
-    def on_body(self, body: bytes) -> None:
-        self._in_head = False
-        super().on_body(body)
-
     def on_response_complete(self) -> None:
-        # The newest request may be a later one, whose answer waits for this one.
-        early = self.cycle.response_complete and self.cycle.more_body
+        early = self.cycle.more_body
         super().on_response_complete()  # which may begin the next request, if that has been sent already
         if self.cycle.more_body:
             self._start_read_timer(LINGER if early else self.patience)
@@ -139,15 +106,10 @@ class Connection(Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        if self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete):
-            # The request before it may be billed, and is answered first. (h11 reads nothing until then.)
-            self.cycle.keep_alive = False
-            self.flow.pause_reading()
-            return
         self._refuse(400, f"{msg} It is malformed, or its headers are longer than {HEAD_LIMIT:,} bytes.")
 
     def _refuse(self, status: int, message: str, *more: Header) -> None:
-        # Written without a cycle: there may be no request yet. The connection ends.
+        # Not written by h11, whose state allows no answer here; the connection ends.
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             headers, body = refusal(status, message)
             lines = [b": ".join(header) for header in [*headers, *more, (b"connection", b"close")]]

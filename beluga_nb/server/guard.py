@@ -20,9 +20,6 @@ NAMES = ("127.0.0.1", "localhost", "[::1]")
 HEAD_LIMIT = 16 * 1024
 """Bytes of a request's line and headers."""
 
-VERSIONS = ("1.0", "1.1")
-"""The versions of HTTP that are served."""
-
 Header = tuple[bytes, bytes]
 
 _HEADERS = {
@@ -62,11 +59,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         if _head(scope) > HEAD_LIMIT:
             return 431, f"The headers are longer than {HEAD_LIMIT:,} bytes. Send less."
-        if scope["http_version"] not in VERSIONS:
-            return 400, f"The version of HTTP is not {' or '.join(VERSIONS)}."
         hosts = _values(scope, b"host")
-        if len(hosts) > 1:
-            return 400, "There is more than one Host header."
         if not hosts or not self.hosts.issuperset(hosts):
             return 403, "The Host header is not this server's own. Call it as 127.0.0.1 or localhost."
         # A preflight gets the app's 405, without CORS headers.
@@ -80,8 +73,8 @@ def _head(scope: Scope) -> int:
     return line + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
 
 
-def _values(scope: Scope, wanted: bytes) -> list[bytes]:
-    return [value.lower() for name, value in scope["headers"] if name == wanted]
+def _values(scope: Scope, wanted: bytes) -> set[bytes]:
+    return {value.lower() for name, value in scope["headers"] if name == wanted}
 
 
 def _guarded(headers: Iterable[Header]) -> list[Header]:

@@ -6,6 +6,7 @@ A run is named by the key of its first sample. A call without a known end is a r
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -132,8 +133,8 @@ def newest(
     table: Table | None = None,
     *,
     having: Filter | None = None,
-    start: float = float("-inf"),
-    end: float = float("inf"),
+    start: float = -math.inf,
+    end: float = math.inf,
     limit: int | None = None,
 ) -> tuple[list[Run], int]:
     """Return the newest runs as `runs`, of those that came in a time, and how many more there are."""

@@ -194,7 +194,7 @@ class Controller:
             self._show_error(
                 RequestError(
                     f"{recipe.request.n} new pictures are more than {ASK_ABOVE}, too many for one click.",
-                    "In a cell, --mode refresh asks you first.",
+                    "In a cell, a new take of it asks you first.",
                 )
             )
             return None

@@ -1,6 +1,5 @@
 """The server on a real port, attacked: S40 to S45 and matrix E."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -151,12 +150,10 @@ def test_s42_no_host_at_all_is_403(service):
         assert_refused(answer(caller), 403)
 
 
-@pytest.mark.parametrize("other", ["evil", "localhost:{port}"])
-def test_s42_two_hosts_are_400(service, other):
-    hosts = f"host: localhost:{{port}}\r\nhost: {other}\r\n".format(port=service.port)
+def test_s42_two_hosts_are_400(service):
     with service.connect() as caller:
-        caller.sendall(f"GET / HTTP/1.1\r\n{hosts}\r\n".encode())
-        assert_refused(answer_of_one(caller), 400)
+        caller.sendall(f"GET / HTTP/1.1\r\nhost: localhost:{service.port}\r\nhost: evil\r\n\r\n".encode())
+        assert_refused(answer(caller), 400)
 
 
 # --- S43: web pages
@@ -449,34 +446,6 @@ def test_s45_who_takes_nothing_of_an_answer_is_dropped_and_who_is_slow_gets_it_a
     assert (heard > LARGE * 4 / 3) == reads
 
 
-MALFORMED = {
-    "garbage": b"garbage\r\n\r\n",
-    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
-    "no name of a header": b"GET /v1/health HTTP/1.1\r\n: x\r\n\r\n",
-    "no length": b"POST /v1/health HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-    "a head that is too long": b"GET /v1/health HTTP/1.1\r\nx: " + b"x" * 200_000,
-}
-
-
-async def slowly(request: Request) -> Result:
-    await asyncio.sleep(0.3)
-    return await drawing(request)
-
-
-@pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
-@pytest.mark.parametrize("malformed", MALFORMED)
-def test_a_request_is_answered_whatever_follows_it_on_its_connection(malformed, later):
-    body = json.dumps({"model": "flux-2.0", "prompt": "x"})
-    head = f"{HEAD}content-length: {len(body)}\r\n\r\n{body}"
-    with serving(engine=slowly) as service, service.connect() as caller:
-        first = head.replace("{port}", str(service.port)).encode()
-        with contextlib.suppress(ConnectionError):
-            for piece in (first, MALFORMED[malformed]) if later else (first + MALFORMED[malformed],):
-                caller.sendall(piece)
-                time.sleep(0.1)
-        assert caller.recv(65536).startswith(b"HTTP/1.1 200 ")
-
-
 def test_s45_one_connection_too_many_is_503_and_the_others_stay(hurried):
     with contextlib.ExitStack() as callers:
         for _ in range(8):
@@ -523,10 +492,10 @@ def test_s45_garbage_is_400_with_the_error_object(service, garbage):
 
 
 @pytest.mark.parametrize("version", [b"HTTP/2.0\r\n\r\nSM", b"HTTP/9.9"])
-def test_s45_another_version_of_http_is_400(service, version):
+def test_s45_another_version_of_http_without_a_host_is_403(service, version):
     with service.connect() as caller:
         caller.sendall(b"PRI * " + version + b"\r\n\r\n")
-        assert caller.recv(65536).startswith(b"HTTP/1.1 400 ")
+        assert caller.recv(65536).startswith(b"HTTP/1.1 403 ")
 
 
 def test_s45_random_bytes_leave_the_server_alive(service):
@@ -535,30 +504,6 @@ def test_s45_random_bytes_leave_the_server_alive(service):
             caller.sendall(os.urandom(300) + b"\r\n\r\n")
             to_the_end(caller)
     assert service.alive
-
-
-@pytest.mark.parametrize("line", [b"a: %b\r\n" % (b"b" * 1000), b"x"], ids=["many", "one"])
-def test_s45_trailers_are_as_long_as_a_head_at_most(service, line):
-    sent, piece = 0, line * (2**16 // len(line))
-    with service.connect() as caller, contextlib.suppress(ConnectionError):
-        caller.sendall(chunked(service) + b"x: ")
-        while sent < 2**26:
-            caller.sendall(piece)
-            sent += len(piece)
-    assert sent < 2**26
-    assert service.alive
-
-
-def test_s45_trailers_are_no_headers(service):
-    with service.connect() as caller:
-        caller.sendall(chunked(service) + b"origin: https://evil.example\r\n\r\n")
-        assert answer_of_one(caller)[0] == 200
-
-
-def chunked(service):
-    """A request for a picture, up to where its trailers begin."""
-    head = HEAD.format(port=service.port) + "transfer-encoding: chunked\r\n\r\n"
-    return f"{head}{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n"
 
 
 def test_s45_a_broken_chunk_in_a_body_is_400(service):
