@@ -6,6 +6,7 @@ import statistics
 import time
 from functools import partial
 
+from beluga_nb.catalog import labels, pixels
 from benchmarks.rows import MODEL, Job, Measures, Row
 
 PROMPTS = (
@@ -17,51 +18,36 @@ PROMPTS = (
 )
 REPEAT = 3
 
-SIZES = {
-    "1:1": (1024, 1024),
-    "1:1, hd": (1024, 1024),
-    "16:9": (1536, 864),
-    "9:16": (864, 1536),
-    "4:3": (1024, 768),
-    "3:4": (768, 1024),
-    "3:2": (1536, 1024),
-    "2:3": (1024, 1536),
-    "5:4": (1280, 1024),
-    "4:5": (1024, 1280),
-    "2:1": (2048, 1024),
-    "1:2": (1024, 2048),
-    "21:9": (2016, 864),
-    "9:21": (864, 2016),
-}
+HD = ", hd"
 
 
 def painted(label: str, _: Job) -> Measures:
     """Return the median of the prompts, and the slowest; each prompt's time is the best of a few."""
     from beluga_nb.painter import paint
 
-    quality = "hd" if label.endswith("hd") else "standard"
+    quality, size = "hd" if label.endswith(HD) else "standard", pixels(label.removesuffix(HD))
     paint(PROMPTS[0], model=MODEL, size=(64, 64)).png()  # Tables are read, fonts are loaded.
     every, used = [], time.process_time()
     for prompt in PROMPTS:
         times = []
         for _repeat in range(REPEAT):
             began = time.perf_counter()
-            painting = paint(prompt, model=MODEL, size=SIZES[label], quality=quality)
+            painting = paint(prompt, model=MODEL, size=size, quality=quality)
             drawn = time.perf_counter()
             data = painting.png()
             ended = time.perf_counter()
             times.append((ended - began, ended - drawn))
         every.append((*min(times), len(data)))
     cpu = (time.process_time() - used) / REPEAT / len(PROMPTS)
-    seconds, encode, size = (statistics.median(column) for column in zip(*every, strict=True))
+    seconds, encode, length = (statistics.median(column) for column in zip(*every, strict=True))
     slowest = max(total for total, _, _ in every)
-    return {"seconds": seconds, "cpu": cpu, "slowest": slowest, "encode": encode, "bytes": size}
+    return {"seconds": seconds, "cpu": cpu, "slowest": slowest, "encode": encode, "bytes": length}
 
 
 ROWS = {
     "painter": Row(
         "the painter: a prompt to a PNG, median of five prompts",
-        {label: partial(painted, label) for label in SIZES},
+        {label: partial(painted, label) for label in (*labels(), f"1:1{HD}")},
         rounds=2,
         quick_subjects=("1:1", "1:1, hd", "2:1"),
     )
