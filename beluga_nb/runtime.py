@@ -402,8 +402,13 @@ class ThreadJob(_Waited[T]):
             coroutine.close()
             self._end()
             return
-        self._task = self._home.loop.create_task(coroutine, context=context)
-        self._task.add_done_callback(self._finish)
+        self._task = self._home.loop.create_task(self._run(coroutine), context=context)
+        self._task.add_done_callback(lambda task: self._finish(task, coroutine))
+
+    async def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._cancelled:  # after `_start`, before the first step: the loop has not seen it yet
+            raise asyncio.CancelledError
+        return await coroutine
 
     def _abandon(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._stop()
@@ -411,7 +416,8 @@ class ThreadJob(_Waited[T]):
             coroutine.close()
             self._end()
 
-    def _finish(self, task: asyncio.Task[T]) -> None:
+    def _finish(self, task: asyncio.Task[T], coroutine: Coroutine[Any, Any, T]) -> None:
+        coroutine.close()  # only one that never began has anything to close
         if not task.cancelled():
             task.exception()  # Retrieved, so that asyncio does not report it as unhandled.
         self._end()

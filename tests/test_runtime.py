@@ -164,6 +164,30 @@ def test_a_job_that_is_cancelled_before_it_begins_never_begins(bridge):
     assert not endless.begun.is_set()
 
 
+def test_a_job_that_is_cancelled_between_its_start_and_its_first_step_never_begins(bridge):
+    gates = [(threading.Event(), threading.Event()) for _ in range(2)]
+
+    async def hold(entered, left):
+        entered.set()
+        left.wait(5)
+
+    # Both later jobs start in one turn of the loop; the second then waits for its first step.
+    first = bridge.submit(hold(*gates[0]))
+    assert gates[0][0].wait(5)
+    second = bridge.submit(hold(*gates[1]))
+    endless = Endless()
+    job = bridge.submit(endless())
+    gates[0][1].set()
+    assert gates[1][0].wait(5)
+    job.cancel()
+    gates[1][1].set()
+    first.result()
+    second.result()
+    with pytest.raises(asyncio.CancelledError):
+        job.result()
+    assert not endless.begun.is_set()
+
+
 def test_cancelling_what_is_done_changes_nothing(bridge):
     job = bridge.submit(answer())
     job.result()
