@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beluga_nb.compare.axes import AXIS_PARAMETERS, Axis, Study
+from beluga_nb.compare.axes import AXIS_PARAMETERS, LONGEST_LABEL, Axis, Choice, Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
-from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Grid, counts_of
+from beluga_nb.compare.grid import DONE, NOT_STARTED, Grid, counts_of
 from beluga_nb.compare.workspace import Workspace
 from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
 from beluga_nb.images import decode
@@ -22,7 +22,7 @@ from beluga_nb.show.markup import alt, data_uri
 from beluga_nb.show.preview import EDGE
 from beluga_nb.show.stored import StoreView
 from beluga_nb.store.collection import Blob
-from beluga_nb.text import plural
+from beluga_nb.text import plural, sanitize
 
 # Lazy imports in here: a grid in a notebook needs no fonts, no page and no pandas.
 if TYPE_CHECKING:
@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 200
 """Pictures of a grid that go into a notebook."""
-
-_NOTES = {
-    UNKNOWN: "asked for, and its end is not known",
-    NOT_SENT: "not asked for yet",
-    WAITING: "in progress",
-}
 
 
 def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
@@ -63,7 +57,10 @@ class Arrivals:
         """Return the cells that have arrived since the last call."""
         cells = self._grid.arrived[self._shown : MOST_SHOWN]
         self._shown += len(cells)
-        squares = {cell.key: _square(self._grid.outcome(cell), self._sources) for cell in cells}
+        squares = {
+            cell.key: _square(self._grid.outcome(cell), self._sources, state=self._grid.state(cell))
+            for cell in cells
+        }
         return redact(arrivals_html(squares)) if squares else ""
 
 
@@ -124,27 +121,23 @@ def table_of(
     """Return the table of a grid; `source` gives the address of each picture."""
     states = grid.states(workspace)
     squares = {
-        _place(grid.study, cell): _square(
-            grid.outcome(cell), source, note=_NOTES.get(states[cell], ""), edge=edge
-        )
+        _place(grid.study, cell): _square(grid.outcome(cell), source, state=states[cell], edge=edge)
         for cell in grid.cells
     }
     return Table(
         caption=_caption(grid, counts_of(states)),
         prompts=tuple(grid.study.prompts) if len(grid.study.prompts) == 1 else (),
         dimensions=tuple(
-            Dimension(" · ".join(axis.name for axis in axes), _present(axes, number, squares))
+            _dimension(axes, {place[number] for place in squares})
             for number, axes in enumerate(grid.study.dimensions)
         ),
         squares=squares,
     )
 
 
-def _square(
-    outcome: Outcome, source: Callable[[PictureRef], str], *, note: str = "", edge: int = EDGE
-) -> Square:
+def _square(outcome: Outcome, source: Callable[[PictureRef], str], *, state: str, edge: int = EDGE) -> Square:
     figures = (Figure(ref, source(ref), partial(_image, ref, edge)) for ref in outcome.pictures)
-    return Square(tuple(figures), note=note, error=outcome.error)
+    return Square(tuple(figures), note="" if state == DONE else state, error=outcome.error)
 
 
 class _Sources:
@@ -215,21 +208,39 @@ def _joined(labels: Iterable[str]) -> str:
     return " · ".join(labels)
 
 
-def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    there = {place[number] for place in squares}
-    return tuple(
-        label for label in map(_joined, zip(*(axis.labels for axis in axes), strict=True)) if label in there
+def _dimension(axes: Sequence[Axis], present: Collection[str]) -> Dimension:
+    """Return the labels of some axes that have a cell, and their texts."""
+    rows = [row for row in zip(*(axis.choices for axis in axes), strict=True) if _label(row) in present]
+    return Dimension(
+        " · ".join(axis.name for axis in axes),
+        tuple(map(_label, rows)),
+        tuple(_joined(_text(axis, choice) for axis, choice in zip(axes, row, strict=True)) for row in rows),
+    )
+
+
+def _label(choices: Iterable[Choice]) -> str:
+    return _joined(choice.label for choice in choices)
+
+
+def _text(axis: Axis, choice: Choice) -> str:
+    """Return the value of a label that was cut; else the label."""
+    value = choice.sets.get(axis.name, "")
+    return (
+        value
+        if choice.label.endswith(sanitize(value, LONGEST_LABEL)) and len(value) > LONGEST_LABEL
+        else choice.label
     )
 
 
 def _caption(grid: Grid, counts: Mapping[str, int]) -> str:
-    if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
-        wanted = sum(cell.request.n for cell in grid.cells)
-        return f"{plural(len(grid), 'cell')}, {plural(wanted, 'picture')}; nothing is requested before run()"
     refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
-    local = sum(ref.recipe.procedural for ref in refs)
     states = [f"{count} {state}" for state, count in counts.items() if count]
-    words = [f"{plural(len(grid), 'cell')}: {', '.join(states)}", plural(len(refs), "picture")]
+    words = [f"{plural(len(grid), 'cell')}: {', '.join(states)}"]
+    if counts[NOT_STARTED] == len(grid):
+        words.append(f"{plural(sum(cell.request.n for cell in grid.cells), 'picture')} to make")
+    else:
+        words.append(plural(len(refs), "picture"))
+    local = sum(ref.recipe.procedural for ref in refs)
     if local == len(refs) == 1:
         words.append("a local preview, not model output")
     elif local:

@@ -99,7 +99,7 @@ def test_a_grid_asks_for_every_combination_once_and_keeps_the_labels(session, en
         "a fox in ink, on paper",
         "a fox in oil paint",
     ]
-    assert grid.counts == {"done": 8, "failed": 0, "unknown": 0, "not sent": 0}
+    assert grid.counts == {"done": 8, "failed": 0, "outcome unknown": 0, "not started": 0}
     fox = grid["fox", "ink", "flux-2.0"]
     assert fox.request.prompt == "a fox in ink, on paper"
     assert fox.recipe.template == TEMPLATE
@@ -235,7 +235,7 @@ def test_r14_a_failure_stays_in_its_cell_and_the_counts_add_up(session, engine):
     }
     grid = study(session)
     grid.run()
-    assert grid.counts == {"done": 4, "failed": 2, "unknown": 2, "not sent": 0}
+    assert grid.counts == {"done": 4, "failed": 2, "outcome unknown": 2, "not started": 0}
     assert sum(grid.counts.values()) == len(grid)
     assert set(grid.errors) == {("cat", "oil", m) for m in MODELS} | {("fox", "ink", m) for m in MODELS}
     with pytest.raises(APIStatusError):
@@ -252,7 +252,7 @@ def test_r14_a_key_a_balance_or_a_permission_that_is_missing_stops_the_sweep(ses
     assert len(engine.requests) <= 4
     counts = grid.counts
     assert counts["failed"] == len(engine.requests)
-    assert counts["failed"] + counts["not sent"] == len(grid) == 32
+    assert counts["failed"] + counts["not started"] == len(grid) == 32
 
 
 def test_what_is_recorded_is_shown_though_the_run_is_stopped(session, engine):
@@ -385,7 +385,7 @@ def test_stop_keeps_what_arrived_and_the_same_run_continues(session, engine):
     with pytest.raises(asyncio.CancelledError):
         job.result()
     counts = grid.counts
-    assert counts == {"done": 6, "failed": 0, "unknown": 2, "not sent": 0}
+    assert counts == {"done": 6, "failed": 0, "outcome unknown": 2, "not started": 0}
     engine.engine = drawing
     engine.requests.clear()
     grid.run()
@@ -405,7 +405,7 @@ def test_what_stands_first_in_a_grid_is_bought_first(session, engine, take):
 def test_an_extended_grid_buys_only_the_new_cells(session, engine):
     grid = study(session).run()
     wider = grid.extend(animal=["owl"])
-    assert wider.counts == {"done": 8, "failed": 0, "unknown": 0, "not sent": 4}
+    assert wider.counts == {"done": 8, "failed": 0, "outcome unknown": 0, "not started": 4}
     engine.requests.clear()
     wider.run()
     assert {request.prompt for request in engine.requests} == {"a owl in oil paint", "a owl in ink, on paper"}
@@ -550,7 +550,7 @@ def test_an_export_to_what_is_no_folder_fails_in_two_lines(session, tmp_path):
 
 def test_one_cell_with_one_picture_is_reported_in_the_singular(session):
     grid = session.grid("a {{animal}}", animal=["cat"])
-    assert "1 cell, 1 picture; nothing is requested before run()" in grid._repr_mimebundle_()["text/plain"]
+    assert "1 cell: 1 not started; 1 picture to make" in grid._repr_mimebundle_()["text/plain"]
     assert "1 cell: 1 done; 1 picture\n" in grid.run()._repr_mimebundle_()["text/plain"]
 
 
@@ -563,7 +563,7 @@ def test_r18_a_cap_on_the_pictures_of_a_run_holds_for_previews_too(tmp_path):
     grid = study(Session(environ={}, folder=tmp_path))
     with pytest.raises(OverBudgetError, match=r"8 pictures would be more than max_images allows: 0 of 7"):
         grid.run(max_images=7)
-    assert grid.counts["not sent"] == 8
+    assert grid.counts["not started"] == 8
 
 
 def test_a_sheet_is_called_what_it_is(session, tmp_path):
@@ -594,9 +594,9 @@ def test_a_stopped_call_of_another_kernel_is_unknown_and_not_lost(session, tmp_p
     cell = grid.cells[3]
     store = Store(tmp_path / "beluga_store")
     call = pending.begin(store, cell.request.as_call(), provider="127.0.0.1")
-    assert grid.counts == {"done": 0, "failed": 0, "unknown": 0, "not sent": 7, "in progress": 1}
+    assert grid.counts == {"done": 0, "failed": 0, "outcome unknown": 0, "not started": 7, "running": 1}
     pending.mark_unknown(store, call, "It was interrupted.")
-    assert grid.counts == {"done": 0, "failed": 0, "unknown": 1, "not sent": 7}
+    assert grid.counts == {"done": 0, "failed": 0, "outcome unknown": 1, "not started": 7}
 
 
 def test_a_grid_is_scored_voted_on_and_ranked_by_any_axis(session, tmp_path):
