@@ -226,17 +226,26 @@ class Grid(Evaluable):
 
         return style_of(self, self._runner.workspace())
 
-    def sheet(self, path: str | Path, *, edge: int = 512, limit: int = 40_000_000) -> Path:
-        """Write the grid as one labelled picture and return where.
+    def sheet(
+        self,
+        path: str | Path,
+        *,
+        title: str = "",
+        edge: int = 512,
+        dpi: int = 300,
+        limit: int = 40_000_000,
+    ) -> Path:
+        """Write the grid as one labelled poster, and return where: a PNG, PDF or SVG by the file's name.
 
-        Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`.
+        Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`. In print
+        `dpi` of these pixels make an inch.
         """
         from beluga_nb.show.grid import write_sheet_of
 
         path = path_of(path)
         if not path.suffix:
             path = path.with_suffix(".png")
-        write_sheet_of(self, path, edge=edge, limit=limit)
+        write_sheet_of(self, path, title=title, edge=edge, dpi=dpi, limit=limit)
         return path
 
     def to_html(self, path: str | Path, *, originals: bool = False) -> Path:

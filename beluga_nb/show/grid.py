@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from beluga_nb.compare.workspace import Workspace
 from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
 from beluga_nb.images import decode
 from beluga_nb.paths import not_written, write_file
+from beluga_nb.placeholders import filled
 from beluga_nb.redaction import redact
 from beluga_nb.result import Bundle, MissingPicture, Preview
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, arrivals_html, grid_bundle
@@ -81,13 +84,40 @@ def style_of(grid: Grid, workspace: Workspace) -> Styler:
     return styled(frame_of(grid), urls, [alt(ref) if ref else "" for ref in refs])
 
 
-def write_sheet_of(grid: Grid, path: Path, *, edge: int, limit: int) -> None:
-    """Write a grid as one labelled picture."""
-    from beluga_nb.show.sheet import sheet_png
+def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, limit: int) -> None:
+    """Write a grid as one labelled picture, in the format of the file's name."""
+    from beluga_nb.show.sheet import FORMATS, sheet_file
 
-    if path.suffix.lower() != ".png":
-        raise RequestError(f"'{path.name}' is not a file name for a sheet.", "It is a PNG: sheet('cats.png')")
-    _write(path, sheet_png(table_of(grid, edge=edge), edge=edge, limit=limit))
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise RequestError(
+            f"'{path.name}' is not a file name for a sheet.", "It is a PNG, PDF or SVG: sheet('cats.png')"
+        )
+    table = replace(table_of(grid, edge=edge), prompts=_filled_prompts(grid))
+    if not any(square.note for square in table.squares.values()):
+        # All is done: only what its pictures are is worth a line.
+        remarks = _remarks(grid)
+        table = replace(
+            table, caption="; ".join([plural(len(_refs(grid)), "picture"), *remarks]) if remarks else ""
+        )
+    data, missing = sheet_file(table, kind, title=title, edge=edge, dpi=dpi, limit=limit)
+    if missing:
+        warnings.warn(
+            f"No font of this machine has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}"
+            " Install one that has them, such as Noto Sans CJK, or write an SVG.",
+            stacklevel=3,
+        )
+    _write(path, data)
+
+
+def _filled_prompts(grid: Grid) -> tuple[str, ...]:
+    """Return the prompt of a grid, filled with what is the same in all cells; none if prompts are an axis."""
+    templates = {cell.template or cell.request.prompt for cell in grid.cells}
+    if len(templates) != 1:
+        return ()
+    same = set.intersection(*({*cell.values.items()} for cell in grid.cells))
+    different = {name: f"{{{{{name}}}}}" for cell in grid.cells for name in cell.values}
+    return (filled(templates.pop(), {**different, **dict(same)}),)
 
 
 def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
@@ -233,20 +263,26 @@ def _text(axis: Axis, choice: Choice) -> str:
 
 
 def _caption(grid: Grid, counts: Mapping[str, int]) -> str:
-    refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
     states = [f"{count} {state}" for state, count in counts.items() if count]
-    words = [f"{plural(len(grid), 'cell')}: {', '.join(states)}"]
     if counts[NOT_STARTED] == len(grid):
-        words.append(f"{plural(sum(cell.request.n for cell in grid.cells), 'picture')} to make")
+        pictures = f"{plural(sum(cell.request.n for cell in grid.cells), 'picture')} to make"
     else:
-        words.append(plural(len(refs), "picture"))
+        pictures = plural(len(_refs(grid)), "picture")
+    return "; ".join([f"{plural(len(grid), 'cell')}: {', '.join(states)}", pictures, *_remarks(grid)])
+
+
+def _refs(grid: Grid) -> list[PictureRef]:
+    return [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
+
+
+def _remarks(grid: Grid) -> list[str]:
+    """Return a remark on local previews, if there are any."""
+    refs = _refs(grid)
     local = sum(ref.recipe.procedural for ref in refs)
     if local == len(refs) == 1:
-        words.append("a local preview, not model output")
-    elif local:
-        some = "all" if local == len(refs) else f"{local}"
-        words.append(f"{some} of them local previews, not model output")
-    return "; ".join(words)
+        return ["a local preview, not model output"]
+    some = "all" if local == len(refs) else f"{local}"
+    return [f"{some} of them local previews, not model output"] if local else []
 
 
 _COLUMNS = (
@@ -266,7 +302,9 @@ _COLUMNS = (
 
 def _columns(grid: Grid) -> list[str]:
     labels = [axis.name for axis in grid.study.axes]
-    return [*labels, *(name for name in _COLUMNS if name not in labels)]
+    # A parameter that no request has would be an empty column.
+    unset = {name for name in AXIS_PARAMETERS if not any(getattr(cell.request, name) for cell in grid.cells)}
+    return [*labels, *(name for name in _COLUMNS if name not in {*labels, *unset})]
 
 
 def _lines(grid: Grid) -> Iterator[tuple[Cell, PictureRef | None, BelugaError | None]]:

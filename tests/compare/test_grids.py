@@ -5,9 +5,11 @@ import contextlib
 import csv
 import datetime
 import json
+import re
 import time
 from dataclasses import replace
 from functools import partial
+from xml.etree import ElementTree
 
 import pytest
 from conftest import KEY, Counting, drawing, drawn, service
@@ -529,6 +531,78 @@ def test_the_sheet_is_a_labelled_png_and_scales_down_to_its_limit(session, tmp_p
         grid.sheet(tmp_path / "none.png", limit=100)
 
 
+def sheet_of(session, tmp_path, name, **options):
+    return study(session, n=2).run(assume_yes=True).sheet(tmp_path / name, **options).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.pdf", "a.svg"])
+def test_a_sheet_has_the_format_of_its_name_its_size_in_print_and_the_same_bytes_each_time(
+    session, tmp_path, name
+):
+    data = sheet_of(session, tmp_path, name, title="Cats & foxes", dpi=150)
+    assert data == sheet_of(session, tmp_path, name, title="Cats & foxes", dpi=150)
+    wide, _ = decode(sheet_of(session, tmp_path, "b.png")).size
+    if name == "a.png":
+        assert [round(each) for each in decode(data).info["dpi"]] == [150, 150]
+    elif name == "a.pdf":
+        box = re.search(rb"MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", data)
+        assert float(box[1]) == pytest.approx(wide * 72 / 150)
+    else:
+        root = ElementTree.fromstring(data)
+        assert root.get("width") == f"{wide / 150:.4g}in"
+        assert len(list(root.iter("{http://www.w3.org/2000/svg}image"))) == 16
+        words = " ".join(each.text for each in root.iter("{http://www.w3.org/2000/svg}text"))
+        assert words.startswith("Cats & foxes a {{animal}} in {{style}} ")
+        for label in ("animal: cat", "animal: fox", "oil", "ink", *MODELS):
+            assert label in words
+
+
+def words_of_sheet(session, tmp_path, prompt, **axes):
+    path = session.grid(prompt, model="flux-2.0", **axes).run(assume_yes=True).sheet(tmp_path / "a.svg")
+    root = ElementTree.fromstring(path.read_bytes())
+    return [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_the_prompt_of_a_sheet_is_filled_with_what_is_the_same_everywhere(session, tmp_path):
+    words = words_of_sheet(
+        session, tmp_path, "a {{animal}} in {{place}}", animal=["cat", "fox"], values={"place": "snow"}
+    )
+    assert words[0] == "a {{animal}} in snow"
+
+
+def test_a_long_prompt_wraps_and_no_word_of_it_is_lost(session, tmp_path):
+    prompt = " ".join(f"word{number}" for number in range(120)) + " " + "x" * 300
+    words = words_of_sheet(session, tmp_path, prompt, size=["1:1", "16:9"])
+    assert len(words) > 5
+    assert prompt.replace(" ", "") in "".join(words).replace(" ", "")
+
+
+@pytest.mark.parametrize("label", ["groß", "кит", "φάλη"])
+def test_letters_that_a_font_has_bring_no_warning(session, tmp_path, label):
+    assert label in words_of_sheet(session, tmp_path, "a {{animal}}", animal=[label, "cat"])
+
+
+def test_letters_that_no_font_has_are_reported(session, tmp_path):
+    with pytest.warns(UserWarning, match="No font of this machine has 1 letter of the sheet"):
+        words_of_sheet(session, tmp_path, "a {{animal}}", animal=["cat \U00013000", "fox"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 18])
+def test_the_sheet_of_a_lone_axis_is_no_strip(session, tmp_path, count):
+    grid = session.grid("a {{animal}}", animal=[f"cat {number}" for number in range(count)], model="flux-2.0")
+    wide, tall = decode(grid.run(assume_yes=True).sheet(tmp_path / "a.png").read_bytes()).size
+    assert 0.6 < wide / tall < 3.2
+
+
+def test_a_frame_has_no_column_for_what_was_not_asked_for(session):
+    pytest.importorskip("pandas")
+    columns = list(session.grid("a {{animal}}", animal=["cat"], model="flux-2.0").run().to_frame().columns)
+    assert columns[:3] == ["animal", "model", "sample"]
+    assert not {"size", "quality", "take"} & set(columns)
+    sized = session.grid("a {{animal}}", animal=["cat"], model="flux-2.0", size="1:1", take="2")
+    assert {"size", "take"} <= set(sized.to_frame().columns)
+
+
 def test_an_export_is_a_folder_of_lone_pictures_with_names_and_recipes(session, tmp_path):
     grid = study(session, n=2, animal={"cat": "cat", "../é fox?": "fox"}).run(assume_yes=True)
     paths = grid.export(tmp_path / "out")
@@ -571,6 +645,7 @@ def test_a_sheet_is_called_what_it_is(session, tmp_path):
     assert grid.sheet(tmp_path / "cats") == tmp_path / "cats.png"
     with pytest.raises(RequestError, match=r"'cats\.jpg' is not a file name for a sheet"):
         grid.sheet(tmp_path / "cats.jpg")
+    assert str(grid.sheet(tmp_path / "cats.PDF")).endswith("cats.PDF")
 
 
 def test_one_impossible_combination_is_reported_in_the_singular(session):
