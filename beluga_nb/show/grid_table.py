@@ -339,7 +339,8 @@ def _error_lines(error: BelugaError) -> list[str]:
 
 def _figure_html(figure: Figure, width: str, *, mark: bool) -> str:
     words = outside(alt(figure.picture))
-    # A closed element is as wide as its part of the cell; when it opens, the recipe makes it wider.
+    # A closed element is as wide as its part of the cell; when it opens, the wider recipe stretches the
+    # picture, which is why that has no width of its own.
     image = (
         fill("show/grid-image.html", source=address(figure.source), alt=words)
         if figure.source
