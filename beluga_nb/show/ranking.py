@@ -96,7 +96,7 @@ def _html(ranking: Ranking, more: Columns) -> str:
             _example(ranking, standing),
             outside(standing.name, _LONGEST_NAME),
             _bar(ranking, standing),
-            outside(f"{_signed(standing.elo)} ({_interval(standing)})"),
+            f'{_signed(standing.elo)}<div style="{_SMALL}">{_interval(standing)}</div>',
             _rate(standing),
             *(_counts(standing)[number] for number, _ in shown),
             *(outside(column.get(standing.name, "")) for column in more.values()),
@@ -111,7 +111,8 @@ def _html(ranking: Ranking, more: Columns) -> str:
     )
 
 
-_CELL = "vertical-align:middle;padding:3px 10px 3px 0"
+_CELL = "vertical-align:middle;padding:3px 8px 3px 0"
+_SMALL = "font-size:80%;opacity:.75;white-space:nowrap"
 _FIRST_NUMBER = 4  # the columns before it are text
 
 
@@ -193,7 +194,7 @@ def _titled(html: str) -> str:
 
 def _image(svg: str, alt: str) -> str:
     source = f"data:image/svg+xml;base64,{pybase64.b64encode(svg.encode()).decode()}"
-    style = "min-width:120px;max-width:100%;height:auto;display:block;margin:0"
+    style = "min-width:90px;max-width:100%;height:auto;display:block;margin:0"
     return f'<img src="{source}" alt="{outside(alt, 400)}" style="{style}">'
 
 
