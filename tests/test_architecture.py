@@ -60,7 +60,7 @@ LIBRARIES = {
     "uvicorn": {"server/"},
     "jupyterlab": {"terminal/lab.py"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
-    "numpy": {"painter/", "compare/metrics.py", "compare/rank.py"},
+    "numpy": {"painter/", "compare/inference.py", "compare/metrics.py", "compare/rank.py"},
     "PIL": {"images.py", "result.py", "show/", "painter/", "compare/metrics.py"},
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
     "pybase64": {"wire.py", "api/encoded.py", "show/", "redaction.py"},
