@@ -146,19 +146,28 @@ class Ranking:
 
     @property
     def _compared(self) -> str:
-        return plural(self.prompts if self.prompts > 1 else self.samples, self._units.removesuffix("s"))
+        if self._units == "prompts":
+            return plural(self.prompts, "prompt")
+        of = "" if self.by == PROMPT else f" of {plural(self.prompts, 'prompt')}"
+        return f"{plural(self.samples, 'sample')}{of}"
 
     @property
     def _units(self) -> str:
-        return "prompts" if self.prompts > 1 else "samples"
+        """What had to be many, for intervals."""
+        return "prompts" if self.prompts >= MIN_PROMPTS or self.prompts == self.samples else "samples"
 
     def _reach(self) -> Iterator[str]:
-        """Yield what intervals speak for, where it is less than all prompts and voters."""
-        these = "this voter" if self.voters == 1 else f"these {self.voters} voters"
-        alone = [] if self.prompts > 1 or self.by == PROMPT else ["this prompt"]
-        alone += [these] if self.voters < MIN_VOTERS else []
-        if alone:
-            yield f"This holds for {' and '.join(alone)} alone."
+        """Yield what intervals hold for, where it is less than all prompts and voters."""
+        few = [
+            f"this {one}" if count == 1 else f"these {count} {one}s"
+            for one, count, enough in (
+                ("prompt", self.prompts, MIN_PROMPTS),
+                ("voter", self.voters, MIN_VOTERS),
+            )
+            if count < enough and self.by != one
+        ]
+        if few:
+            yield f"This holds for {' and '.join(few)} alone."
 
     def _bad(self) -> str:
         return (
@@ -188,8 +197,9 @@ def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ran
     compared = [vote for vote in votes if vote.answer != BOTH_BAD]
     prompts = {vote.prompt for vote in compared}
     samples = {vote.sample for vote in compared}
-    # One prompt says nothing of others: its samples are what may have been different.
-    drawn = [vote.prompt if len(prompts) > 1 else vote.sample for vote in compared]
+    # Few prompts say nothing of others: their samples are what may have been different.
+    many = len(prompts) >= MIN_PROMPTS
+    drawn = [vote.prompt if many else vote.sample for vote in compared]
     voters = [vote.voter for vote in compared]
     by_prompt = wins_of(compared, found, drawn)
     by_cell = wins_of(compared, found, list(zip(drawn, voters, strict=True)))

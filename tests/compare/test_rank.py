@@ -1,6 +1,7 @@
 """Rankings from votes: the fit, its intervals, and what is said where votes are few."""
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -29,7 +30,7 @@ def on(*words):
 def study(wins, prompts, voters):
     """Votes of each voter on each prompt; `wins` has the winner and the loser of each."""
     return [
-        Duel(*pair, LEFT, prompt=on(prompt), voter=f"voter {voter}")
+        Duel(*pair, LEFT, prompt=on(prompt), sample=(on(prompt), 0), voter=f"voter {voter}")
         for prompt in range(prompts)
         for voter in range(voters)
         for pair in wins(prompt, voter)
@@ -137,16 +138,22 @@ def test_fewer_than_five_voters_speak_for_themselves():
     assert few.standings[0].high < many.standings[0].high / 2
 
 
-def test_of_one_prompt_the_samples_count():
+def test_of_few_prompts_the_samples_count():
     votes = [
         Duel("a", "b", LEFT if number < 7 else RIGHT, prompt=on("a fox"), sample=((), number), voter="Ada")
         for number in range(8)
     ]
     found = ranking(votes, by="model")
     assert found.standings[0].has_interval
-    assert found.note.startswith("Compared on 8 samples by 1 voter: 8 votes.")
+    assert found.note.startswith("Compared on 8 samples of 1 prompt by 1 voter: 8 votes.")
     assert found.note.endswith("This holds for this prompt and this voter alone.")
-    assert ranking(votes, by="prompt").note.endswith("This holds for this voter alone.")
+    of_prompts = ranking([replace(vote, prompt=()) for vote in votes], by="prompt").note
+    assert of_prompts.startswith("Compared on 8 samples by 1 voter: 8 votes.")
+    assert of_prompts.endswith("This holds for this voter alone.")
+    other = [replace(vote, prompt=on("an owl"), sample=((), number)) for number, vote in enumerate(votes, 8)]
+    both = ranking(votes + other, by="model")
+    assert both.note.startswith("Compared on 16 samples of 2 prompts by 1 voter: 16 votes.")
+    assert both.note.endswith("This holds for these 2 prompts and this voter alone.")
 
 
 def test_a_name_that_was_compared_on_few_prompts_has_no_interval_of_its_own():
@@ -207,7 +214,7 @@ def test_a_win_rate_counts_a_tie_as_half(wins, losses, ties, rate):
 
 def test_one_vote_is_reported_in_the_singular():
     note = ranking([Duel("a", "b", LEFT)], by="model").note
-    assert note.startswith("Compared on 1 sample by 1 voter: 1 vote. Fewer than 4 samples bear no intervals.")
+    assert note == "Compared on 1 prompt by 1 voter: 1 vote. Fewer than 4 prompts bear no intervals."
 
 
 def test_no_votes_are_no_ranking():
