@@ -16,15 +16,17 @@ variance of a contrast of strengths, such as a difference, is measured between p
   Multiway Clustering", 2011). That may be too small by chance, so at least the larger of the two is used.
 - The prior shrinks strengths. Its share is what the prior contributes to the curvature at the strengths: for
   independent votes, both shares together are the usual Gaussian approximation.
-- The sampling share is multiplied by a quantile of Student's t, with Satterthwaite's degrees of freedom.
+- The sampling share is multiplied by a quantile of Student's t, with Satterthwaite's degrees of freedom. It
+  is at least what independent votes have: prompts that all agree, by chance, would leave nothing of it.
 
-Simulations of studies without any difference chose this (`benchmarks/coverage.py`); pictures and voters had
-effects of 0, 0.5 and 1 logit. The pigeonhole bootstrap over prompts and voters (Owen, 2007) covered 81 to
-97 % with effects and 99 % without, and needs a seed and many fits. The jackknife over prompts alone covered
-70 to 92 % where many voters differ. What is used here covered 94 to 99 % from 4 prompts on, and told two
-equal names apart in about 5 % of the studies at most; with 3 prompts it did so in 9 %, hence `MIN_PROMPTS`.
-With 3 voters, intervals for other voters were two to three times as wide as those for these voters, and
-showed little: below `MIN_VOTERS` a ranking is that of its voters, and says so.
+Simulations chose this (`benchmarks/coverage.py`); pictures and voters had effects of 0, 0.5 and 1 logit. For
+equal names, the pigeonhole bootstrap over prompts and voters (Owen, 2007) covered 81 to 97 % with effects and
+99 % without, and needs a seed and many fits. The jackknife over prompts alone covered 70 to 92 % where many
+voters differ. What is used here covered 94 to 99 % from 4 prompts on, and told equal names apart in about 5 %
+of the studies at most; with 3 prompts it did so in 9 %, hence `MIN_PROMPTS`. With 3 voters, intervals for
+other voters were two to three times as wide as those for these voters, and showed little: below `MIN_VOTERS`
+a ranking is that of its voters, and says so. Very large differences are drawn towards 0 by the prior: where
+one name wins 97 of 100 votes and votes are few, intervals often end short of that.
 """
 
 from __future__ import annotations
@@ -61,12 +63,14 @@ MIN_VOTERS = 5
 class Fit:
     """Strengths of mean 0, and the shares of their covariance.
 
-    `between_cells` is what `between_prompts` and `between_voters` both count; they are None for few voters.
+    `independent` is what votes would have if none were alike. `between_cells` is what `between_prompts` and
+    `between_voters` both count; they are None for few voters.
     `prompts` and `voters` are how many each name was compared on and by.
     """
 
     strengths: Array
     prior: Array
+    independent: Array
     between_prompts: Array
     between_voters: Array | None
     between_cells: Array | None
@@ -116,8 +120,11 @@ class Fit:
             effective = math.floor(round(variance**2 / divisor, 6)) if divisor else 0
             degrees = max(effective, min(prompts, voters) - 1, 1)
         of_normal = NormalDist().inv_cdf(1 - level / 2)
-        reach = t_quantile(degrees, level) ** 2 * variance
-        return math.sqrt(reach + of_normal**2 * _variance(self.prior, contrast))
+        sampling = max(
+            t_quantile(degrees, level) ** 2 * variance,
+            of_normal**2 * _variance(self.independent, contrast),
+        )
+        return math.sqrt(sampling + of_normal**2 * _variance(self.prior, contrast))
 
 
 def _variance(covariance: Array, contrast: Array) -> float:
@@ -134,11 +141,13 @@ def fit(by_prompt: Array, by_voter: Array, by_cell: Array) -> Fit:
     strengths, count = fitted(wins), len(wins)
     curve = _derivatives(wins, strengths)[1] + PRECISION * np.eye(count)
     inverse = np.asarray(np.linalg.inv(curve), dtype=np.float64)
+    shrunk = PRECISION * inverse @ inverse
     two_way = len(by_voter) >= MIN_VOTERS
     return Fit(
         strengths=strengths,
         # All strengths may move together by as much as the prior allows: of contrasts that is no part.
-        prior=PRECISION * inverse @ inverse - 1 / (PRECISION * max(count, 1)),
+        prior=shrunk - 1 / (PRECISION * max(count, 1)),
+        independent=inverse - shrunk,
         between_prompts=_jackknife(by_prompt, strengths, curve),
         between_voters=_jackknife(by_voter, strengths, curve) if two_way else None,
         between_cells=_scatter(by_cell, strengths, inverse) if two_way else None,

@@ -135,12 +135,30 @@ def test_the_larger_share_is_used_where_the_sum_of_both_is_too_small():
     found = Fit(
         strengths=np.zeros(2),
         prior=np.zeros((2, 2)),
+        independent=0.01 * two,
         prompts=[16, 16],
         voters=[9, 9],
         **{name: share * two for name, share in shares.items()},
     )
     # A strength less the mean has half of each share, here the voters': 0.045; nine of them have 8 degrees.
     assert found.margin(0) == pytest.approx(t_quantile(8) * math.sqrt(0.045))
+
+
+def test_prompts_that_all_agree_leave_the_uncertainty_of_independent_votes():
+    """Sixteen wins of sixteen: between the prompts there is no difference at all."""
+    wins = np.zeros((16, 2, 2))
+    wins[:, 0, 1] = 1
+    found = fit(wins, wins.sum(axis=0, keepdims=True), wins)
+    expected = coverage.independent(wins.sum(axis=0), found.strengths)[0][0]
+    assert found.margin(0) == pytest.approx(expected)
+    assert t_quantile(15) ** 2 * found.between_prompts[0, 0] < expected**2 / 4
+
+
+def test_a_large_difference_is_covered_where_votes_are_not_few():
+    """One name wins nine of ten votes."""
+    design = coverage.Design(prompts=8, voters=30, pictures=0.5, strengths=(1.2, -1.2))
+    _, found = coverage.simulated(design, studies=200, seed=4)
+    assert np.mean(found.covered) >= 0.92
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -20,8 +20,8 @@ VOTES = [
 ]
 TEXT = """\
 rank  model         Elo  95 %          win rate  won  lost  tied  both bad
-1–3   flux-2.0      +92  −111 to +295  88%       3    0     1     0
-1–3   gpt-image-2   −92  −295 to +111  12%       0    3     1     1
+1–3   flux-2.0      +92  −114 to +298  88%       3    0     1     0
+1–3   gpt-image-2   −92  −298 to +114  12%       0    3     1     1
 1–3   seedream-4.5  0    none                    0    0     0     1
 Compared on 4 prompts by 1 voter: 4 votes. No interval for seedream-4.5: on fewer than 4 prompts. No two are \
 told apart. This holds for this voter alone. 1 vote found 'both bad', which does not count in the ranking.
@@ -56,16 +56,16 @@ def test_each_name_has_a_row_with_its_rank_its_interval_and_how_often_it_won():
     assert title == "Elo points from the mean, 95 % intervals"
     assert [each.text for each in scale] == ["−300", "0", "+300"]
     assert [alt for alt, _ in bars][:2] == [
-        "+92 Elo, 95 % interval −111 to +295",
-        "−92 Elo, 95 % interval −295 to +111",
+        "+92 Elo, 95 % interval −114 to +298",
+        "−92 Elo, 95 % interval −298 to +114",
     ]
     assert bars[2][0] == "0 Elo, no interval"
     assert [len(bar) for _, bar in bars] == [3, 3, 2], "without an interval there is a dot alone"
     table, _ = html.split("</table>", 1)
     words = [re.sub("<.*?>", " ", f"<tr{row}").split() for row in table.split("<tr")[2:]]
     assert words == [
-        ["1–3", "flux-2.0", "+92", "−111", "to", "+295", "88%", "3", "0", "1", "0"],
-        ["1–3", "gpt-image-2", "−92", "−295", "to", "+111", "12%", "0", "3", "1", "1"],
+        ["1–3", "flux-2.0", "+92", "−114", "to", "+298", "88%", "3", "0", "1", "0"],
+        ["1–3", "gpt-image-2", "−92", "−298", "to", "+114", "12%", "0", "3", "1", "1"],
         ["1–3", "seedream-4.5", "0", "none", "0", "0", "0", "1"],
     ]
 
