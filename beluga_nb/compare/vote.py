@@ -62,7 +62,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Duel:
-    """A vote that was counted: the labels of both sides, the answer, and what it was about and by whom."""
+    """A vote that was counted: the labels of both sides, the answer, what it was about, by whom, and when."""
 
     left: str
     right: str
@@ -70,6 +70,7 @@ class Duel:
     prompt: Labels = ()
     sample: tuple[Labels, int] = ((), 0)
     voter: str = ""
+    time: int = 0
 
 
 def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
@@ -113,6 +114,7 @@ def duels(votes: Iterable[Vote], among: Iterable[Pair]) -> Iterator[Duel]:
                 prompt=found.prompt,
                 sample=found.sample,
                 voter=vote.voter,
+                time=vote.time,
             )
 
 

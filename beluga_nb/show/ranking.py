@@ -7,6 +7,7 @@ are SVG of text and numbers, which no encoder changes.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ import pybase64
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import data_uri, noted, outside, table
 from beluga_nb.show.template import fill
+from beluga_nb.store.votes import ANSWERS
 from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:  # it imports numpy
+    from beluga_nb.compare.agreement import Share, Votes
     from beluga_nb.compare.rank import Ranking, Standing
     from beluga_nb.compare.vote_plan import VotePlan
 
@@ -190,6 +193,37 @@ def plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
         " the ranking holds for them alone."
     )
     return noted(table(rows, ("voters", "prompts", "votes", "of each voter")), words)
+
+
+def votes_bundle(votes: Votes) -> Bundle:
+    """Return who voted how, and how far the votes can be trusted."""
+    by_voter: dict[str, Counter[str]] = {}
+    for vote in votes:
+        by_voter.setdefault(vote.voter, Counter())[vote.answer] += 1
+    rows = [
+        (
+            sanitize(voter, _LONGEST_NAME) or "(no name)",
+            str(given.total()),
+            *(str(given[each]) for each in ANSWERS),
+        )
+        for voter, given in sorted(by_voter.items())
+    ]
+    left = votes.left.interval
+    words = [
+        "" if votes.agreement is None else f"Agreement of voters: alpha = {votes.agreement:.2f}.",
+        f"The left picture was preferred in {_of(votes.left)} (95 % interval {left[0]:.0%} to {left[1]:.0%})."
+        if left
+        else "",
+        f"Intransitive: {_of(votes.intransitive)} triples." if votes.intransitive.of else "",
+        f"Answered alike again: {_of(votes.repeated)} pairs." if votes.repeated.of else "",
+        votes.caveat,
+    ]
+    note = " ".join(filter(None, words))
+    return noted(table(rows, ("voter", "votes", *ANSWERS)), note or "No votes yet: nothing can be said.")
+
+
+def _of(share: Share) -> str:
+    return f"{share.count} of {share.of}"
 
 
 def matrix(ranking: Ranking) -> Bundle:
