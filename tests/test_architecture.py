@@ -64,7 +64,13 @@ LIBRARIES = {
     "PIL": {"images.py", "result.py", "show/", "painter/", "compare/metrics.py"},
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
     "pybase64": {"wire.py", "api/encoded.py", "show/", "redaction.py"},
-    "pandas": {"show/spreadsheet.py", "show/frame.py", "compare/grid.py", "show/grid.py"},  # else for types
+    "pandas": {  # else for types
+        "show/spreadsheet.py",
+        "show/frame.py",
+        "compare/agreement.py",
+        "compare/grid.py",
+        "show/grid.py",
+    },
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"runtime.py"},
     "nest_asyncio2": {"runtime.py"},
