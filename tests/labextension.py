@@ -16,25 +16,35 @@ PATIENCE = 120  # seconds: without a network, npm itself would try for many minu
 
 _INSTALL = ("npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
 _BUILDER = "node_modules/@jupyterlab/builder/lib/build-labextension.js"
-_CORE = Path(jupyterlab.__file__).parent / "staging"
-_NOT_USED = ("style.js", "third-party-licenses.json")  # without styles and bundled packages they say nothing
+_BUILD = ("node", _BUILDER, "--core-path", str(Path(jupyterlab.__file__).parent / "staging"), ".")
+# The builder always writes them; here there are no styles, and no packages of others.
+_EMPTY = {"static/style.js", "static/third-party-licenses.json"}
 
 
-def build(folder):
-    """Build a copy of the sources in a folder, and return the folder of what is built.
+def build():
+    """Return the bytes of each built file, by its path; they depend on the sources alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(LAB, folder, ignore=shutil.ignore_patterns("built"), dirs_exist_ok=True)
+        for command in (_INSTALL, _BUILD):
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=PATIENCE)
+        files = contents(Path(folder, "built"))
+    return {name: content for name, content in files.items() if name not in _EMPTY}
 
-    The folder's place does not matter: two builds are equal to the byte.
-    """
-    shutil.copytree(LAB, folder, ignore=shutil.ignore_patterns("built"), dirs_exist_ok=True)
-    for command in (_INSTALL, ("node", _BUILDER, "--core-path", str(_CORE), str(folder))):
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=PATIENCE)
-    for name in _NOT_USED:
-        (folder / "built/static" / name).unlink()
-    return folder / "built"
+
+def contents(folder):
+    """Return the bytes of each file in a folder, by its path."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def main():
+    files = build()
+    shutil.rmtree(BUILT, ignore_errors=True)
+    for name, content in files.items():
+        path = BUILT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        built = build(Path(folder))
-        shutil.rmtree(BUILT, ignore_errors=True)
-        shutil.copytree(built, BUILT)
+    main()

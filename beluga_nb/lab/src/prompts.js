@@ -10,7 +10,7 @@ import { tags } from '@lezer/highlight';
 const SWITCHES = ['--raw', '--dry-run', '--yes', '--insist', '--quiet', '--debug', '--help'];
 
 const CELL = /^\s*(?=%%beluga(?!\S))/;
-const LINE = /^([ \t]*(?:[^()#%\n]*[\w\]][ \t]*=[ \t]*)?)(%beluga[ \t]+\S(?:.*\\\n)*.*)/gm;
+const LINE = /^((?:[^()#%\n]*[\w\]][ \t]*=)?[ \t]*)(%beluga[ \t]+\S(?:.*\\\n)*.*)/gm;
 const PLACEHOLDER = /^\{\{\s*[\p{L}_][\p{L}\p{N}_]*\s*\}\}/u;
 const QUOTED = /^(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/;
 
@@ -106,7 +106,7 @@ const placeholder = (stream, state) => !state.isRaw && stream.match(PLACEHOLDER)
 
 const prompt = StreamLanguage.define({ name: 'beluga', startState: atStart, token });
 
-/** What a cell has that JupyterLab gives no language: CodeMirror needs one as soon as some cells have. */
+/** The language of a cell that has no other: CodeMirror fails if the facet is there and empty. */
 const plain = StreamLanguage.define({ token: stream => stream.skipToEnd() });
 
 // --- prompts on lines of Python
