@@ -93,6 +93,8 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
         raise RequestError(
             f"'{path.name}' is not a file name for a sheet.", "It is a PNG, PDF or SVG: sheet('cats.png')"
         )
+    if dpi < 1:
+        raise RequestError(f"dpi is {dpi}.", "Give the pixels of an inch in print, such as 300.")
     table = replace(table_of(grid, edge=edge), prompts=_filled_prompts(grid))
     if not any(square.note for square in table.squares.values()):
         # All is done: only what its pictures are is worth a line.
