@@ -104,11 +104,17 @@ class Evaluable(ABC):
         """Return the ranking that all votes on these pictures give."""
         from beluga_nb.compare.rank import ranking
         from beluga_nb.compare.vote import duels, pairs
+        from beluga_nb.show.stored import examples
 
+        workspace = self._runner.workspace()
         notes = SampleNotes(by)
         among = pairs(notes.reading(self.samples), by=by)
-        counted = duels(votes(self._runner.workspace().store), among)
-        return replace(ranking(counted, by=by, names=notes.labels), caveat=notes.caveat)
+        counted = duels(votes(workspace.store), among)
+        return replace(
+            ranking(counted, by=by, names=notes.labels),
+            caveat=notes.caveat,
+            pictures=examples(notes.labels, workspace),
+        )
 
     def leaderboard(self, *metrics: str | Scores, by: str = "model") -> Leaderboard:
         """Return the ranking with the means of some metrics beside it: names of built-in ones, or scores."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 
 import beluga_nb.money as money
 from beluga_nb.budget import Caps
@@ -14,7 +15,7 @@ from beluga_nb.request import Request
 from beluga_nb.text import and_more, plural, printable, sanitize
 
 LISTED = 20
-"""Requests that are shown word for word; all of them are in the plan."""
+"""Different requests that are shown word for word; all of them are in the plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +129,28 @@ class Plan:
         return f"{words}, and {count} of {unknown}, whose price is unknown"
 
     def _sent(self) -> list[str]:
+        """Return what would be sent; of requests that differ only in their sample, the first."""
+        alike = [list(posts) for _, posts in groupby(self.posts, key=_all_but_the_sample)]
         shown = [
-            f"POST {sanitize(post.url) or 'the embedded BelugAPI'}\n{_json(post.body)}"
-            for post in self.posts[:LISTED]
+            "\n".join(
+                [
+                    f"POST {sanitize(posts[0].url) or 'the embedded BelugAPI'}",
+                    _json(posts[0].body),
+                    *(
+                        [f"{and_more(len(posts) - 1)} like it, up to sample {posts[-1].request.sample}"]
+                        if len(posts) > 1
+                        else []
+                    ),
+                ]
+            )
+            for posts in alike[:LISTED]
         ]
-        more = and_more(len(self.posts) - LISTED)
+        more = and_more(sum(map(len, alike[LISTED:])))
         return [*shown, f"{more}, all in .bodies"] if more else shown
+
+
+def _all_but_the_sample(post: Post) -> tuple[str, Mapping[str, object]]:
+    return post.url, {name: value for name, value in post.body.items() if name != "sample"}
 
 
 def _json(body: Mapping[str, object]) -> str:

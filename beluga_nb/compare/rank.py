@@ -13,18 +13,18 @@ Twenty lines of Newton's method stand in for choix, which gives the same numbers
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from beluga_nb.compare.vote import Duel
 from beluga_nb.redaction import redacted_bundle
-from beluga_nb.result import Bundle
+from beluga_nb.result import Bundle, Preview
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT
-from beluga_nb.text import plural
+from beluga_nb.text import and_more, plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,9 @@ SURE = 1.959964
 """Standard deviations to each side of a Gaussian that hold 95 % of it."""
 
 TOO_WIDE = 100.0
-"""Elo points to each side above which a place in the ranking is not worth believing: odds of 64 to 36."""
+"""Elo points to each side above which a strength is imprecise: odds of 64 to 36."""
+
+_PAIRS_NAMED = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +61,24 @@ class Standing:
     bad: int = 0
 
     @property
-    def sure(self) -> bool:
-        """Whether there were enough votes to believe its place."""
+    def precise(self) -> bool:
+        """Whether there were enough votes for a narrow interval."""
         return self.high - self.low <= 2 * TOO_WIDE
+
+    @property
+    def win_rate(self) -> float | None:
+        """The share of its comparisons that it won, a tie as half; None where it was not compared."""
+        games = self.wins + self.losses + self.ties
+        return (self.wins + self.ties / 2) / games if games else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
     """Names by how they fared in votes, sorted by the lower bound: who was hardly compared does not lead.
 
-    `wins[i][j]` is how often the standing `i` won against `j`, a tie as half. `alike` are neighbours that the
-    votes do not separate; `votes` are those that compare, and `bad` those that found both bad. `caveat`
-    is a remark on what was compared.
+    `wins[i][j]` is how often the standing `i` won against `j`, a tie as half. `alike` are the pairs that the
+    votes do not tell apart; `votes` are those that compare, and `bad` those that found both bad. `caveat`
+    is a remark on what was compared, and `pictures` are examples by name.
     """
 
     by: str
@@ -80,6 +88,24 @@ class Ranking:
     bad: int = 0
     alike: tuple[tuple[str, str], ...] = ()
     caveat: str = ""
+    pictures: Mapping[str, Preview] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def ranks(self) -> list[tuple[int, int]]:
+        """The best and the worst rank of each name that the votes allow.
+
+        A name ranks below each that is told apart from it and stronger. How precise its strength is, is
+        another matter: 12 wins of 12 tell two names apart, and leave open by how much.
+        """
+        alike = {*self.alike, *(pair[::-1] for pair in self.alike)}
+        ranks = []
+        for one in self.standings:
+            apart = [
+                other.elo for other in self.standings if other != one and (one.name, other.name) not in alike
+            ]
+            stronger = sum(elo > one.elo for elo in apart)
+            ranks.append((1 + stronger, len(self.standings) - len(apart) + stronger))
+        return ranks
 
     @property
     def names(self) -> list[str]:
@@ -88,8 +114,8 @@ class Ranking:
 
     @property
     def too_few(self) -> bool:
-        """Whether there are too few votes to believe the order."""
-        return not all(standing.sure for standing in self.standings)
+        """Whether there are too few votes for narrow intervals."""
+        return not all(standing.precise for standing in self.standings)
 
     @property
     def note(self) -> str:
@@ -104,8 +130,11 @@ class Ranking:
             widest = max((each.high - each.low) / 2 for each in self.standings)
             leave = "leaves" if self.votes == 1 else "leave"
             words = f"Too few votes: {self.votes} {leave} up to ±{widest:.0f} Elo points."
+        if len(self.alike) == math.comb(len(self.standings), 2) > 1:
+            return f"{words} No two are told apart."
         if self.alike:
-            words += " Not told apart: " + "; ".join(f"{one} and {other}" for one, other in self.alike) + "."
+            pairs = "; ".join(f"{one} and {other}" for one, other in self.alike[:_PAIRS_NAMED])
+            words += f" Not told apart: {pairs}{and_more(len(self.alike) - _PAIRS_NAMED)}."
         return words
 
     def _bad(self) -> str:
@@ -149,7 +178,7 @@ def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ran
         bad=len(votes) - len(compared),
         alike=tuple(
             (found[i], found[j])
-            for i, j in pairwise(order)
+            for i, j in combinations(order, 2)
             if abs(strengths[i] - strengths[j])
             <= SURE * math.sqrt(spread[i, i] + spread[j, j] - 2 * spread[i, j])
         ),

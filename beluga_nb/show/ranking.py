@@ -1,19 +1,20 @@
-"""A ranking as people see it: a table, who won against whom, and a plot of the intervals.
+"""A ranking as people see it: one table, and who won against whom.
 
-All of it is a pure function of the ranking, so that a cell that is run again shows the same bytes; the plot
-is an SVG of text and numbers, which no encoder changes.
+All of it is a pure function of the ranking, so that a cell that is run again shows the same bytes; intervals
+are SVG of text and numbers, which no encoder changes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pybase64
 
 from beluga_nb.result import Bundle
-from beluga_nb.show.markup import noted, outside, table
+from beluga_nb.show.markup import data_uri, noted, outside, table
+from beluga_nb.show.template import fill
 from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:  # it imports numpy
@@ -21,34 +22,150 @@ if TYPE_CHECKING:  # it imports numpy
 
 _LONGEST_NAME = 60
 _LEFT, _WIDTH, _ROW, _RIGHT = 190, 640, 30, 24  # pixels of the plot: names, all, a line, the edge
+_BAR_WIDTH, _BAR_HEIGHT, _BAR_EDGE = 240, 26, 14  # pixels of an interval in the table
 _INK, _BAR = "#767676", "#3b82c4"  # both are readable on white and on black
 
+Columns = Mapping[str, Mapping[str, str]]
+"""Further columns of a ranking: their heads, and what each says of a name."""
 
-def ranking_bundle(ranking: Ranking) -> Bundle:
-    """Return the leaderboard, the plot and the matrix of wins, as HTML and as text."""
-    board = table(
-        [_row(place, standing) for place, standing in enumerate(ranking.standings, 1)],
-        ("", sanitize(ranking.by, _LONGEST_NAME), "Elo", "95 %", "won", "lost", "tied", "both bad"),
-    )
+
+def ranking_bundle(ranking: Ranking, more: Columns | None = None) -> Bundle:
+    """Return the ranking and the matrix of wins, as HTML and as text."""
+    more = more or {}
+    head = ("rank", sanitize(ranking.by, _LONGEST_NAME), "Elo", "95 %", "win rate", *_COUNTS)
+    lines = [
+        (
+            rank,
+            *_words(standing),
+            *_counts(standing),
+            *(column.get(standing.name, "") for column in more.values()),
+        )
+        for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
+    ]
+    text = noted(table(lines, (*head, *more)), ranking.note)["text/plain"]
+    html = noted({"text/html": _html(ranking, more), "text/plain": ""}, ranking.note)["text/html"]
     if not ranking.votes:
-        return noted(board, ranking.note)
+        return {"text/html": html, "text/plain": text}
     won = matrix(ranking)
-    plot = _image(ranking_svg(ranking), _alt(ranking))
     return {
-        "text/html": noted(board, ranking.note)["text/html"] + plot + _titled(won["text/html"]),
-        "text/plain": "\n\n".join([noted(board, ranking.note)["text/plain"], won["text/plain"]]),
+        "text/html": html + _titled(won["text/html"]),
+        "text/plain": f"{text}\n\n{won['text/plain']}",
     }
 
 
-def _row(place: int, standing: Standing) -> tuple[str, ...]:
-    counts = (standing.wins, standing.losses, standing.ties, standing.bad)
+_COUNTS = ("won", "lost", "tied", "both bad")
+
+
+def _ranks(ranking: Ranking) -> list[str]:
+    return [f"{best}" if best == worst else f"{best}–{worst}" for best, worst in ranking.ranks]
+
+
+def _words(standing: Standing) -> tuple[str, ...]:
     return (
-        f"{place}." if standing.sure else "?",
         sanitize(standing.name, _LONGEST_NAME),
         _signed(standing.elo),
-        f"{_signed(standing.low)} to {_signed(standing.high)}",
-        *map(str, counts),
+        _interval(standing),
+        _rate(standing),
     )
+
+
+def _interval(standing: Standing) -> str:
+    return f"{_signed(standing.low)} to {_signed(standing.high)}"
+
+
+def _rate(standing: Standing) -> str:
+    return "" if standing.win_rate is None else f"{standing.win_rate:.0%}"
+
+
+def _counts(standing: Standing) -> tuple[str, ...]:
+    return tuple(map(str, (standing.wins, standing.losses, standing.ties, standing.bad)))
+
+
+def _html(ranking: Ranking, more: Columns) -> str:
+    """Return a row for each name: its rank, an example, its interval, and how often it won."""
+    # Ties and pairs that were both bad have a column where there are any.
+    shown = [
+        (number, name)
+        for number, name in enumerate(_COUNTS)
+        if number < 2 or any(_counts(each)[number] != "0" for each in ranking.standings)
+    ]
+    heads = ["rank", "", ranking.by, None, "Elo", "win rate", *(name for _, name in shown), *more]
+    rows = (
+        [
+            f"<b>{rank}</b>",
+            _example(ranking, standing),
+            outside(standing.name, _LONGEST_NAME),
+            _bar(ranking, standing),
+            f'{_signed(standing.elo)}<div style="{_SMALL}">{_interval(standing)}</div>',
+            _rate(standing),
+            *(_counts(standing)[number] for number, _ in shown),
+            *(outside(column.get(standing.name, "")) for column in more.values()),
+        ]
+        for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
+    )
+    top = [_scale(ranking) if head is None else outside(head, _LONGEST_NAME) for head in heads]
+    return fill(
+        "show/ranking.html",
+        heads=_cells(top, "th"),
+        rows="".join(f'<tr style="break-inside:avoid">{_cells(row, "td")}</tr>' for row in rows),
+    )
+
+
+_CELL = "vertical-align:middle;padding:3px 8px 3px 0"
+_SMALL = "font-size:80%;opacity:.75;white-space:nowrap"
+_FIRST_NUMBER = 4  # the columns before it are text
+
+
+def _cells(cells: Sequence[str], tag: str) -> str:
+    aligned = (
+        f"text-align:{'left' if number < _FIRST_NUMBER else 'right'};{_CELL}" for number in range(len(cells))
+    )
+    return "".join(
+        f'<{tag} style="{style}">{cell}</{tag}>' for style, cell in zip(aligned, cells, strict=True)
+    )
+
+
+def _example(ranking: Ranking, standing: Standing) -> str:
+    small = ranking.pictures.get(standing.name)
+    alt = outside(f"An example of {standing.name}", 100)
+    style = "width:56px;max-width:none;height:auto;display:block;margin:0;border-radius:3px"
+    return f'<img src="{data_uri(small)}" alt="{alt}" style="{style}">' if small else ""
+
+
+def _bar(ranking: Ranking, standing: Standing) -> str:
+    """Return the interval of a name on the axis of all."""
+    across, middle = _across(ranking), _BAR_HEIGHT / 2
+    zero = across(0)
+    lines = (
+        f'<line x1="{zero}" x2="{zero}" y1="0" y2="{_BAR_HEIGHT}" stroke="{_INK}" stroke-opacity="0.6"/>'
+        f'<line x1="{across(standing.low)}" x2="{across(standing.high)}" y1="{middle}" y2="{middle}"'
+        f' stroke="{_BAR}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>'
+        f'<circle cx="{across(standing.elo)}" cy="{middle}" r="5" fill="{_BAR}"/>'
+    )
+    return _strip(lines, f"{_signed(standing.elo)} Elo, 95 % interval {_interval(standing)}")
+
+
+def _scale(ranking: Ranking) -> str:
+    """Return the axis of the intervals, for the head of their column."""
+    across, ticks = _across(ranking), _ticks(ranking)
+    shown = sorted({ticks[0], 0, ticks[-1]})
+    words = "".join(
+        f'<text x="{across(tick)}" y="18" text-anchor="middle" font-size="11">{_signed(tick)}</text>'
+        for tick in shown
+    )
+    return _strip(words, "Elo points from the mean, 95 % intervals")
+
+
+def _strip(lines: str, alt: str) -> str:
+    size = f'viewBox="0 0 {_BAR_WIDTH} {_BAR_HEIGHT}" width="{_BAR_WIDTH}" height="{_BAR_HEIGHT}"'
+    font = f'font-family="sans-serif" fill="{_INK}"'
+    return _image(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>{lines}</svg>', alt)
+
+
+def _across(ranking: Ranking) -> Callable[[float], str]:
+    ticks = _ticks(ranking)
+    scale = (_BAR_WIDTH - 2 * _BAR_EDGE) / max(ticks[-1] - ticks[0], 1)
+    return lambda elo: f"{_BAR_EDGE + (elo - ticks[0]) * scale:.1f}"
 
 
 def _signed(value: float) -> str:
@@ -77,26 +194,13 @@ def _titled(html: str) -> str:
 
 def _image(svg: str, alt: str) -> str:
     source = f"data:image/svg+xml;base64,{pybase64.b64encode(svg.encode()).decode()}"
-    style = "max-width:100%;height:auto;display:block;margin:.6em 0"
-    return f'<img src="{source}" alt="{outside(alt, 4000)}" width="{_WIDTH}" style="{style}">'
-
-
-def _alt(ranking: Ranking) -> str:
-    points = (
-        f"{sanitize(each.name, _LONGEST_NAME)} {_signed(each.elo)}"
-        f" ({_signed(each.low)} to {_signed(each.high)})"
-        for each in ranking.standings
-    )
-    return f"Elo points with 95 % intervals: {'; '.join(points)}"
+    style = "min-width:90px;max-width:100%;height:auto;display:block;margin:0"
+    return f'<img src="{source}" alt="{outside(alt, 400)}" style="{style}">'
 
 
 def ranking_svg(ranking: Ranking) -> str:
     """Return the strengths as dots and their intervals as bars, on an axis of Elo points."""
-    low = min((each.low for each in ranking.standings), default=0.0)
-    high = max((each.high for each in ranking.standings), default=0.0)
-    step = _step(high - low)
-    # Whole steps beyond both ends, so that no bar leaves the plot.
-    ticks = range(math.floor(low / step) * step, math.ceil(high / step) * step + 1, step)
+    ticks = _ticks(ranking)
     height = _ROW * len(ranking.standings)
     scale = (_WIDTH - _LEFT - _RIGHT) / max(ticks[-1] - ticks[0], 1)
 
@@ -107,6 +211,14 @@ def ranking_svg(ranking: Ranking) -> str:
     size = f'viewBox="0 0 {_WIDTH} {height + 44}" width="{_WIDTH}" height="{height + 44}"'
     font = f'font-family="sans-serif" font-size="13" fill="{_INK}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>{"".join(lines)}</svg>'
+
+
+def _ticks(ranking: Ranking) -> range:
+    low = min((each.low for each in ranking.standings), default=0.0)
+    high = max((each.high for each in ranking.standings), default=0.0)
+    step = _step(high - low)
+    # Whole steps beyond both ends, so that no bar leaves the plot.
+    return range(math.floor(low / step) * step, math.ceil(high / step) * step + 1, step)
 
 
 def _step(width: float) -> int:

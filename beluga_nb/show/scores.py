@@ -69,21 +69,9 @@ def duplicates_bundle(duplicates: Duplicates) -> Bundle:
 
 
 def leaderboard_bundle(board: Leaderboard) -> Bundle:
-    """Return a table of the mean of each metric, in the order of the ranking, above the ranking."""
-    ranked = ranking_bundle(board.ranking)
-    if not board.means:
-        return ranked
-    names = [standing.name for standing in board.ranking.standings]
-    head = (sanitize(board.by, _LONGEST), *(sanitize(f"mean {metric}", _LONGEST) for metric in board.means))
-    lines = [
-        (
-            sanitize(name, _LONGEST),
-            *(_figures(means[name]) if name in means else "" for means in board.means.values()),
-        )
-        for name in names
-    ]
-    means = table(lines, head)
-    return {
-        kind: f"{means[kind]}{between}{ranked[kind]}"
-        for kind, between in (("text/html", '<div style="height:1em"></div>'), ("text/plain", "\n\n"))
+    """Return the ranking with the mean of each metric as a column."""
+    columns = {
+        sanitize(f"mean {metric}", _LONGEST): {name: _figures(mean) for name, mean in means.items()}
+        for metric, means in board.means.items()
     }
+    return ranking_bundle(board.ranking, columns)

@@ -1,6 +1,7 @@
 """Rankings from votes: the fit, its intervals, and what is said where votes are few."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -65,9 +66,63 @@ def test_few_votes_are_called_few_and_many_are_not():
     few = ranking(beats("a", "b", 2) + beats("b", "c", 1), by="model")
     assert few.too_few
     assert few.note.startswith("Too few votes: 3 leave up to ±")
-    assert "Not told apart: a and b; b and c." in few.note
+    assert few.note.endswith(" No two are told apart.")
     many = ranking(beats("a", "b", 150) + beats("b", "a", 50), by="model")
     assert (many.too_few, many.alike, many.note) == (False, (), "200 votes.")
+
+
+def test_a_rank_that_is_certain_and_an_interval_that_is_wide_are_two_things():
+    found = ranking(beats("a", "b", 12), by="model")
+    assert found.too_few
+    assert found.note.startswith("Too few votes: 12 leave up to ±")
+    assert (found.ranks, found.alike) == ([(1, 1), (2, 2)], ())
+
+
+def test_of_two_equal_names_none_is_told_apart_from_a_third_alone():
+    even = beats("a", "b", 1) + beats("b", "a", 1)
+    found = ranking(even + beats("a", "c", 2) + beats("b", "c", 2), by="model")
+    assert found.alike == (("a", "b"), ("a", "c"), ("b", "c")), "a and c are no neighbours in the order"
+    assert found.ranks == [(1, 3)] * 3
+    more = ranking(even + beats("a", "c", 20) + beats("b", "c", 20), by="model")
+    assert more.alike == (("a", "b"),)
+    assert more.ranks == [(1, 2), (1, 2), (3, 3)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ranks_follow_from_the_pairs_that_are_told_apart(seed):
+    rng = np.random.default_rng(seed)
+    names = "abcdef"[: rng.integers(1, 7)]
+    votes = [
+        vote
+        for one, other in combinations(names, 2)
+        for vote in beats(one, other, rng.integers(0, 30)) + beats(other, one, rng.integers(0, 12))
+    ]
+    found = ranking(votes, by="model", names=names)
+    alike = {frozenset(pair) for pair in found.alike}
+    assert len(alike) == len(found.alike)
+    strength = {each.name: each.elo for each in found.standings}
+    for one, (best, worst) in zip(found.names, found.ranks, strict=True):
+        apart = [other for other in names if other != one and frozenset((one, other)) not in alike]
+        assert best == 1 + sum(strength[other] > strength[one] for other in apart)
+        assert worst == len(names) - sum(strength[other] < strength[one] for other in apart)
+        by_strength = sorted(names, key=lambda name: -strength[name])
+        assert best <= by_strength.index(one) + 1 <= worst
+
+
+def test_many_pairs_that_are_not_told_apart_are_counted():
+    votes = [vote for other in "bcdefgh" for vote in beats("a", other, 40)]
+    note = ranking(votes, by="model").note
+    assert note.count(" and ") == 7
+    assert note.endswith("… and 15 more.")
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "ties", "rate"), [(0, 0, 0, None), (3, 1, 0, 0.75), (1, 0, 1, 0.75)]
+)
+def test_a_win_rate_counts_a_tie_as_half(wins, losses, ties, rate):
+    votes = beats("a", "b", wins) + beats("b", "a", losses) + [Duel("a", "b", TIE)] * ties
+    found = ranking(votes, by="model", names=["a", "b"])
+    assert {each.name: each.win_rate for each in found.standings}["a"] == rate
 
 
 def test_one_vote_is_reported_in_the_singular():

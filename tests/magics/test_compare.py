@@ -168,7 +168,7 @@ def test_what_arrived_is_shown_and_kept_where_the_run_is_stopped(kernel):
     kernel.run("%beluga config max_in_flight=")
     assert shown.status == "error"
     assert shown.bundles[0]["text/plain"].count("sha256:") >= 1
-    assert "not sent" in kernel.run("s").texts[0] or "failed" in kernel.run("s").texts[0]
+    assert "not started" in kernel.run("s").texts[0] or "failed" in kernel.run("s").texts[0]
 
 
 STOPPER = """
@@ -191,7 +191,9 @@ def test_stop_keeps_and_shows_what_arrived_and_the_same_cell_goes_on(kernel):
     assert shown.status == "error"
     assert "KeyboardInterrupt" in shown.error[0]
     assert shown.bundles[-1]["text/plain"].count("sha256:") == 1
-    assert kernel.run("w.counts").texts == ["{'done': 1, 'failed': 0, 'unknown': 1, 'not sent': 0}"]
+    assert kernel.run("w.counts").texts == [
+        "{'done': 1, 'failed': 0, 'outcome unknown': 1, 'not started': 0}"
+    ]
     kernel.run("%beluga config timeout=1")
     again = kernel.run("w.run()")
     kernel.run("%beluga config timeout=")
