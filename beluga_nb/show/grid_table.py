@@ -1,7 +1,7 @@
 """The table of a grid, as HTML and as text: rows, columns, and one table for each facet of further axes.
 
-A click enlarges a picture and shows its recipe: `<details>` does that without a script. Where styles are
-removed, as in a notebook that is not trusted yet, it is a plain table.
+A click opens a picture in the lightbox. Where scripts are removed, as in a notebook that is not trusted yet,
+`<details>` enlarges it and shows its recipe; where styles are removed, too, it is a plain table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pybase64
 
 from beluga_nb.errors import BelugaError
 from beluga_nb.result import Bundle, Preview
-from beluga_nb.show.markup import LOCAL_PREVIEW, Described, address, alt, caption, outside
+from beluga_nb.show.lightbox import cell_attribute, lightbox, recipe_html, recipe_lines
+from beluga_nb.show.markup import Described, address, alt, caption, outside
 from beluga_nb.show.template import fill
 from beluga_nb.text import sanitize
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 6
 """Values of an only axis that stand side by side; more stand one below the other."""
 
-_LONGEST_PROMPT = 2000
 _BACKGROUND = "background-color:var(--jp-layout-color1,var(--vscode-editor-background,Canvas))"
 _RULE = "1px solid rgba(128,128,128,.35)"
 _LABEL = "text-align:left;padding:4px 10px 4px 0;font-weight:600;vertical-align:top"
@@ -144,7 +144,12 @@ def grid_html(table: Table, *, more: str = "") -> str:
         caption=outside(table.caption),
         parts="".join(map(_part_html, table.parts)),
         more=f"<p>{outside(more)}</p>" if more else "",
+        lightbox=lightbox() if any(map(_has_source, table.squares.values())) else "",
     )
+
+
+def _has_source(square: Square) -> bool:
+    return any(figure.source for figure in square.figures)
 
 
 def arrivals_html(squares: Mapping[tuple[str, ...], Square]) -> str:
@@ -198,7 +203,13 @@ def _figure_html(figure: Figure, wide: int) -> str:
     words = outside(alt(figure.picture))
     # A closed element is as wide as the picture; when it opens, the wider recipe stretches the picture.
     image = (
-        fill("show/grid-image.html", source=address(figure.source), alt=words, width=str(wide))
+        fill(
+            "show/grid-image.html",
+            source=address(figure.source),
+            alt=words,
+            width=str(wide),
+            cell=cell_attribute(figure.picture),
+        )
         if figure.source
         else f'<div style="width:{wide}px">{words}</div>'
     )
@@ -206,30 +217,9 @@ def _figure_html(figure: Figure, wide: int) -> str:
         "show/grid-figure.html",
         image=image,
         mark=f'<div style="{_SMALL}">local preview</div>' if figure.picture.recipe.procedural else "",
-        recipe="".join(
-            fill("show/grid-recipe-line.html", name=outside(name), value=outside(value, _LONGEST_PROMPT))
-            for name, value in recipe_lines(figure.picture)
-        ),
+        mark_of_recipe="data-recipe" if figure.source else "",
+        recipe=recipe_html(recipe_lines(figure.picture)),
     )
-
-
-def recipe_lines(picture: Described) -> list[tuple[str, str]]:
-    """Return the recipe of a picture as names and values."""
-    recipe, request = picture.recipe, picture.recipe.request
-    width, height = picture.size
-    lines = {
-        "prompt": sanitize(request.prompt, _LONGEST_PROMPT),
-        "model": f"{sanitize(request.model, 80)} ({LOCAL_PREVIEW})"
-        if recipe.procedural
-        else sanitize(request.model, 80),
-        "size": f"{sanitize(request.size or 'default', 20)}, {width} × {height} pixels",
-        "quality": sanitize(request.quality or "", 40),
-        "take": sanitize(request.take, 60),
-        "sample": str(request.sample),
-        "revised prompt": sanitize(recipe.revised_prompt or "", _LONGEST_PROMPT),
-        "sha256": picture.sha256,
-    }
-    return [(name, text) for name, text in lines.items() if text]
 
 
 def grid_text(table: Table) -> str:

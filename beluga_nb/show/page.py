@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 
-from beluga_nb.show.grid_table import Figure, Part, Square, Table, note_html, recipe_lines
+from beluga_nb.show.grid_table import Figure, Part, Square, Table, note_html
+from beluga_nb.show.lightbox import cell_attribute, recipe_html, recipe_lines
 from beluga_nb.show.markup import address, alt, outside
 from beluga_nb.show.template import fill, read_template
 
@@ -14,7 +15,7 @@ _LONGEST_SEARCHED = 200_000  # characters of a cell that its filter searches
 
 def page(table: Table, *, title: str) -> str:
     """Return the page with its pictures, style and script in it."""
-    script = read_template("show/page.js")
+    script = "\n".join(map(read_template, ("show/lightbox.js", "show/page.js")))
     return fill(
         "show/page.html",
         title=outside(title, 120),
@@ -95,8 +96,6 @@ def _figure(figure: Figure) -> str:
         source=address(figure.source),
         alt=outside(alt(picture)),
         mark="<figcaption>local preview</figcaption>" if picture.recipe.procedural else "",
-        recipe="".join(
-            f"<dt>{outside(name)}</dt><dd>{outside(value, 2000)}</dd>"
-            for name, value in recipe_lines(picture)
-        ),
+        cell=cell_attribute(picture),
+        recipe=recipe_html(recipe_lines(picture)),
     )

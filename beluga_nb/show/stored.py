@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from beluga_nb.result import Bundle, Picture, Preview, Result
-from beluga_nb.show.markup import bundle, still
+from beluga_nb.show.figures import bundle, still
 from beluga_nb.show.preview import montage, tile
 from beluga_nb.store import sheets
 from beluga_nb.store.collection import Blob

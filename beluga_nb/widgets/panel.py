@@ -8,7 +8,8 @@ from IPython.display import DisplayHandle, display
 
 from beluga_nb.result import Result
 from beluga_nb.session.session import Session, default
-from beluga_nb.show.markup import NO_PICTURE, outside
+from beluga_nb.show.figures import NO_PICTURE
+from beluga_nb.show.markup import outside
 from beluga_nb.show.widget import bundle
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
