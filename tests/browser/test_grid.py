@@ -47,13 +47,36 @@ def browser(lab):
 
 
 def enlarged(page):
-    """Click a picture of the grid; return how wide it was and is, and what it tells."""
+    """Click a picture of a grid without scripts; return how wide it was and is, and what it tells."""
     figure = page.locator("details", has=page.locator("summary img")).nth(3)
     image = figure.locator("img")
     image.scroll_into_view_if_needed()
     before = image.bounding_box()["width"]
     figure.locator("summary").click()
     return before, image.bounding_box()["width"], figure.inner_text()
+
+
+def opened_and_closed(page):
+    """Open a picture of a grid in the lightbox, and go to the next and the last; return what they tell."""
+    image = page.locator("details summary img").nth(3)
+    image.scroll_into_view_if_needed()
+    before = image.bounding_box()
+    image.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("4 of 24 · shown at 512 × 288").wait_for()
+    assert dialog.locator("img").bounding_box()["width"] == 512
+    texts = [dialog.inner_text()]
+    page.keyboard.press("ArrowRight")
+    dialog.get_by_text("5 of 24").wait_for()
+    texts.append(dialog.inner_text())
+    for _ in range(5):
+        dialog.get_by_role("button", name="Previous picture").click()
+    dialog.get_by_text("24 of 24").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert image.bounding_box() == before, "nothing has moved"
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    return texts
 
 
 def test_a_stranger_sees_the_grid_and_enlarges_a_picture_before_running_anything(lab):
@@ -75,7 +98,9 @@ def test_running_the_study_again_gives_the_same_bytes_and_the_heads_stick(notebo
     lab.run_all()
     lab.page.wait_for_timeout(500)
     assert len(lab.page.evaluate(IN_GRID)) == 24
-    enlarged(lab.page)
+    fourth, fifth = opened_and_closed(lab.page)
+    assert "A lighthouse in fog, a flat illustration" in fourth
+    assert fourth != fifth
     scrolled, top = lab.page.evaluate(STUCK)
     assert scrolled == 60
     assert abs(top) < 2
@@ -114,9 +139,7 @@ def test_a_converted_notebook_has_the_grid_and_its_recipes(tmp_path, browser):
     page = context.new_page()
     page.goto((tmp_path / "02-prompt-comparison.html").as_uri())
     assert len(page.evaluate(IN_GRID)) == 24
-    before, after, found = enlarged(page)
-    assert after > 2 * before
-    assert "A lighthouse in fog" in found
+    assert "A lighthouse in fog" in opened_and_closed(page)[0]
     context.close()
 
 
@@ -163,9 +186,17 @@ def test_the_exported_page_filters_hides_columns_and_enlarges_without_a_network(
     seen.nth(1).click()
     dialog = page.get_by_role("dialog")
     assert "A lighthouse in fog, a flat illustration" in dialog.inner_text()
-    assert dialog.locator("img").bounding_box()["width"] > 400
+    assert dialog.locator("img").bounding_box()["width"] == 512
+    page.keyboard.press("ArrowLeft")
+    dialog.get_by_text("1 of 24 · ").wait_for()
     page.keyboard.press("Escape")
-    assert not dialog.is_visible()
+    dialog.wait_for(state="detached")
+    page.get_by_label("ink").uncheck()
+    page.keyboard.press("Tab")
+    seen.nth(1).focus()
+    page.keyboard.press("Enter")
+    dialog.get_by_text("2 of 12 · ").wait_for()
+    page.keyboard.press("Escape")
     assert messages == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     context.close()
@@ -177,7 +208,7 @@ def test_what_a_stranger_wrote_stays_text_on_the_exported_page(tmp_path, browser
     grid = session.grid("a {{kind}}", kind=[evil, "fox"], model=["flux-2.0"]).run()
     page = browser.new_page()
     page.goto(grid.to_html(tmp_path / "evil.html").as_uri())
-    page.locator("figure button").first.click()
+    page.locator("figure img").first.click()
     assert page.title() == "evil"
     assert page.locator("script").count() == 1
     assert evil in page.get_by_role("dialog").inner_text()

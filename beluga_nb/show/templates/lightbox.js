@@ -8,7 +8,7 @@
     image.style.cursor = 'zoom-in';
     if (image.closest('summary')) return;
     image.tabIndex = 0;
-    image.setAttribute('role', 'button');
+    image.role = 'button';
   });
   // Every output has this script, and the first one that runs serves them all.
   if (window.belugaLightbox) return;
@@ -18,26 +18,26 @@
   dialog.className = 'beluga-lightbox';
   dialog.tabIndex = -1;
   dialog.innerHTML = `<style>
-.beluga-lightbox {
-position:fixed;inset:0;width:100%;height:100%;max-width:none;max-height:none;margin:0;padding:0;border:0;outline:0;overflow:hidden;
+.beluga-lightbox{
+width:100%;height:100%;max-width:none;max-height:none;margin:0;padding:0;border:0;outline:0;
 background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
-&[open] {display:grid;grid:minmax(0,1fr)/minmax(0,1fr) 320px}
-& div {overflow-wrap:anywhere}
-& > div {display:grid;grid:minmax(0,1fr)/56px minmax(0,1fr) 56px;place-items:center;padding:20px 0}
-& img {max-width:100%;max-height:100%}
-& aside {overflow:auto;padding:20px;background:#1e1e22}
-& p {margin:0 40px 20px 0;color:#bbb}
-& section > div {padding:0 0 8px!important}
-& section > :first-child {font-size:16px}
-& span {display:block;font-size:12px}
-& button,a {all:unset;cursor:pointer;border:1px solid #888;border-radius:6px;padding:4px 12px;margin:8px 8px 0 0;display:inline-block}
-& [aria-label] {border:0;margin:0;padding:8px 16px;font-size:26px;line-height:1}
-& button:hover,a:hover {background:#444}
-& :focus-visible {outline:2px solid #8af}
-& [hidden] {display:none}
-& > button {position:absolute;top:8px;right:4px}
+&[open]{display:grid;grid:minmax(0,1fr)/minmax(0,1fr) 320px}
+& div{overflow-wrap:anywhere}
+&>div{display:grid;grid:minmax(0,1fr)/56px minmax(0,1fr) 56px;place-items:center;padding:20px 0}
+& img{grid-area:1/2;max-width:100%;max-height:100%}
+& aside{overflow:auto;padding:20px;background:#1e1e22}
+& p{margin:0 40px 20px 0;color:#bbb}
+& section>div{padding:0 0 8px!important}
+& section>:first-child{font-size:16px}
+& span{display:block;font-size:12px}
+& :is(button,a){all:unset;cursor:pointer;border:1px solid #888;border-radius:6px;padding:4px 12px;margin:8px 8px 0 0;display:inline-block}
+& [aria-label]{border:0;margin:0;padding:8px 16px;font-size:26px;line-height:1}
+& :is(button,a):hover{background:#444}
+& :focus-visible{outline:2px solid #8af}
+& [hidden]{display:none}
+&>button{position:absolute;top:8px;right:4px}
 }
-@media (max-width:760px) {.beluga-lightbox[open] {grid:minmax(0,3fr) minmax(0,2fr)/100%}}
+@media (max-width:760px){.beluga-lightbox[open]{grid:minmax(0,3fr) minmax(0,2fr)/100%}}
 </style><div><button aria-label="Previous picture">‹</button><button aria-label="Next picture">›</button></div>
 <aside tabindex="0"><p role="status"></p><section></section><button>Copy as cell</button><a>Download</a></aside>
 <button aria-label="Close">×</button>`;
@@ -51,13 +51,13 @@ background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
   const show = step => {
     at = (at + step + pictures.length) % pictures.length;
     const {image, lines} = pictures[at];
-    const place = `${at + 1} of ${pictures.length}`;
-    large.onload = () => note.textContent = `${place} · shown at ${large.naturalWidth} × ${large.naturalHeight}`;
+    const place = pictures.length > 1 ? `${at + 1} of ${pictures.length} · ` : '';
+    large.onload = () => note.textContent = `${place}shown at ${large.naturalWidth} × ${large.naturalHeight}`;
     large.src = link.href = image.src;
-    large.alt = image.alt;
+    dialog.ariaLabel = large.alt = image.alt;
     recipe.replaceChildren(...[shared, lines].flatMap(each => each ? [...each.cloneNode(true).childNodes] : []));
-    const [, kind] = image.src.match(/^data:image\/(\w+)/) || image.src.match(/\.(\w+)$/) || [, 'png'];
-    link.download = image.alt.replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 60) + '.' + kind;
+    link.download = (image.alt.match(/[\p{L}\p{N}]+/gu) || ['picture']).join('-').slice(0, 60)
+      + '.' + image.src.match(/\.(\w+)$|image.(\w+);/)?.slice(1).join('');
     copy.hidden = !image.dataset.cell;
   };
 
@@ -80,7 +80,8 @@ background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
   };
 
   const pictureAt = target => target.closest?.(PICTURES) || target.closest?.('summary')?.querySelector(PICTURES);
-  const answer = (event, image) => {
+  const answer = event => {
+    const image = pictureAt(event.target);
     if (!image || dialog.open) return;
     event.preventDefault();
     event.stopPropagation();
@@ -88,11 +89,11 @@ background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
   };
 
   // Jupyter hears keys at the document, on their way down. A listener on the window hears them before.
-  addEventListener('click', event => answer(event, pictureAt(event.target)), true);
+  addEventListener('click', answer, true);
   addEventListener('keydown', event => {
     const {key, target} = event;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (!dialog.open) return /^( |Enter)$/.test(key) && answer(event, pictureAt(target));
+    if (!dialog.open) return /^( |Enter)$/.test(key) && answer(event);
     event.stopPropagation();
     const step = {ArrowLeft: -1, ArrowRight: 1}[key];
     if (step) show(step);
@@ -101,7 +102,9 @@ background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
     if (step || scrolls) event.preventDefault();
   }, true);
   dialog.onwheel = event => aside.contains(event.target) && aside.scrollHeight > aside.clientHeight || event.preventDefault();
-  dialog.onclick = event => (event.target === dialog || event.target === stage) && dialog.close();
+  dialog.onclick = event => {
+    if (event.target === dialog || event.target === stage) dialog.close();
+  };
   dialog.onclose = () => {
     dialog.remove();
     document.body.style.minHeight = '';
