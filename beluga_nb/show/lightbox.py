@@ -69,4 +69,12 @@ def lightbox() -> str:
     It opens each `<img data-cell>` inside a `data-beluga` element. The recipes there, `data-recipe`, are in
     the order of the pictures; `data-shared` is what all recipes share.
     """
-    return fill("show/lightbox.html", script=read_template("show/lightbox.js"))
+    return fill("show/lightbox.html", script=script())
+
+
+def script() -> str:
+    """Return the code of the lightbox in one line, which a notebook's file does not break into many.
+
+    So each of its statements ends with a semicolon.
+    """
+    return "".join(read_template("show/lightbox.js").splitlines())

@@ -6,7 +6,7 @@ import hashlib
 from base64 import b64encode
 
 from beluga_nb.show.grid_table import Figure, Part, Square, Table, note_html
-from beluga_nb.show.lightbox import cell_attribute, recipe_html, recipe_lines
+from beluga_nb.show.lightbox import cell_attribute, recipe_html, recipe_lines, script
 from beluga_nb.show.markup import address, alt, outside
 from beluga_nb.show.template import fill, read_template
 
@@ -15,7 +15,7 @@ _LONGEST_SEARCHED = 200_000  # characters of a cell that its filter searches
 
 def page(table: Table, *, title: str) -> str:
     """Return the page with its pictures, style and script in it."""
-    script = "\n".join(map(read_template, ("show/lightbox.js", "show/page.js")))
+    code = f'{script()}\n{read_template("show/page.js")}'
     return fill(
         "show/page.html",
         title=outside(title, 120),
@@ -24,9 +24,9 @@ def page(table: Table, *, title: str) -> str:
         caption=outside(table.caption),
         axes="".join(_axis(table, number) for number in range(len(table.dimensions))),
         sections="".join(_section(table, part) for part in table.parts),
-        script=script,
+        script=code,
         # The Content-Security-Policy lets this script run and no other one, should any escaping fail.
-        script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=b64encode(hashlib.sha256(code.encode()).digest()).decode(),
     )
 
 

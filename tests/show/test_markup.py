@@ -13,8 +13,8 @@ from beluga_nb.images import decode
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Result
 from beluga_nb.show.figures import bundle, text
+from beluga_nb.show.lightbox import script
 from beluga_nb.show.markup import alt, caption, status_lines, table
-from beluga_nb.show.template import read_template
 
 HOSTILE = (
     "\"><script>alert(1)</script><img src=x onerror=alert(1)> ' & </figure> <!-- "
@@ -68,7 +68,7 @@ def checked(markup):
             assert "url" not in value
             assert "expression" not in value
     assert seen.open == []
-    assert set(seen.scripts) <= {read_template("show/lightbox.js")}
+    assert set(seen.scripts) <= {script()}
     return seen
 
 
