@@ -46,7 +46,7 @@ background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
     ['div', 'aside', 'p', 'section', 'a'].map(name => dialog.querySelector(name));
   const large = new Image();
   previous.after(large);
-  let pictures, shared, at, opener;
+  let at, shared, opener, pictures;
 
   const show = step => {
     at = (at + step + pictures.length) % pictures.length;
