@@ -15,7 +15,7 @@ _LONGEST_SEARCHED = 200_000  # characters of a cell that its filter searches
 
 def page(table: Table, *, title: str) -> str:
     """Return the page with its pictures, style and script in it."""
-    code = f'{script()}\n{read_template("show/page.js")}'
+    code = f"{script()}\n{read_template('show/page.js')}"
     return fill(
         "show/page.html",
         title=outside(title, 120),
