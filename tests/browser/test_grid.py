@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import drawing
 from lab import IN_A_BROWSER
 from test_quickstart import lab_with, outputs
 
@@ -201,6 +202,48 @@ def test_the_exported_page_filters_hides_columns_and_enlarges_without_a_network(
     assert messages == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     context.close()
+
+
+# A frame as high as all outputs, as in VS Code, and one that grows with its output, as in Colab.
+FRAMES = {
+    "high": (5000, 2600, ""),
+    "low": (320, 0, "frame.style.height = frame.contentDocument.body.offsetHeight + 'px'"),
+}
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_in_a_frame_a_picture_opens_where_it_is_seen(kind, browser, tmp_path):
+    height, above, resize = FRAMES[kind]
+    session = Session(engine=drawing, environ={}, folder=tmp_path)
+    html = session.generate("a fox", model="flux-2.0", n=2)._repr_mimebundle_()["text/html"]
+    page = browser.new_page(viewport={"width": 1000, "height": 800})
+    inner = f"<!DOCTYPE html><body style='margin:0'><div style='height:{above}px'></div>{html}"
+    page.set_content(
+        f"<iframe style='width:900px;height:{height}px;border:0'></iframe><hr style='margin:900px'>"
+    )
+    page.evaluate(
+        f"""html => {{
+            const frame = document.querySelector('iframe');
+            frame.onload = () => new ResizeObserver(() => {{ {resize} }}).observe(frame.contentDocument.body);
+            frame.srcdoc = html;
+        }}""",
+        inner,
+    )
+    frame = page.frame_locator("iframe")
+    frame.locator("img").first.scroll_into_view_if_needed()
+    scrolled = page.evaluate("scrollY")
+    frame.locator("img").first.click()
+    dialog = frame.get_by_role("dialog")
+    dialog.get_by_text("1 of 2 · shown at 96 × 64").wait_for()
+    page.wait_for_timeout(100)
+    for part in (dialog.locator("img"), dialog.get_by_role("button", name="Copy as cell")):
+        box = part.bounding_box()
+        assert 0 <= box["y"] < box["y"] + box["height"] <= 800
+    assert dialog.bounding_box()["height"] >= 500
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert page.evaluate("scrollY") == scrolled
+    page.close()
 
 
 def test_what_a_stranger_wrote_stays_text_on_the_exported_page(tmp_path, browser):

@@ -75,7 +75,7 @@ background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
     if (self !== top && innerHeight < 500) document.body.style.minHeight = '600px';
     document.body.append(dialog);
     dialog.showModal();
-    dialog.focus();
+    dialog.focus({preventScroll: true});
     show(0);
   };
 
