@@ -145,7 +145,7 @@ class Gallery(Evaluable):
         return f"<Gallery of {plural(count, 'picture')}>"
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from beluga_nb.show.markup import still
+        from beluga_nb.show.figures import still
 
         return redacted_bundle(still(self._results))
 

@@ -45,7 +45,7 @@ def run(shell: InteractiveShell, call: CommandCall) -> object:
 
 def open_picture(session: Session, call: CommandCall) -> Result:
     """Return a saved picture, and put the cell that asks for it below this one."""
-    from beluga_nb.show.recipe import cell_of  # Lazy import: no other cell reads recipes from files.
+    from beluga_nb.show.lightbox import cell_of  # Lazy import: no other cell reads recipes from files.
 
     result = session.open(*call.words)
     shell = IPython.get_ipython()

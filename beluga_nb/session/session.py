@@ -34,7 +34,7 @@ from beluga_nb.session.library import Library
 from beluga_nb.session.options import CallOptions
 from beluga_nb.session.resources import Resources
 from beluga_nb.session.serving import Serving
-from beluga_nb.show.markup import bundle
+from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_options
 

@@ -31,8 +31,9 @@ from beluga_nb.runtime import Job
 from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
 from beluga_nb.show import comparison
+from beluga_nb.show.lightbox import cell_of
 from beluga_nb.show.preview import enlarged, preview_of, tile
-from beluga_nb.show.recipe import cell_of, recipe_text
+from beluga_nb.show.recipe import recipe_text
 from beluga_nb.store.marks import Mark
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.data import Found, PanelData

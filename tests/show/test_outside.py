@@ -26,7 +26,7 @@ from beluga_nb.compare.vote import Duel
 from beluga_nb.magics.progress import Progress
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Picture, Preview, Recipe, Result
-from beluga_nb.show import markup, page, scores
+from beluga_nb.show import figures, markup, page, scores
 from beluga_nb.show.booth import Booth
 from beluga_nb.show.booth import _html as booth_html
 from beluga_nb.show.catalogue import models_table
@@ -180,10 +180,10 @@ def booth(say):
 
 
 SURFACES = {
-    "a result": lambda say: markup.bundle(result(say)),
-    "its links": lambda say: markup.bundle(result(say), embed="link", link=lambda _: say("link")),
-    "its words alone": lambda say: markup.bundle(result(say), embed="none"),
-    "several results": lambda say: markup.still([result(say), result(say)]),
+    "a result": lambda say: figures.bundle(result(say)),
+    "its links": lambda say: figures.bundle(result(say), embed="link", link=lambda _: say("link")),
+    "its words alone": lambda say: figures.bundle(result(say), embed="none"),
+    "several results": lambda say: figures.still([result(say), result(say)]),
     "a table": lambda say: markup.noted(markup.table([[say("cell")]], [say("head")]), say("note")),
     "the status": lambda say: markup.status_lines({say("fact"): say("said")}, [say("example")]),
     "a grid": lambda say: grid_bundle(table(say), more=say("more")),
