@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import starmap
 from pathlib import Path
@@ -82,8 +82,13 @@ class _Value(NamedTuple):
     value: Any
 
 
-def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
-    """Return what is wrong with a store, and with what notebooks show of it."""
+def verify(
+    store: Store, notebooks: Sequence[Path] = (), *, count: Callable[[int, int], None] = lambda *_: None
+) -> Report:
+    """Return what is wrong with a store, and with what notebooks show of it.
+
+    `count` is called with the number of pictures and previews, and how many of them are checked.
+    """
     rows, values, corrupt = _scan(store)
     sheets = [each.value for each in values if isinstance(each.value, Sheet)]
     # Not as `Blob`, of which each would be checked again.
@@ -95,7 +100,7 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
         checked=_checked(store, rows, notebooks),
         problems=(
             *(_problem(store, found) for found in corrupt),
-            *_damaged(store, blobs),
+            *_damaged(store, blobs, count),
             *unread,
             *_not_recorded(shown, rows, sheets),
         ),
@@ -140,10 +145,11 @@ def _problem(store: Store, found: Found[Any]) -> str:
     return f"{_place(store, found.path)}{line}: {found.value.reason}"
 
 
-def _damaged(store: Store, blobs: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _damaged(store: Store, blobs: Set[tuple[str, str]], count: Callable[[int, int], None]) -> Iterator[str]:
     by_folder: dict[str, list[tuple[str, str]]] = {}
     for named in blobs:
         by_folder.setdefault(named[0][:2], []).append(named)
+    checked = 0
     # By folder, which is listed once: a `stat` for each blob takes longer.
     for _, some in sorted(by_folder.items()):
         for blob in starmap(Blob, sorted(_not_whole(store, some))):
@@ -154,6 +160,8 @@ def _damaged(store: Store, blobs: Iterable[tuple[str, str]]) -> Iterator[str]:
                 yield f"{place}: only its Git LFS pointer is here: git lfs pull"
             except StoreError as error:
                 yield f"{place}: {error.message.partition(': ')[2]}"
+        checked += len(some)
+        count(len(blobs), checked)
 
 
 def _not_whole(store: Store, blobs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

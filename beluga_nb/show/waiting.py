@@ -1,0 +1,68 @@
+"""What a notebook shows while a call runs: a bar, and a frame for each picture; none of it is kept."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import beluga_nb.catalog as catalog
+from beluga_nb.images import within
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Result
+from beluga_nb.show.markup import address, alt, data_uri, outside
+from beluga_nb.show.preview import preview_of, thumbnail
+from beluga_nb.show.template import fill
+
+MOST_FRAMES = 16
+"""Pictures that have frames; of more, only the bar is shown."""
+
+_WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 256
+_UNKNOWN_SHAPE = (1024, 1024)
+
+
+def bar_html(text: str, share: float | None) -> str:
+    """Return a bar that is filled to a share from 0 to 1, if there is one, and text below it."""
+    filled = (
+        ""
+        if share is None
+        else fill("show/waiting-bar.html", percent=f"{100 * share:.0f}", label=outside(text))
+    )
+    return fill("show/waiting.html", bar=filled, text=outside(text))
+
+
+def frames_html(request: Request, results: Sequence[Result]) -> str:
+    """Return a frame of the right shape for each picture of a request; what has arrived is in its frame."""
+    if request.n > MOST_FRAMES:
+        return ""
+    arrived = {picture.recipe.request.sample: picture for result in results for picture in result.pictures}
+    size = _size(request, list(arrived.values()))
+    widest = _WIDEST_SINGLE if request.n == 1 else _WIDEST_OF_MANY
+    frames = "".join(_frame(arrived.get(sample), size, widest) for sample in request.samples)
+    columns = max(1, math.isqrt(request.n - 1) + 1) if request.n <= 4 else 4
+    return fill("show/waiting-frames.html", frames=frames, widest=str(widest), columns=str(columns))
+
+
+def _frame(picture: Picture | None, size: tuple[int, int], widest: int) -> str:
+    width, height = map(str, within(picture.size if picture else size, widest))
+    if picture is None:
+        return fill("show/waiting-frame.html", width=width, height=height)
+    source = data_uri(thumbnail(preview_of(picture), widest))
+    return fill(
+        "show/figure-image.html",
+        source=address(source),
+        alt=outside(alt(picture)),
+        width=width,
+        height=height,
+    )
+
+
+def _size(request: Request, arrived: Sequence[Picture]) -> tuple[int, int]:
+    """Return the size in pixels that pictures of a request will have, as far as it is known."""
+    if arrived:
+        return arrived[0].size
+    if request.size in catalog.labels():
+        return catalog.pixels(request.size)
+    if match := re.fullmatch(r"(\d{1,5})x(\d{1,5})", request.size or ""):
+        return int(match[1]), int(match[2])
+    return _UNKNOWN_SHAPE
