@@ -52,12 +52,15 @@ class InCell:
 
     def draw(self, text: str, share: float | None) -> None:
         """Show the frames and the bar in place of those before, and what has arrived since."""
-        if self._frames:
-            self._show("frames", "", self._frames())
-        self._show("bar", text, bar_html(text, share))
-        if self._arrivals and (html := self._arrivals()):
-            self._show(f"arrivals {len(self._shown)}", text, html)
-        if self._outputs:
+        if self._outputs is None:
+            return
+        try:
+            if self._frames:
+                self._show("frames", "", self._frames())
+            self._show("bar", text, bar_html(text, share))
+            if self._arrivals and (html := self._arrivals()):
+                self._show(f"arrivals {len(self._shown)}", text, html)
+        finally:  # An interrupt may come after a message was sent.
             self._outputs.disregard()
 
     def _show(self, place: str, text: str, html: str) -> None:

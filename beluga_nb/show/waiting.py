@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
@@ -17,7 +16,8 @@ from beluga_nb.show.template import fill
 MOST_FRAMES = 16
 """Pictures that have frames; of more, only the bar is shown."""
 
-_WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 256
+_EDGES = {1: 512, 2: 320, 4: 320}
+_EDGE_OF_MANY = 256
 _UNKNOWN_SHAPE = (1024, 1024)
 
 
@@ -37,23 +37,29 @@ def frames_html(request: Request, results: Sequence[Result]) -> str:
         return ""
     arrived = {picture.recipe.request.sample: picture for result in results for picture in result.pictures}
     size = _size(request, list(arrived.values()))
-    widest = _WIDEST_SINGLE if request.n == 1 else _WIDEST_OF_MANY
-    frames = "".join(_frame(arrived.get(sample), size, widest) for sample in request.samples)
-    columns = max(1, math.isqrt(request.n - 1) + 1) if request.n <= 4 else 4
-    return fill("show/waiting-frames.html", frames=frames, widest=str(widest), columns=str(columns))
+    edge = _EDGES.get(request.n, _EDGE_OF_MANY)
+    width, height = map(str, within(size, edge))
+    frames = "".join(
+        _image(arrived[sample], edge)
+        if sample in arrived
+        else fill("show/waiting-frame.html", width=width, height=height)
+        for sample in request.samples
+    )
+    return fill("show/waiting-frames.html", frames=frames, width=width, columns=str(_columns(request.n)))
 
 
-def _frame(picture: Picture | None, size: tuple[int, int], widest: int) -> str:
-    width, height = map(str, within(picture.size if picture else size, widest))
-    if picture is None:
-        return fill("show/waiting-frame.html", width=width, height=height)
-    source = data_uri(thumbnail(preview_of(picture), widest))
+def _columns(count: int) -> int:
+    """Return the number of columns, which the result has too."""
+    if count in _EDGES:
+        return min(count, 2)
+    return min((4, 3), key=lambda columns: -count % columns)
+
+
+def _image(picture: Picture, edge: int) -> str:
+    width, height = map(str, within(picture.size, edge))
+    source = address(data_uri(thumbnail(preview_of(picture), edge)))
     return fill(
-        "show/figure-image.html",
-        source=address(source),
-        alt=outside(alt(picture)),
-        width=width,
-        height=height,
+        "show/waiting-image.html", source=source, alt=outside(alt(picture)), width=width, height=height
     )
 
 
