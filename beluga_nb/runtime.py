@@ -120,14 +120,27 @@ def interrupts_stop() -> Iterator[None]:
         _STARTED.jobs = outer
 
 
-def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[Concatenate[S, P], T]:
-    """Derive the blocking method `name` from the method that starts a job."""
+Watch = Callable[[S, Any], contextlib.AbstractContextManager[tuple[Any, Callable[[], None]]]]
+"""Shows how far a job is in a block: gets the caller's tally or None; yields the tally and the heartbeat."""
+
+
+def blocking(
+    name: str, start: Callable[Concatenate[S, P], Job[T]], *, watch: Watch[S] | None = None
+) -> Callable[Concatenate[S, P], T]:
+    """Derive the blocking method `name` from the method that starts a job, which counts in its `tally`.
+
+    `watch` shows how far it is.
+    """
 
     def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        start_it = [partial(start, self, *args, **kwargs)]
+        tally = kwargs.get("tally")
+        start_it: list[Callable[..., Job[T]]] = [partial(start, self, *args, **kwargs)]
         del args, kwargs  # An error's frames would keep them, and a key may be among them.
-        with interrupts_stop():
-            return start_it.pop()().result()
+        if watch is None:
+            with interrupts_stop():
+                return start_it.pop()().result()
+        with watch(self, tally) as (tally, beat), interrupts_stop():
+            return start_it.pop()(tally=tally).result(beat)
 
     return _named(name, wait, start, "Return")
 

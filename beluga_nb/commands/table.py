@@ -257,6 +257,7 @@ SETTINGS = {
     "budget": 'Who shares these two caps: "session", or all who use its "store".',
     "prices": "Your own prices, with their date and currency.",
     "faults": "Whether a prompt may request a failure from the embedded BelugAPI.",
+    "progress": "Whether calls show their progress: true or false.",
     "aliases": "Names for a model with options.",
     "endpoints": "Other servers by name: base_url, dialect, model, timeout.",
 }

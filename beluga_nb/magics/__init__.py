@@ -71,6 +71,8 @@ def unregister(shell: InteractiveShell) -> None:
     ours = shell.magics_manager.registry.pop("BelugaMagics", None)
     shell.configurables[:] = [each for each in shell.configurables if each is not ours]
     completer.unregister(shell)
+    if cell := sys.modules.get("beluga_nb.progress.cell"):
+        cell.forget(shell)
     bundles = _mime_bundles(shell)
     if list in bundles and bundles.lookup_by_type(list) is _results:
         bundles.pop(list)

@@ -12,6 +12,7 @@ from beluga_nb.console import check_yes
 from beluga_nb.paths import absolute_path, path_of
 from beluga_nb.result import Picture, Result
 from beluga_nb.session.resources import Resources
+from beluga_nb.session.watching import working
 from beluga_nb.show.history import history_bundle, history_text
 from beluga_nb.store import marks
 from beluga_nb.store.marks import Mark
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from beluga_nb.store.unpack import Unpacked
     from beluga_nb.store.verify import Report
     from beluga_nb.store.weight import Weight
+
+_STOPPED = ("stopped; nothing was changed.", "Run it again: it begins anew.")
 
 _NAMED = 20  # runs that are named before they are forgotten
 
@@ -82,16 +85,25 @@ class Library:
         view = self.resources.store_view(settings, store, writing=False)
         return replace(recall(store, run), renderer=view, regenerate=self.resources.regenerate)
 
-    def verify(self, *notebooks: str | Path) -> list[Report]:
-        """Return what is wrong with the store, or with the stores of some notebooks and what these show."""
+    def verify(self, *notebooks: str | Path, progress: bool | None = None) -> list[Report]:
+        """Return what is wrong with the store, or with the stores of some notebooks and what these show.
+
+        After a second it shows how far it is, unless `progress` is false.
+        """
         from beluga_nb.store.verify import verify
 
-        if not notebooks:
-            return [verify(self.open())]
         by_store: dict[Path, list[Path]] = {}
         for path in map(path_of, notebooks):
             by_store.setdefault(self.open(absolute_path(path.parent)).folder, []).append(path)
-        return [verify(Store(folder), paths) for folder, paths in by_store.items()]
+        stores = [Store(folder) for folder in by_store] if notebooks else [self.open()]
+        work = working(self.resources, "verify", unit="file", progress=progress, left=_STOPPED)
+        with work as (tally, beat):
+
+            def count(total: int, checked: int) -> None:
+                tally.wanted, tally.asked, tally.arrived = total, 1, checked
+                beat()
+
+            return [verify(store, by_store.get(store.folder, ()), count=count) for store in stores]
 
     def forget(
         self,

@@ -34,12 +34,17 @@ from beluga_nb.session.library import Library
 from beluga_nb.session.options import CallOptions
 from beluga_nb.session.resources import Resources
 from beluga_nb.session.serving import Serving
+from beluga_nb.session.watching import Watching, calling
 from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_options
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server
+
+
+def _watch(session: Session, tally: Tally | None) -> Watching:
+    return calling(session.resources, tally)
 
 
 class Session:
@@ -129,6 +134,7 @@ class Session:
         prompt: str,
         *,
         bridge: str | None = None,
+        progress: bool | None = None,
         assume_yes: bool = False,
         tally: Tally | None = None,
         **options: Unpack[CallOptions],
@@ -144,14 +150,15 @@ class Session:
         `embed` is what a notebook holds of it: "preview", "original", "link" or "none". `bridge` is where it
         runs: "thread" or "nested". More than ten new pictures need `assume_yes`. `allow_unknown_model` sends
         a model id that the catalogue does not know. With `values`, each `{{name}}` in the prompt is filled
-        from them. `tally` counts what is asked for and what arrives.
+        from them. `tally` counts what is asked for and what arrives. `generate` shows that after a second,
+        unless `progress` is false.
 
         Raises `RequestError` or `SettingsError` before anything is sent, and `EngineError` after.
         """
-        call = self.resources.prompted_call(prompt, bridge=bridge, tally=tally, **options)
+        call = self.resources.prompted_call(prompt, bridge=bridge, progress=progress, tally=tally, **options)
         return self.resources.start(call, assume_yes=assume_yes)
 
-    generate = blocking("generate", submit)
+    generate = blocking("generate", submit, watch=_watch)
     agenerate = awaitable("agenerate", submit)
 
     @refuses_keys

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import starmap
 from pathlib import Path
@@ -82,9 +82,14 @@ class _Value(NamedTuple):
     value: Any
 
 
-def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
-    """Return what is wrong with a store, and with what notebooks show of it."""
-    rows, values, corrupt = _scan(store)
+def verify(
+    store: Store, notebooks: Sequence[Path] = (), *, count: Callable[[int, int], None] = lambda *_: None
+) -> Report:
+    """Return what is wrong with a store, and with what notebooks show of it.
+
+    `count` is called with the number of files that are known so far, and how many of them are checked.
+    """
+    rows, values, corrupt = _scan(store, count)
     sheets = [each.value for each in values if isinstance(each.value, Sheet)]
     # Not as `Blob`, of which each would be checked again.
     blobs = {(row.image, row.image_type) for row in rows if row.image}
@@ -95,7 +100,7 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
         checked=_checked(store, rows, notebooks),
         problems=(
             *(_problem(store, found) for found in corrupt),
-            *_damaged(store, blobs),
+            *_damaged(store, blobs, lambda checked: count(len(rows) + len(blobs), len(rows) + checked)),
             *unread,
             *_not_recorded(shown, rows, sheets),
         ),
@@ -112,12 +117,15 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
     )
 
 
-def _scan(store: Store) -> tuple[list[Row], list[_Value], list[Found[Any]]]:
+def _scan(
+    store: Store, count: Callable[[int, int], None]
+) -> tuple[list[Row], list[_Value], list[Found[Any]]]:
     """Return the records, the values that hang on them, and the files or lines that cannot be used."""
     rows, values, corrupt = list[Row](), list[_Value](), list[Found[Any]]()
     for path, row in store.index.scan():
         if row.unusable is None:
             rows.append(row)
+            count(len(rows) + 1, len(rows))
         else:
             corrupt.append(Found(path, CorruptFileError(row.unusable)))
     for collection in registry.attached():
@@ -140,10 +148,11 @@ def _problem(store: Store, found: Found[Any]) -> str:
     return f"{_place(store, found.path)}{line}: {found.value.reason}"
 
 
-def _damaged(store: Store, blobs: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _damaged(store: Store, blobs: Iterable[tuple[str, str]], count: Callable[[int], None]) -> Iterator[str]:
     by_folder: dict[str, list[tuple[str, str]]] = {}
     for named in blobs:
         by_folder.setdefault(named[0][:2], []).append(named)
+    checked = 0
     # By folder, which is listed once: a `stat` for each blob takes longer.
     for _, some in sorted(by_folder.items()):
         for blob in starmap(Blob, sorted(_not_whole(store, some))):
@@ -154,6 +163,8 @@ def _damaged(store: Store, blobs: Iterable[tuple[str, str]]) -> Iterator[str]:
                 yield f"{place}: only its Git LFS pointer is here: git lfs pull"
             except StoreError as error:
                 yield f"{place}: {error.message.partition(': ')[2]}"
+        checked += len(some)
+        count(checked)
 
 
 def _not_whole(store: Store, blobs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

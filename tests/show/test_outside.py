@@ -23,7 +23,8 @@ from beluga_nb.catalog import Listing, Model
 from beluga_nb.compare.rank import ranking
 from beluga_nb.compare.scores import Duplicates, Scored, Scores
 from beluga_nb.compare.vote import Duel
-from beluga_nb.magics.progress import Progress
+from beluga_nb.engines.call import Tally
+from beluga_nb.progress import line
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Picture, Preview, Recipe, Result
 from beluga_nb.show import figures, markup, page, scores
@@ -34,6 +35,7 @@ from beluga_nb.show.frame import frame, styled
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.ranking import ranking_bundle, ranking_svg
+from beluga_nb.show.waiting import bar_html, frames_html
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -157,15 +159,12 @@ def framed(say):
 
 
 def progress(say):
-    drawn = []
-    pen = SimpleNamespace(draw=lambda *output: drawn.append(output[0]), erase=list)
-    line = Progress(
-        pen,
-        SimpleNamespace(model=say("model"), asked=1, arrived=0),
-        clock=iter([0.0, 9.0, 9.0, 9.0]).__next__,
-    )
-    line.beat()
-    return drawn[0]
+    return line.words(Tally(label=say("model"), asked=1), 9.0)
+
+
+def waiting(say):
+    one = result(say)
+    return bar_html(say("text"), 0.5) + frames_html(one.request, [replace(one, pictures=one.pictures[:1])])
 
 
 def booth(say):
@@ -206,6 +205,7 @@ SURFACES = {
     "a table of pandas": lambda say: framed(say)._repr_html_(),
     "the pictures of a booth": lambda say: booth_html((DATA, DATA), say("caption")),
     "a booth": booth,
+    "what is waited for": waiting,
 }
 
 
