@@ -13,7 +13,7 @@ from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.parse import Comparison
 from beluga_nb.magics.progress import Progress, drawn, listening, pen_for
-from beluga_nb.magics.shown import display, print_text, shown, silent
+from beluga_nb.magics.shown import display, shown, silent
 from beluga_nb.magics.stopped import stopped_in_two_lines
 from beluga_nb.session.session import default
 
@@ -32,7 +32,7 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
         shell.user_ns[call.output] = grid
     plan = grid.plan(mode=call.run.get("mode"))
     if call.dry_run:
-        print_text(plan)
+        display(plan)
         return None
     # Erasing the progress line would take away what was printed before it.
     pen = None if was_printed() else pen_for(shell, inspect.currentframe())

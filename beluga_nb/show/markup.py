@@ -7,7 +7,7 @@ inherited colours, and no script, link or class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Protocol
 
@@ -61,7 +61,6 @@ def nowhere(_: Picture) -> str:
 
 
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start"
-_CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top"
 _LONGEST_ADDRESS = 4000
 _WIDEST_SINGLE, _WIDEST_OF_MANY = 512, 256
 
@@ -174,47 +173,3 @@ def data_uri(shown: Preview) -> str:
 
 def _base64(shown: Preview) -> str:
     return pybase64.b64encode(shown.data).decode()
-
-
-def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Bundle:
-    """Return a table as HTML, and as text with aligned columns."""
-    head = [sanitize(cell) for cell in head]
-    rows = [[sanitize(cell) for cell in row] for row in rows]
-    lines = [head, *rows] if head else rows
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    aligned = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
-    return {"text/html": _table_html(rows, head), "text/plain": "\n".join(aligned)}
-
-
-def _table_html(rows: Iterable[Sequence[str]], head: Sequence[str]) -> str:
-    top = f"<thead>{_line(head, 'th')}</thead>" if head else ""
-    return f"<table>{top}<tbody>{''.join(_line(row, 'td') for row in rows)}</tbody></table>"
-
-
-def _line(cells: Sequence[str], tag: str) -> str:
-    inner = "".join(f'<{tag} style="{_CELL}">{outside(cell)}</{tag}>' for cell in cells)
-    return f"<tr>{inner}</tr>"
-
-
-def noted(shown: Bundle, note: str) -> Bundle:
-    """Return a bundle with a line of text below it, if there is one."""
-    if not note:
-        return shown
-    return {
-        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">{outside(note)}</p>',
-        "text/plain": f"{shown['text/plain']}\n{sanitize(note)}",
-    }
-
-
-def status_lines(facts: Mapping[str, str], examples: Sequence[str]) -> Bundle:
-    """Return the facts of `%beluga status` as a table, and examples below it."""
-    shown = table(list(facts.items()))
-    examples = [sanitize(each) for each in examples]
-    codes = "".join(f"<code>{outside(example)}</code><br>" for example in examples)
-    return {
-        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">Try<br>{codes}</p>',
-        "text/plain": "\n".join([shown["text/plain"], "", "Try", *(f"  {each}" for each in examples)]),
-    }

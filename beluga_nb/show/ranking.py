@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pybase64
 
 from beluga_nb.result import Bundle
-from beluga_nb.show.markup import noted, outside, table
+from beluga_nb.show.markup import outside
+from beluga_nb.show.tables import noted, table
 from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:  # it imports numpy
@@ -29,6 +30,7 @@ def ranking_bundle(ranking: Ranking) -> Bundle:
     board = table(
         [_row(place, standing) for place, standing in enumerate(ranking.standings, 1)],
         ("", sanitize(ranking.by, _LONGEST_NAME), "Elo", "95 %", "won", "lost", "tied", "both bad"),
+        "Ranking",
     )
     if not ranking.votes:
         return noted(board, ranking.note)
@@ -63,7 +65,7 @@ def matrix(ranking: Ranking) -> Bundle:
         (name, *("" if one == other else _halves(won) for other, won in enumerate(wins)))
         for one, (name, wins) in enumerate(zip(names, ranking.wins, strict=True))
     ]
-    return table(rows, ("won against", *names))
+    return table(rows, ("won against", *names), "Wins")
 
 
 def _halves(won: float) -> str:
