@@ -17,7 +17,7 @@ from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config import keys
 from beluga_nb.config.preferences import Preferences
-from beluga_nb.config.settings import Settings, SettingsOptions
+from beluga_nb.config.settings import Settings, SettingsOptions, check_names
 from beluga_nb.console import ask, ask_hidden, tell
 from beluga_nb.engines.call import Tally
 from beluga_nb.engines.own import own_engine
@@ -51,7 +51,6 @@ class Session:
     services; see `use`.
     """
 
-    @named_options(SettingsOptions)
     def __init__(
         self,
         *,
@@ -71,6 +70,7 @@ class Session:
         key = None if api_key is None else Secret(api_key, "code")
         environment = Environment(os.environ if environ is None else environ)
         del api_key, environ  # a traceback may show the variables of its frames
+        check_names(options)
         self.resources: Resources = Resources(
             environment,
             folder=folder,

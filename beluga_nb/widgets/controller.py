@@ -493,6 +493,8 @@ class Controller:
         self.state.message = sanitize(words)
 
     def _show_error(self, error: BelugaError) -> None:
+        # First the badge: the view shows both when the lines change.
+        self.state.billing = error.billing
         self.state.error = tuple(map(sanitize, error.lines()))
 
 
