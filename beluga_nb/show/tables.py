@@ -159,13 +159,13 @@ def _cell(cell: Cell, kind: Kind, *, is_head: bool) -> str:
     return f'<td {style}"{title}>{inner}</td>'
 
 
-_SLOT = "display:inline-block;vertical-align:middle;line-height:1;text-align:center"
-_SHAPE = "display:inline-block;vertical-align:middle;box-sizing:border-box;border:1px solid;border-radius:2px"
+_BOX = "display:inline-block;border:1px solid;border-radius:2px"
 
 
 def shape(pixels: tuple[int, int], label: str, *, edge: int = 15) -> str:
     """Return a small box in the shape of a picture, whose longer edge is `edge`; hovering shows its label."""
     width, height = within(pixels, edge)
-    box = f'<span style="{_SHAPE};width:{width}px;height:{height}px"></span>'
-    # All slots are squares of one size, so that what follows is aligned.
-    return f'<span title="{outside(label)}" style="{_SLOT};width:{edge + 3}px">{box}</span>'
+    # All take the same width, so that what follows is aligned; the border is outside of width and height.
+    left = (edge - width) // 2
+    place = f"width:{width - 2}px;height:{height - 2}px;margin:0 {edge + 3 - left - width}px 0 {left}px"
+    return f'<span title="{outside(label)}" style="{_BOX};{place}"></span>'

@@ -5,7 +5,7 @@ import sys
 import nbformat
 import pexpect
 import pytest
-from kernels import Kernel, clean_environment, plain
+from kernels import COLOUR, Kernel, clean_environment, plain
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter, MarkdownExporter
@@ -133,6 +133,9 @@ def test_a_terminal_shows_useful_text(tmp_path, name):
     assert "1 picture of “a cat, really?”" in picture
     assert "gpt-image-2 · 1024 × 1024 · local preview, not model output · sha256:" in picture
     assert "(1024, 1024)" in size
+    # A kernel does not know its front end: its errors are coloured in a terminal too, as IPython's own are.
+    assert "\x1b" not in error or name == "jupyter console"
+    error = COLOUR.sub("", error)
     assert "UnknownNameError: No model 'flux2'." in error
     assert "Did you mean 'flux-2.0'?" in error
     assert "Traceback" not in error

@@ -613,8 +613,8 @@ def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, messa
         confirm=lambda words: asked.append(words) or False,
     )
     session.generate("a fox", size="1:1")
-    with pytest.raises(NotConfirmedError, match="not confirmed"):
-        session.store.forget(prompt="fox")
+    # A no is an answer, and no error.
+    assert str(session.store.forget(prompt="fox")) == "Nothing was removed: 1 run, 1 picture stay."
     assert "a fox" in messages[0]
     assert asked == ["Forget 1 run, 1 picture?"]
     assert len(session.store.history().runs) == 1
