@@ -277,9 +277,20 @@ class _LoopThread:
             self._started.set()
             while not self._stopped.is_set():
                 # A SystemExit in a job comes through here; it belongs to the caller of the job's result.
-                # A user's engine may also cancel every task there is.
+                # A user's engine may also cancel every task there is, or stop the loop.
                 with contextlib.suppress(SystemExit, KeyboardInterrupt, asyncio.CancelledError):
-                    runner.run(self._stopped.wait())
+                    try:
+                        runner.run(self._stopped.wait())
+                    except RuntimeError:
+                        if self.loop.is_closed():
+                            raise
+                        self._resume()
+
+    def _resume(self) -> None:
+        """Let a loop that was stopped run again: other jobs may be under way on it."""
+        # nest_asyncio, where it is applied, takes back a stop only at the end of `run_forever`.
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
 
     def begin(self) -> None:
         """Count a job that is about to start."""
