@@ -109,6 +109,10 @@ class Caps:
         each = self.prices.each(request) if self.prices else None
         return None if each is None else money.times(each, request.n)
 
+    def amount(self, request: Request) -> Amount:
+        """Return the pictures of a request, and what they cost at worst."""
+        return _amount_of(request.n, self.worst(request))
+
     def words(self, amount: Decimal) -> str:
         """Return an amount of money as text."""
         currency = self.prices.currency if self.prices else ""
@@ -227,10 +231,8 @@ class Budget:
             yield
         except (BelugaError, CallCancelled) as error:
             # What provably cost nothing is given back; every other end counts as spent.
-            arrived = len(error.result) if isinstance(error, IncompleteError) else 0
-            if not error.may_be_billed and arrived < request.n:
-                missing = request.slice(request.sample, request.n - arrived)
-                amount = _amount_of(missing.n, caps.worst(missing))
+            if (free := request.n - billed(error, request.n)) > 0:
+                amount = caps.amount(request.slice(request.sample, free))
                 with suppress(StoreError), self._lock:  # if it cannot be written, it stays counted
                     self._write(amount.to_json() | {"of": name})
             raise
@@ -447,6 +449,13 @@ def _within(amount: Amount, limits: Mapping[str, object]) -> bool:
 
 def _line(entry: Mapping[str, object]) -> bytes:
     return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+
+
+def billed(error: BelugaError | CallCancelled, n: int) -> int:
+    """Return how many of `n` pictures may have been billed where an error ended their request."""
+    if error.may_be_billed:
+        return n
+    return len(error.result) if isinstance(error, IncompleteError) else 0
 
 
 def _amount_of(images: int, cost: Decimal | None) -> Amount:

@@ -31,6 +31,7 @@ from types import FrameType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from beluga_nb.errors import RequestError, SettingsError
+from beluga_nb.hints import Code, Hint
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.process.workers import Holding, Workers
 from beluga_nb.text import sanitize
@@ -120,14 +121,27 @@ def interrupts_stop() -> Iterator[None]:
         _STARTED.jobs = outer
 
 
-def blocking(name: str, start: Callable[Concatenate[S, P], Job[T]]) -> Callable[Concatenate[S, P], T]:
-    """Derive the blocking method `name` from the method that starts a job."""
+Watch = Callable[[S, Any], contextlib.AbstractContextManager[tuple[Any, Callable[[], None]]]]
+"""Shows how far a job is in a block: gets the caller's tally or None; yields the tally and the heartbeat."""
+
+
+def blocking(
+    name: str, start: Callable[Concatenate[S, P], Job[T]], *, watch: Watch[S] | None = None
+) -> Callable[Concatenate[S, P], T]:
+    """Derive the blocking method `name` from the method that starts a job, which counts in its `tally`.
+
+    `watch` shows how far it is.
+    """
 
     def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        start_it = [partial(start, self, *args, **kwargs)]
+        tally = kwargs.get("tally")
+        start_it: list[Callable[..., Job[T]]] = [partial(start, self, *args, **kwargs)]
         del args, kwargs  # An error's frames would keep them, and a key may be among them.
-        with interrupts_stop():
-            return start_it.pop()().result()
+        if watch is None:
+            with interrupts_stop():
+                return start_it.pop()().result()
+        with watch(self, tally) as (tally, beat), interrupts_stop():
+            return start_it.pop()(tally=tally).result(beat)
 
     return _named(name, wait, start, "Return")
 
@@ -276,9 +290,20 @@ class _LoopThread:
             self._started.set()
             while not self._stopped.is_set():
                 # A SystemExit in a job comes through here; it belongs to the caller of the job's result.
-                # A user's engine may also cancel every task there is.
+                # A user's engine may also cancel every task there is, or stop the loop.
                 with contextlib.suppress(SystemExit, KeyboardInterrupt, asyncio.CancelledError):
-                    runner.run(self._stopped.wait())
+                    try:
+                        runner.run(self._stopped.wait())
+                    except RuntimeError:
+                        if self.loop.is_closed():
+                            raise
+                        self._resume()
+
+    def _resume(self) -> None:
+        """Let a loop that was stopped run again: other jobs may be under way on it."""
+        # nest_asyncio, where it is applied, takes back a stop only at the end of `run_forever`.
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
 
     def begin(self) -> None:
         """Count a job that is about to start."""
@@ -550,7 +575,8 @@ def _nested_loop() -> asyncio.AbstractEventLoop:
             import nest_asyncio2 as nest
     except ImportError:
         raise SettingsError(
-            'bridge = "nested" needs nest_asyncio, which is not installed.', "pip install 'beluga_nb[nested]'"
+            'bridge = "nested" needs nest_asyncio, which is not installed.',
+            Hint(Code("pip install 'beluga_nb[nested]'")),
         ) from None
     loop = _PrivateLoop()
     loop.set_default_executor(Workers(WORKERS, Holding(), name="beluga-nested"))

@@ -37,6 +37,7 @@ LAYERS = [
     {"engines"},
     {"compare"},
     {"show"},
+    {"progress"},
     {"session"},
     {"widgets"},
     {"terminal"},
@@ -53,7 +54,14 @@ LIBRARIES = {
     "httpx": {"api/transport.py"},
     # In the package's root for type checkers only; what stands in a cell is kept up to date, as a saved
     # notebook shows it.
-    "IPython": {"magics/", "__init__.py", "widgets/panel.py", "show/booth.py"},
+    "IPython": {
+        "magics/",
+        "progress/cell.py",
+        "progress/watched.py",
+        "__init__.py",
+        "widgets/panel.py",
+        "show/booth.py",
+    },
     "traitlets": {"magics/registered.py", "widgets/"},  # what IPython and ipywidgets are configured by
     "ipywidgets": {"widgets/", "show/booth.py", "show/widget.py"},
     "starlette": {"server/"},
@@ -288,9 +296,7 @@ def swallows(handler):
     ]
     takes_all = handler.type is None or "BaseException" in named or "KeyboardInterrupt" in named
     last = handler.body[-1]
-    # `Stopped` is a KeyboardInterrupt that is shown as two lines.
-    raised = ast.unparse(last).removeprefix("raise") if isinstance(last, ast.Raise) else " nothing"
-    return takes_all and bool(raised) and not raised.startswith(" Stopped(")
+    return takes_all and not (isinstance(last, ast.Raise) and last.exc is None)
 
 
 # Ctrl-C in a terminal ends the command, with the status that shells know; what ends the work on a thread goes

@@ -242,8 +242,8 @@ def test_every_line_that_is_printed_passes_the_filter():
     }
     imports = re.compile(r"^from beluga_nb.redaction import .*\bredact\b", re.MULTILINE)
     filtered = {each for each in printing if imports.search((PACKAGE / each).read_text("utf-8"))}
-    # The usage; the line that gives a served key to the person who started the server; progress in numbers.
-    assert printing - filtered == {"__main__.py", "server/serve.py", "magics/progress.py"}
+    # The usage; the line that gives a served key to the person who started the server.
+    assert printing - filtered == {"__main__.py", "server/serve.py"}
 
 
 def test_an_engine_that_fails_with_a_key_in_its_words_leaves_it_in_no_log(caplog, tmp_path):

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from needed import NESTED, needed
 
 from beluga_nb.errors import RequestError
 from beluga_nb.runtime import Thread
@@ -372,7 +373,7 @@ def test_a_script_that_ends_stops_its_jobs_without_a_word():
 
 # --- nest_asyncio; in processes of their own, since it patches asyncio itself
 
-NESTED = """
+ON_NESTED = """
 import asyncio, threading
 from beluga_nb.runtime import Nested
 
@@ -407,14 +408,13 @@ async def failing():
     ids=["blocking", "re-entrant", "awaited", "in a running loop", "awaited in one", "type", "twice"],
 )
 def test_a_nested_job_runs_on_the_calling_thread(expression, printed):
-    done = run(f"{NESTED}\nprint({expression})")
+    done = run(f"{ON_NESTED}\nprint({expression})")
     assert (done.stdout.strip(), done.stderr) == (printed, "")
 
 
 def test_an_exception_passes_through_a_nested_job():
-    done = run(
-        f"{NESTED}\ntry:\n    nested.submit(failing()).result()\nexcept ZeroDivisionError:\n    print('yes')"
-    )
+    caught = "try:\n    nested.submit(failing()).result()\nexcept ZeroDivisionError:\n    print('yes')"
+    done = run(f"{ON_NESTED}\n{caught}")
     assert (done.stdout, done.stderr) == ("yes\n", "")
 
 
@@ -424,7 +424,7 @@ def test_an_interrupt_cancels_a_nested_job_and_waits_for_its_clean_up():
 
 
 def test_the_loop_class_of_others_stays_as_it_is():
-    script = f"{NESTED}\nbefore = dict(vars(asyncio.SelectorEventLoop))\nnested.submit(again()).result()\n"
+    script = f"{ON_NESTED}\nbefore = dict(vars(asyncio.SelectorEventLoop))\nnested.submit(again()).result()\n"
     done = run(script + "print(dict(vars(asyncio.SelectorEventLoop)) == before)")
     assert (done.stdout, done.stderr) == ("True\n", "")
 
@@ -463,6 +463,35 @@ def test_a_call_that_needs_what_is_missing_leaves_no_warning():
     done = run(start + call)
     assert done.stdout == 'bridge = "nested" needs nest_asyncio, which is not installed.\n'
     assert done.stderr == ""
+
+
+STOPPED = """
+import asyncio, importlib
+from beluga_nb.runtime import Thread
+
+for patch in {patches}:
+    importlib.import_module(patch).apply()
+
+async def wait():
+    await asyncio.sleep(0.1)
+    return 42
+
+async def stop():
+    asyncio.get_running_loop().stop()
+    return await wait()
+
+bridge = Thread()
+jobs = [bridge.submit(each()) for each in (wait, stop, wait)]
+print([job.result() for job in jobs], bridge.submit(wait()).result())
+"""
+
+
+@pytest.mark.parametrize("patches", [[], [NESTED]], ids=["as it is", "patched"])
+def test_a_job_that_stops_the_loop_ends_no_job(patches):
+    if patches:
+        needed(NESTED)
+    done = run(STOPPED.format(patches=patches))
+    assert (done.stdout, done.stderr) == ("[42, 42, 42] 42\n", "")
 
 
 # --- a cancellation is heard, however early it comes
@@ -575,7 +604,7 @@ def test_whoever_is_cancelled_before_it_waits_stops_a_job_that_has_not_begun(can
 
 
 EARLY_NESTED = f"""
-{NESTED}
+{ON_NESTED}
 async def begins():
     print("begun")
 

@@ -7,16 +7,19 @@ import base64
 import json
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 from conftest import KEY, deaf, drawn, on_a_port
-from kernels import Kernel
+from kernels import Kernel, clean_environment
 
-from beluga_nb.magics.stopped import Stopped, stopped_in_two_lines
 from beluga_nb.request import Request
 from beluga_nb.session.session import Session
+from beluga_nb.session.watching import calling
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 
@@ -177,21 +180,29 @@ def test_r41_an_interrupted_post_is_closed_and_marked(kernel, service, call):
 
 
 @pytest.mark.parametrize(
-    "cell", ["%beluga silent", "%beluga -n 2 link", "%%beluga compare --axis pet=silent,link\n{{pet}}"]
+    "cell",
+    [
+        "%beluga silent",
+        "%beluga -n 2 link",
+        "%%beluga compare --axis pet=silent,link\n{{pet}}",
+        "beluga_nb.generate('silent')",
+        "def study():\n    return beluga_nb.grid('{{pet}}', pet=['silent', 'link']).run()\nstudy()",
+        "try:\n    beluga_nb.generate('silent')\nexcept KeyboardInterrupt:\n    print('caught')\n    raise",
+    ],
 )
-def test_a_stopped_magic_says_what_is_left_and_how_to_go_on(kernel, service, cell):
+def test_a_stopped_call_says_what_is_left_and_how_to_go_on(kernel, service, cell):
     first, second = stopped(kernel, cell, service.reached).error
     assert first == "KeyboardInterrupt: stopped; what has arrived is kept."
     assert second.startswith("Unfinished: ")
     assert "may have been charged without a result" in second
-    assert second.endswith("Run the cell again: only what is missing is requested.")
+    assert second.endswith("Run it again: only what is missing is requested.")
     goes_on(kernel, service)
 
 
-def test_a_stopped_magic_that_keeps_nothing_says_so(kernel, service):
+def test_a_stopped_call_that_keeps_nothing_says_so(kernel, service):
     assert stopped(kernel, "%beluga --mode off silent", service.reached).error == [
         "KeyboardInterrupt: stopped; nothing is kept in mode off.",
-        "A service may charge for what it had begun. Run the cell again to request it anew.",
+        "A service may charge for what it had begun. Run it again to request it anew.",
     ]
 
 
@@ -322,14 +333,45 @@ def test_r48_reloading_while_a_call_is_on_its_way_ends_nothing(kernel, service):
     goes_on(kernel, service)
 
 
-@pytest.mark.parametrize("mode", [None, "auto", "refresh", "replay", "off"])
+@pytest.mark.parametrize("mode", ["auto", "refresh", "replay", "off"])
 def test_a_stop_before_anything_was_counted_does_not_claim_that_nothing_was_requested(tmp_path, mode):
     # It may come between the start of a call and the wait for it: then the call goes on.
-    with (
-        pytest.raises(Stopped) as stopped,
-        stopped_in_two_lines(Session(environ={}, folder=tmp_path), mode=mode),
-    ):
+    session = Session(environ={}, folder=tmp_path, mode=mode)
+    with pytest.raises(KeyboardInterrupt) as stopped, calling(session.resources):
         raise KeyboardInterrupt
-    assert "requested." not in stopped.value.args[0]
-    assert ("nothing is kept" in stopped.value.args[0]) is (mode == "off")
-    assert pickle.loads(pickle.dumps(stopped.value)).args == stopped.value.args
+    first, second = stopped.value._render_traceback_()
+    assert first.startswith("KeyboardInterrupt: stopped;")
+    assert "requested" not in first
+    assert ("nothing is kept" in first) is (mode == "off")
+    assert ("only what is missing" in second) is (mode in {"auto", "replay"})
+    copied = pickle.loads(pickle.dumps(stopped.value))
+    assert copied._render_traceback_() == [first, second]
+    assert type(stopped.value) is KeyboardInterrupt, "a subclass would change the status of a script"
+
+
+INTERRUPTED_SCRIPT = """
+import asyncio, os, signal, threading, beluga_nb
+
+async def slow(request):
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    await asyncio.sleep(30)
+
+session = beluga_nb.Session(engine=slow)
+{call}
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("call", ["session.generate('a fox')", "session.grid('a {{x}}', x=['fox']).run()"])
+def test_a_stopped_script_says_it_in_two_lines_and_ends_as_any_other(tmp_path, call):
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED_SCRIPT.format(call=call))
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == -signal.SIGINT
+    *traceback, first, second = done.stderr.splitlines()
+    assert first == "KeyboardInterrupt: stopped; what has arrived is kept."
+    assert "Unfinished: 1 call may have been charged without a result. Run it again" in second
+    assert not [line for line in traceback if "asyncio" in line or "During handling" in line]
+    assert len(traceback) < 12

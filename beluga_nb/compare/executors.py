@@ -38,10 +38,12 @@ def each(
     executor: Workers | None = None,
     in_flight: int = IN_FLIGHT,
     metric: Callable[..., object] | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, T | Exception]]:
     """Call a function with each of some arguments; yield the number of each call and what came of it.
 
     They come as they end, an exception in place of a result. Without an executor they run here, one by one.
+    While workers are waited for, `beat` is called.
     The workers of a cluster are asked first whether they have the function, and the metric that it calls.
     Raises `RequestError` where the executor takes no more, or a worker cannot work.
     """
@@ -51,10 +53,15 @@ def each(
         return ((number, _outcome(function, *arguments)) for number, arguments in enumerate(calls))
     if isinstance(executor, Cluster):
         workers = ClusterWorkers(executor, function, *([metric] if metric else []))
-        return _under_way(function, calls, executor.get_executor(pure=False), in_flight, workers.look)
+
+        def look() -> None:
+            workers.look()
+            beat()
+
+        return _under_way(function, calls, executor.get_executor(pure=False), in_flight, look)
     if _has_processes(executor):
         function = functools.partial(_while_the_parent_lives, function)
-    return _under_way(function, calls, executor, in_flight)
+    return _under_way(function, calls, executor, in_flight, beat)
 
 
 def _has_processes(executor: Executor) -> bool:
@@ -98,7 +105,7 @@ def _under_way(
     calls: Iterable[tuple[object, ...]],
     pool: Executor,
     in_flight: int,
-    look: Callable[[], None] = lambda: None,
+    look: Callable[[], None],
 ) -> Iterator[tuple[int, T | Exception]]:
     waiting: dict[Future[T], int] = {}
     try:

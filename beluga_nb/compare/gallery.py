@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_STOPPED = (
+    "stopped; scores that were recorded are kept.",
+    "Run it again: only what has no score is measured.",
+)
+
 
 class Evaluable(ABC):
     """Pictures that can be scored, voted on and ranked: the base of `Grid` and `Gallery`."""
@@ -48,25 +53,31 @@ class Evaluable(ABC):
         version: str | None = None,
         executor: Workers | None = None,
         in_flight: int = IN_FLIGHT,
+        progress: bool | None = None,
     ) -> Scores:
         """Return what a metric gives for each picture: a function of its PIL image (and its recipe).
 
         What is recorded for a picture under this name and `version` is not measured again, and needs no
         `metric`; an exception stays with its picture. Built in are "sharpness", "colourfulness", "contrast"
         and "brightness". `executor` is a `concurrent.futures.Executor` or a `dask.distributed.Client`: at
-        most `in_flight` pictures are under way there, and it is never shut down.
+        most `in_flight` pictures are under way there, and it is never shut down. After a second it shows how
+        far it is, unless `progress` is false.
         """
         from beluga_nb.compare.scoring import score
 
-        return score(
-            self.samples,
-            name,
-            metric,
-            self._runner.workspace(),
-            version=version,
-            executor=executor,
-            in_flight=in_flight,
-        )
+        work = self._runner.working(name, unit="picture", progress=progress, left=_STOPPED)
+        with work as (tally, beat):
+            return score(
+                self.samples,
+                name,
+                metric,
+                self._runner.workspace(),
+                version=version,
+                executor=executor,
+                in_flight=in_flight,
+                tally=tally,
+                beat=beat,
+            )
 
     def map(
         self, function: Callable[..., T], *, executor: Workers | None = None, in_flight: int = IN_FLIGHT
@@ -158,7 +169,7 @@ class Gallery(Evaluable):
         return f"<Gallery of {plural(count, 'picture')}>"
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from beluga_nb.show.markup import still
+        from beluga_nb.show.figures import still
 
         return redacted_bundle(still(self._results))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from copy import copy
 from pathlib import Path
 from types import MappingProxyType
@@ -54,6 +55,10 @@ _NO_NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 40
 
 
+def _watch(grid: Grid, tally: Tally | None) -> AbstractContextManager[tuple[Tally, Callable[[], None]]]:
+    return grid._runner.calling(tally, arrivals=grid.arrivals)
+
+
 class Grid(Evaluable):
     """A `Result` per combination of named axes; nothing is asked before it is run.
 
@@ -98,7 +103,8 @@ class Grid(Evaluable):
         """Start asking for what is missing, or only for what has `failed`.
 
         `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need
-        `assume_yes`. Mode "refresh" asks for all of it anew. `tally` counts what is asked for and arrives.
+        `assume_yes`. Mode "refresh" asks for all of it anew. `tally` counts what is asked for and arrives;
+        `run` shows that after a second, unless `progress` is false.
         An answer that the others would get too (401, 402, 403) stops the run and is raised; any other error
         stays in its cell. Raises `OverBudgetError` or `NotConfirmedError` before anything is sent.
         """
@@ -106,15 +112,15 @@ class Grid(Evaluable):
         cells = [cell for cell in wanted if not failed or self.outcome(cell).error]
         return self._runner.submit(cells, self._outcomes.__setitem__, self._ended, tally=tally, **options)
 
-    run = blocking("run", submit)
+    run = blocking("run", submit, watch=_watch)
     arun = awaitable("arun", submit)
 
     @named_options(RunOptions)
-    def submit_retry(self, **options: Unpack[RunOptions]) -> Job[Grid]:
+    def submit_retry(self, *, tally: Tally | None = None, **options: Unpack[RunOptions]) -> Job[Grid]:
         """Start asking for what has failed, and for nothing else."""
-        return self.submit(failed=True, **options)
+        return self.submit(failed=True, tally=tally, **options)
 
-    retry = blocking("retry", submit_retry)
+    retry = blocking("retry", submit_retry, watch=_watch)
     aretry = awaitable("aretry", submit_retry)
 
     def outcome(self, cell: Cell) -> Outcome:
@@ -354,6 +360,7 @@ def _with_others(cause: BelugaError, outcomes: Iterable[Outcome]) -> BelugaError
     if not words or cause.may_be_billed:
         return cause
     raised = copy(cause)  # The error of its own cell stays as it is.
+    raised.is_of_a_run = True
     raised.hint = Hint(cause.hint, f" Of this grid, {' and '.join(words)}.")
     return raised
 

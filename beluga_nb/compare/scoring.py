@@ -14,7 +14,9 @@ from beluga_nb.compare.metrics import FINGERPRINT, METRICS, alike, number, of_by
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import Duplicates, Metric, Scored, Scores
 from beluga_nb.compare.workspace import Workspace
+from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, StoreError
+from beluga_nb.hints import Code, Hint
 from beluga_nb.result import MissingPicture, Recipe
 from beluga_nb.store.scores import Score, asked_of, read, write
 from beluga_nb.text import nearest, plural, sanitize
@@ -34,15 +36,20 @@ def score(
     version: str | None = None,
     executor: Workers | None = None,
     in_flight: int = 1,
+    tally: Tally | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> Scores:
-    """Return the scores of pictures: recorded ones, and what the metric gives for the others."""
+    """Return the scores of pictures: recorded ones, and what the metric gives for the others.
+
+    `tally` counts the pictures that are measured, and `beat` is called all the while.
+    """
     if not name.strip():
         raise RequestError("The score has no name.", 'Give it one: score("width", function)')
     # Not among `METRICS`, which users are offered: a fingerprint is no quality.
     built_in = FINGERPRINT if name == "fingerprint" else METRICS.get(name)
     if metric is None and built_in and version is None:
         metric, version = built_in.function, built_in.version
-    scoring = _Scoring(workspace, name, str(version or "1"), metric)
+    scoring = _Scoring(workspace, name, str(version or "1"), metric, tally or Tally(), beat)
     notes = SampleNotes()
     rows = scoring.rows(samples, notes, executor=executor, in_flight=in_flight)
     for problem in scoring.problems[:1]:
@@ -81,6 +88,8 @@ class _Scoring:
     name: str
     version: str
     metric: Metric | None
+    tally: Tally
+    beat: Callable[[], None]
     problems: list[str] = field(default_factory=list)
 
     def rows(
@@ -105,20 +114,23 @@ class _Scoring:
         # The samples are read again here, when their turn comes: a grid's do not fit into memory at once.
         calls = ((self.metric, *_arguments(samples[place], with_recipe)) for place in missing.values())
         keys = list(missing)
+        self.tally.asked += len(keys)
         for position, outcome in each(
-            of_bytes, calls, executor=executor, in_flight=in_flight, metric=self.metric
+            of_bytes, calls, executor=executor, in_flight=in_flight, metric=self.metric, beat=self.beat
         ):
             known[keys[position]] = self._measured(keys[position], outcome)
+            self.tally.arrived += 1
+            self.beat()
         return tuple(_scored(labels, position, key[0], known[key]) for labels, position, key in rows)
 
     def _check_can_measure(self, missing: int, total: int) -> None:
         if missing and self.metric is None:
             like = nearest(self.name, METRICS)
-            suggestion = f"Did you mean '{like}'? " if like and like != self.name else ""
+            suggestion = Hint("Did you mean ", Code(f"'{like}'"), "? ") if like and like != self.name else ""
             raise RequestError(
                 f"No score '{sanitize(self.name, 60)}' of version {sanitize(self.version, 60)} is recorded"
                 f" for {missing} of {plural(total, 'picture')}.",
-                f"{suggestion}Give the function that measures it: score(name, function).",
+                Hint(suggestion, "Give the function that measures it: ", Code("score(name, function)"), "."),
             )
 
     def _recorded(self, sample: Sample) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypedDict, TypeVar, Unpack
@@ -42,6 +43,7 @@ class RunOptions(TypedDict, total=False):
     max_cost: float | None
     mode: str | None
     assume_yes: bool
+    progress: bool | None
 
 
 class Runner(Protocol):
@@ -68,4 +70,19 @@ class Runner(Protocol):
 
     def workspace(self) -> Workspace:
         """Return the settings and the store as they stand now."""
+        ...
+
+    def calling(
+        self, tally: Tally | None, *, arrivals: Callable[[], Callable[[], str]]
+    ) -> AbstractContextManager[tuple[Tally, Callable[[], None]]]:
+        """Show how far a run is in a block; yield its tally and heartbeat.
+
+        `arrivals` returns a function that returns what has arrived since it was called last, as HTML.
+        """
+        ...
+
+    def working(
+        self, label: str, *, unit: str, progress: bool | None, left: Sequence[str]
+    ) -> AbstractContextManager[tuple[Tally, Callable[[], None]]]:
+        """Show how far other work is in a block; `left` are two lines of what a Stop leaves behind."""
         ...

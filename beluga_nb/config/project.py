@@ -240,6 +240,7 @@ RULES: Mapping[str, Rule] = {
     "max_cost": _not_higher,
     "prices": _without_own_cap,
     "faults": _free,
+    "progress": _free,
     "aliases": _added,
     "endpoints": _unnamed,
 }

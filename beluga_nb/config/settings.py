@@ -87,6 +87,7 @@ class SettingsOptions(TypedDict, total=False):
     prices: Prices | Mapping[str, object] | None
     budget: str | None
     faults: bool | None
+    progress: bool | None
     aliases: Mapping[str, Alias] | None
     endpoints: Mapping[str, EndpointConfig | Mapping[str, object]] | None
 
@@ -100,6 +101,7 @@ class Settings:
     `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
     by one session and the children that are forked from it, or, by `budget`, by all that share its store
     and for good. `faults` lets prompts ask the embedded BelugAPI for failures (server/faults.py).
+    `progress` shows how far a call is while it is waited for.
     `aliases` are names that stand for a model and parameters, `endpoints` other servers by name.
     `named` is the one of these that answers, if any. `places` is where each was set,
     and `ignored` what is not used of a file that came with a notebook; `claimed` is the provider whose
@@ -122,6 +124,7 @@ class Settings:
     prices: Prices | None = None
     budget: str = "session"
     faults: bool = False
+    progress: bool = True
     aliases: Mapping[str, Alias] = field(default_factory=dict)
     endpoints: Mapping[str, EndpointConfig] = field(default_factory=dict)
     named: EndpointConfig | None = field(default=None, repr=False)
@@ -141,8 +144,9 @@ class Settings:
             raise SettingsError(f"The setting model is {shown(self.model)}.", "Give a model's id.")
         object.__setattr__(self, "store", _checked_store(self.store))
         object.__setattr__(self, "base_url", checked_base_url(self.base_url))
-        if not isinstance(self.faults, bool):
-            raise SettingsError(f"The setting faults is {shown(self.faults)}.", "Give true or false.")
+        for name in ("faults", "progress"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise SettingsError(f"The setting {name} is {shown(value)}.", "Give true or false.")
         for name in ("timeout", "connect_timeout", "max_in_flight"):
             _check_positive(name, getattr(self, name))
         object.__setattr__(self, "max_images", _cap("max_images", self.max_images, whole=True))

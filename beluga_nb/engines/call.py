@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from beluga_nb.budget import Budget, Caps
+from beluga_nb.budget import Amount, Budget, Caps
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines.backend import Backend
 from beluga_nb.engines.recovering import recoverable_samples
@@ -18,11 +18,23 @@ from beluga_nb.store.records import Store
 
 @dataclass
 class Tally:
-    """How many pictures of a model a call asks for beyond what the store has, and how many have arrived."""
+    """How many pictures a call asks for beyond what the store has, and how many have arrived.
 
-    model: str = ""
+    `label` says what is counted, such as the model. A grid knows how many are `wanted` in all. `spent` is
+    what they cost at worst. A call with a single `request` collects in `results` what has arrived. `settings`
+    are those of the call, once they are known. `shows_result` is false where the result is not shown.
+    """
+
+    label: str = ""
+    unit: str = "picture"
+    wanted: int = 0
     asked: int = 0
     arrived: int = 0
+    spent: Amount = field(default_factory=Amount)
+    settings: Settings | None = None
+    request: Request | None = None
+    results: list[Result] = field(default_factory=list)
+    shows_result: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

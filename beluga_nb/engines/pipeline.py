@@ -112,7 +112,8 @@ def _bounded(
     if breaker:
         # Below `Limited`: a call that waited for its turn is not sent after an error that is fatal to all.
         engine = StopOnFatal(engine, breaker)
-    return Counted(Limited(engine, source.limit, call.settings.max_in_flight), call.tally)
+    caps = call.settings.caps if call.budgets else None
+    return Counted(Limited(engine, source.limit, call.settings.max_in_flight), call.tally, caps)
 
 
 def source_of(backend: Backend, room: EngineRoom, *, make_preview: PreviewMaker | None = None) -> Source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,7 @@ from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface
 from beluga_nb.magics.parse import Comparison, Help, Prompt, Values, parse
-from beluga_nb.magics.progress import progress
 from beluga_nb.magics.shown import display, print_text, shown, silent
-from beluga_nb.magics.stopped import stopped_in_two_lines
 from beluga_nb.magics.typed import check_no_key
 from beluga_nb.placeholders import filled
 from beluga_nb.result import IncompleteError, Result
@@ -57,13 +54,11 @@ def _answered(shell: InteractiveShell, call: Prompt | Comparison, values: Mappin
 
 def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, object] | None) -> Result | None:
     if call.dry_run:
-        print_text(default.plan(call.prompt, values=values, **_planned(call.options)))
+        display(default.plan(call.prompt, values=values, **_planned(call.options)))
         return None
     try:
-        tally = Tally()
-        stops = stopped_in_two_lines(default, mode=call.options.get("mode"))
-        with stops, progress(shell, inspect.currentframe(), tally) as beat:
-            result = default.submit(call.prompt, values=values, tally=tally, **call.options).result(beat)
+        tally = Tally(shows_result=not call.quiet)
+        result = default.generate(call.prompt, values=values, tally=tally, **call.options)
     except IncompleteError as error:
         # What arrived was paid for: it is bound and shown before the error is.
         _keep(shell, call, error.result)

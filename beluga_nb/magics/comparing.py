@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,7 @@ from beluga_nb.compare.grid import Grid
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.parse import Comparison
-from beluga_nb.magics.progress import Progress, drawn, listening, pen_for
-from beluga_nb.magics.shown import display, print_text, shown, silent
-from beluga_nb.magics.stopped import stopped_in_two_lines
+from beluga_nb.magics.shown import display, shown, silent
 from beluga_nb.session.session import default
 
 if TYPE_CHECKING:
@@ -25,22 +22,15 @@ _TABLE = ".csv"
 
 def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, object]) -> Grid | None:
     """Run the grid that a cell asks for; what has arrived is kept and shown, however it ends."""
-    with listening() as was_printed:
-        grid = _grid(call, values)
+    grid = _grid(call, values)
     # Before it runs, so that an interrupted grid can go on.
     if call.output:
         shell.user_ns[call.output] = grid
-    plan = grid.plan(mode=call.run.get("mode"))
     if call.dry_run:
-        print_text(plan)
+        display(grid.plan(mode=call.run.get("mode")))
         return None
-    # Erasing the progress line would take away what was printed before it.
-    pen = None if was_printed() else pen_for(shell, inspect.currentframe())
     try:
-        tally = Tally()
-        line = Progress(pen, tally, label="grid", wanted=plan.images, html=grid.arrivals())
-        with stopped_in_two_lines(default, mode=call.run.get("mode")), drawn(line) as beat:
-            grid.submit(tally=tally, **call.run).result(beat)
+        grid.run(tally=Tally(shows_result=not call.quiet), **call.run)
     except BaseException:
         if not call.quiet and len(grid.samples):
             display(grid)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import IPython.display
 
-from beluga_nb.magics.value_use import ValueUse, value_use
+from beluga_nb.progress.value_use import ValueUse, value_use
 from beluga_nb.redaction import redact, redacted_bundle
 
 T = TypeVar("T")

@@ -24,6 +24,7 @@ from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Picture, Preview, Recipe, Result
 from beluga_nb.runtime import GRACE, Job
 from beluga_nb.session.resources import ASK_ABOVE, Resources
+from beluga_nb.session.watching import Watching, calling, working
 from beluga_nb.show.preview import preview_of, recorded_preview
 from beluga_nb.store.records import Store
 
@@ -55,10 +56,12 @@ class SessionRunner:
         max_images: int | None = None,
         max_cost: float | None = None,
         assume_yes: bool = False,
+        progress: bool | None = None,
         tally: Tally | None = None,
     ) -> Job[T]:
         """Start a run of cells; raise `BelugaError` before anything is sent."""
-        settings = self.resources.settings(mode=mode)
+        tally = tally or Tally()
+        tally.settings = settings = self.resources.settings(mode=mode, progress=progress)
         caps = settings.own_caps(images=max_images, cost=max_cost)
         # A budget of this run alone: what was made before does not count.
         own = Budget()
@@ -67,8 +70,10 @@ class SessionRunner:
             for call in self._calls(cells, settings)
         ]
         if settings.may_ask:
-            self._check(self._missing(calls), settings, caps, assume_yes=assume_yes)
-        run = _Run(self.resources, self._engines(calls, tally or Tally()))
+            missing = self._missing(calls)
+            tally.wanted = tally.asked + sum(each.bought for each in missing)
+            self._check(missing, settings, caps, assume_yes=assume_yes)
+        run = _Run(self.resources, self._engines(calls, tally))
         cells_and_calls = list(zip(cells, calls, strict=True))
         work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
         longest = max((call.timeout for call in calls), default=0.0)
@@ -85,6 +90,14 @@ class SessionRunner:
             notify=self.resources.notify,
             result=partial(self._result, self.resources.view(settings, store)),
         )
+
+    def calling(self, tally: Tally | None, *, arrivals: Callable[[], Callable[[], str]]) -> Watching:
+        """Show how far a run is in a block."""
+        return calling(self.resources, tally, label="grid", arrivals=arrivals)
+
+    def working(self, label: str, *, unit: str, progress: bool | None, left: Sequence[str]) -> Watching:
+        """Show how far other work is in a block."""
+        return working(self.resources, label, unit=unit, progress=progress, left=left)
 
     def _result(
         self, view: Callable[[Result], Bundle], request: Request, pictures: Sequence[Picture]

@@ -41,7 +41,7 @@ from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Result
 from beluga_nb.runtime import GRACE, Bridge, Job, Nested, cost_of_a_patch
-from beluga_nb.show.markup import bundle
+from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
 from beluga_nb.store import pending
@@ -199,6 +199,7 @@ class Resources:
         mode: str | None = None,
         embed: str | None = None,
         bridge: str | None = None,
+        progress: bool | None = None,
         values: Mapping[str, object] | None = None,
         tally: Tally | None = None,
         planned: bool = False,
@@ -209,14 +210,14 @@ class Resources:
         One that is `planned` is never sent: see `plan_settings`.
         """
         load = self.plan_settings if planned else self.settings
-        settings = load(mode=mode, embed=embed, bridge=bridge)
+        settings = load(mode=mode, embed=embed, bridge=bridge, progress=progress)
         text = prompt if values is None else filled(prompt, values)
         request, remarks = self.request(text, settings, **arguments)
         for remark in [*remarks, *(not_filled(prompt, values) if values else [])]:
             self.notify(remark)
         tally = tally or Tally()
-        tally.model = request.model
         call = replace(self.call(request, settings), tally=tally)
+        tally.label, tally.request, tally.settings = request.model, request, call.settings
         if values and names(prompt):
             return replace(call, template=prompt, values=used(prompt, values))
         return call

@@ -22,7 +22,7 @@ from beluga_nb.redaction import redact
 from beluga_nb.result import Bundle, MissingPicture, Preview
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, arrivals_html, grid_bundle
 from beluga_nb.show.markup import alt, data_uri
-from beluga_nb.show.preview import EDGE
+from beluga_nb.show.preview import EDGE, TILE_EDGE, are_light
 from beluga_nb.show.stored import StoreView
 from beluga_nb.store.collection import Blob
 from beluga_nb.text import plural, sanitize
@@ -40,7 +40,7 @@ MOST_SHOWN = 200
 def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
     """Return a grid as a notebook shows it; the sheet is for what shows a single image, such as LaTeX."""
     view = _view(workspace, writing=workspace.settings.writes_store)
-    sources = _Sources(view)
+    sources = _Sources(view, _previews(grid))
     table = table_of(grid, sources, workspace=workspace)
     # The sheet is one more picture in the notebook.
     light = view.embed in {"preview", "original"} and sources.count <= MOST_SHOWN
@@ -93,6 +93,8 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
         raise RequestError(
             f"'{path.name}' is not a file name for a sheet.", "It is a PNG, PDF or SVG: sheet('cats.png')"
         )
+    if dpi < 1:
+        raise RequestError(f"dpi is {dpi}.", "Give the pixels of an inch in print, such as 300.")
     table = replace(table_of(grid, edge=edge), prompts=_filled_prompts(grid))
     if not any(square.note for square in table.squares.values()):
         # All is done: only what its pictures are is worth a line.
@@ -170,12 +172,29 @@ def _square(outcome: Outcome, source: Callable[[PictureRef], str], *, state: str
     return Square(tuple(figures), note="" if state == DONE else state, error=outcome.error)
 
 
-class _Sources:
-    """The addresses of pictures in a notebook, up to so many."""
+def _previews(grid: Grid) -> list[Preview]:
+    """Return the previews of the pictures that go into a notebook."""
+    refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
+    return [small for ref in refs[:MOST_SHOWN] if (small := _preview(ref))]
 
-    def __init__(self, view: StoreView) -> None:
+
+def _preview(ref: PictureRef) -> Preview | None:
+    with suppress(InvalidImageError):
+        return ref.preview()
+    return None
+
+
+class _Sources:
+    """The addresses of pictures in a notebook, up to so many.
+
+    They hold the `previews`, which can be opened at 512 pixels, or tiles where there are none or all of them
+    would be too heavy.
+    """
+
+    def __init__(self, view: StoreView, previews: Sequence[Preview] = ()) -> None:
         self.view = view
         self.count = 0
+        self._has_tiles = not previews or not are_light(previews)
 
     def __call__(self, ref: PictureRef) -> str:
         """Return an address that holds the small copy, or leads to the picture; nothing beyond the limit."""
@@ -184,19 +203,27 @@ class _Sources:
             return ""
         if self.view.embed == "link" and (link := self.view.link(Blob(ref.sha256, ref.media_type))):
             return link
-        return _original(ref) if self.view.embed == "original" else self._tile(ref)
+        if self.view.embed == "original":
+            return _original(ref)
+        small = _preview(ref)
+        if small is None:
+            return ""
+        return self._tile(small) if self._has_tiles else data_uri(small)
 
     @property
     def more(self) -> str:
         """What is left out, in words."""
         left = self.count - MOST_SHOWN
-        are = "picture is" if left == 1 else "pictures are"
-        return f"{left:,} more {are} not shown here: to_html() shows all of them." if left > 0 else ""
+        if left > 0:
+            are = "picture is" if left == 1 else "pictures are"
+            return f"{left:,} more {are} not shown here: to_html() shows all of them."
+        if self.count and self._has_tiles and self.view.embed == "preview":
+            return f"Pictures open at {TILE_EDGE} pixels, as there are many: to_html() shows them larger."
+        return ""
 
-    def _tile(self, ref: PictureRef) -> str:
+    def _tile(self, small: Preview) -> str:
         with suppress(InvalidImageError):
-            if small := ref.preview():
-                return data_uri(self.view.tile(small))
+            return data_uri(self.view.tile(small))
         return ""
 
 

@@ -1,8 +1,8 @@
 """The table of a grid, as HTML and as text: rows, columns, and one table for each facet of further axes.
 
 A table fills the width, and has no more columns than fit on a page: further ones continue below. A click
-enlarges a picture and shows its recipe: `<details>` does that without a script. Where styles are removed, as
-on GitHub, it is a plain table.
+opens a picture in the lightbox. Where scripts are removed, as in a notebook that is not trusted yet,
+`<details>` enlarges it and shows its recipe; where styles are removed, too, it is a plain table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import pybase64
 from beluga_nb.errors import BelugaError
 from beluga_nb.result import Bundle, Preview
 from beluga_nb.show.labels import Shortened, label_html, marked, prompt_html
-from beluga_nb.show.markup import LOCAL_PREVIEW, Described, address, alt, caption, outside
+from beluga_nb.show.lightbox import cell_attribute, lightbox, recipe_html, recipe_lines
+from beluga_nb.show.markup import Described, address, alt, caption, outside
 from beluga_nb.show.template import fill
 from beluga_nb.text import and_more, sanitize
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 PICTURES_ACROSS = 5
 """Pictures that stand side by side in a notebook: on paper and in a narrow window they are still large."""
 
-_LONGEST_PROMPT = 2000
 _LONGEST_TEMPLATE = 600
 _CELLS_NAMED = 6
 _WIDEST = 320  # pixels of a column
@@ -225,7 +225,12 @@ def grid_html(table: Table, *, more: str = "") -> str:
         reasons="".join(f'<div style="{_NOTE}">{reason_html(reason)}</div>' for reason in table.reasons),
         parts="".join(_part_html(table, part) for part in table.parts),
         more=f"<p>{outside(more)}</p>" if more else "",
+        lightbox=lightbox() if any(map(_has_source, table.squares.values())) else "",
     )
+
+
+def _has_source(square: Square) -> bool:
+    return any(figure.source for figure in square.figures)
 
 
 def prompts_html(table: Table, longest: int) -> list[str]:
@@ -342,7 +347,12 @@ def _figure_html(figure: Figure, width: str, *, mark: bool) -> str:
     # A closed element is as wide as its part of the cell; when it opens, the wider recipe stretches the
     # picture, which is why that has no width of its own.
     image = (
-        fill("show/grid-image.html", source=address(figure.source), alt=words)
+        fill(
+            "show/grid-image.html",
+            source=address(figure.source),
+            alt=words,
+            cell=cell_attribute(figure.picture),
+        )
         if figure.source
         else f"<div>{words}</div>"
     )
@@ -352,30 +362,9 @@ def _figure_html(figure: Figure, width: str, *, mark: bool) -> str:
         image=image,
         width=width,
         mark=f'<div style="{_SMALL}">local preview</div>' if local else "",
-        recipe="".join(
-            fill("show/grid-recipe-line.html", name=outside(name), value=outside(value, _LONGEST_PROMPT))
-            for name, value in recipe_lines(figure.picture)
-        ),
+        mark_of_recipe="data-recipe" if figure.source else "",
+        recipe=recipe_html(recipe_lines(figure.picture)),
     )
-
-
-def recipe_lines(picture: Described) -> list[tuple[str, str]]:
-    """Return the recipe of a picture as names and values."""
-    recipe, request = picture.recipe, picture.recipe.request
-    width, height = picture.size
-    lines = {
-        "prompt": sanitize(request.prompt, _LONGEST_PROMPT),
-        "model": f"{sanitize(request.model, 80)} ({LOCAL_PREVIEW})"
-        if recipe.procedural
-        else sanitize(request.model, 80),
-        "size": f"{sanitize(request.size or 'default', 20)}, {width} × {height} pixels",
-        "quality": sanitize(request.quality or "", 40),
-        "take": sanitize(request.take, 60),
-        "sample": str(request.sample),
-        "revised prompt": sanitize(recipe.revised_prompt or "", _LONGEST_PROMPT),
-        "sha256": picture.sha256,
-    }
-    return [(name, text) for name, text in lines.items() if text]
 
 
 def grid_text(table: Table) -> str:

@@ -17,9 +17,9 @@ from beluga_nb.show.grid_table import (
     note_html,
     prompts_html,
     reason_html,
-    recipe_lines,
 )
 from beluga_nb.show.labels import marked
+from beluga_nb.show.lightbox import cell_attribute, recipe_html, recipe_lines, script
 from beluga_nb.show.markup import address, alt, outside
 from beluga_nb.show.template import fill, read_template
 
@@ -32,7 +32,7 @@ _LONGEST_SEARCHED = 200_000  # characters of a cell that its filter searches
 
 def page(table: Table, *, title: str) -> str:
     """Return the page with its pictures, style and script in it."""
-    script = read_template("show/page.js")
+    code = f"{script()}\n{read_template('show/page.js')}"
     return fill(
         "show/page.html",
         title=outside(title, 120),
@@ -46,9 +46,9 @@ def page(table: Table, *, title: str) -> str:
             for part in table.parts
             for columns in part.columns.blocks(-(-PICTURES_ACROSS // part.across))
         ),
-        script=script,
+        script=code,
         # The Content-Security-Policy lets this script run and no other one, should any escaping fail.
-        script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=b64encode(hashlib.sha256(code.encode()).digest()).decode(),
     )
 
 
@@ -122,8 +122,6 @@ def _figure(figure: Figure, *, mark: bool) -> str:
         source=address(figure.source),
         alt=outside(alt(picture)),
         mark="<figcaption>local preview</figcaption>" if mark and picture.recipe.procedural else "",
-        recipe="".join(
-            f"<dt>{outside(name)}</dt><dd>{outside(value, 2000)}</dd>"
-            for name, value in recipe_lines(picture)
-        ),
+        cell=cell_attribute(picture),
+        recipe=recipe_html(recipe_lines(picture)),
     )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pybase64
 
 from beluga_nb.result import Bundle
-from beluga_nb.show.markup import data_uri, noted, outside, table
+from beluga_nb.show.markup import data_uri, outside
+from beluga_nb.show.tables import noted, table
 from beluga_nb.show.template import fill
 from beluga_nb.store.votes import ANSWERS
 from beluga_nb.text import sanitize
@@ -233,7 +234,7 @@ def matrix(ranking: Ranking) -> Bundle:
         (name, *("" if one == other else _halves(won) for other, won in enumerate(wins)))
         for one, (name, wins) in enumerate(zip(names, ranking.wins, strict=True))
     ]
-    return table(rows, ("won against", *names))
+    return table(rows, ("won against", *names), "Wins")
 
 
 def _halves(won: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from beluga_nb.errors import RequestError
@@ -19,7 +19,7 @@ from beluga_nb.show.fonts import Font, font_for
 from beluga_nb.show.grid_table import Figure, Part, Square, Table, across
 from beluga_nb.show.markup import outside
 from beluga_nb.show.preview import encoded
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -112,7 +112,12 @@ def sheet_file(table: Table, kind: str, *, title: str, edge: int, dpi: int, limi
 
 def small_sheet(table: Table) -> Preview:
     """Return a sheet small enough for a notebook, for front ends that show a single image, such as LaTeX."""
-    return encoded(_fitting(table, "", SMALL_EDGE, SMALL_LIMIT).drawn())
+    layout = _fitting(table, "", SMALL_EDGE, SMALL_LIMIT)
+    if layout.missing:
+        # Only its own words can say so: the HTML and the text beside it have all letters.
+        remark = f"{plural(len(layout.missing), 'letter')} in no font of this machine: shown as boxes."
+        layout = _fitting(replace(table, caption=f"{table.caption}. {remark}"), "", SMALL_EDGE, SMALL_LIMIT)
+    return encoded(layout.drawn())
 
 
 def words_of(table: Table) -> list[str]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from beluga_nb.compare.workspace import Workspace
 from beluga_nb.errors import InvalidImageError
 from beluga_nb.result import Bundle, Picture, Preview, Result
-from beluga_nb.show.markup import bundle, still
+from beluga_nb.show.figures import bundle, still
 from beluga_nb.show.preview import montage, preview_of, tile
 from beluga_nb.store import sheets
 from beluga_nb.store.collection import Blob

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import starmap
 from pathlib import Path
@@ -21,7 +21,7 @@ from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import NotPulledError, Store
 from beluga_nb.store.runs import SHOWN_NAME, Run, runs
 from beluga_nb.store.sheets import Sheet
-from beluga_nb.text import plural, sanitize
+from beluga_nb.text import and_more, plural, sanitize
 
 _LISTED = 20
 
@@ -47,14 +47,34 @@ class Report:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
-    def _lines(self) -> Iterator[str]:
+    @property
+    def summary(self) -> str:
+        """What was checked, and how many problems there are."""
         found = plural(len(self.problems), "problem") if self.problems else "all well"
-        yield f"{self.checked}: {found}"
+        return f"{self.checked}: {found}"
+
+    @property
+    def remarks(self) -> Mapping[str, Sequence[str]]:
+        """What is no problem, by what is remarkable about it; of many only the first."""
+        remarks = {
+            "shown by none of these notebooks": [_line(run) for run in self.unused],
+            "named by no record": self.unnamed,
+            "calls without a known end": [
+                f"{sanitize(call.run)}, “{sanitize(call.request.prompt, 60)}”" for call in self.calls
+            ],
+        }
+        return {
+            f"{what}: {len(lines)}": [*lines[:_LISTED], *filter(None, [and_more(len(lines) - _LISTED)])]
+            for what, lines in remarks.items()
+            if lines
+        }
+
+    def _lines(self) -> Iterator[str]:
+        yield self.summary
         yield from (f"  {problem}" for problem in self.problems)
-        yield from _listed("shown by none of these notebooks", [_line(run) for run in self.unused])
-        yield from _listed("named by no record", self.unnamed)
-        calls = [f"{sanitize(call.run)}, “{sanitize(call.request.prompt, 60)}”" for call in self.calls]
-        yield from _listed("calls without a known end", calls)
+        for what, lines in self.remarks.items():
+            yield what
+            yield from (f"  {line}" for line in lines)
 
 
 def _place(store: Store, path: Path) -> str:
@@ -66,14 +86,6 @@ def _line(run: Run) -> str:
     return f"{sanitize(run.name)[:SHOWN_NAME]}  {pictures} of “{sanitize(run.prompt, 60)}”"
 
 
-def _listed(what: str, lines: Sequence[str]) -> Iterator[str]:
-    if lines:
-        yield f"{what}: {len(lines)}"
-        yield from (f"  {line}" for line in lines[:_LISTED])
-        if len(lines) > _LISTED:
-            yield f"  … and {len(lines) - _LISTED} more"
-
-
 class _Value(NamedTuple):
     """A value that hangs on recordings, and the file that it is in."""
 
@@ -82,9 +94,14 @@ class _Value(NamedTuple):
     value: Any
 
 
-def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
-    """Return what is wrong with a store, and with what notebooks show of it."""
-    rows, values, corrupt = _scan(store)
+def verify(
+    store: Store, notebooks: Sequence[Path] = (), *, count: Callable[[int, int], None] = lambda *_: None
+) -> Report:
+    """Return what is wrong with a store, and with what notebooks show of it.
+
+    `count` is called with the number of files that are known so far, and how many of them are checked.
+    """
+    rows, values, corrupt = _scan(store, count)
     sheets = [each.value for each in values if isinstance(each.value, Sheet)]
     # Not as `Blob`, of which each would be checked again.
     blobs = {(row.image, row.image_type) for row in rows if row.image}
@@ -95,7 +112,7 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
         checked=_checked(store, rows, notebooks),
         problems=(
             *(_problem(store, found) for found in corrupt),
-            *_damaged(store, blobs),
+            *_damaged(store, blobs, lambda checked: count(len(rows) + len(blobs), len(rows) + checked)),
             *unread,
             *_not_recorded(shown, rows, sheets),
         ),
@@ -112,12 +129,15 @@ def verify(store: Store, notebooks: Sequence[Path] = ()) -> Report:
     )
 
 
-def _scan(store: Store) -> tuple[list[Row], list[_Value], list[Found[Any]]]:
+def _scan(
+    store: Store, count: Callable[[int, int], None]
+) -> tuple[list[Row], list[_Value], list[Found[Any]]]:
     """Return the records, the values that hang on them, and the files or lines that cannot be used."""
     rows, values, corrupt = list[Row](), list[_Value](), list[Found[Any]]()
     for path, row in store.index.scan():
         if row.unusable is None:
             rows.append(row)
+            count(len(rows) + 1, len(rows))
         else:
             corrupt.append(Found(path, CorruptFileError(row.unusable)))
     for collection in registry.attached():
@@ -140,10 +160,11 @@ def _problem(store: Store, found: Found[Any]) -> str:
     return f"{_place(store, found.path)}{line}: {found.value.reason}"
 
 
-def _damaged(store: Store, blobs: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _damaged(store: Store, blobs: Iterable[tuple[str, str]], count: Callable[[int], None]) -> Iterator[str]:
     by_folder: dict[str, list[tuple[str, str]]] = {}
     for named in blobs:
         by_folder.setdefault(named[0][:2], []).append(named)
+    checked = 0
     # By folder, which is listed once: a `stat` for each blob takes longer.
     for _, some in sorted(by_folder.items()):
         for blob in starmap(Blob, sorted(_not_whole(store, some))):
@@ -154,6 +175,8 @@ def _damaged(store: Store, blobs: Iterable[tuple[str, str]]) -> Iterator[str]:
                 yield f"{place}: only its Git LFS pointer is here: git lfs pull"
             except StoreError as error:
                 yield f"{place}: {error.message.partition(': ')[2]}"
+        checked += len(some)
+        count(checked)
 
 
 def _not_whole(store: Store, blobs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

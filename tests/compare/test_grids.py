@@ -645,7 +645,9 @@ def test_a_sheet_is_called_what_it_is(session, tmp_path):
     assert grid.sheet(tmp_path / "cats") == tmp_path / "cats.png"
     with pytest.raises(RequestError, match=r"'cats\.jpg' is not a file name for a sheet"):
         grid.sheet(tmp_path / "cats.jpg")
-    assert str(grid.sheet(tmp_path / "cats.PDF")).endswith("cats.PDF")
+    assert grid.sheet(tmp_path / "cats.PDF").read_bytes().startswith(b"%PDF")
+    with pytest.raises(RequestError, match="dpi is 0"):
+        grid.sheet(tmp_path / "cats.png", dpi=0)
 
 
 def test_one_impossible_combination_is_reported_in_the_singular(session):
@@ -672,6 +674,34 @@ def test_a_stopped_call_of_another_kernel_is_unknown_and_not_lost(session, tmp_p
     assert grid.counts == {"done": 0, "failed": 0, "outcome unknown": 0, "not started": 7, "running": 1}
     pending.mark_unknown(store, call, "It was interrupted.")
     assert grid.counts == {"done": 0, "failed": 0, "outcome unknown": 1, "not started": 7}
+
+
+ANIMALS = ["cat", "fox", "owl"]
+
+
+@pytest.mark.parametrize("done", range(4))
+@pytest.mark.parametrize("state", ["not started", "running", "outcome unknown"])
+def test_a_grid_says_of_each_cell_how_it_stands_and_of_none_with_a_picture_that_it_is_open(
+    session, tmp_path, state, done
+):
+    grid = session.grid("a {{animal}}", animal=ANIMALS[: done or 3], model="flux-2.0")
+    if done:
+        grid.run()
+    if 0 < done < 3:
+        grid = grid.extend(animal=ANIMALS[done:])
+    store = Store(tmp_path / "beluga_store")
+    if state != "not started":
+        call = pending.begin(store, grid.cells[-1].request.as_call(), provider="127.0.0.1")
+        if state == "outcome unknown":
+            pending.mark_unknown(store, call, "It was interrupted.")
+    stands = ["done"] * 3 if done == 3 else ["done"] * done + ["not started"] * (2 - done) + [state]
+    _, caption, *lines = grid._repr_mimebundle_()["text/plain"].splitlines()
+    for line, animal, stand in zip(lines, ANIMALS, stands, strict=True):
+        assert line.startswith(f"{animal}: flux-2.0 ·" if stand == "done" else f"{animal}: {stand}")
+    counts = {stand: stands.count(stand) for stand in stands}
+    assert {stand: count for stand, count in grid.counts.items() if count} == counts
+    for stand, count in counts.items():
+        assert f"{count} {stand}" in caption
 
 
 def test_a_grid_is_scored_voted_on_and_ranked_by_any_axis(session, tmp_path):

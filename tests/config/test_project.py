@@ -81,6 +81,7 @@ SAID = {
     ]
     + [{"date": "D"}, {"date": "D", "currency": "IDR", "flux-2.0": 0.01}],
     "faults": [True, False],
+    "progress": [True, False],
     "aliases": [{"mine": {"model": "gpt-image-2", "n": 10}}, {"other": {"model": "flux-2.0"}}],
     "endpoints": [
         {name: {"base_url": url, "dialect": dialect, "model": "m"}}
@@ -107,6 +108,7 @@ PERSONS = {
     "max_cost": [0, 3, 100],
     "prices": [{"date": "D", "flux-2.0": 1}],
     "faults": [False],
+    "progress": [False],
     "aliases": [{"mine": {"model": "flux-2.0", "n": 1}}],
     "endpoints": [{"mine": {"base_url": "https://mine.example/v1", "dialect": "generic", "model": "m"}}],
 }

@@ -73,7 +73,7 @@ def test_every_setting_is_a_typed_keyword_of_a_session():
 def test_a_plan_takes_what_a_call_takes():
     called = inspect.signature(Session.submit).parameters
     planned = inspect.signature(Session.plan).parameters
-    assert called.keys() - planned.keys() == {"bridge", "assume_yes", "tally"}
+    assert called.keys() - planned.keys() == {"bridge", "progress", "assume_yes", "tally"}
     assert all(planned[name] == called[name] for name in planned)
 
 

@@ -139,7 +139,7 @@ def test_what_the_environment_says_of_a_service_is_not_the_engines(tmp_path):
 def test_status_and_panel_say_who_answers_and_no_key_is_wanted(tmp_path):
     session = session_with(five_lines, tmp_path, environ={"BELUGA_API_KEY": KEY})
     status = session.status()
-    assert status["answers"] == "the engine five_lines"
+    assert status["backend"] == "the engine five_lines"
     assert status["key"] == "none: an engine of this session's own needs none"
     assert PanelData(session).backend() == "Answers: the engine five_lines. Mode: auto. Key: none."
     assert session.models().note.startswith("This session asks its engine five_lines")
@@ -902,11 +902,6 @@ async def cancels_everything(_request):
     await asyncio.sleep(1)
 
 
-async def stops_the_loop(_request):
-    asyncio.get_running_loop().stop()
-    await asyncio.sleep(1)
-
-
 def raising(error):
     async def raises(_request):
         raise error
@@ -916,7 +911,7 @@ def raising(error):
 
 @pytest.mark.parametrize(
     "engine",
-    [cancels_itself, cancels_everything, stops_the_loop]
+    [cancels_itself, cancels_everything]
     + [raising(error) for error in (OwnExit(), SystemExit(3), KeyboardInterrupt())],
 )
 def test_whatever_an_engine_does_to_its_loop_is_two_lines_and_the_next_call_works(engine, tmp_path):
@@ -924,3 +919,15 @@ def test_whatever_an_engine_does_to_its_loop_is_two_lines_and_the_next_call_work
         session_with(engine, tmp_path, provider="wild").generate("a fox")
     assert len(failed.value.lines()) == 2
     assert len(session_with(five_lines, tmp_path).generate("a fox")) == 1
+
+
+def test_an_engine_that_stops_its_loop_ends_no_call(tmp_path):
+    async def stops_the_loop(request):
+        await asyncio.sleep(0.05)
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0.05)
+        return await five_lines(request)
+
+    session = session_with(stops_the_loop, tmp_path)
+    jobs = [session.submit(f"fox {number}") for number in range(3)]
+    assert [len(job.result()) for job in jobs] == [1, 1, 1]

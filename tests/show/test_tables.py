@@ -11,6 +11,7 @@ from beluga_nb.errors import APIStatusError
 from beluga_nb.request import Request
 from beluga_nb.result import Recipe
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, across, grid_bundle, grid_html
+from beluga_nb.show.lightbox import script
 from beluga_nb.show.page import page
 
 EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m" onclick="alert(3)'
@@ -99,8 +100,10 @@ def evil():
 def test_s30_outside_text_in_a_grid_is_escaped_and_nothing_is_active():
     bundle = grid_bundle(evil(), more=EVIL)
     seen = Tags(bundle["text/html"])
-    assert not set(seen.tags) & {"script", "style", "iframe", "a", "form", "link", "object", "svg"}
-    assert seen.names <= {"style", "src", "alt", "colspan"}
+    assert not set(seen.tags) & {"style", "iframe", "a", "form", "link", "object", "svg"}
+    assert seen.names <= {"style", "src", "alt", "colspan", "data-beluga", "data-cell", "data-recipe"}
+    assert seen.tags.count("script") == 1
+    assert bundle["text/html"].endswith(f"<script>{script()}</script></div>"), "ours, and nothing in it"
     assert "\x1b" not in bundle["text/html"] + bundle["text/plain"]
     shown = Tags(page(evil(), title=EVIL))
     assert shown.tags.count("script") == 1

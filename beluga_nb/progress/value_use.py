@@ -1,4 +1,4 @@
-"""How a cell uses the value that a magic returns.
+"""How a cell uses the value that a magic or a call returns.
 
 IPython shows the value of a cell's last line, and only that: in a loop, or on any other line, what a magic
 returns is discarded; in an assignment it is kept. The instruction that follows the call tells which.
@@ -27,7 +27,7 @@ _BY_INSTRUCTION = {
 
 
 def value_use(frame: FrameType | None) -> ValueUse:
-    """Return what the cell's code does with the value of the magic that this frame belongs to."""
+    """Return what the cell's code does with the value of the call that this frame belongs to."""
     frame = caller(frame)
     if frame is None:
         return ValueUse.KEPT
@@ -43,7 +43,7 @@ def value_use(frame: FrameType | None) -> ValueUse:
 
 
 def caller(frame: FrameType | None) -> FrameType | None:
-    """Return the frame of the code that called the magic which this frame belongs to."""
+    """Return the frame of the code that made the call which this frame belongs to."""
     while frame is not None and _is_machinery(frame):
         frame = frame.f_back
     return frame
@@ -53,4 +53,4 @@ def _is_machinery(frame: FrameType) -> bool:
     # IPython 7 decorates magics by means of `decorator`, whose older versions make modules without a name.
     is_generated = frame.f_code.co_filename.startswith("<decorator-gen")
     module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return is_generated or module in {"IPython", "beluga_nb", "decorator"}
+    return is_generated or module in {"IPython", "beluga_nb", "contextlib", "decorator"}

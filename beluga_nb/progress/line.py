@@ -1,0 +1,106 @@
+"""The line of progress: what it says, and when it is drawn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from beluga_nb.engines.call import Tally
+from beluga_nb.text import plural, sanitize
+
+PATIENCE = 1.0
+"""Seconds before progress is shown; most replays and local previews are done by then."""
+
+SLOWLY = 10
+"""Pauses between drawings last at least this many times as long as a drawing takes."""
+
+_MINUTE = 60
+
+
+class Pen(Protocol):
+    """Draws a line of progress over the one before, and erases all that it drew.
+
+    `interval` is the least number of seconds between two drawings. `is_free` tells whether it may draw
+    without harm to other output. What is erased is `replaced` where the result follows at once.
+    """
+
+    @property
+    def interval(self) -> float: ...
+    def is_free(self) -> bool: ...
+    def draw(self, text: str, share: float | None) -> None: ...
+    def erase(self, *, replaced: bool) -> None: ...
+
+
+class Line:
+    """Decides what is drawn at a heartbeat, and when; without a pen, nothing is."""
+
+    def __init__(self, pen: Pen | None, tally: Tally, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pen = pen
+        self._tally = tally
+        self._clock = clock
+        self._began = clock()
+        self._drawn = ""
+        self._next = 0.0  # When it may be drawn again, on that clock.
+
+    def beat(self) -> None:
+        """Draw the line again if it has changed; draw nothing if all comes from the store."""
+        began = self._clock()
+        if self._pen is None or not self._tally.asked or began - self._began < PATIENCE:
+            return
+        text = words(self._tally, began - self._began)
+        if text != self._drawn and began >= self._next and self._is_wanted() and self._pen.is_free():
+            self._drawn = text
+            self._pen.draw(text, share(self._tally))
+            self._next = began + max(self._pen.interval, SLOWLY * (self._clock() - began))
+
+    def _is_wanted(self) -> bool:
+        return self._tally.settings is None or self._tally.settings.progress
+
+    def erase(self, *, replaced: bool = False) -> None:
+        """Erase the line; the next heartbeat may draw it again."""
+        if self._pen and self._drawn:
+            self._drawn = ""
+            self._pen.erase(replaced=replaced)
+
+    def end(self, *, replaced: bool = False) -> None:
+        """Erase the line, and draw no other."""
+        self.erase(replaced=replaced)
+        self._pen = None
+
+
+def words(tally: Tally, elapsed: float) -> str:
+    """Return how far something is: the count, the time, the time left, and what it has cost.
+
+    >>> words(Tally(label="grid", asked=6, arrived=2, wanted=8), 7.2)
+    'grid: 2 of 8 pictures, 7 s, about 22 s left'
+    """
+    total = _total(tally)
+    text = f"{sanitize(tally.label, 80)}: {tally.arrived} of {plural(total, tally.unit)}, {_time(elapsed)}"
+    if 0 < tally.arrived < total:
+        text += f", about {_time(elapsed / tally.arrived * (total - tally.arrived))} left"
+    caps = tally.settings.caps if tally.settings else None
+    if caps and caps.prices and tally.spent.cost and not tally.spent.unpriced:
+        text += f", {caps.words(tally.spent.cost)} so far"
+    return text
+
+
+def share(tally: Tally) -> float | None:
+    """Return which part of it is done, from 0 to 1, or None where it has no parts."""
+    total = _total(tally)
+    return min(tally.arrived / total, 1.0) if total > 1 else None
+
+
+def _total(tally: Tally) -> int:
+    return max(tally.wanted, tally.asked)
+
+
+def _time(seconds: float) -> str:
+    """Return a time in words.
+
+    >>> _time(0.2), _time(59.9), _time(135)
+    ('1 s', '1 min', '2 min 15 s')
+    """
+    whole = max(1, round(seconds))
+    minutes, rest = divmod(whole, _MINUTE)
+    return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest else [])])

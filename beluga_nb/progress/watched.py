@@ -1,0 +1,94 @@
+"""Waiting with progress: one line for nested calls too, and Stop in two lines."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+from beluga_nb.console import BEFORE_OUTPUT
+from beluga_nb.engines.call import Tally
+from beluga_nb.progress.line import Line, Pen
+from beluga_nb.progress.pens import pen_here
+from beluga_nb.progress.value_use import ValueUse, value_use
+from beluga_nb.redaction import redact
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_WATCHED: ContextVar[bool] = ContextVar("_WATCHED", default=False)
+"""Whether a call that this one is part of shows its progress already."""
+
+
+@contextmanager
+def watched(
+    tally: Tally,
+    *,
+    left: Callable[[], Sequence[str]],
+    arrivals: Callable[[], Callable[[], str]] | None = None,
+) -> Iterator[Callable[[], None]]:
+    """Show the progress of what is counted in a tally; yield the function that each heartbeat calls.
+
+    `left` returns the two lines of what a Stop leaves behind. `arrivals` makes what `cell.InCell` takes.
+    """
+    pen = None if _WATCHED.get() else pen_here(partial(_in_cell, tally, arrivals))
+    line = Line(pen, tally)
+    watching, before_output = _WATCHED.set(True), BEFORE_OUTPUT.get()
+    token = BEFORE_OUTPUT.set(line.erase if pen else before_output)
+    try:
+        yield line.beat
+        line.end(replaced=tally.shows_result and _is_shown_next())
+    except KeyboardInterrupt as interrupt:
+        line.end()
+        explain(interrupt, left)
+        raise
+    finally:
+        line.end()
+        BEFORE_OUTPUT.reset(token)
+        _WATCHED.reset(watching)
+
+
+def _in_cell(tally: Tally, arrivals: Callable[[], Callable[[], str]] | None, shell: InteractiveShell) -> Pen:
+    from beluga_nb.progress.cell import InCell  # Lazy import: only a notebook needs it.
+    from beluga_nb.show.waiting import frames_html
+
+    # Each call makes small copies of the pictures.
+    @lru_cache(maxsize=1)
+    def frames(arrived: int) -> str:
+        return frames_html(tally.request, tally.results[:arrived]) if tally.request else ""
+
+    return InCell(shell, frames=lambda: frames(len(tally.results)), arrivals=arrivals() if arrivals else None)
+
+
+def _is_shown_next() -> bool:
+    """Whether IPython shows what the call returns, as the value of the cell's last line."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    quiet = shell is None or shell.displayhook.quiet()
+    return not quiet and value_use(inspect.currentframe()) is ValueUse.SHOWN
+
+
+def explain(interrupt: KeyboardInterrupt, left: Callable[[], Sequence[str]]) -> None:
+    """Let an interrupt be shown as the lines that `left` returns, unless an inner call has explained it.
+
+    It stays a `KeyboardInterrupt`, and no subclass of it: only that ends a script with the status that shells
+    know.
+    """
+    if hasattr(interrupt, "_render_traceback_"):
+        return
+    first, *more = map(redact, left())
+    interrupt.args = (first,)
+    for words in more:
+        interrupt.add_note(words)
+    # IPython shows this in place of the traceback.
+    interrupt._render_traceback_ = partial(_rendered, f"KeyboardInterrupt: {first}", *more)  # type: ignore[attr-defined]
+    # A script shows a traceback, which need not show how beluga_nb waits.
+    interrupt.__traceback__ = interrupt.__cause__ = None
+    interrupt.__suppress_context__ = True
+
+
+def _rendered(*lines: str) -> list[str]:
+    return list(lines)

@@ -1,0 +1,61 @@
+"""How far the calls of a session are, and what a Stop leaves behind, such as calls that may be billed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
+
+import beluga_nb.session.status as status
+from beluga_nb.engines.call import Tally
+from beluga_nb.errors import BelugaError
+from beluga_nb.progress.watched import watched
+from beluga_nb.session.resources import Resources
+
+Watching = AbstractContextManager[tuple[Tally, Callable[[], None]]]
+"""A block in which progress is shown; it begins with a tally to count in, and the heartbeat."""
+
+
+@contextmanager
+def calling(
+    resources: Resources,
+    tally: Tally | None = None,
+    *,
+    label: str = "",
+    arrivals: Callable[[], Callable[[], str]] | None = None,
+) -> Iterator[tuple[Tally, Callable[[], None]]]:
+    """Show how far a call is; where it is stopped, tell what may have been billed."""
+    tally = tally or Tally()
+    tally.label = label
+    with watched(tally, left=partial(_left, resources, tally), arrivals=arrivals) as beat:
+        yield tally, beat
+
+
+@contextmanager
+def working(
+    resources: Resources, label: str, *, unit: str, progress: bool | None, left: Sequence[str]
+) -> Iterator[tuple[Tally, Callable[[], None]]]:
+    """Show how far work is that asks for no pictures; `left` are two lines of what a Stop leaves behind."""
+    tally = Tally(label=label, unit=unit, settings=resources.settings(progress=progress))
+    with watched(tally, left=lambda: left) as beat:
+        yield tally, beat
+
+
+def _left(resources: Resources, tally: Tally) -> list[str]:
+    mode, unfinished = "auto", ""
+    with suppress(BelugaError):  # A store that cannot be read hides no interrupt.
+        settings = tally.settings or resources.settings()
+        mode = settings.mode
+        unfinished = status.unfinished(resources, settings) if settings.uses_store else ""
+    return lines(mode, unfinished)
+
+
+def lines(mode: str, unfinished: str) -> list[str]:
+    """Return two lines on calls that were stopped."""
+    # Whether anything was requested is not known here: a call may have begun at the moment of the Stop.
+    first = "what has arrived is kept" if mode != "off" else "nothing is kept in mode off"
+    again = {
+        "off": "A service may charge for what it had begun. Run it again to request it anew.",
+        "refresh": "Run again in mode refresh, it samples all of it anew.",
+    }.get(mode, "Run it again: only what is missing is requested.")
+    return [f"stopped; {first}.", f"Unfinished: {unfinished}. {again}" if unfinished else again]
