@@ -360,6 +360,7 @@ def _with_others(cause: BelugaError, outcomes: Iterable[Outcome]) -> BelugaError
     if not words or cause.may_be_billed:
         return cause
     raised = copy(cause)  # The error of its own cell stays as it is.
+    raised.is_of_a_run = True
     raised.hint = Hint(cause.hint, f" Of this grid, {' and '.join(words)}.")
     return raised
 

@@ -34,7 +34,7 @@ def run(shell: InteractiveShell, call: CommandCall) -> object:
         case dict():
             display(value, raw=True)
         case Findings():
-            print_text(value.text)
+            display(value.report, raw=True)
             if value.problems:
                 found = f"{call.name} found {plural(value.problems, 'problem')}, listed above."
                 raise StoreError(found, "Nothing was changed.")

@@ -1,17 +1,16 @@
-"""Text as HTML: escaped text from outside, a picture in words, and tables.
+"""Text as HTML: escaped text from outside, and a picture in words.
 
 Untrusted notebooks are sanitized, so the HTML has inline styles and inherited colours, and no link or class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Protocol
 
 import pybase64
 
-from beluga_nb.result import Bundle, MissingPicture, Preview, Recipe
+from beluga_nb.result import MissingPicture, Preview, Recipe
 from beluga_nb.text import LONGEST_OUTSIDE_TEXT, printable, sanitize
 
 LOCAL_PREVIEW = "local preview, not model output"
@@ -91,47 +90,3 @@ def data_uri(shown: Preview) -> str:
 def base64_of(shown: Preview) -> str:
     """Return the bytes of a picture in base64."""
     return pybase64.b64encode(shown.data).decode()
-
-
-def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Bundle:
-    """Return a table as HTML, and as text with aligned columns."""
-    head = [sanitize(cell) for cell in head]
-    rows = [[sanitize(cell) for cell in row] for row in rows]
-    lines = [head, *rows] if head else rows
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    aligned = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
-    return {"text/html": _table_html(rows, head), "text/plain": "\n".join(aligned)}
-
-
-def _table_html(rows: Iterable[Sequence[str]], head: Sequence[str]) -> str:
-    top = f"<thead>{_line(head, 'th')}</thead>" if head else ""
-    return f"<table>{top}<tbody>{''.join(_line(row, 'td') for row in rows)}</tbody></table>"
-
-
-def _line(cells: Sequence[str], tag: str) -> str:
-    inner = "".join(f'<{tag} style="{_CELL}">{outside(cell)}</{tag}>' for cell in cells)
-    return f"<tr>{inner}</tr>"
-
-
-def noted(shown: Bundle, note: str) -> Bundle:
-    """Return a bundle with a line of text below it, if there is one."""
-    if not note:
-        return shown
-    return {
-        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">{outside(note)}</p>',
-        "text/plain": f"{shown['text/plain']}\n{sanitize(note)}",
-    }
-
-
-def status_lines(facts: Mapping[str, str], examples: Sequence[str]) -> Bundle:
-    """Return the facts of `%beluga status` as a table, and examples below it."""
-    shown = table(list(facts.items()))
-    examples = [sanitize(each) for each in examples]
-    codes = "".join(f"<code>{outside(example)}</code><br>" for example in examples)
-    return {
-        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">Try<br>{codes}</p>',
-        "text/plain": "\n".join([shown["text/plain"], "", "Try", *(f"  {each}" for each in examples)]),
-    }

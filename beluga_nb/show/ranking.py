@@ -7,18 +7,23 @@ are SVG of text and numbers, which no encoder changes.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pybase64
 
 from beluga_nb.result import Bundle
-from beluga_nb.show.markup import data_uri, noted, outside, table
+from beluga_nb.show.markup import data_uri, outside
+from beluga_nb.show.tables import noted, table
 from beluga_nb.show.template import fill
+from beluga_nb.store.votes import ANSWERS
 from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:  # it imports numpy
+    from beluga_nb.compare.agreement import Share, Votes
     from beluga_nb.compare.rank import Ranking, Standing
+    from beluga_nb.compare.vote_plan import VotePlan
 
 _LONGEST_NAME = 60
 _LEFT, _WIDTH, _ROW, _RIGHT = 190, 640, 30, 24  # pixels of the plot: names, all, a line, the edge
@@ -70,7 +75,7 @@ def _words(standing: Standing) -> tuple[str, ...]:
 
 
 def _interval(standing: Standing) -> str:
-    return f"{_signed(standing.low)} to {_signed(standing.high)}"
+    return f"{_signed(standing.low)} to {_signed(standing.high)}" if standing.has_interval else "none"
 
 
 def _rate(standing: Standing) -> str:
@@ -138,11 +143,10 @@ def _bar(ranking: Ranking, standing: Standing) -> str:
     zero = across(0)
     lines = (
         f'<line x1="{zero}" x2="{zero}" y1="0" y2="{_BAR_HEIGHT}" stroke="{_INK}" stroke-opacity="0.6"/>'
-        f'<line x1="{across(standing.low)}" x2="{across(standing.high)}" y1="{middle}" y2="{middle}"'
-        f' stroke="{_BAR}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>'
-        f'<circle cx="{across(standing.elo)}" cy="{middle}" r="5" fill="{_BAR}"/>'
+        f"{_interval_and_dot(standing, across, middle)}"
     )
-    return _strip(lines, f"{_signed(standing.elo)} Elo, 95 % interval {_interval(standing)}")
+    interval = f"95 % interval {_interval(standing)}" if standing.has_interval else "no interval"
+    return _strip(lines, f"{_signed(standing.elo)} Elo, {interval}")
 
 
 def _scale(ranking: Ranking) -> str:
@@ -173,6 +177,56 @@ def _signed(value: float) -> str:
     return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)}"
 
 
+def plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
+    """Return what each number of voters needs; `enough` voters speak for others."""
+    rows = [
+        (
+            str(need.voters),
+            f"{need.prompts:,}" if need.prompts else "none suffices",
+            *(f"{count:,}" if count else "" for count in (need.votes, need.votes_each)),
+        )
+        for need in plan.needs
+    ]
+    words = (
+        f"To tell two of {plan.names} names apart with a probability of {plan.power:.0%} where one wins"
+        f" {plan.win_rate:.1%} of their votes ({_signed(plan.elo)} Elo points). Single pictures deviate by"
+        f" {plan.pictures:g} logits, and voters by {plan.tastes:g}. With fewer than {enough} voters,"
+        " the ranking holds for them alone."
+    )
+    return noted(table(rows, ("voters", "prompts", "votes", "of each voter")), words)
+
+
+def votes_bundle(votes: Votes) -> Bundle:
+    """Return who voted how, and how far the votes can be trusted."""
+    by_voter: dict[str, Counter[str]] = {}
+    for vote in votes:
+        by_voter.setdefault(vote.voter, Counter())[vote.answer] += 1
+    rows = [
+        (
+            sanitize(voter, _LONGEST_NAME) or "(no name)",
+            str(given.total()),
+            *(str(given[each]) for each in ANSWERS),
+        )
+        for voter, given in sorted(by_voter.items())
+    ]
+    left = votes.left.interval
+    words = [
+        "" if votes.agreement is None else f"Agreement of voters: alpha = {votes.agreement:.2f}.",
+        f"The left picture was preferred in {_of(votes.left)} (95 % interval {left[0]:.0%} to {left[1]:.0%})."
+        if left
+        else "",
+        f"Intransitive: {_of(votes.intransitive)} triples." if votes.intransitive.of else "",
+        f"Answered alike again: {_of(votes.repeated)} pairs." if votes.repeated.of else "",
+        votes.caveat,
+    ]
+    note = " ".join(filter(None, words))
+    return noted(table(rows, ("voter", "votes", *ANSWERS)), note or "No votes yet: nothing can be said.")
+
+
+def _of(share: Share) -> str:
+    return f"{share.count} of {share.of}"
+
+
 def matrix(ranking: Ranking) -> Bundle:
     """Return how often each name won against each other one; a tie is half a win for both."""
     names = [sanitize(standing.name, _LONGEST_NAME) for standing in ranking.standings]
@@ -180,7 +234,7 @@ def matrix(ranking: Ranking) -> Bundle:
         (name, *("" if one == other else _halves(won) for other, won in enumerate(wins)))
         for one, (name, wins) in enumerate(zip(names, ranking.wins, strict=True))
     ]
-    return table(rows, ("won against", *names))
+    return table(rows, ("won against", *names), "Wins")
 
 
 def _halves(won: float) -> str:
@@ -214,8 +268,12 @@ def ranking_svg(ranking: Ranking) -> str:
 
 
 def _ticks(ranking: Ranking) -> range:
-    low = min((each.low for each in ranking.standings), default=0.0)
-    high = max((each.high for each in ranking.standings), default=0.0)
+    bounds = [
+        end
+        for each in ranking.standings
+        for end in ((each.low, each.high) if each.has_interval else (each.elo,))
+    ]
+    low, high = min(bounds, default=0.0), max(bounds, default=0.0)
     step = _step(high - low)
     # Whole steps beyond both ends, so that no bar leaves the plot.
     return range(math.floor(low / step) * step, math.ceil(high / step) * step + 1, step)
@@ -241,8 +299,14 @@ def _bars(standings: Sequence[Standing], across: Callable[[float], str]) -> Iter
     for number, each in enumerate(standings):
         y = _ROW * number + _ROW / 2 + 2
         yield (f'<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{outside(each.name, 24)}</text>')
-        yield (
-            f'<line x1="{across(each.low)}" x2="{across(each.high)}" y1="{y:.1f}" y2="{y:.1f}"'
-            f' stroke="{_BAR}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>'
-        )
-        yield f'<circle cx="{across(each.elo)}" cy="{y:.1f}" r="5" fill="{_BAR}"/>'
+        yield _interval_and_dot(each, across, y)
+
+
+def _interval_and_dot(standing: Standing, across: Callable[[float], str], y: float) -> str:
+    dot = f'<circle cx="{across(standing.elo)}" cy="{y:.1f}" r="5" fill="{_BAR}"/>'
+    if not standing.has_interval:
+        return dot
+    return (
+        f'<line x1="{across(standing.low)}" x2="{across(standing.high)}" y1="{y:.1f}" y2="{y:.1f}"'
+        f' stroke="{_BAR}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>{dot}'
+    )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from beluga_nb.compare.scores import Duplicates, Leaderboard, Scored, Scores
 from beluga_nb.result import Bundle
-from beluga_nb.show.markup import noted, table
 from beluga_nb.show.ranking import ranking_bundle
+from beluga_nb.show.tables import noted, table
 from beluga_nb.text import and_more, sanitize
 
 LISTED = 200
@@ -27,7 +27,7 @@ def scores_bundle(scores: Scores) -> Bundle:
         sanitize(scores.name, _LONGEST),
     )
     lines = [(*_labels(row, names), _score(row)) for row in scores.rows[:LISTED]]
-    return noted(table(lines, head), " ".join(_notes(scores)))
+    return noted(table(lines, head, "Scores"), " ".join(_notes(scores)))
 
 
 def _labels(row: Scored, names: Sequence[str]) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def duplicates_bundle(duplicates: Duplicates) -> Bundle:
     names = list(dict.fromkeys(name for _, row in rows for name in row.labels))
     head = ("group", *(sanitize(name, _LONGEST) for name in names), "number", "picture")
     lines = [(str(number), *_labels(row, names)) for number, row in rows[:LISTED]]
-    return noted(table(lines, head), duplicates.caveat)
+    return noted(table(lines, head, "Near-duplicates"), duplicates.caveat)
 
 
 def leaderboard_bundle(board: Leaderboard) -> Bundle:

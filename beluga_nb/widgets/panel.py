@@ -20,7 +20,7 @@ from beluga_nb.widgets.view.history import history
 from beluga_nb.widgets.view.page import page
 from beluga_nb.widgets.view.parts import line, tabs
 from beluga_nb.widgets.view.results import gallery
-from beluga_nb.widgets.view.work import WorkList, error_lines
+from beluga_nb.widgets.view.work import WorkList, error_card
 
 _TEXT = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
 
@@ -68,7 +68,7 @@ class Panel:
             form(state, controller),
             WorkList(state, controller).box,
             line(state, "message", "message"),
-            error_lines(state),
+            error_card(state),
             tabs(rooms),
         ]
 

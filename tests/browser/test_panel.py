@@ -157,6 +157,7 @@ def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_pat
     desk.button("Generate").click()
     trouble = desk.panel.get_by_role("alert")
     expect(trouble).to_contain_text("APIStatusError: The prompt was refused.")
+    expect(trouble.locator(".beluga-badge")).to_have_text("not billed")
     app.picture(tmp_path / "error.png")
     desk.generate("a good fox")
     expect(trouble).to_be_hidden()

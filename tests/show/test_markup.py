@@ -14,14 +14,13 @@ from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Result
 from beluga_nb.show.figures import bundle, text
 from beluga_nb.show.lightbox import script
-from beluga_nb.show.markup import alt, caption, status_lines, table
+from beluga_nb.show.markup import alt, caption
 
 HOSTILE = (
     "\"><script>alert(1)</script><img src=x onerror=alert(1)> ' & </figure> <!-- "
     'javascript:x \x1b[31m\u202e data-commandlinker-command="x" {{constructor}}\x00'
 )
-TAGS = {"div", "figure", "img", "figcaption", "table", "thead", "tbody", "tr", "th", "td", "p", "code", "br"}
-TAGS |= {"details", "summary", "span", "script"}
+TAGS = {"div", "figure", "img", "figcaption", "details", "summary", "span", "script"}
 ATTRIBUTES = {"style", "src", "alt", "width", "height"}
 ATTRIBUTES |= {"data-beluga", "data-cell", "data-recipe", "data-shared"}
 
@@ -198,40 +197,3 @@ def test_an_image_has_the_size_at_which_it_is_shown(n, size):
 
     seen = dict(checked(bundle(ask(wide, asked(n=n)))["text/html"]).attributes)
     assert (seen["width"], seen["height"]) == size
-
-
-# --- tables
-
-
-def test_a_table_is_html_and_aligned_text():
-    shown = table([("flux-2.0", "4"), ("gpt-image-2", "1")], ("model", "per request"))
-    assert shown["text/plain"] == "model        per request\nflux-2.0     4\ngpt-image-2  1"
-    seen = checked(shown["text/html"])
-    assert seen.words == ["model", "per request", "flux-2.0", "4", "gpt-image-2", "1"]
-
-
-def test_a_table_without_a_head_has_none():
-    shown = table([("a", "b")])
-    assert shown["text/plain"] == "a  b"
-    assert "thead" not in shown["text/html"]
-
-
-@pytest.mark.parametrize("head", [(), ("model", "size")])
-def test_a_table_without_rows_is_a_table(head):
-    shown = table([], head)
-    assert shown["text/plain"] == "  ".join(head)
-    checked(shown["text/html"])
-
-
-def test_a_table_escapes_and_cleans_what_it_shows():
-    shown = table([(HOSTILE, "x")], (HOSTILE, "y"))
-    assert "script" not in checked(shown["text/html"]).tags
-    assert not {"\x1b", "\x00", "\u202e"} & set(shown["text/plain"])
-
-
-def test_the_state_of_a_session_is_a_table_and_examples():
-    shown = status_lines({"model": "flux-2.0", "mode": HOSTILE}, ["%beluga a <b>fox</b>"])
-    seen = checked(shown["text/html"])
-    assert "%beluga a <b>fox</b>" in seen.words
-    assert shown["text/plain"].startswith("model  flux-2.0\nmode ")
-    assert shown["text/plain"].endswith("\n\nTry\n  %beluga a <b>fox</b>")

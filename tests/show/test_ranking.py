@@ -14,22 +14,22 @@ from beluga_nb.show.ranking import ranking_bundle, ranking_svg
 from beluga_nb.store.votes import BOTH_BAD, LEFT, TIE
 
 VOTES = [
-    *[Duel("flux-2.0", "gpt-image-2", LEFT)] * 3,
-    Duel("gpt-image-2", "flux-2.0", TIE),
+    *[Duel("flux-2.0", "gpt-image-2", LEFT, prompt=(("prompt", each),)) for each in ("fox", "owl", "cat")],
+    Duel("gpt-image-2", "flux-2.0", TIE, prompt=(("prompt", "dog"),)),
     Duel("gpt-image-2", "seedream-4.5", BOTH_BAD),
 ]
 TEXT = """\
 rank  model         Elo  95 %          win rate  won  lost  tied  both bad
 1–3   flux-2.0      +92  −114 to +298  88%       3    0     1     0
-1–3   seedream-4.5  0    −278 to +278            0    0     0     1
 1–3   gpt-image-2   −92  −298 to +114  12%       0    3     1     1
-Too few votes: 4 leave up to ±278 Elo points. No two are told apart. 1 vote found 'both bad', which does not \
-count in the ranking.
+1–3   seedream-4.5  0    none                    0    0     0     1
+Compared on 4 prompts by 1 voter: 4 votes. No interval for seedream-4.5: on fewer than 4 prompts. No two are \
+told apart. This holds for this voter alone. 1 vote found 'both bad', which does not count in the ranking.
 
-won against   flux-2.0  seedream-4.5  gpt-image-2
-flux-2.0                0             3½
-seedream-4.5  0                       0
-gpt-image-2   ½         0"""
+won against   flux-2.0  gpt-image-2  seedream-4.5
+flux-2.0                3½           0
+gpt-image-2   ½                      0
+seedream-4.5  0         0"""
 
 
 def shown(votes=VOTES, **options):
@@ -57,14 +57,16 @@ def test_each_name_has_a_row_with_its_rank_its_interval_and_how_often_it_won():
     assert [each.text for each in scale] == ["−300", "0", "+300"]
     assert [alt for alt, _ in bars][:2] == [
         "+92 Elo, 95 % interval −114 to +298",
-        "0 Elo, 95 % interval −278 to +278",
+        "−92 Elo, 95 % interval −298 to +114",
     ]
+    assert bars[2][0] == "0 Elo, no interval"
+    assert [len(bar) for _, bar in bars] == [3, 3, 2], "without an interval there is a dot alone"
     table, _ = html.split("</table>", 1)
     words = [re.sub("<.*?>", " ", f"<tr{row}").split() for row in table.split("<tr")[2:]]
     assert words == [
         ["1–3", "flux-2.0", "+92", "−114", "to", "+298", "88%", "3", "0", "1", "0"],
-        ["1–3", "seedream-4.5", "0", "−278", "to", "+278", "0", "0", "0", "1"],
         ["1–3", "gpt-image-2", "−92", "−298", "to", "+114", "12%", "0", "3", "1", "1"],
+        ["1–3", "seedream-4.5", "0", "none", "0", "0", "0", "1"],
     ]
 
 
