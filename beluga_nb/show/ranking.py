@@ -15,8 +15,7 @@ import pybase64
 
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import data_uri, outside
-from beluga_nb.show.tables import noted, table
-from beluga_nb.show.template import fill
+from beluga_nb.show.tables import Cell, Column, Kind, noted, table, table_html
 from beluga_nb.store.votes import ANSWERS
 from beluga_nb.text import sanitize
 
@@ -94,40 +93,33 @@ def _html(ranking: Ranking, more: Columns) -> str:
         for number, name in enumerate(_COUNTS)
         if number < 2 or any(_counts(each)[number] != "0" for each in ranking.standings)
     ]
-    heads = ["rank", "", ranking.by, None, "Elo", "win rate", *(name for _, name in shown), *more]
-    rows = (
-        [
-            f"<b>{rank}</b>",
-            _example(ranking, standing),
-            outside(standing.name, _LONGEST_NAME),
-            _bar(ranking, standing),
-            f'{_signed(standing.elo)}<div style="{_SMALL}">{_interval(standing)}</div>',
-            _rate(standing),
-            *(_counts(standing)[number] for number, _ in shown),
-            *(outside(column.get(standing.name, "")) for column in more.values()),
-        ]
+    columns = [
+        Column("rank", Kind.SHORT),
+        Column(""),
+        Column(sanitize(ranking.by, _LONGEST_NAME)),
+        Column("", html=_scale(ranking)),
+        Column("Elo", Kind.NUMBER),
+        Column("win rate", Kind.NUMBER),
+        *(Column(name, Kind.NUMBER) for _, name in shown),
+        *map(Column, more),
+    ]
+    rows = [
+        (
+            Cell(rank),
+            Cell("", before=_example(ranking, standing)),
+            Cell(sanitize(standing.name, _LONGEST_NAME)),
+            Cell("", before=_bar(ranking, standing)),
+            Cell(_signed(standing.elo), after=f'<div style="{_SMALL}">{_interval(standing)}</div>'),
+            Cell(_rate(standing)),
+            *(Cell(_counts(standing)[number]) for number, _ in shown),
+            *(Cell(column.get(standing.name, "")) for column in more.values()),
+        )
         for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
-    )
-    top = [_scale(ranking) if head is None else outside(head, _LONGEST_NAME) for head in heads]
-    return fill(
-        "show/ranking.html",
-        heads=_cells(top, "th"),
-        rows="".join(f'<tr style="break-inside:avoid">{_cells(row, "td")}</tr>' for row in rows),
-    )
+    ]
+    return table_html(rows, columns, "Ranking", align="middle")
 
 
-_CELL = "vertical-align:middle;padding:3px 8px 3px 0"
 _SMALL = "font-size:80%;opacity:.75;white-space:nowrap"
-_FIRST_NUMBER = 4  # the columns before it are text
-
-
-def _cells(cells: Sequence[str], tag: str) -> str:
-    aligned = (
-        f"text-align:{'left' if number < _FIRST_NUMBER else 'right'};{_CELL}" for number in range(len(cells))
-    )
-    return "".join(
-        f'<{tag} style="{style}">{cell}</{tag}>' for style, cell in zip(aligned, cells, strict=True)
-    )
 
 
 def _example(ranking: Ranking, standing: Standing) -> str:
