@@ -1,6 +1,7 @@
 """What errors say: what happened, what to do, and nothing that a server smuggles in."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +35,8 @@ from beluga_nb.hints import Code, Hint, Remedy, Surface
 from beluga_nb.redaction import Secret
 from beluga_nb.request import Request
 from beluga_nb.result import IncompleteError, Result
+from beluga_nb.store.codec import CorruptFileError
+from beluga_nb.store.records import NotPulledError
 from beluga_nb.text import sanitize
 
 
@@ -191,6 +194,10 @@ def made(kind):
         return kind(Result(request, ()), [OutcomeUnknownError(EVIL, HINT)])
     if kind is NotSentError:
         return kind(RequestError(EVIL, HINT))
+    if kind is CorruptFileError:
+        return kind(EVIL, Path("blobs") / "ab" / EVIL.replace("/", "|"))
+    if kind is NotPulledError:
+        return kind(Path(EVIL), b"")
     return kind(EVIL) if kind is NotRecordedError else kind(EVIL, HINT)
 
 

@@ -96,27 +96,32 @@ def _html(ranking: Ranking, more: Columns) -> str:
         if number < 2 or any(_counts(each)[number] != "0" for each in ranking.standings)
     ]
     columns = [
-        Column("rank"),
-        Column(""),  # an example
-        Column(sanitize(ranking.by, _LONGEST_NAME), Kind.NAME),
+        Column("rank", Kind.SHORT),
+        Column(""),
+        Column(sanitize(ranking.by, _LONGEST_NAME)),
+        Column("", html=_scale(ranking)),
         Column("Elo", Kind.NUMBER),
-        Column("95 %", Kind.SHORT),
-        *(Column(name) for name in ("win rate", *(name for _, name in counted), *more)),
+        Column("win rate", Kind.NUMBER),
+        *(Column(name, Kind.NUMBER) for _, name in counted),
+        *map(Column, more),
     ]
     rows = [
-        [
+        (
             Cell(rank),
             Cell("", before=_example(ranking, standing)),
             Cell(sanitize(standing.name, _LONGEST_NAME)),
-            Cell(_signed(standing.elo)),
-            Cell(_interval(standing), before=_bar(ranking, standing)),
+            Cell("", before=_bar(ranking, standing)),
+            Cell(_signed(standing.elo), after=f'<div style="{_SMALL}">{_interval(standing)}</div>'),
             Cell(_rate(standing)),
             *(Cell(_counts(standing)[number]) for number, _ in counted),
             *(Cell(column.get(standing.name, "")) for column in more.values()),
-        ]
+        )
         for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
     ]
-    return table_html(rows, columns, "Ranking")
+    return table_html(rows, columns, "Ranking", align="middle")
+
+
+_SMALL = "font-size:80%;opacity:.75;white-space:nowrap"
 
 
 def _example(ranking: Ranking, standing: Standing) -> str:
@@ -136,6 +141,17 @@ def _bar(ranking: Ranking, standing: Standing) -> str:
     )
     interval = f"95 % interval {_interval(standing)}" if standing.has_interval else "no interval"
     return _strip(lines, f"{_signed(standing.elo)} Elo, {interval}")
+
+
+def _scale(ranking: Ranking) -> str:
+    """Return the axis of the intervals, for the head of their column."""
+    across, ticks = _across(ranking), _ticks(ranking)
+    shown = sorted({ticks[0], 0, ticks[-1]})
+    words = "".join(
+        f'<text x="{across(tick)}" y="18" text-anchor="middle" font-size="11">{_signed(tick)}</text>'
+        for tick in shown
+    )
+    return _strip(words, "Elo points from the mean, 95 % intervals")
 
 
 def _strip(lines: str, alt: str) -> str:

@@ -30,10 +30,11 @@ class Kind(Enum):
 
 
 class Column(NamedTuple):
-    """A column: its name, and what it holds."""
+    """A column: its name, what it holds, and HTML of ours in place of a name."""
 
     name: str
     kind: Kind = Kind.NONE
+    html: str = ""
 
 
 class Cell(NamedTuple):
@@ -53,8 +54,8 @@ _RULE = "1px solid rgba(128,128,128,.6)"
 _HAIRLINE = "1px solid rgba(128,128,128,.2)"
 # Notebooks stretch tables, colour every other line, and align all cells at the right.
 _TABLE = "border:none;border-collapse:collapse;margin:0;table-layout:auto;width:auto;font-size:inherit"
-_ROW = "background:none"
-_CELL = "padding:4px 16px 4px 0;vertical-align:top;border:none"
+_ROW = "background:none;break-inside:avoid"
+_CELL = "padding:4px 16px 4px 0;border:none"
 _CAPTION = "caption-side:top;text-align:left;padding:0 0 4px 0;font-weight:600;white-space:nowrap"
 _NUMBERS = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
 _STYLES = {
@@ -101,12 +102,14 @@ def facts(rows: Mapping[str, str], caption: str) -> Bundle:
     return table(list(rows.items()), caption=caption)
 
 
-def table_html(rows: Sequence[Sequence[Cell]], columns: Sequence[Column], caption: str) -> str:
+def table_html(
+    rows: Sequence[Sequence[Cell]], columns: Sequence[Column], caption: str, *, align: str = "top"
+) -> str:
     """Return a table as HTML; its first column is the head of each row. Without names it has no head."""
     kinds = _kinds(rows, columns)
     title = f'<caption style="{_CAPTION}">{outside(caption)}</caption>' if caption else ""
     top = f"<thead>{_head(columns, kinds)}</thead>" if any(each.name for each in columns) else ""
-    body = "".join(_row(row, kinds) for row in rows)
+    body = "".join(_row(row, kinds, align) for row in rows)
     # With a tabindex the keyboard can scroll it too.
     return (
         '<div tabindex="0" style="overflow-x:auto;max-width:100%">'
@@ -131,28 +134,27 @@ def _are_numbers(texts: Iterable[str]) -> bool:
 def _head(columns: Sequence[Column], kinds: Sequence[Kind]) -> str:
     style = f"{_CELL};border-bottom:{_RULE};font-weight:600;vertical-align:bottom"
     cells = [
-        # A head without words names nothing.
-        f'<th scope="col" style="{style};{_STYLES[kind]};white-space:normal">{outside(column.name)}</th>'
-        if column.name
-        else f'<td style="{style}"></td>'
-        for column, kind in zip(columns, kinds, strict=True)
+        f'<th scope="col" style="{style};{_STYLES[kind]};white-space:normal">{words}</th>'
+        if words
+        else f'<td style="{style}"></td>'  # A head without words names nothing.
+        for words, kind in zip((each.html or outside(each.name) for each in columns), kinds, strict=True)
     ]
     return f'<tr style="{_ROW}">{"".join(cells)}</tr>'
 
 
-def _row(row: Sequence[Cell], kinds: Sequence[Kind]) -> str:
+def _row(row: Sequence[Cell], kinds: Sequence[Kind], align: str) -> str:
     cells = [
-        _cell(cell, kind, is_head=not place)
+        _cell(cell, kind, align, is_head=not place)
         for place, (cell, kind) in enumerate(zip(row, kinds, strict=True))
     ]
     return f'<tr style="{_ROW}">{"".join(cells)}</tr>'
 
 
-def _cell(cell: Cell, kind: Kind, *, is_head: bool) -> str:
+def _cell(cell: Cell, kind: Kind, align: str, *, is_head: bool) -> str:
     text = outside(cell.text)
     words = f'<code style="white-space:nowrap">{text}</code>' if text and kind is Kind.CODE else text
     title = f' title="{outside(cell.title, _LONGEST_TITLE)}"' if cell.title else ""
-    style = f'style="{_CELL};border-bottom:{_HAIRLINE};{_STYLES[kind]}'
+    style = f'style="{_CELL};vertical-align:{align};border-bottom:{_HAIRLINE};{_STYLES[kind]}'
     inner = f"{cell.before}{words}{cell.after}"
     if is_head and inner:
         return f'<th scope="row" {style};font-weight:normal"{title}>{inner}</th>'
