@@ -520,6 +520,11 @@ class IncompleteError(EngineError):
         )
         self.outcome = "unknown" if any(cause.may_be_billed for cause in self.causes) else "refused"
 
+    @property
+    def billing(self) -> str:
+        """As of any error; empty where the rest was refused, since what arrived may have a price."""
+        return "" if self.outcome == "refused" else super().billing
+
 
 E = TypeVar("E", bound=BaseException)
 

@@ -197,7 +197,8 @@ def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
         environment.install("-r", str(REQUIRED[name]))
         environment.install(*TOOLS)
     else:
-        environment.install("-c", str(constraints), str(ROOT), *TOOLS)
+        of_the_server = ["openai"] if name == "oldest" else []
+        environment.install("-c", str(constraints), str(ROOT), *TOOLS, *of_the_server)
     if "ipykernel" in environment.run("-c", BUGS_THERE, cwd=ROOT):
         environment.install(f"ipykernel>={BUGS['ipykernel'].fixed}")  # as `%beluga status` says there
     tried = (
