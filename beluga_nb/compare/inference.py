@@ -36,7 +36,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,7 +118,7 @@ class Fit:
             # Rounded first, since the last digits differ between machines.
             effective = math.floor(round(variance**2 / divisor, 6)) if divisor else 0
             degrees = max(effective, min(prompts, voters) - 1, 1)
-        of_normal = NormalDist().inv_cdf(1 - level / 2)
+        of_normal = t_quantile(math.inf, level)
         sampling = max(
             t_quantile(degrees, level) ** 2 * variance,
             of_normal**2 * _variance(self.independent, contrast),
@@ -200,8 +199,10 @@ def _met(clusters: Array) -> list[int]:
 
 
 @cache
-def t_quantile(degrees: int, level: float = LEVEL) -> float:
-    """Return what Student's t with whole degrees of freedom exceeds in size with the probability `level`.
+def t_quantile(degrees: float, level: float = LEVEL) -> float:
+    """Return what Student's t exceeds in size with the probability `level`.
+
+    Degrees of freedom are whole, or infinite: that is the Gaussian.
 
     >>> round(t_quantile(3), 3)
     3.182
@@ -215,16 +216,18 @@ def t_quantile(degrees: int, level: float = LEVEL) -> float:
     return high
 
 
-def outside(t: float, degrees: int) -> float:
+def outside(t: float, degrees: float) -> float:
     """Return the probability that Student's t exceeds `t` in size.
 
     The finite series of Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.3 and 26.7.4.
     """
-    angle = math.atan(t / math.sqrt(degrees))
-    cosine, odd = math.cos(angle), int(degrees) % 2
+    if math.isinf(degrees):
+        return math.erfc(t / math.sqrt(2))
+    angle, whole = math.atan(t / math.sqrt(degrees)), int(degrees)
+    cosine, odd = math.cos(angle), whole % 2
     term = cosine if odd else 1.0
-    total = term if degrees > 1 else 0.0
-    for number in range(2 + odd, int(degrees), 2):
+    total = term if whole > 1 else 0.0
+    for number in range(2 + odd, whole, 2):
         term *= cosine**2 * (number - 1) / number
         total += term
     within = 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
