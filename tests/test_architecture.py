@@ -56,8 +56,7 @@ LIBRARIES = {
     # notebook shows it.
     "IPython": {
         "magics/",
-        "progress/cell.py",
-        "progress/watched.py",
+        "progress/",
         "__init__.py",
         "widgets/panel.py",
         "show/booth.py",
