@@ -193,7 +193,7 @@ def plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
         f" {plan.pictures:g} logits, and voters by {plan.tastes:g}. With fewer than {enough} voters,"
         " the ranking holds for them alone."
     )
-    return noted(table(rows, ("voters", "prompts", "votes", "of each voter")), words)
+    return noted(table(rows, ("voters", "prompts", "votes", "of each voter"), "Plan"), words)
 
 
 def votes_bundle(votes: Votes) -> Bundle:
@@ -220,7 +220,9 @@ def votes_bundle(votes: Votes) -> Bundle:
         votes.caveat,
     ]
     note = " ".join(filter(None, words))
-    return noted(table(rows, ("voter", "votes", *ANSWERS)), note or "No votes yet: nothing can be said.")
+    return noted(
+        table(rows, ("voter", "votes", *ANSWERS), "Votes"), note or "No votes yet: nothing can be said."
+    )
 
 
 def _of(share: Share) -> str:
