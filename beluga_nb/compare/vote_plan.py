@@ -48,9 +48,9 @@ class VotePlan:
         return 400 * math.log10(self.win_rate / (1 - self.win_rate))
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from beluga_nb.show.ranking import plan_bundle
+        from beluga_nb.show.ranking import vote_plan_bundle
 
-        return redacted_bundle(plan_bundle(self, enough=MIN_VOTERS))
+        return redacted_bundle(vote_plan_bundle(self, enough=MIN_VOTERS))
 
 
 def plan_votes(

@@ -15,8 +15,7 @@ import pybase64
 
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import data_uri, outside
-from beluga_nb.show.tables import noted, table
-from beluga_nb.show.template import fill
+from beluga_nb.show.tables import Cell, Column, Kind, noted, table, table_html
 from beluga_nb.store.votes import ANSWERS
 from beluga_nb.text import sanitize
 
@@ -47,14 +46,16 @@ def ranking_bundle(ranking: Ranking, more: Columns | None = None) -> Bundle:
         )
         for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
     ]
-    text = noted(table(lines, (*head, *more)), ranking.note)["text/plain"]
-    html = noted({"text/html": _html(ranking, more), "text/plain": ""}, ranking.note)["text/html"]
+    shown = noted(
+        {"text/html": _html(ranking, more), "text/plain": table(lines, (*head, *more))["text/plain"]},
+        ranking.note,
+    )
     if not ranking.votes:
-        return {"text/html": html, "text/plain": text}
+        return shown
     won = matrix(ranking)
     return {
-        "text/html": html + _titled(won["text/html"]),
-        "text/plain": f"{text}\n\n{won['text/plain']}",
+        "text/html": shown["text/html"] + _titled(won["text/html"]),
+        "text/plain": f"{shown['text/plain']}\n\n{won['text/plain']}",
     }
 
 
@@ -89,45 +90,33 @@ def _counts(standing: Standing) -> tuple[str, ...]:
 def _html(ranking: Ranking, more: Columns) -> str:
     """Return a row for each name: its rank, an example, its interval, and how often it won."""
     # Ties and pairs that were both bad have a column where there are any.
-    shown = [
+    counted = [
         (number, name)
         for number, name in enumerate(_COUNTS)
         if number < 2 or any(_counts(each)[number] != "0" for each in ranking.standings)
     ]
-    heads = ["rank", "", ranking.by, None, "Elo", "win rate", *(name for _, name in shown), *more]
-    rows = (
+    columns = [
+        Column("rank"),
+        Column(""),  # an example
+        Column(sanitize(ranking.by, _LONGEST_NAME), Kind.NAME),
+        Column("Elo", Kind.NUMBER),
+        Column("95 %", Kind.SHORT),
+        *(Column(name) for name in ("win rate", *(name for _, name in counted), *more)),
+    ]
+    rows = [
         [
-            f"<b>{rank}</b>",
-            _example(ranking, standing),
-            outside(standing.name, _LONGEST_NAME),
-            _bar(ranking, standing),
-            f'{_signed(standing.elo)}<div style="{_SMALL}">{_interval(standing)}</div>',
-            _rate(standing),
-            *(_counts(standing)[number] for number, _ in shown),
-            *(outside(column.get(standing.name, "")) for column in more.values()),
+            Cell(rank),
+            Cell("", before=_example(ranking, standing)),
+            Cell(sanitize(standing.name, _LONGEST_NAME)),
+            Cell(_signed(standing.elo)),
+            Cell(_interval(standing), before=_bar(ranking, standing)),
+            Cell(_rate(standing)),
+            *(Cell(_counts(standing)[number]) for number, _ in counted),
+            *(Cell(column.get(standing.name, "")) for column in more.values()),
         ]
         for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
-    )
-    top = [_scale(ranking) if head is None else outside(head, _LONGEST_NAME) for head in heads]
-    return fill(
-        "show/ranking.html",
-        heads=_cells(top, "th"),
-        rows="".join(f'<tr style="break-inside:avoid">{_cells(row, "td")}</tr>' for row in rows),
-    )
-
-
-_CELL = "vertical-align:middle;padding:3px 8px 3px 0"
-_SMALL = "font-size:80%;opacity:.75;white-space:nowrap"
-_FIRST_NUMBER = 4  # the columns before it are text
-
-
-def _cells(cells: Sequence[str], tag: str) -> str:
-    aligned = (
-        f"text-align:{'left' if number < _FIRST_NUMBER else 'right'};{_CELL}" for number in range(len(cells))
-    )
-    return "".join(
-        f'<{tag} style="{style}">{cell}</{tag}>' for style, cell in zip(aligned, cells, strict=True)
-    )
+    ]
+    return table_html(rows, columns, "Ranking")
 
 
 def _example(ranking: Ranking, standing: Standing) -> str:
@@ -149,17 +138,6 @@ def _bar(ranking: Ranking, standing: Standing) -> str:
     return _strip(lines, f"{_signed(standing.elo)} Elo, {interval}")
 
 
-def _scale(ranking: Ranking) -> str:
-    """Return the axis of the intervals, for the head of their column."""
-    across, ticks = _across(ranking), _ticks(ranking)
-    shown = sorted({ticks[0], 0, ticks[-1]})
-    words = "".join(
-        f'<text x="{across(tick)}" y="18" text-anchor="middle" font-size="11">{_signed(tick)}</text>'
-        for tick in shown
-    )
-    return _strip(words, "Elo points from the mean, 95 % intervals")
-
-
 def _strip(lines: str, alt: str) -> str:
     size = f'viewBox="0 0 {_BAR_WIDTH} {_BAR_HEIGHT}" width="{_BAR_WIDTH}" height="{_BAR_HEIGHT}"'
     font = f'font-family="sans-serif" fill="{_INK}"'
@@ -177,7 +155,7 @@ def _signed(value: float) -> str:
     return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)}"
 
 
-def plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
+def vote_plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
     """Return what each number of voters needs; `enough` voters speak for others."""
     rows = [
         (
@@ -193,7 +171,7 @@ def plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
         f" {plan.pictures:g} logits, and voters by {plan.tastes:g}. With fewer than {enough} voters,"
         " the ranking holds for them alone."
     )
-    return noted(table(rows, ("voters", "prompts", "votes", "of each voter"), "Plan"), words)
+    return table(rows, ("voters", "prompts", "votes", "of each voter"), "Votes needed", words)
 
 
 def votes_bundle(votes: Votes) -> Bundle:
@@ -220,9 +198,7 @@ def votes_bundle(votes: Votes) -> Bundle:
         votes.caveat,
     ]
     note = " ".join(filter(None, words))
-    return noted(
-        table(rows, ("voter", "votes", *ANSWERS), "Votes"), note or "No votes yet: nothing can be said."
-    )
+    return table(rows, ("voter", "votes", *ANSWERS), "Votes", note or "No votes yet: nothing can be said.")
 
 
 def _of(share: Share) -> str:

@@ -52,9 +52,7 @@ def images(html):
 
 def test_each_name_has_a_row_with_its_rank_its_interval_and_how_often_it_won():
     html = shown()["text/html"]
-    [(title, scale), *bars] = images(html)
-    assert title == "Elo points from the mean, 95 % intervals"
-    assert [each.text for each in scale] == ["−300", "0", "+300"]
+    bars = images(html)
     assert [alt for alt, _ in bars][:2] == [
         "+92 Elo, 95 % interval −114 to +298",
         "−92 Elo, 95 % interval −298 to +114",
@@ -72,7 +70,7 @@ def test_each_name_has_a_row_with_its_rank_its_interval_and_how_often_it_won():
 
 @pytest.mark.parametrize("votes", [VOTES, [Duel("a", "b", LEFT)], [Duel("a", "b", LEFT)] * 3000])
 def test_every_bar_lies_inside_its_image_and_all_have_one_axis(votes):
-    [_, *bars] = images(shown(votes)["text/html"])
+    bars = images(shown(votes)["text/html"])
     zeros = set()
     for _, bar in bars:
         places = [float(each.get(name)) for each in bar for name in ("x1", "x2", "cx") if each.get(name)]
