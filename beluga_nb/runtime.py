@@ -93,6 +93,23 @@ def _interrupts(handler: Callable[[int, FrameType | None], object]) -> Iterator[
         signal.signal(signal.SIGINT, before)
 
 
+@contextlib.contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Let an interrupt wait for the end of the block."""
+    came = False
+
+    def note(*_: object) -> None:
+        nonlocal came
+        came = True
+
+    try:
+        with _interrupts(note):
+            yield
+    finally:
+        if came:
+            raise KeyboardInterrupt
+
+
 def _in_a_loop() -> bool:
     with contextlib.suppress(RuntimeError):
         return asyncio.get_running_loop() is not None

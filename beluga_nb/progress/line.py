@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from beluga_nb.engines.call import Tally
+from beluga_nb.runtime import interrupts_wait
 from beluga_nb.text import plural, sanitize
 
 PATIENCE = 1.0
@@ -51,7 +52,8 @@ class Line:
         text = words(self._tally, began - self._began)
         if text != self._drawn and began >= self._next and self._is_wanted() and self._pen.is_free():
             self._drawn = text
-            self._pen.draw(text, share(self._tally))
+            with interrupts_wait():  # What is half drawn could not be erased.
+                self._pen.draw(text, share(self._tally))
             self._next = began + max(self._pen.interval, SLOWLY * (self._clock() - began))
 
     def _is_wanted(self) -> bool:

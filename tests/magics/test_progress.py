@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -61,6 +62,16 @@ def beaten(paper, tally, now, moments, *, replaced=False):
     line.end()
     line.beat()
     return paper.drawn
+
+
+def test_an_interrupt_while_it_is_drawn_comes_when_all_is_drawn():
+    paper = Paper(html=lambda: signal.raise_signal(signal.SIGINT) or "!")
+    line = Line(paper, Tally(label="flux-2.0", asked=4), clock=iter([0, 2, 2]).__next__)
+    with pytest.raises(KeyboardInterrupt):
+        line.beat()
+    line.end()
+    assert paper.drawn == ["flux-2.0: 0 of 4 pictures, 2 s!", ""]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_it_is_drawn_after_a_second_and_anew_only_where_it_says_something_else():
