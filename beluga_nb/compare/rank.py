@@ -208,7 +208,8 @@ def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ran
     strengths = [round(float(strength), 10) for strength in measured.strengths]
     half = [round(measured.margin(each), 10) for each in range(len(found))]
     order = sorted(
-        range(len(found)), key=lambda each: (half[each] - strengths[each], -strengths[each], found[each])
+        range(len(found)),
+        key=lambda each: (round(half[each] - strengths[each], 9), -strengths[each], found[each]),
     )
     apart, wins = measured.apart(), by_prompt.sum(axis=0)
     return Ranking(

@@ -58,6 +58,15 @@ class Scores(Sequence[float | None]):
                 found.setdefault(row.labels[by], []).append(row.value)
         return {label: sum(values) / len(values) for label, values in found.items()}
 
+    def differences(self, *, by: str) -> Differences:
+        """Return how much each two labels of an axis differ, on the same prompts, with 95 % intervals.
+
+        Raises `UnknownNameError` where a picture has no label of that name.
+        """
+        from beluga_nb.compare.differences import differences
+
+        return Differences(self.name, differences(self.rows, by=by), self.caveat)
+
     @overload
     def __getitem__(self, index: int) -> float | None: ...
     @overload
@@ -74,6 +83,56 @@ class Scores(Sequence[float | None]):
         from beluga_nb.show.scores import scores_bundle
 
         return redacted_bundle(scores_bundle(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How much higher `one` scores than `other` on the same prompts: `mean`, with 95 % by at most `half` off.
+
+    Each prompt counts once. With fewer than 4 prompts their samples count, and the interval holds for these
+    prompts alone; with fewer than 4 samples it is infinite.
+    """
+
+    one: str
+    other: str
+    mean: float
+    half: float
+    prompts: int
+    samples: int
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval."""
+        return self.mean + self.half
+
+
+@dataclass(frozen=True)
+class Differences(Sequence[Difference]):
+    """How much the labels of an axis differ in the scores of a metric."""
+
+    name: str
+    rows: tuple[Difference, ...]
+    caveat: str = ""
+
+    @overload
+    def __getitem__(self, index: int) -> Difference: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Difference]: ...
+    def __getitem__(self, index: int | slice) -> Difference | Sequence[Difference]:
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from beluga_nb.show.scores import differences_bundle
+
+        return redacted_bundle(differences_bundle(self))
 
 
 @dataclass(frozen=True)

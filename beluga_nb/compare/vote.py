@@ -82,19 +82,23 @@ def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
     for place, sample in enumerate(samples):
         if by not in sample.labels:
             raise UnknownNameError("axis", by, sample.labels)
-        # Sorted, since samples of several results may have their labels in different orders.
-        others = tuple(sorted((name, label) for name, label in sample.labels.items() if name != by))
         entrant = Entrant(place, sample.picture.sha256, sample.labels[by])
-        found.setdefault((others, sample.number), []).append(entrant)
+        found.setdefault((others(sample.labels, by=by), sample.number), []).append(entrant)
     return [
-        Pair(*two, prompt=_prompt(of[0]), sample=of)
+        Pair(*two, prompt=prompt_of(of[0]), sample=of)
         for of, entrants in found.items()
         for two in combinations(entrants, 2)
         if two[0].label != two[1].label and two[0].sha256 != two[1].sha256
     ]
 
 
-def _prompt(labels: Labels) -> Labels:
+def others(labels: Mapping[str, str], *, by: str) -> Labels:
+    """Return the labels of all other axes; sorted, since those of several results may be in any order."""
+    return tuple(sorted((name, label) for name, label in labels.items() if name != by))
+
+
+def prompt_of(labels: Labels) -> Labels:
+    """Return the labels that are about the prompt: those of no other parameter of a request."""
     return tuple((name, label) for name, label in labels if name not in AXIS_PARAMETERS)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
-from beluga_nb.compare.scores import Duplicates, Leaderboard, Scored, Scores
+from beluga_nb.compare.scores import Differences, Duplicates, Leaderboard, Scored, Scores
 from beluga_nb.result import Bundle
 from beluga_nb.show.ranking import ranking_bundle
 from beluga_nb.show.tables import noted, table
@@ -54,6 +55,22 @@ def _notes(scores: Scores) -> Iterator[str]:
         yield f"{failed} of {len(scores.rows)} failed."
     if scores.caveat:
         yield scores.caveat
+
+
+def differences_bundle(differences: Differences) -> Bundle:
+    """Return a line for each two labels: how much the first scores higher."""
+    lines = [
+        (
+            f"{sanitize(each.one, _LONGEST)} − {sanitize(each.other, _LONGEST)}",
+            "" if math.isnan(each.mean) else _figures(each.mean),
+            "none" if math.isinf(each.half) else f"{_figures(each.low)} to {_figures(each.high)}",
+            str(each.prompts),
+            str(each.samples),
+        )
+        for each in differences
+    ]
+    head = ("difference", f"mean {sanitize(differences.name, _LONGEST)}", "95 %", "prompts", "samples")
+    return noted(table(lines, head, "Differences"), differences.caveat)
 
 
 def duplicates_bundle(duplicates: Duplicates) -> Bundle:

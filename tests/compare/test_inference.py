@@ -30,6 +30,8 @@ coverage = pytest.importorskip("benchmarks.coverage", reason="the benchmarks are
         (7, 0.10, 1.895),
         (3, 0.01, 5.841),
         (10, 0.01, 3.169),
+        (math.inf, 0.05, 1.960),
+        (math.inf, 0.01, 2.576),
     ],
 )
 def test_quantiles_are_those_of_published_tables(degrees, level, quantile):

@@ -36,6 +36,7 @@ class Said:
     right: str
     answer: str
     voter: str = ""
+    time: int = 0
 
 
 def begun(samples, votes=(), seed=1, by_whom=""):

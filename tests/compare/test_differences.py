@@ -1,0 +1,81 @@
+"""Differences of scores on the same prompts."""
+
+import math
+from statistics import fmean, stdev
+
+import pytest
+
+from beluga_nb.compare.scores import Scored, Scores
+from beluga_nb.errors import UnknownNameError
+
+
+def scored(model, animal, value, number=0):
+    return Scored(labels={"model": model, "animal": animal}, number=number, sha256="0" * 64, value=value)
+
+
+def scores(*rows):
+    return Scores("sharpness", "1", rows)
+
+
+ANIMALS = ("fox", "cat", "owl", "dog", "emu")
+HIGHER = (1.0, 2.0, 2.0, 4.0, 1.0)
+PAIRED = scores(
+    *(
+        scored("a", animal, 100 * place + more)
+        for place, (animal, more) in enumerate(zip(ANIMALS, HIGHER, strict=True))
+    ),
+    *(scored("b", animal, 100 * place) for place, animal in enumerate(ANIMALS)),
+)
+
+
+def test_a_difference_is_that_of_pairs_with_the_interval_of_student():
+    """The prompts differ by hundreds, which is no part of the difference. t is 2.776 with 4 degrees."""
+    [found] = PAIRED.differences(by="model")
+    half = 2.776445 * stdev(HIGHER) / math.sqrt(5)
+    assert (found.one, found.other, found.prompts, found.samples) == ("a", "b", 5, 5)
+    assert (found.mean, found.low, found.high) == pytest.approx((2, 2 - half, 2 + half), abs=1e-5)
+
+
+def test_many_samples_of_a_prompt_are_no_more_prompts():
+    many = scores(
+        *(
+            Scored(labels=row.labels, number=number, sha256="", value=row.value)
+            for row in PAIRED.rows
+            for number in range(9)
+        )
+    )
+    [found], [once] = many.differences(by="model"), PAIRED.differences(by="model")
+    assert (found.mean, found.half) == pytest.approx((once.mean, once.half))
+    assert (found.prompts, found.samples) == (5, 45)
+
+
+def test_of_few_prompts_the_samples_count_and_of_few_samples_nothing():
+    few = [scored("a", "fox", value, number) for number, value in enumerate(HIGHER)]
+    few += [scored("b", "fox", 0, number) for number in range(5)]
+    [found] = scores(*few).differences(by="model")
+    assert (found.prompts, found.samples, found.mean) == (1, 5, fmean(HIGHER))
+    assert math.isfinite(found.half)
+    [two] = scores(*few[:2], *few[5:7]).differences(by="model")
+    assert math.isinf(two.half)
+    assert "none" in scores(*few[:2], *few[5:7]).differences(by="model")._repr_mimebundle_()["text/plain"]
+
+
+def test_what_failed_or_has_no_partner_is_left_out():
+    found = scores(*PAIRED.rows, scored("a", "elk", 7), scored("c", "fox", None)).differences(by="model")
+    assert [(each.one, each.other, each.samples) for each in found] == [("a", "b", 5)]
+    apart = scores(scored("a", "fox", 1), scored("b", "cat", 1)).differences(by="model")
+    assert apart[0].samples == 0
+    assert math.isnan(apart[0].mean)
+
+
+def test_an_axis_that_is_none_is_named():
+    with pytest.raises(UnknownNameError, match="style"):
+        PAIRED.differences(by="style")
+
+
+def test_differences_are_shown_in_a_table():
+    shown = PAIRED.differences(by="model")._repr_mimebundle_()["text/plain"]
+    assert shown.splitlines()[:2] == [
+        "difference  mean sharpness  95 %             prompts  samples",
+        "a − b       2               0.4793 to 3.521  5        5",
+    ]
