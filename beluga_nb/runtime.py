@@ -139,8 +139,13 @@ def blocking(
         if watch is None:
             with interrupts_stop():
                 return start_it.pop()().result()
-        with watch(self, tally) as (tally, beat), interrupts_stop():
-            return start_it.pop()(tally=tally).result(beat)
+        try:
+            with watch(self, tally) as (tally, beat), interrupts_stop():
+                return start_it.pop()(tally=tally).result(beat)
+        except KeyboardInterrupt as interrupt:
+            # The traceback of a script need not show how this waits.
+            interrupt.__traceback__ = None
+            raise
 
     return _named(name, wait, start, "Return")
 
