@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from beluga_nb.compare.dynamic import expand
     from beluga_nb.compare.grid import Grid
+    from beluga_nb.compare.vote_plan import plan_votes
     from beluga_nb.config.settings import Settings
     from beluga_nb.errors import (
         APIConnectionError,
@@ -95,6 +96,7 @@ __all__ = [
     "grid",
     "load_ipython_extension",
     "panel",
+    "plan_votes",
     "submit",
     "unload_ipython_extension",
     "use",
@@ -117,6 +119,7 @@ _MODULES = {
     "grid": "session.session",
     "open": "session.session",
     "panel": "widgets.panel",
+    "plan_votes": "compare.vote_plan",
     "submit": "session.session",
     "use": "session.session",
 }

@@ -35,6 +35,11 @@ def shown_on(surface: Surface) -> Iterator[None]:
         _SURFACE.reset(token)
 
 
+def surface() -> Surface:
+    """Return the surface whose words are used now."""
+    return _SURFACE.get()
+
+
 def tell(words: str) -> None:
     """Print something for the user at the notebook or terminal."""
     words = redact(on(words, _SURFACE.get()))
@@ -71,12 +76,17 @@ def ask_hidden(question: str) -> str | None:
         return None
 
 
+def cannot_ask(what: str, nothing: str) -> NotConfirmedError:
+    """Return the error for what needs a yes where the user cannot be asked."""
+    return NotConfirmedError(
+        f"{what}, and this environment cannot ask for confirmation.",
+        Hint("Confirm with ", Remedy("yes"), f". {nothing}"),
+    )
+
+
 def check_yes(answer: bool | None, *, unasked: str, declined: str, nothing: str) -> None:
     """Raise `NotConfirmedError` unless the answer is yes; None means that the user could not be asked."""
     if answer is None:
-        raise NotConfirmedError(
-            f"{unasked}, and this environment cannot ask for confirmation.",
-            Hint("Confirm with ", Remedy("yes"), f". {nothing}"),
-        )
+        raise cannot_ask(unasked, nothing)
     if not answer:
         raise NotConfirmedError(declined, nothing)

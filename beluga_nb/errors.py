@@ -27,18 +27,32 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal
 
-from beluga_nb.hints import Hint, Remedy, Surface, mapped, on
+from beluga_nb.hints import Code, Hint, Remedy, Surface, mapped, on
 from beluga_nb.redaction import redact, redact_bytes
 from beluga_nb.text import nearest, plural, printable, sanitize
 
 SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
+
+Outcome = Literal["not_sent", "refused", "unknown"]
+"""What came of a request: it did not leave, a status proves that it was not executed, or neither is known."""
+
+BILLING: Mapping[Outcome | None, str] = {
+    "not_sent": "not billed",
+    "refused": "not billed",
+    "unknown": "may have been billed",
+}
+"""What each outcome means for the bill, in the words of the badge."""
+
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_BADGES = {"not billed": "\x1b[7m", "may have been billed": "\x1b[30;43m"}
 
 
 def _is_asked_by_tb(frame: FrameType | None) -> bool:
@@ -50,16 +64,33 @@ def _is_asked_by_tb(frame: FrameType | None) -> bool:
     return False
 
 
+def _is_coloured() -> bool:
+    """Whether the error is shown by a kernel, whose front ends all render colours."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return hasattr(shell, "kernel") and str(getattr(shell, "colors", "")).lower() != "nocolor"
+
+
 class BelugaError(Exception):
     """Any error of this package: `message` is what happened, `hint` what to do; neither holds a key.
 
     `hint` is for Python callers. `str(error)`, `lines()` and a notebook's traceback are in the words of the
     `surface` that the error has passed (`console.shown_on`): Python, unless a magic, the panel or a terminal
     command was used. `may_be_billed`: pictures may have been charged that did not arrive.
-    `status` is that of the answer, where there was one.
+    `status` is that of the answer, where there was one. `outcome` is what came of the request, where the
+    error is about one, and `is_of_a_run` means that the run sent other requests before.
+
+    A notebook shows the Jupyter error output itself as a card: the first line is bold and ends in a badge
+    (`billing`), and what is to be typed stands out in the second. The colours are those of a terminal (ANSI),
+    which JupyterLab, Notebook, Colab, VS Code, GitHub and nbconvert render in this output. An HTML output
+    beside it would show the same text twice in each of them, since none hides an error output. So there
+    is one output, the cell has failed for every tool, and `ename` and `evalue` hold no colour. Tools that
+    write text remove colours; a terminal, and a shell without colours, gets the two lines alone.
     """
 
     may_be_billed: bool = False
+    outcome: Outcome | None = None
+    is_of_a_run: bool = False
     status: int | None = None
     traced: bool = False  # Whether a notebook shows the whole trace.
     surface: Surface = Surface.PYTHON
@@ -87,16 +118,29 @@ class BelugaError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this before it builds a traceback, for %tb too.
-        whole = self.traced or _is_asked_by_tb(inspect.currentframe())
-        return redact("".join(traceback.format_exception(self))).splitlines() if whole else self.lines()
+        if self.traced or _is_asked_by_tb(inspect.currentframe()):
+            return redact("".join(traceback.format_exception(self))).splitlines()
+        return self._coloured() if _is_coloured() else self.lines()
 
     def lines(self) -> list[str]:
         """Return the lines that are shown: what happened, and what to do."""
         return [redact(line) for line in self._lines()]
 
+    @property
+    def billing(self) -> str:
+        """Whether the request was billed, in words; empty where the error does not tell."""
+        return "" if self.is_of_a_run else BILLING.get(self.outcome, "")
+
     def _lines(self) -> list[str]:
         hint = on(self.hint, self.surface)
         return [f"{type(self).__name__}: {self.message}", *([hint] if hint else [])]
+
+    def _coloured(self) -> list[str]:
+        title, *details = self.lines()[0].split("\n")
+        badge = f" {_BADGES[self.billing]} {self.billing} {_PLAIN}" if self.billing else ""
+        hint = on(self.hint, self.surface, code=lambda text: f"{_BOLD}{redact(text)}{_PLAIN}", words=redact)
+        first = "\n".join([f"{_BOLD}{title}{_PLAIN}{badge}", *details])
+        return [first, *([hint] if hint else [])]
 
 
 def _clean(text: str) -> str:
@@ -113,6 +157,8 @@ class RequestError(BelugaError, ValueError):
 
     `param` and `code` are the words of the API's error object (API reference: Errors).
     """
+
+    outcome = "not_sent"
 
     def __init__(
         self, message: str, hint: str = "", *, param: str | None = None, code: str | None = None
@@ -139,7 +185,7 @@ class UnknownNameError(RequestError):
         self.name = name
         self.choices = tuple(choices)
         self.nearest = nearest(name, self.choices)
-        question = f"Did you mean '{self.nearest}'? " if self.nearest else ""
+        question = Hint("Did you mean ", Code(f"'{self.nearest}'"), "? ") if self.nearest else ""
         advice = hint or f"Available: {', '.join(self.choices)}."
         suffix = f" for {of}" if of else ""
         message = f"No {kind} '{sanitize(name, 80)}'{suffix}."
@@ -170,12 +216,16 @@ class ImpossibleCombinationError(RequestError):
 class SettingsError(BelugaError, ValueError):
     """A setting, the key or `beluga.toml` is unusable; nothing was sent."""
 
+    outcome = "not_sent"
+
 
 class NotRecordedError(BelugaError):
     """Mode "replay" found no recording, and may not ask an engine.
 
     `missing` has a line for each request without one, with the nearest recording and what differs.
     """
+
+    outcome = "not_sent"
 
     def __init__(self, *missing: str) -> None:
         self.missing = missing
@@ -192,6 +242,8 @@ class NotRecordedError(BelugaError):
 
 class NotSentError(BelugaError):
     """What belongs to a run that an earlier answer has stopped; nothing was sent for it."""
+
+    outcome = "not_sent"
 
     def __init__(self, cause: BelugaError) -> None:
         super().__init__(f"Not sent, since the run was stopped: {cause.message}", cause.hint)
@@ -214,10 +266,6 @@ class Address:
     engine: str
     created: int = 0
     revised_prompt: str | None = None
-
-
-Outcome = Literal["not_sent", "refused", "unknown"]
-"""What came of a request: it did not leave, a status proves that it was not executed, or neither is known."""
 
 
 class EngineError(BelugaError):

@@ -57,6 +57,7 @@ ACTIONS: Mapping[str, Words] = {
     "older": Words('older="{}"', "--older {}", terminal="--older {}"),
     "prompt": Words('prompt="{}"', "--prompt {}", terminal="--prompt {}"),
     "everything": Words("everything=True", "--all", terminal="--all"),
+    "page": Words("page={}", "--page {}", terminal="--page {}"),
     "to": Words('to="{}"', "-o {}", terminal="-o {}"),
     "into": Words('into="{}"', "--into {}", terminal="--into {}"),
     # Commands, and the methods that do the same.
@@ -93,8 +94,16 @@ class Remedy(NamedTuple):
         return ACTIONS[self.action].on(surface).format(self.value)
 
 
+class Code(str):
+    """A part of a hint that is to be typed as it stands, on every surface: a name, a line of code."""
+
+    def on(self, _: Surface) -> str:
+        """Return the text, which is the same on all surfaces."""
+        return str(self)
+
+
 class Hint(str):
-    """A text with remedies in it. As a `str` it is what a Python caller reads.
+    """A text with remedies and code in it. As a `str` it is what a Python caller reads.
 
     >>> hint = Hint("Use ", Remedy("mode", "auto"), " to have it made.")
     >>> hint
@@ -103,11 +112,11 @@ class Hint(str):
     'Use --mode auto to have it made.'
     """
 
-    parts: tuple[str | Remedy, ...]
+    parts: tuple[str | Remedy | Code, ...]
 
-    def __new__(cls, *parts: str | Remedy) -> Self:
-        """Return the hint that some texts, remedies and other hints make together."""
-        flat: list[str | Remedy] = []
+    def __new__(cls, *parts: str | Remedy | Code) -> Self:
+        """Return the hint that some texts, remedies, code and other hints make together."""
+        flat: list[str | Remedy | Code] = []
         for part in parts:
             # Flat, so that an inner hint too is worded for the surface of the outer one.
             flat += part.parts if isinstance(part, Hint) else [part]
@@ -116,25 +125,32 @@ class Hint(str):
         made.parts = tuple(flat)
         return made
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str | Remedy, ...]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[str | Remedy | Code, ...]]:
         # str would pickle the text alone.
         return type(self), self.parts
 
 
-def on(text: str, surface: Surface) -> str:
-    """Return a text in the words of a surface; one that is no hint is the same on all of them."""
-    if not isinstance(text, Hint):
-        return text
-    return "".join(part.on(surface) if isinstance(part, Remedy) else part for part in text.parts)
+def on(
+    text: str, surface: Surface, *, code: Callable[[str], str] = str, words: Callable[[str], str] = str
+) -> str:
+    """Return a text in the words of a surface; one that is no hint is the same on all of them.
+
+    `code` marks up what is to be typed, and `words` the rest.
+    """
+    parts = text.parts if isinstance(text, Hint) else [text]
+    return "".join(
+        code(part.on(surface)) if isinstance(part, Remedy | Code) else words(part) for part in parts
+    )
 
 
 def mapped(text: str, change: Callable[[str], str]) -> str:
     """Return a text with a change made to it; of a hint, to its texts and to the values of its remedies."""
     if not isinstance(text, Hint):
         return change(text)
-    return Hint(
-        *(
-            part._replace(value=change(part.value)) if isinstance(part, Remedy) else change(part)
-            for part in text.parts
-        )
-    )
+    return Hint(*(_changed(part, change) for part in text.parts))
+
+
+def _changed(part: str | Remedy | Code, change: Callable[[str], str]) -> str | Remedy | Code:
+    if isinstance(part, Remedy):
+        return part._replace(value=change(part.value))
+    return Code(change(part)) if isinstance(part, Code) else change(part)

@@ -235,7 +235,7 @@ def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def encode(image: Image, kind: str, **options: int) -> bytes:
+def encode(image: Image, kind: str, **options: object) -> bytes:
     """Return an image encoded in a format by Pillow's name, such as "JPEG", with options of the encoder."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)

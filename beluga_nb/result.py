@@ -28,7 +28,7 @@ from beluga_nb.errors import (
     RequestError,
     StoreError,
 )
-from beluga_nb.hints import Hint
+from beluga_nb.hints import Code, Hint
 from beluga_nb.images import (
     MEDIA_TYPE_OF_SUFFIX,
     SUFFIXES,
@@ -253,7 +253,7 @@ class MissingPicture(Picture):
         """The error of everything that needs the bytes."""
         return StoreError(
             f"The picture {self.digest[:12]}… is not here, only its Git LFS pointer.",
-            "Fetch it: git lfs pull",
+            Hint("Fetch it: ", Code("git lfs pull")),
         )
 
 

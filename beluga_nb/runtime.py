@@ -31,6 +31,7 @@ from types import FrameType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from beluga_nb.errors import RequestError, SettingsError
+from beluga_nb.hints import Code, Hint
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.process.workers import Holding, Workers
 from beluga_nb.text import sanitize
@@ -579,7 +580,8 @@ def _nested_loop() -> asyncio.AbstractEventLoop:
             import nest_asyncio2 as nest
     except ImportError:
         raise SettingsError(
-            'bridge = "nested" needs nest_asyncio, which is not installed.', "pip install 'beluga_nb[nested]'"
+            'bridge = "nested" needs nest_asyncio, which is not installed.',
+            Hint(Code("pip install 'beluga_nb[nested]'")),
         ) from None
     loop = _PrivateLoop()
     loop.set_default_executor(Workers(WORKERS, Holding(), name="beluga-nested"))

@@ -2,7 +2,7 @@
 
 FIRST = """
 R01 R02 R03 R05 R07 R08 R09 R10 R11 R12 R13 R14 R16 R17 R18 R19 R20 R21 R30 R31 R32 R33 R34 R35
-R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 S01 S02 S03 S04 S05 S06 S07 S08 S09 S10 S11 S12 S13
+R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 R60 S01 S02 S03 S04 S05 S06 S07 S08 S09 S10 S11 S12 S13
 S14 S15 S20 S21 S22 S23 S24 S25 S26 S27 S28 S29 S30 S31 S32 S33 S36 S37 S38 S40 S41 S42 S43 S44
 S45 S47 S50 S51 S52 S60 S61 S62 S63 S64
 """
@@ -121,6 +121,11 @@ SHOWN = {
         "r51_through_the_child_a_picture_is_the_engines_own_to_the_byte",
     ),
     "R52": ("r52_html_keeps_every_picture_and_its_text_alternative",),
+    "R60": (
+        "where_votes_are_alike_intervals_hold_the_truth_and_equals_are_seldom_told_apart",
+        "votes_on_the_same_pictures_are_no_more_prompts",
+        "fewer_than_five_voters_speak_for_themselves",
+    ),
     "S01": (
         "s01_a_key_of_a_vault_is_found_after_the_environments",
         "a_key_given_in_code_outranks_the_environment",

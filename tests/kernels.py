@@ -3,6 +3,7 @@
 import contextlib
 import os
 import queue
+import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -10,6 +11,14 @@ from dataclasses import dataclass, field
 from jupyter_client.manager import KernelManager
 
 PATIENCE = 60
+
+BADGE = re.compile(r" \x1b\[(?:7|30;43)m ([a-z ]+) \x1b\[0m")
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+
+def plain(coloured):
+    """A line of an error without its colours and its badge."""
+    return COLOUR.sub("", BADGE.sub("", coloured))
 
 
 def clean_environment(**more):
@@ -30,11 +39,17 @@ class Shown:
     stderr: str = ""
     bundles: list = field(default_factory=list)
     error: list = field(default_factory=list)
+    coloured: list = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def texts(self):
         return [bundle["text/plain"] for bundle in self.bundles]
+
+    @property
+    def badges(self):
+        """What the badges of an error tell of the bill."""
+        return [words for line in self.coloured for words in BADGE.findall(line)]
 
     def fails_with(self, first, second):
         """Check that the cell has failed in two lines: how the first starts, what the second says."""
@@ -142,5 +157,6 @@ class Kernel:
         elif kind in {"execute_result", "display_data"}:
             shown.bundles.append(content["data"])
         elif kind == "error":
-            shown.status, shown.error = "error", content["traceback"]
+            shown.status, shown.coloured = "error", content["traceback"]
+            shown.error = [plain(line) for line in shown.coloured]
         return kind == "status" and content["execution_state"] == "idle"

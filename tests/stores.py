@@ -9,7 +9,7 @@ from drawings import ask, drawing, drawn
 
 from beluga_nb.request import Request
 from beluga_nb.result import Preview, Result
-from beluga_nb.show.markup import bundle
+from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import montage
 from beluga_nb.store import sheets
 

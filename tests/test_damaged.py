@@ -27,9 +27,10 @@ from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe, Result
 from beluga_nb.session.session import Session
+from beluga_nb.show.figures import bundle
 from beluga_nb.show.history import history_html, history_text
-from beluga_nb.show.markup import bundle
-from beluga_nb.show.recipe import cell_of, opened
+from beluga_nb.show.lightbox import cell_of
+from beluga_nb.show.recipe import opened
 from beluga_nb.store import marks, pending, scores
 from beluga_nb.store.claims import Claim, ClaimWatch
 from beluga_nb.store.forget import choose, forget

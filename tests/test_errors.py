@@ -1,8 +1,14 @@
 """What errors say: what happened, what to do, and nothing that a server smuggles in."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
+from kernels import BADGE, COLOUR, plain
+from leaks import KEY
 
 from beluga_nb.errors import (
+    BILLING,
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
@@ -24,6 +30,10 @@ from beluga_nb.errors import (
     UnknownNameError,
     nearest,
 )
+from beluga_nb.hints import Code, Hint, Remedy, Surface
+from beluga_nb.redaction import Secret
+from beluga_nb.request import Request
+from beluga_nb.result import IncompleteError, Result
 from beluga_nb.text import sanitize
 
 
@@ -154,3 +164,90 @@ def test_outside_text_loses_what_a_terminal_or_a_reader_would_obey(text, expecte
 def test_outside_text_is_cut_at_500_characters():
     assert sanitize("x" * 501) == "x" * 499 + "…"
     assert sanitize("x" * 500) == "x" * 500
+
+
+# --- the card: the error output of a notebook, in colours
+
+
+def every_error(kind=BelugaError):
+    yield kind
+    for each in kind.__subclasses__():
+        yield from every_error(each)
+
+
+KINDS = sorted({*every_error()}, key=lambda each: each.__name__)
+EVIL = "<script>alert(1)</script> \x1b[7m may have been billed \x1b[0m \u202e"
+HINT = Hint("Use ", Remedy("mode", "auto"), f", or {EVIL}: ", Code("git lfs pull"), ".")
+
+
+def made(kind):
+    """An error of a kind, whose words come from outside."""
+    if kind is UnknownNameError:
+        return kind("model", EVIL, ["flux-2.0"], hint=HINT)
+    if kind is ImpossibleCombinationError:
+        return kind(1, 2, [EVIL])
+    if kind is IncompleteError:
+        request = Request(prompt="a fox", model="flux-2.0")
+        return kind(Result(request, ()), [OutcomeUnknownError(EVIL, HINT)])
+    if kind is NotSentError:
+        return kind(RequestError(EVIL, HINT))
+    return kind(EVIL) if kind is NotRecordedError else kind(EVIL, HINT)
+
+
+@pytest.fixture
+def in_a_kernel(monkeypatch):
+    """A shell of a kernel, whose colours can be turned off."""
+    shell = SimpleNamespace(kernel=True, colors="neutral")
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    return shell
+
+
+@pytest.mark.parametrize("surface", Surface)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_card_of_an_error_is_its_lines_and_a_badge(kind, surface, in_a_kernel):
+    error = made(kind)
+    error.surface = surface
+    card = error._render_traceback_()
+    assert [plain(line) for line in card] == error.lines()
+    assert len(card) == len(error.lines()) <= 2
+    assert BADGE.findall("".join(card)) == ([error.billing] if error.billing else [])
+    # Words from outside bring no colour, and each colour ends on its own line.
+    assert not set("\x07\x9b\u202e") & set("".join(card))
+    assert set(COLOUR.findall("".join(card))) <= {"\x1b[1m", "\x1b[0m", "\x1b[7m", "\x1b[30;43m"}
+    assert all(COLOUR.findall(line)[-1:] in ([], ["\x1b[0m"]) for line in card)
+    assert "\x1b" not in str(error) + "".join(error.lines())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shell_without_colours_and_a_terminal_get_the_lines_alone(kind, in_a_kernel):
+    error = made(kind)
+    for colours in ("NoColor", "nocolor"):
+        in_a_kernel.colors = colours
+        assert error._render_traceback_() == error.lines()
+    del in_a_kernel.kernel
+    in_a_kernel.colors = "neutral"
+    assert error._render_traceback_() == error.lines()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_badge_follows_the_outcome(kind):
+    error = made(kind)
+    assert error.billing == BILLING.get(error.outcome, "")
+    assert error.may_be_billed == (error.billing == "may have been billed")
+    error.is_of_a_run = True
+    assert error.billing == ""
+
+
+def test_what_is_to_be_typed_stands_out(in_a_kernel):
+    error = StoreError(
+        "It is a pointer.", Hint("Fetch it: ", Code("git lfs pull"), ", or use ", Remedy("yes"))
+    )
+    error.surface = Surface.MAGIC
+    assert error._render_traceback_()[1] == "Fetch it: \x1b[1mgit lfs pull\x1b[0m, or use \x1b[1m--yes\x1b[0m"
+
+
+def test_a_card_never_holds_a_key(in_a_kernel):
+    secret = Secret(KEY, "code")
+    error = RequestError(f"No {KEY}.", Hint(f"Not {KEY}: ", Code(f"export KEY={KEY}"), Remedy("mode", KEY)))
+    assert KEY not in "".join(error._render_traceback_())
+    assert secret

@@ -182,7 +182,7 @@ def test_what_hints_of_python_name_exists(action):
         assert callable(sizes)
     else:
         name = found.partition("=")[0]
-        verbs = (Session.submit, Library.forget, Library.pack, Library.unpack, Session.grid)
+        verbs = (Session.submit, Library.history, Library.forget, Library.pack, Library.unpack, Session.grid)
         known = {each for verb in verbs for each in inspect.signature(verb).parameters}
         assert name in known | {"animal"}, found
 

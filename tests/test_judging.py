@@ -451,6 +451,14 @@ def test_in_mode_replay_nobody_votes_and_the_ranking_is_the_same_to_the_byte(ses
     assert foxes(reading).ranking()._repr_mimebundle_() == shown
 
 
+def test_votes_are_data_with_their_voter_and_time(session):
+    typed(booth(session, seed=8), "12tb")
+    found = foxes(session).votes()
+    assert sorted(row.answer for row in found) == ["both bad", "left", "right", "tie"]
+    assert {row.prompt for row in found} <= {(("prompt", "a fox"),), (("prompt", "a cat"),)}
+    assert all(row.time > 1_500_000_000 for row in found)
+
+
 def test_where_nothing_is_kept_nobody_votes(session, open_session):
     results = [session.generate("a fox", model=model) for model in MODELS]
     with pytest.raises(RequestError, match='Mode "off" keeps nothing'):

@@ -58,6 +58,14 @@ def test_the_python_runs_as_it_stands(tmp_path):
     ]
 
 
+def test_the_plan_of_votes_is_shown_as_it_stands(tmp_path):
+    [code] = [block for block in blocks("python") if "plan_votes" in block]
+    [shown] = [block for block in blocks("text") if block.startswith("voters ")]
+    with Kernel(tmp_path) as kernel:
+        [text] = kernel.run(code).texts
+    assert text.startswith(shown)
+
+
 def test_what_judges_runs_as_it_stands(tmp_path):
     [code] = [block for block in blocks("python") if ".vote(" in block]
     with Kernel(tmp_path) as kernel:
@@ -141,6 +149,7 @@ RUN_BY = {
     "%pip": "the_cell_for_colab_installs_and_runs_and_finds_the_key",
     "import beluga_nb\n\nfoxes": "the_python_runs_as_it_stands",
     "import beluga_nb\n\nmodels": "what_judges_runs_as_it_stands",
+    "import beluga_nb\n\nbeluga_nb.plan_votes": "the_plan_of_votes_is_shown_as_it_stands",
     "import asyncio\n\nfrom PIL": "the_documented_engine_answers_in_a_notebook",
     "%%beluga\nan evening sky": "the_documented_engine_answers_in_a_notebook",
     "import asyncio\nimport threading": "the_documented_pipeline_draws_and_replays_without_torch",
@@ -151,6 +160,7 @@ RUN_BY = {
     "max_images": "the_settings_are_read_as_they_stand",
     "python -m beluga_nb serve": "the_server_starts_as_it_stands",
     "BELUGA_UPSTREAM_KEY": "the_server_starts_as_it_stands",
+    "voters ": "the_plan_of_votes_is_shown_as_it_stands",
     ">>> whale": "the_saved_file_gives_back_what_is_shown",
 }
 """The test that runs each block of code, by how the block begins.

@@ -1,5 +1,6 @@
 """What is released: it builds, is described, installs where nothing else is, and its floors are real."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from installed import Environment
+from labextension import BUILT
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -49,10 +51,23 @@ def test_the_wheel_holds_every_template(built):
     assert set(templates) <= set(names)
 
 
+def test_the_wheel_holds_the_extension_of_jupyterlab_where_it_looks_for_it(built):
+    [wheel] = built.glob("*.whl")
+    folder = f"beluga_nb-{PROJECT['version']}.data/data/share/jupyter/labextensions/beluga-nb"
+    with zipfile.ZipFile(wheel) as archive:
+        names = {each.removeprefix(f"{folder}/") for each in archive.namelist() if each.startswith(folder)}
+        package = json.loads(archive.read(f"{folder}/package.json"))
+        assert json.loads(archive.read(f"{folder}/install.json"))["packageName"] == PROJECT["name"]
+    files = [path.relative_to(BUILT).as_posix() for path in BUILT.rglob("*.js")]
+    assert names == {"install.json", "package.json", *files}
+    assert package["jupyterlab"]["_build"]["load"] in files
+
+
 def test_the_version_is_the_same_everywhere():
     version = PROJECT["version"]
     assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+    assert json.loads((BUILT / "package.json").read_text("utf-8"))["version"] == version
 
 
 def test_the_system_that_is_claimed_is_the_one_that_everything_was_run_on():

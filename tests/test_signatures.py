@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 
 import pytest
 
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.session.session import Session
 from beluga_nb.signatures import named_options
 
@@ -41,6 +42,19 @@ def test_a_name_that_is_no_option_is_refused_as_by_python(verb, tmp_path):
     session = Session(environ={}, folder=tmp_path)
     with pytest.raises(TypeError, match=r"^There is no argument 'sise'\. Did you mean 'size'\?$"):
         begun(getattr(session, verb)("a fox", sise="16:9"))
+
+
+def test_a_session_refuses_a_setting_that_does_not_exist():
+    with pytest.raises(UnknownNameError, match="No setting 'modle'") as refused:
+        Session(environ={}, modle="flux-2.0")
+    assert refused.value.nearest == "model"
+
+
+def test_an_axis_that_is_a_misspelt_parameter_asks_for_the_parameter(tmp_path):
+    session = Session(environ={}, folder=tmp_path)
+    with pytest.raises(RequestError) as refused:
+        session.grid("a fox", modle=["flux-2.0", "gpt-image-2"])
+    assert refused.value.hint.startswith("Did you mean 'model'? ")
 
 
 @pytest.mark.parametrize("verb", ["submit", "generate", "agenerate", "plan"])

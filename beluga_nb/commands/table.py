@@ -401,6 +401,7 @@ COMMANDS: dict[str, Command] = {
             Option(("--since",), "since", "DATE", "on or after this day, such as 2026-11-22 (UTC)"),
             Option(("--until",), "until", "DATE", "on or before this day"),
             Option(("--limit",), "limit", "N", "at most N; default 50", type=WholeNumber(1)),
+            Option(("--page",), "page", "N", "the next N with 2, and so on", type=WholeNumber(1)),
             _OUTPUT._replace(help="the variable that gets the run's result"),
         ),
         _RUNS._replace(on=NOTEBOOK),

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.hints import Hint, Remedy
+from beluga_nb.hints import Code, Hint, Remedy
 from beluga_nb.placeholders import filled, names, used
-from beluga_nb.text import sanitize, shown
+from beluga_nb.text import nearest, sanitize, shown
 
 AXIS_PARAMETERS = ("model", "size", "quality", "take")
 """The parameters of a request that may be an axis."""
@@ -260,9 +260,13 @@ class Study:
                             "Write it as it stands there, capitals included.",
                         )
             elif not axis.names & (known | {*AXIS_PARAMETERS, PROMPT}):
+                meant = nearest(axis.name, [*known, *AXIS_PARAMETERS])
                 raise RequestError(
                     f"There is an axis {axis.name}, and no {{{{{axis.name}}}}} in the prompt.",
-                    f"Write {{{{{axis.name}}}}} where its values belong, or remove the axis.",
+                    Hint(
+                        *(["Did you mean ", Code(f"'{meant}'"), "? "] if meant else []),
+                        f"Write {{{{{axis.name}}}}} where its values belong, or remove the axis.",
+                    ),
                 )
         given = {name for axis in self.axes if not axis.replaces for name in axis.names} | self.values.keys()
         for name in (name for prompt in self.prompts for name in names(prompt)):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from beluga_nb.compare.axes import LARGEST
 from beluga_nb.errors import BelugaError, RequestError
-from beluga_nb.hints import Hint, Remedy
+from beluga_nb.hints import Code, Hint, Remedy
 from beluga_nb.text import in_order, sanitize
 
 _SPECIAL = re.compile(r"[#$%_]{2}|[#$]")
@@ -58,7 +58,7 @@ def _generated(template: str, sample: int | None, seed: int | None) -> list[str]
     except ImportError:
         raise BelugaError(
             "This syntax needs dynamicprompts, which is not installed.",
-            "pip install 'beluga_nb[dynamicprompts]'",
+            Hint(Code("pip install 'beluga_nb[dynamicprompts]'")),
         ) from None
     try:
         with warnings.catch_warnings():

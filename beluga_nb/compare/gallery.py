@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +12,7 @@ from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
-from beluga_nb.compare.workspace import Runner
+from beluga_nb.compare.workspace import Runner, Workspace
 from beluga_nb.errors import RequestError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
@@ -20,7 +20,9 @@ from beluga_nb.store.votes import votes
 from beluga_nb.text import plural
 
 if TYPE_CHECKING:
+    from beluga_nb.compare.agreement import Votes
     from beluga_nb.compare.rank import Ranking
+    from beluga_nb.compare.vote import Duel
     from beluga_nb.show.booth import Booth
 
 # What measures and ranks is imported where it is used: it brings numpy, and a first picture needs none.
@@ -114,12 +116,29 @@ class Evaluable(ABC):
     def ranking(self, *, by: str = "model") -> Ranking:
         """Return the ranking that all votes on these pictures give."""
         from beluga_nb.compare.rank import ranking
+        from beluga_nb.show.stored import examples
+
+        workspace = self._runner.workspace()
+        counted, notes = self._counted(by, workspace)
+        return replace(
+            ranking(counted, by=by, names=notes.labels),
+            caveat=notes.caveat,
+            pictures=examples(notes.labels, workspace),
+        )
+
+    def votes(self, *, by: str = "model") -> Votes:
+        """Return all votes on these pictures, the oldest first, and how far their voters agree."""
+        from beluga_nb.compare.agreement import Votes
+
+        counted, notes = self._counted(by, self._runner.workspace())
+        return Votes(by=by, rows=tuple(counted), caveat=notes.caveat)
+
+    def _counted(self, by: str, workspace: Workspace) -> tuple[Iterator[Duel], SampleNotes]:
         from beluga_nb.compare.vote import duels, pairs
 
         notes = SampleNotes(by)
         among = pairs(notes.reading(self.samples), by=by)
-        counted = duels(votes(self._runner.workspace().store), among)
-        return replace(ranking(counted, by=by, names=notes.labels), caveat=notes.caveat)
+        return duels(votes(workspace.store), among), notes
 
     def leaderboard(self, *metrics: str | Scores, by: str = "model") -> Leaderboard:
         """Return the ranking with the means of some metrics beside it: names of built-in ones, or scores."""
@@ -150,7 +169,7 @@ class Gallery(Evaluable):
         return f"<Gallery of {plural(count, 'picture')}>"
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from beluga_nb.show.markup import still
+        from beluga_nb.show.figures import still
 
         return redacted_bundle(still(self._results))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from copy import copy
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack, overload
 
 from beluga_nb.compare.axes import Study
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
-DONE, FAILED, UNKNOWN, NOT_SENT = STATES = ("done", "failed", "unknown", "not sent")
-"""The state of a cell: "unknown" may have been billed; "not sent" was not asked for yet, or not sent."""
+DONE, FAILED, UNKNOWN, NOT_STARTED = STATES = ("done", "failed", "outcome unknown", "not started")
+"""The states of a cell. If its outcome is unknown, it may have been billed."""
 
-WAITING = "in progress"
+RUNNING = "running"
 """The state of a cell while its call is under way."""
 
 _ONLY = "Its result is grid[()]."
@@ -134,9 +135,9 @@ class Grid(Evaluable):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many cells are done, have failed, are unknown (they may have been billed), were not sent.
+        """How many cells are done, have failed, may have been billed, or are not started.
 
-        While it runs, also how many are on their way.
+        While it runs, also how many are running.
         """
         return counts_of(self.states())
 
@@ -145,18 +146,19 @@ class Grid(Evaluable):
         # The store is read only where something is open: a shown grid is rendered many times.
         left = [cell for cell in self.cells if cell not in self._outcomes]
         calls = _open_calls((workspace or self._runner.workspace()).store) if left else {}
-        return {cell: self._state(cell, calls) for cell in self.cells}
+        return {cell: self.state(cell, calls) for cell in self.cells}
 
-    def _state(self, cell: Cell, calls: Mapping[Request, bool]) -> str:
+    def state(self, cell: Cell, calls: Mapping[Request, bool] = MappingProxyType({})) -> str:
+        """Return how a cell stands, by its outcome or else by the open `calls` of the store."""
         error = self.outcome(cell).error
         if cell in self._outcomes and error is None:
             return DONE
         if isinstance(error, NotSentError):
-            return NOT_SENT
+            return NOT_STARTED
         if error is not None:
             return UNKNOWN if error.may_be_billed else FAILED
         waiting = calls.get(cell.request.slice(0))
-        return NOT_SENT if waiting is None else WAITING if waiting else UNKNOWN
+        return NOT_STARTED if waiting is None else RUNNING if waiting else UNKNOWN
 
     def arrivals(self) -> Callable[[], str]:
         """Return a function that gives, as HTML, the cells that have arrived since it was called last."""
@@ -230,17 +232,26 @@ class Grid(Evaluable):
 
         return style_of(self, self._runner.workspace())
 
-    def sheet(self, path: str | Path, *, edge: int = 512, limit: int = 40_000_000) -> Path:
-        """Write the grid as one labelled picture and return where.
+    def sheet(
+        self,
+        path: str | Path,
+        *,
+        title: str = "",
+        edge: int = 512,
+        dpi: int = 300,
+        limit: int = 40_000_000,
+    ) -> Path:
+        """Write the grid as one labelled poster, and return where: a PNG, PDF or SVG by the file's name.
 
-        Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`.
+        Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`. In print
+        `dpi` of these pixels make an inch.
         """
         from beluga_nb.show.grid import write_sheet_of
 
         path = path_of(path)
         if not path.suffix:
             path = path.with_suffix(".png")
-        write_sheet_of(self, path, edge=edge, limit=limit)
+        write_sheet_of(self, path, title=title, edge=edge, dpi=dpi, limit=limit)
         return path
 
     def to_html(self, path: str | Path, *, originals: bool = False) -> Path:
@@ -349,6 +360,7 @@ def _with_others(cause: BelugaError, outcomes: Iterable[Outcome]) -> BelugaError
     if not words or cause.may_be_billed:
         return cause
     raised = copy(cause)  # The error of its own cell stays as it is.
+    raised.is_of_a_run = True
     raised.hint = Hint(cause.hint, f" Of this grid, {' and '.join(words)}.")
     return raised
 
@@ -356,8 +368,8 @@ def _with_others(cause: BelugaError, outcomes: Iterable[Outcome]) -> BelugaError
 def counts_of(states: Mapping[Cell, str]) -> dict[str, int]:
     """Return how many cells stand in each way."""
     counted = Counter(states.values())
-    waiting = {WAITING: counted[WAITING]} if counted[WAITING] else {}
-    return {state: counted[state] for state in STATES} | waiting
+    running = {RUNNING: counted[RUNNING]} if counted[RUNNING] else {}
+    return {state: counted[state] for state in STATES} | running
 
 
 def _open_calls(store: Store) -> dict[Request, bool]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 
 import beluga_nb.money as money
 from beluga_nb.budget import Caps
@@ -14,7 +15,7 @@ from beluga_nb.request import Request
 from beluga_nb.text import and_more, plural, printable, sanitize
 
 LISTED = 20
-"""Requests that are shown word for word; all of them are in the plan."""
+"""Different requests that are shown word for word; all of them are in the plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,23 +91,33 @@ class Plan:
         return list(dict.fromkeys(request.model for request in self.requests))
 
     def __str__(self) -> str:
-        return "\n".join([self._summary(), *self._sent()])
+        return "\n".join([self._summary(), *self.sent()])
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        return redacted_bundle({"text/plain": str(self)})
+        from beluga_nb.show.plan import plan_bundle
+
+        return redacted_bundle(plan_bundle(self))
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many combinations there are, and pictures of each kind, by its name."""
+        total = self.images + self.recorded + self.recoverable + self.missing
+        return {
+            **({"combinations": self.cells} if self.cells else {}),
+            "pictures": total,
+            "recorded": self.recorded,
+            **({"left by lost calls": self.recoverable} if self.recoverable else {}),
+            "to make": self.images,
+            **({"missing": self.missing} if self.missing else {}),
+        }
 
     def _summary(self) -> str:
-        total = self.images + self.recorded + self.recoverable + self.missing
-        if not total:
+        counts = dict(self.counts)
+        if not counts["pictures"]:
             return "Dry run, nothing was sent: nothing is missing."
-        words = [f"{plural(self.cells, 'combination')}"] if self.cells else []
-        words += [
-            plural(total, "picture"),
-            f"{self.recorded} recorded",
-            *([f"{self.recoverable} left by lost calls"] if self.recoverable else []),
-            f"{self.images} to make",
-            *([f"{self.missing} missing"] if self.missing else []),
-        ]
+        nouns = [name for name in ("combinations", "pictures") if name in counts]
+        words = [plural(counts.pop(name), name.removesuffix("s")) for name in nouns]
+        words += [f"{count} {name}" for name, count in counts.items()]
         return f"Dry run, nothing was sent: {', '.join(words)}; {self.price}."
 
     @property
@@ -127,13 +138,29 @@ class Plan:
         unknown = ", ".join(dict.fromkeys(sanitize(request.model, 80) for request in self.unpriced))
         return f"{words}, and {count} of {unknown}, whose price is unknown"
 
-    def _sent(self) -> list[str]:
+    def sent(self) -> list[str]:
+        """Return what would be sent; of requests that differ only in their sample, the first."""
+        alike = [list(posts) for _, posts in groupby(self.posts, key=_all_but_the_sample)]
         shown = [
-            f"POST {sanitize(post.url) or 'the embedded BelugAPI'}\n{_json(post.body)}"
-            for post in self.posts[:LISTED]
+            "\n".join(
+                [
+                    f"POST {sanitize(posts[0].url) or 'the embedded BelugAPI'}",
+                    _json(posts[0].body),
+                    *(
+                        [f"{and_more(len(posts) - 1)} like it, up to sample {posts[-1].request.sample}"]
+                        if len(posts) > 1
+                        else []
+                    ),
+                ]
+            )
+            for posts in alike[:LISTED]
         ]
-        more = and_more(len(self.posts) - LISTED)
+        more = and_more(sum(map(len, alike[LISTED:])))
         return [*shown, f"{more}, all in .bodies"] if more else shown
+
+
+def _all_but_the_sample(post: Post) -> tuple[str, Mapping[str, object]]:
+    return post.url, {name: value for name, value in post.body.items() if name != "sample"}
 
 
 def _json(body: Mapping[str, object]) -> str:

@@ -1,30 +1,26 @@
-"""A ranking from votes: Bradley–Terry strengths with a weak prior, and how sure they are.
+"""A ranking from votes: a strength for each name, how sure it is, and which two names are told apart.
 
-Each name has a strength; that A is preferred to B has the odds exp(a - b) to 1 (Bradley and Terry, "Rank
-Analysis of Incomplete Block Designs", Biometrika 39, 1952). A tie counts as half a win for each. Of "both
-bad" nothing follows for who is better: it is counted beside the ranking, and in it not at all. Strengths are
-the most probable ones under a Gaussian prior of deviation 1, about 174 Elo points, so that two wins of two
-are no certainty and names that were never compared have a place; intervals are those of a Gaussian with the
-same curvature there (Laplace).
-
-Twenty lines of Newton's method stand in for choix, which gives the same numbers and brings scipy.
+A tie counts as half a win for each. Of "both bad" nothing follows for who is better: it is counted beside the
+ranking, and in it not at all. `inference` has the model, and why intervals look at prompts and voters.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beluga_nb.compare.axes import PROMPT
+from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, fit
 from beluga_nb.compare.vote import Duel
 from beluga_nb.redaction import redacted_bundle
-from beluga_nb.result import Bundle
+from beluga_nb.result import Bundle, Preview
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT
-from beluga_nb.text import plural
+from beluga_nb.text import and_more, plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,21 +28,18 @@ if TYPE_CHECKING:
 ELO = 400 / math.log(10)
 """Elo points of one unit of strength."""
 
-PRECISION = 1.0
-"""How narrow the prior is: one over its variance."""
-
-SURE = 1.959964
-"""Standard deviations to each side of a Gaussian that hold 95 % of it."""
-
 TOO_WIDE = 100.0
-"""Elo points to each side above which a place in the ranking is not worth believing: odds of 64 to 36."""
+"""Elo points to each side above which a strength is imprecise: odds of 64 to 36."""
+
+_NAMED = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """A name in a ranking: its strength in Elo points from the mean, between `low` and `high` with 95 %.
 
-    `bad` is how often it was one of two that were both bad.
+    The interval is infinite where too few prompts bear one. `bad` is how often it was one of two that were
+    both bad.
     """
 
     name: str
@@ -59,18 +52,30 @@ class Standing:
     bad: int = 0
 
     @property
-    def sure(self) -> bool:
-        """Whether there were enough votes to believe its place."""
+    def has_interval(self) -> bool:
+        """Whether it was compared on enough prompts for an interval."""
+        return math.isfinite(self.high)
+
+    @property
+    def precise(self) -> bool:
+        """Whether there were enough votes for a narrow interval."""
         return self.high - self.low <= 2 * TOO_WIDE
+
+    @property
+    def win_rate(self) -> float | None:
+        """The share of its comparisons that it won, a tie as half; None where it was not compared."""
+        games = self.wins + self.losses + self.ties
+        return (self.wins + self.ties / 2) / games if games else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
     """Names by how they fared in votes, sorted by the lower bound: who was hardly compared does not lead.
 
-    `wins[i][j]` is how often the standing `i` won against `j`, a tie as half. `alike` are neighbours that the
-    votes do not separate; `votes` are those that compare, and `bad` those that found both bad. `caveat`
-    is a remark on what was compared.
+    `wins[i][j]` is how often the standing `i` won against `j`, a tie as half. `alike` are the pairs that the
+    votes do not tell apart; `votes` are those that compare, and `bad` those that found both bad. `prompts`,
+    `samples` and `voters` count what was compared, and by whom. `caveat` is a remark on what was compared,
+    and `pictures` are examples by name.
     """
 
     by: str
@@ -78,8 +83,29 @@ class Ranking:
     wins: tuple[tuple[float, ...], ...]
     votes: int
     bad: int = 0
+    prompts: int = 0
+    samples: int = 0
+    voters: int = 0
     alike: tuple[tuple[str, str], ...] = ()
     caveat: str = ""
+    pictures: Mapping[str, Preview] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def ranks(self) -> list[tuple[int, int]]:
+        """The best and the worst rank of each name that the votes allow.
+
+        A name ranks below each that is told apart from it and stronger. How precise its strength is, is
+        another matter: 7 wins of 7 tell two names apart, and leave open by how much.
+        """
+        alike = {*self.alike, *(pair[::-1] for pair in self.alike)}
+        ranks = []
+        for one in self.standings:
+            apart = [
+                other.elo for other in self.standings if other != one and (one.name, other.name) not in alike
+            ]
+            stronger = sum(elo > one.elo for elo in apart)
+            ranks.append((1 + stronger, len(self.standings) - len(apart) + stronger))
+        return ranks
 
     @property
     def names(self) -> list[str]:
@@ -88,8 +114,8 @@ class Ranking:
 
     @property
     def too_few(self) -> bool:
-        """Whether there are too few votes to believe the order."""
-        return not all(standing.sure for standing in self.standings)
+        """Whether there are too few votes for narrow intervals."""
+        return not all(standing.precise for standing in self.standings)
 
     @property
     def note(self) -> str:
@@ -99,14 +125,49 @@ class Ranking:
     def _summary(self) -> str:
         if not self.votes:
             return "No votes yet: nothing can be said."
-        words = f"{plural(self.votes, 'vote')}."
-        if self.too_few:
+        words = [
+            f"Compared on {self._compared} by {plural(self.voters, 'voter')}: {plural(self.votes, 'vote')}."
+        ]
+        without = [each.name for each in self.standings if not each.has_interval]
+        if len(without) == len(self.standings):
+            return f"{words[0]} Fewer than {MIN_PROMPTS} {self._units} bear no intervals."
+        if without:
+            names = ", ".join(without[:_NAMED]) + and_more(len(without) - _NAMED)
+            words.append(f"No interval for {names}: on fewer than {MIN_PROMPTS} {self._units}.")
+        elif self.too_few:
             widest = max((each.high - each.low) / 2 for each in self.standings)
-            leave = "leaves" if self.votes == 1 else "leave"
-            words = f"Too few votes: {self.votes} {leave} up to ±{widest:.0f} Elo points."
-        if self.alike:
-            words += " Not told apart: " + "; ".join(f"{one} and {other}" for one, other in self.alike) + "."
-        return words
+            words.append(f"Too few for narrow intervals: up to ±{widest:.0f} Elo points.")
+        if len(self.alike) == math.comb(len(self.standings), 2) > 0:
+            words.append("No two are told apart.")
+        elif self.alike:
+            pairs = "; ".join(f"{one} and {other}" for one, other in self.alike[:_NAMED])
+            words.append(f"Not told apart: {pairs}{and_more(len(self.alike) - _NAMED)}.")
+        return " ".join([*words, *self._reach()])
+
+    @property
+    def _compared(self) -> str:
+        if self._units == "prompts":
+            return plural(self.prompts, "prompt")
+        of = "" if self.by == PROMPT else f" of {plural(self.prompts, 'prompt')}"
+        return f"{plural(self.samples, 'sample')}{of}"
+
+    @property
+    def _units(self) -> str:
+        """What had to be many, for intervals."""
+        return "prompts" if self.prompts >= MIN_PROMPTS or self.prompts == self.samples else "samples"
+
+    def _reach(self) -> Iterator[str]:
+        """Yield what intervals hold for, where it is less than all prompts and voters."""
+        few = [
+            f"this {one}" if count == 1 else f"these {count} {one}s"
+            for one, count, enough in (
+                ("prompt", self.prompts, MIN_PROMPTS),
+                ("voter", self.voters, MIN_VOTERS),
+            )
+            if count < enough and self.by != one
+        ]
+        if few:
+            yield f"This holds for {' and '.join(few)} alone."
 
     def _bad(self) -> str:
         return (
@@ -134,24 +195,33 @@ def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ran
         dict.fromkeys([*names, *sorted({each for vote in votes for each in (vote.left, vote.right)})])
     )
     compared = [vote for vote in votes if vote.answer != BOTH_BAD]
-    wins = wins_of(compared, found)
-    strengths, spread = fitted(wins)
-    half = SURE * np.sqrt(np.diag(spread))
+    prompts = {vote.prompt for vote in compared}
+    samples = {vote.sample for vote in compared}
+    # Few prompts say nothing of others: their samples are what may have been different.
+    many = len(prompts) >= MIN_PROMPTS
+    drawn = [vote.prompt if many else vote.sample for vote in compared]
+    voters = [vote.voter for vote in compared]
+    by_prompt = wins_of(compared, found, drawn)
+    by_cell = wins_of(compared, found, list(zip(drawn, voters, strict=True)))
+    measured = fit(by_prompt, wins_of(compared, found, voters), by_cell)
     # Rounded, since the last digits differ between machines, and a replay must not.
+    strengths = [round(float(strength), 10) for strength in measured.strengths]
+    half = [round(measured.margin(each), 10) for each in range(len(found))]
     order = sorted(
-        range(len(found)), key=lambda each: (-round(float(strengths[each] - half[each]), 9), found[each])
+        range(len(found)), key=lambda each: (half[each] - strengths[each], -strengths[each], found[each])
     )
+    apart, wins = measured.apart(), by_prompt.sum(axis=0)
     return Ranking(
         by=by,
         standings=tuple(_standing(found[i], strengths[i] * ELO, half[i] * ELO, votes) for i in order),
         wins=tuple(tuple(float(wins[i, j]) for j in order) for i in order),
         votes=len(compared),
         bad=len(votes) - len(compared),
+        prompts=len(prompts),
+        samples=len(samples),
+        voters=len(set(voters)),
         alike=tuple(
-            (found[i], found[j])
-            for i, j in pairwise(order)
-            if abs(strengths[i] - strengths[j])
-            <= SURE * math.sqrt(spread[i, i] + spread[j, j] - 2 * spread[i, j])
+            (found[i], found[j]) for i, j in combinations(order, 2) if frozenset({i, j}) not in apart
         ),
     )
 
@@ -173,39 +243,18 @@ def _standing(name: str, elo: float, half: float, votes: Sequence[Duel]) -> Stan
     )
 
 
-def wins_of(votes: Iterable[Duel], names: Sequence[str]) -> NDArray[np.float64]:
-    """Return how often each name won against each other one, a tie as half a win for both."""
+def wins_of(votes: Sequence[Duel], names: Sequence[str], clusters: Sequence[Hashable]) -> NDArray[np.float64]:
+    """Return how often each name won against each other one, a tie as half a win for both.
+
+    There is a matrix for each of the `clusters`, which are those of the votes.
+    """
     place = {name: number for number, name in enumerate(names)}
-    wins = np.zeros((len(names), len(names)))
-    for vote in votes:
+    # Sorted, since sums of fractions depend on their order.
+    row = {cluster: number for number, cluster in enumerate(sorted(set(clusters), key=repr))}
+    wins = np.zeros((len(row), len(names), len(names)))
+    for vote, cluster in zip(votes, clusters, strict=True):
         left, right = place[vote.left], place[vote.right]
         share = {LEFT: 1.0, RIGHT: 0.0}.get(vote.answer, 0.5)
-        wins[left, right] += share
-        wins[right, left] += 1 - share
+        wins[row[cluster], left, right] += share
+        wins[row[cluster], right, left] += 1 - share
     return wins
-
-
-def fitted(wins: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the most probable strengths, of mean 0, and the covariance of their distances from the mean."""
-    count = len(wins)
-    games, strengths = wins + wins.T, np.zeros(count)
-    for _ in range(100):
-        slope, curve = _derivatives(wins, games, strengths)
-        step = np.linalg.solve(curve, slope) if count else slope
-        longest = float(np.abs(step).max(initial=0.0))
-        strengths = strengths + step * min(1.0, 2 / longest if longest else 1.0)  # full steps may diverge
-        if longest < 1e-10:  # converged
-            break
-    _, curve = _derivatives(wins, games, strengths)
-    # All strengths may move together by as much as the prior allows: of the distances that is no part.
-    spread = np.asarray(np.linalg.inv(curve) - 1 / (PRECISION * max(count, 1)), dtype=np.float64)
-    return strengths - strengths.sum() / max(count, 1), spread
-
-
-def _derivatives(
-    wins: NDArray[np.float64], games: NDArray[np.float64], strengths: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    chance = 1 / (1 + np.exp(strengths[None, :] - strengths[:, None]))  # that the row beats the column
-    slope = (wins - games * chance).sum(axis=1) - PRECISION * strengths
-    weight = games * chance * chance.T
-    return slope, np.diag(weight.sum(axis=1) + PRECISION) - weight

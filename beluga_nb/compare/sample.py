@@ -24,18 +24,19 @@ class Sample:
 class SampleNotes:
     """What samples have in common, noted while they are read one by one: not all fit into memory.
 
-    `labels` are those of the axis `by`, in order; `procedural` says whether a model or the painter made them.
+    `labels` are those of the axis `by`, in order, each with its first picture; `procedural` says whether a
+    model or the painter made them.
     """
 
     by: str = ""
-    labels: dict[str, None] = field(default_factory=dict)
+    labels: dict[str, Picture] = field(default_factory=dict)
     procedural: set[bool] = field(default_factory=set)
 
     def reading(self, samples: Sequence[Sample]) -> Iterator[Sample]:
         """Yield samples, and note what they are."""
         for sample in samples:
             if self.by in sample.labels:
-                self.labels[sample.labels[self.by]] = None
+                self.labels.setdefault(sample.labels[self.by], sample.picture)
             self.procedural.add(sample.picture.recipe.procedural)
             yield sample
 

@@ -12,11 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
+from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.store.votes import ANSWERS, Vote
 
 SKIP = "skip"
+
+Labels = tuple[tuple[str, str], ...]
+"""Labels by the names of their axes."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,16 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures; as a question, `left` is shown on the left."""
+    """Two pictures; as a question, `left` is shown on the left.
+
+    `prompt` is what both show: their other labels, but for the parameters of a request. `sample` tells apart
+    pairs of one prompt.
+    """
 
     left: Entrant
     right: Entrant
+    prompt: Labels = ()
+    sample: tuple[Labels, int] = ((), 0)
 
     @property
     def pictures(self) -> frozenset[str]:
@@ -47,16 +57,20 @@ class Pair:
 
     def drawn(self, rng: random.Random) -> Pair:
         """Return the pair with its sides drawn."""
-        return Pair(self.right, self.left) if rng.random() < 0.5 else self
+        return replace(self, left=self.right, right=self.left) if rng.random() < 0.5 else self
 
 
 @dataclass(frozen=True)
 class Duel:
-    """A vote that was counted: the labels of both sides, and the answer."""
+    """A vote that was counted: the labels of both sides, the answer, what it was about, by whom, and when."""
 
     left: str
     right: str
     answer: str
+    prompt: Labels = ()
+    sample: tuple[Labels, int] = ((), 0)
+    voter: str = ""
+    time: int = 0
 
 
 def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
@@ -64,32 +78,44 @@ def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
 
     Raises `UnknownNameError` where a picture has no label of that name.
     """
-    found: dict[tuple[object, ...], list[Entrant]] = {}
+    found: dict[tuple[Labels, int], list[Entrant]] = {}
     for place, sample in enumerate(samples):
         if by not in sample.labels:
             raise UnknownNameError("axis", by, sample.labels)
         # Sorted, since samples of several results may have their labels in different orders.
-        others = sorted((name, label) for name, label in sample.labels.items() if name != by)
+        others = tuple(sorted((name, label) for name, label in sample.labels.items() if name != by))
         entrant = Entrant(place, sample.picture.sha256, sample.labels[by])
-        found.setdefault((*others, sample.number), []).append(entrant)
+        found.setdefault((others, sample.number), []).append(entrant)
     return [
-        Pair(*two)
-        for entrants in found.values()
+        Pair(*two, prompt=_prompt(of[0]), sample=of)
+        for of, entrants in found.items()
         for two in combinations(entrants, 2)
         if two[0].label != two[1].label and two[0].sha256 != two[1].sha256
     ]
 
 
+def _prompt(labels: Labels) -> Labels:
+    return tuple((name, label) for name, label in labels if name not in AXIS_PARAMETERS)
+
+
 def duels(votes: Iterable[Vote], among: Iterable[Pair]) -> Iterator[Duel]:
     """Yield the votes on some pairs, by label; votes on other pictures are left out."""
-    labels: dict[tuple[str, str], tuple[str, str]] = {}
+    shown: dict[tuple[str, str], Pair] = {}
     for pair in among:
-        left, right = pair.left, pair.right
-        labels.setdefault((left.sha256, right.sha256), (left.label, right.label))
-        labels.setdefault((right.sha256, left.sha256), (right.label, left.label))
+        shown.setdefault((pair.left.sha256, pair.right.sha256), pair)
+        turned = replace(pair, left=pair.right, right=pair.left)
+        shown.setdefault((pair.right.sha256, pair.left.sha256), turned)
     for vote in votes:
-        if known := labels.get((vote.left, vote.right)):
-            yield Duel(*known, vote.answer)
+        if found := shown.get((vote.left, vote.right)):
+            yield Duel(
+                left=found.left.label,
+                right=found.right.label,
+                answer=vote.answer,
+                prompt=found.prompt,
+                sample=found.sample,
+                voter=vote.voter,
+                time=vote.time,
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,10 @@ from beluga_nb.magics.verbatim import Verbatim
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from beluga_nb.result import Picture
+
+_PICTURE = "beluga_nb.result.Picture"
+
 
 def register(shell: InteractiveShell) -> None:
     """Add our magic, its completion, and the transformer that keeps prompts as they are typed."""
@@ -25,6 +29,9 @@ def register(shell: InteractiveShell) -> None:
     completer.register(shell)
     if list not in (bundles := _mime_bundles(shell)):
         bundles.for_type(list, _results)
+    # By its name: the class is imported with the first picture.
+    if _PICTURE not in bundles:
+        bundles.for_type_by_name(*_PICTURE.rsplit(".", 1), _picture)
 
 
 def _mime_bundles(shell: InteractiveShell) -> Any:
@@ -41,9 +48,18 @@ def _results(shown: list[Any]) -> Mapping[str, object] | None:
     if result is None or not shown or not all(isinstance(each, result.Result) for each in shown):
         return None
     from beluga_nb.redaction import redacted_bundle
-    from beluga_nb.show.markup import still
+    from beluga_nb.show.figures import still
 
     return redacted_bundle(still(shown))
+
+
+def _picture(shown: Picture) -> Mapping[str, object]:
+    """Return a picture by itself as a result of one is shown."""
+    from beluga_nb.redaction import redacted_bundle
+    from beluga_nb.result import Result
+    from beluga_nb.show.figures import bundle
+
+    return redacted_bundle(bundle(Result(shown.recipe.request, (shown,))))
 
 
 def unregister(shell: InteractiveShell) -> None:
@@ -60,5 +76,7 @@ def unregister(shell: InteractiveShell) -> None:
     bundles = _mime_bundles(shell)
     if list in bundles and bundles.lookup_by_type(list) is _results:
         bundles.pop(list)
+    if _PICTURE in bundles and bundles.lookup_by_type(_PICTURE) is _picture:
+        bundles.pop(_PICTURE)
     transformers = shell.input_transformer_manager.token_transformers
     transformers[:] = [each for each in transformers if each is not Verbatim]

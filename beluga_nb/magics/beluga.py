@@ -54,7 +54,7 @@ def _answered(shell: InteractiveShell, call: Prompt | Comparison, values: Mappin
 
 def _generated(shell: InteractiveShell, call: Prompt, values: Mapping[str, object] | None) -> Result | None:
     if call.dry_run:
-        print_text(default.plan(call.prompt, values=values, **_planned(call.options)))
+        display(default.plan(call.prompt, values=values, **_planned(call.options)))
         return None
     try:
         tally = Tally(shows_result=not call.quiet)

@@ -34,7 +34,7 @@ def run(shell: InteractiveShell, call: CommandCall) -> object:
         case dict():
             display(value, raw=True)
         case Findings():
-            print_text(value.text)
+            display(value.report, raw=True)
             if value.problems:
                 found = f"{call.name} found {plural(value.problems, 'problem')}, listed above."
                 raise StoreError(found, "Nothing was changed.")
@@ -45,7 +45,7 @@ def run(shell: InteractiveShell, call: CommandCall) -> object:
 
 def open_picture(session: Session, call: CommandCall) -> Result:
     """Return a saved picture, and put the cell that asks for it below this one."""
-    from beluga_nb.show.recipe import cell_of  # Lazy import: no other cell reads recipes from files.
+    from beluga_nb.show.lightbox import cell_of  # Lazy import: no other cell reads recipes from files.
 
     result = session.open(*call.words)
     shell = IPython.get_ipython()

@@ -11,7 +11,7 @@ from beluga_nb.compare.grid import Grid
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.magics.parse import Comparison
-from beluga_nb.magics.shown import display, print_text, shown, silent
+from beluga_nb.magics.shown import display, shown, silent
 from beluga_nb.session.session import default
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def compared(shell: InteractiveShell, call: Comparison, values: Mapping[str, obj
     if call.output:
         shell.user_ns[call.output] = grid
     if call.dry_run:
-        print_text(grid.plan(mode=call.run.get("mode")))
+        display(grid.plan(mode=call.run.get("mode")))
         return None
     try:
         grid.run(tally=Tally(shows_result=not call.quiet), **call.run)

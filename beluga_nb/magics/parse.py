@@ -20,7 +20,7 @@ from beluga_nb.commands.table import (
 )
 from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.hints import Surface
+from beluga_nb.hints import Code, Hint, Surface
 from beluga_nb.placeholders import PLACEHOLDER
 from beluga_nb.text import is_one_slip, is_swapped, nearest, sanitize
 
@@ -153,7 +153,7 @@ def _is_command(line: str) -> bool:
 
 
 def _no_command(name: str, line: str) -> UnknownNameError:
-    hint = f"For a picture of it: %beluga -- {sanitize(line.strip(), 60)}"
+    hint = Hint("For a picture of it: ", Code(f"%beluga -- {sanitize(line.strip(), 60)}"))
     return UnknownNameError("command", name, commands_on(Surface.MAGIC), hint=hint)
 
 
@@ -304,7 +304,8 @@ def _aliased(text: str) -> Values:
     typed, rest = _typed(text, ALIASED)
     if rest:
         raise RequestError(
-            f"'{rest[:60]}' is not an option.", "For example: %beluga alias poster=-m flux-2.0 -s 3:4"
+            f"'{rest[:60]}' is not an option.",
+            Hint("For example: ", Code("%beluga alias poster=-m flux-2.0 -s 3:4")),
         )
     return _converted(typed)
 
@@ -335,7 +336,7 @@ def _no_option(name: str, text: str) -> RequestError:
     quoted = "" if COMMANDS[name].words is None else " Put names with blanks in quotes."
     return RequestError(
         f"'{text[:60]}' is not an option of %beluga {name}.",
-        f"For a picture of it all: %beluga -- {name} …{quoted}",
+        Hint("For a picture of it all: ", Code(f"%beluga -- {name} …"), quoted),
     )
 
 
@@ -370,7 +371,12 @@ def _option(flag: str, table: Sequence[Option]) -> Option:
         choices = [each for each in by_flag if (len(each) > 2) == (len(flag) > 2)]
         if (meant := nearest(flag, choices)) and by_flag[meant].name in SKIP_A_QUESTION:
             choices = []
-        hint = "%beluga --help lists all options; put -- before a prompt that starts with a dash."
+        hint = Hint(
+            Code("%beluga --help"),
+            " lists all options; put ",
+            Code("--"),
+            " before a prompt that starts with a dash.",
+        )
         raise UnknownNameError("option", flag, choices, hint=hint) from None
 
 
@@ -391,7 +397,9 @@ def _converted(typed: Typed, *, fill: Fill = str) -> Values:
 
 def _value_of(option: Option, value: str) -> object:
     if option.kind == "variable" and not value.isidentifier():
-        raise RequestError(f"'{value}' is not a valid variable name.", "For example: -o whale")
+        raise RequestError(
+            f"'{value}' is not a valid variable name.", Hint("For example: ", Code("-o whale"))
+        )
     try:
         return option.type(value)
     except ValueError as error:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import RequestError
+from beluga_nb.hints import Code, Hint
 from beluga_nb.key_check import holds_key
 from beluga_nb.session.session import default
 
@@ -36,7 +37,11 @@ def check_no_key(shell: InteractiveShell, line: str, cell: str | None) -> None:
     raise RequestError(
         "This cell contains a key; it was not sent"
         + (", and the kernel's history does not keep it." if forgotten else "."),
-        "Log in with %beluga login, which does not show it. Delete this cell: the notebook holds the key.",
+        Hint(
+            "Log in with ",
+            Code("%beluga login"),
+            ", which does not show it. Delete this cell: the notebook holds the key.",
+        ),
     )
 
 

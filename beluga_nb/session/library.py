@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.config.settings import Settings
-from beluga_nb.console import check_yes
+from beluga_nb.console import cannot_ask, surface
 from beluga_nb.paths import absolute_path, path_of
 from beluga_nb.result import Picture, Result
 from beluga_nb.session.resources import Resources
@@ -17,6 +17,7 @@ from beluga_nb.show.history import history_bundle, history_text
 from beluga_nb.store import marks
 from beluga_nb.store.marks import Mark
 from beluga_nb.store.records import Store
+from beluga_nb.text import and_more
 
 # Lazy imports in here: the first picture of a kernel waits for none of it.
 if TYPE_CHECKING:
@@ -52,16 +53,17 @@ class Library:
         since: str | None = None,
         until: str | None = None,
         limit: int = 50,
+        page: int = 1,
     ) -> History:
         """Return the newest recorded runs: those with a text in the prompt, of a model, from a day to a day.
 
-        Days are as in "2026-11-22", in UTC, both included.
+        Days are as in "2026-11-22", in UTC, both included. Page 2 lists those after the newest `limit`.
         """
         from beluga_nb.store.runs import history
 
         store = self.open()
-        found = history(store, text, model=model, since=since, until=until, limit=limit)
-        return replace(found, view=partial(history_bundle, store))
+        found = history(store, text, model=model, since=since, until=until, limit=limit, page=page)
+        return replace(found, view=partial(history_bundle, store), surface=surface())
 
     def recall(self, run: str) -> Result:
         """Return the recorded pictures of a run, by its name in the history, or how that begins.
@@ -115,7 +117,8 @@ class Library:
     ) -> Forgotten:
         """Remove runs from the store, by name, age ("90d", "12w") and a text in the prompt: all must fit.
 
-        Asks first, unless `assume_yes`. Notebooks, git's history and IPython's history are not touched.
+        Asks first, unless `assume_yes`; raises `NotConfirmedError` where it cannot ask. Notebooks, git's
+        history and IPython's history are not touched.
         """
         from beluga_nb.store.forget import Forgotten, choose, forget
 
@@ -123,8 +126,8 @@ class Library:
         chosen = choose(store, names, older=older, prompt=prompt, everything=everything)
         if not chosen:
             return Forgotten(chosen)  # nothing to ask about
-        if not assume_yes:
-            self._confirm(chosen)
+        if not assume_yes and not self._is_confirmed(chosen):
+            return Forgotten(chosen, declined=True)
         return forget(store, chosen)
 
     def pack(self, notebook: str | Path, *, to: str | Path | None = None) -> Packed:
@@ -158,12 +161,11 @@ class Library:
         marks.write(self.open(), mark)
         return mark
 
-    def _confirm(self, chosen: Chosen) -> None:
+    def _is_confirmed(self, chosen: Chosen) -> bool:
         if chosen.runs:
-            self.resources.notify(history_text(chosen.runs[:_NAMED], more=len(chosen.runs) - _NAMED))
-        check_yes(
-            self.resources.confirm(f"Forget {chosen}?"),
-            unasked=f"{chosen}: to be forgotten",
-            declined=f"{chosen}: not confirmed.",
-            nothing="Nothing was removed.",
-        )
+            rest = and_more(len(chosen.runs) - _NAMED)
+            self.resources.notify(history_text(chosen.runs[:_NAMED], rest=rest))
+        answer = self.resources.confirm(f"Forget {chosen}?")
+        if answer is None:
+            raise cannot_ask(f"{chosen}: to be forgotten", "Nothing was removed.")
+        return answer

@@ -41,7 +41,7 @@ from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Result
 from beluga_nb.runtime import GRACE, Bridge, Job, Nested, cost_of_a_patch
-from beluga_nb.show.markup import bundle
+from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
 from beluga_nb.store import pending

@@ -17,7 +17,7 @@ from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config import keys
 from beluga_nb.config.preferences import Preferences
-from beluga_nb.config.settings import Settings, SettingsOptions
+from beluga_nb.config.settings import Settings, SettingsOptions, check_names
 from beluga_nb.console import ask, ask_hidden, tell
 from beluga_nb.engines.call import Tally
 from beluga_nb.engines.own import own_engine
@@ -35,7 +35,7 @@ from beluga_nb.session.options import CallOptions
 from beluga_nb.session.resources import Resources
 from beluga_nb.session.serving import Serving
 from beluga_nb.session.watching import Watching, calling
-from beluga_nb.show.markup import bundle
+from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_options
 
@@ -75,6 +75,7 @@ class Session:
         key = None if api_key is None else Secret(api_key, "code")
         environment = Environment(os.environ if environ is None else environ)
         del api_key, environ  # a traceback may show the variables of its frames
+        check_names(options)
         self.resources: Resources = Resources(
             environment,
             folder=folder,
@@ -139,19 +140,30 @@ class Session:
         tally: Tally | None = None,
         **options: Unpack[CallOptions],
     ) -> Job[Result]:
-        """Start asking for `n` pictures of a prompt: one, unless an alias sets more.
+        """Request `n` pictures of a prompt: one, unless an alias sets more. What is recorded is replayed.
 
-        `model` is an id or an alias (`Settings.aliases`), whose parts the other arguments outrank; "lab:sd"
-        is the model sd of the server that `beluga.toml` names lab, and so is "sd" with `endpoint="lab"`.
-        `size` is a label such as "16:9", "auto", or pixels such as "1024x1024", which become the
-        model's nearest label; `quality` is "standard" or "hd"; `output_format` is "png", "jpeg" or "webp",
-        and `output_compression` is 0 to 100. What is recorded is replayed: `take` labels another sampling,
-        `sample` is the number of its first picture, and `mode` is "auto", "replay", "refresh" or "off".
-        `embed` is what a notebook holds of it: "preview", "original", "link" or "none". `bridge` is where it
-        runs: "thread" or "nested". More than ten new pictures need `assume_yes`. `allow_unknown_model` sends
-        a model id that the catalogue does not know. With `values`, each `{{name}}` in the prompt is filled
-        from them. `tally` counts what is asked for and what arrives. `generate` shows that after a second,
-        unless `progress` is false.
+        `generate` waits for the `Result`, `agenerate` is awaited, and `submit` returns a job at once.
+
+        >>> import beluga_nb                                               # doctest: +SKIP
+        >>> fox = beluga_nb.generate("a fox in the snow", size="16:9")     # doctest: +SKIP
+        >>> fox[0].size                                                    # doctest: +SKIP
+        (1536, 864)
+        >>> fox.save("fox.png")                                            # doctest: +SKIP
+
+        model                a model's id, or an alias, whose parts the other arguments outrank
+        endpoint             a server of `beluga.toml`: model="lab:sd" is model="sd" with endpoint="lab"
+        size                 a label such as "16:9", "auto", or pixels: "1024x1024" becomes the nearest label
+        n                    how many pictures; more than ten new ones need `assume_yes`
+        quality              "standard" or "hd"
+        output_format        "png", "jpeg" or "webp"; `output_compression` is 0 to 100
+        take                 a label for another sampling; `sample` is the number of its first picture
+        mode                 "auto", "replay", "refresh" or "off": whether the store may answer
+        embed                what a notebook holds of it: "preview", "original", "link" or "none"
+        values               what each `{{name}}` in the prompt is filled from
+        bridge               where it runs: "thread" or "nested"
+        allow_unknown_model  whether to send a model id that the catalogue does not know
+        tally                counts what is asked for and what arrives
+        progress             false: `generate` does not show that after a second
 
         Raises `RequestError` or `SettingsError` before anything is sent, and `EngineError` after.
         """

@@ -31,7 +31,7 @@ def status(resources: Resources) -> dict[str, str]:
     settings = resources.settings()
     backend = resources.backend(settings.at(settings.model))
     facts = {
-        "answers": backend.description
+        "backend": backend.description
         + (": procedural previews, not model output" if backend.is_local else ""),
         "key": _key(resources, backend),
         "model": settings.model,

@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
-from beluga_nb.catalog import Listing, find, labels, sizes
+import beluga_nb.money as money
+from beluga_nb.budget import Prices
+from beluga_nb.catalog import Listing, Model, find, labels, sizes
 from beluga_nb.result import Bundle
-from beluga_nb.show.markup import noted, table
+from beluga_nb.show.tables import Cell, Column, Kind, noted, shape, table
 
 
-def models_table(listing: Listing) -> Bundle:
-    """Return the models: id, name, provider, size labels, pictures per request."""
+def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
+    """Return the models: id, name, provider, size labels, your price of a picture, pictures per request."""
     rows = [
         (
             model.id,
             model.name,
             model.provider,
-            "all 13, auto" if model.sizes == labels() else " ".join(model.sizes) + ", auto",
+            _sizes_cell(model),
             str(model.n_max),
         )
         for model in listing.models
     ]
-    rows += [(each.id, each.name, each.provider, "not known here: --insist", "") for each in listing.others]
     rows += [
-        (each.id, each.name, each.provider, "what that server makes of it", "") for each in listing.named
+        (each.id, each.name, each.provider, Cell("not known here: --insist"), "") for each in listing.others
+    ]
+    rows += [
+        (each.id, each.name, each.provider, Cell("what that server makes of it"), "")
+        for each in listing.named
     ]
     if not rows:
         words = "No matching model."
         return noted({"text/html": f"<p>{words}</p>", "text/plain": words}, listing.note)
-    return noted(table(rows, ("model", "name", "provider", "sizes", "per request")), listing.note)
+    head: list[str | Column] = [
+        Column("model", Kind.CODE),
+        Column("name", Kind.NAME),
+        "provider",
+        "sizes",
+        "max per request",
+    ]
+    if prices is None:
+        return table(rows, head, "Models", listing.note)
+    priced = [(*row[:-1], _price(prices, row[0]), row[-1]) for row in rows]
+    head.insert(-1, Column(f"your price in {prices.currency}", Kind.NUMBER))
+    note = f"Your prices are of {prices.date}, for one picture."
+    return table(priced, head, "Models", " ".join(filter(None, [listing.note, note])))
+
+
+def _sizes_cell(model: Model) -> Cell:
+    words = "all 13" if model.sizes == labels() else " ".join(model.sizes)
+    shapes = (shape(size.pixels, size.label, edge=11) for size in sizes() if size.label in model.sizes)
+    return Cell(f"{words}, auto", before=f'<div style="white-space:nowrap">{"".join(shapes)}</div>')
+
+
+def _price(prices: Prices, model: str) -> str:
+    by_quality = prices.table.get(model, {})
+    return (
+        ", ".join(f"{quality} {money.words(price)}".strip() for quality, price in by_quality.items())
+        or "unknown"
+    )
 
 
 def sizes_table(model: str = "") -> Bundle:
     """Return the size labels, or those of a model, with the pixels of local previews and typical uses."""
     own = find(model).sizes if model else labels()
     rows = [
-        (size.label, "{} × {}".format(*size.pixels), size.best_for) for size in sizes() if size.label in own
+        (
+            Cell(size.label, before=shape(size.pixels, size.label) + " "),
+            "{} × {}".format(*size.pixels),
+            size.best_for,
+        )
+        for size in sizes()
+        if size.label in own
     ]
-    return table([*rows, ("auto", "", "the model decides")], ("size", "local preview", "best for"))
+    head = (Column("size", Kind.CODE), Column("local preview", Kind.NUMBER), "best for")
+    return table(
+        [*rows, (Cell("auto"), "", "the model decides")], head, f"Sizes of {model}" if model else "Sizes"
+    )

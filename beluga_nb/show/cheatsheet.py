@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from beluga_nb.commands.table import COMMANDS, PICTURE_EXAMPLES, commands_on
 from beluga_nb.hints import Surface
 from beluga_nb.result import Bundle
-from beluga_nb.show.markup import outside
-from beluga_nb.show.template import fill
+from beluga_nb.show.tables import Cell, Column, Kind, table_html
 
 Section = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -45,7 +44,7 @@ def _of_other_commands() -> Iterator[tuple[str, str]]:
 
 
 def cheatsheet() -> Bundle:
-    """Return the card as a table and as text."""
+    """Return the card as a table for each section, and as text."""
     sections = card()
     width = max(len(code) for _, lines in sections for code, _ in lines)
     text = "\n\n".join(
@@ -53,14 +52,13 @@ def cheatsheet() -> Bundle:
         for title, lines in sections
     )
     return {
-        "text/html": f"<table>{''.join(map(_section, *zip(*sections, strict=True)))}</table>",
+        "text/html": "".join(map(_section, *zip(*sections, strict=True))),
         "text/plain": text,
     }
 
 
 def _section(title: str, lines: tuple[tuple[str, str], ...]) -> str:
-    rows = "".join(
-        fill("show/cheatsheet-row.html", code=outside(code), meaning=outside(effect))
-        for code, effect in lines
+    rows = [(Cell(code), Cell(effect)) for code, effect in lines]
+    return (
+        f'<div style="margin:0 0 12px">{table_html(rows, (Column("", Kind.CODE), Column("")), title)}</div>'
     )
-    return fill("show/cheatsheet-section.html", title=outside(title), rows=rows)

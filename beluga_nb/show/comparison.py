@@ -25,6 +25,7 @@ SIDE_BY_SIDE, CURTAIN = "side by side", "slider"
 
 _EDGE, _EDGE_ALONE = 512, 1024  # pixels of the longer side, of several pictures and of one
 _SEAM = 2
+_BARS = "#808080"
 _QUALITY = 85
 
 
@@ -53,14 +54,16 @@ def curtain(left: Image, right: Image, *, split: float, zoom: float, across: flo
     """Return one picture: `left` up to `split`, from 0 to 1 of its width, and `right` beyond it."""
     from PIL import Image
 
-    one = _part(left, _EDGE_ALONE, zoom=zoom, across=across, down=down)
-    # Pictures of another shape are stretched, so that the seam separates the same places.
-    other = _part(right, _EDGE_ALONE, zoom=zoom, across=across, down=down).resize(one.size)
-    edge = round(split * one.width)
-    both = other.copy()
-    both.paste(one.crop((0, 0, edge, one.height)), (0, 0))
-    if 0 < edge < one.width:
-        both.paste(Image.new("RGB", (_SEAM, one.height), "white"), (edge, 0))
+    parts = [_part(image, _EDGE_ALONE, zoom=zoom, across=across, down=down) for image in (left, right)]
+    # Pictures of another shape have bars, so that none of them is stretched.
+    width, height = (max(part.size[side] for part in parts) for side in (0, 1))
+    one, both = (Image.new("RGB", (width, height), _BARS) for _ in parts)
+    for whole, part in zip((one, both), parts, strict=True):
+        whole.paste(part, ((width - part.width) // 2, (height - part.height) // 2))
+    edge = round(split * width)
+    both.paste(one.crop((0, 0, edge, height)), (0, 0))
+    if 0 < edge < width:
+        both.paste(Image.new("RGB", (_SEAM, height), "white"), (edge, 0))
     return _encoded(both)
 
 

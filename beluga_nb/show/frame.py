@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import BelugaError
+from beluga_nb.hints import Code, Hint
 from beluga_nb.show.markup import address, outside
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> DataF
         from beluga_nb.show.spreadsheet import Table
     except ImportError:
         raise BelugaError(
-            "A table needs pandas, which is not installed.", "pip install 'beluga_nb[pandas]'"
+            "A table needs pandas, which is not installed.", Hint(Code("pip install 'beluga_nb[pandas]'"))
         ) from None
     return Table([dict(row) for row in rows], columns=list(columns))
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beluga_nb.compare.axes import AXIS_PARAMETERS, Axis, Study
+from beluga_nb.compare.axes import AXIS_PARAMETERS, LONGEST_LABEL, Axis, Choice, Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
-from beluga_nb.compare.grid import NOT_SENT, UNKNOWN, WAITING, Grid, counts_of
+from beluga_nb.compare.grid import DONE, NOT_STARTED, Grid, counts_of
 from beluga_nb.compare.workspace import Workspace
 from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
 from beluga_nb.images import decode
 from beluga_nb.paths import not_written, write_file
+from beluga_nb.placeholders import filled
 from beluga_nb.redaction import redact
 from beluga_nb.result import Bundle, MissingPicture, Preview
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, arrivals_html, grid_bundle
 from beluga_nb.show.markup import alt, data_uri
-from beluga_nb.show.preview import EDGE
+from beluga_nb.show.preview import EDGE, TILE_EDGE, are_light
 from beluga_nb.show.stored import StoreView
 from beluga_nb.store.collection import Blob
-from beluga_nb.text import plural
+from beluga_nb.text import plural, sanitize
 
 # Lazy imports in here: a grid in a notebook needs no fonts, no page and no pandas.
 if TYPE_CHECKING:
@@ -33,17 +36,11 @@ if TYPE_CHECKING:
 MOST_SHOWN = 200
 """Pictures of a grid that go into a notebook."""
 
-_NOTES = {
-    UNKNOWN: "asked for, and its end is not known",
-    NOT_SENT: "not asked for yet",
-    WAITING: "in progress",
-}
-
 
 def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
     """Return a grid as a notebook shows it; the sheet is for what shows a single image, such as LaTeX."""
     view = _view(workspace, writing=workspace.settings.writes_store)
-    sources = _Sources(view)
+    sources = _Sources(view, _previews(grid))
     table = table_of(grid, sources, workspace=workspace)
     # The sheet is one more picture in the notebook.
     light = view.embed in {"preview", "original"} and sources.count <= MOST_SHOWN
@@ -63,7 +60,10 @@ class Arrivals:
         """Return the cells that have arrived since the last call."""
         cells = self._grid.arrived[self._shown : MOST_SHOWN]
         self._shown += len(cells)
-        squares = {cell.key: _square(self._grid.outcome(cell), self._sources) for cell in cells}
+        squares = {
+            cell.key: _square(self._grid.outcome(cell), self._sources, state=self._grid.state(cell))
+            for cell in cells
+        }
         return redact(arrivals_html(squares)) if squares else ""
 
 
@@ -84,13 +84,42 @@ def style_of(grid: Grid, workspace: Workspace) -> Styler:
     return styled(frame_of(grid), urls, [alt(ref) if ref else "" for ref in refs])
 
 
-def write_sheet_of(grid: Grid, path: Path, *, edge: int, limit: int) -> None:
-    """Write a grid as one labelled picture."""
-    from beluga_nb.show.sheet import sheet_png
+def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, limit: int) -> None:
+    """Write a grid as one labelled picture, in the format of the file's name."""
+    from beluga_nb.show.sheet import FORMATS, sheet_file
 
-    if path.suffix.lower() != ".png":
-        raise RequestError(f"'{path.name}' is not a file name for a sheet.", "It is a PNG: sheet('cats.png')")
-    _write(path, sheet_png(table_of(grid, edge=edge), edge=edge, limit=limit))
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise RequestError(
+            f"'{path.name}' is not a file name for a sheet.", "It is a PNG, PDF or SVG: sheet('cats.png')"
+        )
+    if dpi < 1:
+        raise RequestError(f"dpi is {dpi}.", "Give the pixels of an inch in print, such as 300.")
+    table = replace(table_of(grid, edge=edge), prompts=_filled_prompts(grid))
+    if not any(square.note for square in table.squares.values()):
+        # All is done: only what its pictures are is worth a line.
+        remarks = _remarks(grid)
+        table = replace(
+            table, caption="; ".join([plural(len(_refs(grid)), "picture"), *remarks]) if remarks else ""
+        )
+    data, missing = sheet_file(table, kind, title=title, edge=edge, dpi=dpi, limit=limit)
+    if missing:
+        warnings.warn(
+            f"No font of this machine has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}"
+            " Install one that has them, such as Noto Sans CJK, or write an SVG.",
+            stacklevel=3,
+        )
+    _write(path, data)
+
+
+def _filled_prompts(grid: Grid) -> tuple[str, ...]:
+    """Return the prompt of a grid, filled with what is the same in all cells; none if prompts are an axis."""
+    templates = {cell.template or cell.request.prompt for cell in grid.cells}
+    if len(templates) != 1:
+        return ()
+    same = set.intersection(*({*cell.values.items()} for cell in grid.cells))
+    different = {name: f"{{{{{name}}}}}" for cell in grid.cells for name in cell.values}
+    return (filled(templates.pop(), {**different, **dict(same)}),)
 
 
 def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
@@ -124,35 +153,48 @@ def table_of(
     """Return the table of a grid; `source` gives the address of each picture."""
     states = grid.states(workspace)
     squares = {
-        _place(grid.study, cell): _square(
-            grid.outcome(cell), source, note=_NOTES.get(states[cell], ""), edge=edge
-        )
+        _place(grid.study, cell): _square(grid.outcome(cell), source, state=states[cell], edge=edge)
         for cell in grid.cells
     }
     return Table(
         caption=_caption(grid, counts_of(states)),
         prompts=tuple(grid.study.prompts) if len(grid.study.prompts) == 1 else (),
         dimensions=tuple(
-            Dimension(" · ".join(axis.name for axis in axes), _present(axes, number, squares))
+            _dimension(axes, {place[number] for place in squares})
             for number, axes in enumerate(grid.study.dimensions)
         ),
         squares=squares,
     )
 
 
-def _square(
-    outcome: Outcome, source: Callable[[PictureRef], str], *, note: str = "", edge: int = EDGE
-) -> Square:
+def _square(outcome: Outcome, source: Callable[[PictureRef], str], *, state: str, edge: int = EDGE) -> Square:
     figures = (Figure(ref, source(ref), partial(_image, ref, edge)) for ref in outcome.pictures)
-    return Square(tuple(figures), note=note, error=outcome.error)
+    return Square(tuple(figures), note="" if state == DONE else state, error=outcome.error)
+
+
+def _previews(grid: Grid) -> list[Preview]:
+    """Return the previews of the pictures that go into a notebook."""
+    refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
+    return [small for ref in refs[:MOST_SHOWN] if (small := _preview(ref))]
+
+
+def _preview(ref: PictureRef) -> Preview | None:
+    with suppress(InvalidImageError):
+        return ref.preview()
+    return None
 
 
 class _Sources:
-    """The addresses of pictures in a notebook, up to so many."""
+    """The addresses of pictures in a notebook, up to so many.
 
-    def __init__(self, view: StoreView) -> None:
+    They hold the `previews`, which can be opened at 512 pixels, or tiles where there are none or all of them
+    would be too heavy.
+    """
+
+    def __init__(self, view: StoreView, previews: Sequence[Preview] = ()) -> None:
         self.view = view
         self.count = 0
+        self._has_tiles = not previews or not are_light(previews)
 
     def __call__(self, ref: PictureRef) -> str:
         """Return an address that holds the small copy, or leads to the picture; nothing beyond the limit."""
@@ -161,19 +203,27 @@ class _Sources:
             return ""
         if self.view.embed == "link" and (link := self.view.link(Blob(ref.sha256, ref.media_type))):
             return link
-        return _original(ref) if self.view.embed == "original" else self._tile(ref)
+        if self.view.embed == "original":
+            return _original(ref)
+        small = _preview(ref)
+        if small is None:
+            return ""
+        return self._tile(small) if self._has_tiles else data_uri(small)
 
     @property
     def more(self) -> str:
         """What is left out, in words."""
         left = self.count - MOST_SHOWN
-        are = "picture is" if left == 1 else "pictures are"
-        return f"{left:,} more {are} not shown here: to_html() shows all of them." if left > 0 else ""
+        if left > 0:
+            are = "picture is" if left == 1 else "pictures are"
+            return f"{left:,} more {are} not shown here: to_html() shows all of them."
+        if self.count and self._has_tiles and self.view.embed == "preview":
+            return f"Pictures open at {TILE_EDGE} pixels, as there are many: to_html() shows them larger."
+        return ""
 
-    def _tile(self, ref: PictureRef) -> str:
+    def _tile(self, small: Preview) -> str:
         with suppress(InvalidImageError):
-            if small := ref.preview():
-                return data_uri(self.view.tile(small))
+            return data_uri(self.view.tile(small))
         return ""
 
 
@@ -215,27 +265,51 @@ def _joined(labels: Iterable[str]) -> str:
     return " · ".join(labels)
 
 
-def _present(axes: Sequence[Axis], number: int, squares: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    there = {place[number] for place in squares}
-    return tuple(
-        label for label in map(_joined, zip(*(axis.labels for axis in axes), strict=True)) if label in there
+def _dimension(axes: Sequence[Axis], present: Collection[str]) -> Dimension:
+    """Return the labels of some axes that have a cell, and their texts."""
+    rows = [row for row in zip(*(axis.choices for axis in axes), strict=True) if _label(row) in present]
+    return Dimension(
+        " · ".join(axis.name for axis in axes),
+        tuple(map(_label, rows)),
+        tuple(_joined(_text(axis, choice) for axis, choice in zip(axes, row, strict=True)) for row in rows),
+    )
+
+
+def _label(choices: Iterable[Choice]) -> str:
+    return _joined(choice.label for choice in choices)
+
+
+def _text(axis: Axis, choice: Choice) -> str:
+    """Return the value of a label that was cut; else the label."""
+    value = choice.sets.get(axis.name, "")
+    return (
+        value
+        if choice.label.endswith(sanitize(value, LONGEST_LABEL)) and len(value) > LONGEST_LABEL
+        else choice.label
     )
 
 
 def _caption(grid: Grid, counts: Mapping[str, int]) -> str:
-    if not any(grid.outcome(cell) != Outcome() for cell in grid.cells):
-        wanted = sum(cell.request.n for cell in grid.cells)
-        return f"{plural(len(grid), 'cell')}, {plural(wanted, 'picture')}; nothing is requested before run()"
-    refs = [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
-    local = sum(ref.recipe.procedural for ref in refs)
     states = [f"{count} {state}" for state, count in counts.items() if count]
-    words = [f"{plural(len(grid), 'cell')}: {', '.join(states)}", plural(len(refs), "picture")]
+    if counts[NOT_STARTED] == len(grid):
+        pictures = f"{plural(sum(cell.request.n for cell in grid.cells), 'picture')} to make"
+    else:
+        pictures = plural(len(_refs(grid)), "picture")
+    return "; ".join([f"{plural(len(grid), 'cell')}: {', '.join(states)}", pictures, *_remarks(grid)])
+
+
+def _refs(grid: Grid) -> list[PictureRef]:
+    return [ref for cell in grid.cells for ref in grid.outcome(cell).pictures]
+
+
+def _remarks(grid: Grid) -> list[str]:
+    """Return a remark on local previews, if there are any."""
+    refs = _refs(grid)
+    local = sum(ref.recipe.procedural for ref in refs)
     if local == len(refs) == 1:
-        words.append("a local preview, not model output")
-    elif local:
-        some = "all" if local == len(refs) else f"{local}"
-        words.append(f"{some} of them local previews, not model output")
-    return "; ".join(words)
+        return ["a local preview, not model output"]
+    some = "all" if local == len(refs) else f"{local}"
+    return [f"{some} of them local previews, not model output"] if local else []
 
 
 _COLUMNS = (
@@ -255,7 +329,9 @@ _COLUMNS = (
 
 def _columns(grid: Grid) -> list[str]:
     labels = [axis.name for axis in grid.study.axes]
-    return [*labels, *(name for name in _COLUMNS if name not in labels)]
+    # A parameter that no request has would be an empty column.
+    unset = {name for name in AXIS_PARAMETERS if not any(getattr(cell.request, name) for cell in grid.cells)}
+    return [*labels, *(name for name in _COLUMNS if name not in {*labels, *unset})]
 
 
 def _lines(grid: Grid) -> Iterator[tuple[Cell, PictureRef | None, BelugaError | None]]:

@@ -9,24 +9,31 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.errors import InvalidImageError
 from beluga_nb.result import Bundle, Preview
-from beluga_nb.show.markup import LOCAL_PREVIEW, address, data_uri, outside, table
+from beluga_nb.show.markup import LOCAL_PREVIEW, address, data_uri, outside
 from beluga_nb.show.preview import LISTED_EDGE, thumbnail
+from beluga_nb.show.tables import Cell, Column, Kind, table, table_html
 from beluga_nb.store.records import Store
-from beluga_nb.text import and_more, sanitize
+from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.store.runs import History, Run
 
 HEAD = ("run", "when (UTC)", "model", "pictures", "prompt", "")
 
-_CELL = "text-align:left;padding:4px 14px 4px 0;vertical-align:top"
-_UNBROKEN = f"{_CELL};white-space:nowrap"
-_PROMPT = f"{_CELL};white-space:normal;min-width:16em;max-width:36em;overflow-wrap:anywhere"
-_IMAGES = f"{_CELL};min-width:190px"
+_COLUMNS = (
+    Column("run", Kind.CODE),
+    Column("preview", Kind.NAME),
+    Column("prompt", Kind.LONG),
+    Column("model", Kind.CODE),
+    Column("pictures", Kind.NUMBER),
+    Column("when (UTC)", Kind.SHORT),
+)
+"""The columns of the HTML: what a narrow window shows without scrolling comes first."""
 # Notebooks bound pictures by their cell, and in a table that would be by nothing.
 _IMAGE = "max-height:64px;width:auto;max-width:none;border-radius:3px;display:inline-block;margin:0 4px 4px 0"
 _NOTE = "opacity:.75"
 _NAME_LENGTH = 12
+_CLIPPED = 160  # characters of a prompt; the whole is shown on hover
 _PICTURED = 4  # pictures of a run in the history
 
 
@@ -34,8 +41,8 @@ def history_bundle(store: Store, history: History) -> Bundle:
     """Return the history as HTML, with the previews that the store has, and as text."""
     thumbnails = [list(thumbnails_of(store, run, most=_PICTURED)) for run in history.runs]
     return {
-        "text/html": history_html(history.runs, thumbnails, more=history.more, all=history.all),
-        "text/plain": history_text(history.runs, more=history.more, all=history.all),
+        "text/html": history_html(history.runs, thumbnails, all=history.all, rest=history.rest),
+        "text/plain": history_text(history.runs, all=history.all, rest=history.rest),
     }
 
 
@@ -48,28 +55,27 @@ def thumbnails_of(store: Store, run: Run, *, most: int, edge: int = LISTED_EDGE)
             yield thumbnail(small, edge)
 
 
-def history_text(runs: Sequence[Run], *, more: int = 0, all: bool = True) -> str:  # noqa: A002  as in History
-    """Return the runs as aligned text."""
+def history_text(runs: Sequence[Run], *, all: bool = True, rest: str = "") -> str:  # noqa: A002  as in History
+    """Return the runs as aligned text; `rest` is a line about those that are left out."""
     if not runs:
         return _nothing(all)
     lines = table([_row(run, longest=80) for run in runs], HEAD)["text/plain"]
-    return f"{lines}\n{and_more(more)}" if more > 0 else lines
+    return f"{lines}\n{rest}" if rest else lines
 
 
 def history_html(
     runs: Sequence[Run],
     thumbnails: Sequence[Sequence[Preview]],
     *,
-    more: int = 0,
     all: bool = True,  # noqa: A002  as in History
+    rest: str = "",
 ) -> str:
     """Return the runs as a table, each with its small pictures."""
     if not runs:
         return f"<p>{_nothing(all)}</p>"
-    top = "".join(f'<th style="{_CELL}">{outside(each)}</th>' for each in ("", *HEAD[:-1]))
-    lines = "".join(_line(run, shown) for run, shown in zip(runs, thumbnails, strict=True))
-    rest = f"<p>{outside(and_more(more))}</p>" if more > 0 else ""
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{rest}"
+    lines = [_line(run, shown) for run, shown in zip(runs, thumbnails, strict=True)]
+    shown = table_html(lines, _COLUMNS, "History")
+    return f"{shown}<p>{outside(rest)}</p>" if rest else shown
 
 
 def _nothing(everything: bool) -> str:
@@ -98,18 +104,14 @@ def minute(created: int) -> str:
         return "unknown"
 
 
-def _line(run: Run, thumbnails: Sequence[Preview]) -> str:
-    name, when, model, pictures, prompt, note = map(outside, _row(run, longest=160))
-    cells = (
-        ("".join(_images(thumbnails)), _IMAGES),
-        (f"<code>{name}</code>", _UNBROKEN),
-        (when, _UNBROKEN),
-        (model, _UNBROKEN),
-        (pictures, _CELL),
-        # The note stands below the prompt: a narrow notebook would cut off another column.
-        (f'{prompt}<div style="{_NOTE}">{note}</div>' if note else prompt, _PROMPT),
-    )
-    return "<tr>" + "".join(f'<td style="{style}">{cell}</td>' for cell, style in cells) + "</tr>"
+def _line(run: Run, thumbnails: Sequence[Preview]) -> tuple[Cell, ...]:
+    name, when, model, pictures, prompt, note = _row(run, longest=_CLIPPED)
+    # The note stands below the prompt: a narrow notebook would cut off another column.
+    below = f'<div style="{_NOTE}">{outside(note)}</div>' if note else ""
+    whole = run.request.prompt if len(run.request.prompt) > _CLIPPED else ""
+    images = Cell("", before="".join(_images(thumbnails)))
+    words = Cell(prompt, after=below, title=whole)
+    return (Cell(name), images, words, Cell(model), Cell(pictures), Cell(when))
 
 
 def _images(thumbnails: Sequence[Preview]) -> Iterator[str]:

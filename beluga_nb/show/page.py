@@ -5,27 +5,50 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 
-from beluga_nb.show.grid_table import Figure, Part, Square, Table, note_html, recipe_lines
+from beluga_nb.show.grid_table import (
+    Figure,
+    Part,
+    Square,
+    Table,
+    across,
+    axes_html,
+    facets_html,
+    label_of,
+    note_html,
+    prompts_html,
+    reason_html,
+)
+from beluga_nb.show.labels import marked
+from beluga_nb.show.lightbox import cell_attribute, recipe_html, recipe_lines, script
 from beluga_nb.show.markup import address, alt, outside
 from beluga_nb.show.template import fill, read_template
 
+PICTURES_ACROSS = 8
+"""Pictures that stand side by side: a page is wider than an output, and still fits on paper."""
+
+_WIDEST = 320  # pixels of a picture in the table
 _LONGEST_SEARCHED = 200_000  # characters of a cell that its filter searches
 
 
 def page(table: Table, *, title: str) -> str:
     """Return the page with its pictures, style and script in it."""
-    script = read_template("show/page.js")
+    code = f"{script()}\n{read_template('show/page.js')}"
     return fill(
         "show/page.html",
         title=outside(title, 120),
         style=read_template("show/page.css"),
-        prompts="".join(f"<h1>{outside(prompt, 2000)}</h1>" for prompt in table.prompts),
+        prompts="".join(f"<h1>{prompt}</h1>" for prompt in prompts_html(table, 2000)),
         caption=outside(table.caption),
+        reasons="".join(f'<p class="about">{reason_html(reason)}</p>' for reason in table.reasons),
         axes="".join(_axis(table, number) for number in range(len(table.dimensions))),
-        sections="".join(_section(table, part) for part in table.parts),
-        script=script,
+        sections="".join(
+            _section(table, part, columns)
+            for part in table.parts
+            for columns in part.columns.blocks(-(-PICTURES_ACROSS // part.across))
+        ),
+        script=code,
         # The Content-Security-Policy lets this script run and no other one, should any escaping fail.
-        script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=b64encode(hashlib.sha256(code.encode()).digest()).decode(),
     )
 
 
@@ -35,37 +58,41 @@ def _axis(table: Table, axis: int) -> str:
         f'<label><input type="checkbox" checked data-axis="{axis}" value="{number}"> {outside(label)}</label>'
         for number, label in enumerate(dimension.labels)
     )
-    return fill("show/page-axis.html", name=outside(dimension.name), labels=labels)
+    return fill("show/page-axis.html", name=marked(outside(dimension.name), axis), labels=labels)
 
 
-def _section(table: Table, part: Part) -> str:
+def _section(table: Table, part: Part, columns: tuple[str, ...]) -> str:
+    """Return some columns of a table."""
+    corner = "<th></th>" if part.rows.name else ""
+    named = [(_facet(table, part.columns.name, each), each) for each in columns if part.columns.name]
+    heads = "".join(
+        f'<th data-of="{facet}">{label_of(table, part.columns, each)}</th>' for facet, each in named
+    )
     return fill(
         "show/page-section.html",
         facets=" ".join(_facet(table, name, label) for name, label in part.facets),
-        title=f"<h2>{outside(part.title)}</h2>" if part.title else "",
-        corner=outside(" · ".join(filter(None, [part.rows.name, part.columns.name]))),
-        heads="".join(
-            f'<th data-of="{_facet(table, part.columns.name, column)}">{outside(column)}</th>'
-            for column in part.columns.labels
-        ),
-        rows="".join(_row(table, part, row) for row in part.rows.labels),
+        title=f"<h2>{facets_html(table, part)}</h2>" if part.facets else "",
+        axes=axes_html(table, part),
+        width=str(len(columns) * part.across * _WIDEST),
+        heads=corner + heads,
+        rows="".join(_row(table, part, row, columns) for row in part.rows.labels),
     )
 
 
-def _row(table: Table, part: Part, row: str) -> str:
+def _row(table: Table, part: Part, row: str, columns: tuple[str, ...]) -> str:
     return fill(
         "show/page-row.html",
         facet=_facet(table, part.rows.name, row),
         text=outside(f"{part.title} {row}"),
-        label=outside(row),
-        cells="".join(_cell(table, part, column, row) for column in part.columns.labels),
+        label=f"<th>{label_of(table, part.rows, row)}</th>" if part.rows.name else "",
+        cells="".join(_cell(table, part, column, row) for column in columns),
     )
 
 
 def _cell(table: Table, part: Part, column: str, row: str) -> str:
     square = part.at(row, column)
     facet, text = _facet(table, part.columns.name, column), _searched(square, column)
-    return f'<td data-of="{facet}" data-text="{text}">{_square(square)}</td>'
+    return f'<td data-of="{facet}" data-text="{text}">{_square(square, mark=table.mixed)}</td>'
 
 
 def _searched(square: Square, column: str) -> str:
@@ -78,25 +105,23 @@ def _facet(table: Table, name: str, label: str) -> str:
     """Return what the script calls a label: the numbers of its axis and of its place there."""
     if not name:
         return ""
-    axis = next(number for number, each in enumerate(table.dimensions) if each.name == name)
+    axis = table.axis(name)
     return f"{axis}:{table.dimensions[axis].labels.index(label)}"
 
 
-def _square(square: Square) -> str:
-    figures = "".join(map(_figure, square.figures))
-    line = f'<div class="line">{figures}</div>' if figures else ""
-    return f"{line}{note_html(square, '')}"
+def _square(square: Square, *, mark: bool) -> str:
+    figures = "".join(_figure(figure, mark=mark) for figure in square.figures)
+    line = f'<div class="line" style="--across:{across(len(square.figures))}">{figures}</div>'
+    return f"{line if figures else ''}{note_html(square, '')}"
 
 
-def _figure(figure: Figure) -> str:
+def _figure(figure: Figure, *, mark: bool) -> str:
     picture = figure.picture
     return fill(
         "show/page-figure.html",
         source=address(figure.source),
         alt=outside(alt(picture)),
-        mark="<figcaption>local preview</figcaption>" if picture.recipe.procedural else "",
-        recipe="".join(
-            f"<dt>{outside(name)}</dt><dd>{outside(value, 2000)}</dd>"
-            for name, value in recipe_lines(picture)
-        ),
+        mark="<figcaption>local preview</figcaption>" if mark and picture.recipe.procedural else "",
+        cell=cell_attribute(picture),
+        recipe=recipe_html(recipe_lines(picture)),
     )

@@ -30,6 +30,10 @@ LISTED_EDGE = 96
 TILE_EDGE = 256
 """Pixels of the longer edge of a picture in a grid."""
 
+HEAVIEST_OF_MANY = 400_000
+"""Most bytes of the previews of an output; where they are more, it has tiles. With its sheet, and in base64,
+such an output is lighter than 0.8 MB."""
+
 _QUALITIES = (85, 75, 60, 45, 30)
 _GAP = 8
 
@@ -103,6 +107,11 @@ def thumbnail(picture: Preview, edge: int = LISTED_EDGE) -> Preview:
 def tile(picture: Preview) -> Preview:
     """Return a copy of at most 256 pixels a side, for grids; raise `InvalidImageError` as `decode`."""
     return encoded(_small(shared(picture.data), TILE_EDGE))
+
+
+def are_light(previews: Sequence[Preview]) -> bool:
+    """Whether previews may go into one output as they are, so that each can be opened at 512 pixels."""
+    return sum(len(each.data) for each in previews) <= HEAVIEST_OF_MANY
 
 
 def montage(pictures: Sequence[Preview]) -> Preview:

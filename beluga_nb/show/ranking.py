@@ -1,59 +1,208 @@
-"""A ranking as people see it: a table, who won against whom, and a plot of the intervals.
+"""A ranking as people see it: one table, and who won against whom.
 
-All of it is a pure function of the ranking, so that a cell that is run again shows the same bytes; the plot
-is an SVG of text and numbers, which no encoder changes.
+All of it is a pure function of the ranking, so that a cell that is run again shows the same bytes; intervals
+are SVG of text and numbers, which no encoder changes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pybase64
 
 from beluga_nb.result import Bundle
-from beluga_nb.show.markup import noted, outside, table
+from beluga_nb.show.markup import data_uri, outside
+from beluga_nb.show.tables import Cell, Column, Kind, noted, table, table_html
+from beluga_nb.store.votes import ANSWERS
 from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:  # it imports numpy
+    from beluga_nb.compare.agreement import Share, Votes
     from beluga_nb.compare.rank import Ranking, Standing
+    from beluga_nb.compare.vote_plan import VotePlan
 
 _LONGEST_NAME = 60
 _LEFT, _WIDTH, _ROW, _RIGHT = 190, 640, 30, 24  # pixels of the plot: names, all, a line, the edge
+_BAR_WIDTH, _BAR_HEIGHT, _BAR_EDGE = 240, 26, 14  # pixels of an interval in the table
 _INK, _BAR = "#767676", "#3b82c4"  # both are readable on white and on black
 
+Columns = Mapping[str, Mapping[str, str]]
+"""Further columns of a ranking: their heads, and what each says of a name."""
 
-def ranking_bundle(ranking: Ranking) -> Bundle:
-    """Return the leaderboard, the plot and the matrix of wins, as HTML and as text."""
-    board = table(
-        [_row(place, standing) for place, standing in enumerate(ranking.standings, 1)],
-        ("", sanitize(ranking.by, _LONGEST_NAME), "Elo", "95 %", "won", "lost", "tied", "both bad"),
+
+def ranking_bundle(ranking: Ranking, more: Columns | None = None) -> Bundle:
+    """Return the ranking and the matrix of wins, as HTML and as text."""
+    more = more or {}
+    head = ("rank", sanitize(ranking.by, _LONGEST_NAME), "Elo", "95 %", "win rate", *_COUNTS)
+    lines = [
+        (
+            rank,
+            *_words(standing),
+            *_counts(standing),
+            *(column.get(standing.name, "") for column in more.values()),
+        )
+        for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
+    ]
+    shown = noted(
+        {"text/html": _html(ranking, more), "text/plain": table(lines, (*head, *more))["text/plain"]},
+        ranking.note,
     )
     if not ranking.votes:
-        return noted(board, ranking.note)
+        return shown
     won = matrix(ranking)
-    plot = _image(ranking_svg(ranking), _alt(ranking))
     return {
-        "text/html": noted(board, ranking.note)["text/html"] + plot + _titled(won["text/html"]),
-        "text/plain": "\n\n".join([noted(board, ranking.note)["text/plain"], won["text/plain"]]),
+        "text/html": shown["text/html"] + _titled(won["text/html"]),
+        "text/plain": f"{shown['text/plain']}\n\n{won['text/plain']}",
     }
 
 
-def _row(place: int, standing: Standing) -> tuple[str, ...]:
-    counts = (standing.wins, standing.losses, standing.ties, standing.bad)
+_COUNTS = ("won", "lost", "tied", "both bad")
+
+
+def _ranks(ranking: Ranking) -> list[str]:
+    return [f"{best}" if best == worst else f"{best}–{worst}" for best, worst in ranking.ranks]
+
+
+def _words(standing: Standing) -> tuple[str, ...]:
     return (
-        f"{place}." if standing.sure else "?",
         sanitize(standing.name, _LONGEST_NAME),
         _signed(standing.elo),
-        f"{_signed(standing.low)} to {_signed(standing.high)}",
-        *map(str, counts),
+        _interval(standing),
+        _rate(standing),
     )
+
+
+def _interval(standing: Standing) -> str:
+    return f"{_signed(standing.low)} to {_signed(standing.high)}" if standing.has_interval else "none"
+
+
+def _rate(standing: Standing) -> str:
+    return "" if standing.win_rate is None else f"{standing.win_rate:.0%}"
+
+
+def _counts(standing: Standing) -> tuple[str, ...]:
+    return tuple(map(str, (standing.wins, standing.losses, standing.ties, standing.bad)))
+
+
+def _html(ranking: Ranking, more: Columns) -> str:
+    """Return a row for each name: its rank, an example, its interval, and how often it won."""
+    # Ties and pairs that were both bad have a column where there are any.
+    counted = [
+        (number, name)
+        for number, name in enumerate(_COUNTS)
+        if number < 2 or any(_counts(each)[number] != "0" for each in ranking.standings)
+    ]
+    columns = [
+        Column("rank"),
+        Column(""),  # an example
+        Column(sanitize(ranking.by, _LONGEST_NAME), Kind.NAME),
+        Column("Elo", Kind.NUMBER),
+        Column("95 %", Kind.SHORT),
+        *(Column(name) for name in ("win rate", *(name for _, name in counted), *more)),
+    ]
+    rows = [
+        [
+            Cell(rank),
+            Cell("", before=_example(ranking, standing)),
+            Cell(sanitize(standing.name, _LONGEST_NAME)),
+            Cell(_signed(standing.elo)),
+            Cell(_interval(standing), before=_bar(ranking, standing)),
+            Cell(_rate(standing)),
+            *(Cell(_counts(standing)[number]) for number, _ in counted),
+            *(Cell(column.get(standing.name, "")) for column in more.values()),
+        ]
+        for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
+    ]
+    return table_html(rows, columns, "Ranking")
+
+
+def _example(ranking: Ranking, standing: Standing) -> str:
+    small = ranking.pictures.get(standing.name)
+    alt = outside(f"An example of {standing.name}", 100)
+    style = "width:56px;max-width:none;height:auto;display:block;margin:0;border-radius:3px"
+    return f'<img src="{data_uri(small)}" alt="{alt}" style="{style}">' if small else ""
+
+
+def _bar(ranking: Ranking, standing: Standing) -> str:
+    """Return the interval of a name on the axis of all."""
+    across, middle = _across(ranking), _BAR_HEIGHT / 2
+    zero = across(0)
+    lines = (
+        f'<line x1="{zero}" x2="{zero}" y1="0" y2="{_BAR_HEIGHT}" stroke="{_INK}" stroke-opacity="0.6"/>'
+        f"{_interval_and_dot(standing, across, middle)}"
+    )
+    interval = f"95 % interval {_interval(standing)}" if standing.has_interval else "no interval"
+    return _strip(lines, f"{_signed(standing.elo)} Elo, {interval}")
+
+
+def _strip(lines: str, alt: str) -> str:
+    size = f'viewBox="0 0 {_BAR_WIDTH} {_BAR_HEIGHT}" width="{_BAR_WIDTH}" height="{_BAR_HEIGHT}"'
+    font = f'font-family="sans-serif" fill="{_INK}"'
+    return _image(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>{lines}</svg>', alt)
+
+
+def _across(ranking: Ranking) -> Callable[[float], str]:
+    ticks = _ticks(ranking)
+    scale = (_BAR_WIDTH - 2 * _BAR_EDGE) / max(ticks[-1] - ticks[0], 1)
+    return lambda elo: f"{_BAR_EDGE + (elo - ticks[0]) * scale:.1f}"
 
 
 def _signed(value: float) -> str:
     rounded = round(value)  # before the sign: -0.4 is 0, not −0
     return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)}"
+
+
+def vote_plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
+    """Return what each number of voters needs; `enough` voters speak for others."""
+    rows = [
+        (
+            str(need.voters),
+            f"{need.prompts:,}" if need.prompts else "none suffices",
+            *(f"{count:,}" if count else "" for count in (need.votes, need.votes_each)),
+        )
+        for need in plan.needs
+    ]
+    words = (
+        f"To tell two of {plan.names} names apart with a probability of {plan.power:.0%} where one wins"
+        f" {plan.win_rate:.1%} of their votes ({_signed(plan.elo)} Elo points). Single pictures deviate by"
+        f" {plan.pictures:g} logits, and voters by {plan.tastes:g}. With fewer than {enough} voters,"
+        " the ranking holds for them alone."
+    )
+    return table(rows, ("voters", "prompts", "votes", "of each voter"), "Votes needed", words)
+
+
+def votes_bundle(votes: Votes) -> Bundle:
+    """Return who voted how, and how far the votes can be trusted."""
+    by_voter: dict[str, Counter[str]] = {}
+    for vote in votes:
+        by_voter.setdefault(vote.voter, Counter())[vote.answer] += 1
+    rows = [
+        (
+            sanitize(voter, _LONGEST_NAME) or "(no name)",
+            str(given.total()),
+            *(str(given[each]) for each in ANSWERS),
+        )
+        for voter, given in sorted(by_voter.items())
+    ]
+    left = votes.left.interval
+    words = [
+        "" if votes.agreement is None else f"Agreement of voters: alpha = {votes.agreement:.2f}.",
+        f"The left picture was preferred in {_of(votes.left)} (95 % interval {left[0]:.0%} to {left[1]:.0%})."
+        if left
+        else "",
+        f"Intransitive: {_of(votes.intransitive)} triples." if votes.intransitive.of else "",
+        f"Answered alike again: {_of(votes.repeated)} pairs." if votes.repeated.of else "",
+        votes.caveat,
+    ]
+    note = " ".join(filter(None, words))
+    return table(rows, ("voter", "votes", *ANSWERS), "Votes", note or "No votes yet: nothing can be said.")
+
+
+def _of(share: Share) -> str:
+    return f"{share.count} of {share.of}"
 
 
 def matrix(ranking: Ranking) -> Bundle:
@@ -63,7 +212,7 @@ def matrix(ranking: Ranking) -> Bundle:
         (name, *("" if one == other else _halves(won) for other, won in enumerate(wins)))
         for one, (name, wins) in enumerate(zip(names, ranking.wins, strict=True))
     ]
-    return table(rows, ("won against", *names))
+    return table(rows, ("won against", *names), "Wins")
 
 
 def _halves(won: float) -> str:
@@ -77,26 +226,13 @@ def _titled(html: str) -> str:
 
 def _image(svg: str, alt: str) -> str:
     source = f"data:image/svg+xml;base64,{pybase64.b64encode(svg.encode()).decode()}"
-    style = "max-width:100%;height:auto;display:block;margin:.6em 0"
-    return f'<img src="{source}" alt="{outside(alt, 4000)}" width="{_WIDTH}" style="{style}">'
-
-
-def _alt(ranking: Ranking) -> str:
-    points = (
-        f"{sanitize(each.name, _LONGEST_NAME)} {_signed(each.elo)}"
-        f" ({_signed(each.low)} to {_signed(each.high)})"
-        for each in ranking.standings
-    )
-    return f"Elo points with 95 % intervals: {'; '.join(points)}"
+    style = "min-width:90px;max-width:100%;height:auto;display:block;margin:0"
+    return f'<img src="{source}" alt="{outside(alt, 400)}" style="{style}">'
 
 
 def ranking_svg(ranking: Ranking) -> str:
     """Return the strengths as dots and their intervals as bars, on an axis of Elo points."""
-    low = min((each.low for each in ranking.standings), default=0.0)
-    high = max((each.high for each in ranking.standings), default=0.0)
-    step = _step(high - low)
-    # Whole steps beyond both ends, so that no bar leaves the plot.
-    ticks = range(math.floor(low / step) * step, math.ceil(high / step) * step + 1, step)
+    ticks = _ticks(ranking)
     height = _ROW * len(ranking.standings)
     scale = (_WIDTH - _LEFT - _RIGHT) / max(ticks[-1] - ticks[0], 1)
 
@@ -107,6 +243,18 @@ def ranking_svg(ranking: Ranking) -> str:
     size = f'viewBox="0 0 {_WIDTH} {height + 44}" width="{_WIDTH}" height="{height + 44}"'
     font = f'font-family="sans-serif" font-size="13" fill="{_INK}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>{"".join(lines)}</svg>'
+
+
+def _ticks(ranking: Ranking) -> range:
+    bounds = [
+        end
+        for each in ranking.standings
+        for end in ((each.low, each.high) if each.has_interval else (each.elo,))
+    ]
+    low, high = min(bounds, default=0.0), max(bounds, default=0.0)
+    step = _step(high - low)
+    # Whole steps beyond both ends, so that no bar leaves the plot.
+    return range(math.floor(low / step) * step, math.ceil(high / step) * step + 1, step)
 
 
 def _step(width: float) -> int:
@@ -129,8 +277,14 @@ def _bars(standings: Sequence[Standing], across: Callable[[float], str]) -> Iter
     for number, each in enumerate(standings):
         y = _ROW * number + _ROW / 2 + 2
         yield (f'<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{outside(each.name, 24)}</text>')
-        yield (
-            f'<line x1="{across(each.low)}" x2="{across(each.high)}" y1="{y:.1f}" y2="{y:.1f}"'
-            f' stroke="{_BAR}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>'
-        )
-        yield f'<circle cx="{across(each.elo)}" cy="{y:.1f}" r="5" fill="{_BAR}"/>'
+        yield _interval_and_dot(each, across, y)
+
+
+def _interval_and_dot(standing: Standing, across: Callable[[float], str], y: float) -> str:
+    dot = f'<circle cx="{across(standing.elo)}" cy="{y:.1f}" r="5" fill="{_BAR}"/>'
+    if not standing.has_interval:
+        return dot
+    return (
+        f'<line x1="{across(standing.low)}" x2="{across(standing.high)}" y1="{y:.1f}" y2="{y:.1f}"'
+        f' stroke="{_BAR}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>{dot}'
+    )

@@ -1,4 +1,4 @@
-"""Recipes: of a saved file as a result again, of a result as a cell, of a picture as text."""
+"""Recipes: of a saved file as a result again, of a picture as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from beluga_nb.config.preferences import resolved
 from beluga_nb.config.settings import Settings
-from beluga_nb.errors import MetadataError, RequestError, UnknownNameError
+from beluga_nb.errors import MetadataError, UnknownNameError
 from beluga_nb.metadata import files
 from beluga_nb.placeholders import filled
 from beluga_nb.result import Picture, Recipe, Result
@@ -47,14 +47,6 @@ def _has_true_template(recipe: Recipe) -> bool:
         return recipe.template is None or filled(recipe.template, recipe.values) == recipe.request.prompt
     except UnknownNameError:
         return False
-
-
-def cell_of(result: Result) -> str:
-    """Return the cell that requests a result: a magic, or Python where the magic lacks an option."""
-    try:
-        return result.to_magic()
-    except RequestError:
-        return f"import beluga_nb\n\n{result.to_python()}"
 
 
 def recipe_text(picture: Picture) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from beluga_nb.compare.scores import Duplicates, Leaderboard, Scored, Scores
 from beluga_nb.result import Bundle
-from beluga_nb.show.markup import noted, table
 from beluga_nb.show.ranking import ranking_bundle
+from beluga_nb.show.tables import noted, table
 from beluga_nb.text import and_more, sanitize
 
 LISTED = 200
@@ -27,7 +27,7 @@ def scores_bundle(scores: Scores) -> Bundle:
         sanitize(scores.name, _LONGEST),
     )
     lines = [(*_labels(row, names), _score(row)) for row in scores.rows[:LISTED]]
-    return noted(table(lines, head), " ".join(_notes(scores)))
+    return noted(table(lines, head, "Scores"), " ".join(_notes(scores)))
 
 
 def _labels(row: Scored, names: Sequence[str]) -> tuple[str, ...]:
@@ -65,25 +65,13 @@ def duplicates_bundle(duplicates: Duplicates) -> Bundle:
     names = list(dict.fromkeys(name for _, row in rows for name in row.labels))
     head = ("group", *(sanitize(name, _LONGEST) for name in names), "number", "picture")
     lines = [(str(number), *_labels(row, names)) for number, row in rows[:LISTED]]
-    return noted(table(lines, head), duplicates.caveat)
+    return noted(table(lines, head, "Near-duplicates"), duplicates.caveat)
 
 
 def leaderboard_bundle(board: Leaderboard) -> Bundle:
-    """Return a table of the mean of each metric, in the order of the ranking, above the ranking."""
-    ranked = ranking_bundle(board.ranking)
-    if not board.means:
-        return ranked
-    names = [standing.name for standing in board.ranking.standings]
-    head = (sanitize(board.by, _LONGEST), *(sanitize(f"mean {metric}", _LONGEST) for metric in board.means))
-    lines = [
-        (
-            sanitize(name, _LONGEST),
-            *(_figures(means[name]) if name in means else "" for means in board.means.values()),
-        )
-        for name in names
-    ]
-    means = table(lines, head)
-    return {
-        kind: f"{means[kind]}{between}{ranked[kind]}"
-        for kind, between in (("text/html", '<div style="height:1em"></div>'), ("text/plain", "\n\n"))
+    """Return the ranking with the mean of each metric as a column."""
+    columns = {
+        sanitize(f"mean {metric}", _LONGEST): {name: _figures(mean) for name, mean in means.items()}
+        for metric, means in board.means.items()
     }
+    return ranking_bundle(board.ranking, columns)

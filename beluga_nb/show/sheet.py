@@ -1,35 +1,67 @@
-"""A grid as one labelled picture, scaled down to fit a limit."""
+"""A grid as a poster: its title, and its groups of labelled pictures side by side, scaled down to a limit.
+
+A layout is a list of words and pictures with their places. It becomes a PNG, a PDF, or an SVG whose words
+are text.
+"""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from beluga_nb.errors import RequestError
 from beluga_nb.images import MAX_SIDE, encode, flatten, within
 from beluga_nb.result import Preview
-from beluga_nb.show.grid_table import Part, Square, Table, across
+from beluga_nb.show.fonts import Font, font_for
+from beluga_nb.show.grid_table import Figure, Part, Square, Table, across
+from beluga_nb.show.markup import outside
 from beluga_nb.show.preview import encoded
-from beluga_nb.text import sanitize
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont
+
+FORMATS = (".png", ".pdf", ".svg")
+"""The endings of a sheet's file."""
 
 SMALLEST = 8
 """Least pixels of a picture's longer edge; a smaller one shows nothing."""
 
 SMALL_EDGE = 168
-"""Pixels of a picture's longer edge in a notebook's sheet, as in the HTML beside it."""
+"""Pixels of a picture's longer edge in a notebook's sheet."""
 
 SMALL_LIMIT = 4_000_000
 """Most pixels of a notebook's sheet."""
 
-_INK, _PALE = "#222222", "#777777"
-_FONTS = ("DejaVuSans.ttf", "Arial.ttf", "Helvetica.ttc")
+_INK, _PALE = "#222222", "#6b6b6b"
+_SHAPE = 1.4  # the width of a poster for a height of 1
+_MOST_GROUPS = 12
+_LONGEST = 2000
+_NOTE_LINES = 6
+_QUALITY = 95
+
+
+class _Words(NamedTuple):
+    """A line of text and its upper left corner."""
+
+    left: int
+    top: int
+    text: str
+    size: int
+    ink: str
+    bold: bool
+
+
+class _Placed(NamedTuple):
+    """A picture with its upper left corner and its size."""
+
+    left: int
+    top: int
+    size: tuple[int, int]
+    figure: Figure
 
 
 @dataclass(frozen=True)
@@ -43,37 +75,49 @@ class _Scale:
         return max(2, self.edge // 40)
 
     @property
-    def text(self) -> int:
-        return max(9, min(30, self.edge // 14))
+    def margin(self) -> int:
+        return max(4, self.edge // 10)
 
     @property
-    def line(self) -> int:
-        return round(self.text * 1.35)
+    def text(self) -> int:
+        return max(9, min(60, self.edge // 16))
+
+    @property
+    def title(self) -> int:
+        return round(self.text * 1.6)
 
     @property
     def label(self) -> int:
-        """The width of the column of labels."""
+        """The greatest width of the column of labels."""
         return self.text * 9
 
     def fitted(self, size: tuple[int, int]) -> tuple[int, int]:
         return within(size, self.edge)
 
-    def lines(self, text: str, width: int) -> list[str]:
-        # A letter is 0.56 of its font's size wide, on average.
-        return textwrap.wrap(sanitize(text, 300), max(6, round(width / (self.text * 0.56)))) or [""]
 
+def sheet_file(table: Table, kind: str, *, title: str, edge: int, dpi: int, limit: int) -> tuple[bytes, str]:
+    """Return a sheet as a PNG, PDF or SVG, and the letters that its font lacks.
 
-def sheet_png(table: Table, *, edge: int, limit: int) -> bytes:
-    """Return the sheet of a grid; pictures are opened one at a time.
-
-    Raises `RequestError` if the limit is too low.
+    Pictures are opened one at a time. Raises `RequestError` if the limit is too low.
     """
-    return encode(_fitting(table, edge, limit).drawn(), "PNG")
+    layout = _fitting(table, title, edge, limit)
+    if kind == ".svg":
+        return layout.svg(dpi).encode(), layout.missing
+    if kind == ".pdf":
+        # Without dates, the same pictures give the same bytes.
+        options = {"resolution": dpi, "quality": _QUALITY, "title": title or None}
+        return encode(layout.drawn(), "PDF", **options, creationDate=None, modDate=None), layout.missing
+    return encode(layout.drawn(), "PNG", dpi=(dpi, dpi)), layout.missing
 
 
 def small_sheet(table: Table) -> Preview:
     """Return a sheet small enough for a notebook, for front ends that show a single image, such as LaTeX."""
-    return encoded(_fitting(table, SMALL_EDGE, SMALL_LIMIT).drawn())
+    layout = _fitting(table, "", SMALL_EDGE, SMALL_LIMIT)
+    if layout.missing:
+        # Only its own words can say so: the HTML and the text beside it have all letters.
+        remark = f"{plural(len(layout.missing), 'letter')} in no font of this machine: shown as boxes."
+        layout = _fitting(replace(table, caption=f"{table.caption}. {remark}"), "", SMALL_EDGE, SMALL_LIMIT)
+    return encoded(layout.drawn())
 
 
 def words_of(table: Table) -> list[str]:
@@ -86,9 +130,18 @@ def words_of(table: Table) -> list[str]:
     return words
 
 
-def _fitting(table: Table, edge: int, limit: int) -> _Layout:
+def _fitting(table: Table, title: str, edge: int, limit: int) -> _Layout:
+    font = font_for("".join([title, *words_of(table)]))
+    # Pictures are never scaled up, and words have the scale of the pictures.
+    figures = [figure for square in table.squares.values() for figure in square.figures]
+    edge = min(edge, max((max(figure.picture.size) for figure in figures), default=edge))
+    groups = list(table.parts)
+    best = min(
+        range(1, min(_MOST_GROUPS, max(len(groups), *(len(part.columns.labels) for part in groups))) + 1),
+        key=lambda each: _Layout(table, title, _Scale(edge), font, each).misshapen,
+    )
     while edge >= SMALLEST:
-        layout = _Layout(table, _Scale(edge))
+        layout = _Layout(table, title, _Scale(edge), font, best)
         width, height = layout.size
         if width * height <= limit and max(width, height) <= MAX_SIDE:
             return layout
@@ -100,133 +153,191 @@ def _fitting(table: Table, edge: int, limit: int) -> _Layout:
     )
 
 
+@dataclass
 class _Layout:
-    def __init__(self, table: Table, scale: _Scale) -> None:
-        self.table = table
-        self.scale = scale
-        self.parts = list(table.parts)
-        self.widths = [self._widths(part) for part in self.parts]
-        widest = max((sum(widths) + scale.gap * len(widths) for widths in self.widths), default=0)
-        self.labels = scale.label if any(part.rows.name for part in self.parts) else 0
-        self.width = max(scale.edge, self.labels + widest) + 2 * scale.gap
-        self.head = [
-            *(line for prompt in table.prompts for line in scale.lines(prompt, self.width)),
-            *scale.lines(table.caption, self.width),
+    """Where everything stands; `beside` groups, or columns of a lone axis, stand side by side."""
+
+    table: Table
+    title: str
+    scale: _Scale
+    font: Font
+    beside: int
+    words: list[_Words] = field(default_factory=list)
+    pictures: list[_Placed] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        parts = list(self.table.parts)
+        alone = len(self.table.dimensions) == 1
+        groups = [
+            (part, columns)
+            for part in parts
+            for columns in part.columns.blocks(self.beside if alone else len(part.columns.labels))
         ]
+        beside = 1 if alone else self.beside
+        rows = [groups[start : start + beside] for start in range(0, len(groups), beside)]
+        widths = [
+            max(self._group_width(*row[number]) for row in rows if number < len(row))
+            for number in range(max(map(len, rows), default=0))
+        ]
+        inner = max(sum(widths) + self.scale.margin * (len(widths) - 1), self.scale.edge * 2)
+        top = self._head(inner)
+        for row in rows:
+            left, bottom = self.scale.margin, top
+            for (part, columns), width in zip(row, widths, strict=False):
+                bottom = max(bottom, self._group(part, columns, left, top, width))
+                left += width + self.scale.margin
+            top = bottom + self.scale.margin // (2 if alone else 1)
+        self.size = inner + 2 * self.scale.margin, self._foot(top, inner)
 
     @property
-    def size(self) -> tuple[int, int]:
-        scale = self.scale
-        height = len(self.head) * scale.line + 3 * scale.gap
-        for part, widths in zip(self.parts, self.widths, strict=True):
-            height += self._head_height(part, widths) + sum(self._heights(part)) + scale.gap
-        return self.width, height
+    def misshapen(self) -> float:
+        """How far it is from the shape of a poster."""
+        width, height = self.size
+        return abs(math.log(width / height / _SHAPE))
 
-    def drawn(self) -> Image:
-        from PIL import Image, ImageDraw
+    @property
+    def missing(self) -> str:
+        """The letters that its font lacks."""
+        return self.font.missing("".join(each.text for each in self.words))
 
-        image = Image.new("RGB", self.size, "white")
-        pen = _Pen(ImageDraw.Draw(image), self.scale, _font(self.scale.text))
-        top = pen.write(self.head, self.scale.gap, self.scale.gap, _INK) + self.scale.gap
-        for part, widths in zip(self.parts, self.widths, strict=True):
-            top = self._draw_head(pen, part, widths, top)
-            for row, height in zip(part.rows.labels, self._heights(part), strict=True):
-                pen.write(self.scale.lines(row, self.labels), self.scale.gap, top, _INK)
-                for column, left in zip(part.columns.labels, self._lefts(widths), strict=True):
-                    self._draw_square(image, pen, part.at(row, column), left, top)
-                top += height
-            top += self.scale.gap
-        return image
+    # --- where everything stands
 
-    def _draw_head(self, pen: _Pen, part: Part, widths: list[int], top: int) -> int:
-        bottom = top + self._head_height(part, widths)
+    def _head(self, width: int) -> int:
+        top = self.scale.margin
+        if self.title:
+            top = self._write(self.title, self.scale.margin, top, width, size=self.scale.title, bold=True)
+        for prompt in self.table.prompts:
+            size = self.scale.text if self.title else round(self.scale.text * 1.3)
+            top = self._write(prompt, self.scale.margin, top, width, size=size, bold=not self.title)
+        return top + self.scale.margin // 2
+
+    def _foot(self, top: int, width: int) -> int:
+        size = max(8, round(self.scale.text * 0.75))
+        bottom = self._write(
+            self.table.caption, self.scale.margin, top - self.scale.gap, width, size=size, ink=_PALE
+        )
+        return bottom + self.scale.margin // 2
+
+    def _group(self, part: Part, columns: Sequence[str], left: int, top: int, width: int) -> int:
+        """Place one group, and return where it ends."""
         if part.title:
-            top = pen.write(self.scale.lines(part.title, self.width), self.scale.gap, top, _INK)
-        for column, left, width in zip(part.columns.labels, self._lefts(widths), widths, strict=True):
-            pen.write(self.scale.lines(column, width), left, top, _INK)
-        return bottom
+            top = self._write(part.title, left, top, width, bold=True) + self.scale.gap
+        commons = [each.shortened.common for each in (part.rows, part.columns) if each.shortened.common]
+        for common in commons:
+            top = self._write(common, left, top, width, ink=_PALE) + self.scale.gap
+        labels = self._label_width(part)
+        wide = self._column_width(part)
+        heads = [
+            self._write(
+                part.columns.short(column), left + labels + number * (wide + self.scale.gap), top, wide
+            )
+            for number, column in enumerate(columns)
+            if part.columns.name
+        ]
+        top = max(heads, default=top) + self.scale.gap // 2
+        for row in part.rows.labels:
+            bottom = top
+            if labels:
+                bottom = self._write(part.rows.short(row), left, top, labels - 2 * self.scale.gap)
+            for number, column in enumerate(columns):
+                place = left + labels + number * (wide + self.scale.gap)
+                bottom = max(bottom, self._square(part.at(row, column), place, top, wide))
+            top = bottom + self.scale.gap
+        return top
 
-    def _draw_square(self, image: Image, pen: _Pen, square: Square, left: int, top: int) -> None:
-        for figure, (x, y) in zip(square.figures, self._places(square), strict=True):
-            picture = flatten(figure.image())
-            image.paste(picture.resize(self.scale.fitted(figure.picture.size)), (left + x, top + y))
-        note = square.error.message if square.error else square.note
-        if note and not square.figures:
-            pen.write(self.scale.lines(note, self.scale.edge)[:6], left, top, _PALE)
-
-    def _places(self, square: Square) -> Iterator[tuple[int, int]]:
+    def _square(self, square: Square, left: int, top: int, width: int) -> int:
         tall, wide = self._tile(square)
         columns = across(len(square.figures))
-        for number in range(len(square.figures)):
+        bottom = top
+        for number, figure in enumerate(square.figures):
             row, column = divmod(number, columns)
-            yield column * (wide + self.scale.gap), row * (tall + self.scale.gap)
+            size = self.scale.fitted(figure.picture.size)
+            x, y = left + column * (wide + self.scale.gap), top + row * (tall + self.scale.gap)
+            self.pictures.append(_Placed(x, y, size, figure))
+            bottom = max(bottom, y + size[1])
+        note = square.error.message if square.error else square.note
+        if note and not square.figures:
+            return self._write(note, left, top, width, ink=_PALE, most=_NOTE_LINES)
+        return bottom
+
+    def _write(
+        self,
+        text: str,
+        left: int,
+        top: int,
+        width: int,
+        *,
+        size: int = 0,
+        ink: str = _INK,
+        bold: bool = False,
+        most: int | None = None,
+    ) -> int:
+        """Place lines of text, and return where the next one would be."""
+        size = size or self.scale.text
+        for line in self.font.wrapped(sanitize(text, _LONGEST), width, size, bold=bold)[:most]:
+            self.words.append(_Words(left, top, line, size, ink, bold))
+            top += round(size * 1.35)
+        return top
 
     def _tile(self, square: Square) -> tuple[int, int]:
         sizes = [self.scale.fitted(figure.picture.size) for figure in square.figures]
         return max((height for _, height in sizes), default=0), max((width for width, _ in sizes), default=0)
 
-    def _square_size(self, square: Square) -> tuple[int, int]:
-        count = len(square.figures)
-        if not count:
-            return self.scale.edge, 6 * self.scale.line if square.error else self.scale.line
-        tall, wide = self._tile(square)
-        columns = across(count)
-        rows = -(-count // columns)
-        return columns * (wide + self.scale.gap), rows * (tall + self.scale.gap)
+    def _square_width(self, square: Square) -> int:
+        if not square.figures:
+            return self.scale.edge
+        columns = across(len(square.figures))
+        return columns * self._tile(square)[1] + (columns - 1) * self.scale.gap
 
-    def _widths(self, part: Part) -> list[int]:
-        return [
-            max(self._square_size(part.at(row, column))[0] for row in part.rows.labels)
-            for column in part.columns.labels
-        ]
+    def _column_width(self, part: Part) -> int:
+        return max(map(self._square_width, part.squares.values()))
 
-    def _heights(self, part: Part) -> list[int]:
-        return [
-            max(
-                len(self.scale.lines(row, self.labels)) * self.scale.line if self.labels else 0,
-                *(self._square_size(part.at(row, column))[1] for column in part.columns.labels),
-            )
-            + self.scale.gap
-            for row in part.rows.labels
-        ]
-
-    def _head_height(self, part: Part, widths: list[int]) -> int:
-        lines = max(
-            len(self.scale.lines(column, width))
-            for column, width in zip(part.columns.labels, widths, strict=True)
+    def _label_width(self, part: Part) -> int:
+        if not part.rows.name:
+            return 0
+        longest = max(
+            self.font.width(sanitize(label, _LONGEST), self.scale.text) for label in part.rows.shortened.rests
         )
-        title = len(self.scale.lines(part.title, self.width)) if part.title else 0
-        return (lines + title) * self.scale.line + self.scale.gap
+        return min(longest, self.scale.label) + 2 * self.scale.gap
 
-    def _lefts(self, widths: list[int]) -> list[int]:
-        left, found = self.scale.gap + self.labels, []
-        for width in widths:
-            found.append(left)
-            left += width + self.scale.gap
-        return found
+    def _group_width(self, part: Part, columns: Sequence[str]) -> int:
+        wide = self._column_width(part) + self.scale.gap
+        return self._label_width(part) + wide * len(columns) - self.scale.gap
 
+    # --- how it is drawn
 
-class _Pen:
-    def __init__(self, draw: ImageDraw, scale: _Scale, font: FreeTypeFont) -> None:
-        self.draw = draw
-        self.scale = scale
-        self.font = font
+    def drawn(self) -> Image:
+        """Return the sheet as an image."""
+        from PIL import Image, ImageDraw
 
-    def write(self, lines: list[str], left: int, top: int, ink: str) -> int:
-        """Write lines of text and return where the next one would be."""
-        for line in lines:
-            self.draw.text((left, top), line, fill=ink, font=self.font)
-            top += self.scale.line
-        return top
+        image = Image.new("RGB", self.size, "white")
+        for left, top, picture in self._opened():
+            image.paste(picture, (left, top))
+        draw = ImageDraw.Draw(image)
+        for line in self.words:
+            font = self.font.at(line.size, bold=line.bold)
+            draw.text((line.left, line.top), line.text, fill=line.ink, font=font)
+        return image
 
+    def _opened(self) -> Iterator[tuple[int, int, Image]]:
+        for placed in self.pictures:
+            picture = flatten(placed.figure.image())
+            yield placed.left, placed.top, picture.resize(placed.size)
 
-def _font(size: int) -> FreeTypeFont:
-    from PIL import ImageFont
-
-    # Pillow's own font has Latin letters only.
-    for name in _FONTS:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)  # type: ignore[return-value]  # with a size it is a FreeTypeFont
+    def svg(self, dpi: int) -> str:
+        """Return the sheet as SVG: its words are text, and its pictures JPEG."""
+        width, height = self.size
+        size = f'width="{width / dpi:.4g}in" height="{height / dpi:.4g}in" viewBox="0 0 {width} {height}"'
+        parts = [f'<rect width="{width}" height="{height}" fill="white"/>']
+        for left, top, picture in self._opened():
+            data = b64encode(encode(picture, "JPEG", quality=_QUALITY)).decode()
+            place = f'x="{left}" y="{top}" width="{picture.width}" height="{picture.height}"'
+            parts.append(f'<image {place} href="data:image/jpeg;base64,{data}"/>')
+        for line in self.words:
+            # SVG places the base line of text, which is about 0.93 of its size below the upper edge.
+            place = f'x="{line.left}" y="{line.top + round(line.size * 0.93)}"'
+            weight = ' font-weight="bold"' if line.bold else ""
+            style = f'font-size="{line.size}" fill="{line.ink}"{weight}'
+            parts.append(f"<text {place} {style}>{outside(line.text, _LONGEST)}</text>")
+        family = outside(f"{self.font.family}, sans-serif")
+        return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{family}">{"".join(parts)}</svg>'

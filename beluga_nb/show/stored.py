@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from beluga_nb.compare.workspace import Workspace
+from beluga_nb.errors import InvalidImageError
 from beluga_nb.result import Bundle, Picture, Preview, Result
-from beluga_nb.show.markup import bundle, still
-from beluga_nb.show.preview import montage, tile
+from beluga_nb.show.figures import bundle, still
+from beluga_nb.show.preview import montage, preview_of, tile
 from beluga_nb.store import sheets
 from beluga_nb.store.collection import Blob
 from beluga_nb.store.records import Store
+
+
+def examples(pictures: Mapping[str, Picture], workspace: Workspace) -> dict[str, Preview]:
+    """Return small copies of some pictures by their names, as grids show them; none where these show none."""
+    settings = workspace.settings
+    view = StoreView(workspace.store, writing=settings.writes_store)
+    found = {}
+    if settings.embed in {"preview", "original"}:
+        for name, picture in pictures.items():
+            with suppress(InvalidImageError):
+                found[name] = view.tile(preview_of(picture))
+    return found
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,17 @@ from string import Template
 
 @cache
 def read_template(name: str) -> str:
-    """Return the text of a template; HTML comes without its line breaks and indentation."""
+    """Return the text of a template, without its indentation; HTML without its line breaks, too.
+
+    A script comes without the lines that are comments or empty.
+    """
     package, _, file = name.partition("/")
     text = (files("beluga_nb") / package / "templates" / file).read_text("utf-8")
-    # White space that only lays out the file would grow each notebook, and separate inline elements.
-    return "".join(map(str.strip, text.splitlines())) if file.endswith(".html") else text
+    # What only explains or lays out the file would grow each notebook, and separate inline elements.
+    lines = [line.strip() for line in text.splitlines()]
+    if file.endswith(".html"):
+        return "".join(lines)
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def fill(template: str, /, **values: str) -> str:

@@ -72,13 +72,16 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was removed: how many files, and of how many bytes."""
+    """What was removed: how many files, and of how many bytes; nothing where the user `declined`."""
 
     chosen: Chosen
     files: int = 0
     bytes: int = 0
+    declined: bool = False
 
     def __str__(self) -> str:
+        if self.declined:
+            return f"Nothing was removed: {self.chosen} stay."
         if not self.chosen:
             return f"Nothing was removed: {self.chosen}."
         return (

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.errors import APIStatusError, StoreError
+from beluga_nb.hints import Code, Hint
 from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import has_content
 from beluga_nb.redaction import redact_bytes
@@ -314,6 +315,6 @@ class NotPulledError(StoreError):
     def __init__(self, path: Path, pointer: bytes) -> None:
         super().__init__(
             f"The recording {path.name[:12]}… is not here, only its Git LFS pointer.",
-            "Fetch it: git lfs pull",
+            Hint("Fetch it: ", Code("git lfs pull")),
         )
         self.pointer = pointer

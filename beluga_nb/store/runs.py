@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from beluga_nb.errors import RequestError, StoreError
-from beluga_nb.hints import Hint, Remedy
+from beluga_nb.hints import Hint, Remedy, Surface, on
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, Bundle, Preview, Result
@@ -21,7 +21,7 @@ from beluga_nb.store.format import Entry
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.text import sanitize
+from beluga_nb.text import and_more, sanitize
 
 SHOWN_NAME = 12
 """Characters that are shown of a run's name."""
@@ -109,12 +109,23 @@ class Run:
 
 @dataclass(frozen=True)
 class History:
-    """Some runs, the newest first, how many `more` there are, and whether `all` were asked for."""
+    """A page of runs, the newest first, how many `more` there are, and whether `all` were asked for.
+
+    `surface` has the words for the next page.
+    """
 
     runs: tuple[Run, ...]
     more: int = 0
     all: bool = True
+    page: int = 1
+    surface: Surface = Surface.PYTHON
     view: Callable[[History], Bundle] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def rest(self) -> str:
+        """How many runs are left out, and how to see them; nothing where none are."""
+        following = Hint(": the next page is ", Remedy("page", str(self.page + 1)))
+        return f"{and_more(self.more)}{on(following, self.surface)}" if self.more else ""
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
@@ -136,14 +147,19 @@ def newest(
     start: float = -math.inf,
     end: float = math.inf,
     limit: int | None = None,
+    skipped: int = 0,
 ) -> tuple[list[Run], int]:
-    """Return the newest runs as `runs`, of those that came in a time, and how many more there are."""
+    """Return the newest runs as `runs`, of those that came in a time, and how many older ones there are.
+
+    The newest of all, as many as are `skipped`, are left out.
+    """
     table = table or store.index.table()
     arrivals = table.once(_arrivals)
     names = arrivals if having is None else {row.run for row in table.rows if having(row)}
     calls = {call.run: call for call in pending.calls(store) if having is None or having(call.request)}
     times = {name: arrivals[name] for name in names} | {name: call.started for name, call in calls.items()}
     found = sorted((-time, name) for name, time in times.items() if start <= time < end)
+    found = found[skipped:]
     shown = [name for _, name in found[:limit]]
     # Only these are made: a store may have very many.
     return _named(table, shown, calls), len(found) - len(shown)
@@ -191,14 +207,17 @@ def history(
     since: str | None = None,
     until: str | None = None,
     limit: int = 50,
+    page: int = 1,
     also: Filter | None = None,
 ) -> History:
     """Return the newest runs: with a text in the prompt, of a model, from one day to another, both included.
 
-    Days are written as 2026-11-22 and begin at midnight UTC. With `also`, a recording must pass this too.
+    Days are written as 2026-11-22 and begin at midnight UTC. Page 2 lists those after the newest `limit`.
+    With `also`, a recording must pass this too.
     """
-    if limit < 1:
-        raise RequestError(f"The limit is {limit}.", "Give a whole number from 1 on.")
+    for name, number in (("limit", limit), ("page", page)):
+        if number < 1:
+            raise RequestError(f"The {name} is {number}.", "Give a whole number from 1 on.")
     start = _midnight(since) if since else 0.0
     end = _midnight(until) + timedelta(days=1).total_seconds() if until else float("inf")
     everything = not (text or model or since or until)
@@ -208,8 +227,15 @@ def history(
     def having(each: Row | Request) -> bool:
         return all(is_meant(each) for is_meant in filters)
 
-    found, more = newest(store, having=having if filters else None, start=start, end=end, limit=limit)
-    return History(tuple(found), more=more, all=everything)
+    found, more = newest(
+        store,
+        having=having if filters else None,
+        start=start,
+        end=end,
+        limit=limit,
+        skipped=(page - 1) * limit,
+    )
+    return History(tuple(found), more=more, all=everything and page == 1, page=page)
 
 
 def _containing(text: str, *, model: str | None = None) -> Filter:

@@ -21,7 +21,7 @@ from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import NotPulledError, Store
 from beluga_nb.store.runs import SHOWN_NAME, Run, runs
 from beluga_nb.store.sheets import Sheet
-from beluga_nb.text import plural, sanitize
+from beluga_nb.text import and_more, plural, sanitize
 
 _LISTED = 20
 
@@ -47,14 +47,34 @@ class Report:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
-    def _lines(self) -> Iterator[str]:
+    @property
+    def summary(self) -> str:
+        """What was checked, and how many problems there are."""
         found = plural(len(self.problems), "problem") if self.problems else "all well"
-        yield f"{self.checked}: {found}"
+        return f"{self.checked}: {found}"
+
+    @property
+    def remarks(self) -> Mapping[str, Sequence[str]]:
+        """What is no problem, by what is remarkable about it; of many only the first."""
+        remarks = {
+            "shown by none of these notebooks": [_line(run) for run in self.unused],
+            "named by no record": self.unnamed,
+            "calls without a known end": [
+                f"{sanitize(call.run)}, “{sanitize(call.request.prompt, 60)}”" for call in self.calls
+            ],
+        }
+        return {
+            f"{what}: {len(lines)}": [*lines[:_LISTED], *filter(None, [and_more(len(lines) - _LISTED)])]
+            for what, lines in remarks.items()
+            if lines
+        }
+
+    def _lines(self) -> Iterator[str]:
+        yield self.summary
         yield from (f"  {problem}" for problem in self.problems)
-        yield from _listed("shown by none of these notebooks", [_line(run) for run in self.unused])
-        yield from _listed("named by no record", self.unnamed)
-        calls = [f"{sanitize(call.run)}, “{sanitize(call.request.prompt, 60)}”" for call in self.calls]
-        yield from _listed("calls without a known end", calls)
+        for what, lines in self.remarks.items():
+            yield what
+            yield from (f"  {line}" for line in lines)
 
 
 def _place(store: Store, path: Path) -> str:
@@ -64,14 +84,6 @@ def _place(store: Store, path: Path) -> str:
 def _line(run: Run) -> str:
     pictures = plural(run.count, "picture")
     return f"{sanitize(run.name)[:SHOWN_NAME]}  {pictures} of “{sanitize(run.prompt, 60)}”"
-
-
-def _listed(what: str, lines: Sequence[str]) -> Iterator[str]:
-    if lines:
-        yield f"{what}: {len(lines)}"
-        yield from (f"  {line}" for line in lines[:_LISTED])
-        if len(lines) > _LISTED:
-            yield f"  … and {len(lines) - _LISTED} more"
 
 
 class _Value(NamedTuple):

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from beluga_nb.commands.table import CommandCall
 from beluga_nb.commands.usage import EXAMPLES, help_text
 from beluga_nb.errors import RequestError
-from beluga_nb.hints import Surface, on
+from beluga_nb.hints import Code, Hint, Surface, on
 from beluga_nb.result import Bundle
 from beluga_nb.show.catalogue import models_table, sizes_table
-from beluga_nb.show.markup import status_lines, table
+from beluga_nb.show.status import status_bundle
+from beluga_nb.show.tables import Column, Kind, table
 
 if TYPE_CHECKING:
     from beluga_nb.result import Result
@@ -27,20 +28,21 @@ if TYPE_CHECKING:
 class Findings(NamedTuple):
     """What a check has found: its report, and the number of problems in it."""
 
-    text: str
+    report: Bundle
     problems: int
 
 
 def status(session: Session, _: CommandCall) -> Bundle:
     """Return who would answer, where pictures are kept, and what was spent and saved."""
     facts = {name: on(words, Surface.MAGIC) for name, words in session.status().items()}
-    return status_lines(facts, EXAMPLES)
+    return status_bundle(facts, EXAMPLES)
 
 
 def models(session: Session, call: CommandCall) -> Bundle:
     """Return a table of the models."""
     filters = dict(call.options)  # popped from below
-    return models_table(session.models(filters.pop("search", ""), **filters))
+    listing = session.models(filters.pop("search", ""), **filters)
+    return models_table(listing, session.settings().prices)
 
 
 def sizes(_: Session, call: CommandCall) -> Bundle:
@@ -58,7 +60,7 @@ def config(session: Session, call: CommandCall) -> Bundle:
         for each in session.preferences.listed()
         if not named or each.name in named
     ]
-    return table(rows, ("setting", "value", "set by"))
+    return table(rows, (Column("setting", Kind.CODE), Column("value", Kind.LONG), "source"), "Settings")
 
 
 def _value(text: str) -> object:
@@ -84,7 +86,8 @@ def alias(session: Session, call: CommandCall) -> Bundle | str:
     aliases = session.settings().aliases
     if not aliases:
         return "There are no aliases. For example: %beluga alias poster=-m flux-2.0 -s 3:4"
-    return table([(name, _parts(parts)) for name, parts in aliases.items()], ("alias", "stands for"))
+    rows = [(name, _parts(parts)) for name, parts in aliases.items()]
+    return table(rows, (Column("alias", Kind.CODE), "stands for"), "Aliases")
 
 
 def _parts(parts: Mapping[str, object]) -> str:
@@ -106,14 +109,18 @@ def history(session: Session, call: CommandCall) -> History | Result:
     if not call.words and call.output is None:
         return session.store.history(**call.options)
     if len(call.words) != 1 or call.options:
-        raise RequestError("One run can be brought back.", "For example: %beluga history -o fox 6611bcbd3494")
+        raise RequestError(
+            "One run can be brought back.", Hint("For example: ", Code("%beluga history -o fox 6611bcbd3494"))
+        )
     return session.store.recall(*call.words)
 
 
 def verify(session: Session, call: CommandCall) -> Findings:
     """Check the store, or what some notebooks show of theirs."""
+    from beluga_nb.show.verify import reports_bundle  # Lazy import: few cells check a store.
+
     reports = session.store.verify(*call.words)
-    return Findings("\n".join(map(str, reports)), sum(len(report.problems) for report in reports))
+    return Findings(reports_bundle(reports), sum(len(report.problems) for report in reports))
 
 
 def weight(session: Session, call: CommandCall) -> str:

@@ -51,10 +51,10 @@ def main(words: Sequence[str], *, session: Session = default) -> int:
 def _show(value: object) -> int:
     match value:
         case Findings():
-            _print(value.text)
+            _print(value.report["text/plain"])
             return PROBLEMS if value.problems else FINE
         case History():
-            _print(history_text(value.runs, more=value.more, all=value.all))
+            _print(history_text(value.runs, all=value.all, rest=value.rest))
         case str():
             _print(on(value, Surface.TERMINAL))
         case _:

@@ -23,7 +23,7 @@ from beluga_nb.config.settings import Settings
 from beluga_nb.console import LISTENER, shown_on
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError, RequestError
-from beluga_nb.hints import Surface
+from beluga_nb.hints import Code, Hint, Surface
 from beluga_nb.images import SUFFIXES
 from beluga_nb.process.work import revocable
 from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, Preview, Result
@@ -31,8 +31,9 @@ from beluga_nb.runtime import Job
 from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
 from beluga_nb.show import comparison
+from beluga_nb.show.lightbox import cell_of
 from beluga_nb.show.preview import enlarged, preview_of, tile
-from beluga_nb.show.recipe import cell_of, recipe_text
+from beluga_nb.show.recipe import recipe_text
 from beluga_nb.store.marks import Mark
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.data import Found, PanelData
@@ -356,7 +357,10 @@ class Controller:
             return False
         if not name.isidentifier() or keyword.iskeyword(name):
             self._show_error(
-                RequestError(f"'{sanitize(name, 40)}' is not a valid variable name.", "For example: whale")
+                RequestError(
+                    f"'{sanitize(name, 40)}' is not a valid variable name.",
+                    Hint("For example: ", Code("whale")),
+                )
             )
             return False
         self._names[name] = piece.alone
@@ -490,6 +494,8 @@ class Controller:
         self.state.message = sanitize(words)
 
     def _show_error(self, error: BelugaError) -> None:
+        # First the badge: the view shows both when the lines change.
+        self.state.billing = error.billing
         self.state.error = tuple(map(sanitize, error.lines()))
 
 

@@ -8,7 +8,9 @@ from IPython.display import DisplayHandle, display
 
 from beluga_nb.result import Result
 from beluga_nb.session.session import Session, default
-from beluga_nb.show.markup import NO_PICTURE, outside
+from beluga_nb.show.figures import NO_PICTURE
+from beluga_nb.show.markup import outside
+from beluga_nb.show.template import fill
 from beluga_nb.show.widget import bundle
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
@@ -18,7 +20,7 @@ from beluga_nb.widgets.view.history import history
 from beluga_nb.widgets.view.page import page
 from beluga_nb.widgets.view.parts import line, tabs
 from beluga_nb.widgets.view.results import gallery
-from beluga_nb.widgets.view.work import WorkList, error_lines
+from beluga_nb.widgets.view.work import WorkList, error_card
 
 _TEXT = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
 
@@ -66,7 +68,7 @@ class Panel:
             form(state, controller),
             WorkList(state, controller).box,
             line(state, "message", "message"),
-            error_lines(state),
+            error_card(state),
             tabs(rooms),
         ]
 
@@ -89,7 +91,8 @@ class Panel:
         shown = dict(self.state.snapshot) or {"text/plain": NO_PICTURE}
         lines = "<br>".join(map(outside, shown["text/plain"].splitlines()))
         html = shown.get("text/html") or f"<pre>{lines}</pre>"
-        return {**shown, "text/html": f'<div class="beluga-still">{html}</div>'}
+        # Its style hides "Error displaying widget", which JupyterLab shows above it if the kernel is gone.
+        return {**shown, "text/html": fill("widgets/still.html", html=html)}
 
 
 def panel(session: Session = default) -> Panel:

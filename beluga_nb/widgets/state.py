@@ -92,10 +92,11 @@ class State(HasTraits):
     estimate = Unicode()
     provider = Unicode()
 
-    # Running calls, the status line, and the lines of the last error.
+    # Running calls, the status line, the lines of the last error, and whether it was billed, in words.
     work: tuple[Work, ...] = Tuple()  # type: ignore[assignment]
     message = Unicode()
     error: tuple[str, ...] = Tuple()  # type: ignore[assignment]
+    billing = Unicode()
 
     # Results, and the chosen picture.
     result = Instance(Result, allow_none=True)

@@ -1,5 +1,6 @@
 """The quickstart in a real JupyterLab in a real browser: opened untrusted, run, saved, and compared."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -56,6 +57,9 @@ def test_a_stranger_sees_every_picture_before_running_anything(notebook, lab):
     assert len(pictures) == expected > 5
     assert pictures[0].startswith("A photorealistic beluga whale")
     assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
+    assert lab.page.locator(f"{PICTURES}, [tabindex='0'] > img, img[role]").count() == 0
+    lab.page.locator(".jp-OutputArea figure img").first.click()
+    assert lab.page.get_by_role("dialog").count() == 0, "without its script it is a plain picture"
 
 
 def test_running_it_again_gives_the_same_bytes_and_calls_no_engine(notebook, lab):
@@ -66,6 +70,88 @@ def test_running_it_again_gives_the_same_bytes_and_calls_no_engine(notebook, lab
     assert len(lab.page.evaluate(LOADED_PICTURES)) == picture_count(notebook)
     assert outputs(lab.save()) == outputs(notebook)
     assert sorted((lab.work / "beluga_store").rglob("*")) == before
+
+
+PICTURES = "[data-beluga] img[data-cell]"
+FOCUSED = "image => document.activeElement === image"
+
+
+@pytest.fixture(scope="module")
+def shown(notebook, lab):
+    """A notebook of two results that was run: one picture, and four."""
+    cells = ["%load_ext beluga_nb", "%beluga a fox in <b>snow</b>", "%beluga -n 4 -s 16:9 a boat & a whale"]
+    made = [nbformat.v4.new_code_cell(each) for each in [*cells, "1"]]
+    lab.open(nbformat.v4.new_notebook(cells=made, metadata=notebook.metadata), "shown/notebook.ipynb")
+    lab.run_all()
+    return lab.cell(2).locator(PICTURES)
+
+
+def test_four_pictures_are_two_rows_and_tell_what_they_share_once(lab, shown):
+    boxes = [shown.nth(number).bounding_box() for number in range(4)]
+    assert [round(box["x"]) for box in boxes[:2]] == [round(box["x"]) for box in boxes[2:]]
+    assert boxes[0]["y"] == boxes[1]["y"] < boxes[2]["y"] == boxes[3]["y"]
+    assert len({round(box["height"]) for box in boxes}) == 1
+    line = lab.cell(2).locator("summary").inner_text()
+    assert line == "4 pictures · gpt-image-2 · 1536 × 864 · local preview, not model output · recipe"
+    lab.cell(2).locator("summary").click()
+    assert "picture 4" in lab.cell(2).locator("details").inner_text()
+    lab.cell(2).locator("summary").click()
+
+
+@pytest.mark.parametrize("way", ["click", "Enter", "Space"])
+def test_a_picture_opens_in_a_dialog_whose_keys_the_notebook_does_not_get(way, lab, shown):
+    page, image = lab.page, shown.nth(1)
+    image.scroll_into_view_if_needed()
+    before, count = image.bounding_box(), page.locator(".jp-Cell").count()
+    if way == "click":
+        image.click()
+    else:
+        image.focus()
+        page.keyboard.press(way)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("2 of 4 · shown at 512 × 288").wait_for()
+    for word in ("a boat & a whale", "gpt-image-2", "sha256"):
+        assert word in dialog.inner_text()
+    active = page.locator(".jp-Cell.jp-mod-active").inner_text()
+    # In the notebook's command mode: the cell below, a new cell, a deleted one.
+    for key in ("ArrowDown", "b", "d", "d", "x", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        page.keyboard.press(key)
+    dialog.get_by_text("4 of 4").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert image.evaluate(FOCUSED)
+    assert image.bounding_box() == before
+    assert page.locator(".jp-Cell").count() == count
+    assert page.locator(".jp-Cell.jp-mod-active").inner_text() == active
+
+
+def test_a_picture_is_copied_as_a_cell_and_downloaded_and_a_click_outside_closes(lab, shown):
+    page = lab.page
+    page.context.grant_permissions(["clipboard-read"])
+    shown.nth(2).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Copy as cell").click()
+    dialog.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == (
+        "%%beluga -m gpt-image-2 -s 16:9 --sample 2\na boat & a whale"
+    )
+    with page.expect_download() as loading:
+        dialog.get_by_role("link", name="Download").click()
+    assert loading.value.suggested_filename == "a-boat-a-whale-local-preview-not-model-output.jpeg"
+    held = base64.b64decode(shown.nth(2).get_attribute("src").partition(",")[2])
+    assert Path(loading.value.path()).read_bytes() == held
+    page.mouse.click(80, 80)
+    dialog.wait_for(state="detached")
+
+
+def test_outside_words_stay_text_in_the_lightbox(lab, shown):
+    lab.cell(1).locator(PICTURES).click()
+    dialog = lab.page.get_by_role("dialog")
+    assert "a fox in <b>snow</b>" in dialog.inner_text()
+    assert dialog.get_by_role("button", name="Next picture").is_hidden()
+    assert dialog.locator("section b").count() == 0
+    dialog.get_by_role("button", name="Close").click()
+    dialog.wait_for(state="detached")
 
 
 def words(notebook):

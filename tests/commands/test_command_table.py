@@ -81,7 +81,7 @@ def test_completion_offers_a_new_command_its_options_values_and_files(toy, tmp_p
 def test_the_cheatsheet_has_the_examples_of_a_new_command(toy):
     card = cheatsheet()
     assert re.search(r"^  %beluga greet a-whale --times 1 +a greeting$", card["text/plain"], re.MULTILINE)
-    assert "<code>%beluga greet a-whale --times 1</code>" in card["text/html"]
+    assert ">%beluga greet a-whale --times 1</code>" in card["text/html"]
 
 
 def test_the_terminal_has_a_new_command_and_its_help(toy, capsys):

@@ -5,9 +5,11 @@ import contextlib
 import csv
 import datetime
 import json
+import re
 import time
 from dataclasses import replace
 from functools import partial
+from xml.etree import ElementTree
 
 import pytest
 from conftest import KEY, Counting, drawing, drawn, service
@@ -99,7 +101,7 @@ def test_a_grid_asks_for_every_combination_once_and_keeps_the_labels(session, en
         "a fox in ink, on paper",
         "a fox in oil paint",
     ]
-    assert grid.counts == {"done": 8, "failed": 0, "unknown": 0, "not sent": 0}
+    assert grid.counts == {"done": 8, "failed": 0, "outcome unknown": 0, "not started": 0}
     fox = grid["fox", "ink", "flux-2.0"]
     assert fox.request.prompt == "a fox in ink, on paper"
     assert fox.recipe.template == TEMPLATE
@@ -235,7 +237,7 @@ def test_r14_a_failure_stays_in_its_cell_and_the_counts_add_up(session, engine):
     }
     grid = study(session)
     grid.run()
-    assert grid.counts == {"done": 4, "failed": 2, "unknown": 2, "not sent": 0}
+    assert grid.counts == {"done": 4, "failed": 2, "outcome unknown": 2, "not started": 0}
     assert sum(grid.counts.values()) == len(grid)
     assert set(grid.errors) == {("cat", "oil", m) for m in MODELS} | {("fox", "ink", m) for m in MODELS}
     with pytest.raises(APIStatusError):
@@ -252,7 +254,7 @@ def test_r14_a_key_a_balance_or_a_permission_that_is_missing_stops_the_sweep(ses
     assert len(engine.requests) <= 4
     counts = grid.counts
     assert counts["failed"] == len(engine.requests)
-    assert counts["failed"] + counts["not sent"] == len(grid) == 32
+    assert counts["failed"] + counts["not started"] == len(grid) == 32
 
 
 def test_what_is_recorded_is_shown_though_the_run_is_stopped(session, engine):
@@ -385,7 +387,7 @@ def test_stop_keeps_what_arrived_and_the_same_run_continues(session, engine):
     with pytest.raises(asyncio.CancelledError):
         job.result()
     counts = grid.counts
-    assert counts == {"done": 6, "failed": 0, "unknown": 2, "not sent": 0}
+    assert counts == {"done": 6, "failed": 0, "outcome unknown": 2, "not started": 0}
     engine.engine = drawing
     engine.requests.clear()
     grid.run()
@@ -405,7 +407,7 @@ def test_what_stands_first_in_a_grid_is_bought_first(session, engine, take):
 def test_an_extended_grid_buys_only_the_new_cells(session, engine):
     grid = study(session).run()
     wider = grid.extend(animal=["owl"])
-    assert wider.counts == {"done": 8, "failed": 0, "unknown": 0, "not sent": 4}
+    assert wider.counts == {"done": 8, "failed": 0, "outcome unknown": 0, "not started": 4}
     engine.requests.clear()
     wider.run()
     assert {request.prompt for request in engine.requests} == {"a owl in oil paint", "a owl in ink, on paper"}
@@ -529,6 +531,78 @@ def test_the_sheet_is_a_labelled_png_and_scales_down_to_its_limit(session, tmp_p
         grid.sheet(tmp_path / "none.png", limit=100)
 
 
+def sheet_of(session, tmp_path, name, **options):
+    return study(session, n=2).run(assume_yes=True).sheet(tmp_path / name, **options).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.pdf", "a.svg"])
+def test_a_sheet_has_the_format_of_its_name_its_size_in_print_and_the_same_bytes_each_time(
+    session, tmp_path, name
+):
+    data = sheet_of(session, tmp_path, name, title="Cats & foxes", dpi=150)
+    assert data == sheet_of(session, tmp_path, name, title="Cats & foxes", dpi=150)
+    wide, _ = decode(sheet_of(session, tmp_path, "b.png")).size
+    if name == "a.png":
+        assert [round(each) for each in decode(data).info["dpi"]] == [150, 150]
+    elif name == "a.pdf":
+        box = re.search(rb"MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", data)
+        assert float(box[1]) == pytest.approx(wide * 72 / 150)
+    else:
+        root = ElementTree.fromstring(data)
+        assert root.get("width") == f"{wide / 150:.4g}in"
+        assert len(list(root.iter("{http://www.w3.org/2000/svg}image"))) == 16
+        words = " ".join(each.text for each in root.iter("{http://www.w3.org/2000/svg}text"))
+        assert words.startswith("Cats & foxes a {{animal}} in {{style}} ")
+        for label in ("animal: cat", "animal: fox", "oil", "ink", *MODELS):
+            assert label in words
+
+
+def words_of_sheet(session, tmp_path, prompt, **axes):
+    path = session.grid(prompt, model="flux-2.0", **axes).run(assume_yes=True).sheet(tmp_path / "a.svg")
+    root = ElementTree.fromstring(path.read_bytes())
+    return [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_the_prompt_of_a_sheet_is_filled_with_what_is_the_same_everywhere(session, tmp_path):
+    words = words_of_sheet(
+        session, tmp_path, "a {{animal}} in {{place}}", animal=["cat", "fox"], values={"place": "snow"}
+    )
+    assert words[0] == "a {{animal}} in snow"
+
+
+def test_a_long_prompt_wraps_and_no_word_of_it_is_lost(session, tmp_path):
+    prompt = " ".join(f"word{number}" for number in range(120)) + " " + "x" * 300
+    words = words_of_sheet(session, tmp_path, prompt, size=["1:1", "16:9"])
+    assert len(words) > 5
+    assert prompt.replace(" ", "") in "".join(words).replace(" ", "")
+
+
+@pytest.mark.parametrize("label", ["groß", "кит", "φάλη"])
+def test_letters_that_a_font_has_bring_no_warning(session, tmp_path, label):
+    assert label in words_of_sheet(session, tmp_path, "a {{animal}}", animal=[label, "cat"])
+
+
+def test_letters_that_no_font_has_are_reported(session, tmp_path):
+    with pytest.warns(UserWarning, match="No font of this machine has 1 letter of the sheet"):
+        words_of_sheet(session, tmp_path, "a {{animal}}", animal=["cat \U00013000", "fox"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 18])
+def test_the_sheet_of_a_lone_axis_is_no_strip(session, tmp_path, count):
+    grid = session.grid("a {{animal}}", animal=[f"cat {number}" for number in range(count)], model="flux-2.0")
+    wide, tall = decode(grid.run(assume_yes=True).sheet(tmp_path / "a.png").read_bytes()).size
+    assert 0.6 < wide / tall < 3.2
+
+
+def test_a_frame_has_no_column_for_what_was_not_asked_for(session):
+    pytest.importorskip("pandas")
+    columns = list(session.grid("a {{animal}}", animal=["cat"], model="flux-2.0").run().to_frame().columns)
+    assert columns[:3] == ["animal", "model", "sample"]
+    assert not {"size", "quality", "take"} & set(columns)
+    sized = session.grid("a {{animal}}", animal=["cat"], model="flux-2.0", size="1:1", take="2")
+    assert {"size", "take"} <= set(sized.to_frame().columns)
+
+
 def test_an_export_is_a_folder_of_lone_pictures_with_names_and_recipes(session, tmp_path):
     grid = study(session, n=2, animal={"cat": "cat", "../é fox?": "fox"}).run(assume_yes=True)
     paths = grid.export(tmp_path / "out")
@@ -550,7 +624,7 @@ def test_an_export_to_what_is_no_folder_fails_in_two_lines(session, tmp_path):
 
 def test_one_cell_with_one_picture_is_reported_in_the_singular(session):
     grid = session.grid("a {{animal}}", animal=["cat"])
-    assert "1 cell, 1 picture; nothing is requested before run()" in grid._repr_mimebundle_()["text/plain"]
+    assert "1 cell: 1 not started; 1 picture to make" in grid._repr_mimebundle_()["text/plain"]
     assert "1 cell: 1 done; 1 picture\n" in grid.run()._repr_mimebundle_()["text/plain"]
 
 
@@ -563,7 +637,7 @@ def test_r18_a_cap_on_the_pictures_of_a_run_holds_for_previews_too(tmp_path):
     grid = study(Session(environ={}, folder=tmp_path))
     with pytest.raises(OverBudgetError, match=r"8 pictures would be more than max_images allows: 0 of 7"):
         grid.run(max_images=7)
-    assert grid.counts["not sent"] == 8
+    assert grid.counts["not started"] == 8
 
 
 def test_a_sheet_is_called_what_it_is(session, tmp_path):
@@ -571,6 +645,9 @@ def test_a_sheet_is_called_what_it_is(session, tmp_path):
     assert grid.sheet(tmp_path / "cats") == tmp_path / "cats.png"
     with pytest.raises(RequestError, match=r"'cats\.jpg' is not a file name for a sheet"):
         grid.sheet(tmp_path / "cats.jpg")
+    assert grid.sheet(tmp_path / "cats.PDF").read_bytes().startswith(b"%PDF")
+    with pytest.raises(RequestError, match="dpi is 0"):
+        grid.sheet(tmp_path / "cats.png", dpi=0)
 
 
 def test_one_impossible_combination_is_reported_in_the_singular(session):
@@ -594,9 +671,37 @@ def test_a_stopped_call_of_another_kernel_is_unknown_and_not_lost(session, tmp_p
     cell = grid.cells[3]
     store = Store(tmp_path / "beluga_store")
     call = pending.begin(store, cell.request.as_call(), provider="127.0.0.1")
-    assert grid.counts == {"done": 0, "failed": 0, "unknown": 0, "not sent": 7, "in progress": 1}
+    assert grid.counts == {"done": 0, "failed": 0, "outcome unknown": 0, "not started": 7, "running": 1}
     pending.mark_unknown(store, call, "It was interrupted.")
-    assert grid.counts == {"done": 0, "failed": 0, "unknown": 1, "not sent": 7}
+    assert grid.counts == {"done": 0, "failed": 0, "outcome unknown": 1, "not started": 7}
+
+
+ANIMALS = ["cat", "fox", "owl"]
+
+
+@pytest.mark.parametrize("done", range(4))
+@pytest.mark.parametrize("state", ["not started", "running", "outcome unknown"])
+def test_a_grid_says_of_each_cell_how_it_stands_and_of_none_with_a_picture_that_it_is_open(
+    session, tmp_path, state, done
+):
+    grid = session.grid("a {{animal}}", animal=ANIMALS[: done or 3], model="flux-2.0")
+    if done:
+        grid.run()
+    if 0 < done < 3:
+        grid = grid.extend(animal=ANIMALS[done:])
+    store = Store(tmp_path / "beluga_store")
+    if state != "not started":
+        call = pending.begin(store, grid.cells[-1].request.as_call(), provider="127.0.0.1")
+        if state == "outcome unknown":
+            pending.mark_unknown(store, call, "It was interrupted.")
+    stands = ["done"] * 3 if done == 3 else ["done"] * done + ["not started"] * (2 - done) + [state]
+    _, caption, *lines = grid._repr_mimebundle_()["text/plain"].splitlines()
+    for line, animal, stand in zip(lines, ANIMALS, stands, strict=True):
+        assert line.startswith(f"{animal}: flux-2.0 ·" if stand == "done" else f"{animal}: {stand}")
+    counts = {stand: stands.count(stand) for stand in stands}
+    assert {stand: count for stand, count in grid.counts.items() if count} == counts
+    for stand, count in counts.items():
+        assert f"{count} {stand}" in caption
 
 
 def test_a_grid_is_scored_voted_on_and_ranked_by_any_axis(session, tmp_path):

@@ -50,6 +50,16 @@ def test_r16_a_plan_counts_and_prices_and_sends_nothing(session, engine, tmp_pat
     ]
 
 
+@pytest.mark.parametrize(("n", "lines"), [(1, 3), (2, 4), (50, 4)])
+def test_requests_that_differ_in_their_sample_alone_are_shown_once(session, n, lines):
+    plan = session.plan("a fox", model="gpt-image-2", n=n)
+    assert len(plan.posts) == n
+    shown = str(plan).splitlines()
+    assert len(shown) == lines
+    assert json.loads(shown[2])["sample"] == 0
+    assert n == 1 or shown[3] == f"… and {n - 1} more like it, up to sample {n - 1}"
+
+
 def test_r16_what_is_planned_is_what_is_sent(session, engine):
     plan = session.plan("a {{animal}}", model="flux-2.0", n=6, values={"animal": "fox"})
     session.generate("a {{animal}}", model="flux-2.0", n=6, values={"animal": "fox"})

@@ -1,19 +1,39 @@
 """Rankings from votes: the fit, its intervals, and what is said where votes are few."""
 
 import math
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from beluga_nb.compare.rank import ELO, Ranking, fitted, ranking
+from beluga_nb.compare.rank import ELO, Ranking, ranking
 from beluga_nb.compare.vote import Duel
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
 
 
 def beats(winner, loser, times):
-    """Votes that `winner` got, half of them on each side."""
+    """Votes that `winner` got, half of them on each side, and each on a prompt of its own."""
     return [
-        Duel(winner, loser, LEFT) if number % 2 else Duel(loser, winner, RIGHT) for number in range(times)
+        Duel(winner, loser, LEFT, prompt=on(winner, loser, number))
+        if number % 2
+        else Duel(loser, winner, RIGHT, prompt=on(winner, loser, number))
+        for number in range(times)
+    ]
+
+
+def on(*words):
+    """A prompt."""
+    return (("prompt", " ".join(map(str, words))),)
+
+
+def study(wins, prompts, voters):
+    """Votes of each voter on each prompt; `wins` has the winner and the loser of each."""
+    return [
+        Duel(*pair, LEFT, prompt=on(prompt), sample=(on(prompt), 0), voter=f"voter {voter}")
+        for prompt in range(prompts)
+        for voter in range(voters)
+        for pair in wins(prompt, voter)
     ]
 
 
@@ -46,7 +66,7 @@ def test_both_bad_ranks_nothing_and_is_reported():
     with_bad = ranking([*votes, Duel("b", "a", BOTH_BAD)], by="model")
     assert with_bad.standings[0].elo == ranking(votes, by="model").standings[0].elo
     assert (with_bad.votes, with_bad.bad, with_bad.standings[0].bad) == (3, 1, 1)
-    assert with_bad.note.endswith("1 vote found 'both bad', which does not count in the ranking.")
+    assert with_bad.note.endswith(" 1 vote found 'both bad', which does not count in the ranking.")
 
 
 def test_the_order_is_that_of_the_lower_bound():
@@ -62,16 +82,139 @@ def test_the_order_is_that_of_the_lower_bound():
 
 
 def test_few_votes_are_called_few_and_many_are_not():
-    few = ranking(beats("a", "b", 2) + beats("b", "c", 1), by="model")
+    few = ranking(beats("a", "b", 3) + beats("b", "c", 3) + beats("c", "a", 1), by="model")
     assert few.too_few
-    assert few.note.startswith("Too few votes: 3 leave up to ±")
-    assert "Not told apart: a and b; b and c." in few.note
+    assert few.note.startswith("Compared on 7 prompts by 1 voter: 7 votes. Too few for narrow intervals: up")
+    assert few.note.endswith(" No two are told apart. This holds for this voter alone.")
     many = ranking(beats("a", "b", 150) + beats("b", "a", 50), by="model")
-    assert (many.too_few, many.alike, many.note) == (False, (), "200 votes.")
+    assert (many.too_few, many.alike) == (False, ())
+    assert many.note == "Compared on 200 prompts by 1 voter: 200 votes. This holds for this voter alone."
+
+
+def test_a_rank_that_is_certain_and_an_interval_that_is_wide_are_two_things():
+    found = ranking(beats("a", "b", 7), by="model")
+    assert found.too_few
+    assert "Too few for narrow intervals" in found.note
+    assert (found.ranks, found.alike) == ([(1, 1), (2, 2)], ())
+
+
+def test_votes_on_the_same_pictures_are_no_more_prompts():
+    """Thirty voters who agree on three prompts show nothing of a fourth."""
+    found = ranking(study(lambda *_: [("a", "b")], 3, 30), by="model")
+    assert (found.prompts, found.voters, found.votes) == (3, 30, 90)
+    assert not any(each.has_interval for each in found.standings)
+    assert (found.alike, found.ranks) == ((("a", "b"),), [(1, 2), (1, 2)])
+    assert found.note == (
+        "Compared on 3 prompts by 30 voters: 90 votes. Fewer than 4 prompts bear no intervals."
+    )
+
+
+def test_votes_that_follow_the_pictures_are_less_sure_than_those_that_do_not():
+    """On half of the prompts all voters prefer a, or on each prompt half of the voters do."""
+
+    def pictures(prompt, voter):
+        return [("a", "b") if prompt % 2 else ("b", "a")]
+
+    def mixed(prompt, voter):
+        return [("a", "b") if (prompt + voter) % 2 else ("b", "a")]
+
+    def voters(prompt, voter):
+        return [("a", "b") if voter % 2 else ("b", "a")]
+
+    alike, independent, tastes = (
+        ranking(study(wins, 8, 8), by="model").standings[0].high for wins in (pictures, mixed, voters)
+    )
+    assert alike == pytest.approx(tastes)
+    assert alike > 2 * independent
+
+
+def test_fewer_than_five_voters_speak_for_themselves():
+    def split(prompt, voter):
+        return [("a", "b") if voter % 2 else ("b", "a")]
+
+    few, many = (ranking(study(split, 10, voters), by="model") for voters in (4, 6))
+    assert few.note.endswith(" This holds for these 4 voters alone.")
+    assert "alone" not in many.note
+    assert few.standings[0].high < many.standings[0].high / 2
+
+
+def test_of_few_prompts_the_samples_count():
+    votes = [
+        Duel("a", "b", LEFT if number < 7 else RIGHT, prompt=on("a fox"), sample=((), number), voter="Ada")
+        for number in range(8)
+    ]
+    found = ranking(votes, by="model")
+    assert found.standings[0].has_interval
+    assert found.note.startswith("Compared on 8 samples of 1 prompt by 1 voter: 8 votes.")
+    assert found.note.endswith("This holds for this prompt and this voter alone.")
+    of_prompts = ranking([replace(vote, prompt=()) for vote in votes], by="prompt").note
+    assert of_prompts.startswith("Compared on 8 samples by 1 voter: 8 votes.")
+    assert of_prompts.endswith("This holds for this voter alone.")
+    other = [replace(vote, prompt=on("an owl"), sample=((), number)) for number, vote in enumerate(votes, 8)]
+    both = ranking(votes + other, by="model")
+    assert both.note.startswith("Compared on 16 samples of 2 prompts by 1 voter: 16 votes.")
+    assert both.note.endswith("This holds for these 2 prompts and this voter alone.")
+
+
+def test_a_name_that_was_compared_on_few_prompts_has_no_interval_of_its_own():
+    votes = beats("a", "b", 20) + beats("c", "b", 3)
+    found = ranking(votes, by="model")
+    assert [each.name for each in found.standings if not each.has_interval] == ["c"]
+    assert "No interval for c: on fewer than 4 prompts." in found.note
+    assert found.names[-1] == "c"
+    assert {("a", "c"), ("b", "c")} <= {*found.alike, *(pair[::-1] for pair in found.alike)}
+
+
+def test_of_two_equal_names_none_is_told_apart_from_a_third_alone():
+    even = beats("a", "b", 1) + beats("b", "a", 1)
+    found = ranking(even + beats("a", "c", 2) + beats("b", "c", 2), by="model")
+    assert found.alike == (("a", "b"), ("a", "c"), ("b", "c")), "a and c are no neighbours in the order"
+    assert found.ranks == [(1, 3)] * 3
+    more = ranking(even + beats("a", "c", 20) + beats("b", "c", 20), by="model")
+    assert more.alike == (("a", "b"),)
+    assert more.ranks == [(1, 2), (1, 2), (3, 3)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ranks_follow_from_the_pairs_that_are_told_apart(seed):
+    rng = np.random.default_rng(seed)
+    names = "abcdef"[: rng.integers(1, 7)]
+    votes = [
+        vote
+        for one, other in combinations(names, 2)
+        for vote in beats(one, other, rng.integers(0, 30)) + beats(other, one, rng.integers(0, 12))
+    ]
+    found = ranking(votes, by="model", names=names)
+    alike = {frozenset(pair) for pair in found.alike}
+    assert len(alike) == len(found.alike)
+    strength = {each.name: each.elo for each in found.standings}
+    for one, (best, worst) in zip(found.names, found.ranks, strict=True):
+        apart = [other for other in names if other != one and frozenset((one, other)) not in alike]
+        assert best == 1 + sum(strength[other] > strength[one] for other in apart)
+        assert worst == len(names) - sum(strength[other] < strength[one] for other in apart)
+        by_strength = sorted(names, key=lambda name: -strength[name])
+        assert best <= by_strength.index(one) + 1 <= worst
+
+
+def test_many_pairs_that_are_not_told_apart_are_counted():
+    votes = [vote for other in "bcdefgh" for vote in beats("a", other, 40)]
+    note = ranking(votes, by="model").note
+    assert note.count(" and ") == 7
+    assert "… and 15 more." in note
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "ties", "rate"), [(0, 0, 0, None), (3, 1, 0, 0.75), (1, 0, 1, 0.75)]
+)
+def test_a_win_rate_counts_a_tie_as_half(wins, losses, ties, rate):
+    votes = beats("a", "b", wins) + beats("b", "a", losses) + [Duel("a", "b", TIE)] * ties
+    found = ranking(votes, by="model", names=["a", "b"])
+    assert {each.name: each.win_rate for each in found.standings}["a"] == rate
 
 
 def test_one_vote_is_reported_in_the_singular():
-    assert ranking([Duel("a", "b", LEFT)], by="model").note.startswith("Too few votes: 1 leaves up to ±")
+    note = ranking([Duel("a", "b", LEFT)], by="model").note
+    assert note == "Compared on 1 prompt by 1 voter: 1 vote. Fewer than 4 prompts bear no intervals."
 
 
 def test_no_votes_are_no_ranking():
@@ -86,41 +229,9 @@ def test_names_that_were_never_compared_with_the_others_have_a_place():
     by_name = {each.name: each for each in found.standings}
     assert by_name["a"].elo == pytest.approx(by_name["c"].elo)
     assert by_name["e"].elo == pytest.approx(0, abs=1e-6)
-    assert all(math.isfinite(each.low) and math.isfinite(each.high) for each in found.standings)
+    assert [each.name for each in found.standings if not each.has_interval] == ["e"]
 
 
 def test_a_thousand_wins_of_a_thousand_still_have_a_strength():
     found = ranking(beats("a", "b", 1000), by="model")
     assert 2 < found.standings[0].elo / ELO < 4
-
-
-def simulated(truth, votes, rng):
-    """The wins of one study: `votes` pairs drawn evenly, each won by the odds of the model."""
-    count = len(truth)
-    wins = np.zeros((count, count))
-    for _ in range(votes):
-        one, other = rng.choice(count, 2, replace=False)
-        won = rng.random() < 1 / (1 + math.exp(truth[other] - truth[one]))
-        wins[(one, other) if won else (other, one)] += 1
-    return wins
-
-
-@pytest.mark.parametrize(
-    ("names", "votes", "as_the_prior_says"), [(3, 30, True), (4, 60, True), (6, 120, True), (4, 120, False)]
-)
-def test_intervals_hold_the_truth_in_about_95_of_100_studies(names, votes, as_the_prior_says):
-    """Where strengths are as the prior expects, and where they are fixed, an odd one far off."""
-    rng = np.random.default_rng(20261124)
-    inside = []
-    for _ in range(300):
-        truth = rng.normal(size=names) if as_the_prior_says else np.array([-1.5, 0.0, 0.2, 1.3])
-        strengths, spread = fitted(simulated(truth, votes, rng))
-        off = np.abs(strengths - (truth - truth.mean())) / np.sqrt(np.diag(spread))
-        inside.extend(off <= 1.959964)
-    assert 0.93 <= np.mean(inside) <= 0.97
-
-
-def test_the_fit_is_that_of_choix():
-    """choix 0.4.1 gave these numbers: `opt_pairwise(4, votes, alpha=0.5, tol=1e-12)`."""
-    wins = np.array([[0, 8, 5, 3], [4, 0, 6, 2], [7, 6, 0, 5], [9, 7, 5, 0]], dtype=float)
-    assert fitted(wins)[0] == pytest.approx([-0.15929, -0.41218, 0.06033, 0.51113], abs=1e-5)

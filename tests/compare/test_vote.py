@@ -123,16 +123,26 @@ def test_answers_are_the_four_that_there_are(samples):
     assert ANSWERS == ("left", "right", "tie", "both bad")
 
 
+def test_a_pair_knows_its_prompt_and_which_sample_of_it_it_is(samples):
+    found = pairs(samples, by="model")
+    assert Counter(pair.prompt for pair in found) == {(("animal", "fox"),): 6, (("animal", "cat"),): 6}
+    assert len({pair.sample for pair in found}) == 4
+    assert {pair.prompt for pair in pairs(samples, by="animal")} == {()}, "a model is no prompt"
+    assert len({pair.sample for pair in pairs(samples, by="animal")}) == 6
+    turned = found[0].drawn(random.Random(1)), found[0].drawn(random.Random(2))
+    assert {pair.sample for pair in turned} == {found[0].sample}
+
+
 def test_votes_name_pictures_and_count_for_what_these_stand_for(samples):
     found = pairs(samples, by="model")
     pair = found[0]
     votes = [
-        Said(pair.left.sha256, pair.right.sha256, LEFT),
+        Said(pair.left.sha256, pair.right.sha256, LEFT, "Ada"),
         Said(pair.right.sha256, pair.left.sha256, LEFT),
         Said(pair.left.sha256, "0" * 64, LEFT),
     ]
     assert list(duels(votes, found)) == [
-        Duel(pair.left.label, pair.right.label, LEFT),
-        Duel(pair.right.label, pair.left.label, LEFT),
+        Duel(pair.left.label, pair.right.label, LEFT, pair.prompt, pair.sample, "Ada"),
+        Duel(pair.right.label, pair.left.label, LEFT, pair.prompt, pair.sample),
     ]
     assert list(duels(votes, pairs(samples, by="animal"))) == []

@@ -61,7 +61,11 @@ CASES = [
     ("%beluga config mode=re", ["replay", "refresh"], "mode"),
     ("%beluga config model=fl", FLUX, "model"),
     ("%beluga alias wide=-m fl", FLUX, "model"),
-    ("%beluga history --", ["--text", "--model", "--since", "--until", "--limit", "--output"], "option"),
+    (
+        "%beluga history --",
+        ["--text", "--model", "--since", "--until", "--limit", "--page", "--output"],
+        "option",
+    ),
     ("%beluga history --model fl", FLUX, "model"),
     ("%beluga serve ", ["--port", "--stop"], "option"),
     ("%beluga forget 6611bcbd --y", ["--yes"], "option"),

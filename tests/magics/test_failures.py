@@ -1,5 +1,6 @@
 """With a key, against a server that fails: two lines in the cell, nothing lost, and never the key."""
 
+import re
 import socket
 
 import pytest
@@ -38,6 +39,8 @@ async def one_of_two(request: Request) -> Result:
 async def none_at_all(request: Request) -> Result:
     return Result.of(request, [], engine="none")
 
+
+REFUSED = {poor, declining}
 
 FAILURES = [
     (
@@ -115,6 +118,25 @@ def test_a_failure_takes_two_lines_and_the_cell_has_failed(kernel, engine, call,
         point_at(kernel, base_url)
         shown = kernel.run(f"%beluga --mode auto --take {engine.__name__} {call}")
     shown.fails_with(first, second)
+    assert shown.badges == ["not billed" if engine in REFUSED else "may have been billed"]
+
+
+def test_what_is_asked_for_in_python_fails_in_the_same_card(kernel):
+    with service(poor) as base_url:
+        point_at(kernel, base_url)
+        magic = kernel.run("%beluga --mode off a fox")
+        python = kernel.run("import beluga_nb\nbeluga_nb.generate('a fox', mode='off')")
+    hide = re.compile(r"req_\w+")
+    assert [hide.sub("", line) for line in magic.coloured] == [hide.sub("", line) for line in python.coloured]
+    assert python.badges == ["not billed"]
+
+
+def test_a_shell_without_colours_gets_none(kernel):
+    kernel.run("get_ipython().colors, kept = 'nocolor', get_ipython().colors")
+    shown = kernel.run("%beluga -m flux2 a fox")
+    kernel.run("get_ipython().colors = kept")
+    assert shown.coloured == shown.error
+    assert shown.error[0] == "UnknownNameError: No model 'flux2'."
 
 
 def test_a_revoked_key(kernel):

@@ -1,4 +1,4 @@
-"""A list of results as the value of a cell: its pictures; every other list as IPython shows it."""
+"""A list of results or a picture as the value of a cell; every other list as IPython shows it."""
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -64,3 +64,29 @@ def test_a_formatter_of_the_users_own_stays(tmp_path):
     assert bundles.lookup_by_type(list) is mine
     beluga_nb.unload_ipython_extension(shell)
     assert bundles.lookup_by_type(list) is mine
+
+
+def test_a_picture_is_shown_as_a_result_of_one(shell, tmp_path):
+    result = Session(environ={}, folder=tmp_path).generate("a fox", n=2)
+    one, other = (shell.display_formatter.format(picture)[0] for picture in result.pictures)
+    assert one["text/html"] != other["text/html"]
+    assert one == dict(result[:1]._repr_mimebundle_()) | {"text/plain": one["text/plain"]}
+    assert "image/jpeg" in one
+    beluga_nb.unload_ipython_extension(shell)
+    shown, _ = shell.display_formatter.format(result.pictures[0])
+    assert shown == {"text/plain": "<Picture of “a fox”, gpt-image-2, image/png>"}
+
+
+def test_a_formatter_of_the_users_own_for_pictures_stays(tmp_path):
+    shell = InteractiveShell()
+    bundles = shell.display_formatter.mimebundle_formatter
+    name = "beluga_nb.result.Picture"
+
+    def mine(value):
+        return {"text/plain": "mine"}
+
+    bundles.for_type(name, mine)
+    beluga_nb.load_ipython_extension(shell)
+    assert bundles.lookup_by_type(name) is mine
+    beluga_nb.unload_ipython_extension(shell)
+    assert bundles.lookup_by_type(name) is mine

@@ -5,7 +5,10 @@ import sys
 import nbformat
 import pexpect
 import pytest
-from kernels import Kernel, clean_environment
+from kernels import COLOUR, Kernel, clean_environment, plain
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter, MarkdownExporter
 from needed import needed
 
 STATE = """
@@ -130,9 +133,34 @@ def test_a_terminal_shows_useful_text(tmp_path, name):
     assert "1 picture of “a cat, really?”" in picture
     assert "gpt-image-2 · 1024 × 1024 · local preview, not model output · sha256:" in picture
     assert "(1024, 1024)" in size
+    # A kernel does not know its front end: its errors are coloured in a terminal too, as IPython's own are.
+    assert "\x1b" not in error or name == "jupyter console"
+    error = COLOUR.sub("", error)
     assert "UnknownNameError: No model 'flux2'." in error
     assert "Did you mean 'flux-2.0'?" in error
     assert "Traceback" not in error
+
+
+def test_tools_see_a_failed_cell_whose_text_has_the_two_lines(tmp_path):
+    cells = map(nbformat.v4.new_code_cell, ["%load_ext beluga_nb", "%beluga -m flux2 a fox", "print('on')"])
+    notebook = nbformat.v4.new_notebook(cells=list(cells))
+    with pytest.raises(CellExecutionError, match="No model 'flux2'") as failed:
+        NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    assert (failed.value.ename, failed.value.evalue.partition("\n")[0]) == (
+        "UnknownNameError",
+        "No model 'flux2'.",
+    )
+    [error] = notebook.cells[1].outputs
+    assert error.output_type == "error"
+    assert [plain(line) for line in error.traceback] == error.evalue.replace(
+        "No model", "UnknownNameError: No model"
+    ).split("\n")
+    assert notebook.cells[2].outputs == []
+    text, _ = MarkdownExporter().from_notebook_node(notebook)
+    assert "\x1b" not in text
+    assert "UnknownNameError: No model 'flux2'." in text
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    assert html.count("Did you mean") == 1
 
 
 def test_papermill_sets_everything_by_a_cell_of_parameters(tmp_path, monkeypatch):

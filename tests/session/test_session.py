@@ -387,10 +387,10 @@ def test_serve_gives_the_running_server_and_stop_serving_ends_it(local):
 
 
 def test_status_says_who_answers_and_never_the_key(local, tmp_path):
-    assert local.status()["answers"] == "the built-in painter: procedural previews, not model output"
+    assert local.status()["backend"] == "the built-in painter: procedural previews, not model output"
     found = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path).status()
     assert found["key"] == "BELUGA_API_KEY, ending in only"
-    assert found["answers"] == "https://api.belugapi.com/v1"
+    assert found["backend"] == "https://api.belugapi.com/v1"
     assert KEY not in repr(found)
 
 
@@ -613,8 +613,8 @@ def test_what_is_to_be_forgotten_is_named_before_anyone_is_asked(tmp_path, messa
         confirm=lambda words: asked.append(words) or False,
     )
     session.generate("a fox", size="1:1")
-    with pytest.raises(NotConfirmedError, match="not confirmed"):
-        session.store.forget(prompt="fox")
+    # A no is an answer, and no error.
+    assert str(session.store.forget(prompt="fox")) == "Nothing was removed: 1 run, 1 picture stay."
     assert "a fox" in messages[0]
     assert asked == ["Forget 1 run, 1 picture?"]
     assert len(session.store.history().runs) == 1

@@ -7,7 +7,7 @@ from beluga_nb.show.catalogue import models_table, sizes_table
 def test_the_models_are_listed_with_what_they_take():
     lines = models_table(Listing(models()))["text/plain"].splitlines()
     assert len(lines) == 18
-    assert lines[0].split() == ["model", "name", "provider", "sizes", "per", "request"]
+    assert lines[0].split() == ["model", "name", "provider", "sizes", "max", "per", "request"]
     assert " ".join(lines[1].split()) == "gpt-image-2 GPT-Image-2 OpenAI all 13, auto 1"
     assert " ".join(lines[8].split()) == ("seedream-4.5 Seedream 4.5 ByteDance 1:1 16:9 9:16 4:3 3:4, auto 4")
 
@@ -26,8 +26,8 @@ def test_where_no_model_fits_that_is_reported():
 
 
 def test_both_tables_are_html_too():
-    assert models_table(Listing(models()))["text/html"].count("<tr>") == 18
-    assert sizes_table()["text/html"].count("<tr>") == 15
+    assert models_table(Listing(models()))["text/html"].count("<tr ") == 18
+    assert sizes_table()["text/html"].count("<tr ") == 15
 
 
 def test_the_sizes_of_a_model_are_its_own():

@@ -1,6 +1,7 @@
 """Pictures side by side show the same part; a curtain shows one up to the split, and the other behind it."""
 
 import io
+import itertools
 
 import pytest
 from PIL import Image
@@ -57,6 +58,26 @@ def test_the_curtain_shows_one_and_then_the_other(split, left, middle):
     assert both.size == (1024, 1024)
     assert near(both.getpixel((100, 500)), left)
     assert near(both.getpixel((600, 500)), middle)
+
+
+SHAPES = [(160, 90), (90, 160), (100, 100)]
+
+
+@pytest.mark.parametrize(("left", "right"), [*itertools.product(SHAPES, SHAPES)])
+@pytest.mark.parametrize("split", [0.0, 1.0])
+def test_the_curtain_stretches_no_picture(left, right, split):
+    """A circle's box keeps its shape, whatever the shape of the other picture."""
+    box = {}
+    for name, size in (("red", left), ("blue", right)):
+        middle = (size[0] // 2, size[1] // 2)
+        box[name] = Image.new("RGB", size, "white")
+        box[name].paste(name, (middle[0] - 30, middle[1] - 30, middle[0] + 30, middle[1] + 30))
+    both = seen(curtain(box["red"], box["blue"], split=split, **MIDDLE))
+    wanted = RED if split else BLUE
+    width = sum(near(both.getpixel((x, both.height // 2)), wanted) for x in range(both.width))
+    height = sum(near(both.getpixel((both.width // 2, y)), wanted) for y in range(both.height))
+    assert width == pytest.approx(height, rel=0.05)
+    assert width > 300
 
 
 def test_what_is_transparent_is_seen_on_white():

@@ -80,7 +80,7 @@ STUDY = NOTEBOOK.parent / "02-prompt-comparison.ipynb"
 def grids(notebook):
     """The bundles of grids: those whose HTML has as many pictures as their text has lines with a SHA-256."""
     bundles = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
-    return [each for each in bundles if "<details" in each.get("text/html", "") and "image/jpeg" in each]
+    return [each for each in bundles if "<table" in each.get("text/html", "") and "image/jpeg" in each]
 
 
 def test_a_grid_holds_one_sheet_of_all_its_pictures_for_what_shows_a_single_image():

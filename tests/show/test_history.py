@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import pytest
 from conftest import drawn
 
+from beluga_nb.hints import Surface
 from beluga_nb.request import Request
 from beluga_nb.result import Preview
 from beluga_nb.show.history import history_html, history_text, minute
+from beluga_nb.store.runs import History
 
 NASTY = '<script>alert(1)</script> "><img src=x onerror=alert(1)> \x1b[31m\u202e'
 
@@ -47,9 +49,22 @@ def test_a_time_that_is_none_is_unknown(created):
     assert "unknown" in history_text([Line(created=created)])
 
 
-def test_what_is_left_out_is_counted():
-    assert history_text([Line()], more=1234).endswith("\n… and 1,234 more")
-    assert "<p>… and 1,234 more</p>" in history_html([Line()], [[]], more=1234)
+@pytest.mark.parametrize(
+    ("surface", "page"),
+    [(Surface.PYTHON, "page=3"), (Surface.MAGIC, "--page 3"), (Surface.TERMINAL, "--page 3")],
+)
+def test_what_is_left_out_is_counted_and_the_next_page_named(surface, page):
+    rest = History((), more=1234, page=2, surface=surface).rest
+    assert rest == f"… and 1,234 more: the next page is {page}"
+    assert history_text([Line()], rest=rest).endswith(f"\n{rest}")
+    assert f"<p>{rest}</p>" in history_html([Line()], [[]], rest=rest)
+
+
+def test_a_prompt_that_is_cut_is_whole_on_hover():
+    long = "a lighthouse, " * 40
+    html = history_html([Line(request=Request(prompt=long, model="flux-2.0"))], [[]])
+    assert f'title="{long.strip()}"' in html
+    assert "title" not in history_html([Line()], [[]])
 
 
 def test_an_empty_history_says_so():
@@ -61,10 +76,10 @@ def test_an_empty_history_says_so():
 
 def test_s30_outside_text_is_escaped_and_nothing_is_active():
     nasty = Line(name="<b>" + NASTY, request=Request(prompt=NASTY, model=NASTY, take=NASTY[:-1]), note=NASTY)
-    html = history_html([nasty], [[small(), small(1)]], more=1)
+    html = history_html([nasty], [[small(), small(1)]], rest="… and 1 more")
     tags = set(re.findall(r"<(\w+)", html))
-    assert tags == {"table", "thead", "tbody", "tr", "th", "td", "code", "div", "img", "p"}
-    assert set(re.findall(r"<\w+ ([\w-]+)=", html)) == {"style", "src"}
+    assert tags == {"table", "caption", "thead", "tbody", "tr", "th", "td", "code", "div", "img", "p"}
+    assert set(re.findall(r"<\w+ ([\w-]+)=", html)) == {"style", "src", "scope", "tabindex"}
     assert not re.search(r"<[^>]*\bon\w+=|\bclass=|\bhref=|https?:|\x1b|\u202e", html)
     assert html.count('<img src="data:image/jpeg;base64,') == html.count(' alt="picture ') == 2
 

@@ -16,7 +16,7 @@ from beluga_nb.images import decode
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Preview
 from beluga_nb.session.session import Session
-from beluga_nb.show.markup import bundle, still
+from beluga_nb.show.figures import bundle, still
 from beluga_nb.show.preview import EDGE, HEAVIEST, preview, preview_of
 from beluga_nb.store.records import Store
 

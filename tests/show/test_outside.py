@@ -6,7 +6,10 @@ from outside can stand. What differs between the two may be text and values of a
 
 import dataclasses
 import inspect
+import re
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +21,9 @@ from conftest import drawn
 
 import beluga_nb
 import beluga_nb.errors as errors
+from beluga_nb.budget import Caps, Prices
 from beluga_nb.catalog import Listing, Model
+from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.rank import ranking
 from beluga_nb.compare.scores import Duplicates, Scored, Scores
 from beluga_nb.compare.vote import Duel
@@ -26,15 +31,20 @@ from beluga_nb.engines.call import Tally
 from beluga_nb.progress import line
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Picture, Preview, Recipe, Result
-from beluga_nb.show import markup, page, scores
+from beluga_nb.show import figures, page, scores, tables
 from beluga_nb.show.booth import Booth
 from beluga_nb.show.booth import _html as booth_html
 from beluga_nb.show.catalogue import models_table
 from beluga_nb.show.frame import frame, styled
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.history import history_html, history_text
+from beluga_nb.show.plan import plan_bundle
 from beluga_nb.show.ranking import ranking_bundle, ranking_svg
+from beluga_nb.show.status import status_bundle
+from beluga_nb.show.verify import reports_bundle
 from beluga_nb.show.waiting import bar_html, frames_html
+from beluga_nb.store.verify import Report
+from beluga_nb.text import sanitize
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -152,6 +162,24 @@ def listing(say):
     return Listing([model], others=[model], named=[model], note=say("note"))
 
 
+def prices(say):
+    return Prices(
+        date=date(2026, 11, 1), currency=say("currency"), table={say("id"): {say("quality"): Decimal(1)}}
+    )
+
+
+def planned(say):
+    request = shown_from(say, "plan").request
+    post = Post(request=request, body={"prompt": request.prompt}, url=say("url"))
+    return Plan(posts=[post], recorded=1, caps=Caps(prices=prices(say)), cells=2)
+
+
+def checked(say):
+    # What a check reports is cleaned where it is found, and escaped where it is shown.
+    clean = [sanitize(say(name)) for name in ("checked", "problem", "file")]
+    return Report(clean[0], problems=(clean[1],), unnamed=(clean[2],) * 30)
+
+
 def framed(say):
     columns = [say("axis"), "picture", "model"]
     return frame([{each: say(f"value of {each}") for each in columns}], columns)
@@ -178,12 +206,12 @@ def booth(say):
 
 
 SURFACES = {
-    "a result": lambda say: markup.bundle(result(say)),
-    "its links": lambda say: markup.bundle(result(say), embed="link", link=lambda _: say("link")),
-    "its words alone": lambda say: markup.bundle(result(say), embed="none"),
-    "several results": lambda say: markup.still([result(say), result(say)]),
-    "a table": lambda say: markup.noted(markup.table([[say("cell")]], [say("head")]), say("note")),
-    "the status": lambda say: markup.status_lines({say("fact"): say("said")}, [say("example")]),
+    "a result": lambda say: figures.bundle(result(say)),
+    "its links": lambda say: figures.bundle(result(say), embed="link", link=lambda _: say("link")),
+    "its words alone": lambda say: figures.bundle(result(say), embed="none"),
+    "several results": lambda say: figures.still([result(say), result(say)]),
+    "a table": lambda say: tables.table([[say("cell")]], [say("head")], say("caption"), say("note")),
+    "the status": lambda say: status_bundle({say("fact"): say("said")}, [say("example")]),
     "a grid": lambda say: grid_bundle(table(say), more=say("more")),
     "the page of a grid": lambda say: page.page(table(say), title=say("title")),
     "scores": lambda say: scores.scores_bundle(
@@ -196,10 +224,13 @@ SURFACES = {
         SimpleNamespace(by=say("by"), ranking=ranked(say), means={say("metric"): {say("left"): 1.5}})
     ),
     "the history": lambda say: {
-        "text/html": history_html([run(say)], [[Preview(DATA, say("media type"))]], more=3),
-        "text/plain": history_text([run(say)], more=3),
+        "text/html": history_html([run(say)], [[Preview(DATA, say("media type"))]], rest="… and 3 more"),
+        "text/plain": history_text([run(say)], rest="… and 3 more"),
     },
     "the models": lambda say: models_table(listing(say)),
+    "the models with prices": lambda say: models_table(listing(say), prices(say)),
+    "a plan": lambda say: plan_bundle(planned(say)),
+    "a check": lambda say: reports_bundle([checked(say)]),
     "a styled table": lambda say: styled(framed(say), [say("source")], [say("alt")]).to_html(),
     "a table of pandas": lambda say: framed(say)._repr_html_(),
     "the pictures of a booth": lambda say: booth_html((DATA, DATA), say("caption")),
@@ -261,8 +292,12 @@ def green(surface):
     return Skeleton(html_of(shown_on(surface, GREEN)))
 
 
+# Which words of a label are marked depends on the words; a mark that holds a tag is none of these.
+MARK = re.compile(r'<span style="background-color:rgba\([\d,.]+\);border-bottom:[\w #]+">([^<]*)</span>')
+
+
 def html_of(shown):
-    return shown if isinstance(shown, str) else shown["text/html"]
+    return MARK.sub(r"\1", shown if isinstance(shown, str) else shown["text/html"])
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

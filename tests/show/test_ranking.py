@@ -2,32 +2,34 @@
 
 import base64
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
 from beluga_nb.compare.rank import ranking
 from beluga_nb.compare.vote import Duel
+from beluga_nb.result import Preview
 from beluga_nb.show.ranking import ranking_bundle, ranking_svg
 from beluga_nb.store.votes import BOTH_BAD, LEFT, TIE
 
 VOTES = [
-    *[Duel("flux-2.0", "gpt-image-2", LEFT)] * 3,
-    Duel("gpt-image-2", "flux-2.0", TIE),
+    *[Duel("flux-2.0", "gpt-image-2", LEFT, prompt=(("prompt", each),)) for each in ("fox", "owl", "cat")],
+    Duel("gpt-image-2", "flux-2.0", TIE, prompt=(("prompt", "dog"),)),
     Duel("gpt-image-2", "seedream-4.5", BOTH_BAD),
 ]
 TEXT = """\
-   model         Elo  95 %          won  lost  tied  both bad
-?  flux-2.0      +92  −114 to +298  3    0     1     0
-?  seedream-4.5  0    −278 to +278  0    0     0     1
-?  gpt-image-2   −92  −298 to +114  0    3     1     1
-Too few votes: 4 leave up to ±278 Elo points. Not told apart: flux-2.0 and seedream-4.5; seedream-4.5 and \
-gpt-image-2. 1 vote found 'both bad', which does not count in the ranking.
+rank  model         Elo  95 %          win rate  won  lost  tied  both bad
+1–3   flux-2.0      +92  −114 to +298  88%       3    0     1     0
+1–3   gpt-image-2   −92  −298 to +114  12%       0    3     1     1
+1–3   seedream-4.5  0    none                    0    0     0     1
+Compared on 4 prompts by 1 voter: 4 votes. No interval for seedream-4.5: on fewer than 4 prompts. No two are \
+told apart. This holds for this voter alone. 1 vote found 'both bad', which does not count in the ranking.
 
-won against   flux-2.0  seedream-4.5  gpt-image-2
-flux-2.0                0             3½
-seedream-4.5  0                       0
-gpt-image-2   ½         0"""
+won against   flux-2.0  gpt-image-2  seedream-4.5
+flux-2.0                3½           0
+gpt-image-2   ½                      0
+seedream-4.5  0         0"""
 
 
 def shown(votes=VOTES, **options):
@@ -42,16 +44,53 @@ def test_whatever_the_order_of_the_votes_it_is_the_same_to_the_byte():
     assert shown(VOTES[::-1]) == shown()
 
 
-def test_the_plot_is_an_image_of_text_with_an_alternative():
-    [source, alt] = re.search(
-        r'<img src="data:image/svg\+xml;base64,(.*?)" alt="(.*?)"', shown()["text/html"]
-    ).groups()
-    assert alt.startswith("Elo points with 95 % intervals: flux-2.0 +92 (−114 to +298); ")
-    root = ElementTree.fromstring(base64.b64decode(source))
-    words = [each.text for each in root.iter() if each.text]
-    assert {"flux-2.0", "seedream-4.5", "gpt-image-2", "0"} <= set(words)
-    circles = [each for each in root.iter() if each.tag.endswith("circle")]
-    assert len(circles) == 3
+def images(html):
+    """The SVG images of some HTML, each with its alternative."""
+    found = re.findall(r'<img src="data:image/svg\+xml;base64,(.*?)" alt="(.*?)"', html)
+    return [(alt, ElementTree.fromstring(base64.b64decode(source))) for source, alt in found]
+
+
+def test_each_name_has_a_row_with_its_rank_its_interval_and_how_often_it_won():
+    html = shown()["text/html"]
+    bars = images(html)
+    assert [alt for alt, _ in bars][:2] == [
+        "+92 Elo, 95 % interval −114 to +298",
+        "−92 Elo, 95 % interval −298 to +114",
+    ]
+    assert bars[2][0] == "0 Elo, no interval"
+    assert [len(bar) for _, bar in bars] == [3, 3, 2], "without an interval there is a dot alone"
+    table, _ = html.split("</table>", 1)
+    words = [re.sub("<.*?>", " ", f"<tr{row}").split() for row in table.split("<tr")[2:]]
+    assert words == [
+        ["1–3", "flux-2.0", "+92", "−114", "to", "+298", "88%", "3", "0", "1", "0"],
+        ["1–3", "gpt-image-2", "−92", "−298", "to", "+114", "12%", "0", "3", "1", "1"],
+        ["1–3", "seedream-4.5", "0", "none", "0", "0", "0", "1"],
+    ]
+
+
+@pytest.mark.parametrize("votes", [VOTES, [Duel("a", "b", LEFT)], [Duel("a", "b", LEFT)] * 3000])
+def test_every_bar_lies_inside_its_image_and_all_have_one_axis(votes):
+    bars = images(shown(votes)["text/html"])
+    zeros = set()
+    for _, bar in bars:
+        places = [float(each.get(name)) for each in bar for name in ("x1", "x2", "cx") if each.get(name)]
+        assert all(10 <= place <= 230 for place in places)
+        zeros.add(places[0])
+    assert len(zeros) == 1
+
+
+def test_a_name_has_an_example_beside_it():
+    found = replace(ranking(VOTES, by="model"), pictures={"flux-2.0": Preview(b"JPEG", "image/jpeg")})
+    html = ranking_bundle(found)["text/html"]
+    assert re.findall(r'<img src="(data:image/jpeg;base64,.*?)" alt="(.*?)"', html) == [
+        ("data:image/jpeg;base64,SlBFRw==", "An example of flux-2.0")
+    ]
+
+
+def test_what_never_was_has_no_column():
+    html = shown([Duel("a", "b", LEFT)])["text/html"]
+    assert ">tied<" not in html
+    assert ">both bad<" not in html
 
 
 def test_intervals_lie_on_the_axis():
@@ -65,14 +104,13 @@ def test_names_from_outside_are_escaped_and_cut():
     bad = "<script>alert(1)</script>\x1b[31m" + "x" * 100
     html = shown([Duel(bad, "b", LEFT)])["text/html"]
     assert "<script" not in html
-    source = re.search(r"base64,(.*?)\"", html)[1]
-    assert b"<script" not in base64.b64decode(source)
+    assert "<script" not in ranking_svg(ranking([Duel(bad, "b", LEFT)], by="model"))
     assert "\x1b" not in html
 
 
-def test_without_votes_there_is_a_table_and_no_plot():
+def test_without_votes_there_is_a_table_and_no_wins():
     found = shown([])
-    assert "<img" not in found["text/html"]
+    assert "won against" not in found["text/html"]
     assert found["text/plain"].endswith("No votes yet: nothing can be said.")
     assert ranking_svg(ranking([], by="model")).startswith("<svg")
 

@@ -25,7 +25,8 @@ from beluga_nb.placeholders import filled
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Picture, Recipe, Result
 from beluga_nb.session.session import Session
-from beluga_nb.show.recipe import cell_of, opened
+from beluga_nb.show.lightbox import cell_of
+from beluga_nb.show.recipe import opened
 from beluga_nb.wire import request_to_json
 
 KINDS = {"PNG": ("image/png", ".png"), "JPEG": ("image/jpeg", ".jpg"), "WEBP": ("image/webp", ".webp")}

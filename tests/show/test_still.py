@@ -8,7 +8,7 @@ from conftest import ask, drawing
 from PIL import Image
 
 from beluga_nb.request import Request
-from beluga_nb.show.markup import NO_PICTURE, bundle, still
+from beluga_nb.show.figures import NO_PICTURE, bundle, still
 from beluga_nb.show.preview import preview
 
 

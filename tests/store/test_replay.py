@@ -26,7 +26,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, ImagePayload, IncompleteError, Preview, Result
-from beluga_nb.show.markup import bundle
+from beluga_nb.show.figures import bundle
 from beluga_nb.store import pending, sheets
 from beluga_nb.store.format import RECORDS
 from beluga_nb.store.nearest import nearest_recording

@@ -210,3 +210,17 @@ def _many(store, count):
         path = store.record_path(record["key"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(canonical_json(record))
+
+
+def test_pages_follow_each_other_and_hold_every_run_once(store):
+    for number in range(5):
+        record(store, prompt=f"fox {number}", created=MONDAY + number * DAY)
+    pages = [history(store, limit=2, page=page) for page in (1, 2, 3, 4)]
+    assert [prompts(page.runs) for page in pages] == [["fox 4", "fox 3"], ["fox 2", "fox 1"], ["fox 0"], []]
+    assert [page.more for page in pages] == [3, 1, 0, 0]
+    assert [page.rest for page in pages[:2]] == [
+        "… and 3 more: the next page is page=2",
+        "… and 1 more: the next page is page=3",
+    ]
+    with pytest.raises(RequestError, match=r"The page is 0\."):
+        history(store, page=0)

@@ -363,6 +363,8 @@ def test_an_installed_wheel_copies_its_notebooks_and_opens_them(tmp_path):
         f"{lab.PROGRAM} lab: The notebooks are part of an installed package, and need a folder of yours.",
         "Name one, and they are copied there: python -m beluga_nb lab pictures",
     ]
+    extensions = installed.run("-m", "jupyter", "labextension", "list", cwd=work, **environ)
+    assert re.search(r"beluga-nb v[\d.]+ \S*enabled\S* \S*OK", extensions), extensions
     command = (installed.python, "-m", "beluga_nb")
     with running("pictures", "--notebook", "07", command=command, folder=work, **environ) as server:
         address = server.address()

@@ -297,6 +297,7 @@ def test_an_error_is_the_cells_own_two_lines_and_the_next_call_works(tmp_path):
         assert [line.partition(", request ")[0] for line in panel.state.error] == [
             line.partition(", request ")[0] for line in found
         ]
+        assert panel.state.billing == caught.value.billing == "not billed"
         assert panel.state.gallery == ()
         ask(panel, "good")
     assert panel.state.error == ()

@@ -1,4 +1,4 @@
-// The filter, the columns that can be hidden, and the enlarged picture of a grid's page.
+// The filter of a grid's page, and the columns that can be hidden.
 const all = (parent, selector) => [...parent.querySelectorAll(selector)];
 const search = document.querySelector('input[type=search]');
 const boxes = all(document, 'input[data-axis]');
@@ -27,15 +27,4 @@ function filter() {
 }
 search.addEventListener('input', filter);
 boxes.forEach(box => box.addEventListener('change', filter));
-
-const dialog = document.querySelector('dialog');
-document.addEventListener('click', event => {
-  const button = event.target.closest('figure button');
-  if (button) {
-    const image = button.querySelector('img').cloneNode();
-    const recipe = button.parentElement.querySelector('template').content.cloneNode(true);
-    dialog.querySelector('.large').replaceChildren(image, recipe);
-    dialog.showModal();
-  } else if (event.target === dialog || event.target.closest('dialog img')) dialog.close();
-});
 filter();

@@ -1,4 +1,4 @@
-"""The running calls, each with a button that stops it, and the lines of the last error."""
+"""The running calls, each with a button that stops it, and the card of the last error."""
 
 from __future__ import annotations
 
@@ -72,15 +72,19 @@ def _words(work: Work) -> str:
     return f"{work.model}: {count}, {work.seconds} s, “{sanitize(work.prompt, 60)}”"
 
 
-def error_lines(state: State) -> widgets.VBox:
-    """Return the two lines of the last error, hidden while there is none."""
-    message, hint = widgets.Label(), widgets.Label()
-    box = widgets.VBox([message, hint])
+def error_card(state: State) -> widgets.VBox:
+    """Return the two lines of the last error with the badge of a cell's, hidden while there is none."""
+    message, badge, hint = widgets.Label(), widgets.Label(), widgets.Label()
+    badge.add_class("beluga-badge")
+    title = widgets.Box([message, badge])
+    title.add_class("beluga-row")
+    box = widgets.VBox([title, hint])
     box.add_class("beluga-error")
 
     def show(_: object = None) -> None:
         first, *rest = (*state.error, "")
-        message.value, hint.value = first, " ".join(rest).strip()
+        message.value, hint.value, badge.value = first, " ".join(rest).strip(), state.billing
+        show_if(state.billing, badge)
         show_if(state.error, box)
 
     state.observe(show, "error")

@@ -1,0 +1,171 @@
+"""The tables of the package: one look, as HTML that survives an untrusted notebook, and as aligned text.
+
+Every table has a caption, a row head in each line, and a rule under its head. Columns of numbers stand at the
+right, and ids and settings are code. Styles are inline and colours inherited, so that a table fits Light and
+Dark. A table that is too wide scrolls by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from beluga_nb.images import within
+from beluga_nb.result import Bundle
+from beluga_nb.show.markup import outside
+from beluga_nb.text import sanitize
+
+
+class Kind(Enum):
+    """What a column holds. One of no kind holds numbers if all its cells are numbers, and else text."""
+
+    NONE = "none"
+    CODE = "code"
+    NUMBER = "number"
+    SHORT = "short"  # is never broken
+    NAME = "name"  # is broken where the table would be too wide
+    LONG = "long"  # gets the room that is left, and is broken anywhere
+
+
+class Column(NamedTuple):
+    """A column: its name, and what it holds."""
+
+    name: str
+    kind: Kind = Kind.NONE
+
+
+class Cell(NamedTuple):
+    """A cell: its text; HTML of ours that stands before and after it; and words that are shown on hover."""
+
+    text: str
+    before: str = ""
+    after: str = ""
+    title: str = ""
+
+
+NUMBER = re.compile(r"[+−-]?[\d,]+(\.\d+)?(e[+-]?\d+)?½?( ?%)?|½|unknown")
+"""What counts as a number in a cell."""
+
+_LONGEST_TITLE = 4000
+_RULE = "1px solid rgba(128,128,128,.6)"
+_HAIRLINE = "1px solid rgba(128,128,128,.2)"
+# Notebooks stretch tables, colour every other line, and align all cells at the right.
+_TABLE = "border:none;border-collapse:collapse;margin:0;table-layout:auto;width:auto;font-size:inherit"
+_ROW = "background:none"
+_CELL = "padding:4px 16px 4px 0;vertical-align:top;border:none"
+_CAPTION = "caption-side:top;text-align:left;padding:0 0 4px 0;font-weight:600;white-space:nowrap"
+_NUMBERS = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
+_STYLES = {
+    Kind.NONE: "text-align:left",
+    Kind.CODE: "text-align:left;white-space:nowrap",
+    Kind.NUMBER: _NUMBERS,
+    Kind.SHORT: "text-align:left;white-space:nowrap;font-variant-numeric:tabular-nums",
+    Kind.NAME: "text-align:left;white-space:normal;min-width:9em",
+    Kind.LONG: "text-align:left;white-space:normal;min-width:16em;max-width:48em;overflow-wrap:anywhere",
+}
+
+
+def table(
+    rows: Iterable[Sequence[str | Cell]], head: Sequence[str | Column] = (), caption: str = "", note: str = ""
+) -> Bundle:
+    """Return a table as HTML, and as text with aligned columns; the caption is in the HTML alone.
+
+    `note` is a line below it.
+    """
+    columns = [each if isinstance(each, Column) else Column(each) for each in head]
+    cells = [[each if isinstance(each, Cell) else Cell(each) for each in row] for row in rows]
+    lines = [[sanitize(each.text) for each in row] for row in cells]
+    lines = [[sanitize(each.name) for each in columns], *lines] if head else lines
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    aligned = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    return noted({"text/html": table_html(cells, columns, caption), "text/plain": "\n".join(aligned)}, note)
+
+
+def noted(shown: Bundle, note: str) -> Bundle:
+    """Return a bundle with a line of text below it, if there is one."""
+    if not note:
+        return shown
+    return {
+        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">{outside(note)}</p>',
+        "text/plain": f"{shown['text/plain']}\n{sanitize(note)}",
+    }
+
+
+def facts(rows: Mapping[str, str], caption: str) -> Bundle:
+    """Return names and what is true of each as a table without a head."""
+    return table(list(rows.items()), caption=caption)
+
+
+def table_html(rows: Sequence[Sequence[Cell]], columns: Sequence[Column], caption: str) -> str:
+    """Return a table as HTML; its first column is the head of each row. Without names it has no head."""
+    kinds = _kinds(rows, columns)
+    title = f'<caption style="{_CAPTION}">{outside(caption)}</caption>' if caption else ""
+    top = f"<thead>{_head(columns, kinds)}</thead>" if any(each.name for each in columns) else ""
+    body = "".join(_row(row, kinds) for row in rows)
+    # With a tabindex the keyboard can scroll it too.
+    return (
+        '<div tabindex="0" style="overflow-x:auto;max-width:100%">'
+        f'<table style="{_TABLE}">{title}{top}<tbody>{body}</tbody></table></div>'
+    )
+
+
+def _kinds(rows: Sequence[Sequence[Cell]], columns: Sequence[Column]) -> list[Kind]:
+    width = len(columns) or max(map(len, rows), default=0)
+    kinds = [each.kind for each in columns] or [Kind.NONE] * width
+    return [
+        Kind.NUMBER if kind is Kind.NONE and _are_numbers(row[place].text for row in rows) else kind
+        for place, kind in enumerate(kinds)
+    ]
+
+
+def _are_numbers(texts: Iterable[str]) -> bool:
+    filled = [text for text in texts if text]
+    return bool(filled) and all(NUMBER.fullmatch(text) for text in filled)
+
+
+def _head(columns: Sequence[Column], kinds: Sequence[Kind]) -> str:
+    style = f"{_CELL};border-bottom:{_RULE};font-weight:600;vertical-align:bottom"
+    cells = [
+        # A head without words names nothing.
+        f'<th scope="col" style="{style};{_STYLES[kind]};white-space:normal">{outside(column.name)}</th>'
+        if column.name
+        else f'<td style="{style}"></td>'
+        for column, kind in zip(columns, kinds, strict=True)
+    ]
+    return f'<tr style="{_ROW}">{"".join(cells)}</tr>'
+
+
+def _row(row: Sequence[Cell], kinds: Sequence[Kind]) -> str:
+    cells = [
+        _cell(cell, kind, is_head=not place)
+        for place, (cell, kind) in enumerate(zip(row, kinds, strict=True))
+    ]
+    return f'<tr style="{_ROW}">{"".join(cells)}</tr>'
+
+
+def _cell(cell: Cell, kind: Kind, *, is_head: bool) -> str:
+    text = outside(cell.text)
+    words = f'<code style="white-space:nowrap">{text}</code>' if text and kind is Kind.CODE else text
+    title = f' title="{outside(cell.title, _LONGEST_TITLE)}"' if cell.title else ""
+    style = f'style="{_CELL};border-bottom:{_HAIRLINE};{_STYLES[kind]}'
+    inner = f"{cell.before}{words}{cell.after}"
+    if is_head and inner:
+        return f'<th scope="row" {style};font-weight:normal"{title}>{inner}</th>'
+    return f'<td {style}"{title}>{inner}</td>'
+
+
+_BOX = "display:inline-block;border:1px solid;border-radius:2px"
+
+
+def shape(pixels: tuple[int, int], label: str, *, edge: int = 15) -> str:
+    """Return a small box in the shape of a picture, whose longer edge is `edge`; hovering shows its label."""
+    width, height = within(pixels, edge)
+    # All take the same width, so that what follows is aligned; the border is outside of width and height.
+    left = (edge - width) // 2
+    place = f"width:{width - 2}px;height:{height - 2}px;margin:0 {edge + 3 - left - width}px 0 {left}px"
+    return f'<span title="{outside(label)}" style="{_BOX};{place}"></span>'
