@@ -157,8 +157,13 @@ def blocking(
         if watch is None:
             with interrupts_stop():
                 return start_it.pop()().result()
-        with watch(self, tally) as (tally, beat), interrupts_stop():
-            return start_it.pop()(tally=tally).result(beat)
+        try:
+            with watch(self, tally) as (tally, beat), interrupts_stop():
+                return start_it.pop()(tally=tally).result(beat)
+        except KeyboardInterrupt as interrupt:
+            # The traceback of a script need not show how this waits.
+            interrupt.__traceback__ = None
+            raise
 
     return _named(name, wait, start, "Return")
 
@@ -624,6 +629,7 @@ class _NestedJob(_Waited[T]):
         self._task.add_done_callback(lambda _: coroutine.close())  # It may never have begun.
         if _STARTED.jobs is not None:
             _STARTED.jobs.append(self)
+        self._timer: asyncio.TimerHandle | None = None  # of the next heartbeat
         self._pressed: float | None = None  # the time of the last Stop
         self._heard = False
 
@@ -655,6 +661,9 @@ class _NestedJob(_Waited[T]):
             self._task.cancel()
             self._loop.run_until_complete(asyncio.wait({self._task}, timeout=GRACE))
             raise
+        finally:  # The loop stands still from here on, and would keep what the heartbeat refers to.
+            if self._timer:
+                self._timer.cancel()
         if self._pressed is not None:
             raise KeyboardInterrupt
         return self._task.result()
@@ -676,7 +685,7 @@ class _NestedJob(_Waited[T]):
         # Where signals do not wake select(), a loop that waits for the network would not see an interrupt.
         if not self._task.done():
             beat()
-            self._loop.call_later(HEARTBEAT, self._beat, beat)
+            self._timer = self._loop.call_later(HEARTBEAT, self._beat, beat)
 
     def __await__(self) -> Generator[Any, None, T]:
         return self.result()

@@ -85,8 +85,6 @@ def explain(interrupt: KeyboardInterrupt, left: Callable[[], Sequence[str]]) -> 
         interrupt.add_note(words)
     # IPython shows this in place of the traceback.
     interrupt._render_traceback_ = partial(_rendered, f"KeyboardInterrupt: {first}", *more)  # type: ignore[attr-defined]
-    # A script shows a traceback, which need not show how beluga_nb waits.
-    interrupt.__traceback__ = interrupt.__cause__ = None
     interrupt.__suppress_context__ = True
 
 
