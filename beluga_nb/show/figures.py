@@ -149,9 +149,14 @@ def columns_of(count: int) -> int:
     return min((4, 3), key=lambda columns: -count % columns)
 
 
+def edge_of(count: int) -> int:
+    """Return the most pixels a side of each of a result's pictures."""
+    return _EDGES.get(count, _EDGE_OF_MANY)
+
+
 def _widths(pictures: Sequence[Picture]) -> list[int]:
     """Return the widths at which all pictures are equally high."""
-    edge = _EDGES.get(len(pictures), _EDGE_OF_MANY)
+    edge = edge_of(len(pictures))
     sizes = [within(picture.size, edge) for picture in pictures]
     height = min(height for _, height in sizes)
     return [max(1, round(width * height / own)) for width, own in sizes]

@@ -63,7 +63,7 @@ def _axis(table: Table, axis: int) -> str:
 
 def _section(table: Table, part: Part, columns: tuple[str, ...]) -> str:
     """Return some columns of a table."""
-    corner = "<th></th>" if part.rows.name else ""
+    corner = "<td></td>" if part.rows.name else ""
     named = [(_facet(table, part.columns.name, each), each) for each in columns if part.columns.name]
     heads = "".join(
         f'<th data-of="{facet}">{label_of(table, part.columns, each)}</th>' for facet, each in named

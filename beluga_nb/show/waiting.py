@@ -9,6 +9,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb.images import within
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Result
+from beluga_nb.show.figures import columns_of, edge_of
 from beluga_nb.show.markup import address, alt, data_uri, outside
 from beluga_nb.show.preview import preview_of, thumbnail
 from beluga_nb.show.template import fill
@@ -16,8 +17,6 @@ from beluga_nb.show.template import fill
 MOST_FRAMES = 16
 """Pictures that have frames; of more, only the bar is shown."""
 
-_EDGES = {1: 512, 2: 320, 4: 320}
-_EDGE_OF_MANY = 256
 _UNKNOWN_SHAPE = (1024, 1024)
 
 
@@ -37,7 +36,7 @@ def frames_html(request: Request, results: Sequence[Result]) -> str:
         return ""
     arrived = {picture.recipe.request.sample: picture for result in results for picture in result.pictures}
     size = _size(request, list(arrived.values()))
-    edge = _EDGES.get(request.n, _EDGE_OF_MANY)
+    edge = edge_of(request.n)
     width, height = map(str, within(size, edge))
     frames = "".join(
         _image(arrived[sample], edge)
@@ -45,14 +44,7 @@ def frames_html(request: Request, results: Sequence[Result]) -> str:
         else fill("show/waiting-frame.html", width=width, height=height)
         for sample in request.samples
     )
-    return fill("show/waiting-frames.html", frames=frames, width=width, columns=str(_columns(request.n)))
-
-
-def _columns(count: int) -> int:
-    """Return the number of columns, which the result has too."""
-    if count in _EDGES:
-        return min(count, 2)
-    return min((4, 3), key=lambda columns: -count % columns)
+    return fill("show/waiting-frames.html", frames=frames, width=width, columns=str(columns_of(request.n)))
 
 
 def _image(picture: Picture, edge: int) -> str:

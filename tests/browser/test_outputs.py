@@ -1,7 +1,8 @@
-"""Every table and every error on one page, as nbconvert writes it: nothing for axe to find, nothing wider."""
+"""Every kind of output on one page, as nbconvert writes it: nothing for axe to find, nothing wider."""
 
 import nbformat
 import pytest
+from conftest import drawing
 from desk import AXE, needs_axe
 from lab import _QUIET, CHROMIUM, IN_A_BROWSER
 from nbconvert import HTMLExporter
@@ -9,18 +10,13 @@ from playwright.sync_api import sync_playwright
 from test_errors import KINDS, made
 from test_family import TABLES
 
+from beluga_nb.errors import APIStatusError
+from beluga_nb.request import Request
+from beluga_nb.session.session import Session
+from beluga_nb.show.figures import bundle
+from beluga_nb.show.waiting import bar_html, frames_html
+
 pytestmark = IN_A_BROWSER
-
-
-@pytest.fixture(scope="module")
-def page_of_outputs():
-    """A notebook of tables and errors, as HTML."""
-    outputs = [nbformat.v4.new_output("display_data", data=TABLES[name]()) for name in TABLES]
-    outputs += [
-        nbformat.v4.new_output("error", ename=kind.__name__, evalue="", traceback=made(kind)._coloured())
-        for kind in KINDS
-    ]
-    return [nbformat.v4.new_code_cell("…", outputs=[output]) for output in outputs]
 
 
 @pytest.fixture(scope="module")
@@ -31,28 +27,120 @@ def browser():
         browser.close()
 
 
+class Page:
+    """Outputs on one page in a browser, without a network."""
+
+    def __init__(self, browser, file, width):
+        self.file = file
+        self.page = browser.new_page(viewport={"width": width, "height": 900})
+        # The template asks for libraries elsewhere; nothing leaves this machine.
+        self.page.route(
+            "**/*",
+            lambda route: (
+                route.continue_() if route.request.url.startswith(("file:", "data:")) else route.abort()
+            ),
+        )
+        self.page.goto(file.as_uri(), wait_until="domcontentloaded")
+
+    def violations(self, selector, *, without=()):
+        """What axe finds, and where; `without` are rules that it does not check."""
+        # It is not added as a script of the page, which the policy of `to_html` would not let run.
+        self.page.evaluate(AXE.read_text("utf-8"))
+        options = {"rules": {rule: {"enabled": False} for rule in without}}
+        run = "async ([where, options]) => (await axe.run(where, options)).violations"
+        found = self.page.evaluate(run, [selector, options])
+        return [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found]
+
+    def is_wider(self):
+        """Whether the page scrolls sideways."""
+        root = "document.documentElement"
+        return self.page.evaluate(f"{root}.scrollWidth > {root}.clientWidth")
+
+
+@pytest.fixture
+def shown(browser, tmp_path):
+    """Shows some outputs, or a page as it is; the page is photographed in the end."""
+    pages = []
+
+    def show(outputs, theme, width):
+        if isinstance(outputs, str):
+            html = outputs
+        else:
+            cells = [nbformat.v4.new_code_cell("…", outputs=[output]) for output in outputs]
+            html, _ = HTMLExporter(theme=theme).from_notebook_node(nbformat.v4.new_notebook(cells=cells))
+        file = tmp_path / f"{theme} {width}.html"
+        file.write_text(html)
+        pages.append(Page(browser, file, width))
+        return pages[-1]
+
+    yield show
+    for each in pages:
+        each.page.screenshot(path=str(each.file.with_suffix(".png")), full_page=True)
+        each.page.close()
+
+
+LOOKS = [("light", 1400), ("dark", 700)]
+
+
 @needs_axe
-@pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 700)])
-def test_tables_and_errors_can_be_used_by_all_and_fit_the_page(
-    page_of_outputs, browser, theme, width, tmp_path
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
+def test_tables_and_errors_can_be_used_by_all_and_fit_the_page(shown, theme, width):
+    tables = [nbformat.v4.new_output("display_data", data=TABLES[name]()) for name in TABLES]
+    errors = [
+        nbformat.v4.new_output("error", ename=kind.__name__, evalue="", traceback=made(kind)._coloured())
+        for kind in KINDS
+    ]
+    found = shown([*tables, *errors], theme, width)
+    assert found.violations(".jp-OutputArea-output") == []
+    assert not found.is_wider()
+    assert found.page.locator("table:visible").count() >= len(TABLES)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """A session whose engine declines a picture of a grid."""
+
+    async def engine(request):
+        if request.model == "seedream-4.5" and "ink" in request.prompt:
+            raise APIStatusError("The prompt was declined.", status=400)
+        return await drawing(request)
+
+    return Session(engine=engine, environ={}, folder=tmp_path_factory.mktemp("grid"))
+
+
+@pytest.fixture(scope="module")
+def grid(session):
+    """A grid of two axes with a failure."""
+    models = ["gpt-image-2", "flux-2.0", "seedream-4.5"]
+    styles = ["a flat illustration", "an ink drawing"]
+    return session.grid("a fox, {{style}}", style=styles, model=models).run()
+
+
+@needs_axe
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
+def test_pictures_grids_progress_and_the_lightbox_can_be_used_by_all_and_fit_the_page(
+    shown, session, grid, theme, width
 ):
-    html, _ = HTMLExporter(theme=theme).from_notebook_node(nbformat.v4.new_notebook(cells=page_of_outputs))
-    file = tmp_path / "page.html"
-    file.write_text(html)
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    # The template asks for libraries elsewhere; nothing leaves this machine.
-    page.route(
-        "**/*",
-        lambda route: (
-            route.continue_() if route.request.url.startswith(("file:", "data:")) else route.abort()
-        ),
+    bundles = [bundle(session.generate("a fox", model="flux-2.0", n=n)) for n in (1, 2, 3, 4, 5)]
+    waiting = frames_html(Request(prompt="a fox", model="flux-2.0", n=4), ()) + bar_html(
+        "flux-2.0: 1 of 4 pictures, 3 s", 0.25
     )
-    page.goto(file.as_uri(), wait_until="domcontentloaded")
-    page.add_script_tag(path=str(AXE))
-    found = page.evaluate("async () => (await axe.run('.jp-OutputArea-output')).violations")
-    page.screenshot(path=str(tmp_path / f"{theme} {width}.png"), full_page=True)
-    assert [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found] == []
-    wider = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wider <= 0
-    assert page.locator("table:visible").count() >= len(TABLES)
-    page.close()
+    bundles += [grid._repr_mimebundle_(), {"text/html": waiting, "text/plain": ""}]
+    found = shown([nbformat.v4.new_output("display_data", data=each) for each in bundles], theme, width)
+    assert found.violations(".jp-OutputArea-output") == []
+    assert not found.is_wider()
+    for picture in (found.page.locator("img").first, found.page.locator("summary img").first):
+        picture.click()
+        found.page.get_by_role("dialog").get_by_text("shown at").wait_for()
+        # axe takes what is below the dialog for its background.
+        assert found.violations("dialog", without=["color-contrast"]) == []
+        found.page.keyboard.press("Escape")
+
+
+@needs_axe
+@pytest.mark.parametrize("width", [1400, 700])
+def test_the_page_of_a_grid_can_be_used_by_all_and_fits(shown, grid, tmp_path, width):
+    grid.to_html(tmp_path / "cats.html")
+    found = shown((tmp_path / "cats.html").read_text("utf-8"), "own", width)
+    assert found.violations("body") == []
+    assert not found.is_wider()
