@@ -111,7 +111,7 @@ def test_running_the_study_again_gives_the_same_bytes_and_the_grid_fits_the_widt
     assert sorted((lab.work / "beluga_store").rglob("*")) == before
 
 
-FILLING = """%%beluga compare -m flux-2.0 --axis seconds=1,4,5 -o g
+FILLING = """%%beluga compare -m flux-2.0 --axis seconds=1,8,9 -o g
 fault: slow seconds={{seconds}} | a cat asleep"""
 
 

@@ -486,7 +486,7 @@ def test_in_a_notebook_it_is_chosen_listed_and_completed(tmp_path):
         assert kernel.complete("%beluga -m la")[0] == ["lab:sd-turbo"]
         assert kernel.complete("%beluga -m lab:")[0] == ["lab:sd-turbo"]
         assert kernel.complete("%beluga --endpoint ")[0] == ["lab"]
-        assert "http" in kernel.run("%beluga --dry-run -m lab:sd-turbo a boat").stdout
+        assert "http" in "".join(kernel.run("%beluga --dry-run -m lab:sd-turbo a boat").texts)
         shown = kernel.run("%beluga -m lab: -q nothing a fox")
         shown.fails_with("UnknownNameError: No quality 'nothing'", "Available: standard, hd")
 
