@@ -192,6 +192,15 @@ class UnknownNameError(RequestError):
         super().__init__(message, Hint(question, advice), param=param, code=code)
 
 
+class UnknownArgumentError(RequestError, TypeError):
+    """A function has no argument of this name. It is a `TypeError` too, as where Python itself finds it."""
+
+    def __init__(self, name: str, choices: Iterable[str]) -> None:
+        meant = nearest(name, tuple(choices))
+        question = Hint("Did you mean ", Code(f"'{meant}'"), "?") if meant else ""
+        super().__init__(f"There is no argument '{sanitize(name, 80)}'.", question)
+
+
 class NotConfirmedError(RequestError):
     """Many pictures, or something to be forgotten, and it was not confirmed; nothing was done."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from beluga_nb.text import nearest, sanitize
+from beluga_nb.errors import UnknownArgumentError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,11 +31,8 @@ def named_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
             for name in kwargs:
-                if name not in known:
-                    # As Python itself, which sees only `**options`.
-                    meant = nearest(name, known)
-                    question = f" Did you mean '{meant}'?" if meant else ""
-                    raise TypeError(f"There is no argument '{sanitize(name, 80)}'.{question}")
+                if name not in known:  # Python itself sees only `**options`.
+                    raise UnknownArgumentError(name, sorted(known))
             return function(*args, **kwargs)
 
         checked.__signature__ = signature.replace(parameters=[*first, *named, *rest])  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ from beluga_nb.errors import (
     RequestError,
     SettingsError,
     StoreError,
+    UnknownArgumentError,
     UnknownNameError,
     nearest,
 )
@@ -187,6 +188,8 @@ def made(kind):
     """An error of a kind, whose words come from outside."""
     if kind is UnknownNameError:
         return kind("model", EVIL, ["flux-2.0"], hint=HINT)
+    if kind is UnknownArgumentError:
+        return kind(EVIL, ["size"])
     if kind is ImpossibleCombinationError:
         return kind(1, 2, [EVIL])
     if kind is IncompleteError:

@@ -40,7 +40,7 @@ def begun(coroutine):
 @pytest.mark.parametrize("verb", ["submit", "generate", "agenerate", "plan"])
 def test_a_name_that_is_no_option_is_refused_as_by_python(verb, tmp_path):
     session = Session(environ={}, folder=tmp_path)
-    with pytest.raises(TypeError, match=r"^There is no argument 'sise'\. Did you mean 'size'\?$"):
+    with pytest.raises(TypeError, match=r"^There is no argument 'sise'\.\nDid you mean 'size'\?$"):
         begun(getattr(session, verb)("a fox", sise="16:9"))
 
 
