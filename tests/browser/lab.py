@@ -105,9 +105,8 @@ class Lab:
             try:
                 self.server.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
-                self.server.kill()
+                self.server.kill()  # busy with ending its kernels
                 self.server.wait()
-                raise
             finally:
                 self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)

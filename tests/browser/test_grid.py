@@ -119,6 +119,8 @@ def test_cells_fill_as_they_arrive_and_leave_nothing_but_the_grid(notebook, lab)
     loading = "%load_ext beluga_nb\n%beluga config faults=true"
     cells = [nbformat.v4.new_code_cell(code) for code in (loading, FILLING)]
     lab.open(nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata), "filling.ipynb")
+    # JupyterLab asks a new kernel many things. While it answers, nothing is drawn below a cell.
+    lab.page.wait_for_timeout(4000)
     lab.menu("Run", "Run All Cells")
     lab.page.get_by_text("1 of 3 pictures").wait_for()
     lab.page.locator("details summary img").first.wait_for()

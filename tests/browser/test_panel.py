@@ -288,7 +288,7 @@ def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(open
     app.shut_down()
     app.visit()
     app.page.wait_for_function(f"({STILL})().length == 2")
-    expect(app.page.get_by_text("Error displaying widget")).to_be_hidden()
+    expect(app.page.get_by_text("Error displaying widget")).to_be_hidden(timeout=30_000)
     app.picture(tmp_path / "reopened.png")
     foreign = nbformat.from_dict(saved)
     foreign.cells.append(nbformat.v4.new_markdown_cell("from elsewhere"))
