@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import os
 import platform
 import re
 import runpy
@@ -121,6 +122,35 @@ def test_a_check_that_fails_ends_the_checks_after_those_that_run_beside_it(faili
     headlines = re.findall(r"^== (\w+): (passed|FAILED)", capfd.readouterr().out, re.MULTILINE)
     run = ["formatting", "lint", "tests"] if failing == "tests" else ["formatting", "lint"]
     assert dict(headlines) == {name: "FAILED" if name == failing else "passed" for name in run}
+
+
+FAILING = """
+from pathlib import Path
+import pytest
+
+@pytest.mark.parametrize("sign", ["::", "] [", "a/b.py"])
+def test_it_fails_so_often(sign):
+    tries = Path(__file__).with_name(sign.replace("/", "-"))
+    tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+    assert len(tries.read_text()) > {fails}
+
+@pytest.mark.parametrize("number", range({others}))
+def test_others_fail_too(number):
+    assert not number
+"""
+
+
+@pytest.mark.parametrize(("fails", "others", "status"), [(1, 1, 0), (2, 1, 1), (1, 3, 1)])
+def test_a_few_tests_that_fail_run_again_by_themselves(fails, others, status, monkeypatch, capfd, tmp_path):
+    suite = tmp_path / "test_failing.py"
+    suite.write_text(FAILING.format(fails=fails, others=others))
+    options = ("-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", "-c", os.devnull)
+    command = ("pytest", *options, *CHECKED["noting"]("tests"), str(suite))
+    monkeypatch.chdir(tmp_path)
+    assert checked_with(monkeypatch, {"tests": command}) == status
+    headlines = re.findall(r"^== (.+): (passed|FAILED)", capfd.readouterr().out, re.MULTILINE)
+    again = [] if others == 3 else [("tests again", "FAILED" if status else "passed")]
+    assert headlines == [("tests", "FAILED"), *again]
 
 
 def test_what_a_check_beside_another_prints_is_shown(monkeypatch, capfd):
