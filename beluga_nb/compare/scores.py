@@ -41,6 +41,11 @@ class Scores(Sequence[float | None]):
     caveat: str = ""
 
     @property
+    def is_of_judge(self) -> bool:
+        """Whether a vision model gave them."""
+        return False
+
+    @property
     def errors(self) -> list[Scored]:
         """The pictures that the metric failed for."""
         return [row for row in self.rows if row.error]
@@ -162,12 +167,13 @@ class Duplicates(Sequence[Sequence[Scored]]):
 class Leaderboard:
     """Votes and scores side by side: the ranking, and of each metric the mean for each name.
 
-    Names are in the order of the ranking.
+    Names are in the order of the ranking. `note` says how far people agree with a judge.
     """
 
     by: str
     ranking: Ranking
     means: Mapping[str, Mapping[str, float]]
+    note: str = ""
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         from beluga_nb.show.scores import leaderboard_bundle

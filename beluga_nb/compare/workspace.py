@@ -21,6 +21,10 @@ from beluga_nb.store.records import Store
 T = TypeVar("T")
 
 
+Progress = AbstractContextManager[tuple[Tally, Callable[[], None]]]
+"""A block in which progress is shown: it begins with a tally to count in, and the heartbeat."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
     """The settings as they stand, the store that they name, and the notebook's folder.
@@ -73,16 +77,18 @@ class Runner(Protocol):
         ...
 
     def calling(
-        self, tally: Tally | None, *, arrivals: Callable[[], Callable[[], str]]
-    ) -> AbstractContextManager[tuple[Tally, Callable[[], None]]]:
+        self,
+        tally: Tally | None,
+        *,
+        label: str,
+        arrivals: Callable[[], Callable[[], str]] | None = None,
+    ) -> Progress:
         """Show how far a run is in a block; yield its tally and heartbeat.
 
         `arrivals` returns a function that returns what has arrived since it was called last, as HTML.
         """
         ...
 
-    def working(
-        self, label: str, *, unit: str, progress: bool | None, left: Sequence[str]
-    ) -> AbstractContextManager[tuple[Tally, Callable[[], None]]]:
+    def working(self, label: str, *, unit: str, progress: bool | None, left: Sequence[str]) -> Progress:
         """Show how far other work is in a block; `left` are two lines of what a Stop leaves behind."""
         ...

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from beluga_nb.compare.scores import Differences, Duplicates, Leaderboard, Scored, Scores
 from beluga_nb.result import Bundle
 from beluga_nb.show.ranking import ranking_bundle
-from beluga_nb.show.tables import noted, table
+from beluga_nb.show.tables import Column, Kind, noted, table
 from beluga_nb.text import and_more, sanitize
 
 LISTED = 200
@@ -18,16 +18,20 @@ _HASH = 12  # digits of a hash that are shown
 _LONGEST = 60
 
 
-def scores_bundle(scores: Scores) -> Bundle:
-    """Return a line for each picture: its labels, and its score or error."""
+def scores_bundle(scores: Scores, reasons: Sequence[str] | None = None) -> Bundle:
+    """Return a line for each picture: its labels, its score or error, and the reason if there are any."""
     names = list(dict.fromkeys(name for row in scores.rows for name in row.labels))
-    head = (
+    head: tuple[str | Column, ...] = (
         *(sanitize(name, _LONGEST) for name in names),
         "number",
         "picture",
         sanitize(scores.name, _LONGEST),
+        *([Column("reason", Kind.LONG)] if reasons else []),
     )
-    lines = [(*_labels(row, names), _score(row)) for row in scores.rows[:LISTED]]
+    lines = [
+        (*_labels(row, names), _score(row), *([reason] if reasons else []))
+        for row, reason in zip(scores.rows[:LISTED], reasons or [""] * len(scores.rows), strict=False)
+    ]
     return noted(table(lines, head, "Scores"), " ".join(_notes(scores)))
 
 
@@ -91,4 +95,4 @@ def leaderboard_bundle(board: Leaderboard) -> Bundle:
         sanitize(f"mean {metric}", _LONGEST): {name: _figures(mean) for name, mean in means.items()}
         for metric, means in board.means.items()
     }
-    return ranking_bundle(board.ranking, columns)
+    return noted(ranking_bundle(board.ranking, columns), board.note)
