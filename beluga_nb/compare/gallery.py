@@ -173,15 +173,12 @@ class Evaluable(ABC):
         What is recorded is not asked again; another `take` asks anew. The other options are as in `Grid.run`,
         and each answer counts as a picture in `max_images`. An error stays with its picture.
         """
-        from beluga_nb.compare.judge import Judging, Rubric, judged, questions
+        from beluga_nb.compare.judge import Judging, PictureQuestions, Rubric
 
         rubric = Rubric.of(choices, scale)
         judging = Judging(question=question, model=model, rubric=rubric, n=n, take=take)
-        samples = self.samples
-        cells = questions(samples, judging)
-        return self._submit_questions(
-            cells, lambda outcomes: judged(samples, cells, outcomes, judging), tally=tally, **options
-        )
+        asked = PictureQuestions(self.samples, judging)
+        return self._submit_questions(asked.cells, asked.judged, tally=tally, **options)
 
     judge = blocking("judge", submit_judge, watch=_watch_judge)
     ajudge = awaitable("ajudge", submit_judge)
@@ -229,7 +226,9 @@ class Evaluable(ABC):
         outcomes: dict[Cell, Outcome] = {}
 
         def ended(cause: BelugaError | None) -> T:
-            check_run(cause, list(outcomes.values()), of="run", each="question")
+            # In the order of the questions, not of the answers: an error reads the same each time.
+            asked = [outcomes[cell] for cell in cells if cell in outcomes]
+            check_run(cause, asked, of="run", each="question")
             return judged(outcomes)
 
         return self._runner.submit(cells, outcomes.__setitem__, ended, tally=tally, **options)

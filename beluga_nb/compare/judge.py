@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
@@ -138,6 +138,9 @@ class Verdict:
     local: bool = False
 
 
+Load = Callable[[], Sequence[bytes]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judging:
     """What is asked of a judge, how often, and in which words it answers."""
@@ -148,11 +151,10 @@ class Judging:
     n: int = 1
     take: str = ""
 
-    def about(self, samples: Sequence[Sample], places: Sequence[int], values: Mapping[str, str]) -> Cell:
-        """Return the question about the pictures at some places, filled from `values`."""
+    def about(self, found: Sequence[Sample], load: Load, values: Mapping[str, str]) -> Cell:
+        """Return the question about some pictures, filled from `values`; `load` reads their bytes again."""
         prompt = filled(self.question, values)
         check_no_key({"question": prompt, "model": self.model, "take": self.take})
-        found = [samples[place] for place in places]
         question = Question(
             prompt=prompt,
             model=self.model,
@@ -160,7 +162,7 @@ class Judging:
             take=self.take,
             about=tuple(sample.picture.sha256 for sample in found),
             schema=self.rubric.schema,
-            load=partial(_bytes, samples, places),
+            load=load,
         )
         return Cell(labels=found[0].labels, request=question)
 
@@ -200,26 +202,29 @@ class Judged(Scores):
         return redacted_bundle(judged_bundle(self))
 
 
-def questions(samples: Sequence[Sample], judging: Judging) -> list[Cell]:
-    """Return the question about each picture."""
-    return [judging.about(samples, [place], _values(sample)) for place, sample in enumerate(samples)]
+class PictureQuestions:
+    """The questions about each of some pictures."""
 
+    def __init__(self, samples: Sequence[Sample], judging: Judging) -> None:
+        self.judging = judging
+        self.notes = SampleNotes()
+        self._numbers: list[int] = []
+        self.cells: list[Cell] = []
+        for place, sample in enumerate(self.notes.reading(samples)):
+            self._numbers.append(sample.number)
+            self.cells.append(judging.about([sample], partial(_bytes, samples, [place]), _values(sample)))
 
-def judged(
-    samples: Sequence[Sample], cells: Sequence[Cell], outcomes: Mapping[Cell, Outcome], judging: Judging
-) -> Judged:
-    """Return the verdicts as scores."""
-    notes, rows, verdicts = SampleNotes(), list[Scored](), list[tuple[Verdict, ...]]()
-    for sample, cell in zip(notes.reading(samples), cells, strict=True):
-        found, error = _verdicts(outcomes.get(cell, Outcome()), judging.rubric)
-        value = None if error or not found else fmean(each.value for each in found)
-        [sha256] = cell.request.inputs
-        rows.append(
-            Scored(labels=sample.labels, number=sample.number, sha256=sha256, value=value, error=error)
-        )
-        verdicts.append(found)
-    caveat = _caveat(notes, (each for found in verdicts for each in found))
-    return Judged(judging.question, judging.model, tuple(rows), caveat, tuple(verdicts))
+    def judged(self, outcomes: Mapping[Cell, Outcome]) -> Judged:
+        """Return the verdicts as scores."""
+        rows, verdicts = list[Scored](), list[tuple[Verdict, ...]]()
+        for place, cell in zip(self._numbers, self.cells, strict=True):
+            found, error = _verdicts(outcomes.get(cell, Outcome()), self.judging.rubric)
+            value = None if error or not found else fmean(each.value for each in found)
+            [sha256] = cell.request.inputs
+            rows.append(Scored(labels=cell.labels, number=place, sha256=sha256, value=value, error=error))
+            verdicts.append(found)
+        caveat = _caveat(self.notes, (each for found in verdicts for each in found))
+        return Judged(self.judging.question, self.judging.model, tuple(rows), caveat, tuple(verdicts))
 
 
 def _verdicts(outcome: Outcome, rubric: Rubric) -> tuple[tuple[Verdict, ...], BelugaError | None]:
@@ -291,7 +296,10 @@ class JudgedPairs(Sequence[JudgedPair]):
         """Who ranks, how consistent the judge is, and how far people agree."""
         flips = self.flips
         words = [f"Ranked by the judge {sanitize(self.judge, 80)}, not by people."]
-        words.append(f"{flips.count} of {plural(flips.of, 'comparison')} flipped with the order: a tie.")
+        words.append(
+            f"{flips.count} of {plural(flips.of, 'comparison')} flipped with the order of the pictures,"
+            " and count as ties."
+        )
         words += [f"{plural(len(self.errors), 'comparison')} failed."] if self.errors else []
         return " ".join(filter(None, [*words, str(self.agreement), self.caveat]))
 
@@ -339,9 +347,13 @@ class PairQuestions:
 
     def _both(self, samples: Sequence[Sample], pair: Pair) -> _Asked:
         places = [pair.left.place, pair.right.place]
-        left, right = (_values(samples[place]) for place in places)
+        found = [samples[place] for place in places]
+        left, right = map(_values, found)
         common = {name: value for name, value in left.items() if right.get(name) == value}
-        first, second = (self.judging.about(samples, order, common) for order in (places, places[::-1]))
+        first, second = (
+            self.judging.about(found[::way], partial(_bytes, samples, places[::way]), common)
+            for way in (1, -1)
+        )
         return _Asked(pair, (first, second))
 
     def judged(self, outcomes: Mapping[Cell, Outcome], people: Iterable[Duel]) -> JudgedPairs:

@@ -7,6 +7,7 @@ answer says so. A picture that the painter did not draw is refused.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -18,7 +19,7 @@ from beluga_nb.metadata.embedding import drawn
 from beluga_nb.metadata.formats import sniff
 from beluga_nb.untrusted import DAMAGE, items, load_json, members, text
 
-NO_MODEL = "No model looked at this: the built-in painter drew it, and its file says what it shows."
+NO_MODEL = "No model judged: the built-in painter drew this, and its file says what it shows."
 
 ORDERED = ("first", "second", "tie")
 """The choices of a question about two pictures."""
@@ -52,7 +53,7 @@ def _message(asked: ChatRequest) -> dict[str, str | None]:
     shares = [share for share, _ in found]
     reason = " ".join([NO_MODEL, *(words for _, words in found)])
     if shares[0] is None and len(found) == 1:
-        return {"content": None, "refusal": f"{reason} The painter knows no word of the question."}
+        return {"content": None, "refusal": f"The painter knows no word of the question. {reason}"}
     if asked.schema is None:
         return {"content": reason, "refusal": None}
     verdict = _verdict(asked.schema, [share or Fraction() for share in shares])
@@ -106,7 +107,8 @@ def _verdict(schema: Mapping[str, Any], shares: Sequence[Fraction]) -> object:
             if len(shares) == 2 and set(choices) == set(ORDERED):
                 first, second = shares
                 return "tie" if first == second else "first" if first > second else "second"
-            return choices[round((1 - shares[0]) * (len(choices) - 1))]
+            # Only what shows all that is named deserves the best.
+            return choices[math.ceil((1 - shares[0]) * (len(choices) - 1))]
         least, most = Fraction(wanted["minimum"]), Fraction(wanted["maximum"])
         return float(least + (most - least) * shares[0])
     except (*DAMAGE, IndexError):

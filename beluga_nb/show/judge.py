@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from beluga_nb.compare.judge import Agreement, Judged, JudgedPair, JudgedPairs
+from collections.abc import Sequence
+
+from beluga_nb.compare.judge import Agreement, Judged, JudgedPair, JudgedPairs, Verdict
 from beluga_nb.result import Bundle
 from beluga_nb.show.scores import LISTED, scores_bundle
 from beluga_nb.show.tables import Column, Kind, noted, table
@@ -14,13 +16,12 @@ _LONGEST_REASON = 300
 
 def judged_bundle(judged: Judged) -> Bundle:
     """Return a line for each picture: its labels, the mean verdict, and the reasons."""
-    return scores_bundle(
-        judged,
-        [
-            " · ".join(sanitize(each.reason, _LONGEST_REASON) for each in verdicts)
-            for verdicts in judged.verdicts
-        ],
-    )
+    return scores_bundle(judged, [*map(_reasons, judged.verdicts)])
+
+
+def _reasons(verdicts: Sequence[Verdict]) -> str:
+    # Repeats may have the same reason.
+    return " · ".join(dict.fromkeys(sanitize(each.reason, _LONGEST_REASON) for each in verdicts))
 
 
 def pairs_bundle(pairs: JudgedPairs) -> Bundle:
@@ -35,8 +36,8 @@ def _line(row: JudgedPair) -> tuple[str, ...]:
     labels, _ = row.duel.sample
     common = sanitize(" · ".join(label for _, label in labels), _LONGEST)
     answer = "flipped: tie" if row.flipped else row.duel.answer
-    reasons = " · ".join(sanitize(each.reason, _LONGEST_REASON) for each in row.verdicts)
-    return common, sanitize(row.duel.left, _LONGEST), sanitize(row.duel.right, _LONGEST), answer, reasons
+    left, right = sanitize(row.duel.left, _LONGEST), sanitize(row.duel.right, _LONGEST)
+    return common, left, right, answer, _reasons(row.verdicts)
 
 
 def agreement_bundle(agreement: Agreement) -> Bundle:

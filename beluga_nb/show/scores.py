@@ -52,7 +52,8 @@ def _figures(value: float) -> str:
 
 def _notes(scores: Scores) -> Iterator[str]:
     failed = sum(row.value is None for row in scores.rows)
-    yield f"Version {sanitize(scores.version, _LONGEST)}."
+    what = "Judge" if scores.is_of_judge else "Version"
+    yield f"{what} {sanitize(scores.version, _LONGEST)}."
     if more := and_more(len(scores.rows) - LISTED):
         yield f"{more}."
     if failed:
