@@ -10,6 +10,7 @@
   * NotRecordedError                mode "replay", and the store has no answer
   * NotSentError                    an earlier answer has stopped the run that this belongs to
   * InvalidVerdictError             a judge's answer is recorded, and is no verdict
+  * CheckFailedError                checks of a study did not pass (also an AssertionError)
   * StoreError                      the store cannot be read or written
   * MetadataError                   a file holds no recipe that can be read, or can take none
   * EngineError                     an engine gave no pictures
@@ -261,6 +262,10 @@ class NotSentError(BelugaError):
 
 class InvalidVerdictError(BelugaError):
     """A judge declined to answer, or answered something else than was asked for; the answer is recorded."""
+
+
+class CheckFailedError(BelugaError, AssertionError):
+    """Checks of a study did not pass."""
 
 
 class StoreError(BelugaError):

@@ -32,6 +32,7 @@ LAYERS = [
     {"merge", "catalog", "budget", "console"},
     {"config"},
     {"wire"},
+    {"chat"},
     {"painter"},
     {"api", "server", "store"},
     {"engines"},
@@ -70,7 +71,7 @@ LIBRARIES = {
     "numpy": {"painter/", "compare/inference.py", "compare/metrics.py", "compare/rank.py"},
     "PIL": {"images.py", "result.py", "show/", "painter/", "compare/metrics.py"},
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
-    "pybase64": {"wire.py", "api/encoded.py", "show/", "redaction.py"},
+    "pybase64": {"wire.py", "chat.py", "api/encoded.py", "show/", "redaction.py"},
     "pandas": {  # else for types
         "show/spreadsheet.py",
         "show/frame.py",

@@ -489,7 +489,7 @@ def test_a_verdict_goes_where_its_picture_goes(desk, tmp_path):
     notebook(desk.folder / "n.ipynb", result)
     packed = pack(store, desk.folder / "n.ipynb").path
     there = Store(tmp_path / "there" / "beluga_store")
-    unpack(there, packed, into=tmp_path / "there")
+    unpack(packed, there, into=tmp_path / "there")
     [verdict] = VERDICTS.values(there)
     assert verdict.recipe.request.prompt == "Is this one fox?"
     forget(store, choose(store, prompt="one fox"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, overload
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, overload
 from beluga_nb.errors import UnknownNameError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle
+from beluga_nb.text import plural
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -91,15 +93,13 @@ class Scores(Sequence[float | None]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """How much higher `one` scores than `other` on the same prompts: `mean`, with 95 % by at most `half` off.
+class Estimate:
+    """A mean, with 95 % by at most `half` off.
 
     Each prompt counts once. With fewer than 4 prompts their samples count, and the interval holds for these
     prompts alone; with fewer than 4 samples it is infinite.
     """
 
-    one: str
-    other: str
     mean: float
     half: float
     prompts: int
@@ -114,6 +114,21 @@ class Difference:
     def high(self) -> float:
         """The upper end of the interval."""
         return self.mean + self.half
+
+    def __str__(self) -> str:
+        interval = f"95 %: {self.low:.3g} to {self.high:.3g}" if math.isfinite(self.half) else "no interval"
+        return f"{self.mean:.3g} ({interval}; {plural(self.prompts, 'prompt')})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(Estimate):
+    """How much higher `one` scores than `other` on the same prompts, as an estimate."""
+
+    one: str
+    other: str
+
+    def __str__(self) -> str:
+        return f"{self.one} − {self.other}: {super().__str__()}"
 
 
 @dataclass(frozen=True)
