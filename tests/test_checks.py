@@ -7,11 +7,11 @@ from conftest import drawing
 from drawings import Counting
 
 import beluga_nb
+from beluga_nb.compare.checks import checks
 from beluga_nb.compare.differences import estimate_of_scores, estimate_of_wins
 from beluga_nb.compare.scores import Scored, Scores
 from beluga_nb.compare.vote import Duel
 from beluga_nb.errors import CheckFailedError, NotRecordedError, RequestError
-from beluga_nb.session.checks import checks
 from beluga_nb.session.session import Session
 from beluga_nb.store.votes import Box
 from beluga_nb.terminal.cli import main
@@ -59,7 +59,7 @@ def painted(tmp_path_factory):
     """A folder where all of the study is recorded."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "study.toml").write_text(STUDY + BRIGHT + JUDGED + PAIRS)
-    checks(Session(environ={}, folder=folder), folder / "study.toml")
+    checks(Session(environ={}, folder=folder).grid, folder / "study.toml")
     return folder
 
 
@@ -79,7 +79,7 @@ def in_ci(painted):
 
 
 def test_scores_judges_and_win_rates_are_checked_from_recordings_alone(in_ci, study):
-    found = checks(in_ci, study(BRIGHT, JUDGED, PAIRS))
+    found = checks(in_ci.grid, study(BRIGHT, JUDGED, PAIRS))
     assert [each.passed for each in found] == [True, True, True]
     assert [each.name for each in found] == ["score brightness", "foxes <are> counted", "win rate five"]
     assert found[1].words == "1 (no interval; 1 prompt)"
@@ -95,7 +95,7 @@ def test_what_is_not_recorded_fails_in_ci_and_nothing_is_sent(tmp_path, painted)
     with pytest.raises(NotRecordedError):
         Session(engine=engine, environ={"CI": "1"}, folder=tmp_path).check(path)
     path.write_text(STUDY + JUDGED.replace("Does", "Clearly, does"))
-    [found] = checks(Session(environ={"CI": "1"}, folder=painted), path)
+    [found] = checks(Session(environ={"CI": "1"}, folder=painted).grid, path)
     assert not found.passed
     assert found.words.startswith("Not recorded: 2 requests.")
     assert engine.requests == []
@@ -140,7 +140,7 @@ def test_votes_of_people_are_checked_and_a_judge_is_none_of_them(tmp_path):
     for count, answer in (("two", "left"), ("five", "right")):
         left, right = (grid[count, model].pictures[0].sha256 for model in ("a", "b"))
         Box(session.store.open(), "Ada").cast(left=left, right=right, answer=answer)
-    [found] = checks(session, path)
+    [found] = checks(session.grid, path)
     assert found.passed
     assert found.words == "0.5 (no interval; 2 prompts)"
 
@@ -181,11 +181,14 @@ def test_a_win_rate_counts_ties_as_half_and_each_sample_once():
 
 
 def test_a_check_that_must_be_sure_needs_the_whole_interval(in_ci, study):
-    [found] = checks(in_ci, study(BRIGHT))
+    [found] = checks(in_ci.grid, study(BRIGHT))
     assert found.estimate.samples == 4, "enough for an interval of these two prompts"
     between = BRIGHT.replace("at_least = 0", f"at_least = {found.estimate.mean - found.estimate.half / 2}")
-    assert [each.passed for each in checks(in_ci, study(between, f"{between}sure = true"))] == [True, False]
-    assert checks(in_ci, study(f"{BRIGHT}sure = true"))[0].passed
+    assert [each.passed for each in checks(in_ci.grid, study(between, f"{between}sure = true"))] == [
+        True,
+        False,
+    ]
+    assert checks(in_ci.grid, study(f"{BRIGHT}sure = true"))[0].passed
 
 
 @pytest.mark.parametrize(
@@ -206,4 +209,4 @@ def test_a_check_that_must_be_sure_needs_the_whole_interval(in_ci, study):
 )
 def test_a_study_that_says_nothing_sensible_is_refused(in_ci, study, text, words):
     with pytest.raises(RequestError, match=words):
-        checks(in_ci, study(text=text))
+        checks(in_ci.grid, study(text=text))

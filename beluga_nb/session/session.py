@@ -40,8 +40,8 @@ from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_options
 
 if TYPE_CHECKING:
+    from beluga_nb.compare.checks import Checks
     from beluga_nb.server.child import Server
-    from beluga_nb.session.checks import Checks
 
 
 def _watch(session: Session, tally: Tally | None) -> Watching:
@@ -240,9 +240,9 @@ class Session:
         In a test of pytest, this is all: `def test_study(): beluga_nb.check("study.toml")`. Under CI nothing
         is sent: what is not recorded fails. The store is that of the session.
         """
-        from beluga_nb.session.checks import checks  # Lazy import: few sessions check a study.
+        from beluga_nb.compare.checks import checks  # Lazy import: few sessions check a study.
 
-        return checks(self, path).raise_for_failure()
+        return checks(self.grid, path).raise_for_failure()
 
     def open(self, path: str | Path) -> Result:
         """Return the picture that `save()` wrote, as the result of the request in its recipe.

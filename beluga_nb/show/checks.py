@@ -10,7 +10,7 @@ from beluga_nb.show.tables import Column, Kind, table
 from beluga_nb.text import printable
 
 if TYPE_CHECKING:
-    from beluga_nb.session.checks import Checks
+    from beluga_nb.compare.checks import Checks
 
 
 def checks_bundle(checks: Checks) -> Bundle:

@@ -125,9 +125,9 @@ def verify(session: Session, call: CommandCall) -> Findings:
 
 def check(session: Session, call: CommandCall) -> Findings:
     """Run the checks of a study."""
-    from beluga_nb.session.checks import checks  # Lazy import: few commands check a study.
+    from beluga_nb.compare.checks import checks  # Lazy import: few commands check a study.
 
-    found = checks(session, *call.words)
+    found = checks(session.grid, *call.words)
     if junit := call.options.get("junit"):
         found.to_junit(junit)
     return Findings(found._repr_mimebundle_(), len(found.failed))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -28,13 +28,11 @@ from beluga_nb.errors import BelugaError, CheckFailedError, RequestError, Unknow
 from beluga_nb.paths import not_written, path_of, read_file, write_file
 from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.result import Bundle
-from beluga_nb.show.checks import checks_bundle, junit
 from beluga_nb.text import plural, sanitize, shown
 from beluga_nb.untrusted import number
 
 if TYPE_CHECKING:
     from beluga_nb.compare.scores import Estimate
-    from beluga_nb.session.session import Session
 
 LARGEST_STUDY = 2**20
 """Bytes of a study's file."""
@@ -83,6 +81,8 @@ class Checks(Sequence[Check]):
 
     def to_junit(self, path: str | Path) -> Path:
         """Write the checks as JUnit XML, which CI systems show, and return where."""
+        from beluga_nb.show.checks import junit
+
         path = path_of(path)
         try:
             write_file(path, redact(junit(self)).encode())
@@ -108,11 +108,13 @@ class Checks(Sequence[Check]):
         return len(self.rows)
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from beluga_nb.show.checks import checks_bundle
+
         return redacted_bundle(checks_bundle(self))
 
 
-def checks(session: Session, path: str | Path) -> Checks:
-    """Return what comes of the checks of a study.
+def checks(make_grid: Callable[..., Grid], path: str | Path) -> Checks:
+    """Return what comes of the checks of a study, whose grid `make_grid` makes (`Session.grid`).
 
     Raises `BelugaError` where the file cannot be read, or the study cannot be run at all.
     """
@@ -120,7 +122,7 @@ def checks(session: Session, path: str | Path) -> Checks:
     study = _study(path)
     wanted = [_Wanted.of(each) for each in study.pop("check")]
     axes = study.pop("axes", {})
-    grid = session.grid(study.pop("prompt"), **study, **axes).run()
+    grid = make_grid(study.pop("prompt"), **study, **axes).run()
     return Checks(sanitize(path.name, 80), tuple(each.made(grid) for each in wanted))
 
 
