@@ -25,7 +25,7 @@ PATH = "/chat/completions"
 
 JSON = "application/json"
 
-LARGEST_ANSWER = 4 * 2**20
+LARGEST_ANSWER = 2**20
 """Bytes of an answer that are read: it is one JSON object with a sentence."""
 
 MOST_IMAGES = 8

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import KEY, ask, drawing, service
-from faulty import Faulty, error, http, reset, reset_after
+from faulty import Faulty, error, http, repeating, reset, reset_after
 from leaks import holds, leaks
 from stores import notebook
 
@@ -307,7 +307,7 @@ def test_one_error_stays_with_its_picture(desk):
     assert "1 of 3 failed." in shown(judged)["text/plain"]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="It forks.")
+@pytest.mark.posix
 def test_r30_a_kill_between_answer_and_record_loses_no_answer(desk):
     grid = desk.foxes()
     grid.judge("Is it red?", model=MODEL)  # what a call imports is there before the fork
@@ -403,6 +403,26 @@ def test_an_answer_that_does_not_fit_is_an_error_that_keeps_what_was_paid(desk, 
     assert len(desk.posts) == 1
     desk.server.plays(YES)
     assert list(grid.judge(ASKED, model=MODEL, take="2")) == [1]
+
+
+def test_a_question_that_a_service_declines_is_recorded_and_declined_again(desk):
+    refusal = {"error": {"message": "Not this.", "code": "content_policy_violation", "type": "t"}}
+    desk.server.plays(http(json.dumps(refusal).encode(), 400))
+    grid = desk.foxes()
+    for mode in ("auto", "replay"):
+        [failed] = with_errors(grid.judge, ASKED, model=MODEL, mode=mode)
+        assert failed.declined
+        assert not failed.may_be_billed
+    assert len(desk.posts) == 1
+
+
+def test_an_answer_that_never_ends_is_bounded(desk, monkeypatch):
+    desk.server.plays(repeating(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 2**16))
+    monkeypatch.setattr("beluga_nb.api.spool.MAX_KEPT", 2**22)
+    [failed] = with_errors(desk.foxes().judge, ASKED, model=MODEL)
+    assert "larger than 1 MiB" in str(failed)
+    assert failed.may_be_billed
+    assert len(desk.posts) == 1
 
 
 # --- two pictures

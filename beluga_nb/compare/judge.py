@@ -23,7 +23,7 @@ from beluga_nb.compare.vote import Duel, Pair, pairs
 from beluga_nb.errors import BelugaError, InvalidVerdictError, RequestError
 from beluga_nb.key_check import check_no_key
 from beluga_nb.placeholders import filled
-from beluga_nb.redaction import redacted_bundle
+from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import Question
 from beluga_nb.result import Answer, Bundle, whole
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
@@ -108,7 +108,11 @@ class Rubric:
             what = "was cut off" if given["ended"] == "length" else "does not fit its schema"
             raise _invalid(f"The answer of the judge {what}", given["content"]) from None
         return Verdict(
-            value=value, answer=word, reason=reason, model=given["model"], local=answer.recipe.procedural
+            value=value,
+            answer=word,
+            reason=redact(reason),
+            model=given["model"],
+            local=answer.recipe.procedural,
         )
 
 
