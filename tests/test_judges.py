@@ -2,22 +2,25 @@
 
 import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import datetime
 import json
 import os
 import signal
+import time
 from dataclasses import replace
 
 import pytest
 from conftest import KEY, ask, drawing, service
-from faulty import Faulty, error, http, repeating, reset, reset_after
+from faulty import Faulty, error, http, repeating, reset, reset_after, silence
 from leaks import holds, leaks
 from stores import notebook
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.compare.agreement import Share
+from beluga_nb.compare.judge import Judging, PictureQuestions, Rubric
 from beluga_nb.config.keys import Secret
 from beluga_nb.errors import (
     AuthenticationError,
@@ -33,7 +36,9 @@ from beluga_nb.server.app import create_app
 from beluga_nb.server.previews import previews
 from beluga_nb.session.session import Session
 from beluga_nb.store import pending
+from beluga_nb.store.claims import Claim
 from beluga_nb.store.forget import choose, forget
+from beluga_nb.store.format import key
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
 from beluga_nb.store.unpack import unpack
@@ -305,6 +310,67 @@ def test_one_error_stays_with_its_picture(desk):
     judged = desk.foxes(("one", "two", "three")).where(model="a").judge(ASKED, model=MODEL)
     assert list(judged) == [1, None, 0]
     assert "1 of 3 failed." in shown(judged)["text/plain"]
+
+
+def test_a_question_is_in_the_journal_before_it_is_sent_and_without_its_picture(desk):
+    journal = []
+
+    def step(exchange):
+        journal.extend(
+            pending.CALLS.path(desk.store, each.run).read_bytes() for each in pending.calls(desk.store)
+        )
+        exchange.send(YES)
+
+    desk.server.plays(step)
+    picture = desk.foxes().samples[0].picture
+    desk.foxes().judge(ASKED, model=MODEL)
+    [written] = map(json.loads, journal)
+    assert written["run"] == desk.posts[0].headers["idempotency-key"]
+    assert written["inputs"] == [picture.sha256]
+    assert written["request"]["prompt"] == "Does it show one foxes?"
+    assert len(journal[0]) < 2000
+    assert pending.calls(desk.store) == []
+
+
+def test_what_another_kernel_is_asking_for_is_waited_for(desk):
+    grid = desk.foxes()
+    judging = Judging(question=ASKED, model=MODEL, rubric=Rubric.of(None, None))
+    [cell] = PictureQuestions(grid.samples, judging).cells
+    name = key(cell.request, provider="lab")
+    claim = Claim.take(desk.store.folder / "pending" / f"{name}.claim", desk.store.folder)
+    job = grid.submit_judge(ASKED, model=MODEL)
+    await_that(
+        lambda: any("is asking for the same; its answer is waited for" in each for each in desk.messages)
+    )
+    assert desk.posts == []
+    claim.release()
+    assert list(job.result()) == [1]
+    assert len(desk.posts) == 1
+
+
+def test_equal_questions_of_one_kernel_are_sent_once(desk):
+    grid = desk.foxes()
+    jobs = [grid.submit_judge(ASKED, model=MODEL) for _ in range(3)]
+    assert [list(job.result()) for job in jobs] == [[1]] * 3
+    assert len(desk.posts) == 1
+
+
+def test_a_question_that_is_stopped_on_its_way_is_written_down(desk):
+    desk.server.plays(silence)
+    job = desk.foxes().submit_judge(ASKED, model=MODEL)
+    await_that(lambda: desk.posts)
+    job.cancel()
+    with pytest.raises((asyncio.CancelledError, concurrent.futures.CancelledError)):
+        job.result()
+    await_that(lambda: [call.why for call in pending.calls(desk.store)] == ["It was interrupted."])
+    assert len(desk.posts) == 1
+
+
+def await_that(happens):
+    deadline = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.posix
