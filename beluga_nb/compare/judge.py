@@ -123,7 +123,7 @@ PAIR = Rubric(choices=PAIR_CHOICES)
 def _invalid(what: str, words: str) -> InvalidVerdictError:
     return InvalidVerdictError(
         f"{what}: {sanitize(words, 160) or 'it is empty'}",
-        'It is recorded, and not bought again: take="2" asks anew.',
+        "It is recorded, and not bought again: a new take asks anew.",
     )
 
 
