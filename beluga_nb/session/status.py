@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -54,9 +54,13 @@ def status(resources: Resources) -> dict[str, str]:
     return facts | known_bugs()
 
 
-def unfinished(resources: Resources, settings: Settings) -> str:
-    """Return, in words, how many recorded calls have no result, and which of them may have been charged."""
-    return _unfinished(pending.calls(resources.store(settings)))
+def unfinished(resources: Resources, settings: Settings, among: Container[str] | None = None) -> str:
+    """Return, in words, how many calls of the journal have no result, and which may have been charged.
+
+    With `among`, only the calls with these ids are counted.
+    """
+    calls = pending.calls(resources.store(settings))
+    return _unfinished([call for call in calls if among is None or call.run in among])
 
 
 def _key(resources: Resources, backend: Backend) -> str:

@@ -42,12 +42,18 @@ def working(
 
 
 def _left(resources: Resources, tally: Tally) -> list[str]:
-    mode, unfinished = "auto", ""
+    mode = "auto"
     with suppress(BelugaError):  # A store that cannot be read hides no interrupt.
+        mode = (tally.settings or resources.settings()).mode
+    return lines(mode, unfinished(resources, tally))
+
+
+def unfinished(resources: Resources, tally: Tally) -> str:
+    """Return, in words, which calls counted in a tally have no result; earlier calls are not counted."""
+    with suppress(BelugaError):
         settings = tally.settings or resources.settings()
-        mode = settings.mode
-        unfinished = status.unfinished(resources, settings) if settings.uses_store else ""
-    return lines(mode, unfinished)
+        return status.unfinished(resources, settings, tally.calls) if settings.uses_store else ""
+    return ""
 
 
 def lines(mode: str, unfinished: str) -> list[str]:
