@@ -102,7 +102,9 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
         table = replace(
             table, caption="; ".join([plural(len(_refs(grid)), "picture"), *remarks]) if remarks else ""
         )
-    data, missing = sheet_file(table, kind, title=title, edge=edge, dpi=dpi, limit=limit)
+    data, missing = sheet_file(
+        table, kind, title=title, axes=_axes_in_words(table), edge=edge, dpi=dpi, limit=limit
+    )
     if missing:
         warnings.warn(
             f"No font of this machine has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}"
@@ -113,13 +115,26 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
 
 
 def _filled_prompts(grid: Grid) -> tuple[str, ...]:
-    """Return the prompt of a grid, filled with what is the same in all cells; none if prompts are an axis."""
+    """Return the prompt of a grid, filled with what is the same in all cells; none if prompts are an axis.
+
+    What differs is the name of its axis, in brackets.
+    """
     templates = {cell.template or cell.request.prompt for cell in grid.cells}
     if len(templates) != 1:
         return ()
     same = set.intersection(*({*cell.values.items()} for cell in grid.cells))
-    different = {name: f"{{{{{name}}}}}" for cell in grid.cells for name in cell.values}
+    different = {name: f"[{name}]" for cell in grid.cells for name in cell.values}
     return (filled(templates.pop(), {**different, **dict(same)}),)
+
+
+def _axes_in_words(table: Table) -> str:
+    """Return which axis is where in a table."""
+    *groups, last = [each.name for each in table.dimensions] or [""]
+    if not groups:
+        return f"Compared by {last}" if last else ""
+    *groups, rows = groups
+    named = [f"rows: {rows}", f"columns: {last}", *(f"groups: {', '.join(groups)}" for _ in groups[:1])]
+    return " · ".join(named)
 
 
 def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
