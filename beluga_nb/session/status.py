@@ -31,18 +31,15 @@ def status(resources: Resources) -> dict[str, str]:
     settings = resources.settings()
     backend = resources.backend(settings.at(settings.model))
     facts = {
-        "backend": backend.description
+        "engine": backend.description
         + (": procedural previews, not model output" if backend.is_local else ""),
         "key": _key(resources, backend),
         "model": settings.model,
         "mode": settings.mode,
         "store": str(resources.preferences.shortest(settings.store)),
     }
-    budget = resources.budget_of(settings)
-    if budget.images or settings.max_images is not None or settings.max_cost is not None:
-        facts["spent"] = budget.words(settings.caps)
-    if resources.budget.replayed:
-        facts["saved"] = resources.budget.saved_words(settings.caps)
+    facts["spent"] = resources.budget_of(settings).words(settings.caps)
+    facts["saved"] = resources.budget.saved_words(settings.caps)
     for named in () if settings.own_engine else settings.endpoints.values():
         facts[f"endpoint {named.name}"] = describe(named, resources.environment)
     if settings.ignored:

@@ -100,7 +100,8 @@ def sheet_file(
 ) -> tuple[bytes, str]:
     """Return a sheet as a PNG, PDF or SVG, and the letters that its font lacks.
 
-    `axes` is the line below the title and the prompt. Pictures are opened one at a time. Raises `RequestError` if the limit is too low.
+    `axes` is the line below the title and the prompt. Pictures are opened one at a time. Raises
+    `RequestError` if the limit is too low.
     """
     layout = _fitting(table, title, edge, limit, axes)
     if kind == ".svg":
