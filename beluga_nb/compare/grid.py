@@ -35,7 +35,7 @@ from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result, causes
 from beluga_nb.runtime import Job, awaitable, blocking
-from beluga_nb.signatures import named_options
+from beluga_nb.signatures import named_methods, named_options
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.text import plural
@@ -59,6 +59,7 @@ def _watch(grid: Grid, tally: Tally | None) -> AbstractContextManager[tuple[Tall
     return grid._runner.calling(tally, arrivals=grid.arrivals)
 
 
+@named_methods
 class Grid(Evaluable):
     """A `Result` per combination of named axes; nothing is asked before it is run.
 

@@ -109,7 +109,7 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
         warnings.warn(
             f"No font of this machine has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}"
             " Install one that has them, such as Noto Sans CJK, or write an SVG.",
-            stacklevel=3,
+            stacklevel=4,
         )
     _write(path, data)
 
