@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 
 import beluga_nb.session.status as status
+from beluga_nb.compare.workspace import Arriving
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
 from beluga_nb.progress.watched import watched
@@ -22,7 +23,7 @@ def calling(
     tally: Tally | None = None,
     *,
     label: str = "",
-    arrivals: Callable[[], Callable[[], str]] | None = None,
+    arrivals: Callable[[], Arriving] | None = None,
 ) -> Iterator[tuple[Tally, Callable[[], None]]]:
     """Show how far a call is; where it is stopped, tell what may have been billed."""
     tally = tally or Tally()
