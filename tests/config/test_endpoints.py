@@ -204,8 +204,8 @@ def test_the_status_and_the_list_of_models_name_the_endpoints(tmp_path):
 def test_the_status_names_the_server_of_the_default_model(tmp_path):
     with lab(tmp_path):
         asked = session(tmp_path, BELUGA_LAB_API_KEY=KEY, BELUGA_MODEL="lab:sd-turbo")
-        assert asked.status()["backend"].startswith("http://127.0.0.1:")
-        assert asked.plan("a fox").posts[0].url.startswith(asked.status()["backend"])
+        assert asked.status()["engine"].startswith("http://127.0.0.1:")
+        assert asked.plan("a fox").posts[0].url.startswith(asked.status()["engine"])
 
 
 def test_a_store_of_another_folder_hides_no_key_of_this_one(tmp_path):
