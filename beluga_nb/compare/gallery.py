@@ -20,7 +20,7 @@ from beluga_nb.key_check import refuses_keys
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
 from beluga_nb.runtime import Job, awaitable, blocking
-from beluga_nb.signatures import named_options
+from beluga_nb.signatures import named_methods, named_options
 from beluga_nb.store.votes import votes
 from beluga_nb.text import plural
 
@@ -45,6 +45,7 @@ def _watch_judge(judged: Evaluable, tally: Tally | None) -> Progress:
     return judged._runner.calling(tally or Tally(unit="answer"), label="judge")
 
 
+@named_methods
 class Evaluable(ABC):
     """Pictures that can be scored, voted on and ranked: the base of `Grid` and `Gallery`."""
 

@@ -13,7 +13,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.workspace import Workspace
+from beluga_nb.compare.workspace import Arriving, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
 from beluga_nb.engines.call import Call, Missing, Tally
@@ -96,7 +96,7 @@ class SessionRunner:
         tally: Tally | None,
         *,
         label: str,
-        arrivals: Callable[[], Callable[[], str]] | None = None,
+        arrivals: Callable[[], Arriving] | None = None,
     ) -> Watching:
         """Show how far a run is in a block."""
         return calling(self.resources, tally, label=label, arrivals=arrivals)
