@@ -643,6 +643,23 @@ def test_the_format_of_a_verdict_is_frozen(desk):
     }
 
 
+def test_the_key_of_a_verdict_is_frozen():
+    asked = Question(
+        prompt="Is it red?", model="lab:vlm", about=("ab" * 32, "cd" * 32), schema="{}", take="2"
+    )
+    assert key(asked, provider="lab") == "b510f80d6a4797224b49955d7fad666ba63a7e187dbd4db91ffc862294452231"
+    others = (
+        {"prompt": "Is it blue?"},
+        {"model": "lab:other"},
+        {"about": ("cd" * 32, "ab" * 32)},
+        {"schema": "[]"},
+        {"take": ""},
+        {"sample": 1},
+    )
+    assert len({key(replace(asked, **other), provider="lab") for other in others}) == len(others)
+    assert key(replace(asked, n=3), provider="lab") == key(asked, provider="lab")
+
+
 @pytest.mark.parametrize("junk", ["", "{}", "[" * 100_000, '{"schema": 9}'])
 def test_a_damaged_verdict_is_named_and_not_bought_again(desk, junk):
     grid = desk.foxes()
