@@ -201,6 +201,8 @@ def test_a_check_that_must_be_sure_needs_the_whole_interval(in_ci, study):
         ("axis = 1" + STUDY + BRIGHT, "No part of a study 'axis'"),
         (STUDY + "[[check]]\nat_least = 1", "A check measures nothing"),
         (STUDY + "[[check]]\nscore = 'x'", "A check has no threshold"),
+        (STUDY + "[[check]]\nscore = 'x'\nat_least = 1\nwhere = 3", "The where of a check is no table"),
+        (STUDY.replace("prompt", "prompt = 3 #") + BRIGHT, "no prompt, or no checks"),
         (STUDY + "[[check]]\nscore = 'x'\nat_least = 'y'", "A threshold is"),
         (STUDY + "[[check]]\nscore = 'x'\nat_leest = 1", "No part of a check of a score 'at_leest'"),
         (STUDY + "[[check]]\njudge = 'x'\nat_least = 1", "names no model"),

@@ -138,7 +138,12 @@ def _study(path: Path) -> dict[str, Any]:
         if name not in _STUDY:
             raise UnknownNameError("part of a study", name, _STUDY)
     found = study.get("check")
-    if "prompt" not in study or not isinstance(found, list) or not found or not all(map(_is_table, found)):
+    if (
+        not isinstance(study.get("prompt"), str)
+        or not isinstance(found, list)
+        or not found
+        or not all(map(_is_table, found))
+    ):
         raise RequestError("The study has no prompt, or no checks.", "Add prompt = …, and a [[check]].")
     if not _is_table(study.get("axes", {})):
         raise RequestError("The axes of the study are no table.", 'Write axes = { count = ["two", "five"] }.')
@@ -168,6 +173,8 @@ class _Wanted:
         for name in given:
             if name not in known:
                 raise UnknownNameError(f"part of a check of a {kind}", name, known)
+        if not _is_table(given.get("where", {})):
+            raise RequestError("The where of a check is no table.", 'Write where = { model = "flux-2.0" }.')
         limits = [given[name] for name in ("at_least", "at_most") if name in given]
         try:
             [*map(number, limits)]

@@ -7,7 +7,6 @@ are the same. Verdicts of a judge are no votes: no ranking of people contains th
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -59,20 +58,34 @@ class Rubric:
         >>> dict(Rubric.of(["yes", "partly", "no"], None).choices)
         {'yes': 1.0, 'partly': 0.5, 'no': 0.0}
         """
-        if scale is not None:
-            if choices is not None:
-                raise RequestError("There are choices and a scale.", "Give one of the two.")
-            low, high = scale if len(scale) == 2 else (1, 0)
-            if not (math.isfinite(low) and math.isfinite(high) and low < high):
-                raise RequestError(f"The scale is {shown(scale, 60)}.", "Give two numbers, such as (1, 10).")
-            return cls(choices={}, low=low, high=high)
-        given = YES_OR_NO if choices is None else choices
-        if isinstance(given, str) or len(given) < 2 or len(set(given)) < len(given):
-            raise RequestError(f"The choices are {shown(given, 60)}.", "Give at least two different words.")
+        if choices is not None and scale is not None:
+            raise RequestError("There are choices and a scale.", "Give one of the two.")
+        try:
+            if scale is not None:
+                return cls._of_scale(scale)
+            return cls._of_choices(YES_OR_NO if choices is None else choices)
+        except (TypeError, ValueError):
+            what, given = ("scale is", scale) if scale is not None else ("choices are", choices)
+        raise RequestError(
+            f"The {what} {shown(given, 60)}.",
+            "Give at least two different words, or a scale of two numbers, such as (1, 10).",
+        )
+
+    @classmethod
+    def _of_scale(cls, scale: tuple[float, float]) -> Rubric:
+        low, high = map(number, scale)
+        if not low < high:
+            raise ValueError("nothing between")
+        return cls(choices={}, low=low, high=high)
+
+    @classmethod
+    def _of_choices(cls, given: Choices) -> Rubric:
+        if isinstance(given, str) or len(given) < 2 or len({*map(text, given)}) < len(given):
+            raise ValueError("nothing to choose")
         if not isinstance(given, Mapping):
             last = len(given) - 1
             given = {word: 1 - place / last for place, word in enumerate(given)}
-        return cls(choices={str(word): number(value) for word, value in given.items()})
+        return cls(choices={word: number(value) for word, value in given.items()})
 
     @property
     def schema(self) -> str:

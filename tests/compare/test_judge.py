@@ -96,7 +96,14 @@ def test_choices_count_from_1_to_0_or_what_a_mapping_says():
 
 @pytest.mark.parametrize(
     ("choices", "scale"),
-    [("yes", None), (["yes"], None), (["yes", "yes"], None), ([], None), (["a", "b"], (1, 2))]
+    [("yes", None), (["yes"], None), (["yes", "yes"], None), ([], None), (["a", "b"], (1, 2)), (3, None)]
+    + [
+        ([1, 2], None),
+        ([["a"], ["b"]], None),
+        ({"a": "x", "b": 1}, None),
+        ({"a": float("nan"), "b": 1}, None),
+    ]
+    + [(None, scale) for scale in (5, ("a", "b"), "ab", (True, 2))]
     + [(None, scale) for scale in ((2, 1), (1, 1), (0, float("inf")), (float("nan"), 1), (1, 2, 3))],
 )
 def test_choices_and_scales_that_decide_nothing_are_refused(choices, scale):
