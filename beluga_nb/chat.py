@@ -115,12 +115,12 @@ def checked_answer(value: object) -> dict[str, object]:
 
 def _no_answer(body: bytes) -> InvalidResponseError:
     try:
-        said = error_words(members(load_json(body)))
+        message = error_words(members(load_json(body)))
     except DAMAGE:
-        said = ""
-    if said:
+        message = ""
+    if message:
         return InvalidResponseError(
-            f"The service answered with an error: {sanitize(said)}", "It may have been billed."
+            f"The service answered with an error: {sanitize(message)}", "It may have been billed."
         )
     start = sanitize(body[:200].decode(errors="replace"), 80)
     return InvalidResponseError(

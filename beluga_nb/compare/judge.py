@@ -281,7 +281,7 @@ class JudgedPair:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedPairs(Sequence[JudgedPair]):
-    """What a judge said of pairs of pictures that differ in `by`, and how far people agree.
+    """What a judge found in pairs of pictures that differ in `by`, and how far people agree.
 
     `errors` are the reasons for which pairs were not judged.
     """
@@ -374,7 +374,7 @@ class PairQuestions:
         return _Asked(pair, (first, second))
 
     def judged(self, outcomes: Mapping[Cell, Outcome], people: Iterable[Duel]) -> JudgedPairs:
-        """Return what the judge said, beside the votes of people on the same pictures."""
+        """Return what the judge found, beside the votes of people on the same pictures."""
         rows, errors = list[JudgedPair](), list[BelugaError]()
         for asked in self._asked:
             found = [_verdicts(outcomes.get(cell, Outcome()), self.judging.rubric) for cell in asked.orders]

@@ -77,13 +77,13 @@ def _found(words: str, shows: Drawn) -> tuple[Fraction | None, str]:
     """Return the share of what a text names that a picture shows, and that in words."""
     from beluga_nb.painter.reading import read  # Lazy import: the painter brings numpy.
 
-    terms = [term for term in read(words).terms if term.tag in {*_TAGS, *shows}]
+    terms = [term for term in read(words).terms if term.tag in _TAGS]
     named = any(term.tag == "subject" for term in terms)
     # A number without a subject counts nothing, such as the ends of a scale.
     terms = [term for term in terms if named or term.tag != "count"]
     right = {term: (term.value in shows.get(term.tag, ())) is not term.absent for term in terms}
     lists = [("Shown", True), ("Not shown", False)]
-    said = [
+    comparison = [
         f"{what}: {', '.join(dict.fromkeys(term.text for term in terms if right[term] is way))}."
         for what, way in lists
         if way in right.values()
@@ -91,7 +91,7 @@ def _found(words: str, shows: Drawn) -> tuple[Fraction | None, str]:
     facts = "; ".join(f"{tag} {', '.join(values)}" for tag, values in shows.items())
     return (
         Fraction(sum(right.values()), len(right)) if right else None,
-        " ".join([f"It shows: {facts}.", *said]),
+        " ".join([f"It shows: {facts}.", *comparison]),
     )
 
 
