@@ -83,7 +83,8 @@ def test_scores_judges_and_win_rates_are_checked_from_recordings_alone(in_ci, st
     assert [each.passed for each in found] == [True, True, True]
     assert [each.name for each in found] == ["score brightness", "foxes <are> counted", "win rate five"]
     assert found[1].words == "1 (no interval; 1 prompt)"
-    assert found[2].words == "1 (no interval; 1 prompt)"
+    agreement = "No votes of people on these pairs: how far they agree is not known"
+    assert found[2].words == f"1 (no interval; 1 prompt); {agreement}"
     assert found.summary == "other.toml: 0 of 3 checks failed"
     assert in_ci.check(study(BRIGHT)).failed == []
 

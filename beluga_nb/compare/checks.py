@@ -48,18 +48,26 @@ _ALL = ("name", "where", "at_least", "at_most", "sure")
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One threshold, and what came of it: an estimate with its interval, or why there is none."""
+    """One threshold, and what came of it: an estimate with its interval, or why there is none.
+
+    Where a judge has compared, `note` says how far people agree.
+    """
 
     name: str
     threshold: str
     passed: bool
     estimate: Estimate | None = None
     problem: str = ""
+    note: str = ""
 
     @property
     def words(self) -> str:
         """The estimate and its interval, or why there is none."""
-        return self.problem if self.estimate is None else str(self.estimate)
+        return (
+            self.problem
+            if self.estimate is None
+            else "; ".join(filter(None, [str(self.estimate), self.note]))
+        )
 
 
 @dataclass(frozen=True)
@@ -196,28 +204,28 @@ class _Wanted:
     def made(self, grid: Grid) -> Check:
         """Return what comes of it on a grid; an error is one of this check alone."""
         try:
-            estimate = self._estimate(grid.where(**self.given.get("where", {})))
+            estimate, note = self._estimate(grid.where(**self.given.get("where", {})))
         except BelugaError as error:
             problem = sanitize(str(error), 400)
             return Check(name=self.name, threshold=self.threshold, passed=False, problem=problem)
         sure = bool(self.given.get("sure"))
         low, high = (estimate.low, estimate.high) if sure else (estimate.mean, estimate.mean)
         passed = self.at_least <= low and high <= self.at_most
-        return Check(name=self.name, threshold=self.threshold, passed=passed, estimate=estimate)
+        return Check(name=self.name, threshold=self.threshold, passed=passed, estimate=estimate, note=note)
 
-    def _estimate(self, grid: Grid) -> Estimate:
+    def _estimate(self, grid: Grid) -> tuple[Estimate, str]:
         from beluga_nb.compare.differences import estimate_of_scores, estimate_of_wins
 
         options = {name: self.given[name] for name in _KINDS[self.kind] if name in self.given}
         if self.kind == "score":
-            return estimate_of_scores(grid.score(self.given["score"], **options))
+            return estimate_of_scores(grid.score(self.given["score"], **options)), ""
         if self.kind == "judge":
-            return estimate_of_scores(grid.judge(self.given["judge"], **options))
+            return estimate_of_scores(grid.judge(self.given["judge"], **options)), ""
         by, name = options.pop("by", "model"), str(self.given["win_rate"])
         question = options.pop("judge", None)
         if question is None:
-            return estimate_of_wins(grid.votes(by=by), name)
+            return estimate_of_wins(grid.votes(by=by), name), ""
         judged = grid.judge_pairs(question, by=by, **options)
         if judged.errors:
             raise judged.errors[0]
-        return estimate_of_wins([row.duel for row in judged], name)
+        return estimate_of_wins([row.duel for row in judged], name), str(judged.agreement).rstrip(".")
