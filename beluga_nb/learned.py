@@ -43,9 +43,13 @@ _LOADING = ProcessLock()
 
 @dataclass(frozen=True)
 class _Learned(ABC):
-    """A metric of a model; it runs on a GPU if there is one, or on the `device` that you name."""
+    """A metric of a model; it runs on a GPU if there is one, or on the `device` that you name.
+
+    `processor` is where the model's image processor and tokenizer are, if not beside its weights.
+    """
 
     model: str | Path
+    processor: str | Path | None = field(default=None, kw_only=True)
     revision: str | None = field(default=None, kw_only=True)
     device: str | None = field(default=None, kw_only=True)
     batch_size: int = field(default=16, kw_only=True)
@@ -56,7 +60,8 @@ class _Learned(ABC):
     def version(self) -> str:
         """The version of the formula, the name of the weights, and the options that change a value."""
         weights = _name(self.model) + (f"@{self.revision}" if self.revision else "")
-        return " ".join(["1", weights, *self._options()])
+        processor = f"with {_name(self.processor)}" if self.processor else ""
+        return " ".join(filter(None, ["1", weights, processor, *self._options()]))
 
     def _options(self) -> Iterable[str]:
         return ()
@@ -103,7 +108,7 @@ class _OfPrompts(_Learned):
 
 class _CLIP(_Learned):
     def _load(self) -> Any:
-        return _clip(_place(self.model), self.revision, self.device)
+        return _clip(_place(self.model), _place(self.processor or self.model), self.revision, self.device)
 
     def _embeddings(self, images: Sequence[Image], texts: Sequence[str]) -> tuple[Any, Any, float]:
         """Return the embeddings of pictures and of texts, each of length 1, and the model's scale."""
@@ -172,7 +177,7 @@ class Features(_OfPictures):
     """The features of a picture that a vision transformer has in its class token, for `scores.kid(by=…)`."""
 
     def _load(self) -> Any:
-        return _vision(_place(self.model), self.revision, self.device)
+        return _vision(_place(self.model), _place(self.processor or self.model), self.revision, self.device)
 
     def _features(self, images: Sequence[Image]) -> Any:
         model, processor = self._load()
@@ -359,46 +364,59 @@ def _device(named: str | None) -> Any:
     return torch.device(named or torch.accelerator.current_accelerator(check_available=True) or "cpu")
 
 
-def _clip(name: str, revision: str | None, device: str | None) -> tuple[Any, Any, Any]:
+def _clip(model: str, processor: str, revision: str | None, device: str | None) -> tuple[Any, Any, Any]:
     """Return a CLIP, its image processor and its tokenizer."""
     from transformers import CLIPModel
 
     with _LOADING:
-        model, processor = _model(name, revision, device)
-        if not isinstance(model, CLIPModel):
-            raise _not_loaded(name, f"they are of a {type(model).__name__}, not of a CLIPModel")
-        return model, processor, _tokenizer(name, revision)
+        found = _model(model, revision, device)
+        if not isinstance(found, CLIPModel):
+            raise _not_loaded(model, f"they are of a {type(found).__name__}, not of a CLIPModel")
+        at = revision if processor == model else None
+        return found, _image_processor(processor, at), _tokenizer(processor, at)
 
 
-def _vision(name: str, revision: str | None, device: str | None) -> tuple[Any, Any]:
+def _vision(model: str, processor: str, revision: str | None, device: str | None) -> tuple[Any, Any]:
     """Return a model of pictures, and its image processor."""
     with _LOADING:
-        return _model(name, revision, device)
+        at = revision if processor == model else None
+        return _model(model, revision, device), _image_processor(processor, at)
 
 
-# The last models stay loaded: each batch that a worker receives comes with a metric of its own.
+# The last ones stay loaded: each batch that a worker receives comes with a metric of its own.
 @lru_cache(maxsize=4)
-def _model(name: str, revision: str | None, device: str | None) -> tuple[Any, Any]:
-    from transformers import AutoImageProcessor, AutoModel
+def _model(name: str, revision: str | None, device: str | None) -> Any:
+    from transformers import AutoModel
 
-    given = {} if revision is None else {"revision": revision}
-    try:
-        # Half precision gives other numbers, and torchvision scales pictures in another way than Pillow.
-        model, found = AutoModel.from_pretrained(name, dtype="float32", output_loading_info=True, **given)
-        processor = AutoImageProcessor.from_pretrained(name, backend="pil", **given)
-    except Exception as error:  # the hub, the file and the model raise many classes
-        raise _not_loaded(name, sanitize(str(error), 200)) from error
+    # Half precision would give other numbers.
+    model, found = _part(AutoModel, name, revision, dtype="float32", output_loading_info=True)
     # Weights that were trained for another purpose have no pooler, and none is used here.
     if missing := [each for each in found["missing_keys"] if "pooler" not in each]:
         raise _not_loaded(name, f"{len(missing)} are missing, such as {sanitize(min(missing), 60)}")
-    return model.eval().to(_device(device)), processor
+    return model.eval().to(_device(device))
+
+
+@lru_cache(maxsize=4)
+def _image_processor(name: str, revision: str | None) -> Any:
+    from transformers import AutoImageProcessor
+
+    # If torchvision is installed, it would scale pictures in another way than Pillow does.
+    return _part(AutoImageProcessor, name, revision, backend="pil")
 
 
 @lru_cache(maxsize=4)
 def _tokenizer(name: str, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(name, **({} if revision is None else {"revision": revision}))
+    return _part(AutoTokenizer, name, revision)
+
+
+def _part(kind: Any, name: str, revision: str | None, **options: Any) -> Any:
+    """Return what transformers makes of a folder, or of a name on the hub."""
+    try:
+        return kind.from_pretrained(name, **options, **({"revision": revision} if revision else {}))
+    except Exception as error:  # the hub, the files and the model raise many classes
+        raise _not_loaded(name, sanitize(str(error), 200)) from error
 
 
 def _lpips(path: str, network: str, device: str | None) -> tuple[Any, Any]:
@@ -422,7 +440,7 @@ def _lpips_model(path: str, network: str, device: str | None) -> tuple[Any, Any]
             layers = {key: key.split(".", 2)[2] for key in own if key.startswith("net.")}
             state = own | {key: state[f"features.{layer}"] for key, layer in layers.items()}
         model.load_state_dict(state)
-    except Exception as error:  # as above
+    except Exception as error:  # as in `_part`
         raise _not_loaded(path, sanitize(f"{type(error).__name__}: {error}", 200)) from error
     return model.eval().to(_device(device)), _device(device)
 

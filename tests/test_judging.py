@@ -578,7 +578,8 @@ def test_a_metric_of_batches_gets_several_pictures_at_once_and_names_its_version
     assert (scores.version, sorted(widths.batches)) == ("of many", [2, 5, 5])
     assert list(foxes(session).score("width", widths)) == [96] * 12
     assert list(foxes(session).score("width", version="of many")) == [96] * 12
-    assert len(widths.batches) == 3
+    assert foxes(session).score("width", widths, version="2").version == "of many 2"
+    assert len(widths.batches) == 6
 
 
 def test_a_metric_that_cannot_measure_says_so_once_and_not_for_what_is_recorded(session):

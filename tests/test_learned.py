@@ -21,6 +21,7 @@ GREY = Image.new("RGB", (8, 8), "grey")
 def test_a_version_names_the_weights_and_what_else_changes_the_numbers():
     assert CLIPScore("openai/clip-vit-base-patch32").version == "1 openai/clip-vit-base-patch32"
     assert PickScore("some/model", revision="abc").version == "1 some/model@abc"
+    assert PickScore("some/model", processor="~/clip").version == "1 some/model with clip"
     iqa = CLIPIQA("some/model", opposites={"mood": ("Happy photo.", "Sad photo.")})
     assert iqa.version == "1 some/model mood: Happy photo. / Sad photo."
     digest = DINO("some/model", GREY).version.rpartition(" ")[2]

@@ -59,8 +59,8 @@ def score(
     built_in = FINGERPRINT if name == "fingerprint" else METRICS.get(name)
     if metric is None and built_in and version is None:
         metric, version = built_in.function, built_in.version
-    if isinstance(metric, BatchMetric) and version is None:
-        version = metric.version
+    if isinstance(metric, BatchMetric):
+        version = " ".join(filter(None, [metric.version, version]))  # which always names the weights
     scoring = _Scoring(workspace, name, str(version or "1"), metric, tally or Tally(), beat)
     notes = SampleNotes()
     rows = scoring.rows(samples, notes, executor=executor, in_flight=in_flight)
