@@ -68,7 +68,15 @@ LIBRARIES = {
     "jupyterlab": {"terminal/lab.py"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
     "numpy": {"painter/", "compare/inference.py", "compare/kid.py", "compare/metrics.py", "compare/rank.py"},
-    "PIL": {"images.py", "result.py", "show/", "painter/", "compare/metrics.py"},
+    "PIL": {  # in `compare` and `learned.py` for types
+        "images.py",
+        "result.py",
+        "show/",
+        "painter/",
+        "compare/metrics.py",
+        "compare/scores.py",
+        "learned.py",
+    },
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
     "pybase64": {"wire.py", "api/encoded.py", "show/", "redaction.py"},
     "pandas": {  # else for types

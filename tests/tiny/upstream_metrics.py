@@ -7,6 +7,7 @@
 import importlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from transformers import (
     ViTModel,
 )
 
+import beluga_nb
 from beluga_nb.errors import RequestError
 from beluga_nb.learned import CLIPIQA, DINO, LPIPS, CLIPScore, Features, PickScore, QuotedText
 from beluga_nb.result import Result
@@ -290,6 +292,28 @@ def test_weights_that_cannot_be_used_are_reported_once_before_anything_is_measur
 ):
     with pytest.raises(RequestError, match=words):
         gallery.score("wrong", metric(models))
+
+
+def documented(word):
+    """The code of docs/metrics.md in which a word stands."""
+    page = (Path(__file__).parents[2] / "docs/metrics.md").read_text("utf-8")
+    [code] = [each for each in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if word in each]
+    return code
+
+
+@pytest.mark.parametrize("word", ["CLIPScore", "Features"])
+def test_the_documented_code_runs_as_it_stands(word, gallery, models, monkeypatch):
+    of_the_hub = {"openai/clip-vit-base-patch32": "clip", "facebook/dinov2-small": "dinov2"}
+    monkeypatch.setattr("beluga_nb.learned._place", lambda name: str(models / of_the_hub[name]))
+    exec(documented(word), {"g": gallery})
+
+
+@pytest.mark.skipif(not shutil.which("tesseract"), reason="There is no tesseract.")
+def test_the_documented_signs_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"beluga_nb": beluga_nb}
+    exec(documented("QuotedText"), names)
+    assert not names["signs"].score("text", QuotedText()).errors
 
 
 def test_workers_of_a_dask_cluster_measure_batches(gallery, models, tmp_path):
