@@ -11,6 +11,7 @@ import pytest
 from conftest import drawing
 from PIL import Image
 
+from beluga_nb.compare.cluster import modules_of
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.learned import CLIPIQA, DINO, LPIPS, CLIPScore, Features, PickScore, QuotedText, _edits, quoted
 from beluga_nb.session.session import Session
@@ -39,6 +40,11 @@ def test_weights_of_a_path_are_named_without_its_folders(path):
 def test_a_metric_travels_to_workers():
     for metric in (CLIPScore("some/model"), LPIPS("alex.pth", GREY), QuotedText()):
         assert pickle.loads(pickle.dumps(metric)).version == metric.version
+
+
+def test_workers_are_asked_for_the_packages_of_a_metric():
+    assert modules_of(CLIPScore("some/model")) == {"beluga_nb.learned", "torch", "transformers"}
+    assert modules_of(QuotedText()) == {"beluga_nb.learned"}
 
 
 def test_importing_the_metrics_imports_neither_torch_nor_pillow(tmp_path):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from beluga_nb.compare.scores import Differences, Distances, Duplicates, Leaderboard, Scored, Scores
 from beluga_nb.result import Bundle
 from beluga_nb.show.ranking import ranking_bundle
-from beluga_nb.show.tables import noted, table
+from beluga_nb.show.tables import Column, Kind, noted, table
 from beluga_nb.text import and_more, sanitize
 
 LISTED = 200
@@ -26,15 +26,15 @@ def scores_bundle(scores: Scores) -> Bundle:
     names = list(dict.fromkeys(name for row in scores.rows for name in row.labels))
     parts = scores.parts[:COLUMNS]
     reasons = any(row.reason for row in scores.rows)
-    head = (
+    head: tuple[str | Column, ...] = (
         *(sanitize(name, _LONGEST) for name in names),
         "number",
         "picture",
         *(sanitize(name, _LONGEST) for name in parts or [scores.name]),
-        *(["reason"] if reasons else []),
+        *([Column("reason", Kind.LONG)] if reasons else []),
     )
     lines = [
-        (*_labels(row, names), *_values(row, parts), *([sanitize(row.reason, 160)] if reasons else []))
+        (*_labels(row, names), *_values(row, parts), *([row.reason] if reasons else []))
         for row in scores.rows[:LISTED]
     ]
     return noted(table(lines, head, "Scores"), " ".join(_notes(scores)))
