@@ -231,6 +231,10 @@ class LPIPS(_ToReference, _OfPictures):
 
     modules: ClassVar[Collection[str]] = ("torch", "lpips")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "model", Path(self.model))
+
     def _options(self) -> Iterable[str]:
         return [self.network, f"{self.size} px", *super()._options()]
 
@@ -273,7 +277,13 @@ class QuotedText:
     def version(self) -> str:
         """The version of the formula, the name of the trained data, and the layout."""
         return " ".join(
-            ["1", "tesseract", *([_name(self.data)] if self.data else []), self.language, str(self.layout)]
+            [
+                "1",
+                "tesseract",
+                *([Path(self.data).name] if self.data else []),
+                self.language,
+                str(self.layout),
+            ]
         )
 
     def check(self) -> None:

@@ -28,7 +28,7 @@ def test_a_version_names_the_weights_and_what_else_changes_the_numbers():
     digest = DINO("some/model", GREY).version.rpartition(" ")[2]
     assert DINO("some/model", GREY.convert("RGBA")).version == f"1 some/model to {digest}"
     assert DINO("some/model", GREY.resize((4, 16))).version != f"1 some/model to {digest}"
-    assert LPIPS("weights/deep/alex.pth", GREY).version == f"1 alex.pth alex 256 px to {digest}"
+    assert LPIPS("weights/alex.pth", GREY).version == f"1 alex.pth alex 256 px to {digest}"
     assert QuotedText(data="~/trained", language="deu").version == "1 tesseract trained deu 11"
 
 
