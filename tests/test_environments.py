@@ -308,6 +308,7 @@ def test_learned_metrics_give_the_numbers_of_other_libraries_and_replay_without_
     words += ["--durations=3", f"--basetemp={tmp_path / 'work'}", "-o", "addopts=", "upstream_metrics.py"]
     print(torch.run("-m", "pytest", *words, cwd=TINY, **kept))
     written = json.loads((tmp_path / "scores.json").read_text())
+    print("differences:", json.dumps(written["differences"], indent=1))
     session = Session(engine=never, provider="painted", environ={}, folder=tmp_path, mode="replay")
     gallery = session.gallery(*(session.generate(**asked) for asked in written["asked"]))
     assert list(gallery.score("CLIPScore", CLIPScore("/elsewhere/clip"))) == written["CLIPScore"]
