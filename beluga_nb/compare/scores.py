@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, overload, runtime_checkable
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Recipe
+from beluga_nb.signatures import named_methods
 from beluga_nb.text import shown
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Scored:
     error: Exception | None = field(default=None, compare=False)
 
 
+@named_methods
 @dataclass(frozen=True)
 class Scores(Sequence[float | None]):
     """What a metric gave for each picture, in order; None where it failed, for a reason in `errors`.
