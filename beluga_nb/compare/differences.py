@@ -65,10 +65,11 @@ def estimate(by_sample: Mapping[tuple[Labels, Labels, int], float]) -> Estimate:
 
 def estimate_of_scores(scores: Scores) -> Estimate:
     """Return the mean of scores; raise `RequestError` where a picture has none."""
-    if scores.errors or not scores:
+    without = [row for row in scores.rows if row.value is None]
+    if without or not scores:
         first = f": {scores.errors[0].error}" if scores.errors else ""
         raise RequestError(
-            f"{len(scores.errors)} of {plural(len(scores), 'picture')} have no score{first}",
+            f"{len(without)} of {plural(len(scores), 'picture')} have no score{first}",
             "Mend that, or leave them out: where = …",
         )
     found: dict[tuple[Labels, Labels, int], float] = {}

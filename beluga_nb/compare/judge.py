@@ -39,6 +39,8 @@ _TURNED = {LEFT: RIGHT, RIGHT: LEFT, TIE: TIE}
 
 PAIR_CHOICES = {"first": 1.0, "second": 0.0, "tie": 0.5}
 
+_LONGEST_REASON = 300  # characters that a table shows
+
 Choices = Sequence[str] | Mapping[str, float]
 """What a judge chooses from: words from the best to the worst, or the value of each."""
 
@@ -213,11 +215,6 @@ class Judged(Scores):
         """Whether a vision model gave them."""
         return True
 
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from beluga_nb.show.judge import judged_bundle
-
-        return redacted_bundle(judged_bundle(self))
-
 
 class PictureQuestions:
     """The questions about each of some pictures."""
@@ -238,7 +235,12 @@ class PictureQuestions:
             found, error = _verdicts(outcomes.get(cell, Outcome()), self.judging.rubric)
             value = None if error or not found else fmean(each.value for each in found)
             [sha256] = cell.request.inputs
-            rows.append(Scored(labels=cell.labels, number=place, sha256=sha256, value=value, error=error))
+            reason = reasons(found)
+            rows.append(
+                Scored(
+                    labels=cell.labels, number=place, sha256=sha256, value=value, reason=reason, error=error
+                )
+            )
             verdicts.append(found)
         caveat = _caveat(self.notes, (each for found in verdicts for each in found))
         return Judged(self.judging.question, self.judging.model, tuple(rows), caveat, tuple(verdicts))
@@ -252,6 +254,11 @@ def _verdicts(outcome: Outcome, rubric: Rubric) -> tuple[tuple[Verdict, ...], Be
         except InvalidVerdictError as invalid:
             error = error or invalid
     return tuple(found), error
+
+
+def reasons(verdicts: Iterable[Verdict]) -> str:
+    """Return the reasons of some verdicts; repeats may have the same one."""
+    return " · ".join(dict.fromkeys(sanitize(each.reason, _LONGEST_REASON) for each in verdicts))
 
 
 def _caveat(notes: SampleNotes, verdicts: Iterable[Verdict]) -> str:

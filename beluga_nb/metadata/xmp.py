@@ -77,6 +77,11 @@ def drawn(packet: bytes) -> str | None:
     return _read(_decoded(packet)).get(f"{{{DRAWN}}}scene")
 
 
+def quoted(value: str) -> str:
+    """Return text as it stands in the quotes of an attribute."""
+    return escape(value)
+
+
 def _description(properties: Mapping[str, str], about: str) -> str:
     spaces = "".join(f' xmlns:{name}="{uri}"' for name, uri in NAMESPACES.items() if name != "beluga")
     lines = "".join(f" <{name}>{_escaped(value)}</{name}>\n" for name, value in properties.items())

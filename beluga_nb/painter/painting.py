@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from io import BytesIO
 from struct import pack
 from zlib import compress
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo, putchunk
 
-from beluga_nb.metadata.xmp import DRAWN
+from beluga_nb.metadata.xmp import DRAWN, quoted
 from beluga_nb.painter.finish import developed, framed, window
 from beluga_nb.painter.layers import Frame, marks
 from beluga_nb.painter.look import Look, look_of, tone_of
@@ -55,7 +54,7 @@ class Painting:
     @property
     def xmp(self) -> str:
         """What the file says of itself: what made it, and what it shows."""
-        return XMP % escape(json.dumps(self.drawn))
+        return XMP % quoted(json.dumps(self.drawn))
 
     def png(self) -> bytes:
         """Return the picture as PNG bytes that say what they are."""

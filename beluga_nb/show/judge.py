@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from beluga_nb.compare.judge import Agreement, Judged, JudgedPair, JudgedPairs, Verdict
+from beluga_nb.compare.judge import Agreement, JudgedPair, JudgedPairs, reasons
 from beluga_nb.result import Bundle
-from beluga_nb.show.scores import LISTED, scores_bundle
+from beluga_nb.show.scores import LISTED
 from beluga_nb.show.tables import Column, Kind, noted, table
 from beluga_nb.text import and_more, sanitize
 
 _LONGEST = 60
-_LONGEST_REASON = 300
-
-
-def judged_bundle(judged: Judged) -> Bundle:
-    """Return a line for each picture: its labels, the mean verdict, and the reasons."""
-    return scores_bundle(judged, [*map(_reasons, judged.verdicts)])
-
-
-def _reasons(verdicts: Sequence[Verdict]) -> str:
-    # Repeats may have the same reason.
-    return " · ".join(dict.fromkeys(sanitize(each.reason, _LONGEST_REASON) for each in verdicts))
 
 
 def pairs_bundle(pairs: JudgedPairs) -> Bundle:
@@ -37,7 +24,7 @@ def _line(row: JudgedPair) -> tuple[str, ...]:
     common = sanitize(" · ".join(label for _, label in labels), _LONGEST)
     answer = "flipped: tie" if row.flipped else row.duel.answer
     left, right = sanitize(row.duel.left, _LONGEST), sanitize(row.duel.right, _LONGEST)
-    return common, left, right, answer, _reasons(row.verdicts)
+    return common, left, right, answer, reasons(row.verdicts)
 
 
 def agreement_bundle(agreement: Agreement) -> Bundle:
