@@ -44,7 +44,7 @@ def _checked(function: Callable[P, T], known: set[str]) -> Callable[P, T]:
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         for name in kwargs:
             if name not in known:
-                raise UnknownArgumentError(name, sorted(known - {"self"}))
+                raise UnknownArgumentError(name, sorted(known - {"self"}), of=function.__qualname__)
         return function(*args, **kwargs)
 
     return checked

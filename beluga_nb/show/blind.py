@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from beluga_nb.errors import InvalidImageError
+from beluga_nb.errors import BelugaError
 from beluga_nb.images import encode, fitted, flatten
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def blind(left: Image, right: Image) -> tuple[bytes, bytes]:
     for one, other in _encoded(_placed(left, canvas), _placed(right, canvas)):
         if max(len(one), len(other)) <= LENGTH:
             return _padded(one), _padded(other)
-    raise InvalidImageError("A picture cannot be made small enough to be voted on.", "Skip this pair.")
+    raise BelugaError("A picture cannot be made small enough to be voted on.", "Skip this pair.")
 
 
 def _canvas(*images: Image) -> tuple[int, int]:

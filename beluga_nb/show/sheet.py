@@ -118,7 +118,8 @@ def small_sheet(table: Table) -> Preview:
     layout = _fitting(table, "", SMALL_EDGE, SMALL_LIMIT)
     if layout.missing:
         # Only its own words can say so: the HTML and the text beside it have all letters.
-        remark = f"{plural(len(layout.missing), 'letter')} in no font of this machine: shown as boxes."
+        letters = plural(len(layout.missing), "letter")
+        remark = f"{letters} in none of the fonts that are looked for: shown as boxes."
         layout = _fitting(replace(table, caption=f"{table.caption}. {remark}"), "", SMALL_EDGE, SMALL_LIMIT)
     return encoded(layout.drawn())
 
