@@ -45,9 +45,7 @@ def begun(coroutine):
 @pytest.mark.parametrize("verb", ["submit", "generate", "agenerate", "plan"])
 def test_a_name_that_is_no_option_is_refused_as_by_python(verb, tmp_path):
     session = Session(environ={}, folder=tmp_path)
-    with pytest.raises(
-        TypeError, match=rf"^Session\.{verb}\(\) has no argument 'sise'\.\nDid you mean 'size'\?$"
-    ):
+    with pytest.raises(TypeError, match=rf"^{verb}\(\) has no argument 'sise'\.\nDid you mean 'size'\?$"):
         begun(getattr(session, verb)("a fox", sise="16:9"))
 
 
@@ -129,7 +127,7 @@ def test_every_public_function_says_which_argument_it_lacks(name, function, tmp_
         begun(function(*owner, unheard_of=1))
     assert isinstance(refused.value, TypeError)
     first, second = refused.value.lines()
-    assert first == f"UnknownArgumentError: {function.__qualname__}() has no argument 'unheard_of'."
+    assert first == f"UnknownArgumentError: {function.__name__}() has no argument 'unheard_of'."
     known = sorted({each.name for each in parameters} - {"self"})
     assert second == f"It takes {', '.join(known)}." or second.startswith("Did you mean ")
 
