@@ -32,8 +32,11 @@ class Voting:
         voter: str,
         seed: int | None,
         ranking: Callable[[], Ranking],
+        criterion: str = "",
+        repeats: int = 0,
     ) -> None:
         self.ranking = ranking
+        self.criterion = criterion
         self._samples = samples
         self._rng = random.Random(seed)
         self._notes = SampleNotes(by)
@@ -43,8 +46,9 @@ class Voting:
                 f"No two of these pictures differ in '{sanitize(by, 60)}' alone.",
                 "Vote by another axis, or ask for the same with another value of this one.",
             )
-        self._ballot = Ballot.of(among, by_whom=voter, votes=votes(store), rng=self._rng)
-        self._box = Box(store, voter)
+        cast = [vote for vote in votes(store) if vote.criterion == criterion]
+        self._ballot = Ballot.of(among, by_whom=voter, votes=cast, rng=self._rng, repeats=repeats)
+        self._box = Box(store, voter, criterion)
         self._votes: list[Vote | None] = []
 
     @property
@@ -77,14 +81,18 @@ class Voting:
         """Whether there is anything to take back."""
         return bool(self._ballot.given)
 
-    def answer(self, answer: str) -> None:
-        """Record an answer, or "skip" it; raise `StoreError` where that fails: the question stays."""
+    def answer(self, answer: str, *, seconds: float | None = None) -> None:
+        """Record an answer, or "skip" it; raise `StoreError` where that fails: the question stays.
+
+        `seconds` is how long the question was shown.
+        """
         question = self._ballot.question
         if question is None:
             return
         after = self._ballot.answered(answer, self._rng)
         left, right = question.left.sha256, question.right.sha256
-        vote = None if answer == SKIP else self._box.cast(left=left, right=right, answer=answer)
+        asked = {"left": left, "right": right, "answer": answer}
+        vote = None if answer == SKIP else self._box.cast(**asked, seconds=seconds)
         # Only now: a vote that could not be written leaves the question where it is.
         self._votes.append(vote)
         self._ballot = after

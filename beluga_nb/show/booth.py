@@ -85,10 +85,11 @@ class Booth:
 
     def press(self, answer: str) -> None:
         """Record an answer, skip the pair, or undo the last answer."""
-        if self._ended or self._clock() - self._shown_at < UNSEEN:
+        seconds = self._clock() - self._shown_at
+        if self._ended or seconds < UNSEEN:
             return
         try:
-            self._voting.undo() if answer == "undo" else self._voting.answer(answer)
+            self._voting.undo() if answer == "undo" else self._voting.answer(answer, seconds=seconds)
         except BelugaError as error:
             self._show_status(f"Not recorded. {error.message} {on(error.hint, Surface.PANEL)}")
             return
@@ -125,8 +126,8 @@ class Booth:
             self.pictures.value = ""
             self._show_status(f"{error.message} Skip this pair.")
         else:
-            caption = self._voting.caption
-            self.pictures.value = _html(pictures, caption) if pictures else "<p>That was all.</p>"
+            asked = " · ".join(filter(None, (self._voting.criterion, self._voting.caption)))
+            self.pictures.value = _html(pictures, asked) if pictures else "<p>That was all.</p>"
             self._show_status(self._voting.progress)
             for answer, button in self.buttons.items():
                 button.disabled = not self._voting.can_undo if answer == "undo" else pictures is None
