@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from beluga_nb.compare.agreement import Votes
     from beluga_nb.compare.rank import Ranking
     from beluga_nb.compare.vote import Duel
+    from beluga_nb.compare.voting import Contest
     from beluga_nb.show.booth import Booth
 
 # What measures and ranks is imported where it is used: it brings numpy, and a first picture needs none.
@@ -96,22 +97,29 @@ class Evaluable(ABC):
 
         return duplicates(self.samples, self._runner.workspace(), within=within)
 
-    def vote(self, *, by: str = "model", voter: str = "", seed: int | None = None) -> Booth | Ranking:
+    def vote(
+        self, *, by: str = "model", voter: str = "", question: str = "", seed: int | None = None
+    ) -> Booth | Ranking:
         """Return a booth for blind votes on pictures that differ in `by` alone: which of two is better.
 
         Nothing that reaches the browser shows which is which before the end. Votes are recorded one by one,
-        with the name that the `voter` chooses. In mode "replay" it is the ranking instead.
+        with the name that the `voter` chooses. `question` stands above the pictures. In mode "replay" it is
+        the ranking instead.
         """
         workspace = self._runner.workspace()
         if not workspace.settings.may_ask:
             return self.ranking(by=by)
-        if not workspace.settings.uses_store:
-            raise RequestError('Mode "off" keeps nothing, and votes would be lost.', "Use mode auto to vote.")
-        from beluga_nb.compare.voting import Voting
         from beluga_nb.show.booth import Booth
 
+        return Booth(self._contest(workspace, by, question), voter=voter, seed=seed)
+
+    def _contest(self, workspace: Workspace, by: str, question: str) -> Contest:
+        if not workspace.settings.uses_store:
+            raise RequestError('Mode "off" keeps nothing, and votes would be lost.', "Use mode auto to vote.")
+        from beluga_nb.compare.voting import Contest
+
         ranking = partial(self.ranking, by=by)
-        return Booth(Voting(self.samples, workspace.store, by=by, voter=voter, seed=seed, ranking=ranking))
+        return Contest(self.samples, workspace.store, by=by, question=question, ranking=ranking)
 
     def ranking(self, *, by: str = "model") -> Ranking:
         """Return the ranking that all votes on these pictures give."""

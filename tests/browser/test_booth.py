@@ -67,7 +67,7 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         assert not any(model in html for model in MODELS)
 
         # The field has the focus as soon as there are pictures: no click before the first key.
-        page.wait_for_function("document.activeElement.placeholder == 'keys: 1 2 t b s u'")
+        page.wait_for_function("document.activeElement.placeholder == 'keys: 1 2 t b s u z'")
         if folder := os.environ.get("BOOTH_PICTURES"):
             lab.picture(f"{folder}/booth-1.png")
         page.keyboard.press("1")
