@@ -175,6 +175,7 @@ CLICKS = {
 }
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("threads", [False, True], ids=["one after the other", "in threads"])
 @pytest.mark.parametrize("clicks", [2, 3, 30])
 @pytest.mark.parametrize("name", CLICKS)
