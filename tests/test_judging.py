@@ -467,6 +467,57 @@ def test_votes_are_data_with_their_voter_and_time(session):
     assert all(row.time > 1_500_000_000 for row in found)
 
 
+def test_each_criterion_is_asked_about_and_ranked_by_itself(session, open_session):
+    opened = booth(session, voter="Ada", seed=8, criterion="fits the <b>prompt</b>")
+    assert ">Which is better: fits the &lt;b&gt;prompt&lt;/b&gt;?<" in opened.head.value
+    typed(opened, "12tb")
+    assert {vote.criterion for vote in votes(session.store.open())} == {"fits the <b>prompt</b>"}
+    assert "0 of 12 compared" in booth(session, voter="Ada").status.value
+    assert "4 of 12 compared" in booth(session, voter="Ada", criterion="fits the <b>prompt</b>").status.value
+    assert foxes(session).ranking().votes == 0
+    shown = foxes(session).ranking(criterion="fits the <b>prompt</b>")
+    assert shown.votes == 3
+    assert "<b>" not in shown._repr_mimebundle_()["text/html"]
+    opened.reveal()
+    assert opened._ended == shown._repr_mimebundle_()
+    replayed = foxes(open_session(mode="replay")).vote(criterion="fits the <b>prompt</b>")
+    assert replayed == shown
+    per = foxes(session).rankings(per="criterion")
+    assert list(per) == ["fits the <b>prompt</b>"]
+    assert "<b>" not in per._repr_mimebundle_()["text/html"]
+
+
+def test_repeated_pairs_show_how_consistent_a_voter_is_and_how_long_a_vote_took(session):
+    opened = booth(session, voter="Ada", seed=5, repeats=3)
+    typed(opened, "t" * 15)
+    assert "You answered 3 of 3 repeated pairs as before." in opened.pictures.value
+    found = foxes(session).votes()
+    assert (found.repeated.count, found.repeated.of, len(found)) == (3, 3, 15)
+    assert {row.seconds for row in found} == {1.0}
+
+
+def test_a_voter_is_excluded_for_a_reason_and_included_again(session, open_session):
+    typed(booth(session, voter="Ada", seed=5), "1" * 12)
+    typed(booth(session, voter="Bob", seed=5), "2" * 12)
+    gallery = foxes(session)
+    for _ in range(2):  # a cell that is run again records nothing new
+        gallery.exclude_voter("Bob", reason="pressed one key")
+    assert len(list(session.store.open().folder.glob("votes/*"))) == 3
+    assert gallery.ranking().votes == 12
+    assert gallery.ranking().note.endswith("12 votes by 1 excluded voter left out.")
+    assert {row.excluded for row in gallery.votes() if row.voter == "Bob"} == {"pressed one key"}
+    reading = foxes(open_session(mode="replay"))
+    reading.exclude_voter("Bob", reason="pressed one key")
+    with pytest.raises(RequestError, match='Mode "replay" records nothing'):
+        reading.include_voter("Bob")
+    gallery.include_voter("Bob")
+    assert gallery.ranking().votes == 24
+    with pytest.raises(UnknownNameError, match="Boob"):
+        gallery.exclude_voter("Boob", reason="asleep")
+    with pytest.raises(RequestError, match="has no reason"):
+        gallery.exclude_voter("Bob", reason=" ")
+
+
 def test_where_nothing_is_kept_nobody_votes(session, open_session):
     results = [session.generate("a fox", model=model) for model in MODELS]
     with pytest.raises(RequestError, match='Mode "off" keeps nothing'):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -13,15 +13,15 @@ from beluga_nb.compare.executors import IN_FLIGHT, Workers
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
 from beluga_nb.compare.workspace import Runner, Workspace
-from beluga_nb.errors import RequestError
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
-from beluga_nb.store.votes import votes
-from beluga_nb.text import plural
+from beluga_nb.store.votes import LONGEST_REASON, LONGEST_VOTER, Box, exclusions, votes
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.compare.agreement import Votes
-    from beluga_nb.compare.rank import Ranking
+    from beluga_nb.compare.rank import Ranking, Rankings
     from beluga_nb.compare.vote import Duel
     from beluga_nb.compare.voting import Contest
     from beluga_nb.show.booth import Booth
@@ -98,55 +98,111 @@ class Evaluable(ABC):
         return duplicates(self.samples, self._runner.workspace(), within=within)
 
     def vote(
-        self, *, by: str = "model", voter: str = "", question: str = "", seed: int | None = None
+        self,
+        *,
+        by: str = "model",
+        voter: str = "",
+        question: str = "",
+        criterion: str = "",
+        repeats: int = 0,
+        seed: int | None = None,
     ) -> Booth | Ranking:
         """Return a booth for blind votes on pictures that differ in `by` alone: which of two is better.
 
         Nothing that reaches the browser shows which is which before the end. Votes are recorded one by one,
-        with the name that the `voter` chooses. `question` stands above the pictures. In mode "replay" it is
-        the ranking instead.
+        with the name that the `voter` chooses. `question` stands above the pictures. A `criterion`, such as
+        "fits the prompt", is shown and has a ranking of its own. After the last pair, `repeats` pairs are
+        asked about again, which shows how consistent a voter is. In mode "replay" it is the ranking instead.
         """
-        workspace = self._runner.workspace()
+        workspace, criterion = self._runner.workspace(), sanitize(criterion, LONGEST_VOTER)
         if not workspace.settings.may_ask:
-            return self.ranking(by=by)
+            return self.ranking(by=by, criterion=criterion)
         from beluga_nb.show.booth import Booth
 
-        return Booth(self._contest(workspace, by, question), voter=voter, seed=seed)
+        contest = self._contest(workspace, by=by, question=question, criterion=criterion)
+        return Booth(contest, voter=voter, repeats=repeats, seed=seed)
 
-    def _contest(self, workspace: Workspace, by: str, question: str) -> Contest:
+    def _contest(self, workspace: Workspace, *, by: str, question: str, criterion: str) -> Contest:
         if not workspace.settings.uses_store:
             raise RequestError('Mode "off" keeps nothing, and votes would be lost.', "Use mode auto to vote.")
         from beluga_nb.compare.voting import Contest
 
-        ranking = partial(self.ranking, by=by)
-        return Contest(self.samples, workspace.store, by=by, question=question, ranking=ranking)
+        ranking = partial(self.ranking, by=by, criterion=criterion)
+        return Contest(
+            self.samples,
+            workspace.store,
+            by=by,
+            question=question,
+            criterion=criterion,
+            ranking=ranking,
+        )
 
-    def ranking(self, *, by: str = "model") -> Ranking:
-        """Return the ranking that all votes on these pictures give."""
+    def ranking(self, *, by: str = "model", criterion: str = "") -> Ranking:
+        """Return the ranking that the votes on these pictures give: those on a criterion, or on none.
+
+        Votes of excluded voters do not count.
+        """
         from beluga_nb.compare.rank import ranking
         from beluga_nb.show.stored import examples
 
         workspace = self._runner.workspace()
-        counted, notes = self._counted(by, workspace)
+        found, notes = self._duels(by, workspace)
         return replace(
-            ranking(counted, by=by, names=notes.labels),
+            ranking(found, by=by, criterion=criterion, names=notes.labels),
             caveat=notes.caveat,
             pictures=examples(notes.labels, workspace),
+        )
+
+    def rankings(
+        self, *, per: str | Callable[[Mapping[str, str]], str], by: str = "model", criterion: str = ""
+    ) -> Rankings:
+        """Return a ranking for each "criterion", for each "voter", or for each label of an axis.
+
+        `per` may also be a function of the labels that both pictures have, which returns the name of a group
+        of prompts. Except with "criterion", only votes on `criterion` count.
+        """
+        from beluga_nb.compare.rank import rankings
+
+        found, notes = self._duels(by, self._runner.workspace())
+        return replace(
+            rankings(found, by=by, per=per, criterion=criterion, names=notes.labels), caveat=notes.caveat
         )
 
     def votes(self, *, by: str = "model") -> Votes:
         """Return all votes on these pictures, the oldest first, and how far their voters agree."""
         from beluga_nb.compare.agreement import Votes
 
-        counted, notes = self._counted(by, self._runner.workspace())
-        return Votes(by=by, rows=tuple(counted), caveat=notes.caveat)
+        found, notes = self._duels(by, self._runner.workspace())
+        return Votes(by=by, rows=tuple(found), caveat=notes.caveat)
 
-    def _counted(self, by: str, workspace: Workspace) -> tuple[Iterator[Duel], SampleNotes]:
+    def exclude_voter(self, voter: str, *, reason: str) -> None:
+        """Exclude the votes of a voter from all rankings of the store; they are kept, and so is the reason.
+
+        Raises `UnknownNameError` where nobody of that name has voted.
+        """
+        workspace = self._runner.workspace()
+        known, excluded = {vote.voter for vote in votes(workspace.store)}, exclusions(workspace.store)
+        if voter not in known:
+            raise UnknownNameError("voter", voter, sorted(known))
+        if not reason.strip():
+            raise RequestError("The exclusion has no reason.", 'Give one: reason="answered in half a second"')
+        if voter not in excluded or excluded[voter].reason != sanitize(reason, LONGEST_REASON):
+            _writing(workspace)
+            Box(workspace.store, voter).exclude(reason)
+
+    def include_voter(self, voter: str) -> None:
+        """Let the votes of an excluded voter count again."""
+        workspace = self._runner.workspace()
+        while excluded := exclusions(workspace.store).get(voter):
+            _writing(workspace)
+            Box(workspace.store, voter).undo(excluded)
+
+    def _duels(self, by: str, workspace: Workspace) -> tuple[Iterator[Duel], SampleNotes]:
         from beluga_nb.compare.vote import duels, pairs
 
-        notes = SampleNotes(by)
+        notes, store = SampleNotes(by), workspace.store
         among = pairs(notes.reading(self.samples), by=by)
-        return duels(votes(workspace.store), among), notes
+        return duels(votes(store), among, excluded=exclusions(store)), notes
 
     def leaderboard(self, *metrics: str | Scores, by: str = "model") -> Leaderboard:
         """Return the ranking with the means of some metrics beside it: names of built-in ones, or scores."""
@@ -180,6 +236,13 @@ class Gallery(Evaluable):
         from beluga_nb.show.figures import still
 
         return redacted_bundle(still(self._results))
+
+
+def _writing(workspace: Workspace) -> None:
+    if not workspace.settings.writes_store:
+        raise RequestError(
+            f'Mode "{workspace.settings.mode}" records nothing.', "Use mode auto to exclude a voter."
+        )
 
 
 def _result(result: object) -> Result:

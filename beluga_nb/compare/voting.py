@@ -36,9 +36,11 @@ class Contest:
         *,
         by: str,
         question: str = "",
+        criterion: str = "",
         ranking: Callable[[], Ranking],
     ) -> None:
         self.samples, self.store, self.by, self.ranking = samples, store, by, ranking
+        self.criterion = criterion
         self._notes = SampleNotes(by)
         found = pairs(self._notes.reading(samples), by=by)
         if not found:
@@ -50,7 +52,8 @@ class Contest:
         self.sides = Sides(votes(store))
         self.boxes: set[Path] = set()
         fits = by in AXIS_PARAMETERS  # Both have the same prompt then.
-        self.question = question or f"Which {'fits the prompt' if fits else 'picture is'} better?"
+        asked = "Which fits the prompt better?" if fits else "Which picture is better?"
+        self.question = question or (f"Which is better: {criterion}?" if criterion else asked)
 
     @property
     def caveat(self) -> str:
@@ -77,28 +80,30 @@ class Contest:
             else sanitize(words, LONGEST_PROMPT)
         )
 
-    def cast(self, voter: str = "") -> list[Vote]:
-        """Return the recorded votes on these pictures; with a `voter`, those of this one."""
-        asked = {pair.pictures for pair in self.pairs}
-        return [
-            vote
-            for vote in votes(self.store)
-            if frozenset({vote.left, vote.right}) in asked and (not voter or vote.voter == voter)
-        ]
+    def cast(self) -> list[Vote]:
+        """Return the recorded votes on the criterion, on these and other pictures."""
+        return [vote for vote in votes(self.store) if vote.criterion == self.criterion]
 
 
 class Voting:
     """The questions of one voter: two pictures without names, until it is revealed which is which."""
 
-    def __init__(self, contest: Contest, *, voter: str = "", seed: int | None = None) -> None:
+    def __init__(
+        self, contest: Contest, *, voter: str = "", repeats: int = 0, seed: int | None = None
+    ) -> None:
         self.contest, self.voter = contest, voter
         self._rng = random.Random(seed)
         self._votes: list[Vote | None] = []
-        self._box = Box(contest.store, voter)
+        self._box = Box(contest.store, voter, contest.criterion)
         contest.boxes.add(self._box.path)
         self._seen = self._files()
         self._ballot = Ballot.of(
-            contest.pairs, by_whom=voter, votes=votes(contest.store), rng=self._rng, sides=contest.sides
+            contest.pairs,
+            by_whom=voter,
+            votes=contest.cast(),
+            rng=self._rng,
+            repeats=repeats,
+            sides=contest.sides,
         )
 
     @property
@@ -108,8 +113,8 @@ class Voting:
 
     @property
     def total(self) -> int:
-        """How many pairs there are."""
-        return len(self.contest.pairs)
+        """How many pairs there are, those that are asked about again included."""
+        return len(self.contest.pairs) + len(self._ballot.again)
 
     @property
     def done(self) -> int:
@@ -126,7 +131,11 @@ class Voting:
         """What the voter has compared and how consistently, in sentences that name no picture."""
         mine = [vote for vote in self.contest.cast() if vote.voter == self.voter]
         found = Votes(by=self.contest.by, rows=tuple(duels(mine, self.contest.pairs)))
-        sentences = [f"You have compared {plural(len(found), 'pair')}."]
+        sentences = [f"You have compared {plural(self.done, 'pair')}."]
+        if of := found.repeated.of:
+            sentences.append(
+                f"You answered {found.repeated.count} of {plural(of, 'repeated pair')} as before."
+            )
         if of := found.intransitive.of:
             agree = of - found.intransitive.count
             sentences.append(f"In {agree} of {plural(of, 'set')} of three pictures, your answers agree.")
@@ -139,11 +148,11 @@ class Voting:
         """Whether there is anything to take back."""
         return bool(self._ballot.given)
 
-    def answer(self, answer: str) -> bool:
+    def answer(self, answer: str, *, seconds: float | None = None) -> bool:
         """Record an answer, or "skip" it, and return whether a vote was recorded.
 
-        A pair that the voter has judged in another booth meanwhile is not recorded again. Raises `StoreError`
-        where recording fails: the question stays.
+        `seconds` is how long the question was shown. A pair that the voter has judged in another booth
+        meanwhile is not recorded again. Raises `StoreError` where recording fails: the question stays.
         """
         question = self.question
         self._leave_out_judged()
@@ -151,7 +160,8 @@ class Voting:
             return False
         after = self._ballot.answered(answer, self._rng)
         left, right = question.left.sha256, question.right.sha256
-        vote = None if answer == SKIP else self._box.cast(left=left, right=right, answer=answer)
+        asked = {"left": left, "right": right, "answer": answer}
+        vote = None if answer == SKIP else self._box.cast(**asked, seconds=seconds)
         # Only now: a vote that could not be written leaves the question where it is.
         self._votes.append(vote)
         self._ballot = after
@@ -174,7 +184,7 @@ class Voting:
             own = {vote.id for vote in self._votes if vote}
             judged = {
                 frozenset({vote.left, vote.right})
-                for vote in votes(self.contest.store)
+                for vote in self.contest.cast()
                 if vote.voter == self.voter and vote.id not in own
             }
             self._ballot = self._ballot.without(judged, self._rng)

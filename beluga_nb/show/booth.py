@@ -68,10 +68,11 @@ class Booth:
         contest: Contest,
         *,
         voter: str = "",
+        repeats: int = 0,
         seed: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._begin = partial(Voting, contest, seed=seed)
+        self._begin = partial(Voting, contest, repeats=repeats, seed=seed)
         self._voting = self._begin(voter=voter)
         self._contest = contest
         self._clock = clock
@@ -121,10 +122,11 @@ class Booth:
         if answer == "zoom":
             self._zoom(_ZOOMED not in self.view._dom_classes)
             return
-        if self._ended or self._clock() - self._shown_at < UNSEEN:
+        seconds = self._clock() - self._shown_at
+        if self._ended or seconds < UNSEEN:
             return
         try:
-            self._voting.undo() if answer == "undo" else self._voting.answer(answer)
+            self._voting.undo() if answer == "undo" else self._voting.answer(answer, seconds=seconds)
         except BelugaError as error:
             self._show_status(f"Not recorded. {error.message} {on(error.hint, Surface.PANEL)}")
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pybase64
@@ -21,7 +22,7 @@ from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:  # it imports numpy
     from beluga_nb.compare.agreement import Share, Votes
-    from beluga_nb.compare.rank import Ranking, Standing
+    from beluga_nb.compare.rank import Ranking, Rankings, Standing
     from beluga_nb.compare.vote_plan import VotePlan
 
 _LONGEST_NAME = 60
@@ -36,20 +37,12 @@ Columns = Mapping[str, Mapping[str, str]]
 def ranking_bundle(ranking: Ranking, more: Columns | None = None) -> Bundle:
     """Return the ranking and the matrix of wins, as HTML and as text."""
     more = more or {}
-    head = ("rank", sanitize(ranking.by, _LONGEST_NAME), "Elo", "95 %", "win rate", *_COUNTS)
     lines = [
-        (
-            rank,
-            *_words(standing),
-            *_counts(standing),
-            *(column.get(standing.name, "") for column in more.values()),
-        )
-        for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
+        (*row, *(column.get(standing.name, "") for column in more.values()))
+        for row, standing in zip(ranking_rows(ranking), ranking.standings, strict=True)
     ]
-    shown = noted(
-        {"text/html": _html(ranking, more), "text/plain": table(lines, (*head, *more))["text/plain"]},
-        ranking.note,
-    )
+    plain = table(lines, (*ranking_head(ranking.by), *more))["text/plain"]
+    shown = noted({"text/html": _html(ranking, more), "text/plain": plain}, ranking.note)
     if not ranking.votes:
         return shown
     won = matrix(ranking)
@@ -58,6 +51,35 @@ def ranking_bundle(ranking: Ranking, more: Columns | None = None) -> Bundle:
         "text/plain": f"{shown['text/plain']}\n\n{won['text/plain']}",
     }
 
+
+def ranking_head(by: str) -> tuple[str, ...]:
+    """Return the heads of the columns of `ranking_rows`."""
+    return ("rank", sanitize(by, _LONGEST_NAME), "Elo", "95 %", "win rate", *_COUNTS)
+
+
+def ranking_rows(ranking: Ranking) -> list[tuple[str, ...]]:
+    """Return a row of text for each name, in order."""
+    return [
+        (rank, *_words(standing), *_counts(standing))
+        for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
+    ]
+
+
+def rankings_bundle(rankings: Rankings) -> Bundle:
+    """Return a line for each name in each group, and what was compared there."""
+    rows = [(group_name(name), *row) for name, ranking in rankings.items() for row in ranking_rows(ranking)]
+    notes = [f"{group_name(name)}: {ranking.note}" for name, ranking in rankings.items()]
+    head = (sanitize(rankings.per, _LONGEST_NAME), *ranking_head(rankings.by))
+    note = " ".join([*notes, rankings.caveat]).strip() if notes else NO_VOTES
+    return table(rows, head, "Rankings", note)
+
+
+def group_name(name: str) -> str:
+    """Return the name of a voter or a criterion, which may have none."""
+    return sanitize(name, _LONGEST_NAME) or "(no name)"
+
+
+NO_VOTES = "No votes yet: nothing can be said."
 
 _COUNTS = ("won", "lost", "tied", "both bad")
 
@@ -118,7 +140,8 @@ def _html(ranking: Ranking, more: Columns) -> str:
         )
         for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
     ]
-    return table_html(rows, columns, "Ranking", align="middle")
+    on = f": {sanitize(ranking.criterion, _LONGEST_NAME)}" if ranking.criterion else ""
+    return table_html(rows, columns, f"Ranking{on}", align="middle")
 
 
 _SMALL = "font-size:80%;opacity:.75;white-space:nowrap"
@@ -192,17 +215,40 @@ def vote_plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
 
 def votes_bundle(votes: Votes) -> Bundle:
     """Return who voted how, and how far the votes can be trusted."""
-    by_voter: dict[str, Counter[str]] = {}
-    for vote in votes:
-        by_voter.setdefault(vote.voter, Counter())[vote.answer] += 1
-    rows = [
-        (
-            sanitize(voter, _LONGEST_NAME) or "(no name)",
-            str(given.total()),
-            *(str(given[each]) for each in ANSWERS),
-        )
-        for voter, given in sorted(by_voter.items())
-    ]
+    note = " ".join(votes_facts(votes)) or NO_VOTES
+    return table(votes_rows(votes), votes_head(votes), "Votes", note)
+
+
+def votes_rows(votes: Votes) -> list[tuple[str, ...]]:
+    """Return a row of text for each voter."""
+    rows = []
+    excluded = {row.voter: row.excluded for row in votes}
+    for voter, given in votes.by_voter.items():
+        answers = Counter(row.answer for row in given)
+        seconds = [row.seconds for row in given if row.seconds is not None]
+        more = (f"{median(seconds):.1f}" if seconds else "", sanitize(excluded[voter], _LONGEST_REASON))
+        shown = [each for each, name in zip(more, _MORE, strict=True) if name in votes_head(votes)]
+        rows.append((group_name(voter), str(len(given)), *(str(answers[each]) for each in ANSWERS), *shown))
+    return rows
+
+
+def votes_head(votes: Votes) -> tuple[str, ...]:
+    """Return the heads of the columns of `votes_rows`: the last two where there is anything in them."""
+    there = (any(row.seconds is not None for row in votes), any(row.excluded for row in votes))
+    return (
+        "voter",
+        "votes",
+        *ANSWERS,
+        *(name for name, is_there in zip(_MORE, there, strict=True) if is_there),
+    )
+
+
+_MORE = ("median seconds", "excluded")
+_LONGEST_REASON = 200
+
+
+def votes_facts(votes: Votes) -> list[str]:
+    """Return in sentences how far voters agree, and what speaks against trusting them."""
     left = votes.left.interval
     words = [
         "" if votes.agreement is None else f"Agreement of voters: alpha = {votes.agreement:.2f}.",
@@ -213,8 +259,7 @@ def votes_bundle(votes: Votes) -> Bundle:
         f"Answered alike again: {_of(votes.repeated)} pairs." if votes.repeated.of else "",
         votes.caveat,
     ]
-    note = " ".join(filter(None, words))
-    return table(rows, ("voter", "votes", *ANSWERS), "Votes", note or "No votes yet: nothing can be said.")
+    return [each for each in words if each]
 
 
 def _of(share: Share) -> str:

@@ -37,10 +37,13 @@ class Said:
     answer: str
     voter: str = ""
     time: int = 0
+    criterion: str = ""
+    seconds: float | None = None
 
 
-def begun(samples, votes=(), seed=1, by_whom=""):
-    return Ballot.of(pairs(samples, by="model"), by_whom=by_whom, votes=votes, rng=random.Random(seed))
+def begun(samples, votes=(), seed=1, by_whom="", repeats=0):
+    rng = random.Random(seed)
+    return Ballot.of(pairs(samples, by="model"), by_whom=by_whom, votes=votes, rng=rng, repeats=repeats)
 
 
 def test_a_pair_differs_in_one_axis_and_in_nothing_else(samples):
@@ -173,7 +176,46 @@ def test_votes_name_pictures_and_count_for_what_these_stand_for(samples):
         Said(pair.left.sha256, "0" * 64, LEFT),
     ]
     assert list(duels(votes, found)) == [
-        Duel(pair.left.label, pair.right.label, LEFT, pair.prompt, pair.sample, "Ada"),
-        Duel(pair.right.label, pair.left.label, LEFT, pair.prompt, pair.sample),
+        Duel(
+            pair.left.label,
+            pair.right.label,
+            LEFT,
+            pair.prompt,
+            pair.sample,
+            "Ada",
+            pictures=(pair.left.sha256, pair.right.sha256),
+        ),
+        Duel(
+            pair.right.label,
+            pair.left.label,
+            LEFT,
+            pair.prompt,
+            pair.sample,
+            pictures=(pair.right.sha256, pair.left.sha256),
+        ),
     ]
     assert list(duels(votes, pairs(samples, by="animal"))) == []
+
+
+def test_some_pairs_are_asked_about_again_at_the_end(samples):
+    ballot, rng, asked = begun(samples, repeats=4), random.Random(2), []
+    assert ballot.total == 16
+    while ballot.question:
+        asked.append(ballot.question.pictures)
+        ballot = ballot.answered(LEFT, rng)
+    assert len(set(asked[:12])) == 12
+    assert len(set(asked[12:])) == 4
+    for _ in range(4):
+        ballot = ballot.undone()
+    assert ballot.question.pictures == asked[12]
+
+
+def test_a_voter_who_has_judged_all_can_be_asked_again(samples):
+    votes = [Said(pair.left.sha256, pair.right.sha256, TIE, "Ada") for pair in pairs(samples, by="model")]
+    ballot, rng = begun(samples, votes, by_whom="Ada", repeats=99), random.Random(2)
+    assert (ballot.left, ballot.total) == ((), 12)
+    seen = set()
+    while ballot.question:
+        seen.add(ballot.question.pictures)
+        ballot = ballot.answered(SKIP if len(seen) == 1 and not ballot.given else TIE, rng)
+    assert len(seen) == len(ballot.answers) == 12

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from test_outside import checked, listing, planned, ranked, run, scored
+from test_outside import checked, listing, planned, ranked, run, scored, voted
 
 import beluga_nb
 from beluga_nb.budget import Prices
@@ -22,7 +22,7 @@ from beluga_nb.show.catalogue import models_table, sizes_table
 from beluga_nb.show.cheatsheet import cheatsheet
 from beluga_nb.show.history import history_html
 from beluga_nb.show.plan import plan_bundle
-from beluga_nb.show.ranking import ranking_bundle, vote_plan_bundle
+from beluga_nb.show.ranking import ranking_bundle, rankings_bundle, vote_plan_bundle, votes_bundle
 from beluga_nb.show.scores import duplicates_bundle, leaderboard_bundle, scores_bundle
 from beluga_nb.show.status import status_bundle
 from beluga_nb.show.tables import NUMBER, Cell, Column, Kind, table
@@ -61,6 +61,8 @@ TABLES = {
     "scores": lambda: scores_bundle(Scores(say("name"), "1", scored(say), say("caveat"))),
     "duplicates": lambda: duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda: ranking_bundle(ranked(say)),
+    "the votes": lambda: votes_bundle(voted(say)[0]),
+    "rankings": lambda: rankings_bundle(voted(say)[1]),
     "the votes needed": lambda: vote_plan_bundle(plan_votes(effect=0.6), enough=4),
     "a leaderboard": lambda: leaderboard_bundle(
         SimpleNamespace(by=say("by"), ranking=ranked(say), means={say("metric"): {say("left"): 1.5}})

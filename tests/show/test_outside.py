@@ -23,8 +23,9 @@ import beluga_nb
 import beluga_nb.errors as errors
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.catalog import Listing, Model
+from beluga_nb.compare.agreement import Votes
 from beluga_nb.compare.plan import Plan, Post
-from beluga_nb.compare.rank import ranking
+from beluga_nb.compare.rank import ranking, rankings
 from beluga_nb.compare.scores import Duplicates, Scored, Scores
 from beluga_nb.compare.vote import Duel
 from beluga_nb.engines.call import Tally
@@ -39,7 +40,7 @@ from beluga_nb.show.frame import frame, styled
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.history import history_html, history_text
 from beluga_nb.show.plan import plan_bundle
-from beluga_nb.show.ranking import ranking_bundle, ranking_svg
+from beluga_nb.show.ranking import ranking_bundle, ranking_svg, rankings_bundle, votes_bundle
 from beluga_nb.show.status import status_bundle
 from beluga_nb.show.verify import reports_bundle
 from beluga_nb.show.waiting import bar_html, frames_html
@@ -137,6 +138,16 @@ def ranked(say):
     return replace(ranking(duels, by=say("by")), caveat=say("caveat"))
 
 
+def voted(say):
+    """Votes of which all words are from outside, and the rankings of their voters."""
+    label = ((say("axis"), say("label")),)
+    more = {"prompt": label, "sample": (label, 0), "voter": say("voter"), "criterion": say("criterion")}
+    counted = [Duel(say("left"), say("right"), answer, **more) for answer in ("left", "tie")]
+    rows = (*counted, replace(counted[0], excluded=say("reason"), seconds=2.5))
+    per = rankings(counted, by=say("by"), per="voter", criterion=say("criterion"))
+    return Votes(by=say("by"), rows=rows, caveat=say("caveat")), replace(per, caveat=say("caveat"))
+
+
 def run(say):
     return SimpleNamespace(
         name=say("name"),
@@ -197,6 +208,7 @@ def waiting(say):
 def booth(say):
     voting = SimpleNamespace(
         samples=[SimpleNamespace(picture=picture(say))] * 2,
+        criterion=say("criterion"),
         caption=say("caption"),
         progress=say("progress"),
         can_undo=True,
@@ -219,6 +231,8 @@ SURFACES = {
     ),
     "duplicates": lambda say: scores.duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda say: ranking_bundle(ranked(say)),
+    "votes": lambda say: votes_bundle(voted(say)[0]),
+    "rankings": lambda say: rankings_bundle(voted(say)[1]),
     "the plot of a ranking": lambda say: ranking_svg(ranked(say)),
     "a leaderboard": lambda say: scores.leaderboard_bundle(
         SimpleNamespace(by=say("by"), ranking=ranked(say), means={say("metric"): {say("left"): 1.5}})
