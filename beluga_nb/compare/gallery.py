@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from beluga_nb.compare.axes import AXIS_PARAMETERS
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking, Rankings
     from beluga_nb.compare.vote import Duel
     from beluga_nb.compare.voting import Contest
+    from beluga_nb.show.ballot import BallotPage
     from beluga_nb.show.booth import Booth
 
 # What measures and ranks is imported where it is used: it brings numpy, and a first picture needs none.
@@ -121,6 +124,50 @@ class Evaluable(ABC):
 
         contest = self._contest(workspace, by=by, question=question, criterion=criterion)
         return Booth(contest, voter=voter, repeats=repeats, seed=seed)
+
+    def ballot(
+        self,
+        *,
+        by: str = "model",
+        question: str = "",
+        criterion: str = "",
+        consent: str = "",
+        port: int = 0,
+        host: str | None = None,
+        voters: int | None = None,
+        links: str | Path = "ballot-links.csv",
+        each: int | None = None,
+        repeats: int = 0,
+        close_after: int | None = None,
+        close_at: datetime | str | None = None,
+    ) -> BallotPage | Ranking:
+        """Serve the same booth as a web page, for voters without a notebook; its `url` is the link.
+
+        Whoever opens it reads the `consent` text, and votes under a name or a code of their own. With
+        `voters`, each of so many voters has a secret link instead; `links` is the file that has them. A
+        `host`, the address of this machine for other machines, needs that; without one, only this machine
+        reaches the page. Each voter compares at most `each` pairs. The vote ends after `close_after` votes in
+        all, or at `close_at`, such as "2026-12-01T18:00". The page is served until `stop()`, or as long as
+        this process lives. In mode "replay" it is the ranking instead.
+        """
+        workspace, criterion = self._runner.workspace(), sanitize(criterion, LONGEST_VOTER)
+        if not workspace.settings.may_ask:
+            return self.ranking(by=by, criterion=criterion)
+        from beluga_nb.show.ballot import open_ballot
+
+        return open_ballot(
+            self._contest(workspace, by=by, question=question, criterion=criterion),
+            folder=workspace.folder,
+            consent=consent,
+            port=port,
+            host=host,
+            voters=voters,
+            links=links,
+            each=each,
+            repeats=repeats,
+            close_after=close_after,
+            close_at=close_at,
+        )
 
     def _contest(self, workspace: Workspace, *, by: str, question: str, criterion: str) -> Contest:
         if not workspace.settings.uses_store:
