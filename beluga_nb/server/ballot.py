@@ -79,6 +79,7 @@ def create_ballot_app(poll: Poll, page: Page) -> Starlette:
     routes = [
         Route("/ballot.css", _file(page.css, "text/css")),
         Route("/ballot.js", _file(page.js, "text/javascript")),
+        Route("/favicon.ico", lambda _: Response(status_code=204)),
     ]
     # Where voters begin, and a voter's own page.
     for root in ("", "/v/{token}"):

@@ -10,6 +10,10 @@ const KEYS = {
 const UNSEEN = 250;
 const STEP = 10;
 
+// As in ballot.css: there the pictures stand one above the other.
+const stacked = matchMedia("(max-width: 719.98px) and (orientation: portrait)");
+const PLACES = { left: ["Left", "←", "Upper", "1"], right: ["Right", "→", "Lower", "2"] };
+
 const byId = (id) => document.getElementById(id);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const pair = byId("pair");
@@ -72,6 +76,16 @@ async function loaded(next) {
     // Another tab has answered meanwhile, or the connection was lost.
     await pause(500);
     return null;
+  }
+}
+
+function name() {
+  for (const [side, words] of Object.entries(PLACES)) {
+    const [place, key] = stacked.matches ? words.slice(2) : words;
+    const button = document.querySelector(`.answers [data-answer=${side}]`);
+    button.querySelector("span").textContent = place;
+    button.querySelector("kbd").textContent = key;
+    byId(side).setAttribute("aria-label", `The ${place.toLowerCase()} picture is better`);
   }
 }
 
@@ -197,4 +211,6 @@ document.addEventListener("visibilitychange", async () => {
   if (current && current.question !== state.question) show(current);
 });
 
+stacked.addEventListener("change", name);
+name();
 askUntilAnswered("/state").then(show);
