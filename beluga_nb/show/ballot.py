@@ -343,7 +343,7 @@ def open_ballot(
     """Serve a voting page and return it; `Evaluable.ballot` says what the arguments mean."""
     if host is not None and not voters:
         raise SettingsError(
-            "A page that other machines reach needs a link for each voter.", "Say how many: voters=30."
+            "A page that other machines reach needs a link for each voter.", "Say how many voters there are."
         )
     for name, count in (("voters", voters), ("each", each), ("close_after", close_after)):
         if count is not None and not 0 < count <= _MOST_VOTERS * 1000:

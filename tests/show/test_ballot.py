@@ -6,17 +6,23 @@ import json
 import re
 import socket
 import stat
+import subprocess
 import sys
 import threading
 from collections import Counter
 from contextlib import closing, contextmanager
+from inspect import signature
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 from conftest import drawing
+from kernels import clean_environment
 from PIL import Image
 
+from beluga_nb.commands.table import COMMANDS
+from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.errors import SettingsError
 from beluga_nb.session.session import Session
 from beluga_nb.show.ballot import BallotPoll
@@ -520,6 +526,25 @@ def test_the_page_of_another_host_answers_to_that_name_alone(foxes):
         for host in (f"127.0.0.1:{port}", f"evil.example:{port}", f"localhost:{port + 1}"):
             assert browser.ask("/state", host=host).status == 403
         assert browser.ask("/state", origin=f"http://localhost:{port}").status == 200
+
+
+DOCS = (Path(__file__).parents[2] / "docs/ballot.md").read_text("utf-8")
+
+
+def test_the_documented_page_is_served_as_it_stands(tmp_path):
+    [code] = re.findall(r"^```python\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\n", done.stdout)
+
+
+def test_every_option_is_documented_in_python_and_in_a_terminal():
+    table = re.findall(r"^\| `(\w+)=.*?` \| (?:`--([\w-]+) .*?`)? ?\|", DOCS, re.MULTILINE)
+    assert {name for name, _ in table} == set(signature(Evaluable.ballot).parameters) - {"self"}
+    options = {option.flags[0].removeprefix("--") for option in COMMANDS["ballot"].options}
+    assert {flag for _, flag in table if flag} == options
 
 
 def test_in_mode_replay_there_is_no_page(session, foxes, tmp_path):
