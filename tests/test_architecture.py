@@ -78,6 +78,7 @@ LIBRARIES = {
         "compare/grid.py",
         "show/grid.py",
     },
+    "pyarrow": {"show/dataset.py"},
     "dynamicprompts": {"compare/dynamic.py"},
     "nest_asyncio": {"runtime.py"},
     "nest_asyncio2": {"runtime.py"},

@@ -16,6 +16,7 @@ from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
 from beluga_nb.compare.workspace import Runner, Workspace
 from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
 from beluga_nb.store.votes import LONGEST_REASON, LONGEST_VOTER, Box, exclusions, votes
@@ -253,11 +254,46 @@ class Evaluable(ABC):
 
     def leaderboard(self, *metrics: str | Scores, by: str = "model") -> Leaderboard:
         """Return the ranking with the means of some metrics beside it: names of built-in ones, or scores."""
-        scores = [
-            self.score(metric, in_flight=1) if isinstance(metric, str) else metric for metric in metrics
-        ]
-        means = {each.name: each.mean(by=by) for each in scores}
+        means = {each.name: each.mean(by=by) for each in self._scores(metrics)}
         return Leaderboard(by=by, ranking=self.ranking(by=by), means=means)
+
+    def report(self, folder: str | Path, *metrics: str | Scores, by: str = "model", title: str = "") -> Path:
+        """Write a report into a folder, as `report.html`, `.md` and `.tex`, and return its page.
+
+        It has all pictures, a table of models, dates and settings, a ranking for each criterion, what the
+        votes are worth, some metrics as in `leaderboard`, all prompts, and how to see the same again. The
+        page needs nothing else; `figures` holds the figures as SVG and as PDF of 300 pixels an inch.
+        """
+        from beluga_nb.show.report import Study, write_report
+
+        found = self.votes(by=by)
+        criteria = sorted({vote.criterion for vote in found.counted})
+        study = Study(
+            by=by,
+            samples=self.samples,
+            votes=found,
+            rankings=[self.ranking(by=by, criterion=each) for each in criteria],
+            scores=self._scores(metrics),
+        )
+        return write_report(study, path_of(folder), self._runner.workspace(), title=title)
+
+    def to_dataset(self, folder: str | Path) -> Path:
+        """Write the pictures and votes as a data set, which `datasets.load_dataset` opens; return where.
+
+        `images` holds the exact bytes, `metadata.jsonl` labels, prompts and parameters, and
+        `preferences.jsonl` a line for each vote that prefers one of two pictures of the same prompt (as
+        Parquet too, where pyarrow is installed). `croissant.json` describes them.
+        """
+        from beluga_nb.show.dataset import write_dataset
+
+        folder, workspace, samples = path_of(folder), self._runner.workspace(), self.samples
+        axes = dict.fromkeys(name for sample in samples for name in sample.labels)
+        cast = [vote for axis in axes for vote in self._duels(axis, workspace)[0]]
+        write_dataset(samples, cast, folder, workspace)
+        return folder
+
+    def _scores(self, metrics: Iterable[str | Scores]) -> list[Scores]:
+        return [self.score(metric, in_flight=1) if isinstance(metric, str) else metric for metric in metrics]
 
 
 class Gallery(Evaluable):

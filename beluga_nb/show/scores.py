@@ -39,10 +39,11 @@ def _labels(row: Scored, names: Sequence[str]) -> tuple[str, ...]:
 def _score(row: Scored) -> str:
     if row.value is None:
         return sanitize(f"{type(row.error).__name__}: {row.error}", 160)
-    return _figures(row.value)
+    return figures(row.value)
 
 
-def _figures(value: float) -> str:
+def figures(value: float) -> str:
+    """Return a number in four digits, or a whole one in all of its digits."""
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
@@ -59,18 +60,27 @@ def _notes(scores: Scores) -> Iterator[str]:
 
 def differences_bundle(differences: Differences) -> Bundle:
     """Return a line for each two labels: how much the first scores higher."""
-    lines = [
+    rows = differences_rows(differences)
+    return noted(table(rows, differences_head(differences), "Differences"), differences.caveat)
+
+
+def differences_head(differences: Differences) -> tuple[str, ...]:
+    """Return the heads of the columns of `differences_rows`."""
+    return ("difference", f"mean {sanitize(differences.name, _LONGEST)}", "95 %", "prompts", "samples")
+
+
+def differences_rows(differences: Differences) -> list[tuple[str, ...]]:
+    """Return a row of text for each two labels."""
+    return [
         (
             f"{sanitize(each.one, _LONGEST)} − {sanitize(each.other, _LONGEST)}",
-            "" if math.isnan(each.mean) else _figures(each.mean),
-            "none" if math.isinf(each.half) else f"{_figures(each.low)} to {_figures(each.high)}",
+            "" if math.isnan(each.mean) else figures(each.mean),
+            "none" if math.isinf(each.half) else f"{figures(each.low)} to {figures(each.high)}",
             str(each.prompts),
             str(each.samples),
         )
         for each in differences
     ]
-    head = ("difference", f"mean {sanitize(differences.name, _LONGEST)}", "95 %", "prompts", "samples")
-    return noted(table(lines, head, "Differences"), differences.caveat)
 
 
 def duplicates_bundle(duplicates: Duplicates) -> Bundle:
@@ -88,7 +98,7 @@ def duplicates_bundle(duplicates: Duplicates) -> Bundle:
 def leaderboard_bundle(board: Leaderboard) -> Bundle:
     """Return the ranking with the mean of each metric as a column."""
     columns = {
-        sanitize(f"mean {metric}", _LONGEST): {name: _figures(mean) for name, mean in means.items()}
+        sanitize(f"mean {metric}", _LONGEST): {name: figures(mean) for name, mean in means.items()}
         for metric, means in board.means.items()
     }
     return ranking_bundle(board.ranking, columns)

@@ -36,6 +36,8 @@ from beluga_nb.show import figures, page, scores, tables
 from beluga_nb.show.booth import Booth
 from beluga_nb.show.booth import _html as booth_html
 from beluga_nb.show.catalogue import models_table
+from beluga_nb.show.document import Document, Heading, Paragraph, TableBlock
+from beluga_nb.show.document import Figure as DocumentFigure
 from beluga_nb.show.frame import frame, styled
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, grid_bundle
 from beluga_nb.show.history import history_html, history_text
@@ -148,6 +150,16 @@ def voted(say):
     return Votes(by=say("by"), rows=rows, caveat=say("caveat")), replace(per, caveat=say("caveat"))
 
 
+def reported(say):
+    blocks = [
+        Heading(say("heading")),
+        Paragraph(say("paragraph")),
+        TableBlock(say("table"), (say("head"), "n"), [(say("cell"), "1")]),
+        DocumentFigure("a", say("figure"), b"<svg/>", b""),
+    ]
+    return Document(say("title"), blocks)
+
+
 def run(say):
     return SimpleNamespace(
         name=say("name"),
@@ -231,6 +243,7 @@ SURFACES = {
     ),
     "duplicates": lambda say: scores.duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda say: ranking_bundle(ranked(say)),
+    "a report": lambda say: reported(say).html(),
     "votes": lambda say: votes_bundle(voted(say)[0]),
     "rankings": lambda say: rankings_bundle(voted(say)[1]),
     "the plot of a ranking": lambda say: ranking_svg(ranked(say)),
