@@ -157,7 +157,7 @@ RUN_BY = {
     "%pip": "the_cell_for_colab_installs_and_runs_and_finds_the_key",
     "import beluga_nb\n\nfoxes": "the_python_runs_as_it_stands",
     "import beluga_nb\n\nmodels": "what_judges_runs_as_it_stands",
-    "import beluga_nb\n\nstudy": "the_documented_page_is_served_as_it_stands",
+    "import beluga_nb\n\npictures": "the_documented_page_is_served_as_it_stands",
     "python -m beluga_nb ballot": "the_command_prints_the_link_and_ends_with_ctrl_c",
     "import beluga_nb\n\nbeluga_nb.plan_votes": "the_plan_of_votes_is_shown_as_it_stands",
     "import beluga_nb\n\nstudy": "what_judges_runs_as_it_stands",
