@@ -96,7 +96,7 @@ def create_ballot_app(poll: Poll, page: Page) -> Starlette:
         UnknownLinkError: lambda *_: _refused(
             404, "This link is not known here. Open the one that you were given."
         ),
-        FullError: lambda *_: _refused(503, "No further voter can begin."),
+        FullError: lambda *_: _refused(429, "No further voter can begin."),
         # What an error says is for the author: it may name files.
         BelugaError: lambda *_: _refused(503, "Your answer could not be saved."),
         _RefusedError: lambda _, error: _refused(*error.args),

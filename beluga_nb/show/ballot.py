@@ -52,6 +52,7 @@ _PAIRS_KEPT = 48  # 30 MB
 _MOST_VOTERS = 5000
 _CONNECTIONS = 1024  # A browser opens up to six.
 _START = 60.0  # seconds
+_LONGEST_SHOWN = 86_400.0  # seconds
 _NAME = re.compile(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]+")
 _EVERYWHERE = {"0.0.0.0", "::", ""}
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
@@ -162,7 +163,9 @@ class BallotPoll:
             self._votes += counts
         recorded = False
         try:
-            recorded = voting.answer(answer, seconds=seconds)
+            # As the browser says, which anyone may have written.
+            shown = None if seconds is None else min(max(seconds, 0.0), _LONGEST_SHOWN)
+            recorded = voting.answer(answer, seconds=shown)
         finally:
             self._count(recorded - counts)
 

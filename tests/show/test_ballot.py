@@ -225,6 +225,14 @@ def test_a_vote_is_in_the_store_before_the_page_says_so(session, foxes):
     assert foxes.ranking().votes == 3
 
 
+@pytest.mark.parametrize(("sent", "kept"), [(-5, 0.0), (1e300, 86_400.0), (2.34, 2.3)])
+def test_seconds_are_as_the_browser_says_within_a_day(session, foxes, sent, kept):
+    with opened(foxes) as page:
+        browser = Browser(page)
+        browser.answer(browser.begin("Ada"), seconds=sent)
+    assert [vote.seconds for vote in cast(session)] == [kept]
+
+
 def test_both_orders_of_each_pair_are_shown_equally_often(session, foxes):
     with opened(foxes) as page:
         for number in range(4):
