@@ -268,7 +268,7 @@ class BallotPage:
         self.url = f"http://{_in_url(host)}:{port}/"
         self.links: dict[str, str] = {}
         self.file: Path | None = None
-        page = _page(poll.contest.question, consent)
+        page = page_of(poll.contest.question, consent)
         names = NAMES if host == HOST else (_in_url(host),)
         app = Guard(create_ballot_app(poll, page), port=port, names=names, policy=POLICY)
         self._stop: Callable[[], None] | None = None
@@ -371,7 +371,8 @@ def open_ballot(
     return ballot
 
 
-def _page(question: str, consent: str) -> Page:
+def page_of(question: str, consent: str) -> Page:
+    """Return the files of the page."""
     return Page(
         html=fill("show/ballot.html", question=outside(question), consent=outside(consent, 20_000)),
         css=read_template("show/ballot.css"),

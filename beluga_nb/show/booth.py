@@ -9,7 +9,7 @@ cell shows the ranking, which is what a saved notebook holds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -171,46 +171,27 @@ class Booth:
         question = self._voting.question
         self._zoom(False)
         try:
-            caption = self._contest.caption(question) if question else ""
-            self.pictures.value = self._pair(question) if question else self._thanks()
+            caption, pictures = self._shown(question) if question else ("", None)
         except BelugaError as error:  # a damaged picture
-            self.head.value = self._head("")
-            self.pictures.value = ""
+            caption = self.pictures.value = ""
             self._show_status(f"{error.message} Skip this pair.")
         else:
-            self.head.value = self._head(caption)
+            self.pictures.value = (
+                figures_html(pictures) if pictures else thanks_html(self._voting.voter, self._voting.summary)
+            )
             self._show_status(self._voting.progress)
             for answer, button in self.buttons.items():
                 button.disabled = not self._voting.can_undo if answer == "undo" else question is None
+        self.head.value = head_html(
+            self._contest.question, caption, done=self._voting.done, total=self._voting.total
+        )
         for face in self.faces:
             face.layout.display = None if question else "none"
         self._shown_at = self._clock()
 
-    def _head(self, caption: str) -> str:
-        return fill(
-            "show/booth-head.html",
-            style=read_template("show/booth.css"),
-            question=outside(self._contest.question),
-            caption=outside(caption),
-            done=str(self._voting.done),
-            total=str(self._voting.total),
-        )
-
-    def _pair(self, question: Pair) -> str:
-        images = (sample.picture.image for sample in self._contest.samples_of(question))
-        figures = "".join(
-            fill("show/booth-figure.html", side=side, data=pybase64.b64encode(data).decode())
-            for side, data in zip((LEFT, RIGHT), blind(*images), strict=True)
-        )
-        # ipywidgets 7 cannot set the focus; the load event of a new <style> can.
-        focus = "" if CAN_FOCUS else read_template("show/booth-focus.html")
-        return fill("show/booth.html", figures=figures, focus=focus)
-
-    def _thanks(self) -> str:
-        name = f", {self._voting.voter}" if self._voting.voter else ""
-        return fill(
-            "show/booth-end.html", name=outside(name), summary=outside(" ".join(self._voting.summary))
-        )
+    def _shown(self, question: Pair) -> tuple[str, tuple[bytes, bytes]]:
+        left, right = (sample.picture.image for sample in self._contest.samples_of(question))
+        return self._contest.caption(question), blind(left, right)
 
     def _zoom(self, zoomed: bool) -> None:
         (self.view.add_class if zoomed else self.view.remove_class)(_ZOOMED)
@@ -220,7 +201,7 @@ class Booth:
             self.keys.focus()
 
     def _show_status(self, words: str) -> None:
-        self.status.value = f'<span style="opacity:.75">{outside(words)}</span>'
+        self.status.value = status_html(words)
 
     def __repr__(self) -> str:
         return _TEXT
@@ -233,3 +214,37 @@ class Booth:
         handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
         self._handles.append(handle)
         self._focus()
+
+
+def head_html(question: str, caption: str, *, done: int, total: int) -> str:
+    """Return the question, what both pictures have in common, and how far it is."""
+    return fill(
+        "show/booth-head.html",
+        style=read_template("show/booth.css"),
+        question=outside(question),
+        caption=outside(caption),
+        done=str(done),
+        total=str(total),
+    )
+
+
+def figures_html(pictures: tuple[bytes, bytes]) -> str:
+    """Return two JPEGs side by side."""
+    figures = "".join(
+        fill("show/booth-figure.html", side=side, data=pybase64.b64encode(data).decode())
+        for side, data in zip((LEFT, RIGHT), pictures, strict=True)
+    )
+    # ipywidgets 7 cannot set the focus; the load event of a new <style> can.
+    focus = "" if CAN_FOCUS else read_template("show/booth-focus.html")
+    return fill("show/booth.html", figures=figures, focus=focus)
+
+
+def thanks_html(voter: str, summary: Sequence[str]) -> str:
+    """Return what stands in place of the pictures at the end."""
+    name = f", {voter}" if voter else ""
+    return fill("show/booth-end.html", name=outside(name), summary=outside(" ".join(summary)))
+
+
+def status_html(words: str) -> str:
+    """Return a line below the buttons."""
+    return f'<span style="opacity:.75">{outside(words)}</span>'
