@@ -19,6 +19,7 @@ from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
+from beluga_nb.signatures import named_methods
 from beluga_nb.store.votes import LONGEST_REASON, LONGEST_VOTER, Box, exclusions, votes
 from beluga_nb.text import plural, sanitize
 
@@ -40,6 +41,7 @@ _STOPPED = (
 )
 
 
+@named_methods
 class Evaluable(ABC):
     """Pictures that can be scored, voted on and ranked: the base of `Grid` and `Gallery`."""
 

@@ -118,8 +118,8 @@ def _pictures(study: Study, pictures: Sequence[_Known]) -> Iterator[Block]:
     )
     table = _poster(study, pictures)
     try:
-        svg, _ = sheet_file(table, ".svg", title="", edge=512, dpi=plot.DPI, limit=POSTER)
-        pdf, missing = sheet_file(table, ".pdf", title="", edge=512, dpi=plot.DPI, limit=POSTER)
+        svg, _ = sheet_file(table, ".svg", title="", axes="", edge=512, dpi=plot.DPI, limit=POSTER)
+        pdf, missing = sheet_file(table, ".pdf", title="", axes="", edge=512, dpi=plot.DPI, limit=POSTER)
     except RequestError:  # too many for a figure
         return
     warn_of(missing, stacklevel=6)
