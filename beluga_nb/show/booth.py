@@ -83,9 +83,11 @@ class Booth:
         self.pictures = widgets.HTML()
         self.status = widgets.HTML()
         self.keys = widgets.Text(
-            placeholder="keys: 1 2 t b s u z",
+            description="Keys",
+            placeholder="1 2 t b s u z",
             continuous_update=True,
-            layout=widgets.Layout(width="150px"),
+            layout=widgets.Layout(width="170px"),
+            style={"description_width": "initial"},
         )
         if self.keys.has_trait("tooltip"):  # new in ipywidgets 8
             self.keys.tooltip = _TOOLTIP
@@ -94,7 +96,8 @@ class Booth:
             description="Your name",
             placeholder="or a code",
             continuous_update=False,
-            layout=widgets.Layout(width="260px"),
+            layout=widgets.Layout(width="240px"),
+            style={"description_width": "initial"},
         )
         self.buttons = {answer: self._button(answer, _LABELS[answer]) for answer in KEYS.values()}
         self.faces = [self._face(side) for side in (LEFT, RIGHT)]
