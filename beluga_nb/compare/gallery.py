@@ -254,10 +254,10 @@ class Evaluable(ABC):
         among = pairs(notes.reading(self.samples), by=by)
         return duels(votes(store), among, excluded=exclusions(store)), notes
 
-    def leaderboard(self, *metrics: str | Scores, by: str = "model") -> Leaderboard:
+    def leaderboard(self, *metrics: str | Scores, by: str = "model", criterion: str = "") -> Leaderboard:
         """Return the ranking with the means of some metrics beside it: names of built-in ones, or scores."""
         means = {each.name: each.mean(by=by) for each in self._scores(metrics)}
-        return Leaderboard(by=by, ranking=self.ranking(by=by), means=means)
+        return Leaderboard(by=by, ranking=self.ranking(by=by, criterion=criterion), means=means)
 
     def report(self, folder: str | Path, *metrics: str | Scores, by: str = "model", title: str = "") -> Path:
         """Write a report into a folder, as `report.html`, `.md` and `.tex`, and return its page.

@@ -230,8 +230,8 @@ def rankings(
 ) -> Rankings:
     """Return a ranking for each group of votes; see `Evaluable.rankings`."""
     groups: dict[str, list[Duel]] = {}
-    names, counted = list(names), [vote for vote in votes if not vote.excluded]
-    for vote in counted:
+    names = list(names)
+    for vote in votes:
         if per == CRITERION or vote.criterion == criterion:
             groups.setdefault(_group(vote, per), []).append(vote)
     return Rankings(
@@ -240,6 +240,7 @@ def rankings(
         groups={
             name: ranking(found, by=by, criterion=found[0].criterion, names=names)
             for name, found in sorted(groups.items())
+            if not all(vote.excluded for vote in found)
         },
     )
 

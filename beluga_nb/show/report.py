@@ -122,7 +122,7 @@ def _pictures(study: Study, pictures: Sequence[_Known]) -> Iterator[Block]:
         pdf, missing = sheet_file(table, ".pdf", title="", axes="", edge=512, dpi=plot.DPI, limit=POSTER)
     except RequestError:  # too many for a figure
         return
-    warn_of(missing, stacklevel=6)
+    warn_of(missing, stacklevel=7)
     yield Figure("pictures", f"All pictures, by {study.by}. {study.votes.caveat}", svg, pdf)
 
 

@@ -290,3 +290,5 @@ def test_votes_of_an_excluded_voter_do_not_count_and_the_ranking_says_so():
     assert found.standings == ranking(beats("a", "b", 8), by="model").standings
     assert found.note.endswith(" 9 votes by 1 excluded voter left out.")
     assert list(rankings(out, by="model", per="voter")) == []
+    [grouped] = rankings([*beats("a", "b", 8), *out], by="model", per="criterion").values()
+    assert grouped == found
