@@ -159,6 +159,9 @@ RUN_BY = {
     "import beluga_nb\n\nmodels": "what_judges_runs_as_it_stands",
     "import beluga_nb\n\npictures": "the_documented_page_is_served_as_it_stands",
     "python -m beluga_nb ballot": "the_command_prints_the_link_and_ends_with_ctrl_c",
+    "from beluga_nb.learned import": (
+        "learned_metrics_give_the_numbers_of_other_libraries_and_replay_without_torch"
+    ),
     "import beluga_nb\n\nbeluga_nb.plan_votes": "the_plan_of_votes_is_shown_as_it_stands",
     "import beluga_nb\n\nstudy": "what_judges_runs_as_it_stands",
     "import datasets": "a_data_set_is_opened_by_datasets_and_described_for_mlcroissant",
