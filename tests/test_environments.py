@@ -299,29 +299,6 @@ def test_the_documented_pipeline_draws_and_replays_without_torch(torch, tmp_path
         assert run("import sys; {'torch', 'diffusers'} & set(sys.modules)").texts == ["set()"]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("metrics", marks=pytest.mark.everywhere)], indirect=True, scope="module"
-)
-def test_learned_metrics_give_the_numbers_of_other_libraries_and_replay_without_torch(torch, tmp_path):
-    kept = {"KEPT": str(tmp_path), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(TINY)}
-    words = ["-q", "-p", "without_cuda", "-p", "no:cacheprovider", "--noconftest", "-o", "filterwarnings="]
-    words += ["--durations=3", f"--basetemp={tmp_path / 'work'}", "-o", "addopts=", "upstream_metrics.py"]
-    print(torch.run("-m", "pytest", *words, cwd=TINY, **kept))
-    written = json.loads((tmp_path / "scores.json").read_text())
-    print("differences:", json.dumps(written["differences"], indent=1))
-    session = Session(engine=never, provider="painted", environ={}, folder=tmp_path, mode="replay")
-    gallery = session.gallery(*(session.generate(**asked) for asked in written["asked"]))
-    assert list(gallery.score("CLIPScore", CLIPScore("/elsewhere/clip"))) == written["CLIPScore"]
-    features = gallery.score("features", Features("/elsewhere/dinov2"))
-    assert features.kid(by="model")[0].kid == pytest.approx(written["KID"], rel=1e-9)
-    assert len(features.parts) == 16
-    assert not {"torch", "transformers", "lpips"} & set(sys.modules)
-
-
-async def never(request):
-    raise AssertionError(f"{request} was asked")
-
-
 OPENED = """
 import mlcroissant
 from drawings import drawing
@@ -367,3 +344,26 @@ def test_a_data_set_is_opened_by_datasets_and_described_for_mlcroissant(wheel, t
         HF_HOME=str(tmp_path / "hub"),
     )
     assert "opened\n" in shown
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("metrics", marks=pytest.mark.everywhere)], indirect=True, scope="module"
+)
+def test_learned_metrics_give_the_numbers_of_other_libraries_and_replay_without_torch(torch, tmp_path):
+    kept = {"KEPT": str(tmp_path), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(TINY)}
+    words = ["-q", "-p", "without_cuda", "-p", "no:cacheprovider", "--noconftest", "-o", "filterwarnings="]
+    words += ["--durations=3", f"--basetemp={tmp_path / 'work'}", "-o", "addopts=", "upstream_metrics.py"]
+    print(torch.run("-m", "pytest", *words, cwd=TINY, **kept))
+    written = json.loads((tmp_path / "scores.json").read_text())
+    print("differences:", json.dumps(written["differences"], indent=1))
+    session = Session(engine=never, provider="painted", environ={}, folder=tmp_path, mode="replay")
+    gallery = session.gallery(*(session.generate(**asked) for asked in written["asked"]))
+    assert list(gallery.score("CLIPScore", CLIPScore("/elsewhere/clip"))) == written["CLIPScore"]
+    features = gallery.score("features", Features("/elsewhere/dinov2"))
+    assert features.kid(by="model")[0].kid == pytest.approx(written["KID"], rel=1e-9)
+    assert len(features.parts) == 16
+    assert not {"torch", "transformers", "lpips"} & set(sys.modules)
+
+
+async def never(request):
+    raise AssertionError(f"{request} was asked")

@@ -7,8 +7,9 @@ here shows anything or reads a clock, and the `rng` that is passed is the only s
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from types import MappingProxyType
@@ -56,9 +57,30 @@ class Pair:
         """What they stand for, whatever their sides."""
         return frozenset({self.left.label, self.right.label})
 
-    def drawn(self, rng: random.Random) -> Pair:
-        """Return the pair with its sides drawn."""
-        return replace(self, left=self.right, right=self.left) if rng.random() < 0.5 else self
+    @property
+    def turned(self) -> Pair:
+        """The pair with its sides exchanged."""
+        return replace(self, left=self.right, right=self.left)
+
+
+class Sides:
+    """Draws which picture of a pair is shown on the left, so that both orders are shown equally often.
+
+    Voters at the same time may share one; it begins with the orders of the votes that are given.
+    """
+
+    def __init__(self, votes: Iterable[Vote] = ()) -> None:
+        self._shown = Counter((vote.left, vote.right) for vote in votes)
+        self._lock = threading.Lock()
+
+    def drawn(self, pair: Pair, rng: random.Random) -> Pair:
+        """Return a pair in the order that was shown less often; one of both by chance."""
+        order, other = (pair.left.sha256, pair.right.sha256), (pair.right.sha256, pair.left.sha256)
+        with self._lock:
+            more = self._shown[order] - self._shown[other]
+            turns = more > 0 or (more == 0 and rng.random() < 0.5)
+            self._shown[other if turns else order] += 1
+        return pair.turned if turns else pair
 
 
 @dataclass(frozen=True)
@@ -123,8 +145,7 @@ def duels(
     shown: dict[tuple[str, str], Pair] = {}
     for pair in among:
         shown.setdefault((pair.left.sha256, pair.right.sha256), pair)
-        turned = replace(pair, left=pair.right, right=pair.left)
-        shown.setdefault((pair.right.sha256, pair.left.sha256), turned)
+        shown.setdefault((pair.right.sha256, pair.left.sha256), pair.turned)
     for vote in votes:
         if found := shown.get((vote.left, vote.right)):
             yield Duel(
@@ -160,6 +181,7 @@ class Ballot:
     before: Mapping[frozenset[str], int] = field(default_factory=dict)
     given: tuple[tuple[Pair, str], ...] = ()
     question: Pair | None = None
+    sides: Sides = field(default_factory=Sides, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -170,6 +192,7 @@ class Ballot:
         votes: Iterable[Vote],
         rng: random.Random,
         repeats: int = 0,
+        sides: Sides | None = None,
     ) -> Ballot:
         """Begin a session of a voter, who is asked again about `repeats` pairs that they have judged."""
         votes = list(votes)
@@ -179,7 +202,7 @@ class Ballot:
         rng.shuffle(fresh)
         before = Counter(frozenset({duel.left, duel.right}) for duel in duels(votes, among))
         again = tuple(rng.sample(among, min(repeats, len(among))))
-        return cls(left=tuple(fresh), again=again, before=before)._asking(rng)
+        return cls(left=tuple(fresh), again=again, before=before, sides=sides or Sides(votes))._asking(rng)
 
     @property
     def answers(self) -> list[tuple[Pair, str]]:
@@ -206,6 +229,13 @@ class Ballot:
         *given, (question, _) = self.given
         return replace(self, given=tuple(given), question=question)
 
+    def without(self, judged: Collection[frozenset[str]], rng: random.Random) -> Ballot:
+        """Return the ballot without pairs that the voter has judged elsewhere meanwhile."""
+        own = {pair.pictures for pair, _ in self.answers}
+        left = tuple(pair for pair in self.left if pair.pictures in own or pair.pictures not in judged)
+        # A question that stays is not drawn again.
+        return self if len(left) == len(self.left) else replace(self, left=left)._asking(rng)
+
     def _asking(self, rng: random.Random) -> Ballot:
         done = Counter(pair.pictures for pair, _ in self.answers)
         skipped = Counter(pair.pictures for pair, answer in self.given if answer == SKIP)
@@ -217,4 +247,4 @@ class Ballot:
         chosen = min(
             rest, key=lambda pair: (skipped[pair.pictures], compared[pair.labels]), default=None
         )  # of equals the first, in the order that was drawn
-        return replace(self, question=chosen and chosen.drawn(rng))
+        return replace(self, question=chosen and self.sides.drawn(chosen, rng))
