@@ -238,7 +238,9 @@ class Evaluable(ABC):
         if voter not in known:
             raise UnknownNameError("voter", voter, sorted(known))
         if not reason.strip():
-            raise RequestError("The exclusion has no reason.", 'Give one: reason="answered in half a second"')
+            raise RequestError(
+                "The exclusion has no reason.", 'Give one, such as "answered in half a second".'
+            )
         if voter not in excluded or excluded[voter].reason != sanitize(reason, LONGEST_REASON):
             _writing(workspace)
             Box(workspace.store, voter).exclude(reason)
