@@ -17,8 +17,9 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
+from beluga_nb.compare.grid import Grid
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.hints import Code, Hint
@@ -36,8 +37,11 @@ from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.collection import Collection
 from beluga_nb.widgets.composer import Composer
 from beluga_nb.widgets.data import Filters, PanelData
+from beluga_nb.widgets.grid_builder import GridBuilder
 from beluga_nb.widgets.jobs import Jobs
 from beluga_nb.widgets.state import Failure, File, Item, Piece, State, Work
+
+T = TypeVar("T")
 
 MOST_SHOWN = 20
 """Pictures of this panel that a saved notebook shows; all others are in the store."""
@@ -70,6 +74,7 @@ class Controller:
         self._jobs = Jobs(session, state)
         self.composer = Composer(session, self.data, state, self._jobs, self._names)
         self.collection = Collection(self.data, state, self._jobs)
+        self.builder = GridBuilder(session, state, self._jobs, self.composer)
         self._clock = clock
         self._numbers = itertools.count(1)
         self._clicking = threading.Lock()  # with subshells, clicks arrive on several threads
@@ -184,9 +189,10 @@ class Controller:
 
     async def _call(self, number: int, asked: dict[str, Any], arguments: dict[str, Any]) -> None:
         work = Work(number, asked["prompt"], asked["model"], asked.get("n", 1))
+        submit = partial(self.session.submit, **arguments, assume_yes=True, bridge="thread")
         try:
             self._show(work)
-            result = await self._answer(work, arguments)
+            result = await self._answer(work, submit)
             await self._add(result)
             self.state.message = f"{plural(len(result), 'picture')} of “{sanitize(work.prompt, 60)}”."
         except IncompleteError as error:
@@ -214,13 +220,12 @@ class Controller:
         failure = Failure(number, lines, error.billing, arguments)
         self.state.failures = (failure, *self.state.failures)[:MOST_FAILURES]
 
-    async def _answer(self, work: Work, arguments: dict[str, Any]) -> Result:
+    async def _answer(self, work: Work, submit: Callable[..., Job[T]]) -> T:
         began = self._clock()
         tally = Tally()
-        submit = partial(self.session.submit, **arguments, assume_yes=True, bridge="thread", tally=tally)
         # On a thread, since it reads files before it starts. The bridge "nested" waits for a caller, and
         # would never run behind a click.
-        job = await revocable(submit, lambda job: job.cancel())
+        job = await revocable(partial(submit, tally=tally), lambda job: job.cancel())
         try:
             while not job.done():
                 seconds = int(self._clock() - began)
@@ -238,6 +243,27 @@ class Controller:
     def _show(self, work: Work) -> None:
         others = (each for each in self.state.work if each.number != work.number)
         self.state.work = tuple(sorted((*others, work), key=lambda each: each.number))
+
+    # Grids.
+
+    def run_grid(self) -> Job[None] | None:
+        """Run the grid, or ask first whether so many pictures are meant."""
+        grid = self.builder.confirmed()
+        if grid is None:
+            return None
+        number = next(self._numbers)
+        job = self._calls[number] = self._jobs.start(partial(self._run_grid, number, grid))
+        return job
+
+    async def _run_grid(self, number: int, grid: Grid) -> None:
+        work = Work(number, self.state.prompt, f"grid of {len(grid)}", len(grid) * self.state.n)
+        try:
+            self._show(work)
+            await self._answer(work, partial(grid.submit, assume_yes=True))
+        finally:
+            self._calls.pop(number, None)
+            self.state.work = tuple(each for each in self.state.work if each.number != number)
+            await self.builder.show(grid)
 
     # Results.
 

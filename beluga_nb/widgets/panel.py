@@ -17,6 +17,7 @@ from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.comparison import comparison
 from beluga_nb.widgets.view.form import form
+from beluga_nb.widgets.view.grid import grid
 from beluga_nb.widgets.view.page import page
 from beluga_nb.widgets.view.parts import box, line, tabs
 from beluga_nb.widgets.view.stage import download, stage
@@ -58,7 +59,12 @@ class Panel:
 
     def _parts(self) -> list[widgets.DOMWidget]:
         state, controller = self.state, self.controller
-        views = tabs({"Picture": stage(state, controller), "Compare": comparison(state, controller)})
+        rooms = {
+            "Picture": stage(state, controller),
+            "Compare": comparison(state, controller),
+            "Grid": grid(state, controller),
+        }
+        views = tabs(rooms)
 
         def follow(change: traitlets.Bunch) -> None:
             if change.name == "chosen":

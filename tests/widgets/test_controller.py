@@ -606,6 +606,43 @@ def test_an_alias_fills_the_form_and_says_so(base_url, tmp_path):
     assert panel.state.message == "poster is flux-2.0, 3:4, hd, 10 pictures."
 
 
+def test_a_grid_is_planned_as_it_is_typed_run_and_written_as_a_cell(panel):
+    state = panel.state
+    fill(panel, prompt="a {{animal}}, {{style}}", n=1)
+    state.axes = "animal: fox"
+    assert "{{style}}" in settled(panel).state.grid_plan
+    assert not state.grid_ready
+    state.axes = "animal: fox, sea lion\nstyle: ink, flat\n"
+    assert settled(panel).state.grid_plan.startswith("4 combinations, 4 pictures, 0 recorded, 4 to make;")
+    line, _, body = state.grid_cell.partition("\n")
+    call = parse(line.removeprefix("%%beluga"), body)
+    assert call.axes == {
+        "animal": {"fox": "fox", "sea lion": "sea lion"},
+        "style": {"ink": "ink", "flat": "flat"},
+    }
+    assert call.prompts == ("a {{animal}}, {{style}}",)
+    panel.controller.run_grid().result()
+    assert settled(panel).state.total == 4
+    assert state.grid_sheet.media_type.startswith("image/")
+    assert state.grid_words == "4 of 4 cells done."
+    assert "4 recorded, 0 to make" in state.grid_plan
+
+
+def test_a_grid_of_many_pictures_is_run_by_a_second_click_only(tmp_path):
+    engine = Counting()
+    with service(engine) as base_url:
+        panel = panel_at(base_url, tmp_path)
+        fill(panel, prompt="a {{animal}}", n=4)
+        panel.state.axes = "animal: cat, fox, owl"
+        settled(panel)
+        assert panel.controller.run_grid() is None
+        assert engine.requests == []
+        assert "Press Run again to make up to 12 pictures." in panel.state.grid_plan
+        panel.controller.run_grid().result()
+        settled(panel)
+    assert sum(request.n for request in engine.requests) == 12
+
+
 def test_nothing_is_asked_twice_by_looking(tmp_path):
     engine = Counting()
     with service(engine) as base_url:

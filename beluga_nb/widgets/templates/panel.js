@@ -301,6 +301,7 @@ if (root && !root.belugaReady) {
   root.addEventListener('click', (event) => {
     const button = event.target.closest('button');
     if (button?.classList.contains('beluga-copy')) copy(root.querySelector('.beluga-words textarea').value);
+    if (button?.classList.contains('beluga-insert-grid')) insert(root.querySelector('.beluga-grid-cell textarea').value);
     if (button?.classList.contains('beluga-insert')) insert(root.querySelector('.beluga-cell textarea').value);
   });
 }
