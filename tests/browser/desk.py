@@ -93,6 +93,7 @@ class Desk:
         self.page = page
         self.panel = page.locator(".beluga-panel")
         self.tiles = page.locator(".beluga-tile:visible")
+        self.large = self.panel.locator(".beluga-stage img")
         self.go = self.panel.locator(".beluga-generate")
 
     def ready(self):

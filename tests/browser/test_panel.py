@@ -80,7 +80,7 @@ def test_a_prompt_is_typed_and_generated_with_the_keyboard_alone(opened, app, tm
     keys.press("ArrowRight")
     keys.press("Enter")
     expect(desk.tiles.nth(1)).to_have_class(re.compile("beluga-chosen"))
-    expect(desk.panel.locator("img.beluga-large")).to_have_attribute("alt", "a red fox")
+    expect(desk.large).to_have_attribute("alt", "a red fox")
     app.picture(tmp_path / "keyboard.png")
     quality = desk.panel.get_by_label("Quality", exact=True)
     expect(quality).to_be_hidden()
@@ -177,7 +177,7 @@ def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_pat
     expect(trouble).to_be_hidden()
     failed.get_by_role("button", name="Remove this tile").click()
     expect(failed).to_have_count(0)
-    assert len(desk.loaded()) == 1
+    assert desk.loaded()[0].startswith("a good fox")
 
 
 def test_a_cell_is_inserted_runs_and_gives_the_same(opened, service, app):
@@ -201,7 +201,7 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, app, tmp_path):
     desk = opened("print(panel.selected.pictures[0].sha256)")
     desk.generate("foxes to compare", n=3)
     desk.tile(1).click()
-    large = desk.panel.locator("img.beluga-large")
+    large = desk.large
     expect(large).to_have_attribute("alt", "foxes to compare")
     app.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     desk.button("⋯ More").click()
@@ -217,7 +217,7 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, app, tmp_path):
     sights = desk.panel.locator(".beluga-compared img:visible")
     expect(sights).to_have_count(2)
     captions = desk.panel.locator(".beluga-slot > .beluga-note").all_inner_texts()
-    assert captions[:2] == ["flux-2.0 · 1024 × 1024 · #1", "flux-2.0 · 1024 × 1024 · #2"]
+    assert captions[:2] == ["flux-2.0 · 96 × 64 · #1", "flux-2.0 · 96 × 64 · #2"]
     sent = [each.get_attribute("src") for each in sights.all()]
 
     def drawn(trait):
@@ -260,21 +260,21 @@ def test_after_a_restart_the_pictures_are_there(opened, app, tmp_path):
     app.restart()
     app.run(0)
     desk = Desk(app.page).ready()
-    expect(desk.panel.locator("img.beluga-large")).to_have_attribute("alt", re.compile("."))
+    expect(desk.large).to_have_attribute("alt", re.compile("."))
     desk.button("History").click()
     desk.panel.get_by_role("checkbox", name="Favourites only").check()
     desk.panel.get_by_role("textbox", name="Search prompts").fill("FOR EVER")
     expect(desk.tiles).to_have_count(1)
     app.picture(tmp_path / "history.png")
     desk.tile(0).click()
-    expect(desk.panel.locator("img.beluga-large")).to_have_attribute("alt", "a fox for ever")
+    expect(desk.large).to_have_attribute("alt", "a fox for ever")
 
 
 @in_lab
 def test_a_panel_whose_kernel_is_gone_says_so_once(opened, app, tmp_path):
     desk = opened()
     desk.generate("a fox that stays")
-    app.menu("Kernel", "Restart Kernel…")
+    app.page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:restart')")
     app.page.get_by_role("button", name="Restart", exact=True).or_(
         app.page.get_by_role("button", name="Confirm Kernel Restart")
     ).click()
@@ -285,7 +285,7 @@ def test_a_panel_whose_kernel_is_gone_says_so_once(opened, app, tmp_path):
         it.matches('.jupyter-widgets-disconnected') && !['none', 'normal'].includes(
             getComputedStyle(it, '::before').content)).length"""
     assert app.page.evaluate(icons) == 0
-    expect(desk.panel.locator("img.beluga-large")).to_be_visible()
+    expect(desk.large).to_be_visible()
     assert desk.panel.locator(".beluga-form").evaluate("it => it.inert")
     app.picture(tmp_path / "ended.png")
 
