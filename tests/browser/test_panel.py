@@ -279,7 +279,7 @@ def test_a_panel_whose_kernel_is_gone_says_so_once(opened, app, tmp_path):
         app.page.get_by_role("button", name="Confirm Kernel Restart")
     ).click()
     app.page.locator(".beluga-panel .jupyter-widgets-disconnected").first.wait_for(state="attached")
-    words = app.page.locator(".beluga-layout").evaluate("it => getComputedStyle(it, '::before').content")
+    words = app.page.locator(".beluga-layout").evaluate("it => getComputedStyle(it, '::after').content")
     assert "Run this cell again" in words
     icons = """() => [...document.querySelectorAll('.beluga-panel, .beluga-panel *')].filter(it =>
         it.matches('.jupyter-widgets-disconnected') && !['none', 'normal'].includes(
