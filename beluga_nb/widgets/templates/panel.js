@@ -44,8 +44,18 @@ if (root && !root.belugaReady) {
     follow();
     compare();
   };
+  // A tile is chosen at once; its picture follows from the store.
+  root.addEventListener('click', (event) => {
+    const tile = event.target.closest('.beluga-tile');
+    if (!tile || event.target.closest('.beluga-star, .beluga-pick')) return;
+    for (const each of all('.beluga-chosen')) each.classList.toggle('beluga-chosen', each === tile);
+    tile.classList.add('beluga-chosen');
+  });
   root.belugaName = 'size-' + Math.random().toString(36).slice(2);
-  new MutationObserver(name).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
+  // Many messages of the kernel make one change: all of it is named together.
+  let naming = 0;
+  const later = () => { naming ||= setTimeout(() => { naming = 0; name(); }, 20); };
+  new MutationObserver(later).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
   setTimeout(name);
 
   // A click on Generate shows at once, waits until the kernel has received all text that was typed before it,
