@@ -30,6 +30,7 @@ from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, P
 from beluga_nb.runtime import Job
 from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
+from beluga_nb.session.watching import unfinished
 from beluga_nb.show.lightbox import cell_of
 from beluga_nb.show.preview import enlarged, preview_of, tile
 from beluga_nb.show.recipe import recipe_text
@@ -190,9 +191,10 @@ class Controller:
     async def _call(self, number: int, asked: dict[str, Any], arguments: dict[str, Any]) -> None:
         work = Work(number, asked["prompt"], asked["model"], asked.get("n", 1))
         submit = partial(self.session.submit, **arguments, assume_yes=True, bridge="thread")
+        tally = Tally()
         try:
             self._show(work)
-            result = await self._answer(work, submit)
+            result = await self._answer(work, submit, tally)
             await self._add(result)
             self.state.message = f"{plural(len(result), 'picture')} of “{sanitize(work.prompt, 60)}”."
         except IncompleteError as error:
@@ -203,10 +205,10 @@ class Controller:
             self._list_failure(number, error, arguments)
             raise
         except asyncio.CancelledError:
-            facts = await asyncio.to_thread(self.session.status)
-            lost = f" {facts['unfinished']}." if "unfinished" in facts else ""
+            lost = await asyncio.to_thread(unfinished, self.session.resources, tally)
             self.state.message = (
-                f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store.{lost}"
+                f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store."
+                + (f" {lost}." if lost else "")
             )
             raise
         finally:
@@ -220,9 +222,8 @@ class Controller:
         failure = Failure(number, lines, error.billing, arguments)
         self.state.failures = (failure, *self.state.failures)[:MOST_FAILURES]
 
-    async def _answer(self, work: Work, submit: Callable[..., Job[T]]) -> T:
+    async def _answer(self, work: Work, submit: Callable[..., Job[T]], tally: Tally) -> T:
         began = self._clock()
-        tally = Tally()
         # On a thread, since it reads files before it starts. The bridge "nested" waits for a caller, and
         # would never run behind a click.
         job = await revocable(partial(submit, tally=tally), lambda job: job.cancel())
@@ -259,7 +260,7 @@ class Controller:
         work = Work(number, self.state.prompt, f"grid of {len(grid)}", len(grid) * self.state.n)
         try:
             self._show(work)
-            await self._answer(work, partial(grid.submit, assume_yes=True))
+            await self._answer(work, partial(grid.submit, assume_yes=True), Tally())
         finally:
             self._calls.pop(number, None)
             self.state.work = tuple(each for each in self.state.work if each.number != number)
