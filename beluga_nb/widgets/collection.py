@@ -82,6 +82,8 @@ class Collection:
         own = () if filters else state.gallery
         hashes = {piece.picture.sha256 for piece in own}
         shown = [self._item_of(piece) for piece in own[first : first + WINDOW]]
+        if shown and not first:
+            shown[0] = replace(shown[0], day="Asked for here")
         recorded, total = self.data.items(
             filters, first=max(0, first - len(own)), count=WINDOW - len(shown), without=hashes
         )

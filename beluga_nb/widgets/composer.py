@@ -14,7 +14,7 @@ from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.data import PanelData
-from beluga_nb.widgets.jobs import DEBOUNCE, Jobs
+from beluga_nb.widgets.jobs import DEBOUNCE, Jobs, in_a_line
 from beluga_nb.widgets.state import DEFAULT, State
 
 MOST = ASK_ABOVE
@@ -158,9 +158,9 @@ class Composer:
         try:
             plan = await asyncio.to_thread(self._plan, self.arguments)
         except OverBudgetError as error:
-            state.estimate, state.action, state.ready = error.message, "Over your cap", False
+            state.estimate, state.action, state.ready = in_a_line(error), "Over your cap", False
         except BelugaError as error:
-            state.estimate = error.message
+            state.estimate, state.ready = in_a_line(error), False
         else:
             verb = "to draw" if plan.local else "to buy"
             words = f"{plan.images} {verb}, {plan.recorded} already in the store"

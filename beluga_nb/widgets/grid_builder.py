@@ -15,7 +15,7 @@ from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.composer import Composer
-from beluga_nb.widgets.jobs import DEBOUNCE, Jobs
+from beluga_nb.widgets.jobs import DEBOUNCE, Jobs, in_a_line
 from beluga_nb.widgets.state import State
 
 _WATCHED = ("axes", "prompt", "model", "size", "quality", "n", "take")
@@ -69,7 +69,7 @@ class GridBuilder:
             self.grid, plan = await asyncio.to_thread(self._made)
             state.grid_cell = cells.comparison(*self._asked_for())
         except BelugaError as error:
-            state.grid_plan = str(error).replace("\n", " ")
+            state.grid_plan = in_a_line(error)
             return
         counts = ", ".join(f"{count} {name}" for name, count in plan.counts.items())
         state.grid_plan, state.grid_ready = f"{counts}; {plan.price}.", True

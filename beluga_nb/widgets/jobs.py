@@ -7,7 +7,7 @@ from typing import Any
 
 from beluga_nb.console import LISTENER, shown_on
 from beluga_nb.errors import BelugaError
-from beluga_nb.hints import Surface
+from beluga_nb.hints import Surface, on
 from beluga_nb.runtime import Job
 from beluga_nb.session.session import Session
 from beluga_nb.text import sanitize
@@ -17,6 +17,11 @@ Task = Callable[[], Coroutine[Any, Any, None]]
 
 DEBOUNCE = 0.15
 """Seconds without another change before the form or the history is evaluated."""
+
+
+def in_a_line(error: BelugaError) -> str:
+    """Return what happened and what to do in one line, in the words of the panel."""
+    return sanitize(f"{error.message} {on(error.hint, Surface.PANEL)}".strip())
 
 
 class Jobs:

@@ -577,6 +577,9 @@ def test_four_of_the_selected_pictures_are_compared(panel):
 def test_names_are_filled_from_the_notebook_or_refused(base_url, tmp_path):
     names = {}
     panel = panel_at(base_url, tmp_path, names)
+    fill(panel, prompt="a {{animal}}")
+    assert settled(panel).state.estimate.startswith("No value for '{{animal}}'. Set it first")
+    assert not panel.state.ready
     ask(panel, "a {{animal}}")
     assert panel.state.error[0] == "UnknownNameError: No value for '{{animal}}'."
     assert panel.state.gallery == ()

@@ -86,8 +86,11 @@ if (root && !root.belugaReady) {
     event.preventDefault();
     event.stopImmediatePropagation();
     clearInterval(waiting);
+    let turns = 0;
     waiting = setInterval(() => {
-      if (root.isConnected && (pending() || button.disabled && typed('prompt').trim())) return;
+      if (root.isConnected && pending()) return;
+      // The kernel has the text; in a second it also says whether there is something to ask for.
+      if (root.isConnected && button.disabled && ++turns < 50) return;
       clearInterval(waiting);
       if (root.isConnected) button.click();
     }, 20);
