@@ -26,7 +26,7 @@ def grid(state: State, controller: Controller) -> widgets.Box:
         "Run grid", controller.run_grid, tooltip="Ask for the pictures of all combinations", style="primary"
     )
     insert = button(
-        "Insert as cell",
+        "Insert grid as cell",
         lambda: None,
         tooltip="Put the cell that asks for this grid below the panel",
         name="insert-grid",
