@@ -85,6 +85,14 @@ class Recipe:
         return self.engine == PROCEDURAL
 
     @property
+    def date(self) -> datetime | None:
+        """When it was made, in UTC; None where that is not known."""
+        try:
+            return datetime.fromtimestamp(self.created, UTC) if self.created > 0 else None
+        except (OverflowError, ValueError, OSError):  # the service may send any number
+            return None
+
+    @property
     def arguments(self) -> dict[str, object]:
         """The arguments of `Session.generate`, beside the prompt, that ask for this again."""
         asked = self.request
@@ -99,8 +107,8 @@ class Recipe:
         if not self.procedural:  # a preview was not made by a model
             properties["Iptc4xmpExt:AISystemUsed"] = self.request.model
             properties["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
-        if created := _iso(self.created):
-            properties["xmp:CreateDate"] = created
+        if date := self.date:
+            properties["xmp:CreateDate"] = date.strftime("%Y-%m-%dT%H:%M:%SZ")
         properties["beluga:recipe"] = self.to_json(sha256)
         return {name: redact(value) for name, value in properties.items()}
 
@@ -152,14 +160,6 @@ def _recipe_from(record: Mapping[str, Any]) -> Recipe:
         template=template,
         values=values if template is not None else {},
     )
-
-
-def _iso(seconds: int) -> str:
-    """Return Unix time in the form of XMP, or an empty string for none."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds > 0 else ""
-    except (OverflowError, ValueError, OSError):  # the service may send any number
-        return ""
 
 
 @dataclass(frozen=True)
@@ -257,6 +257,26 @@ class MissingPicture(Picture):
             f"The picture {self.digest[:12]}… is not here, only its Git LFS pointer.",
             Hint("Fetch it: ", Code("git lfs pull")),
         )
+
+
+def whole(picture: Picture) -> bytes:
+    """Return the bytes of a picture; raise `StoreError` where they are elsewhere."""
+    if isinstance(picture, MissingPicture):
+        raise picture.error
+    return picture.data
+
+
+@dataclass(frozen=True, repr=False)
+class Answer(Picture):
+    """What a model answered to a `Question`: `data` is JSON, as `chat.answer_from_json` returns it.
+
+    It stands in the place of a picture, so that all wrappers of engines treat both alike.
+    """
+
+    @property
+    def image(self) -> Image:
+        """Raises `RequestError`: an answer is no picture."""
+        raise RequestError("An answer is no picture.", "Read what the judge has found.")
 
 
 def _brief(request: Request) -> str:
@@ -518,7 +538,7 @@ class IncompleteError(EngineError):
         kept = all(isinstance(each, InvalidImageError) and each.whole for each in self.causes)
         again = "" if kept else " Running it again asks only for what is missing."
         super().__init__(
-            f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
+            f"{len(result)} of {wanted} {result.request.unit}s arrived; the rest failed: {cause.message}",
             Hint(cause.hint, again if cause.hint else again.lstrip()),
         )
         self.outcome = "unknown" if any(cause.may_be_billed for cause in self.causes) else "refused"

@@ -2,10 +2,10 @@
 
 FIRST = """
 R01 R02 R03 R05 R07 R08 R09 R10 R11 R12 R13 R14 R16 R17 R18 R19 R20 R21 R30 R31 R32 R33 R34 R35
-R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 R60 R70 R71 R72 R73
+R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 R60 R61 R70 R71 R72 R73
 S01 S02 S03 S04 S05 S06 S07 S08 S09 S10 S11 S12 S13
 S14 S15 S20 S21 S22 S23 S24 S25 S26 S27 S28 S29 S30 S31 S32 S33 S36 S37 S38 S40 S41 S42 S43 S44
-S45 S47 S50 S51 S52 S60 S61 S62 S63 S64
+S45 S47 S50 S51 S52 S60 S61 S62 S63 S64 S65
 """
 """The bars of first priority (P0)."""
 
@@ -16,6 +16,7 @@ SHOWN = {
     ),
     "R02": (
         "r02_only_what_provably_was_not_executed_is_sent_again",
+        "r02_a_question_whose_outcome_is_unknown_is_sent_once_and_written_down",
         "a01_a_connection_that_is_refused",
         "a03_a_certificate_that_cannot_be_trusted",
     ),
@@ -69,6 +70,7 @@ SHOWN = {
     "R18": (
         "r18_eight_threads_spend_no_more_than_the_cap",
         "r18_a_cap_refuses_the_whole_grid_before_anything_is_sent",
+        "caps_and_prices_hold_for_answers_as_for_pictures",
     ),
     "R19": (
         "r19_a_cap_on_the_cost_refuses_a_model_without_a_price",
@@ -78,6 +80,7 @@ SHOWN = {
     "R21": ("r21_replay_calls_no_engine_imports_no_client_and_opens_no_socket",),
     "R30": (
         "r30_a_kill_at_every_step_of_a_call_loses_only_that_call_and_leaves_it_in_the_journal",
+        "r30_a_kill_between_answer_and_record_loses_no_answer",
         "a_call_is_in_the_journal_before_it_is_sent_and_out_of_it_when_it_is_answered",
     ),
     "R31": (
@@ -127,6 +130,12 @@ SHOWN = {
         "votes_on_the_same_pictures_are_no_more_prompts",
         "fewer_than_five_voters_speak_for_themselves",
     ),
+    "R61": (
+        "a_vote_is_in_the_store_before_the_page_says_so",
+        "an_answer_that_is_sent_again_or_from_a_second_tab_counts_once",
+        "fifty_voters_at_once_lose_no_vote_when_the_page_is_killed",
+        "a_vote_that_cannot_be_recorded_is_not_counted_and_says_so",
+    ),
     "R70": (
         "a_picture_opens_in_a_dialog_whose_keys_the_notebook_does_not_get",
         "a_stranger_sees_every_picture_before_running_anything",
@@ -158,6 +167,7 @@ SHOWN = {
     ),
     "S03": (
         "s03_no_failure_shows_the_key",
+        "s03_a_judge_that_repeats_the_key_gives_it_to_nobody",
         "s03_no_interrupt_shows_the_key",
     ),
     "S04": ("s04_the_environment_is_read_where_nothing_can_fail",),
@@ -272,6 +282,12 @@ SHOWN = {
     "S62": ("s62_the_wheel_holds_the_package_and_its_lessons_and_nothing_else",),
     "S63": ("s63_who_publishes_runs_nothing_else",),
     "S64": ("s64_actions_are_pinned_by_hash_and_may_only_read",),
+    "S65": (
+        "no_message_names_a_model_a_picture_or_a_length",
+        "every_picture_has_one_length_one_size_and_no_metadata",
+        "nothing_that_reaches_the_browser_tells_which_is_which",
+        "where_another_axis_will_be_judged_later_a_caption_tells_the_prompt_and_no_model",
+    ),
 }
 
 DIFFERS = {

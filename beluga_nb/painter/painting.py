@@ -1,5 +1,6 @@
 """From a prompt to a painting."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo, putchunk
 
+from beluga_nb.metadata.xmp import DRAWN, quoted
 from beluga_nb.painter.finish import developed, framed, window
 from beluga_nb.painter.layers import Frame, marks
 from beluga_nb.painter.look import Look, look_of, tone_of
@@ -34,6 +36,7 @@ XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
  xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ xmlns:drawn="{DRAWN}" drawn:scene="%s"
  xmp:CreatorTool="{SOFTWARE}" Iptc4xmpExt:DigitalSourceType="{SOURCE}"/>
 </rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>"""
@@ -46,13 +49,19 @@ class Painting:
     image: Image.Image
     scene: Scene
     revised_prompt: str
+    drawn: Mapping[str, Sequence[str]]
+
+    @property
+    def xmp(self) -> str:
+        """What the file says of itself: what made it, and what it shows."""
+        return XMP % quoted(json.dumps(self.drawn))
 
     def png(self) -> bytes:
         """Return the picture as PNG bytes that say what they are."""
         info, out = PngInfo(), BytesIO()
         info.add_text("Description", self.revised_prompt)
         info.add_text("Software", SOFTWARE)
-        info.add_itxt("XML:com.adobe.xmp", XMP)  # Pillow has no xmp= for PNG
+        info.add_itxt("XML:com.adobe.xmp", self.xmp)  # Pillow has no xmp= for PNG
         out.write(PNG_SIGNATURE)
         putchunk(out, b"IHDR", pack(">2I5B", *self.image.size, *RGB_HEADER))
         for chunk in info.chunks:
@@ -77,7 +86,9 @@ class Painting:
         name, usual = LOSSY[media_type]
         out = BytesIO()
         # method: WebP's slower searches save a twentieth of the bytes for twice the time; JPEG ignores it.
-        self.image.save(out, name, quality=usual if quality is None else quality, method=2, xmp=XMP.encode())
+        self.image.save(
+            out, name, quality=usual if quality is None else quality, method=2, xmp=self.xmp.encode()
+        )
         return out.getvalue()
 
 
@@ -113,7 +124,7 @@ def paint(
     reading, look = read(prompt), look_of(model)
     scene = staged(reading, look, seed=seed_of(VERSION, prompt, model, take, sample))
     image = drawn(scene, look, size, fine=quality == "hd")
-    return Painting(tagged(image), scene, in_words(scene, reading))
+    return Painting(tagged(image), scene, in_words(scene, reading), shown(scene, reading))
 
 
 def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Image.Image:
@@ -157,6 +168,23 @@ def tagged(image: Image.Image) -> Image.Image:
     draw = ImageDraw.Draw(image)
     draw.text((corner[0] + pad - left, corner[1] + pad / 2 - top), TAG, (240, 242, 248), font)
     return image
+
+
+def shown(scene: Scene, reading: Reading) -> Mapping[str, Sequence[str]]:
+    """Return what a painting shows, by the tags of the lexicon: no model has looked at it."""
+    found = {
+        "subject": [scene.subject] if scene.subject else [],
+        "count": [str(scene.count)] if scene.subject else [],
+        "colour": [term.value for term in reading.all("colour")],
+        "material": [term.value for term in reading.all("material")],
+        "setting": [scene.kind, *scene.settings],
+        "time": [scene.time],
+        "weather": [scene.weather],
+        "medium": [scene.medium],
+        "mood": scene.moods,
+        "camera": scene.camera,
+    }
+    return {tag: list(dict.fromkeys(values)) for tag, values in found.items() if values}
 
 
 def in_words(scene: Scene, reading: Reading) -> str:

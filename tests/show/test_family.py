@@ -6,23 +6,22 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons
+from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons, voted
 
 import beluga_nb
 from beluga_nb.budget import Prices
 from beluga_nb.catalog import Listing, models
 from beluga_nb.commands.table import CommandCall
-from beluga_nb.compare.scores import Duplicates, Scores
+from beluga_nb.compare.scores import Duplicates, Leaderboard, Scores
 from beluga_nb.compare.vote_plan import plan_votes
 from beluga_nb.session.session import Session
 from beluga_nb.show.catalogue import models_table, sizes_table
 from beluga_nb.show.cheatsheet import cheatsheet
 from beluga_nb.show.history import history_html
 from beluga_nb.show.plan import plan_bundle
-from beluga_nb.show.ranking import ranking_bundle, vote_plan_bundle
+from beluga_nb.show.ranking import ranking_bundle, rankings_bundle, vote_plan_bundle, votes_bundle
 from beluga_nb.show.scores import distances_bundle, duplicates_bundle, leaderboard_bundle, scores_bundle
 from beluga_nb.show.status import status_bundle
 from beluga_nb.show.tables import NUMBER, Cell, Column, Kind, table
@@ -63,9 +62,16 @@ TABLES = {
     "distances": lambda: distances_bundle(distances(say)),
     "duplicates": lambda: duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda: ranking_bundle(ranked(say)),
+    "the votes": lambda: votes_bundle(voted(say)[0]),
+    "rankings": lambda: rankings_bundle(voted(say)[1]),
     "the votes needed": lambda: vote_plan_bundle(plan_votes(effect=0.6), enough=4),
     "a leaderboard": lambda: leaderboard_bundle(
-        SimpleNamespace(by=say("by"), ranking=ranked(say), means={say("metric"): {say("left"): 1.5}})
+        Leaderboard(
+            by=say("by"),
+            ranking=ranked(say),
+            means={say("metric"): {say("left"): 1.5}},
+            note=say("agreement"),
+        )
     ),
 }
 """Makes each table of the package, with hostile words from outside."""
