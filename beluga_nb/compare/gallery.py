@@ -248,7 +248,7 @@ class Evaluable(ABC):
             raise UnknownNameError("voter", voter, sorted(known))
         if not reason.strip():
             raise RequestError(
-                "The exclusion has no reason.", "Give one, such as: answered in half a second."
+                "The exclusion has no reason.", 'Give one, such as "answered in half a second".'
             )
         if voter not in excluded or excluded[voter].reason != sanitize(reason, LONGEST_REASON):
             _writing(workspace)
