@@ -7,6 +7,7 @@ are text.
 from __future__ import annotations
 
 import math
+import warnings
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from beluga_nb.errors import RequestError
 from beluga_nb.images import MAX_SIDE, encode, flatten, within
 from beluga_nb.result import Preview
-from beluga_nb.show.fonts import Font, font_for
+from beluga_nb.show.fonts import LOOKED_FOR, Font, font_for
 from beluga_nb.show.grid_table import Figure, Part, Square, Table, across
 from beluga_nb.show.markup import outside
 from beluga_nb.show.preview import encoded
@@ -111,6 +112,16 @@ def sheet_file(
         options = {"resolution": dpi, "quality": _QUALITY, "title": title or " ".join(table.prompts) or None}
         return encode(layout.drawn(), "PDF", **options, creationDate=None, modDate=None), layout.missing
     return encode(layout.drawn(), "PNG", dpi=(dpi, dpi)), layout.missing
+
+
+def warn_of(missing: str, *, stacklevel: int) -> None:
+    """Warn of letters that the fonts of a sheet lack, if there are any."""
+    if missing:
+        warnings.warn(
+            f"No font that is looked for has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}."
+            f" Install one of these that has them ({LOOKED_FOR}), or write an SVG instead.",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def small_sheet(table: Table) -> Preview:

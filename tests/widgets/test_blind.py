@@ -112,10 +112,10 @@ def vote(tmp_path_factory):
         widgets = models(before)
         kernel.run("booth._clock = iter(range(100000)).__next__; booth._shown_at = -1")
         steps = [
-            kernel.press(widgets["keys: 1 2 t b s u"], value="1"),
+            kernel.press(widgets["1 2 t b s u z"], value="1"),
             kernel.click(widgets["t · tie"]),
-            kernel.press(widgets["keys: 1 2 t b s u"], value="s"),
-            kernel.press(widgets["keys: 1 2 t b s u"], value="u"),
+            kernel.press(widgets["1 2 t b s u z"], value="s"),
+            kernel.press(widgets["1 2 t b s u z"], value="u"),
             kernel.click(widgets["b · both bad"]),
         ]
         revealed = kernel.click(widgets["End and reveal"])
@@ -169,7 +169,9 @@ def test_alternatives_and_tooltips_speak_of_sides_alone(vote):
     assert tooltips <= {
         None,
         "Show the ranking",
-        "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo",
+        "The left picture is better",
+        "The right picture is better",
+        "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo, z: zoom",
     }
 
 
@@ -215,10 +217,9 @@ def test_noise_which_no_encoder_makes_small_still_has_the_length():
     assert [len(data) for data in blind(noise, Image.new("RGB", (9, 9)))] == [LENGTH, LENGTH]
 
 
-def test_a_picture_that_stays_too_large_says_nothing_of_a_bill(monkeypatch):
-    monkeypatch.setattr("beluga_nb.show.blind.LENGTH", 100)
+def test_a_picture_that_stays_too_large_says_nothing_of_a_bill():
     with pytest.raises(BelugaError, match="cannot be made small enough") as caught:
-        blind(Image.new("RGB", (9, 9)), Image.new("RGB", (9, 9)))
+        blind(Image.new("RGB", (9, 9)), Image.new("RGB", (9, 9)), length=100)
     assert caught.value.billing == ""
 
 
