@@ -206,7 +206,7 @@ def test_a_packet_of_another_program_keeps_its_words_and_is_not_contradicted():
 
 def test_the_painters_own_packet_says_what_it_said():
     data = embed(FILES["png painted"][1], "image/png", SAID)
-    assert png.find(data).decode().startswith(XMP.partition("</rdf:RDF>")[0])
+    assert png.find(data).decode().startswith(XMP.partition("%s")[0])
     assert png.find(data).count(b"CreatorTool") == 1
 
 

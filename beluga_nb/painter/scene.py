@@ -1,14 +1,26 @@
 """Scene: everything decided before a line is drawn. Print it to see why a picture looks as it does."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 from beluga_nb.painter.colour import RGB, mix, rgb, turned
 from beluga_nb.painter.look import Look
-from beluga_nb.painter.reading import Reading, colour_of, setting_kinds, shot_of, subjects, table, texts
+from beluga_nb.painter.reading import (
+    EAST_ASIAN,
+    Reading,
+    colour_of,
+    following_colours,
+    quoted,
+    setting_kinds,
+    shot_of,
+    subjects,
+    table,
+    texts,
+)
 from beluga_nb.painter.stream import Stream
 
+LAND = ("landscape", "forest", "mountain", "desert", "garden")
 OUTDOORS = ("landscape", "forest", "mountain", "beach", "coast", "lake", "desert", "garden", "city")
 
 
@@ -27,11 +39,27 @@ class Palette:
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """One of the things that a picture is of: how many, in which colour, and its relation to the one before.
+
+    `terms` are the numbers of the words that it shows: its name, its colour, how many, the relation.
+    """
+
+    subject: str
+    count: int = 1
+    colour: RGB | None = None
+    relation: str = "beside"
+    terms: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A picture in words and numbers."""
 
     kind: str
     subject: str | None
+    stance: str
+    cast: tuple[Actor, ...]
     count: int
     colour: RGB | None
     palette: Palette
@@ -48,6 +76,8 @@ class Scene:
     depth: int
     flip: bool
     seed: int
+    text: str = ""
+    tint: RGB | None = None
 
     @property
     def stream(self) -> Stream:
@@ -63,8 +93,11 @@ class Scene:
 def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     """Return the scene for what was read, as this model frames it."""
     stream = Stream(seed)
-    subject = reading.first("subject")
-    kind = kind_of(reading, subject)
+    cast = cast_of(reading)
+    kind = kind_of(reading, cast)
+    if kind != "portrait" or len(cast) > 1:
+        cast = tuple(whole for actor in cast for whole in in_full(actor, reading))
+    subject = cast[0].subject if cast else reading.first("subject")
     time = reading.first("time") or _usual_time(kind, reading)
     weather = reading.first("weather") or "clear"
     own, around = colours_of(reading)
@@ -72,8 +105,10 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     return Scene(
         kind=kind,
         subject=subject,
-        count=min(7, int(reading.first("count") or 1)),
-        colour=own,
+        stance=stance_of(cast) if cast else subjects()[subject].stance if subject else "",
+        cast=cast,
+        count=cast[0].count if len(cast) == 1 else 1,
+        colour=cast[0].colour if cast else own,
         palette=palette_of(
             kind, time, weather, around or (own if subject is None else None), stream, look.turn
         ),
@@ -90,7 +125,13 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         depth=max(2, round(look.layers)),
         flip=stream.one("flip") < 0.5,
         seed=seed,
+        tint=around,
+        text=quoted(reading.prompt) or " ".join(reading.prompt.split()),
     )
+
+
+SATURATION: Mapping[str, float] = {"vivid": 1.22, "calm": 0.86, "dark": 0.9, "warm": 1.04, "cold": 0.94}
+"""How a mood changes the paints."""
 
 
 def moods_of(reading: Reading) -> tuple[str, ...]:
@@ -106,11 +147,101 @@ def sun_of(look: Look, stream: Stream) -> float:
     return max(0.58, abs(sun)) * (1 if sun > 0 else -1)
 
 
-def kind_of(reading: Reading, subject: str | None) -> str:
-    """Return the kind of scene: a place that is named, else where the subject lives, else an emblem."""
+SCENERY = ("mountain", "moon", "sun", "planet", "skyline")
+MOST_ACTORS = 3
+
+
+def cast_of(reading: Reading) -> tuple[Actor, ...]:
+    """Return the first things that can be drawn, with what the words around them say."""
+    found: list[Actor] = []
+    colours: list[int] = []
+    count: int | None = None
+    relation: int | None = None
+    for at, term in enumerate(reading.terms):
+        if term.absent:
+            continue
+        if term.tag in ("colour", "material"):
+            if term.text in following_colours() and found and found[-1].colour is None and not colours:
+                found[-1] = replace(found[-1], colour=colour_of(term), terms=(*found[-1].terms, at))
+            elif term.tag == "colour" or not colours:
+                # "a green and a red apple" are two; "black and white" is one.
+                second = colours and reading.terms[at - 1].tag == "glue" and relation is not None
+                colours = [*colours, at] if second else [at]
+        elif term.tag == "count":
+            count = at
+        elif term.tag == "relation":
+            if len(found) > 1 and found[-1].relation == "beside" and EAST_ASIAN.search(term.text):
+                # Chinese says "cat, chair, on".
+                found[-1] = replace(found[-1], relation=term.value, terms=(*found[-1].terms, at))
+            else:
+                relation = at
+        elif term.tag in ("setting", "unknown"):
+            colours, count = [], None
+        elif term.tag == "subject" and term.value not in SCENERY:
+            known = any(actor.subject == term.value for actor in found)
+            if len(found) < MOST_ACTORS and not (known and not colours):
+                found += _actors(reading, at, colours, count, relation if found else None)
+            colours, count, relation = [], None, None
+    if found and colours and found[0].colour is None:  # "a car, red"
+        found[0] = replace(
+            found[0], colour=colour_of(reading.terms[colours[0]]), terms=(*found[0].terms, colours[0])
+        )
+    return tuple(found[:MOST_ACTORS])
+
+
+def _actors(
+    reading: Reading, at: int, colours: list[int], count: int | None, relation: int | None
+) -> Iterator[Actor]:
+    """Yield the thing that a word names: once, or once in each of its colours."""
+    terms = reading.terms
+    many = 1 if count is None else min(12, int(terms[count].value))
+    how = "beside" if relation is None else terms[relation].value
+    own = tuple(n for n in (at, count, relation) if n is not None)
+    if not colours:
+        yield Actor(terms[at].value, many, None, how, own)
+    for k, colour in enumerate(colours):
+        yield Actor(terms[at].value, many, colour_of(terms[colour]), "beside" if k else how, (*own, colour))
+
+
+PEOPLE: Mapping[str, tuple[str, ...]] = {
+    "people": ("man", "woman"),
+    "couple": ("man", "woman"),
+    "family": ("man", "woman", "child"),
+    **dict.fromkeys(("girl", "boy", "child", "kid", "baby", "children", "student"), ("child",)),
+    **dict.fromkeys(
+        (
+            *("woman", "girl", "old woman", "young woman", "women", "queen", "lady", "grandmother", "nurse"),
+            *("actress", "businesswoman", "mona lisa"),
+        ),
+        ("woman",),
+    ),
+}
+
+
+def in_full(actor: Actor, reading: Reading) -> Iterator[Actor]:
+    """Yield a person from head to foot where a bust would not do; a family is three of them."""
+    if actor.subject != "bust":
+        yield actor
+        return
+    text = reading.terms[actor.terms[0]].text
+    for k, subject in enumerate(PEOPLE.get(text) or PEOPLE.get(text.removesuffix("s")) or ("man",)):
+        yield replace(actor, subject=subject, relation="beside" if k else actor.relation)
+
+
+def stance_of(cast: Sequence[Actor]) -> str:
+    """Return how the cast stands: on the ground as soon as one of several does."""
+    stances = [subjects()[actor.subject].stance for actor in cast]
+    if len(cast) == 1:
+        return stances[0]
+    return stances[0] if {*stances} <= {"air", "float"} else "ground"
+
+
+def kind_of(reading: Reading, cast: Sequence[Actor]) -> str:
+    """Return the kind of scene: a place that is named, else where the subject lives, else a poster."""
     places = [t.value for t in reading.all("setting")]
-    home = subjects()[subject].kind if subject else None
-    if subject in ("bust", "figure") and _sits(reading) and "garden" not in places:
+    subject = reading.first("subject")
+    home = _home(cast, reading) if subject else None
+    if subject in ("bust", "warrior", "man", "woman", "child") and _sits(reading) and "garden" not in places:
         return "portrait"
     if home == "underwater" and not {"beach", "space", "city"} & set(places):
         return "underwater"
@@ -120,6 +251,15 @@ def kind_of(reading: Reading, subject: str | None) -> str:
     if subject == "skyline" or not named:
         return home or _unnamed(reading, places)
     return named[0]
+
+
+def _home(cast: Sequence[Actor], reading: Reading) -> str:
+    """Return where the first subject lives; people go where the others are."""
+    homes = [subjects()[actor.subject].kind for actor in cast]
+    first = reading.first("subject")
+    if len(cast) > 1 and cast[0].subject in ("bust", "man", "woman", "child"):
+        return next((home for home in homes[1:] if home not in ("studio", "room", "portrait")), "city")
+    return subjects()[first or cast[0].subject].kind
 
 
 def _sits(reading: Reading) -> bool:
@@ -132,13 +272,14 @@ def _unnamed(reading: Reading, places: list[str]) -> str:
     outdoors = reading.first("time") or reading.first("weather")
     if _sits(reading):
         return "portrait"
-    return "landscape" if outdoors else "emblem"
+    return "landscape" if outdoors else "poster"
 
 
 def _usual_time(kind: str, reading: Reading) -> str:
     if kind == "city" and {"neon-lit", "futuristic"} & {t.value for t in reading.all("mood")}:
         return "night"
-    return "night" if kind == "space" or reading.first("subject") == "moon" else "day"
+    moonlit = any(t.value == "moon" for t in reading.all("subject"))
+    return "night" if kind == "space" or moonlit else "day"
 
 
 def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:

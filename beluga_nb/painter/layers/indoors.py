@@ -43,7 +43,7 @@ def studio(scene: Scene, frame: Frame) -> Iterator[Mark]:
     )
     size = min(cast.size_of(scene, frame) * 1.06, table_y - 0.02)
     shapes = cast.glyph(scene)
-    if scene.subject and subjects()[scene.subject].stance in ("float", "air"):
+    if scene.stance in ("float", "air"):
         shapes = placed(shapes, 0, -0.5, 1)
     spots = cast.spots(scene, frame, table_y + 0.03) if scene.count > 1 else [(x, table_y + 0.05, size, 0.0)]
     for px, y, s, _ in spots:
@@ -166,7 +166,7 @@ def _curtain(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 
 def _sitter(scene: Scene, frame: Frame) -> Iterator[Mark]:
-    stance = subjects()[scene.subject].stance if scene.subject else "bust"
+    stance = scene.stance or "bust"
     size = scene.zoom * min(1.02, 0.84 * frame.h**0.5) * (0.62 if scene.count > 1 else 1.0)
     x, foot = frame.w * (0.5 + 0.1 * scene.side), frame.h + 0.02
     shapes = cast.glyph(scene)
@@ -217,17 +217,23 @@ def room(scene: Scene, frame: Frame) -> Iterator[Mark]:
         mix(p.accent, wall, 0.3),
     )
     yield from _lamp(scene, frame, floor)
-    yield from _sofa(scene, frame)
-    if scene.subject and subjects()[scene.subject].stance not in ("scenery", "sky"):
+    if not _furnished(scene):
+        yield from _sofa(scene, frame)
+    if scene.stance not in ("", "scenery", "sky"):
         yield from _seated(scene, frame)
 
 
+def _furnished(scene: Scene) -> bool:
+    """Return whether the subject is furniture, in whose place the sofa would stand."""
+    return any(subjects()[actor.subject].stance == "floor" for actor in scene.cast)
+
+
 def _seated(scene: Scene, frame: Frame) -> Iterator[Mark]:
-    seat = frame.h * 0.9 - 0.21
+    seat = frame.h * 0.92 if _furnished(scene) else frame.h * 0.9 - 0.21
     for member, (x, _, size, depth) in enumerate(cast.spots(scene, frame, seat)):
         shapes, lift = cast.glyph(scene, member), 0.0
         size = min(size, 0.84 * seat)  # even the tall must fit under the ceiling
-        if scene.subject and subjects()[scene.subject].stance in ("float", "air"):
+        if scene.stance in ("float", "air"):
             lift = 0.3
         x = frame.w / 2 + (x - frame.w / 2) * 0.7
         yield shape(
