@@ -128,7 +128,9 @@ def _scenery(subject: str, scene: Scene) -> bool:
 
 
 def _mood(mood: str, scene: Scene) -> bool:
+    if mood == "aurora":
+        return scene.kind in OUTDOORS and scene.weather == "clear"
     return (mood, scene.kind) in {
         *(("neon-lit", "city"), ("futuristic", "city"), ("renaissance", "portrait")),
-        *(("tech", "portrait"), ("dark", "studio")),
+        *(("tech", "portrait"), ("dark", "studio"), ("bearded", "portrait")),
     }

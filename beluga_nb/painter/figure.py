@@ -115,10 +115,15 @@ class Drawing:
 
     @property
     def takes_colour(self) -> bool:
-        """Return whether any part is in the figure's own colour."""
+        """Return whether enough of it is in the figure's own colour to see which that is."""
         own = ROLES["base"], ROLES["lit"], ROLES["shade"], ROLES["deep"]
-        paints = (paint for part in self.parts for paint in part.fill)
-        return any((paint.paint if isinstance(paint, Varied) else paint) in own for paint in paints)
+        coloured = everything = 0.0
+        for part in self.parts:
+            area = part.alpha * sum(_area(outline) for outline in part.outlines)
+            paints = [paint.paint if isinstance(paint, Varied) else paint for paint in part.fill]
+            everything += area
+            coloured += area if any(paint in own for paint in paints) else 0.0
+        return coloured > LEAST_COLOURED * everything
 
     def shapes(self, coat: Coat) -> tuple[Shape, ...]:
         """Return the figure in a coat, facing left."""
@@ -146,6 +151,14 @@ class Drawing:
             return outline
         x, y, _ = self.joints[joint]
         return moved(turned(moved(outline, -x, -y), bends[joint]), x, y)
+
+
+LEAST_COLOURED = 0.2
+
+
+def _area(outline: Outline) -> float:
+    x, y = outline[:, 0], outline[:, 1]
+    return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
 
 
 # --- headers: their words are read for all figures, once

@@ -1,11 +1,11 @@
 """From a prompt to a painting."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, replace
 from io import BytesIO
 from math import prod
 from struct import pack
+from xml.sax.saxutils import escape
 from zlib import compress
 
 import numpy as np
@@ -63,7 +63,7 @@ class Painting:
     def xmp(self) -> str:
         """Return the packet that says how the picture was made and what is on it, all words of it."""
         lists = (self.account.drawn, self.account.ignored)
-        return XMP % tuple(escape(", ".join(words).translate(NOT_IN_XML)) for words in lists)
+        return XMP % tuple(escape(", ".join(words).translate(NOT_IN_XML), {'"': "&quot;"}) for words in lists)
 
     def png(self) -> bytes:
         """Return the picture as PNG bytes that say what they are."""
@@ -141,6 +141,7 @@ def drawn(
     scene: Scene, look: Look, size: tuple[int, int], *, fine: bool, register: Register | None = None
 ) -> Image.Image:
     """Return the scene as an image, without its tag; the register learns how much of it each actor covers."""
+    look = replace(look, mirror=0.0) if scene.kind == "poster" else look  # letters stay readable
     left, top, right, bottom = window(size, look)
     inner = right - left, bottom - top
     unit = min(inner)

@@ -215,7 +215,7 @@ def read(prompt: str) -> Reading:
 def _matches(words: list[str]) -> Iterator["Match"]:
     at = 0
     while at < len(words):
-        for length in (5, 4, 3, 2, 1):
+        for length in (6, 5, 4, 3, 2, 1):
             phrase = " ".join(words[at : at + length])
             meanings = _meanings(phrase) if at + length <= len(words) else ()
             if meanings or length == 1:

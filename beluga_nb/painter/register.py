@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 from beluga_nb.painter.marks import Mark, Mirror, Panes, Shape, Wash
 
 UNIT = 96  # pixels of the map for a unit
-OPAQUE = 0.8
+OPAQUE = 0.8  # what covers others
+SEEN = 0.35  # what shows of an actor
 SOFT = 0.02  # what is softer covers nothing for sure
 
 
@@ -34,7 +35,8 @@ class Register:
             yield mark
             if isinstance(mark, Shape):
                 anyone = anyone or mark.owner > 0
-                if anyone and mark.alpha > OPAQUE and mark.soft < SOFT and not (mark.within and mark.owner):
+                least = SEEN if mark.owner else OPAQUE
+                if anyone and mark.alpha > least and mark.soft < SOFT and not (mark.within and mark.owner):
                     self._note(draw, mark)
             elif anyone and isinstance(mark, Wash | Mirror):
                 top = mark.top if isinstance(mark, Wash) else mark.y

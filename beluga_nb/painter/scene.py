@@ -9,6 +9,7 @@ from beluga_nb.painter.look import Look
 from beluga_nb.painter.reading import (
     EAST_ASIAN,
     Reading,
+    Term,
     colour_of,
     following_colours,
     quoted,
@@ -42,14 +43,19 @@ class Palette:
 class Actor:
     """One of the things that a picture is of: how many, in which colour, and its relation to the one before.
 
-    `terms` are the numbers of the words that it shows: its name, its colour, how many, the relation.
+    `terms` are the numbers of the words that it shows: its name, its colours, how many, the relation.
     """
 
     subject: str
     count: int = 1
-    colour: RGB | None = None
+    colours: tuple[RGB, ...] = ()
     relation: str = "beside"
+    stacked: bool = False
     terms: tuple[int, ...] = ()
+
+    def colour(self, member: int = 0) -> RGB | None:
+        """Return the colour that was asked for, of one of several."""
+        return self.colours[member % len(self.colours)] if self.colours else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +84,17 @@ class Scene:
     seed: int
     text: str = ""
     tint: RGB | None = None
+    mirrored: bool = False
 
     @property
     def stream(self) -> Stream:
         """Return the scene's own chance."""
         return Stream(self.seed)
+
+    @property
+    def reversed(self) -> bool:
+        """Return whether what is drawn is seen the other way round."""
+        return self.flip != self.mirrored
 
     @property
     def night(self) -> bool:
@@ -107,8 +119,8 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         subject=subject,
         stance=stance_of(cast) if cast else subjects()[subject].stance if subject else "",
         cast=cast,
-        count=cast[0].count if len(cast) == 1 else 1,
-        colour=cast[0].colour if cast else own,
+        count=cast[0].count if len(cast) == 1 and not cast[0].stacked else 1,
+        colour=cast[0].colour() if cast else own,
         palette=palette_of(
             kind, time, weather, around or (own if subject is None else None), stream, look.turn
         ),
@@ -126,6 +138,7 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         flip=stream.one("flip") < 0.5,
         seed=seed,
         tint=around,
+        mirrored=bool(look.mirror),
         text=quoted(reading.prompt) or " ".join(reading.prompt.split()),
     )
 
@@ -138,7 +151,12 @@ def moods_of(reading: Reading) -> tuple[str, ...]:
     """Return the moods; a princess is royal, a samurai is not."""
     words = " ".join(t.text for t in reading.all("subject")).split()
     royal = ("royal",) if any(word.startswith("prince") for word in words) else ()
-    return (*(t.value for t in reading.all("mood")), *royal)
+    people = {PEOPLE.get(t.text, ("man",))[-1] for t in reading.all("subject") if t.value == "bust"}
+    worn = ("spectacled",) if any(t.value == "spectacles" for t in reading.all("subject")) else ()
+    grey = any(t.text.startswith(("old ", "elderly", "grand")) for t in reading.all("subject"))
+    aged = ("aged",) if grey else ()
+    dark = ("dark",) if any(t.text == "black background" for t in reading.all("setting")) else ()
+    return (*(t.value for t in reading.all("mood")), *royal, *people, *worn, *aged, *dark)
 
 
 def sun_of(look: Look, stream: Stream) -> float:
@@ -160,47 +178,95 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
     for at, term in enumerate(reading.terms):
         if term.absent:
             continue
-        if term.tag in ("colour", "material"):
-            if term.text in following_colours() and found and found[-1].colour is None and not colours:
-                found[-1] = replace(found[-1], colour=colour_of(term), terms=(*found[-1].terms, at))
-            elif term.tag == "colour" or not colours:
-                # "a green and a red apple" are two; "black and white" is one.
-                second = colours and reading.terms[at - 1].tag == "glue" and relation is not None
-                colours = [*colours, at] if second else [at]
-        elif term.tag == "count":
-            count = at
-        elif term.tag == "relation":
-            if len(found) > 1 and found[-1].relation == "beside" and EAST_ASIAN.search(term.text):
+        match term.tag:
+            case "colour" | "material":
+                if term.text in following_colours() and found and not found[-1].colours and not colours:
+                    found[-1] = _coloured(found[-1], [at], reading)
+                elif term.tag == "colour" or not colours:
+                    colours = [*(n for n in colours if reading.terms[n].tag == "colour"), at]
+            case "count":
+                count = at
+            case "relation" if term.value == "stack" and found:
+                found[-1] = replace(found[-1], stacked=True, terms=(*found[-1].terms, at))
+            case "relation" if (
+                len(found) > 1 and found[-1].relation == "beside" and EAST_ASIAN.search(term.text)
+            ):
                 # Chinese says "cat, chair, on".
                 found[-1] = replace(found[-1], relation=term.value, terms=(*found[-1].terms, at))
-            else:
+            case "relation":
                 relation = at
-        elif term.tag in ("setting", "unknown"):
-            colours, count = [], None
-        elif term.tag == "subject" and term.value not in SCENERY:
-            known = any(actor.subject == term.value for actor in found)
-            if len(found) < MOST_ACTORS and not (known and not colours):
-                found += _actors(reading, at, colours, count, relation if found else None)
-            colours, count, relation = [], None, None
-    if found and colours and found[0].colour is None:  # "a car, red"
-        found[0] = replace(
-            found[0], colour=colour_of(reading.terms[colours[0]]), terms=(*found[0].terms, colours[0])
-        )
-    return tuple(found[:MOST_ACTORS])
+                count = count if term.value.startswith("beside") else None
+            case "mood" if term.value == "bearded":
+                colours = []
+            case "setting" | "unknown" | "camera":
+                colours, count = [], None
+            case "subject" if term.value not in SCENERY and not (found and term.text in BODY):
+                known = any(_same(actor, term, reading) for actor in found)
+                if len(found) < MOST_ACTORS and not (known and not colours):
+                    found += _actors(reading, at, colours, count, relation if found else None)
+                colours, count, relation = [], None, None
+    if found and colours and not found[-1].colours and _is_apposition(reading, colours[0]):
+        found[-1] = _coloured(found[-1], colours, reading)
+    return tuple(_bespectacled(found)[:MOST_ACTORS])
+
+
+def _same(actor: Actor, term: Term, reading: Reading) -> bool:
+    """Return whether a word names an actor again; a man and a woman are two."""
+    name = reading.terms[actor.terms[0]].text
+    same_word = term.value != "bust" or name in (term.text, "bust")  # "the bust of a poet" is one
+    return actor.subject == term.value and same_word
+
+
+def _bespectacled(cast: list[Actor]) -> list[Actor]:
+    """Return the cast; glasses that come with a person are on the person's nose."""
+    worn = [actor for actor in cast if actor.subject == "spectacles"]
+    if not worn or cast[0].subject != "bust":
+        return cast
+    first = replace(cast[0], terms=(*cast[0].terms, *(n for actor in worn for n in actor.terms)))
+    return [first, *(actor for actor in cast[1:] if actor.subject != "spectacles")]
+
+
+def _is_apposition(reading: Reading, at: int) -> bool:
+    """Return whether a colour follows its noun closely, as in "a car, red"."""
+    before = (term.tag for term in reversed(reading.terms[:at]))
+    return (
+        next((tag for tag in before if tag not in ("glue", "relation", "noise", "colour")), "") == "subject"
+    )
+
+
+def _coloured(actor: Actor, colours: Sequence[int], reading: Reading) -> Actor:
+    found = tuple(colour_of(reading.terms[n]) for n in colours)
+    return replace(actor, colours=found, terms=(*actor.terms, *colours))
 
 
 def _actors(
-    reading: Reading, at: int, colours: list[int], count: int | None, relation: int | None
+    reading: Reading, at: int, colours: Sequence[int], count: int | None, relation: int | None
 ) -> Iterator[Actor]:
-    """Yield the thing that a word names: once, or once in each of its colours."""
+    """Yield the thing that a word names; "a green and a red apple" are two."""
     terms = reading.terms
     many = 1 if count is None else min(12, int(terms[count].value))
     how = "beside" if relation is None else terms[relation].value
-    own = tuple(n for n in (at, count, relation) if n is not None)
-    if not colours:
-        yield Actor(terms[at].value, many, None, how, own)
-    for k, colour in enumerate(colours):
-        yield Actor(terms[at].value, many, colour_of(terms[colour]), "beside" if k else how, (*own, colour))
+    worn, thing = how in ("in", "wearing") and terms[at].value in CLOTHES, terms[at].value
+    if how in ("in", "wearing"):
+        how = "wearing" if worn else "in" if how == "in" and thing in CONTAINERS else "beside"
+    actor = Actor(
+        terms[at].value, many, (), how, terms=tuple(n for n in (at, count, relation) if n is not None)
+    )
+    several = [n for n in colours[1:] if terms[n - 1].tag == "glue"]
+    if several:
+        yield _coloured(actor, colours[:1], reading)
+        for colour in several:
+            yield _coloured(replace(actor, relation="beside"), [colour], reading)
+    else:
+        yield _coloured(actor, colours if many > 1 else colours[-1:], reading)
+
+
+CONTAINERS = (
+    *("bowl", "cup", "glass", "vase", "backpack", "trash-bin", "canoe", "car", "bus", "truck", "pickup"),
+    *("gift", "cube", "tent", "bed", "balloon", "hat", "shoe", "bottle", "airplane", "ship", "teapot"),
+)
+BODY = ("face", "faces", "eyes", "eye", "hand", "hands", "fingers", "palm", "skull", "brain")
+CLOTHES = ("shirt", "dress", "hat", "crown", "spectacles", "headphones", "trousers", "shoe")
 
 
 PEOPLE: Mapping[str, tuple[str, ...]] = {
@@ -210,7 +276,7 @@ PEOPLE: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("girl", "boy", "child", "kid", "baby", "children", "student"), ("child",)),
     **dict.fromkeys(
         (
-            *("woman", "girl", "old woman", "young woman", "women", "queen", "lady", "grandmother", "nurse"),
+            *("woman", "old woman", "young woman", "women", "queen", "lady", "grandmother", "nurse"),
             *("actress", "businesswoman", "mona lisa"),
         ),
         ("woman",),
@@ -224,8 +290,11 @@ def in_full(actor: Actor, reading: Reading) -> Iterator[Actor]:
         yield actor
         return
     text = reading.terms[actor.terms[0]].text
-    for k, subject in enumerate(PEOPLE.get(text) or PEOPLE.get(text.removesuffix("s")) or ("man",)):
-        yield replace(actor, subject=subject, relation="beside" if k else actor.relation)
+    people = PEOPLE.get(text) or PEOPLE.get(text.removesuffix("s")) or ("man",)
+    share = [(actor.count + k) // len(people) for k in range(len(people))][::-1]
+    for k, subject in enumerate(people):
+        count = max(1, share[k])
+        yield replace(actor, subject=subject, count=count, relation="beside" if k else actor.relation)
 
 
 def stance_of(cast: Sequence[Actor]) -> str:
@@ -269,7 +338,7 @@ def _sits(reading: Reading) -> bool:
 def _unnamed(reading: Reading, places: list[str]) -> str:
     if "arctic" in places:
         return "coast"
-    outdoors = reading.first("time") or reading.first("weather")
+    outdoors = reading.first("time") or reading.first("weather") or "aurora" in moods_of(reading)
     if _sits(reading):
         return "portrait"
     return "landscape" if outdoors else "poster"
@@ -279,7 +348,8 @@ def _usual_time(kind: str, reading: Reading) -> str:
     if kind == "city" and {"neon-lit", "futuristic"} & {t.value for t in reading.all("mood")}:
         return "night"
     moonlit = any(t.value == "moon" for t in reading.all("subject"))
-    return "night" if kind == "space" or moonlit else "day"
+    aurora = any(t.value == "aurora" for t in reading.all("mood"))
+    return "night" if kind == "space" or moonlit or aurora else "day"
 
 
 def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:

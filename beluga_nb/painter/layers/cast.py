@@ -22,9 +22,10 @@ PLACES = ((0.0, 0.0, 1.0), (-0.42, 0.5, 0.7), (0.4, 0.42, 0.76), (0.2, 0.95, 0.5
 Spot = tuple[float, float, float, float]  # x, y, size, depth
 
 
-def coat(scene: Scene, stream: Stream) -> Coat:
+def coat(scene: Scene, stream: Stream, member: int = 0) -> Coat:
     """Return the colours the subject wears."""
-    return _coat(scene, scene.subject or "bust", scene.colour, stream)
+    colour = scene.cast[0].colour(member) if scene.cast else scene.colour
+    return _coat(scene, scene.subject or "bust", colour, stream)
 
 
 def _coat(scene: Scene, subject: str, colour: RGB | None, stream: Stream) -> Coat:
@@ -32,20 +33,25 @@ def _coat(scene: Scene, subject: str, colour: RGB | None, stream: Stream) -> Coa
     return Coat(own, scene.palette.accent, scene.night, scene.moods, stream)
 
 
+def is_group(scene: Scene) -> bool:
+    """Return whether the cast is drawn as one group, not each by itself."""
+    return len(scene.cast) > 1 or any(actor.stacked for actor in scene.cast)
+
+
 def glyph(scene: Scene, member: int = 0) -> tuple[Shape, ...]:
     """Return the subject's shapes about the origin; empty when it has no glyph."""
-    if len(scene.cast) > 1:
+    if is_group(scene):
         return _together(scene)
     drawn = glyph_of(scene.subject)
     if not drawn:
         return ()
-    shapes = drawn(coat(scene, scene.stream.child(f"cast{member}")))
+    shapes = drawn(coat(scene, scene.stream.child(f"cast{member}"), member))
     return tuple(replace(shape, owner=1) for shape in _readable(scene, scene.subject, shapes))
 
 
 def _readable(scene: Scene, subject: str | None, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
     """Return the shapes so that they face the reader however the scene is flipped: signs, maps, letters."""
-    turned = scene.flip and subject and subject in figures() and figures()[subject].front
+    turned = scene.reversed and subject and subject in figures() and figures()[subject].front
     return placed(shapes, 0, 0, 1, flip=True) if turned else shapes
 
 
@@ -58,20 +64,20 @@ def _together(scene: Scene) -> tuple[Shape, ...]:
 
         def one(member: int, number: int = number, actor: Actor = actor, drawn: Glyph = drawn) -> Block:
             stream = scene.stream.child(f"cast{number}").child(member)
-            shapes = drawn(_coat(scene, actor.subject, actor.colour, stream))
+            shapes = drawn(_coat(scene, actor.subject, actor.colour(member), stream))
             return block(actor.subject, shapes, number)
 
-        blocks.append(rows(one, actor.count))
+        blocks.append(rows(one, actor.count, stacked=actor.stacked))
     group = joined(blocks, [actor.relation for actor in scene.cast[1:]])
-    # Flipping a scene must not turn left into right.
-    group = placed(group, 0, 0, 1, flip=True) if scene.flip else group
+    # Flipping or mirroring a scene must not turn left into right.
+    group = placed(group, 0, 0, 1, flip=True) if scene.reversed else group
     return placed(group, 0, 0.5, 1) if scene.stance in ("air", "float") else group
 
 
 def size_of(scene: Scene, frame: Frame) -> float:
     """Return the subject's size in units; a long frame has room for more, but nobody loses his head."""
     size = subjects()[scene.subject].size if scene.subject else 0.5
-    size = 0.72 if len(scene.cast) > 1 else size
+    size = 0.72 if is_group(scene) else size
     roomy = min(1.3, float((frame.w * frame.h) ** 0.3))
     return min(size * scene.zoom * roomy * (0.86 if scene.count > 1 else 1.0), 0.78 * frame.h)
 
@@ -86,9 +92,10 @@ def lamp(scene: Scene) -> RGB:
 def spots(scene: Scene, frame: Frame, y: float, *, rise: float = 0.1) -> list[Spot]:
     """Return where each fellow stands, the farthest first; y is where the nearest has its foot."""
     size, chance = size_of(scene, frame), scene.stream
-    aside = 0.1 if len(scene.cast) > 1 else 0.7 if frame.w > 1 else 0.35
+    aside = 0.1 if is_group(scene) else 0.7 if frame.w > 1 else 0.35
     x0 = frame.w * (0.5 + scene.side * aside)
     found = []
+    size *= 0.75 if scene.count > 6 else 1.0
     for member in range(scene.count):
         dx, depth, scale = PLACES[member]
         dx += chance.one(f"dx{member}", -0.04, 0.04) * (member > 0)
@@ -131,7 +138,8 @@ def aloft(scene: Scene, frame: Frame, y: float) -> Iterator[Mark]:
     if not glyph_of(scene.subject):
         return
     for member, (x, at, size, depth) in enumerate(spots(scene, frame, y, rise=-0.02)):
-        lift = scene.stream.one(f"lift{member}", -0.14, 0.12) * (depth > 0)
+        reach = 2.2 if scene.count > 5 else 1.0
+        lift = reach * scene.stream.one(f"lift{member}", -0.14, 0.12) * (depth > 0)
         yield from staged(scene, glyph(scene, member), x, at + lift, size, depth)
 
 

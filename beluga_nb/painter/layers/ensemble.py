@@ -79,9 +79,16 @@ def block(subject: str, shapes: Sequence[Shape], owner: int) -> Block:
     ).standing(0.0)
 
 
-def rows(one: Callable[[int], Block], count: int) -> Block:
-    """Return equal things in rows, the farther ones smaller; one draws the nth."""
+def rows(one: Callable[[int], Block], count: int, *, stacked: bool = False) -> Block:
+    """Return equal things in rows, the farther ones smaller, or one on the other; one draws the nth."""
     nearest = one(0)
+    if stacked:
+        tower = nearest
+        for k in range(1, max(2, count)):
+            tower = tower.with_(one(k).standing(nearest.middle, tower.top + 0.12 * nearest.height))
+        return tower
+    if nearest.subject in figures() and figures()[nearest.subject].front:
+        return _grid(one, count)
     found = [nearest]
     for k in range(1, count):
         row, place = divmod(k, ROW)
@@ -90,6 +97,16 @@ def rows(one: Callable[[int], Block], count: int) -> Block:
         each = one(k).at(0, 0, 1 - 0.12 * row)
         found.insert(0, each.standing(x, -0.3 * nearest.height * row))
     return found[-1].with_(*found[:-1], behind=True)
+
+
+def _grid(one: Callable[[int], Block], count: int) -> Block:
+    """Return flat things side by side, in as many rows as columns."""
+    columns = round(count**0.5 + 0.4)
+    found = [one(k) for k in range(count)]
+    step = 1.12 * max(found[0].width, found[0].height)
+    placed_ = [b.standing(k % columns * step, -(k // columns) * step) for k, b in enumerate(found)]
+    group = placed_[0].with_(*placed_[1:])
+    return group.standing(0.0)
 
 
 def _clamped(a: Block, least: float, most: float) -> Block:

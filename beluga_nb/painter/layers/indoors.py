@@ -42,17 +42,22 @@ def studio(scene: Scene, frame: Frame) -> Iterator[Mark]:
         1.6,
     )
     size = min(cast.size_of(scene, frame) * 1.06, table_y - 0.02)
-    shapes = cast.glyph(scene)
-    if scene.stance in ("float", "air"):
-        shapes = placed(shapes, 0, -0.5, 1)
+    raised = scene.stance in ("float", "air") and not cast.is_group(scene)
     spots = cast.spots(scene, frame, table_y + 0.03) if scene.count > 1 else [(x, table_y + 0.05, size, 0.0)]
-    for px, y, s, _ in spots:
-        yield from placed(shapes, px, y, s, flip=scene.flip)
+    products = [
+        placed(shapes, px, y - 0.5 * s * raised, s, flip=scene.flip)
+        for member, (px, y, s, _) in enumerate(spots)
+        for shapes in [cast.glyph(scene, member)]
+    ]
+    for product in products:
+        yield from product
     yield from _table(scene, frame, tone, spots)
+    for product in products:
+        yield from product
 
 
 def _table(scene: Scene, frame: Frame, tone: RGB, spots: list[cast.Spot]) -> Iterator[Mark]:
-    """Yield the table over the picture so far: what stands on it is mirrored, then stands before it again."""
+    """Yield the table over the picture so far: what stands on it is mirrored, and drawn again after it."""
     foot = max(s[1] for s in spots)
     yield Mirror(
         foot, frame.h + 0.01, light(tone, 0.5), 0.42, scene.stream.child("polish"), 0.0, 2, fading=True
@@ -67,8 +72,6 @@ def _table(scene: Scene, frame: Frame, tone: RGB, spots: list[cast.Spot]) -> Ite
         )
         yield shape(ellipse(x, at, 0.19 * size, 0.022 * size), dark(tone, 0.75), soft=0.02, alpha=0.75)
     yield from _props(scene, spots[-1])
-    for x, at, size, _ in spots:
-        yield from placed(cast.glyph(scene), x, at, size, flip=scene.flip)
 
 
 def _props(scene: Scene, spot: cast.Spot) -> Iterator[Mark]:

@@ -6,13 +6,15 @@ from beluga_nb.painter.marks import Shape, shape
 from beluga_nb.painter.outline import curve, ellipse, polygon, ribbon, ring, rod
 
 WHITE: RGB = (246, 242, 234)
+GREY: RGB = (196, 194, 192)
 GOLD: RGB = (232, 190, 96)
 
 
 def bust(coat: Coat) -> tuple[Shape, ...]:
     """Return a person to below the shoulders; the chin lies near (0, -0.62), the head's top at -1.05."""
     skin, hair = coat.stream.pick("skin", SKINS[:3]), coat.stream.pick("hair", HAIRS)
-    long_hair = coat.stream.one("long") < 0.5
+    hair = GREY if "aged" in coat.moods else hair
+    long_hair = "woman" in coat.moods or ("man" not in coat.moods and coat.stream.one("long") < 0.5)
     return (
         *(_hair_behind(hair) if long_hair else ()),
         *_shoulders(coat, skin),
@@ -20,7 +22,19 @@ def bust(coat: Coat) -> tuple[Shape, ...]:
         *_features(skin, hair),
         *_hair_front(hair, long_hair=long_hair),
         *(_cap(coat) if "renaissance" in coat.moods else ()),
-        *(_glasses() if "tech" in coat.moods else ()),
+        *(_beard(hair) if "bearded" in coat.moods else ()),
+        *(_glasses() if {"tech", "spectacled"} & {*coat.moods} else ()),
+    )
+
+
+def _beard(hair: RGB) -> tuple[Shape, ...]:
+    beard = curve([(-0.165, -0.8), (-0.14, -0.7), (-0.07, -0.68), (0.0, -0.69), (0.07, -0.68), (0.14, -0.7),
+                   (0.165, -0.8), (0.17, -0.64), (0.1, -0.5), (0.0, -0.42), (-0.1, -0.5),
+                   (-0.17, -0.64)])  # fmt: skip
+    lips = ribbon([(-0.035, -0.655), (0.0, -0.65), (0.035, -0.655)], [0.006, 0.014, 0.006])
+    return (
+        shape(beard, light(hair, 0.2), hair, dark(hair, 0.3)),
+        shape(lips, (170, 92, 84), ink=False),
     )
 
 
