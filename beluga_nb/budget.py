@@ -267,7 +267,7 @@ class Budget:
         """
         spent = self.spent
         made = plural(spent.images, "picture") + (f" of {caps.images}" if caps.images is not None else "")
-        if not caps.prices or spent.unpriced:
+        if spent.images and (not caps.prices or spent.unpriced):
             unknown = f" of {spent.unpriced}" if 0 < spent.unpriced < spent.images else ""
             made = f"{made}, the price{unknown} unknown"
         if not caps.prices:

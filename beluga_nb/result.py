@@ -45,6 +45,7 @@ from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import PARAMETERS, Request, check_text
+from beluga_nb.signatures import named_methods
 from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ class Preview:
     media_type: str
 
 
+@named_methods
 @dataclass(frozen=True, repr=False)
 class Picture:
     """One generated image: the exact bytes as they came, their media type, and the recipe."""
@@ -269,6 +271,7 @@ def _named(path: str | Path) -> Path:
     return path
 
 
+@named_methods
 @dataclass(frozen=True, repr=False)
 class Result(Sequence["Image"]):
     """The pictures of one request: a sequence of PIL images that also keeps the exact bytes.

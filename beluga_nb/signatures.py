@@ -1,4 +1,6 @@
-"""Options that several functions share: typed once, as a `TypedDict`, and seen one by one at run time.
+"""Arguments by name: a misspelt one is an error of ours, with what was probably meant.
+
+Options that several functions share are typed once, as a `TypedDict`, and seen one by one at run time.
 
 A type checker and an editor read `**options: Unpack[…]`. `help()`, the completion of a notebook and Python's
 own check for unknown names read the signature instead, so `named_options` writes them into it.
@@ -15,6 +17,37 @@ from beluga_nb.errors import UnknownArgumentError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+def named_arguments(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function refuse an argument that it does not have with `UnknownArgumentError`."""
+    return _checked(function, {*inspect.signature(function).parameters})
+
+
+def named_methods(kind: C) -> C:
+    """Let all public methods of a class refuse arguments that they do not have, as `named_arguments` does.
+
+    Methods with `**arguments` check these themselves, and so do those with a signature of their own.
+    """
+    for name, method in list(vars(kind).items()):
+        if name.startswith("_") or not inspect.isfunction(method) or hasattr(method, "__signature__"):
+            continue
+        parameters = inspect.signature(method).parameters.values()
+        if len(parameters) > 1 and not any(each.kind is each.VAR_KEYWORD for each in parameters):
+            setattr(kind, name, named_arguments(method))
+    return kind
+
+
+def _checked(function: Callable[P, T], known: set[str]) -> Callable[P, T]:
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        for name in kwargs:
+            if name not in known:
+                raise UnknownArgumentError(name, sorted(known - {"self"}))
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def named_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -26,15 +59,7 @@ def named_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
         named = [_parameter(name, _words(hint)) for name, hint in options.__annotations__.items()]
         first = [each for each in parameters if each.kind is not each.KEYWORD_ONLY]
         rest = [each for each in parameters if each.kind is each.KEYWORD_ONLY]
-        known = {each.name for each in (*parameters, *named)}
-
-        @wraps(function)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-            for name in kwargs:
-                if name not in known:  # Python itself sees only `**options`.
-                    raise UnknownArgumentError(name, sorted(known))
-            return function(*args, **kwargs)
-
+        checked = _checked(function, {each.name for each in (*parameters, *named)})
         checked.__signature__ = signature.replace(parameters=[*first, *named, *rest])  # type: ignore[attr-defined]
         return checked
 

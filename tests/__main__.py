@@ -1,7 +1,7 @@
 """Every check there is, in one command, the same for people and machines: `python -m tests`.
 
-`python -m tests quick` is the part that takes less than a minute; `python -m tests environments` tries all
-environments.
+`python -m tests quick` is the part that takes less than a minute. Tests generate families of cases, of which
+every check tries some and `python -m tests whole` all; `python -m tests environments` tries all environments.
 
 Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
 the notebooks, twice, with strict nbval and with pytest-notebook, from their recordings alone: without a key,
@@ -138,7 +138,7 @@ EVERYWHERE = {
 }
 """All of `tests/environments`, by `python -m tests environments`; every check tries the cheapest two."""
 
-KINDS = {"": CHECKS, "quick": QUICK, "environments": EVERYWHERE}
+KINDS = {"": CHECKS, "quick": QUICK, "whole": CHECKS, "environments": EVERYWHERE}
 
 NPM = ("install", "--prefix", "tests/node", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
 NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many minutes
@@ -196,7 +196,6 @@ def run(name: str, command: tuple[str, ...], *, at_once: bool) -> int:
         print(headline, flush=True)
     began = time.monotonic()
     where = without_a_route() if name.startswith("notebooks") else environment()
-    where |= {"TESTS_WHOLE": "1"} if name in EVERYWHERE else {}
     kept = {} if at_once else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=where, **kept)
     if not at_once:
@@ -214,6 +213,8 @@ def main(words: list[str]) -> int:
         with contextlib.suppress(subprocess.TimeoutExpired):  # the tests that need it say so
             subprocess.run([npm, *NPM], cwd=ROOT, timeout=NPM_PATIENCE)
     checks = KINDS[words[0] if words else ""]
+    if words and words[0] in ("whole", "environments"):
+        os.environ["TESTS_WHOLE"] = "1"
     RAN.mkdir(exist_ok=True)
     for step in steps(checks):
         with ThreadPoolExecutor() as pool:

@@ -2,7 +2,8 @@
 
 FIRST = """
 R01 R02 R03 R05 R07 R08 R09 R10 R11 R12 R13 R14 R16 R17 R18 R19 R20 R21 R30 R31 R32 R33 R34 R35
-R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 R60 S01 S02 S03 S04 S05 S06 S07 S08 S09 S10 S11 S12 S13
+R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 R60 R70 R71 R72 R73
+S01 S02 S03 S04 S05 S06 S07 S08 S09 S10 S11 S12 S13
 S14 S15 S20 S21 S22 S23 S24 S25 S26 S27 S28 S29 S30 S31 S32 S33 S36 S37 S38 S40 S41 S42 S43 S44
 S45 S47 S50 S51 S52 S60 S61 S62 S63 S64
 """
@@ -125,6 +126,26 @@ SHOWN = {
         "where_votes_are_alike_intervals_hold_the_truth_and_equals_are_seldom_told_apart",
         "votes_on_the_same_pictures_are_no_more_prompts",
         "fewer_than_five_voters_speak_for_themselves",
+    ),
+    "R70": (
+        "a_picture_opens_in_a_dialog_whose_keys_the_notebook_does_not_get",
+        "a_stranger_sees_every_picture_before_running_anything",
+        "a_converted_notebook_has_the_grid_and_its_recipes",
+    ),
+    "R71": (
+        "each_call_shows_one_line_which_is_gone_at_each_end",
+        "a_small_grid_has_frames_of_the_right_shape_in_place_of_what_has_not_arrived",
+        "cells_fill_as_they_arrive_and_leave_nothing_but_the_grid",
+    ),
+    "R72": (
+        "tables_and_errors_can_be_used_by_all_and_fit_the_page",
+        "pictures_grids_progress_and_the_lightbox_can_be_used_by_all_and_fit_the_page",
+        "every_picture_and_label_is_inside_the_page",
+    ),
+    "R73": (
+        "the_option_line_of_a_prompt_is_coloured_and_the_rest_is_prose",
+        "in_notebook_7_a_prompt_is_prose_and_the_palette_opens_a_study",
+        "where_it_is_absent_nothing_else_changes",
     ),
     "S01": (
         "s01_a_key_of_a_vault_is_found_after_the_environments",

@@ -352,6 +352,7 @@ def ended(process):
     return out.strip()
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.posix
 @needs_fork
 @pytest.mark.parametrize("shared", ["session", "store"])
@@ -500,6 +501,7 @@ LACKING += [("no_descriptor_is_left", "before the fork"), ("no_memory_is_left", 
 LACKING += [("closed_as_by_a_daemon", "in the child")]
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.posix
 @needs_fork
 @pytest.mark.parametrize("who", ["children", "grandchildren", "children of threads"])
@@ -621,6 +623,7 @@ BEFORE = ["imported", "loaded as an extension", "a name was looked up", "the set
 BEFORE += ["forked before, for nothing"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.posix
 @needs_fork
 @pytest.mark.parametrize(

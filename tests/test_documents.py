@@ -93,7 +93,7 @@ def test_the_one_check_and_the_quick_one_are_written_as_they_are_run():
     [one] = re.findall(r"^python3 -m venv .+$", PAGES["CONTRIBUTING.md"], re.MULTILINE)
     assert one in PAGES["README.md"]
     assert ".venv/bin/python -m tests quick\n" in PAGES["CONTRIBUTING.md"]
-    assert {"", "quick", "environments"} == CHECKED["KINDS"].keys()
+    assert {"", "quick", "whole", "environments"} == CHECKED["KINDS"].keys()
 
 
 def test_the_quick_check_is_a_part_of_the_whole_one_and_its_tests_are_there():

@@ -230,12 +230,14 @@ def asked_at_once(kind, folder, **more):
     return set(bought.values())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.posix
 @pytest.mark.parametrize("kind", KINDS)
 def test_whoever_asks_at_once_buys_once_though_the_store_cannot_be_written(kind, tmp_path):
     assert asked_at_once(kind, tmp_path) == {1}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.posix
 @pytest.mark.parametrize("mode", ["refresh", "off"])
 @pytest.mark.parametrize("kind", ["writable", "full"])
@@ -367,6 +369,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("setting", CHANGES)
 def test_a_setting_that_makes_no_connection_makes_no_client(setting, tmp_path):
     with service(drawing) as url:
@@ -495,6 +498,7 @@ USES = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.posix
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
@@ -570,6 +574,7 @@ async def awaiting(cut):
     return await cut
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("mode", ["auto", "refresh", "off"])
 @pytest.mark.parametrize("budget", ["session", "store"])

@@ -181,7 +181,12 @@ def test_per_loop_lets_go_of_the_engine_of_a_loop_that_is_gone():
     async def once():
         await per_loop.get()(ONE)
 
-    asyncio.run(once())
+    # No asyncio.run: where nest_asyncio is applied, it keeps its loop.
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(once())
+    assert len(per_loop.values) == 1
+    loop.close()
+    del loop
     until = time.monotonic() + 10
     while per_loop.values and time.monotonic() < until:
         gc.collect()  # a loop may be part of a cycle; it does nothing while another thread collects

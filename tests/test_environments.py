@@ -41,7 +41,7 @@ EVERY_TIME = (
         "widgets/test_controller.py",
         "session/test_session.py",
     ),
-    *("store/test_replay.py", "compare/test_grids.py", "show/test_markup.py", "show/test_preview.py"),
+    *("store/test_replay.py", "show/test_markup.py"),
 )
 """Those of them that every check runs."""
 

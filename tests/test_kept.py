@@ -233,6 +233,7 @@ Session(environ=environ, folder=Path(sys.argv[1])).generate("a fox", model="flux
 """
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.posix
 @pytest.mark.parametrize("answer", [http(JSON), images({"url": "{here}/a.png"})], ids=["base64", "address"])
 def test_a_kernel_that_is_killed_as_the_answer_is_there_has_bought_it(user, answer):
@@ -613,6 +614,7 @@ DOWN = {
 }
 
 
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("down", DOWN)
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_picture_whose_host_does_not_answer_is_fetched_later_and_not_bought_again(user, down, n):
@@ -660,6 +662,7 @@ HOLDING = {
 }
 
 
+@pytest.mark.sampled(40)
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("holding", HOLDING)
 def test_a_whole_picture_is_given_whatever_the_status_of_its_answer(user, status, holding):
@@ -719,6 +722,7 @@ PAGES = {
 }
 
 
+@pytest.mark.sampled(15)
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("status", [500, 502, 303, 409])
 def test_what_an_error_shows_is_no_picture_and_is_not_kept(user, page, status):

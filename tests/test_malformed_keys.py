@@ -197,6 +197,7 @@ def check_refusal(failed):
         each = each.__cause__ or each.__context__
 
 
+@pytest.mark.sampled(150)
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_key_that_cannot_be_sent_is_refused_in_two_lines_that_do_not_show_it(

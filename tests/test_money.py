@@ -87,6 +87,7 @@ def spend(tmp_path, wire, kind, how):
     return len(wire.requests) - before
 
 
+@pytest.mark.sampled(25)
 @pytest.mark.parametrize("how", ["plan", "grid"])
 @pytest.mark.parametrize("kind", ["session", "store", "forked"])
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def asked(session):
         return failed
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("channel", [*BODIES, *HEADS])
 def test_what_a_service_echoes_is_in_no_output(channel, tmp_path, caplog, capsys):
     cases = [names for each, names in CASES if each == channel]

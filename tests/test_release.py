@@ -51,8 +51,18 @@ def test_the_wheel_holds_every_template(built):
     assert set(templates) <= set(names)
 
 
-def test_the_wheel_holds_the_extension_of_jupyterlab_where_it_looks_for_it(built):
-    [wheel] = built.glob("*.whl")
+@pytest.fixture(scope="module")
+def editable(tmp_path_factory):
+    """What `pip install -e .` installs."""
+    folder = tmp_path_factory.mktemp("editable")
+    words = ["-c", "import sys; from hatchling.build import build_editable; build_editable(sys.argv[1])"]
+    subprocess.run([sys.executable, *words, str(folder)], cwd=ROOT, check=True, timeout=120)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["built", "editable"])
+def test_an_installation_has_the_extension_of_jupyterlab_where_it_looks_for_it(kind, request):
+    [wheel] = request.getfixturevalue(kind).glob("*.whl")
     folder = f"beluga_nb-{PROJECT['version']}.data/data/share/jupyter/labextensions/beluga-nb"
     with zipfile.ZipFile(wheel) as archive:
         names = {each.removeprefix(f"{folder}/") for each in archive.namelist() if each.startswith(folder)}

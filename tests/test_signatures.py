@@ -7,7 +7,12 @@ from typing import TypedDict, Unpack
 
 import pytest
 
-from beluga_nb.errors import RequestError, UnknownNameError
+import beluga_nb
+from beluga_nb.compare.gallery import Gallery
+from beluga_nb.compare.rank import Ranking
+from beluga_nb.compare.scores import Scores
+from beluga_nb.errors import RequestError, UnknownArgumentError, UnknownNameError
+from beluga_nb.session.library import Library
 from beluga_nb.session.session import Session
 from beluga_nb.signatures import named_options
 
@@ -64,3 +69,68 @@ def test_a_call_completes_the_names_of_its_options(verb):
     assert all(
         each.kind is each.KEYWORD_ONLY for name, each in parameters.items() if name not in {"self", "prompt"}
     )
+
+
+OF_VALUES = {"Recipe", "Request", "Settings"}
+"""Values of the pipeline: what is done with them takes no options of a user."""
+
+RETURNED = (Gallery, Library, Ranking, Scores)
+"""Classes whose objects public functions return."""
+
+
+def public_functions():
+    """Every public function and method that a user calls, by its name."""
+    for name in beluga_nb.__all__:
+        value = getattr(beluga_nb, name)
+        if not inspect.isclass(value):
+            yield from [(name, value)] if callable(value) else []
+        elif not issubclass(value, Exception) and name not in OF_VALUES:
+            yield from methods(value)
+    for kind in RETURNED:
+        yield from methods(kind)
+
+
+def methods(kind):
+    for name, method in inspect.getmembers(kind, inspect.isfunction):
+        own = method.__module__.startswith("beluga_nb.") and not name.startswith("_")
+        if own and len(inspect.signature(method).parameters) > 1:
+            yield f"{kind.__name__}.{name}", method
+
+
+CHECKED_BY_CONTENT = {
+    "Grid.extend": "an axis",
+    "Grid.where": "an axis",
+    "Result.rerun": "part of a request",
+    "Session.grid": "an axis",
+    "Session.settings": "a setting",
+    "grid": "an axis",
+}
+"""Functions of any name, and what a name must be there."""
+
+
+FUNCTIONS = {
+    name: function
+    for name, function in public_functions()
+    if name not in CHECKED_BY_CONTENT and not name.endswith("_ipython_extension")
+}
+
+
+@pytest.mark.parametrize(("name", "function"), FUNCTIONS.items(), ids=FUNCTIONS)
+def test_every_public_function_says_which_argument_it_lacks(name, function, tmp_path):
+    parameters = inspect.signature(function).parameters.values()
+    assert not any(each.kind is each.VAR_KEYWORD for each in parameters), name
+    kind, _, is_method = name.partition(".")
+    session = Session(environ={}, folder=tmp_path)
+    owner = [{"Session": session, "Grid": session.grid("a fox")}.get(kind)] if is_method else []
+    with pytest.raises(UnknownArgumentError) as refused:
+        begun(function(*owner, unheard_of=1))
+    assert isinstance(refused.value, TypeError)
+    assert refused.value.lines()[0] == "UnknownArgumentError: There is no argument 'unheard_of'."
+
+
+def test_an_argument_that_is_nearly_right_is_named(tmp_path):
+    session = Session(environ={}, folder=tmp_path)
+    grid = session.grid("a {{animal}}", animal=["fox"])
+    for call in (grid.vote, grid.ranking):
+        with pytest.raises(UnknownArgumentError, match=r"'bye'.\nDid you mean 'by'\?"):
+            call(bye="animal")

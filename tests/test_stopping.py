@@ -199,6 +199,14 @@ def test_a_stopped_call_says_what_is_left_and_how_to_go_on(kernel, service, cell
     goes_on(kernel, service)
 
 
+def test_a_stopped_call_tells_of_its_own_request_and_of_no_earlier_one(kernel, service):
+    for prompt in ("silent", "another silent"):
+        service.reached.clear()
+        _, second = stopped(kernel, f"%beluga {prompt}", service.reached).error
+        assert second == f"Unfinished: {LOST}. Run it again: only what is missing is requested."
+    assert unfinished(kernel) == ["2 calls may have been charged without a result"]
+
+
 def test_a_stopped_call_that_keeps_nothing_says_so(kernel, service):
     assert stopped(kernel, "%beluga --mode off silent", service.reached).error == [
         "KeyboardInterrupt: stopped; nothing is kept in mode off.",

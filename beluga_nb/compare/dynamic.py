@@ -14,12 +14,14 @@ from collections.abc import Iterable, Iterator
 from beluga_nb.compare.axes import LARGEST
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.hints import Code, Hint, Remedy
+from beluga_nb.signatures import named_arguments
 from beluga_nb.text import in_order, sanitize
 
 _SPECIAL = re.compile(r"[#$%_]{2}|[#$]")
 _LITERALLY = "Write the prompt with {{name}} and axes: there, everything else is literal."
 
 
+@named_arguments
 def expand(template: str, *, sample: int | None = None, seed: int | None = None) -> list[str]:
     """Return the prompts that a template of `dynamicprompts` stands for: all, or a `sample` drawn by `seed`.
 

@@ -16,6 +16,7 @@ from beluga_nb.compare.workspace import Runner, Workspace
 from beluga_nb.errors import RequestError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
+from beluga_nb.signatures import named_methods
 from beluga_nb.store.votes import votes
 from beluga_nb.text import plural
 
@@ -35,6 +36,7 @@ _STOPPED = (
 )
 
 
+@named_methods
 class Evaluable(ABC):
     """Pictures that can be scored, voted on and ranked: the base of `Grid` and `Gallery`."""
 

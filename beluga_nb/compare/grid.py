@@ -16,7 +16,7 @@ from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
-from beluga_nb.compare.workspace import Runner, RunOptions, Workspace
+from beluga_nb.compare.workspace import Arriving, Runner, RunOptions, Workspace
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import (
     BelugaError,
@@ -35,7 +35,7 @@ from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result, causes
 from beluga_nb.runtime import Job, awaitable, blocking
-from beluga_nb.signatures import named_options
+from beluga_nb.signatures import named_methods, named_options
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.text import plural
@@ -59,6 +59,7 @@ def _watch(grid: Grid, tally: Tally | None) -> AbstractContextManager[tuple[Tall
     return grid._runner.calling(tally, arrivals=grid.arrivals)
 
 
+@named_methods
 class Grid(Evaluable):
     """A `Result` per combination of named axes; nothing is asked before it is run.
 
@@ -160,11 +161,11 @@ class Grid(Evaluable):
         waiting = calls.get(cell.request.slice(0))
         return NOT_STARTED if waiting is None else RUNNING if waiting else UNKNOWN
 
-    def arrivals(self) -> Callable[[], str]:
-        """Return a function that gives, as HTML, the cells that have arrived since it was called last."""
+    def arrivals(self) -> Arriving:
+        """Return what shows, as HTML, the cells that arrive."""
         from beluga_nb.show.grid import Arrivals
 
-        return Arrivals(self, self._runner.workspace()).html
+        return Arrivals(self, self._runner.workspace())
 
     @property
     def arrived(self) -> Sequence[Cell]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, overload
 from beluga_nb.errors import UnknownNameError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle
+from beluga_nb.signatures import named_methods
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -31,6 +32,7 @@ class Scored:
     error: Exception | None = field(default=None, compare=False)
 
 
+@named_methods
 @dataclass(frozen=True)
 class Scores(Sequence[float | None]):
     """What a metric gave for each picture, in order; None where it failed, for a reason in `errors`."""

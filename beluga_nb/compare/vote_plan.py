@@ -12,6 +12,7 @@ from beluga_nb.compare.inference import LEVEL, MIN_PROMPTS, MIN_VOTERS, t_quanti
 from beluga_nb.errors import RequestError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle
+from beluga_nb.signatures import named_arguments
 
 MOST_PROMPTS = 2000
 """Plans that need more prompts are none."""
@@ -53,6 +54,7 @@ class VotePlan:
         return redacted_bundle(vote_plan_bundle(self, enough=MIN_VOTERS))
 
 
+@named_arguments
 def plan_votes(
     *,
     effect: float,

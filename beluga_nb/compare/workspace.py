@@ -46,6 +46,17 @@ class RunOptions(TypedDict, total=False):
     progress: bool | None
 
 
+class Arriving(Protocol):
+    """What has arrived of a grid that is running, as HTML.
+
+    `frames` returns a small grid as it stands, with frames for what is missing, in place of what it returned
+    before. `html` returns what has arrived of a large one since it was called last.
+    """
+
+    def frames(self) -> str: ...
+    def html(self) -> str: ...
+
+
 class Runner(Protocol):
     """Runs cells, and knows where their pictures, scores and votes are kept."""
 
@@ -73,12 +84,9 @@ class Runner(Protocol):
         ...
 
     def calling(
-        self, tally: Tally | None, *, arrivals: Callable[[], Callable[[], str]]
+        self, tally: Tally | None, *, arrivals: Callable[[], Arriving]
     ) -> AbstractContextManager[tuple[Tally, Callable[[], None]]]:
-        """Show how far a run is in a block; yield its tally and heartbeat.
-
-        `arrivals` returns a function that returns what has arrived since it was called last, as HTML.
-        """
+        """Show how far a run is in a block, with what `arrivals` returns; yield its tally and heartbeat."""
         ...
 
     def working(

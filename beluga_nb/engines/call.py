@@ -21,8 +21,9 @@ class Tally:
     """How many pictures a call asks for beyond what the store has, and how many have arrived.
 
     `label` says what is counted, such as the model. A grid knows how many are `wanted` in all. `spent` is
-    what they cost at worst. A call with a single `request` collects in `results` what has arrived. `settings`
-    are those of the call, once they are known. `shows_result` is false where the result is not shown.
+    what they cost at worst. A call with a single `request` collects in `results` what has arrived. `calls`
+    are the ids under which the journal has what was sent. `settings` are those of the call, once they are
+    known. `shows_result` is false where the result is not shown.
     """
 
     label: str = ""
@@ -34,6 +35,7 @@ class Tally:
     settings: Settings | None = None
     request: Request | None = None
     results: list[Result] = field(default_factory=list)
+    calls: set[str] = field(default_factory=set)
     shows_result: bool = True
 
 

@@ -84,7 +84,7 @@ def build(
     if source and not settings.uses_store:
         return InRoom(Batched(_bounded(source.engine, source, call, room, breaker), split), room)
     if source:
-        recorded = Recorded(source.engine, recorder, digest=source.digest)
+        recorded = Recorded(source.engine, recorder, digest=source.digest, written=call.tally.calls)
         engine: Engine = _bounded(recorded, source, call, room, breaker)
         engine = Replayed(engine, store, provider=provider)
         if source.recover:

@@ -23,6 +23,7 @@ class Recorded:
 
     A refusal of the model is recorded, too; a call without a known end stays in the journal. `digest` gives
     the SHA-256 of what is sent: an earlier call of unknown end that sent the same is repeated, under its id.
+    `written` collects the ids of the calls.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Recorded:
         recorder: Recorder,
         *,
         digest: Callable[[Request], str] = lambda _: "",
+        written: set[str] | None = None,
     ) -> None:
         self.engine = engine
         self.recorder = recorder
         self.store = recorder.store
         self.digest = digest
+        self.written = set[str]() if written is None else written
 
     async def __call__(self, request: Request) -> Result:
         call = await self._begin(request.as_call())
@@ -77,6 +80,7 @@ class Recorded:
         before = pending.repeatable(store, request, provider=provider, body=body)
         if before:
             request = replace(request, idempotency_key=before.run)
+        self.written.add(request.idempotency_key)
         # Beside the call in the journal; where a link leads out of the store, in memory only.
         spool = pending.CALLS.path(store, request.idempotency_key).with_suffix("")
         request = replace(request, spool=spool if files.is_inside(spool, store.folder) else None)

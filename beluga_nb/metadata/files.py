@@ -42,7 +42,7 @@ def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str
         raise not_written(path, error) from None
     if why:
         # The stack level is that of the line that called Result.save().
-        warnings.warn(f"{why} The recipe is in {sidecar(path).name}.", stacklevel=4)
+        warnings.warn(f"{why} The recipe is in {sidecar(path).name}.", stacklevel=5)
 
 
 def _prepared(data: bytes, media_type: str, properties: Mapping[str, str], how: str) -> tuple[bytes, str]:

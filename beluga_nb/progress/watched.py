@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from beluga_nb.compare.workspace import Arriving
 from beluga_nb.console import BEFORE_OUTPUT
 from beluga_nb.engines.call import Tally
 from beluga_nb.progress.line import Line, Pen
@@ -29,11 +30,11 @@ def watched(
     tally: Tally,
     *,
     left: Callable[[], Sequence[str]],
-    arrivals: Callable[[], Callable[[], str]] | None = None,
+    arrivals: Callable[[], Arriving] | None = None,
 ) -> Iterator[Callable[[], None]]:
     """Show the progress of what is counted in a tally; yield the function that each heartbeat calls.
 
-    `left` returns the two lines of what a Stop leaves behind. `arrivals` makes what `cell.InCell` takes.
+    `left` returns the two lines of what a Stop leaves behind. `arrivals` makes what is shown of a grid.
     """
     pen = None if _WATCHED.get() else pen_here(partial(_in_cell, tally, arrivals))
     line = Line(pen, tally)
@@ -52,16 +53,20 @@ def watched(
         _WATCHED.reset(watching)
 
 
-def _in_cell(tally: Tally, arrivals: Callable[[], Callable[[], str]] | None, shell: InteractiveShell) -> Pen:
+def _in_cell(tally: Tally, arrivals: Callable[[], Arriving] | None, shell: InteractiveShell) -> Pen:
     from beluga_nb.progress.cell import InCell  # Lazy import: only a notebook needs it.
     from beluga_nb.show.waiting import frames_html
+
+    if arrivals:
+        arriving = arrivals()
+        return InCell(shell, frames=arriving.frames, arrivals=arriving.html)
 
     # Each call makes small copies of the pictures.
     @lru_cache(maxsize=1)
     def frames(arrived: int) -> str:
         return frames_html(tally.request, tally.results[:arrived]) if tally.request else ""
 
-    return InCell(shell, frames=lambda: frames(len(tally.results)), arrivals=arrivals() if arrivals else None)
+    return InCell(shell, frames=lambda: frames(len(tally.results)))
 
 
 def _is_shown_next() -> bool:

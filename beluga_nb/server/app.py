@@ -66,7 +66,7 @@ def create_app(
             Route("/v1/models/{id}", _model),
             Route("/v1/health", _health),
             Route("/openapi.json", service.openapi),
-            Route("/files/{name}", service.file, name="file"),
+            Route("/files/{name}", service.file),
         ],
         middleware=[Middleware(_Numbered)],
         exception_handlers={
@@ -124,7 +124,12 @@ class _Service:
             return error.result
 
     def _link(self, http: HttpRequest) -> Callable[[Picture], str]:
-        return lambda picture: str(http.url_for("file", name=self.files.put(picture)))
+        try:
+            base = str(http.base_url)
+        except ValueError:  # of a Host header that is no host, in Starlette before 0.50
+            host, port = http.scope["server"]
+            base = f"{http.scope['scheme']}://{host}:{port}/"
+        return lambda picture: f"{base}files/{self.files.put(picture)}"
 
     async def file(self, http: HttpRequest) -> Response:
         """Answer `GET /files/{name}` with the very bytes of a picture."""

@@ -13,7 +13,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.workspace import Workspace
+from beluga_nb.compare.workspace import Arriving, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
 from beluga_nb.engines.call import Call, Missing, Tally
@@ -91,7 +91,7 @@ class SessionRunner:
             result=partial(self._result, self.resources.view(settings, store)),
         )
 
-    def calling(self, tally: Tally | None, *, arrivals: Callable[[], Callable[[], str]]) -> Watching:
+    def calling(self, tally: Tally | None, *, arrivals: Callable[[], Arriving]) -> Watching:
         """Show how far a run is in a block."""
         return calling(self.resources, tally, label="grid", arrivals=arrivals)
 

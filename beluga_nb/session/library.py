@@ -14,6 +14,7 @@ from beluga_nb.result import Picture, Result
 from beluga_nb.session.resources import Resources
 from beluga_nb.session.watching import working
 from beluga_nb.show.history import history_bundle, history_text
+from beluga_nb.signatures import named_methods
 from beluga_nb.store import marks
 from beluga_nb.store.marks import Mark
 from beluga_nb.store.records import Store
@@ -33,6 +34,7 @@ _STOPPED = ("stopped; nothing was changed.", "Run it again: it begins anew.")
 _NAMED = 20  # runs that are named before they are forgotten
 
 
+@named_methods
 @dataclass(frozen=True)
 class Library:
     """What a session has recorded; nothing here asks for pictures."""

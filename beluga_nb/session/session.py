@@ -37,7 +37,7 @@ from beluga_nb.session.serving import Serving
 from beluga_nb.session.watching import Watching, calling
 from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import small
-from beluga_nb.signatures import named_options
+from beluga_nb.signatures import named_methods, named_options
 
 if TYPE_CHECKING:
     from beluga_nb.server.child import Server
@@ -47,6 +47,7 @@ def _watch(session: Session, tally: Tally | None) -> Watching:
     return calling(session.resources, tally)
 
 
+@named_methods
 class Session:
     """Settings, keys, a store and a budget, and what asks, replays and compares with them.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -31,18 +31,15 @@ def status(resources: Resources) -> dict[str, str]:
     settings = resources.settings()
     backend = resources.backend(settings.at(settings.model))
     facts = {
-        "backend": backend.description
+        "engine": backend.description
         + (": procedural previews, not model output" if backend.is_local else ""),
         "key": _key(resources, backend),
         "model": settings.model,
         "mode": settings.mode,
         "store": str(resources.preferences.shortest(settings.store)),
     }
-    budget = resources.budget_of(settings)
-    if budget.images or settings.max_images is not None or settings.max_cost is not None:
-        facts["spent"] = budget.words(settings.caps)
-    if resources.budget.replayed:
-        facts["saved"] = resources.budget.saved_words(settings.caps)
+    facts["spent"] = resources.budget_of(settings).words(settings.caps)
+    facts["saved"] = resources.budget.saved_words(settings.caps)
     for named in () if settings.own_engine else settings.endpoints.values():
         facts[f"endpoint {named.name}"] = describe(named, resources.environment)
     if settings.ignored:
@@ -54,9 +51,13 @@ def status(resources: Resources) -> dict[str, str]:
     return facts | known_bugs()
 
 
-def unfinished(resources: Resources, settings: Settings) -> str:
-    """Return, in words, how many recorded calls have no result, and which of them may have been charged."""
-    return _unfinished(pending.calls(resources.store(settings)))
+def unfinished(resources: Resources, settings: Settings, among: Container[str] | None = None) -> str:
+    """Return, in words, how many calls of the journal have no result, and which may have been charged.
+
+    With `among`, only the calls with these ids are counted.
+    """
+    calls = pending.calls(resources.store(settings))
+    return _unfinished([call for call in calls if among is None or call.run in among])
 
 
 def _key(resources: Resources, backend: Backend) -> str:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 
 import beluga_nb.session.status as status
+from beluga_nb.compare.workspace import Arriving
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
 from beluga_nb.progress.watched import watched
@@ -22,7 +23,7 @@ def calling(
     tally: Tally | None = None,
     *,
     label: str = "",
-    arrivals: Callable[[], Callable[[], str]] | None = None,
+    arrivals: Callable[[], Arriving] | None = None,
 ) -> Iterator[tuple[Tally, Callable[[], None]]]:
     """Show how far a call is; where it is stopped, tell what may have been billed."""
     tally = tally or Tally()
@@ -42,12 +43,18 @@ def working(
 
 
 def _left(resources: Resources, tally: Tally) -> list[str]:
-    mode, unfinished = "auto", ""
+    mode = "auto"
     with suppress(BelugaError):  # A store that cannot be read hides no interrupt.
+        mode = (tally.settings or resources.settings()).mode
+    return lines(mode, unfinished(resources, tally))
+
+
+def unfinished(resources: Resources, tally: Tally) -> str:
+    """Return, in words, which calls counted in a tally have no result; earlier calls are not counted."""
+    with suppress(BelugaError):
         settings = tally.settings or resources.settings()
-        mode = settings.mode
-        unfinished = status.unfinished(resources, settings) if settings.uses_store else ""
-    return lines(mode, unfinished)
+        return status.unfinished(resources, settings, tally.calls) if settings.uses_store else ""
+    return ""
 
 
 def lines(mode: str, unfinished: str) -> list[str]:

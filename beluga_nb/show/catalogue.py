@@ -65,7 +65,7 @@ def sizes_table(model: str = "") -> Bundle:
     own = find(model).sizes if model else labels()
     rows = [
         (
-            Cell(size.label, before=shape(size.pixels, size.label) + " "),
+            Cell(size.label, before=f'<span aria-hidden="true">{shape(size.pixels, size.label)}</span> '),
             "{} × {}".format(*size.pixels),
             size.best_for,
         )

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,11 @@ from beluga_nb.paths import not_written, write_file
 from beluga_nb.placeholders import filled
 from beluga_nb.redaction import redact
 from beluga_nb.result import Bundle, MissingPicture, Preview
-from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, arrivals_html, grid_bundle
+from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, arrivals_html, grid_bundle, grid_html
 from beluga_nb.show.markup import alt, data_uri
 from beluga_nb.show.preview import EDGE, TILE_EDGE, are_light
 from beluga_nb.show.stored import StoreView
+from beluga_nb.show.waiting import MOST_FRAMES, expected_size
 from beluga_nb.store.collection import Blob
 from beluga_nb.text import plural, sanitize
 
@@ -49,15 +50,33 @@ def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
 
 
 class Arrivals:
-    """The first cells that arrive in a grid that is running, as HTML: each of them once."""
+    """What arrives in a grid that is running, as HTML (`compare.workspace.Arriving`)."""
 
     def __init__(self, grid: Grid, workspace: Workspace) -> None:
         self._grid = grid
         self._shown = 0
         self._sources = _Sources(_view(workspace, writing=False))
+        self._is_small = sum(cell.request.n for cell in grid.cells) <= MOST_FRAMES
+        self._frames = lru_cache(maxsize=1)(self._framed)  # Each call reads small copies of the pictures.
+
+    def frames(self) -> str:
+        """Return a small grid with a frame for each picture that has not arrived."""
+        return self._frames(len(self._grid.arrived)) if self._is_small else ""
+
+    def _framed(self, arrived: int) -> str:
+        squares = {
+            _place(self._grid.study, cell): Square(frames=cell.request.n, shape=expected_size(cell.request))
+            for cell in {*self._grid.cells} - {*self._grid.arrived}
+        }
+        table = table_of(self._grid, self._sources)
+        caption = f"{arrived} of {plural(len(self._grid), 'cell')}"
+        table = replace(table, caption=caption, squares={**table.squares, **squares})
+        return redact(grid_html(table, is_running=True))
 
     def html(self) -> str:
-        """Return the cells that have arrived since the last call."""
+        """Return the cells of a large grid that have arrived since the last call."""
+        if self._is_small:
+            return ""
         cells = self._grid.arrived[self._shown : MOST_SHOWN]
         self._shown += len(cells)
         squares = {
@@ -102,24 +121,39 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
         table = replace(
             table, caption="; ".join([plural(len(_refs(grid)), "picture"), *remarks]) if remarks else ""
         )
-    data, missing = sheet_file(table, kind, title=title, edge=edge, dpi=dpi, limit=limit)
+    data, missing = sheet_file(
+        table, kind, title=title, axes=_axes_in_words(table), edge=edge, dpi=dpi, limit=limit
+    )
     if missing:
         warnings.warn(
             f"No font of this machine has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}"
             " Install one that has them, such as Noto Sans CJK, or write an SVG.",
-            stacklevel=3,
+            stacklevel=4,
         )
     _write(path, data)
 
 
 def _filled_prompts(grid: Grid) -> tuple[str, ...]:
-    """Return the prompt of a grid, filled with what is the same in all cells; none if prompts are an axis."""
+    """Return the prompt of a grid, filled with what is the same in all cells; none if prompts are an axis.
+
+    What differs is the name of its axis, in brackets.
+    """
     templates = {cell.template or cell.request.prompt for cell in grid.cells}
     if len(templates) != 1:
         return ()
     same = set.intersection(*({*cell.values.items()} for cell in grid.cells))
-    different = {name: f"{{{{{name}}}}}" for cell in grid.cells for name in cell.values}
+    different = {name: f"[{name}]" for cell in grid.cells for name in cell.values}
     return (filled(templates.pop(), {**different, **dict(same)}),)
+
+
+def _axes_in_words(table: Table) -> str:
+    """Return which axis is where in a table."""
+    *groups, last = [each.name for each in table.dimensions] or [""]
+    if not groups:
+        return f"Compared by {last}" if last else ""
+    *groups, rows = groups
+    named = [f"rows: {rows}", f"columns: {last}", *(f"groups: {', '.join(groups)}" for _ in groups[:1])]
+    return " · ".join(named)
 
 
 def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:

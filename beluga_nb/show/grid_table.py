@@ -44,6 +44,7 @@ _FIGURES = "display:flex;flex-wrap:wrap;gap:6px;align-items:flex-start"
 _NOTE = "overflow-wrap:anywhere;font-size:90%;opacity:.85"
 _STATE = f"{_NOTE};display:inline-block;border:{_RULE};border-radius:4px;padding:1px 8px"
 _ARRIVED = "display:inline-block;vertical-align:top;width:168px;overflow-wrap:anywhere;padding:6px"
+_FRAME = "border-radius:3px;background:rgba(128,128,128,.14)"
 _SMALL = "font-size:80%;opacity:.7;padding-top:2px"
 _SYMBOLS = {"failed": "✗", "outcome unknown": "?", "running": "…", "not started": "○"}
 
@@ -59,11 +60,21 @@ class Figure:
 
 @dataclass(frozen=True)
 class Square:
-    """What one cell of a grid shows: its pictures, and a note and an error where some are missing."""
+    """What one cell of a grid shows: its pictures, and a note and an error where some are missing.
+
+    While it runs, that is `frames` empty frames of a `shape`.
+    """
 
     figures: tuple[Figure, ...] = ()
     note: str = ""
     error: BelugaError | None = None
+    frames: int = 0
+    shape: tuple[int, int] = (1, 1)
+
+    @property
+    def across(self) -> int:
+        """How many pictures stand side by side."""
+        return across(len(self.figures) + self.frames)
 
 
 Key = tuple[str, ...]
@@ -138,7 +149,7 @@ class Part:
     @property
     def across(self) -> int:
         """How many pictures stand side by side in its widest cell."""
-        return max(across(len(square.figures)) for square in self.squares.values())
+        return max(square.across for square in self.squares.values())
 
     def at(self, row: str, column: str) -> Square:
         """Return what stands there."""
@@ -216,8 +227,8 @@ def grid_bundle(table: Table, *, more: str = "", sheet: Preview | None = None) -
     return {"text/html": grid_html(table, more=more), **image, "text/plain": grid_text(table)}
 
 
-def grid_html(table: Table, *, more: str = "") -> str:
-    """Return the tables one below the other, each as wide as the page."""
+def grid_html(table: Table, *, more: str = "", is_running: bool = False) -> str:
+    """Return the tables one below the other, each as wide as the page; one that is running has no script."""
     return fill(
         "show/grid.html",
         prompts="".join(f"<div>{each}</div>" for each in prompts_html(table, _LONGEST_TEMPLATE)),
@@ -225,7 +236,7 @@ def grid_html(table: Table, *, more: str = "") -> str:
         reasons="".join(f'<div style="{_NOTE}">{reason_html(reason)}</div>' for reason in table.reasons),
         parts="".join(_part_html(table, part) for part in table.parts),
         more=f"<p>{outside(more)}</p>" if more else "",
-        lightbox=lightbox() if any(map(_has_source, table.squares.values())) else "",
+        lightbox=lightbox() if not is_running and any(map(_has_source, table.squares.values())) else "",
     )
 
 
@@ -323,9 +334,11 @@ def label_of(table: Table, dimension: Dimension, label: str) -> str:
 
 
 def _square_html(square: Square, *, mark: bool) -> str:
-    wide = across(len(square.figures))
+    wide = square.across
     width = f"{100 // wide - 2 * (wide > 1)}%"
     figures = "".join(_figure_html(each, width, mark=mark) for each in square.figures)
+    shape = "{}/{}".format(*square.shape)
+    figures += f'<div style="{_FRAME};width:{width};aspect-ratio:{shape}"></div>' * square.frames
     line = f'<div style="{_FIGURES}">{figures}</div>' if figures else ""
     return f"{line}{note_html(square, _STATE)}"
 

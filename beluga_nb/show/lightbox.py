@@ -31,7 +31,7 @@ def recipe_lines(picture: Described) -> list[tuple[str, str]]:
         "size": f"{sanitize(request.size or 'default', 20)}, {width} × {height} pixels",
         "quality": sanitize(request.quality or "", 40),
         "take": sanitize(request.take, 60),
-        "sample": str(request.sample),
+        "sample": f"{request.sample} (the first is 0)",
         "revised prompt": sanitize(recipe.revised_prompt or "", LONGEST_PROMPT),
         "sha256": picture.sha256,
     }

@@ -95,17 +95,20 @@ class _Scale:
         return within(size, self.edge)
 
 
-def sheet_file(table: Table, kind: str, *, title: str, edge: int, dpi: int, limit: int) -> tuple[bytes, str]:
+def sheet_file(
+    table: Table, kind: str, *, title: str, axes: str, edge: int, dpi: int, limit: int
+) -> tuple[bytes, str]:
     """Return a sheet as a PNG, PDF or SVG, and the letters that its font lacks.
 
-    Pictures are opened one at a time. Raises `RequestError` if the limit is too low.
+    `axes` is the line below the title and the prompt. Pictures are opened one at a time. Raises
+    `RequestError` if the limit is too low.
     """
-    layout = _fitting(table, title, edge, limit)
+    layout = _fitting(table, title, edge, limit, axes)
     if kind == ".svg":
         return layout.svg(dpi).encode(), layout.missing
     if kind == ".pdf":
         # Without dates, the same pictures give the same bytes.
-        options = {"resolution": dpi, "quality": _QUALITY, "title": title or None}
+        options = {"resolution": dpi, "quality": _QUALITY, "title": title or " ".join(table.prompts) or None}
         return encode(layout.drawn(), "PDF", **options, creationDate=None, modDate=None), layout.missing
     return encode(layout.drawn(), "PNG", dpi=(dpi, dpi)), layout.missing
 
@@ -130,7 +133,7 @@ def words_of(table: Table) -> list[str]:
     return words
 
 
-def _fitting(table: Table, title: str, edge: int, limit: int) -> _Layout:
+def _fitting(table: Table, title: str, edge: int, limit: int, axes: str = "") -> _Layout:
     font = font_for("".join([title, *words_of(table)]))
     # Pictures are never scaled up, and words have the scale of the pictures.
     figures = [figure for square in table.squares.values() for figure in square.figures]
@@ -138,10 +141,10 @@ def _fitting(table: Table, title: str, edge: int, limit: int) -> _Layout:
     groups = list(table.parts)
     best = min(
         range(1, min(_MOST_GROUPS, max(len(groups), *(len(part.columns.labels) for part in groups))) + 1),
-        key=lambda each: _Layout(table, title, _Scale(edge), font, each).misshapen,
+        key=lambda each: _Layout(table, title, axes, _Scale(edge), font, each).misshapen,
     )
     while edge >= SMALLEST:
-        layout = _Layout(table, title, _Scale(edge), font, best)
+        layout = _Layout(table, title, axes, _Scale(edge), font, best)
         width, height = layout.size
         if width * height <= limit and max(width, height) <= MAX_SIDE:
             return layout
@@ -159,6 +162,7 @@ class _Layout:
 
     table: Table
     title: str
+    axes: str
     scale: _Scale
     font: Font
     beside: int
@@ -209,6 +213,8 @@ class _Layout:
         for prompt in self.table.prompts:
             size = self.scale.text if self.title else round(self.scale.text * 1.3)
             top = self._write(prompt, self.scale.margin, top, width, size=size, bold=not self.title)
+        if self.axes:
+            top = self._write(self.axes, self.scale.margin, top, width, ink=_PALE)
         return top + self.scale.margin // 2
 
     def _foot(self, top: int, width: int) -> int:

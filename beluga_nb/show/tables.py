@@ -165,9 +165,10 @@ _BOX = "display:inline-block;border:1px solid;border-radius:2px"
 
 
 def shape(pixels: tuple[int, int], label: str, *, edge: int = 15) -> str:
-    """Return a small box in the shape of a picture, whose longer edge is `edge`; hovering shows its label."""
+    """Return a small box in the shape of a picture, whose longer edge is `edge`; its label is read out."""
     width, height = within(pixels, edge)
     # All take the same width, so that what follows is aligned; the border is outside of width and height.
     left = (edge - width) // 2
     place = f"width:{width - 2}px;height:{height - 2}px;margin:0 {edge + 3 - left - width}px 0 {left}px"
-    return f'<span title="{outside(label)}" style="{_BOX};{place}"></span>'
+    name = outside(label)
+    return f'<span role="img" aria-label="{name}" title="{name}" style="{_BOX};{place}"></span>'

@@ -35,14 +35,19 @@ def frames_html(request: Request, results: Sequence[Result]) -> str:
     if request.n > MOST_FRAMES:
         return ""
     arrived = {picture.recipe.request.sample: picture for result in results for picture in result.pictures}
-    size = _size(request, list(arrived.values()))
+    size = next(iter(arrived.values())).size if arrived else expected_size(request)
     edge = edge_of(request.n)
     width, height = map(str, within(size, edge))
     frames = "".join(
         _image(arrived[sample], edge)
         if sample in arrived
-        else fill("show/waiting-frame.html", width=width, height=height)
-        for sample in request.samples
+        else fill(
+            "show/waiting-frame.html",
+            width=width,
+            height=height,
+            words=f"picture {number} of {request.n}" if request.n > 1 else "waiting",
+        )
+        for number, sample in enumerate(request.samples, 1)
     )
     return fill("show/waiting-frames.html", frames=frames, width=width, columns=str(columns_of(request.n)))
 
@@ -55,10 +60,8 @@ def _image(picture: Picture, edge: int) -> str:
     )
 
 
-def _size(request: Request, arrived: Sequence[Picture]) -> tuple[int, int]:
+def expected_size(request: Request) -> tuple[int, int]:
     """Return the size in pixels that pictures of a request will have, as far as it is known."""
-    if arrived:
-        return arrived[0].size
     if request.size in catalog.labels():
         return catalog.pixels(request.size)
     if match := re.fullmatch(r"(\d{1,5})x(\d{1,5})", request.size or ""):

@@ -96,7 +96,7 @@ class Run:
         """A refusal, or why the end is not known; nothing for pictures."""
         if self.call:
             return (
-                IN_PROGRESS if self.call.on_its_way else f"no known end: {self.call.why or 'its kernel died'}"
+                IN_PROGRESS if self.call.on_its_way else f"no result. {self.call.why or 'Its kernel died.'}"
             )
         refusals = [row.refusal for row in self.rows if row.refused]
         return f"refused: {refusals[0].message}" if refusals and refusals[0] else ""

@@ -76,6 +76,8 @@ def _value(text: str) -> object:
 def _setting_text(value: object) -> str:
     if value is None or value == {}:
         return "none"
+    if isinstance(value, bool):
+        return str(value).lower()  # As it is typed in a command and in beluga.toml.
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -30,6 +30,7 @@ from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, P
 from beluga_nb.runtime import Job
 from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
+from beluga_nb.session.watching import unfinished
 from beluga_nb.show import comparison
 from beluga_nb.show.lightbox import cell_of
 from beluga_nb.show.preview import enlarged, preview_of, tile
@@ -239,19 +240,20 @@ class Controller:
 
     async def _call(self, number: int, arguments: dict[str, Any]) -> None:
         work = Work(number, arguments["prompt"], arguments["model"], arguments.get("n", 1))
+        tally = Tally()
         try:
             self._show(work)
-            result = await self._answer(work, arguments)
+            result = await self._answer(work, arguments, tally)
             await self._add(result)
             self.state.message = f"{plural(len(result), 'picture')} of “{sanitize(work.prompt, 60)}”."
         except IncompleteError as error:
             await self._add(error.result)
             raise
         except asyncio.CancelledError:
-            facts = await asyncio.to_thread(self.session.status)
-            lost = f" {facts['unfinished']}." if "unfinished" in facts else ""
+            lost = await asyncio.to_thread(unfinished, self.session.resources, tally)
             self.state.message = (
-                f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store.{lost}"
+                f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store."
+                + (f" {lost}." if lost else "")
             )
             raise
         finally:
@@ -259,9 +261,8 @@ class Controller:
             self._calls.pop(number, None)
             self.state.work = tuple(each for each in self.state.work if each.number != number)
 
-    async def _answer(self, work: Work, arguments: dict[str, Any]) -> Result:
+    async def _answer(self, work: Work, arguments: dict[str, Any], tally: Tally) -> Result:
         began = self._clock()
-        tally = Tally()
         submit = partial(self.session.submit, **arguments, assume_yes=True, bridge="thread", tally=tally)
         # On a thread, since it reads files before it starts. The bridge "nested" waits for a caller, and
         # would never run behind a click.

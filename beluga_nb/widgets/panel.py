@@ -12,6 +12,7 @@ from beluga_nb.show.figures import NO_PICTURE
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill
 from beluga_nb.show.widget import bundle
+from beluga_nb.signatures import named_arguments
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.comparison import comparison
@@ -95,6 +96,7 @@ class Panel:
         return {**shown, "text/html": fill("widgets/still.html", html=html)}
 
 
+@named_arguments
 def panel(session: Session = default) -> Panel:
     """Return a new panel on a session, in the notebook that runs, if one does."""
     shell = get_ipython()

@@ -586,6 +586,7 @@ def found_in(body):
         return []
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize("envelope", CUT_IN)
 @pytest.mark.parametrize("shape", CUT)
 def test_what_stood_whole_before_a_cut_is_found_wherever_the_cut_is(shape, envelope):

@@ -325,6 +325,7 @@ sys.stdin.readline()
 ENDS = {"stopped": "CancelledError", "in time": "APITimeoutError", "answered": "1"}
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.posix
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("arrived", ["nothing", "a head", "half a body"])

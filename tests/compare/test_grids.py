@@ -552,7 +552,8 @@ def test_a_sheet_has_the_format_of_its_name_its_size_in_print_and_the_same_bytes
         assert root.get("width") == f"{wide / 150:.4g}in"
         assert len(list(root.iter("{http://www.w3.org/2000/svg}image"))) == 16
         words = " ".join(each.text for each in root.iter("{http://www.w3.org/2000/svg}text"))
-        assert words.startswith("Cats & foxes a {{animal}} in {{style}} ")
+        named = "rows: style · columns: model · groups: animal"
+        assert words.startswith(f"Cats & foxes a [animal] in [style] {named} ")
         for label in ("animal: cat", "animal: fox", "oil", "ink", *MODELS):
             assert label in words
 
@@ -563,11 +564,13 @@ def words_of_sheet(session, tmp_path, prompt, **axes):
     return [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_the_prompt_of_a_sheet_is_filled_with_what_is_the_same_everywhere(session, tmp_path):
+def test_the_prompt_of_a_sheet_is_filled_with_what_is_the_same_everywhere_and_its_axes_are_named(
+    session, tmp_path
+):
     words = words_of_sheet(
         session, tmp_path, "a {{animal}} in {{place}}", animal=["cat", "fox"], values={"place": "snow"}
     )
-    assert words[0] == "a {{animal}} in snow"
+    assert words[:2] == ["a [animal] in snow", "Compared by animal"]
 
 
 def test_a_long_prompt_wraps_and_no_word_of_it_is_lost(session, tmp_path):

@@ -30,6 +30,7 @@ def test_a_setting_holds_until_it_is_unset_and_names_its_source(kernel):
     assert listed["mode"] == ["auto", "default"]
     assert listed["store"] == ["beluga_store", "default"], "no folder of this machine"
     assert listed["max_cost"] == ["none", "default"]
+    assert listed["faults"] == ["false", "default"], "as it is typed"
     assert rows(kernel.run("%beluga config model=seedream-4.5 max_cost=2.50 timeout=60"))["model"] == [
         "seedream-4.5",
         "this notebook",

@@ -147,7 +147,27 @@ def test_what_is_printed_takes_it_away_and_it_comes_back():
     assert paper.drawn == ["x: 0 of 1 picture, 2 s", "", "x: 0 of 1 picture, 4 s", ""]
 
 
-@pytest.mark.parametrize("cells", [10, 100, 1000])
+def test_a_small_grid_has_frames_of_the_right_shape_in_place_of_what_has_not_arrived(tmp_path):
+    session = Session(engine=drawing, environ={}, folder=tmp_path, mode="off")
+    grid = session.grid("a {{animal}}", animal=["fox", "owl"], size=["16:9", "1:1"], n=2)
+    arriving = grid.arrivals()
+    empty = arriving.frames()
+    assert [empty.count(f"aspect-ratio:{shape}") for shape in ("1536/864", "1024/1024")] == [4, 4]
+    assert "0 of 4 cells" in empty
+    assert "not started" not in empty
+    assert "<script" not in empty
+    grid.run()
+    whole = arriving.frames()
+    assert (whole.count("aspect-ratio"), whole.count("<img")) == (0, 8)
+    assert arriving.html() == "", "what is in its place is not shown twice"
+    places = [
+        re.sub("<details.*?</details>|<div [^>]*aspect-ratio[^>]*></div>", "x", each, flags=re.DOTALL)
+        for each in (empty.partition("<table")[2], whole.partition("<table")[2])
+    ]
+    assert places[0] == places[1], "nothing jumps"
+
+
+@pytest.mark.parametrize("cells", [18, 100, 1000])
 def test_each_cell_of_a_running_grid_is_sent_once_and_what_is_sent_does_not_grow_with_the_grid(
     cells, tmp_path
 ):
@@ -156,7 +176,11 @@ def test_each_cell_of_a_running_grid_is_sent_once_and_what_is_sent_does_not_grow
     grid.submit(assume_yes=True).result()
     outcomes, grid._outcomes = grid._outcomes, {}
 
-    now, paper, tally = [0.0], Paper(html=grid.arrivals()), Tally(label="grid", asked=cells, wanted=cells)
+    now, paper, tally = (
+        [0.0],
+        Paper(html=grid.arrivals().html),
+        Tally(label="grid", asked=cells, wanted=cells),
+    )
     line = Line(paper, tally, clock=lambda: now[0])
     for number, (cell, outcome) in enumerate(outcomes.items()):
         now[0], tally.arrived = 1 + number / 20, number + 1

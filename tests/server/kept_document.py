@@ -7,13 +7,14 @@ import hypothesis
 import pytest
 import schemathesis
 from conftest import KEY, drawing, service
+from sampling import rounds
 from schemathesis.checks import CHECKS, load_all_checks
 
 from beluga_nb.server.app import create_app
 from beluga_nb.server.openapi import document
 
 FEW = hypothesis.settings(
-    max_examples=40,
+    max_examples=rounds(12, 40),
     derandomize=True,
     deadline=None,
     database=None,

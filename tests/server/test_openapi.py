@@ -1,6 +1,7 @@
 """The OpenAPI document is the contract, and the server keeps it: schemathesis tries what is written there."""
 
 import asyncio
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from beluga_nb.server.openapi import document
 
 def test_the_server_keeps_its_document_whatever_is_written_there_is_tried():
     """Each operation in process and over a port, with every check that schemathesis has."""
+    if importlib.util.find_spec("schemathesis") is None:
+        pytest.skip("schemathesis is not installed.")
     tried = Path(__file__).with_name("kept_document.py")
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:nbval", str(tried)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=600)

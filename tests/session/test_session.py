@@ -387,10 +387,12 @@ def test_serve_gives_the_running_server_and_stop_serving_ends_it(local):
 
 
 def test_status_says_who_answers_and_never_the_key(local, tmp_path):
-    assert local.status()["backend"] == "the built-in painter: procedural previews, not model output"
+    assert local.status()["engine"] == "the built-in painter: procedural previews, not model output"
+    assert local.status()["spent"] == "0 pictures"
+    assert local.status()["saved"] == "0 pictures came from the store"
     found = Session(environ={"BELUGA_API_KEY": KEY}, folder=tmp_path).status()
     assert found["key"] == "BELUGA_API_KEY, ending in only"
-    assert found["backend"] == "https://api.belugapi.com/v1"
+    assert found["engine"] == "https://api.belugapi.com/v1"
     assert KEY not in repr(found)
 
 

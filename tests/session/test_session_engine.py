@@ -139,7 +139,7 @@ def test_what_the_environment_says_of_a_service_is_not_the_engines(tmp_path):
 def test_status_and_panel_say_who_answers_and_no_key_is_wanted(tmp_path):
     session = session_with(five_lines, tmp_path, environ={"BELUGA_API_KEY": KEY})
     status = session.status()
-    assert status["backend"] == "the engine five_lines"
+    assert status["engine"] == "the engine five_lines"
     assert status["key"] == "none: an engine of this session's own needs none"
     assert PanelData(session).backend() == "Answers: the engine five_lines. Mode: auto. Key: none."
     assert session.models().note.startswith("This session asks its engine five_lines")

@@ -1,6 +1,8 @@
 """The catalogue as people see it."""
 
-from beluga_nb.catalog import Listing, Model, models
+import re
+
+from beluga_nb.catalog import Listing, Model, find, models
 from beluga_nb.show.catalogue import models_table, sizes_table
 
 
@@ -28,6 +30,11 @@ def test_where_no_model_fits_that_is_reported():
 def test_both_tables_are_html_too():
     assert models_table(Listing(models()))["text/html"].count("<tr ") == 18
     assert sizes_table()["text/html"].count("<tr ") == 15
+
+
+def test_each_shape_of_a_model_is_read_out_by_its_label():
+    html = models_table(Listing([find("seedream-4.0")]))["text/html"]
+    assert re.findall(r'<span role="img" aria-label="(.*?)"', html) == ["1:1", "16:9", "9:16", "4:3", "3:4"]
 
 
 def test_the_sizes_of_a_model_are_its_own():

@@ -67,7 +67,7 @@ def test_refusals_and_calls_without_a_known_end_are_in_the_history_and_marked(st
     lost(store, "on the way", run="3f2a9c1e-3333-4000-8000-000000000000", why="")
     assert {run.request.prompt: run.note for run in runs(store)} == {
         "declined": "refused: The prompt was declined.",
-        "a lost fox": "no known end: The connection broke.",
+        "a lost fox": "no result. The connection broke.",
         "on the way": "in progress",
     }
 
@@ -184,7 +184,7 @@ def test_a_refusal_comes_back_as_the_refusal(store):
 
 def test_a_call_without_a_known_end_has_nothing_to_bring_back(store):
     lost(store)
-    with pytest.raises(StoreError, match=r"has no pictures \(no known end: The connection broke\.\)"):
+    with pytest.raises(StoreError, match=r"has no pictures \(no result. The connection broke\.\)"):
         recall(store, "3f2a")
 
 

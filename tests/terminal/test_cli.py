@@ -80,7 +80,7 @@ def test_history_lists_and_filters(folder):
     status, out, err = run(folder, "history")
     assert (status, err) == (0, "")
     assert len(out.splitlines()) == 1 + 3
-    assert "no known end: It was interrupted." in out
+    assert "no result. It was interrupted." in out
     assert len(run(folder, "history", "whale")[1].splitlines()) == 2
     assert run(folder, "history", "--model", "flux")[1] == "Nothing that fits is recorded.\n"
     assert SENTINEL in run(folder, "history", "--until", "2001-09-09")[1]

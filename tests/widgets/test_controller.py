@@ -175,6 +175,7 @@ CLICKS = {
 }
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("threads", [False, True], ids=["one after the other", "in threads"])
 @pytest.mark.parametrize("clicks", [2, 3, 30])
 @pytest.mark.parametrize("name", CLICKS)
@@ -229,10 +230,18 @@ def test_stop_closes_the_connection_and_leaves_the_others_running(tmp_path):
     engine = Patient()
     with service(engine) as base_url:
         panel = panel_at(base_url, tmp_path)
-        for prompt in ("a fox", "a whale"):
+
+        def start(prompt):
             fill(panel, prompt=prompt)
             panel.controller.generate()
             assert engine.asked.acquire(timeout=PATIENCE)
+
+        start("an owl")
+        panel.controller.stop(panel.state.work[0].number)
+        settled(panel)
+        engine.left.clear()
+        for prompt in ("a fox", "a whale"):
+            start(prompt)
         [fox, _] = panel.state.work
         threading.Thread(target=panel.controller.stop, args=[fox.number]).start()  # as in a subshell
         assert engine.left.wait(PATIENCE)
@@ -240,7 +249,8 @@ def test_stop_closes_the_connection_and_leaves_the_others_running(tmp_path):
         panel.state.observe(lambda change: heard.append(change.new), "message")
         engine.answering.set()
         settled(panel)
-    assert LOST in " ".join([*heard, panel.state.message])
+    stopped = "Stopped: “a fox”. What had arrived is in the store."
+    assert f"{stopped} {LOST}." in [*heard, panel.state.message], "the owl is not counted again"
     assert [piece.picture.recipe.request.prompt for piece in panel.state.gallery] == ["a whale"]
     assert panel.state.work == ()
     assert panel.state.error == ()

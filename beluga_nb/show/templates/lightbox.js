@@ -20,30 +20,30 @@
   dialog.innerHTML = `<style>
 .beluga-lightbox{
 width:100%;height:100%;max-width:none;max-height:none;margin:0;padding:0;border:0;outline:0;
-background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
+background:#131316;color:#eee;font:14px/1.5 system-ui;overflow-wrap:anywhere;
 &[open]{display:grid;grid:minmax(0,1fr)/minmax(0,1fr) 320px}
-& div{overflow-wrap:anywhere}
 &>div{display:grid;grid:minmax(0,1fr)/56px minmax(0,1fr) 56px;place-items:center;padding:20px 0}
 & img{grid-area:1/2;max-width:100%;max-height:100%}
-& aside{overflow:auto;padding:20px;background:#1e1e22}
+& aside{display:grid;grid:auto minmax(0,max-content)/auto 1fr;justify-items:start;padding:20px;background:#1e1e22}
+& :is(p,section){grid-column:1/3;overflow:auto}
 & p{margin:0 40px 20px 0;color:#bbb}
 & section>div{padding:0 0 8px!important}
 & section>:first-child{font-size:16px}
-& span{display:block;font-size:12px}
-& :is(button,a){all:unset;cursor:pointer;border:1px solid #888;border-radius:6px;padding:4px 12px;margin:8px 8px 0 0;display:inline-block}
+& span{display:block;font-size:12px;color:#bbb;opacity:1!important}
+& :is(button,a){all:unset;cursor:pointer;border:1px solid #888;border-radius:6px;padding:4px 12px;margin:8px 8px 0 0}
 & [aria-label]{border:0;margin:0;padding:8px 16px;font-size:26px;line-height:1}
 & :is(button,a):hover{background:#444}
 & :focus-visible{outline:2px solid #8af}
 & [hidden]{display:none}
 &>button{position:absolute;top:8px;right:4px}
+@media (max-width:760px){&[open]{grid:minmax(0,3fr) minmax(0,2fr)/100%}}
 }
-@media (max-width:760px){.beluga-lightbox[open]{grid:minmax(0,3fr) minmax(0,2fr)/100%}}
 </style><div><button aria-label="Previous picture">‹</button><button aria-label="Next picture">›</button></div>
-<aside tabindex="0"><p role="status"></p><section></section><button>Copy as cell</button><a>Download</a></aside>
+<aside><p role="status"></p><section tabindex="0"></section><button>Copy as cell</button><a>Download</a></aside>
 <button aria-label="Close">×</button>`;
   const [previous, next, copy, close] = dialog.querySelectorAll('button');
-  const [stage, aside, note, recipe, link] =
-    ['div', 'aside', 'p', 'section', 'a'].map(name => dialog.querySelector(name));
+  const [stage, note, recipe, link] =
+    ['div', 'p', 'section', 'a'].map(name => dialog.querySelector(name));
   const large = new Image();
   previous.after(large);
   let at, shared, opener, pictures;
@@ -51,7 +51,7 @@ background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
   const show = step => {
     at = (at + step + pictures.length) % pictures.length;
     const {image, lines} = pictures[at];
-    const place = pictures.length > 1 ? `${at + 1} of ${pictures.length} · ` : '';
+    const place = pictures[1] ? `${at + 1} of ${pictures.length} · ` : '';
     large.onload = () => note.textContent = `${place}shown at ${large.naturalWidth} × ${large.naturalHeight}`;
     large.src = link.href = image.src;
     dialog.ariaLabel = large.alt = image.alt;
@@ -68,7 +68,7 @@ background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
       .filter(each => each.image.getClientRects().length);
     at = pictures.findIndex(each => each.image === image);
     opener = image.closest('summary') || image;
-    previous.hidden = next.hidden = pictures.length < 2;
+    previous.hidden = next.hidden = !pictures[1];
     // A frame may be as high as its whole notebook, where the dialog belongs to the picture, or as low as one output.
     dialog.style = innerHeight > 1.5 * screen.height
       ? `height:${screen.height * .7}px;top:${Math.max(0, image.getBoundingClientRect().top - 40)}px` : '';
@@ -98,12 +98,12 @@ background:#131316f5;color:#eee;font:14px/1.5 system-ui,sans-serif;
     const step = {ArrowLeft: -1, ArrowRight: 1}[key];
     if (step) show(step);
     // No key scrolls what lies below the dialog.
-    const scrolls = /^(Arrow|Page|Home|End)/.test(key) && target !== aside || key === ' ' && target === dialog;
+    const scrolls = /^(Arrow|Page|Home|End)/.test(key) && target !== recipe || key === ' ' && target === dialog;
     if (step || scrolls) event.preventDefault();
   }, true);
-  dialog.onwheel = event => aside.contains(event.target) && aside.scrollHeight > aside.clientHeight || event.preventDefault();
+  dialog.onwheel = event => recipe.contains(event.target) && recipe.scrollHeight > recipe.clientHeight || event.preventDefault();
   dialog.onclick = event => {
-    if (event.target === dialog || event.target === stage) dialog.close();
+    if ([dialog, stage].includes(event.target)) dialog.close();
   };
   dialog.onclose = () => {
     dialog.remove();

@@ -1,0 +1,52 @@
+"""Which cases of a large generated family are tried: some in every check, all by `python -m tests whole`.
+
+The choice is the same in each run and on each machine, so that a case that fails fails again.
+"""
+
+import os
+import random
+
+WHOLE = "TESTS_WHOLE" in os.environ
+
+
+def some(cases, count):
+    """Return `count` of the cases, spread over all of them; all where the whole family is asked for."""
+    cases = list(cases)
+    if WHOLE or len(cases) <= count:
+        return cases
+    return [cases[place * len(cases) // count] for place in range(count)]
+
+
+def rounds(count, whole):
+    """Return how often something random is repeated: `count` times, `whole` times where all is asked for."""
+    return whole if WHOLE else count
+
+
+def chosen(items):
+    """Return the tests of a run without the cases that only the whole check tries, and those cases."""
+    if WHOLE:
+        return items, []
+    families = {}
+    for item in items:
+        if mark := item.get_closest_marker("sampled"):
+            families.setdefault((item.nodeid.partition("[")[0], *mark.args), []).append(item)
+    kept = {id(item) for (name, count), family in families.items() for item in spread(family, count, name)}
+    left = {id(item) for family in families.values() for item in family} - kept
+    return [item for item in items if id(item) not in left], [item for item in items if id(item) in left]
+
+
+def spread(family, count, name):
+    """Choose cases of a family: next always the one with the most values that no case before it has."""
+    left = random.Random(name).sample(family, len(family))
+    seen, found = set(), []
+    while left and len(found) < count:
+        best = max(left, key=lambda item: len(values_of(item) - seen))
+        left.remove(best)
+        found.append(best)
+        seen |= values_of(best)
+    return found
+
+
+def values_of(item):
+    """The parameters of a test, each by its name and the object: cases of a family share the objects."""
+    return {(name, id(value)) for name, value in item.callspec.params.items()}
