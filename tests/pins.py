@@ -3,8 +3,8 @@
 Each is what its makers publish of a hosted notebook, as far as it concerns us: the kernel, its front end and
 what shares a dependency with us. The rest is what pip takes beside those. `FOLDER` holds clones of the
 repositories below, and `databricks.txt`, downloaded from the address below. Without FOLDER only the oldest
-and the newest of everything, and what a diffusers pipeline needs, are written, which need no list. A later
-run reads what is published by then.
+and the newest of everything, and what a diffusers pipeline or a learned metric needs, are written, which
+need no list. A later run reads what is published by then.
 """
 
 import json
@@ -47,6 +47,10 @@ PIPELINE = (
     "ipykernel!=7.0.*,!=7.1.*,!=7.2.*,!=7.3.*",
 )
 """What runs the diffusers pipeline of docs/servers.md."""
+
+METRICS = (*PROJECT["optional-dependencies"]["metrics"], "torch==2.13.0", "torchmetrics>=1.9")
+METRICS += ("pytesseract>=0.3.13", "distributed>=2025.1", "pytest>=8.4")
+"""What runs the metrics of beluga_nb/learned.py, and the libraries that must give the same numbers."""
 
 Read = Callable[[str], dict[str, str]]
 
@@ -176,9 +180,10 @@ def resolved(python: str, wanted: Iterable[str], versions: dict[str, str]) -> di
 
 
 def asked() -> list[str]:
-    """Return what we ask for, in all our extras but the one for testing."""
+    """Return what we ask for, in all our extras but those for testing and for metrics: torch is large."""
     extras = PROJECT["optional-dependencies"]
-    every = [*PROJECT["dependencies"], *(each for name in extras if name != "test" for each in extras[name])]
+    wanted = [each for name in extras if name not in {"test", "metrics"} for each in extras[name]]
+    every = [*PROJECT["dependencies"], *wanted]
     return [each for each in every if not each.startswith("beluga_nb[")]
 
 
@@ -215,10 +220,14 @@ def main(words: list[str]) -> None:
             pins,
             {named(re.split(r"[^\w.-]", each)[0]) for each in wanted},
         )
-    wanted = [*PROJECT["dependencies"], *PIPELINE]
-    pins = without_cuda(resolved(interpreter("3.11") or sys.executable, wanted, {}))
-    named_there = {named(re.split(r"[^\w.-]", each)[0]) for each in wanted}
-    write("diffusers", "3.11", f"docs/servers.md, diffusers, {today}", pins, named_there)
+    for name, source, packages in (
+        ("diffusers", "docs/servers.md, diffusers", PIPELINE),
+        ("metrics", "pyproject.toml, metrics", METRICS),
+    ):
+        wanted = [*PROJECT["dependencies"], *packages]
+        pins = without_cuda(resolved(interpreter("3.11") or sys.executable, wanted, {}))
+        named_there = {named(re.split(r"[^\w.-]", each)[0]) for each in wanted}
+        write(name, "3.11", f"{source}, {today}", pins, named_there)
     for name, (python, sources) in SOURCES.items() if words else ():
         places, versions = [], dict[str, str]()
         for source in sources:

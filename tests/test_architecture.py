@@ -33,7 +33,7 @@ LAYERS = [
     {"config"},
     {"wire"},
     {"painter"},
-    {"api", "server", "store"},
+    {"api", "server", "store", "learned"},
     {"engines"},
     {"compare"},
     {"show"},
@@ -67,8 +67,16 @@ LIBRARIES = {
     "uvicorn": {"server/"},
     "jupyterlab": {"terminal/lab.py"},
     # Measures and rankings are arithmetic on arrays: by hand they would be slower and longer.
-    "numpy": {"painter/", "compare/inference.py", "compare/metrics.py", "compare/rank.py"},
-    "PIL": {"images.py", "result.py", "show/", "painter/", "compare/metrics.py"},
+    "numpy": {"painter/", "compare/inference.py", "compare/kid.py", "compare/metrics.py", "compare/rank.py"},
+    "PIL": {  # in `compare` and `learned.py` for types
+        "images.py",
+        "result.py",
+        "show/",
+        "painter/",
+        "compare/metrics.py",
+        "compare/scores.py",
+        "learned.py",
+    },
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
     "pybase64": {"wire.py", "api/encoded.py", "show/", "redaction.py"},
     "pandas": {  # else for types
@@ -79,6 +87,10 @@ LIBRARIES = {
         "show/grid.py",
     },
     "dynamicprompts": {"compare/dynamic.py"},
+    # What the extra `metrics` installs; each is imported when a picture is measured.
+    "torch": {"learned.py"},
+    "transformers": {"learned.py"},
+    "lpips": {"learned.py"},
     "nest_asyncio": {"runtime.py"},
     "nest_asyncio2": {"runtime.py"},
 }
@@ -203,7 +215,7 @@ def test_every_module_can_be_imported_by_itself():
         importlib.import_module("beluga_nb." + module.removesuffix(".py").replace("/", "."))
 
 
-HEAVY = ("httpx", "PIL", "numpy", "starlette", "uvicorn", "IPython", "ipywidgets", "nest_asyncio")
+HEAVY = ("httpx", "PIL", "numpy", "starlette", "uvicorn", "IPython", "ipywidgets", "nest_asyncio", "torch")
 
 
 def test_s52_importing_the_package_imports_no_heavy_library_opens_no_socket_and_writes_nothing(tmp_path):

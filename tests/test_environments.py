@@ -20,6 +20,8 @@ from kernels import Kernel
 from pins import interpreter
 
 from beluga_nb.config.versions import BUGS
+from beluga_nb.learned import CLIPScore, Features
+from beluga_nb.session.session import Session
 from tests.badges import NOTEBOOKS, notebook_with_badges
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +32,7 @@ NAMES = [
         path.stem, marks=pytest.mark.environment if path.stem in CHEAPEST else pytest.mark.everywhere
     )
     for path in sorted(FOLDER.glob("*.txt"))
-    if path.stem != "diffusers"  # no notebook of anyone's: it runs one example
+    if path.stem not in {"diffusers", "metrics"}  # no notebook of anyone's: each runs one test below
 ]
 
 SUITES = ("magics", "widgets", "show", "compare", "store", "session")
@@ -217,15 +219,16 @@ def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
     assert done.returncode == 0, done.stdout[-20000:]
 
 
+TINY = ROOT / "tests/tiny"
+
+
 @pytest.fixture(scope="module")
-def torch(environment, wheel):
-    """An environment in which diffusers and torch can be imported, and ours with them."""
+def torch(environment, wheel, name):
+    """An environment in which torch and what uses it can be imported, and ours with them."""
     environment.install("--no-deps", str(wheel))
     tried = subprocess.run([environment.python, "-c", "import torch"], capture_output=True)
     if tried.returncode:  # this index has only the build for CUDA, which needs CUDA's packages
-        environment.install("-c", str(FOLDER / "diffusers.txt"), "torch")
-    # The first import takes long: nothing is compiled yet.
-    environment.run("-c", "import tiny_pipeline", cwd=ROOT / "tests", PYTHONPATH=str(ROOT / "tests"))
+        environment.install("-c", str(FOLDER / f"{name}.txt"), "torch")
     return environment
 
 
@@ -243,12 +246,14 @@ SEEN = "[(image.size, picture.sha256) for image, picture in zip({0}, {0}.picture
     "name", [pytest.param("diffusers", marks=pytest.mark.everywhere)], indirect=True, scope="module"
 )
 def test_the_documented_pipeline_draws_and_replays_without_torch(torch, tmp_path, monkeypatch):
+    # The first import takes long: nothing is compiled yet.
+    torch.run("-c", "import tiny_pipeline", cwd=TINY, PYTHONPATH=str(TINY))
     monkeypatch.setattr("kernels.PATIENCE", 300)  # seconds: torch is slow to import
     engine, use = documented_pipeline()
     loading = "    return DiffusionPipeline.from_pretrained(MODEL)"
     tiny, loads = re.subn(f"^{re.escape(loading)}.*$", "    return tiny_pipeline()", engine, flags=re.M)
     assert loads == 1
-    on_a_hub = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT / "tests")}
+    on_a_hub = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(TINY)}
     with Kernel(tmp_path, python=torch.python, **torch.environ(**on_a_hub)) as kernel:
 
         def run(code):
@@ -292,3 +297,26 @@ def test_the_documented_pipeline_draws_and_replays_without_torch(torch, tmp_path
         assert run("grid.counts['done']").texts == ["2"]
         kernel.run("%beluga a wolf").fails_with(*blocked)
         assert run("import sys; {'torch', 'diffusers'} & set(sys.modules)").texts == ["set()"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("metrics", marks=pytest.mark.everywhere)], indirect=True, scope="module"
+)
+def test_learned_metrics_give_the_numbers_of_other_libraries_and_replay_without_torch(torch, tmp_path):
+    kept = {"KEPT": str(tmp_path), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(TINY)}
+    words = ["-q", "-p", "without_cuda", "-p", "no:cacheprovider", "--noconftest", "-o", "filterwarnings="]
+    words += ["--durations=3", f"--basetemp={tmp_path / 'work'}", "-o", "addopts=", "upstream_metrics.py"]
+    print(torch.run("-m", "pytest", *words, cwd=TINY, **kept))
+    written = json.loads((tmp_path / "scores.json").read_text())
+    print("differences:", json.dumps(written["differences"], indent=1))
+    session = Session(engine=never, provider="painted", environ={}, folder=tmp_path, mode="replay")
+    gallery = session.gallery(*(session.generate(**asked) for asked in written["asked"]))
+    assert list(gallery.score("CLIPScore", CLIPScore("/elsewhere/clip"))) == written["CLIPScore"]
+    features = gallery.score("features", Features("/elsewhere/dinov2"))
+    assert features.kid(by="model")[0].kid == pytest.approx(written["KID"], rel=1e-9)
+    assert len(features.parts) == 16
+    assert not {"torch", "transformers", "lpips"} & set(sys.modules)
+
+
+async def never(request):
+    raise AssertionError(f"{request} was asked")

@@ -507,3 +507,92 @@ def test_where_some_are_local_previews_no_side_is_called_one(session, tmp_path):
     assert "Some are local previews, not model output." in opened.status.value
     assert "preview" not in opened.pictures.value.split("base64")[0]
     assert "preview" not in foxes(session).ranking().note
+
+
+def test_a_metric_may_give_several_numbers_and_each_is_scored(session, open_session):
+    def parts(image):
+        return {"width": image.width, "mean": 0.5}
+
+    measured = foxes(session).score("of it", parts)
+    for scores in (measured, foxes(open_session(mode="replay")).score("of it")):
+        assert scores.parts == ["mean", "width"]
+        assert list(scores) == [None] * 12
+        assert scores.errors == []
+        assert list(scores["width"]) == [96] * 12
+        assert scores["width"].name == "of it width"
+        assert scores["mean"].mean(by="model") == dict.fromkeys(MODELS, 0.5)
+        with pytest.raises(RequestError, match="2 numbers for each picture"):
+            scores.mean(by="model")
+        with pytest.raises(RequestError, match="2 numbers for each picture"):
+            scores.differences(by="model")
+        with pytest.raises(UnknownNameError):
+            scores["height"]
+        head, first, *_ = scores._repr_mimebundle_()["text/plain"].splitlines()
+        assert head.split()[-2:] == ["mean", "width"]
+        assert first.split()[-2:] == ["0.5", "96"]
+
+
+def test_a_metric_may_give_a_reason_which_is_kept_and_shown(session, open_session):
+    measured = foxes(session).score("hat", lambda _: (0.25, "the hat\nis missing"))
+    for scores in (measured, foxes(open_session(mode="replay")).score("hat")):
+        assert list(scores) == [0.25] * 12
+        assert {row.reason for row in scores.rows} == {"the hat is missing"}
+        assert "0.25  the hat is missing" in scores._repr_mimebundle_()["text/plain"]
+
+
+@pytest.mark.parametrize("value", [{}, {"a": "b"}, {1: 2}, (1, 2), ("1", "reason"), ["a", 1]])
+def test_what_is_neither_a_number_nor_some_is_an_error_of_its_picture(value, session):
+    scores = foxes(session).score("wrong", lambda _: value)
+    assert {type(row.error) for row in scores.rows} == {RequestError}
+
+
+class Widths:
+    """A metric of several pictures at once, which writes down how many they were."""
+
+    version, modules, batch_size = "of many", (), 5
+
+    def __init__(self, problem=None):
+        self.batches, self.problem = [], problem
+
+    def __call__(self, image, recipe):
+        raise AssertionError(f"one by one: {image}, {recipe}")
+
+    def check(self):
+        if self.problem:
+            raise self.problem
+
+    def batch(self, images, recipes):
+        self.batches.append(len(images))
+        return [(image.width, recipe.request.model) for image, recipe in zip(images, recipes, strict=True)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_metric_of_batches_gets_several_pictures_at_once_and_names_its_version(workers, session):
+    widths = Widths()
+    with ThreadPoolExecutor(2) as pool:
+        scores = foxes(session).score(
+            "width", widths, executor=pool if workers else None, in_flight=workers or 1
+        )
+    assert list(scores) == [96] * 12
+    assert [row.reason for row in scores.rows] == [row.labels["model"] for row in scores.rows]
+    assert (scores.version, sorted(widths.batches)) == ("of many", [2, 5, 5])
+    assert list(foxes(session).score("width", widths)) == [96] * 12
+    assert list(foxes(session).score("width", version="of many")) == [96] * 12
+    assert foxes(session).score("width", widths, version="2").version == "of many 2"
+    assert len(widths.batches) == 6
+
+
+def test_a_metric_that_cannot_measure_says_so_once_and_not_for_what_is_recorded(session):
+    with pytest.raises(RequestError, match="no weights"):
+        foxes(session).score("width", Widths(RequestError("There are no weights.", "Get some.")))
+    foxes(session).score("width", Widths())
+    assert list(foxes(session).score("width", Widths(RequestError("There are no weights.", "")))) == [96] * 12
+
+
+def test_a_batch_that_fails_is_an_error_of_each_of_its_pictures(session):
+    class Failing(Widths):
+        def batch(self, images, recipes):
+            raise MemoryError(f"{len(images)} of {len(recipes)}")
+
+    scores = foxes(session).score("width", Failing())
+    assert {str(row.error) for row in scores.rows} == {"5 of 5", "2 of 2"}

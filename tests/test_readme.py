@@ -149,6 +149,9 @@ RUN_BY = {
     "%pip": "the_cell_for_colab_installs_and_runs_and_finds_the_key",
     "import beluga_nb\n\nfoxes": "the_python_runs_as_it_stands",
     "import beluga_nb\n\nmodels": "what_judges_runs_as_it_stands",
+    "from beluga_nb.learned import": (
+        "learned_metrics_give_the_numbers_of_other_libraries_and_replay_without_torch"
+    ),
     "import beluga_nb\n\nbeluga_nb.plan_votes": "the_plan_of_votes_is_shown_as_it_stands",
     "import asyncio\n\nfrom PIL": "the_documented_engine_answers_in_a_notebook",
     "%%beluga\nan evening sky": "the_documented_engine_answers_in_a_notebook",

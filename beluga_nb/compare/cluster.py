@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol, runtime_checkable
 
+from beluga_nb.compare.scores import BatchMetric
 from beluga_nb.errors import RequestError
 from beluga_nb.text import sanitize
 
@@ -128,6 +129,8 @@ def modules_of(function: Callable[..., object]) -> set[str]:
     """
     while isinstance(function, functools.partial):
         function = function.func
+    if isinstance(function, BatchMetric):
+        return {type(function).__module__, *function.modules}
     home = getattr(function, "__module__", None) or type(function).__module__
     if home != "__main__":
         return {home} - {"builtins"}

@@ -59,11 +59,14 @@ class Evaluable(ABC):
     ) -> Scores:
         """Return what a metric gives for each picture: a function of its PIL image (and its recipe).
 
+        It gives a number, a mapping from names to numbers, or either with a reason in a tuple.
+
         What is recorded for a picture under this name and `version` is not measured again, and needs no
         `metric`; an exception stays with its picture. Built in are "sharpness", "colourfulness", "contrast"
-        and "brightness". `executor` is a `concurrent.futures.Executor` or a `dask.distributed.Client`: at
-        most `in_flight` pictures are under way there, and it is never shut down. After a second it shows how
-        far it is, unless `progress` is false.
+        and "brightness"; `beluga_nb.learned` has metrics of trained models. `executor` is a
+        `concurrent.futures.Executor` or a `dask.distributed.Client`: at most `in_flight` pictures are under
+        way there, and it is never shut down. After a second it shows how far it is, unless `progress` is
+        false.
         """
         from beluga_nb.compare.scoring import score
 

@@ -10,14 +10,15 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beluga_nb.compare.scores import NEAR
-from beluga_nb.errors import RequestError
+from beluga_nb.compare.scores import NEAR, BatchMetric
+from beluga_nb.errors import InvalidImageError, RequestError
 from beluga_nb.images import decode, flatten
 from beluga_nb.result import Recipe
+from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 EDGE = 512
 """Pixels of the longer edge of the copy that is measured."""
+
+LONGEST_REASON = 500
+"""Characters of a metric's reason that are kept."""
 
 _SIDE, _KEPT = 32, 8  # pixels a side of a fingerprint's copy, and its frequencies in each direction
 
@@ -151,6 +155,33 @@ def takes_recipe(function: Callable[..., object]) -> bool:
 def of_bytes(function: Callable[..., object], data: bytes, recipe: Recipe | None) -> object:
     """Return a function's value for a picture; executors call this, on any machine."""
     return function(decode(data)) if recipe is None else function(decode(data), recipe)
+
+
+def of_batch(metric: BatchMetric, pictures: Sequence[tuple[bytes, Recipe | None]]) -> list[object]:
+    """Return what a metric gives for some pictures, or an exception for one that cannot be decoded."""
+    found: list[object] = []
+    for data, _ in pictures:
+        try:
+            found.append(decode(data))
+        except InvalidImageError as error:
+            found.append(error)
+    places = [place for place, each in enumerate(found) if not isinstance(each, InvalidImageError)]
+    images: list[Any] = [found[place] for place in places]
+    values = metric.batch(images, [pictures[place][1] for place in places]) if places else []
+    for place, value in zip(places, values, strict=True):
+        found[place] = value
+    return found
+
+
+def value_and_reason(value: object) -> tuple[float | Mapping[str, float], str]:
+    """Return what a metric gave as a number or several by name, and its reason if it gave one."""
+    reason = ""
+    match value:
+        case (found, str(words)) if isinstance(value, tuple):
+            value, reason = found, sanitize(words, LONGEST_REASON)
+    if isinstance(value, Mapping) and value and all(isinstance(name, str) and name for name in value):
+        return {name: number(value[name]) for name in sorted(value)}, reason  # sorted, as they are recorded
+    return number(value), reason
 
 
 def number(value: object) -> float:

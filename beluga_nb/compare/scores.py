@@ -2,40 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, overload
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, overload, runtime_checkable
 
-from beluga_nb.errors import UnknownNameError
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.redaction import redacted_bundle
-from beluga_nb.result import Bundle
+from beluga_nb.result import Bundle, Recipe
 from beluga_nb.signatures import named_methods
+from beluga_nb.text import shown
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from beluga_nb.compare.rank import Ranking
 
 NEAR = 6
 """Bits of a fingerprint, of 64, in which near-duplicates differ at most."""
 
 Metric = Callable[..., object]
-"""A function of a PIL image, or of a PIL image and its `Recipe`, that gives a number."""
+"""A function of a PIL image, or of a PIL image and its `Recipe`.
+
+It gives a number, a mapping from names to numbers, or either with a reason: `(0.8, "the hat is missing")`.
+"""
+
+
+@runtime_checkable
+class BatchMetric(Protocol):
+    """A metric that measures up to `batch_size` pictures at once, and names the `version` of its values.
+
+    `check` raises an error if it cannot measure here; `modules` are the packages that it needs.
+    """
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def modules(self) -> Collection[str]: ...
+    def check(self) -> None: ...
+    def batch(self, images: Sequence[Image], recipes: Sequence[Recipe | None]) -> Sequence[object]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A picture's score, or the exception that the metric raised for it."""
+    """A picture's score, or the exception that the metric raised for it.
+
+    If a metric gives several numbers, they are `parts`, and there is no `value`.
+    """
 
     labels: Mapping[str, str]
     number: int
     sha256: str
     value: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
     error: Exception | None = field(default=None, compare=False)
 
 
 @named_methods
 @dataclass(frozen=True)
 class Scores(Sequence[float | None]):
-    """What a metric gave for each picture, in order; None where it failed, for a reason in `errors`."""
+    """What a metric gave for each picture, in order; None where it failed, for a reason in `errors`.
+
+    If a metric gives several numbers by name, `scores["name"]` are the scores of one of them.
+    """
 
     name: str
     version: str
@@ -47,11 +78,17 @@ class Scores(Sequence[float | None]):
         """The pictures that the metric failed for."""
         return [row for row in self.rows if row.error]
 
+    @property
+    def parts(self) -> list[str]:
+        """The names of the numbers that the metric gives; none if it gives one number."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.parts))
+
     def mean(self, *, by: str) -> dict[str, float]:
         """Return the mean of each label of an axis; what failed is left out.
 
         Raises `UnknownNameError` where a picture has no label of that name.
         """
+        self._check_is_one_number()
         found: dict[str, list[float]] = {}
         for row in self.rows:
             if by not in row.labels:
@@ -67,13 +104,41 @@ class Scores(Sequence[float | None]):
         """
         from beluga_nb.compare.differences import differences
 
+        self._check_is_one_number()
         return Differences(self.name, differences(self.rows, by=by), self.caveat)
+
+    def kid(self, *, by: str) -> Distances:
+        """Return how far apart the pictures of each two labels of an axis are, as sets.
+
+        It is the Kernel Inception Distance of the features that the metric gave. Raises `UnknownNameError`
+        where a picture has no label of that name, and `RequestError` if there are no features.
+        """
+        from beluga_nb.compare.kid import distances
+
+        return Distances(self.name, distances(self.rows, by=by), self.caveat)
+
+    def _check_is_one_number(self) -> None:
+        if self.parts:
+            raise RequestError(
+                f"The metric gives {len(self.parts)} numbers for each picture.",
+                f"Choose one, such as scores[{shown(self.parts[0], 60)}].",
+            )
+
+    def _part(self, name: str) -> Scores:
+        if name not in self.parts:
+            raise UnknownNameError("number of this metric", name, self.parts)
+        rows = (replace(row, value=row.parts.get(name), parts={}) for row in self.rows)
+        return Scores(f"{self.name} {name}", self.version, tuple(rows), self.caveat)
 
     @overload
     def __getitem__(self, index: int) -> float | None: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[float | None]: ...
-    def __getitem__(self, index: int | slice) -> float | Sequence[float | None] | None:
+    @overload
+    def __getitem__(self, index: str) -> Scores: ...
+    def __getitem__(self, index: int | slice | str) -> float | Sequence[float | None] | Scores | None:
+        if isinstance(index, str):
+            return self._part(index)
         if isinstance(index, slice):
             return [row.value for row in self.rows[index]]
         return self.rows[index].value
@@ -135,6 +200,44 @@ class Differences(Sequence[Difference]):
         from beluga_nb.show.scores import differences_bundle
 
         return redacted_bundle(differences_bundle(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distance:
+    """How far apart two sets of pictures are: `kid`, which is about 0 for sets that are alike, or below.
+
+    `chance` is how often sets that differ by chance alone are at least as far apart. `pictures` counts both.
+    """
+
+    one: str
+    other: str
+    kid: float
+    chance: float
+    pictures: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Distances(Sequence[Distance]):
+    """How far apart the pictures of the labels of an axis are, as sets, in the features of a metric."""
+
+    name: str
+    rows: tuple[Distance, ...]
+    caveat: str = ""
+
+    @overload
+    def __getitem__(self, index: int) -> Distance: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Distance]: ...
+    def __getitem__(self, index: int | slice) -> Distance | Sequence[Distance]:
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from beluga_nb.show.scores import distances_bundle
+
+        return redacted_bundle(distances_bundle(self))
 
 
 @dataclass(frozen=True)

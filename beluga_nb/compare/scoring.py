@@ -5,14 +5,24 @@ This module imports numpy; the first picture of a kernel must not wait for that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from beluga_nb.compare.executors import Workers, each
-from beluga_nb.compare.metrics import FINGERPRINT, METRICS, alike, number, of_bytes, takes_recipe
+from beluga_nb.compare.metrics import (
+    FINGERPRINT,
+    METRICS,
+    alike,
+    of_batch,
+    of_bytes,
+    takes_recipe,
+    value_and_reason,
+)
 from beluga_nb.compare.sample import Sample, SampleNotes
-from beluga_nb.compare.scores import Duplicates, Metric, Scored, Scores
+from beluga_nb.compare.scores import BatchMetric, Duplicates, Metric, Scored, Scores
 from beluga_nb.compare.workspace import Workspace
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, StoreError
@@ -49,6 +59,8 @@ def score(
     built_in = FINGERPRINT if name == "fingerprint" else METRICS.get(name)
     if metric is None and built_in and version is None:
         metric, version = built_in.function, built_in.version
+    if isinstance(metric, BatchMetric):
+        version = " ".join(filter(None, [metric.version, version]))  # which always names the weights
     scoring = _Scoring(workspace, name, str(version or "1"), metric, tally or Tally(), beat)
     notes = SampleNotes()
     rows = scoring.rows(samples, notes, executor=executor, in_flight=in_flight)
@@ -96,32 +108,54 @@ class _Scoring:
         self, samples: Sequence[Sample], notes: SampleNotes, *, executor: Workers | None, in_flight: int
     ) -> tuple[Scored, ...]:
         with_recipe = self.metric is not None and takes_recipe(self.metric)
-        known: dict[Key, float | Exception] = {}
+        known: dict[Key, Score | Exception] = {}
         rows: list[tuple[Mapping[str, str], int, Key]] = []
         missing: dict[Key, int] = {}
         for place, sample in enumerate(notes.reading(samples)):
             key = (sample.picture.sha256, asked_of(sample.picture.recipe) if with_recipe else "")
             rows.append((sample.labels, sample.number, key))
             if key not in known and key not in missing:
-                value = self._recorded(sample) if self.metric is None else self._read(*key)
-                if value is not None:
-                    known[key] = value
+                recorded = self._recorded(sample) if self.metric is None else self._read(*key)
+                if recorded is not None:
+                    known[key] = recorded
                 elif isinstance(sample.picture, MissingPicture):
                     known[key] = sample.picture.error
                 else:
                     missing[key] = place
         self._check_can_measure(len(missing), len(rows))
-        # The samples are read again here, when their turn comes: a grid's do not fit into memory at once.
-        calls = ((self.metric, *_arguments(samples[place], with_recipe)) for place in missing.values())
-        keys = list(missing)
-        self.tally.asked += len(keys)
-        for position, outcome in each(
-            of_bytes, calls, executor=executor, in_flight=in_flight, metric=self.metric, beat=self.beat
-        ):
-            known[keys[position]] = self._measured(keys[position], outcome)
+        self.tally.asked += len(missing)
+        for key, outcome in self._outcomes(samples, missing, with_recipe, executor, in_flight):
+            known[key] = self._measured(key, outcome)
             self.tally.arrived += 1
             self.beat()
         return tuple(_scored(labels, position, key[0], known[key]) for labels, position, key in rows)
+
+    def _outcomes(
+        self,
+        samples: Sequence[Sample],
+        missing: Mapping[Key, int],
+        with_recipe: bool,
+        executor: Workers | None,
+        in_flight: int,
+    ) -> Iterator[tuple[Key, object]]:
+        """Yield what the metric gives for each picture, or the exception, as it comes."""
+        metric, keys = self.metric, list(missing)
+        # The samples are read again here, when their turn comes: a grid's do not fit into memory at once.
+        arguments = (_arguments(samples[place], with_recipe) for place in missing.values())
+        of = partial(each, executor=executor, metric=metric, beat=self.beat)
+        if not isinstance(metric, BatchMetric):
+            calls = ((metric, *picture) for picture in arguments)
+            for position, outcome in of(of_bytes, calls, in_flight=in_flight):
+                yield keys[position], outcome
+            return
+        if missing and executor is None:
+            metric.check()
+        size = metric.batch_size
+        batches = ((metric, pictures) for _ in keys[::size] if (pictures := list(islice(arguments, size))))
+        for position, found in of(of_batch, batches, in_flight=max(1, in_flight // size)):
+            of_these = keys[position * size :][:size]
+            outcomes = [found] * len(of_these) if isinstance(found, Exception) else found
+            yield from zip(of_these, outcomes, strict=True)
 
     def _check_can_measure(self, missing: int, total: int) -> None:
         if missing and self.metric is None:
@@ -133,33 +167,35 @@ class _Scoring:
                 Hint(suggestion, "Give the function that measures it: ", Code("score(name, function)"), "."),
             )
 
-    def _recorded(self, sample: Sample) -> float | None:
+    def _recorded(self, sample: Sample) -> Score | None:
         # Without its function it is unknown whether a metric looks at recipes.
         image = sample.picture.sha256
         without = self._read(image, "")
         return self._read(image, asked_of(sample.picture.recipe)) if without is None else without
 
-    def _read(self, image: str, asked: str) -> float | None:
+    def _read(self, image: str, asked: str) -> Score | None:
         if not self.workspace.settings.reads_store:
             return None
         return read(self.workspace.store, image, metric=self.name, version=self.version, asked=asked)
 
-    def _measured(self, key: Key, outcome: object) -> float | Exception:
+    def _measured(self, key: Key, outcome: object) -> Score | Exception:
         if isinstance(outcome, Exception):
             return outcome
         try:
-            value = number(outcome)
+            value, reason = value_and_reason(outcome)
         except RequestError as error:
             return error
+        image, asked = key
+        measured = Score(
+            image=image, metric=self.name, version=self.version, value=value, asked=asked, reason=reason
+        )
         # One failure to write is reported once, and nothing is tried after it.
         if self.workspace.settings.writes_store and not self.problems:
-            image, asked = key
-            recorded = Score(image=image, metric=self.name, version=self.version, value=value, asked=asked)
             try:
-                write(self.workspace.store, recorded)
+                write(self.workspace.store, measured)
             except StoreError as error:
                 self.problems.append(error.message)
-        return value
+        return measured
 
 
 def _arguments(sample: Sample, with_recipe: bool) -> tuple[bytes, Recipe | None]:
@@ -168,10 +204,13 @@ def _arguments(sample: Sample, with_recipe: bool) -> tuple[bytes, Recipe | None]
     return sample.picture.data, sample.picture.recipe if with_recipe else None
 
 
-def _scored(labels: Mapping[str, str], position: int, sha256: str, found: float | Exception) -> Scored:
+def _scored(labels: Mapping[str, str], position: int, sha256: str, found: Score | Exception) -> Scored:
+    scored = Scored(labels=labels, number=position, sha256=sha256)
     if isinstance(found, Exception):
-        return Scored(labels=labels, number=position, sha256=sha256, error=found)
-    return Scored(labels=labels, number=position, sha256=sha256, value=found)
+        return replace(scored, error=found)
+    if isinstance(found.value, Mapping):
+        return replace(scored, parts=found.value, reason=found.reason)
+    return replace(scored, value=found.value, reason=found.reason)
 
 
 def _words(sample: Sample) -> str:

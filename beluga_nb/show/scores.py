@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from beluga_nb.compare.scores import Differences, Duplicates, Leaderboard, Scored, Scores
+from beluga_nb.compare.scores import Differences, Distances, Duplicates, Leaderboard, Scored, Scores
 from beluga_nb.result import Bundle
 from beluga_nb.show.ranking import ranking_bundle
-from beluga_nb.show.tables import noted, table
+from beluga_nb.show.tables import Column, Kind, noted, table
 from beluga_nb.text import and_more, sanitize
 
 LISTED = 200
 """Pictures that a table lists."""
+
+COLUMNS = 8
+"""Numbers of a picture that a table shows."""
 
 _HASH = 12  # digits of a hash that are shown
 _LONGEST = 60
@@ -21,13 +24,19 @@ _LONGEST = 60
 def scores_bundle(scores: Scores) -> Bundle:
     """Return a line for each picture: its labels, and its score or error."""
     names = list(dict.fromkeys(name for row in scores.rows for name in row.labels))
-    head = (
+    parts = scores.parts[:COLUMNS]
+    reasons = any(row.reason for row in scores.rows)
+    head: tuple[str | Column, ...] = (
         *(sanitize(name, _LONGEST) for name in names),
         "number",
         "picture",
-        sanitize(scores.name, _LONGEST),
+        *(sanitize(name, _LONGEST) for name in parts or [scores.name]),
+        *([Column("reason", Kind.LONG)] if reasons else []),
     )
-    lines = [(*_labels(row, names), _score(row)) for row in scores.rows[:LISTED]]
+    lines = [
+        (*_labels(row, names), *_values(row, parts), *([row.reason] if reasons else []))
+        for row in scores.rows[:LISTED]
+    ]
     return noted(table(lines, head, "Scores"), " ".join(_notes(scores)))
 
 
@@ -36,10 +45,11 @@ def _labels(row: Scored, names: Sequence[str]) -> tuple[str, ...]:
     return (*labels, str(row.number), row.sha256[:_HASH])
 
 
-def _score(row: Scored) -> str:
-    if row.value is None:
-        return sanitize(f"{type(row.error).__name__}: {row.error}", 160)
-    return _figures(row.value)
+def _values(row: Scored, parts: Sequence[str]) -> list[str]:
+    if row.error:
+        return [sanitize(f"{type(row.error).__name__}: {row.error}", 160), *[""] * (len(parts) - 1)]
+    values = [row.parts.get(name) for name in parts] if parts else [row.value]
+    return ["" if value is None else _figures(value) for value in values]
 
 
 def _figures(value: float) -> str:
@@ -47,10 +57,12 @@ def _figures(value: float) -> str:
 
 
 def _notes(scores: Scores) -> Iterator[str]:
-    failed = sum(row.value is None for row in scores.rows)
+    failed = len(scores.errors)
     yield f"Version {sanitize(scores.version, _LONGEST)}."
     if more := and_more(len(scores.rows) - LISTED):
         yield f"{more}."
+    if len(scores.parts) > COLUMNS:
+        yield f"{COLUMNS} of {len(scores.parts)} numbers of each picture are shown."
     if failed:
         yield f"{failed} of {len(scores.rows)} failed."
     if scores.caveat:
@@ -71,6 +83,20 @@ def differences_bundle(differences: Differences) -> Bundle:
     ]
     head = ("difference", f"mean {sanitize(differences.name, _LONGEST)}", "95 %", "prompts", "samples")
     return noted(table(lines, head, "Differences"), differences.caveat)
+
+
+def distances_bundle(distances: Distances) -> Bundle:
+    """Return a line for each two labels: how far apart their pictures are."""
+    lines = [
+        (
+            f"{sanitize(each.one, _LONGEST)} – {sanitize(each.other, _LONGEST)}",
+            *("" if math.isnan(each.kid) else _figures(value) for value in (each.kid, each.chance)),
+            " and ".join(map(str, each.pictures)),
+        )
+        for each in distances
+    ]
+    head = ("sets", f"KID of {sanitize(distances.name, _LONGEST)}", "by chance", "pictures")
+    return noted(table(lines, head, "Distances"), distances.caveat)
 
 
 def duplicates_bundle(duplicates: Duplicates) -> Bundle:

@@ -25,17 +25,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """The value of a metric, in a version, for a picture, and for a recipe if it looks at that."""
+    """The value of a metric, in a version, for a picture, and for a recipe if it looks at that.
+
+    The value is a number, or several by name; `reason` is what the metric said about it.
+    """
 
     image: str
     metric: str
     version: str
-    value: float
+    value: float | Mapping[str, float]
     asked: str = ""
+    reason: str = ""
 
     @property
     def name(self) -> str:
-        """The name of its file: the SHA-256 of all but the value."""
+        """The name of its file: the SHA-256 of all but the value and its reason."""
         return _name(self.image, self.metric, self.version, self.asked)
 
 
@@ -48,10 +52,10 @@ def asked_of(recipe: Recipe) -> str:
     return hashlib.sha256(canonical_json(recipe.request.parameters)).hexdigest()
 
 
-def read(store: Store, image: str, *, metric: str, version: str, asked: str = "") -> float | None:
+def read(store: Store, image: str, *, metric: str, version: str, asked: str = "") -> Score | None:
     """Return a score, or None where it is not recorded or cannot be read: then it is measured again."""
     try:
-        return SCORES.read(store, _name(image, metric, version, asked)).value
+        return SCORES.read(store, _name(image, metric, version, asked))
     except (OSError, StoreError):
         return None
 
@@ -80,9 +84,21 @@ def _parse(fields: Mapping[str, Any]) -> Score:
         image=sha256_text(fields["image"]),
         metric=text(fields["metric"]),
         version=text(fields["version"]),
-        value=number(fields["value"]),
+        value=_value(fields["value"]),
         asked=sha256_text(fields["asked"]) if fields["asked"] else text(fields["asked"]),
+        reason=text(fields.get("reason", "")),
     )
+
+
+def _value(value: object) -> float | Mapping[str, float]:
+    if isinstance(value, dict):
+        return {name: number(each) for name, each in value.items()}
+    return number(value)
+
+
+def _fields(score: Score) -> Mapping[str, object]:
+    # Most scores have no reason, and their files look as they did before there were any.
+    return {name: value for name, value in vars(score).items() if name != "reason" or value}
 
 
 SCORES = Collection(
@@ -90,5 +106,6 @@ SCORES = Collection(
     parse=_parse,
     name=lambda score: score.name,
     first_fields={"asked"},
+    to_fields=_fields,
     references=lambda score: References({score.image}),
 )

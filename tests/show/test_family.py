@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from test_outside import checked, listing, planned, ranked, run, scored
+from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons
 
 import beluga_nb
 from beluga_nb.budget import Prices
@@ -23,7 +23,7 @@ from beluga_nb.show.cheatsheet import cheatsheet
 from beluga_nb.show.history import history_html
 from beluga_nb.show.plan import plan_bundle
 from beluga_nb.show.ranking import ranking_bundle, vote_plan_bundle
-from beluga_nb.show.scores import duplicates_bundle, leaderboard_bundle, scores_bundle
+from beluga_nb.show.scores import distances_bundle, duplicates_bundle, leaderboard_bundle, scores_bundle
 from beluga_nb.show.status import status_bundle
 from beluga_nb.show.tables import NUMBER, Cell, Column, Kind, table
 from beluga_nb.show.verify import reports_bundle
@@ -59,6 +59,8 @@ TABLES = {
     "a plan": lambda: plan_bundle(planned(say)),
     "the cheatsheet": cheatsheet,
     "scores": lambda: scores_bundle(Scores(say("name"), "1", scored(say), say("caveat"))),
+    "scores with reasons": lambda: scores_bundle(Scores(say("name"), "1", tuple(scored_with_reasons(say)))),
+    "distances": lambda: distances_bundle(distances(say)),
     "duplicates": lambda: duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda: ranking_bundle(ranked(say)),
     "the votes needed": lambda: vote_plan_bundle(plan_votes(effect=0.6), enough=4),

@@ -25,7 +25,7 @@ from beluga_nb.budget import Caps, Prices
 from beluga_nb.catalog import Listing, Model
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.rank import ranking
-from beluga_nb.compare.scores import Duplicates, Scored, Scores
+from beluga_nb.compare.scores import Distance, Distances, Duplicates, Scored, Scores
 from beluga_nb.compare.vote import Duel
 from beluga_nb.engines.call import Tally
 from beluga_nb.progress import line
@@ -132,6 +132,18 @@ def scored(say):
     return (Scored(labels=labels, number=0, sha256=say("sha"), value=1.5), failed)
 
 
+def scored_with_reasons(say):
+    return [replace(row, value=None, parts={say("part"): 1.5}, reason=say("reason")) for row in scored(say)]
+
+
+def distances(say):
+    return Distances(
+        say("name"),
+        (Distance(one=say("one"), other=say("other"), kid=1.5, chance=0.2, pictures=(4, 5)),),
+        say("caveat"),
+    )
+
+
 def ranked(say):
     duels = [Duel(say("left"), say("right"), answer) for answer in ("left", "right", "tie", "both bad")]
     return replace(ranking(duels, by=say("by")), caveat=say("caveat"))
@@ -217,6 +229,10 @@ SURFACES = {
     "scores": lambda say: scores.scores_bundle(
         Scores(say("name"), say("version"), scored(say), say("caveat"))
     ),
+    "scores with reasons": lambda say: scores.scores_bundle(
+        Scores(say("name"), say("version"), tuple(scored_with_reasons(say)))
+    ),
+    "distances": lambda say: scores.distances_bundle(distances(say)),
     "duplicates": lambda say: scores.duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda say: ranking_bundle(ranked(say)),
     "the plot of a ranking": lambda say: ranking_svg(ranked(say)),

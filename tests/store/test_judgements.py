@@ -41,7 +41,7 @@ def score(picture, value=0.5, **options):
 def test_a_score_is_read_by_picture_metric_and_version(store, foxes):
     write(store, score(foxes[0], 12.25))
     how = {"metric": "sharpness", "version": "1"}
-    assert read(store, foxes[0].sha256, **how) == 12.25
+    assert read(store, foxes[0].sha256, **how).value == 12.25
     assert read(store, foxes[1].sha256, **how) is None
     assert read(store, foxes[0].sha256, metric="sharpness", version="2") is None
     assert read(store, foxes[0].sha256, metric="contrast", version="1") is None
@@ -183,7 +183,7 @@ def test_a_picture_that_another_run_has_keeps_its_scores_and_votes(store, foxes)
     write(store, score(fox))
     vote = box(store).cast(left=fox.sha256, right=foxes[3].sha256, answer="tie")
     forget(store, choose(store, prompt="vixen"))
-    assert read(store, fox.sha256, metric="sharpness", version="1") == 0.5
+    assert read(store, fox.sha256, metric="sharpness", version="1").value == 0.5
     assert votes(store) == [vote]
 
 
@@ -246,7 +246,7 @@ def test_a_score_that_is_there_already_stays_as_it_is(store, judged, tmp_path):
     cat = next(each for each in SCORES.values(store) if each.value == 3)
     write(store, replace(cat, value=4))
     unpack(sent.path, store, into=tmp_path)
-    assert read(store, cat.image, metric="sharpness", version="1") == 4
+    assert read(store, cat.image, metric="sharpness", version="1").value == 4
 
 
 @pytest.mark.parametrize("room", ["scores", "votes"])
