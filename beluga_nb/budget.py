@@ -388,11 +388,12 @@ class Budget:
                 'Nothing was sent. Use the setting budget = "store", or make a new session in this process.',
             )
         count = sum(request.n for request in requests)
+        wanted = plural(count, requests[0].unit if requests else "picture")
         costs = [caps.worst(request) for request in requests]
         worst = None if None in costs else money.total(cost for cost in costs if cost is not None)
         if caps.images is not None and self._spent.images + count > caps.images:
             raise OverBudgetError(
-                f"{plural(count, 'picture')} would be more than max_images allows:"
+                f"{wanted} would be more than max_images allows:"
                 f" {self._spent.images} of {caps.images} are made.",
                 "Nothing was sent. Raise max_images, or ask for fewer.",
             )
@@ -408,7 +409,7 @@ class Budget:
             )
         if money.total([self._spent.cost, worst]) > caps.cost:
             raise OverBudgetError(
-                f"{plural(count, 'picture')} for {caps.words(worst)} would be more than max_cost allows:"
+                f"{wanted} for {caps.words(worst)} would be more than max_cost allows:"
                 f" {caps.words(self._spent.cost)} of {caps.words(caps.cost)} is spent.",
                 "Nothing was sent. Raise max_cost, or ask for fewer.",
             )

@@ -9,6 +9,8 @@
   * SettingsError                   a setting, a key or `beluga.toml` is unusable (also a ValueError)
   * NotRecordedError                mode "replay", and the store has no answer
   * NotSentError                    an earlier answer has stopped the run that this belongs to
+  * InvalidVerdictError             a judge's answer is recorded, and is no verdict
+  * CheckFailedError                checks of a study did not pass (also an AssertionError)
   * StoreError                      the store cannot be read or written
   * MetadataError                   a file holds no recipe that can be read, or can take none
   * EngineError                     an engine gave no pictures
@@ -256,6 +258,14 @@ class NotSentError(BelugaError):
 
     def __init__(self, cause: BelugaError) -> None:
         super().__init__(f"Not sent, since the run was stopped: {cause.message}", cause.hint)
+
+
+class InvalidVerdictError(BelugaError):
+    """A judge declined to answer, or answered something else than was asked for; the answer is recorded."""
+
+
+class CheckFailedError(BelugaError, AssertionError):
+    """Checks of a study did not pass."""
 
 
 class StoreError(BelugaError):

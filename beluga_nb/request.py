@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from beluga_nb.errors import RequestError
@@ -40,6 +42,8 @@ output_format=None, output_compression=None, take='', sample=0)
     output_compression: int | None = None
     take: str = ""
     sample: int = 0
+    operation: ClassVar[str] = "images.generate"
+    unit: ClassVar[str] = "picture"  # what is counted, in words
     idempotency_key: str = field(default="", compare=False, repr=False)
     spool: Path | None = field(default=None, compare=False, repr=False)
     deadline: float = field(default=math.inf, compare=False, repr=False)
@@ -72,6 +76,11 @@ output_format=None, output_compression=None, take='', sample=0)
         return {name: value for name in _OF_EACH_PICTURE if (value := getattr(self, name)) is not None}
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """The pictures that it is about, by their SHA-256."""
+        return ()
+
+    @property
     def samples(self) -> range:
         """The sample numbers of the pictures."""
         return range(self.sample, self.sample + self.n)
@@ -81,6 +90,43 @@ PARAMETERS = tuple(each.name for each in fields(Request) if each.compare)
 """The fields that a caller or a recording may set: all but those of one call alone."""
 
 _OF_EACH_PICTURE = [name for name in PARAMETERS if name not in {"n", "take", "sample"}]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question(Request):
+    """A question about pictures, for a model that looks at them; `n` answers are wanted.
+
+    `prompt` is what is asked, `about` are the pictures by their SHA-256, and `schema` is the JSON Schema of
+    an answer. `load` gives the pictures' bytes when they are sent; a question from the journal has none.
+    """
+
+    operation: ClassVar[str] = "chat.completions"
+    unit: ClassVar[str] = "answer"
+    about: tuple[str, ...]
+    schema: str
+    load: Callable[[], Sequence[bytes]] = field(default=tuple, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_text("schema", self.schema)
+
+    @property
+    def parameters(self) -> dict[str, str | int]:
+        """The parameters that each answer depends on."""
+        return {**super().parameters, "schema": self.schema}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The pictures that it is about, by their SHA-256."""
+        return self.about
+
+
+def request_of(parameters: Mapping[str, Any], inputs: Sequence[str], **fields: Any) -> Request:
+    """Return the request, or the question about some `inputs`, that has these `parameters`."""
+    given = {name: parameters[name] for name in PARAMETERS if name in parameters} | fields
+    if not inputs:
+        return Request(**given)
+    return Question(**given, about=tuple(inputs), schema=parameters["schema"])
 
 
 def check_text(name: str, value: object) -> None:

@@ -259,6 +259,26 @@ class MissingPicture(Picture):
         )
 
 
+def whole(picture: Picture) -> bytes:
+    """Return the bytes of a picture; raise `StoreError` where they are elsewhere."""
+    if isinstance(picture, MissingPicture):
+        raise picture.error
+    return picture.data
+
+
+@dataclass(frozen=True, repr=False)
+class Answer(Picture):
+    """What a model answered to a `Question`: `data` is JSON, as `chat.answer_from_json` returns it.
+
+    It stands in the place of a picture, so that all wrappers of engines treat both alike.
+    """
+
+    @property
+    def image(self) -> Image:
+        """Raises `RequestError`: an answer is no picture."""
+        raise RequestError("An answer is no picture.", "Read what the judge has found.")
+
+
 def _brief(request: Request) -> str:
     asked = [f"“{sanitize(request.prompt, 60)}”", sanitize(request.model, 80)]
     return ", ".join([*asked, *([sanitize(request.size, 40)] if request.size else [])])
@@ -518,7 +538,7 @@ class IncompleteError(EngineError):
         kept = all(isinstance(each, InvalidImageError) and each.whole for each in self.causes)
         again = "" if kept else " Running it again asks only for what is missing."
         super().__init__(
-            f"{len(result)} of {wanted} pictures arrived; the rest failed: {cause.message}",
+            f"{len(result)} of {wanted} {result.request.unit}s arrived; the rest failed: {cause.message}",
             Hint(cause.hint, again if cause.hint else again.lstrip()),
         )
         self.outcome = "unknown" if any(cause.may_be_billed for cause in self.causes) else "refused"

@@ -16,6 +16,7 @@ SHOWN = {
     ),
     "R02": (
         "r02_only_what_provably_was_not_executed_is_sent_again",
+        "r02_a_question_whose_outcome_is_unknown_is_sent_once_and_written_down",
         "a01_a_connection_that_is_refused",
         "a03_a_certificate_that_cannot_be_trusted",
     ),
@@ -69,6 +70,7 @@ SHOWN = {
     "R18": (
         "r18_eight_threads_spend_no_more_than_the_cap",
         "r18_a_cap_refuses_the_whole_grid_before_anything_is_sent",
+        "caps_and_prices_hold_for_answers_as_for_pictures",
     ),
     "R19": (
         "r19_a_cap_on_the_cost_refuses_a_model_without_a_price",
@@ -78,6 +80,7 @@ SHOWN = {
     "R21": ("r21_replay_calls_no_engine_imports_no_client_and_opens_no_socket",),
     "R30": (
         "r30_a_kill_at_every_step_of_a_call_loses_only_that_call_and_leaves_it_in_the_journal",
+        "r30_a_kill_between_answer_and_record_loses_no_answer",
         "a_call_is_in_the_journal_before_it_is_sent_and_out_of_it_when_it_is_answered",
     ),
     "R31": (
@@ -158,6 +161,7 @@ SHOWN = {
     ),
     "S03": (
         "s03_no_failure_shows_the_key",
+        "s03_a_judge_that_repeats_the_key_gives_it_to_nobody",
         "s03_no_interrupt_shows_the_key",
     ),
     "S04": ("s04_the_environment_is_read_where_nothing_can_fail",),

@@ -32,6 +32,7 @@ LAYERS = [
     {"merge", "catalog", "budget", "console"},
     {"config"},
     {"wire"},
+    {"chat"},
     {"painter"},
     {"api", "server", "store", "learned"},
     {"engines"},
@@ -78,7 +79,7 @@ LIBRARIES = {
         "learned.py",
     },
     "comm": {"widgets/view/comms.py"},  # what carries the messages of widgets
-    "pybase64": {"wire.py", "api/encoded.py", "show/", "redaction.py"},
+    "pybase64": {"wire.py", "chat.py", "api/encoded.py", "show/", "redaction.py"},
     "pandas": {  # else for types
         "show/spreadsheet.py",
         "show/frame.py",

@@ -77,6 +77,28 @@ def test_what_judges_runs_as_it_stands(tmp_path):
     assert {f"<kbd>{key}</kbd>" for key in KEYS} <= set(re.findall("<kbd>.</kbd>", section))
 
 
+def test_the_page_about_judges_runs_as_it_stands(tmp_path):
+    page = (ROOT / "docs/judge.md").read_text("utf-8")
+    code, study, command, test = re.findall(r"^```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "study.toml").write_text(study)
+    (tmp_path / "test_study.py").write_text(test)
+
+    def run(*words, **environment):
+        environ = clean_environment(**environment)
+        return subprocess.run([sys.executable, *words], cwd=tmp_path, env=environ, capture_output=True)
+
+    everything = (
+        f"{code}\nprint(judged._repr_mimebundle_()['text/plain'], pairs.note)\n{test}\ntest_the_study()"
+    )
+    done = run("-c", everything)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"No model judged" in done.stdout
+    assert b"0 of 2 comparisons flipped" in done.stdout
+    checked = run(*command.split()[1:], CI="true")
+    assert (checked.returncode, checked.stderr) == (0, b"")
+    assert b'tests="3" failures="0"' in (tmp_path / "report.xml").read_bytes()
+
+
 def test_the_served_api_is_an_object_in_the_notebook(tmp_path):
     [serve] = re.findall("`(server = %beluga serve)`", DOCS)
     with Kernel(tmp_path) as kernel:
@@ -111,7 +133,7 @@ def test_the_comparison_runs_as_it_stands(tmp_path):
 
 
 def test_the_settings_are_read_as_they_stand(tmp_path):
-    texts = [block for block in blocks("toml") if "[endpoints." not in block]
+    texts = [block for block in blocks("toml") if "[endpoints." not in block and "[[check]]" not in block]
     (tmp_path / "beluga.toml").write_text("\n".join(reversed(texts)))  # tables come last
     now = Session(environ={}, folder=tmp_path).settings()
     assert now.aliases["poster"] == {"model": "flux-2.0", "size": "3:4", "quality": "hd"}
@@ -148,7 +170,7 @@ RUN_BY = {
     ),
     "%pip": "the_cell_for_colab_installs_and_runs_and_finds_the_key",
     "import beluga_nb\n\nfoxes": "the_python_runs_as_it_stands",
-    "import beluga_nb\n\nmodels": "what_judges_runs_as_it_stands",
+    "import beluga_nb\n\nmodels = (": "what_judges_runs_as_it_stands",
     "from beluga_nb.learned import": (
         "learned_metrics_give_the_numbers_of_other_libraries_and_replay_without_torch"
     ),
@@ -164,6 +186,10 @@ RUN_BY = {
     "max_images": "the_settings_are_read_as_they_stand",
     "python -m beluga_nb serve": "the_server_starts_as_it_stands",
     "BELUGA_UPSTREAM_KEY": "the_server_starts_as_it_stands",
+    "import beluga_nb\n\nmodels = [": "the_page_about_judges_runs_as_it_stands",
+    "import beluga_nb\n\n\ndef test_the_study": "the_page_about_judges_runs_as_it_stands",
+    "prompt = ": "the_page_about_judges_runs_as_it_stands",
+    "python -m beluga_nb check": "the_page_about_judges_runs_as_it_stands",
     "voters ": "the_plan_of_votes_is_shown_as_it_stands",
     ">>> whale": "the_saved_file_gives_back_what_is_shown",
 }

@@ -121,7 +121,8 @@ def test_every_public_function_says_which_argument_it_lacks(name, function, tmp_
     assert not any(each.kind is each.VAR_KEYWORD for each in parameters), name
     kind, _, is_method = name.partition(".")
     session = Session(environ={}, folder=tmp_path)
-    owner = [{"Session": session, "Grid": session.grid("a fox")}.get(kind)] if is_method else []
+    owners = {"Session": session, "Grid": session.grid("a fox"), "Gallery": session.gallery()}
+    owner = [owners.get(kind)] if is_method else []
     with pytest.raises(UnknownArgumentError) as refused:
         begun(function(*owner, unheard_of=1))
     assert isinstance(refused.value, TypeError)

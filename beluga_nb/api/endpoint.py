@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import beluga_nb.chat as chat
 from beluga_nb.api.addresses import origin
 from beluga_nb.api.dialects import BELUGA, DIALECTS, Dialect, find_dialect
 from beluga_nb.config.endpoints import API_KEY, EndpointConfig
@@ -21,7 +22,7 @@ from beluga_nb.config.project import FILE
 from beluga_nb.config.settings import Settings
 from beluga_nb.errors import SettingsError
 from beluga_nb.redaction import Environment, Secret
-from beluga_nb.request import Request
+from beluga_nb.request import Question, Request
 from beluga_nb.text import sanitize
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -54,8 +55,15 @@ class Endpoint:
 
     def body(self, request: Request) -> dict[str, object]:
         """Return the body that is posted for a request."""
-        there = replace(request, model=request.model.removeprefix(self.prefix))
+        model = request.model.removeprefix(self.prefix)
+        if isinstance(request, Question):
+            return chat.question_to_json(request, model=model)
+        there = replace(request, model=model)
         return self.dialect.body(there, response_format=self.response_format, extensions=self.extensions)
+
+    def url(self, request: Request) -> str:
+        """Return where a request is posted to."""
+        return f"{self.base_url}{chat.PATH if isinstance(request, Question) else self.dialect.path}"
 
     def content(self, request: Request) -> bytes:
         """Return the body as the bytes that are sent."""

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
+import beluga_nb.chat as chat
 from beluga_nb.api import answers, spool
 from beluga_nb.api.addresses import absolute
 from beluga_nb.api.download import Download
@@ -20,8 +21,17 @@ from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageErro
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import is_of_another_format
 from beluga_nb.merge import merge_results, result_or_error, side_by_side
-from beluga_nb.request import Request
-from beluga_nb.result import CallCancelled, ImagePayload, PreviewMaker, Result, causes, validate
+from beluga_nb.request import Question, Request
+from beluga_nb.result import (
+    Answer,
+    CallCancelled,
+    ImagePayload,
+    PreviewMaker,
+    Recipe,
+    Result,
+    causes,
+    validate,
+)
 from beluga_nb.text import sanitize
 from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
 
@@ -73,11 +83,12 @@ class Http:
         sent = await self.transport.send(
             Outgoing(
                 method="POST",
-                url=f"{self.endpoint.base_url}{self.endpoint.dialect.path}",
+                url=self.endpoint.url(request),
                 headers=headers,
-                content=self.endpoint.content(request),
+                content=await self._content(request),
                 with_key=True,
                 spool=request.spool,
+                most=chat.LARGEST_ANSWER if isinstance(request, Question) else None,
             ),
             deadline,
         )
@@ -93,6 +104,14 @@ class Http:
             raise error
         return sent
 
+    async def _content(self, request: Request) -> bytes:
+        if not isinstance(request, Question):
+            return self.endpoint.content(request)
+        try:  # on a thread, since its pictures are read
+            return await asyncio.to_thread(self.endpoint.content, request)
+        except asyncio.CancelledError:
+            raise CallCancelled(may_be_billed=False) from None
+
     async def get(self, path: str, deadline: float) -> Response | EngineError:
         """Return the response of a path below the base URL, or the error that explains why there is none."""
         outgoing = Outgoing(method="GET", url=f"{self.endpoint.base_url}{path}", with_key=True)
@@ -107,6 +126,8 @@ class Http:
         Raises `InvalidResponseError`, `InvalidImageError`, what its status means or what broke it off, or
         `IncompleteError` where only some pictures are good; and `CallCancelled` with those that are there.
         """
+        if isinstance(request, Question):
+            return self._answered(request, response)
         failed = response.error or response.broken
         try:
             parsed = await asyncio.to_thread(_parsed, response)
@@ -208,6 +229,18 @@ class Http:
             if isinstance(item, Item) and item.data is None and not str(item.url).startswith("data:"):
                 url = absolute(str(item.url), self.endpoint.base_url)
                 yield Address(sample=sample, url=url, revised_prompt=item.revised_prompt, **origin)
+
+    def _answered(self, question: Question, response: Response) -> Result:
+        """Return the answer of a model to a question; its length is bounded."""
+        if response.error:
+            _discard(response)
+            raise response.error
+        try:
+            data, created = chat.answer_from_json(response.content)
+        except InvalidResponseError as error:
+            raise response.broken or error from None
+        recipe = Recipe(request=question, engine=self.engine_of(response), created=created)
+        return Result(question, (Answer(data, chat.JSON, recipe),))
 
     def engine_of(self, response: Response) -> str:
         """Return the name of what answered."""

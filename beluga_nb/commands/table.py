@@ -417,6 +417,14 @@ COMMANDS: dict[str, Command] = {
         run="beluga_nb.terminal.actions:verify",
         about="The exit status is 1 if there are problems.",
     ),
+    "check": Command(
+        "run a study and compare scores, judges and win rates with its thresholds",
+        (Option(("--junit",), "junit", "FILE", "also write the checks as JUnit XML"),),
+        _files("STUDY", ".toml", "the study, such as study.toml"),
+        on=TERMINAL,
+        run="beluga_nb.terminal.actions:check",
+        about="The exit status is 1 if a check failed. Under CI nothing is sent: recordings answer.",
+    ),
     "weight": Command(
         "show the size of pictures in notebooks",
         words=_files("[NOTEBOOK …]", ".ipynb", "default: all notebooks of the folder"),

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from beluga_nb.compare.axes import AXIS_PARAMETERS
+from beluga_nb.compare.cell import Cell, Outcome, check_run
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
-from beluga_nb.compare.workspace import Runner, Workspace
-from beluga_nb.errors import RequestError
+from beluga_nb.compare.workspace import Progress, Runner, RunOptions, Workspace
+from beluga_nb.engines.call import Tally
+from beluga_nb.errors import BelugaError, RequestError
+from beluga_nb.key_check import refuses_keys
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
-from beluga_nb.signatures import named_methods
+from beluga_nb.runtime import Job, awaitable, blocking
+from beluga_nb.signatures import named_methods, named_options
 from beluga_nb.store.votes import votes
 from beluga_nb.text import plural
 
 if TYPE_CHECKING:
     from beluga_nb.compare.agreement import Votes
+    from beluga_nb.compare.judge import Agreement, Choices, Judged, JudgedPairs
     from beluga_nb.compare.rank import Ranking
     from beluga_nb.compare.vote import Duel
     from beluga_nb.show.booth import Booth
@@ -34,6 +39,10 @@ _STOPPED = (
     "stopped; scores that were recorded are kept.",
     "Run it again: only what has no score is measured.",
 )
+
+
+def _watch_judge(judged: Evaluable, tally: Tally | None) -> Progress:
+    return judged._runner.calling(tally or Tally(unit="answer"), label="judge")
 
 
 @named_methods
@@ -145,13 +154,113 @@ class Evaluable(ABC):
         among = pairs(notes.reading(self.samples), by=by)
         return duels(votes(workspace.store), among), notes
 
+    @refuses_keys
+    @named_options(RunOptions)
+    def submit_judge(
+        self,
+        question: str,
+        *,
+        model: str,
+        choices: Choices | None = None,
+        scale: tuple[float, float] | None = None,
+        n: int = 1,
+        take: str = "",
+        tally: Tally | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Job[Judged]:
+        """Start asking for a vision model's verdict on each picture, with its reason.
+
+        `model` answers at BelugAPI, or at an endpoint, as in "lab:qwen-vl". `{{name}}` in the question is
+        filled with the label of a picture, what its prompt was filled with, or its `prompt`. A verdict is one
+        of some `choices`, "yes" or "no" by default: the first counts 1 and the last 0, or each what a mapping
+        says. With a `scale` such as (1, 10) it is a number. `n` answers are asked for; their mean counts.
+        What is recorded is not asked again; another `take` asks anew. The other options are as in `Grid.run`,
+        and each answer counts as a picture in `max_images`. An error stays with its picture.
+        """
+        from beluga_nb.compare.judge import Judging, PictureQuestions, Rubric
+
+        rubric = Rubric.of(choices, scale)
+        judging = Judging(question=question, model=model, rubric=rubric, n=n, take=take)
+        asked = PictureQuestions(self.samples, judging)
+        return self._submit_questions(asked.cells, asked.judged, tally=tally, **options)
+
+    judge = blocking("judge", submit_judge, watch=_watch_judge)
+    ajudge = awaitable("ajudge", submit_judge)
+
+    @refuses_keys
+    @named_options(RunOptions)
+    def submit_judge_pairs(
+        self,
+        question: str,
+        *,
+        model: str,
+        by: str = "model",
+        n: int = 1,
+        take: str = "",
+        tally: Tally | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Job[JudgedPairs]:
+        """Start asking for a vision model's verdict on each two pictures that differ in `by` alone.
+
+        The judge answers "first", "second" or "tie", in both orders: where it names another picture in the
+        other order, that counts as a tie. `{{name}}` is filled with what both have in common. The rest is
+        as in `judge`.
+        """
+        from beluga_nb.compare.judge import PAIR, Judging, PairQuestions
+
+        judging = Judging(question=question, model=model, rubric=PAIR, n=n, take=take)
+        asked = PairQuestions(self.samples, judging, by=by)
+
+        def ended(outcomes: Mapping[Cell, Outcome]) -> JudgedPairs:
+            return asked.judged(outcomes, self._counted(by, self._runner.workspace())[0])
+
+        return self._submit_questions(asked.cells, ended, tally=tally, **options)
+
+    judge_pairs = blocking("judge_pairs", submit_judge_pairs, watch=_watch_judge)
+    ajudge_pairs = awaitable("ajudge_pairs", submit_judge_pairs)
+
+    def _submit_questions(
+        self,
+        cells: Sequence[Cell],
+        judged: Callable[[Mapping[Cell, Outcome]], T],
+        *,
+        tally: Tally | None,
+        **options: Unpack[RunOptions],
+    ) -> Job[T]:
+        outcomes: dict[Cell, Outcome] = {}
+
+        def ended(cause: BelugaError | None) -> T:
+            # In the order of the questions, not of the answers: an error reads the same each time.
+            asked = [outcomes[cell] for cell in cells if cell in outcomes]
+            check_run(cause, asked, of="run", each="question")
+            return judged(outcomes)
+
+        return self._runner.submit(cells, outcomes.__setitem__, ended, tally=tally, **options)
+
+    def agreement(self, judged: Scores | JudgedPairs, *, by: str = "model") -> Agreement:
+        """Return how far the votes of people agree with a judge, or with any score, on the same pictures.
+
+        A score prefers the picture that it gives more. `by` is the axis in which the compared pictures
+        differ; comparisons of a judge have their own.
+        """
+        from beluga_nb.compare.judge import JudgedPairs, agreement, duels_of
+
+        if isinstance(judged, JudgedPairs):
+            by, duels = judged.by, [row.duel for row in judged]
+        else:
+            duels = list(duels_of(self.samples, judged, by=by))
+        name = judged.judge if isinstance(judged, JudgedPairs) else judged.version
+        return agreement(duels, self._counted(by, self._runner.workspace())[0], judge=name)
+
     def leaderboard(self, *metrics: str | Scores, by: str = "model") -> Leaderboard:
         """Return the ranking with the means of some metrics beside it: names of built-in ones, or scores."""
         scores = [
             self.score(metric, in_flight=1) if isinstance(metric, str) else metric for metric in metrics
         ]
         means = {each.name: each.mean(by=by) for each in scores}
-        return Leaderboard(by=by, ranking=self.ranking(by=by), means=means)
+        judges = [each for each in scores if each.is_of_judge]
+        note = " ".join(str(self.agreement(each, by=by)) for each in judges)
+        return Leaderboard(by=by, ranking=self.ranking(by=by), means=means, note=note)
 
 
 class Gallery(Evaluable):

@@ -6,13 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from copy import copy
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack, overload
 
 from beluga_nb.compare.axes import Study
-from beluga_nb.compare.cell import Cell, Outcome, PictureRef
+from beluga_nb.compare.cell import Cell, Outcome, PictureRef, check_run
 from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
@@ -20,20 +19,17 @@ from beluga_nb.compare.workspace import Arriving, Runner, RunOptions, Workspace
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import (
     BelugaError,
-    NotRecordedError,
     NotSentError,
     RequestError,
     StoreError,
     UnknownNameError,
 )
-from beluga_nb.hints import Hint
 from beluga_nb.images import SUFFIXES
 from beluga_nb.key_check import refuses_keys
-from beluga_nb.merge import billed_first
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
-from beluga_nb.result import Bundle, Result, causes
+from beluga_nb.result import Bundle, Result
 from beluga_nb.runtime import Job, awaitable, blocking
 from beluga_nb.signatures import named_methods, named_options
 from beluga_nb.store import pending
@@ -56,7 +52,7 @@ _LONGEST_NAME = 40
 
 
 def _watch(grid: Grid, tally: Tally | None) -> AbstractContextManager[tuple[Tally, Callable[[], None]]]:
-    return grid._runner.calling(tally, arrivals=grid.arrivals)
+    return grid._runner.calling(tally, label="grid", arrivals=grid.arrivals)
 
 
 @named_methods
@@ -306,14 +302,7 @@ class Grid(Evaluable):
 
     def _ended(self, cause: BelugaError | None) -> Grid:
         """Return the grid at the end of a run; raise what stopped it, or what nothing arrived for."""
-        errors = billed_first(self.errors.values())
-        if cause:
-            raise _with_others(cause, self._outcomes.values())
-        # One error for all that is not recorded, so that its list is complete.
-        if missing := [each for error in errors if isinstance(each := causes(error)[0], NotRecordedError)]:
-            raise NotRecordedError(*dict.fromkeys(line for error in missing for line in error.missing))
-        if errors and not any(outcome.pictures for outcome in self._outcomes.values()):
-            raise errors[0]  # what may be billed comes first
+        check_run(cause, [self.outcome(cell) for cell in self.cells], of="grid", each="cell")
         return self
 
     def _cell(self, labels: object) -> Cell:
@@ -348,22 +337,6 @@ class Grid(Evaluable):
             cell: known[cell.key, cell.request] for cell in grid.cells if (cell.key, cell.request) in known
         }
         return grid
-
-
-def _with_others(cause: BelugaError, outcomes: Iterable[Outcome]) -> BelugaError:
-    """Return what stopped a run; its hint also counts the cells that arrived or may be billed."""
-    ended = list(outcomes)
-    counts = {
-        "arrived": sum(bool(each.pictures) for each in ended),
-        "may have been billed": sum(bool(each.error and each.error.may_be_billed) for each in ended),
-    }
-    words = [f"{plural(count, 'cell')} {end}" for end, count in counts.items() if count]
-    if not words or cause.may_be_billed:
-        return cause
-    raised = copy(cause)  # The error of its own cell stays as it is.
-    raised.is_of_a_run = True
-    raised.hint = Hint(cause.hint, f" Of this grid, {' and '.join(words)}.")
-    return raised
 
 
 def counts_of(states: Mapping[Cell, str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, overload, runtime_checkable
@@ -10,7 +11,7 @@ from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Recipe
 from beluga_nb.signatures import named_methods
-from beluga_nb.text import shown
+from beluga_nb.text import plural, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -72,6 +73,11 @@ class Scores(Sequence[float | None]):
     version: str
     rows: tuple[Scored, ...]
     caveat: str = ""
+
+    @property
+    def is_of_judge(self) -> bool:
+        """Whether a vision model gave them."""
+        return False
 
     @property
     def errors(self) -> list[Scored]:
@@ -153,15 +159,13 @@ class Scores(Sequence[float | None]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """How much higher `one` scores than `other` on the same prompts: `mean`, with 95 % by at most `half` off.
+class Estimate:
+    """A mean, with 95 % by at most `half` off.
 
     Each prompt counts once. With fewer than 4 prompts their samples count, and the interval holds for these
     prompts alone; with fewer than 4 samples it is infinite.
     """
 
-    one: str
-    other: str
     mean: float
     half: float
     prompts: int
@@ -176,6 +180,21 @@ class Difference:
     def high(self) -> float:
         """The upper end of the interval."""
         return self.mean + self.half
+
+    def __str__(self) -> str:
+        interval = f"95 %: {self.low:.3g} to {self.high:.3g}" if math.isfinite(self.half) else "no interval"
+        return f"{self.mean:.3g} ({interval}; {plural(self.prompts, 'prompt')})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(Estimate):
+    """How much higher `one` scores than `other` on the same prompts, as an estimate."""
+
+    one: str
+    other: str
+
+    def __str__(self) -> str:
+        return f"{self.one} − {self.other}: {super().__str__()}"
 
 
 @dataclass(frozen=True)
@@ -267,12 +286,13 @@ class Duplicates(Sequence[Sequence[Scored]]):
 class Leaderboard:
     """Votes and scores side by side: the ranking, and of each metric the mean for each name.
 
-    Names are in the order of the ranking.
+    Names are in the order of the ranking. `note` says how far people agree with a judge.
     """
 
     by: str
     ranking: Ranking
     means: Mapping[str, Mapping[str, float]]
+    note: str = ""
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         from beluga_nb.show.scores import leaderboard_bundle

@@ -27,7 +27,7 @@ from beluga_nb.compare.workspace import Workspace
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.hints import Code, Hint
-from beluga_nb.result import MissingPicture, Recipe
+from beluga_nb.result import MissingPicture, Recipe, whole
 from beluga_nb.store.scores import Score, asked_of, read, write
 from beluga_nb.text import nearest, plural, sanitize
 
@@ -199,9 +199,7 @@ class _Scoring:
 
 
 def _arguments(sample: Sample, with_recipe: bool) -> tuple[bytes, Recipe | None]:
-    if isinstance(sample.picture, MissingPicture):
-        raise sample.picture.error
-    return sample.picture.data, sample.picture.recipe if with_recipe else None
+    return whole(sample.picture), sample.picture.recipe if with_recipe else None
 
 
 def _scored(labels: Mapping[str, str], position: int, sha256: str, found: Score | Exception) -> Scored:

@@ -21,6 +21,10 @@ from beluga_nb.store.records import Store
 T = TypeVar("T")
 
 
+Progress = AbstractContextManager[tuple[Tally, Callable[[], None]]]
+"""A block in which progress is shown: it begins with a tally to count in, and the heartbeat."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
     """The settings as they stand, the store that they name, and the notebook's folder.
@@ -84,13 +88,15 @@ class Runner(Protocol):
         ...
 
     def calling(
-        self, tally: Tally | None, *, arrivals: Callable[[], Arriving]
-    ) -> AbstractContextManager[tuple[Tally, Callable[[], None]]]:
+        self,
+        tally: Tally | None,
+        *,
+        label: str,
+        arrivals: Callable[[], Arriving] | None = None,
+    ) -> Progress:
         """Show how far a run is in a block, with what `arrivals` returns; yield its tally and heartbeat."""
         ...
 
-    def working(
-        self, label: str, *, unit: str, progress: bool | None, left: Sequence[str]
-    ) -> AbstractContextManager[tuple[Tally, Callable[[], None]]]:
+    def working(self, label: str, *, unit: str, progress: bool | None, left: Sequence[str]) -> Progress:
         """Show how far other work is in a block; `left` are two lines of what a Stop leaves behind."""
         ...

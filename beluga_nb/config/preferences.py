@@ -58,6 +58,10 @@ class Preferences:
             loaded = loaded.for_engine(engine)
         return loaded.with_(HERE, **self._given).with_(**given)
 
+    def of_services(self, **given: object) -> Settings:
+        """Return the settings for what an engine of the user's own does not answer, such as questions."""
+        return load(self._environment, self.folder, self.profile).with_(HERE, **self._given).with_(**given)
+
     def set(self, **given: object) -> None:
         """Set settings until the session ends; None takes one back.
 

@@ -12,7 +12,7 @@ from beluga_nb.config.settings import SERVICE, Settings
 from beluga_nb.errors import SettingsError, UnknownNameError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.redaction import Secret
-from beluga_nb.request import Request
+from beluga_nb.request import Question, Request
 
 LOCAL = "local"
 """The provider name of pictures from the embedded BelugAPI, as recordings have it."""
@@ -70,8 +70,8 @@ class Backend:
             return self.settings.address
 
     def split(self, request: Request) -> Sequence[Request]:
-        """Return the parts of a request that are asked for by themselves: an own engine draws one picture."""
-        if self.settings.own_engine:
+        """Return the parts of a request that are asked for by themselves: engines and judges give one."""
+        if self.settings.own_engine or isinstance(request, Question):
             return [request.slice(sample) for sample in request.samples]
         return catalog.split(request)
 

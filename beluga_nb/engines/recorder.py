@@ -31,7 +31,7 @@ class Recorder:
         store: Store,
         *,
         provider: str,
-        preview: Callable[[Picture], Preview],
+        preview: Callable[[Picture], Preview | None],
         notify: Callable[[str], None],
     ) -> None:
         self.store = store

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 
+import beluga_nb.chat as chat
 from beluga_nb.engines.recorder import RECORDING_TIMEOUT, Recorder
 from beluga_nb.errors import (
     Address,
@@ -19,7 +20,7 @@ from beluga_nb.errors import (
 from beluga_nb.images import is_of_another_format, is_whole
 from beluga_nb.merge import completed
 from beluga_nb.process.work import at_work
-from beluga_nb.request import Request
+from beluga_nb.request import Question, Request
 from beluga_nb.result import CallCancelled, Engine, Picture, Result, causes
 from beluga_nb.store import files, pending
 from beluga_nb.store.pending import Pending
@@ -127,16 +128,18 @@ def recoverable_samples(store: Store, calls: Iterable[Pending]) -> set[int]:
     for call in calls:
         samples |= {address.sample for address in call.addresses}
         for path in pending.answers(store, call.run):
-            samples |= set(compress(call.request.samples, _readable(path)))
+            samples |= set(compress(call.request.samples, _readable(path, call.request)))
     return samples
 
 
-def _readable(path: Path) -> list[bool]:
-    """Return for each picture of a kept answer whether it is whole, or at an address."""
+def _readable(path: Path, request: Request) -> list[bool]:
+    """Return for each picture, or answer, that was kept whether it is whole, or at an address."""
     from beluga_nb.api import answers, spool  # Lazy imports: most calls leave nothing.
 
     try:
         status, headers, body = spool.read(path, files.LARGEST_BLOB)
+        if isinstance(request, Question):
+            return [bool(chat.answer_from_json(body))]
         items = answers.parse(body, headers, status=status).items
     except (OSError, ValueError, MemoryError, InvalidResponseError):
         return []

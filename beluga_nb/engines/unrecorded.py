@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from beluga_nb.errors import NotRecordedError
-from beluga_nb.request import Request
+from beluga_nb.request import Question, Request
 from beluga_nb.result import Result
 from beluga_nb.store.records import Store
 from beluga_nb.text import sanitize
@@ -22,6 +22,10 @@ class Unrecorded:
         raise NotRecordedError(await asyncio.to_thread(self._missing, request))
 
     def _missing(self, request: Request) -> str:
+        if isinstance(request, Question):
+            pictures = " and ".join(f"{each[:12]}…" for each in request.inputs)
+            repeats = f"answer {request.sample}" + (f" to {request.samples[-1]}" if request.n > 1 else "")
+            return f"{request.model}, {repeats}, “{sanitize(request.prompt, 60)}” about {pictures}"
         last = f" to {request.samples[-1]}" if request.n > 1 else ""
         asked = f"{request.model}, {request.size or 'default size'}, sample {request.sample}{last}"
         from beluga_nb.store.nearest import nearest_recording  # Lazy import: a hit does not need it.

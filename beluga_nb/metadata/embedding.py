@@ -53,6 +53,12 @@ def extract(data: bytes, media_type: str) -> str | None:
     return None if packet is None else xmp.recipe(packet)
 
 
+def drawn(data: bytes, media_type: str) -> str | None:
+    """Return the JSON of what the built-in painter drew, or None; raise `MetadataError` as `extract`."""
+    packet = _container(media_type).find(data)
+    return None if packet is None else xmp.drawn(packet)
+
+
 def has_c2pa(data: bytes, media_type: str) -> bool:
     """Whether the file holds a signed C2PA manifest; any change makes the signature invalid."""
     return _container(media_type).has_c2pa(data)

@@ -22,6 +22,9 @@ NAMESPACES: Mapping[str, str] = {
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
 }
 
+DRAWN = "urn:x-beluga-nb:drawn:1#"
+"""The namespace of what the built-in painter says of its pictures."""
+
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _HEAD = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
@@ -67,6 +70,16 @@ def without(packet: bytes) -> bytes | None:
 def recipe(packet: bytes) -> str | None:
     """Return the recipe's JSON that a packet holds, or None."""
     return _read(_decoded(packet)).get(_full_name("beluga:recipe"))
+
+
+def drawn(packet: bytes) -> str | None:
+    """Return the JSON of what the built-in painter drew, or None."""
+    return _read(_decoded(packet)).get(f"{{{DRAWN}}}scene")
+
+
+def quoted(value: str) -> str:
+    """Return text as it stands in the quotes of an attribute."""
+    return escape(value)
 
 
 def _description(properties: Mapping[str, str], about: str) -> str:

@@ -17,10 +17,11 @@ LETTERS_NAMED = 40
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The words that are drawn, in the prompt's order, and the other content words; each once."""
+    """The words that are drawn, in the prompt's order, and the other content words; `shown` are terms."""
 
     drawn: tuple[str, ...]
     ignored: tuple[str, ...]
+    shown: tuple[Term, ...] = ()
 
     def __str__(self) -> str:
         """Return both lists in one line.
@@ -47,6 +48,7 @@ def account_of(reading: Reading, scene: Scene, shares: Sequence[float]) -> Accou
     }
     painted = {n for actor in scene.cast for n in actor.terms}
     drawn: list[str] = []
+    shown_terms: list[Term] = []
     ignored: list[str] = []
     names = dict(_names(reading, scene))
     for at, term in enumerate(reading.terms):
@@ -57,9 +59,14 @@ def account_of(reading: Reading, scene: Scene, shares: Sequence[float]) -> Accou
         is_drawn = at in shown if at in painted else _is_drawn(term, scene, reading)
         if is_drawn and term.tag in ("colour", "material"):
             is_drawn = at not in painted or _wears(scene, at)
+        shown_terms += [term] if is_drawn else []
         (drawn if is_drawn else ignored).append(names.get(at, term.text) if is_drawn else term.text)
     firsts = dict.fromkeys(drawn)
-    return Account(tuple(firsts), tuple(word for word in dict.fromkeys(ignored) if word not in firsts))
+    return Account(
+        tuple(firsts),
+        tuple(word for word in dict.fromkeys(ignored) if word not in firsts),
+        tuple(shown_terms),
+    )
 
 
 def _names(reading: Reading, scene: Scene) -> Iterator[tuple[int, str]]:

@@ -1,17 +1,18 @@
 """From a prompt to a painting."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from math import prod
 from struct import pack
-from xml.sax.saxutils import escape
 from zlib import compress
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo, putchunk
 
+from beluga_nb.metadata.xmp import DRAWN, quoted
 from beluga_nb.painter.account import Account, account_of
 from beluga_nb.painter.finish import developed, framed, window
 from beluga_nb.painter.layers import Frame, marks
@@ -34,14 +35,12 @@ NOT_IN_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(55296, 573
 LOSSY: Mapping[str, tuple[str, int]] = {"image/jpeg": ("JPEG", 90), "image/webp": ("WEBP", 80)}
 # IPTC's word for a picture that a program drew without a trained model.
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
-DRAWN = "urn:x-beluga-nb:painter:1#"
-"""The namespace of the lists of words that are drawn and that are ignored."""
 XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
  xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
  xmp:CreatorTool="{SOFTWARE}" Iptc4xmpExt:DigitalSourceType="{SOURCE}"
- xmlns:painter="{DRAWN}" painter:drawn="%s" painter:ignored="%s"/>
+ xmlns:drawn="{DRAWN}" drawn:scene="%s" drawn:words="%s" drawn:ignored="%s"/>
 </rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>"""
 
@@ -61,9 +60,30 @@ class Painting:
 
     @property
     def xmp(self) -> str:
-        """Return the packet that says how the picture was made and what is on it, all words of it."""
+        """Return the packet that says how the picture was made and what it shows."""
         lists = (self.account.drawn, self.account.ignored)
-        return XMP % tuple(escape(", ".join(words).translate(NOT_IN_XML), {'"': "&quot;"}) for words in lists)
+        words = [", ".join(each).translate(NOT_IN_XML) for each in lists]
+        return XMP % tuple(quoted(text) for text in (json.dumps(self.drawn), *words))
+
+    @property
+    def drawn(self) -> Mapping[str, Sequence[str]]:
+        """Return what the painting shows, by the tags of the lexicon: no model has looked at it."""
+        scene, shown = self.scene, self.account.shown
+        words = {
+            tag: [t.value for t in shown if t.tag == tag]
+            for tag in ("subject", "colour", "material", "count")
+        }
+        found = {
+            **words,
+            "count": words["count"] or (["1"] if words["subject"] else []),
+            "setting": [scene.kind, *(t.value for t in shown if t.tag == "setting")],
+            "time": [scene.time],
+            "weather": [scene.weather],
+            "medium": [scene.medium],
+            "mood": [t.value for t in shown if t.tag == "mood"],
+            "camera": [t.value for t in shown if t.tag == "camera"],
+        }
+        return {tag: list(dict.fromkeys(values)) for tag, values in found.items() if values}
 
     def png(self) -> bytes:
         """Return the picture as PNG bytes that say what they are."""

@@ -24,13 +24,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import beluga_nb.catalog as catalog
+import beluga_nb.chat as chat
 import beluga_nb.server.openapi as openapi
 import beluga_nb.wire as wire
 from beluga_nb.errors import APIStatusError, BelugaError, EngineError, RateLimitError, RequestError
 from beluga_nb.images import SUFFIXES
 from beluga_nb.redaction import Secret
 from beluga_nb.request import Request
-from beluga_nb.result import Engine, IncompleteError, Picture, Result
+from beluga_nb.result import PROCEDURAL, Engine, IncompleteError, Picture, Result
 from beluga_nb.server.files import FileCache
 from beluga_nb.server.jobs import CLOSED_REQUEST, Job, JobQueue
 from beluga_nb.text import sanitize
@@ -38,6 +39,9 @@ from beluga_nb.untrusted import load_json
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body; the longest prompt takes 384 KiB when all of it is escaped."""
+
+CHAT_LIMIT = 32 * 2**20
+"""Bytes of a question's body, which has its pictures in it."""
 
 _ID = "beluga.request_id"
 
@@ -62,6 +66,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/v1/images/generations", service.generations, methods=["POST"]),
+            Route(f"/v1{chat.PATH}", service.chat, methods=["POST"]),
             Route("/v1/models", _models),
             Route("/v1/models/{id}", _model),
             Route("/v1/health", _health),
@@ -131,6 +136,17 @@ class _Service:
             base = f"{http.scope['scheme']}://{host}:{port}/"
         return lambda picture: f"{base}files/{self.files.put(picture)}"
 
+    async def chat(self, http: HttpRequest) -> Response:
+        """Answer `POST /v1/chat/completions`: what the painter wrote into its pictures is read."""
+        from beluga_nb.server.judge import completion  # Lazy import: few callers have questions.
+
+        _check_key(http, self.key)
+        body = await _body(http, CHAT_LIMIT)
+        # On a thread, since a body is long.
+        answer = _json(await asyncio.to_thread(completion, body, int(time.time())))
+        answer.headers[wire.ENGINE_HEADER] = PROCEDURAL
+        return answer
+
     async def file(self, http: HttpRequest) -> Response:
         """Answer `GET /files/{name}` with the very bytes of a picture."""
         file = self.files.get(http.path_params["name"])
@@ -167,7 +183,7 @@ def _has_key(http: HttpRequest, key: Secret) -> bool:
     return scheme.lower() == "bearer" and key.is_same(token.strip())
 
 
-async def _body(http: HttpRequest) -> bytes:
+async def _body(http: HttpRequest, limit: int = BODY_LIMIT) -> bytes:
     kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         shown_type = sanitize(kind, 80) or "missing"
@@ -176,8 +192,8 @@ async def _body(http: HttpRequest) -> bytes:
     async with aclosing(http.stream()) as chunks:
         async for chunk in chunks:
             body += chunk
-            if len(body) > BODY_LIMIT:
-                raise APIStatusError(f"The body is longer than {BODY_LIMIT:,} bytes. Send less.", status=413)
+            if len(body) > limit:
+                raise APIStatusError(f"The body is longer than {limit:,} bytes. Send less.", status=413)
     return bytes(body)
 
 

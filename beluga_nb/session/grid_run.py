@@ -20,8 +20,8 @@ from beluga_nb.engines.call import Call, Missing, Tally
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import APIStatusError, BelugaError, OverBudgetError, StoreError
 from beluga_nb.merge import side_by_side
-from beluga_nb.request import Request
-from beluga_nb.result import Bundle, Engine, IncompleteError, Picture, Preview, Recipe, Result
+from beluga_nb.request import Question, Request
+from beluga_nb.result import Answer, Bundle, Engine, IncompleteError, Picture, Preview, Recipe, Result
 from beluga_nb.runtime import GRACE, Job
 from beluga_nb.session.resources import ASK_ABOVE, Resources
 from beluga_nb.session.watching import Watching, calling, working
@@ -91,9 +91,15 @@ class SessionRunner:
             result=partial(self._result, self.resources.view(settings, store)),
         )
 
-    def calling(self, tally: Tally | None, *, arrivals: Callable[[], Arriving]) -> Watching:
+    def calling(
+        self,
+        tally: Tally | None,
+        *,
+        label: str,
+        arrivals: Callable[[], Arriving] | None = None,
+    ) -> Watching:
         """Show how far a run is in a block."""
-        return calling(self.resources, tally, label="grid", arrivals=arrivals)
+        return calling(self.resources, tally, label=label, arrivals=arrivals)
 
     def working(self, label: str, *, unit: str, progress: bool | None, left: Sequence[str]) -> Watching:
         """Show how far other work is in a block."""
@@ -131,7 +137,8 @@ class SessionRunner:
         self.resources.check_budgets(missing)
         if assume_yes or plan.images <= ASK_ABOVE:
             return
-        pictures = f"{plan.images} new pictures of {', '.join(plan.models)}"
+        unit = plan.requests[0].unit
+        pictures = f"{plan.images} new {unit}s of {', '.join(plan.models)}"
         check_yes(
             self.resources.confirm(f"{pictures}, {plan.price}: go on?"),
             unasked=f"{pictures}, {plan.price}: more than {ASK_ABOVE}",
@@ -185,6 +192,10 @@ class _Run:
             result, error = incomplete.result, incomplete
         except BelugaError as failure:
             return Outcome(error=failure)
+        if isinstance(call.request, Question):
+            return Outcome(
+                answers=tuple(each for each in result.pictures if isinstance(each, Answer)), error=error
+            )
         # On a thread, since it looks into the store.
         return Outcome(await asyncio.to_thread(_refs, result, call), error)
 

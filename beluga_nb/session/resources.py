@@ -38,8 +38,8 @@ from beluga_nb.key_check import check_no_key
 from beluga_nb.placeholders import filled, names, not_filled, used
 from beluga_nb.process.work import revocable
 from beluga_nb.redaction import Environment, Secret, redact
-from beluga_nb.request import Request
-from beluga_nb.result import Bundle, Engine, IncompleteError, Result
+from beluga_nb.request import Question, Request
+from beluga_nb.result import Bundle, Engine, IncompleteError, Picture, Result
 from beluga_nb.runtime import GRACE, Bridge, Job, Nested, cost_of_a_patch
 from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import preview, small
@@ -48,6 +48,7 @@ from beluga_nb.store import pending
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
+from beluga_nb.store.verdicts import Verdicts
 
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
@@ -231,6 +232,8 @@ class Resources:
         """Return a call for each request; those for one model share all that was decided."""
         # A grid has thousands of requests for a few models; keys and budgets are looked up once for each.
         by_model: dict[str, Call] = {}
+        if any(isinstance(each, Question) for each in requests) and settings.own_engine:
+            settings = self.preferences.of_services(mode=settings.mode)
         for request in requests:
             if request.model not in by_model:
                 by_model[request.model] = self._call(request, settings.at(request.model))
@@ -241,7 +244,7 @@ class Resources:
         call = Call(
             request=request,
             backend=self.backend(settings),
-            store=store,
+            store=Verdicts(store.folder) if isinstance(request, Question) else store,
             view=self.view(settings, store),
             regenerate=self.regenerate,
         )
@@ -354,7 +357,8 @@ class Resources:
         # With a store, previews are made on the threads that check the pictures, and recorded.
         make_preview = small if call.settings.uses_store else None
         source = source_of(call.backend, self.room, make_preview=make_preview) if call.may_ask else None
-        recorder = Recorder(call.store, provider=call.provider, preview=preview, notify=self.notify)
+        small_copy = _no_preview if isinstance(call.request, Question) else preview
+        recorder = Recorder(call.store, provider=call.provider, preview=small_copy, notify=self.notify)
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
     def start(self, call: Call, *, assume_yes: bool) -> Job[Result]:
@@ -377,6 +381,8 @@ class Resources:
         It touches the store on threads only: other calls share the event loop.
         """
         async with self._as_take(call) as call:
+            if isinstance(call.request, Question):  # an answer is no picture, which could be shown again
+                return await engine(call.request)
             # Before the call: after it, all of its pictures are recorded.
             saved = await asyncio.to_thread(call.saved)
             try:
@@ -416,6 +422,10 @@ class Resources:
         return request, partial(takes.discard, request.slice(0))
 
 
+def _no_preview(_: Picture) -> None:
+    return None
+
+
 def _posts(missing: Missing) -> Iterator[Post]:
     call = missing.call
     if own := call.settings.own_engine:
@@ -423,6 +433,7 @@ def _posts(missing: Missing) -> Iterator[Post]:
             yield Post(request=part, body=part.parameters, url=f"engine:{own.name}")
     elif missing.parts:
         endpoint = call.backend.endpoint()
-        url = "" if call.backend.is_local else f"{endpoint.base_url}{endpoint.dialect.path}"
         for part in missing.parts:
-            yield Post(request=part, body=endpoint.body(part), url=url)
+            # The pictures of a question are not read for a plan.
+            body = part.parameters if isinstance(part, Question) else endpoint.body(part)
+            yield Post(request=part, body=body, url="" if call.backend.is_local else endpoint.url(part))

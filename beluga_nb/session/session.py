@@ -40,6 +40,7 @@ from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_methods, named_options
 
 if TYPE_CHECKING:
+    from beluga_nb.compare.checks import Checks
     from beluga_nb.server.child import Server
 
 
@@ -234,6 +235,16 @@ class Session:
         """Return some results side by side, to be scored, voted on and ranked."""
         return Gallery(results, runner=SessionRunner(self.resources))
 
+    def check(self, path: str | Path) -> Checks:
+        """Run a study and return its checks; raise `CheckFailedError`, an `AssertionError`, if one failed.
+
+        In a test of pytest, this is all: `def test_study(): beluga_nb.check("study.toml")`. Under CI nothing
+        is sent: what is not recorded fails. The store is that of the session.
+        """
+        from beluga_nb.compare.checks import checks  # Lazy import: few sessions check a study.
+
+        return checks(self.grid, path).raise_for_failure()
+
     def open(self, path: str | Path) -> Result:
         """Return the picture that `save()` wrote, as the result of the request in its recipe.
 
@@ -317,4 +328,5 @@ submit = default.submit
 use = default.use
 grid = default.grid
 gallery = default.gallery
+check = default.check
 open = default.open  # noqa: A001  as in PIL.Image.open

@@ -22,7 +22,7 @@ _LONGEST = 60
 
 
 def scores_bundle(scores: Scores) -> Bundle:
-    """Return a line for each picture: its labels, and its score or error."""
+    """Return a line for each picture: its labels, its score or error, and the reason if there are any."""
     names = list(dict.fromkeys(name for row in scores.rows for name in row.labels))
     parts = scores.parts[:COLUMNS]
     reasons = any(row.reason for row in scores.rows)
@@ -58,7 +58,8 @@ def _figures(value: float) -> str:
 
 def _notes(scores: Scores) -> Iterator[str]:
     failed = len(scores.errors)
-    yield f"Version {sanitize(scores.version, _LONGEST)}."
+    what = "Judge" if scores.is_of_judge else "Version"
+    yield f"{what} {sanitize(scores.version, _LONGEST)}."
     if more := and_more(len(scores.rows) - LISTED):
         yield f"{more}."
     if len(scores.parts) > COLUMNS:
@@ -117,4 +118,4 @@ def leaderboard_bundle(board: Leaderboard) -> Bundle:
         sanitize(f"mean {metric}", _LONGEST): {name: _figures(mean) for name, mean in means.items()}
         for metric, means in board.means.items()
     }
-    return ranking_bundle(board.ranking, columns)
+    return noted(ranking_bundle(board.ranking, columns), board.note)

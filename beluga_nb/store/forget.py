@@ -197,6 +197,13 @@ def forget(store: Store, chosen: Chosen) -> Forgotten:
     # The index holds prompts too.
     removal.unlink(store.index.disagreeing())
     lost = gone - _recorded(store)
+    # A question about a picture that is gone may hold its prompt.
+    asked = [call for call in pending.calls(store) if lost & set(call.request.inputs) and not call.on_its_way]
+    removal.unlink(
+        path
+        for call in asked
+        for path in (*pending.answers(store, call.run), pending.CALLS.path(store, call.run))
+    )
     for collection in registry.attached():
         gone |= _forget_attached(store, collection, lost, removal, everything=chosen.everything)
     removal.unlink(_set_aside(store, gone - _needed(store), removal))

@@ -6,6 +6,7 @@
       blobs/77/77610d44….png    the bytes as they came, and the small preview that was made once
       sheets/a0/a0c1….json      several previews as one picture, for what shows only one (store/sheets.py)
       scores/5e/5e0c9f1a….json  what a metric gave for a picture (store/scores.py)
+      verdicts/0b/0b5c….json    what a judge answered about pictures (store/verdicts.py)
       votes/….jsonl             which of two pictures a voter preferred (store/votes.py)
       marks/77/77610d44….json   favourites and notes (store/marks.py)
       pending/….json            calls without a known end (store/pending.py); not for git
@@ -32,8 +33,6 @@ from beluga_nb.result import Picture, Preview, Recipe
 from beluga_nb.store.codec import SCHEMA, canonical_json
 from beluga_nb.store.collection import Blob, Collection, References
 
-OPERATION = "images.generate"
-
 _REFUSAL = ("message", "hint", "status", "type", "code", "param", "request_id")
 
 
@@ -47,10 +46,10 @@ def key(request: Request, *, provider: str) -> str:
         canonical_json(
             {
                 "schema": SCHEMA,
-                "op": OPERATION,
+                "op": request.operation,
                 "provider": provider,
                 "request": request.parameters,
-                "inputs": [],
+                "inputs": list(request.inputs),
                 "take": request.take,
                 "sample": request.sample,
             }
@@ -62,7 +61,7 @@ def record_of(picture: Picture, preview: Preview | None, *, provider: str) -> di
     """Return the record of a picture."""
     recipe = picture.recipe
     width, height = picture.size
-    return _request_fields(recipe.request, provider) | {
+    return request_fields(recipe.request, provider) | {
         "image": {
             "sha256": picture.sha256,
             "media_type": picture.media_type,
@@ -84,7 +83,7 @@ def record_of_refusal(
     request: Request, refusal: APIStatusError, *, provider: str, created: int
 ) -> dict[str, object]:
     """Return the record of a sample that the model declined at `created`, in Unix seconds."""
-    return _request_fields(request, provider) | {
+    return request_fields(request, provider) | {
         "image": None,
         "preview": None,
         "response": {"engine": provider, "created": created, "revised_prompt": None},
@@ -92,16 +91,17 @@ def record_of_refusal(
     }
 
 
-def _request_fields(request: Request, provider: str) -> dict[str, object]:
+def request_fields(request: Request, provider: str) -> dict[str, object]:
+    """Return what a record says of the request of its one sample."""
     return {
         "schema": SCHEMA,
         "key": key(request, provider=provider),
-        "op": OPERATION,
+        "op": request.operation,
         "provider": provider,
         "take": request.take,
         "sample": request.sample,
         "request": request.parameters,
-        "inputs": [],
+        "inputs": list(request.inputs),
     }
 
 

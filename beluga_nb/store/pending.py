@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from beluga_nb.errors import Address, StoreError
 from beluga_nb.paths import open_file
-from beluga_nb.request import PARAMETERS, Request
+from beluga_nb.request import Request, request_of
 from beluga_nb.store import files
 from beluga_nb.store.claims import CLAIMS, is_alive
+from beluga_nb.store.codec import sha256_text
 from beluga_nb.store.collection import Collection, FileKind
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import MOST, items, members, text, text_or_none, whole
@@ -86,6 +87,7 @@ class Pending:
             "why": self.why,
         }
         optional = {
+            "inputs": list(request.inputs),
             "addresses": [asdict(each) for each in self.addresses],
             "job": self.job,
             "body": self.body,
@@ -237,13 +239,12 @@ def _parse(fields: Mapping[str, Any]) -> Pending:
         raise ValueError("no id")
     return Pending(
         run=run,
-        request=Request(
-            **{name: asked[name] for name in PARAMETERS if name in asked}
-            | {
-                "take": fields["take"],
-                "sample": whole(fields["sample"], least=0, most=MOST),
-                "n": whole(fields["n"], least=1, most=MOST_PICTURES),
-            },
+        request=request_of(
+            asked,
+            list(map(sha256_text, items(fields.get("inputs", [])))),
+            take=fields["take"],
+            sample=whole(fields["sample"], least=0, most=MOST),
+            n=whole(fields["n"], least=1, most=MOST_PICTURES),
             idempotency_key=run,
         ),
         started=whole(fields["started"], least=0, most=MOST),

@@ -18,13 +18,14 @@ from beluga_nb.store.marks import MARKS
 from beluga_nb.store.pending import ANSWERS, CALLS
 from beluga_nb.store.scores import SCORES
 from beluga_nb.store.sheets import SHEETS
+from beluga_nb.store.verdicts import VERDICTS
 from beluga_nb.store.votes import VOTES
 
 if TYPE_CHECKING:
     from beluga_nb.store.records import Store
 
 KINDS: tuple[FileKind, ...] = (
-    *(RECORDS, SHEETS, SCORES, MARKS, VOTES),
+    *(RECORDS, SHEETS, SCORES, VERDICTS, MARKS, VOTES),
     *(CALLS, ANSWERS, CLAIMS, LEDGER),
     *(BLOBS, INDEX, TEMPORARY),
 )

@@ -125,6 +125,16 @@ def verify(session: Session, call: CommandCall) -> Findings:
     return Findings(reports_bundle(reports), sum(len(report.problems) for report in reports))
 
 
+def check(session: Session, call: CommandCall) -> Findings:
+    """Run the checks of a study."""
+    from beluga_nb.compare.checks import checks  # Lazy import: few commands check a study.
+
+    found = checks(session.grid, *call.words)
+    if junit := call.options.get("junit"):
+        found.to_junit(junit)
+    return Findings(found._repr_mimebundle_(), len(found.failed))
+
+
 def weight(session: Session, call: CommandCall) -> str:
     """Return what the pictures in notebooks weigh."""
     return "\n".join(map(str, session.store.weigh(*call.words))) or "There is no notebook in this folder."

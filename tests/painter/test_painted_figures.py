@@ -187,8 +187,8 @@ def test_every_content_word_is_drawn_or_ignored(
 def test_the_xmp_lists_what_is_drawn_and_what_is_ignored() -> None:
     packet = paint('a fox, "zest" & <b>', model=MODEL, size=(32, 32)).xmp
 
-    assert 'painter:drawn="fox"' in packet
-    assert 'painter:ignored="zest, b"' in packet
+    assert 'drawn:words="fox"' in packet
+    assert 'drawn:ignored="zest, b"' in packet
 
 
 def _with_colour(prompt: str, colour: str) -> Image.Image:

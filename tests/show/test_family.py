@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons
@@ -15,7 +14,7 @@ import beluga_nb
 from beluga_nb.budget import Prices
 from beluga_nb.catalog import Listing, models
 from beluga_nb.commands.table import CommandCall
-from beluga_nb.compare.scores import Duplicates, Scores
+from beluga_nb.compare.scores import Duplicates, Leaderboard, Scores
 from beluga_nb.compare.vote_plan import plan_votes
 from beluga_nb.session.session import Session
 from beluga_nb.show.catalogue import models_table, sizes_table
@@ -65,7 +64,12 @@ TABLES = {
     "a ranking": lambda: ranking_bundle(ranked(say)),
     "the votes needed": lambda: vote_plan_bundle(plan_votes(effect=0.6), enough=4),
     "a leaderboard": lambda: leaderboard_bundle(
-        SimpleNamespace(by=say("by"), ranking=ranked(say), means={say("metric"): {say("left"): 1.5}})
+        Leaderboard(
+            by=say("by"),
+            ranking=ranked(say),
+            means={say("metric"): {say("left"): 1.5}},
+            note=say("agreement"),
+        )
     ),
 }
 """Makes each table of the package, with hostile words from outside."""

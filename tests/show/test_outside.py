@@ -23,9 +23,12 @@ import beluga_nb
 import beluga_nb.errors as errors
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.catalog import Listing, Model
+from beluga_nb.compare.agreement import Share
+from beluga_nb.compare.checks import Check, Checks
+from beluga_nb.compare.judge import Agreement, JudgedPair, JudgedPairs, Verdict
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.rank import ranking
-from beluga_nb.compare.scores import Distance, Distances, Duplicates, Scored, Scores
+from beluga_nb.compare.scores import Distance, Distances, Duplicates, Leaderboard, Scored, Scores
 from beluga_nb.compare.vote import Duel
 from beluga_nb.engines.call import Tally
 from beluga_nb.progress import line
@@ -217,6 +220,27 @@ def booth(say):
     return shown.pictures.value + shown.status.value
 
 
+def agreement(say):
+    return Agreement(judge=say("judge"), same=Share(count=1, of=2), pairs=1)
+
+
+def judged_pairs(say):
+    duel = Duel(
+        say("left"), say("right"), "left", sample=((("animal", say("animal")),), 0), voter=say("judge")
+    )
+    verdict = Verdict(value=1, answer="first", reason=say("reason"), model=say("vlm"))
+    return JudgedPairs(
+        by=say("by"),
+        judge=say("judge"),
+        question=say("question"),
+        rows=(JudgedPair(duel=duel, verdicts=(verdict, verdict)),),
+        names=(say("left"), say("right")),
+        agreement=agreement(say),
+        errors=(errors.InvalidVerdictError(say("invalid")),),
+        caveat=say("caveat"),
+    )
+
+
 SURFACES = {
     "a result": lambda say: figures.bundle(result(say)),
     "its links": lambda say: figures.bundle(result(say), embed="link", link=lambda _: say("link")),
@@ -237,8 +261,20 @@ SURFACES = {
     "a ranking": lambda say: ranking_bundle(ranked(say)),
     "the plot of a ranking": lambda say: ranking_svg(ranked(say)),
     "a leaderboard": lambda say: scores.leaderboard_bundle(
-        SimpleNamespace(by=say("by"), ranking=ranked(say), means={say("metric"): {say("left"): 1.5}})
+        Leaderboard(
+            by=say("by"),
+            ranking=ranked(say),
+            means={say("metric"): {say("left"): 1.5}},
+            note=say("agreement"),
+        )
     ),
+    "comparisons by a judge": lambda say: judged_pairs(say)._repr_mimebundle_(),
+    "the ranking of a judge": lambda say: ranking_bundle(replace(ranked(say), caveat=judged_pairs(say).note)),
+    "an agreement": lambda say: agreement(say)._repr_mimebundle_(),
+    "checks of a study": lambda say: Checks(
+        say("study"),
+        (Check(name=say("check"), threshold=say("threshold"), passed=False, problem=say("problem")),),
+    )._repr_mimebundle_(),
     "the history": lambda say: {
         "text/html": history_html([run(say)], [[Preview(DATA, say("media type"))]], rest="… and 3 more"),
         "text/plain": history_text([run(say)], rest="… and 3 more"),

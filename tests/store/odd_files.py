@@ -19,19 +19,23 @@ from drawings import drawing
 from stores import notebook, record
 
 import beluga_nb.store.votes as votes
+from beluga_nb.chat import JSON, answer_to_data
 from beluga_nb.errors import APIStatusError, BelugaError
-from beluga_nb.request import Request
+from beluga_nb.request import Question, Request
+from beluga_nb.result import Answer, Recipe
 from beluga_nb.session.session import Session
 from beluga_nb.store import marks, pending, scores
 from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
+from beluga_nb.store.verdicts import VERDICTS, Verdicts
 from beluga_nb.terminal.cli import main
 
 PATIENCE = 15  # seconds; what waits for a pipe, or reads without end, takes more
 MEMORY = 600 * 2**20
 OUTSIDE = b'{"schema":1}\n'
 FOX = Request(prompt="a fox", model="flux-2.0")
+QUESTION = Question(prompt="Is it red?", model="lab:vlm", about=("ab" * 32,), schema="{}")
 
 
 def odd(kind, path):
@@ -69,6 +73,9 @@ def filled(folder):
     first, second = (picture.sha256 for picture in shown.pictures)
     marks.write(store, marks.Mark(picture=first, favourite=True))
     scores.write(store, scores.Score(image=first, metric="sharpness", version="1", value=1.5))
+    verdict = {"content": "{}", "refusal": None, "ended": "stop", "model": "vlm"}
+    asked = Recipe(request=replace(QUESTION, about=(first,)), engine="lab")
+    Verdicts(store.folder).write(Answer(answer_to_data(verdict), JSON, asked), None, provider="lab")
     votes.Box(store).cast(left=first, right=second, answer="left")
     pending.mark_unknown(store, pending.begin(store, FOX.as_call(), provider="wire"), "Stopped.")
     StoreLedger(store).add(b"{}\n")
@@ -82,14 +89,20 @@ def places(store):
     """Every collection of a store, as a new file and in place of one; and every file outside of it."""
     root, folder, name, call = store.folder, store.folder.parent, "a" * 64, "3f2a9c1e-2222-4000-8000-0000"
     news = ["records/aa/{0}.json", "sheets/aa/{0}.json", "scores/aa/{0}.json", "marks/aa/{0}.json"]
+    news += ["verdicts/aa/{0}.json"]
     news += ["blobs/aa/{0}.png", "blobs/aa/{0}.png.forgotten", "votes/v.jsonl", "index/aa.idx"]
     news += ["pending/{1}.json", "pending/{1}-1.answer", "pending/{1}-2.answer.part", "pending/{0}.claim"]
     news += ["tmp/beluga-" + "0" * 32 + ".part", "pending/spent.lock"]
     yield from (root / each.format(name, f"{call}00000000") for each in news)
-    for room in ("records/*", "sheets/*", "scores/*", "marks/*", "blobs/*", "votes", "pending"):
+    for room in ("records/*", "sheets/*", "scores/*", "verdicts/*", "marks/*", "blobs/*", "votes", "pending"):
         yield next(path for path in sorted(root.glob(f"{room}/*")) if path.is_file())
     yield from (root / each for each in ("store.json", ".gitattributes", ".gitignore", "pending/spent.jsonl"))
     yield from (folder / each for each in ("n.ipynb", "q.png", "q.png.xmp", "a.csv", "n.zip", "beluga.toml"))
+
+
+def read_verdicts(store):
+    asked = [replace(QUESTION, about=(name,)) for run in runs(store) for name in run.images]
+    return [Verdicts(store.folder).read(each, provider="lab") for each in asked], list(VERDICTS.values(store))
 
 
 def with_pictures(store):
@@ -126,6 +139,7 @@ def readers(folder):
         yield "generate", lambda: session.generate("a fox", model="flux-2.0", n=2)._repr_mimebundle_()
         yield "generate anew", lambda: session.generate("a fox", model="flux-2.0", take="2")
         yield "grid", lambda: session.grid("a {{animal}}", animal=Path("a.csv"))
+        yield "verdicts", lambda: read_verdicts(store)
         yield "marks", lambda: marks.marks(store)
         yield "votes", lambda: votes.votes(store)
         yield "ledger", lambda: StoreLedger(store).read(0)

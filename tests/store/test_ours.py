@@ -91,6 +91,7 @@ FOREIGN = {
         "votes/council.jsonl": b"{}\n",
         "sheets/a/b.json": b"{}",
         "scores/a/b.json": b"{}",
+        "verdicts/a/b.json": b"{}",
     },
     "another's store.json": {"store.json": b'{"users": []}', "tmp/x": b"x"},
     "a list": {"store.json": b"[1]"},
@@ -224,7 +225,7 @@ CONTENTS = {
     "their votes": b'{"who": "anna", "for": "thesis"}\n',
 }
 ROOMS = ["", "tmp", "records", "records/ef", "blobs", "blobs/ef", "sheets/ef", "scores/ef", "marks/ef"]
-ROOMS += ["pending", "votes", "votes/ef", "other", "tmp/deep", "index"]
+ROOMS += ["verdicts/ef", "pending", "votes", "votes/ef", "other", "tmp/deep", "index"]
 
 
 @pytest.mark.parametrize("content", CONTENTS)
@@ -233,7 +234,7 @@ def test_what_others_have_put_into_a_store_survives_all_that_writes_and_removes(
     record(store, n=2)
     foreign = {f"{room}/{name}".lstrip("/"): CONTENTS[content] for room, name in product(ROOMS, NAMES)}
     fill(store.folder, foreign)
-    assert len(foreign) == 315
+    assert len(foreign) == 336
     before = {name: each for name, each in state(store.folder).items() if name in foreign}
     for what, work in WRITERS.items():
         work(store)

@@ -1,0 +1,498 @@
+"""A vision model as a judge: questions about pictures, verdicts with reasons, and how far people agree.
+
+Each question is a request like that for a picture (`request.Question`), so that caps, the journal and replays
+are the same. Verdicts of a judge are no votes: no ranking of people contains them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import fmean
+from typing import TYPE_CHECKING, overload
+
+from beluga_nb.compare.agreement import FIRST, SECOND, Share, alpha
+from beluga_nb.compare.cell import Cell, Outcome
+from beluga_nb.compare.sample import Sample, SampleNotes
+from beluga_nb.compare.scores import Scored, Scores
+from beluga_nb.compare.vote import Duel, Pair, pairs
+from beluga_nb.errors import BelugaError, InvalidVerdictError, RequestError
+from beluga_nb.key_check import check_no_key
+from beluga_nb.placeholders import filled
+from beluga_nb.redaction import redact, redacted_bundle
+from beluga_nb.request import Question
+from beluga_nb.result import Answer, Bundle, whole
+from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
+from beluga_nb.text import plural, sanitize, shown
+from beluga_nb.untrusted import DAMAGE, load_json, members, number, text
+
+if TYPE_CHECKING:
+    from beluga_nb.compare.rank import Ranking
+
+YES_OR_NO = ("yes", "no")
+
+_SIDES = {"first": LEFT, "second": RIGHT, "tie": TIE}
+_TURNED = {LEFT: RIGHT, RIGHT: LEFT, TIE: TIE}
+
+PAIR_CHOICES = {"first": 1.0, "second": 0.0, "tie": 0.5}
+
+_LONGEST_REASON = 300  # characters that a table shows
+
+Choices = Sequence[str] | Mapping[str, float]
+"""What a judge chooses from: words from the best to the worst, or the value of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rubric:
+    """What a verdict may be: one of some `choices`, each with its value, or a number from `low` to `high`."""
+
+    choices: Mapping[str, float]
+    low: float = 0.0
+    high: float = 1.0
+
+    @classmethod
+    def of(cls, choices: Choices | None, scale: tuple[float, float] | None) -> Rubric:
+        """Return the rubric of some choices, or of a scale; raise `RequestError` for neither or both.
+
+        >>> dict(Rubric.of(["yes", "partly", "no"], None).choices)
+        {'yes': 1.0, 'partly': 0.5, 'no': 0.0}
+        """
+        if choices is not None and scale is not None:
+            raise RequestError("There are choices and a scale.", "Give one of the two.")
+        try:
+            if scale is not None:
+                return cls._of_scale(scale)
+            return cls._of_choices(YES_OR_NO if choices is None else choices)
+        except (TypeError, ValueError):
+            what, given = ("scale is", scale) if scale is not None else ("choices are", choices)
+        raise RequestError(
+            f"The {what} {shown(given, 60)}.",
+            "Give at least two different words, or a scale of two numbers, such as (1, 10).",
+        )
+
+    @classmethod
+    def _of_scale(cls, scale: tuple[float, float]) -> Rubric:
+        low, high = map(number, scale)
+        if not low < high:
+            raise ValueError("nothing between")
+        return cls(choices={}, low=low, high=high)
+
+    @classmethod
+    def _of_choices(cls, given: Choices) -> Rubric:
+        if isinstance(given, str) or len(given) < 2 or len({*map(text, given)}) < len(given):
+            raise ValueError("nothing to choose")
+        if not isinstance(given, Mapping):
+            last = len(given) - 1
+            given = {word: 1 - place / last for place, word in enumerate(given)}
+        return cls(choices={word: number(value) for word, value in given.items()})
+
+    @property
+    def schema(self) -> str:
+        """The JSON Schema of a verdict: the reason comes first, so that a model gives it before."""
+        verdict: dict[str, object] = (
+            {"type": "string", "enum": list(self.choices)}
+            if self.choices
+            else {"type": "number", "minimum": self.low, "maximum": self.high}
+        )
+        reason = {"type": "string", "description": "Why, in one or two sentences."}
+        schema = {
+            "type": "object",
+            "properties": {"reason": reason, "verdict": verdict},
+            "required": ["reason", "verdict"],
+            "additionalProperties": False,
+        }
+        return json.dumps(schema, ensure_ascii=False)
+
+    def verdict(self, answer: Answer) -> Verdict:
+        """Return the verdict in an answer; raise `InvalidVerdictError` where it does not fit."""
+        given = members(load_json(answer.data))
+        if given["refusal"]:
+            raise _invalid("The judge declined to answer", given["refusal"])
+        try:
+            fields = members(load_json(given["content"]))
+            if set(fields) != {"reason", "verdict"}:
+                raise ValueError("other fields")
+            reason, word = text(fields["reason"]), fields["verdict"]
+            value = self.choices[text(word)] if self.choices else number(word)
+            if not self.choices and not self.low <= value <= self.high:
+                raise ValueError("out of range")
+        except DAMAGE:
+            what = "was cut off" if given["ended"] == "length" else "does not fit its schema"
+            raise _invalid(f"The answer of the judge {what}", given["content"]) from None
+        return Verdict(
+            value=value,
+            answer=word,
+            reason=redact(reason),
+            model=given["model"],
+            local=answer.recipe.procedural,
+        )
+
+
+PAIR = Rubric(choices=PAIR_CHOICES)
+"""Which of two pictures is better."""
+
+
+def _invalid(what: str, words: str) -> InvalidVerdictError:
+    return InvalidVerdictError(
+        f"{what}: {sanitize(words, 160) or 'it is empty'}",
+        "It is recorded, and not bought again: a new take asks anew.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One answer of a judge: the word or number that it gave, what that counts, and why.
+
+    `model` is the name under which the service says that it answered. A `local` verdict is no model's: the
+    embedded server reads what its painter drew.
+    """
+
+    value: float
+    answer: str | float
+    reason: str
+    model: str = ""
+    local: bool = False
+
+
+Load = Callable[[], Sequence[bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What is asked of a judge, how often, and in which words it answers."""
+
+    question: str
+    model: str
+    rubric: Rubric
+    n: int = 1
+    take: str = ""
+
+    def about(self, found: Sequence[Sample], load: Load, values: Mapping[str, str]) -> Cell:
+        """Return the question about some pictures, filled from `values`; `load` reads their bytes again."""
+        prompt = filled(self.question, values)
+        check_no_key({"question": prompt, "model": self.model, "take": self.take})
+        question = Question(
+            prompt=prompt,
+            model=self.model,
+            n=self.n,
+            take=self.take,
+            about=tuple(sample.picture.sha256 for sample in found),
+            schema=self.rubric.schema,
+            load=load,
+        )
+        return Cell(labels=found[0].labels, request=question)
+
+
+def _bytes(samples: Sequence[Sample], places: Sequence[int]) -> list[bytes]:
+    # Read again when they are sent: a grid's pictures do not fit into memory at once.
+    return [whole(samples[place].picture) for place in places]
+
+
+def _values(sample: Sample) -> dict[str, str]:
+    recipe = sample.picture.recipe
+    return {**sample.labels, **recipe.values, "prompt": recipe.request.prompt}
+
+
+# --- one picture at a time
+
+
+@dataclass(frozen=True)
+class Judged(Scores):
+    """What a judge gave for each picture, in order: means of its verdicts, which are in `verdicts`."""
+
+    verdicts: tuple[tuple[Verdict, ...], ...] = ()
+
+    @property
+    def judge(self) -> str:
+        """The model that judged."""
+        return self.version
+
+    @property
+    def is_of_judge(self) -> bool:
+        """Whether a vision model gave them."""
+        return True
+
+
+class PictureQuestions:
+    """The questions about each of some pictures."""
+
+    def __init__(self, samples: Sequence[Sample], judging: Judging) -> None:
+        self.judging = judging
+        self.notes = SampleNotes()
+        self._numbers: list[int] = []
+        self.cells: list[Cell] = []
+        for place, sample in enumerate(self.notes.reading(samples)):
+            self._numbers.append(sample.number)
+            self.cells.append(judging.about([sample], partial(_bytes, samples, [place]), _values(sample)))
+
+    def judged(self, outcomes: Mapping[Cell, Outcome]) -> Judged:
+        """Return the verdicts as scores."""
+        rows, verdicts = list[Scored](), list[tuple[Verdict, ...]]()
+        for place, cell in zip(self._numbers, self.cells, strict=True):
+            found, error = _verdicts(outcomes.get(cell, Outcome()), self.judging.rubric)
+            value = None if error or not found else fmean(each.value for each in found)
+            [sha256] = cell.request.inputs
+            reason = reasons(found)
+            rows.append(
+                Scored(
+                    labels=cell.labels, number=place, sha256=sha256, value=value, reason=reason, error=error
+                )
+            )
+            verdicts.append(found)
+        caveat = _caveat(self.notes, (each for found in verdicts for each in found))
+        return Judged(self.judging.question, self.judging.model, tuple(rows), caveat, tuple(verdicts))
+
+
+def _verdicts(outcome: Outcome, rubric: Rubric) -> tuple[tuple[Verdict, ...], BelugaError | None]:
+    found, error = [], outcome.error
+    for answer in outcome.answers:
+        try:
+            found.append(rubric.verdict(answer))
+        except InvalidVerdictError as invalid:
+            error = error or invalid
+    return tuple(found), error
+
+
+def reasons(verdicts: Iterable[Verdict]) -> str:
+    """Return the reasons of some verdicts; repeats may have the same one."""
+    return " · ".join(dict.fromkeys(sanitize(each.reason, _LONGEST_REASON) for each in verdicts))
+
+
+def _caveat(notes: SampleNotes, verdicts: Iterable[Verdict]) -> str:
+    local = "No model judged: the embedded server read what its painter drew."
+    return " ".join(filter(None, [notes.caveat, local if any(each.local for each in verdicts) else ""]))
+
+
+# --- two pictures, in both orders
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedPair:
+    """A comparison by a judge: what counts of it, and the verdicts with each picture shown first.
+
+    Where the two orders name different pictures, it has `flipped`, and counts as a tie.
+    """
+
+    duel: Duel
+    verdicts: tuple[Verdict, Verdict]
+
+    @property
+    def flipped(self) -> bool:
+        """Whether the judge named the picture that it saw first, or second, in both orders."""
+        one, other = (each.answer for each in self.verdicts)
+        return one == other != "tie"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedPairs(Sequence[JudgedPair]):
+    """What a judge found in pairs of pictures that differ in `by`, and how far people agree.
+
+    `errors` are the reasons for which pairs were not judged.
+    """
+
+    by: str
+    judge: str
+    question: str
+    rows: tuple[JudgedPair, ...]
+    names: tuple[str, ...]
+    agreement: Agreement
+    errors: tuple[BelugaError, ...] = ()
+    caveat: str = ""
+
+    @property
+    def flips(self) -> Share:
+        """How often the judge contradicted itself when the pictures were shown in the other order."""
+        return Share(count=sum(row.flipped for row in self.rows), of=len(self.rows))
+
+    @property
+    def ranking(self) -> Ranking:
+        """The ranking that the judge's comparisons give; no vote of people is in it."""
+        from beluga_nb.compare.rank import ranking  # Lazy import: it brings numpy.
+
+        made = ranking([row.duel for row in self.rows], by=self.by, names=self.names)
+        return replace(made, caveat=self.note)
+
+    @property
+    def note(self) -> str:
+        """Who ranks, how consistent the judge is, and how far people agree."""
+        flips = self.flips
+        words = [f"Ranked by the judge {sanitize(self.judge, 80)}, not by people."]
+        words.append(
+            f"{flips.count} of {plural(flips.of, 'comparison')} flipped with the order of the pictures,"
+            " and count as ties."
+        )
+        words += [f"{plural(len(self.errors), 'comparison')} failed."] if self.errors else []
+        return " ".join(filter(None, [*words, str(self.agreement), self.caveat]))
+
+    @overload
+    def __getitem__(self, index: int) -> JudgedPair: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[JudgedPair]: ...
+    def __getitem__(self, index: int | slice) -> JudgedPair | Sequence[JudgedPair]:
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from beluga_nb.show.judge import pairs_bundle
+
+        return redacted_bundle(pairs_bundle(self))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The questions about one pair: the left picture is first in one, and the right in the other."""
+
+    pair: Pair
+    orders: tuple[Cell, Cell]
+
+
+class PairQuestions:
+    """The questions about all pairs of some pictures."""
+
+    def __init__(self, samples: Sequence[Sample], judging: Judging, *, by: str) -> None:
+        self.judging = judging
+        self.notes = SampleNotes(by)
+        self._asked = [self._both(samples, pair) for pair in pairs(self.notes.reading(samples), by=by)]
+        if not self._asked:
+            raise RequestError(
+                f"No two of these pictures differ in '{sanitize(by, 60)}' alone.",
+                "Judge by another axis, or ask for the same with another value of this one.",
+            )
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Every question, one after the other."""
+        return [cell for asked in self._asked for cell in asked.orders]
+
+    def _both(self, samples: Sequence[Sample], pair: Pair) -> _Asked:
+        places = [pair.left.place, pair.right.place]
+        found = [samples[place] for place in places]
+        left, right = map(_values, found)
+        common = {name: value for name, value in left.items() if right.get(name) == value}
+        first, second = (
+            self.judging.about(found[::way], partial(_bytes, samples, places[::way]), common)
+            for way in (1, -1)
+        )
+        return _Asked(pair, (first, second))
+
+    def judged(self, outcomes: Mapping[Cell, Outcome], people: Iterable[Duel]) -> JudgedPairs:
+        """Return what the judge found, beside the votes of people on the same pictures."""
+        rows, errors = list[JudgedPair](), list[BelugaError]()
+        for asked in self._asked:
+            found = [_verdicts(outcomes.get(cell, Outcome()), self.judging.rubric) for cell in asked.orders]
+            errors += [error for _, error in found if error][:1]
+            (one, _), (other, _) = found
+            if not any(error for _, error in found):
+                rows += [self._pair(asked.pair, two) for two in zip(one, other, strict=False)]
+        duels = [row.duel for row in rows]
+        return JudgedPairs(
+            by=self.notes.by,
+            judge=self.judging.model,
+            question=self.judging.question,
+            rows=tuple(rows),
+            names=tuple(self.notes.labels),
+            agreement=agreement(duels, people, judge=self.judging.model),
+            errors=tuple(errors),
+            caveat=_caveat(self.notes, (each for row in rows for each in row.verdicts)),
+        )
+
+    def _pair(self, pair: Pair, verdicts: tuple[Verdict, Verdict]) -> JudgedPair:
+        one, other = _SIDES[str(verdicts[0].answer)], _TURNED[_SIDES[str(verdicts[1].answer)]]
+        duel = Duel(
+            left=pair.left.label,
+            right=pair.right.label,
+            answer=one if one == other else TIE,
+            prompt=pair.prompt,
+            sample=pair.sample,
+            voter=self.judging.model,
+        )
+        return JudgedPair(duel=duel, verdicts=verdicts)
+
+
+# --- people
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How far people agree with a judge, on the pairs that both judged.
+
+    `same` is how often a vote is the judge's answer. `alpha` is Krippendorff's, of the judge and the majority
+    of people on each pair, and `people` is that of people among themselves: 1 is full agreement, and 0 what
+    chance would give. Votes for "both bad" do not count.
+    """
+
+    judge: str
+    same: Share
+    pairs: int
+    alpha: float | None = None
+    people: float | None = None
+
+    def __str__(self) -> str:
+        if not self.same.of or not self.same.interval:
+            return "No votes of people on these pairs: how far they agree is not known."
+        low, high = self.same.interval
+        words = [
+            f"{self.same.count} of {plural(self.same.of, 'vote')} of people on {plural(self.pairs, 'pair')}"
+            f" agree with {sanitize(self.judge, 80)} (95 % interval {low:.0%} to {high:.0%})"
+        ]
+        words += [f"alpha = {self.alpha:.2f}"] if self.alpha is not None else []
+        words += [f"of people among themselves {self.people:.2f}"] if self.people is not None else []
+        return f"{', '.join(words)}."
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from beluga_nb.show.judge import agreement_bundle
+
+        return redacted_bundle(agreement_bundle(self))
+
+
+def agreement(judge_duels: Iterable[Duel], people: Iterable[Duel], *, judge: str) -> Agreement:
+    """Return how far votes of people agree with what a judge prefers."""
+    by_judge, by_people = _by_pair(judge_duels), _by_pair(people)
+    both = [pair for pair in by_judge if pair in by_people]
+    majority = {pair: _majority(by_judge[pair]) for pair in both}
+    votes = [(pair, answer) for pair in both for answer in by_people[pair]]
+    turned: Mapping[Hashable, Hashable] = {FIRST: SECOND, SECOND: FIRST}
+    return Agreement(
+        judge=judge,
+        same=Share(count=sum(answer == majority[pair] for pair, answer in votes), of=len(votes)),
+        pairs=len(both),
+        alpha=alpha(([majority[pair], _majority(by_people[pair])] for pair in both), turned=turned),
+        people=alpha((by_people[pair] for pair in both), turned=turned),
+    )
+
+
+def _by_pair(duels: Iterable[Duel]) -> dict[Hashable, list[str]]:
+    found: dict[Hashable, list[str]] = {}
+    for duel in duels:
+        if duel.answer == BOTH_BAD:
+            continue
+        first, second = sorted((duel.left, duel.right))
+        chosen = {LEFT: duel.left, RIGHT: duel.right}.get(duel.answer)
+        answer = TIE if chosen is None else FIRST if chosen == first else SECOND
+        found.setdefault((duel.sample, first, second), []).append(answer)
+    return found
+
+
+def _majority(answers: Sequence[str]) -> str:
+    (most, count), *others = Counter(answers).most_common()
+    return TIE if others and others[0][1] == count else most
+
+
+def duels_of(samples: Sequence[Sample], scores: Scores, *, by: str) -> Iterator[Duel]:
+    """Yield which of each two pictures a score prefers: the higher one."""
+    for pair in pairs(samples, by=by):
+        left, right = (scores[entrant.place] for entrant in (pair.left, pair.right))
+        if left is not None and right is not None:
+            yield Duel(
+                left=pair.left.label,
+                right=pair.right.label,
+                answer=TIE if left == right else LEFT if left > right else RIGHT,
+                prompt=pair.prompt,
+                sample=pair.sample,
+                voter=scores.version,
+            )

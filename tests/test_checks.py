@@ -1,0 +1,215 @@
+"""Checks of a study: thresholds, intervals, exit status and JUnit, replayed in CI without a key."""
+
+from xml.etree import ElementTree
+
+import pytest
+from conftest import drawing
+from drawings import Counting
+
+import beluga_nb
+from beluga_nb.compare.checks import checks
+from beluga_nb.compare.differences import estimate_of_scores, estimate_of_wins
+from beluga_nb.compare.scores import Scored, Scores
+from beluga_nb.compare.vote import Duel
+from beluga_nb.errors import CheckFailedError, NotRecordedError, RequestError
+from beluga_nb.session.session import Session
+from beluga_nb.store.votes import Box
+from beluga_nb.terminal.cli import main
+
+STUDY = """
+prompt = "{{count}} red foxes in the snow"
+model = ["flux-2.0", "gpt-image-2"]
+axes = { count = ["two", "five"] }
+"""
+
+BRIGHT = """
+[[check]]
+score = "brightness"
+at_least = 0
+at_most = 1
+"""
+
+JUDGED = """
+[[check]]
+name = "foxes <are> counted"
+judge = "Does it show {{count}} foxes?"
+model = "any"
+at_least = 0.9
+where = { count = "five" }
+"""
+
+PAIRS = """
+[[check]]
+win_rate = "five"
+by = "count"
+judge = "Which shows five foxes?"
+model = "any"
+at_least = 0.6
+"""
+
+PEOPLE = """
+[[check]]
+win_rate = "flux-2.0"
+at_least = 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory):
+    """A folder where all of the study is recorded."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "study.toml").write_text(STUDY + BRIGHT + JUDGED + PAIRS)
+    checks(Session(environ={}, folder=folder).grid, folder / "study.toml")
+    return folder
+
+
+@pytest.fixture
+def study(painted):
+    def study(*parts, text=STUDY):
+        path = painted / "other.toml"
+        path.write_text(text + "".join(parts))
+        return path
+
+    return study
+
+
+@pytest.fixture
+def in_ci(painted):
+    return Session(environ={"CI": "true"}, folder=painted)
+
+
+def test_scores_judges_and_win_rates_are_checked_from_recordings_alone(in_ci, study):
+    found = checks(in_ci.grid, study(BRIGHT, JUDGED, PAIRS))
+    assert [each.passed for each in found] == [True, True, True]
+    assert [each.name for each in found] == ["score brightness", "foxes <are> counted", "win rate five"]
+    assert found[1].words == "1 (no interval; 1 prompt)"
+    agreement = "No votes of people on these pairs: how far they agree is not known"
+    assert found[2].words == f"1 (no interval; 1 prompt); {agreement}"
+    assert found.summary == "other.toml: 0 of 3 checks failed"
+    assert in_ci.check(study(BRIGHT)).failed == []
+
+
+def test_what_is_not_recorded_fails_in_ci_and_nothing_is_sent(tmp_path, painted):
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY + BRIGHT)
+    engine = Counting()
+    with pytest.raises(NotRecordedError):
+        Session(engine=engine, environ={"CI": "1"}, folder=tmp_path).check(path)
+    path.write_text(STUDY + JUDGED.replace("Does", "Clearly, does"))
+    [found] = checks(Session(environ={"CI": "1"}, folder=painted).grid, path)
+    assert not found.passed
+    assert found.words.startswith("Not recorded: 2 requests.")
+    assert engine.requests == []
+
+
+def test_a_failed_check_is_an_assertion_that_says_what_was_measured(in_ci, study):
+    with pytest.raises(AssertionError) as failed:
+        in_ci.check(study(BRIGHT, JUDGED.replace("0.9", "1.5")))
+    assert isinstance(failed.value, CheckFailedError)
+    assert isinstance(failed.value, beluga_nb.BelugaError)
+    assert str(failed.value).splitlines() == [
+        "other.toml: 1 of 2 checks failed.",
+        "  foxes <are> counted: 1 (no interval; 1 prompt), wanted at least 1.5",
+    ]
+
+
+def test_the_exit_status_and_the_junit_file_tell_ci(in_ci, study, tmp_path, capsys):
+    report = tmp_path / "report.xml"
+    path = study(BRIGHT, JUDGED)
+    assert main(["check", str(path), "--junit", str(report)], session=in_ci) == 0
+    assert "passed" in capsys.readouterr().out
+    assert main(["check", str(study(BRIGHT, PEOPLE)), "--junit", str(report)], session=in_ci) == 1
+    assert "FAILED" in capsys.readouterr().out
+    suites = ElementTree.parse(report).getroot()
+    assert suites.attrib == {"tests": "2", "failures": "1"}
+    [suite] = suites
+    assert [case.attrib["name"] for case in suite] == ["score brightness", "win rate flux-2.0"]
+    assert [[child.tag for child in case] for case in suite] == [["system-out"], ["failure"]]
+    assert "was compared with nothing" in suite[1][0].attrib["message"]
+    assert main(["check", str(tmp_path / "none.toml")], session=in_ci) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_votes_of_people_are_checked_and_a_judge_is_none_of_them(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(
+        STUDY.replace("flux-2.0", "a").replace("gpt-image-2", "b") + PEOPLE.replace("flux-2.0", "a")
+    )
+    session = Session(engine=drawing, environ={}, folder=tmp_path)
+    axes = {"count": ["two", "five"], "model": ["a", "b"]}
+    grid = session.grid("{{count}} red foxes in the snow", **axes).run()
+    for count, answer in (("two", "left"), ("five", "right")):
+        left, right = (grid[count, model].pictures[0].sha256 for model in ("a", "b"))
+        Box(session.store.open(), "Ada").cast(left=left, right=right, answer=answer)
+    [found] = checks(session.grid, path)
+    assert found.passed
+    assert found.words == "0.5 (no interval; 2 prompts)"
+
+
+def scored(*values):
+    rows = (
+        Scored(labels={"animal": str(number), "model": "a"}, number=0, sha256="", value=value)
+        for number, value in enumerate(values)
+    )
+    return Scores("s", "1", tuple(rows))
+
+
+def test_an_interval_counts_prompts_and_not_pictures():
+    found = estimate_of_scores(scored(1, 2, 3, 4))
+    assert (found.mean, found.prompts) == (2.5, 4)
+    assert found.half == pytest.approx(3.182446 * 1.290994 / 2, rel=1e-5)  # t with 3 degrees of freedom
+    one_prompt = [Scored(labels={"animal": "fox"}, number=n, sha256="", value=n % 2) for n in range(3)]
+    assert estimate_of_scores(Scores("s", "1", tuple(one_prompt))).half == float("inf")
+
+
+def test_what_has_no_score_is_no_mean_of_the_rest():
+    rows = [*scored(1, 2).rows, Scored(labels={}, number=0, sha256="", error=ValueError("broken"))]
+    with pytest.raises(RequestError, match="1 of 3 pictures have no score: broken"):
+        estimate_of_scores(Scores("s", "1", tuple(rows)))
+
+
+def test_a_win_rate_counts_ties_as_half_and_each_sample_once():
+    def duel(answer, animal, left="a", right="b"):
+        label = (("animal", animal),)
+        return Duel(left, right, answer, prompt=label, sample=(label, 0))
+
+    votes = [
+        *(duel("left", "fox"), duel("tie", "cat"), duel("both bad", "cat"), duel("right", "owl", "b", "a")),
+        *(duel("right", "cow"), duel("right", "cow"), duel("left", "cow", "c", "d")),
+    ]
+    found = estimate_of_wins(votes, "a")
+    assert (found.mean, found.prompts) == ((1 + 0.5 + 1 + 0) / 4, 4)
+
+
+def test_a_check_that_must_be_sure_needs_the_whole_interval(in_ci, study):
+    [found] = checks(in_ci.grid, study(BRIGHT))
+    assert found.estimate.samples == 4, "enough for an interval of these two prompts"
+    between = BRIGHT.replace("at_least = 0", f"at_least = {found.estimate.mean - found.estimate.half / 2}")
+    assert [each.passed for each in checks(in_ci.grid, study(between, f"{between}sure = true"))] == [
+        True,
+        False,
+    ]
+    assert checks(in_ci.grid, study(f"{BRIGHT}sure = true"))[0].passed
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prompt = ", "cannot be read"),
+        (STUDY, "no prompt, or no checks"),
+        (BRIGHT, "no prompt, or no checks"),
+        ("check = 3\nprompt = 'a'", "no prompt, or no checks"),
+        ("axis = 1" + STUDY + BRIGHT, "No part of a study 'axis'"),
+        (STUDY + "[[check]]\nat_least = 1", "A check measures nothing"),
+        (STUDY + "[[check]]\nscore = 'x'", "A check has no threshold"),
+        (STUDY + "[[check]]\nscore = 'x'\nat_least = 1\nwhere = 3", "The where of a check is no table"),
+        (STUDY.replace("prompt", "prompt = 3 #") + BRIGHT, "no prompt, or no checks"),
+        (STUDY + "[[check]]\nscore = 'x'\nat_least = 'y'", "A threshold is"),
+        (STUDY + "[[check]]\nscore = 'x'\nat_leest = 1", "No part of a check of a score 'at_leest'"),
+        (STUDY + "[[check]]\njudge = 'x'\nat_least = 1", "names no model"),
+        ("axes = 1" + STUDY.replace("axes", "n = 1 #") + BRIGHT, "The axes of the study are no table"),
+    ],
+)
+def test_a_study_that_says_nothing_sensible_is_refused(in_ci, study, text, words):
+    with pytest.raises(RequestError, match=words):
+        checks(in_ci.grid, study(text=text))
