@@ -39,6 +39,25 @@ def not_written(path: Path, error: OSError, hint: str = "Name another file.") ->
     return StoreError(f"{sanitize(path.name, 120)} cannot be written: {error.strerror or error}.", hint)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder where it is missing; raise `StoreError` where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder '{folder.name}' cannot be made: {error.strerror or error}.",
+            "Name another folder.",
+        ) from None
+
+
+def save_file(path: Path, data: bytes) -> None:
+    """Write a file as `write_file`; raise `StoreError` where that is not possible."""
+    try:
+        write_file(path, data)
+    except OSError as error:
+        raise not_written(path, error) from None
+
+
 def path_of(words: str | Path) -> Path:
     """Return the path that the user names, where `~` is the home folder; an unknown `~name` stays as it is.
 

@@ -85,6 +85,14 @@ class Recipe:
         return self.engine == PROCEDURAL
 
     @property
+    def date(self) -> datetime | None:
+        """When it was made, in UTC; None where that is not known."""
+        try:
+            return datetime.fromtimestamp(self.created, UTC) if self.created > 0 else None
+        except (OverflowError, ValueError, OSError):  # the service may send any number
+            return None
+
+    @property
     def arguments(self) -> dict[str, object]:
         """The arguments of `Session.generate`, beside the prompt, that ask for this again."""
         asked = self.request
@@ -99,8 +107,8 @@ class Recipe:
         if not self.procedural:  # a preview was not made by a model
             properties["Iptc4xmpExt:AISystemUsed"] = self.request.model
             properties["Iptc4xmpExt:AIPromptInformation"] = self.request.prompt
-        if created := _iso(self.created):
-            properties["xmp:CreateDate"] = created
+        if date := self.date:
+            properties["xmp:CreateDate"] = date.strftime("%Y-%m-%dT%H:%M:%SZ")
         properties["beluga:recipe"] = self.to_json(sha256)
         return {name: redact(value) for name, value in properties.items()}
 
@@ -152,14 +160,6 @@ def _recipe_from(record: Mapping[str, Any]) -> Recipe:
         template=template,
         values=values if template is not None else {},
     )
-
-
-def _iso(seconds: int) -> str:
-    """Return Unix time in the form of XMP, or an empty string for none."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds > 0 else ""
-    except (OverflowError, ValueError, OSError):  # the service may send any number
-        return ""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 FIRST = """
 R01 R02 R03 R05 R07 R08 R09 R10 R11 R12 R13 R14 R16 R17 R18 R19 R20 R21 R30 R31 R32 R33 R34 R35
-R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 R60 R70 R71 R72 R73
+R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 R60 R61 R70 R71 R72 R73
 S01 S02 S03 S04 S05 S06 S07 S08 S09 S10 S11 S12 S13
 S14 S15 S20 S21 S22 S23 S24 S25 S26 S27 S28 S29 S30 S31 S32 S33 S36 S37 S38 S40 S41 S42 S43 S44
-S45 S47 S50 S51 S52 S60 S61 S62 S63 S64
+S45 S47 S50 S51 S52 S60 S61 S62 S63 S64 S65
 """
 """The bars of first priority (P0)."""
 
@@ -129,6 +129,12 @@ SHOWN = {
         "where_votes_are_alike_intervals_hold_the_truth_and_equals_are_seldom_told_apart",
         "votes_on_the_same_pictures_are_no_more_prompts",
         "fewer_than_five_voters_speak_for_themselves",
+    ),
+    "R61": (
+        "a_vote_is_in_the_store_before_the_page_says_so",
+        "an_answer_that_is_sent_again_or_from_a_second_tab_counts_once",
+        "fifty_voters_at_once_lose_no_vote_when_the_page_is_killed",
+        "a_vote_that_cannot_be_recorded_is_not_counted_and_says_so",
     ),
     "R70": (
         "a_picture_opens_in_a_dialog_whose_keys_the_notebook_does_not_get",
@@ -276,6 +282,12 @@ SHOWN = {
     "S62": ("s62_the_wheel_holds_the_package_and_its_lessons_and_nothing_else",),
     "S63": ("s63_who_publishes_runs_nothing_else",),
     "S64": ("s64_actions_are_pinned_by_hash_and_may_only_read",),
+    "S65": (
+        "no_message_names_a_model_a_picture_or_a_length",
+        "every_picture_has_one_length_one_size_and_no_metadata",
+        "nothing_that_reaches_the_browser_tells_which_is_which",
+        "where_another_axis_will_be_judged_later_a_caption_tells_the_prompt_and_no_model",
+    ),
 }
 
 DIFFERS = {

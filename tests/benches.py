@@ -81,6 +81,11 @@ def all_widgets(panel):
     return list(found.values())
 
 
+def of_class(panel, name):
+    """The widgets of a panel with this class, by which the page lays them out."""
+    return [each for each in all_widgets(panel) if f"beluga-{name}" in getattr(each, "_dom_classes", ())]
+
+
 def _widgets_in(value):
     parts = value if isinstance(value, list | tuple) else [value]
     return [each for each in parts if isinstance(each, widgets.Widget)]

@@ -87,6 +87,7 @@ LIBRARIES = {
         "compare/grid.py",
         "show/grid.py",
     },
+    "pyarrow": {"show/dataset.py"},
     "dynamicprompts": {"compare/dynamic.py"},
     # What the extra `metrics` installs; each is imported when a picture is measured.
     "torch": {"learned.py"},

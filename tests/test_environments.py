@@ -299,6 +299,53 @@ def test_the_documented_pipeline_draws_and_replays_without_torch(torch, tmp_path
         assert run("import sys; {'torch', 'diffusers'} & set(sys.modules)").texts == ["set()"]
 
 
+OPENED = """
+import mlcroissant
+from drawings import drawing
+from beluga_nb.compare.vote import pairs
+from beluga_nb.session.session import Session
+from beluga_nb.store.votes import Box
+
+session = Session(engine=drawing, environ={})
+study = session.grid("a {{animal}}", animal=["fox", "cat"], model=["flux-2.0", "gpt-image-2"], n=2).run()
+for pair in pairs(study.samples, by="model"):
+    sides = {"left": pair.left.sha256, "right": pair.right.sha256}
+    Box(session.store.open(), "Ada").cast(**sides, answer="left")
+folder = study.to_dataset("data")
+exec(DOCUMENTED)
+rows = pictures
+assert preferences.num_rows == 4
+assert rows.num_rows == 8 and set(rows["animal"]) == {"fox", "cat"}, rows
+assert [row["image"].size for row in rows] == [(96, 64)] * 8
+parquet = datasets.load_dataset("parquet", data_files="data/preferences.parquet")["train"]
+assert parquet[:] == preferences[:]
+assert set(parquet["chosen"]) <= {f"images/{each}.png" for each in rows["sha256"]}
+described = mlcroissant.Dataset(jsonld=str(folder / "croissant.json"))
+assert not described.metadata.ctx.issues.errors, described.metadata.ctx.issues.report()
+records = list(described.records("pictures"))
+assert [each["pictures/sha256"].decode() for each in records] == rows["sha256"][:]
+print("opened")
+"""
+
+
+@pytest.mark.everywhere
+def test_a_data_set_is_opened_by_datasets_and_described_for_mlcroissant(wheel, tmp_path):
+    environment = Environment(tmp_path / "env", str(wheel), "datasets==5.2.0", "mlcroissant==1.1.1")
+    [documented] = re.findall(
+        r"^```python\n(import datasets\n.*?)^```$",
+        (ROOT / "docs/reports.md").read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    shown = environment.run(
+        *("-c", f"DOCUMENTED = {documented!r}{OPENED}"),
+        cwd=tmp_path,
+        PYTHONPATH=str(ROOT / "tests"),
+        HF_HUB_OFFLINE="1",
+        HF_HOME=str(tmp_path / "hub"),
+    )
+    assert "opened\n" in shown
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param("metrics", marks=pytest.mark.everywhere)], indirect=True, scope="module"
 )

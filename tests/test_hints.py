@@ -50,6 +50,7 @@ OF_ONE_SURFACE = {
 }
 
 NO_HINTS = {
+    "learned.py": "it starts tesseract by its options",
     "commands/cells.py": "it writes cells, whose text is code",
     "server/child.py": "it starts a process by its options; its repr is for a notebook",
     "show/booth.py": "a number: -inf",

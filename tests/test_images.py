@@ -16,7 +16,6 @@ from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe, validate
 from beluga_nb.session.session import Session
 from beluga_nb.show.blind import blind
-from beluga_nb.show.comparison import side_by_side
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table
 from beluga_nb.show.preview import enlarged, montage, preview, thumbnail, tile
 from beluga_nb.show.sheet import small_sheet
@@ -127,7 +126,6 @@ WAYS = {
     "tile": small(lambda picture: tile(preview(picture))),
     "montage": small(lambda picture: montage([preview(picture)])),
     "blind": lambda picture, _: list(map(on_white, blind(picture.image, picture.image))),
-    "comparison": small(lambda picture: side_by_side([picture.image], zoom=1.0, across=0.5, down=0.5)[0]),
     "saved as JPEG": saved(".jpg"),
     "saved as PNG": saved(".png"),
     "saved as WebP": saved(".webp"),

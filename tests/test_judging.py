@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import re
 import threading
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -419,11 +421,16 @@ def test_a_key_that_is_held_down_votes_once(session):
 def test_a_session_ends_when_all_is_compared_and_a_new_one_asks_the_same_voter_nothing(session):
     opened = booth(session, voter="Ada", seed=5)
     typed(opened, "12" * 6)
-    assert opened.pictures.value == "<p>That was all.</p>"
-    assert all(button.disabled for answer, button in opened.buttons.items() if answer != "undo")
+    assert "That was all." in opened.pictures.value
+    assert "You have compared 12 pairs. In " in opened.pictures.value
+    assert "Thank you, Ada." in opened.pictures.value
+    assert not any(model in opened.pictures.value for model in MODELS)
+    assert all(button.disabled for answer, button in opened.buttons.items() if answer not in {"undo", "zoom"})
     typed(opened, "1")
     assert len(votes(session.store.open())) == 12
-    assert booth(session, voter="Ada").pictures.value == "<p>That was all.</p>"
+    again = booth(session, voter="Ada")
+    assert "That was all." in again.pictures.value
+    assert "12 of 12 compared" in again.status.value
     assert "0 of 12 compared" in booth(session, voter="Bo").status.value
 
 
@@ -460,6 +467,57 @@ def test_votes_are_data_with_their_voter_and_time(session):
     assert all(row.time > 1_500_000_000 for row in found)
 
 
+def test_each_criterion_is_asked_about_and_ranked_by_itself(session, open_session):
+    opened = booth(session, voter="Ada", seed=8, criterion="fits the <b>prompt</b>")
+    assert ">Which is better: fits the &lt;b&gt;prompt&lt;/b&gt;?<" in opened.head.value
+    typed(opened, "12tb")
+    assert {vote.criterion for vote in votes(session.store.open())} == {"fits the <b>prompt</b>"}
+    assert "0 of 12 compared" in booth(session, voter="Ada").status.value
+    assert "4 of 12 compared" in booth(session, voter="Ada", criterion="fits the <b>prompt</b>").status.value
+    assert foxes(session).ranking().votes == 0
+    shown = foxes(session).ranking(criterion="fits the <b>prompt</b>")
+    assert shown.votes == 3
+    assert "<b>" not in shown._repr_mimebundle_()["text/html"]
+    opened.reveal()
+    assert opened._ended == shown._repr_mimebundle_()
+    replayed = foxes(open_session(mode="replay")).vote(criterion="fits the <b>prompt</b>")
+    assert replayed == shown
+    per = foxes(session).rankings(per="criterion")
+    assert list(per) == ["fits the <b>prompt</b>"]
+    assert "<b>" not in per._repr_mimebundle_()["text/html"]
+
+
+def test_repeated_pairs_show_how_consistent_a_voter_is_and_how_long_a_vote_took(session):
+    opened = booth(session, voter="Ada", seed=5, repeats=3)
+    typed(opened, "t" * 15)
+    assert "You answered 3 of 3 repeated pairs as before." in opened.pictures.value
+    found = foxes(session).votes()
+    assert (found.repeated.count, found.repeated.of, len(found)) == (3, 3, 15)
+    assert {row.seconds for row in found} == {1.0}
+
+
+def test_a_voter_is_excluded_for_a_reason_and_included_again(session, open_session):
+    typed(booth(session, voter="Ada", seed=5), "1" * 12)
+    typed(booth(session, voter="Bob", seed=5), "2" * 12)
+    gallery = foxes(session)
+    for _ in range(2):  # a cell that is run again records nothing new
+        gallery.exclude_voter("Bob", reason="pressed one key")
+    assert len(list(session.store.open().folder.glob("votes/*"))) == 3
+    assert gallery.ranking().votes == 12
+    assert gallery.ranking().note.endswith("12 votes by 1 excluded voter left out.")
+    assert {row.excluded for row in gallery.votes() if row.voter == "Bob"} == {"pressed one key"}
+    reading = foxes(open_session(mode="replay"))
+    reading.exclude_voter("Bob", reason="pressed one key")
+    with pytest.raises(RequestError, match='Mode "replay" records nothing'):
+        reading.include_voter("Bob")
+    gallery.include_voter("Bob")
+    assert gallery.ranking().votes == 24
+    with pytest.raises(UnknownNameError, match="Boob"):
+        gallery.exclude_voter("Boob", reason="asleep")
+    with pytest.raises(RequestError, match="has no reason"):
+        gallery.exclude_voter("Bob", reason=" ")
+
+
 def test_where_nothing_is_kept_nobody_votes(session, open_session):
     results = [session.generate("a fox", model=model) for model in MODELS]
     with pytest.raises(RequestError, match='Mode "off" keeps nothing'):
@@ -482,11 +540,80 @@ def test_what_is_shown_says_nothing_that_differs_between_two(session):
     """A caption is what both have in common, unless it names what is to be hidden."""
     results = [session.generate("as flux-2.0 would draw it", model=model) for model in MODELS[:2]]
     opened = session.gallery(*results).vote()
-    assert "flux" not in opened.pictures.value
+    assert "flux" not in opened.head.value
     assert "<figure" in opened.pictures.value
     styles = [session.generate(f"a fox in {style}", model="flux-2.0") for style in ("oil", "ink")]
     opened = session.gallery(*styles).vote(by="prompt")
-    assert "oil" not in opened.pictures.value.split("base64")[0]
+    assert "oil" not in opened.head.value + opened.pictures.value.split("base64")[0]
+
+
+def test_where_another_axis_will_be_judged_later_a_caption_tells_the_prompt_and_no_model(session):
+    animals, styles, sizes = ["fox", "owl"], ["oil", "ink"], ["1:1", "16:9"]
+    grid = session.grid(
+        "a {{animal}} in {{style}}", animal=animals, style=styles, model=MODELS[:2], size=sizes
+    )
+    grid.run(assume_yes=True)
+    for by, told in (
+        ("style", ("fox", "owl")),
+        ("animal", ("oil", "ink")),
+        ("size", ("a fox in oil", "a fox in ink")),
+    ):
+        opened = grid.vote(by=by, seed=1)
+        [caption] = re.findall(r'booth-caption">(.*?)</div>', opened.head.value)
+        assert caption in {*told, *(each.replace("fox", "owl") for each in told)}, by
+
+
+def test_a_question_stands_on_top_and_is_the_authors_own_if_they_want(session):
+    assert ">Which fits the prompt better?<" in foxes(session).vote().head.value
+    assert ">Which picture is better?<" in foxes(session).vote(by="prompt").head.value
+    own = foxes(session).vote(question="Which <b> is cosier?").head.value
+    assert ">Which &lt;b&gt; is cosier?<" in own
+
+
+def test_a_click_on_a_picture_votes_for_it(session):
+    opened = booth(session, seed=1)
+    for face in opened.faces:
+        face.click()
+    assert sorted(vote.answer for vote in votes(session.store.open())) == ["left", "right"]
+
+
+def test_z_zooms_both_pictures_and_the_next_ones_are_whole(session):
+    opened = booth(session, seed=1)
+    typed(opened, "z")
+    assert "beluga-booth-zoomed" in opened.view._dom_classes
+    typed(opened, "1")
+    assert "beluga-booth-zoomed" not in opened.view._dom_classes
+
+
+def test_a_voter_gives_a_name_in_the_booth_and_the_next_one_theirs(session):
+    opened = booth(session, voter="Ada", seed=1)
+    typed(opened, "12")
+    opened.name.value = "Bo"
+    assert "0 of 12 compared" in opened.status.value
+    typed(opened, "t")
+    opened.name.value = "Ada"
+    assert "2 of 12 compared" in opened.status.value
+    assert Counter(vote.voter for vote in votes(session.store.open())) == {"Ada": 2, "Bo": 1}
+
+
+def test_two_booths_ask_one_voter_about_each_pair_once(session, open_session):
+    one, other = booth(session, voter="Ada", seed=1), booth(open_session(), voter="Ada", seed=2)
+    for _ in range(14):
+        typed(one, "1")
+        typed(other, "2")
+    cast = votes(session.store.open())
+    assert len({frozenset({vote.left, vote.right}) for vote in cast}) == len(cast) == 12
+    assert "12 of 12 compared" in one.status.value
+    assert "12 of 12 compared" in other.status.value
+
+
+def test_the_ranking_stands_in_the_booths_own_place(session):
+    """Voilà shows no update of what a cell has displayed."""
+    opened = booth(session, seed=1)
+    typed(opened, "1")
+    opened.reveal()
+    [shown] = opened.view.children
+    assert shown.value == foxes(session).ranking()._repr_mimebundle_()["text/html"]
 
 
 def test_local_previews_are_called_so_everywhere(tmp_path):
@@ -505,6 +632,7 @@ def test_where_some_are_local_previews_no_side_is_called_one(session, tmp_path):
     )
     opened = mixed.vote()
     assert "Some are local previews, not model output." in opened.status.value
+    assert "preview" not in opened.head.value
     assert "preview" not in opened.pictures.value.split("base64")[0]
     assert "preview" not in foxes(session).ranking().note
 

@@ -62,6 +62,8 @@ VERBS = {
     "sheet": lambda session, path: grid(session).run().sheet(f"{path}/b.png"),
     "to_html": lambda session, path: grid(session).run().to_html(f"{path}/b.html"),
     "export": lambda session, path: grid(session).run().export(f"{path}/b"),
+    "to_dataset": lambda session, path: grid(session).run().to_dataset(f"{path}/c"),
+    "report": lambda session, path: grid(session).run().report(f"{path}/d", by="animal"),
 }
 
 

@@ -71,6 +71,14 @@ def test_what_judges_runs_as_it_stands(tmp_path):
     with Kernel(tmp_path) as kernel:
         assert kernel.run(code).texts == [kernel.run("pictures.ranking()").texts[0]]
         assert kernel.run("pictures.score('red')").texts[0].startswith("prompt ")
+        [reported] = [block for block in blocks("python") if ".report(" in block]
+        assert kernel.run(reported).status == "ok"
+    for folder, title in (("report", "A report"), ("data", "A data set")):
+        section = DOCS.partition(f"## {title}")[2].partition("\n## ")[0]
+        named = re.findall(r"^\| `([\w./]+)` \|", section, re.MULTILINE)
+        missing = {name for name in named if not (tmp_path / folder / name).exists()}
+        assert missing <= {"preferences.parquet"}, "without pyarrow"
+        assert len(named) == len(list((tmp_path / folder).iterdir())) + len(missing)
     section = DOCS.partition("## Judging")[2].partition("\n## ")[0]
     for name in re.findall(r"^\| `\.(\w+)\(", section, re.MULTILINE):
         assert callable(getattr(Evaluable, name))
@@ -171,10 +179,14 @@ RUN_BY = {
     "%pip": "the_cell_for_colab_installs_and_runs_and_finds_the_key",
     "import beluga_nb\n\nfoxes": "the_python_runs_as_it_stands",
     "import beluga_nb\n\nmodels = (": "what_judges_runs_as_it_stands",
+    "import beluga_nb\n\npictures": "the_documented_page_is_served_as_it_stands",
+    "python -m beluga_nb ballot": "the_command_prints_the_link_and_ends_with_ctrl_c",
     "from beluga_nb.learned import": (
         "learned_metrics_give_the_numbers_of_other_libraries_and_replay_without_torch"
     ),
     "import beluga_nb\n\nbeluga_nb.plan_votes": "the_plan_of_votes_is_shown_as_it_stands",
+    "import beluga_nb\n\nstudy": "what_judges_runs_as_it_stands",
+    "import datasets": "a_data_set_is_opened_by_datasets_and_described_for_mlcroissant",
     "import asyncio\n\nfrom PIL": "the_documented_engine_answers_in_a_notebook",
     "%%beluga\nan evening sky": "the_documented_engine_answers_in_a_notebook",
     "import asyncio\nimport threading": "the_documented_pipeline_draws_and_replays_without_torch",

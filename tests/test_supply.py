@@ -13,7 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 SHIPPED = re.compile(
-    r"beluga_nb/([\w/-]+\.(py|toml|html|css|js)|py\.typed)"
+    r"beluga_nb/([\w/-]+\.(py|toml|html|css|js|tex|bib)|py\.typed)"
     r"|beluga_nb-[\w.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/LICENSE)"
     r"|beluga_nb-[\w.]+\.data/data/share/jupyter/labextensions/beluga-nb/((install|package)\.json|static/[\w.]+\.js)"
 )

@@ -6,7 +6,7 @@ What is written here is read back by `magics/parse.py`, and by Python, as the sa
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from beluga_nb.commands.table import OPTIONS
 from beluga_nb.errors import RequestError
@@ -49,6 +49,29 @@ def magic(prompt: str, arguments: Mapping[str, object]) -> str:
         return f"get_ipython().run_cell_magic('beluga', {line!r}, {body!r})"
     # The last newline of a cell is no part of the prompt, so it is written only where the prompt has one too.
     return f"%%beluga {line}\n{body if prompt.endswith(chr(10)) else prompt}"
+
+
+def comparison(prompt: str, axes: Mapping[str, Sequence[str]], arguments: Mapping[str, object]) -> str:
+    """Return the `%%beluga compare` cell of a grid; raise `RequestError` where a cell cannot ask for it.
+
+    >>> print(comparison("a {{animal}}", {"animal": ["fox", "sea lion"], "size": ["1:1", "16:9"]}, {"n": 2}))
+    %%beluga compare --axis animal=fox,"sea lion" -s 1:1,16:9 -n 2
+    a {{animal}}
+    """
+    values = {name: ",".join(map(_quoted, each)) for name, each in axes.items()}
+    own = {name: _quoted(str(arguments[name])) for name in FLAGS if name in arguments}
+    options = [
+        f"{FLAGS[name]} {each}" if name in FLAGS else f"--axis {name}={each}" for name, each in values.items()
+    ]
+    line = " ".join([*options, *(f"{FLAGS[name]} {each}" for name, each in own.items())])
+    if (
+        "{{" in line
+        or "\n" in line
+        or _CHANGED.search(line + prompt)
+        or re.search(r"^\s*---\s*$", prompt, re.M)
+    ):
+        raise RequestError("A cell cannot ask for this grid.", "Python can: beluga_nb.grid().")
+    return f"%%beluga compare {line}\n{prompt}"
 
 
 def _quoted(value: str) -> str:

@@ -22,6 +22,7 @@ Surfaces = frozenset[Surface]
 """The surfaces that have a command or an argument: `%beluga`, `python -m beluga_nb`."""
 
 SERVED_PORT = 8787
+BALLOT_PORT = 8788
 CONNECTIONS = 256
 """Connections at a time: a whole class on one Hub, where S45 has 32 for one notebook."""
 
@@ -518,6 +519,38 @@ COMMANDS: dict[str, Command] = {
         run="beluga_nb.terminal.actions:serve",
         program="beluga_nb.__main__:serve",
         about="The built-in painter draws previews.",
+    ),
+    "ballot": Command(
+        "serve a blind vote on the pictures of a notebook as a web page",
+        (
+            Option(
+                ("--port",),
+                "port",
+                "N",
+                f"default {BALLOT_PORT}; 0 takes a free one",
+                type=port,
+                default=BALLOT_PORT,
+            ),
+            Option(("--by",), "by", "LABEL", "what differs in a pair: model, size, … or prompt"),
+            Option(("--question",), "question", "TEXT", "the question above the pictures"),
+            Option(("--criterion",), "criterion", "TEXT", "a criterion with a ranking of its own"),
+            Option(("--consent",), "consent", "FILE", "a text that voters agree to"),
+            Option(("--each",), "each", "N", "at most N pairs for each voter", type=WholeNumber(1)),
+            Option(("--voters",), "voters", "N", "a secret link for each of N voters", type=WholeNumber(1)),
+            Option(("--links",), "links", "FILE", "the file of these links; default ballot-links.csv"),
+            Option(
+                ("--host",),
+                "host",
+                "ADDRESS",
+                "let other machines reach the page under this address of yours; needs --voters",
+            ),
+            Option(("--close-after",), "close_after", "N", "end after N votes in all", type=WholeNumber(1)),
+            Option(("--close-at",), "close_at", "TIME", "end at a time, such as 2026-12-01T18:00"),
+        ),
+        words=_files("NOTEBOOK", ".ipynb", "a saved notebook that shows the pictures"),
+        on=TERMINAL,
+        program="beluga_nb.terminal.ballot:main",
+        about="Ctrl-C ends it; votes are in the store as they are cast.",
     ),
     "panel": Command("open the panel", run="beluga_nb.terminal.actions:panel"),
     "cheatsheet": Command("show a one-page summary", run="beluga_nb.terminal.actions:cheatsheet"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations, pairwise
 from types import MappingProxyType
@@ -19,7 +19,10 @@ from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-COLUMNS = ("time", "voter", "common", "number", "left", "right", "answer", "preferred")
+COLUMNS = (
+    *("time", "voter", "common", "number", "left", "right", "answer", "preferred"),
+    *("criterion", "seconds", "excluded", "left_sha256", "right_sha256"),
+)
 """The columns of `Votes.to_frame`."""
 
 _SURE = 1.959964  # deviations to each side of a Gaussian that hold 95 % of it
@@ -45,11 +48,27 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Votes(Sequence[Duel]):
-    """The votes on some pictures that differ in `by`, the oldest first."""
+    """The votes on some pictures that differ in `by`, the oldest first.
+
+    Those of excluded voters are in it, and its properties do not count them.
+    """
 
     by: str
     rows: tuple[Duel, ...]
     caveat: str = ""
+
+    @property
+    def counted(self) -> tuple[Duel, ...]:
+        """The votes of voters who are not excluded."""
+        return tuple(row for row in self.rows if not row.excluded)
+
+    @property
+    def by_voter(self) -> dict[str, Votes]:
+        """The votes of each voter, excluded or not: so it can be seen why one should be."""
+        found: dict[str, list[Duel]] = {}
+        for row in self.rows:
+            found.setdefault(row.voter, []).append(replace(row, excluded=""))
+        return {voter: replace(self, rows=tuple(rows)) for voter, rows in sorted(found.items())}
 
     @property
     def agreement(self) -> float | None:
@@ -58,15 +77,30 @@ class Votes(Sequence[Duel]):
         1 is full agreement, and 0 what chance would give. Each pair counts with its names in both orders, so
         that nothing depends on which is the first. If a voter judged a pair twice, the last vote counts.
         """
-        units: dict[_Pair, list[str]] = {}
-        for (_, pair), given in self._given().items():
-            units.setdefault(pair, []).append(_preferred(given[-1]))
-        return alpha(units.values(), turned={FIRST: SECOND, SECOND: FIRST})
+        return alpha([list(given.values()) for given in self._by_pair().values()], turned=_TURNED)
+
+    @property
+    def fleiss_kappa(self) -> float | None:
+        """Fleiss' kappa of all voters, over the pairs that each of them judged; None where there are none."""
+        voters = {row.voter for row in self.counted}
+        units = [list(given.values()) for given in self._by_pair().values() if given.keys() == voters]
+        return fleiss_kappa(units, turned=_TURNED)
+
+    @property
+    def cohen_kappa(self) -> dict[tuple[str, str], float | None]:
+        """Cohen's kappa of each two voters, over the pairs that both judged; None where it is not defined."""
+        pairs = self._by_pair().values()
+        return {
+            two: cohen_kappa(
+                [(pair[two[0]], pair[two[1]]) for pair in pairs if {*two} <= pair.keys()], turned=_TURNED
+            )
+            for two in combinations(sorted({row.voter for row in self.counted}), 2)
+        }
 
     @property
     def left(self) -> Share:
         """How often the picture on the left was preferred, of the votes that prefer one."""
-        answers = Counter(row.answer for row in self.rows)
+        answers = Counter(row.answer for row in self.counted)
         return Share(count=answers[LEFT], of=answers[LEFT] + answers[RIGHT])
 
     @property
@@ -82,12 +116,12 @@ class Votes(Sequence[Duel]):
     @property
     def intransitive(self) -> Share:
         """How often a voter preferred a to b, b to c and c to a, of the triples that they judged."""
-        beaten: dict[tuple[str, Hashable], set[tuple[str, str]]] = {}
-        for (voter, (sample, first, second)), given in self._given().items():
+        beaten: dict[Hashable, set[tuple[str, str]]] = {}
+        for (voter, (criterion, sample, first, second)), given in self._given().items():
             preferred = _preferred(given[-1])
             if preferred in {FIRST, SECOND}:
                 order = (first, second) if preferred == FIRST else (second, first)
-                beaten.setdefault((voter, sample), set()).add(order)
+                beaten.setdefault((voter, criterion, sample), set()).add(order)
         cycles = [cycle for orders in beaten.values() for cycle in _cycles(orders)]
         return Share(count=sum(cycles), of=len(cycles))
 
@@ -100,9 +134,16 @@ class Votes(Sequence[Duel]):
     def _given(self) -> dict[tuple[str, _Pair], list[Duel]]:
         """Return the votes of each voter on each pair of pictures."""
         found: dict[tuple[str, _Pair], list[Duel]] = {}
-        for row in self.rows:
+        for row in self.counted:
             first, second = sorted((row.left, row.right))
-            found.setdefault((row.voter, (row.sample, first, second)), []).append(row)
+            found.setdefault((row.voter, (row.criterion, row.sample, first, second)), []).append(row)
+        return found
+
+    def _by_pair(self) -> dict[_Pair, dict[str, str]]:
+        """Return the last answer of each voter to each pair."""
+        found: dict[_Pair, dict[str, str]] = {}
+        for (voter, pair), given in self._given().items():
+            found.setdefault(pair, {})[voter] = _preferred(given[-1])
         return found
 
     @overload
@@ -124,7 +165,11 @@ class Votes(Sequence[Duel]):
 FIRST, SECOND = "first", "second"
 """Which of two names was preferred, in their alphabetical order."""
 
-_Pair = tuple[Hashable, str, str]
+_Turned = Mapping[Hashable, Hashable]
+
+_TURNED: _Turned = MappingProxyType({FIRST: SECOND, SECOND: FIRST})
+
+_Pair = tuple[str, Hashable, str, str]  # the criterion, the sample, and both names
 
 
 def _preferred(vote: Duel) -> str:
@@ -145,27 +190,13 @@ def _cycles(orders: set[tuple[str, str]]) -> Iterator[bool]:
 def _line(vote: Duel) -> dict[str, object]:
     labels, number = vote.sample
     preferred = {LEFT: vote.left, RIGHT: vote.right}.get(vote.answer, "")
-    return dict(
-        zip(
-            COLUMNS,
-            (
-                datetime.fromtimestamp(vote.time, UTC),
-                vote.voter,
-                " · ".join(label for _, label in labels),
-                number,
-                vote.left,
-                vote.right,
-                vote.answer,
-                preferred,
-            ),
-            strict=True,
-        )
-    )
+    when, common = datetime.fromtimestamp(vote.time, UTC), " · ".join(label for _, label in labels)
+    asked = (when, vote.voter, common, number, vote.left, vote.right, vote.answer, preferred)
+    more = (vote.criterion, vote.seconds, vote.excluded, *vote.pictures)
+    return dict(zip(COLUMNS, (*asked, *more), strict=True))
 
 
-def alpha(
-    units: Iterable[Sequence[Hashable]], *, turned: Mapping[Hashable, Hashable] = MappingProxyType({})
-) -> float | None:
+def alpha(units: Iterable[Sequence[Hashable]], *, turned: _Turned = MappingProxyType({})) -> float | None:
     """Return Krippendorff's alpha for nominal values; None where it is not defined.
 
     Each unit has the values that its observers gave; units with one value do not count. Values that `turned`
@@ -177,12 +208,57 @@ def alpha(
     """
     pairable = [Counter(unit) for unit in units if len(unit) > 1]
     found = sum(pairable, Counter())
-    totals = [(found[each] + found[turned.get(each, each)]) / 2 for each in {*found, *turned}]
     count = found.total()
-    expected = count**2 - sum(each**2 for each in totals)
+    expected = count**2 - sum(each**2 for each in _totals(found, turned).values())
     if not expected:
         return None
     observed = sum(
         (unit.total() ** 2 - sum(each**2 for each in unit.values())) / (unit.total() - 1) for unit in pairable
     )
     return 1 - (count - 1) * observed / expected
+
+
+def cohen_kappa(
+    pairs: Sequence[tuple[Hashable, Hashable]], *, turned: _Turned = MappingProxyType({})
+) -> float | None:
+    """Return Cohen's kappa of two observers' values of the same units; None where it is not defined.
+
+    `turned` is as in `alpha`. Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
+
+    >>> cohen_kappa([("a", "a"), ("b", "b"), ("a", "b"), ("b", "a")])
+    0.0
+    """
+    one, other = (_totals(Counter(pair[place] for pair in pairs), turned) for place in (0, 1))
+    expected = sum(count * other.get(value, 0) for value, count in one.items())
+    return _above_chance(sum(len({*pair}) == 1 for pair in pairs), expected, len(pairs))
+
+
+def fleiss_kappa(
+    units: Sequence[Sequence[Hashable]], *, turned: _Turned = MappingProxyType({})
+) -> float | None:
+    """Return Fleiss' kappa of units that have equally many values each; None where it is not defined.
+
+    `turned` is as in `alpha`. Fleiss, "Measuring Nominal Scale Agreement among Many Raters", 1971.
+
+    >>> fleiss_kappa([["a", "a"], ["b", "b"]])
+    1.0
+    """
+    found = [Counter(unit) for unit in units]
+    count, observers = len(units), min(map(len, units), default=0)
+    if observers < 2:
+        return None
+    alike = sum(sum(each * (each - 1) for each in unit.values()) for unit in found)
+    totals = _totals(sum(found, Counter()), turned)
+    expected = sum((each / observers) ** 2 for each in totals.values())
+    return _above_chance(alike / (observers * (observers - 1)), expected, count)
+
+
+def _totals(found: Counter[Hashable], turned: _Turned) -> dict[Hashable, float]:
+    """Return how often each value was given, where those that are turned are equally frequent."""
+    return {each: (found[each] + found[turned.get(each, each)]) / 2 for each in {*found, *turned}}
+
+
+def _above_chance(alike: float, expected: float, count: int) -> float | None:
+    """Return the share of what chance leaves open; `expected` is that by chance, times the count squared."""
+    by_chance = expected / count if count else 0.0
+    return (alike - by_chance) / (count - by_chance) if count > by_chance else None

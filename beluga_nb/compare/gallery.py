@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from beluga_nb.compare.axes import AXIS_PARAMETERS
@@ -15,20 +17,23 @@ from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
 from beluga_nb.compare.workspace import Progress, Runner, RunOptions, Workspace
 from beluga_nb.engines.call import Tally
-from beluga_nb.errors import BelugaError, RequestError
+from beluga_nb.errors import BelugaError, RequestError, UnknownNameError
 from beluga_nb.key_check import refuses_keys
+from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
 from beluga_nb.runtime import Job, awaitable, blocking
 from beluga_nb.signatures import named_methods, named_options
-from beluga_nb.store.votes import votes
-from beluga_nb.text import plural
+from beluga_nb.store.votes import LONGEST_REASON, LONGEST_VOTER, Box, exclusions, votes
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.compare.agreement import Votes
     from beluga_nb.compare.judge import Agreement, Choices, Judged, JudgedPairs
-    from beluga_nb.compare.rank import Ranking
+    from beluga_nb.compare.rank import Ranking, Rankings
     from beluga_nb.compare.vote import Duel
+    from beluga_nb.compare.voting import Contest
+    from beluga_nb.show.ballot import BallotPage
     from beluga_nb.show.booth import Booth
 
 # What measures and ranks is imported where it is used: it brings numpy, and a first picture needs none.
@@ -110,49 +115,158 @@ class Evaluable(ABC):
 
         return duplicates(self.samples, self._runner.workspace(), within=within)
 
-    def vote(self, *, by: str = "model", voter: str = "", seed: int | None = None) -> Booth | Ranking:
+    def vote(
+        self,
+        *,
+        by: str = "model",
+        voter: str = "",
+        question: str = "",
+        criterion: str = "",
+        repeats: int = 0,
+        seed: int | None = None,
+    ) -> Booth | Ranking:
         """Return a booth for blind votes on pictures that differ in `by` alone: which of two is better.
 
         Nothing that reaches the browser shows which is which before the end. Votes are recorded one by one,
-        with the name that the `voter` chooses. In mode "replay" it is the ranking instead.
+        with the name that the `voter` chooses. `question` stands above the pictures. A `criterion`, such as
+        "fits the prompt", is shown and has a ranking of its own. After the last pair, `repeats` pairs are
+        asked about again, which shows how consistent a voter is. In mode "replay" it is the ranking instead.
         """
-        workspace = self._runner.workspace()
+        workspace, criterion = self._runner.workspace(), sanitize(criterion, LONGEST_VOTER)
         if not workspace.settings.may_ask:
-            return self.ranking(by=by)
-        if not workspace.settings.uses_store:
-            raise RequestError('Mode "off" keeps nothing, and votes would be lost.', "Use mode auto to vote.")
-        from beluga_nb.compare.voting import Voting
+            return self.ranking(by=by, criterion=criterion)
         from beluga_nb.show.booth import Booth
 
-        ranking = partial(self.ranking, by=by)
-        return Booth(Voting(self.samples, workspace.store, by=by, voter=voter, seed=seed, ranking=ranking))
+        contest = self._contest(workspace, by=by, question=question, criterion=criterion)
+        return Booth(contest, voter=voter, repeats=repeats, seed=seed)
 
-    def ranking(self, *, by: str = "model") -> Ranking:
-        """Return the ranking that all votes on these pictures give."""
+    def ballot(
+        self,
+        *,
+        by: str = "model",
+        question: str = "",
+        criterion: str = "",
+        consent: str = "",
+        port: int = 0,
+        host: str | None = None,
+        voters: int | None = None,
+        links: str | Path = "ballot-links.csv",
+        each: int | None = None,
+        repeats: int = 0,
+        close_after: int | None = None,
+        close_at: datetime | str | None = None,
+    ) -> BallotPage | Ranking:
+        """Serve the same booth as a web page, for voters without a notebook; its `url` is the link.
+
+        Whoever opens it reads the `consent` text, and votes under a name or a code of their own. With
+        `voters`, each of so many voters has a secret link instead; `links` is the file that has them. A
+        `host`, the address of this machine for other machines, needs that; without one, only this machine
+        reaches the page. Each voter compares at most `each` pairs. The vote ends after `close_after` votes in
+        all, or at `close_at`, such as "2026-12-01T18:00". The page is served until `stop()`, or as long as
+        this process lives. In mode "replay" it is the ranking instead.
+        """
+        workspace, criterion = self._runner.workspace(), sanitize(criterion, LONGEST_VOTER)
+        if not workspace.settings.may_ask:
+            return self.ranking(by=by, criterion=criterion)
+        from beluga_nb.show.ballot import open_ballot
+
+        return open_ballot(
+            self._contest(workspace, by=by, question=question, criterion=criterion),
+            folder=workspace.folder,
+            consent=consent,
+            port=port,
+            host=host,
+            voters=voters,
+            links=links,
+            each=each,
+            repeats=repeats,
+            close_after=close_after,
+            close_at=close_at,
+        )
+
+    def _contest(self, workspace: Workspace, *, by: str, question: str, criterion: str) -> Contest:
+        if not workspace.settings.uses_store:
+            raise RequestError('Mode "off" keeps nothing, and votes would be lost.', "Use mode auto to vote.")
+        from beluga_nb.compare.voting import Contest
+
+        ranking = partial(self.ranking, by=by, criterion=criterion)
+        return Contest(
+            self.samples,
+            workspace.store,
+            by=by,
+            question=question,
+            criterion=criterion,
+            ranking=ranking,
+        )
+
+    def ranking(self, *, by: str = "model", criterion: str = "") -> Ranking:
+        """Return the ranking that the votes on these pictures give: those on a criterion, or on none.
+
+        Votes of excluded voters do not count.
+        """
         from beluga_nb.compare.rank import ranking
         from beluga_nb.show.stored import examples
 
         workspace = self._runner.workspace()
-        counted, notes = self._counted(by, workspace)
+        found, notes = self._duels(by, workspace)
         return replace(
-            ranking(counted, by=by, names=notes.labels),
+            ranking(found, by=by, criterion=criterion, names=notes.labels),
             caveat=notes.caveat,
             pictures=examples(notes.labels, workspace),
+        )
+
+    def rankings(
+        self, *, per: str | Callable[[Mapping[str, str]], str], by: str = "model", criterion: str = ""
+    ) -> Rankings:
+        """Return a ranking for each "criterion", for each "voter", or for each label of an axis.
+
+        `per` may also be a function of the labels that both pictures have, which returns the name of a group
+        of prompts. Except with "criterion", only votes on `criterion` count.
+        """
+        from beluga_nb.compare.rank import rankings
+
+        found, notes = self._duels(by, self._runner.workspace())
+        return replace(
+            rankings(found, by=by, per=per, criterion=criterion, names=notes.labels), caveat=notes.caveat
         )
 
     def votes(self, *, by: str = "model") -> Votes:
         """Return all votes on these pictures, the oldest first, and how far their voters agree."""
         from beluga_nb.compare.agreement import Votes
 
-        counted, notes = self._counted(by, self._runner.workspace())
-        return Votes(by=by, rows=tuple(counted), caveat=notes.caveat)
+        found, notes = self._duels(by, self._runner.workspace())
+        return Votes(by=by, rows=tuple(found), caveat=notes.caveat)
 
-    def _counted(self, by: str, workspace: Workspace) -> tuple[Iterator[Duel], SampleNotes]:
+    def exclude_voter(self, voter: str, *, reason: str) -> None:
+        """Exclude the votes of a voter from all rankings of the store; they are kept, and so is the reason.
+
+        Raises `UnknownNameError` where nobody of that name has voted.
+        """
+        workspace = self._runner.workspace()
+        known, excluded = {vote.voter for vote in votes(workspace.store)}, exclusions(workspace.store)
+        if voter not in known:
+            raise UnknownNameError("voter", voter, sorted(known))
+        if not reason.strip():
+            raise RequestError(
+                "The exclusion has no reason.", 'Give one, such as "answered in half a second".'
+            )
+        if voter not in excluded or excluded[voter].reason != sanitize(reason, LONGEST_REASON):
+            _writing(workspace)
+            Box(workspace.store, voter).exclude(reason)
+
+    def include_voter(self, voter: str) -> None:
+        """Let the votes of an excluded voter count again."""
+        workspace = self._runner.workspace()
+        while excluded := exclusions(workspace.store).get(voter):
+            _writing(workspace)
+            Box(workspace.store, voter).undo(excluded)
+
+    def _duels(self, by: str, workspace: Workspace) -> tuple[Iterator[Duel], SampleNotes]:
         from beluga_nb.compare.vote import duels, pairs
 
-        notes = SampleNotes(by)
+        notes, store = SampleNotes(by), workspace.store
         among = pairs(notes.reading(self.samples), by=by)
-        return duels(votes(workspace.store), among), notes
+        return duels(votes(store), among, excluded=exclusions(store)), notes
 
     @refuses_keys
     @named_options(RunOptions)
@@ -195,6 +309,7 @@ class Evaluable(ABC):
         *,
         model: str,
         by: str = "model",
+        criterion: str = "",
         n: int = 1,
         take: str = "",
         tally: Tally | None = None,
@@ -203,8 +318,8 @@ class Evaluable(ABC):
         """Start asking for a vision model's verdict on each two pictures that differ in `by` alone.
 
         The judge answers "first", "second" or "tie", in both orders: where it names another picture in the
-        other order, that counts as a tie. `{{name}}` is filled with what both have in common. The rest is
-        as in `judge`.
+        other order, that counts as a tie. `{{name}}` is filled with what both have in common. People's
+        votes on `criterion` are compared with the answers. The rest is as in `judge`.
         """
         from beluga_nb.compare.judge import PAIR, Judging, PairQuestions
 
@@ -212,7 +327,7 @@ class Evaluable(ABC):
         asked = PairQuestions(self.samples, judging, by=by)
 
         def ended(outcomes: Mapping[Cell, Outcome]) -> JudgedPairs:
-            return asked.judged(outcomes, self._counted(by, self._runner.workspace())[0])
+            return asked.judged(outcomes, self._people(by, criterion))
 
         return self._submit_questions(asked.cells, ended, tally=tally, **options)
 
@@ -237,11 +352,11 @@ class Evaluable(ABC):
 
         return self._runner.submit(cells, outcomes.__setitem__, ended, tally=tally, **options)
 
-    def agreement(self, judged: Scores | JudgedPairs, *, by: str = "model") -> Agreement:
+    def agreement(self, judged: Scores | JudgedPairs, *, by: str = "model", criterion: str = "") -> Agreement:
         """Return how far the votes of people agree with a judge, or with any score, on the same pictures.
 
-        A score prefers the picture that it gives more. `by` is the axis in which the compared pictures
-        differ; comparisons of a judge have their own.
+        A score prefers the picture that it gives more. Votes on `criterion` count. `by` is the axis in which
+        the compared pictures differ; comparisons of a judge have their own.
         """
         from beluga_nb.compare.judge import JudgedPairs, agreement, duels_of
 
@@ -250,17 +365,57 @@ class Evaluable(ABC):
         else:
             duels = list(duels_of(self.samples, judged, by=by))
         name = judged.judge if isinstance(judged, JudgedPairs) else judged.version
-        return agreement(duels, self._counted(by, self._runner.workspace())[0], judge=name)
+        return agreement(duels, self._people(by, criterion), judge=name)
 
-    def leaderboard(self, *metrics: str | Scores, by: str = "model") -> Leaderboard:
+    def _people(self, by: str, criterion: str) -> list[Duel]:
+        return [each for each in self.votes(by=by).counted if each.criterion == criterion]
+
+    def leaderboard(self, *metrics: str | Scores, by: str = "model", criterion: str = "") -> Leaderboard:
         """Return the ranking with the means of some metrics beside it: names of built-in ones, or scores."""
-        scores = [
-            self.score(metric, in_flight=1) if isinstance(metric, str) else metric for metric in metrics
-        ]
+        scores = self._scores(metrics)
         means = {each.name: each.mean(by=by) for each in scores}
         judges = [each for each in scores if each.is_of_judge]
-        note = " ".join(str(self.agreement(each, by=by)) for each in judges)
-        return Leaderboard(by=by, ranking=self.ranking(by=by), means=means, note=note)
+        note = " ".join(str(self.agreement(each, by=by, criterion=criterion)) for each in judges)
+        ranking = self.ranking(by=by, criterion=criterion)
+        return Leaderboard(by=by, ranking=ranking, means=means, note=note)
+
+    def report(self, folder: str | Path, *metrics: str | Scores, by: str = "model", title: str = "") -> Path:
+        """Write a report into a folder, as `report.html`, `.md` and `.tex`, and return its page.
+
+        It has all pictures, a table of models, dates and settings, a ranking for each criterion, what the
+        votes are worth, some metrics as in `leaderboard`, all prompts, and how to see the same again. The
+        page needs nothing else; `figures` holds the figures as SVG and as PDF of 300 pixels an inch.
+        """
+        from beluga_nb.show.report import Study, write_report
+
+        found = self.votes(by=by)
+        criteria = sorted({vote.criterion for vote in found.counted})
+        study = Study(
+            by=by,
+            samples=self.samples,
+            votes=found,
+            rankings=[self.ranking(by=by, criterion=each) for each in criteria],
+            scores=self._scores(metrics),
+        )
+        return write_report(study, path_of(folder), self._runner.workspace(), title=title)
+
+    def to_dataset(self, folder: str | Path) -> Path:
+        """Write the pictures and votes as a data set, which `datasets.load_dataset` opens; return where.
+
+        `images` holds the exact bytes, `metadata.jsonl` labels, prompts and parameters, and
+        `preferences.jsonl` a line for each vote that prefers one of two pictures of the same prompt (as
+        Parquet too, where pyarrow is installed). `croissant.json` describes them.
+        """
+        from beluga_nb.show.dataset import write_dataset
+
+        folder, workspace, samples = path_of(folder), self._runner.workspace(), self.samples
+        axes = dict.fromkeys(name for sample in samples for name in sample.labels)
+        cast = [vote for axis in axes for vote in self._duels(axis, workspace)[0]]
+        write_dataset(samples, cast, folder, workspace)
+        return folder
+
+    def _scores(self, metrics: Iterable[str | Scores]) -> list[Scores]:
+        return [self.score(metric, in_flight=1) if isinstance(metric, str) else metric for metric in metrics]
 
 
 class Gallery(Evaluable):
@@ -286,6 +441,13 @@ class Gallery(Evaluable):
         from beluga_nb.show.figures import still
 
         return redacted_bundle(still(self._results))
+
+
+def _writing(workspace: Workspace) -> None:
+    if not workspace.settings.writes_store:
+        raise RequestError(
+            f'Mode "{workspace.settings.mode}" records nothing.', "Use mode auto to exclude a voter."
+        )
 
 
 def _result(result: object) -> Result:

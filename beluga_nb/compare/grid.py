@@ -21,12 +21,11 @@ from beluga_nb.errors import (
     BelugaError,
     NotSentError,
     RequestError,
-    StoreError,
     UnknownNameError,
 )
 from beluga_nb.images import SUFFIXES
 from beluga_nb.key_check import refuses_keys
-from beluga_nb.paths import path_of
+from beluga_nb.paths import make_folder, path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result
@@ -218,10 +217,14 @@ class Grid(Evaluable):
         return self._with(self._extended(self.study, more))
 
     def to_frame(self) -> DataFrame:
-        """Return a table of the pictures and failures as a pandas DataFrame; needs `beluga_nb[pandas]`."""
+        """Return a table of the pictures and failures as a pandas DataFrame; needs `beluga_nb[pandas]`.
+
+        `provider` is the name that a picture is recorded under, `cost` its price by your own prices, and
+        `version` that of beluga_nb.
+        """
         from beluga_nb.show.grid import frame_of
 
-        return frame_of(self)
+        return frame_of(self, self._runner.workspace())
 
     def style(self) -> Styler:
         """Return the same table with the pictures in it, for a notebook to show."""
@@ -268,13 +271,7 @@ class Grid(Evaluable):
         `metadata` is where the recipe goes, as in `Picture.save`.
         """
         folder = path_of(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"The folder '{folder.name}' cannot be made: {error.strerror or error}.",
-                "Name another folder.",
-            ) from None
+        make_folder(folder)
         samples = self.samples
         assert isinstance(samples, _Samples)
         return [

@@ -7,7 +7,7 @@ ranking, and in it not at all. `inference` has the model, and why intervals look
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import numpy as np
 from beluga_nb.compare.axes import PROMPT
 from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, fit
 from beluga_nb.compare.vote import Duel
+from beluga_nb.errors import UnknownNameError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Preview
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT
@@ -74,8 +75,9 @@ class Ranking:
 
     `wins[i][j]` is how often the standing `i` won against `j`, a tie as half. `alike` are the pairs that the
     votes do not tell apart; `votes` are those that compare, and `bad` those that found both bad. `prompts`,
-    `samples` and `voters` count what was compared, and by whom. `caveat` is a remark on what was compared,
-    and `pictures` are examples by name.
+    `samples` and `voters` count what was compared, and by whom. `criterion` is what voters were asked about,
+    `left_out` says which votes do not count, `caveat` is a remark on what was compared, and `pictures` are
+    examples by name.
     """
 
     by: str
@@ -87,6 +89,8 @@ class Ranking:
     samples: int = 0
     voters: int = 0
     alike: tuple[tuple[str, str], ...] = ()
+    criterion: str = ""
+    left_out: str = ""
     caveat: str = ""
     pictures: Mapping[str, Preview] = field(default_factory=dict, compare=False, repr=False)
 
@@ -120,7 +124,7 @@ class Ranking:
     @property
     def note(self) -> str:
         """How much the votes show, in words."""
-        return " ".join(filter(None, [self._summary(), self._bad(), self.caveat]))
+        return " ".join(filter(None, [self._summary(), self._bad(), self.left_out, self.caveat]))
 
     def _summary(self) -> str:
         if not self.votes:
@@ -188,9 +192,73 @@ class Ranking:
         return redacted_bundle(ranking_bundle(self))
 
 
-def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ranking:
-    """Return the ranking that votes make; `names` are ranked even without votes on them."""
-    votes = list(votes)
+@dataclass(frozen=True, kw_only=True)
+class Rankings(Mapping[str, Ranking]):
+    """Rankings by the names of their groups; `per` says what these are."""
+
+    per: str
+    by: str
+    groups: Mapping[str, Ranking]
+    caveat: str = ""
+
+    def __getitem__(self, name: str) -> Ranking:
+        return self.groups[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from beluga_nb.show.ranking import rankings_bundle
+
+        return redacted_bundle(rankings_bundle(self))
+
+
+CRITERION, VOTER = "criterion", "voter"
+"""What votes are grouped by, beside the labels of their pictures."""
+
+
+def rankings(
+    votes: Iterable[Duel],
+    *,
+    by: str,
+    per: str | Callable[[Mapping[str, str]], str],
+    criterion: str = "",
+    names: Iterable[str] = (),
+) -> Rankings:
+    """Return a ranking for each group of votes; see `Evaluable.rankings`."""
+    groups: dict[str, list[Duel]] = {}
+    names = list(names)
+    for vote in votes:
+        if per == CRITERION or vote.criterion == criterion:
+            groups.setdefault(_group(vote, per), []).append(vote)
+    return Rankings(
+        per=per if isinstance(per, str) else "group",
+        by=by,
+        groups={
+            name: ranking(found, by=by, criterion=found[0].criterion, names=names)
+            for name, found in sorted(groups.items())
+            if not all(vote.excluded for vote in found)
+        },
+    )
+
+
+def _group(vote: Duel, per: str | Callable[[Mapping[str, str]], str]) -> str:
+    labels = dict(vote.sample[0])
+    if not isinstance(per, str):
+        return str(per(labels))
+    found = {CRITERION: vote.criterion, VOTER: vote.voter} | labels
+    if per not in found:
+        raise UnknownNameError("axis", per, found)
+    return found[per]
+
+
+def ranking(votes: Iterable[Duel], *, by: str, criterion: str = "", names: Iterable[str] = ()) -> Ranking:
+    """Return the ranking that votes on a criterion make; `names` are ranked even without votes on them."""
+    given = list(votes)
+    votes = [vote for vote in given if vote.criterion == criterion and not vote.excluded]
     found = list(
         dict.fromkeys([*names, *sorted({each for vote in votes for each in (vote.left, vote.right)})])
     )
@@ -221,10 +289,25 @@ def ranking(votes: Iterable[Duel], *, by: str, names: Iterable[str] = ()) -> Ran
         prompts=len(prompts),
         samples=len(samples),
         voters=len(set(voters)),
+        criterion=criterion,
+        left_out=_left_out(given, criterion),
         alike=tuple(
             (found[i], found[j]) for i, j in combinations(order, 2) if frozenset({i, j}) not in apart
         ),
     )
+
+
+def _left_out(votes: Sequence[Duel], criterion: str) -> str:
+    """Return which votes do not count, in words."""
+    out = [vote for vote in votes if vote.excluded and vote.criterion == criterion]
+    other = sorted({vote.criterion for vote in votes if not vote.excluded} - {criterion})
+    words = []
+    if out:
+        voters = plural(len({vote.voter for vote in out}), "excluded voter")
+        words.append(f"{plural(len(out), 'vote')} by {voters} left out.")
+    if other and not any(vote.criterion == criterion for vote in votes):
+        words.append(f"There are votes on {', '.join(repr(each) for each in other)}.")
+    return " ".join(words)
 
 
 def _standing(name: str, elo: float, half: float, votes: Sequence[Duel]) -> Standing:

@@ -24,12 +24,13 @@ class Sample:
 class SampleNotes:
     """What samples have in common, noted while they are read one by one: not all fit into memory.
 
-    `labels` are those of the axis `by`, in order, each with its first picture; `procedural` says whether a
-    model or the painter made them.
+    `labels` are those of the axis `by`, in order, each with its first picture; `models` are the names of all
+    models; `procedural` says whether a model or the painter made them.
     """
 
     by: str = ""
     labels: dict[str, Picture] = field(default_factory=dict)
+    models: set[str] = field(default_factory=set)
     procedural: set[bool] = field(default_factory=set)
 
     def reading(self, samples: Sequence[Sample]) -> Iterator[Sample]:
@@ -37,6 +38,7 @@ class SampleNotes:
         for sample in samples:
             if self.by in sample.labels:
                 self.labels.setdefault(sample.labels[self.by], sample.picture)
+            self.models |= {sample.picture.recipe.request.model or "", sample.labels.get("model", "")}
             self.procedural.add(sample.picture.recipe.procedural)
             yield sample
 

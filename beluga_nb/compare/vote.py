@@ -7,15 +7,17 @@ here shows anything or reads a clock, and the `rng` that is passed is the only s
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from types import MappingProxyType
 
 from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.store.votes import ANSWERS, Vote
+from beluga_nb.store.votes import ANSWERS, Exclusion, Vote
 
 SKIP = "skip"
 
@@ -55,14 +57,38 @@ class Pair:
         """What they stand for, whatever their sides."""
         return frozenset({self.left.label, self.right.label})
 
-    def drawn(self, rng: random.Random) -> Pair:
-        """Return the pair with its sides drawn."""
-        return replace(self, left=self.right, right=self.left) if rng.random() < 0.5 else self
+    @property
+    def turned(self) -> Pair:
+        """The pair with its sides exchanged."""
+        return replace(self, left=self.right, right=self.left)
+
+
+class Sides:
+    """Draws which picture of a pair is shown on the left, so that both orders are shown equally often.
+
+    Voters at the same time may share one; it begins with the orders of the votes that are given.
+    """
+
+    def __init__(self, votes: Iterable[Vote] = ()) -> None:
+        self._shown = Counter((vote.left, vote.right) for vote in votes)
+        self._lock = threading.Lock()
+
+    def drawn(self, pair: Pair, rng: random.Random) -> Pair:
+        """Return a pair in the order that was shown less often; one of both by chance."""
+        order, other = (pair.left.sha256, pair.right.sha256), (pair.right.sha256, pair.left.sha256)
+        with self._lock:
+            more = self._shown[order] - self._shown[other]
+            turns = more > 0 or (more == 0 and rng.random() < 0.5)
+            self._shown[other if turns else order] += 1
+        return pair.turned if turns else pair
 
 
 @dataclass(frozen=True)
 class Duel:
-    """A vote that was counted: the labels of both sides, the answer, what it was about, by whom, and when."""
+    """A vote on two labels: the answer, what it was about, by whom, and when.
+
+    `pictures` are the SHA-256 of both sides. Where it does not count, `excluded` says why.
+    """
 
     left: str
     right: str
@@ -71,6 +97,10 @@ class Duel:
     sample: tuple[Labels, int] = ((), 0)
     voter: str = ""
     time: int = 0
+    criterion: str = ""
+    seconds: float | None = None
+    pictures: tuple[str, str] = ("", "")
+    excluded: str = ""
 
 
 def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
@@ -102,13 +132,20 @@ def prompt_of(labels: Labels) -> Labels:
     return tuple((name, label) for name, label in labels if name not in AXIS_PARAMETERS)
 
 
-def duels(votes: Iterable[Vote], among: Iterable[Pair]) -> Iterator[Duel]:
-    """Yield the votes on some pairs, by label; votes on other pictures are left out."""
+def duels(
+    votes: Iterable[Vote],
+    among: Iterable[Pair],
+    *,
+    excluded: Mapping[str, Exclusion] = MappingProxyType({}),
+) -> Iterator[Duel]:
+    """Yield the votes on some pairs, by label; votes on other pictures are left out.
+
+    `excluded` has the voters whose votes do not count.
+    """
     shown: dict[tuple[str, str], Pair] = {}
     for pair in among:
         shown.setdefault((pair.left.sha256, pair.right.sha256), pair)
-        turned = replace(pair, left=pair.right, right=pair.left)
-        shown.setdefault((pair.right.sha256, pair.left.sha256), turned)
+        shown.setdefault((pair.right.sha256, pair.left.sha256), pair.turned)
     for vote in votes:
         if found := shown.get((vote.left, vote.right)):
             yield Duel(
@@ -119,6 +156,10 @@ def duels(votes: Iterable[Vote], among: Iterable[Pair]) -> Iterator[Duel]:
                 sample=found.sample,
                 voter=vote.voter,
                 time=vote.time,
+                criterion=vote.criterion,
+                seconds=vote.seconds,
+                pictures=(vote.left, vote.right),
+                excluded=excluded[vote.voter].reason if vote.voter in excluded else "",
             )
 
 
@@ -127,7 +168,8 @@ class Ballot:
     """A voting session: the `question` to be shown, what was answered so far, and what is left.
 
     The pair comes next whose labels were compared least, by all voters; skipped pairs come again at the end.
-    `before` counts the votes that were there when the session began.
+    Then the pairs of `again` are asked about a second time. `before` counts the votes that were there when
+    the session began.
 
     >>> ballot = Ballot.of([], by_whom="", votes=[], rng=random.Random(1))
     >>> ballot.question is None
@@ -135,20 +177,32 @@ class Ballot:
     """
 
     left: tuple[Pair, ...]
+    again: tuple[Pair, ...] = ()
     before: Mapping[frozenset[str], int] = field(default_factory=dict)
     given: tuple[tuple[Pair, str], ...] = ()
     question: Pair | None = None
+    sides: Sides = field(default_factory=Sides, compare=False, repr=False)
 
     @classmethod
-    def of(cls, among: Sequence[Pair], *, by_whom: str, votes: Iterable[Vote], rng: random.Random) -> Ballot:
-        """Begin a session of someone who is not asked again about what they have judged."""
+    def of(
+        cls,
+        among: Sequence[Pair],
+        *,
+        by_whom: str,
+        votes: Iterable[Vote],
+        rng: random.Random,
+        repeats: int = 0,
+        sides: Sides | None = None,
+    ) -> Ballot:
+        """Begin a session of a voter, who is asked again about `repeats` pairs that they have judged."""
         votes = list(votes)
         judged = {frozenset({vote.left, vote.right}) for vote in votes if vote.voter == by_whom}
         fresh = [pair for pair in among if pair.pictures not in judged]
         # Of pairs that were compared equally often, the first is asked about: their order is drawn here.
         rng.shuffle(fresh)
         before = Counter(frozenset({duel.left, duel.right}) for duel in duels(votes, among))
-        return cls(left=tuple(fresh), before=before)._asking(rng)
+        again = tuple(rng.sample(among, min(repeats, len(among))))
+        return cls(left=tuple(fresh), again=again, before=before, sides=sides or Sides(votes))._asking(rng)
 
     @property
     def answers(self) -> list[tuple[Pair, str]]:
@@ -158,7 +212,7 @@ class Ballot:
     @property
     def total(self) -> int:
         """How many pairs the session has, answered or not."""
-        return len(self.left)
+        return len(self.left) + len(self.again)
 
     def answered(self, answer: str, rng: random.Random) -> Ballot:
         """Return the ballot after an answer, or `SKIP`, to its question."""
@@ -175,12 +229,22 @@ class Ballot:
         *given, (question, _) = self.given
         return replace(self, given=tuple(given), question=question)
 
+    def without(self, judged: Collection[frozenset[str]], rng: random.Random) -> Ballot:
+        """Return the ballot without pairs that the voter has judged elsewhere meanwhile."""
+        own = {pair.pictures for pair, _ in self.answers}
+        left = tuple(pair for pair in self.left if pair.pictures in own or pair.pictures not in judged)
+        # A question that stays is not drawn again.
+        return self if len(left) == len(self.left) else replace(self, left=left)._asking(rng)
+
     def _asking(self, rng: random.Random) -> Ballot:
-        done = {pair.pictures for pair, _ in self.answers}
+        done = Counter(pair.pictures for pair, _ in self.answers)
         skipped = Counter(pair.pictures for pair, answer in self.given if answer == SKIP)
         compared = Counter(self.before) + Counter(pair.labels for pair, _ in self.answers)
-        rest = [pair for pair in self.left if pair.pictures not in done]
+        fresh = {pair.pictures for pair in self.left}
+        rest = [pair for pair in self.left if not done[pair.pictures]] or [
+            pair for pair in self.again if done[pair.pictures] <= (pair.pictures in fresh)
+        ]
         chosen = min(
             rest, key=lambda pair: (skipped[pair.pictures], compared[pair.labels]), default=None
         )  # of equals the first, in the order that was drawn
-        return replace(self, question=chosen and chosen.drawn(rng))
+        return replace(self, question=chosen and self.sides.drawn(chosen, rng))

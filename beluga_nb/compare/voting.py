@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from beluga_nb.compare.agreement import Votes
+from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.sample import Sample, SampleNotes
-from beluga_nb.compare.vote import SKIP, Ballot, pairs
+from beluga_nb.compare.vote import SKIP, Ballot, Pair, Sides, duels, pairs
 from beluga_nb.errors import RequestError
 from beluga_nb.store.records import Store
-from beluga_nb.store.votes import Box, Vote, votes
-from beluga_nb.text import sanitize
+from beluga_nb.store.votes import VOTES, Box, Vote, votes
+from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -20,8 +23,11 @@ LONGEST_PROMPT = 300
 """Characters of a prompt that a voter sees."""
 
 
-class Voting:
-    """Two pictures without names, question after question, until it is revealed which is which."""
+class Contest:
+    """Pictures that are voted on: their pairs, the question, and what both of a pair may be called.
+
+    Several voters may share one. `ranking` returns the outcome so far.
+    """
 
     def __init__(
         self,
@@ -29,74 +35,161 @@ class Voting:
         store: Store,
         *,
         by: str,
-        voter: str,
-        seed: int | None,
+        question: str = "",
+        criterion: str = "",
         ranking: Callable[[], Ranking],
     ) -> None:
-        self.ranking = ranking
-        self._samples = samples
-        self._rng = random.Random(seed)
+        self.samples, self.store, self.by, self.ranking = samples, store, by, ranking
+        self.criterion = criterion
         self._notes = SampleNotes(by)
-        among = pairs(self._notes.reading(samples), by=by)
-        if not among:
+        found = pairs(self._notes.reading(samples), by=by)
+        if not found:
             raise RequestError(
                 f"No two of these pictures differ in '{sanitize(by, 60)}' alone.",
                 "Vote by another axis, or ask for the same with another value of this one.",
             )
-        self._ballot = Ballot.of(among, by_whom=voter, votes=votes(store), rng=self._rng)
-        self._box = Box(store, voter)
-        self._votes: list[Vote | None] = []
+        self.pairs = list({pair.pictures: pair for pair in found}.values())
+        self.sides = Sides(votes(store))
+        self.boxes: set[Path] = set()
+        fits = by in AXIS_PARAMETERS  # Both have the same prompt then.
+        asked = "Which fits the prompt better?" if fits else "Which picture is better?"
+        self.question = question or (f"Which is better: {criterion}?" if criterion else asked)
 
     @property
-    def samples(self) -> tuple[Sample, Sample] | None:
-        """The two that are asked about, left and right, or None at the end."""
-        question = self._ballot.question
-        if question is None:
-            return None
-        return self._samples[question.left.place], self._samples[question.right.place]
+    def caveat(self) -> str:
+        """Whether what is shown are previews; of all pictures, since of one side it would be a hint."""
+        return self._notes.caveat
 
-    @property
-    def caption(self) -> str:
-        """What both pictures have in common: their prompt, or else their labels."""
-        if not (both := self.samples):
-            return ""
-        prompts = {each.picture.recipe.request.prompt for each in both}
-        common = [label for name, label in both[0].labels.items() if name != self._notes.by]
+    def samples_of(self, pair: Pair) -> tuple[Sample, Sample]:
+        """Return the left and the right picture of a question; raise `BelugaError` where one is damaged."""
+        return self.samples[pair.left.place], self.samples[pair.right.place]
+
+    def caption(self, pair: Pair) -> str:
+        """Return the prompt of both pictures, or what their prompts have in common.
+
+        A model or another parameter is never named, since a later vote may be about it.
+        """
+        prompts = {each.picture.recipe.request.prompt for each in self.samples_of(pair)}
         # Prompts that differ would be a hint at which is which.
-        words = prompts.pop() if len(prompts) == 1 else " · ".join(common)
-        return "" if self._reveals(words) else sanitize(words, LONGEST_PROMPT)
+        words = prompts.pop() if len(prompts) == 1 else " · ".join(label for _, label in pair.prompt)
+        folded = words.casefold()
+        hidden = {*self._notes.labels, *self._notes.models}
+        return (
+            ""
+            if any(name and name.casefold() in folded for name in hidden)
+            else sanitize(words, LONGEST_PROMPT)
+        )
+
+    def cast(self) -> list[Vote]:
+        """Return the recorded votes on the criterion, on these and other pictures."""
+        return [vote for vote in votes(self.store) if vote.criterion == self.criterion]
+
+
+class Voting:
+    """The questions of one voter: two pictures without names, until it is revealed which is which."""
+
+    def __init__(
+        self, contest: Contest, *, voter: str = "", repeats: int = 0, seed: int | None = None
+    ) -> None:
+        self.contest, self.voter = contest, voter
+        self._rng = random.Random(seed)
+        self._votes: list[Vote | None] = []
+        self._box = Box(contest.store, voter, contest.criterion)
+        contest.boxes.add(self._box.path)
+        self._seen = self._files()
+        self._ballot = Ballot.of(
+            contest.pairs,
+            by_whom=voter,
+            votes=contest.cast(),
+            rng=self._rng,
+            repeats=repeats,
+            sides=contest.sides,
+        )
+
+    @property
+    def question(self) -> Pair | None:
+        """The pair that is asked about, or None at the end."""
+        return self._ballot.question
+
+    @property
+    def total(self) -> int:
+        """How many pairs there are, those that are asked about again included."""
+        return len(self.contest.pairs) + len(self._ballot.again)
+
+    @property
+    def done(self) -> int:
+        """How many of them the voter has compared, here or elsewhere."""
+        return self.total - self._ballot.total + len(self._ballot.answers)
 
     @property
     def progress(self) -> str:
         """How far it is, and whether what is shown are previews."""
-        done = f"{len(self._ballot.answers)} of {self._ballot.total} compared."
-        return f"{done} {self._notes.caveat}".rstrip()  # Of all pictures: of one side it would be a hint.
+        return f"{self.done} of {self.total} compared. {self.contest.caveat}".rstrip()
+
+    @property
+    def summary(self) -> list[str]:
+        """What the voter has compared and how consistently, in sentences that name no picture."""
+        mine = [vote for vote in self.contest.cast() if vote.voter == self.voter]
+        found = Votes(by=self.contest.by, rows=tuple(duels(mine, self.contest.pairs)))
+        sentences = [f"You have compared {plural(self.done, 'pair')}."]
+        if of := found.repeated.of:
+            sentences.append(
+                f"You answered {found.repeated.count} of {plural(of, 'repeated pair')} as before."
+            )
+        if of := found.intransitive.of:
+            agree = of - found.intransitive.count
+            sentences.append(f"In {agree} of {plural(of, 'set')} of three pictures, your answers agree.")
+        if of := found.left.of:
+            sentences.append(f"You preferred the left picture {found.left.count} of {plural(of, 'time')}.")
+        return sentences
 
     @property
     def can_undo(self) -> bool:
         """Whether there is anything to take back."""
         return bool(self._ballot.given)
 
-    def answer(self, answer: str) -> None:
-        """Record an answer, or "skip" it; raise `StoreError` where that fails: the question stays."""
-        question = self._ballot.question
-        if question is None:
-            return
+    def answer(self, answer: str, *, seconds: float | None = None) -> bool:
+        """Record an answer, or "skip" it, and return whether a vote was recorded.
+
+        `seconds` is how long the question was shown. A pair that the voter has judged in another booth
+        meanwhile is not recorded again. Raises `StoreError` where recording fails: the question stays.
+        """
+        question = self.question
+        self._leave_out_judged()
+        if question is None or question is not self.question:
+            return False
         after = self._ballot.answered(answer, self._rng)
         left, right = question.left.sha256, question.right.sha256
-        vote = None if answer == SKIP else self._box.cast(left=left, right=right, answer=answer)
+        asked = {"left": left, "right": right, "answer": answer}
+        vote = None if answer == SKIP else self._box.cast(**asked, seconds=seconds)
         # Only now: a vote that could not be written leaves the question where it is.
         self._votes.append(vote)
         self._ballot = after
+        return vote is not None
 
-    def undo(self) -> None:
-        """Take the last answer back; raise `StoreError` where that cannot be recorded."""
-        if self._votes:
-            if vote := self._votes[-1]:
-                self._box.undo(vote)
-            # Only after the store has it: what could not be recorded stays as it was.
-            self._votes.pop()
-            self._ballot = self._ballot.undone()
+    def undo(self) -> bool:
+        """Take the last answer back, and return whether that was a vote; raise `StoreError` if it fails."""
+        if not self._votes:
+            return False
+        if vote := self._votes[-1]:
+            self._box.undo(vote)
+        # Only after the store has it: what could not be recorded stays as it was.
+        self._votes.pop()
+        self._ballot = self._ballot.undone()
+        return vote is not None
 
-    def _reveals(self, words: str) -> bool:
-        return any(label.casefold() in words.casefold() for label in self._notes.labels if label)
+    def _leave_out_judged(self) -> None:
+        if (files := self._files()) != self._seen:
+            self._seen = files
+            own = {vote.id for vote in self._votes if vote}
+            judged = {
+                frozenset({vote.left, vote.right})
+                for vote in self.contest.cast()
+                if vote.voter == self.voter and vote.id not in own
+            }
+            self._ballot = self._ballot.without(judged, self._rng)
+
+    def _files(self) -> set[tuple[Path, int]]:
+        """Return the files of other booths and their lengths; where one differs, all votes are read again."""
+        paths = set(VOTES.paths(self.contest.store)) - self.contest.boxes
+        return {(path, path.stat().st_size) for path in paths if path.exists()}

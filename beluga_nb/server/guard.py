@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,32 +22,38 @@ HEAD_LIMIT = 16 * 1024
 
 Header = tuple[bytes, bytes]
 
-_HEADERS = {
-    b"x-content-type-options": b"nosniff",
-    b"content-security-policy": b"default-src 'none'; sandbox",
-    b"cache-control": b"private, no-store",
-}
+_POLICY = b"default-src 'none'; sandbox"
 
 
 class Guard:
-    """Let requests through to the app that are for `port` on this machine and come from no web page.
+    """Let requests through to the app that are for `port` on this machine and come from no other web page.
 
     Everything else is refused before the app sees it, whatever key it has. No answer has CORS headers,
-    and none may be cached, sniffed, or run as a page.
+    and none may be cached or sniffed, or do as a page what `policy` does not allow. `names` are those by
+    which this machine is called.
     """
 
-    def __init__(self, app: ASGIApp, *, port: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, port: int, names: Sequence[str] = NAMES, policy: bytes = _POLICY
+    ) -> None:
         self.app = app
-        self.hosts = {f"{name}:{port}".encode() for name in NAMES}
+        self.hosts = {f"{name}:{port}".lower().encode() for name in names}
         if port == 80:  # clients leave it out
-            self.hosts |= {name.encode() for name in NAMES}
+            self.hosts |= {name.lower().encode() for name in names}
+        self.headers = {
+            b"x-content-type-options": b"nosniff",
+            b"content-security-policy": policy,
+            b"cache-control": b"private, no-store",
+            b"referrer-policy": b"no-referrer",
+        }
         # A browser sends an Origin to the page's own server, too.
         self.origins = {b"http://" + host for host in self.hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": _guarded(message.get("headers", ()))}
+                kept = [each for each in message.get("headers", ()) if each[0].lower() not in self.headers]
+                message = {**message, "headers": [*kept, *self.headers.items()]}
             await send(message)
 
         why = self._refusal(scope)
@@ -75,10 +81,6 @@ def _head(scope: Scope) -> int:
 
 def _values(scope: Scope, wanted: bytes) -> set[bytes]:
     return {value.lower() for name, value in scope["headers"] if name == wanted}
-
-
-def _guarded(headers: Iterable[Header]) -> list[Header]:
-    return [*(each for each in headers if each[0].lower() not in _HEADERS), *_HEADERS.items()]
 
 
 def refusal(status: int, message: str) -> tuple[list[Header], bytes]:

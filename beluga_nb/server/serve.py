@@ -30,8 +30,8 @@ from beluga_nb.server.faults import faulty
 from beluga_nb.server.guard import HEAD_LIMIT, Guard
 from beluga_nb.server.previews import previews
 
-Run = Callable[[ASGIApp, socket.socket, Callable[[], None]], None]
-"""Serves an app on a listening socket until Ctrl-C, and calls back when it has begun."""
+Run = Callable[[ASGIApp, socket.socket, Callable[[Callable[[], None]], None]], None]
+"""Serves an app on a listening socket until Ctrl-C; when it has begun, passes on what ends it as well."""
 
 Connect = Callable[[str], Engine]
 """Makes the engine of an upstream's base URL, or raises `SettingsError`."""
@@ -70,7 +70,7 @@ def main(words: Sequence[str], *, engine: Engine = previews, connect: Connect = 
     except SettingsError as error:
         return _failed(f"--upstream: {error.message} {on(error.hint, Surface.TERMINAL)}")
     try:
-        run = _server(arguments.connections)
+        run = uvicorn_run(arguments.connections)
         listener = socket.create_server((HOST, arguments.port))
     except ImportError:
         return _failed("uvicorn is missing: pip install 'beluga_nb[server]'")
@@ -103,7 +103,7 @@ def _serve(run: Run, app: ASGIApp, listener: socket.socket, key: str, announce: 
     port = listener.getsockname()[1]
     # uvicorn shuts down in order at Ctrl-C, then raises the interrupt again.
     with suppress(KeyboardInterrupt):
-        run(Guard(app, port=port), listener, lambda: announce(f"http://{HOST}:{port}/v1", key))
+        run(Guard(app, port=port), listener, lambda _: announce(f"http://{HOST}:{port}/v1", key))
     return 0
 
 
@@ -133,7 +133,8 @@ def _end_with_parent(parent: int) -> None:
     os._exit(0)
 
 
-def _server(connections: int) -> Run:
+def uvicorn_run(connections: int) -> Run:
+    """Return what serves an app with uvicorn; raise `ImportError` where that is missing."""
     import uvicorn
 
     from beluga_nb.server.connection import Connection
@@ -142,21 +143,24 @@ def _server(connections: int) -> Run:
         most = connections
 
     class Server(uvicorn.Server):
-        def __init__(self, config: uvicorn.Config, begun: Callable[[], None]) -> None:
+        def __init__(self, config: uvicorn.Config, begun: Callable[[Callable[[], None]], None]) -> None:
             super().__init__(config)
             self.begun = begun
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             # Not before this: a Ctrl-C while the event loop is made would leave a traceback.
-            self.begun()
+            self.begun(self.stop)
+
+        def stop(self) -> None:
+            self.should_exit = True
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Requests are cut off at Ctrl-C on purpose, so uvicorn prints no traceback for each.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 
-    def run(app: ASGIApp, listener: socket.socket, begun: Callable[[], None]) -> None:
+    def run(app: ASGIApp, listener: socket.socket, begun: Callable[[Callable[[], None]], None]) -> None:
         for each in (_is_no_fault, redact_record):
             logging.getLogger("uvicorn.error").addFilter(each)
         config = uvicorn.Config(

@@ -89,6 +89,14 @@ class Library:
         view = self.resources.store_view(settings, store, writing=False)
         return replace(recall(store, run), renderer=view, regenerate=self.resources.regenerate)
 
+    def shown(self, notebook: str | Path) -> list[Result]:
+        """Return the recorded pictures that the outputs of a notebook show, each as a result."""
+        from beluga_nb.store.pack import shown_by
+
+        store = self.open()
+        entries = shown_by(store, path_of(notebook))
+        return [Result(entry.request, (store.picture(entry),)) for entry in entries]
+
     def verify(self, *notebooks: str | Path, progress: bool | None = None) -> list[Report]:
         """Return what is wrong with the store, or with the stores of some notebooks and what these show.
 

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakSet
 
 import beluga_nb.catalog as catalog
 from beluga_nb.api.dialects import find_dialect
@@ -54,6 +55,12 @@ ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
 
 
+class Refreshed(Protocol):
+    """What lists recordings, and does so again after each call."""
+
+    def refresh(self) -> object: ...
+
+
 class Resources:
     """Settings, keys, stores, budgets and the engine room of one session; nothing is opened before a call.
 
@@ -82,6 +89,7 @@ class Resources:
         self._hidden = hidden
         self.regenerate = regenerate
         self.latest: Result | None = None
+        self.arrivals: WeakSet[Refreshed] = WeakSet()  # panels, which list what has arrived
         self.budget = Budget()
         self._nested = Nested()
         self._room: EngineRoom | None = None
@@ -393,6 +401,8 @@ class Resources:
                 raise
         self._count_saved(call, result, saved)
         self.latest = result = call.finished(result)
+        for each in list(self.arrivals):
+            each.refresh()
         return result
 
     def _count_saved(self, call: Call, result: Result, saved: set[int]) -> None:

@@ -1,21 +1,24 @@
-"""The booth for blind votes: two pictures, and a key or button for the better one.
+"""The booth for blind votes: two pictures, and a key, a button or a click for the better one.
 
 ipywidgets has no key events, so a text field receives the keys, one letter at a time, and gets the focus
-after each vote; JupyterLab does not handle keys typed into a text field. The browser receives two pictures
-and a caption only. At the end the cell shows the ranking, which is what a saved notebook holds.
+after each vote; JupyterLab does not handle keys typed into a text field. It has no clickable pictures either:
+two buttons without a face lie on them. The browser receives two pictures and a caption only. At the end the
+cell shows the ranking, which is what a saved notebook holds.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import pybase64
 from IPython.display import display
 
-from beluga_nb.compare.voting import Voting
+from beluga_nb.compare.vote import Pair
+from beluga_nb.compare.voting import Contest, Voting
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface, on
 from beluga_nb.result import Bundle
@@ -23,6 +26,8 @@ from beluga_nb.show.blind import blind
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill, read_template
 from beluga_nb.show.widget import CAN_FOCUS, bundle
+from beluga_nb.store.votes import LEFT, LONGEST_VOTER, RIGHT
+from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -34,6 +39,7 @@ KEYS: Mapping[str, str] = {
     "b": "both bad",
     "s": "skip",
     "u": "undo",
+    "z": "zoom",
 }
 """The answer of each key."""
 
@@ -47,48 +53,83 @@ _LABELS = {
     "both bad": "b · both bad",
     "skip": "s · skip",
     "undo": "u · undo",
+    "zoom": "z · zoom",
 }
+_ZOOMED = "beluga-booth-zoomed"
 _TEXT = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
-_TOOLTIP = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo"
+_TOOLTIP = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo, z: zoom"
 
 
 class Booth:
-    """Two pictures and six buttons, which are keys as well; `reveal()` ends it and shows the ranking."""
+    """Two pictures, and buttons that are keys as well; `reveal()` ends it and shows the ranking."""
 
-    def __init__(self, voting: Voting, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._voting = voting
+    def __init__(
+        self,
+        contest: Contest,
+        *,
+        voter: str = "",
+        repeats: int = 0,
+        seed: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._begin = partial(Voting, contest, repeats=repeats, seed=seed)
+        self._voting = self._begin(voter=voter)
+        self._contest = contest
         self._clock = clock
         self._shown_at = float("-inf")
         self._handles: list[DisplayHandle] = []
         self._ended: Bundle | None = None
-        self.pictures = widgets.HTML(layout=widgets.Layout(width="auto", max_width="1300px"))
+        self.head = widgets.HTML()
+        self.pictures = widgets.HTML()
         self.status = widgets.HTML()
         self.keys = widgets.Text(
-            placeholder="keys: 1 2 t b s u",
+            description="Keys",
+            placeholder="1 2 t b s u z",
             continuous_update=True,
-            layout=widgets.Layout(width="150px"),
+            layout=widgets.Layout(width="170px"),
+            style={"description_width": "initial"},
         )
         if self.keys.has_trait("tooltip"):  # new in ipywidgets 8
             self.keys.tooltip = _TOOLTIP
-        self.buttons = {answer: self._button(answer) for answer in KEYS.values()}
+        self.name = widgets.Text(
+            value=voter,
+            description="Your name",
+            placeholder="or a code",
+            continuous_update=False,
+            layout=widgets.Layout(width="240px"),
+            style={"description_width": "initial"},
+        )
+        self.buttons = {answer: self._button(answer, _LABELS[answer]) for answer in KEYS.values()}
+        self.faces = [self._face(side) for side in (LEFT, RIGHT)]
         self.end = widgets.Button(
             description="End and reveal", layout=widgets.Layout(width="auto"), tooltip="Show the ranking"
         )
         self.keys.observe(self._key_typed, "value")
+        self.name.observe(self._name_typed, "value")
         self.end.on_click(lambda _: self.reveal())
+        stage = widgets.Box([self.pictures, *self.faces])
+        stage.add_class("beluga-booth-stage")
         row = widgets.HBox(
             [self.keys, *self.buttons.values(), self.end], layout=widgets.Layout(flex_flow="row wrap")
         )
-        self.view = widgets.VBox([self.pictures, row, self.status])
+        foot = widgets.HBox(
+            [self.status, self.name],
+            layout=widgets.Layout(flex_flow="row wrap", justify_content="space-between"),
+        )
+        self.view = widgets.VBox([self.head, stage, row, foot])
         self.view.add_class("beluga-booth")
         self._show()
 
     def press(self, answer: str) -> None:
-        """Record an answer, skip the pair, or undo the last answer."""
-        if self._ended or self._clock() - self._shown_at < UNSEEN:
+        """Record an answer, skip the pair, undo the last answer, or zoom into both pictures or out."""
+        if answer == "zoom":
+            self._zoom(_ZOOMED not in self.view._dom_classes)
+            return
+        seconds = self._clock() - self._shown_at
+        if self._ended or seconds < UNSEEN:
             return
         try:
-            self._voting.undo() if answer == "undo" else self._voting.answer(answer)
+            self._voting.undo() if answer == "undo" else self._voting.answer(answer, seconds=seconds)
         except BelugaError as error:
             self._show_status(f"Not recorded. {error.message} {on(error.hint, Surface.PANEL)}")
             return
@@ -97,15 +138,22 @@ class Booth:
 
     def reveal(self) -> None:
         """End the session: the ranking replaces the booth, and no answer can be undone any more."""
-        self._ended = self._voting.ranking()._repr_mimebundle_()
+        self._ended = self._contest.ranking()._repr_mimebundle_()
         for handle in self._handles:
             handle.update(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
-        self.view.close()
+        # Voilà does not update what a cell has displayed: there the ranking stands in the booth's place.
+        self.view.children = (widgets.HTML(self._ended["text/html"]),)
 
-    def _button(self, answer: str) -> widgets.Button:
-        button = widgets.Button(description=_LABELS[answer], layout=widgets.Layout(width="auto"))
+    def _button(self, answer: str, label: str, tooltip: str = "") -> widgets.Button:
+        button = widgets.Button(description=label, tooltip=tooltip, layout=widgets.Layout(width="auto"))
         button.on_click(lambda _: self.press(answer))
         return button
+
+    def _face(self, side: str) -> widgets.Button:
+        """Return the button that lies on a picture."""
+        face = self._button(side, "", f"The {side} picture is better")
+        face.add_class(f"beluga-booth-{side}")
+        return face
 
     def _key_typed(self, change: Mapping[str, Any]) -> None:
         typed = str(change["new"]).strip().lower()
@@ -117,27 +165,46 @@ class Booth:
         if answer:
             self.press(answer)
 
+    def _name_typed(self, change: Mapping[str, Any]) -> None:
+        # What was answered so far stays with the name before.
+        self._voting = self._begin(voter=sanitize(str(change["new"]), LONGEST_VOTER))
+        self._show()
+
     def _show(self) -> None:
+        question = self._voting.question
+        self._zoom(False)
         try:
-            samples = self._voting.samples
-            pictures = samples and blind(*(each.picture.image for each in samples))
+            caption, pictures = self._shown(question) if question else ("", None)
         except BelugaError as error:  # a damaged picture
-            self.pictures.value = ""
+            caption = self.pictures.value = ""
             self._show_status(f"{error.message} Skip this pair.")
         else:
-            caption = self._voting.caption
-            self.pictures.value = _html(pictures, caption) if pictures else "<p>That was all.</p>"
+            self.pictures.value = (
+                figures_html(pictures) if pictures else thanks_html(self._voting.voter, self._voting.summary)
+            )
             self._show_status(self._voting.progress)
             for answer, button in self.buttons.items():
-                button.disabled = not self._voting.can_undo if answer == "undo" else pictures is None
+                button.disabled = not self._voting.can_undo if answer == "undo" else question is None
+        self.head.value = head_html(
+            self._contest.question, caption, done=self._voting.done, total=self._voting.total
+        )
+        for face in self.faces:
+            face.layout.display = None if question else "none"
         self._shown_at = self._clock()
+
+    def _shown(self, question: Pair) -> tuple[str, tuple[bytes, bytes]]:
+        left, right = (sample.picture.image for sample in self._contest.samples_of(question))
+        return self._contest.caption(question), blind(left, right)
+
+    def _zoom(self, zoomed: bool) -> None:
+        (self.view.add_class if zoomed else self.view.remove_class)(_ZOOMED)
 
     def _focus(self) -> None:
         if CAN_FOCUS:
             self.keys.focus()
 
     def _show_status(self, words: str) -> None:
-        self.status.value = f'<span style="opacity:.75">{outside(words)}</span>'
+        self.status.value = status_html(words)
 
     def __repr__(self) -> str:
         return _TEXT
@@ -152,15 +219,35 @@ class Booth:
         self._focus()
 
 
-def _html(pictures: tuple[bytes, bytes], caption: str) -> str:
+def head_html(question: str, caption: str, *, done: int, total: int) -> str:
+    """Return the question, what both pictures have in common, and how far it is."""
+    return fill(
+        "show/booth-head.html",
+        style=read_template("show/booth.css"),
+        question=outside(question),
+        caption=outside(caption),
+        done=str(done),
+        total=str(total),
+    )
+
+
+def figures_html(pictures: tuple[bytes, bytes]) -> str:
+    """Return two JPEGs side by side."""
     figures = "".join(
         fill("show/booth-figure.html", side=side, data=pybase64.b64encode(data).decode())
-        for side, data in zip(("left", "right"), pictures, strict=True)
+        for side, data in zip((LEFT, RIGHT), pictures, strict=True)
     )
-    return fill(
-        "show/booth.html",
-        caption=f'<div style="margin:0 0 6px">{outside(caption)}</div>' if caption else "",
-        figures=figures,
-        # ipywidgets 7 cannot set the focus; the load event of a new <style> can.
-        focus="" if CAN_FOCUS else read_template("show/booth-focus.html"),
-    )
+    # ipywidgets 7 cannot set the focus; the load event of a new <style> can.
+    focus = "" if CAN_FOCUS else read_template("show/booth-focus.html")
+    return fill("show/booth.html", figures=figures, focus=focus)
+
+
+def thanks_html(voter: str, summary: Sequence[str]) -> str:
+    """Return what stands in place of the pictures at the end."""
+    name = f", {voter}" if voter else ""
+    return fill("show/booth-end.html", name=outside(name), summary=outside(" ".join(summary)))
+
+
+def status_html(words: str) -> str:
+    """Return a line below the buttons."""
+    return f'<span style="opacity:.75">{outside(words)}</span>'

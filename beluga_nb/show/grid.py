@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,13 +15,14 @@ from beluga_nb.compare.grid import DONE, NOT_STARTED, Grid, counts_of
 from beluga_nb.compare.workspace import Workspace
 from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
 from beluga_nb.images import decode
-from beluga_nb.paths import not_written, write_file
+from beluga_nb.paths import save_file
 from beluga_nb.placeholders import filled
 from beluga_nb.redaction import redact
 from beluga_nb.result import Bundle, MissingPicture, Preview
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, arrivals_html, grid_bundle, grid_html
 from beluga_nb.show.markup import alt, data_uri
 from beluga_nb.show.preview import EDGE, TILE_EDGE, are_light
+from beluga_nb.show.provenance import COLUMNS, Provenance
 from beluga_nb.show.stored import StoreView
 from beluga_nb.show.waiting import MOST_FRAMES, expected_size
 from beluga_nb.store.collection import Blob
@@ -86,11 +86,11 @@ class Arrivals:
         return redact(arrivals_html(squares)) if squares else ""
 
 
-def frame_of(grid: Grid) -> DataFrame:
+def frame_of(grid: Grid, workspace: Workspace) -> DataFrame:
     """Return a row for each picture of a grid, and for each cell that has none."""
     from beluga_nb.show.frame import frame
 
-    return frame(list(_rows(grid)), _columns(grid))
+    return frame(list(_rows(grid, workspace)), _columns(grid))
 
 
 def style_of(grid: Grid, workspace: Workspace) -> Styler:
@@ -100,12 +100,12 @@ def style_of(grid: Grid, workspace: Workspace) -> Styler:
     sources = _Sources(_view(workspace, writing=False))
     refs = [ref for _, ref, _ in _lines(grid)]
     urls = [sources(ref) if ref else "" for ref in refs]
-    return styled(frame_of(grid), urls, [alt(ref) if ref else "" for ref in refs])
+    return styled(frame_of(grid, workspace), urls, [alt(ref) if ref else "" for ref in refs])
 
 
 def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, limit: int) -> None:
     """Write a grid as one labelled picture, in the format of the file's name."""
-    from beluga_nb.show.sheet import FORMATS, sheet_file
+    from beluga_nb.show.sheet import FORMATS, sheet_file, warn_of
 
     kind = path.suffix.lower()
     if kind not in FORMATS:
@@ -124,13 +124,8 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
     data, missing = sheet_file(
         table, kind, title=title, axes=_axes_in_words(table), edge=edge, dpi=dpi, limit=limit
     )
-    if missing:
-        warnings.warn(
-            f"No font of this machine has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}"
-            " Install one that has them, such as Noto Sans CJK, or write an SVG.",
-            stacklevel=4,
-        )
-    _write(path, data)
+    warn_of(missing, stacklevel=4)
+    save_file(path, data)
 
 
 def _filled_prompts(grid: Grid) -> tuple[str, ...]:
@@ -161,14 +156,7 @@ def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
     from beluga_nb.show.page import page
 
     html = page(table_of(grid, _original if originals else _small), title=path.stem)
-    _write(path, redact(html).encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_file(path, data)
-    except OSError as error:
-        raise not_written(path, error) from None
+    save_file(path, redact(html).encode())
 
 
 def _view(workspace: Workspace, *, writing: bool) -> StoreView:
@@ -346,26 +334,11 @@ def _remarks(grid: Grid) -> list[str]:
     return [f"{some} of them local previews, not model output"] if local else []
 
 
-_COLUMNS = (
-    *AXIS_PARAMETERS,
-    "sample",
-    "prompt",
-    "revised_prompt",
-    "engine",
-    "local",
-    "sha256",
-    "media_type",
-    "width",
-    "height",
-    "error",
-)
-
-
 def _columns(grid: Grid) -> list[str]:
     labels = [axis.name for axis in grid.study.axes]
     # A parameter that no request has would be an empty column.
     unset = {name for name in AXIS_PARAMETERS if not any(getattr(cell.request, name) for cell in grid.cells)}
-    return [*labels, *(name for name in _COLUMNS if name not in {*labels, *unset})]
+    return [*labels, *(name for name in (*COLUMNS, "error") if name not in {*labels, *unset})]
 
 
 def _lines(grid: Grid) -> Iterator[tuple[Cell, PictureRef | None, BelugaError | None]]:
@@ -377,20 +350,11 @@ def _lines(grid: Grid) -> Iterator[tuple[Cell, PictureRef | None, BelugaError | 
             yield cell, None, outcome.error
 
 
-def _rows(grid: Grid) -> Iterator[Mapping[str, object]]:
+def _rows(grid: Grid, workspace: Workspace) -> Iterator[Mapping[str, object]]:
+    provenance = Provenance(workspace)
     for cell, ref, error in _lines(grid):
-        request = ref.recipe.request if ref else cell.request
-        row: dict[str, object] = {name: getattr(request, name) for name in (*AXIS_PARAMETERS, "prompt")}
         if ref:
-            width, height = ref.size
-            row |= {
-                "sample": request.sample,
-                "revised_prompt": ref.recipe.revised_prompt,
-                "engine": ref.recipe.engine,
-                "local": ref.recipe.procedural,
-                "sha256": ref.sha256,
-                "media_type": ref.media_type,
-                "width": width,
-                "height": height,
-            }
+            row = provenance.row(ref, ref.media_type)
+        else:
+            row = {name: getattr(cell.request, name) for name in (*AXIS_PARAMETERS, "prompt")}
         yield row | {"error": error.message if error else None} | dict(cell.labels)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pybase64
@@ -21,13 +22,20 @@ from beluga_nb.text import sanitize
 
 if TYPE_CHECKING:  # it imports numpy
     from beluga_nb.compare.agreement import Share, Votes
-    from beluga_nb.compare.rank import Ranking, Standing
+    from beluga_nb.compare.rank import Ranking, Rankings, Standing
     from beluga_nb.compare.vote_plan import VotePlan
 
 _LONGEST_NAME = 60
-_LEFT, _WIDTH, _ROW, _RIGHT = 190, 640, 30, 24  # pixels of the plot: names, all, a line, the edge
+LEFT, WIDTH, ROW, RIGHT = 190, 640, 30, 24
+"""Pixels of the plot: names, all, a line, the edge."""
+
 _BAR_WIDTH, _BAR_HEIGHT, _BAR_EDGE = 240, 26, 14  # pixels of an interval in the table
-_INK, _BAR = "#767676", "#3b82c4"  # both are readable on white and on black
+
+INK, BAR = "#767676", "#3b82c4"
+"""Colours of the plot; both are readable on white and on black."""
+
+SCALE = "Elo points from the mean, 95 % intervals"
+"""What the axis of the plot shows."""
 
 Columns = Mapping[str, Mapping[str, str]]
 """Further columns of a ranking: their heads, and what each says of a name."""
@@ -36,20 +44,12 @@ Columns = Mapping[str, Mapping[str, str]]
 def ranking_bundle(ranking: Ranking, more: Columns | None = None) -> Bundle:
     """Return the ranking and the matrix of wins, as HTML and as text."""
     more = more or {}
-    head = ("rank", sanitize(ranking.by, _LONGEST_NAME), "Elo", "95 %", "win rate", *_COUNTS)
     lines = [
-        (
-            rank,
-            *_words(standing),
-            *_counts(standing),
-            *(column.get(standing.name, "") for column in more.values()),
-        )
-        for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
+        (*row, *(column.get(standing.name, "") for column in more.values()))
+        for row, standing in zip(ranking_rows(ranking), ranking.standings, strict=True)
     ]
-    shown = noted(
-        {"text/html": _html(ranking, more), "text/plain": table(lines, (*head, *more))["text/plain"]},
-        ranking.note,
-    )
+    plain = table(lines, (*ranking_head(ranking.by), *more))["text/plain"]
+    shown = noted({"text/html": _html(ranking, more), "text/plain": plain}, ranking.note)
     if not ranking.votes:
         return shown
     won = matrix(ranking)
@@ -58,6 +58,35 @@ def ranking_bundle(ranking: Ranking, more: Columns | None = None) -> Bundle:
         "text/plain": f"{shown['text/plain']}\n\n{won['text/plain']}",
     }
 
+
+def ranking_head(by: str) -> tuple[str, ...]:
+    """Return the heads of the columns of `ranking_rows`."""
+    return ("rank", sanitize(by, _LONGEST_NAME), "Elo", "95 %", "win rate", *_COUNTS)
+
+
+def ranking_rows(ranking: Ranking) -> list[tuple[str, ...]]:
+    """Return a row of text for each name, in order."""
+    return [
+        (rank, *_words(standing), *_counts(standing))
+        for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
+    ]
+
+
+def rankings_bundle(rankings: Rankings) -> Bundle:
+    """Return a line for each name in each group, and what was compared there."""
+    rows = [(group_name(name), *row) for name, ranking in rankings.items() for row in ranking_rows(ranking)]
+    notes = [f"{group_name(name)}: {ranking.note}" for name, ranking in rankings.items()]
+    head = (sanitize(rankings.per, _LONGEST_NAME), *ranking_head(rankings.by))
+    note = " ".join([*notes, rankings.caveat]).strip() if notes else NO_VOTES
+    return table(rows, head, "Rankings", note)
+
+
+def group_name(name: str) -> str:
+    """Return the name of a voter or a criterion, which may have none."""
+    return sanitize(name, _LONGEST_NAME) or "(no name)"
+
+
+NO_VOTES = "No votes yet: nothing can be said."
 
 _COUNTS = ("won", "lost", "tied", "both bad")
 
@@ -69,14 +98,14 @@ def _ranks(ranking: Ranking) -> list[str]:
 def _words(standing: Standing) -> tuple[str, ...]:
     return (
         sanitize(standing.name, _LONGEST_NAME),
-        _signed(standing.elo),
+        signed(standing.elo),
         _interval(standing),
         _rate(standing),
     )
 
 
 def _interval(standing: Standing) -> str:
-    return f"{_signed(standing.low)} to {_signed(standing.high)}" if standing.has_interval else "none"
+    return f"{signed(standing.low)} to {signed(standing.high)}" if standing.has_interval else "none"
 
 
 def _rate(standing: Standing) -> str:
@@ -111,14 +140,15 @@ def _html(ranking: Ranking, more: Columns) -> str:
             Cell("", before=_example(ranking, standing)),
             Cell(sanitize(standing.name, _LONGEST_NAME)),
             Cell("", before=_bar(ranking, standing)),
-            Cell(_signed(standing.elo), after=f'<div style="{_SMALL}">{_interval(standing)}</div>'),
+            Cell(signed(standing.elo), after=f'<div style="{_SMALL}">{_interval(standing)}</div>'),
             Cell(_rate(standing)),
             *(Cell(_counts(standing)[number]) for number, _ in counted),
             *(Cell(column.get(standing.name, "")) for column in more.values()),
         )
         for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
     ]
-    return table_html(rows, columns, "Ranking", align="middle")
+    on = f": {sanitize(ranking.criterion, _LONGEST_NAME)}" if ranking.criterion else ""
+    return table_html(rows, columns, f"Ranking{on}", align="middle")
 
 
 _SMALL = "font-size:80%;opacity:.75;white-space:nowrap"
@@ -136,37 +166,38 @@ def _bar(ranking: Ranking, standing: Standing) -> str:
     across, middle = _across(ranking), _BAR_HEIGHT / 2
     zero = across(0)
     lines = (
-        f'<line x1="{zero}" x2="{zero}" y1="0" y2="{_BAR_HEIGHT}" stroke="{_INK}" stroke-opacity="0.6"/>'
+        f'<line x1="{zero}" x2="{zero}" y1="0" y2="{_BAR_HEIGHT}" stroke="{INK}" stroke-opacity="0.6"/>'
         f"{_interval_and_dot(standing, across, middle)}"
     )
     interval = f"95 % interval {_interval(standing)}" if standing.has_interval else "no interval"
-    return _strip(lines, f"{_signed(standing.elo)} Elo, {interval}")
+    return _strip(lines, f"{signed(standing.elo)} Elo, {interval}")
 
 
 def _scale(ranking: Ranking) -> str:
     """Return the axis of the intervals, for the head of their column."""
-    across, ticks = _across(ranking), _ticks(ranking)
+    across, ticks = _across(ranking), ticks_of(ranking)
     shown = sorted({ticks[0], 0, ticks[-1]})
     words = "".join(
-        f'<text x="{across(tick)}" y="18" text-anchor="middle" font-size="11">{_signed(tick)}</text>'
+        f'<text x="{across(tick)}" y="18" text-anchor="middle" font-size="11">{signed(tick)}</text>'
         for tick in shown
     )
-    return _strip(words, "Elo points from the mean, 95 % intervals")
+    return _strip(words, SCALE)
 
 
 def _strip(lines: str, alt: str) -> str:
     size = f'viewBox="0 0 {_BAR_WIDTH} {_BAR_HEIGHT}" width="{_BAR_WIDTH}" height="{_BAR_HEIGHT}"'
-    font = f'font-family="sans-serif" fill="{_INK}"'
+    font = f'font-family="sans-serif" fill="{INK}"'
     return _image(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>{lines}</svg>', alt)
 
 
 def _across(ranking: Ranking) -> Callable[[float], str]:
-    ticks = _ticks(ranking)
+    ticks = ticks_of(ranking)
     scale = (_BAR_WIDTH - 2 * _BAR_EDGE) / max(ticks[-1] - ticks[0], 1)
     return lambda elo: f"{_BAR_EDGE + (elo - ticks[0]) * scale:.1f}"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Return a number with its sign, rounded."""
     rounded = round(value)  # before the sign: -0.4 is 0, not −0
     return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded)}"
 
@@ -183,7 +214,7 @@ def vote_plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
     ]
     words = (
         f"To tell two of {plan.names} names apart with a probability of {plan.power:.0%} where one wins"
-        f" {plan.win_rate:.1%} of their votes ({_signed(plan.elo)} Elo points). Single pictures deviate by"
+        f" {plan.win_rate:.1%} of their votes ({signed(plan.elo)} Elo points). Single pictures deviate by"
         f" {plan.pictures:g} logits, and voters by {plan.tastes:g}. With fewer than {enough} voters,"
         " the ranking holds for them alone."
     )
@@ -192,17 +223,40 @@ def vote_plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
 
 def votes_bundle(votes: Votes) -> Bundle:
     """Return who voted how, and how far the votes can be trusted."""
-    by_voter: dict[str, Counter[str]] = {}
-    for vote in votes:
-        by_voter.setdefault(vote.voter, Counter())[vote.answer] += 1
-    rows = [
-        (
-            sanitize(voter, _LONGEST_NAME) or "(no name)",
-            str(given.total()),
-            *(str(given[each]) for each in ANSWERS),
-        )
-        for voter, given in sorted(by_voter.items())
-    ]
+    note = " ".join(votes_facts(votes)) or NO_VOTES
+    return table(votes_rows(votes), votes_head(votes), "Votes", note)
+
+
+def votes_rows(votes: Votes) -> list[tuple[str, ...]]:
+    """Return a row of text for each voter."""
+    rows = []
+    excluded = {row.voter: row.excluded for row in votes}
+    for voter, given in votes.by_voter.items():
+        answers = Counter(row.answer for row in given)
+        seconds = [row.seconds for row in given if row.seconds is not None]
+        more = (f"{median(seconds):.1f}" if seconds else "", sanitize(excluded[voter], _LONGEST_REASON))
+        shown = [each for each, name in zip(more, _MORE, strict=True) if name in votes_head(votes)]
+        rows.append((group_name(voter), str(len(given)), *(str(answers[each]) for each in ANSWERS), *shown))
+    return rows
+
+
+def votes_head(votes: Votes) -> tuple[str, ...]:
+    """Return the heads of the columns of `votes_rows`: the last two where there is anything in them."""
+    there = (any(row.seconds is not None for row in votes), any(row.excluded for row in votes))
+    return (
+        "voter",
+        "votes",
+        *ANSWERS,
+        *(name for name, is_there in zip(_MORE, there, strict=True) if is_there),
+    )
+
+
+_MORE = ("median seconds", "excluded")
+_LONGEST_REASON = 200
+
+
+def votes_facts(votes: Votes) -> list[str]:
+    """Return in sentences how far voters agree, and what speaks against trusting them."""
     left = votes.left.interval
     words = [
         "" if votes.agreement is None else f"Agreement of voters: alpha = {votes.agreement:.2f}.",
@@ -213,8 +267,7 @@ def votes_bundle(votes: Votes) -> Bundle:
         f"Answered alike again: {_of(votes.repeated)} pairs." if votes.repeated.of else "",
         votes.caveat,
     ]
-    note = " ".join(filter(None, words))
-    return table(rows, ("voter", "votes", *ANSWERS), "Votes", note or "No votes yet: nothing can be said.")
+    return [each for each in words if each]
 
 
 def _of(share: Share) -> str:
@@ -248,20 +301,21 @@ def _image(svg: str, alt: str) -> str:
 
 def ranking_svg(ranking: Ranking) -> str:
     """Return the strengths as dots and their intervals as bars, on an axis of Elo points."""
-    ticks = _ticks(ranking)
-    height = _ROW * len(ranking.standings)
-    scale = (_WIDTH - _LEFT - _RIGHT) / max(ticks[-1] - ticks[0], 1)
+    ticks = ticks_of(ranking)
+    height = ROW * len(ranking.standings)
+    scale = (WIDTH - LEFT - RIGHT) / max(ticks[-1] - ticks[0], 1)
 
     def across(elo: float) -> str:
-        return f"{_LEFT + (elo - ticks[0]) * scale:.1f}"
+        return f"{LEFT + (elo - ticks[0]) * scale:.1f}"
 
     lines = [*_axis(ticks, across, height), *_bars(ranking.standings, across)]
-    size = f'viewBox="0 0 {_WIDTH} {height + 44}" width="{_WIDTH}" height="{height + 44}"'
-    font = f'font-family="sans-serif" font-size="13" fill="{_INK}"'
+    size = f'viewBox="0 0 {WIDTH} {height + 44}" width="{WIDTH}" height="{height + 44}"'
+    font = f'font-family="sans-serif" font-size="13" fill="{INK}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>{"".join(lines)}</svg>'
 
 
-def _ticks(ranking: Ranking) -> range:
+def ticks_of(ranking: Ranking) -> range:
+    """Return the marks of the axis: no interval leaves them."""
     bounds = [
         end
         for each in ranking.standings
@@ -280,27 +334,24 @@ def _step(width: float) -> int:
 def _axis(ticks: range, across: Callable[[float], str], height: int) -> Iterator[str]:
     for tick in ticks:
         x, strong = across(tick), 0.8 if tick == 0 else 0.25
-        yield f'<line x1="{x}" x2="{x}" y1="4" y2="{height}" stroke="{_INK}" stroke-opacity="{strong}"/>'
-        yield f'<text x="{x}" y="{height + 18}" text-anchor="middle" font-size="11">{_signed(tick)}</text>'
-    middle = f"{(_LEFT + _WIDTH - _RIGHT) / 2:.1f}"
-    yield (
-        f'<text x="{middle}" y="{height + 38}" text-anchor="middle" font-size="11">'
-        "Elo points from the mean, 95 % intervals</text>"
-    )
+        yield f'<line x1="{x}" x2="{x}" y1="4" y2="{height}" stroke="{INK}" stroke-opacity="{strong}"/>'
+        yield f'<text x="{x}" y="{height + 18}" text-anchor="middle" font-size="11">{signed(tick)}</text>'
+    middle = f"{(LEFT + WIDTH - RIGHT) / 2:.1f}"
+    yield (f'<text x="{middle}" y="{height + 38}" text-anchor="middle" font-size="11">{SCALE}</text>')
 
 
 def _bars(standings: Sequence[Standing], across: Callable[[float], str]) -> Iterator[str]:
     for number, each in enumerate(standings):
-        y = _ROW * number + _ROW / 2 + 2
-        yield (f'<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{outside(each.name, 24)}</text>')
+        y = ROW * number + ROW / 2 + 2
+        yield (f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{outside(each.name, 24)}</text>')
         yield _interval_and_dot(each, across, y)
 
 
 def _interval_and_dot(standing: Standing, across: Callable[[float], str], y: float) -> str:
-    dot = f'<circle cx="{across(standing.elo)}" cy="{y:.1f}" r="5" fill="{_BAR}"/>'
+    dot = f'<circle cx="{across(standing.elo)}" cy="{y:.1f}" r="5" fill="{BAR}"/>'
     if not standing.has_interval:
         return dot
     return (
         f'<line x1="{across(standing.low)}" x2="{across(standing.high)}" y1="{y:.1f}" y2="{y:.1f}"'
-        f' stroke="{_BAR}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>{dot}'
+        f' stroke="{BAR}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>{dot}'
     )

@@ -49,10 +49,11 @@ def _values(row: Scored, parts: Sequence[str]) -> list[str]:
     if row.error:
         return [sanitize(f"{type(row.error).__name__}: {row.error}", 160), *[""] * (len(parts) - 1)]
     values = [row.parts.get(name) for name in parts] if parts else [row.value]
-    return ["" if value is None else _figures(value) for value in values]
+    return ["" if value is None else figures(value) for value in values]
 
 
-def _figures(value: float) -> str:
+def figures(value: float) -> str:
+    """Return a number in four digits, or a whole one in all of its digits."""
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
@@ -72,18 +73,27 @@ def _notes(scores: Scores) -> Iterator[str]:
 
 def differences_bundle(differences: Differences) -> Bundle:
     """Return a line for each two labels: how much the first scores higher."""
-    lines = [
+    rows = differences_rows(differences)
+    return noted(table(rows, differences_head(differences), "Differences"), differences.caveat)
+
+
+def differences_head(differences: Differences) -> tuple[str, ...]:
+    """Return the heads of the columns of `differences_rows`."""
+    return ("difference", f"mean {sanitize(differences.name, _LONGEST)}", "95 %", "prompts", "samples")
+
+
+def differences_rows(differences: Differences) -> list[tuple[str, ...]]:
+    """Return a row of text for each two labels."""
+    return [
         (
             f"{sanitize(each.one, _LONGEST)} − {sanitize(each.other, _LONGEST)}",
-            "" if math.isnan(each.mean) else _figures(each.mean),
-            "none" if math.isinf(each.half) else f"{_figures(each.low)} to {_figures(each.high)}",
+            "" if math.isnan(each.mean) else figures(each.mean),
+            "none" if math.isinf(each.half) else f"{figures(each.low)} to {figures(each.high)}",
             str(each.prompts),
             str(each.samples),
         )
         for each in differences
     ]
-    head = ("difference", f"mean {sanitize(differences.name, _LONGEST)}", "95 %", "prompts", "samples")
-    return noted(table(lines, head, "Differences"), differences.caveat)
 
 
 def distances_bundle(distances: Distances) -> Bundle:
@@ -91,7 +101,7 @@ def distances_bundle(distances: Distances) -> Bundle:
     lines = [
         (
             f"{sanitize(each.one, _LONGEST)} – {sanitize(each.other, _LONGEST)}",
-            *("" if math.isnan(each.kid) else _figures(value) for value in (each.kid, each.chance)),
+            *("" if math.isnan(each.kid) else figures(value) for value in (each.kid, each.chance)),
             " and ".join(map(str, each.pictures)),
         )
         for each in distances
@@ -115,7 +125,7 @@ def duplicates_bundle(duplicates: Duplicates) -> Bundle:
 def leaderboard_bundle(board: Leaderboard) -> Bundle:
     """Return the ranking with the mean of each metric as a column."""
     columns = {
-        sanitize(f"mean {metric}", _LONGEST): {name: _figures(mean) for name, mean in means.items()}
+        sanitize(f"mean {metric}", _LONGEST): {name: figures(mean) for name, mean in means.items()}
         for metric, means in board.means.items()
     }
     return noted(ranking_bundle(board.ranking, columns), board.note)

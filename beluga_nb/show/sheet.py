@@ -7,6 +7,7 @@ are text.
 from __future__ import annotations
 
 import math
+import warnings
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -111,6 +112,16 @@ def sheet_file(
         options = {"resolution": dpi, "quality": _QUALITY, "title": title or " ".join(table.prompts) or None}
         return encode(layout.drawn(), "PDF", **options, creationDate=None, modDate=None), layout.missing
     return encode(layout.drawn(), "PNG", dpi=(dpi, dpi)), layout.missing
+
+
+def warn_of(missing: str, *, stacklevel: int) -> None:
+    """Warn of letters that the fonts of a sheet lack, if there are any."""
+    if missing:
+        warnings.warn(
+            f"No font of this machine has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}"
+            " Install one that has them, such as Noto Sans CJK, or write an SVG.",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def small_sheet(table: Table) -> Preview:

@@ -30,7 +30,7 @@ from beluga_nb.store.codec import encode_line
 from beluga_nb.store.collection import Blob, Collection
 from beluga_nb.store.folder import BLOBS
 from beluga_nb.store.format import RECORDS, Entry, references_of
-from beluga_nb.store.notebooks import Notebook, Output, loaded, read_bytes
+from beluga_nb.store.notebooks import Notebook, Output, loaded, read, read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.zips import FOLDER, LARGEST_FILE, NOTEBOOK, STORE
 from beluga_nb.text import plural, sanitize
@@ -74,6 +74,17 @@ def pack(store: Store, notebook: Path, to: Path | None = None) -> Packed:
         for name, contents in sorted(contained.items()):
             _add(zipped, name, contents())
     return Packed(to, notebook.name, len({entry.image for entry in entries if entry.image}))
+
+
+def shown_by(store: Store, notebook: Path) -> list[Entry]:
+    """Return the recordings that the outputs of a notebook show, each picture once.
+
+    Raises `StoreError` for a file that is not a notebook, or where it shows what is not recorded.
+    """
+    entries = _shown_in(
+        notebook.name, read(notebook).outputs, [row.entry for row in store.index.table().rows]
+    )
+    return list({entry.image: entry for entry in reversed(entries)}.values())[::-1]
 
 
 def _needed_by(name: str, notebook: Notebook, entries: Sequence[Entry]) -> list[Entry]:

@@ -218,8 +218,7 @@ def history(
     for name, number in (("limit", limit), ("page", page)):
         if number < 1:
             raise RequestError(f"The {name} is {number}.", "Give a whole number from 1 on.")
-    start = _midnight(since) if since else 0.0
-    end = _midnight(until) + timedelta(days=1).total_seconds() if until else float("inf")
+    start, end = days(since, until)
     everything = not (text or model or since or until)
     filters = [_containing(text, model=model)] if text or model else []
     filters += [also] if also else []
@@ -242,6 +241,12 @@ def _containing(text: str, *, model: str | None = None) -> Filter:
     """Return what tells recordings and calls by a text in the prompt, in upper or lower case, and a model."""
     folded = text.casefold()
     return lambda each: (model is None or each.model == model) and folded in each.prompt.casefold()
+
+
+def days(since: str | None, until: str | None) -> tuple[float, float]:
+    """Return the Unix times at which a day begins and another ends; without them, the time is not limited."""
+    end = _midnight(until) + timedelta(days=1).total_seconds() if until else float("inf")
+    return _midnight(since) if since else 0.0, end
 
 
 def _midnight(day: str) -> float:

@@ -5,6 +5,8 @@
 A vote names two pictures by their SHA-256, and no model: the records of the pictures name it. Sessions of
 other people and of other git branches lie beside it and count, too. A vote that lies in two files counts
 once. Forgetting a picture blanks the lines that name it, in place.
+
+A line may also exclude a voter, for a reason that is kept with it. Their votes stay, and do not count.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from beluga_nb.store.codec import CorruptFileError, encode_line, sha256_text
 from beluga_nb.store.collection import Collection, Found, PackedFile, References, hashes_in
 from beluga_nb.store.scores import naming
 from beluga_nb.text import sanitize
-from beluga_nb.untrusted import text, whole
+from beluga_nb.untrusted import number, text, whole
 
 if TYPE_CHECKING:
     from beluga_nb.store.records import Store
@@ -38,7 +40,10 @@ LEFT, RIGHT, TIE, BOTH_BAD = ANSWERS = ("left", "right", "tie", "both bad")
 """The answers to which of two pictures is better."""
 
 LONGEST_VOTER = 80
-"""Characters of a voter's name."""
+"""Characters of a voter's name, and of a criterion."""
+
+LONGEST_REASON = 400
+"""Characters of why a voter is excluded."""
 
 _VOTE = b'{"answer":'  # how a vote begins, as it is written
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -48,7 +53,8 @@ _ID = re.compile(r"[0-9a-f]{32}")
 class Vote:
     """An answer to which of two pictures is better, shown `left` and `right`; `time` is Unix time.
 
-    `voter` is a name that the voter chose, if any.
+    `voter` is a name that the voter chose, if any, and `criterion` what was asked about. `seconds` is how
+    long the pictures were shown.
     """
 
     id: str
@@ -57,10 +63,15 @@ class Vote:
     answer: str
     voter: str = ""
     time: int = 0
+    criterion: str = ""
+    seconds: float | None = None
 
     def to_line(self) -> bytes:
         """Return its line in a file."""
-        return encode_line(asdict(self))
+        # Without what is not known, so that older votes keep their bytes.
+        known = {"criterion": self.criterion or None, "seconds": self.seconds}
+        fields = {name: value for name, value in asdict(self).items() if name not in known}
+        return encode_line(fields | {name: value for name, value in known.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -74,12 +85,32 @@ class Undone:
         return encode_line({"undo": self.id})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exclusion:
+    """That the votes of a voter do not count, and why; it can be taken back like a vote."""
+
+    id: str
+    voter: str
+    reason: str
+    time: int = 0
+
+    def to_line(self) -> bytes:
+        """Return its line in a file."""
+        fields = {"excluded": self.voter, "id": self.id, "reason": self.reason, "time": self.time}
+        return encode_line(fields)
+
+
+Line = Vote | Undone | Exclusion
+"""What a line of a file says."""
+
+
 @dataclass(frozen=True)
 class Box:
-    """The votes of one session; the first makes their file."""
+    """The votes of one session on one criterion; the first makes their file."""
 
     store: Store
     voter: str = ""
+    criterion: str = ""
     clock: Callable[[], float] = field(default=time.time, repr=False)
 
     @cached_property
@@ -88,7 +119,7 @@ class Box:
         began = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
         return self.store.folder / "votes" / f"{began}-{uuid4().hex[:8]}.jsonl"
 
-    def cast(self, *, left: str, right: str, answer: str) -> Vote:
+    def cast(self, *, left: str, right: str, answer: str, seconds: float | None = None) -> Vote:
         """Record an answer and return it; raise `StoreError` where that fails."""
         vote = Vote(
             id=uuid4().hex,
@@ -97,22 +128,37 @@ class Box:
             answer=answer,
             voter=sanitize(self.voter, LONGEST_VOTER),
             time=int(self.clock()),
+            criterion=sanitize(self.criterion, LONGEST_VOTER),
+            seconds=None if seconds is None else round(seconds, 1),
         )
         self._add(vote.to_line())
         return vote
 
-    def undo(self, vote: Vote) -> None:
-        """Take a vote back; raise `StoreError` where that cannot be written."""
-        self._add(Undone(vote.id).to_line())
+    def exclude(self, reason: str) -> None:
+        """Record that the votes of this voter do not count; raise `StoreError` where that fails."""
+        voter, why = sanitize(self.voter, LONGEST_VOTER), sanitize(reason, LONGEST_REASON)
+        excluded = Exclusion(id=uuid4().hex, voter=voter, reason=why, time=int(self.clock()))
+        self._add(excluded.to_line())
+
+    def undo(self, line: Vote | Exclusion) -> None:
+        """Take a vote or an exclusion back; raise `StoreError` where that cannot be written."""
+        self._add(Undone(line.id).to_line())
 
     def _add(self, line: bytes) -> None:
         with naming("Votes"):
             self.store.add_line(self.path, line)
 
 
-def _parse(fields: Mapping[str, Any]) -> Vote | Undone:
+def _parse(fields: Mapping[str, Any]) -> Line:
     if "undo" in fields:
         return Undone(_id(fields["undo"]))
+    if "excluded" in fields:
+        return Exclusion(
+            id=_id(fields["id"]),
+            voter=sanitize(text(fields["excluded"]), LONGEST_VOTER),
+            reason=sanitize(text(fields["reason"]), LONGEST_REASON),
+            time=whole(fields["time"]),
+        )
     answer = text(fields["answer"])
     if answer not in ANSWERS:
         raise ValueError("no vote")
@@ -123,6 +169,8 @@ def _parse(fields: Mapping[str, Any]) -> Vote | Undone:
         answer=answer,
         voter=sanitize(text(fields["voter"]), LONGEST_VOTER),
         time=whole(fields["time"]),
+        criterion=sanitize(text(fields.get("criterion", "")), LONGEST_VOTER),
+        seconds=None if fields.get("seconds") is None else number(fields["seconds"]),
     )
 
 
@@ -132,15 +180,15 @@ def _id(value: object) -> str:
     return name
 
 
-def _references(vote: Vote | Undone) -> References:
-    return References({vote.left, vote.right} if isinstance(vote, Vote) else set())
+def _references(line: Line) -> References:
+    return References({line.left, line.right} if isinstance(line, Vote) else set())
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Votes(Collection[Vote | Undone]):
+class _Votes(Collection[Line]):
     """Files of lines. In a pack all votes are in one file, which is named by its own SHA-256."""
 
-    def found(self, path: Path, store: Store) -> list[Found[Vote | Undone]]:
+    def found(self, path: Path, store: Store) -> list[Found[Line]]:
         try:
             lines = files.read(path, root=store.folder, most=self.largest).splitlines()
         except FileNotFoundError:
@@ -149,7 +197,7 @@ class _Votes(Collection[Vote | Undone]):
             return [Found(path, CorruptFileError(error.strerror or str(error), path), 1)]
         return [Found(path, self._line(line), number) for number, line in enumerate(lines, 1) if line.strip()]
 
-    def _line(self, line: bytes) -> Vote | Undone | CorruptFileError:
+    def _line(self, line: bytes) -> Line | CorruptFileError:
         try:
             return self.decode(line)
         except CorruptFileError as error:
@@ -160,23 +208,26 @@ class _Votes(Collection[Vote | Undone]):
         return True  # `forget` blanks no other lines than ours
 
     def hashes(self, path: Path, root: Path) -> set[str]:
-        return hashes_in(files.head(path, root=root))
+        # A file without votes has a name too: it goes when everything is forgotten.
+        return hashes_in(files.head(path, root=root)) or {path.stem}
 
-    def packed(
-        self, store: Store, is_wanted: Callable[[Vote | Undone], bool]
-    ) -> Iterator[PackedFile[Vote | Undone]]:
+    def packed(self, store: Store, is_wanted: Callable[[Line], bool]) -> Iterator[PackedFile[Line]]:
         cast = [vote for vote in votes(store) if is_wanted(vote)]
-        written = b"".join(vote.to_line() for vote in cast)
+        voters = {vote.voter for vote in cast}
+        excluded = [each for voter, each in sorted(exclusions(store).items()) if voter in voters]
+        lines: list[Line] = [*cast, *excluded]
+        written = b"".join(line.to_line() for line in lines)
         if written:
-            yield PackedFile(self.place(hashlib.sha256(written).hexdigest()), cast, lambda: written)
+            name = hashlib.sha256(written).hexdigest()
+            yield PackedFile(self.place(name), lines, lambda: written)
 
-    def unpacked(self, name: str, data: bytes) -> Sequence[Vote | Undone]:
+    def unpacked(self, name: str, data: bytes) -> Sequence[Line]:
         if hashlib.sha256(data).hexdigest() != name:
             raise ValueError(name)
-        cast = [self.decode(line) for line in data.splitlines()]
-        if not all(isinstance(vote, Vote) for vote in cast):
+        lines = [self.decode(line) for line in data.splitlines()]
+        if any(isinstance(line, Undone) for line in lines):
             raise CorruptFileError("a pack holds no vote that was taken back")
-        return cast
+        return lines
 
     def forget(self, path: Path, pictures: Set[str], *, root: Path) -> bool:
         files.check_inside(path, root)
@@ -190,18 +241,27 @@ VOTES = _Votes(
     depth=1,
     largest=files.LARGEST_LINES,
     parse=_parse,
-    name=lambda vote: vote.id,
-    first_fields={"answer", "schema"},
+    name=lambda line: line.id,
+    first_fields={"answer", "excluded", "schema"},
     references=_references,
 )
 
 
 def votes(store: Store) -> list[Vote]:
     """Return the votes of all sessions that were not taken back, the oldest first."""
+    return [line for line in _standing(store) if isinstance(line, Vote)]
+
+
+def exclusions(store: Store) -> dict[str, Exclusion]:
+    """Return the exclusions that were not taken back by the names of their voters; the latest of each."""
+    return {line.voter: line for line in _standing(store) if isinstance(line, Exclusion)}
+
+
+def _standing(store: Store) -> list[Vote | Exclusion]:
     found = list(VOTES.values(store))
     undone = {each.id for each in found if isinstance(each, Undone)}
-    cast = {each.id: each for each in found if isinstance(each, Vote) and each.id not in undone}
-    return sorted(cast.values(), key=lambda vote: (vote.time, vote.id))
+    lines = {each.id: each for each in found if not isinstance(each, Undone) and each.id not in undone}
+    return sorted(lines.values(), key=lambda line: (line.time, line.id))
 
 
 def blank(path: Path, names: Set[str], *, root: Path) -> bool:
@@ -225,7 +285,7 @@ def blank(path: Path, names: Set[str], *, root: Path) -> bool:
                     file.seek(start)
                     file.write(b" " * len(bare))
             else:
-                rest = rest or (bool(bare.strip()) and not _is_undo(bare))
+                rest = rest or (bool(bare.strip()) and not _is_without_votes(bare))
             start += len(line)
         os.fsync(file.fileno())
         if state.st_nlink > 1:
@@ -236,7 +296,7 @@ def blank(path: Path, names: Set[str], *, root: Path) -> bool:
     return not rest
 
 
-def _is_undo(line: bytes) -> bool:
+def _is_without_votes(line: bytes) -> bool:
     with contextlib.suppress(CorruptFileError):
-        return isinstance(VOTES.decode(line), Undone)
+        return not isinstance(VOTES.decode(line), Vote)
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipywidgets as widgets
+import traitlets
 from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, display
 
@@ -17,11 +18,12 @@ from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.comparison import comparison
 from beluga_nb.widgets.view.form import form
-from beluga_nb.widgets.view.history import history
+from beluga_nb.widgets.view.grid import grid
 from beluga_nb.widgets.view.page import page
-from beluga_nb.widgets.view.parts import line, tabs
-from beluga_nb.widgets.view.results import gallery
-from beluga_nb.widgets.view.work import WorkList, error_card
+from beluga_nb.widgets.view.parts import box, line, tabs
+from beluga_nb.widgets.view.stage import download, stage
+from beluga_nb.widgets.view.strip import strip
+from beluga_nb.widgets.view.work import error_card, header
 
 _TEXT = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
 
@@ -37,8 +39,7 @@ class Panel:
         self.state = State()
         self.controller = Controller(session, self.state, names=names)
         self._snapshots: list[DisplayHandle] = []
-        self.box = widgets.VBox(self._parts())
-        self.box.add_class("beluga-panel")
+        self.box = box("panel", *self._parts())
         self.state.observe(lambda _: self._update(), "snapshot")
         self.controller.open()
 
@@ -60,17 +61,25 @@ class Panel:
     def _parts(self) -> list[widgets.DOMWidget]:
         state, controller = self.state, self.controller
         rooms = {
-            "Pictures": gallery(state, controller),
+            "Picture": stage(state, controller),
             "Compare": comparison(state, controller),
-            "History": history(state, controller),
+            "Grid": grid(state, controller),
         }
+        views = tabs(rooms)
+
+        def follow(change: traitlets.Bunch) -> None:
+            if change.name == "chosen":
+                views.selected_index = 0
+                return
+            views.set_title(1, f"Compare ({len(state.picked)})" if state.picked else "Compare")
+            if (len(change.old), len(change.new)) == (1, 2):  # enough to be compared
+                views.selected_index = 1
+
+        state.observe(follow, ["picked", "chosen"])
+        canvas = box("canvas", error_card(state), line(state, "message", "message"), download(state), views)
         return [
             page(controller.data.sizes()),
-            form(state, controller),
-            WorkList(state, controller).box,
-            line(state, "message", "message"),
-            error_card(state),
-            tabs(rooms),
+            box("layout", header(state), form(state, controller), canvas, strip(state, controller)),
         ]
 
     def __repr__(self) -> str:

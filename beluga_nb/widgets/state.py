@@ -1,20 +1,18 @@
 """The state of the panel: plain values that can be observed, without widgets, keys or decisions.
 
-The user writes the form; the controller writes everything else, on its own thread.
+The user writes the form and the filters; the controller writes everything else, on its own thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from traitlets import Bool, Dict, Float, HasTraits, Instance, Int, Tuple, Unicode
 
 from beluga_nb.catalog import Model, Size
 from beluga_nb.result import Picture, Preview, Result
-from beluga_nb.show.comparison import SIDE_BY_SIDE
 from beluga_nb.show.markup import alt, caption
-from beluga_nb.store.marks import Mark
-from beluga_nb.widgets.data import Found
 
 DEFAULT = ""
 """The size or quality of a request without that parameter: the service uses its own default."""
@@ -32,9 +30,19 @@ class Work:
     seconds: int = 0
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A call that has failed: the lines of its error, whether it was billed, and what it asked for."""
+
+    number: int
+    lines: tuple[str, ...]
+    billing: str
+    arguments: Mapping[str, object]
+
+
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A picture in the gallery: its result, its position there, and its thumbnail."""
+    """A picture of a result: its position there, and its thumbnail."""
 
     result: Result
     position: int
@@ -62,9 +70,41 @@ class Piece:
         return caption(self.picture)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """A picture in the filmstrip.
+
+    `run` names its run in the store, and is empty for a picture that is not recorded. `number` counts the
+    pictures of a take from 1. `day` is set on the first picture of a day.
+    """
+
+    sha256: str
+    run: str
+    prompt: str
+    model: str
+    take: str
+    number: int
+    size: tuple[int, int]
+    day: str = ""
+    favourite: bool = False
+    preview: Preview | None = None
+
+    @property
+    def name(self) -> str:
+        """Model, take and number in one line."""
+        return " · ".join([self.model, *([f"take {self.take}"] if self.take else []), f"#{self.number}"])
+
+    @property
+    def caption(self) -> str:
+        """Model, size, take and number in one line."""
+        width, height = self.size
+        take = [f"take {self.take}"] if self.take else []
+        return " · ".join([self.model, f"{width} × {height}", *take, f"#{self.number}"])
+
+
 @dataclass(frozen=True)
-class Original:
-    """The exact bytes of a picture, ready for download."""
+class File:
+    """Bytes that are ready for download."""
 
     name: str
     media_type: str
@@ -83,22 +123,28 @@ class State(HasTraits):
     n = Int(1)
     take = Unicode()
 
-    # The choices of the form, and lines of text about them.
+    # The choices of the form, lines of text about them, and what a click on the button would do.
     models: tuple[Model, ...] = Tuple()  # type: ignore[assignment]
     sizes: tuple[Size, ...] = Tuple()  # type: ignore[assignment]
-    max_n = Int(1)
     about_model = Unicode()
     about_size = Unicode()
     estimate = Unicode()
-    provider = Unicode()
+    action = Unicode("Generate")
+    ready = Bool(False)
 
-    # Running calls, the status line, the lines of the last error, and whether it was billed, in words.
+    # Who answers, and what was spent; `share` of the caps, from 0 to 1, is negative without a cap.
+    provider = Unicode()
+    spent = Unicode()
+    share = Float(-1.0)
+
+    # Calls that run and that have failed, the status line, and the lines of the last error.
     work: tuple[Work, ...] = Tuple()  # type: ignore[assignment]
+    failures: tuple[Failure, ...] = Tuple()  # type: ignore[assignment]
     message = Unicode()
     error: tuple[str, ...] = Tuple()  # type: ignore[assignment]
     billing = Unicode()
 
-    # Results, and the chosen picture.
+    # Results, and the picture on the stage.
     result = Instance(Result, allow_none=True)
     gallery: tuple[Piece, ...] = Tuple()  # type: ignore[assignment]
     chosen = Instance(Piece, allow_none=True)
@@ -106,27 +152,34 @@ class State(HasTraits):
     recipe = Unicode()
     cell = Unicode()
     cell_shown = Bool(False)
-    original = Instance(Original, allow_none=True)
+    file = Instance(File, allow_none=True)
     name = Unicode("picture")
     favourite = Bool(False)
     note = Unicode()
-    marks: dict[str, Mark] = Dict()  # type: ignore[assignment]
     snapshot: dict[str, str] = Dict()  # type: ignore[assignment]
 
-    # Comparison.
-    compared: tuple[Piece, ...] = Tuple()  # type: ignore[assignment]
-    mode = Unicode(SIDE_BY_SIDE)
-    zoom = Float(1.0)
-    across = Float(0.5)
-    down = Float(0.5)
-    split = Float(0.5)
-    comparison_images: tuple[Preview, ...] = Tuple()  # type: ignore[assignment]
-
-    # History.
-    found: tuple[Found, ...] = Tuple()  # type: ignore[assignment]
-    more = Int(0)
+    # The filmstrip: the items from number `first` on, of `total`; the page writes `at`, what it has in view.
+    items: tuple[Item, ...] = Tuple()  # type: ignore[assignment]
+    first = Int(0)
+    total = Int(0)
+    at = Int(0)
     history_query = Unicode()
     history_model = Unicode()
+    tag = Unicode()
     since = Unicode()
     until = Unicode()
     favourites = Bool(False)
+
+    # Selected pictures, and those of them that are compared, enlarged.
+    picked: tuple[Item, ...] = Tuple()  # type: ignore[assignment]
+    compared: tuple[Preview, ...] = Tuple()  # type: ignore[assignment]
+    new_tag = Unicode()
+    question = Unicode()
+
+    # The grid.
+    axes = Unicode()
+    grid_plan = Unicode()
+    grid_ready = Bool(False)
+    grid_cell = Unicode()
+    grid_sheet = Instance(Preview, allow_none=True)
+    grid_words = Unicode()

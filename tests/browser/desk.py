@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import re
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import KEY, drawing, on_a_port
+from playwright.sync_api import expect
 
 from beluga_nb.errors import APIStatusError
 from beluga_nb.server.app import create_app
@@ -48,6 +51,14 @@ def violations(page, what):
     return [(what, each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
 
 
+def wait_until(condition):
+    """Wait until a condition outside the page is true."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 class Service:
     """An engine that draws; never answers what is slow, but notices who leaves; refuses what is bad."""
 
@@ -81,12 +92,12 @@ class Desk:
     def __init__(self, page):
         self.page = page
         self.panel = page.locator(".beluga-panel")
-        self.tiles = page.locator(".lm-TabPanel-tabContents, .widget-tab-contents").locator(
-            ".beluga-tile:visible"
-        )
+        self.tiles = page.locator(".beluga-tile:visible")
+        self.large = self.panel.locator(".beluga-stage img")
+        self.go = self.panel.locator(".beluga-generate")
 
     def ready(self):
-        self.button("Generate").wait_for()
+        self.go.wait_for()
         self.panel.get_by_text("Answers:").wait_for()
         return self
 
@@ -97,13 +108,13 @@ class Desk:
         self.panel.get_by_role("textbox", name="Prompt", exact=True).fill(prompt)
 
     def model(self, name):
-        self.panel.get_by_role("listbox", name="Model").select_option(value=None, label=name)
+        self.panel.get_by_role("combobox", name="Model").fill(name)
+        self.page.keyboard.press("Tab")
 
     def sizes(self):
-        return self.panel.locator(".beluga-sizes label:has(input)").all_inner_texts()
+        return self.panel.locator(".beluga-sizes label:has(input):visible").all_inner_texts()
 
     def count(self, n):
-        self.panel.get_by_text(f"up to {n}").or_(self.panel.get_by_text("4 pictures per request")).wait_for()
         self.panel.get_by_role("spinbutton", name="Pictures").fill(str(n))
         self.page.keyboard.press("Tab")
 
@@ -111,10 +122,9 @@ class Desk:
         """Make pictures, and wait until they are there."""
         self.type(prompt)
         if n > 1:
-            self.model("flux-2.0  (Various)")
-            self.count(n)
-        self.panel.get_by_text(f"{n} to buy").or_(self.panel.get_by_text("already in the store")).wait_for()
-        self.button("Generate").click()
+            self.model("flux-2.0")
+        self.count(n)
+        self.go.click()
         words = f"{n} picture{'s' * (n > 1)} of “{prompt}”."
         self.panel.locator(".beluga-message").get_by_text(words).first.wait_for()
         self.page.wait_for_function(
@@ -124,6 +134,16 @@ class Desk:
 
     def tab(self, words):
         self.panel.get_by_role("tab", name=words).click()
+
+    def tile(self, number):
+        """The button of a tile, which shows its picture on the stage."""
+        return self.tiles.nth(number).get_by_role("button").first
+
+    def pick(self, number):
+        """Select a tile."""
+        self.tiles.nth(number).hover()
+        self.tiles.nth(number).locator(".beluga-pick").click()
+        expect(self.tiles.nth(number)).to_have_class(re.compile("beluga-picked"))
 
     def loaded(self):
         """The text alternatives of the pictures in tiles that are loaded."""

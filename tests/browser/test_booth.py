@@ -4,6 +4,7 @@ import json
 import os
 
 import nbformat
+from desk import AXE
 from lab import IN_A_BROWSER, Lab
 from playwright.sync_api import expect
 
@@ -22,9 +23,9 @@ LOADED = "() => [...document.querySelectorAll('.jp-OutputArea figure img')].map(
 SOURCES = "[...document.querySelectorAll('.jp-OutputArea figure img')].map(image => image.src).join()"
 
 
-def notebook():
+def notebook(size="auto"):
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    cells = [nbformat.v4.new_code_cell(source.replace("n=2", f"n=2, size='{size}'")) for source in CELLS]
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
@@ -46,6 +47,9 @@ ROOM = """(() => {
 })()"""
 """Pixels to the right of the right picture."""
 
+BOX = "document.querySelector('.beluga-booth').getBoundingClientRect().height"
+"""Pixels of the booth's height."""
+
 
 def votes(lab):
     lines = [line for path in lab.work.glob("beluga_store/votes/*") for line in path.read_text().splitlines()]
@@ -66,8 +70,19 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         html = page.locator(".jp-OutputArea").last.inner_html()
         assert not any(model in html for model in MODELS)
 
+        assert page.get_by_text("Which fits the prompt better?").count() == 1
+        assert page.get_by_label("Your name").input_value() == "Ada"
+        # All of it is within the window.
+        page.locator(".beluga-booth").evaluate("booth => booth.scrollIntoView({block: 'end'})")
+        assert page.evaluate(BOX) <= page.locator(".jp-WindowedPanel-outer").bounding_box()["height"]
+
+        if AXE.exists() or "TESTS_IN_CI" in os.environ:
+            page.add_script_tag(path=str(AXE))
+            found = page.evaluate("async () => (await axe.run('.beluga-booth')).violations")
+            assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
         # The field has the focus as soon as there are pictures: no click before the first key.
-        page.wait_for_function("document.activeElement.placeholder == 'keys: 1 2 t b s u'")
+        page.wait_for_function("document.activeElement.placeholder == '1 2 t b s u z'")
         if folder := os.environ.get("BOOTH_PICTURES"):
             lab.picture(f"{folder}/booth-1.png")
         page.keyboard.press("1")
@@ -78,6 +93,11 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         compared(page, 1)
         page.keyboard.press("b")
         compared(page, 2)
+        page.get_by_title("The right picture is better").click()
+        compared(page, 3)
+        assert votes(lab)[-1] == "right"
+        page.keyboard.press("u")
+        compared(page, 2)
         page.get_by_role("button", name="t · tie").click()
         compared(page, 3)
         # After a click the keys go on.
@@ -87,7 +107,7 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         page.wait_for_timeout(350)
         page.keyboard.press("1")
         compared(page, 4)
-        assert votes(lab) == ["left", "right", "undo", "both bad", "tie", "left"]
+        assert votes(lab) == ["left", "right", "undo", "both bad", "right", "undo", "tie", "left"]
         assert page.locator(".jp-Cell").count() == cells  # JupyterLab's own keys did nothing
         if folder:
             lab.picture(f"{folder}/booth-2.png")
@@ -117,3 +137,21 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         assert page.get_by_text("bear no intervals").count() == 1
         if folder:
             lab.picture(f"{folder}/booth-4.png")
+
+        # In Voilà the ranking replaces the booth, too.
+        nbformat.write(notebook("9:16"), lab.work / "page.ipynb")
+        page.set_viewport_size({"width": 1024, "height": 768})
+        page.goto(f"{lab.url}voila/render/page.ipynb?token=test")
+        compared(page, 0)
+        boxes = [
+            page.get_by_role("button", name=name).bounding_box() for name in ("t · tie", "End and reveal")
+        ]
+        assert max(box["y"] + box["height"] for box in boxes) <= 768
+        if folder:
+            lab.picture(f"{folder}/booth-5.png")
+        page.get_by_title("The left picture is better").click()
+        compared(page, 1)
+        page.get_by_role("button", name="End and reveal").click()
+        page.get_by_text("bear no intervals").wait_for()
+        if folder:
+            lab.picture(f"{folder}/booth-6.png")

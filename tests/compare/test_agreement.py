@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from beluga_nb.compare.agreement import Share, Votes, alpha
+from beluga_nb.compare.agreement import Share, Votes, alpha, cohen_kappa, fleiss_kappa
 from beluga_nb.compare.vote import Duel
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
 
 
-def vote(left, right, answer=LEFT, *, voter="Ada", number=0, animal="fox", time=0):
+def vote(left, right, answer=LEFT, *, voter="Ada", number=0, animal="fox", time=0, **more):
     label = (("animal", animal),)
-    return Duel(left, right, answer, prompt=label, sample=(label, number), voter=voter, time=time)
+    return Duel(left, right, answer, prompt=label, sample=(label, number), voter=voter, time=time, **more)
 
 
 def of(*rows):
@@ -39,6 +39,71 @@ def test_alpha_is_that_of_the_published_example():
 )
 def test_alpha_by_hand(units, expected):
     assert alpha(units) == (None if expected is None else pytest.approx(expected))
+
+
+RATERS = (
+    "abtaxbbxbabtaxbbtaaaabbx",
+    "taaaaxaxbtabbbbbxaaataaa",
+    "bxtabbaxbttbbabbxatbabba",
+    "abaaaaaxbaxaabbxbbbbtbaa",
+)
+"""Four raters of 24 units.
+
+The numbers below are those of krippendorff 0.9.0, statsmodels 0.15.0 and scikit-learn 1.9.1.
+"""
+
+
+def test_the_coefficients_are_those_of_other_libraries():
+    units = list(zip(*RATERS, strict=True))
+    assert alpha(units) == pytest.approx(0.14982101495051592, abs=1e-12)
+    assert fleiss_kappa(units) == pytest.approx(0.14087176247631092, abs=1e-12)
+    kappas = [cohen_kappa(list(zip(RATERS[0], other, strict=True))) for other in RATERS[1:]]
+    assert kappas == pytest.approx(
+        [0.051851851851851816, 0.22962962962962963, 0.08163265306122447], abs=1e-12
+    )
+
+
+def test_the_kappas_are_those_of_worked_examples():
+    """Those of the Wikipedia articles on both: 0.40 for two raters of 50 units, 0.210 for 14 of 10."""
+    counts = {("yes", "yes"): 20, ("yes", "no"): 5, ("no", "yes"): 10, ("no", "no"): 15}
+    assert cohen_kappa([pair for pair, count in counts.items() for _ in range(count)]) == pytest.approx(0.4)
+    table = ["0000e", "02642", "00356", "03920", "22811", "77000", "32630", "25322", "65210", "02237"]
+    units = [[place for place, count in enumerate(row) for _ in range(int(count, 16))] for row in table]
+    assert fleiss_kappa(units) == pytest.approx(0.210, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"), [([], None), ([["a"]], None), ([["a", "a"]], None), ([["a", "b"], ["b", "a"]], -1)]
+)
+def test_kappas_by_hand(units, expected):
+    assert fleiss_kappa(units) == expected
+    assert cohen_kappa([tuple(unit) for unit in units if len(unit) == 2]) == expected
+
+
+def test_kappas_of_votes_do_not_depend_on_the_names():
+    one_sided = of(*(vote("a", "b", voter=voter, animal=animal) for voter in "xyz" for animal in "123"))
+    assert one_sided.fleiss_kappa == 1
+    assert one_sided.cohen_kappa == {("x", "y"): 1, ("x", "z"): 1, ("y", "z"): 1}
+    # A pair that one of them did not judge, or under another criterion, is none of all three.
+    more = of(
+        *one_sided.rows, vote("a", "b", voter="x", animal="4"), vote("b", "a", voter="y", criterion="fits")
+    )
+    assert (more.fleiss_kappa, more.agreement) == (1, 1)
+    assert of().fleiss_kappa is None
+    assert of().cohen_kappa == {}
+
+
+def test_votes_of_an_excluded_voter_are_shown_and_not_counted():
+    rows = [vote("a", "b", voter=voter, animal=animal) for voter in "xy" for animal in "123"]
+    out = [replace(row, voter="z", answer=RIGHT, excluded="always right") for row in rows[:3]]
+    found = of(*rows, *out)
+    assert (len(found), len(found.counted)) == (9, 6)
+    assert (found.agreement, found.fleiss_kappa, found.left) == (1, 1, Share(count=6, of=6))
+    assert set(found.cohen_kappa) == {("x", "y")}
+    assert found.by_voter["z"].left == Share(count=0, of=3)
+    text = found._repr_mimebundle_()["text/plain"]
+    assert text.splitlines()[0].endswith("  excluded")
+    assert text.splitlines()[3].endswith("  always right")
 
 
 def test_values_that_are_turned_are_equally_probable_by_chance():
@@ -103,7 +168,8 @@ def test_a_cycle_of_one_voter_on_one_sample_is_intransitive():
 
 def test_a_frame_has_a_line_for_each_vote():
     pandas = pytest.importorskip("pandas")
-    frame = of(vote("a", "b", RIGHT, time=1_795_524_127), vote("b", "a", TIE, number=1)).to_frame()
+    known = {"criterion": "fits", "seconds": 1.5, "excluded": "asleep", "pictures": ("1" * 64, "2" * 64)}
+    frame = of(vote("a", "b", RIGHT, time=1_795_524_127, **known), vote("b", "a", TIE, number=1)).to_frame()
     assert isinstance(frame, pandas.DataFrame)
     assert frame.iloc[0].to_dict() == {
         "time": datetime(2026, 11, 24, 12, 42, 7, tzinfo=UTC),
@@ -114,6 +180,11 @@ def test_a_frame_has_a_line_for_each_vote():
         "right": "b",
         "answer": "right",
         "preferred": "b",
+        "criterion": "fits",
+        "seconds": 1.5,
+        "excluded": "asleep",
+        "left_sha256": "1" * 64,
+        "right_sha256": "2" * 64,
     }
     assert frame["preferred"].tolist() == ["b", ""]
 

@@ -9,6 +9,7 @@ import re
 import time
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from xml.etree import ElementTree
 
 import pytest
@@ -513,6 +514,10 @@ def test_the_frame_has_a_line_for_each_picture_and_each_failure(session, engine)
     done = frame[frame["error"].isna()]
     assert list(done["sha256"]) == [each.picture.sha256 for each in grid.samples]
     assert set(done["width"]) == {96}
+    assert set(done["provider"]) == {session.resources.settings().provider}
+    assert set(done["version"]) == {version("beluga_nb")}
+    assert all(date.year >= 2025 for date in done["date"])
+    assert set(done["cost"]) == {0.03}
     html = grid.style().to_html()
     assert html == grid.style().to_html()
     assert html.count('<img src="data:image/') == 6

@@ -7,8 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from beluga_nb.compare.rank import ELO, Ranking, ranking
+from beluga_nb.compare.rank import ELO, Ranking, ranking, rankings
 from beluga_nb.compare.vote import Duel
+from beluga_nb.errors import UnknownNameError
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
 
 
@@ -235,3 +236,59 @@ def test_names_that_were_never_compared_with_the_others_have_a_place():
 def test_a_thousand_wins_of_a_thousand_still_have_a_strength():
     found = ranking(beats("a", "b", 1000), by="model")
     assert 2 < found.standings[0].elo / ELO < 4
+
+
+def on_criterion(votes, criterion, **more):
+    return [replace(vote, criterion=criterion, **more) for vote in votes]
+
+
+def test_each_criterion_has_a_ranking_of_its_own():
+    votes = [*beats("a", "b", 8), *on_criterion(beats("b", "a", 5), "fits the prompt")]
+    assert ranking(votes, by="model").votes == 8
+    fits = ranking(votes, by="model", criterion="fits the prompt")
+    assert (fits.votes, fits.names[0], fits.criterion) == (5, "b", "fits the prompt")
+    assert "There are votes on" not in fits.note
+    per = rankings(votes, by="model", per="criterion")
+    assert {name: found.names[0] for name, found in per.items()} == {"": "a", "fits the prompt": "b"}
+    none = ranking(votes, by="model", criterion="is sharp")
+    assert none.note == "No votes yet: nothing can be said. There are votes on '', 'fits the prompt'."
+
+
+def test_rankings_of_voters_and_of_groups_of_prompts():
+    votes = [
+        Duel("a", "b", answer, prompt=on(animal), sample=(on(animal), 0), voter=voter)
+        for animal, answer in (("fox", LEFT), ("cat", LEFT), ("car", RIGHT), ("bus", RIGHT))
+        for voter in ("Ada", "Bob")
+    ]
+    axis = "prompt"
+    by_voter = rankings(votes, by="model", per="voter")
+    assert {name: found.votes for name, found in by_voter.items()} == {"Ada": 4, "Bob": 4}
+    by_prompt = rankings(votes, by="model", per=axis)
+    assert {name: found.names[0] for name, found in by_prompt.items()} == {
+        "bus": "b",
+        "car": "b",
+        "cat": "a",
+        "fox": "a",
+    }
+    kind = rankings(
+        votes, by="model", per=lambda labels: "animals" if labels[axis] in {"fox", "cat"} else "things"
+    )
+    assert {name: found.names[0] for name, found in kind.items()} == {"animals": "a", "things": "b"}
+    assert all(found.prompts == 2 for found in kind.values())
+    with pytest.raises(UnknownNameError, match="modle"):
+        rankings(votes, by="model", per="modle")
+    assert len(rankings([], by="model", per="voter")) == 0
+    shown = kind._repr_mimebundle_()["text/plain"].splitlines()
+    assert shown[0].split()[:3] == ["group", "rank", "model"]
+    assert [line.split()[0] for line in shown[1:5]] == ["animals", "animals", "things", "things"]
+    assert shown[5].startswith("animals: Compared on 2 prompts by 2 voters: 4 votes. ")
+
+
+def test_votes_of_an_excluded_voter_do_not_count_and_the_ranking_says_so():
+    out = on_criterion(beats("b", "a", 9), "", voter="Bob", excluded="asleep")
+    found = ranking([*beats("a", "b", 8), *out], by="model")
+    assert found.standings == ranking(beats("a", "b", 8), by="model").standings
+    assert found.note.endswith(" 9 votes by 1 excluded voter left out.")
+    assert list(rankings(out, by="model", per="voter")) == []
+    [grouped] = rankings([*beats("a", "b", 8), *out], by="model", per="criterion").values()
+    assert grouped == found

@@ -8,7 +8,7 @@ import pytest
 from conftest import drawn
 
 from beluga_nb.compare.sample import Sample
-from beluga_nb.compare.vote import SKIP, Ballot, Duel, duels, pairs
+from beluga_nb.compare.vote import SKIP, Ballot, Duel, Sides, duels, pairs
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe
@@ -37,10 +37,13 @@ class Said:
     answer: str
     voter: str = ""
     time: int = 0
+    criterion: str = ""
+    seconds: float | None = None
 
 
-def begun(samples, votes=(), seed=1, by_whom=""):
-    return Ballot.of(pairs(samples, by="model"), by_whom=by_whom, votes=votes, rng=random.Random(seed))
+def begun(samples, votes=(), seed=1, by_whom="", repeats=0):
+    rng = random.Random(seed)
+    return Ballot.of(pairs(samples, by="model"), by_whom=by_whom, votes=votes, rng=rng, repeats=repeats)
 
 
 def test_a_pair_differs_in_one_axis_and_in_nothing_else(samples):
@@ -96,6 +99,37 @@ def test_sides_are_drawn_by_the_given_rng_and_even():
     assert begun([one, other], seed=5) == begun([one, other], seed=5)
 
 
+def test_both_orders_of_a_pair_are_shown_equally_often_also_to_voters_at_the_same_time(samples):
+    found, rng, sides = pairs(samples, by="model"), random.Random(7), Sides()
+    shown = Counter()
+    for _ in range(8):
+        ballot = Ballot.of(found, by_whom="", votes=(), rng=rng, sides=sides)
+        while ballot.question:
+            shown[ballot.question.left.sha256, ballot.question.right.sha256] += 1
+            ballot = ballot.answered(TIE, rng)
+    assert set(shown.values()) == {4}
+
+
+def test_orders_of_recorded_votes_count(samples):
+    pair = pairs(samples, by="model")[0]
+    sides = Sides([Said(pair.left.sha256, pair.right.sha256, TIE)])
+    drawn = [sides.drawn(pair, random.Random(1)) for _ in range(3)]
+    assert drawn[0] == pair.turned
+    assert Counter(each.left for each in drawn[1:]) == {pair.left: 1, pair.right: 1}
+
+
+def test_pairs_that_were_judged_elsewhere_are_left_out_and_the_own_ones_stay(samples):
+    rng = random.Random(3)
+    ballot = begun(samples).answered(TIE, rng)
+    asked = ballot.question
+    other = next(
+        pair for pair in ballot.left if pair.pictures not in {asked.pictures, ballot.given[0][0].pictures}
+    )
+    less = ballot.without({other.pictures, ballot.given[0][0].pictures}, rng)
+    assert (less.total, len(less.answers)) == (11, 1)
+    assert less.without({asked.pictures}, rng).question.pictures != asked.pictures
+
+
 def test_a_skipped_pair_comes_again_at_the_end_and_counts_for_nothing(samples):
     rng = random.Random(3)
     first = begun(samples)
@@ -130,8 +164,7 @@ def test_a_pair_knows_its_prompt_and_which_sample_of_it_it_is(samples):
     assert len({pair.sample for pair in found}) == 4
     assert {pair.prompt for pair in pairs(samples, by="animal")} == {()}, "a model is no prompt"
     assert len({pair.sample for pair in pairs(samples, by="animal")}) == 6
-    turned = found[0].drawn(random.Random(1)), found[0].drawn(random.Random(2))
-    assert {pair.sample for pair in turned} == {found[0].sample}
+    assert found[0].turned.sample == found[0].sample
 
 
 def test_votes_name_pictures_and_count_for_what_these_stand_for(samples):
@@ -143,7 +176,46 @@ def test_votes_name_pictures_and_count_for_what_these_stand_for(samples):
         Said(pair.left.sha256, "0" * 64, LEFT),
     ]
     assert list(duels(votes, found)) == [
-        Duel(pair.left.label, pair.right.label, LEFT, pair.prompt, pair.sample, "Ada"),
-        Duel(pair.right.label, pair.left.label, LEFT, pair.prompt, pair.sample),
+        Duel(
+            pair.left.label,
+            pair.right.label,
+            LEFT,
+            pair.prompt,
+            pair.sample,
+            "Ada",
+            pictures=(pair.left.sha256, pair.right.sha256),
+        ),
+        Duel(
+            pair.right.label,
+            pair.left.label,
+            LEFT,
+            pair.prompt,
+            pair.sample,
+            pictures=(pair.right.sha256, pair.left.sha256),
+        ),
     ]
     assert list(duels(votes, pairs(samples, by="animal"))) == []
+
+
+def test_some_pairs_are_asked_about_again_at_the_end(samples):
+    ballot, rng, asked = begun(samples, repeats=4), random.Random(2), []
+    assert ballot.total == 16
+    while ballot.question:
+        asked.append(ballot.question.pictures)
+        ballot = ballot.answered(LEFT, rng)
+    assert len(set(asked[:12])) == 12
+    assert len(set(asked[12:])) == 4
+    for _ in range(4):
+        ballot = ballot.undone()
+    assert ballot.question.pictures == asked[12]
+
+
+def test_a_voter_who_has_judged_all_can_be_asked_again(samples):
+    votes = [Said(pair.left.sha256, pair.right.sha256, TIE, "Ada") for pair in pairs(samples, by="model")]
+    ballot, rng = begun(samples, votes, by_whom="Ada", repeats=99), random.Random(2)
+    assert (ballot.left, ballot.total) == ((), 12)
+    seen = set()
+    while ballot.question:
+        seen.add(ballot.question.pictures)
+        ballot = ballot.answered(SKIP if len(seen) == 1 and not ballot.given else TIE, rng)
+    assert len(seen) == len(ballot.answers) == 12

@@ -328,5 +328,5 @@ def test_no_words_print_the_usage(words):
 
 
 def test_an_unknown_command_is_one_line_and_status_2():
-    known = "lab, history, verify, weight, forget, pack, unpack, serve"
+    known = "lab, history, verify, check, weight, forget, pack, unpack, serve, ballot"
     assert run("sevre") == (2, "", f"python -m beluga_nb: no command 'sevre'; available: {known}\n")

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons
+from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons, voted
 
 import beluga_nb
 from beluga_nb.budget import Prices
@@ -21,7 +21,7 @@ from beluga_nb.show.catalogue import models_table, sizes_table
 from beluga_nb.show.cheatsheet import cheatsheet
 from beluga_nb.show.history import history_html
 from beluga_nb.show.plan import plan_bundle
-from beluga_nb.show.ranking import ranking_bundle, vote_plan_bundle
+from beluga_nb.show.ranking import ranking_bundle, rankings_bundle, vote_plan_bundle, votes_bundle
 from beluga_nb.show.scores import distances_bundle, duplicates_bundle, leaderboard_bundle, scores_bundle
 from beluga_nb.show.status import status_bundle
 from beluga_nb.show.tables import NUMBER, Cell, Column, Kind, table
@@ -62,6 +62,8 @@ TABLES = {
     "distances": lambda: distances_bundle(distances(say)),
     "duplicates": lambda: duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda: ranking_bundle(ranked(say)),
+    "the votes": lambda: votes_bundle(voted(say)[0]),
+    "rankings": lambda: rankings_bundle(voted(say)[1]),
     "the votes needed": lambda: vote_plan_bundle(plan_votes(effect=0.6), enough=4),
     "a leaderboard": lambda: leaderboard_bundle(
         Leaderboard(

@@ -16,7 +16,7 @@ from beluga_nb.store.records import Store
 from beluga_nb.store.scores import SCORES, Score, asked_of, read, write
 from beluga_nb.store.unpack import unpack
 from beluga_nb.store.verify import verify
-from beluga_nb.store.votes import Box, votes
+from beluga_nb.store.votes import Box, Vote, exclusions, votes
 
 
 @pytest.fixture
@@ -107,6 +107,68 @@ def test_a_vote_is_a_line_that_names_pictures_and_no_model(store, foxes):
         "voter": "Ada",
         "time": 1_764_000_000,
     }
+
+
+def test_a_vote_also_keeps_its_criterion_and_how_long_it_took(store, foxes):
+    one, other = (each.sha256 for each in foxes[:2])
+    asked = Box(store, "Ada", "fits the prompt", clock=lambda: 1_764_000_000)
+    vote = asked.cast(left=one, right=other, answer="left", seconds=2.345)
+    assert votes(store) == [vote]
+    line = json.loads(asked.path.read_bytes())
+    assert (line["criterion"], line["seconds"]) == ("fits the prompt", 2.3)
+
+
+OLD = (
+    b'{"answer":"left","id":"0123456789abcdef0123456789abcdef","left":"%s","right":"%s",'
+    b'"schema":1,"time":1764000000,"voter":"Ada"}\n' % (b"a" * 64, b"b" * 64)
+)
+
+
+def test_a_vote_that_was_recorded_before_reads_and_keeps_its_bytes(store, foxes):
+    store.add_line(store.folder / "votes/old.jsonl", OLD)
+    [vote] = votes(store)
+    assert vote == Vote(
+        id="0123456789abcdef" * 2,
+        left="a" * 64,
+        right="b" * 64,
+        answer="left",
+        voter="Ada",
+        time=1_764_000_000,
+    )
+    assert vote.to_line() == OLD
+
+
+def test_an_excluded_voter_and_the_reason_are_kept_until_the_exclusion_is_taken_back(store, foxes):
+    one, other = (each.sha256 for each in foxes[:2])
+    vote = box(store, "Bob").cast(left=one, right=other, answer="left")
+    box(store, "Bob").exclude("asleep")
+    box(store, "Bob", at=1_764_000_001).exclude("pressed one key")
+    assert exclusions(store)["Bob"].reason == "pressed one key"
+    assert votes(store) == [vote]
+    assert verify(store).fine
+    for _ in range(2):
+        box(store, "Bob").undo(exclusions(store)["Bob"])
+    assert exclusions(store) == {}
+
+
+@pytest.mark.parametrize("field", ["excluded", "id", "reason", "time"])
+def test_a_damaged_exclusion_is_named_by_verify(store, foxes, field):
+    mine = box(store, "Bob")
+    mine.exclude("asleep")
+    line = json.loads(mine.path.read_bytes())
+    mine.path.write_text(json.dumps(line | {field: None}) + "\n")
+    assert exclusions(store) == {}
+    assert verify(store).problems == (f"votes/{mine.path.name}, line 1: it is damaged (TypeError)",)
+
+
+def test_forgetting_everything_forgets_exclusions_and_nothing_less_does(store, foxes):
+    box(store, "Bob").cast(left=foxes[0].sha256, right=foxes[1].sha256, answer="left")
+    box(store, "Bob").exclude("asleep")
+    forget(store, choose(store, prompt="fox"))
+    assert votes(store) == []
+    assert list(exclusions(store)) == ["Bob"]
+    forget(store, choose(store, everything=True))
+    assert not list(store.folder.glob("votes/*"))
 
 
 def test_a_file_of_votes_is_only_added_to(store, foxes):
@@ -238,6 +300,18 @@ def test_a_pack_holds_the_scores_and_votes_of_its_pictures_alone(store, judged, 
     assert votes(store).count(vote) == 1
     again = pack(there, tmp_path / "there" / "cats.ipynb", tmp_path / "again.zip")
     assert again.path.read_bytes() == sent.path.read_bytes()
+
+
+def test_a_pack_holds_the_exclusions_of_its_voters_alone(store, judged, tmp_path):
+    shown, vote = judged
+    for voter in ("Ada", "Bob"):
+        box(store, voter).exclude("asleep")
+    sent = pack(store, shown)
+    there = Store(tmp_path / "there" / "beluga_store")
+    unpack(sent.path, there, into=tmp_path / "there")
+    assert votes(there) == [vote]
+    assert list(exclusions(there)) == ["Ada"]
+    assert verify(there).fine
 
 
 def test_a_score_that_is_there_already_stays_as_it_is(store, judged, tmp_path):

@@ -1,6 +1,6 @@
 """Every writer of files outside of the store: what was there is whole, or what is new is, and never a half.
 
-Generator: 13 writers, over an old file and into a new place, on a full disk at several places, in a read-only
+Generator: 14 writers, over an old file and into a new place, on a full disk at several places, in a read-only
 folder, through a link.
 """
 
@@ -67,6 +67,7 @@ REPLACING = {
     "a page": ("a.html", lambda desk, path: desk.grid.to_html(path)),
     "a sheet": ("a.png", lambda desk, path: desk.grid.sheet(path)),
     "an export": ("fox.png", lambda desk, path: desk.grid.where(animal="fox").export(path.parent)),
+    "a data set": ("metadata.jsonl", lambda desk, path: desk.grid.to_dataset(path.parent)),
     "a table": ("a.csv", lambda desk, path: desk.grid.to_frame().to_csv(path)),
     "a table by name": ("b.csv", lambda desk, path: desk.grid.to_frame().to_csv(path_or_buf=path)),
     "a column": ("a.tsv", lambda desk, path: desk.grid.to_frame().iloc[:, 0].to_csv(path, sep="\t")),

@@ -111,10 +111,10 @@ def vote(tmp_path_factory):
         widgets = models(before)
         kernel.run("booth._clock = iter(range(100000)).__next__; booth._shown_at = -1")
         steps = [
-            kernel.press(widgets["keys: 1 2 t b s u"], value="1"),
+            kernel.press(widgets["1 2 t b s u z"], value="1"),
             kernel.click(widgets["t · tie"]),
-            kernel.press(widgets["keys: 1 2 t b s u"], value="s"),
-            kernel.press(widgets["keys: 1 2 t b s u"], value="u"),
+            kernel.press(widgets["1 2 t b s u z"], value="s"),
+            kernel.press(widgets["1 2 t b s u z"], value="u"),
             kernel.click(widgets["b · both bad"]),
         ]
         revealed = kernel.click(widgets["End and reveal"])
@@ -168,7 +168,9 @@ def test_alternatives_and_tooltips_speak_of_sides_alone(vote):
     assert tooltips <= {
         None,
         "Show the ranking",
-        "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo",
+        "The left picture is better",
+        "The right picture is better",
+        "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo, z: zoom",
     }
 
 

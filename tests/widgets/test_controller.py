@@ -1,12 +1,15 @@
 """What happens on the panel, without a screen: the session is real, and its service our own server."""
 
+import hashlib
+import io
 import json
 import threading
+import zipfile
 from functools import partial
 from queue import SimpleQueue
 
 import pytest
-from benches import OneByOne, Patient, ask, fill, panel_at, settled, widget
+from benches import OneByOne, Patient, ask, fill, of_class, panel_at, settled, widget
 from conftest import KEY, Counting, drawing, service
 from needed import NESTED, needed
 
@@ -14,7 +17,7 @@ from beluga_nb.errors import APIStatusError, EngineError
 from beluga_nb.magics.parse import parse
 from beluga_nb.result import Result
 from beluga_nb.session.session import Session
-from beluga_nb.show.comparison import CURTAIN
+from beluga_nb.widgets.collection import WINDOW
 from beluga_nb.widgets.controller import MOST_SHOWN
 from beluga_nb.widgets.panel import Panel
 
@@ -48,13 +51,13 @@ def test_without_a_key_it_says_that_previews_are_drawn(tmp_path):
 def test_the_sizes_and_the_count_are_those_of_the_model(panel):
     state = panel.state
     fill(panel, model="flux-2.0", size="21:9", n=4)
-    assert (len(state.sizes), state.max_n, state.n) == (13, 4, 4)
+    assert (len(state.sizes), state.n) == (13, 4)
     assert state.about_size == "21:9, best for cinematic headers."
     state.model = "seedream-4.0"
     assert [size.label for size in state.sizes] == ["1:1", "16:9", "9:16", "4:3", "3:4"]
     assert (state.size, state.message) == ("", "seedream-4.0 has no size 21:9: its default is chosen.")
     state.model = "gpt-image-2"
-    assert (state.max_n, state.n) == (1, 1)
+    assert state.n == 4, "more than the model takes at once are asked for in several requests"
     assert state.about_model == "GPT-Image-2, by OpenAI: 13 sizes, 1 picture per request."
 
 
@@ -62,7 +65,7 @@ def test_it_starts_with_the_model_of_the_settings(base_url, tmp_path):
     (tmp_path / "beluga.toml").write_text(
         'model = "poster"\n[aliases]\nposter = {model = "flux-2.0", size = "3:4", quality = "hd", n = 2}\n'
     )
-    asked = panel_at(base_url, tmp_path).controller.arguments
+    asked = panel_at(base_url, tmp_path).controller.composer.arguments
     assert {name: asked[name] for name in ("model", "size", "quality", "n")} == {
         "model": "flux-2.0",
         "size": "3:4",
@@ -76,10 +79,14 @@ def test_it_starts_with_the_model_of_the_settings(base_url, tmp_path):
 def test_a_search_narrows_the_models_and_keeps_the_chosen_one(panel):
     fill(panel, model="flux-2.0", search="seedream bytedance")
     names = [model.id for model in panel.state.models]
-    assert names == ["flux-2.0", "seedream-4.0", "seedream-4.5", "seedream-5.0-lite"]
+    assert names == ["seedream-4.0", "seedream-4.5", "seedream-5.0-lite"]
+    assert panel.state.about_model == f"Choose one: {', '.join(names)}."
     assert panel.state.model == "flux-2.0"
     panel.state.search = "nothing like it"
-    assert "No model matches “nothing like it”" in panel.state.message
+    assert "No model matches “nothing like it”" in panel.state.about_model
+    panel.state.search = "seedream-4.5"
+    assert panel.state.model == "seedream-4.5"
+    assert len(panel.state.sizes) == 5
 
 
 def test_before_the_click_it_says_what_it_would_take(panel):
@@ -112,7 +119,8 @@ def test_what_comes_is_the_magics_own_object(panel):
     assert panel.selected is panel.result
 
 
-def test_the_cell_of_a_picture_asks_for_the_same(panel):
+def test_the_cell_of_a_picture_asks_for_the_same(base_url, tmp_path):
+    panel = panel_at(base_url, tmp_path, {"really": "{{honestly}}"})
     ask(panel, "a fox -- {{really}}?\nYes.", n=2, size="16:9", quality="hd", take="b")
     first, _, body = panel.state.cell.partition("\n")
     call = parse(first.removeprefix("%%beluga"), body)
@@ -162,15 +170,19 @@ def again(panel):
     panel.controller.again()
 
 
-def clicked(name):
-    return lambda panel: widget(panel, name).click()
+def generate(panel):
+    of_class(panel, "generate")[0].click()
+
+
+def new_take(panel):
+    widget(panel, "New take").click()
 
 
 CLICKS = {
-    "Generate": (clicked("Generate"), {}),
-    "Generate, each a new take": (clicked("Generate"), {"BELUGA_MODE": "refresh"}),
-    "Generate, nothing kept": (clicked("Generate"), {"BELUGA_MODE": "off"}),
-    "New take": (clicked("New take"), {}),
+    "Generate": (generate, {}),
+    "Generate, each a new take": (generate, {"BELUGA_MODE": "refresh"}),
+    "Generate, nothing kept": (generate, {"BELUGA_MODE": "off"}),
+    "New take": (new_take, {}),
     "New take, by the controller": (again, {}),
 }
 
@@ -381,7 +393,7 @@ def test_no_click_makes_more_pictures_than_are_made_without_a_question(tmp_path,
     session = Session(environ={}, folder=tmp_path, engine=engine, provider="mine")
     session.generate("foxes", n=n, assume_yes=True)
     panel = settled(Panel(session))
-    panel.controller.recall(panel.state.found[0]).result()
+    panel.controller.show(panel.state.items[0]).result()
     settled(panel)
     if job := panel.controller.again():
         job.result()
@@ -404,6 +416,8 @@ def test_a_picture_becomes_a_variable(base_url, tmp_path):
     ask(panel, "a fox")
     assert panel.controller.use(" whale ")
     assert names == {"whale": panel.selected}
+    assert panel.controller.use("print")
+    assert "It hides Python's own print: del print brings that back." in panel.state.message
     for wrong in ("class", "a b", "1x", ""):
         assert not panel.controller.use(wrong)
         assert "is not a valid variable name" in panel.state.error[0]
@@ -413,11 +427,11 @@ def test_the_download_is_the_original_to_the_byte(panel):
     ask(panel, "a fox")
     panel.controller.download().result()
     picture = panel.result.pictures[0]
-    original = panel.state.original
+    original = panel.state.file
     assert (original.data, original.media_type) == (picture.data, "image/png")
     assert original.name == f"beluga-{picture.sha256[:12]}.png"
     panel.controller.choose(panel.state.gallery[0])
-    assert panel.state.original is None, "what is heavy does not stay"
+    assert panel.state.file is None, "what is heavy does not stay"
 
 
 def test_a_recorded_request_goes_back_into_the_form(panel):
@@ -425,7 +439,7 @@ def test_a_recorded_request_goes_back_into_the_form(panel):
     fill(panel, prompt="another", model="seedream-4.0", size="1:1", n=1, take="", quality="")
     panel.controller.reuse_prompt()
     asked = {"prompt": "a fox", "model": "flux-2.0", "n": 2, "take": "b", "size": "16:9", "quality": "hd"}
-    assert panel.controller.arguments == asked
+    assert panel.controller.composer.arguments == asked
 
 
 def test_favourites_and_notes_are_in_the_store_and_come_back(base_url, tmp_path):
@@ -436,14 +450,14 @@ def test_favourites_and_notes_are_in_the_store_and_come_back(base_url, tmp_path)
     panel.controller.annotate("the one for the <poster>").result()
     settled(panel)
     later = panel_at(base_url, tmp_path)
-    assert [each.run.prompt for each in later.state.found if each.favourite] == ["a whale"]
+    assert [each.prompt for each in later.state.items if each.favourite] == ["a whale"]
     later.state.favourites = True
-    assert [each.run.prompt for each in settled(later).state.found] == ["a whale"]
-    later.controller.recall(later.state.found[0]).result()
+    assert [each.prompt for each in settled(later).state.items] == ["a whale"]
+    later.controller.show(later.state.items[0]).result()
     settled(later)
     assert (later.state.favourite, later.state.note) == (True, "the one for the <poster>")
     later.controller.toggle_favourite().result()
-    assert not later.state.favourite
+    assert not settled(later).state.favourite
 
 
 def test_a_note_that_cannot_be_kept_says_so(panel):
@@ -458,19 +472,82 @@ def test_the_history_is_there_after_a_restart_and_can_be_searched(base_url, tmp_
         ask(before, prompt, model=model)
     panel = panel_at(base_url, tmp_path)
     state = panel.state
-    assert len(state.found) == 3
-    assert all(each.preview for each in state.found)
+    assert state.total == len(state.items) == 3
+    assert all(each.preview for each in state.items)
+    assert [bool(each.day) for each in state.items] == [True, False, False]
+    assert state.chosen.picture.sha256 == state.items[0].sha256, "the newest is on the stage"
     state.history_query = "FOX"
-    assert {each.run.model for each in settled(panel).state.found} == {"flux-2.0", "seedream-4.0"}
+    assert {each.model for each in settled(panel).state.items} == {"flux-2.0", "seedream-4.0"}
     state.history_model = "seedream-4.0"
-    assert [each.run.model for each in settled(panel).state.found] == ["seedream-4.0"]
-    panel.controller.recall(state.found[0]).result()
+    assert [each.model for each in settled(panel).state.items] == ["seedream-4.0"]
+    panel.controller.show(state.items[0]).result()
     assert settled(panel).result.pictures == before.result.pictures
     state.history_query = state.history_model = ""
     state.since = "2000-01-01"
-    assert len(settled(panel).state.found) == 3
+    assert len(settled(panel).state.items) == 3
     state.until = "2000-01-02"
-    assert settled(panel).state.found == ()
+    assert settled(panel).state.items == ()
+
+
+def test_the_filmstrip_has_what_is_in_view_of_a_large_store(base_url, tmp_path):
+    panel = panel_at(base_url, tmp_path)
+    for number in range(11):
+        ask(panel, f"foxes {number}", n=4)
+    later = panel_at(base_url, tmp_path)
+    state = later.state
+    assert (state.first, len(state.items), state.total) == (0, WINDOW, 44)
+    seen = {each.sha256 for each in state.items}
+    state.at = 20
+    settled(later)
+    assert (state.first, len(state.items), state.total) == (20, 24, 44)
+    assert len(seen | {each.sha256 for each in state.items}) == 44
+
+
+def test_what_a_cell_or_another_panel_records_appears(panel):
+    other = settled(Panel(panel.controller.session))
+    panel.controller.session.generate("a fox", model="flux-2.0")
+    assert [each.prompt for each in settled(panel).state.items] == ["a fox"]
+    assert [each.prompt for each in settled(other).state.items] == ["a fox"]
+
+
+def test_selected_pictures_are_tagged_found_by_their_tag_and_downloaded(panel):
+    ask(panel, "foxes", n=2)
+    ask(panel, "a whale", n=1)
+    state, collection = panel.state, panel.controller.collection
+    for item in state.items[:2]:
+        collection.pick(item)
+    state.new_tag = "two words"
+    collection.tag().result()
+    assert "is not a tag" in state.error[0]
+    state.new_tag = "#poster"
+    collection.tag().result()
+    assert state.message == "2 pictures tagged #poster."
+    state.tag = "poster"
+    assert {each.prompt for each in settled(panel).state.items} == {"a whale", "foxes"}
+    assert state.total == 2
+    collection.download().result()
+    with zipfile.ZipFile(io.BytesIO(state.file.data)) as zipped:
+        hashes = {hashlib.sha256(zipped.read(name)).hexdigest() for name in zipped.namelist()}
+    assert hashes == {each.sha256 for each in state.picked}
+
+
+def test_what_is_to_be_forgotten_is_asked_first_and_says_what_else_goes(panel):
+    ask(panel, "a whale")
+    ask(panel, "foxes", n=2)
+    state, collection = panel.state, panel.controller.collection
+    collection.pick(state.items[0])
+    collection.ask_to_forget().result()
+    assert state.question.startswith("Forget 1 run, 2 pictures, 1 of them not selected")
+    collection.clear()
+    collection.forget().result()
+    assert settled(panel).state.total == 3, "nothing was asked for any more"
+    collection.pick(state.items[0])
+    collection.ask_to_forget().result()
+    collection.forget().result()
+    assert [each.prompt for each in settled(panel).state.items] == ["a whale"]
+    assert state.message.startswith("Forgotten: 1 run, 2 pictures")
+    assert state.chosen is None
+    assert state.picked == ()
 
 
 def test_the_gallery_keeps_the_newest(panel):
@@ -482,27 +559,101 @@ def test_the_gallery_keeps_the_newest(panel):
     assert len(panel.state.gallery) == 20, "what is shown already is not shown twice"
 
 
-def test_two_to_four_pictures_are_compared(panel):
+def test_four_of_the_selected_pictures_are_compared(panel):
     ask(panel, "foxes", n=4)
     ask(panel, "a whale")
+    state, collection = panel.state, panel.controller.collection
+    for item in state.items:
+        collection.pick(item)
+    assert len(settled(panel).state.compared) == 4
+    first = state.compared[0]
+    collection.pick(state.items[1])
+    assert len(settled(panel).state.compared) == 4
+    assert state.compared[0] is first, "what was sent is not sent again"
+    collection.clear()
+    assert settled(panel).state.compared == ()
+
+
+def test_names_are_filled_from_the_notebook_or_refused(base_url, tmp_path):
+    names = {}
+    panel = panel_at(base_url, tmp_path, names)
+    fill(panel, prompt="a {{animal}}")
+    assert settled(panel).state.estimate.startswith("No value for '{{animal}}'. Set it first")
+    assert not panel.state.ready
+    ask(panel, "a {{animal}}")
+    assert panel.state.error[0] == "UnknownNameError: No value for '{{animal}}'."
+    assert panel.state.gallery == ()
+    names["animal"] = "fox {{x}}"
+    ask(panel, "a {{animal}}")
+    assert panel.result.request.prompt == "a fox {{x}}"
+    assert panel.result.recipe.template == "a {{animal}}"
+    panel.controller.again().result()
+    assert settled(panel).result.request.prompt == "a fox {{x}}"
+
+
+def test_the_button_says_what_a_click_would_do(base_url, tmp_path):
+    (tmp_path / "beluga.toml").write_text('max_images = 6\n[prices]\ndate = 2026-11-01\n"flux-2.0" = 0.05\n')
+    panel = panel_at(base_url, tmp_path, BELUGA_TRUST=str(tmp_path))
     state = panel.state
-    for piece in state.gallery[:4]:
-        panel.controller.choose(piece)
-        panel.controller.compare()
-    assert len(settled(panel).state.comparison_images) == 4
-    panel.controller.choose(state.gallery[4])
-    panel.controller.compare()
-    assert state.error[0] == "RequestError: Four pictures are compared at most."
-    panel.controller.choose(state.gallery[1])
-    panel.controller.compare()
-    assert len(settled(panel).state.comparison_images) == 3
-    before = state.comparison_images
-    state.zoom, state.across = 3.0, 0.2
-    assert settled(panel).state.comparison_images != before
-    state.mode = CURTAIN
-    assert len(settled(panel).state.comparison_images) == 1
-    panel.controller.clear_comparison()
-    assert settled(panel).state.comparison_images == ()
+    assert not state.ready, "there is no prompt"
+    fill(panel, prompt="a fox", n=4)
+    assert (settled(panel).state.action, state.ready) == ("Generate 4 · at most 0.2 USD", True)
+    ask(panel, "a fox", n=4)
+    assert state.action == "Show 4 recorded"
+    assert state.spent.startswith("4 pictures of 6; 0.2 USD by your prices")
+    assert state.share == pytest.approx(4 / 6)
+    fill(panel, prompt="a fox", n=6)
+    assert settled(panel).state.action == "Generate 2, show 4 · at most 0.1 USD"
+    fill(panel, prompt="a whale", n=3)
+    assert (settled(panel).state.action, state.ready) == ("Over your cap", False)
+
+
+def test_an_alias_fills_the_form_and_says_so(base_url, tmp_path):
+    (tmp_path / "beluga.toml").write_text(
+        '[aliases]\nposter = {model = "flux-2.0", size = "3:4", quality = "hd", n = 30}\n'
+    )
+    panel = panel_at(base_url, tmp_path)
+    assert "poster" in widget(panel, "Model").options
+    panel.state.search = "poster"
+    assert (panel.state.model, panel.state.size, panel.state.n) == ("flux-2.0", "3:4", 10)
+    assert panel.state.message == "poster is flux-2.0, 3:4, hd, 10 pictures."
+
+
+def test_a_grid_is_planned_as_it_is_typed_run_and_written_as_a_cell(panel):
+    state = panel.state
+    fill(panel, prompt="a {{animal}}, {{style}}", n=1)
+    state.axes = "animal: fox"
+    assert "{{style}}" in settled(panel).state.grid_plan
+    assert not state.grid_ready
+    state.axes = "animal: fox, sea lion\nstyle: ink, flat\n"
+    assert settled(panel).state.grid_plan.startswith("4 combinations, 4 pictures, 0 recorded, 4 to make;")
+    line, _, body = state.grid_cell.partition("\n")
+    call = parse(line.removeprefix("%%beluga"), body)
+    assert call.axes == {
+        "animal": {"fox": "fox", "sea lion": "sea lion"},
+        "style": {"ink": "ink", "flat": "flat"},
+    }
+    assert call.prompts == ("a {{animal}}, {{style}}",)
+    panel.controller.run_grid().result()
+    assert settled(panel).state.total == 4
+    assert state.grid_sheet.media_type.startswith("image/")
+    assert state.grid_words == "4 of 4 cells done."
+    assert "4 recorded, 0 to make" in state.grid_plan
+
+
+def test_a_grid_of_many_pictures_is_run_by_a_second_click_only(tmp_path):
+    engine = Counting()
+    with service(engine) as base_url:
+        panel = panel_at(base_url, tmp_path)
+        fill(panel, prompt="a {{animal}}", n=4)
+        panel.state.axes = "animal: cat, fox, owl"
+        settled(panel)
+        assert panel.controller.run_grid() is None
+        assert engine.requests == []
+        assert "Press Run again to make up to 12 pictures." in panel.state.grid_plan
+        panel.controller.run_grid().result()
+        settled(panel)
+    assert sum(request.n for request in engine.requests) == 12
 
 
 def test_nothing_is_asked_twice_by_looking(tmp_path):
@@ -512,6 +663,7 @@ def test_nothing_is_asked_twice_by_looking(tmp_path):
         fill(panel, prompt="another fox", n=3)
         settled(panel)
         panel.state.history_query = "fox"
+        panel.state.at = 1
         settled(panel)
     assert sum(request.n for request in engine.requests) == 2
 
@@ -531,7 +683,7 @@ def test_a_server_of_the_file_is_among_the_models_and_is_asked(base_url, tmp_pat
     )
     panel = panel_at(base_url, tmp_path, BELUGA_LAB_API_KEY=KEY, BELUGA_TRUST=str(tmp_path))
     panel.state.search = "lab"
-    assert [model.id for model in panel.state.models] == ["gpt-image-2", "lab:flux-2.0"]
+    assert [model.id for model in panel.state.models] == ["lab:flux-2.0"]
     ask(panel, model="lab:flux-2.0", size="16:9")
     assert panel.state.about_model == "lab:flux-2.0, by lab: 13 sizes, 1 picture per request."
     assert panel.state.provider.endswith("Key: BELUGA_LAB_API_KEY.")

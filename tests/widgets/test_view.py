@@ -5,7 +5,7 @@ import re
 import ipywidgets as widgets
 import nbformat
 import pytest
-from benches import all_widgets, ask, fill, panel_at, settled, states, widget
+from benches import all_widgets, ask, fill, of_class, panel_at, settled, states, widget
 from conftest import KEY, drawing, service
 from kernels import Kernel, clean_environment
 from leaks import leaks, spellings
@@ -58,7 +58,7 @@ def test_what_is_typed_and_clicked_reaches_the_session(panel):
     widget(panel, "Size").value = "16:9"
     widget(panel, "Quality").value = "hd"
     widget(panel, "Take").value = "b"
-    widget(panel, "Generate").click()
+    of_class(panel, "generate")[0].click()
     request = settled(panel).result.request
     assert (request.prompt, request.model, request.n) == ("a fox", "flux-2.0", 2)
     assert (request.size, request.quality, request.take) == ("16:9", "hd", "b")
@@ -69,9 +69,10 @@ def test_the_choices_follow_the_model_and_the_choice_stays(panel):
     model.value = "seedream-4.0"
     assert [label for label, _ in size.options] == ["default", "1:1", "16:9", "9:16", "4:3", "3:4", "auto"]
     size.value = "4:3"
-    widget(panel, "Search models").value = "flux"
-    assert [value for _, value in model.options] == ["seedream-4.0", "flux-kontext", "flux-2.0"]
-    assert (model.value, size.value, widget(panel, "Pictures").max) == ("seedream-4.0", "4:3", 4)
+    model.value = "flux"
+    assert panel.state.about_model == "Choose one: flux-kontext, flux-2.0."
+    assert (panel.state.model, size.value) == ("seedream-4.0", "4:3")
+    assert of_class(panel, "generate")[0].disabled, "it is not known which model is meant"
 
 
 def test_every_click_does_what_its_words_say(base_url, tmp_path):
@@ -84,51 +85,79 @@ def test_every_click_does_what_its_words_say(base_url, tmp_path):
         if words == "Insert as cell":
             assert widget(panel, CELL).layout.display is None
         if words == "Download":
-            assert panel.state.original
+            assert panel.state.file
     assert widget(panel, "☆ Favourite"), "the new take is none yet"
     assert names["picture"]
     assert panel.result.request.take == "2"
     widget(panel, "Note").value = "good"
     assert settled(panel).state.note == "good"
-    tiles = [each for each in all_widgets(panel) if "beluga-tile" in getattr(each, "_dom_classes", ())]
-    tiles[1].children[1].click()
+    by_caption = [each for each in all_widgets(panel) if getattr(each, "description", "") == "a fox"]
+    by_caption[1].click()
     settled(panel)
     widget(panel, "Edit").click()
     assert panel.state.n == 2
 
 
-def test_a_line_for_each_call_says_how_many_pictures_have_arrived(panel):
+def words_of(tile):
+    return [each.value for each in tile.children if isinstance(each, widgets.Label)]
+
+
+def test_a_tile_for_each_call_says_how_many_pictures_have_arrived(panel):
     panel.state.work = (
         Work(7, "a <fox>", "gpt-image-2", 3, arrived=2, seconds=9),
         Work(8, "a whale", "flux-2.0", 1),
     )
-    [lines] = [each for each in all_widgets(panel) if "beluga-work" in getattr(each, "_dom_classes", ())]
-    seen = [(bar.value, bar.max, words.value) for bar, words, _ in (line.children for line in lines.children)]
-    assert seen == [
-        (2, 3, "gpt-image-2: 2 of 3 pictures, 9 s, “a <fox>”"),
-        (0, 1, "flux-2.0: 0 of 1 picture, 0 s, “a whale”"),
+    tiles = of_class(panel, "running")
+    assert sorted(map(words_of, tiles)) == [
+        ["a <fox>", "2 of 3 pictures, 9 s", "gpt-image-2"],
+        ["a whale", "0 of 1 picture, 0 s", "flux-2.0"],
     ]
+    [everything] = of_class(panel, "stop-all")
+    assert everything.layout.display is None
+    panel.state.work = panel.state.work[:1]
+    assert everything.layout.display == "none"
 
 
 def test_a_click_on_stop_that_comes_late_stops_no_other_call(panel, monkeypatch):
     first, second = Work(1, "a fox", "flux-2.0", 1), Work(2, "a cat", "flux-2.0", 1)
     panel.state.work = (first, second)
-    [lines] = [each for each in all_widgets(panel) if "beluga-work" in getattr(each, "_dom_classes", ())]
-    buttons = [row.children[-1] for row in lines.children]
+    stops = {tile.children[0].value: tile.children[-1] for tile in of_class(panel, "running")}
     stopped = []
     monkeypatch.setattr(panel.controller, "stop", stopped.append)
     panel.state.work = (second,)  # the first has ended when the click arrives
-    buttons[0].click()
+    stops["a fox"].click()
     assert stopped == []
-    buttons[1].click()
+    stops["a cat"].click()
     assert stopped == [2]
 
 
+def test_a_failed_call_is_a_tile_that_says_whether_it_was_billed_and_asks_again(tmp_path):
+    async def moody(request):
+        if moody.bad:
+            raise APIStatusError("The prompt was refused.", "Write another.", status=400)
+        return await drawing(request)
+
+    moody.bad = True
+    with service(moody) as base_url:
+        panel = ask(panel_at(base_url, tmp_path), "a fox")
+        [tile] = of_class(panel, "failed")
+        prompt, reason, badge = words_of(tile)
+        assert (prompt, badge) == ("a fox", "not billed")
+        assert reason.startswith("APIStatusError: The prompt was refused.")
+        moody.bad = False
+        tile.children[-2].click()
+        settled(panel)
+    assert len(panel.state.gallery) == 1
+    assert panel.state.failures == ()
+    assert of_class(panel, "failed") == []
+
+
 def test_a_tile_without_a_picture_does_not_show_that_of_another():
-    tiles = Tiles(print)
-    tiles.show([Tile(Preview(b"a fox", "image/jpeg"), "a fox", "a fox")])
-    tiles.show([Tile(None, "a cat", "a cat")])
-    assert tiles.box.children[0].children[0].value == b""
+    tiles = Tiles(print, print, print)
+    tiles.show([Tile(preview=Preview(b"a fox", "image/jpeg"), caption="a fox", words="a fox")])
+    tiles.show([Tile(preview=None, caption="a cat", words="a cat")])
+    [image] = [each for each in tiles.box.children[0].children if isinstance(each, widgets.Image)]
+    assert image.value == b""
 
 
 def test_every_control_has_a_name(panel):
@@ -139,9 +168,9 @@ def test_every_control_has_a_name(panel):
             continue
         if isinstance(each, widgets.Button):
             assert each.description
-            assert each.tooltip or each.description == "Stop"
+            assert each.tooltip
         elif isinstance(each, widgets.ValueWidget) and not isinstance(
-            each, widgets.HTML | widgets.Label | widgets.Image | widgets.IntProgress
+            each, widgets.HTML | widgets.Label | widgets.Image | widgets.IntProgress | widgets.FloatProgress
         ):
             assert each.description, each
 
@@ -158,17 +187,18 @@ def heard(panel):
 
 def test_what_the_kernel_has_heard_is_the_prompt_and_the_take_and_is_never_seen(panel):
     fields, blank = heard(panel), widgets.Textarea().get_state()
-    assert set(fields) == {"prompt", "take"}
+    assert set(fields) == {"prompt", "search", "take"}
     ask(panel, "a fox", take="b", n=2)
     for click in (panel.controller.toggle_favourite, panel.controller.download, panel.controller.again):
         click().result()
     settled(panel)
     for words in ({"prompt": "a whale\nin the <night>", "take": " c "}, {"prompt": "", "take": ""}):
         fill(panel, **words)
-        assert {name: field.value for name, field in fields.items()} == words
+        assert {name: field.value for name, field in fields.items()} == words | {"search": "flux-2.0"}
     for name, field in fields.items():
+        before = getattr(panel.state, name)
         field.value = "from the page"
-        assert getattr(panel.state, name) == "", "it repeats, and is not asked"
+        assert getattr(panel.state, name) == before, "it repeats, and is not asked"
         traits = {trait for trait, value in field.get_state().items() if value != blank[trait]}
         assert traits == {"value", "_dom_classes", "layout", "style"}
         drawn = {trait for trait, value in field.layout.get_state().items() if value is not None}
@@ -231,7 +261,7 @@ def test_s32_text_from_outside_is_in_no_html_widget(tmp_path):
         panel = panel_at(base_url, tmp_path)
         ask(panel, f"a fox {ATTACK}", take="<b>t</b>", n=2)
         panel.controller.annotate(ATTACK).result()
-        panel.controller.compare()
+        panel.controller.collection.pick(panel.state.items[0])
         panel.controller.download().result()
         ask(panel, f"refuse {ATTACK}")
         panel.state.search = ATTACK
@@ -262,6 +292,7 @@ def test_a_long_session_does_not_pile_up_widgets(panel):
     for number in range(4):
         ask(panel, f"fox {number % 2}", n=4)
         panel.controller.choose(panel.state.gallery[number])
+        panel.controller.collection.pick(panel.state.items[number])
     assert len(all_widgets(settled(panel))) == before
 
 
@@ -320,7 +351,7 @@ def test_a_message_to_stop_is_delivered_in_the_shell_that_the_front_end_names(pa
     stopped = []
     panel.controller.stop = stopped.append
     panel.state.work = (Work(7, "a fox", "gpt-image-2", 1),)
-    stop = widget(panel, "Stop")
+    [stop] = [tile.children[-1] for tile in of_class(panel, "running")]
     if getattr(stop.comm, "kernel", stop) is None:
         pytest.skip("Before ipykernel 6.18, a comm delivers nothing outside a kernel.")
     registered = comm.get_comm_manager().get_comm(stop.comm.comm_id)

@@ -24,7 +24,7 @@ background:#131316;color:#eee;font:14px/1.5 system-ui;overflow-wrap:anywhere;
 &[open]{display:grid;grid:minmax(0,1fr)/minmax(0,1fr) 320px}
 &>div{display:grid;grid:minmax(0,1fr)/56px minmax(0,1fr) 56px;place-items:center;padding:20px 0}
 & img{grid-area:1/2;max-width:100%;max-height:100%}
-& aside{display:grid;grid:auto minmax(0,max-content)/auto 1fr;justify-items:start;padding:20px;background:#1e1e22}
+& aside{display:grid;grid:auto minmax(0,max-content)/auto 1fr;align-content:start;justify-items:start;padding:20px;background:#1e1e22}
 & :is(p,section){grid-column:1/3;overflow:auto}
 & p{margin:0 40px 20px 0;color:#bbb}
 & section>div{padding:0 0 8px!important}

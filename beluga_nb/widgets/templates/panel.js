@@ -11,59 +11,103 @@ if (root && !root.belugaReady) {
   };
   const name = () => {
     for (const tile of all('.beluga-tile')) {
-      const button = tile.querySelector('button');
       attribute(tile.querySelector('img'), 'alt', '');
-      attribute(button, 'aria-label', button?.title);
-      attribute(button, 'aria-pressed', String(tile.classList.contains('beluga-chosen')));
+      for (const button of tile.querySelectorAll('button')) {
+        const state = button.matches('.beluga-star') ? 'starred' : button.matches('.beluga-pick') ? 'picked' : 'chosen';
+        attribute(button, 'aria-label', button.title);
+        attribute(button, 'aria-pressed', String(tile.classList.contains('beluga-' + state)));
+      }
     }
+    for (const button of all('.beluga-remove')) attribute(button, 'aria-label', button.title);
     for (const shown of all('.beluga-named')) {
       const image = shown.querySelector('img');
       attribute(image, 'alt', shown.querySelector('.beluga-alt')?.textContent || '');
-    }
-    for (const slider of all('.widget-slider')) {
-      const label = slider.querySelector('.widget-label')?.textContent || '';
-      attribute(slider.querySelector('[role=slider]'), 'aria-label', label);
-      const readout = slider.querySelector('.widget-readout');
-      attribute(readout, 'role', 'textbox');
-      attribute(readout, 'aria-label', label + ' as a number');
     }
     for (const box of all('.beluga-sizes')) {
       attribute(box, 'role', 'radiogroup');
       attribute(box, 'aria-label', 'Size');
       for (const radio of box.querySelectorAll('input')) radio.name = root.belugaName;
     }
+    for (const button of all('.widget-toggle-button')) attribute(button, 'aria-expanded', String(button.classList.contains('mod-active')));
     for (const [selector, role] of [['.beluga-message', 'status'], ['.beluga-error', 'alert'], ['.beluga-work', 'status']])
       for (const element of all(selector)) attribute(element, 'role', role);
     for (const panel of all('.widget-tab-contents > *')) attribute(panel, 'role', 'tabpanel');
     for (const tab of all('.lm-TabBar-tab')) attribute(tab, 'aria-label', tab.textContent);
     attribute(root, 'role', 'region');
     attribute(root, 'aria-label', 'beluga_nb panel');
+    const dead = Boolean(root.querySelector('.jupyter-widgets-disconnected'));
+    for (const part of root.querySelectorAll('.beluga-layout > *')) if (part.inert !== dead) part.inert = dead;
     for (const link of all('.beluga-download a:not([data-seen])')) {
       link.dataset.seen = 'yes';
       link.click();
     }
+    follow();
+    compare();
   };
+  // A tile is chosen at once; its picture follows from the store.
+  root.addEventListener('click', (event) => {
+    const tile = event.target.closest('.beluga-tile');
+    if (!tile || event.target.closest('.beluga-star, .beluga-pick')) return;
+    for (const each of all('.beluga-chosen')) each.classList.toggle('beluga-chosen', each === tile);
+    tile.classList.add('beluga-chosen');
+  });
   root.belugaName = 'size-' + Math.random().toString(36).slice(2);
-  new MutationObserver(name).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
-  name();
+  // Many messages of the kernel make one change: all of it is named together.
+  let naming = 0;
+  const later = () => { naming ||= setTimeout(() => { naming = 0; name(); }, 20); };
+  new MutationObserver(later).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
+  setTimeout(name);
 
-  // A click on Generate waits until the kernel has received all text that was typed before it.
+  // A click on Generate shows at once, waits until the kernel has received all text that was typed before it,
+  // and says so where that takes long.
+  const composer = () => root.querySelector('.beluga-form');
   const typed = (name) => root.querySelector(`.beluga-${name} :is(textarea, input)`)?.value;
   const received = (name) => root.querySelector(`.beluga-received-${name} textarea`)?.value;
-  const pending = () => ['prompt', 'take'].some((name) => typed(name) !== received(name));
-  let waiting = 0;
+  const fields = [['prompt', 'prompt'], ['model', 'search'], ['take', 'take']];
+  const pending = () => fields.some(([field, echo]) => typed(field) !== received(echo));
+  let waiting = 0, late = 0;
+  const pressed = (button) => {
+    button.classList.add('beluga-pressed');
+    clearTimeout(late);
+    late = setTimeout(() => { composer().dataset.waiting = 'yes'; }, 500);
+    const answered = new MutationObserver(() => {
+      answered.disconnect();
+      clearTimeout(late);
+      delete composer().dataset.waiting;
+      button.classList.remove('beluga-pressed');
+    });
+    for (const place of all('.beluga-canvas, .beluga-work')) answered.observe(place, {childList: true, subtree: true, characterData: true});
+  };
   root.addEventListener('click', (event) => {
     const button = event.target.closest('.beluga-generate');
-    if (!button || !pending()) return;
+    if (!button) return;
+    if (!button.classList.contains('beluga-pressed')) pressed(button);
+    if (!pending()) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     clearInterval(waiting);
+    let turns = 0;
     waiting = setInterval(() => {
       if (root.isConnected && pending()) return;
+      // The kernel has the text; in a second it also says whether there is something to ask for.
+      if (root.isConnected && button.disabled && ++turns < 50) return;
       clearInterval(waiting);
       if (root.isConnected) button.click();
     }, 20);
   }, true);
+  // What is typed makes the button live before the kernel has heard of it.
+  root.addEventListener('input', (event) => {
+    if (event.target.closest('.beluga-prompt')) root.querySelector('.beluga-generate').disabled = !event.target.value.trim();
+  });
+  // A list of suggestions holds what matches the text of its field: while it is empty, all of them.
+  root.addEventListener('focusin', (event) => {
+    const input = event.target;
+    if (!input.closest('.beluga-model')) return;
+    const before = input.value;
+    input.placeholder = before;
+    input.value = '';
+    input.addEventListener('blur', () => { if (!input.value) input.value = before; }, {once: true});
+  });
 
   // Navigation keys belong to the focused control, but the notebook would move its own cursor by them, and
   // Notebook 7 does so before the event reaches the panel. A capturing listener on the window runs first and
@@ -83,14 +127,23 @@ if (root && !root.belugaReady) {
       event.preventDefault();
       event.stopPropagation();
       event.target.dispatchEvent(new Event('input', {bubbles: true}));
+      root.querySelector('.beluga-generate').disabled = !typed('prompt').trim();
       click('.beluga-generate');
+    }
+    // Fields keep their keys to themselves, but everybody expects this one to save.
+    const notebook = root.closest('.jp-Notebook');
+    if (notebook && event.key.toLowerCase() === 's' && (event.ctrlKey || event.metaKey) && event.isTrusted) {
+      event.preventDefault();
+      event.stopPropagation();
+      const {ctrlKey, metaKey, shiftKey} = event;
+      notebook.dispatchEvent(new KeyboardEvent('keydown', {key: 's', code: 'KeyS', keyCode: 83, ctrlKey, metaKey, shiftKey, bubbles: true, cancelable: true}));
     }
     const tiles = event.target.closest('.beluga-tiles');
     const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: 'down', ArrowUp: 'up', Home: 'home', End: 'end'}[event.key];
     if (tiles && step) {
-      const buttons = [...tiles.querySelectorAll('button')];
-      const columns = getComputedStyle(tiles).gridTemplateColumns.split(' ').length;
-      const here = buttons.indexOf(event.target.closest('button'));
+      const buttons = [...tiles.querySelectorAll('button:not(.beluga-star, .beluga-pick)')];
+      const columns = columnsOf(tiles);
+      const here = buttons.indexOf(event.target.closest('.beluga-tile').querySelector('button'));
       const next = {down: here + columns, up: here - columns, home: 0, end: buttons.length - 1}[step] ?? here + step;
       event.preventDefault();
       event.stopPropagation();
@@ -98,39 +151,134 @@ if (root && !root.belugaReady) {
     }
   }, true);
 
-  // In the comparison the wheel zooms, and dragging pans or moves the curtain. Both send keys to the sliders
-  // above, so that widgets and kernel stay in step.
-  const press = (name, times) => {
-    const handle = all('.beluga-sliders [role=slider]').find((each) => each.getAttribute('aria-label') === name);
-    const key = times > 0 ? 'ArrowRight' : 'ArrowLeft';
-    claim(handle, true);
-    for (let time = 0; time < Math.abs(times); time++)
-      handle?.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
+  // The filmstrip has as many tiles as are in view, between spaces as wide as the others; what comes into view
+  // is asked for.
+  const columnsOf = (tiles) => getComputedStyle(tiles).display === 'grid' ? getComputedStyle(tiles).gridTemplateColumns.split(' ').length : 1;
+  const measure = () => {
+    const tiles = root.querySelector('.beluga-tiles');
+    const [first, count, total] = (root.querySelector('.beluga-window')?.textContent || '0 0 0').split(' ').map(Number);
+    const down = tiles && getComputedStyle(tiles).display === 'grid';
+    const columns = tiles ? columnsOf(tiles) : 1;
+    return {tiles, first, count, total, down, columns, step: down ? 174 : 136};
+  };
+  let asked = -1;
+  const follow = () => {
+    const {tiles, first, count, total, down, columns, step} = measure();
+    if (!tiles) return;
+    if (asked === first) asked = -1;
+    tiles.style.setProperty('--lead', Math.floor(first / columns) * step + 'px');
+    tiles.style.setProperty('--tail', Math.max(0, Math.ceil((total - first - count) / columns)) * step + 'px');
+    const [place, room] = down ? [tiles.scrollTop, tiles.clientHeight] : [tiles.scrollLeft, tiles.clientWidth];
+    const from = Math.floor(place / step) * columns;
+    const seen = (Math.ceil(room / step) + 1) * columns;
+    if (asked >= 0 || !room || (from >= first && Math.min(total, from + seen) <= first + count)) return;
+    const start = Math.max(0, from - Math.max(columns, Math.floor((36 - seen) / 2 / columns) * columns));
+    const input = root.querySelector('.beluga-at input');
+    if (start === first || !input) return;
+    asked = start;
+    setTimeout(() => { asked = -1; }, 1000);
+    input.value = start;
+    for (const kind of ['input', 'change']) input.dispatchEvent(new Event(kind, {bubbles: true}));
+  };
+  let drawn = 0;
+  root.addEventListener('scroll', () => { cancelAnimationFrame(drawn); drawn = requestAnimationFrame(follow); }, true);
+  root.addEventListener('click', (event) => { if (event.target.closest('.beluga-history')) setTimeout(follow, 50); });
+
+  // Others may have recorded pictures: they are listed when somebody looks here again.
+  let looked = 0;
+  const look = () => {
+    if (document.hidden || Date.now() - looked < 3000 || !root.isConnected) return;
+    looked = Date.now();
+    click('.beluga-seen');
+  };
+  root.addEventListener('pointerenter', look);
+  document.addEventListener('visibilitychange', look);
+  new IntersectionObserver((entries) => { if (entries.some((each) => each.isIntersecting)) look(); }).observe(root);
+
+  // The comparison: the wheel and two keys zoom, dragging and arrows move, all in the page.
+  const view = {zoom: 1, x: 0, y: 0, split: 0.5};
+  const between = (least, value, most) => Math.min(most, Math.max(least, value));
+  const compared = () => root.querySelector('.beluga-compared');
+  const draw = () => {
+    const most = 50 * (view.zoom - 1);
+    view.x = between(-most, view.x, most);
+    view.y = between(-most, view.y, most);
+    const box = compared();
+    for (const each of ['zoom', 'x', 'y', 'split']) box.style.setProperty('--' + each, view[each]);
+    attribute(box.querySelector('.beluga-handle'), 'aria-valuenow', String(Math.round(view.split * 100)));
+  };
+  const zoom = (factor, x = 0, y = 0) => {
+    const before = view.zoom;
+    view.zoom = between(1, view.zoom * factor, 16);
+    view.x = x - (x - view.x) * view.zoom / before;
+    view.y = y - (y - view.y) * view.zoom / before;
+    draw();
+  };
+  const compare = () => {
+    const box = compared();
+    if (!box) return;
+    const mode = root.querySelector('.beluga-mode select')?.value || 'side by side';
+    if (box.dataset.mode !== mode) box.dataset.mode = mode;
+    if (box.querySelector('.beluga-handle')) return;
+    const handle = document.createElement('div');
+    handle.className = 'beluga-handle';
+    handle.tabIndex = 0;
+    for (const [name, value] of [['role', 'slider'], ['aria-label', 'Split'], ['aria-valuemin', '0'], ['aria-valuemax', '100'], ['aria-valuenow', '50']]) handle.setAttribute(name, value);
+    box.append(handle);
+    box.tabIndex = 0;
+    attribute(box, 'role', 'group');
+    attribute(box, 'aria-label', 'Pictures that are compared: plus and minus zoom, arrows move');
+  };
+  root.addEventListener('change', compare);
+  const spot = (event, frame) => {
+    const {left, top, width, height} = frame.getBoundingClientRect();
+    return [(event.clientX - left) / width * 100 - 50, (event.clientY - top) / height * 100 - 50];
   };
   root.addEventListener('wheel', (event) => {
-    if (!event.target.closest('.beluga-comparison')) return;
+    const frame = event.target.closest('.beluga-frame, .beluga-handle');
+    if (!frame) return;
     event.preventDefault();
-    press('Zoom', event.deltaY < 0 ? 3 : -3);
+    zoom(event.deltaY < 0 ? 1.15 : 1 / 1.15, ...spot(event, compared().querySelector('.beluga-frame')));
   }, {passive: false});
   let held = null;
   root.addEventListener('pointerdown', (event) => {
-    const image = event.target.closest('.beluga-comparison img');
-    if (!image) return;
+    const place = event.target.closest('.beluga-frame, .beluga-handle');
+    if (!place) return;
     event.preventDefault();
-    held = {x: event.clientX, y: event.clientY, width: image.clientWidth, height: image.clientHeight, image};
-    image.setPointerCapture(event.pointerId);
+    const curtain = place.matches('.beluga-handle') || (compared().dataset.mode === 'slider' && view.zoom === 1);
+    held = {curtain, x: event.clientX, y: event.clientY, frame: compared().querySelector('.beluga-frame')};
+    place.setPointerCapture(event.pointerId);
   });
   root.addEventListener('pointermove', (event) => {
     if (!held) return;
-    const zoom = Number(root.querySelector('.beluga-zoom .widget-readout').textContent);
-    const curtain = all('.beluga-split').some((each) => each.offsetParent) && zoom === 1;
-    const scale = curtain ? -100 : 100 / Math.max(zoom - 1, 0.1);
-    const across = Math.trunc((held.x - event.clientX) / held.width * scale);
-    const down = curtain ? 0 : Math.trunc((held.y - event.clientY) / held.height * scale);
-    if (across) { press(curtain ? 'Split' : 'Across', across); held.x = event.clientX; }
-    if (down) { press('Down', down); held.y = event.clientY; }
+    const {left, width, height} = held.frame.getBoundingClientRect();
+    if (held.curtain) view.split = between(0, (event.clientX - left) / width, 1);
+    else {
+      view.x += (event.clientX - held.x) / width * 100;
+      view.y += (event.clientY - held.y) / height * 100;
+      [held.x, held.y] = [event.clientX, event.clientY];
+    }
+    draw();
   });
   for (const end of ['pointerup', 'pointercancel']) root.addEventListener(end, () => { held = null; });
+  root.addEventListener('click', (event) => {
+    const button = event.target.closest('[class*=beluga-zoom-]');
+    if (!button) return;
+    if (button.matches('.beluga-zoom-fit')) Object.assign(view, {zoom: 1, x: 0, y: 0});
+    zoom(button.matches('.beluga-zoom-in') ? 1.5 : button.matches('.beluga-zoom-out') ? 1 / 1.5 : 1);
+  });
+  root.addEventListener('keydown', (event) => {
+    if (!event.target.closest('.beluga-compared') || event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = {ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1]}[event.key];
+    const factor = {'+': 1.25, '=': 1.25, '-': 1 / 1.25, 0: 1}[event.key];
+    if (!step && !factor) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key === '0') Object.assign(view, {zoom: 1, x: 0, y: 0});
+    if (step && event.target.matches('.beluga-handle')) view.split = between(0, view.split + step[0] * 0.05, 1);
+    else if (step) [view.x, view.y] = [view.x - step[0] * 10, view.y - step[1] * 10];
+    zoom(factor || 1);
+  }, true);
 
   // Copying fails where the page may not use the clipboard.
   const copy = async (text) => {
@@ -166,6 +314,7 @@ if (root && !root.belugaReady) {
   root.addEventListener('click', (event) => {
     const button = event.target.closest('button');
     if (button?.classList.contains('beluga-copy')) copy(root.querySelector('.beluga-words textarea').value);
+    if (button?.classList.contains('beluga-insert-grid')) insert(root.querySelector('.beluga-grid-cell textarea').value);
     if (button?.classList.contains('beluga-insert')) insert(root.querySelector('.beluga-cell textarea').value);
   });
 }

@@ -1,63 +1,96 @@
-"""The form: the parameters of the request, and an estimate of what it buys."""
+"""The composer: the parameters of a request, and a button that says what a click would do."""
 
 from __future__ import annotations
 
 import ipywidgets as widgets
 import traitlets
 
+from beluga_nb.widgets.composer import MOST
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import DEFAULT, State
-from beluga_nb.widgets.view.parts import button, choices, field, line, row
+from beluga_nb.widgets.view.comms import receive_in_any_shell
+from beluga_nb.widgets.view.parts import box, button, choices, field, fold, line, linked, received, visible
 
 _QUALITIES = [("default", DEFAULT), ("standard", "standard"), ("hd", "hd")]
 
+EXAMPLES = (
+    "a lighthouse on a cliff at dusk, flat illustration",
+    "a red fox in the snow, ink drawing",
+    "a bowl of lemons on a blue table, oil painting",
+)
+"""Prompts to begin with."""
 
-def form(state: State, controller: Controller) -> widgets.VBox:
-    """Return the form."""
+
+def form(state: State, controller: Controller) -> widgets.Box:
+    """Return the composer."""
+    prompt = widgets.Textarea(
+        description="Prompt", placeholder="Describe the picture. Ctrl or Cmd with Enter generates it."
+    )
+    take = widgets.Text(description="Take", placeholder="a label for another sampling")
+    return box(
+        "form",
+        linked(prompt, state, "prompt", name="prompt"),
+        _examples(state),
+        _model(state, controller),
+        line(state, "about_model"),
+        _size(state),
+        _count(state),
+        fold(
+            "Advanced", _quality(state), linked(take, state, "take", name="take"), tooltip="Quality and take"
+        ),
+        _generate(state, controller),
+        line(state, "estimate", "estimate"),
+        *(received(state, name) for name in ("prompt", "search", "take")),
+    )
+
+
+def _examples(state: State) -> widgets.Box:
+    def example(words: str) -> widgets.Button:
+        def use() -> None:
+            state.prompt = words
+
+        return button(words, use, tooltip=f"Try: {words}", name="quiet")
+
+    shown = box("examples", *map(example, EXAMPLES))
+
+    def follow(_: object = None) -> None:
+        shown.layout.display = "none" if state.prompt or state.gallery else None
+
+    state.observe(follow, ["prompt", "gallery"])
+    follow()
+    return shown
+
+
+def _generate(state: State, controller: Controller) -> widgets.Button:
     generate = button(
-        "Generate",
+        state.action,
         controller.generate,
-        tooltip="Generate the pictures of the form (Ctrl or Cmd with Enter)",
+        tooltip="Ask for the pictures of the form (Ctrl or Cmd with Enter)",
         name="generate",
         style="primary",
     )
-    box = widgets.VBox(
-        [
-            line(state, "provider"),
-            _prompt(state),
-            row(_model(state), _size(state)),
-            row(_quality(state), _count(state), _take(state)),
-            row(generate, line(state, "estimate", width="auto")),
-            *(_received(state, name) for name in ("prompt", "take")),
-        ]
+    traitlets.dlink((state, "action"), (generate, "description"))
+    traitlets.dlink((state, "ready"), (generate, "disabled"), lambda ready: not ready)
+    return generate
+
+
+def _model(state: State, controller: Controller) -> widgets.DOMWidget:
+    model = widgets.Combobox(
+        description="Model", options=controller.composer.offered, placeholder="a model, an alias"
     )
-    box.add_class("beluga-form")
-    return box
+    receive_in_any_shell(model)
+    # Not a link: an alias that is typed becomes the name of its model at once.
+    model.observe(lambda change: setattr(state, "search", change.new), "value")
+
+    def show(_: object = None) -> None:
+        model.value = state.search
+
+    state.observe(show, "search")
+    show()
+    return field(model, name="model")
 
 
-def _prompt(state: State) -> widgets.DOMWidget:
-    text = widgets.Textarea(
-        description="Prompt", placeholder="Describe the picture. Ctrl or Cmd with Enter generates it."
-    )
-    traitlets.link((state, "prompt"), (text, "value"))
-    return field(text, name="prompt")
-
-
-def _model(state: State) -> widgets.VBox:
-    search = widgets.Text(description="Search models", placeholder="name, provider …")
-    traitlets.link((state, "search"), (search, "value"))
-    select = widgets.Select(description="Model", rows=5)
-
-    def options() -> list[tuple[str, str]]:
-        return [(f"{each.id}  ({each.provider})", each.id) for each in state.models]
-
-    choices(select, state, among="models", chosen="model", options=options)
-    return widgets.VBox(
-        [field(search), field(select, name="model"), line(state, "about_model")], layout={"width": "330px"}
-    )
-
-
-def _size(state: State) -> widgets.VBox:
+def _size(state: State) -> widgets.Box:
     radio = widgets.RadioButtons(description="Size")
 
     def options() -> list[tuple[str, str]]:
@@ -65,34 +98,25 @@ def _size(state: State) -> widgets.VBox:
         return [("default", DEFAULT), *labels, ("auto", "auto")]
 
     choices(radio, state, among="sizes", chosen="size", options=options)
-    return widgets.VBox(
-        [field(radio, name="sizes"), line(state, "about_size")], layout={"width": "auto", "flex": "1 1 300px"}
-    )
+    more = widgets.ToggleButton(description="more…", tooltip="Show all sizes", layout={"width": "auto"})
+    for name in ("quiet", "more"):
+        more.add_class(f"beluga-{name}")
+    about = line(state, "about_size")
+    visible(about, state, "about_size")
+    return box("shapes", field(radio, name="sizes"), more, about)
+
+
+def _count(state: State) -> widgets.Box:
+    count = widgets.BoundedIntText(description="Pictures", min=1, max=MOST)
+
+    def choose(n: int) -> widgets.Button:
+        def use() -> None:
+            state.n = n
+
+        return button(str(n), use, tooltip=f"{n} picture{'s' * (n > 1)}", name="quiet")
+
+    return box("counts", linked(count, state, "n", width="72px"), *map(choose, (1, 2, 4)))
 
 
 def _quality(state: State) -> widgets.DOMWidget:
-    quality = widgets.Dropdown(description="Quality", options=_QUALITIES)
-    traitlets.link((state, "quality"), (quality, "value"))
-    return field(quality, width="120px")
-
-
-def _count(state: State) -> widgets.DOMWidget:
-    count = widgets.BoundedIntText(description="Pictures", min=1)
-    traitlets.dlink((state, "max_n"), (count, "max"))
-    traitlets.link((state, "n"), (count, "value"))
-    return field(count, width="90px")
-
-
-def _take(state: State) -> widgets.DOMWidget:
-    take = widgets.Text(description="Take", placeholder="a label for another sampling")
-    traitlets.link((state, "take"), (take, "value"))
-    return field(take, width="240px", name="take")
-
-
-def _received(state: State, name: str) -> widgets.Textarea:
-    # A widget sends its newest text only after the kernel has acknowledged the text before, so a click can
-    # overtake it. This hidden field echoes what the kernel has received, and the script delays the click.
-    echo = widgets.Textarea(layout={"display": "none"})
-    echo.add_class(f"beluga-received-{name}")
-    traitlets.dlink((state, name), (echo, "value"))
-    return echo
+    return linked(widgets.Dropdown(description="Quality", options=_QUALITIES), state, "quality")

@@ -1,4 +1,4 @@
-"""Parts of the views: labelled fields, lines of text, buttons."""
+"""Parts of the views: labelled fields, lines of text, buttons, folds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import traitlets
 
 from beluga_nb.result import Preview
 from beluga_nb.widgets.state import State
+from beluga_nb.widgets.view.comms import receive_in_any_shell
 
 
 def tabs(parts: Mapping[str, widgets.DOMWidget]) -> widgets.Tab:
@@ -17,6 +18,28 @@ def tabs(parts: Mapping[str, widgets.DOMWidget]) -> widgets.Tab:
     for number, title in enumerate(parts):
         tab.set_title(number, title)  # the `titles` trait is new in ipywidgets 8
     return tab
+
+
+def box(name: str, *parts: widgets.DOMWidget) -> widgets.Box:
+    """Return parts in a box of this class, by which the style sheet lays them out."""
+    made = widgets.Box(parts)
+    made.add_class(f"beluga-{name}")
+    return made
+
+
+def row(*parts: widgets.DOMWidget) -> widgets.Box:
+    """Return parts side by side; they wrap where the row is too narrow."""
+    return box("row", *parts)
+
+
+def fold(words: str, *parts: widgets.DOMWidget, tooltip: str, name: str = "") -> widgets.Box:
+    """Return parts that a button shows and hides; the page does that without the kernel."""
+    button = widgets.ToggleButton(description=words, tooltip=tooltip, layout={"width": "auto"})
+    button.add_class("beluga-quiet")
+    made = box("fold", button, box("folded", *parts))
+    if name:
+        made.add_class(f"beluga-{name}")
+    return made
 
 
 def field(widget: widgets.DOMWidget, *, width: str = "100%", name: str = "") -> widgets.DOMWidget:
@@ -28,9 +51,18 @@ def field(widget: widgets.DOMWidget, *, width: str = "100%", name: str = "") -> 
     return widget
 
 
-def line(state: State, trait: str, name: str = "note", *, width: str = "100%") -> widgets.Label:
+def linked(
+    widget: widgets.DOMWidget, state: State, trait: str, *, width: str = "100%", name: str = ""
+) -> widgets.DOMWidget:
+    """Return a labelled field whose value is that of a trait."""
+    traitlets.link((state, trait), (widget, "value"))
+    receive_in_any_shell(widget)
+    return field(widget, width=width, name=name)
+
+
+def line(state: State, trait: str, name: str = "note") -> widgets.Label:
     """Return a line of text with the value of a trait."""
-    label = widgets.Label(layout={"width": width})
+    label = widgets.Label(layout={"width": "auto"})
     label.add_class(f"beluga-{name}")
     traitlets.dlink((state, trait), (label, "value"))
     return label
@@ -42,16 +74,10 @@ def button(
     """Return a button that runs an action; the tooltip is its description for screen readers too."""
     made = widgets.Button(description=words, tooltip=tooltip, button_style=style, layout={"width": "auto"})
     made.on_click(lambda _: action())
+    receive_in_any_shell(made)
     if name:
         made.add_class(f"beluga-{name}")
     return made
-
-
-def row(*parts: widgets.DOMWidget) -> widgets.Box:
-    """Return parts side by side; they wrap where the row is too narrow."""
-    box = widgets.Box(parts)
-    box.add_class("beluga-row")
-    return box
 
 
 def show_if(condition: object, widget: widgets.DOMWidget) -> None:
@@ -67,6 +93,14 @@ def visible(widget: widgets.DOMWidget, state: State, trait: str) -> None:
 
     state.observe(follow, trait)
     follow()
+
+
+def set_class(widget: widgets.DOMWidget, name: str, *, on: bool) -> None:
+    """Give a widget a class, or take it away."""
+    if on:
+        widget.add_class(name)
+    else:
+        widget.remove_class(name)
 
 
 def choices(
@@ -105,9 +139,23 @@ def choices(
     show()
 
 
-def put(image: widgets.Image, preview: Preview) -> None:
-    """Show a picture in an image widget, unless it shows it already."""
+def received(state: State, name: str) -> widgets.Textarea:
+    """Return a hidden field that tells the page which text the kernel has received.
+
+    A widget sends its newest text only after the kernel has acknowledged the text before, so a click can
+    overtake it. The script delays the click until both are equal.
+    """
+    echo = widgets.Textarea(layout={"display": "none"})
+    echo.add_class(f"beluga-received-{name}")
+    traitlets.dlink((state, name), (echo, "value"))
+    return echo
+
+
+def put(image: widgets.Image, preview: Preview | None) -> None:
+    """Show a picture in an image widget, or none, unless it shows that already."""
+    data = preview.data if preview else b""
     # Assigning the same bytes would send them to the front end again.
-    if image.value != preview.data:
-        image.format = preview.media_type.partition("/")[2]
-        image.value = preview.data
+    if image.value != data:
+        if preview:
+            image.format = preview.media_type.partition("/")[2]
+        image.value = data

@@ -1,60 +1,91 @@
-"""Tiles: small pictures to choose from, each with a button that has an accessible name."""
+"""Tiles: small pictures to choose from, each with buttons that have accessible names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import ipywidgets as widgets
 
 from beluga_nb.result import Preview
-from beluga_nb.widgets.view.parts import put
+from beluga_nb.widgets.view.comms import receive_in_any_shell
+from beluga_nb.widgets.view.parts import box, put, set_class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tile:
-    """The content of a tile: a picture or none, a caption, its full description, whether it is chosen."""
+    """The content of a tile: a picture or none, two lines of text, its full description, and its states."""
 
     preview: Preview | None
     caption: str
+    name: str = ""
+    day: str = ""
     words: str
     chosen: bool = False
+    favourite: bool = False
+    picked: bool = False
 
 
 class Tiles:
-    """A grid of tiles. Widgets are reused, so that a long session does not accumulate them."""
+    """A strip of tiles. Widgets are reused, so that a long session does not accumulate them.
 
-    def __init__(self, click: Callable[[int], object]) -> None:
-        self.box = widgets.Box()
-        self.box.add_class("beluga-tiles")
-        self._click = click
+    `open`, `star` and `pick` are called with the number of a tile.
+    """
+
+    def __init__(
+        self,
+        open: Callable[[int], object],  # noqa: A002  as the action is called
+        star: Callable[[int], object],
+        pick: Callable[[int], object],
+    ) -> None:
+        self.box = box("tiles")
+        self._actions = (open, star, pick)
         self._tiles: list[_TileWidget] = []
+        # One layout and one style for all: each would be a model of its own in the page.
+        self._layout, self._style = widgets.Layout(width="auto"), widgets.ButtonStyle()
 
     def show(self, tiles: Sequence[Tile]) -> None:
         """Show these tiles, in their order."""
         while len(self._tiles) < len(tiles):
-            self._tiles.append(_TileWidget(partial(self._click, len(self._tiles))))
+            self._tiles.append(self._new(len(self._tiles)))
         for widget, tile in zip(self._tiles, tiles, strict=False):
             widget.show(tile)
         self.box.children = tuple(each.box for each in self._tiles[: len(tiles)])
 
+    def _new(self, number: int) -> _TileWidget:
+        buttons = []
+        for action in self._actions:
+            button = widgets.Button(layout=self._layout, style=self._style)
+            receive_in_any_shell(button)
+            button.on_click(lambda _, action=action: action(number))
+            buttons.append(button)
+        return _TileWidget(widgets.Image(layout=self._layout), *buttons, layout=self._layout)
+
 
 class _TileWidget:
-    def __init__(self, click: Callable[[], object]) -> None:
-        self._image = widgets.Image()
-        self._button = widgets.Button()
-        self._button.on_click(lambda _: click())
-        self.box = widgets.VBox([self._image, self._button])
+    def __init__(
+        self,
+        image: widgets.Image,
+        button: widgets.Button,
+        star: widgets.Button,
+        pick: widgets.Button,
+        *,
+        layout: widgets.Layout,
+    ) -> None:
+        self._image, self._button, self._star, self._pick = image, button, star, pick
+        self._day, self._name = widgets.Label(layout=layout), widgets.Label(layout=layout)
+        for widget, name in ((star, "star"), (pick, "pick"), (self._day, "day"), (self._name, "name")):
+            widget.add_class(f"beluga-{name}")
+        self.box = widgets.Box([self._day, image, button, self._name, star, pick], layout=layout)
         self.box.add_class("beluga-tile")
 
     def show(self, tile: Tile) -> None:
-        if tile.preview:
-            put(self._image, tile.preview)
-        else:  # the widget may still hold the picture of another tile
-            self._image.value = b""
+        put(self._image, tile.preview)
         self._button.description, self._button.tooltip = tile.caption, tile.words
-        if tile.chosen:
-            self.box.add_class("beluga-chosen")
-        else:
-            self.box.remove_class("beluga-chosen")
+        self._name.value, self._day.value = tile.name, tile.day
+        self._star.description = "★" if tile.favourite else "☆"
+        self._star.tooltip = f"{'No longer a favourite' if tile.favourite else 'Favourite'}: {tile.words}"
+        self._pick.description = "☑" if tile.picked else "☐"
+        self._pick.tooltip = f"{'Do not select' if tile.picked else 'Select'}: {tile.words}"
+        for name, on in (("chosen", tile.chosen), ("starred", tile.favourite), ("picked", tile.picked)):
+            set_class(self.box, f"beluga-{name}", on=on)

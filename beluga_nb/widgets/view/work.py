@@ -1,92 +1,162 @@
-"""The running calls, each with a button that stops it, and the card of the last error."""
+"""The calls that run and that have failed, as tiles, and the card of the last error."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 import ipywidgets as widgets
+import traitlets
 
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.controller import Controller
-from beluga_nb.widgets.state import State, Work
-from beluga_nb.widgets.view.comms import receive_in_any_shell
-from beluga_nb.widgets.view.parts import show_if
+from beluga_nb.widgets.state import Failure, State, Work
+from beluga_nb.widgets.view.parts import box, button, line, show_if
+
+T = TypeVar("T", Work, Failure)
 
 
-class WorkList:
-    """A row for each running call. Widgets are reused, so that a long session does not accumulate them."""
+def work_list(state: State, controller: Controller) -> widgets.Box:
+    """Return a tile for each running call, which stops it, and for each failed one, which asks again."""
+    running = _Calls[Work](_WorkTile, lambda work: controller.stop(work.number))
+    failed = _Calls[Failure](lambda: _FailureTile(controller), controller.dismiss)
+    everything = button("Stop all", controller.stop_all, tooltip="Stop all calls", name="stop-all")
 
-    def __init__(self, state: State, controller: Controller) -> None:
-        self.box = widgets.VBox()
-        self.box.add_class("beluga-work")
-        self._state = state
-        self._controller = controller
-        self._rows: list[_Row] = []
-        self._add_row()  # created in the calling cell, because the I/O thread has no parent message
-        state.observe(lambda _: self._show(), "work")
+    def show_work(_: object = None) -> None:
+        running.show(state.work)
+        show_if(len(state.work) > 1, everything)
 
-    def _show(self) -> None:
-        calls = {each.number: each for each in self._state.work}
-        for row in self._rows:
-            row.number = row.number if row.number in calls else None
-        # A call keeps its row: a click on Stop must not reach the call that moves up when another ends.
-        rows = {row.number: row for row in self._rows if row.number is not None}
-        for number, each in calls.items():
-            if number not in rows:
-                rows[number] = self._free_row()
-            rows[number].show(each)
-        self.box.children = tuple(rows[number].box for number in calls)
+    state.observe(show_work, "work")
+    state.observe(lambda _: failed.show(state.failures), "failures")
+    show_work()
+    return box("work", everything, running.box, failed.box)
 
-    def _free_row(self) -> _Row:
-        return next((row for row in self._rows if row.number is None), None) or self._add_row()
 
-    def _add_row(self) -> _Row:
-        row = _Row()
-        row.stop.on_click(lambda _: self._stop(row))
-        self._rows.append(row)
-        return row
+class _CallTile(Generic[T]):
+    """A tile of a call: lines of text, and a button that ends or removes it."""
 
-    def _stop(self, row: _Row) -> None:
+    remove_words: str
+
+    def __init__(self, *more: widgets.DOMWidget) -> None:
+        self.call: T | None = None
+        self.labels = tuple(widgets.Label(layout={"width": "auto"}) for _ in range(3))
+        self.remove = button("×", self._remove, tooltip=self.remove_words, name="remove")
+        self.on_remove: Callable[[T], object] = print
+        self.box = box("call", *self.labels, *more, self.remove)
+
+    def _remove(self) -> None:
         # The call may have ended between the click and its message.
-        if row.number is not None:
-            self._controller.stop(row.number)
+        if self.call is not None:
+            self.on_remove(self.call)
+
+    def show(self, call: T) -> None:
+        self.call = call
+        for label, words in zip(self.labels, self.words(call), strict=True):
+            label.value = words
+
+    def words(self, call: T) -> tuple[str, str, str]:
+        raise NotImplementedError
 
 
-class _Row:
+class _WorkTile(_CallTile[Work]):
+    remove_words = "Stop"
+
     def __init__(self) -> None:
-        self.number: int | None = None  # of the call that it shows
-        self._bar = widgets.IntProgress(layout={"width": "90px"})
-        self._label = widgets.Label(layout={"flex": "1 1 auto"})
-        self.stop = widgets.Button(description="Stop", layout={"width": "auto"})
-        receive_in_any_shell(self.stop)
-        self.box = widgets.Box([self._bar, self._label, self.stop])
-        self.box.add_class("beluga-row")
+        self._bar = widgets.IntProgress(layout={"width": "auto"})
+        super().__init__(self._bar)
+        self.box.add_class("beluga-running")
 
-    def show(self, work: Work) -> None:
-        self.number = work.number
-        self._bar.max, self._bar.value = max(1, work.asked), work.arrived
-        self._label.value = _words(work)
-        self.stop.tooltip = f"Stop “{sanitize(work.prompt, 60)}”"
+    def show(self, call: Work) -> None:
+        super().show(call)
+        self._bar.max, self._bar.value = max(1, call.asked), call.arrived
+        self.remove.tooltip = f"Stop “{sanitize(call.prompt, 60)}”"
 
-
-def _words(work: Work) -> str:
-    count = f"{work.arrived} of {plural(work.asked, 'picture')}"
-    return f"{work.model}: {count}, {work.seconds} s, “{sanitize(work.prompt, 60)}”"
+    def words(self, call: Work) -> tuple[str, str, str]:
+        count = f"{call.arrived} of {plural(call.asked, 'picture')}, {call.seconds} s"
+        return sanitize(call.prompt, 60), count, sanitize(call.model, 40)
 
 
-def error_card(state: State) -> widgets.VBox:
+class _FailureTile(_CallTile[Failure]):
+    remove_words = "Remove this tile"
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+        self._retry = button("Retry", self._again, tooltip="Ask for the same again")
+        super().__init__(self._retry)
+        self.box.add_class("beluga-failed")
+
+    def _again(self) -> None:
+        if self.call is not None:
+            self._controller.retry(self.call)
+
+    def words(self, call: Failure) -> tuple[str, str, str]:
+        what = sanitize(str(call.arguments.get("prompt", "")), 60)
+        return what, sanitize(call.lines[0], 120), call.billing or "failed"
+
+
+class _Calls(Generic[T]):
+    """The tiles of some calls. Widgets are reused, so that a long session does not accumulate them."""
+
+    def __init__(self, make: Callable[[], _CallTile[T]], remove: Callable[[T], object]) -> None:
+        self.box = box("calls")
+        self._make: Callable[[], _CallTile[T]] = make
+        self._remove: Callable[[T], object] = remove
+        self._tiles: list[_CallTile[T]] = []
+        self._add()  # created in the calling cell, because the I/O thread has no parent message
+
+    def show(self, calls: tuple[T, ...]) -> None:
+        numbers = {each.number for each in calls}
+        for tile in self._tiles:
+            if tile.call is not None and tile.call.number not in numbers:
+                tile.call = None
+        # A call keeps its tile: a click on × must not reach the call that moves up when another ends.
+        tiles = {tile.call.number: tile for tile in self._tiles if tile.call is not None}
+        for each in calls:
+            if each.number not in tiles:
+                tiles[each.number] = self._free()
+            tiles[each.number].show(each)
+        self.box.children = tuple(tiles[each.number].box for each in calls)
+
+    def _free(self) -> _CallTile[T]:
+        for tile in self._tiles:
+            if tile.call is None:
+                return tile
+        return self._add()
+
+    def _add(self) -> _CallTile[T]:
+        tile = self._make()
+        tile.on_remove = self._remove
+        self._tiles.append(tile)
+        return tile
+
+
+def error_card(state: State) -> widgets.Box:
     """Return the two lines of the last error with the badge of a cell's, hidden while there is none."""
     message, badge, hint = widgets.Label(), widgets.Label(), widgets.Label()
     badge.add_class("beluga-badge")
-    title = widgets.Box([message, badge])
-    title.add_class("beluga-row")
-    box = widgets.VBox([title, hint])
-    box.add_class("beluga-error")
+    card = box("error", box("row", message, badge), hint)
 
     def show(_: object = None) -> None:
         first, *rest = (*state.error, "")
         message.value, hint.value, badge.value = first, " ".join(rest).strip(), state.billing
         show_if(state.billing, badge)
-        show_if(state.error, box)
+        show_if(state.error, card)
 
     state.observe(show, "error")
     show()
-    return box
+    return card
+
+
+def header(state: State) -> widgets.Box:
+    """Return the line that says who answers, in which mode, and how much of the caps is spent."""
+    meter = widgets.FloatProgress(max=1.0, layout={"width": "72px"})
+    meter.add_class("beluga-meter")
+    traitlets.dlink((state, "share"), (meter, "value"), lambda share: max(0.0, share))
+
+    def follow(_: object = None) -> None:
+        show_if(state.share >= 0, meter)
+        meter.bar_style = "danger" if state.share >= 1 else ""
+
+    state.observe(follow, "share")
+    follow()
+    return box("header", line(state, "provider", "provider"), meter, line(state, "spent", "spent"))

@@ -1,0 +1,187 @@
+"""The composer: what the form asks for, what the chosen model takes, and what a click would do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from beluga_nb.compare.plan import Plan
+from beluga_nb.config.settings import Settings
+from beluga_nb.errors import BelugaError, OverBudgetError
+from beluga_nb.request import Request
+from beluga_nb.session.resources import ASK_ABOVE
+from beluga_nb.session.session import Session
+from beluga_nb.text import plural, sanitize
+from beluga_nb.widgets.data import PanelData
+from beluga_nb.widgets.jobs import DEBOUNCE, Jobs, in_a_line
+from beluga_nb.widgets.state import DEFAULT, State
+
+MOST = ASK_ABOVE
+"""Pictures that one click asks for at most; of more, a cell asks first whether so many are meant."""
+
+_FORM = ("prompt", "search", "model", "size", "quality", "n", "take")
+
+
+class Composer:
+    """Keeps the form consistent with the chosen model, and says what a click on its button would do."""
+
+    def __init__(
+        self, session: Session, data: PanelData, state: State, jobs: Jobs, names: Mapping[str, object]
+    ) -> None:
+        self.session, self.data, self.state, self.jobs = session, data, state, jobs
+        self._names = names
+        settings = session.settings()
+        self._offered = [*(each.id for each in data.models()), *settings.aliases]
+        self._apply(settings.model, settings)
+        # Observed only now: the lines above set the same traits.
+        state.observe(lambda change: self._searched(change.new), "search")
+        state.observe(lambda change: self._model_changed(change.new), "model")
+        state.observe(lambda _: self._describe_size(), "size")
+        state.observe(lambda _: self.estimate(), _FORM)
+
+    @property
+    def offered(self) -> list[str]:
+        """The models and aliases to choose from."""
+        return list(self._offered)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The form as arguments of `Session.submit`."""
+        state = self.state
+        arguments = {"prompt": state.prompt, "model": state.model, "n": state.n, "take": state.take.strip()}
+        return arguments | {
+            name: value for name in ("size", "quality") if (value := getattr(state, name)) != DEFAULT
+        }
+
+    def fill(self, request: Request) -> None:
+        """Copy a request into the form."""
+        state = self.state
+        self._choose_model(request.model)
+        state.prompt, state.take = request.prompt, request.take
+        state.size, state.quality = request.size or DEFAULT, request.quality or DEFAULT
+        self._set_count(request.n)
+
+    def values(self) -> dict[str, object]:
+        """Return what each `{{name}}` of a prompt is filled from: the variables as they are now."""
+        return dict(self._names)
+
+    def describe(self) -> None:
+        """Say anew who answers, and what was spent."""
+        self.jobs.restart("provider", self._describe_provider)
+
+    async def _describe_provider(self) -> None:
+        state = self.state
+        state.provider = await asyncio.to_thread(self.data.backend, state.model)
+        state.spent, state.share = await asyncio.to_thread(self.data.spent)
+
+    # The model.
+
+    def _apply(self, name: str, settings: Settings) -> None:
+        alias = settings.aliases.get(name, {})
+        self._choose_model(str(alias.get("model", name)))
+        size = str(alias.get("size", DEFAULT))
+        if size in {DEFAULT, "auto", *(each.label for each in self.state.sizes)}:
+            self.state.size = size
+        self.state.quality = str(alias.get("quality", DEFAULT))
+        self._set_count(int(str(alias.get("n", 1))))
+
+    def _set_count(self, n: int) -> None:
+        if n > MOST:
+            self.state.message = f"The panel asks for {MOST} pictures at most, not {n}."
+        self.state.n = min(n, MOST)
+
+    def _searched(self, text: str) -> None:
+        state = self.state
+        if text == state.model:
+            return
+        settings = self.session.settings()
+        if any(each.id == text for each in self.data.models()):
+            state.model = text
+        elif text in settings.aliases:
+            self._apply(text, settings)
+            asked = [state.model, *(each for each in (state.size, state.quality) if each)]
+            state.message = f"{sanitize(text, 80)} is {', '.join([*asked, plural(state.n, 'picture')])}."
+        else:
+            state.models = tuple(self.data.models(text))
+            names = ", ".join(each.id for each in state.models)
+            state.about_model = (
+                f"Choose one: {names}."
+                if names
+                else f"No model matches “{sanitize(text, 60)}” in its id, name or provider."
+            )
+
+    def _model_changed(self, name: str) -> None:
+        self._choose_model(name)
+        self.describe()
+
+    def _choose_model(self, name: str) -> None:
+        state = self.state
+        model = next((each for each in self.data.models() if each.id == name), None)
+        if model is None:
+            model = self.data.models()[0]
+            state.message = f"The panel has no model '{sanitize(name, 80)}': {model.id} is chosen."
+        state.model = state.search = model.id
+        state.models = (model,)
+        state.sizes = tuple(self.data.sizes(model.id))
+        if state.size not in {DEFAULT, "auto", *model.sizes}:
+            state.message = f"{model.id} has no size {state.size}: its default is chosen."
+            state.size = DEFAULT
+        sizes, most = f"{len(state.sizes)} sizes", plural(model.n_max, "picture")
+        state.about_model = f"{model.name or model.id}, by {model.provider}: {sizes}, {most} per request."
+        self._describe_size()
+
+    def _describe_size(self) -> None:
+        size = next((each for each in self.state.sizes if each.label == self.state.size), None)
+        words = {DEFAULT: "The service's own default.", "auto": "The model decides."}
+        if size is None:
+            self.state.about_size = words.get(self.state.size, "")
+        else:
+            best = f", best for {size.best_for}" if size.best_for else ""
+            self.state.about_size = f"{size.label}{best}."
+
+    # What a click would do.
+
+    def estimate(self) -> None:
+        """Find out what a click would do; until that is known, the button promises nothing."""
+        state = self.state
+        state.action = f"Generate {state.n}"
+        state.ready = bool(state.prompt.strip()) and state.search == state.model
+        self.jobs.restart("estimate", self._estimate)
+
+    async def _estimate(self) -> None:
+        await asyncio.sleep(DEBOUNCE)
+        state = self.state
+        if not state.ready:
+            state.estimate = ""
+            return
+        try:
+            plan = await asyncio.to_thread(self._plan, self.arguments)
+        except OverBudgetError as error:
+            state.estimate, state.action, state.ready = in_a_line(error), "Over your cap", False
+        except BelugaError as error:
+            state.estimate, state.ready = in_a_line(error), False
+        else:
+            verb = "to draw" if plan.local else "to buy"
+            words = f"{plan.images} {verb}, {plan.recorded} already in the store"
+            missing = f", {plan.missing} not recorded" if plan.missing else ""
+            state.estimate, state.action = f"{words}{missing}; {plan.price}.", _action(plan)
+
+    def _plan(self, arguments: dict[str, Any]) -> Plan:
+        # With a mode of its own, a plan for a replay counts what is missing, as the click would.
+        settings = self.session.settings()
+        plan = self.session.plan(**arguments, values=self.values(), mode=settings.mode)
+        if not plan.local:
+            self.session.resources.budget_of(settings).check(plan.requests, plan.caps)
+        return plan
+
+
+def _action(plan: Plan) -> str:
+    shown = plan.recorded + plan.recoverable
+    if not plan.images:
+        return f"Show {shown} recorded" if shown else "Show what is recorded"
+    words = f"Draw {plural(plan.images, 'preview')}" if plan.local else f"Generate {plan.images}"
+    if shown:
+        words += f", show {shown}"
+    # A price is only ever the user's own.
+    return f"{words} · at most {plan.caps.words(plan.cost)}" if plan.cost and not plan.local else words

@@ -1,0 +1,112 @@
+"""The grid builder: axes as lines of text, the plan that they make, and the grid as one picture."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+from beluga_nb.commands import cells
+from beluga_nb.compare.grid import DONE, Grid
+from beluga_nb.compare.plan import Plan
+from beluga_nb.errors import BelugaError, RequestError
+from beluga_nb.result import Preview
+from beluga_nb.session.resources import ASK_ABOVE
+from beluga_nb.session.session import Session
+from beluga_nb.text import plural, sanitize
+from beluga_nb.widgets.composer import Composer
+from beluga_nb.widgets.jobs import DEBOUNCE, Jobs, in_a_line
+from beluga_nb.widgets.state import State
+
+_WATCHED = ("axes", "prompt", "model", "size", "quality", "n", "take")
+
+
+_OPTIONS = {"n", "pairs", "sample", "seed", "replace", "values"}
+"""Arguments of a grid that are no axis."""
+
+
+def axes_of(text: str) -> dict[str, list[str]]:
+    """Return the axes that stand one a line; raise `RequestError` for a line that is none.
+
+    >>> axes_of("style: flat, ink\\nsize: 1:1, 16:9")
+    {'style': ['flat', 'ink'], 'size': ['1:1', '16:9']}
+    """
+    found: dict[str, list[str]] = {}
+    for line in filter(str.strip, text.splitlines()):
+        name, _, values = (part.strip() for part in line.partition(":"))
+        texts = [each.strip() for each in values.split(",") if each.strip()]
+        if not name.isidentifier() or not texts or name in found or name in _OPTIONS:
+            raise RequestError(
+                f"“{sanitize(line, 60)}” is no axis.",
+                "Write each once, on a line of its own: style: flat, ink",
+            )
+        found[name] = texts
+    return found
+
+
+class GridBuilder:
+    """Plans the grid of the prompt and some axes, runs it, and shows it as one picture."""
+
+    def __init__(self, session: Session, state: State, jobs: Jobs, composer: Composer) -> None:
+        self.session, self.state, self.jobs, self.composer = session, state, jobs, composer
+        self.grid: Grid | None = None
+        self._asked = False  # whether so many pictures are meant
+        state.observe(lambda _: self.plan(), _WATCHED)
+
+    def plan(self) -> None:
+        """Say how many combinations and pictures the grid has, and what they would cost."""
+        self._asked = False
+        self.state.grid_ready = False
+        if self.state.axes.strip():
+            self.jobs.restart("grid", self._plan)
+        else:
+            self.state.grid_plan = ""
+
+    async def _plan(self) -> None:
+        await asyncio.sleep(DEBOUNCE)
+        state = self.state
+        try:
+            self.grid, plan = await asyncio.to_thread(self._made)
+            state.grid_cell = cells.comparison(*self._asked_for())
+        except BelugaError as error:
+            state.grid_plan = in_a_line(error)
+            return
+        counts = ", ".join(f"{count} {name}" for name, count in plan.counts.items())
+        state.grid_plan, state.grid_ready = f"{counts}; {plan.price}.", True
+
+    def _asked_for(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """Return the prompt, the axes, and the arguments that are no axis."""
+        axes: dict[str, Any] = axes_of(self.state.axes)
+        arguments = self.composer.arguments
+        prompt = str(arguments.pop("prompt"))
+        return prompt, axes, {name: each for name, each in arguments.items() if each and name not in axes}
+
+    def _made(self) -> tuple[Grid, Plan]:
+        prompt, axes, arguments = self._asked_for()
+        grid = self.session.grid(prompt, values=self.composer.values(), **arguments, **axes)
+        return grid, grid.plan(mode=self.session.settings().mode)
+
+    def confirmed(self) -> Grid | None:
+        """Return the grid to run, or None where it is first asked whether so many pictures are meant."""
+        grid, state = self.grid, self.state
+        if grid is None or not state.grid_ready:
+            return None
+        n = len(grid) * state.n
+        if n > ASK_ABOVE and not self._asked:
+            self._asked = True
+            state.grid_plan = f"{state.grid_plan} Press Run again to make up to {plural(n, 'picture')}."
+            return None
+        self._asked = False
+        return grid
+
+    async def show(self, grid: Grid) -> None:
+        """Show a grid as one picture."""
+        bundle = await asyncio.to_thread(grid._repr_mimebundle_)
+        images = [(kind, data) for kind, data in bundle.items() if kind.startswith("image/")]
+        if images:
+            [(kind, data), *_] = images
+            self.state.grid_sheet = Preview(base64.b64decode(data), kind)
+        done = grid.counts.get(DONE, 0)
+        failed = [f"{sanitize(' · '.join(key), 60)}: {error.message}" for key, error in grid.errors.items()]
+        self.state.grid_words = " ".join([f"{done} of {plural(len(grid), 'cell')} done.", *failed[:3]])
+        self.plan()

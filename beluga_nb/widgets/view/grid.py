@@ -1,0 +1,58 @@
+"""The grid builder: axes, the plan, and the grid as one picture."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+import traitlets
+
+from beluga_nb.redaction import redact
+from beluga_nb.widgets.controller import Controller
+from beluga_nb.widgets.state import State
+from beluga_nb.widgets.view.parts import box, button, line, linked, put, row, visible
+
+_HINT = (
+    "One axis a line. {{style}} in the prompt takes its values; model, size, quality and take are axes too."
+)
+
+
+def grid(state: State, controller: Controller) -> widgets.Box:
+    """Return the grid builder and the grid."""
+    axes = widgets.Textarea(
+        description="Axes", placeholder="style: flat illustration, ink drawing\nsize: 1:1, 16:9"
+    )
+    hint = widgets.Label(_HINT)
+    hint.add_class("beluga-note")
+    run = button(
+        "Run grid", controller.run_grid, tooltip="Ask for the pictures of all combinations", style="primary"
+    )
+    insert = button(
+        "Insert grid as cell",
+        lambda: None,
+        tooltip="Put the cell that asks for this grid below the panel",
+        name="insert-grid",
+    )
+    for each in (run, insert):
+        traitlets.dlink((state, "grid_ready"), (each, "disabled"), lambda ready: not ready)
+    cell = widgets.Textarea(layout={"display": "none"}, description="Cell of the grid")
+    cell.add_class("beluga-grid-cell")
+    traitlets.dlink((state, "grid_cell"), (cell, "value"), redact)
+    return box(
+        "grid",
+        linked(axes, state, "axes", name="axes"),
+        hint,
+        row(run, insert, line(state, "grid_plan")),
+        _sheet(state),
+        cell,
+    )
+
+
+def _sheet(state: State) -> widgets.Box:
+    image, words = widgets.Image(), widgets.Label()
+    image.add_class("beluga-large")
+    for name in ("alt", "note"):
+        words.add_class(f"beluga-{name}")
+    traitlets.dlink((state, "grid_words"), (words, "value"))
+    state.observe(lambda change: put(image, change.new), "grid_sheet")
+    shown = box("named", image, words)
+    visible(shown, state, "grid_words")
+    return shown

@@ -1,0 +1,140 @@
+"""The stage: the chosen picture, its three actions, and a drawer with everything else about it."""
+
+from __future__ import annotations
+
+import base64
+
+import ipywidgets as widgets
+import traitlets
+
+from beluga_nb.redaction import redact
+from beluga_nb.text import sanitize
+from beluga_nb.widgets.controller import Controller
+from beluga_nb.widgets.state import File, State
+from beluga_nb.widgets.view.parts import box, button, field, fold, line, linked, put, row, show_if, visible
+
+
+def stage(state: State, controller: Controller) -> widgets.Box:
+    """Return the chosen picture with its actions, or a sentence while none is chosen."""
+    empty = widgets.Label("Your pictures appear here. Describe one, or try an example.")
+    empty.add_class("beluga-empty")
+    shown = box("shown", _enlarged(state), _actions(state, controller))
+    visible(shown, state, "chosen")
+
+    def follow(_: object = None) -> None:
+        show_if(not state.chosen, empty)
+
+    state.observe(follow, "chosen")
+    follow()
+    return box("stage", empty, shown)
+
+
+def _enlarged(state: State) -> widgets.Box:
+    image = widgets.Image()
+    image.add_class("beluga-large")
+    words, title, caption = (widgets.Label() for _ in range(3))
+    for each, name in ((words, "alt"), (words, "hidden"), (title, "title"), (caption, "note")):
+        each.add_class(f"beluga-{name}")
+
+    def show(_: object = None) -> None:
+        if state.enlarged and state.chosen:
+            put(image, state.enlarged)
+            words.value, caption.value = state.chosen.words, state.chosen.caption
+            title.value = sanitize(state.chosen.picture.recipe.request.prompt, 300)
+
+    state.observe(show, ["enlarged", "chosen"])
+    return box("named", image, words, title, caption)
+
+
+def _actions(state: State, controller: Controller) -> widgets.Box:
+    favourite = button(
+        "☆ Favourite", controller.toggle_favourite, tooltip="Keep as a favourite, or no longer"
+    )
+
+    def star(_: object) -> None:
+        favourite.description = "★ Favourite" if state.favourite else "☆ Favourite"
+        favourite.tooltip = "No longer a favourite" if state.favourite else "Keep as a favourite"
+
+    state.observe(star, "favourite")
+    again = button("New take", controller.again, tooltip="Ask for the same again, as a new take")
+    return box("actions", favourite, again, _drawer(state, controller))
+
+
+def _drawer(state: State, controller: Controller) -> widgets.Box:
+    return fold(
+        "⋯ More",
+        row(
+            button("Edit", controller.reuse_prompt, tooltip="Put this prompt and its options into the form"),
+            button("Copy prompt", lambda: None, tooltip="Copy the prompt to the clipboard", name="copy"),
+            button("Download", controller.download, tooltip="Download the original, to the byte"),
+            button(
+                "Insert as cell",
+                controller.show_cell,
+                tooltip="Put the cell that asks for this below the panel",
+                name="insert",
+            ),
+        ),
+        _use(state, controller),
+        _note(state, controller),
+        _cell(state),
+        _prompt(state),
+        line(state, "recipe", "recipe"),
+        tooltip="Recipe, note, variable, cell and download",
+        name="drawer",
+    )
+
+
+def download(state: State) -> widgets.HTML:
+    """Return a link to the file that is ready for download; the script follows it at once."""
+    link = widgets.HTML()
+    link.add_class("beluga-download")
+
+    def show(_: object = None) -> None:
+        link.value = _link(state.file) if state.file else ""
+        show_if(state.file, link)
+
+    state.observe(show, "file")
+    show()
+    return link
+
+
+def _link(file: File) -> str:
+    # No outside text, so nothing to escape: a name of ours, a known media type, and base64.
+    source = f"data:{file.media_type};base64,{base64.b64encode(file.data).decode()}"
+    words = f"{file.name} ({len(file.data):,} bytes)"
+    return f'<a download="{file.name}" href="{source}">{words}</a>'
+
+
+def _use(state: State, controller: Controller) -> widgets.Box:
+    use = button(
+        "Use as a variable",
+        lambda: controller.use(state.name),
+        tooltip="Put this picture into the notebook under that name",
+    )
+    return row(linked(widgets.Text(description="Variable"), state, "name", width="130px"), use)
+
+
+def _note(state: State, controller: Controller) -> widgets.DOMWidget:
+    note = widgets.Text(
+        description="Note", continuous_update=False, placeholder="kept in the store; #words are tags"
+    )
+    traitlets.dlink((state, "note"), (note, "value"))
+    note.observe(lambda change: controller.annotate(change.new), "value")
+    return field(note)
+
+
+def _cell(state: State) -> widgets.DOMWidget:
+    cell = widgets.Textarea(description="Its cell (copy it if none appeared)")
+    traitlets.dlink((state, "cell"), (cell, "value"), redact)
+    visible(cell, state, "cell_shown")
+    return field(cell, name="cell")
+
+
+def _prompt(state: State) -> widgets.DOMWidget:
+    words = widgets.Textarea(description="Prompt of this picture")
+
+    def show(_: object) -> None:
+        words.value = redact(state.chosen.picture.recipe.request.prompt) if state.chosen else ""
+
+    state.observe(show, "chosen")
+    return field(words, name="words")

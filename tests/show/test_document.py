@@ -1,0 +1,141 @@
+"""A document says the same as HTML, Markdown and LaTeX, and text from outside is text in each.
+
+Generator: the payloads of test_outside and those of Markdown and LaTeX, in every block of a document.
+"""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from test_outside import GREEN, PAYLOADS
+
+from beluga_nb.show.document import Code, Document, Figure, Heading, Paragraph, TableBlock, latex, markdown
+from beluga_nb.text import sanitize
+
+HOSTILE = [
+    *PAYLOADS,
+    r"\input{/etc/passwd} \write18{id} \end{document} $x_1^2$ % & # ~ ^^M",
+    r"\catcode`\%=12 \def\x#1{\x} ``'' --- ,, ?` !` << >> ^^5c",
+    "# a\n## b\n- c\n1. d\n> e\n```\nf\n```\n---\n| g | h |",
+    "![i](http://example.org/i.png) <http://example.org> www.example.org a@example.org http://example.org",
+    r"\| a \\| b \* c | d || \\\| e",
+    "~~a~~ **b** __c__ *d* _e_ ``f`` $g$ $$h$$ [^1] :smile: ==i== @someone #12",
+    "- a", "+ b", "1. c", "12) d", "123456789. e", "=== f", "    indented", "| - |", "> h", "#", "~~~",
+]  # fmt: skip
+MARKS = "\\{}$&#_^~%<>|`'\"-,*[]()!@:./ \n=+w1aé−狐"
+
+
+def document(text):
+    rows = [(f"outside-cell {text}", "1"), (text, "2.5"), (f"a long cell of many words {text}", "")]
+    return Document(
+        f"outside-title {text}",
+        [
+            Heading(text),
+            Paragraph(text),
+            TableBlock(text, (text, f"n {text}"), rows),
+            Figure("a", text, b"<svg/>", b""),
+            Code("code"),
+        ],
+    )
+
+
+def rendered(text):
+    """Return the tags and the texts of a document in Markdown, as GitHub reads it but for emoji."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    html = parser.render(document(text).markdown())
+    return re.findall(r"<[^>]+>", re.sub(r'alt="[^"]*"', "alt", html)), re.sub(r"<[^>]+>", "\n", html)
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_text_from_outside_is_text_in_markdown(payload):
+    tags, texts = rendered(payload)
+    assert tags == rendered(GREEN)[0]
+    shown = sanitize(payload, 4000).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert texts.count(shown.replace('"', "&quot;")) == rendered(GREEN)[1].count(GREEN)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.sampled_from(MARKS), min_size=1, max_size=12))
+def test_any_signs_are_text_in_markdown(text):
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    written = markdown(text)
+    [block] = [each for each in parser.parse(written) if each.type == "inline"] or [None]
+    assert block is None or parser.parse(written)[0].type == "paragraph_open"
+    said = "" if block is None else "".join(each.content for each in block.children)
+    assert said == sanitize(text)
+    # No address is written out, which GitHub would make a link.
+    assert not re.search(r"https?://|www\.|@", re.sub(r"\\.", "", written), re.IGNORECASE)
+
+
+COMMANDS = {
+    "textbackslash": "\\",
+    "textasciicircum": "^",
+    "textasciitilde": "~",
+    "textless": "<",
+    "textgreater": ">",
+    "textbar": "|",
+    "textquotedbl": '"',
+    "textasciigrave": "`",
+    "textquotesingle": "'",
+    "textminus": "−",
+}
+TOKEN = re.compile(r"\\(text\w+)\{\}|\\([&%$#_{}])|([-,])\{\}|([^\\{}$&#_^~%<>|\"`'])")
+
+
+def read_latex(written):
+    """Return the text that LaTeX sets; fail for a sign that means anything else."""
+    said, place = "", 0
+    while place < len(written):
+        token = TOKEN.match(written, place)
+        assert token, written[place:]
+        said += COMMANDS[token[1]] if token[1] else token[2] or token[3] or token[4]
+        place = token.end()
+    return said
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_text_from_outside_is_text_in_latex(payload):
+    assert read_latex(latex(payload)) == sanitize(payload, 4000)
+
+
+@settings(max_examples=200)
+@given(st.text(st.sampled_from(MARKS), max_size=12))
+def test_any_signs_are_text_in_latex(text):
+    written = latex(text)
+    assert read_latex(written) == sanitize(text)
+    assert "--" not in written
+    assert ",," not in written
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="There is no LaTeX on this machine.")
+def test_latex_sets_every_hostile_text_and_runs_none(tmp_path):
+    blocks = [block for text in HOSTILE for block in document(text).blocks if not isinstance(block, Figure)]
+    (tmp_path / "report.tex").write_text(Document("All of it", blocks).latex(), "utf-8")
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=240)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_document_has_the_same_parts_in_each_form():
+    shown = document("a fox")
+    for text in (shown.html(), shown.markdown(), shown.latex()):
+        assert [text.count(each) for each in ("outside-cell", "2.5", "n a fox")] == [1, 1, 1]
+    assert shown.markdown().splitlines()[:3] == ["# outside-title a fox", "", "## a fox"]
+    assert "| a fox | 2.5 |" in shown.markdown()
+    assert "| --- | --: |" in shown.markdown()
+    assert "\\section*{a fox}" in shown.latex()
+    assert "a fox & 2.5 \\\\" in shown.latex()
+    assert "\\includegraphics" in shown.latex()
+    assert "{figures/a.pdf}" in shown.latex()
+    assert "(figures/a.svg)" in shown.markdown()
+
+
+def test_a_page_needs_nothing_else_and_runs_nothing():
+    html = document("a fox").html()
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in html
+    assert not re.search(r"<(script|link|iframe)|(src|href)=\"(?!data:)", html)
