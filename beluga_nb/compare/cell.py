@@ -74,8 +74,9 @@ def _with_others(cause: BelugaError, outcomes: Sequence[Outcome], of: str, each:
     """Return what stopped a run; its hint also counts what arrived or may be billed."""
     counts = {
         "arrived": sum(outcome.arrived for outcome in outcomes),
-        "may have been billed": sum(
-            bool(outcome.error and outcome.error.may_be_billed) for outcome in outcomes
+        # Cells with the same request share one error.
+        "may have been billed": len(
+            {id(outcome.error) for outcome in outcomes if outcome.error and outcome.error.may_be_billed}
         ),
     }
     words = [f"{plural(count, each)} {end}" for end, count in counts.items() if count]

@@ -43,7 +43,7 @@ class SessionRunner:
     def plan(self, cells: Sequence[Cell], *, mode: str | None = None) -> Plan:
         """Return what a run of cells would send, and what that would cost; send nothing."""
         settings = self.resources.plan_settings(mode=mode)
-        missing = self._missing(self._calls(cells, settings))
+        missing = self.resources.missing(self.resources.calls(list(_by_request(cells)), settings))
         return replace(self.resources.plan(missing, settings.caps), cells=len(cells))
 
     def submit(
@@ -65,16 +65,17 @@ class SessionRunner:
         caps = settings.own_caps(images=max_images, cost=max_cost)
         # A budget of this run alone: what was made before does not count.
         own = Budget()
+        by_request = _by_request(cells)
         calls = [
             replace(call, budgets=[*call.budgets, (own, caps)] if call.budgets else ())
-            for call in self._calls(cells, settings)
+            for call in self.resources.calls(list(by_request), settings)
         ]
         if settings.may_ask:
-            missing = self._missing(calls)
+            missing = self.resources.missing(calls)
             tally.wanted = tally.asked + sum(each.bought for each in missing)
             self._check(missing, settings, caps, assume_yes=assume_yes)
         run = _Run(self.resources, self._engines(calls, tally))
-        cells_and_calls = list(zip(cells, calls, strict=True))
+        cells_and_calls = list(zip(by_request.values(), calls, strict=True))
         work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
         longest = max((call.timeout for call in calls), default=0.0)
         return self.resources.bridge(settings).submit(work, hold=longest + GRACE)
@@ -110,9 +111,6 @@ class SessionRunner:
     ) -> Result:
         return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.resources.regenerate)
 
-    def _calls(self, cells: Sequence[Cell], settings: Settings) -> list[Call]:
-        return self.resources.calls([cell.request for cell in cells], settings)
-
     def _engines(
         self, calls: Sequence[Call], tally: Tally
     ) -> dict[tuple[str, str], tuple[Engine, CircuitBreaker]]:
@@ -123,12 +121,6 @@ class SessionRunner:
             engine = self.resources.engine(replace(call, tally=tally), breaker=breaker)
             engines[identity] = engine, breaker
         return engines
-
-    def _missing(self, calls: Sequence[Call]) -> list[Missing]:
-        # Cells that ask for the same ask once, where recordings answer the second.
-        if all(call.settings.reads_store for call in calls):
-            calls = list({call.request: call for call in calls}.values())
-        return self.resources.missing(calls)
 
     def _check(self, missing: Sequence[Missing], settings: Settings, caps: Caps, *, assume_yes: bool) -> None:
         plan = self.resources.plan(missing, settings.caps)
@@ -149,55 +141,68 @@ class SessionRunner:
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of cells; each backend has an engine of its own, and a breaker that stops the others too."""
+    """One run of cells; each backend has an engine of its own, and a breaker that stops the others too.
+
+    Cells with the same request share one call and its outcome: nothing is sent again in a run after an error.
+    """
 
     resources: Resources
     engines: Mapping[tuple[str, str], tuple[Engine, CircuitBreaker]]
 
     async def __call__(
         self,
-        work: Sequence[tuple[Cell, Call]],
+        work: Sequence[tuple[Sequence[Cell], Call]],
         arrived: Callable[[Cell, Outcome], None],
         ended: Callable[[BelugaError | None], T],
         *,
         max_in_flight: int,
     ) -> T:
         remaining, off_ratio = iter(work), set[str]()
-        cell_ended = asyncio.Semaphore(0)
+        call_ended = asyncio.Semaphore(0)
 
         async def worker(*, ahead: bool) -> None:
             if ahead:
-                await cell_ended.acquire()
-            for cell, call in remaining:
-                outcome = await self._outcome(cell, call)
-                off_ratio.add(catalog.off_ratio(cell.request, (ref.size for ref in outcome.pictures)))
-                arrived(cell, outcome)
-                cell_ended.release()
+                await call_ended.acquire()
+            for cells, call in remaining:
+                outcomes = await self._outcomes(cells, call)
+                sizes = (ref.size for ref in outcomes[0].pictures)
+                off_ratio.add(catalog.off_ratio(call.request, sizes))
+                for cell, outcome in zip(cells, outcomes, strict=True):
+                    arrived(cell, outcome)
+                call_ended.release()
 
         # Twice as many workers as calls may be under way, so that some look into the store meanwhile. Half of
-        # them wait until a cell ends: at once, they could buy later cells before the first ones.
+        # them wait until a call ends: at once, they could buy later cells before the first ones.
         workers = min(2 * max_in_flight, len(work))
         await side_by_side(worker(ahead=number >= max_in_flight) for number in range(workers))
         for words in sorted(off_ratio - {""}):  # each once, in an order that a replay has too
             self.resources.notify(words)
         return ended(next((each.cause for _, each in self.engines.values() if each.cause), None))
 
-    async def _outcome(self, cell: Cell, call: Call) -> Outcome:
+    async def _outcomes(self, cells: Sequence[Cell], call: Call) -> list[Outcome]:
         engine, _ = self.engines[call.backend.identity]
-        call = replace(call, template=cell.template, values=cell.values)
+        first = replace(call, template=cells[0].template, values=cells[0].values)
         try:
-            result, error = await self.resources.ask(call, engine), None
-        # Some of the pictures arrived: the cell has both, these and the error.
+            result, error = await self.resources.ask(first, engine), None
+        # Some of the pictures arrived: the cells have both, these and the error.
         except IncompleteError as incomplete:
             result, error = incomplete.result, incomplete
         except BelugaError as failure:
-            return Outcome(error=failure)
+            return [Outcome(error=failure) for _ in cells]
         if isinstance(call.request, Question):
-            return Outcome(
-                answers=tuple(each for each in result.pictures if isinstance(each, Answer)), error=error
-            )
+            answers = tuple(each for each in result.pictures if isinstance(each, Answer))
+            return [Outcome(answers=answers, error=error) for _ in cells]
+        # The same prompt may be filled from another template.
+        results = [result.from_template(cell.template, cell.values) for cell in cells]
         # On a thread, since it looks into the store.
-        return Outcome(await asyncio.to_thread(_refs, result, call), error)
+        return [Outcome(await asyncio.to_thread(_refs, each, call), error) for each in results]
+
+
+def _by_request(cells: Sequence[Cell]) -> dict[Request, list[Cell]]:
+    by_request: dict[Request, list[Cell]] = {}
+    for cell in cells:
+        by_request.setdefault(cell.request, []).append(cell)
+    return by_request
 
 
 def _stops(error: BelugaError) -> bool:
