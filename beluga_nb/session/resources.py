@@ -35,13 +35,14 @@ from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import SettingsError
 from beluga_nb.hints import Hint
+from beluga_nb.interrupted import Left
 from beluga_nb.key_check import check_no_key
 from beluga_nb.placeholders import filled, names, not_filled, used
 from beluga_nb.process.work import revocable
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Question, Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Picture, Result
-from beluga_nb.runtime import GRACE, Bridge, Job, Nested, cost_of_a_patch
+from beluga_nb.runtime import GRACE, Bridge, Job, Nested, close_unstarted, cost_of_a_patch
 from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
@@ -369,13 +370,21 @@ class Resources:
         recorder = Recorder(call.store, provider=call.provider, preview=small_copy, notify=self.notify)
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
-    def start(self, call: Call, *, assume_yes: bool) -> Job[Result]:
-        """Start a call; raise `BelugaError` before anything is sent."""
+    def start(self, call: Call, *, assume_yes: bool, left: Left) -> Job[Result]:
+        """Start a call, of which a Stop leaves behind what `left` returns.
+
+        Raises `BelugaError` before anything is sent.
+        """
         self.check(call, assume_yes=assume_yes)
         engine = self.engine(call)
         self.tell_surprises(call)
-        bridge = self.bridge(call.settings)
-        return bridge.submit(self._answer(call, engine), hold=call.timeout + GRACE)
+        bridge, hold = self.bridge(call.settings), call.timeout + GRACE
+        work = self._answer(call, engine)
+        try:
+            return bridge.submit(work, hold=hold, left=left)
+        except BaseException:
+            close_unstarted(work)
+            raise
 
     async def _answer(self, call: Call, engine: Engine) -> Result:
         result = await self.ask(call, engine)

@@ -34,7 +34,7 @@ from beluga_nb.session.library import Library
 from beluga_nb.session.options import CallOptions
 from beluga_nb.session.resources import Resources
 from beluga_nb.session.serving import Serving
-from beluga_nb.session.watching import Watching, calling
+from beluga_nb.session.watching import Watching, calling, left_of
 from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_methods, named_options
@@ -170,7 +170,8 @@ class Session:
         Raises `RequestError` or `SettingsError` before anything is sent, and `EngineError` after.
         """
         call = self.resources.prompted_call(prompt, bridge=bridge, progress=progress, tally=tally, **options)
-        return self.resources.start(call, assume_yes=assume_yes)
+        left = partial(left_of, self.resources, call.tally)
+        return self.resources.start(call, assume_yes=assume_yes, left=left)
 
     generate = blocking("generate", submit, watch=_watch)
     agenerate = awaitable("agenerate", submit)
