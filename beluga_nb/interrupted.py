@@ -32,7 +32,7 @@ def explain(stop: KeyboardInterrupt | CancelledError, left: Left) -> None:
             stop.add_note(words)
         stop.__suppress_context__ = True
     # IPython shows this in place of the traceback.
-    stop._render_traceback_ = shown  # type: ignore[attr-defined]
+    stop._render_traceback_ = shown  # type: ignore[union-attr]
 
 
 @contextmanager

@@ -41,6 +41,7 @@ from beluga_nb.images import (
     shared,
     size_of,
 )
+from beluga_nb.interrupted import showing
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redact, redacted_bundle
@@ -438,6 +439,7 @@ class Result(Sequence["Image"]):
             return self.request.prompt, recipe.arguments
         return recipe.template, recipe.arguments | {"values": dict(recipe.values)}
 
+    @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         return redacted_bundle(self.renderer(self) if self.renderer else {"text/plain": repr(self)})
 

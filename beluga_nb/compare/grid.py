@@ -24,6 +24,7 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.images import SUFFIXES
+from beluga_nb.interrupted import showing
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import make_folder, path_of
 from beluga_nb.redaction import redacted_bundle
@@ -283,6 +284,7 @@ class Grid(Evaluable):
         states = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
         return f"<Grid of {plural(len(self), 'cell')}: {states}>"
 
+    @showing
     def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
         from beluga_nb.show.grid import bundle_of
 

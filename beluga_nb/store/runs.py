@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.hints import Hint, Remedy, Surface, on
+from beluga_nb.interrupted import showing
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, Bundle, Preview, Result
@@ -127,6 +128,7 @@ class History:
         following = Hint(": the next page is ", Remedy("page", str(self.page + 1)))
         return f"{and_more(self.more)}{on(following, self.surface)}" if self.more else ""
 
+    @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
