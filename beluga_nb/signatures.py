@@ -26,12 +26,16 @@ def named_arguments(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def named_methods(kind: C) -> C:
-    """Let all public methods of a class refuse arguments that they do not have, as `named_arguments` does.
+    """Let a class and its public methods refuse arguments that they do not have, as `named_arguments` does.
 
     Methods with `**arguments` check these themselves, and so do those with a signature of their own.
     """
     for name, method in list(vars(kind).items()):
-        if name.startswith("_") or not inspect.isfunction(method) or hasattr(method, "__signature__"):
+        if (
+            (name.startswith("_") and name != "__init__")
+            or not inspect.isfunction(method)
+            or hasattr(method, "__signature__")
+        ):
             continue
         parameters = inspect.signature(method).parameters.values()
         if len(parameters) > 1 and not any(each.kind is each.VAR_KEYWORD for each in parameters):
